@@ -1,0 +1,84 @@
+"""The demo: three models, one search, their baselines, one table, and a link to MLflow's pages."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zoo
+
+EXPERIMENT = "demo"
+PORT = 5000
+
+
+def main() -> None:
+    """Train, search, and print the table; on a terminal also serve the pages."""
+    began = time.perf_counter()
+    steps: list[tuple[str, Callable[[], Any]]] = [
+        ("train classification/mlp on breast_cancer", lambda: _train("classification/mlp", "breast_cancer")),
+        ("train classification/mlp on wine", lambda: _train("classification/mlp", "wine")),
+        ("train regression/mlp on diabetes", lambda: _train("regression/mlp", "diabetes")),
+        ("search classification/mlp on breast_cancer: 8 trials, 2 workers", _tune),
+    ]
+    rows: list[tuple[str, Any, float]] = []
+    for number, (what, step) in enumerate(steps, start=1):
+        print(f"[{number}/{len(steps)}] {what}", file=sys.stderr, flush=True)
+        at = time.perf_counter()
+        run = step()
+        rows.append((what.split()[0], run, time.perf_counter() - at))
+    print(_table(rows))
+    print(
+        f"\n{time.perf_counter() - began:.0f} s in all; the test part was scored once by each model, and chose nothing."
+    )
+    _show_pages()
+
+
+def _train(model: str, source: str) -> Any:
+    return zoo.train(model, source, experiment=EXPERIMENT)
+
+
+def _tune() -> Any:
+    """A fresh search each time: a finished one would only be recalled."""
+    name = f"demo search {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    return zoo.tune("classification/mlp", "breast_cancer", trials=8, workers=2, experiment=EXPERIMENT, name=name).best
+
+
+def _table(rows: list[tuple[str, Any, float]]) -> str:
+    head = ("task", "model", "data", "score on test [95 %]", "best baseline", "verdict", "seconds")
+    lines = [head, *(_row(*row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+
+
+def _row(how: str, run: Any, seconds: float) -> tuple[str, ...]:
+    name = run.headline
+    low, high = run.intervals[name]
+    best = run.best_baseline
+    searched = " (searched)" if how == "search" else ""
+    return (
+        run.task,
+        run.model_name.split("/")[1] + searched,
+        run.source,
+        f"{run.objective} {run.metrics[name]:.4g} [{low:.4g}, {high:.4g}]",
+        f"{best} {run.baselines[best][name]:.4g}",
+        run.verdict,
+        f"{seconds:.1f}",
+    )
+
+
+def _show_pages() -> None:
+    from zoo.tracking.server import address, serve_pages
+    from zoo.tracking.store import Store
+
+    if sys.stdout.isatty():
+        print("\nMLflow's pages follow; Ctrl-C ends them, and `make ui` brings them back.")
+        serve_pages(EXPERIMENT, PORT)
+    else:
+        print(f"\n`make ui`, then {address(Store(), EXPERIMENT, f'http://127.0.0.1:{PORT}')}")
+
+
+if __name__ == "__main__":
+    main()

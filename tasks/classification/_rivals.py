@@ -1,0 +1,61 @@
+"""The classical classifiers that stand beside the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.training.baselines import Rival
+
+
+def rivals(level: str) -> Sequence[Rival]:
+    """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    quick = [
+        Rival("majority", _majority),
+        Rival("logistic", _logistic, most_rows=1_000_000),
+        Rival("histogram_boosting", _histogram_boosting, columns="coded"),
+    ]
+    slow = [
+        Rival("svm", _svm, most_rows=10_000),
+        Rival("nearest_neighbours", _nearest_neighbours, most_rows=50_000),
+        Rival("random_forest", _random_forest, most_rows=200_000),
+    ]
+    return {"none": [], "quick": quick, "all": quick + slow}[level]
+
+
+def _majority(seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+def _logistic(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=1000)
+
+
+def _histogram_boosting(seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(random_state=seed)
+
+
+def _svm(seed: int) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.svm import SVC
+
+    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=3)
+
+
+def _nearest_neighbours(seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier()
+
+
+def _random_forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(random_state=seed)

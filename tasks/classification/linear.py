@@ -1,0 +1,32 @@
+"""Logistic regression: one layer from the prepared columns to the classes.
+
+The course's perceptron without a hidden layer (Rosenblatt 1958), with the logistic function of Cox
+1958; the boundary between two classes is a plane.
+
+Input: one scalar a column, raw. Output: probability of the second of two classes (B, 1), or of each
+of several (B, K).
+Run: ``zoo train classification/linear wine``.
+"""
+
+import keras
+import keras_tuner
+
+from zoo.layers import Knobs, assemble, flat_features, head, prepare_table
+from zoo.spec import Spec
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters: only those that all networks share.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate", "l1", "l2", "scaling"),
+        defaults={"learning_rate": 1e-2, "l1": 1e-6, "l2": 1e-4, "epochs": 300},
+    )
+    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
+    inputs = preparation.tensors()
+    output, loss = head(flat_features(inputs, preparation), spec, knobs)
+    knobs.training(spec.rows)
+    return assemble(preparation, inputs, output, loss, knobs)

@@ -1,0 +1,45 @@
+"""Multi-layer perceptron for classes: dense layers behind preparation inside the model.
+
+Learns smooth functions of all columns at once (Rumelhart, Hinton and Williams 1986, "Learning
+representations by back-propagating errors"). Numbers enter by robust scale and by normal quantiles
+(Holzmüller et al. 2024, "Better by default", section 3).
+
+Input: one scalar a column, raw. Output: probability of the second of two classes (B, 1), or of each
+of several (B, K).
+Run: ``zoo train classification/mlp wine``.
+"""
+
+import keras
+import keras_tuner
+
+from zoo.layers import Knobs, assemble, dense_layers, flat_features, head, prepare_table
+from zoo.spec import Spec
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        units: Width of each hidden layer.
+        layers: Number of hidden layers.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate", "dropout", "weight_decay", "scaling"),
+        defaults={
+            "optimizer": "adamw",
+            "learning_rate": 1e-3,
+            "weight_decay": 1e-2,
+            "dropout": 0.2,
+            "activation": "silu",
+            "scaling": "robust_quantile",
+        },
+    )
+    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
+    inputs = preparation.tensors()
+    x = flat_features(inputs, preparation)
+    units = hp.Int("units", 16, 512, sampling="log", default=256)
+    x = dense_layers(x, knobs, units=units, layers=hp.Int("layers", 1, 4, default=2))
+    output, loss = head(x, spec, knobs)
+    knobs.training(spec.rows)
+    return assemble(preparation, inputs, output, loss, knobs)

@@ -1,0 +1,83 @@
+"""Figures of numbers: what lies where, and inputs that leave nothing to scale by."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+
+from zoo.figures.numbers import predicted_against_true, residuals
+
+pytestmark = pytest.mark.filterwarnings("error")
+BOTH = pytest.mark.parametrize("draw", [predicted_against_true, residuals])
+
+
+def assert_draws(figure):
+    assert isinstance(figure, Figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    assert buffer.getvalue().startswith(b"\x89PNG")
+
+
+def test_prediction_is_up_and_truth_across():
+    figure = predicted_against_true(np.array([1.0, 3.0]), np.array([2.0, 5.0]), name="price in EUR")
+    axis = figure.axes[0]
+    assert axis.collections[0].get_offsets().tolist() == [[1, 2], [3, 5]]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("true price in EUR", "predicted price in EUR")
+    across, up = axis.lines[0].get_data()
+    assert list(across) == list(up)
+    assert axis.get_xlim() == axis.get_ylim()
+    assert_draws(figure)
+
+
+def test_residual_is_truth_less_prediction():
+    figure = residuals(np.array([1.0, 3.0]), np.array([2.0, 5.0]), name="price in EUR")
+    axis, beside = figure.axes
+    assert axis.collections[0].get_offsets().tolist() == [[2, -1], [5, -2]]
+    assert axis.get_ylabel() == "true less predicted price in EUR"
+    assert beside.get_xlabel() == "rows"
+    assert [line.get_ydata()[0] for line in axis.lines] == [0, -1.5]
+    assert axis.get_ylim()[0] < 0 < axis.get_ylim()[1]
+    assert_draws(figure)
+
+
+@BOTH
+def test_cells_replace_points_beyond_two_thousand(draw):
+    x = np.random.default_rng(0).normal(size=2001)
+    points, cells = draw(x[:2000], x[:2000] / 2, name="y"), draw(x, x / 2, name="y")
+    assert isinstance(points.axes[0].collections[0], PathCollection)
+    assert cells.axes[0].collections[0].get_array().sum() == 2001
+    assert_draws(cells)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("truth", "prediction"),
+    [
+        ([], []),
+        ([1.0], [1.0]),
+        ([0.0, 0.0], [0.0, 0.0]),
+        ([np.nan, np.inf, 1.0], [1.0, 1.0, 2.0]),
+        ([np.nan], [np.nan]),
+        ([1e9, 1e9 + 1], [1e9, 1e9 + 2]),
+        ([-1e200, 1e200], [1e200, 0.0]),
+        ([1e-200, 2e-200], [0.0, 1e-200]),
+        ([5.0] * 3000, [5.0] * 3000),
+        ([5.0] * 3000, [1e12] * 3000),
+    ],
+)
+def test_odd_inputs(draw, truth, prediction):
+    assert_draws(draw(np.array(truth), np.array(prediction), name="a $ name that does not end " * 5))
+
+
+@BOTH
+def test_rows_left_out_are_told(draw):
+    figure = draw(np.array([1.0, np.nan]), np.array([1.0, 1.0]), name="y")
+    assert "1 row (1 not finite, left out)" in figure.axes[0].get_title(loc="left")
+
+
+@BOTH
+def test_a_column_is_refused(draw):
+    with pytest.raises(ValueError, match=r"must both be \(N,\)"):
+        draw(np.zeros(3), np.zeros((3, 1)), name="y")

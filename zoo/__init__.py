@@ -1,0 +1,68 @@
+"""zoo: a registry of Keras task builders, tuned by KerasTuner, tracked by MLflow.
+
+    >>> import zoo
+    >>> run = zoo.train("classification/mlp", "wine")  # doctest: +SKIP
+
+Nothing heavy is imported before it is needed: names are looked up when they are first used.
+"""
+
+from pathlib import Path as _Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, JobError, UsageError, ZooError
+from zoo.version import __version__
+
+if not (_Path(__file__).parent / "tasks").is_dir():  # a checkout: the catalogue lies beside this folder
+    __path__.append(str(_Path(__file__).parent.parent))
+
+if TYPE_CHECKING:
+    from zoo.registry import list_models
+    from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
+    from zoo.running.lookup import best, load, runs
+    from zoo.running.train import train
+    from zoo.tuning.tune import tune
+else:
+    _PLACES = {
+        "list_models": "zoo.registry",
+        "arrays": "zoo.running.describe",
+        "build": "zoo.running.describe",
+        "describe": "zoo.running.describe",
+        "hypermodel": "zoo.running.describe",
+        "spec_of": "zoo.running.describe",
+        "best": "zoo.running.lookup",
+        "load": "zoo.running.lookup",
+        "runs": "zoo.running.lookup",
+        "train": "zoo.running.train",
+        "tune": "zoo.tuning.tune",
+    }
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(_PLACES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *_PLACES])
+
+
+__all__ = [
+    "DataError",
+    "JobError",
+    "UsageError",
+    "ZooError",
+    "__version__",
+    "arrays",
+    "best",
+    "build",
+    "describe",
+    "hypermodel",
+    "list_models",
+    "load",
+    "runs",
+    "spec_of",
+    "train",
+    "tune",
+]

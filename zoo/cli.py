@@ -1,0 +1,297 @@
+"""The command ``zoo``: thin over the functions that Python calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.errors import JobError, UsageError, ZooError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+app = typer.Typer(
+    name="zoo",
+    help="Train, tune, compare and serve Keras models; every run is tracked in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line for each epoch or trial.")]
+Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict.")]
+Drop = Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to leave out; may be repeated.")]
+Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="Of two classes the one that f1 is about.")]
+Test = Annotated[str | None, typer.Option(metavar="SOURCE", help="Another source that is the test part.")]
+Split = Annotated[str | None, typer.Option(metavar="random|stratified|column=NAME", help="How rows are split.")]
+TestSize = Annotated[float | None, typer.Option(help="Share of the rows for test; default 0.2.")]
+ValidationSize = Annotated[float | None, typer.Option(help="Share of the rest for validation; default 0.2, 0: none.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a hyperparameter.")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs; default the model's.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of split, weights and order; default 0.")]
+Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models beside it.")]
+Experiment = Annotated[str | None, typer.Option(help="MLflow experiment; default the data's name.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run or search.")]
+
+
+@app.command("list")
+def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json = False) -> None:
+    """List the models whose name matches PATTERN, with a line on each."""
+    from zoo.registry import list_models
+
+    models = [{"model": entry.name, "summary": entry.summary} for entry in list_models(pattern)]
+    if as_json:
+        return _print_json({"models": models})
+    if not models:
+        print("no model has such a name", file=sys.stderr)
+    for known in models:
+        print(f"{known['model']:<26}{known['summary']}")
+    return None
+
+
+@app.command()
+def show(
+    model: str,
+    source: Annotated[str | None, typer.Argument()] = None,
+    target: Target = None,
+    drop: Drop = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show a model's hyperparameters and, on SOURCE or the task's own example, its layers and steps."""
+    given = _given(source=source, target=target, drop=drop, hyperparameters=_settings(set_))
+    _run_job({"command": "show", "model": model, **given}, as_json)
+
+
+@app.command()
+def train(
+    model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
+    source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
+    target: Target = None,
+    drop: Drop = None,
+    positive: Positive = None,
+    test: Test = None,
+    split: Split = None,
+    test_size: TestSize = None,
+    validation_size: ValidationSize = None,
+    set_: Set = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    baselines: Baselines = None,
+    experiment: Experiment = None,
+    name: Name = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")] = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Train MODEL on SOURCE: one tracked run, with baselines beside it."""
+    given = _given(
+        model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
+        test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), epochs=epochs, seed=seed,
+        baselines=baselines, experiment=experiment, name=name,
+    )  # fmt: skip
+    if resume is not None:
+        if given:
+            raise UsageError(f"--resume takes the job of the run; leave out {', '.join(given)}")
+        _import_quietly()
+        from zoo.running.progress import Progress
+        from zoo.running.train import resume_run
+
+        progress = Progress(verbose=verbose, quiet=as_json)
+        return _print(resume_run(resume, progress=progress), as_json)
+    _needs(model, source, "train")
+    return _run_job({"command": "train", **given}, as_json, verbose)
+
+
+@app.command()
+def tune(
+    model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
+    source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
+    target: Target = None,
+    drop: Drop = None,
+    positive: Positive = None,
+    test: Test = None,
+    split: Split = None,
+    test_size: TestSize = None,
+    validation_size: ValidationSize = None,
+    set_: Set = None,
+    trials: Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trials at the same time; default 1.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="random|bayesian|hyperband|grid")] = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    baselines: Baselines = None,
+    experiment: Experiment = None,
+    name: Name = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run."""
+    _needs(model, source, "tune")
+    given = _given(
+        model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
+        test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), trials=trials,
+        workers=workers, search=search, epochs=epochs, seed=seed, baselines=baselines, experiment=experiment, name=name,
+    )  # fmt: skip
+    _run_job({"command": "tune", **given}, as_json, verbose)
+
+
+@app.command()
+def runs(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    limit: Annotated[int | None, typer.Option(help="Most rows; default 20.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the latest runs."""
+    _run_job({"command": "runs", **_given(experiment=experiment, limit=limit)}, as_json)
+
+
+@app.command()
+def best(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    metric: Annotated[str | None, typer.Option(help="Score on validation to rank by, such as val_accuracy.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the best run of an experiment, ranked by validation."""
+    _run_job({"command": "best", **_given(experiment=experiment, metric=metric)}, as_json)
+
+
+@app.command()
+def predict(
+    run: str,
+    input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="CSV to write; default standard output.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to carry over.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict raw rows with the model of RUN, or of a search's best trial."""
+    _run_job({"command": "predict", "run": run, "input": input_, **_given(output=output, keep=keep)}, as_json)
+
+
+@app.command()
+def ui(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
+) -> None:
+    """Serve MLflow's pages on 127.0.0.1, and print the address that opens at the runs."""
+    from zoo.tracking.server import serve_pages
+
+    serve_pages(experiment, port)
+
+
+@app.command("run")
+def run_command(job: Path, verbose: Verbose = False, as_json: Json = False) -> None:
+    """Carry out a job from a YAML file."""
+    from zoo.job import read_job
+
+    _carry_out(read_job(job), as_json, verbose)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use or bad input, 130 interrupted."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    """Call a command; turn what it raises into a message and an exit status."""
+    from click.exceptions import Abort, ClickException
+
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except ZooError as error:
+        return _complain(error)
+    except ClickException as error:
+        return _complain(UsageError(error.format_message()))
+    except (KeyboardInterrupt, Abort):
+        return _complain(JobError("interrupted"), status=130)
+    except BrokenPipeError:  # the reader has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = str(error.filename) if error.filename else None
+        return _complain(JobError(error.strerror or str(error), where=where))
+    except Exception as error:
+        if os.environ.get("ZOO_DEBUG"):
+            raise
+        text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return _complain(JobError(f"{text} (ZOO_DEBUG=1 shows where)"))
+
+
+def _complain(error: ZooError, status: int | None = None) -> int:
+    if "--json" in sys.argv:
+        _print_json({"error": error.as_dict()})
+    else:
+        print(f"zoo: {error}", file=sys.stderr)
+    return error.exit_status if status is None else status
+
+
+def _run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> None:
+    from zoo.job import JOBS, make_job
+
+    _carry_out(make_job(JOBS[values["command"]], values), as_json, verbose)
+
+
+def _carry_out(job: Any, as_json: bool, verbose: bool) -> None:
+    _import_quietly()
+    from zoo.running.progress import Progress
+    from zoo.tuning.execute import execute
+
+    unit = "trial" if job.command == "tune" else "epoch"
+    _print(execute(job, Progress(verbose=verbose, quiet=as_json, unit=unit)), as_json)
+
+
+def _import_quietly() -> None:
+    """Import TensorFlow, whose libraries write to standard error as they load, whatever the log level says."""
+    standard_error = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nothing)
+
+
+def _print(result: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(result.as_dict())
+    elif str(result):
+        print(result)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(values, ensure_ascii=False, allow_nan=False))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def _needs(model: str | None, source: str | None, command: str) -> None:
+    if model is None or source is None:
+        missing = "MODEL" if model is None else "SOURCE"
+        raise UsageError(f"{missing} is missing: zoo {command} MODEL SOURCE; zoo list shows the models")
+
+
+def _settings(texts: list[str] | None) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a dict."""
+    values: dict[str, str] = {}
+    for text in texts or []:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"received {text!r}; it must be NAME=VALUE, such as units=64", where="--set")
+        if name in values and values[name] != value:
+            raise UsageError(f"{name} is set twice, to {values[name]} and to {value}", where="--set")
+        values[name] = value
+    return values

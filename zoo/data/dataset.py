@@ -1,0 +1,100 @@
+"""A dataset: a source that was read and split, with the spec of its training part."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from zoo.spec import Spec
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one part, as a model takes them before preparation.
+
+    Args:
+        inputs: Raw values by the input's key, each with N rows: float64 for numbers, text for categories.
+        target: Encoded target of N rows: class index or standardised number; None where there is none.
+        rows: Position of each row in the source (in the test source, where that is another one).
+        weight: Example weights of N rows; None for equal weights.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    target: np.ndarray | None
+    rows: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A source that was read and split into train, validation and test.
+
+    Args:
+        name: Short name, which also names the experiment.
+        source: Where the data come from, in words that can be typed again where that is possible.
+        digest: Digest of the data as read, without the split.
+        split_digest: Digest of data, split and target together: equal digests mean equal parts.
+        spec: Description of the training part.
+        parts: The parts that have rows.
+        notes: What was noticed while reading, for people.
+    """
+
+    name: str
+    source: str
+    digest: str
+    split_digest: str
+    spec: Spec
+    parts: Mapping[str, Part]
+    notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part)}" for name, part in self.parts.items())
+        return f"<Dataset {self.name}: {len(self.spec.inputs)} inputs, {sizes}>"
+
+
+def save_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write a dataset where other processes can map it into memory (:func:`load_dataset`).
+
+    Numbers are one ``.npy`` file an array, so that reading one copies nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in dataset.parts.items():
+        for index, value in enumerate(part.inputs.values()):
+            np.save(folder / f"{name}-{index}.npy", _storable(value))
+        for column in ("target", "rows", "weight"):
+            value = getattr(part, column)
+            if value is not None:
+                np.save(folder / f"{name}-{column}.npy", value)
+    values = dataclasses.asdict(dataclasses.replace(dataset, parts={}, spec=None))  # type: ignore[arg-type]
+    values |= {"spec": dataset.spec.to_json(), "parts": {n: list(p.inputs) for n, p in dataset.parts.items()}}
+    (folder / "dataset.json").write_text(json.dumps(values))
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Return the dataset that :func:`save_dataset` wrote, its arrays mapped and not copied."""
+    values = json.loads((folder / "dataset.json").read_text())
+    parts = {}
+    for name, keys in values.pop("parts").items():
+        inputs = {key: np.load(folder / f"{name}-{i}.npy", mmap_mode="r") for i, key in enumerate(keys)}
+        others = {
+            column: np.load(path, mmap_mode="r") if (path := folder / f"{name}-{column}.npy").exists() else None
+            for column in ("target", "rows", "weight")
+        }
+        parts[name] = Part(inputs, **others)  # type: ignore[arg-type]
+    spec = Spec.from_json(values.pop("spec"))
+    return Dataset(spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"])})
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    """Text as a fixed-width array: objects would need pickle."""
+    return values.astype(str) if values.dtype == object else values

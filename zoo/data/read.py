@@ -1,0 +1,249 @@
+"""Reading a source: frames, arrays, files and bundled names become one table."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.bundled import BUNDLED, load_bundled
+from zoo.errors import DataError, nearest_name
+
+TABLE_FILES = (".csv", ".csv.gz", ".parquet", ".npz")
+_ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A source that was read, not yet split.
+
+    Args:
+        frame: The rows.
+        name: Short name of the source.
+        source: The source in words that can be typed again, where it can be.
+        target: Column that the source itself names as its target.
+        part: Part of each row (``train``, ``validation``, ``test``) where the source itself is split.
+        notes: What was noticed while reading.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    source: str
+    target: str | None = None
+    part: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_table(source: Any) -> Table:
+    """Read a source into a table.
+
+    Args:
+        source: A data frame; a dict of columns; a pair of arrays ``(x, y)``; a path to a CSV (also gzip),
+            Parquet or ``.npz`` file (``x_train``, ``y_train``, … or ``x``, ``y``); or a bundled name.
+
+    Raises:
+        DataError: When there is no such source, or it cannot be read, or it is empty.
+
+    Example:
+        >>> read_table("wine").frame.shape
+        (178, 14)
+    """
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, pd.DataFrame):
+        table = _from_frame(source)
+    elif isinstance(source, Mapping):
+        table = _from_frame(_frame_of(source))
+    elif isinstance(source, tuple) and len(source) == 2:
+        table = _from_pair(*source)
+    elif isinstance(source, np.ndarray):
+        table = _from_frame(_columns(source))
+    elif isinstance(source, (str, Path)):
+        table = _from_name(str(source))
+    else:
+        raise DataError(
+            f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
+            f"arrays (x, y), a file ({', '.join(TABLE_FILES)}) or a bundled name ({', '.join(BUNDLED)}) can be read"
+        )
+    return _checked(table)
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
+    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _from_frame(frame: pd.DataFrame, target: str | None = None) -> Table:
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
+
+
+def _from_pair(x: Any, y: Any) -> Table:
+    frame = x.rename(columns=str).reset_index(drop=True) if isinstance(x, pd.DataFrame) else _columns(np.asarray(x))
+    labels = np.asarray(y)
+    if labels.shape not in ((len(frame),), (len(frame), 1)):
+        raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
+    frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
+    return _from_frame(frame, target="y")
+
+
+def _frame_of(columns: Mapping[Any, Any]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(dict(columns))
+    except ValueError as error:
+        raise DataError(f"cannot make a table of these columns: {error}") from None
+
+
+def _columns(values: np.ndarray) -> pd.DataFrame:
+    """One column for each number of an example: ``x0``, ``x1``, …"""
+    if values.ndim == 0:
+        raise DataError("cannot make a table of a single value")
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+    return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
+
+
+def _from_name(source: str) -> Table:
+    if source in BUNDLED:  # before any folder of that name, which could not be read anyway
+        frame, target = load_bundled(source)
+        return Table(frame, source, source, target)
+    path = Path(source).expanduser()
+    if not _exists(path):
+        raise _missing(source, path)
+    name = path.name.split(".")[0]
+    if name == "data":  # a file called so is named after its folder
+        name = path.resolve().parent.name
+    if path.is_dir() or not path.name.lower().endswith(TABLE_FILES):
+        kind = "a folder" if path.is_dir() else f"a file that ends in {path.suffix!r}"
+        raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(TABLE_FILES)}", where=source)
+    try:
+        if path.suffix.lower() == ".npz":
+            return _read_npz(path, name, source)
+        reader = pd.read_parquet if path.suffix.lower() == ".parquet" else _read_csv
+        return Table(reader(path).rename(columns=str), name, source)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"cannot be read: {str(error).strip()}", where=source) from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for a file
+        return False
+
+
+def _missing(source: str, path: Path) -> DataError:
+    looks_like_a_file = path.suffix or "/" in source
+    if looks_like_a_file:
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
+        return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
+    return DataError(
+        f"neither a file nor a bundled table; bundled: {', '.join(BUNDLED)}",
+        where=source,
+        nearest=nearest_name(source, BUNDLED),
+    )
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        start = 0
+        while block := file.read(1 << 20):
+            if b"\0" in block:
+                raise DataError(f"not a text file: byte {start + block.index(0)} is NUL", where=str(path))
+            start += len(block)
+    if start == 0:
+        raise DataError("the file is empty", where=str(path))
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, index_col=False)
+    except UnicodeDecodeError:
+        with opener(path, "rb") as file:
+            line = next(number for number, text in enumerate(file, 1) if not _is_utf8(text))
+        raise DataError(f"not in UTF-8: line {line}", where=str(path)) from None
+    except pd.errors.EmptyDataError:
+        raise DataError("the file has no columns", where=str(path)) from None
+    except pd.errors.ParserWarning:  # pandas would take the first column for row names, or cut the last one
+        raise DataError(f"rows have more values than the header has names, {len(header)}", where=str(path)) from None
+    if header.duplicated().any():  # pandas would rename the second one
+        raise DataError(f"two columns are called {header[header.duplicated()].iloc[0]!r}", where=str(path))
+    return frame
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_npz(path: Path, name: str, source: str) -> Table:
+    file = np.load(path, allow_pickle=False)
+    if isinstance(file, np.ndarray):
+        raise DataError("holds a single array without a name, as .npy files do", where=str(path))
+    with file:
+        arrays = dict(file)
+    if "x" in arrays and "x_train" not in arrays:
+        arrays = {{"x": "x_train", "y": "y_train"}.get(key, key): values for key, values in arrays.items()}
+    if "x_train" not in arrays:
+        raise DataError(f"has no array x_train; it has {', '.join(arrays)}", where=str(path))
+    frames: list[pd.DataFrame] = []
+    parts: list[str] = []
+    for suffix, part in _ARRAY_PARTS.items():
+        if f"x_{suffix}" not in arrays:
+            continue
+        frame = _columns(arrays[f"x_{suffix}"])
+        if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:]:
+            shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
+            raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
+        if f"y_{suffix}" in arrays:
+            frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
+        frames.append(frame)
+        parts += [part] * len(frame)
+    used = {f"{axis}_{suffix}" for axis in "xy" for suffix in _ARRAY_PARTS} | {"names"}
+    ignored = sorted(set(arrays) - used)
+    notes = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
+    target = "y" if "y_train" in arrays else None
+    frame = pd.concat(frames, ignore_index=True)
+    return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)
+
+
+def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -> np.ndarray:
+    labels = arrays[key]
+    if labels.shape != (rows,):
+        x_key = key.replace("y", "x", 1)
+        raise DataError(f"{key} has shape {labels.shape} and {x_key} has {rows} rows", where=str(path))
+    if "names" not in arrays or labels.dtype.kind not in "iu":
+        return labels
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(arrays["names"]):
+        found = f"{labels.min()} to {labels.max()}"
+        raise DataError(f"{key} has codes {found}, and there are {len(arrays['names'])} names", where=str(path))
+    return arrays["names"][labels]
+
+
+def _checked(table: Table) -> Table:
+    frame = table.frame
+    if frame.shape[1] == 0:
+        raise DataError("the table has no columns", where=table.source)
+    if len(frame) == 0:
+        raise DataError("the table has no rows", where=table.source)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"two columns are called {twice[0]!r}", where=table.source)
+    return table

@@ -1,0 +1,1 @@
+"""Figures of training, classes and numbers; matplotlib's object-oriented interface only."""

@@ -1,0 +1,103 @@
+"""How training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zoo.figures.style import BLACK, legend_beside, line_style, new_figure, shorten, whole_numbers
+
+LOSSES = ("loss", "val_loss")
+LOG_SCALE_RANGE = 30
+# Beyond float32 a loss has diverged, and axes overflow.
+LARGEST, SMALLEST = 1e100, 1e-100
+LOSS, SCORE, LEARNING_RATE = "loss", "score", "learning rate"
+HEIGHTS = {LOSS: 1.2, SCORE: 1.0, LEARNING_RATE: 0.6}
+
+
+def learning_curve(
+    history: Mapping[str, Sequence[float]], *, best_epoch: int | None = None, monitor: str = "val_loss"
+) -> Figure:
+    """Draw loss and scores by epoch, with the epoch whose weights were kept.
+
+    Args:
+        history: For each name one number an epoch, as ``keras.callbacks.History.history``; NaN leaves a gap.
+            ``loss`` and ``val_loss`` share the upper panel, on a logarithmic scale where they span more than
+            a factor of 30; other scores, and a learning rate that varies, have panels of their own.
+        best_epoch: The epoch, counted from 1, whose weights were kept.
+        monitor: The name of the score that chose it.
+
+    Returns:
+        A figure of one to three panels over the same epochs.
+
+    Example:
+        >>> figure = learning_curve({"loss": [3.0, 2.0], "val_loss": [3.1, 2.9]}, best_epoch=2)
+        >>> [panel.get_ylabel() for panel in figure.axes], figure.axes[-1].get_xlabel()
+        (['loss'], 'epoch')
+    """
+    panels = _by_panel({name: _drawable(values) for name, values in history.items()})
+    heights = tuple(HEIGHTS[label] for label in panels)
+    figure, axes = new_figure(len(panels), width=8.0, height=1.6 + 2.4 * sum(heights), shares=heights)
+    for axis, (label, curves) in zip(axes, panels.items(), strict=True):
+        _draw(axis, curves, steps=label == LEARNING_RATE)
+        if label != SCORE:
+            _scale(axis, curves)
+        axis.set_ylabel(label)
+        if best_epoch is not None:
+            kept = f"epoch {best_epoch}, kept" if axis is axes[0] else None  # named once is enough
+            axis.axvline(best_epoch, color=BLACK, linestyle=":", linewidth=1.2, label=kept)
+        if axis.get_legend_handles_labels()[0]:
+            legend_beside(axis)
+    n_epochs = max((len(values) for curves in panels.values() for values in curves.values()), default=0)
+    _epoch_axis(axes[-1], max(n_epochs, best_epoch or 0))
+    axes[0].set_title(_title(n_epochs, best_epoch, monitor), loc="left")
+    return figure
+
+
+def _drawable(values: Sequence[float]) -> np.ndarray:
+    """Return the values, NaN where a curve has to have a gap."""
+    numbers = np.asarray(values, dtype=float)
+    return np.where(np.abs(numbers) < LARGEST, numbers, np.nan)
+
+
+def _by_panel(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Return the curves by the label of the panel that shows them."""
+    losses = {name: history[name] for name in LOSSES if name in history}
+    rates = {name: values for name, values in history.items() if name.endswith("learning_rate")}
+    others = {name: values for name, values in history.items() if name not in losses and name not in rates}
+    varying = {name: values for name, values in rates.items() if len(np.unique(values[~np.isnan(values)])) > 1}
+    panels = {LOSS: losses, SCORE: others, LEARNING_RATE: varying}
+    return {label: curves for label, curves in panels.items() if curves} or {LOSS: {}}
+
+
+def _draw(axis: Axes, curves: Mapping[str, np.ndarray], *, steps: bool) -> None:
+    for index, (name, values) in enumerate(curves.items()):
+        colour, dash = line_style(index)
+        # Without markers a lone epoch, or one between two gaps, would not be seen.
+        marker = "o" if len(values) <= 30 or np.isnan(values).any() else ""
+        (line,) = axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash)
+        line.set(label=shorten(name), marker=marker, markersize=3.5)
+        line.set_drawstyle("steps-mid" if steps else "default")
+
+
+def _scale(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
+    """Make the y axis logarithmic where a linear one would flatten most of the curve."""
+    numbers = np.concatenate([values[~np.isnan(values)] for values in curves.values()] or [np.empty(0)])
+    if numbers.size and numbers.min() > SMALLEST and numbers.max() > LOG_SCALE_RANGE * numbers.min():
+        axis.set_yscale("log")
+
+
+def _epoch_axis(axis: Axes, n_epochs: int) -> None:
+    axis.set_xlabel("epoch")
+    whole_numbers(axis)
+    axis.set_xlim(0.5, max(n_epochs, 1) + max(0.5, 0.02 * n_epochs))  # there is no epoch 0
+
+
+def _title(n_epochs: int, best_epoch: int | None, monitor: str) -> str:
+    epochs = f"{n_epochs} epoch" + ("" if n_epochs == 1 else "s")
+    if best_epoch is None:
+        return f"Learning curve over {epochs}"
+    return f"Learning curve over {epochs}: best {shorten(monitor)} at epoch {best_epoch}"

@@ -1,0 +1,125 @@
+"""How predicted numbers lie about the true ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zoo.figures.style import BLUE, DENSITY, RED, new_figure, shorten
+
+MOST_POINTS = 2_000
+LONGEST_NAME = 40
+
+Box = tuple[float, float, float, float]
+
+
+def predicted_against_true(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure:
+    """Draw each prediction over its true value, with the line on which both agree.
+
+    Beyond 2,000 rows, where points would hide each other, cells show how many there are.
+
+    Args:
+        truth: (N,).
+        prediction: (N,).
+        name: What is predicted, with its unit if it has one; it labels the axes.
+
+    Returns:
+        A figure with one square panel, both axes with the same limits.
+
+    Example:
+        >>> figure = predicted_against_true(np.array([1.0, 2.0]), np.array([1.1, 1.8]), name="price in EUR")
+        >>> figure.axes[0].get_xlabel()
+        'true price in EUR'
+    """
+    truth, prediction, n_lost = _finite(truth, prediction)
+    figure, (axis,) = new_figure(width=7.0, height=6.2)
+    low, high = _limits(np.concatenate([truth, prediction]))
+    _scatter(axis, truth, prediction, (low, high, low, high), bar_beside=axis)
+    axis.plot([low, high], [low, high], color=RED, linestyle="--", linewidth=1.2, label="prediction = truth")
+    axis.set_aspect("equal")
+    axis.set_xlabel(f"true {shorten(name, LONGEST_NAME)}")
+    axis.set_ylabel(f"predicted {shorten(name, LONGEST_NAME)}")
+    axis.set_title(f"Predicted against true, {_rows(len(truth), n_lost)}", loc="left")
+    _legend_below(figure, axis)
+    return figure
+
+
+def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure:
+    """Draw the error of each row over its prediction, and beside it how errors are distributed.
+
+    Errors that lean, bend or fan out show what the model misses (Anscombe and Tukey, Technometrics 5, 1963).
+
+    Args:
+        truth: (N,).
+        prediction: (N,).
+        name: What is predicted, with its unit if it has one; it labels the axes.
+
+    Returns:
+        A figure with two panels that share the error's axis.
+
+    Example:
+        >>> figure = residuals(np.array([1.0, 2.0]), np.array([1.1, 1.8]), name="price in EUR")
+        >>> figure.axes[0].get_xlabel()
+        'predicted price in EUR'
+    """
+    truth, prediction, n_lost = _finite(truth, prediction)
+    error = truth - prediction
+    figure, (axis, beside) = new_figure(2, beside=True, width=8.6, height=5.0, shares=(3.0, 1.0))
+    low, high = _limits(np.append(error, 0.0))  # no error is always in view
+    _scatter(axis, prediction, error, (*_limits(prediction), low, high), bar_beside=beside)
+    axis.axhline(0, color=RED, linestyle="--", linewidth=1.2, label="no error")
+    beside.hist(error, bins=np.linspace(low, high, 41).tolist(), orientation="horizontal", color=BLUE)
+    beside.axhline(0, color=RED, linestyle="--", linewidth=1.2)
+    if error.size:
+        middle = float(np.median(error))
+        axis.axhline(middle, color="black", linestyle=":", linewidth=1.2, label=f"median error {middle:.3g}")
+        beside.axhline(middle, color="black", linestyle=":", linewidth=1.2)
+    axis.set_xlabel(f"predicted {shorten(name, LONGEST_NAME)}")
+    axis.set_ylabel(f"true less predicted {shorten(name, LONGEST_NAME)}")
+    beside.set_xlabel("rows")
+    axis.set_title(f"Residuals, {_rows(len(truth), n_lost)}", loc="left")
+    _legend_below(figure, axis)
+    return figure
+
+
+def _finite(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the rows in which both numbers are finite, and how many are not."""
+    truth, prediction = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
+    if truth.shape != prediction.shape or truth.ndim != 1:
+        raise ValueError(f"truth and prediction must both be (N,), received {truth.shape}, {prediction.shape}")
+    kept = np.isfinite(truth) & np.isfinite(prediction)
+    return truth[kept], prediction[kept], int((~kept).sum())
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Return limits with a margin, an interval even where all values are one."""
+    if not values.size:
+        return -1.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    margin = 0.04 * (high - low)
+    if margin <= 1e-12 * max(abs(low), abs(high)):  # all but one value, which rounding would blur
+        margin = 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, box: Box, *, bar_beside: Axes) -> None:
+    """Draw points, the more transparent the more there are, or cells of counts for very many."""
+    if len(x) > MOST_POINTS:
+        cells = axis.hexbin(x, y, gridsize=45, extent=box, bins="log", mincnt=1, cmap=DENSITY, linewidths=0.2)
+        bar_beside.figure.colorbar(cells, ax=bar_beside, shrink=0.7, label="rows in a cell")
+    else:
+        alpha = float(np.clip(12 / max(len(x), 1) ** 0.5, 0.3, 0.9))
+        axis.scatter(x, y, s=16, color=BLUE, alpha=alpha, linewidths=0)
+    axis.set_xlim(box[0], box[1])
+    axis.set_ylim(box[2], box[3])
+
+
+def _rows(n: int, n_lost: int) -> str:
+    text = f"{n:,} row" + ("" if n == 1 else "s")
+    return text + (f" ({n_lost:,} not finite, left out)" if n_lost else "")
+
+
+def _legend_below(figure: Figure, axis: Axes) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)

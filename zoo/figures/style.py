@@ -1,0 +1,124 @@
+"""The look that all figures share."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+RED = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#666666"
+PALE = "#DDDDDD"
+# Yellow is left out of the lines: on white it can hardly be seen.
+LINES = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
+DASHES = ("-", "--", ":", "-.")
+# From white to blue to nearly black, so that lightness alone carries the value.
+SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", SKY, BLUE, "#00263E"])
+# The same without the lightest part, for single cells on white.
+DENSITY = LinearSegmentedColormap.from_list("density", ["#B9DDF4", SKY, BLUE, "#00263E"])
+
+DPI = 120
+
+
+def new_figure(
+    n_panels: int = 1,
+    *,
+    beside: bool = False,
+    width: float = 7.0,
+    height: float = 4.5,
+    shares: tuple[float, ...] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with panels in a column or row, without pyplot's global state.
+
+    Args:
+        n_panels: Number of panels.
+        beside: Put them beside each other with a common y axis, not above each other with a common x axis.
+        width: Of the figure, in inches.
+        height: Of the figure, in inches.
+        shares: Relative sizes of the panels; None for equal ones.
+
+    Returns:
+        The figure and its panels from top to bottom or from left to right.
+
+    Example:
+        >>> figure, panels = new_figure(2)
+        >>> len(panels), figure.get_facecolor()
+        (2, (1.0, 1.0, 1.0, 1.0))
+    """
+    # The page behind may be dark: the white is part of the picture.
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+    if beside:
+        grid = figure.subplots(1, n_panels, sharey=True, squeeze=False, width_ratios=shares)
+    else:
+        grid = figure.subplots(n_panels, 1, sharex=True, squeeze=False, height_ratios=shares)
+    for panel in grid.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color=PALE, linewidth=0.6)
+        panel.set_axisbelow(True)
+    return figure, list(grid.flat)
+
+
+def line_style(index: int) -> tuple[str, str]:
+    """Return colour and dash of the line with this index; 28 are different.
+
+    Example:
+        >>> line_style(0), line_style(7)
+        (('#0072B2', '-'), ('#0072B2', '--'))
+    """
+    return LINES[index % len(LINES)], DASHES[index // len(LINES) % len(DASHES)]
+
+
+def legend_beside(panel: Axes) -> None:
+    """Put the legend to the right of the panel, where it covers no data.
+
+    Example:
+        >>> figure, (panel,) = new_figure()
+        >>> _ = panel.plot([1, 2], label="loss")
+        >>> legend_beside(panel)
+        >>> [text.get_text() for text in panel.get_legend().get_texts()]
+        ['loss']
+    """
+    n_entries = len(panel.get_legend_handles_labels()[0])
+    columns = 1 + n_entries // 20  # a column longer than the panel would be cut off
+    panel.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9, ncols=columns
+    )
+
+
+def whole_numbers(panel: Axes) -> None:
+    """Let the x axis have ticks at whole numbers only.
+
+    Example:
+        >>> figure, (panel,) = new_figure()
+        >>> whole_numbers(panel)
+        >>> panel.set_xlim(0, 3) and panel.get_xticks().tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def shorten(text: str, longest: int = 24) -> str:
+    """Return the text, its middle left out where it is long, so that a label cannot fill a figure.
+
+    Dollar signs are escaped, for matplotlib would read what is between two of them as a formula.
+
+    Example:
+        >>> shorten("Iris-versicolor of the northern provinces", 20)
+        'Iris-versi…provinces'
+        >>> shorten("price in $")
+        'price in \\\\$'
+    """
+    text = " ".join(str(text).split())
+    if len(text) > longest:
+        kept = longest - 1
+        text = f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
+    return text.replace("$", r"\$")

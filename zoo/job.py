@@ -1,0 +1,271 @@
+"""The job: all that a run needs as one typed object, the same from Python, YAML and the command line."""
+
+from __future__ import annotations
+
+import re
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from zoo.errors import UsageError, nearest_name, unknown
+
+SPLITS = ("random", "stratified", "column=NAME")
+Baselines = Literal["quick", "all", "none"]
+SearchName = Literal["random", "bayesian", "hyperband", "grid"]
+
+
+class _Job(BaseModel):
+    """What all jobs share: unknown keys are errors, and values are not changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), frozen=True)
+
+
+class DataJob(_Job):
+    """The part of a job that says which data are used and how they are split.
+
+    Args:
+        source: A file, a bundled name, or in Python a frame or arrays.
+        target: Column to predict; a bundled set knows its own.
+        drop: Columns that are left out.
+        positive: Of two classes the one that scores such as f1 are about; default the rarer.
+        test: Another source that is the test part.
+        split: ``random``, ``stratified`` or ``column=NAME`` (values train, validation or valid, test);
+            the default is the task's.
+        test_size: Share of the rows that is the test part.
+        validation_size: Share of the other rows that is the validation part; 0 for none.
+        seed: Seed of the split, the weights and the order of rows.
+    """
+
+    source: Any
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    positive: str | None = None
+    test: Any = None
+    split: str | None = None
+    test_size: float = Field(0.2, ge=0, lt=1)
+    validation_size: float = Field(0.2, ge=0, lt=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @field_validator("split")
+    @classmethod
+    def _known_split(cls, value: str | None) -> str | None:
+        if value is None or value in ("random", "stratified") or re.fullmatch(r"column=.+", value):
+            return value
+        raise unknown("split", value, SPLITS, where="split")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _as_name(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Real) else value
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _as_level(cls, value: Any) -> Any:
+        """Spell a class as the data's levels are spelled: ``true`` and ``1``, not ``True`` and ``1.0``."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        whole = isinstance(value, Real) and float(value).is_integer()
+        return str(int(value)) if whole else cls._as_name(value)
+
+    @field_validator("drop", mode="before")
+    @classmethod
+    def _as_names(cls, value: Any) -> Any:
+        return [cls._as_name(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+class TrainJob(DataJob):
+    """One tracked run of one model.
+
+    Args:
+        model: A name of the catalogue, or in Python a compiled ``keras.Model`` or a ``keras_tuner.HyperModel``.
+        task: Task of a user's own model; the default is told by its loss.
+        hyperparameters: Values that are fixed; the others have the model's defaults.
+        epochs: Most epochs; default the model's.
+        baselines: ``quick``, ``all`` or ``none``.
+        experiment: MLflow experiment; default the data's name.
+        name: Name of the run; default the model's name.
+    """
+
+    command: Literal["train"] = "train"
+    model: Any
+    task: str | None = None
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    epochs: int | None = Field(None, ge=1)
+    baselines: Baselines = "quick"
+    experiment: str | None = None
+    name: str | None = None
+
+
+class TuneJob(TrainJob):
+    """A search over a model's hyperparameters.
+
+    Args:
+        trials: Most sets of hyperparameters that are tried.
+        workers: Trials that run at the same time, each in a process of its own.
+        search: ``random``, ``bayesian``, ``hyperband`` or ``grid``.
+    """
+
+    command: Literal["tune"] = "tune"  # type: ignore[assignment]
+    trials: int = Field(20, ge=1)
+    workers: int = Field(1, ge=1)
+    search: SearchName = "random"
+
+
+class PredictJob(_Job):
+    """Predictions of a run's model for raw rows."""
+
+    command: Literal["predict"] = "predict"
+    run: str
+    input: Any
+    output: str | None = None
+    keep: tuple[str, ...] = ()
+
+
+class ListJob(_Job):
+    """The models whose name matches a pattern."""
+
+    command: Literal["list"] = "list"
+    pattern: str = "*"
+
+
+class ShowJob(DataJob):
+    """A model's hyperparameters and, given data, its layers."""
+
+    command: Literal["show"] = "show"
+    model: str
+    source: Any = None
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunsJob(_Job):
+    """The runs that were tracked."""
+
+    command: Literal["runs"] = "runs"
+    experiment: str | None = None
+    limit: int = Field(20, ge=1)
+
+
+class BestJob(_Job):
+    """The best run of an experiment, ranked by validation."""
+
+    command: Literal["best"] = "best"
+    experiment: str | None = None
+    metric: str | None = None
+
+
+Job = TrainJob | TuneJob | PredictJob | ListJob | ShowJob | RunsJob | BestJob
+JOBS: dict[str, type[_Job]] = {
+    "train": TrainJob,
+    "tune": TuneJob,
+    "predict": PredictJob,
+    "list": ListJob,
+    "show": ShowJob,
+    "runs": RunsJob,
+    "best": BestJob,
+}
+J = TypeVar("J", bound=_Job)
+_MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
+
+
+def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None) -> J:
+    """Return a job from its keys and values, checked.
+
+    Args:
+        kind: The job's class.
+        values: Keys and values; ``None`` stands for the default.
+        where: Where the values come from, for the error.
+
+    Raises:
+        UsageError: With the key, what was received, what is allowed and the nearest name.
+
+    Example:
+        >>> make_job(TrainJob, {"model": "classification/mlp", "source": "wine"}).seed
+        0
+    """
+    try:
+        return kind(**{str(key): value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        raise _explained(error, kind, where) from None
+
+
+def read_job(path: str | Path) -> Any:
+    """Return the job in a YAML file; its key ``command`` says which kind it is.
+
+    Raises:
+        UsageError: A file that is missing or not valid YAML (with line and column), or a job that is not valid.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the job: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise UsageError("cannot read the job: not a text file in UTF-8", where=str(path)) from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        raise UsageError(f"not valid YAML: {error.problem}", where=place) from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
+    if not isinstance(values, dict):
+        raise UsageError("a job is keys and values, such as 'command: train'", where=str(path))
+    command = values.get("command")
+    if not isinstance(command, str) or command not in JOBS:
+        if command is None:
+            raise UsageError(f"the key 'command' is missing; known: {', '.join(JOBS)}", where=str(path))
+        raise unknown("command", str(command), JOBS, where=str(path))
+    return make_job(JOBS[command], values, where=str(path))
+
+
+def job_yaml(job: BaseModel) -> str:
+    """Return a job as YAML that :func:`read_job` reads; data in memory stand as a description."""
+    values = {}
+    for key, known in type(job).model_fields.items():
+        value = (_in_words if key in _MAY_BE_IN_MEMORY else _plain)(getattr(job, key))
+        if known.is_required() or value != _plain(known.get_default(call_default_factory=True)):
+            values[key] = value
+    return yaml.safe_dump({"command": getattr(job, "command"), **values}, sort_keys=False, allow_unicode=True)  # noqa: B009
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Real):  # NumPy's numbers are told from Python's by YAML
+        return int(value) if isinstance(value, Integral) else float(value)
+    return _in_words(value)
+
+
+def _in_words(value: Any) -> str | None:
+    if value is None or isinstance(value, (str, Path)):
+        return None if value is None else str(value)
+    return f"({type(value).__name__} in memory)"
+
+
+def _explained(error: ValidationError, kind: type[_Job], where: str | None) -> UsageError:
+    """One message for a person out of pydantic's list: the first thing that is wrong."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        return UsageError(cause.message, where=where or cause.where, nearest=cause.nearest)
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        names = list(kind.model_fields)
+        message = f"unknown key {key!r}; known: {', '.join(names)}"
+        return UsageError(message, where=where, nearest=nearest_name(key, names))
+    if first["type"] == "missing":
+        return UsageError(f"the key {key!r} is missing", where=where)
+    received = first["input"]
+    allowed = first["msg"][0].lower() + first["msg"][1:]
+    nearest = None
+    if first["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        nearest = nearest_name(str(received), choices)
+    return UsageError(f"{key}: received {received!r}; {allowed}", where=where, nearest=nearest)

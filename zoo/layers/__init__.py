@@ -1,0 +1,9 @@
+"""Keras building blocks: preparation inside the model, shared knobs, blocks and heads."""
+
+from zoo.layers.assembly import assemble
+from zoo.layers.dense import dense_layers
+from zoo.layers.heads import head
+from zoo.layers.knobs import Knobs
+from zoo.layers.preparation import flat_features, prepare_table
+
+__all__ = ["Knobs", "assemble", "dense_layers", "flat_features", "head", "prepare_table"]

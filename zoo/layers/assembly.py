@@ -1,0 +1,140 @@
+"""A compiled model is ``network(preparation(raw inputs))``: putting it together and taking it apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+
+from zoo.errors import UsageError
+from zoo.layers.knobs import Knobs
+from zoo.spec import Spec
+
+PREPARATION, NETWORK = "preparation", "network"
+
+
+class Preparation(Protocol):
+    """What turns raw inputs into the tensors that a network takes."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that decides what the prepared tensors hold."""
+
+    def raw_tensors(self) -> dict[str, Any]:
+        """Keras inputs of the raw values, by key."""
+
+    def model(self) -> keras.Model:
+        """The Keras model from raw to prepared."""
+
+
+@dataclass
+class Pieces:
+    """A network, and the preparation that belongs before it."""
+
+    network: keras.Model
+    preparation: Preparation | None
+
+    def whole(self) -> keras.Model:
+        """Return the compiled model from raw inputs to prediction; it shares the network's weights and optimizer.
+
+        A network without preparation is the whole model already.
+        """
+        if self.preparation is None:
+            return self.network
+        return _join(self.preparation, self.network)
+
+
+@dataclass
+class _Workbench:
+    preparation: Preparation | None = None
+    made: list[Any] = field(default_factory=list)
+
+
+_workbench: ContextVar[_Workbench | None] = ContextVar("workbench", default=None)
+
+
+def assemble(preparation: Preparation, inputs: dict[str, Any], output: Any, loss: Any, knobs: Knobs) -> keras.Model:
+    """Return the compiled model: preparation, then the network from ``inputs`` to ``output``.
+
+    Args:
+        preparation: From :func:`zoo.layers.prepare_table`.
+        inputs: The preparation's ``tensors()``, which the network starts from.
+        output: The network's output.
+        loss: A Keras loss.
+        knobs: Gives the optimizer.
+
+    Returns:
+        A ``keras.Model`` that takes raw inputs by key. Inside :func:`pieces_of_build` it is the network
+        alone, for what is trained many times over needs no preparation built.
+    """
+    network = keras.Model(inputs, output, name=NETWORK)
+    network.compile(optimizer=knobs.optimizer(), loss=loss)
+    workbench = _workbench.get()
+    if workbench is not None:
+        workbench.preparation = preparation
+        return network
+    return _join(preparation, network)
+
+
+def pieces_of_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> Pieces:
+    """Call ``build(hp, spec)`` and return network and preparation, without building the preparation.
+
+    Raises:
+        UsageError: When it returns something that is no compiled Keras model.
+    """
+    with _fresh_workbench() as workbench:
+        model = build(hp, spec)
+    name = getattr(build, "__module__", "build")
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"build must return a compiled keras.Model; received a {type(model).__name__}", where=name)
+    if not getattr(model, "compiled", False):
+        raise UsageError("build must return a compiled model: call model.compile(…) before", where=name)
+    if workbench.preparation is None:
+        return pieces_of_model(model)
+    return Pieces(model, workbench.preparation)
+
+
+def pieces_of_model(model: keras.Model) -> Pieces:
+    """Take a whole model apart; one that has no preparation inside is its own network."""
+    names = [layer.name for layer in model.layers]
+    if names and {PREPARATION, NETWORK} <= set(names):
+        return Pieces(model.get_layer(NETWORK), _Built(model))
+    return Pieces(model, None)
+
+
+class _Built:
+    """The preparation of a model that is already whole."""
+
+    def __init__(self, whole: keras.Model) -> None:
+        self._model = whole.get_layer(PREPARATION)
+
+    @property
+    def digest(self) -> str:
+        raise UsageError("a model that was built whole has no preparation to be known by")
+
+    def raw_tensors(self) -> dict[str, Any]:
+        return {name: keras.Input(t.shape[1:], dtype=t.dtype, name=name) for name, t in self._model.input.items()}
+
+    def model(self) -> keras.Model:
+        return self._model
+
+
+def _join(preparation: Preparation, network: keras.Model) -> keras.Model:
+    raw = preparation.raw_tensors()
+    whole = keras.Model(raw, network(preparation.model()(raw)), name="model")
+    # One optimizer for both: what the network's training changed is what the whole saves and shows.
+    whole.compile(optimizer=network.optimizer, loss=network.loss)
+    return whole
+
+
+@contextmanager
+def _fresh_workbench() -> Iterator[_Workbench]:
+    token = _workbench.set(workbench := _Workbench())
+    try:
+        yield workbench
+    finally:
+        _workbench.reset(token)

@@ -1,0 +1,173 @@
+"""The registry: tasks are folders and models are files, found by listing, imported when asked for."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from zoo.errors import UsageError, unknown
+
+CATALOGUE = "zoo.tasks"
+FOLDERS_VARIABLE = "ZOO_TASKS"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model of the catalogue: a file that was listed and not imported.
+
+    Args:
+        name: Task and file, ``task/model``.
+        path: The file.
+    """
+
+    name: str
+    path: Path
+
+    @property
+    def task(self) -> str:
+        """Name of the task's folder."""
+        return self.name.split("/")[0]
+
+    @property
+    def summary(self) -> str:
+        """First line of the file's docstring, read without importing it."""
+        return summary_of(self.path)
+
+
+def list_models(pattern: str = "*") -> list[ModelEntry]:
+    """Return the models whose name matches a shell pattern, sorted by name, without importing any.
+
+    Args:
+        pattern: Such as ``*``, ``seq*`` or ``*/mlp``; without a slash it is also tried on the model's own name.
+
+    Raises:
+        UsageError: When two files have the same name, or ``ZOO_TASKS`` names no folder.
+
+    Example:
+        >>> len(list_models("*")) >= len(list_models("*/mlp"))
+        True
+    """
+    found: dict[str, ModelEntry] = {}
+    for root in catalogue_folders():
+        for task_folder in _folders_in(root):
+            for path in sorted(task_folder.glob("[!._]*.py")):
+                name = f"{task_folder.name}/{path.stem}"
+                if name in found:
+                    raise UsageError(f"two files are called {name}: {found[name].path} and {path}; rename one")
+                found[name] = ModelEntry(name, path)
+    return [
+        found[name]
+        for name in sorted(found)
+        if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.split("/")[1], pattern)
+    ]
+
+
+def list_tasks() -> list[str]:
+    """Return the names of all tasks, sorted."""
+    return sorted({folder.name for root in catalogue_folders() for folder in _folders_in(root)})
+
+
+def model_entry(name: str) -> ModelEntry:
+    """Return the model called ``name``.
+
+    Raises:
+        UsageError: When there is none, with the nearest name.
+    """
+    models = {entry.name: entry for entry in list_models()}
+    if name not in models:
+        raise unknown("model", name, models)
+    return models[name]
+
+
+def load_build(name: str) -> Callable[..., Any]:
+    """Import a model's file and return its ``build(hp, spec)``.
+
+    Raises:
+        UsageError: When there is no such model, or its file has no ``build``.
+    """
+    entry = model_entry(name)
+    module = _import(f"{CATALOGUE}.{name.replace('/', '.')}")
+    if not callable(getattr(module, "build", None)):
+        raise UsageError(f"a model's file has a function build(hp, spec), and {entry.path} has none")
+    build: Callable[..., Any] = module.build
+    return build
+
+
+def load_task_module(name: str) -> ModuleType:
+    """Import a task's folder.
+
+    Raises:
+        UsageError: When there is no such task.
+    """
+    tasks = list_tasks()
+    if name not in tasks:
+        raise unknown("task", name, tasks)
+    return _import(f"{CATALOGUE}.{name}")
+
+
+def summary_of(path: Path) -> str:
+    """Return the first line of a Python file's docstring without importing the file."""
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except SyntaxError as error:
+        raise UsageError(f"not valid Python: {error.msg}", where=f"{path}, line {error.lineno}") from None
+    except ValueError as error:  # bytes that are no text
+        raise UsageError(f"not valid Python: {error}", where=str(path)) from None
+    return docstring.split("\n")[0].strip()
+
+
+def catalogue_folders() -> list[Path]:
+    """Return the folders that hold tasks: the bundled one, ``ZOO_TASKS``, and installed plug-ins.
+
+    A plug-in is a package named by an entry point in the group ``zoo.tasks``.
+    """
+    bundled = importlib.util.find_spec(CATALOGUE)
+    assert bundled is not None
+    assert bundled.submodule_search_locations is not None
+    folders = [Path(next(iter(bundled.submodule_search_locations)))]
+    for text in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)):
+        folder = Path(text).expanduser().resolve()
+        if not folder.is_dir():
+            raise UsageError(f"{FOLDERS_VARIABLE} names {text!r}, which is not a folder")
+        folders.append(folder)
+    for entry_point in importlib.metadata.entry_points(group=CATALOGUE):
+        plugin = importlib.util.find_spec(entry_point.value)
+        if plugin is not None and plugin.submodule_search_locations is not None:
+            folders.append(Path(next(iter(plugin.submodule_search_locations))))
+    return folders
+
+
+def _folders_in(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if child.is_dir() and child.name[0] not in "._")
+
+
+def _import(module: str) -> ModuleType:
+    """Import a module of the catalogue after putting every catalogue folder on its packages' paths.
+
+    A user's folder thereby extends ``zoo.tasks``, and a folder in it that is called as a bundled task
+    extends that task, so that relative imports and private helpers work as in the bundled catalogue.
+    """
+    folders = catalogue_folders()
+    catalogue = importlib.import_module(CATALOGUE)
+    _extend(catalogue, folders)
+    task = module.removeprefix(f"{CATALOGUE}.").split(".")[0]
+    if not any((folder / task / "__init__.py").is_file() for folder in folders):
+        raise UsageError(f"the folder {task} is no task: it has no __init__.py with a TASK")
+    package = importlib.import_module(f"{CATALOGUE}.{task}")
+    _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
+    importlib.invalidate_caches()
+    return importlib.import_module(module)
+
+
+def _extend(package: ModuleType, folders: list[Path]) -> None:
+    known = {str(Path(path).resolve()) for path in package.__path__}
+    package.__path__ = [*package.__path__, *(str(f) for f in folders if str(f.resolve()) not in known)]

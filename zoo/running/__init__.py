@@ -1,0 +1,1 @@
+"""Running: a job becomes a tracked run."""

@@ -1,0 +1,85 @@
+"""Baselines: each a tracked run of its own, computed once for the same data, split and target."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from zoo.data.dataset import Dataset
+from zoo.task import PART_PREFIX, Baseline, Task
+from zoo.tracking.run import TrackedRun, ending
+from zoo.tracking.store import Store
+
+KEY_TAG = "zoo.baseline_key"
+
+
+def run_baselines(
+    task: Task,
+    dataset: Dataset,
+    level: Literal["quick", "all", "none"],
+    *,
+    store: Store,
+    experiment: Any,
+    seed: int,
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Return the metrics of each baseline, and notes about those that were left out.
+
+    A baseline that was run before on the same parts is read from the store.
+    """
+    results: dict[str, dict[str, float]] = {}
+    notes: list[str] = []
+    rows = len(dataset.parts["train"]) if "train" in dataset.parts else 0
+    for baseline in task.baselines(level, dataset.spec):
+        if baseline.most_rows is not None and rows > baseline.most_rows:
+            notes.append(
+                f"baseline {baseline.name} is left out: {rows:,} training rows, and beyond {baseline.most_rows:,} "
+                "it would take too long"
+            )
+            continue
+        results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
+    return results, notes
+
+
+def _tracked(
+    task: Task, dataset: Dataset, baseline: Baseline, store: Store, experiment: Any, seed: int
+) -> dict[str, float]:
+    key = _key(task, dataset, baseline, seed)
+    known = store.search(f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", limit=100)
+    here = [run for run in known if run.info.experiment_id == experiment.experiment_id]
+    if here:
+        return _scores(here[0].data.metrics)
+    tags = {
+        KEY_TAG: key,
+        "zoo.kind": "baseline",
+        "zoo.task": task.name,
+        "zoo.model": baseline.name,
+        "zoo.source": dataset.source,
+    }
+    with ending(TrackedRun.create(store, experiment, baseline.name, tags=tags)) as run:
+        run.dataset(dataset)
+        if known:
+            metrics = dict(known[0].data.metrics)
+            run.tags({"zoo.copied_from": known[0].info.run_id})
+        else:
+            began = time.perf_counter()
+            metrics = _flat(baseline.run(dataset, seed))
+            metrics["seconds"] = time.perf_counter() - began
+        run.metrics(metrics)
+    return _scores(metrics)
+
+
+def _flat(by_part: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {PART_PREFIX[part] + name: value for part, scores in by_part.items() for name, value in scores.items()}
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith(tuple(PART_PREFIX.values()))}
+
+
+def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
+    target = dataset.spec.target
+    positive = target.positive if target is not None else None
+    text = f"1 {task.name} {baseline.name} {dataset.split_digest} {positive} {seed}"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,0 +1,233 @@
+"""What a run gives back: an object worth looking at, and the JSON that programs rely on."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from zoo.saving.model import Model
+
+
+@dataclass
+class Run:
+    """One tracked fit.
+
+    Args:
+        run_id: MLflow's id.
+        experiment: Name of the experiment.
+        task: Name of the task.
+        model_name: Name of the model.
+        source: Where the data came from.
+        objective: The score that the model was chosen by, without prefix.
+        direction: ``min`` or ``max``.
+        metrics: Scores by name, such as ``test_accuracy``.
+        intervals: 95 % intervals by the score's name.
+        baselines: Metrics of each baseline on the same parts.
+        hyperparameters: All of them, as trained.
+        n_parameters: Number of trained parameters.
+        epochs_run: Epochs that were trained.
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        seconds: Wall time of the training.
+        artifact_uri: Where MLflow keeps the run's files.
+        notes: What a person should know.
+    """
+
+    run_id: str
+    experiment: str
+    task: str
+    model_name: str
+    source: str
+    objective: str
+    direction: str
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    baselines: Mapping[str, Mapping[str, float]]
+    hyperparameters: Mapping[str, Any]
+    n_parameters: int
+    epochs_run: int
+    best_epoch: int
+    seconds: float
+    artifact_uri: str
+    notes: tuple[str, ...] = ()
+    draw: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
+    load: Callable[[], Model] | None = field(default=None, repr=False)
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model: raw rows in, predictions out."""
+        assert self.load is not None
+        return self.load()
+
+    @cached_property
+    def figures(self) -> Mapping[str, Any]:
+        """The run's figures by name, as matplotlib figures."""
+        return self.draw()
+
+    @property
+    def headline(self) -> str:
+        """Name of the score that tables show: the objective, on test where there is a test part."""
+        for prefix in ("test_", "val_", "train_"):
+            if prefix + self.objective in self.metrics:
+                return prefix + self.objective
+        return "train_" + self.objective
+
+    @property
+    def best_baseline(self) -> str | None:
+        """Name of the baseline that is best by the objective on validation: the test part chooses nothing."""
+        ranked = {name: scores.get("val_" + self.objective, math.nan) for name, scores in self.baselines.items()}
+        if all(math.isnan(value) for value in ranked.values()):
+            ranked = {name: scores.get(self.headline, math.nan) for name, scores in self.baselines.items()}
+        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
+        if not known:
+            return None
+        return (min if self.direction == "min" else max)(known, key=lambda name: known[name])
+
+    @property
+    def verdict(self) -> str:
+        """The model against the best baseline: better, worse, or a tie when the baseline is in the interval."""
+        if self.best_baseline is None:
+            return "no baseline"
+        rival = self.baselines[self.best_baseline].get(self.headline, math.nan)
+        low, high = self.intervals.get(self.headline, (math.nan, math.nan))
+        if not (rival < low or rival > high):
+            return "tie"
+        better = self.metrics[self.headline] < rival if self.direction == "min" else self.metrics[self.headline] > rival
+        return "model better" if better else "baseline better"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo train --json`` prints."""
+        names = [
+            "run_id",
+            "experiment",
+            "task",
+            "model_name",
+            "source",
+            "metrics",
+            "intervals",
+            "baselines",
+            "hyperparameters",
+            "n_parameters",
+            "epochs_run",
+            "best_epoch",
+            "seconds",
+            "artifact_uri",
+        ]
+        values = {name: getattr(self, name) for name in names}
+        return {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+
+    def __repr__(self) -> str:
+        lines = [f"Run {self.run_id[:8]}: {self.model_name} on {self.source}"]
+        names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
+        best = self.best_baseline
+        head = f"{'score':<18}{'model':>10}  {'95 % interval':<22}"
+        lines.append(head + (f"best baseline ({best})" if best else ""))
+        for name in names:
+            rival = number(self.baselines[best].get(name, math.nan)) if best else ""
+            lines.append(f"{name:<18}{number(self.metrics[name]):>10}  {interval(self.intervals.get(name)):<22}{rival}")
+        lines.append(
+            f"{self.verdict}; {self.n_parameters:,} parameters, best epoch {self.best_epoch} of {self.epochs_run}, "
+            f"{self.seconds:.1f} s"
+        )
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+@dataclass
+class Trial:
+    """One set of hyperparameters that a search tried."""
+
+    trial_id: str
+    status: str
+    score: float | None
+    hyperparameters: Mapping[str, Any]
+    seconds: float
+    run_id: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the trial as JSON."""
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+@dataclass
+class Search:
+    """A search and its trials.
+
+    Args:
+        run_id: MLflow's id of the parent run.
+        best: The best trial's run, scored on test once.
+        trials: All trials, in the order in which they were asked for.
+        direction: ``min`` or ``max``.
+        seconds: Wall time.
+    """
+
+    run_id: str
+    best: Run
+    trials: list[Trial]
+    direction: str
+    seconds: float
+
+    @property
+    def model(self) -> Model:
+        """The best trial's model."""
+        return self.best.model
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo tune --json`` prints."""
+        return {
+            "run_id": self.run_id,
+            "best": self.best.as_dict(),
+            "trials": [trial.as_dict() for trial in self.trials],
+        }
+
+    def __repr__(self) -> str:
+        done = [trial for trial in self.trials if trial.score is not None]
+        ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
+        varied = self._varied()
+        lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best five:"]
+        for trial in ranked[:5]:
+            values = ", ".join(f"{name}={number(trial.hyperparameters[name])}" for name in varied)
+            lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
+        return "\n".join([*lines, repr(self.best)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+    def _varied(self) -> list[str]:
+        names = self.trials[0].hyperparameters if self.trials else {}
+        return [
+            name
+            for name in names
+            if not name.startswith("tuner/") and len({str(t.hyperparameters.get(name)) for t in self.trials}) > 1
+        ]
+
+
+def number(value: Any) -> str:
+    """Return a number in four digits, for people; other values as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Return an interval for people; empty without one."""
+    return f"[{number(float(bounds[0]))}, {number(float(bounds[1]))}]" if bounds is not None else ""
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: not-a-number and infinity are null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,273 @@
+"""A train job becomes one tracked run, with its baselines beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.data.dataset import Dataset
+from zoo.errors import JobError, UsageError
+from zoo.job import TrainJob, job_yaml, make_job, read_job
+from zoo.layers.search_space import CheckedHyperParameters
+from zoo.running.baselines import run_baselines
+from zoo.running.candidate import Candidate, candidate_of
+from zoo.running.finish import Fitted, finish_run
+from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG
+from zoo.running.progress import Progress
+from zoo.running.results import Run
+from zoo.tracking.pages import set_view
+from zoo.tracking.run import TrackedRun, ending, package_versions
+from zoo.tracking.store import Store, alive
+from zoo.training.loop import FitPlan
+from zoo.training.recorder import Recorders
+from zoo.training.settings import FitSettings
+
+JOB_FILE = "job.yaml"
+CHECKPOINT_FILE = "checkpoint.npz"
+
+
+def train(
+    model: Any,
+    source: Any = None,
+    *,
+    callbacks: Sequence[Any] = (),
+    resume: str | None = None,
+    verbose: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Run:
+    """Train a model on data, score it beside baselines, and track all of it.
+
+    Args:
+        model: A name of the catalogue such as ``classification/mlp``; a compiled ``keras.Model``; a
+            ``keras_tuner.HyperModel``; or a function ``build(hp, spec)``.
+        source: A frame, arrays, a file or a bundled name.
+        callbacks: Keras callbacks; they see the whole model.
+        resume: Id of a run that was interrupted or killed, to go on with; the job is that run's.
+        verbose: Print a line for each epoch.
+        quiet: Print nothing.
+        **options: The other keys of :class:`zoo.job.TrainJob`, such as ``target``, ``epochs`` or
+            ``hyperparameters={"units": 64}``.
+
+    Returns:
+        The run: scores with intervals, baselines, figures, and the model.
+
+    Raises:
+        UsageError: When model, data or options do not fit.
+        JobError: When training failed.
+
+    Example:
+        >>> run = train("classification/mlp", "wine", epochs=5, quiet=True)  # doctest: +SKIP
+        >>> run.metrics["test_accuracy"]  # doctest: +SKIP
+    """
+    progress = Progress(verbose=verbose, quiet=quiet)
+    if resume is not None:
+        return resume_run(resume, model=model, source=source, callbacks=callbacks, progress=progress)
+    job = make_job(TrainJob, {"model": model, "source": source, **options})
+    return run_train(job, callbacks=callbacks, progress=progress)
+
+
+def run_train(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Run:
+    """Carry out a train job; see :func:`train`."""
+    candidate = candidate_of(job.model, job.task)
+    dataset = candidate.task.read(job)
+    pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
+    store = Store()
+    store.close_orphans()
+    experiment = store.experiment(job.experiment or experiment_name(dataset))
+    tracked = TrackedRun.create(
+        store, experiment, job.name or candidate.name, tags=run_tags(candidate, dataset, "train", job.seed)
+    )
+    prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
+    with ending(tracked):
+        begin_run(tracked, job, dataset, hp.values)
+        return _fit_and_finish(prepared, tracked, experiment)
+
+
+def resume_run(
+    run_id: str,
+    *,
+    model: Any = None,
+    source: Any = None,
+    callbacks: Sequence[Any] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a run that was interrupted, killed or failed, from its last epoch.
+
+    Args:
+        run_id: The run.
+        model: The user's own model again, where it was not a name.
+        source: The data again, where they were in memory.
+        callbacks: Keras callbacks again.
+        progress: Where to show progress.
+
+    Raises:
+        UsageError: When the run is finished, still running, has no checkpoint, or the data changed.
+    """
+    store = Store()
+    store.close_orphans()
+    found = store.run(run_id)
+    run_id = found.info.run_id
+    job = _job_of(store, found)
+    changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
+    job = job.model_copy(update=changes)
+    candidate = candidate_of(job.model, job.task)
+    dataset = candidate.task.read(job)
+    if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
+        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
+    pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
+    tracked = TrackedRun.reopen(store, run_id)
+    prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
+    with ending(tracked):
+        return _fit_and_finish(prepared, tracked, store.client.get_experiment(found.info.experiment_id))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    job: TrainJob
+    candidate: Candidate
+    dataset: Dataset
+    pieces: Any
+    hp: CheckedHyperParameters
+    callbacks: Sequence[Any]
+    progress: Progress
+
+
+def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
+    """Return the tags by which the runs table is filtered."""
+    return {
+        "zoo.kind": kind,
+        "zoo.task": candidate.task.name,
+        "zoo.model": candidate.name,
+        "zoo.source": dataset.source[:500],
+        "zoo.digest": dataset.digest,
+        "zoo.split_digest": dataset.split_digest,
+        "zoo.seed": str(seed),
+        **objective_tags(candidate, dataset),
+    }
+
+
+def objective_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
+    """Return the score that ranks runs, on validation, and which way is better."""
+    objective = candidate.task.scores(dataset.spec)[0]
+    prefix = candidate.task.objective_prefix
+    return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction}
+
+
+def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
+    """Log what is known before training: hyperparameters, data, job, versions, split."""
+    import json
+
+    tracked.params({"model": tracked_name(job.model), **hyperparameters, "seed": job.seed})
+    tracked.dataset(dataset)
+    tracked.text(job_yaml(job), JOB_FILE)
+    tracked.text(json.dumps(package_versions(), indent=1), "versions.json")
+    rows = {name: part.rows.tolist() for name, part in dataset.parts.items()}
+    tracked.text(json.dumps(rows), "split.json")
+
+
+def tracked_name(model: Any) -> str:
+    """Return what a job's model is called among the parameters."""
+    return model if isinstance(model, str) else getattr(model, "name", None) or type(model).__name__
+
+
+def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -> Run:
+    job, progress, dataset = prepared.job, prepared.progress, prepared.dataset
+    checkpoint = tracked.store.state / tracked.run_id / CHECKPOINT_FILE
+    notes = list(dataset.notes)
+    for note in notes:
+        progress.say(f"note: {note}")
+    plan = FitPlan(
+        FitSettings.from_hyperparameters(prepared.hp.values, epochs=job.epochs),
+        seed=job.seed,
+        recorder=Recorders([_OnlyNew(tracked), progress]),
+        checkpoint=checkpoint,
+        callbacks=prepared.callbacks,
+        whole=prepared.pieces.whole() if prepared.callbacks else None,
+    )
+    try:
+        result = prepared.candidate.task.fit(prepared.pieces, dataset, plan)
+    finally:
+        progress.close()
+    tracked.flush()
+    interrupted = result.stopped == "interrupted"
+    baselines: dict[str, dict[str, float]] = {}
+    if not interrupted:
+        baselines, more = run_baselines(
+            prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+        )
+        notes += more
+    fitted = Fitted(prepared.candidate, prepared.pieces, dataset, dict(prepared.hp.values), result)
+    run = finish_run(tracked, fitted, baselines, tuple(notes))
+    show_scores(tracked.store, experiment, run, params=("learning_rate", "batch_size"))
+    if interrupted:
+        raise KeyboardInterrupt
+    _remove(checkpoint)
+    return run
+
+
+def show_scores(store: Store, experiment: Any, run: Run, *, params: Sequence[str]) -> None:
+    """Bring the scores of an experiment in sight on MLflow's page: the objective first, then those on test."""
+    scores = [name for name in run.metrics if name.startswith("test_")][:3]
+    objective = f"val_{run.objective}" if f"val_{run.objective}" in run.metrics else run.headline
+    set_view(
+        store,
+        experiment.experiment_id,
+        metrics=[objective, *scores],
+        params=list(params),
+        order=objective,
+        ascending=run.direction == "min",
+    )
+
+
+class _OnlyNew(Recorders):
+    """Passes on epochs that MLflow lacks: a resumed run has some already, and a killed one lost a few."""
+
+    def __init__(self, tracked: TrackedRun) -> None:
+        super().__init__([tracked])
+        self.logged = tracked.epochs_logged()
+
+    def epoch(self, epoch: int, scores: Any) -> None:
+        """Record an epoch unless it is there."""
+        if epoch > self.logged:
+            super().epoch(epoch, scores)
+
+
+def _job_of(store: Store, found: Any) -> TrainJob:
+    """The job of a run that can be gone on with."""
+    run_id, tags = found.info.run_id, found.data.tags
+    if tags.get("zoo.kind") != "train":
+        kind = tags.get("zoo.kind", "other")
+        hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
+        raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
+    if found.info.status == "FINISHED":
+        raise UsageError(f"run {run_id} is finished: there is nothing to resume")
+    if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
+        raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
+    if not (store.state / run_id / CHECKPOINT_FILE).exists():
+        raise UsageError(
+            f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
+        )
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))
+        job = read_job(path)
+    if not isinstance(job, TrainJob):
+        raise JobError(f"the stored job of run {run_id} is no train job")
+    return job
+
+
+def experiment_name(dataset: Dataset) -> str | None:
+    """Return the experiment's name by default: the data's, unless MLflow's own variable names one."""
+    import os
+
+    from zoo.tracking.store import EXPERIMENT_VARIABLE
+
+    return None if os.environ.get(EXPERIMENT_VARIABLE) else dataset.name
+
+
+def _remove(checkpoint: Path) -> None:
+    checkpoint.unlink(missing_ok=True)
+    checkpoint.parent.rmdir()

@@ -1,0 +1,1 @@
+"""Saving: a model's folder, written and loaded without pickle, and predictions from raw rows."""

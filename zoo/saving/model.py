@@ -1,0 +1,82 @@
+"""A model that takes raw rows: what ``run.model`` and ``zoo.load`` give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.inputs import raw_inputs
+from zoo.data.read import read_table
+from zoo.errors import UsageError, nearest_name
+from zoo.spec import Spec
+from zoo.task import task_of
+
+
+class Model:
+    """A trained model with the spec of its data: raw rows in, predictions out.
+
+    Args:
+        keras_model: The whole Keras model, from raw inputs by key to its output.
+        spec: Describes inputs and target.
+        name: The model's name.
+
+    Example:
+        >>> model = zoo.load(run_id)  # doctest: +SKIP
+        >>> model.predict(frame)["prediction"]  # doctest: +SKIP
+    """
+
+    def __init__(self, keras_model: Any, spec: Spec, name: str) -> None:
+        self.keras_model = keras_model
+        self.spec = spec
+        self.name = name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the probabilities; empty without classes."""
+        return self.spec.target.classes if self.spec.target is not None else ()
+
+    def predict(self, rows: Any, *, keep: Sequence[str] = ()) -> pd.DataFrame:
+        """Return predictions for raw rows, in their order.
+
+        Args:
+            rows: A frame, or any source that training reads: N rows with the columns that the model
+                was trained on, in any order, as they are (text, missing cells); others are ignored.
+            keep: Columns that are carried over in front.
+
+        Returns:
+            N rows with ``prediction`` and, for classes, ``probability_<class>`` of each.
+
+        Raises:
+            DataError: When a column is missing or a number cannot be read.
+        """
+        table = read_table(rows)
+        for column in keep:
+            if column not in table.frame.columns:
+                known = [str(name) for name in table.frame.columns]
+                near = nearest_name(column, known)
+                raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
+        made = task_of(self.spec.task).predictions(self.spec, self._output(table.frame, table.source))
+        return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """Return the probability of each class (N, K), in the order of ``classes``.
+
+        Raises:
+            UsageError: When the model predicts no classes.
+        """
+        if not self.classes:
+            raise UsageError(f"{self.name} predicts no classes")
+        made = self.predict(rows)
+        return made[[f"probability_{name}" for name in self.classes]].to_numpy()
+
+    def _output(self, frame: pd.DataFrame, where: str) -> Any:
+        return task_of(self.spec.task).output(self.keras_model, raw_inputs(frame, self.spec, where=where))
+
+    def __repr__(self) -> str:
+        target = self.spec.target
+        what = f" to {target.name}" if target is not None else ""
+        size = f"{self.keras_model.count_params():,} parameters"
+        return f"<Model {self.name}: {len(self.spec.inputs)} columns{what}, {size}>"

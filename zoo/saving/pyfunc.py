@@ -1,0 +1,32 @@
+"""The loader that MLflow calls for a model of zoo: it lives in the installed package, not in the model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.saving.folder import load_model
+from zoo.saving.model import Model
+
+
+class PyfuncModel:
+    """What ``mlflow.pyfunc.load_model(…).predict`` talks to."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return predictions for raw rows, as ``zoo predict`` does.
+
+        Args:
+            model_input: A frame of raw rows.
+            params: None are known yet.
+        """
+        return self.model.predict(model_input)
+
+
+def _load_pyfunc(path: str) -> PyfuncModel:
+    """Load a model's folder; MLflow finds this function by its name."""
+    return PyfuncModel(load_model(Path(path)))

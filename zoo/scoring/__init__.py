@@ -1,0 +1,1 @@
+"""Scores by kind of target, with their intervals; NumPy only."""

@@ -1,0 +1,98 @@
+"""Scores of predicted numbers: truth (N,), prediction (N,), weights (R, N)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.scoring.score import Score
+from zoo.scoring.weighting import ratio, weighted_mean
+
+
+def number_scores() -> tuple[Score, ...]:
+    """Return the scores of a regression, the objective of a search first.
+
+    Example:
+        >>> [(score.name, score.direction) for score in number_scores()]
+        [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
+    """
+    return Score("rmse", "min", rmse), Score("mae", "min", mae), Score("r2", "max", r2)
+
+
+def rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the root of the mean squared error, in units of the target, shape (R,).
+
+    Args:
+        truth: (N,).
+        prediction: (N,).
+        weights: (R, N).
+
+    Example:
+        >>> rmse(np.array([0.0, 0.0]), np.array([1.0, 7.0]), np.ones((1, 2)))
+        array([5.])
+    """
+    error, scale = _scaled(_error(truth, prediction))
+    return scale * np.sqrt(weighted_mean(error**2, weights))
+
+
+def mae(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean absolute error, in units of the target, shape (R,).
+
+    Args:
+        truth: (N,).
+        prediction: (N,).
+        weights: (R, N).
+
+    Example:
+        >>> mae(np.array([0.0, 0.0]), np.array([1.0, 7.0]), np.ones((1, 2)))
+        array([4.])
+    """
+    error, scale = _scaled(_error(truth, prediction))
+    return scale * weighted_mean(np.abs(error), weights)
+
+
+def r2(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the share of the target's variance that is explained, shape (R,); NaN where truth is constant.
+
+    One minus the squared error over that of the best constant (Wright, 1921); negative when worse than it.
+
+    Args:
+        truth: (N,).
+        prediction: (N,).
+        weights: (R, N).
+
+    Example:
+        >>> r2(np.array([0.0, 2.0]), np.array([0.0, 1.0]), np.ones((1, 2)))
+        array([0.5])
+    """
+    error, error_scale = _scaled(_error(truth, prediction))
+    centred, scale = _scaled(_error(truth, np.full(len(truth), np.mean(truth, dtype=float))))
+    with np.errstate(over="ignore"):  # an error beyond all bounds gives minus infinity
+        unexplained = ratio(weighted_mean(error**2, weights), _variance(centred, weights))
+        return 1 - unexplained * np.square(error_scale / scale)
+
+
+def _error(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    truth, prediction = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
+    if truth.shape != prediction.shape or truth.ndim != 1:  # (N,) and (N, 1) would broadcast to (N, N)
+        raise ValueError(f"truth and prediction must both be (N,), received {truth.shape}, {prediction.shape}")
+    return truth - prediction
+
+
+def _scaled(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return values within [-1, 1], whose squares cannot overflow, and the scale."""
+    scale = float(np.abs(values).max(initial=0.0)) or 1.0
+    return values / scale, scale
+
+
+def _variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the variance of values (N,) under each row of weights (R, N), zero exactly when constant."""
+    squares = weighted_mean(values**2, weights)
+    variance = squares - weighted_mean(values, weights) ** 2
+    # The difference of two near numbers is noise, where a draw holds hardly more than one value: once more
+    # with care, which these rare rows can afford.
+    for row in np.flatnonzero(variance <= 1e-9 * squares):
+        drawn = weights[row] > 0
+        chosen, weight = values[drawn], weights[row, drawn]
+        centred = chosen - np.average(chosen, weights=weight)
+        variance[row] = 0.0 if np.ptp(chosen) == 0 else np.average(centred**2, weights=weight)
+    return variance

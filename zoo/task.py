@@ -1,0 +1,148 @@
+"""The contract of a task: a kind of problem, with the rules for reading, fitting, scoring and drawing it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from zoo.errors import UsageError
+from zoo.job import DataJob
+from zoo.registry import list_tasks, load_task_module
+from zoo.spec import Spec
+
+PART_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on one part.
+
+    Args:
+        scores: Value by the score's name, without prefix.
+        intervals: 95 % interval by the score's name.
+        figures: Function that draws the figures, by file name without ending; drawing is left to who wants them.
+    """
+
+    scores: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    figures: Callable[[], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classical rival, or a dummy: fitted and scored on the same parts as the model.
+
+    Args:
+        name: Such as ``logistic``; its metrics have the same names as the model's.
+        run: From dataset and seed to scores by part, without prefix.
+        most_rows: Rows of the training part beyond which it is skipped, with a note; None for any number.
+    """
+
+    name: str
+    run: Callable[[Any, int], Mapping[str, Mapping[str, float]]]
+    most_rows: int | None = None
+
+
+class Task(ABC):
+    """A kind of problem. A task's folder has one instance of a subclass, called ``TASK``.
+
+    Args:
+        name: The folder's name.
+        example: Bundled source on which the task's models are shown.
+    """
+
+    def __init__(self, name: str, *, example: str) -> None:
+        self.name = name
+        self.example = example
+
+    @abstractmethod
+    def read(self, job: DataJob) -> Any:
+        """Return the job's dataset: read, split and described.
+
+        Raises:
+            DataError: When the data cannot be used.
+        """
+
+    @abstractmethod
+    def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
+        """Return inputs by key, encoded target (or None) and weight (or None) of raw rows."""
+
+    @abstractmethod
+    def scores(self, spec: Spec) -> Sequence[Any]:
+        """Return the scores (:class:`zoo.scoring.score.Score`); the first is the objective of a search."""
+
+    def suits(self, model: Any) -> bool:
+        """Tell from a user's own compiled Keras model, by its loss, whether it is one for this task."""
+        return False
+
+    @abstractmethod
+    def adopt(self, model: Any, spec: Spec) -> Any:
+        """Return the pieces of a user's own compiled model, with preparation put before it where it has none.
+
+        Raises:
+            UsageError: When its inputs or outputs do not fit the data.
+        """
+
+    @abstractmethod
+    def fit(self, pieces: Any, dataset: Any, plan: Any, *, cache: Any = None) -> Any:
+        """Train a network (:class:`zoo.layers.assembly.Pieces`) and return a ``FitResult``.
+
+        Args:
+            pieces: Network and preparation.
+            dataset: From :meth:`read`.
+            plan: A ``FitPlan``; its monitor is set here.
+            cache: Folder for prepared data that processes share; None for none.
+        """
+
+    @abstractmethod
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> Any:
+        """Return the model's raw output for inputs by key, N rows."""
+
+    @abstractmethod
+    def evaluate(self, model: Any, dataset: Any, part: str, *, intervals: bool) -> Evaluation:
+        """Score the whole model on one part."""
+
+    @abstractmethod
+    def predictions(self, spec: Spec, output: Any) -> Any:
+        """Return what users see of a raw output: a frame with ``prediction`` and what else applies."""
+
+    @abstractmethod
+    def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
+        """Return the baselines that stand beside this task's models."""
+
+    @property
+    def objective_prefix(self) -> str:
+        """Prefix of the score that searches and rankings go by."""
+        return PART_PREFIX["validation"]
+
+
+def task_of(name: str) -> Task:
+    """Return the task of a folder.
+
+    Raises:
+        UsageError: When there is no such folder, or it has no ``TASK``.
+
+    Example:
+        >>> task_of(name).scores(spec)  # doctest: +SKIP
+    """
+    module = load_task_module(name)
+    task = getattr(module, "TASK", None)
+    if not isinstance(task, Task):
+        raise UsageError(f"a task's folder exposes TASK, an instance of zoo.task.Task; {module.__file__} does not")
+    return task
+
+
+def task_for(model: Any) -> Task:
+    """Return the task that a user's own compiled Keras model is for.
+
+    Raises:
+        UsageError: When it cannot be told, with the tasks to choose from.
+    """
+    known = [task_of(name) for name in list_tasks()]
+    fitting = [task for task in known if task.suits(model)]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(task.name for task in fitting or known)
+    raise UsageError(f"which task is the model {model.name!r} for? Say task=…, one of {names}", where="task")

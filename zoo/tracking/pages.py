@@ -1,0 +1,99 @@
+"""MLflow's pages: where they open, and which columns and charts are in sight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.tracking.store import Store
+
+VIEW = "zoo"
+_TAG = f"mlflow.sharedViewState.{VIEW}"
+# MLflow keeps an experiment's tag to so many characters.
+_LONGEST = 20_000
+
+
+def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
+    """Return the address of an experiment's runs with scores in sight.
+
+    An experiment's plain address opens an overview without runs.
+
+    Args:
+        server: Such as ``http://127.0.0.1:5000``.
+        experiment_id: MLflow's id.
+        charts: Open the charts instead of the table.
+    """
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"{server}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&workflowType=machine_learning{mode}"
+
+
+def set_view(
+    store: Store, experiment_id: str, *, metrics: Sequence[str], params: Sequence[str], order: str, ascending: bool
+) -> None:
+    """Set which columns and charts the experiment's page shows; a view that is there already is replaced.
+
+    Args:
+        store: Where runs are kept.
+        experiment_id: MLflow's id.
+        metrics: Metrics in columns; the first are drawn.
+        params: Parameters in columns and in parallel coordinates.
+        order: Metric that runs are sorted by.
+        ascending: Least first.
+    """
+    text = json.dumps(_state(list(metrics), list(params), order, ascending))
+    if len(text) < _LONGEST:
+        store.client.set_experiment_tag(experiment_id, _TAG, text)
+
+
+def _state(metrics: list[str], params: list[str], order: str, ascending: bool) -> dict[str, Any]:
+    columns = ["attributes.`Duration`", "tags.`zoo.kind`"]
+    columns += [f"metrics.`{name}`" for name in metrics] + [f"params.`{name}`" for name in params]
+    return {
+        "selectedColumns": columns,
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsVisibilityMap": {},
+        "runsHiddenMode": "SHOWALL",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "autoRefreshEnabled": True,
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+        "orderByKey": f"metrics.`{order}`",
+        "orderByAsc": ascending,
+        "compareRunCharts": _charts(metrics, params, order),
+        "compareRunSections": [
+            {"uuid": VIEW, "name": "Scores", "display": True, "isReordered": False, "deleted": False,
+             "isGenerated": False}
+        ],
+    }  # fmt: skip
+
+
+def _charts(metrics: list[str], params: list[str], order: str) -> list[dict[str, Any]]:
+    shared = {
+        "runsCountToCompare": 20, "metricSectionId": VIEW, "deleted": False, "isGenerated": False,
+        "useGlobalXaxisKey": True,
+    }  # fmt: skip
+    charts: list[dict[str, Any]] = [
+        {
+            "type": "LINE", "metricKey": f"epoch/{order}", "selectedMetricKeys": [f"epoch/{order}"], "xAxisKey": "step",
+            "selectedXAxisMetricKey": "", "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0,
+            "yAxisKey": "metric", "yAxisExpressions": [], "range": {},
+        },
+        *({"type": "BAR", "metricKey": name} for name in metrics[:2]),
+    ]  # fmt: skip
+    if params:
+        charts.insert(
+            0, {"type": "PARALLEL", "selectedParams": params, "selectedMetrics": [order], "showAllRuns": True}
+        )
+        axes = {"xaxis": {"key": params[0], "type": "PARAM"}, "yaxis": {"key": order, "type": "METRIC"}}
+        charts.append({"type": "SCATTER", **axes})
+    return [{**shared, **chart, "uuid": f"{VIEW}{index}"} for index, chart in enumerate(charts)]

@@ -1,0 +1,185 @@
+"""Where runs are kept: MLflow's tracking store, and beside it the state that resuming needs."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError, unknown
+
+# MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+
+FOLDER = Path("mlruns")
+EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
+_ours: str | None = None
+
+
+class Store:
+    """The tracking store in use.
+
+    ``MLFLOW_TRACKING_URI`` and ``mlflow.set_tracking_uri`` win; else it is ``mlruns/mlflow.db`` in the
+    working folder, with artifacts in ``mlruns/artifacts``.
+
+    Raises:
+        UsageError: When it cannot be opened or written.
+    """
+
+    def __init__(self) -> None:
+        global _ours
+        import mlflow
+
+        if mlflow.tracking.is_tracking_uri_set() and mlflow.get_tracking_uri() != _ours:
+            self.uri, self.local = mlflow.get_tracking_uri(), None
+        else:
+            self.local = FOLDER.resolve()
+            self.uri = f"sqlite:///{self.local / 'mlflow.db'}"
+            # Set for the process, so that mlflow.pyfunc.load_model("runs:/…") finds what zoo tracked.
+            mlflow.set_tracking_uri(self.uri)
+            _ours = self.uri
+        self.state = FOLDER.resolve() / "state"
+        with _explained(self.uri), self._opening():
+            self.client = mlflow.MlflowClient(self.uri)
+            self.client.search_experiments(max_results=1)
+
+    def experiment(self, name: str | None) -> Any:
+        """Return MLflow's experiment of that name, made when it is not there.
+
+        Args:
+            name: Its name; ``MLFLOW_EXPERIMENT_NAME`` stands for None.
+        """
+        name = name or os.environ.get(EXPERIMENT_VARIABLE) or "Default"
+        with _explained(self.uri), self._opening():
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                place = (self.local / "artifacts").as_uri() if self.local is not None else None
+                found = self.client.get_experiment(self.client.create_experiment(name, artifact_location=place))
+            elif found.lifecycle_stage == "deleted":
+                raise UsageError(f"the experiment {name!r} was deleted; restore it, or give --experiment another name")
+            return found
+
+    def known_experiment(self, name: str) -> Any:
+        """Return an experiment that must be there.
+
+        Raises:
+            UsageError: When it is not, with the nearest name.
+        """
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            raise unknown("experiment", name, [known.name for known in self.client.search_experiments()])
+        return found
+
+    def run(self, run_id: str) -> Any:
+        """Return MLflow's run with this id, or with an id that begins so.
+
+        Raises:
+            UsageError: When there is none, or several begin so.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException:
+            pass
+        ids = [run.info.run_id for run in self.search()]
+        matches = [known for known in ids if len(run_id) >= 4 and known.startswith(run_id)]
+        if len(matches) == 1:
+            return self.client.get_run(matches[0])
+        if matches:
+            raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id")
+        raise UsageError(f"there is no run {run_id!r} in {self.uri}; zoo runs lists them")
+
+    def search(self, where: str = "", *, experiment: Any = None, limit: int = 10_000, order: str = "") -> list[Any]:
+        """Return MLflow's runs that a filter finds, in all experiments or one."""
+        ids = [experiment.experiment_id] if experiment is not None else self._experiment_ids()
+        found: list[Any] = []
+        token = None
+        while len(found) < limit:
+            page = self.client.search_runs(
+                ids, where, max_results=min(1000, limit - len(found)), order_by=[order] if order else None,
+                page_token=token,
+            )  # fmt: skip
+            found += page
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def close_orphans(self) -> None:
+        """End runs that are still RUNNING although their process on this host is gone."""
+        where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"
+        for run in self.search(where):
+            tags = run.data.tags
+            if not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG]):
+                self.client.set_tag(run.info.run_id, "zoo.reason", "its process was killed")
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _experiment_ids(self) -> list[str]:
+        return [known.experiment_id for known in self.client.search_experiments()]
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """One process at a time makes tables and experiments: two at once would do it twice."""
+        if self.local is None:
+            yield
+            return
+        self.local.mkdir(parents=True, exist_ok=True)
+        with (self.local / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def process_started(process: int) -> str:
+    """Return when a process began, in the system's own words; empty when it is not there.
+
+    A process number alone is given again to other processes.
+    """
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        pass
+    import subprocess
+
+    try:  # no /proc: macOS
+        answer = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return answer.stdout.strip()
+
+
+def alive(process: int, started: str) -> bool:
+    """Tell whether the process that began then is still there."""
+    return bool(started) and process_started(process) == started
+
+
+@contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn what a store says of itself into a message for a person."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"the tracking store cannot be written: {error.strerror or error}", where=uri) from None
+    except MlflowException as error:
+        raise UsageError(f"the tracking store does not answer: {error.message.splitlines()[0]}", where=uri) from None
+    except UsageError:
+        raise
+    except Exception as error:
+        if type(error).__module__.startswith("sqlalchemy"):
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"the tracking store cannot be opened: {reason}", where=uri) from None
+        raise

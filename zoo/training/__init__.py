@@ -1,0 +1,1 @@
+"""Training: fit loops, checkpoints, baselines; they report to a recorder."""

@@ -1,0 +1,1 @@
+"""Tuning: an oracle decides, workers train, and what was paid for survives a kill."""

@@ -1,0 +1,220 @@
+"""How a function and its payload go from the driver to a process: through a file, by name or by value."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import operator
+import os
+import pickle
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+from zoo.errors import JobError, UsageError
+
+_LIMIT_BYTES = 64 * 1024**2
+_PICKLING_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+
+
+def write_call(folder: Path, key: str, function: Callable[..., Any], payload: dict[str, Any]) -> Path:
+    """Write what `read_call` needs to a new file in ``folder`` and return its path.
+
+    Args:
+        folder: Where the file goes.
+        key: Name of the call, with which the file's name begins.
+        function: Goes by name if a fresh interpreter can import it, else by value.
+        payload: Goes as JSON if it is plain JSON, else pickled.
+
+    Raises:
+        UsageError: Function or payload cannot be pickled, or are too large.
+        JobError: The file cannot be written.
+    """
+    content = _pack(function, payload)
+    name = re.sub(r"[^\w.=-]+", "_", key)[:80]
+    try:
+        descriptor, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".call", dir=folder)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+        except OSError:
+            os.unlink(path)
+            raise
+    except OSError as error:
+        raise JobError(f"the call cannot be written: {error}", where=str(folder)) from error
+    return Path(path)
+
+
+def read_call(path: Path) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return function and payload from the file that `write_call` wrote, and remove it."""
+    head, _, pickled = path.read_bytes().partition(b"\n")
+    path.unlink()
+    call = json.loads(head)
+    if call["function"] is not None:
+        module, _, name = call["function"].partition(":")
+        call["function"] = operator.attrgetter(name)(importlib.import_module(module))
+    if pickled:
+        call |= pickle.loads(pickled)  # noqa: S301  only the driver's user can write that file
+    return call["function"], call["payload"]
+
+
+def _pack(function: Callable[..., Any], payload: dict[str, Any]) -> bytes:
+    head = {"function": _import_path(function), "payload": payload if _is_json(payload) else None}
+    by_value: dict[str, Any] = {}
+    if head["function"] is None:
+        by_value["function"] = function
+    if head["payload"] is None:
+        by_value["payload"] = payload
+    content = json.dumps(head).encode() + b"\n"
+    if by_value:
+        sink = _Sink()
+        try:
+            with _by_value([function, *payload.values()]):
+                sink.pickle(by_value)
+        except _PICKLING_ERRORS as error:
+            raise UsageError(f"cannot be sent to a process: {error}", where=_name(function)) from error
+        content += sink.content()
+    if len(content) > _LIMIT_BYTES:
+        raise _too_large(function, payload)
+    return content
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value comes back from JSON as it was: a tuple, say, would come back as a list."""
+    if isinstance(value, dict):
+        return type(value) is dict and all(type(k) is str and _is_json(v) for k, v in value.items())
+    if isinstance(value, list):
+        return type(value) is list and all(map(_is_json, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+# --- by name ---
+
+
+def _import_path(function: Callable[..., Any]) -> str | None:
+    """Return ``module:name`` for a function that a fresh interpreter can import, else None."""
+    module = str(getattr(function, "__module__", ""))
+    name = getattr(function, "__qualname__", "")
+    if not _importable(module):
+        return None
+    try:
+        found = operator.attrgetter(name)(sys.modules[module])
+    except AttributeError:  # of another function ("<locals>"), or hidden by what took its name
+        return None
+    return f"{module}:{name}" if found is function else None
+
+
+def _importable(module: str) -> bool:
+    """Whether a fresh interpreter with this ``sys.path`` finds the module's package where it is here."""
+    if module == "__main__" or module not in sys.modules:
+        return False
+    top = module.partition(".")[0]
+    # Asked of the finders, for importlib.util.find_spec trusts sys.modules.
+    spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
+    file = getattr(sys.modules.get(top), "__file__", None)
+    return spec is not None and spec.origin in ("built-in", "frozen", file)
+
+
+# --- by value ---
+
+
+class _TooLargeError(Exception):
+    """The limit is reached: no need to copy the rest."""
+
+
+class _Sink:
+    """Takes in a pickle up to the limit; ``size`` beyond it says that there was more."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._parts: list[bytes] = []
+
+    def pickle(self, value: Any) -> None:
+        import cloudpickle  # here, for the process of a call that goes by name has no need of it
+
+        with contextlib.suppress(_TooLargeError):
+            cloudpickle.dump(value, self)
+
+    def write(self, data: Any) -> None:
+        self.size += memoryview(data).nbytes
+        self._parts.append(bytes(data))
+        if self.size > _LIMIT_BYTES:
+            raise _TooLargeError
+
+    def content(self) -> bytes:
+        return b"".join(self._parts)
+
+
+@contextlib.contextmanager
+def _by_value(values: Iterable[Any]) -> Iterator[None]:
+    """Pickle by value too what lives in a module that a fresh interpreter does not find."""
+    import cloudpickle
+
+    names = {str(getattr(value, "__module__", "")) for value in values if callable(value)}
+    known = {"__main__", *cloudpickle.list_registry_pickle_by_value()}  # by value already
+    modules = [sys.modules[name] for name in names - known if name in sys.modules and not _importable(name)]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+# --- saying what is too large ---
+
+
+def _too_large(function: Callable[..., Any], payload: dict[str, Any]) -> UsageError:
+    parts = {f"payload[{key!r}]": value for key, value in payload.items()}
+    if _import_path(function) is None:
+        parts[_name(function)] = function
+    return UsageError(
+        f"a call may take {_LIMIT_BYTES >> 20} MiB on its way to a process and this one takes more, most of "
+        f"it in {_largest(parts, set())}; save that to a file and let the function read it",
+        where=_name(function),
+    )
+
+
+def _largest(parts: dict[str, Any], seen: set[int]) -> str:
+    """Return the name of the largest part; behind a function's, the largest of what it takes along."""
+    sizes = {}
+    for name, value in parts.items():
+        sink = _Sink()
+        with contextlib.suppress(*_PICKLING_ERRORS):
+            sink.pickle(value)
+        sizes[name] = sink.size
+    name = max(sizes, key=sizes.__getitem__)
+    seen.add(id(parts[name]))
+    inner = {key: value for key, value in _taken_along(parts[name]).items() if id(value) not in seen}
+    return f"{name}, by its {_largest(inner, seen)}" if inner else name
+
+
+def _taken_along(value: Any) -> dict[str, Any]:
+    """Return what is pickled with a function that goes by value: globals, closure and defaults."""
+    if not isinstance(value, FunctionType) or _import_path(value) is not None:
+        return {}
+    names = _names(value.__code__)
+    taken = {f"global {name!r}": v for name, v in value.__globals__.items() if name in names}
+    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a variable that was not set yet
+            taken[f"variable {name!r}"] = cell.cell_contents
+    for name, parameter in inspect.signature(value).parameters.items():
+        if parameter.default is not parameter.empty:
+            taken[f"default of {name!r}"] = parameter.default
+    return taken
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

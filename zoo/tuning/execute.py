@@ -1,0 +1,89 @@
+"""Any job, carried out: what the command line and a job file call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.errors import UsageError
+from zoo.job import BestJob, ListJob, PredictJob, RunsJob, ShowJob, TrainJob, TuneJob
+from zoo.registry import list_models
+from zoo.running.describe import describe
+from zoo.running.lookup import best, load, runs
+from zoo.running.progress import Progress
+from zoo.running.results import plain
+from zoo.running.train import run_train
+from zoo.tuning.tune import run_tune
+
+
+@dataclass
+class Predictions:
+    """Predictions of raw rows, and the file that they were written to."""
+
+    run_id: str
+    frame: pd.DataFrame
+    output: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo predict --json`` prints."""
+        rows = [] if self.output else [plain(row) for row in self.frame.to_dict("records")]
+        return {"run_id": self.run_id, "rows": len(self.frame), "output": self.output, "predictions": rows}
+
+    def __str__(self) -> str:
+        return f"{len(self.frame)} rows in {self.output}" if self.output else self.frame.to_csv(index=False).rstrip()
+
+
+@dataclass
+class ModelList:
+    """Models with a line on each."""
+
+    models: list[dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo list --json`` prints."""
+        return {"models": self.models}
+
+    def __str__(self) -> str:
+        return "\n".join(f"{known['model']:<26}{known['summary']}" for known in self.models)
+
+
+def execute(job: Any, progress: Progress) -> Any:
+    """Carry out a job and return its result, which has ``as_dict`` and prints for people.
+
+    Raises:
+        ZooError: As the job's own function does.
+    """
+    if isinstance(job, TuneJob):
+        return run_tune(job, progress=progress)
+    if isinstance(job, TrainJob):
+        return run_train(job, progress=progress)
+    if isinstance(job, PredictJob):
+        return _predict(job)
+    if isinstance(job, RunsJob):
+        return runs(job.experiment, limit=job.limit)
+    if isinstance(job, BestJob):
+        return best(job.experiment, metric=job.metric)
+    if isinstance(job, ShowJob):
+        options = job.model_dump(exclude_unset=True, exclude={"command", "model", "source"})
+        return describe(job.model, job.source, **options)
+    if isinstance(job, ListJob):
+        return ModelList([{"model": m.name, "summary": m.summary} for m in list_models(job.pattern)])
+    raise UsageError(f"no such job: {type(job).__name__}")
+
+
+def _predict(job: PredictJob) -> Predictions:
+    frame = load(job.run).predict(job.input, keep=job.keep)
+    if job.output is not None:
+        path = Path(job.output)
+        writing = path.with_name(f".{path.name}.part")
+        try:
+            frame.to_csv(writing, index=False)
+            writing.replace(path)
+        except FileNotFoundError:
+            raise UsageError("the folder is not there", where=str(path.parent)) from None
+        finally:
+            writing.unlink(missing_ok=True)
+    return Predictions(job.run, frame, job.output)

@@ -1,0 +1,117 @@
+"""One trial, in a process of its own: build the network, train it on prepared data, report each epoch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import load_dataset
+from zoo.errors import JobError
+from zoo.layers.assembly import Pieces
+from zoo.running.candidate import Candidate, candidate_of
+from zoo.spec import Spec
+from zoo.training.loop import FitPlan, FitResult
+from zoo.training.recorder import Recorder
+from zoo.training.settings import FitSettings
+from zoo.tuning.channel import Channel
+
+CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.npz", "weights.npz"
+
+
+class ChannelRecorder(Recorder):
+    """Sends each epoch's scores to the driver, which may ask to stop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Send the scores."""
+        self.channel.send({"epoch": epoch, "scores": dict(scores)})
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the driver asked to stop."""
+        return self.channel.stop_requested
+
+
+def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
+    """Train one set of hyperparameters; keep the best weights in the trial's folder.
+
+    Args:
+        channel: To the driver.
+        payload: ``model``, ``task``, ``data`` (folder), ``folder`` (the trial's), ``hyperparameters``, ``seed``,
+            ``epochs``, ``threads`` and ``continues`` (folder of a trial that this one goes on from, or None).
+
+    Returns:
+        The fit's result as a dict.
+    """
+    _limit_threads(payload["threads"])
+    data, folder = Path(payload["data"]), Path(payload["folder"])
+    dataset = load_dataset(data)
+    candidate = candidate_of(payload["model"], payload["task"])
+    pieces = trial_pieces(candidate, payload["hyperparameters"], dataset.spec, seed=payload["seed"])
+    checkpoint = folder / CHECKPOINT_FILE
+    if payload["continues"] and not checkpoint.exists():
+        _copy(Path(payload["continues"]) / CHECKPOINT_FILE, checkpoint)
+    plan = FitPlan(
+        FitSettings.from_hyperparameters(payload["hyperparameters"], epochs=payload["epochs"]),
+        seed=payload["seed"],
+        recorder=ChannelRecorder(channel),
+        checkpoint=checkpoint,
+    )
+    result = candidate.task.fit(pieces, dataset, plan, cache=data / "prepared")
+    if result.stopped == "diverged":
+        raise JobError("training diverged: the loss is not a number")
+    save_weights(folder / WEIGHTS_FILE, pieces)
+    return asdict(result)
+
+
+def trial_pieces(candidate: Candidate, values: Mapping[str, Any], spec: Spec, *, seed: int) -> Pieces:
+    """Return network and preparation for a trial's hyperparameters."""
+    import keras_tuner
+
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    return candidate.pieces(hp, spec, seed=seed)
+
+
+def save_weights(path: Path, pieces: Pieces) -> None:
+    """Keep a network's weights, in one file that is whole or not there."""
+    writing = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing.open("wb") as file:
+        np.savez(file, *[weight.numpy() for weight in pieces.network.weights])
+    writing.replace(path)
+
+
+def restore_weights(path: Path, pieces: Pieces) -> None:
+    """Put kept weights into a network that was built the same way."""
+    with np.load(path, allow_pickle=False) as file:
+        for index, weight in enumerate(pieces.network.weights):
+            weight.assign(file[f"arr_{index}"])
+
+
+def fit_result(values: Mapping[str, Any]) -> FitResult:
+    """Return the result that :func:`run_trial` returned."""
+    return FitResult(**values)
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Workers share the cores: each with all of them would be slower together than one after another."""
+    if threads is None:
+        return
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _copy(source: Path, target: Path) -> None:
+    import shutil
+
+    if source.exists():
+        shutil.copyfile(source, target)

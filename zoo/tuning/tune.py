@@ -1,0 +1,259 @@
+"""A tune job becomes a search: a parent run, a run for each trial, and the best trial's model scored once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import keras_tuner
+
+from zoo.data.dataset import Dataset, save_dataset
+from zoo.errors import UsageError
+from zoo.job import TuneJob, job_yaml, make_job
+from zoo.layers.search_space import CheckedHyperParameters
+from zoo.running.baselines import run_baselines
+from zoo.running.candidate import Candidate, candidate_of
+from zoo.running.finish import Fitted, description, finish_run
+from zoo.running.lookup import BEST_TAG, stored_run
+from zoo.running.progress import Progress
+from zoo.running.results import Run, Search, Trial
+from zoo.running.train import JOB_FILE, experiment_name, run_tags, show_scores, tracked_name
+from zoo.tracking.run import TrackedRun, ending
+from zoo.tracking.store import Store
+from zoo.tuning.oracles import HYPERBAND_PREFIX, AskTell
+from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
+from zoo.tuning.state import SearchFolder
+from zoo.tuning.trial import WEIGHTS_FILE, fit_result, restore_weights, trial_pieces
+
+
+def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False, **options: Any) -> Search:
+    """Search a model's hyperparameters; each trial is a run below one parent run.
+
+    The model's default is the first trial. A search that was interrupted or killed goes on when the
+    same is asked again; one that is finished gives its stored result; more trials are added to it.
+
+    Args:
+        model: A name of the catalogue; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or
+            ``build(hp)``.
+        source: A frame, arrays, a file or a bundled name.
+        verbose: Print a line for each trial.
+        quiet: Print nothing.
+        **options: The other keys of :class:`zoo.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
+            ``search``, ``epochs`` or ``hyperparameters={"units": 64}`` for what is fixed.
+
+    Returns:
+        The search: its trials, and the best one's run, scored on test once.
+
+    Raises:
+        UsageError: When model, data or options do not fit.
+        JobError: When no trial completed, or the model's own code fails.
+
+    Example:
+        >>> search = tune("classification/mlp", "wine", trials=8, workers=2)  # doctest: +SKIP
+        >>> search.best.metrics["test_accuracy"]  # doctest: +SKIP
+    """
+    job = make_job(TuneJob, {"model": model, "source": source, **options})
+    return run_tune(job, progress=Progress(verbose=verbose, quiet=quiet, unit="trial"))
+
+
+def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
+    """Carry out a tune job; see :func:`tune`."""
+    candidate = candidate_of(job.model, job.task)
+    if candidate.build is None:
+        raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
+    dataset = candidate.task.read(job)
+    if "validation" not in dataset.parts:
+        raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
+    store = Store()
+    store.close_orphans()
+    folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
+    with folder.locked():
+        return _Tuning(job, candidate, dataset, store, folder, progress or Progress(quiet=True)).run()
+
+
+class _Tuning:
+    def __init__(
+        self,
+        job: TuneJob,
+        candidate: Candidate,
+        dataset: Dataset,
+        store: Store,
+        folder: SearchFolder,
+        progress: Progress,
+    ) -> None:
+        self.job, self.candidate, self.dataset = job, candidate, dataset
+        self.store, self.folder, self.progress = store, folder, progress
+        self.objective = candidate.task.scores(dataset.spec)[0]
+        self.score_name = candidate.task.objective_prefix + self.objective.name
+
+    def run(self) -> Search:
+        """Run, go on with, or recall the search."""
+        stored = self._stored()
+        if stored is not None and stored["best"] is not None and len(stored["trials"]) >= self.job.trials:
+            self.progress.say("this search is finished; its stored result:")
+            return self._result(SearchState.from_json(stored))
+        # The server imports TensorFlow while this process reads the model's search space.
+        with make_workers(self.job, self.folder.path) as workers:
+            space = self._space()
+            experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
+            parent = self._parent(stored, experiment)
+            with ending(parent):
+                state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
+                loop = SearchLoop(
+                    self._plan(), self._oracle(space, stored), state, self.store, experiment, self.progress
+                )
+                self._write_data()
+                self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
+                try:
+                    loop.run(workers)
+                finally:
+                    self.progress.close()
+                self._finish(loop, parent, experiment)
+        return self._result(loop.state)
+
+    def _stored(self) -> dict[str, Any] | None:
+        stored = self.folder.read()
+        if stored is None:
+            return None
+        try:
+            self.store.client.get_run(stored["run_id"])
+        except Exception:
+            if not self._gone(stored["run_id"]):
+                raise
+            self.folder.clear()  # its runs were deleted from the store: what is left here belongs to nothing
+            return None
+        return stored
+
+    def _gone(self, run_id: str) -> bool:
+        return not self.store.search(f"attributes.run_id = '{run_id}'", limit=1)
+
+    def _space(self) -> CheckedHyperParameters:
+        _, space = self.candidate.built(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)
+        if self.job.search == "grid":
+            _check_grid(space, self.job.trials, self.progress)
+        return space
+
+    def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
+        if stored is not None:
+            return TrackedRun.reopen(self.store, stored["run_id"])
+        name = self.job.name or f"search {self.candidate.name}"
+        tags = run_tags(self.candidate, self.dataset, "search", self.job.seed)
+        parent = TrackedRun.create(self.store, experiment, name, tags=tags)
+        parent.params({"model": tracked_name(self.job.model), "search": self.job.search, "seed": self.job.seed})
+        parent.dataset(self.dataset)
+        parent.text(job_yaml(self.job), JOB_FILE)
+        return parent
+
+    def _plan(self) -> SearchPlan:
+        tags = run_tags(self.candidate, self.dataset, "trial", self.job.seed)
+        return SearchPlan(
+            self.job,
+            self.folder,
+            self.candidate.task.name,
+            self.score_name,
+            self.objective.direction,
+            self.job.seed,
+            tags,
+        )
+
+    def _oracle(self, space: CheckedHyperParameters, stored: dict[str, Any] | None) -> AskTell:
+        plain = keras_tuner.HyperParameters.from_config(space.get_config())
+        plain.values = {}
+        oracle = AskTell(
+            self.job.search,
+            plain,
+            objective=self.score_name,
+            direction=self.objective.direction,
+            trials=self.job.trials,
+            epochs=self.job.epochs or space.values.get("epochs", 100),
+            seed=self.job.seed,
+        )
+        if stored is not None:
+            oracle.restore(stored["oracle"])
+        return oracle
+
+    def _write_data(self) -> None:
+        if not (self.folder.data / "dataset.json").exists():
+            save_dataset(self.dataset, self.folder.data)
+
+    def _finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
+        """Score the best trial's kept weights once, on its own run, and point the parent at it."""
+        best = loop.best()
+        before = loop.state.best
+        if before != best.trial_id:
+            baselines, notes = run_baselines(
+                self.candidate.task,
+                self.dataset,
+                self.job.baselines,
+                store=self.store,
+                experiment=experiment,
+                seed=self.job.seed,
+            )
+            run = self._finish_best(best, baselines, (*self.dataset.notes, *notes))
+            parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": _description(loop, run)})
+            loop.state.best = best.trial_id
+        loop.save()
+        # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
+        parent.text(json.dumps([t.as_dict() for t in _trials(loop.state)], indent=1), "trials.json")
+        parent.metrics({self.score_name: best.score or 0.0, "trials": len(loop.state.trials)})
+        show_scores(self.store, experiment, stored_run(self.store, best.run_id or ""), params=_varied(loop.state))
+        self.folder.drop_data(best.trial_id)
+
+    def _finish_best(self, best: TrialRecord, baselines: Any, notes: tuple[str, ...]) -> Run:
+        assert best.run_id is not None
+        pieces = trial_pieces(self.candidate, best.hyperparameters, self.dataset.spec, seed=self.job.seed)
+        restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
+        result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
+        values = {k: v for k, v in best.hyperparameters.items() if not k.startswith(HYPERBAND_PREFIX)}
+        run = TrackedRun.reopen(self.store, best.run_id)
+        with ending(run):
+            run.dataset(self.dataset)
+            run.text(job_yaml(_train_job(self.job, values)), JOB_FILE)
+            return finish_run(run, Fitted(self.candidate, pieces, self.dataset, values, result), baselines, notes)
+
+    def _result(self, state: SearchState) -> Search:
+        assert state.best is not None
+        best = state.trials[state.best]
+        assert best.run_id is not None
+        return Search(
+            run_id=state.run_id,
+            best=stored_run(self.store, best.run_id),
+            trials=_trials(state),
+            direction=self.objective.direction,
+            seconds=state.seconds,
+        )
+
+
+def _trials(state: SearchState) -> list[Trial]:
+    return [Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id) for r in state.trials.values()]
+
+
+def _varied(state: SearchState) -> list[str]:
+    records = list(state.trials.values())
+    names = [name for name in records[0].hyperparameters if not name.startswith(HYPERBAND_PREFIX)]
+    return [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
+
+
+def _description(loop: SearchLoop, run: Run) -> str:
+    done = [record for record in loop.state.trials.values() if record.score is not None]
+    failed = len(loop.state.trials) - len(done)
+    head = f"{len(loop.state.trials)} trials" + (f", {failed} of them failed" if failed else "")
+    return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}"
+
+
+def _train_job(job: TuneJob, values: dict[str, Any]) -> Any:
+    """The job that trains the best trial's settings again."""
+    from zoo.job import TrainJob
+
+    keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name"}
+    return TrainJob(**{key: getattr(job, key) for key in keys}, hyperparameters=values)
+
+
+def _check_grid(space: Any, trials: int, progress: Progress) -> None:
+    """Say how large a grid is when not all of it will be tried."""
+    size = 1
+    for known in space.space:
+        size *= max(1, len(list(known.values)))
+    if size > trials:
+        progress.say(f"note: the grid has {size:,} points, of which the first {trials} are tried")
