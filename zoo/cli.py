@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from zoo.errors import JobError, UsageError, ZooError
 
@@ -201,17 +202,15 @@ def main() -> None:
 
 def _guarded(command: Callable[[], Any]) -> int:
     """Call a command; turn what it raises into a message and an exit status."""
-    from click.exceptions import Abort, ClickException
-
     try:
         status = command()
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except ZooError as error:
         return _complain(error)
-    except ClickException as error:
-        return _complain(UsageError(error.format_message()))
-    except (KeyboardInterrupt, Abort):
+    except TyperException as error:
+        return _complain(UsageError(getattr(error, "format_message", error.__str__)()))
+    except (KeyboardInterrupt, typer.Abort):
         return _complain(JobError("interrupted"), status=130)
     except BrokenPipeError:  # the reader has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Linear regression: one layer from the prepared columns to the number.
 
-The course's perceptron without a hidden layer (Rosenblatt 1958), with the logistic function of Cox
-1958; the boundary between two classes is a plane.
+Least squares (Legendre 1805), found by gradient descent; with ``l1`` it is the lasso (Tibshirani 1996),
+with ``l2`` ridge regression (Hoerl and Kennard 1970).
 
 Input: one scalar a column, raw. Output: the standardised number (B, 1); ``predict`` gives it in its units.
 Run: ``zoo train regression/linear diabetes``.

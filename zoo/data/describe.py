@@ -13,6 +13,10 @@ from zoo.spec import Input, Spec, Target
 
 QUANTILES = 65
 MOST_LEVELS = 1000
+# Layers that stand beside the inputs, in the whole model and in its preparation.
+_NAMES_OF_LAYERS = frozenset(
+    {"preparation", "network", "numbers", "levels", "few_levels", "many_levels", "one_hot", "features"}
+)
 _SUSPICIOUS = {
     "split": re.compile(r"^(split|fold|part|subset|is_?(train|test|valid))$", re.IGNORECASE),
     "id": re.compile(r"^(id|index|uuid|guid|row_?(id|number)|.*_id|unnamed: 0)$", re.IGNORECASE),
@@ -132,9 +136,9 @@ def _describe_category(name: str, values: pd.Series, key: str) -> Input | None:
 
 
 def _key(name: str, taken: set[str]) -> str:
-    """A name that Keras accepts for an input: it refuses slashes, and TensorFlow control characters."""
+    """A name that Keras accepts for an input: no slash, no control character, no other layer's name."""
     key = re.sub(r"[/\x00-\x1f]", "_", name) or "_"
-    while key in taken:
+    while key in taken or key in _NAMES_OF_LAYERS:
         key += "_"
     return key
 

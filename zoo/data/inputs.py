@@ -54,6 +54,8 @@ def level_names(values: pd.Series) -> np.ndarray:
         names = values.astype(str).to_numpy(dtype=object)
     elif pd.api.types.is_float_dtype(values.dtype):
         names = np.array([_number_name(value) for value in values.to_numpy(dtype=float)], dtype=object)
+    elif pd.api.types.infer_dtype(values, skipna=True) == "string":
+        names = values.to_numpy(dtype=object, copy=True)
     else:
         names = np.array([_name(value) for value in values], dtype=object)
     names[missing] = MISSING

@@ -19,6 +19,7 @@ from zoo.data.bundled import BUNDLED, load_bundled
 from zoo.errors import DataError, nearest_name
 
 TABLE_FILES = (".csv", ".csv.gz", ".parquet", ".npz")
+_NO_SCALARS = (list, dict, set, np.ndarray)
 _ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -80,7 +81,11 @@ def read_table(source: Any) -> Table:
 def frame_digest(frame: pd.DataFrame) -> str:
     """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
     digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
-    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    try:
+        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    except TypeError:  # cells that cannot be hashed
+        column, kind = next((c, type(v).__name__) for c in frame for v in frame[c] if isinstance(v, _NO_SCALARS))
+        raise DataError(f"column {column!r} has a {kind} in a cell; a table's cells are numbers or text") from None
     return digest.hexdigest()[:16]
 
 
@@ -194,11 +199,11 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _read_npz(path: Path, name: str, source: str) -> Table:
-    file = np.load(path, allow_pickle=False)
-    if isinstance(file, np.ndarray):
-        raise DataError("holds a single array without a name, as .npy files do", where=str(path))
-    with file:
-        arrays = dict(file)
+    with path.open("rb") as file:  # NumPy leaves a file open that is no archive
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise DataError("holds a single array without a name, as .npy files do", where=str(path))
+        arrays = dict(loaded)
     if "x" in arrays and "x_train" not in arrays:
         arrays = {{"x": "x_train", "y": "y_train"}.get(key, key): values for key, values in arrays.items()}
     if "x_train" not in arrays:

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from zoo.errors import UsageError
+
 
 @keras.saving.register_keras_serializable("zoo")
 def step(x: Any) -> Any:
@@ -32,6 +34,15 @@ ACTIVATIONS: dict[str, str | Callable[..., Any]] = {
 }
 
 
-def has_step(model: keras.Model) -> bool:
-    """Tell whether a layer of the model, at any depth, uses the step function."""
-    return any(getattr(layer, "activation", None) is step for layer in model._flatten_layers())
+def check_trainable(model: keras.Model) -> None:
+    """Refuse a model that cannot learn by gradients.
+
+    Raises:
+        UsageError: When a layer, at any depth, uses the step function.
+    """
+    if any(getattr(layer, "activation", None) is step for layer in model._flatten_layers()):
+        raise UsageError(
+            "the step function has gradient zero everywhere, so that training changes nothing; "
+            "take sigmoid, tanh or relu, and step for inference only",
+            where="activation",
+        )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from zoo.layers.activations import ACTIVATIONS
+from zoo.layers.dropout import Dropout
 from zoo.layers.knobs import Knobs
 
 
@@ -35,5 +36,5 @@ def dense_layers(x: Any, knobs: Knobs, *, units: int, layers: int) -> Any:
             x = keras.layers.LayerNormalization(name=f"normalization_{index}")(x)
         x = keras.layers.Activation(activation, name=f"activation_{index}")(x)
         if dropout:
-            x = keras.layers.Dropout(dropout, name=f"dropout_{index}")(x)
+            x = Dropout(dropout, name=f"dropout_{index}")(x)
     return x

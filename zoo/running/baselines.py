@@ -57,7 +57,7 @@ def _tracked(
         "zoo.model": baseline.name,
         "zoo.source": dataset.source,
     }
-    with ending(TrackedRun.create(store, experiment, baseline.name, tags=tags)) as run:
+    with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)
         if known:
             metrics = dict(known[0].data.metrics)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.layers.activations import check_trainable
 from zoo.layers.assembly import Pieces, pieces_of_build
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import load_build, model_entry
@@ -50,6 +51,7 @@ class Candidate:
         hp = CheckedHyperParameters(fixed)
         pieces = self.pieces(hp, spec, seed=seed)
         hp.check_all_used(self.name)
+        check_trainable(pieces.network)
         return pieces, hp
 
 
@@ -77,7 +79,8 @@ def candidate_of(model: Any, task: str | None = None) -> Candidate:
             raise UsageError("the model must be compiled: call model.compile(…) before", where=model.name)
         return Candidate(model.name, task_of(task) if task else task_for(model), keras_model=model)
     if isinstance(model, keras_tuner.HyperModel):
-        name, build = type(model).__name__, _with_spec(model.build)
+        name = type(model).__name__
+        build: Callable[..., Any] = partial(_without_spec, model.build)
     elif callable(model):
         name, build = getattr(model, "__name__", "model"), _with_spec(model)
     else:

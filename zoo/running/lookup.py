@@ -106,14 +106,11 @@ def load(run_id: str) -> Model:
     kind = found.data.tags.get("zoo.kind")
     if kind == "baseline":
         raise UsageError(f"run {run_id} is a baseline, and baselines keep no model", where="run")
-    import mlflow
-
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        try:
-            path = mlflow.artifacts.download_artifacts(f"runs:/{chosen}/model", dst_path=folder, tracking_uri=store.uri)
-        except (OSError, mlflow.exceptions.MlflowException):
-            raise UsageError(f"run {run_id} has no model; its status is {found.info.status}", where="run") from None
-        places = list(Path(path).rglob(FACTS_FILE))
+        path = store.download_model(chosen, Path(folder))
+        if path is None:
+            raise UsageError(f"run {run_id} has no model; its status is {found.info.status}", where="run")
+        places = list(path.rglob(FACTS_FILE))
         if not places:
             raise UsageError(f"the model of run {run_id} was not saved by zoo", where="run")
         return load_model(places[0].parent)

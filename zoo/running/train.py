@@ -26,7 +26,7 @@ from zoo.training.recorder import Recorders
 from zoo.training.settings import FitSettings
 
 JOB_FILE = "job.yaml"
-CHECKPOINT_FILE = "checkpoint.npz"
+CHECKPOINT_FILE = "checkpoint.bin"
 
 
 def train(
@@ -79,7 +79,10 @@ def run_train(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progres
     store.close_orphans()
     experiment = store.experiment(job.experiment or experiment_name(dataset))
     tracked = TrackedRun.create(
-        store, experiment, job.name or candidate.name, tags=run_tags(candidate, dataset, "train", job.seed)
+        store,
+        experiment,
+        job.name or f"{candidate.name} on {dataset.name}",
+        tags=run_tags(candidate, dataset, "train", job.seed),
     )
     prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):

@@ -47,7 +47,7 @@ def set_view(
 
 
 def _state(metrics: list[str], params: list[str], order: str, ascending: bool) -> dict[str, Any]:
-    columns = ["attributes.`Duration`", "tags.`zoo.kind`"]
+    columns = ["attributes.`Duration`", "tags.`zoo.kind`", "tags.`zoo.source`"]
     columns += [f"metrics.`{name}`" for name in metrics] + [f"params.`{name}`" for name in params]
     return {
         "selectedColumns": columns,
@@ -60,7 +60,7 @@ def _state(metrics: list[str], params: list[str], order: str, ascending: bool) -
         "runsHiddenMode": "SHOWALL",
         "viewMaximized": False,
         "runListHidden": False,
-        "isAccordionReordered": False,
+        "isAccordionReordered": True,
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
         "groupBy": None,
@@ -71,7 +71,7 @@ def _state(metrics: list[str], params: list[str], order: str, ascending: bool) -
         "orderByAsc": ascending,
         "compareRunCharts": _charts(metrics, params, order),
         "compareRunSections": [
-            {"uuid": VIEW, "name": "Scores", "display": True, "isReordered": False, "deleted": False,
+            {"uuid": VIEW, "name": "Scores", "display": True, "isReordered": True, "deleted": False,
              "isGenerated": False}
         ],
     }  # fmt: skip

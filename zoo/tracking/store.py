@@ -116,6 +116,16 @@ class Store:
                 break
         return found
 
+    def download_model(self, run_id: str, folder: Path) -> Path | None:
+        """Return where a run's model lies, fetched into a folder where it is not on this machine; None without one."""
+        import mlflow
+
+        try:
+            address = f"runs:/{run_id}/model"
+            return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder), tracking_uri=self.uri))
+        except (OSError, mlflow.exceptions.MlflowException):
+            return None
+
     def close_orphans(self) -> None:
         """End runs that are still RUNNING although their process on this host is gone."""
         where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -33,7 +34,7 @@ class CompiledEpochs:
         self.rows, self.batch_size = len(arrays), batch_size
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
         _build_state(network, _rows(self.data, slice(0, 1)))
-        self._run = tf.function(self._epoch, jit_compile=xla, reduce_retracing=False)
+        self._run = _Traced(self._epoch, xla=xla)
 
     def run(self, order: np.ndarray, rates: np.ndarray | None) -> dict[str, float]:
         """Train one epoch and return the loss and the compiled metrics.
@@ -75,11 +76,8 @@ class CompiledScores:
         self.network = network
         self.rows = len(arrays)
         self.x, self.y, self.weight = (_tensors(value) for value in (arrays.x, arrays.y, arrays.weight))
-        self._forward = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
-        self._loss = tf.function(
-            lambda y, y_pred, weight: network.compute_loss(None, y, y_pred, weight, training=False),
-            reduce_retracing=True,
-        )
+        self._forward = _Traced(lambda x: network(x, training=False))
+        self._loss = _Traced(lambda y, y_pred, weight: network.compute_loss(None, y, y_pred, weight, training=False))
 
     def predict(self) -> np.ndarray:
         """Return the network's output for each row."""
@@ -95,6 +93,28 @@ class CompiledScores:
             return self._forward(self.x)
         chunks = [self._forward(_rows(self.x, slice(start, start + CHUNK))) for start in range(0, self.rows, CHUNK)]
         return tf.concat(chunks, axis=0)
+
+
+class _Traced:
+    """A function compiled once for each form of its arguments.
+
+    ``tf.function`` does the same and warns of "retracing" where several networks are trained in one
+    process, for it knows functions by their place in the source.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, xla: bool = False) -> None:
+        self._function = tf.function(function, jit_compile=xla, autograph=False)
+        self._traced: dict[str, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        form = str(tf.nest.map_structure(_form, arguments))
+        if form not in self._traced:
+            self._traced[form] = self._function.get_concrete_function(*arguments)
+        return self._traced[form](*arguments)
+
+
+def _form(value: Any) -> Any:
+    return None if value is None else (value.shape, value.dtype)
 
 
 def can_compile(network: keras.Model) -> str | None:

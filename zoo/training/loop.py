@@ -12,14 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.errors import JobError, UsageError
-from zoo.layers.activations import has_step
+from zoo.errors import JobError
+from zoo.layers.activations import check_trainable
 from zoo.training.arrays import Arrays
 from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
 
+CHECKPOINT_SPACING = 50
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
@@ -105,12 +106,7 @@ def fit(network: keras.Model, train: Arrays, validation: Arrays | None, plan: Fi
         UsageError: When the network cannot learn by gradients (the step function).
         JobError: When the loss is not a number from the first epoch on.
     """
-    if has_step(network):
-        raise UsageError(
-            "the step function has gradient zero everywhere, so that training changes nothing; "
-            "take sigmoid, tanh or relu, and step for inference only",
-            where="activation",
-        )
+    check_trainable(network)
     course = _Course(network, train, validation, plan)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
@@ -139,6 +135,7 @@ class _Course:
         self.base_rate = _rate_of(network)
         self.started = time.perf_counter()
         self.earlier_s = 0.0
+        self.saved_at, self.saving_s = -math.inf, 0.0
         if plan.checkpoint is not None and plan.checkpoint.exists():
             self._resume(plan.checkpoint)
         batch, rows = self.settings.batch(len(train)), len(train)
@@ -172,7 +169,7 @@ class _Course:
         self.plan.recorder.epoch(result.epochs_run, scores)
         self._decide(scores)
         if self.plan.checkpoint is not None:
-            self._save(self.plan.checkpoint)
+            self._save_in_time(self.plan.checkpoint)
         return result.stopped != "epochs"
 
     def finish(self) -> None:
@@ -183,6 +180,8 @@ class _Course:
                 raise JobError("training diverged: the loss is not a number; try a lower learning rate")
             if self.result.epochs_run == 0:
                 raise KeyboardInterrupt
+            if self.validation is not None:
+                raise JobError(f"{self.plan.monitor.name} is not a number in any epoch; try a lower learning rate")
             return
         for variable, value in zip(self.network.weights, self.best, strict=True):
             variable.assign(value)
@@ -202,6 +201,19 @@ class _Course:
             result.stopped = "patience"
         if self.plan.recorder.stop_requested and result.stopped == "epochs":
             result.stopped = "requested"
+
+    def _save_in_time(self, path: Path) -> None:
+        """Write a checkpoint, unless that would take more than a fiftieth of the time.
+
+        Where epochs are long each has its own; of epochs of milliseconds a kill costs as many as fifty writes
+        last, and they are trained again to the same weights.
+        """
+        now = time.perf_counter()
+        if self.result.stopped == "epochs" and now - self.saved_at < CHECKPOINT_SPACING * self.saving_s:
+            return
+        self._save(path)
+        self.saved_at = time.perf_counter()
+        self.saving_s = self.saved_at - now
 
     def _save(self, path: Path) -> None:
         result = self.result
@@ -301,6 +313,7 @@ def _fit_by_keras(course: _Course) -> None:
     # The course comes first: others then see the validation scores that it computed.
     callbacks = keras.callbacks.CallbackList([own, *plan.callbacks, _StopWithWhole(network)], model=whole)
     whole.stop_training = False
+    network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
     network.fit(
         course.train.x,
         course.train.y,

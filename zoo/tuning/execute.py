@@ -78,12 +78,12 @@ def _predict(job: PredictJob) -> Predictions:
     frame = load(job.run).predict(job.input, keep=job.keep)
     if job.output is not None:
         path = Path(job.output)
+        if not path.parent.is_dir():
+            raise UsageError("the folder is not there", where=str(path.parent))
         writing = path.with_name(f".{path.name}.part")
         try:
             frame.to_csv(writing, index=False)
             writing.replace(path)
-        except FileNotFoundError:
-            raise UsageError("the folder is not there", where=str(path.parent)) from None
         finally:
             writing.unlink(missing_ok=True)
     return Predictions(job.run, frame, job.output)

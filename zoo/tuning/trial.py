@@ -20,7 +20,7 @@ from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
 from zoo.tuning.channel import Channel
 
-CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.npz", "weights.npz"
+CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
 
 
 class ChannelRecorder(Recorder):

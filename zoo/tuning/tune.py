@@ -137,7 +137,7 @@ class _Tuning:
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
             return TrackedRun.reopen(self.store, stored["run_id"])
-        name = self.job.name or f"search {self.candidate.name}"
+        name = self.job.name or f"search {self.candidate.name} on {self.dataset.name}"
         tags = run_tags(self.candidate, self.dataset, "search", self.job.seed)
         parent = TrackedRun.create(self.store, experiment, name, tags=tags)
         parent.params({"model": tracked_name(self.job.model), "search": self.job.search, "seed": self.job.seed})
@@ -232,7 +232,9 @@ def _trials(state: SearchState) -> list[Trial]:
 def _varied(state: SearchState) -> list[str]:
     records = list(state.trials.values())
     names = [name for name in records[0].hyperparameters if not name.startswith(HYPERBAND_PREFIX)]
-    return [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
+    varied = [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
+    # The learning rate matters most in most networks: it comes first, and is what the scatter chart shows.
+    return sorted(varied, key=lambda name: name != "learning_rate")
 
 
 def _description(loop: SearchLoop, run: Run) -> str:

@@ -1,0 +1,163 @@
+"""Parts of a benchmark in fresh processes: their measurements as they come, and the memory they take."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHILD = "--child"
+_PROC = Path("/proc")
+# Proportional shares cost 25 ms a GiB to read, so the tree is looked at less often, lest that slows the search.
+_SAMPLE_S, _TREE_EVERY = 0.2, 5
+
+
+def child_payload() -> dict[str, Any] | None:
+    """Return what the parent gave this process, or None in a process that a person started."""
+    return json.loads(sys.argv[2]) if len(sys.argv) == 3 and sys.argv[1] == CHILD else None
+
+
+def tell_parent(values: dict[str, Any]) -> None:
+    """Hand a measurement to the parent."""
+    print(json.dumps(values), flush=True)
+
+
+class Child:
+    """A benchmark's script in a fresh process, which does the part that the payload names.
+
+    Args:
+        script: The script, which asks :func:`child_payload` what to do.
+        payload: JSON for it.
+    """
+
+    def __init__(self, script: str, payload: dict[str, Any]) -> None:
+        command = [sys.executable, str(Path(script).resolve()), CHILD, json.dumps(payload)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """Yield each measurement as the child makes it.
+
+        Raises:
+            RuntimeError: When the child fails.
+        """
+        assert self._process.stdout is not None
+        try:
+            for line in self._process.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)
+            if self._process.wait():
+                raise RuntimeError(f"a part of the benchmark ended with status {self._process.returncode}")
+        finally:
+            if self._process.poll() is None:
+                self._process.terminate()
+                self._process.wait()
+
+
+class MemorySamples:
+    """Anonymous memory of a process and of it with all its descendants, by time.
+
+    The tree's is the sum of proportional shares: a page that a forked process shares with its parent
+    counts once. Without ``/proc`` (macOS) there are no samples.
+    """
+
+    def __init__(self) -> None:
+        self.own: list[tuple[float, float]] = []
+        self.tree: list[tuple[float, float]] = []
+        self._count = 0
+
+    def take(self, pid: int) -> None:
+        """Add a sample: time and MiB."""
+        own = _status_mib(pid)
+        if own is None:
+            return
+        self.own.append((time.time(), own))
+        if self._count % _TREE_EVERY == 0:
+            self.tree.append((time.time(), sum(_share_mib(member) for member in _with_descendants(pid))))
+        self._count += 1
+
+    def peaks(self, spans: Sequence[Sequence[float]], which: str) -> list[float]:
+        """Return the greatest sample within each span of time; spans without one are left out."""
+        inside = [[mib for when, mib in getattr(self, which) if span[0] <= when <= span[1]] for span in spans]
+        return [max(found) for found in inside if found]
+
+
+@contextmanager
+def sampled_memory(pid: int) -> Iterator[MemorySamples]:
+    """Sample a process's memory while the block runs, five times a second, that of its descendants once."""
+    samples, over = MemorySamples(), threading.Event()
+
+    def sample() -> None:
+        while not over.wait(_SAMPLE_S):
+            samples.take(pid)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
+
+
+def _with_descendants(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        for task in _PROC.glob(f"{parent}/task/*/children"):
+            try:
+                found += [int(child) for child in task.read_text().split()]
+            except OSError:  # it has just ended
+                continue
+    return found
+
+
+def _status_mib(pid: int) -> float | None:
+    return _field_mib(_PROC / str(pid) / "status", "RssAnon:")
+
+
+def _share_mib(pid: int) -> float:
+    share = _field_mib(_PROC / str(pid) / "smaps_rollup", "Pss_Anon:")
+    return share if share is not None else _status_mib(pid) or 0.0
+
+
+def _field_mib(path: Path, name: str) -> float | None:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), None)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without what its libraries write to standard error, which would drown the progress."""
+    standard_error, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nothing)
+    # A benchmark makes many networks in one process, which TensorFlow takes for a mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def working_folder(folder: Path) -> Iterator[None]:
+    """Work in a folder, with the tracking store in it, whatever the user's own settings say."""
+    before = Path.cwd()
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.pop(name, None)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,261 @@
+"""Trials an hour and memory of `zoo.tune` with one to three workers, against KerasTuner's own random search.
+
+Both try the same settings in the same order on digits: the same network, the same prepared arrays, the
+same batches and a fixed number of epochs. KerasTuner gets the network alone and arrays that are prepared
+beforehand; zoo reads and prepares the data, tracks each trial in MLflow and scores the best. Each search
+runs in a fresh process. Its memory is sampled from outside: anonymous pages of the driver, and of it
+with all its descendants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+from _processes import (
+    Child,
+    MemorySamples,
+    child_payload,
+    import_tensorflow,
+    sampled_memory,
+    tell_parent,
+    working_folder,
+)
+from _results import Results, alternated, judged, read_arguments, say, spread
+
+MODEL, SOURCE = "classification/mlp", "digits"
+EPOCHS, TRIALS, QUICK_TRIALS = 10, 24, 4
+ROUNDS, QUICK_ROUNDS = 3, 1
+AIM_SPEED, AIM_GROWTH = 2.0, 1.05
+SEED = 0
+# One preparation for all trials, so that the rival can be given its result; no early stopping on either side.
+FIXED = {"scaling": "robust_quantile", "patience": EPOCHS}
+SIDES = {"stock": "KerasTuner", "zoo 1": "zoo, 1 worker", "zoo 2": "zoo, 2 workers", "zoo 3": "zoo, 3 workers"}
+
+
+def main() -> None:
+    """Measure and report; in a child, run one search."""
+    payload = child_payload()
+    if payload is not None:
+        return _search(payload)
+    options = read_arguments(__doc__ or "")
+    trials, rounds = (QUICK_TRIALS, QUICK_ROUNDS) if options.quick else (TRIALS, ROUNDS)
+    results = Results(__file__, options, {"trials": trials, "rounds": rounds, "epochs": EPOCHS, "source": SOURCE})
+    for number in range(rounds):
+        for side in alternated(list(SIDES), number):
+            results.measure(f"{side}, round {number}", lambda side=side: _watched_search(side, trials))
+    return _report(results, rounds)
+
+
+def _watched_search(side: str, trials: int) -> dict[str, Any]:
+    """Run a search in a fresh process and return its times and memory."""
+    say(f"search: {SIDES[side]}, {trials} trials")
+    began = time.perf_counter()
+    child = Child(__file__, {"side": side, "trials": trials})
+    with sampled_memory(child.pid) as memory:
+        (answer,) = child.answers()
+    spans = sorted(answer["spans"])
+    return {
+        "whole_s": time.perf_counter() - began,
+        "trials_s": max(end for _, end in spans) - spans[0][0],
+        "best": answer["best"],
+        "settings": answer["settings"],
+        **_memory_facts(memory, spans),
+    }
+
+
+def _memory_facts(memory: MemorySamples, spans: list[list[float]]) -> dict[str, float]:
+    """Return peaks in MiB, and by how much memory in the last third of the trials exceeds that in the first."""
+    facts = {}
+    third = max(1, len(spans) // 3)
+    for which in ("own", "tree"):
+        first, last = memory.peaks(spans[:third], which), memory.peaks(spans[-third:], which)
+        if first and last:
+            facts[f"{which}_mib"] = max(mib for _, mib in getattr(memory, which))
+            facts[f"{which}_growth"] = statistics.median(last) / statistics.median(first)
+    return facts
+
+
+# --- in a child ---
+
+
+def _search(payload: dict[str, Any]) -> None:
+    import_tensorflow()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, working_folder(Path(folder)):
+        if payload["side"] == "stock":
+            found = _stock_search(payload["trials"], Path(folder))
+        else:
+            found = _zoo_search(payload["trials"], int(payload["side"].split()[1]))
+    text = json.dumps([_comparable(values) for values in found.pop("hyperparameters")], sort_keys=True)
+    tell_parent({**found, "settings": hashlib.sha256(text.encode()).hexdigest()[:16]})
+
+
+def _zoo_search(trials: int, workers: int) -> dict[str, Any]:
+    import mlflow
+
+    import zoo
+
+    search = zoo.tune(
+        MODEL, SOURCE, search="random", trials=trials, workers=workers, epochs=EPOCHS, hyperparameters=FIXED,
+        baselines="none", seed=SEED, quiet=True,
+    )  # fmt: skip
+    client = mlflow.MlflowClient()
+    runs = [client.get_run(trial.run_id).info for trial in search.trials if trial.run_id is not None]
+    seconds = {trial.run_id: trial.seconds for trial in search.trials}
+    # The best trial's run is opened again to be scored, so a trial's end is told by its seconds, not by its run.
+    spans = [(run.start_time / 1000, run.start_time / 1000 + seconds[run.run_id]) for run in runs]
+    return {
+        "spans": spans,
+        "best": min(trial.score for trial in search.trials if trial.score is not None),
+        "hyperparameters": [dict(trial.hyperparameters) for trial in search.trials],
+    }
+
+
+def _stock_search(trials: int, folder: Path) -> dict[str, Any]:
+    import keras_tuner
+
+    from zoo.job import DataJob, make_job
+    from zoo.running.candidate import candidate_of
+    from zoo.training.arrays import prepare
+
+    _stand_in_for_tensorboard()
+    candidate = candidate_of(MODEL)
+    dataset = candidate.task.read(make_job(DataJob, {"source": SOURCE, "seed": SEED}))
+    pieces, space = candidate.built(FIXED, dataset.spec, seed=SEED)
+    assert pieces.preparation is not None
+    model = pieces.preparation.model()
+    train, validation = (prepare(model, dataset.parts[name]) for name in ("train", "validation"))
+    spans: dict[str, list[float]] = {}
+
+    class Timed(keras_tuner.RandomSearch):
+        """KerasTuner's random search, which also notes when each trial begins and ends."""
+
+        def run_trial(self, trial: Any, *arguments: Any, **options: Any) -> Any:
+            spans[trial.trial_id] = [time.time()]
+            return super().run_trial(trial, *arguments, **options)
+
+        def on_trial_end(self, trial: Any) -> None:
+            super().on_trial_end(trial)
+            spans[trial.trial_id].append(time.time())
+
+    plain = keras_tuner.HyperParameters.from_config(space.get_config())
+    tuner = Timed(
+        lambda hp: candidate.pieces(hp, dataset.spec, seed=SEED).network,
+        keras_tuner.Objective("val_loss", "min"),
+        max_trials=trials,
+        seed=SEED + 1,
+        hyperparameters=plain,
+        directory=str(folder),
+        project_name="stock",
+    )
+    _begin_with_defaults(tuner.oracle, {known.name: known.default for known in plain.space})
+    tuner.search(
+        train.x, train.y, validation_data=(validation.x, validation.y), epochs=EPOCHS,
+        batch_size=int(space.values["batch_size"]), verbose=0,
+    )  # fmt: skip
+    done = [tuner.oracle.trials[trial_id] for trial_id in tuner.oracle.start_order]
+    return {
+        "spans": list(spans.values()),
+        "best": min(trial.score for trial in done if trial.score is not None),
+        "hyperparameters": [dict(trial.hyperparameters.values) for trial in done],
+    }
+
+
+def _stand_in_for_tensorboard() -> None:
+    """Let KerasTuner import a package that it needs in every trial and uses only for a callback that is not given.
+
+    TensorFlow no longer brings tensorboard along. Where it is not installed, empty modules stand in for it,
+    which also spares the rival the time and memory of the real one.
+    """
+    names = ("tensorboard", "tensorboard.plugins", "tensorboard.plugins.hparams", "tensorboard.plugins.hparams.api")
+    for name in names:
+        module = sys.modules.setdefault(name, types.ModuleType(name))
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, module)
+
+
+def _begin_with_defaults(oracle: Any, defaults: dict[str, Any]) -> None:
+    """Make the model's default the first trial, as zoo does, so that both sides try the same settings."""
+    draw = oracle._random_values
+
+    def values() -> Any:
+        return draw() if oracle.start_order else dict(defaults)
+
+    oracle._random_values = values
+
+
+def _comparable(values: dict[str, Any]) -> dict[str, str]:
+    return {name: f"{value:.9g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+
+# --- in the parent ---
+
+
+def _report(results: Results, rounds: int) -> None:
+    trials = results.settings["trials"]
+    row_of = {side: [results.rows[f"{side}, round {number}"] for number in range(rounds)] for side in SIDES}
+    same = len({row["settings"] for rows in row_of.values() for row in rows}) == 1
+    speed = {
+        (side, field): [3600 * trials / row[field] for row in rows]
+        for side, rows in row_of.items()
+        for field in ("trials_s", "whole_s")
+    }
+    times = {key: [a / b for a, b in zip(values, speed["stock", key[1]], strict=True)] for key, values in speed.items()}
+    best = max(SIDES, key=lambda side: statistics.median(times[side, "trials_s"]))
+    lines = []
+    for side, name in SIDES.items():
+        memory = {
+            field: [row[field] for row in row_of[side] if field in row]
+            for field in ("own_mib", "tree_mib", "own_growth", "tree_growth")
+        }
+        lines.append(
+            (
+                name,
+                spread(speed[side, "trials_s"], ",.0f"),
+                spread(times[side, "trials_s"]),
+                spread(speed[side, "whole_s"], ",.0f"),
+                spread(times[side, "whole_s"]),
+                spread(memory["own_mib"], ",.0f"),
+                spread(memory["tree_mib"], ",.0f"),
+                spread(memory["own_growth"]),
+                spread(memory["tree_growth"]),
+                _verdict(times[side, "trials_s"], memory, fastest=side == best) if side != "stock" else "",
+            )
+        )
+    header = (
+        "search", "trials an hour", "times KerasTuner", "with start and end", "times KerasTuner", "driver MiB",
+        "all MiB", "driver growth", "growth of all", f"met: {AIM_SPEED:g} times; growth {AIM_GROWTH}",
+    )  # fmt: skip
+    results.report(f"Search: {trials} trials of {MODEL} on {SOURCE}", header, lines, _notes(trials, rounds, same))
+
+
+def _verdict(times: list[float], memory: dict[str, list[float]], *, fastest: bool) -> str:
+    """Say whether the aims are met; that of speed is for the best number of workers."""
+    speed = ("yes" if statistics.median(times) >= AIM_SPEED else "no") if fastest else "–"
+    worst = [max(pair) for pair in zip(memory["own_growth"], memory["tree_growth"], strict=True)]
+    return f"{speed}; {judged(worst, AIM_GROWTH)}"
+
+
+def _notes(trials: int, rounds: int, same: bool) -> list[str]:
+    return [
+        f"Median (least to greatest) of {rounds} searches of {trials} trials, {EPOCHS} epochs each. Both sides tried "
+        f"{'the same settings' if same else '**different settings**'}. Trials an hour count from the beginning of the "
+        "first trial to the end of the last; *with start and end* is the whole process: imports, reading, for zoo also "
+        "the best trial's scores, figures and saved model.",
+        "Memory is anonymous memory: peak of the driver, peak of it with all its descendants (shared pages counted "
+        "once), and the peak during a trial, median of the last third of the trials over that of the first third.",
+        f"The aims: {AIM_SPEED:g} times KerasTuner with the best number of workers, and memory that does not grow "
+        f"(at most {AIM_GROWTH} times).",
+    ]
+
+
+if __name__ == "__main__":
+    main()

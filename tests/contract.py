@@ -1,0 +1,188 @@
+"""The contract that every model of the catalogue keeps: one function for each check.
+
+A check raises AssertionError when a model breaks it; ``test_contract.py`` runs them all over every
+registered model, and over a canary for each that breaks just that one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from zoo.data.dataset import Dataset, Part
+from zoo.job import DataJob, make_job
+from zoo.layers.assembly import pieces_of_build, pieces_of_model
+from zoo.layers.knobs import KNOBS
+from zoo.layers.search_space import CheckedHyperParameters
+from zoo.registry import model_entry
+from zoo.running.describe import meanings_of
+from zoo.saving.folder import load_model, save_model
+from zoo.saving.model import Model
+from zoo.seeding import seed_everything
+from zoo.task import Task, task_of
+from zoo.training.loop import FitPlan
+from zoo.training.settings import FitSettings
+
+Build = Callable[..., keras.Model]
+# A search that varies fewer knobs finds little, one that varies more finds nothing in twenty trials.
+FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
+
+
+@cache
+def example_of(task: str) -> Dataset:
+    """The task's own example."""
+    known = task_of(task)
+    return known.read(make_job(DataJob, {"source": known.example}))
+
+
+def built(build: Build, dataset: Dataset, **fixed: Any) -> tuple[keras.Model, CheckedHyperParameters]:
+    """A whole model, and its hyperparameters."""
+    seed_everything(0)
+    hp = CheckedHyperParameters(fixed)
+    return build(hp, dataset.spec), hp
+
+
+def first_rows(dataset: Dataset, rows: slice) -> dict[str, np.ndarray]:
+    return {key: values[rows] for key, values in dataset.parts["train"].inputs.items()}
+
+
+def output(task: Task, model: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    return np.asarray(task.output(model, inputs))
+
+
+def check_compiled(build: Build, task: Task, dataset: Dataset) -> None:
+    """``build`` returns a compiled Keras model that has something to train."""
+    model, _ = built(build, dataset)
+    assert isinstance(model, keras.Model)
+    assert model.compiled
+    assert model.trainable_weights
+
+
+def check_output(build: Build, task: Task, dataset: Dataset) -> None:
+    """The output fits the target: one row of predictions for each row, all of them finite."""
+    model, _ = built(build, dataset)
+    made = output(task, model, first_rows(dataset, slice(0, 5)))
+    frame = task.predictions(dataset.spec, made)
+    assert len(frame) == 5
+    assert np.isfinite(frame.select_dtypes("number").to_numpy()).all()
+    probabilities = frame.filter(like="probability_").to_numpy()
+    if probabilities.size:
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def check_batches(build: Build, task: Task, dataset: Dataset) -> None:
+    """A row's prediction does not depend on the rows beside it: a batch of one, of three, of all."""
+    model, _ = built(build, dataset)
+    together = output(task, model, first_rows(dataset, slice(0, 7)))
+    for rows in (slice(0, 1), slice(2, 5)):
+        np.testing.assert_allclose(output(task, model, first_rows(dataset, rows)), together[rows], atol=1e-5)
+
+
+def check_preparation(build: Build, task: Task, dataset: Dataset) -> None:
+    """Preparation has nothing that trains, and the network alone is what the whole model ends with."""
+    model, _ = built(build, dataset)
+    pieces = pieces_of_model(model)
+    assert pieces.preparation is not None
+    assert pieces.preparation.model().trainable_weights == []
+
+
+def check_one_step(build: Build, task: Task, dataset: Dataset) -> None:
+    """One epoch changes the weights and leaves them finite."""
+    seed_everything(0)
+    pieces = pieces_of_build(build, CheckedHyperParameters(), dataset.spec)
+    before = [weight.numpy() for weight in pieces.network.trainable_weights]
+    task.fit(pieces, dataset, FitPlan(FitSettings(epochs=1)))
+    after = [weight.numpy() for weight in pieces.network.trainable_weights]
+    assert all(np.isfinite(weight).all() for weight in after)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def check_saving(build: Build, task: Task, dataset: Dataset, folder: Path) -> None:
+    """A model that was saved and loaded, in safe mode, predicts the same."""
+    model, _ = built(build, dataset)
+    save_model(folder, Model(model, dataset.spec, "model"))
+    inputs = first_rows(dataset, slice(0, 20))
+    loaded = load_model(folder).keras_model
+    np.testing.assert_allclose(output(task, loaded, inputs), output(task, model, inputs), atol=1e-6)
+
+
+def check_defaults(build: Build, task: Task, dataset: Dataset) -> None:
+    """Every default lies in its range, and a search varies neither too few nor too many."""
+    _, hp = built(build, dataset)
+    for name, facts in hp.declared.items():
+        default = hp.values[name]
+        if "min_value" in facts:
+            assert facts["min_value"] <= default <= facts["max_value"], f"{name}={default} lies outside its range"
+        if facts.get("values"):
+            assert default in facts["values"], name
+    searched = [name for name, facts in hp.declared.items() if facts["kind"] != "fixed"]
+    assert FEWEST_SEARCHED <= len(searched) <= MOST_SEARCHED, searched
+
+
+def check_meanings(build: Build, task: Task, dataset: Dataset) -> None:
+    """The docstring says what each hyperparameter of the model's own means, and names no other."""
+    _, hp = built(build, dataset)
+    own = set(hp.declared) - set(KNOBS)
+    assert set(meanings_of(build)) == own
+
+
+def check_docstring(build: Build, name: str) -> None:
+    """The file says what it is in a line, names a source with its year, and the command that runs it."""
+    path = Path(inspect.getsourcefile(build) or "")
+    assert model_entry(name).path == path
+    text = inspect.getdoc(inspect.getmodule(build)) or ""
+    summary = text.split("\n")[0]
+    assert 10 < len(summary) <= 110
+    assert any(str(year) in text for year in range(1940, 2100)), "no source with its year"
+    assert f"zoo train {name} " in text
+
+
+def check_seeds(build: Build, task: Task, dataset: Dataset) -> None:
+    """The same seed gives the same weights after training."""
+    results = []
+    for _ in range(2):
+        seed_everything(0)
+        pieces = pieces_of_build(build, CheckedHyperParameters(), dataset.spec)
+        task.fit(pieces, dataset, FitPlan(FitSettings(epochs=2)))
+        results.append([weight.numpy() for weight in pieces.network.weights])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
+    """Trained on 16 examples without regularisation it learns them nearly by heart: less than a fifth of the loss is left."""
+    few = _few(dataset, 16)
+    seed_everything(0)
+    off = {"dropout": 0, "weight_decay": 0, "l1": 0, "l2": 0, "learning_rate": 0.01, "batch_size": 16}
+    _, hp = built(build, dataset)
+    fixed = {name: value for name, value in off.items() if name in hp.declared}
+    pieces = pieces_of_build(build, CheckedHyperParameters(fixed), few.spec)
+    result = task.fit(pieces, few, FitPlan(FitSettings(epochs=600, batch_size=16)))
+    losses = result.history["loss"]
+    assert losses[-1] < 0.2 * losses[0], f"from {losses[0]:.3g} to {losses[-1]:.3g}"
+
+
+def check_stock_tuner(build: Build, task: Task, dataset: Dataset) -> None:
+    """``build`` works with KerasTuner's own hyperparameters, at random points of its space."""
+    hp = keras_tuner.HyperParameters()
+    build(hp, dataset.spec)
+    for seed in range(3):
+        drawn = hp.copy()
+        drawn.values = {known.name: known.random_sample(seed) for known in hp.space}
+        assert build(drawn, dataset.spec).compiled
+
+
+def _few(dataset: Dataset, rows: int) -> Dataset:
+    import dataclasses
+
+    train = dataset.parts["train"]
+    chosen = np.linspace(0, len(train) - 1, rows).astype(int)  # tables are often sorted by class
+    part = Part({key: values[chosen] for key, values in train.inputs.items()}, train.target[chosen], train.rows[chosen])
+    return dataclasses.replace(dataset, parts={"train": part})

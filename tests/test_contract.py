@@ -1,0 +1,194 @@
+"""Every registered model keeps the contract; a canary for each check shows that the check bites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import contract
+import keras
+import pytest
+
+from zoo.layers import Knobs, assemble, dense_layers, flat_features, head, prepare_table
+from zoo.registry import list_models, load_build
+from zoo.task import task_of
+
+MODELS = [entry.name for entry in list_models()]
+QUICK = [
+    contract.check_compiled,
+    contract.check_output,
+    contract.check_batches,
+    contract.check_preparation,
+    contract.check_one_step,
+    contract.check_defaults,
+    contract.check_meanings,
+]
+THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_tuner]
+
+
+@pytest.mark.parametrize("check", QUICK, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", MODELS)
+def test_quick(name: str, check: Callable[..., None]) -> None:
+    task = task_of(name.split("/")[0])
+    check(load_build(name), task, contract.example_of(task.name))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saving(name: str, tmp_path: Path) -> None:
+    task = task_of(name.split("/")[0])
+    contract.check_saving(load_build(name), task, contract.example_of(task.name), tmp_path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_docstring(name: str) -> None:
+    contract.check_docstring(load_build(name), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", THOROUGH, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", MODELS)
+def test_thorough(name: str, check: Callable[..., None]) -> None:
+    task = task_of(name.split("/")[0])
+    check(load_build(name), task, contract.example_of(task.name))
+
+
+def parts(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:
+    """The beginning of a sound model, for a canary to spoil."""
+    knobs = Knobs(hp, vary=("learning_rate", "dropout", "l2"), defaults={"dropout": 0.1, "l2": 1e-4, **options})
+    preparation = prepare_table(spec)
+    inputs = preparation.tensors()
+    return knobs, preparation, inputs, flat_features(inputs, preparation)
+
+
+def sound(hp: Any, spec: Any, **options: Any) -> keras.Model:
+    """Model that keeps the contract.
+
+    Hyperparameters:
+        units: Width.
+    """
+    knobs, preparation, inputs, x = parts(hp, spec, **options)
+    x = dense_layers(x, knobs, units=hp.Int("units", 2, 64, default=16), layers=1)
+    y, loss = head(x, spec, knobs)
+    knobs.training(spec.rows)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def not_compiled(hp: Any, spec: Any) -> Any:
+    model = sound(hp, spec)
+    return keras.Model(model.input, model.output)
+
+
+def not_finite(hp: Any, spec: Any) -> Any:
+    knobs, preparation, inputs, x = parts(hp, spec)
+    y, loss = head(x * float("nan"), spec, knobs)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def mixes_rows(hp: Any, spec: Any) -> Any:
+    knobs, preparation, inputs, x = parts(hp, spec)
+    y, loss = head(x - keras.ops.mean(x, axis=0, keepdims=True), spec, knobs)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def no_preparation(hp: Any, spec: Any) -> Any:
+    return keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+
+
+def frozen(hp: Any, spec: Any) -> Any:
+    return sound(hp, spec, learning_rate=0.0)
+
+
+@keras.saving.register_keras_serializable("canary")
+class Forgetful(keras.layers.Layer):
+    """Holds a number that its configuration leaves out."""
+
+    factor = 1.0
+
+    def call(self, x: Any) -> Any:
+        return x * self.factor
+
+
+def forgets(hp: Any, spec: Any) -> Any:
+    knobs, preparation, inputs, x = parts(hp, spec)
+    layer = Forgetful()
+    layer.factor = 3.0  # set later, so that the configuration does not know
+    y, loss = head(layer(x), spec, knobs)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def outside(hp: Any, spec: Any) -> Any:
+    hp.Int("units", 2, 64, default=128)
+    return sound(hp, spec)
+
+
+def too_many_searched(hp: Any, spec: Any) -> Any:
+    for index in range(9):
+        hp.Boolean(f"switch_{index}")
+    return sound(hp, spec)
+
+
+def untold(hp: Any, spec: Any) -> Any:
+    """Model whose docstring leaves out a hyperparameter."""
+    return sound(hp, spec)
+
+
+_calls = iter(range(1000))
+
+
+def unseeded(hp: Any, spec: Any) -> Any:
+    knobs, preparation, inputs, x = parts(hp, spec)
+    x = keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=next(_calls)))(x)
+    y, loss = head(x, spec, knobs)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def cannot_learn(hp: Any, spec: Any) -> Any:
+    knobs, preparation, inputs, x = parts(hp, spec)
+    y, loss = head(keras.ops.zeros_like(x), spec, knobs)
+    return assemble(preparation, inputs, y, loss, knobs)
+
+
+def one_point_only(hp: Any, spec: Any) -> Any:
+    if hp.Int("units", 2, 64, default=16) != 16:
+        raise ValueError("only 16 will do")
+    return sound(hp, spec)
+
+
+CANARIES = [
+    (contract.check_compiled, not_compiled),
+    (contract.check_output, not_finite),
+    (contract.check_batches, mixes_rows),
+    (contract.check_preparation, no_preparation),
+    (contract.check_one_step, frozen),
+    (contract.check_defaults, outside),
+    (contract.check_defaults, too_many_searched),
+    (contract.check_meanings, untold),
+    (contract.check_seeds, unseeded),
+    (contract.check_overfits, cannot_learn),
+    (contract.check_stock_tuner, one_point_only),
+]
+
+
+@pytest.mark.parametrize(("check", "canary"), CANARIES, ids=lambda known: known.__name__)
+def test_a_check_bites(check: Callable[..., None], canary: Callable[..., Any]) -> None:
+    task = task_of("classification")
+    with pytest.raises((AssertionError, ValueError)):
+        check(canary, task, contract.example_of(task.name))
+
+
+def test_the_check_of_saving_bites(tmp_path: Path) -> None:
+    task = task_of("classification")
+    with pytest.raises(AssertionError):
+        contract.check_saving(forgets, task, contract.example_of(task.name), tmp_path)
+
+
+def test_the_check_of_the_docstring_bites() -> None:
+    with pytest.raises(AssertionError):
+        contract.check_docstring(sound, MODELS[0])
+
+
+@pytest.mark.parametrize("check", [*QUICK, *THOROUGH], ids=lambda check: check.__name__)
+def test_a_sound_model_passes(check: Callable[..., None]) -> None:
+    task = task_of("classification")
+    check(sound, task, contract.example_of(task.name))

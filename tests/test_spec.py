@@ -1,0 +1,61 @@
+"""The spec: JSON both ways, and what it can be asked."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.errors import UsageError
+from zoo.spec import FORMAT, Input, Spec, Target
+
+_inputs = st.builds(
+    Input,
+    name=st.text(),
+    key=st.text(),
+    kind=st.sampled_from(["number", "category"]),
+    shape=st.tuples() | st.tuples(st.none() | st.integers(1, 9)),
+    levels=st.lists(st.text()).map(tuple),
+    missing=st.integers(0, 9),
+    statistics=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.lists(st.floats(allow_nan=False))),
+)
+_classes = st.lists(st.text(), min_size=2, unique=True).map(tuple)
+_targets = st.builds(
+    Target,
+    name=st.text(),
+    kind=st.sampled_from(["class", "number"]),
+    classes=_classes,
+    counts=st.lists(st.integers(0, 99)).map(tuple),
+    mean=st.floats(allow_nan=False),
+    std=st.floats(allow_nan=False),
+)
+_specs = st.builds(
+    Spec, st.text(), st.lists(_inputs, max_size=3).map(tuple), st.none() | _targets, st.integers(0, 10**9)
+)
+
+
+@settings(deadline=None)
+@given(_specs)
+def test_json_both_ways(spec):
+    assert Spec.from_json(spec.to_json()) == spec
+
+
+def test_a_newer_format_says_so():
+    values = json.loads(Spec("regression", ()).to_json()) | {"format": FORMAT + 1}
+    with pytest.raises(UsageError, match="a newer zoo is needed"):
+        Spec.from_json(json.dumps(values))
+
+
+def test_inputs_by_name_and_kind():
+    age, town = Input("age", "age", "number"), Input("town", "town", "category")
+    spec = Spec("regression", (age, town))
+    assert spec.input("town") is town
+    assert spec.of_kind("number") == (age,)
+    with pytest.raises(UsageError) as caught:
+        spec.input("aged")
+    assert caught.value.nearest == "age"
+
+
+@pytest.mark.parametrize("positive, index", [("a", 0), ("b", 1), (None, 1)])
+def test_the_index_of_the_positive_class(positive, index):
+    assert Target("y", "class", ("a", "b"), "str", positive).positive_index == index

@@ -1,0 +1,167 @@
+"""The structure that the code keeps: rooms in order, one door for each heavy dependency, sizes, names."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# A file imports only from rooms above its own.
+ROOMS = [
+    {"zoo/errors.py", "zoo/version.py"},
+    {"zoo/spec.py", "zoo/job.py", "zoo/seeding.py"},
+    {"zoo/registry.py"},
+    {"zoo/task.py"},
+    {"zoo/data"},
+    {"zoo/layers"},
+    {"zoo/scoring"},
+    {"zoo/figures"},
+    {"zoo/saving"},
+    {"zoo/training"},
+    {"tasks"},
+    {"zoo/tracking"},
+    {"zoo/running"},
+    {"zoo/tuning"},
+    {"zoo/cli.py"},
+    {"zoo/__main__.py", "zoo/__init__.py"},
+]
+DOORS = {
+    "mlflow": {"zoo/tracking"},
+    "keras_tuner": {"zoo/layers", "zoo/tuning", "tasks", "zoo/running/candidate.py", "zoo/running/describe.py"},
+    "matplotlib": {"zoo/figures"},
+    "sklearn": {"zoo/data", "zoo/training/baselines.py", "tasks"},
+    "typer": {"zoo/cli.py"},
+    "rich": {"zoo/running/progress.py"},
+    "cloudpickle": {"zoo/tuning"},
+}
+NAMES_THAT_SAY_NOTHING = {"utils.py", "common.py", "helpers.py", "base.py", "misc.py"}
+
+
+def sources() -> list[Path]:
+    return [path for folder in ("zoo", "tasks") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def room_of(name: str) -> int:
+    for number, members in enumerate(ROOMS):
+        if any(name == member or name.startswith(f"{member}/") for member in members):
+            return number
+    raise AssertionError(f"{name} stands in no room; add it to ROOMS")
+
+
+def imported_modules(module: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{package}.{node.module}" if node.level else node.module or ""
+
+
+def place(module: str) -> str:
+    """The file or folder that a module of zoo stands in, as a path."""
+    path = module.replace("zoo.tasks", "tasks").replace(".", "/")
+    return f"{path}.py" if (ROOT / f"{path}.py").is_file() else path
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_from_rooms_above_its_own(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    if name == "zoo/__init__.py":
+        return  # the front door names what it exports, and imports it when it is asked for
+    package = path.parent.relative_to(ROOT).as_posix().replace("tasks", "zoo.tasks").replace("/", ".")
+    for module in imported_modules(tree(path), package):
+        if module == "zoo" or not module.startswith("zoo."):
+            continue
+        assert room_of(place(module)) <= room_of(name), f"{name} imports {module}, which stands below it"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_heavy_dependency_has_one_door(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    for module in imported_modules(tree(path), ""):
+        doors = DOORS.get(module.split(".")[0])
+        if doors is not None:
+            assert any(name == door or name.startswith(f"{door}/") for door in doors), f"{name} imports {module}"
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    assert function.end_lineno is not None
+    lines = function.end_lineno - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        assert first.end_lineno is not None
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def functions() -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    return {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node
+        for path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+
+def test_sizes_of_functions() -> None:
+    sizes = {name: body_lines(node) for name, node in functions().items()}
+    assert {name: size for name, size in sizes.items() if size > 60} == {}
+    assert statistics.quantiles(sizes.values(), n=10)[-1] <= 27
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_sizes_and_names_of_files(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert path.name not in NAMES_THAT_SAY_NOTHING
+    if path.is_relative_to(ROOT / "tasks"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_public_functions_are_annotated() -> None:
+    bare = [
+        name
+        for name, node in functions().items()
+        if not node.name.startswith("_") and node.returns is None and "tests" not in name
+    ]
+    assert bare == []
+
+
+def test_the_engine_names_no_task() -> None:
+    tasks = {folder.name for folder in (ROOT / "tasks").iterdir() if (folder / "__init__.py").is_file()}
+    for path in sources():
+        if path.is_relative_to(ROOT / "tasks"):
+            continue
+        module = tree(path)
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(module)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(module):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                shown_as_help = path.name == "cli.py" and node.value.startswith("Such as ")
+                assert node.value not in tasks, f"{path}:{node.lineno}"
+                assert shown_as_help or not any(f"{task}/" in node.value for task in tasks), f"{path}:{node.lineno}"
+
+
+def test_every_room_is_packaged() -> None:
+    import configparser
+
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    there = {
+        "zoo.tasks" + path.parent.as_posix().removeprefix((ROOT / "tasks").as_posix()).replace("/", ".")
+        for path in (ROOT / "tasks").rglob("__init__.py")
+    } | {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in (ROOT / "zoo").rglob("__init__.py")}
+    assert listed == there

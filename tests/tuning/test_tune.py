@@ -1,0 +1,223 @@
+"""Searches through the public surface: trials in processes, nested runs, kills, and going on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoo
+from zoo.errors import JobError, UsageError
+from zoo.tracking.store import Store
+
+QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
+
+
+def statuses() -> dict[str, int]:
+    found = [run.info.status for run in Store().search()]
+    return {status: found.count(status) for status in set(found)}
+
+
+@pytest.mark.parametrize("search", ["random", "bayesian", "hyperband", "grid"])
+def test_every_oracle_starts_with_the_default_and_ranks_its_trials(workspace: Path, search: str) -> None:
+    made = zoo.tune("regression/linear", "diabetes", search=search, **{**QUICK, "epochs": 4})
+    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 3
+    default = zoo.describe("regression/linear", "diabetes").hyperparameters
+    first = made.trials[0].hyperparameters
+    assert {name: first[name] for name in default} == {name: facts["default"] for name, facts in default.items()}
+    scores = [trial.score for trial in made.trials if trial.score is not None]
+    assert made.best.metrics["val_rmse"] == pytest.approx(min(scores))
+    assert "test_rmse" in made.best.metrics
+    assert made.best.run_id in {trial.run_id for trial in made.trials}
+
+
+def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
+    made = zoo.tune("classification/mlp", "wine", hyperparameters={"units": 8}, **QUICK)
+    client = Store().client
+    for trial in made.trials:
+        page = client.get_run(str(trial.run_id))
+        assert page.data.tags["mlflow.parentRunId"] == made.run_id
+        assert page.info.status == "FINISHED"
+        assert page.data.params["units"] == "8"
+        assert page.data.metrics["val_log_loss"] == pytest.approx(trial.score)
+        curve = client.get_metric_history(str(trial.run_id), "epoch/val_log_loss")
+        assert [metric.step for metric in curve] == [1, 2]
+    parent = client.get_run(made.run_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["zoo.best"] == made.best.run_id
+    scored = client.search_runs([parent.info.experiment_id], "metrics.test_log_loss < 1e9")
+    assert [run.info.run_id for run in scored] == [made.best.run_id]
+    mine, theirs = zoo.load(made.run_id).predict("wine"), zoo.load(made.best.run_id).predict("wine")
+    pd.testing.assert_frame_equal(mine, theirs)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{made.best.run_id}/model")
+    assert len(loaded.predict(zoo_table("wine"))) == 178
+    assert "the best five" in repr(made)
+
+
+def zoo_table(name: str) -> pd.DataFrame:
+    from zoo.data.bundled import load_bundled
+
+    return load_bundled(name)[0].drop(columns="class")
+
+
+def test_the_same_search_is_recalled_and_added_to(workspace: Path) -> None:
+    first = zoo.tune("regression/linear", "diabetes", **QUICK)
+    again = zoo.tune("regression/linear", "diabetes", **{**QUICK, "workers": 1})
+    assert again.run_id == first.run_id
+    assert [trial.as_dict() for trial in again.trials] == [trial.as_dict() for trial in first.trials]
+    assert again.best.metrics == first.best.metrics
+    more = zoo.tune("regression/linear", "diabetes", **{**QUICK, "trials": 5})
+    assert more.run_id == first.run_id
+    assert [t.as_dict() for t in more.trials[:3]] == [t.as_dict() for t in first.trials]
+    assert len(more.trials) == 5
+    other = zoo.tune("regression/linear", "diabetes", **{**QUICK, "seed": 1})
+    assert other.run_id != first.run_id
+
+
+def test_a_named_search_refuses_another_job(workspace: Path) -> None:
+    zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
+    with pytest.raises(UsageError, match="epochs was 2, is 3"):
+        zoo.tune("regression/linear", "diabetes", name="mine", **{**QUICK, "epochs": 3})
+
+
+def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
+    made = [zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "workers": 1}) for n in ("a", "b")]
+    facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in made]
+    assert facts[0] == facts[1]
+
+
+def test_a_users_own_build_function_and_hypermodel(workspace: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        model = keras.Sequential([keras.Input((26,)), keras.layers.Dense(hp.Int("width", 2, 8, default=4)),
+                                  keras.layers.Dense(3, activation="softmax")])  # fmt: skip
+        model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+        return model
+
+    class Mine(keras_tuner.HyperModel):
+        def build(self, hp: Any) -> keras.Model:
+            return build(hp)
+
+    def build_for(hp: Any, spec: Any) -> keras.Model:
+        model = keras.Sequential([keras.Input((len(spec.inputs),)), keras.layers.Dense(3, activation="softmax")])
+        model.compile(
+            loss="sparse_categorical_crossentropy", optimizer=keras.optimizers.Adam(hp.Float("rate", 1e-3, 1))
+        )
+        return model
+
+    with pytest.raises(UsageError, match="do not fit"):
+        zoo.tune(build, "wine", **QUICK)
+    made = zoo.tune(build_for, "wine", task="classification", **QUICK)
+    assert {"rate"} == set(made.trials[0].hyperparameters)
+    assert zoo.load(made.run_id).predict("wine").shape == (178, 4)
+    iris = zoo.tune(Mine(), (np.random.default_rng(0).normal(size=(90, 26)), np.arange(90) % 3), target="y", **QUICK)
+    assert {trial.hyperparameters["width"] for trial in iris.trials} <= set(range(2, 9))
+
+
+def test_any_stock_tuner_takes_a_model_of_the_catalogue(workspace: Path) -> None:
+    spec = zoo.spec_of("wine", task="classification")
+    x, y, _ = zoo.arrays("wine", spec)
+    oracle = keras_tuner.oracles.RandomSearchOracle(objective=keras_tuner.Objective("val_loss", "min"), max_trials=2)
+    hypermodel = zoo.hypermodel("classification/mlp", spec)
+    hp = oracle.get_space()
+    model = hypermodel.build(hp)
+    history = hypermodel.fit(hp, model, x, y, epochs=2, validation_data=(x, y), verbose=0)
+    assert history.history["loss"][1] < history.history["loss"][0]
+    assert {"units", "layers"} <= set(hp.values)
+    assert model.predict({key: values[:3] for key, values in x.items()}, verbose=0).shape == (3, 3)
+
+
+def test_a_mistake_in_the_models_code_stops_the_search(workspace: Path) -> None:
+    def wrong(hp: Any, spec: Any) -> keras.Model:
+        if hp.Int("width", 1, 8, default=4) != 4 or not hp.values.get("width"):
+            raise ZeroDivisionError("the width must be 4")
+        model = keras.Sequential([keras.Input((13,)), keras.layers.Dense(3, activation="softmax")])
+        model.compile(loss="sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(JobError, match=r"(?s)test_tune\.py.*the width must be 4"):
+        zoo.tune(wrong, "wine", task="classification", **{**QUICK, "trials": 6})
+    assert set(statuses()) <= {"FAILED", "FINISHED"}
+
+
+def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
+    def build(hp: Any, spec: Any) -> keras.Model:
+        rate = hp.Choice("rate", [0.01, 1e30], default=0.01)
+        model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)])
+        model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+        return model
+
+    made = zoo.tune(build, "diabetes", task="regression", search="grid", **{**QUICK, "trials": 2})
+    assert [trial.status for trial in made.trials] == ["COMPLETED", "FAILED"]
+    assert statuses() == {"FINISHED": 2, "FAILED": 1}
+
+
+SCRIPT = """
+import zoo
+search = zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+print(search.run_id, len(search.trials))
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "-c", "stdin"])
+def test_a_search_from_a_plain_script(workspace: Path, way: str) -> None:
+    script = SCRIPT.replace("trials=6", "trials=2").replace("150", "2")
+    Path("plain.py").write_text(script)
+    words = {"file": ["plain.py"], "-c": ["-c", script], "stdin": ["-"]}[way]
+    given = script if way == "stdin" else None
+    ended = subprocess.run([sys.executable, *words], input=given, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split()[1] == "2"
+
+
+def start_and_stop(signal_number: int, after: int) -> None:
+    """Run the search in a process of its own, and send it a signal once so many trials are over."""
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        done = [p for p in Path("mlruns/state").glob("searches/*/trials/*/weights.npz")]
+        if len(done) >= after:
+            os.kill(process.pid, signal_number)
+            break
+        time.sleep(0.02)
+    process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)], ids=["kill", "ctrl-c"])
+def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: int) -> None:
+    start_and_stop(number, after)
+    assert "RUNNING" not in {row["status"] for row in zoo.runs(limit=100).rows}
+    options: dict[str, Any] = {"trials": 6, "workers": 2, "epochs": 150, "quiet": True, "baselines": "none"}
+    made = zoo.tune("regression/linear", "diabetes", **options)
+    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 6
+    assert len({str(sorted(trial.hyperparameters.items())) for trial in made.trials}) == 6
+    kinds = [run.data.tags["zoo.kind"] for run in Store().search()]
+    assert kinds.count("search") == 1
+    assert kinds.count("trial") == 6
+    assert statuses() == {"FINISHED": 7}
+    client = Store().client
+    for trial in made.trials:
+        steps = [metric.step for metric in client.get_metric_history(str(trial.run_id), "epoch/loss")]
+        assert sorted(steps) == list(range(1, len(steps) + 1))
+
+
+def test_two_drivers_on_one_search(workspace: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True)
+    try:
+        while not list(Path("mlruns/state").glob("searches/*/search.json")):
+            time.sleep(0.02)
+        with pytest.raises(UsageError, match=f"running already, in process {process.pid}"):
+            zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
