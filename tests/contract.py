@@ -157,7 +157,7 @@ def check_seeds(build: Build, task: Task, dataset: Dataset) -> None:
 
 
 def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
-    """Trained on 16 examples without regularisation it learns them nearly by heart: less than a fifth of the loss is left."""
+    """Trained on 16 examples without regularisation it learns them nearly by heart: a fifth of the loss is left."""
     few = _few(dataset, 16)
     seed_everything(0)
     off = {"dropout": 0, "weight_decay": 0, "l1": 0, "l2": 0, "learning_rate": 0.01, "batch_size": 16}

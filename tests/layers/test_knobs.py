@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zoo.errors import UsageError
 from zoo.layers import Knobs, dense_layers, head
-from zoo.layers.activations import ACTIVATIONS, has_step
+from zoo.layers.activations import ACTIVATIONS, check_trainable
 from zoo.layers.heads import CLASS_LOSSES, NUMBER_LOSSES
 from zoo.layers.knobs import FULL_BATCH, INITIALIZERS, KNOBS, OPTIMIZERS, default_batch_size
 from zoo.layers.losses import ClassKLDivergence, ProbabilityHinge
@@ -129,8 +129,9 @@ def test_losses_are_saved_by_name(loss):
 
 def test_step_is_for_inference_only():
     model, _ = network({"activation": "step"})
-    assert has_step(model)
-    assert not has_step(network({})[0])
+    with pytest.raises(UsageError, match="inference only"):
+        check_trainable(model)
+    check_trainable(network({})[0])
     assert ACTIVATIONS["step"](keras.ops.array([-1.0, 0.0, 2.0])).numpy().tolist() == [0, 0, 1]
     whole = keras.Sequential([keras.Input((3,)), model])
     with pytest.raises(UsageError, match="gradient zero everywhere"):

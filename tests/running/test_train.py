@@ -224,9 +224,13 @@ def test_ctrl_c_keeps_the_best_weights_so_far(workspace: Path) -> None:
         zoo.train("classification/mlp", "wine", callbacks=[Interrupt()], quiet=True)
     (run,) = Store().search()
     assert run.info.status == "KILLED"
-    assert zoo.load(run.info.run_id).predict("wine").shape == (178, 4)
-    resumed = zoo.train(None, resume=run.info.run_id, epochs=None, quiet=True)
+    assert not [name for name in run.data.metrics if name.startswith("test_")]
+    early = zoo.load(run.info.run_id).predict_proba("wine")
+    resumed = zoo.train(None, resume=run.info.run_id, quiet=True)
     assert resumed.epochs_run > 3
+    late = zoo.load(run.info.run_id).predict_proba("wine")
+    np.testing.assert_array_equal(late, resumed.model.predict_proba("wine"))
+    assert not np.array_equal(early, late)
 
 
 def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Path) -> None:
@@ -242,6 +246,8 @@ def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Pat
     (row,) = zoo.runs().rows
     assert row["status"] == "KILLED"
     resumed = zoo.train(None, resume=row["run_id"], quiet=True)
+    steps = [metric.step for metric in client().get_metric_history(row["run_id"], "epoch/loss")]
+    assert sorted(steps) == [1, 2, 3, 4, 5, 6, 7, 8]
     undisturbed = zoo.train("regression/linear", "diabetes", epochs=8, quiet=True, baselines="none")
     assert resumed.metrics == undisturbed.metrics
 

@@ -38,7 +38,10 @@ def run_baselines(
                 "it would take too long"
             )
             continue
-        results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
+        try:
+            results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
+        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+            notes.append(f"baseline {baseline.name} failed: {error}")  # a rival's trouble is not the model's
     return results, notes
 
 

@@ -83,6 +83,13 @@ def finish_run(
     return run
 
 
+def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
+    """Keep the model of a training that was cut short: its best weights so far, unscored."""
+    model = Model(fitted.pieces.whole(), fitted.dataset.spec, fitted.candidate.name)
+    facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.candidate.task.name}
+    tracked.model(model, {**facts, "run_id": tracked.run_id}, _example(fitted.dataset))
+
+
 def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, _example(fitted.dataset))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zoo.job import TrainJob, job_yaml, make_job, read_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
-from zoo.running.finish import Fitted, finish_run
+from zoo.running.finish import Fitted, finish_run, keep_model
 from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG
 from zoo.running.progress import Progress
 from zoo.running.results import Run
@@ -183,10 +183,11 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     notes = list(dataset.notes)
     for note in notes:
         progress.say(f"note: {note}")
+    curves = _OnlyNew(tracked)
     plan = FitPlan(
         FitSettings.from_hyperparameters(prepared.hp.values, epochs=job.epochs),
         seed=job.seed,
-        recorder=Recorders([_OnlyNew(tracked), progress]),
+        recorder=Recorders([curves, progress]),
         checkpoint=checkpoint,
         callbacks=prepared.callbacks,
         whole=prepared.pieces.whole() if prepared.callbacks else None,
@@ -195,19 +196,16 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
         result = prepared.candidate.task.fit(prepared.pieces, dataset, plan)
     finally:
         progress.close()
-    tracked.flush()
-    interrupted = result.stopped == "interrupted"
-    baselines: dict[str, dict[str, float]] = {}
-    if not interrupted:
-        baselines, more = run_baselines(
-            prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
-        )
-        notes += more
+    curves.fill(result.history)
     fitted = Fitted(prepared.candidate, prepared.pieces, dataset, dict(prepared.hp.values), result)
-    run = finish_run(tracked, fitted, baselines, tuple(notes))
-    show_scores(tracked.store, experiment, run, params=("learning_rate", "batch_size"))
-    if interrupted:
+    if result.stopped == "interrupted":
+        keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
         raise KeyboardInterrupt
+    baselines, more = run_baselines(
+        prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+    )
+    run = finish_run(tracked, fitted, baselines, (*notes, *more))
+    show_scores(tracked.store, experiment, run, params=("learning_rate", "batch_size"))
     _remove(checkpoint)
     return run
 
@@ -227,16 +225,25 @@ def show_scores(store: Store, experiment: Any, run: Run, *, params: Sequence[str
 
 
 class _OnlyNew(Recorders):
-    """Passes on epochs that MLflow lacks: a resumed run has some already, and a killed one lost a few."""
+    """Passes on epochs that MLflow lacks: a resumed run has some already."""
 
     def __init__(self, tracked: TrackedRun) -> None:
         super().__init__([tracked])
+        self.tracked = tracked
         self.logged = tracked.epochs_logged()
+        self.first: int | None = None
 
     def epoch(self, epoch: int, scores: Any) -> None:
         """Record an epoch unless it is there."""
+        if self.first is None:
+            self.first = epoch
         if epoch > self.logged:
             super().epoch(epoch, scores)
+
+    def fill(self, history: Mapping[str, list[float]]) -> None:
+        """Record the epochs that were in the checkpoint, and had not reached MLflow when the process was killed."""
+        last = len(next(iter(history.values()), [])) if self.first is None else self.first - 1
+        self.tracked.epochs(history, after=self.logged, until=last)
 
 
 def _job_of(store: Store, found: Any) -> TrainJob:

@@ -70,10 +70,10 @@ class TrackedRun(Recorder):
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
-    def epochs(self, history: Mapping[str, list[float]], *, after: int = 0) -> None:
-        """Take in the curves of a training that ran elsewhere, from the epoch after ``after`` on."""
+    def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
+        """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``."""
         for name, values in history.items():
-            for number, value in enumerate(values[after:], start=after + 1):
+            for number, value in enumerate(values[after:until], start=after + 1):
                 self._waiting += _metrics({f"epoch/{name}": value}, number)
         self.flush()
 
