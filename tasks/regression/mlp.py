@@ -24,7 +24,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """
     knobs = Knobs(
         hp,
-        vary=("learning_rate", "dropout", "weight_decay", "scaling"),
+        vary=("learning_rate", "dropout", "weight_decay", "normalization", "scaling"),
         defaults={
             "optimizer": "adamw",
             "learning_rate": 1e-3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import platform
@@ -215,11 +216,18 @@ def origin_tags() -> dict[str, str]:
         STARTED_TAG: _own_start(),
         "zoo.version": __version__,
         "zoo.python": platform.python_version(),
-        "mlflow.user": os.environ.get("USER") or "unknown",
+        "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name or "python",
         "mlflow.source.type": "LOCAL",
     }
     return {**tags, **_git_tags()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user may have no name
+        return "unknown"
 
 
 @cache
