@@ -46,6 +46,21 @@ def test_docstring(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_default_model_beats_the_dummy_and_is_no_worse_than_the_linear_baseline(name: str, workspace: Path) -> None:
+    """By the mean over three seeds, on validation, with a tenth of the dummy's lead as tolerance."""
+    import zoo
+
+    runs = [zoo.train(name, contract.example_of(name.split("/")[0]).source, seed=seed, quiet=True) for seed in range(3)]
+    objective = f"val_{runs[0].objective}"
+    dummy, linear = list(runs[0].baselines)[:2]
+    model = sum(run.metrics[objective] for run in runs)
+    worst = sum(run.baselines[dummy][objective] for run in runs)
+    line = sum(run.baselines[linear][objective] for run in runs)
+    assert model < worst
+    assert model < line + 0.1 * (worst - line)
+
+
 @pytest.mark.parametrize("check", THOROUGH, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MODELS)
 def test_thorough(name: str, check: Callable[..., None]) -> None:

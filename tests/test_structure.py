@@ -61,7 +61,11 @@ def imported_modules(module: ast.Module, package: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield f"{package}.{node.module}" if node.level else node.module or ""
+            module = f"{package}.{node.module}" if node.level else node.module or ""
+            if module == "zoo":  # `from zoo import cli` imports the module
+                yield from (f"zoo.{alias.name}" for alias in node.names)
+            else:
+                yield module
 
 
 def place(module: str) -> str:

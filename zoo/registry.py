@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -72,8 +73,9 @@ def list_models(pattern: str = "*") -> list[ModelEntry]:
 
 
 def list_tasks() -> list[str]:
-    """Return the names of all tasks, sorted."""
-    return sorted({folder.name for root in catalogue_folders() for folder in _folders_in(root)})
+    """Return the names of all tasks, sorted: folders that have an ``__init__.py``, in one catalogue or another."""
+    folders = [folder for root in catalogue_folders() for folder in _folders_in(root)]
+    return sorted({folder.name for folder in folders if (folder / "__init__.py").is_file()})
 
 
 def model_entry(name: str) -> ModelEntry:
@@ -86,6 +88,15 @@ def model_entry(name: str) -> ModelEntry:
     if name not in models:
         raise unknown("model", name, models)
     return models[name]
+
+
+def code_digest(name: str) -> str:
+    """Return a digest of a model's file and its task's private files: it changes when the model does."""
+    path = model_entry(name).path
+    digest = hashlib.sha256(path.read_bytes())
+    for private in sorted(path.parent.glob("_[!_]*.py")):
+        digest.update(private.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def load_build(name: str) -> Callable[..., Any]:

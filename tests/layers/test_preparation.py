@@ -93,15 +93,16 @@ def test_values_that_training_never_saw_stay_finite_and_in_order(scaling):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_missing_numbers_are_zero_with_an_indicator(scaling):
+def test_missing_numbers_are_the_middle_with_an_indicator(scaling):
     frame = pd.DataFrame({"holes": [1.0, np.nan, 3.0, 9.0], "full": [1.0, 2.0, 4.0, 8.0], "empty": [5, None, 5, 5]})
     made = features(frame, scaling)
     width = 3 * len(scaling.split("_"))
     assert made.shape == (4, width + 2)
-    assert (made[1, [0, 2]] == 0).all()
+    middle = {"minmax": (13 / 3 - 1) / 8}.get(scaling, 0)
+    np.testing.assert_allclose(made[1, [0, 2]], [middle, 0], atol=1e-7)
     assert made[:, width:].tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
     late = features(pd.DataFrame({"holes": [1.0], "full": [np.nan], "empty": [5.0]}), scaling, spec_of(frame))
-    assert late[0, 1] == 0
+    np.testing.assert_allclose(late[0, 1], (3.75 - 1) / 7 if scaling == "minmax" else 0, atol=1e-7)
     assert late[0, width:].tolist() == [0, 0]
 
 
@@ -126,7 +127,7 @@ def test_unseen_levels_are_all_zeros():
     spec = spec_of(LEVELS)
     rows = pd.DataFrame({"town": ["Rom", "ulm", "[UNK]", "1\x1fUlm"], "flag": ["maybe", None, "True", "true"]})
     assert features(rows, spec=spec)[:, :3].tolist() == [[0, 0, 0]] * 4
-    assert features(rows, spec=spec)[:, 3:].tolist() == [[0, 0], [0, 0], [0, 0], [1, 0]]
+    assert features(rows, spec=spec)[:, 3:].tolist() == [[0, 0], [0, 0], [1, 0], [1, 0]]  # True and true are one level
 
 
 @pytest.mark.parametrize("levels, embedded", [(MOST_ONE_HOT, False), (MOST_ONE_HOT + 1, True)])

@@ -157,6 +157,40 @@ def test_a_users_own_keras_model(workspace: Path, people: pd.DataFrame) -> None:
     assert zoo.load(run.run_id).predict(people).shape == (200, 3)
 
 
+def test_a_users_own_model_that_takes_columns_by_name(workspace: Path, people: pd.DataFrame) -> None:
+    age, height = (keras.Input((), name=name) for name in ("age", "height"))
+    x = keras.ops.stack([keras.ops.nan_to_num(age) / 80, height / 170], axis=-1)
+    model = keras.Model([age, height], keras.layers.Dense(1, activation="sigmoid")(x))
+    model.compile(loss="binary_crossentropy", optimizer="adam")
+    run = zoo.train(model, people, target="rich", epochs=2, quiet=True, hyperparameters={"batch_size": 16})
+    assert run.hyperparameters["batch_size"] == 16
+    assert "test_accuracy" in run.metrics
+
+
+def test_text_that_looks_like_numbers_means_the_same_in_every_file(workspace: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"zip": rng.choice(["01", "02", "A1"], 200), "flag": rng.choice(["True", "False"], 200)})
+    table["v"] = rng.choice(["1.0", "2.0", "x"], 200)
+    table["y"] = np.where((table.zip == "01") ^ (table.flag == "True"), "a", "b")
+    table.to_csv("train.csv", index=False)
+    run = zoo.train("classification/linear", "train.csv", target="y", epochs=2, quiet=True, baselines="none")
+    plain = table[(table.zip != "A1") & (table.v != "x")].reset_index(drop=True)
+    plain.to_csv("plain.csv", index=False)
+    alone = run.model.predict_proba("plain.csv")
+    table.to_csv("all.csv", index=False)
+    together = run.model.predict_proba("all.csv")[((table.zip != "A1") & (table.v != "x")).to_numpy()]
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+    assert len(np.unique(alone[:, 0].round(6))) > 2
+
+
+def test_the_best_run_is_one_on_the_same_data(workspace: Path, people: pd.DataFrame) -> None:
+    small = people.assign(height=people.height / 1000)
+    options: dict[str, Any] = {"target": "height", "epochs": 1, "quiet": True, "baselines": "none"}
+    zoo.train("regression/linear", small, **options)
+    last = zoo.train("regression/linear", people, **options)
+    assert zoo.best("data").run_id == last.run_id
+
+
 def test_a_model_that_does_not_fit_the_data_is_refused(workspace: Path, people: pd.DataFrame) -> None:
     with pytest.raises(UsageError, match=r"do not fit the data.*\(None, 7\)"):
         zoo.train(own_model(3), people, target="rich", quiet=True)

@@ -85,6 +85,69 @@ def test_the_same_search_is_recalled_and_added_to(workspace: Path) -> None:
     assert other.run_id != first.run_id
 
 
+@pytest.mark.parametrize("search", ["bayesian", "hyperband", "grid"])
+def test_every_search_is_added_to(workspace: Path, search: str) -> None:
+    options = {**QUICK, "epochs": 3, "search": search}
+    first = zoo.tune("regression/linear", "diabetes", **options)
+    more = zoo.tune("regression/linear", "diabetes", **{**options, "trials": 6})
+    assert more.run_id == first.run_id
+    assert len(more.trials) == 6
+    assert len({str(sorted(trial.hyperparameters.items())) for trial in more.trials}) == 6
+
+
+def test_hyperband_promotes_and_a_promoted_trial_stays_one_run(workspace: Path) -> None:
+    made = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 9, "epochs": 9})
+    assert len(made.trials) == 9
+    epochs = {}
+    for trial in made.trials:
+        assert not [name for name in trial.hyperparameters if name.startswith("tuner/")]
+        steps = [metric.step for metric in Store().client.get_metric_history(str(trial.run_id), "epoch/loss")]
+        assert sorted(steps) == list(range(1, len(steps) + 1))
+        epochs[trial.trial_id] = len(steps)
+    assert len(set(epochs.values())) > 1, "no trial was promoted"
+    assert max(epochs.values()) == 9
+    assert made.best.epochs_run == 9
+    kinds = [run.data.tags["zoo.kind"] for run in Store().search()]
+    assert kinds.count("trial") == 9
+
+
+def test_hyperparameters_that_depend_on_others_are_searched(workspace: Path) -> None:
+    def build(hp: Any, spec: Any) -> keras.Model:
+        model = keras.Sequential([keras.Input((10,))])
+        for index in range(hp.Int("layers", 1, 3, default=1)):
+            model.add(keras.layers.Dense(hp.Int(f"units_{index}", 2, 32, 2), activation="relu"))
+        model.add(keras.layers.Dense(1))
+        model.compile(loss="mse", optimizer="adam")
+        return model
+
+    made = zoo.tune(build, "diabetes", task="regression", **{**QUICK, "trials": 8})
+    for trial in made.trials:
+        assert f"units_{trial.hyperparameters['layers'] - 1}" in trial.hyperparameters
+    assert len({t.hyperparameters["units_1"] for t in made.trials if "units_1" in t.hyperparameters}) > 1
+
+
+def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def builder(width: int) -> Any:
+        def build(hp: Any, spec: Any) -> keras.Model:
+            model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(width), keras.layers.Dense(1)])
+            model.compile(loss="mse", optimizer=keras.optimizers.Adam(hp.Float("rate", 1e-3, 1e-1)))
+            return model
+
+        return build
+
+    options = {**QUICK, "trials": 1, "task": "regression"}
+    runs = [zoo.tune(builder(width), "diabetes", **options).run_id for width in (2, 3, 2)]
+    assert runs[0] == runs[2] != runs[1]
+    file = workspace / "mine" / "regression" / "small.py"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setenv("ZOO_TASKS", str(workspace / "mine"))
+    text = (Path(zoo.__file__).parent.parent / "tasks" / "regression" / "linear.py").read_text()
+    file.write_text(text)
+    first = zoo.tune("regression/small", "diabetes", **QUICK)
+    file.write_text(text.replace('"epochs": 300', '"epochs": 299'))
+    assert zoo.tune("regression/small", "diabetes", **QUICK).run_id != first.run_id
+
+
 def test_a_named_search_refuses_another_job(workspace: Path) -> None:
     zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
     with pytest.raises(UsageError, match="epochs was 2, is 3"):
@@ -118,7 +181,7 @@ def test_a_users_own_build_function_and_hypermodel(workspace: Path) -> None:
     with pytest.raises(UsageError, match="do not fit"):
         zoo.tune(build, "wine", **QUICK)
     made = zoo.tune(build_for, "wine", task="classification", **QUICK)
-    assert {"rate"} == set(made.trials[0].hyperparameters)
+    assert {"rate", "batch_size", "epochs"} <= set(made.trials[0].hyperparameters)
     assert zoo.load(made.run_id).predict("wine").shape == (178, 4)
     iris = zoo.tune(Mine(), (np.random.default_rng(0).normal(size=(90, 26)), np.arange(90) % 3), target="y", **QUICK)
     assert {trial.hyperparameters["width"] for trial in iris.trials} <= set(range(2, 9))

@@ -77,7 +77,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
                 np.save(folder / f"{name}-{column}.npy", value)
     values = dataclasses.asdict(dataclasses.replace(dataset, parts={}, spec=None))  # type: ignore[arg-type]
     values |= {"spec": dataset.spec.to_json(), "parts": {n: list(p.inputs) for n, p in dataset.parts.items()}}
-    (folder / "dataset.json").write_text(json.dumps(values))
+    writing = folder / ".dataset.json"
+    writing.write_text(json.dumps(values))
+    writing.replace(folder / "dataset.json")  # last, and whole: who finds it finds all
 
 
 def load_dataset(folder: Path) -> Dataset:

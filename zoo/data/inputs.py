@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,15 @@ from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
 
 MISSING = ""
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
+_TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
+
+
+def text_columns(spec: Spec) -> list[str]:
+    """Return the columns that a file's reader shall take as text, for they hold categories or classes of text."""
+    names = [known.name for known in spec.of_kind("category")]
+    target = spec.target
+    return names + ([target.name] if target is not None and target.kind == "class" and target.dtype == "str" else [])
 
 
 def raw_inputs(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> dict[str, np.ndarray]:
@@ -55,7 +66,8 @@ def level_names(values: pd.Series) -> np.ndarray:
     elif pd.api.types.is_float_dtype(values.dtype):
         names = np.array([_number_name(value) for value in values.to_numpy(dtype=float)], dtype=object)
     elif pd.api.types.infer_dtype(values, skipna=True) == "string":
-        names = values.to_numpy(dtype=object, copy=True)
+        codes, levels = pd.factorize(values.to_numpy(dtype=object), use_na_sentinel=False)
+        names = np.array([_text_name(text) for text in levels], dtype=object)[codes]
     else:
         names = np.array([_name(value) for value in values], dtype=object)
     names[missing] = MISSING
@@ -131,9 +143,17 @@ def _number_name(value: float) -> str:
     return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
 
 
+def _text_name(text: object) -> str:
+    """Text that spells a whole number or a truth value is the level that it spells; ``01`` is neither."""
+    spelled = str(text)
+    if _WHOLE.fullmatch(spelled):
+        return spelled.split(".")[0]
+    return spelled.lower() if spelled in _TRUTHS else spelled
+
+
 def _name(value: object) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)):
         return _number_name(float(value))
-    return str(value)
+    return _text_name(value)

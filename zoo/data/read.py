@@ -7,7 +7,7 @@ import hashlib
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,14 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def read_table(source: Any) -> Table:
+def read_table(source: Any, *, text: Collection[str] = ()) -> Table:
     """Read a source into a table.
 
     Args:
         source: A data frame; a dict of columns; a pair of arrays ``(x, y)``; a path to a CSV (also gzip),
             Parquet or ``.npz`` file (``x_train``, ``y_train``, … or ``x``, ``y``); or a bundled name.
+        text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
+            which rows stand in a file shall not decide what ``01`` means.
 
     Raises:
         DataError: When there is no such source, or it cannot be read, or it is empty.
@@ -69,7 +71,7 @@ def read_table(source: Any) -> Table:
     elif isinstance(source, np.ndarray):
         table = _from_frame(_columns(source))
     elif isinstance(source, (str, Path)):
-        table = _from_name(str(source))
+        table = _from_name(str(source), text)
     else:
         raise DataError(
             f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
@@ -118,7 +120,7 @@ def _columns(values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
 
 
-def _from_name(source: str) -> Table:
+def _from_name(source: str, text: Collection[str]) -> Table:
     if source in BUNDLED:  # before any folder of that name, which could not be read anyway
         frame, target = load_bundled(source)
         return Table(frame, source, source, target)
@@ -134,8 +136,8 @@ def _from_name(source: str) -> Table:
     try:
         if path.suffix.lower() == ".npz":
             return _read_npz(path, name, source)
-        reader = pd.read_parquet if path.suffix.lower() == ".parquet" else _read_csv
-        return Table(reader(path).rename(columns=str), name, source)
+        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, text)
+        return Table(frame.rename(columns=str), name, source)
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -162,7 +164,7 @@ def _missing(source: str, path: Path) -> DataError:
     )
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, text: Collection[str]) -> pd.DataFrame:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         start = 0
@@ -176,7 +178,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, index_col=False)
+            frame = pd.read_csv(path, index_col=False, dtype={name: str for name in header if name in text})
     except UnicodeDecodeError:
         with opener(path, "rb") as file:
             line = next(number for number, text in enumerate(file, 1) if not _is_utf8(text))

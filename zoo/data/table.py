@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
-from zoo.data.inputs import encode_target, level_names, raw_inputs
+from zoo.data.inputs import encode_target, level_names, raw_inputs, text_columns
 from zoo.data.read import Table, frame_digest, read_table
 from zoo.data.split import parts_of_column, split_rows
 from zoo.errors import DataError, UsageError, nearest_name
@@ -65,7 +65,7 @@ def table_dataset(job: DataJob, *, task: str, target_kind: str) -> Dataset:
     made = {part: _part(table.frame, index, spec, table.source) for part, index in rows.items() if len(index)}
     digest = frame_digest(table.frame)
     if job.test is not None:
-        test = _test_table(job, name)
+        test = _test_table(job, name, spec)
         made["test"] = _part(test.frame, np.arange(len(test.frame)), spec, test.source)
         digest = hashlib.sha256((digest + frame_digest(test.frame)).encode()).hexdigest()[:16]
     split = hashlib.sha256(f"{digest} {name} {sorted(known.name for known in spec.inputs)}".encode())
@@ -83,7 +83,7 @@ def table_dataset(job: DataJob, *, task: str, target_kind: str) -> Dataset:
 
 def table_arrays(frame: Any, spec: Spec) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray | None]:
     """Return inputs by key, encoded target (None where the frame lacks it) and weight of raw rows."""
-    table = read_table(frame)
+    table = read_table(frame, text=text_columns(spec))
     inputs = raw_inputs(table.frame, spec, where=table.source)
     target = None
     if spec.target is not None and spec.target.name in table.frame.columns:
@@ -171,8 +171,8 @@ def _not_features(table: Table, job: DataJob, target: str) -> list[str]:
     return list(dict.fromkeys([target, *job.drop, *split]))
 
 
-def _test_table(job: DataJob, target: str) -> Table:
-    table = read_table(job.test)
+def _test_table(job: DataJob, target: str, spec: Spec) -> Table:
+    table = read_table(job.test, text=text_columns(spec))
     if target not in table.frame.columns:
         raise DataError(f"the test source has no column {target!r}", where=table.source)
     return _with_target(table, target)[0]

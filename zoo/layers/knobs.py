@@ -102,7 +102,7 @@ class Knobs:
             choices: Choices that replace the knob's own, where they depend on the model.
         """
         knob = KNOBS[name]
-        default = self.defaults.get(name, knob.default)
+        default = type(knob.default)(self.defaults.get(name, knob.default))  # 0 is as good a share as 0.0
         allowed = tuple(choices or knob.choices)
         self._check(name, knob, allowed, type(default))
         full = name == "batch_size" and getattr(self.hp, "fixed", {}).get(name) == FULL_BATCH
@@ -112,6 +112,7 @@ class Knobs:
             return self.hp.Choice(name, list(allowed), default=default)
         assert knob.range is not None
         low, high = knob.range
+        default = type(default)(min(max(default, low), high))
         sampling = "log" if knob.log else "linear"
         if isinstance(default, int):
             step = 2 if name == "batch_size" else None

@@ -22,7 +22,9 @@ UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareNumbers(keras.layers.Layer):
-    """Brings columns of numbers to scale; a missing one becomes 0 and, where training knew such, an indicator.
+    """Brings columns of numbers to scale; a missing one becomes the middle, with an indicator where training knew such.
+
+    The middle is 0, and with ``minmax`` the mean.
 
     Args:
         statistics: For each column ``mean``, ``std``, ``min``, ``max`` and ``quantiles``.
@@ -47,7 +49,8 @@ class PrepareNumbers(keras.layers.Layer):
         x = tf.stack([tf.cast(tf.reshape(column, [-1]), tf.float64) for column in columns], axis=-1)  # (B, F)
         missing = tf.math.is_nan(x)
         scaled = [getattr(self, f"_{part}")(x) for part in self.scaling.split("_")]
-        parts = [tf.where(missing, 0.0, tf.cast(part, tf.float32)) for part in scaled]
+        middle = self._minmax(self._column("mean")) if self.scaling == "minmax" else tf.zeros((), tf.float64)
+        parts = [tf.cast(tf.where(missing, middle, part), tf.float32) for part in scaled]
         if self.indicators:
             parts.append(tf.cast(tf.gather(missing, self.indicators, axis=-1), tf.float32))
         return tf.concat(parts, axis=-1)

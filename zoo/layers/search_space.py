@@ -9,6 +9,16 @@ import keras_tuner
 
 from zoo.errors import UsageError, unknown
 
+_PARENT = ("parent_name", "parent_values")
+# What KerasTuner lets one give by position after the first arguments.
+_POSITIONAL = {
+    "Int": ("step", "sampling", "default", *_PARENT),
+    "Float": ("step", "sampling", "default", *_PARENT),
+    "Choice": ("ordered", "default", *_PARENT),
+    "Boolean": ("default", *_PARENT),
+    "Fixed": _PARENT,
+}
+
 
 class CheckedHyperParameters(keras_tuner.HyperParameters):
     """KerasTuner's hyperparameters, with values that are fixed beforehand and checked when declared.
@@ -30,36 +40,41 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self.fixed = dict(fixed or {})
         self.declared: dict[str, dict[str, Any]] = {}
 
-    def Int(self, name: str, min_value: int, max_value: int, **options: Any) -> Any:  # noqa: N802
+    def Int(self, name: str, min_value: int, max_value: int, *positional: Any, **options: Any) -> Any:  # noqa: N802
         """Declare a whole number; see ``keras_tuner.HyperParameters.Int``."""
+        options |= dict(zip(_POSITIONAL["Int"], positional, strict=False))
         self._declare(name, "int", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], int, minimum=min(min_value, 1)))
         return super().Int(name, min_value, max_value, **options)
 
-    def Float(self, name: str, min_value: float, max_value: float, **options: Any) -> Any:  # noqa: N802
+    def Float(self, name: str, min_value: float, max_value: float, *positional: Any, **options: Any) -> Any:  # noqa: N802
         """Declare a number; see ``keras_tuner.HyperParameters.Float``."""
+        options |= dict(zip(_POSITIONAL["Float"], positional, strict=False))
         self._declare(name, "float", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], float, minimum=0 if min_value >= 0 else None))
         return super().Float(name, min_value, max_value, **options)
 
-    def Choice(self, name: str, values: Sequence[Any], **options: Any) -> Any:  # noqa: N802
+    def Choice(self, name: str, values: Sequence[Any], *positional: Any, **options: Any) -> Any:  # noqa: N802
         """Declare one of several values; see ``keras_tuner.HyperParameters.Choice``."""
+        options |= dict(zip(_POSITIONAL["Choice"], positional, strict=False))
         self._declare(name, "choice", options, values=list(values))
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], type(values[0]), choices=values))
         return super().Choice(name, values, **options)
 
-    def Boolean(self, name: str, **options: Any) -> Any:  # noqa: N802
+    def Boolean(self, name: str, *positional: Any, **options: Any) -> Any:  # noqa: N802
         """Declare yes or no; see ``keras_tuner.HyperParameters.Boolean``."""
+        options |= dict(zip(_POSITIONAL["Boolean"], positional, strict=False))
         self._declare(name, "boolean", options)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], bool))
         return super().Boolean(name, **options)
 
-    def Fixed(self, name: str, value: Any, **options: Any) -> Any:  # noqa: N802
+    def Fixed(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:  # noqa: N802
         """Declare a value that a search does not vary; a user's own value takes its place."""
+        options |= dict(zip(_POSITIONAL["Fixed"], positional, strict=False))
         self._declare(name, "fixed", {"default": value, **options})
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], type(value)))

@@ -11,11 +11,13 @@ from typing import Any
 from zoo.errors import UsageError
 from zoo.layers.activations import check_trainable
 from zoo.layers.assembly import Pieces, pieces_of_build
+from zoo.layers.knobs import Knobs
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import load_build, model_entry
 from zoo.seeding import seed_everything
 from zoo.spec import Spec
 from zoo.task import Task, task_for, task_of
+from zoo.training.settings import FitSettings
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Candidate:
         """
         hp = CheckedHyperParameters(fixed)
         pieces = self.pieces(hp, spec, seed=seed)
+        knobs = Knobs(hp)
+        for name in FitSettings.__dataclass_fields__:  # a model of the user's own declares none of them
+            if name not in hp.declared:
+                knobs.get(name)
         hp.check_all_used(self.name)
         check_trainable(pieces.network)
         return pieces, hp

@@ -13,7 +13,7 @@ from zoo.data.dataset import Dataset
 from zoo.figures.curves import learning_curve
 from zoo.layers.assembly import Pieces
 from zoo.running.candidate import Candidate
-from zoo.running.lookup import RESULT_FILE
+from zoo.running.lookup import RESULT_FILE, SCORED_TAG
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
 from zoo.task import PART_PREFIX, Evaluation
@@ -95,7 +95,7 @@ def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
     tracked.model(model, facts, _example(fitted.dataset))
     tracked.figures(run.figures)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    tracked.tags({"mlflow.note.content": description(run), "zoo.stopped": fitted.result.stopped})
+    tracked.tags({"mlflow.note.content": description(run), "zoo.stopped": fitted.result.stopped, SCORED_TAG: "yes"})
     facts_as_metrics = {
         "n_parameters": run.n_parameters,
         "epochs_run": run.epochs_run,

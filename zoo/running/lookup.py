@@ -16,8 +16,10 @@ from zoo.saving.model import Model
 from zoo.tracking.store import Store
 
 OBJECTIVE_TAG, DIRECTION_TAG, BEST_TAG = "zoo.objective", "zoo.direction", "zoo.best"
+SCORED_TAG = "zoo.scored"
+# Scores compare where these agree: on other data, or in other units, a lower error says nothing.
+_ALIKE = ("zoo.task", "zoo.digest", "zoo.target")
 RESULT_FILE = "result.json"
-_WITH_MODEL = ("train", "trial")
 
 
 @dataclass
@@ -62,6 +64,8 @@ def runs(experiment: str | None = None, *, limit: int = 20) -> RunTable:
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     """Return the best run of an experiment, ranked by validation; the test part chooses nothing.
 
+    Runs on other data than the latest run's, or for another target, do not compare and are left out.
+
     Args:
         experiment: Its name; default the one with the latest run.
         metric: Score to rank by, such as ``val_accuracy``; default the task's objective on validation.
@@ -72,11 +76,11 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     store = Store()
     store.close_orphans()
     chosen = store.known_experiment(experiment) if experiment is not None else _latest_experiment(store)
-    found = store.search("attributes.status = 'FINISHED'", experiment=chosen)
-    found = [run for run in found if run.data.tags.get("zoo.kind") in _WITH_MODEL]
+    found = store.search(f"attributes.status = 'FINISHED' and tags.`{SCORED_TAG}` = 'yes'", experiment=chosen)
     if not found:
         raise UsageError(f"the experiment {chosen.name!r} has no finished run of a model yet")
     newest = found[0]
+    found = [run for run in found if all(run.data.tags.get(t) == newest.data.tags.get(t) for t in _ALIKE)]
     name = metric or newest.data.tags[OBJECTIVE_TAG]
     known = sorted({key for run in found for key in run.data.metrics if key.startswith("val_")})
     if name.startswith("test_"):

@@ -192,7 +192,7 @@ class Search:
         varied = self._varied()
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best five:"]
         for trial in ranked[:5]:
-            values = ", ".join(f"{name}={number(trial.hyperparameters[name])}" for name in varied)
+            values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
         return "\n".join([*lines, repr(self.best)])
 
@@ -200,12 +200,8 @@ class Search:
         return f"<pre>{html.escape(repr(self))}</pre>"
 
     def _varied(self) -> list[str]:
-        names = self.trials[0].hyperparameters if self.trials else {}
-        return [
-            name
-            for name in names
-            if not name.startswith("tuner/") and len({str(t.hyperparameters.get(name)) for t in self.trials}) > 1
-        ]
+        names = dict.fromkeys(name for trial in self.trials for name in trial.hyperparameters)
+        return [name for name in names if len({str(t.hyperparameters.get(name)) for t in self.trials}) > 1]
 
 
 def number(value: Any) -> str:

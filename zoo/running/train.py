@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -148,6 +149,7 @@ def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> di
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
         "zoo.split_digest": dataset.split_digest,
+        "zoo.target": dataset.spec.target.name if dataset.spec.target is not None else "",
         "zoo.seed": str(seed),
         **objective_tags(candidate, dataset),
     }
@@ -279,5 +281,4 @@ def experiment_name(dataset: Dataset) -> str | None:
 
 
 def _remove(checkpoint: Path) -> None:
-    checkpoint.unlink(missing_ok=True)
-    checkpoint.parent.rmdir()
+    shutil.rmtree(checkpoint.parent, ignore_errors=True)  # with what a kill while writing may have left

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.inputs import raw_inputs
+from zoo.data.inputs import raw_inputs, text_columns
 from zoo.data.read import read_table
 from zoo.errors import UsageError, nearest_name
 from zoo.spec import Spec
@@ -52,7 +52,7 @@ class Model:
         Raises:
             DataError: When a column is missing or a number cannot be read.
         """
-        table = read_table(rows)
+        table = read_table(rows, text=text_columns(self.spec))
         for column in keep:
             if column not in table.frame.columns:
                 known = [str(name) for name in table.frame.columns]

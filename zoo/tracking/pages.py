@@ -12,6 +12,7 @@ VIEW = "zoo"
 _TAG = f"mlflow.sharedViewState.{VIEW}"
 # MLflow keeps an experiment's tag to so many characters.
 _LONGEST = 20_000
+MOST_METRICS = 8
 
 
 def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
@@ -31,7 +32,7 @@ def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
 def set_view(
     store: Store, experiment_id: str, *, metrics: Sequence[str], params: Sequence[str], order: str, ascending: bool
 ) -> None:
-    """Set which columns and charts the experiment's page shows; a view that is there already is replaced.
+    """Set which columns and charts the experiment's page shows; metrics that it showed before stay.
 
     Args:
         store: Where runs are kept.
@@ -41,7 +42,11 @@ def set_view(
         order: Metric that runs are sorted by.
         ascending: Least first.
     """
-    text = json.dumps(_state(list(metrics), list(params), order, ascending))
+    tags = store.client.get_experiment(experiment_id).tags
+    columns = json.loads(tags.get(_TAG, "{}")).get("selectedColumns", [])
+    seen = [column[len("metrics.`") : -1] for column in columns if column.startswith("metrics.`")]
+    chosen = list(dict.fromkeys([*metrics, *seen]))[:MOST_METRICS]  # of other tasks in the same experiment too
+    text = json.dumps(_state(chosen, list(params), order, ascending))
     if len(text) < _LONGEST:
         store.client.set_experiment_tag(experiment_id, _TAG, text)
 

@@ -28,6 +28,7 @@ FLUSH_S = 3.0
 PARENT_TAG = "mlflow.parentRunId"
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 PARAM_LENGTH = 500
+SCHEMA_COLUMNS = 500  # MLflow keeps 65,535 characters of a schema
 
 
 class TrackedRun(Recorder):
@@ -60,9 +61,10 @@ class TrackedRun(Recorder):
     @classmethod
     def reopen(cls, store: Store, run_id: str) -> TrackedRun:
         """Go on with a run that was begun before."""
-        store.client.update_run(run_id, status="RUNNING")
         tracked = cls(store, store.client.get_run(run_id))
+        # The tags come first: a run that is RUNNING with the tags of a dead process would be closed as an orphan.
         tracked.tags({HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid()), STARTED_TAG: _own_start()})
+        store.client.update_run(run_id, status="RUNNING")
         return tracked
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
@@ -139,10 +141,12 @@ class TrackedRun(Recorder):
 
     def end(self, status: str, reason: str = "") -> None:
         """End the run: FINISHED, FAILED or KILLED."""
-        self.flush()
-        if reason:
-            self.tags({"zoo.reason": reason[:5000]})
-        self.store.client.set_terminated(self.run_id, status)
+        try:
+            self.flush()
+            if reason:
+                self.tags({"zoo.reason": reason[:5000]})
+        finally:
+            self.store.client.set_terminated(self.run_id, status)
 
 
 @contextmanager
@@ -271,7 +275,7 @@ def _dataset_input(dataset: Dataset) -> Any:
         digest=dataset.digest,
         source_type="local",
         source=json.dumps({"uri": dataset.source}),
-        schema=json.dumps({"mlflow_colspec": columns})[:65_000],
+        schema=json.dumps({"mlflow_colspec": columns[:SCHEMA_COLUMNS]}),
         profile=json.dumps({"num_rows": sum(sizes.values()), **sizes}),
     )
     return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])

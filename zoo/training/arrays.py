@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,12 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
     return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _float(part.weight))
 
 
+def raw_arrays(part: Part, names: Collection[str]) -> Arrays:
+    """Return the arrays of a part as they are, for a network that takes some of the columns raw."""
+    x = {key: as_tensor(values).numpy() for key, values in part.inputs.items() if key in names}
+    return Arrays(x, _trainable(part.target), _float(part.weight))
+
+
 def as_tensor(values: np.ndarray) -> Any:
     """Return values as a tensor; text, which NumPy holds as objects, becomes a tensor of strings."""
     import tensorflow as tf
@@ -100,7 +106,7 @@ def _named(values: Any) -> bool:
 
 
 def _trainable(target: np.ndarray | None) -> np.ndarray | None:
-    """Targets in the types that Keras' losses compute in: 32-bit, numbers as a column."""
+    """Targets in the types that Keras' losses compute in: 32-bit."""
     if target is None:
         return None
     return np.asarray(target, np.int32) if target.dtype.kind in "iu" else np.asarray(target, np.float32)

@@ -20,7 +20,7 @@ from zoo.layers.preparation import prepare_table
 from zoo.scoring.score import Score, evaluate
 from zoo.spec import Spec
 from zoo.task import PART_PREFIX, Baseline, Evaluation, Task
-from zoo.training.arrays import CHUNK, as_tensor, prepared
+from zoo.training.arrays import CHUNK, as_tensor, prepared, raw_arrays
 from zoo.training.baselines import Estimators, Rival, run_estimator
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
 
@@ -101,10 +101,12 @@ class SupervisedTask(Task):
         """Train the network on prepared data; early stopping watches the first score on validation."""
         parts = {}
         model = pieces.preparation.model() if pieces.preparation is not None else None
+        names = set(_input_names(pieces.network))
         for name in ("train", "validation"):
             if name in dataset.parts:
                 digest = pieces.preparation.digest if cache is not None and pieces.preparation is not None else ""
-                parts[name] = prepared(model, digest, name, dataset.parts[name], cache)
+                part = dataset.parts[name]
+                parts[name] = raw_arrays(part, names) if model is None else prepared(model, digest, name, part, cache)
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         return fit(pieces.network, parts["train"], parts.get("validation"), plan)
 

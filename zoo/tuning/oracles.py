@@ -17,11 +17,21 @@ HYPERBAND_PREFIX = "tuner/"
 
 @dataclass(frozen=True)
 class Asked:
-    """An oracle's answer: a trial to run, or that none can be had now (``idle``), or no more at all (``stopped``)."""
+    """An oracle's answer: a trial to run, or that none can be had now (``idle``), or no more at all (``stopped``).
+
+    Args:
+        status: ``running``, ``idle`` or ``stopped``.
+        oracle_id: What the oracle calls it.
+        hyperparameters: The model's, without the oracle's own.
+        promotes: The oracle's id of the trial that this one goes on with, for more epochs.
+        epochs: Most epochs, where the oracle says so.
+    """
 
     status: str
-    trial_id: str = ""
+    oracle_id: str = ""
     hyperparameters: Mapping[str, Any] | None = None
+    promotes: str | None = None
+    epochs: int | None = None
 
 
 class AskTell:
@@ -59,8 +69,12 @@ class AskTell:
             "max_consecutive_failed_trials": 10**9,
         }
         oracles = keras_tuner.oracles
-        if search == "hyperband":
-            self.oracle = oracles.HyperbandOracle(max_epochs=epochs, **options)
+        self.hyperband = search == "hyperband"
+        if self.hyperband:
+            self.oracle = oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=10**6, **options)
+            self.oracle._increment_bracket_num = self._next_bracket
+            self._new_configuration = self.oracle._random_trial
+            self.oracle._random_trial = self._configuration_within_trials
         else:
             classes = {
                 "random": oracles.RandomSearchOracle,
@@ -78,31 +92,64 @@ class AskTell:
 
     def ask(self) -> Asked:
         """Return the next trial to run."""
-        if len(self.oracle.trials) >= self.trials:
+        if not self.hyperband and len(self.oracle.trials) >= self.trials:
             return Asked("stopped")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its lock asks threading for names in a way that is deprecated
             trial = self.oracle.create_trial(f"slot-{len(self.oracle.trials)}")
         if trial.status != "RUNNING":
             return Asked(str(trial.status).lower())
-        return Asked("running", trial.trial_id, dict(trial.hyperparameters.values))
+        values = dict(trial.hyperparameters.values)
+        own = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
+        promotes, epochs = own.get(f"{HYPERBAND_PREFIX}trial_id"), own.get(f"{HYPERBAND_PREFIX}epochs")
+        return Asked("running", trial.trial_id, values, promotes, epochs)
 
-    def tell(self, trial_id: str, score: float | None, message: str = "") -> None:
-        """Say how a trial went; without a score it failed."""
-        trial = self.oracle.trials[trial_id]
+    def tell(
+        self,
+        oracle_id: str,
+        score: float | None,
+        message: str = "",
+        space: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say how a trial went; without a score it failed.
+
+        Args:
+            oracle_id: As asked.
+            score: The objective's value.
+            message: Why it failed.
+            space: Configuration of all hyperparameters that the model declared: some appear only where another
+                one has a certain value.
+            values: Their values.
+        """
+        trial = self.oracle.trials[oracle_id]
+        if space is not None:
+            own = {k: v for k, v in trial.hyperparameters.values.items() if k.startswith(HYPERBAND_PREFIX)}
+            trial.hyperparameters = keras_tuner.HyperParameters.from_config(dict(space))
+            trial.hyperparameters.values = {**(values or {}), **own}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if score is None:
                 trial.status, trial.message = "FAILED", message
             else:
-                self.oracle.update_trial(trial_id, {self.objective: score})
+                self.oracle.update_trial(oracle_id, {self.objective: score})
                 trial.status = "COMPLETED"
             self.oracle.end_trial(trial)
 
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs, as JSON."""
-        trials = {trial_id: trial.get_state() for trial_id, trial in self.oracle.trials.items()}
-        return {"oracle": self.oracle.get_state(), "trials": trials}
+        trials = {oracle_id: trial.get_state() for oracle_id, trial in self.oracle.trials.items()}
+        state = {"oracle": self.oracle.get_state(), "trials": trials}
+        if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):
+            # Its own state leaves out where it is in the grid: an order of trials, and whose successor is next.
+            order = self.oracle._ordered_ids
+            state["grid"] = [
+                order._memory,
+                [[key, value] for key, value in order._next_index.items()],
+                order._last_index,
+                self.oracle._populate_next,
+            ]
+        return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a state; trials that were running then count as running now."""
@@ -111,6 +158,13 @@ class AskTell:
             self.oracle.set_state(state["oracle"])
         except (KeyError, TypeError, ValueError) as error:
             raise JobError(f"the stored search cannot be read: {error}") from None
+        if "grid" in state:
+            order = self.oracle._ordered_ids
+            order._memory, links, order._last_index, self.oracle._populate_next = state["grid"]
+            order._data_to_index = {oracle_id: index for index, oracle_id in enumerate(order._memory)}
+            order._next_index.update({key: value for key, value in links})
+            finished = [key for key, trial in self.oracle.trials.items() if trial.status != "RUNNING"]
+            self.oracle._populate_next += [key for key in finished if key not in self.oracle._populate_next]
         if self.oracle.max_trials is not None:
             self.oracle.max_trials = self.trials
 
@@ -120,3 +174,25 @@ class AskTell:
         values = dict(self._defaults)
         self.oracle._tried_so_far.add(self.oracle._compute_values_hash(values))
         return values
+
+    def _configurations(self) -> int:
+        """How many configurations were drawn; a promotion draws none."""
+        promotion = f"{HYPERBAND_PREFIX}trial_id"
+        return sum(promotion not in trial.hyperparameters.values for trial in self.oracle.trials.values())
+
+    def _configuration_within_trials(self, oracle_id: str, bracket: Any) -> Any:
+        if self._configurations() >= self.trials:
+            return {"status": "IDLE" if self.oracle.ongoing_trials else "STOPPED"}
+        return self._new_configuration(oracle_id, bracket)
+
+    def _next_bracket(self) -> None:
+        """Choose a bracket that the trials left can fill.
+
+        KerasTuner begins with the one of most configurations, which with 20 trials of 200 epochs would give
+        each three epochs and promote none.
+        """
+        oracle, left = self.oracle, self.trials - self._configurations()
+        fitting = [b for b in range(oracle._get_num_brackets()) if oracle._get_size(b, 0) <= left]
+        most = max(fitting, default=0)
+        following = oracle._current_bracket - 1
+        oracle._current_bracket = following if 0 <= following <= most else most

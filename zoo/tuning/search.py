@@ -16,19 +16,23 @@ from zoo.running.progress import Progress
 from zoo.running.results import number
 from zoo.tracking.run import TrackedRun
 from zoo.tracking.store import Store
-from zoo.tuning.oracles import HYPERBAND_PREFIX, Asked, AskTell
+from zoo.tuning.oracles import Asked, AskTell
 from zoo.tuning.state import SearchFolder
 from zoo.tuning.trial import run_trial
 from zoo.tuning.workers import Event, Workers
 
 # Modules that every trial needs: the server imports them once.
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
+_MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError", "InterruptedError")
 _ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
 
 
 @dataclass
 class TrialRecord:
-    """What is known of a trial; stored as JSON."""
+    """What is known of a trial; stored as JSON.
+
+    A trial that the oracle promotes to more epochs stays one trial and one run, under the id that it had first.
+    """
 
     trial_id: str
     hyperparameters: dict[str, Any]
@@ -38,6 +42,8 @@ class TrialRecord:
     run_id: str | None = None
     result: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    oracle_id: str = ""
+    epochs: int | None = None
 
 
 @dataclass
@@ -148,8 +154,13 @@ class SearchLoop:
         asked: Asked = self.oracle.ask()
         if asked.hyperparameters is None:
             return None
-        record = TrialRecord(asked.trial_id, dict(asked.hyperparameters))
-        self.state.trials[record.trial_id] = record
+        if asked.promotes is not None:
+            record = next(known for known in self.state.trials.values() if known.oracle_id == asked.promotes)
+            record.status = "RUNNING"
+        else:
+            number = str(len(self.state.trials))
+            record = self.state.trials[number] = TrialRecord(number, dict(asked.hyperparameters))
+        record.oracle_id, record.epochs = asked.oracle_id, asked.epochs
         return record
 
     def _start(self, workers: Workers, record: TrialRecord) -> None:
@@ -160,12 +171,11 @@ class SearchLoop:
                 self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
             )
             record.run_id = run.run_id
-            run.params({name: value for name, value in values.items() if not name.startswith(HYPERBAND_PREFIX)})
+            self.open[record.trial_id] = run
+            run.params(values)
         else:
-            run = TrackedRun.reopen(self.store, record.run_id)
-        self.open[record.trial_id] = run
+            run = self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
         self.save()
-        before = values.get(f"{HYPERBAND_PREFIX}trial_id")
         payload = {
             "model": plan.job.model,
             "task": plan.task,
@@ -173,9 +183,8 @@ class SearchLoop:
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": values,
             "seed": plan.seed,
-            "epochs": values.get(f"{HYPERBAND_PREFIX}epochs", plan.job.epochs),
+            "epochs": record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job.workers),
-            "continues": str(plan.folder.trial(before)) if before else None,
         }
         self._began[record.trial_id] = time.perf_counter()
         workers.start(record.trial_id, run_trial, payload)
@@ -185,26 +194,30 @@ class SearchLoop:
             return
         record = self.state.trials[event.key]
         record.seconds += time.perf_counter() - self._began[event.key]
-        run = self.open.pop(event.key)
+        run = self.open[event.key]
         if event.kind == "done":
             self._complete(record, run, event.value)
         else:
             self._fail(record, run, event)
+        del self.open[event.key]
         self.save()
         self._show(record)
 
-    def _complete(self, record: TrialRecord, run: TrackedRun, result: dict[str, Any]) -> None:
+    def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:
+        result, values = answer["result"], answer["hyperparameters"]
+        known = record.result.get("epochs_run", 0)
         scores = result["history"].get(self.plan.objective, [])
         score = scores[result["best_epoch"] - 1] if scores and result["best_epoch"] else math.nan
-        record.result = result
-        run.epochs(result["history"])
+        record.result, record.hyperparameters = result, values
+        run.params(values)
+        run.epochs(result["history"], after=known)
         if math.isnan(score):
             record.status, record.reason = "FAILED", f"{self.plan.objective} is not a number"
-            self.oracle.tell(record.trial_id, None, record.reason)
+            self.oracle.tell(record.oracle_id, None, record.reason)
             run.end("FAILED", record.reason)
             return
         record.status, record.score = "COMPLETED", score
-        self.oracle.tell(record.trial_id, score)
+        self.oracle.tell(record.oracle_id, score, space=answer["space"], values=values)
         run.metrics(
             {
                 self.plan.objective: score,
@@ -216,12 +229,12 @@ class SearchLoop:
         run.end("FINISHED")
 
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
-        record.status = "FAILED"
         record.reason, blame = _reason(event)
         run.end("FAILED", record.reason)
-        self.oracle.tell(record.trial_id, None, record.reason)
         if blame is not None:
-            raise blame
+            raise blame  # the trial counts as running, so that it is run again once the cause is mended
+        record.status = "FAILED"
+        self.oracle.tell(record.oracle_id, None, record.reason)
 
     def _show(self, record: TrialRecord) -> None:
         score = record.reason if record.score is None else f"{self.plan.objective} {number(record.score)}"
@@ -253,6 +266,8 @@ def _reason(event: Event) -> tuple[str, Exception | None]:
     reason = f"{value['type']}: {value['message']}"
     if value["type"] in _ENDS_ALONE:
         return reason, None
+    if value["type"] in _MACHINE:
+        return reason, JobError(f"a trial could not go on: {value['message']}")
     if value.get("error"):
         known = value["error"]
         return reason, UsageError(known["message"], where=known["where"], nearest=known["nearest"])

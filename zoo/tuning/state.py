@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import functools
 import hashlib
 import inspect
 import json
@@ -10,14 +12,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras_tuner
 import yaml
 
 from zoo.errors import UsageError
 from zoo.job import TuneJob, job_yaml
+from zoo.registry import code_digest
 
 STATE_FILE, LOCK_FILE = "search.json", "lock"
 # What may differ between two commands that mean the same search.
@@ -51,7 +54,7 @@ class SearchFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    @contextmanager
+    @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the search; the system lets go when the process ends, however it ends.
 
@@ -116,18 +119,49 @@ class SearchFolder:
 def _settled(job: TuneJob, digest: str) -> dict[str, Any]:
     """What makes two jobs the same search."""
     values = {key: value for key, value in yaml.safe_load(job_yaml(job)).items() if key not in _FREE}
-    if not isinstance(job.model, str):
-        values["model"] = _code_of(job.model)
+    values["model"] = f"{job.model} {code_digest(job.model)}" if isinstance(job.model, str) else _code_of(job.model)
     if not isinstance(job.source, str):
         values.pop("source")
     return {**values, "data": digest}
 
 
 def _code_of(model: Any) -> str:
-    """A user's own build function, known by its text: the same name may have been given to another one."""
+    """A user's own model, known by its text and by the values that it holds: names are given twice."""
     name = getattr(model, "__name__", type(model).__name__)
-    try:
-        text = inspect.getsource(model if inspect.isroutine(model) else type(model))
-    except (OSError, TypeError):
-        return name
+    parts: list[str] = []
+    _describe(model, parts, set())
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", "\n".join(parts))  # where an object lies in memory says nothing
     return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _describe(value: Any, parts: list[str], seen: set[int]) -> None:
+    """Take down source text and held values, of what a model refers to as well."""
+    if id(value) in seen or len(seen) > 1000:
+        return
+    seen.add(id(value))
+    if isinstance(value, functools.partial):
+        for held in (value.func, *value.args, *value.keywords.values()):
+            _describe(held, parts, seen)
+    elif inspect.isfunction(value) or inspect.ismethod(value):
+        parts.append(_source(value))
+        inner = inspect.unwrap(value.__func__ if inspect.ismethod(value) else value)
+        for cell in inner.__closure__ or ():
+            with contextlib.suppress(ValueError):  # a cell that is not filled yet
+                _describe(cell.cell_contents, parts, seen)
+        if inspect.ismethod(value):
+            _describe(value.__self__, parts, seen)
+    elif isinstance(value, keras_tuner.HyperModel):
+        parts.append(_source(type(value)))
+        _describe(type(value).build, parts, seen)
+        for key, held in sorted(vars(value).items()):
+            parts.append(key)
+            _describe(held, parts, seen)
+    else:
+        parts.append(repr(value))
+
+
+def _source(value: Any) -> str:
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        return repr(value)

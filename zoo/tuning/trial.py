@@ -13,8 +13,7 @@ import numpy as np
 from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
 from zoo.layers.assembly import Pieces
-from zoo.running.candidate import Candidate, candidate_of
-from zoo.spec import Spec
+from zoo.running.candidate import candidate_of
 from zoo.training.loop import FitPlan, FitResult
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
@@ -45,39 +44,37 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     Args:
         channel: To the driver.
         payload: ``model``, ``task``, ``data`` (folder), ``folder`` (the trial's), ``hyperparameters``, ``seed``,
-            ``epochs``, ``threads`` and ``continues`` (folder of a trial that this one goes on from, or None).
+            ``epochs`` and ``threads``.
 
     Returns:
-        The fit's result as a dict.
+        The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
     _limit_threads(payload["threads"])
     data, folder = Path(payload["data"]), Path(payload["folder"])
     dataset = load_dataset(data)
     candidate = candidate_of(payload["model"], payload["task"])
-    pieces = trial_pieces(candidate, payload["hyperparameters"], dataset.spec, seed=payload["seed"])
-    checkpoint = folder / CHECKPOINT_FILE
-    if payload["continues"] and not checkpoint.exists():
-        _copy(Path(payload["continues"]) / CHECKPOINT_FILE, checkpoint)
+    hp = trial_hyperparameters(payload["hyperparameters"])
+    pieces = candidate.pieces(hp, dataset.spec, seed=payload["seed"])
     plan = FitPlan(
-        FitSettings.from_hyperparameters(payload["hyperparameters"], epochs=payload["epochs"]),
+        FitSettings.from_hyperparameters(hp.values, epochs=payload["epochs"]),
         seed=payload["seed"],
         recorder=ChannelRecorder(channel),
-        checkpoint=checkpoint,
+        checkpoint=folder / CHECKPOINT_FILE,
     )
     result = candidate.task.fit(pieces, dataset, plan, cache=data / "prepared")
     if result.stopped == "diverged":
         raise JobError("training diverged: the loss is not a number")
     save_weights(folder / WEIGHTS_FILE, pieces)
-    return asdict(result)
+    return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
 
 
-def trial_pieces(candidate: Candidate, values: Mapping[str, Any], spec: Spec, *, seed: int) -> Pieces:
-    """Return network and preparation for a trial's hyperparameters."""
+def trial_hyperparameters(values: Mapping[str, Any]) -> Any:
+    """Return KerasTuner's hyperparameters with a trial's values."""
     import keras_tuner
 
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
-    return candidate.pieces(hp, spec, seed=seed)
+    return hp
 
 
 def save_weights(path: Path, pieces: Pieces) -> None:
@@ -108,10 +105,3 @@ def _limit_threads(threads: int | None) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-
-
-def _copy(source: Path, target: Path) -> None:
-    import shutil
-
-    if source.exists():
-        shutil.copyfile(source, target)

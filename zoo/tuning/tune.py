@@ -21,10 +21,10 @@ from zoo.running.results import Run, Search, Trial
 from zoo.running.train import JOB_FILE, experiment_name, run_tags, show_scores, tracked_name
 from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
-from zoo.tuning.oracles import HYPERBAND_PREFIX, AskTell
+from zoo.tuning.oracles import AskTell
 from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
 from zoo.tuning.state import SearchFolder
-from zoo.tuning.trial import WEIGHTS_FILE, fit_result, restore_weights, trial_pieces
+from zoo.tuning.trial import WEIGHTS_FILE, fit_result, restore_weights, trial_hyperparameters
 
 
 def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False, **options: Any) -> Search:
@@ -91,14 +91,15 @@ class _Tuning:
         """Run, go on with, or recall the search."""
         stored = self._stored()
         if stored is not None and stored["best"] is not None and len(stored["trials"]) >= self.job.trials:
-            self.progress.say("this search is finished; its stored result:")
-            return self._result(SearchState.from_json(stored))
+            return self._recalled(SearchState.from_json(stored))
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder.path) as workers:
             space = self._space()
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
             with ending(parent):
+                if stored is None:
+                    self._begin(parent)
                 state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
                 loop = SearchLoop(
                     self._plan(), self._oracle(space, stored), state, self.store, experiment, self.progress
@@ -111,6 +112,27 @@ class _Tuning:
                     self.progress.close()
                 self._finish(loop, parent, experiment)
         return self._result(loop.state)
+
+    def _recalled(self, state: SearchState) -> Search:
+        """Return a finished search's result; baselines that it lacks are run now."""
+        search = self._result(state)
+        self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
+        if self.job.experiment not in (None, search.best.experiment):
+            raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
+        experiment = self.store.experiment(search.best.experiment)
+        baselines, _ = self._baselines(experiment)
+        search.best.baselines = {**search.best.baselines, **baselines}
+        return search
+
+    def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
+        return run_baselines(
+            self.candidate.task,
+            self.dataset,
+            self.job.baselines,
+            store=self.store,
+            experiment=experiment,
+            seed=self.job.seed,
+        )
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
@@ -139,11 +161,12 @@ class _Tuning:
             return TrackedRun.reopen(self.store, stored["run_id"])
         name = self.job.name or f"search {self.candidate.name} on {self.dataset.name}"
         tags = run_tags(self.candidate, self.dataset, "search", self.job.seed)
-        parent = TrackedRun.create(self.store, experiment, name, tags=tags)
+        return TrackedRun.create(self.store, experiment, name, tags=tags)
+
+    def _begin(self, parent: TrackedRun) -> None:
         parent.params({"model": tracked_name(self.job.model), "search": self.job.search, "seed": self.job.seed})
         parent.dataset(self.dataset)
         parent.text(job_yaml(self.job), JOB_FILE)
-        return parent
 
     def _plan(self) -> SearchPlan:
         tags = run_tags(self.candidate, self.dataset, "trial", self.job.seed)
@@ -182,34 +205,28 @@ class _Tuning:
         best = loop.best()
         before = loop.state.best
         if before != best.trial_id:
-            baselines, notes = run_baselines(
-                self.candidate.task,
-                self.dataset,
-                self.job.baselines,
-                store=self.store,
-                experiment=experiment,
-                seed=self.job.seed,
-            )
+            baselines, notes = self._baselines(experiment)
             run = self._finish_best(best, baselines, (*self.dataset.notes, *notes))
             parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": _description(loop, run)})
             loop.state.best = best.trial_id
         loop.save()
         # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
         parent.text(json.dumps([t.as_dict() for t in _trials(loop.state)], indent=1), "trials.json")
-        parent.metrics({self.score_name: best.score or 0.0, "trials": len(loop.state.trials)})
+        assert best.score is not None
+        parent.metrics({self.score_name: best.score, "trials": len(loop.state.trials)})
         show_scores(self.store, experiment, stored_run(self.store, best.run_id or ""), params=_varied(loop.state))
         self.folder.drop_data(best.trial_id)
 
     def _finish_best(self, best: TrialRecord, baselines: Any, notes: tuple[str, ...]) -> Run:
         assert best.run_id is not None
-        pieces = trial_pieces(self.candidate, best.hyperparameters, self.dataset.spec, seed=self.job.seed)
+        values = best.hyperparameters
+        pieces = self.candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
         restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
-        values = {k: v for k, v in best.hyperparameters.items() if not k.startswith(HYPERBAND_PREFIX)}
         run = TrackedRun.reopen(self.store, best.run_id)
         with ending(run):
             run.dataset(self.dataset)
-            run.text(job_yaml(_train_job(self.job, values)), JOB_FILE)
+            run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
             return finish_run(run, Fitted(self.candidate, pieces, self.dataset, values, result), baselines, notes)
 
     def _result(self, state: SearchState) -> Search:
@@ -231,7 +248,7 @@ def _trials(state: SearchState) -> list[Trial]:
 
 def _varied(state: SearchState) -> list[str]:
     records = list(state.trials.values())
-    names = [name for name in records[0].hyperparameters if not name.startswith(HYPERBAND_PREFIX)]
+    names = dict.fromkeys(name for record in records for name in record.hyperparameters)
     varied = [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
     # The learning rate matters most in most networks: it comes first, and is what the scatter chart shows.
     return sorted(varied, key=lambda name: name != "learning_rate")
@@ -244,12 +261,13 @@ def _description(loop: SearchLoop, run: Run) -> str:
     return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}"
 
 
-def _train_job(job: TuneJob, values: dict[str, Any]) -> Any:
+def _train_job(job: TuneJob, values: dict[str, Any], epochs: int | None) -> Any:
     """The job that trains the best trial's settings again."""
     from zoo.job import TrainJob
 
     keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name"}
-    return TrainJob(**{key: getattr(job, key) for key in keys}, hyperparameters=values)
+    settings = {key: getattr(job, key) for key in keys}
+    return TrainJob(**{**settings, "epochs": epochs or job.epochs}, hyperparameters=values)
 
 
 def _check_grid(space: Any, trials: int, progress: Progress) -> None:
