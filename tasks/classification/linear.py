@@ -11,7 +11,7 @@ Run: ``zoo train classification/linear wine``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, assemble, flat_features, head, prepare_table
+from zoo.layers import Knobs, table_model
 from zoo.spec import Spec
 
 
@@ -25,8 +25,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         vary=("learning_rate", "l1", "l2", "scaling"),
         defaults={"learning_rate": 1e-2, "l1": 1e-6, "l2": 1e-4, "epochs": 300},
     )
-    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
-    inputs = preparation.tensors()
-    output, loss = head(flat_features(inputs, preparation), spec, knobs)
-    knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    return table_model(spec, knobs)

@@ -12,7 +12,7 @@ Run: ``zoo train classification/mlp wine``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, assemble, dense_layers, flat_features, head, prepare_table
+from zoo.layers import Knobs, dense_layers, table_model
 from zoo.spec import Spec
 
 
@@ -35,11 +35,5 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
             "scaling": "robust_quantile",
         },
     )
-    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
-    inputs = preparation.tensors()
-    x = flat_features(inputs, preparation)
-    units = hp.Int("units", 16, 512, sampling="log", default=256)
-    x = dense_layers(x, knobs, units=units, layers=hp.Int("layers", 1, 4, default=2))
-    output, loss = head(x, spec, knobs)
-    knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    units, layers = hp.Int("units", 16, 512, sampling="log", default=256), hp.Int("layers", 1, 4, default=2)
+    return table_model(spec, knobs, lambda x: dense_layers(x, knobs, units=units, layers=layers))
