@@ -151,6 +151,9 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("missing file", ["train", "classification/mlp", "peple.csv", "--target", "rich"], "did you mean 'people.csv'"),
     ("no such set", ["train", "classification/mlp", "wien"], "did you mean 'wine'"),
     ("empty file", ["train", "classification/mlp", "empty.csv", "--target", "rich"], "empty"),
+    ("separator", ["train", "classification/mlp", "semicolons.csv", "--target", "b"], "separated by ';'"),
+    ("positive number", ["train", "regression/mlp", "diabetes", "--positive", "1"], "positive"),
+    ("namesake", ["show", "mlp"], "did you mean 'classification/mlp'"),
     ("header only", ["train", "classification/mlp", "header.csv", "--target", "b"], "no rows"),
     ("NUL bytes", ["train", "classification/mlp", "nul.csv", "--target", "b"], "NUL"),
     ("no target", ["train", "classification/mlp", "people.csv"], "--target COLUMN; columns: age, job"),
@@ -203,6 +206,7 @@ WRONG: list[tuple[str, list[str], str]] = [
 def wrong_files(table: Path, people: pd.DataFrame) -> None:
     people.assign(void=None, rare=["a"] + ["b"] * 100 + ["c"] * 99).to_csv("people.csv", index=False)
     Path("empty.csv").write_text("")
+    Path("semicolons.csv").write_text("a;b\n1;2\n")
     Path("header.csv").write_text("a,b\n")
     Path("nul.csv").write_bytes(b"a,b\n1,\x002\n")
     Path("broken.yaml").write_text("command: train\nmodel: [classification/mlp\nsource: wine\n")

@@ -41,6 +41,10 @@ else:
             raise AttributeError(f"module 'zoo' has no attribute {name!r}")
         import importlib
 
+        from zoo.quietly import import_tensorflow
+
+        if name != "list_models":
+            import_tensorflow()
         value = globals()[name] = getattr(importlib.import_module(_PLACES[name]), name)
         return value
 

@@ -13,8 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from zoo.errors import JobError, UsageError, ZooError
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from zoo.quietly import import_tensorflow
 
 app = typer.Typer(
     name="zoo",
@@ -101,7 +100,7 @@ def train(
     if resume is not None:
         if given:
             raise UsageError(f"--resume takes the job of the run; leave out {', '.join(given)}")
-        _import_quietly()
+        import_tensorflow()
         from zoo.running.progress import Progress
         from zoo.running.train import resume_run
 
@@ -240,25 +239,12 @@ def _run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> No
 
 
 def _carry_out(job: Any, as_json: bool, verbose: bool) -> None:
-    _import_quietly()
+    import_tensorflow()
     from zoo.running.progress import Progress
     from zoo.tuning.execute import execute
 
     unit = "trial" if job.command == "tune" else "epoch"
     _print(execute(job, Progress(verbose=verbose, quiet=as_json, unit=unit)), as_json)
-
-
-def _import_quietly() -> None:
-    """Import TensorFlow, whose libraries write to standard error as they load, whatever the log level says."""
-    standard_error = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nothing)
 
 
 def _print(result: Any, as_json: bool) -> None:

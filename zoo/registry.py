@@ -86,7 +86,9 @@ def model_entry(name: str) -> ModelEntry:
     """
     models = {entry.name: entry for entry in list_models()}
     if name not in models:
-        raise unknown("model", name, models)
+        error = unknown("model", name, models)
+        namesakes = [known for known in models if known.split("/")[1] == name]
+        raise UsageError(error.message, nearest=error.nearest or next(iter(namesakes), None))
     return models[name]
 
 

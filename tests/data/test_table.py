@@ -10,7 +10,7 @@ from zoo.data.dataset import load_dataset, save_dataset
 from zoo.data.read import read_table
 from zoo.data.table import table_arrays, table_dataset
 from zoo.errors import DataError, UsageError
-from zoo.job import DataJob
+from zoo.job import DataJob, make_job
 
 ROWS = 40
 FRAME = pd.DataFrame(
@@ -281,3 +281,13 @@ def test_arrays_of_raw_rows():
     assert weight is None
     assert table_arrays(FRAME[["town", "size", "price"]], made.spec)[1] is None
     assert read_table(FRAME).frame is not FRAME
+
+
+def test_a_number_that_is_none_is_named():
+    numbers = [f"{index / 7:.3f}" for index in range(60)]
+    frame = pd.DataFrame({"rm": [*numbers, "unknown"] * 2, "town": list("ab") * 61, "y": list("yn") * 61})
+    made = table_dataset(make_job(DataJob, {"source": frame, "target": "y"}), task="t", target_kind="class")
+    (note,) = [note for note in made.notes if "rm" in note]
+    assert "taken as a category" in note
+    assert "'unknown' is none" in note
+    assert not [note for note in made.notes if "town" in note]

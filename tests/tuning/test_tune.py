@@ -62,7 +62,7 @@ def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
     pd.testing.assert_frame_equal(mine, theirs)
     loaded = mlflow.pyfunc.load_model(f"runs:/{made.best.run_id}/model")
     assert len(loaded.predict(zoo_table("wine"))) == 178
-    assert "the best five" in repr(made)
+    assert "the best of them" in repr(made)
 
 
 def zoo_table(name: str) -> pd.DataFrame:

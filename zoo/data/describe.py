@@ -40,6 +40,7 @@ def describe_table(frame: pd.DataFrame, target: Target | None, task: str) -> tup
     keys: set[str] = set()
     for name in frame.columns:
         values = frame[name]
+        notes += _half_numbers(str(name), values)
         described = _describe_column(str(name), values, _key(str(name), keys))
         if described is None:
             why = "it has one value only" if len(np.unique(level_names(values))) < 2 else "none of its values repeats"
@@ -160,6 +161,21 @@ def _warnings(described: Input, values: pd.Series) -> list[str]:
             f"column {described.name} has {distinct} different values in {len(values)} rows, like an id or text"
         )
     return notes
+
+
+def _half_numbers(name: str, values: pd.Series) -> list[str]:
+    """A note on a column that is a category only because some of its cells are no numbers."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return []
+    present = values[values.notna()]
+    numbers = pd.to_numeric(present, errors="coerce").notna()
+    if numbers.all() or numbers.mean() < 0.5 or present[numbers].nunique() < 10:
+        return []
+    odd = present[~numbers].iloc[0]
+    return [
+        f"column {name} is taken as a category, though {int(numbers.sum())} of its {len(present)} values "
+        f"are numbers: {odd!r} is none"
+    ]
 
 
 def _article(kind: str) -> str:

@@ -182,11 +182,14 @@ def _read_csv(path: Path, text: Collection[str]) -> pd.DataFrame:
     except UnicodeDecodeError:
         with opener(path, "rb") as file:
             line = next(number for number, text in enumerate(file, 1) if not _is_utf8(text))
-        raise DataError(f"not in UTF-8: line {line}", where=str(path)) from None
+        raise DataError(f"not in UTF-8: line {line}; save the file in UTF-8", where=str(path)) from None
     except pd.errors.EmptyDataError:
         raise DataError("the file has no columns", where=str(path)) from None
     except pd.errors.ParserWarning:  # pandas would take the first column for row names, or cut the last one
         raise DataError(f"rows have more values than the header has names, {len(header)}", where=str(path)) from None
+    other = next((sign for sign in (";", "\t", "|") if sign in str(header.iloc[0])), None)
+    if len(header) == 1 and other is not None:
+        raise DataError(f"the columns are separated by {other!r}; save them separated by commas", where=str(path))
     if header.duplicated().any():  # pandas would rename the second one
         raise DataError(f"two columns are called {header[header.duplicated()].iloc[0]!r}", where=str(path))
     return frame

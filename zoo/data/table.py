@@ -34,6 +34,8 @@ def table_dataset(job: DataJob, *, task: str, target_kind: str) -> Dataset:
         UsageError: When the job asks for a column or a split that is not there.
     """
     table = read_table(job.source)
+    if job.positive is not None and target_kind != "class":
+        raise UsageError("a positive class is for classes, and the target is a number", where="positive")
     name = _target_name(table, job)
     table, dropped_note = _with_target(table, name)
     given = _given_parts(table, job)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.data.dataset import Dataset
+from zoo.running.lookup import OBJECTIVE_TAG
 from zoo.task import PART_PREFIX, Baseline, Task
 from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
@@ -59,6 +60,7 @@ def _tracked(
         "zoo.task": task.name,
         "zoo.model": baseline.name,
         "zoo.source": dataset.source,
+        OBJECTIVE_TAG: task.objective_prefix + task.scores(dataset.spec)[0].name,
     }
     with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
 from zoo.job import DataJob, make_job
 from zoo.layers.knobs import KNOBS
 from zoo.layers.search_space import CheckedHyperParameters
@@ -146,6 +147,10 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
         >>> build("classification/mlp", spec_of("wine", task="classification"), units=8).count_params()
         331
     """
+    if not isinstance(spec, Spec):
+        raise UsageError(
+            f"received a {type(spec).__name__}; give what zoo.spec_of(source, task=…) returns", where="spec"
+        )
     hp = CheckedHyperParameters(hyperparameters)
     made = load_build(model)(hp, spec)
     hp.check_all_used(model)

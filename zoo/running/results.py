@@ -130,7 +130,7 @@ class Run:
             lines.append(f"{name:<18}{number(self.metrics[name]):>10}  {interval(self.intervals.get(name)):<22}{rival}")
         lines.append(
             f"{self.verdict}; {self.n_parameters:,} parameters, best epoch {self.best_epoch} of {self.epochs_run}, "
-            f"{self.seconds:.1f} s"
+            f"{self.seconds:.1f} s of training"
         )
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -190,7 +190,7 @@ class Search:
         done = [trial for trial in self.trials if trial.score is not None]
         ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
         varied = self._varied()
-        lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best five:"]
+        lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         for trial in ranked[:5]:
             values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")

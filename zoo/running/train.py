@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
 from zoo.job import TrainJob, job_yaml, make_job, read_job
@@ -73,6 +75,9 @@ def train(
 
 def run_train(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Run:
     """Carry out a train job; see :func:`train`."""
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
     pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
@@ -202,6 +207,10 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     fitted = Fitted(prepared.candidate, prepared.pieces, dataset, dict(prepared.hp.values), result)
     if result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
+        progress.say(
+            f"stopped after epoch {result.epochs_run}; the best weights so far are kept: "
+            f"zoo predict {tracked.run_id[:8]} …; to go on: zoo train --resume {tracked.run_id[:8]}"
+        )
         raise KeyboardInterrupt
     baselines, more = run_baselines(
         prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed

@@ -16,6 +16,8 @@ from zoo.errors import UsageError, unknown
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A server that does not answer is named within seconds; MLflow's own default tries for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
@@ -93,12 +95,12 @@ class Store:
         except MlflowException:
             pass
         ids = [run.info.run_id for run in self.search()]
-        matches = [known for known in ids if len(run_id) >= 4 and known.startswith(run_id)]
+        matches = [known for known in ids if run_id and known.startswith(run_id)]
         if len(matches) == 1:
             return self.client.get_run(matches[0])
         if matches:
-            raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id")
-        raise UsageError(f"there is no run {run_id!r} in {self.uri}; zoo runs lists them")
+            raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id", where="run")
+        raise UsageError(f"there is no run {run_id!r} in {self.uri}; zoo runs lists them", where="run")
 
     def search(self, where: str = "", *, experiment: Any = None, limit: int = 10_000, order: str = "") -> list[Any]:
         """Return MLflow's runs that a filter finds, in all experiments or one."""

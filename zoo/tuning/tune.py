@@ -68,8 +68,13 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
     store = Store()
     store.close_orphans()
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
+    progress = progress or Progress(quiet=True)
     with folder.locked():
-        return _Tuning(job, candidate, dataset, store, folder, progress or Progress(quiet=True)).run()
+        try:
+            return _Tuning(job, candidate, dataset, store, folder, progress).run()
+        except KeyboardInterrupt:
+            progress.say("stopped; what is finished is kept, and the same command goes on")
+            raise
 
 
 class _Tuning:
