@@ -20,7 +20,7 @@ from _results import Results, alternated, judged, read_arguments, say, spread
 MODEL = "classification/mlp"
 AIM_FIXED_S, AIM_EPOCH = 1.0, 0.03
 # The shortest shows what a run costs at all; between the others, which XLA compiles, lies what an epoch costs.
-EPOCHS, QUICK_EPOCHS = (2, 50, 150), (2, 4, 24)
+EPOCHS, QUICK_EPOCHS = (2, 50, 100), (2, 4, 24)
 PAIRS, QUICK_PAIRS = 5, 2
 QUICK_ROWS = 4096
 
