@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zoo import quietly
+
 CHILD = "--child"
 _PROC = Path("/proc")
 # Proportional shares cost 25 ms a GiB to read, so the tree is looked at less often, lest that slows the search.
@@ -137,15 +139,8 @@ def _field_mib(path: Path, name: str) -> float | None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without what its libraries write to standard error, which would drown the progress."""
-    standard_error, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nothing)
+    """Import TensorFlow without the lines and warnings that would drown the progress."""
+    quietly.import_tensorflow()
     # A benchmark makes many networks in one process, which TensorFlow takes for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
