@@ -70,7 +70,8 @@ def test_thorough(name: str, check: Callable[..., None]) -> None:
 
 def parts(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:
     """The beginning of a sound model, for a canary to spoil."""
-    knobs = Knobs(hp, vary=("learning_rate", "dropout", "l2"), defaults={"dropout": 0.1, "l2": 1e-4, **options})
+    vary = {"learning_rate", "dropout", "l2"} - set(options)
+    knobs = Knobs(hp, vary=sorted(vary), defaults={"dropout": 0.1, "l2": 1e-4, **options})
     preparation = prepare_table(spec)
     inputs = preparation.tensors()
     return knobs, preparation, inputs, flat_features(inputs, preparation)
