@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from zoo.errors import JobError, UsageError, ZooError
@@ -23,6 +24,41 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+OWN_OPTIONS = "zoo.options"
+OPTIONS_HELP = "Options that only the model's task understands (--clusters 10) are listed by: zoo show MODEL"
+
+
+class TaskCommand(TyperCommand):
+    """A command that passes on options that it does not know: the model's task may know them.
+
+    Each takes a value, ``--name VALUE`` or ``--name=VALUE``; one that is followed by another option is ``true``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Set the task's options aside, then parse the others."""
+        known = {name for parameter in self.get_params(ctx) for name in parameter.opts + parameter.secondary_opts}
+        own: dict[str, list[str]] = {}
+        others: list[str] = []
+        left = list(args)
+        while left:
+            word = left.pop(0)
+            name, sign, value = word.partition("=")
+            if not word.startswith("--") or word == "--" or name in known:
+                others.append(word)
+                if word in known and left and self._takes_value(ctx, word):
+                    others.append(left.pop(0))
+                continue
+            if not sign:
+                value = left.pop(0) if left and not left[0].startswith("--") else "true"
+            own.setdefault(name.removeprefix("--").replace("-", "_"), []).append(value)
+        ctx.meta[OWN_OPTIONS] = {name: values[0] if len(values) == 1 else values for name, values in own.items()}
+        rest: list[str] = super().parse_args(ctx, others)
+        return rest
+
+    def _takes_value(self, ctx: Any, word: str) -> bool:
+        return any(word in p.opts and not getattr(p, "is_flag", False) for p in self.get_params(ctx))
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line for each epoch or trial.")]
@@ -56,8 +92,9 @@ def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json 
     return None
 
 
-@app.command()
+@app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
 def show(
+    context: typer.Context,
     model: str,
     source: Annotated[str | None, typer.Argument()] = None,
     target: Target = None,
@@ -66,12 +103,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a model's hyperparameters and, on SOURCE or the task's own example, its layers and steps."""
-    given = _given(source=source, target=target, drop=drop, hyperparameters=_settings(set_))
+    given = _given(
+        source=source, target=target, drop=drop, hyperparameters=_settings(set_), options=context.meta[OWN_OPTIONS]
+    )
     _run_job({"command": "show", "model": model, **given}, as_json)
 
 
-@app.command()
+@app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
 def train(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
     target: Target = None,
@@ -95,7 +135,7 @@ def train(
     given = _given(
         model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
         test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), epochs=epochs, seed=seed,
-        baselines=baselines, experiment=experiment, name=name,
+        baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS],
     )  # fmt: skip
     if resume is not None:
         if given:
@@ -110,8 +150,9 @@ def train(
     return _run_job({"command": "train", **given}, as_json, verbose)
 
 
-@app.command()
+@app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
 def tune(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
     target: Target = None,
@@ -139,6 +180,7 @@ def tune(
         model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
         test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), trials=trials,
         workers=workers, search=search, epochs=epochs, seed=seed, baselines=baselines, experiment=experiment, name=name,
+        options=context.meta[OWN_OPTIONS],
     )  # fmt: skip
     _run_job({"command": "tune", **given}, as_json, verbose)
 

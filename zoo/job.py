@@ -37,6 +37,7 @@ class DataJob(_Job):
         test_size: Share of the rows that is the test part.
         validation_size: Share of the other rows that is the validation part; 0 for none.
         seed: Seed of the split, the weights and the order of rows.
+        options: What only the model's task understands; the task checks it (:meth:`zoo.task.Task.settings`).
     """
 
     source: Any
@@ -48,6 +49,7 @@ class DataJob(_Job):
     test_size: float = Field(0.2, ge=0, lt=1)
     validation_size: float = Field(0.2, ge=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("split")
     @classmethod
@@ -74,6 +76,13 @@ class DataJob(_Job):
     @classmethod
     def _as_names(cls, value: Any) -> Any:
         return [cls._as_name(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+class TaskOptions(_Job):
+    """Options that one task understands and no other: a task's class names a subclass of this.
+
+    Each field has a default and a ``description``, which ``zoo show`` prints.
+    """
 
 
 class TrainJob(DataJob):
@@ -189,6 +198,22 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
         return kind(**{str(key): value for key, value in values.items() if value is not None})
     except ValidationError as error:
         raise _explained(error, kind, where) from None
+
+
+def gathered(kind: type[_Job], values: dict[str, Any]) -> dict[str, Any]:
+    """Return keys and values with those that the job does not know moved into its ``options``, for the task to check.
+
+    Args:
+        kind: The job's class, one with ``options``.
+        values: Keys and values as a caller in Python or at the command line gave them.
+
+    Example:
+        >>> gathered(TrainJob, {"source": "digits", "clusters": 10})
+        {'source': 'digits', 'options': {'clusters': 10}}
+    """
+    own = {key: value for key, value in values.items() if key in kind.model_fields}
+    others = {key: value for key, value in values.items() if key not in own and value is not None}
+    return {**own, "options": {**(own.get("options") or {}), **others}} if others else own
 
 
 def read_job(path: str | Path) -> Any:

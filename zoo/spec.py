@@ -19,9 +19,10 @@ class Input:
     Args:
         name: The column's name in the source.
         key: The name of the Keras input (the column's name, made safe for Keras).
-        kind: ``number`` or ``category``; tasks may add kinds of their own.
-        shape: Shape of one example, without the batch axis; ``()`` for a scalar.
-        levels: The known levels of a category, most frequent first.
+        kind: ``number``, ``category``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may add kinds
+            of their own.
+        shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for an axis that varies.
+        levels: The known levels of a category, or of a text its vocabulary; most frequent first.
         missing: How many rows of the training part lack a value.
         statistics: What preparation needs: for a number ``mean``, ``std``, ``min``, ``max`` and
             ``quantiles`` (evenly spaced in probability, from minimum to maximum).
@@ -75,6 +76,7 @@ class Spec:
         inputs: The model's inputs, in the order of the source's columns.
         target: What is predicted; None where a task has no target.
         rows: Number of examples in the training part.
+        options: The task's own options that shaped the data, in plain values (such as a number of clusters).
 
     Example:
         >>> spec = Spec("regression", (Input("age", "age", "number"),), Target("price", "number"), rows=10)
@@ -86,6 +88,7 @@ class Spec:
     inputs: tuple[Input, ...]
     target: Target | None = None
     rows: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
 
     def input(self, name: str) -> Input:
         """Return the input called ``name``.

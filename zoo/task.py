@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.errors import UsageError
-from zoo.job import DataJob
+from zoo.errors import DataError, UsageError, nearest_name
+from zoo.job import DataJob, TaskOptions, make_job
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
 
@@ -48,14 +48,36 @@ class Baseline:
 class Task(ABC):
     """A kind of problem. A task's folder has one instance of a subclass, called ``TASK``.
 
+    A subclass may set ``options``, the class of the options that it alone understands; ``reads``, the kinds of
+    sources that it takes (``table``, ``pictures``, ``sequences``, ``text``, ``environment``); and ``no_folds``,
+    why a cross-validation makes no sense for it.
+
     Args:
         name: The folder's name.
         example: Bundled source on which the task's models are shown.
     """
 
+    options: type[TaskOptions] = TaskOptions
+    reads: Sequence[str] = ("table",)
+    no_folds: str | None = None
+
     def __init__(self, name: str, *, example: str) -> None:
         self.name = name
         self.example = example
+
+    def settings(self, job: DataJob) -> Any:
+        """Return the job's options for this task: an instance of the task's ``options``.
+
+        Raises:
+            UsageError: An option that the task does not have, or a value that does not fit.
+        """
+        known = list(self.options.model_fields)
+        for name in job.options:
+            if name not in known:
+                own = f"the options of {self.name} are {', '.join(known)}" if known else f"{self.name} has none"
+                near = nearest_name(name, [*known, *type(job).model_fields])
+                raise UsageError(f"unknown option {name!r}; {own}", where="options", nearest=near)
+        return make_job(self.options, job.options)
 
     @abstractmethod
     def read(self, job: DataJob) -> Any:
@@ -63,6 +85,14 @@ class Task(ABC):
 
         Raises:
             DataError: When the data cannot be used.
+        """
+
+    @abstractmethod
+    def rows(self, source: Any, spec: Spec) -> Any:
+        """Return raw rows to predict, from any source that the task reads, as a :class:`zoo.data.read.Table`.
+
+        Raises:
+            DataError: When they cannot be read.
         """
 
     @abstractmethod
@@ -112,10 +142,39 @@ class Task(ABC):
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the baselines that stand beside this task's models."""
 
+    def example_rows(self, dataset: Any) -> Any:
+        """Return a few raw rows as a frame, for a model's signature: of the training part, else of the first one."""
+        import pandas as pd
+
+        part = dataset.parts.get("train") or next(iter(dataset.parts.values()))
+        columns = {}
+        for known in dataset.spec.inputs:
+            values = part.inputs[known.key]
+            few = range(min(3, len(part)))
+            whole = hasattr(values, "example")
+            columns[known.name] = [values.example(row) if whole else values[row] for row in few]
+        return pd.DataFrame(columns)
+
     @property
     def objective_prefix(self) -> str:
         """Prefix of the score that searches and rankings go by."""
         return PART_PREFIX["validation"]
+
+
+def wrong_source(found: str, where: str) -> DataError:
+    """Return the error for a source of a kind that a task does not read; it names those that do.
+
+    Args:
+        found: The kind, as in ``Task.reads``.
+        where: The source.
+    """
+    able = [name for name in list_tasks() if found in task_of(name).reads]
+    words = {"table": "a table", "environment": "an environment"}.get(found, found)
+    return DataError(f"the source holds {words}, which this task does not read; {_listed(able)}", where=where)
+
+
+def _listed(able: Sequence[str]) -> str:
+    return f"{', '.join(able)} can" if able else "no task can"
 
 
 def task_of(name: str) -> Task:

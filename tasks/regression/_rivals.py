@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from zoo.spec import Spec
 from zoo.training.baselines import Rival
 
 
-def rivals(level: str) -> Sequence[Rival]:
+def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
         Rival("mean", _mean),

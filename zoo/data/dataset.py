@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
 PARTS = ("train", "validation", "test")
@@ -20,13 +21,14 @@ class Part:
     """Rows of one part, as a model takes them before preparation.
 
     Args:
-        inputs: Raw values by the input's key, each with N rows: float64 for numbers, text for categories.
+        inputs: Raw values by the input's key, each with N rows: float64 for numbers, text for categories, ragged
+            arrays for pictures and sequences.
         target: Encoded target of N rows: class index or standardised number; None where there is none.
         rows: Position of each row in the source (in the test source, where that is another one).
         weight: Example weights of N rows; None for equal weights.
     """
 
-    inputs: Mapping[str, np.ndarray]
+    inputs: Mapping[str, np.ndarray | Ragged]
     target: np.ndarray | None
     rows: np.ndarray
     weight: np.ndarray | None = None
@@ -70,7 +72,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in dataset.parts.items():
         for index, value in enumerate(part.inputs.values()):
-            np.save(folder / f"{name}-{index}.npy", _storable(value))
+            if isinstance(value, Ragged):
+                np.save(folder / f"{name}-{index}.sizes.npy", value.sizes)
+            np.save(folder / f"{name}-{index}.npy", value.values if isinstance(value, Ragged) else _storable(value))
         for column in ("target", "rows", "weight"):
             value = getattr(part, column)
             if value is not None:
@@ -87,7 +91,7 @@ def load_dataset(folder: Path) -> Dataset:
     values = json.loads((folder / "dataset.json").read_text())
     parts = {}
     for name, keys in values.pop("parts").items():
-        inputs = {key: np.load(folder / f"{name}-{i}.npy", mmap_mode="r") for i, key in enumerate(keys)}
+        inputs = {key: _mapped(folder, f"{name}-{i}") for i, key in enumerate(keys)}
         others = {
             column: np.load(path, mmap_mode="r") if (path := folder / f"{name}-{column}.npy").exists() else None
             for column in ("target", "rows", "weight")
@@ -95,6 +99,12 @@ def load_dataset(folder: Path) -> Dataset:
         parts[name] = Part(inputs, **others)  # type: ignore[arg-type]
     spec = Spec.from_json(values.pop("spec"))
     return Dataset(spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"])})
+
+
+def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged:
+    values = np.load(folder / f"{stem}.npy", mmap_mode="r")
+    sizes = folder / f"{stem}.sizes.npy"
+    return Ragged(values, np.load(sizes)) if sizes.exists() else values
 
 
 def _storable(values: np.ndarray) -> np.ndarray:

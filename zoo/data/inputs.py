@@ -7,8 +7,12 @@ import re
 import numpy as np
 import pandas as pd
 
+from zoo.data.examples import cells_from_columns, example_values
+from zoo.data.ragged import Ragged
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
+
+Values = np.ndarray | Ragged
 
 MISSING = ""
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
@@ -17,12 +21,12 @@ _TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 
 def text_columns(spec: Spec) -> list[str]:
     """Return the columns that a file's reader shall take as text, for they hold categories or classes of text."""
-    names = [known.name for known in spec.of_kind("category")]
+    names = [known.name for known in (*spec.of_kind("category"), *spec.of_kind("text"))]
     target = spec.target
     return names + ([target.name] if target is not None and target.kind == "class" and target.dtype == "str" else [])
 
 
-def raw_inputs(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> dict[str, np.ndarray]:
+def raw_inputs(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> dict[str, Values]:
     """Return the values of a model's inputs, as they are before preparation.
 
     Columns may stand in any order, and other columns are ignored.
@@ -34,11 +38,14 @@ def raw_inputs(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> d
 
     Returns:
         For each input by key an array (N,): float64 with NaN for a missing number, text with ``""``
-        for a missing category.
+        for a missing category; pictures and sequences are ragged, an array in a cell is (N, …).
 
     Raises:
         DataError: When a column is missing, or a number cannot be read as one.
     """
+    for known in spec.inputs:
+        made = cells_from_columns(frame, known) if known.name not in frame.columns else None
+        frame = frame.assign(**{known.name: made}) if made is not None else frame
     columns = {str(name): name for name in frame.columns}
     absent = [known.name for known in spec.inputs if known.name not in columns]
     if absent:
@@ -123,10 +130,10 @@ def dtype_name(values: pd.Series) -> str:
     return "str"
 
 
-def _values(values: pd.Series, known: Input, where: str) -> np.ndarray:
+def _values(values: pd.Series, known: Input, where: str) -> Values:
     if known.kind == "category":
         return level_names(values)
-    return _numbers(values, where)
+    return _numbers(values, where) if known.kind == "number" else example_values(values, known, where)
 
 
 def _numbers(values: pd.Series, where: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import warnings
 import zipfile
 import zlib
@@ -16,10 +17,14 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.bundled import BUNDLED, load_bundled
+from zoo.data.cells import IMAGE, arrays_of_cells, cells_of
+from zoo.data.pictures import PICTURE_FILES, read_pictures
 from zoo.errors import DataError, nearest_name
+from zoo.task import wrong_source
 
 TABLE_FILES = (".csv", ".csv.gz", ".parquet", ".npz")
 _NO_SCALARS = (list, dict, set, np.ndarray)
+_ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
 _ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -44,7 +49,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def read_table(source: Any, *, text: Collection[str] = ()) -> Table:
+def read_table(source: Any, *, text: Collection[str] = (), cells: str | None = None) -> Table:
     """Read a source into a table.
 
     Args:
@@ -52,6 +57,8 @@ def read_table(source: Any, *, text: Collection[str] = ()) -> Table:
             Parquet or ``.npz`` file (``x_train``, ``y_train``, … or ``x``, ``y``); or a bundled name.
         text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
             which rows stand in a file shall not decide what ``01`` means.
+        cells: ``image`` or ``sequence``: arrays become one column of that name with an example a cell; by default
+            they become a column for each number.
 
     Raises:
         DataError: When there is no such source, or it cannot be read, or it is empty.
@@ -67,11 +74,11 @@ def read_table(source: Any, *, text: Collection[str] = ()) -> Table:
     elif isinstance(source, Mapping):
         table = _from_frame(_frame_of(source))
     elif isinstance(source, tuple) and len(source) == 2:
-        table = _from_pair(*source)
+        table = _from_pair(*source, cells)
     elif isinstance(source, np.ndarray):
-        table = _from_frame(_columns(source))
+        table = _from_frame(_columns(source, cells))
     elif isinstance(source, (str, Path)):
-        table = _from_name(str(source), text)
+        table = _from_name(str(source), text, cells)
     else:
         raise DataError(
             f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
@@ -83,10 +90,16 @@ def read_table(source: Any, *, text: Collection[str] = ()) -> Table:
 def frame_digest(frame: pd.DataFrame) -> str:
     """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
     digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
+    whole = arrays_of_cells(frame)
+    for values in whole.values():
+        for value in values:
+            digest.update(f"{value.dtype.str}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value))
+    rest = frame.drop(columns=list(whole))
     try:
-        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        digest.update(pd.util.hash_pandas_object(rest, index=False).to_numpy().tobytes())
     except TypeError:  # cells that cannot be hashed
-        column, kind = next((c, type(v).__name__) for c in frame for v in frame[c] if isinstance(v, _NO_SCALARS))
+        column, kind = next((c, type(v).__name__) for c in rest for v in rest[c] if isinstance(v, _NO_SCALARS))
         raise DataError(f"column {column!r} has a {kind} in a cell; a table's cells are numbers or text") from None
     return digest.hexdigest()[:16]
 
@@ -96,8 +109,11 @@ def _from_frame(frame: pd.DataFrame, target: str | None = None) -> Table:
     return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
 
 
-def _from_pair(x: Any, y: Any) -> Table:
-    frame = x.rename(columns=str).reset_index(drop=True) if isinstance(x, pd.DataFrame) else _columns(np.asarray(x))
+def _from_pair(x: Any, y: Any, cells: str | None) -> Table:
+    if isinstance(x, pd.DataFrame):
+        frame = x.rename(columns=str).reset_index(drop=True)
+    else:
+        frame = _columns(x if isinstance(x, (list, tuple)) and cells else np.asarray(x), cells)
     labels = np.asarray(y)
     if labels.shape not in ((len(frame),), (len(frame), 1)):
         raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
@@ -112,36 +128,48 @@ def _frame_of(columns: Mapping[Any, Any]) -> pd.DataFrame:
         raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
-def _columns(values: np.ndarray) -> pd.DataFrame:
-    """One column for each number of an example: ``x0``, ``x1``, …"""
+def _columns(values: Any, cells: str | None = None) -> pd.DataFrame:
+    """One column for each number of an example, ``x0``, ``x1``, …, or one with an example a cell."""
+    if cells is not None and np.ndim(values[0] if len(values) else values) > 0:
+        return pd.DataFrame({cells: cells_of(values)})
     if values.ndim == 0:
         raise DataError("cannot make a table of a single value")
     flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
     return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
 
 
-def _from_name(source: str, text: Collection[str]) -> Table:
+def _from_name(source: str, text: Collection[str], cells: str | None) -> Table:
     if source in BUNDLED:  # before any folder of that name, which could not be read anyway
-        frame, target = load_bundled(source)
-        return Table(frame, source, source, target)
+        frame, target, part = load_bundled(source, cells=cells)
+        return Table(frame, source, source, target, part)
     path = Path(source).expanduser()
     if not _exists(path):
         raise _missing(source, path)
+    if path.is_dir() or path.suffix.lower() in PICTURE_FILES:
+        return _from_pictures(path, source, cells)
     name = path.name.split(".")[0]
     if name == "data":  # a file called so is named after its folder
         name = path.resolve().parent.name
-    if path.is_dir() or not path.name.lower().endswith(TABLE_FILES):
-        kind = "a folder" if path.is_dir() else f"a file that ends in {path.suffix!r}"
+    if not path.name.lower().endswith(TABLE_FILES):
+        kind = f"a file that ends in {path.suffix!r}"
         raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(TABLE_FILES)}", where=source)
     try:
         if path.suffix.lower() == ".npz":
-            return _read_npz(path, name, source)
+            return _read_npz(path, name, source, cells)
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, text)
         return Table(frame.rename(columns=str), name, source)
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"cannot be read: {str(error).strip()}", where=source) from None
+
+
+def _from_pictures(path: Path, source: str, cells: str | None) -> Table:
+    frame, part = read_pictures(path, source)
+    if cells != IMAGE:
+        raise wrong_source("pictures", source)
+    target = "class" if "class" in frame else None
+    return Table(frame, path.resolve().name.split(".")[0], source, target, part)
 
 
 def _exists(path: Path) -> bool:
@@ -152,6 +180,8 @@ def _exists(path: Path) -> bool:
 
 
 def _missing(source: str, path: Path) -> DataError:
+    if _ENVIRONMENT.fullmatch(source):
+        return wrong_source("environment", source)
     looks_like_a_file = path.suffix or "/" in source
     if looks_like_a_file:
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
@@ -203,35 +233,54 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _read_npz(path: Path, name: str, source: str) -> Table:
+def _read_npz(path: Path, name: str, source: str, cells: str | None) -> Table:
+    arrays = _npz_arrays(path)
+    if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells is None:
+        raise wrong_source("sequences", source)
+    frames: list[pd.DataFrame] = []
+    parts: list[str] = []
+    for suffix, part in _ARRAY_PARTS.items():
+        if f"x_{suffix}" not in arrays:
+            continue
+        if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
+            shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
+            raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
+        frame = _columns(_examples(arrays, suffix, path), cells)
+        if f"y_{suffix}" in arrays:
+            frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
+        frames.append(frame)
+        parts += [part] * len(frame)
+    used = {f"{axis}_{suffix}" for axis in ("x", "y", "len") for suffix in _ARRAY_PARTS} | {"names"}
+    ignored = sorted(set(arrays) - used)
+    notes = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
+    target = "y" if "y_train" in arrays else None
+    frame = pd.concat(frames, ignore_index=True)
+    return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)
+
+
+def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:  # NumPy leaves a file open that is no archive
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise DataError("holds a single array without a name, as .npy files do", where=str(path))
         arrays = dict(loaded)
     if "x" in arrays and "x_train" not in arrays:
-        arrays = {{"x": "x_train", "y": "y_train"}.get(key, key): values for key, values in arrays.items()}
+        spelled = {"x": "x_train", "y": "y_train", "len": "len_train"}
+        arrays = {spelled.get(key, key): values for key, values in arrays.items()}
     if "x_train" not in arrays:
         raise DataError(f"has no array x_train; it has {', '.join(arrays)}", where=str(path))
-    frames: list[pd.DataFrame] = []
-    parts: list[str] = []
-    for suffix, part in _ARRAY_PARTS.items():
-        if f"x_{suffix}" not in arrays:
-            continue
-        frame = _columns(arrays[f"x_{suffix}"])
-        if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:]:
-            shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
-            raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
-        if f"y_{suffix}" in arrays:
-            frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
-        frames.append(frame)
-        parts += [part] * len(frame)
-    used = {f"{axis}_{suffix}" for axis in "xy" for suffix in _ARRAY_PARTS} | {"names"}
-    ignored = sorted(set(arrays) - used)
-    notes = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
-    target = "y" if "y_train" in arrays else None
-    frame = pd.concat(frames, ignore_index=True)
-    return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)
+    return arrays
+
+
+def _examples(arrays: Mapping[str, np.ndarray], suffix: str, path: Path) -> Any:
+    """The examples of a part: an array, or a list of sequences where they lie end to end."""
+    values, lengths = arrays[f"x_{suffix}"], arrays.get(f"len_{suffix}")
+    if lengths is None:
+        return values
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 0).any() or lengths.sum() != len(values):
+        total = lengths.sum() if lengths.dtype.kind in "iuf" else "no number"
+        raise DataError(f"len_{suffix} sums up to {total}, and x_{suffix} has {len(values)} steps", where=str(path))
+    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -> np.ndarray:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zoo.data.cells import arrays_of_cells
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
-from zoo.data.inputs import encode_target, level_names, raw_inputs, text_columns
+from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
 from zoo.data.read import Table, frame_digest, read_table
 from zoo.data.split import parts_of_column, split_rows
 from zoo.errors import DataError, UsageError, nearest_name
@@ -21,56 +24,79 @@ from zoo.spec import Spec, Target
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
 
 
-def table_dataset(job: DataJob, *, task: str, target_kind: str) -> Dataset:
-    """Return the dataset of a table with a target.
+@dataclass(frozen=True)
+class Layout:
+    """How a task's sources become examples, and examples a spec.
+
+    Args:
+        read: From a source and the columns that are text whatever they look like to a table.
+        describe: From the features of the training rows, the target and the task's name to the spec and notes.
+    """
+
+    read: Callable[[Any, Collection[str]], Table]
+    describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]]
+
+
+COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_table)
+
+
+def table_dataset(
+    job: DataJob,
+    *,
+    task: str,
+    target_kind: str,
+    layout: Layout = COLUMNS,
+    options: Mapping[str, Any] | None = None,
+    labels: str | None = None,
+) -> Dataset:
+    """Return the dataset of a table: a row is an example, an input or more are columns, and another the target.
 
     Args:
         job: Says which source, target, columns and split.
         task: Name of the task, for the spec.
-        target_kind: ``class`` or ``number``.
+        target_kind: ``class``, ``number``, ``either`` (the column tells) or ``none``.
+        layout: How the source is read and described; by default each column is an input of its own.
+        options: The task's options that the spec shall hold, in plain values.
+        labels: Without a target, the column of labels that are for scoring only.
 
     Raises:
         DataError: When the data cannot be used; the message names file, column and row.
         UsageError: When the job asks for a column or a split that is not there.
     """
-    table = read_table(job.source)
-    if job.positive is not None and target_kind != "class":
-        raise UsageError("a positive class is for classes, and the target is a number", where="positive")
-    name = _target_name(table, job)
-    table, dropped_note = _with_target(table, name)
-    given = _given_parts(table, job)
-    numbers = None
-    if target_kind == "number":
-        numbers = _target_numbers(table, name)
-        target = None
+    table = layout.read(job.source, ())
+    if target_kind == "none":
+        found = _labelled(table, job, labels)
     else:
-        target = describe_classes(table.frame[name], positive=job.positive, where=table.source)
+        name = _target_name(table, job)
+        table, dropped_note = _with_target(table, name)
+        found = _found_target(table, job, name, target_kind, dropped_note)
     parts = split_rows(
         len(table.frame),
-        method=_method(job, target_kind),
-        classes=level_names(table.frame[name]) if target is not None else None,
+        method=_method(job, found.names),
+        classes=found.names,
         test_size=0 if job.test is not None else job.test_size,
         validation_size=job.validation_size,
         seed=job.seed,
-        given=given,
+        given=_given_parts(table, job),
     )
     train = np.flatnonzero(parts == "train")
-    if numbers is not None:
-        target = describe_numbers(numbers[train], name=name, where=table.source)
-    assert target is not None
-    if target.kind == "class":
-        counts = np.bincount(encode_target(table.frame[name].iloc[train], target), minlength=len(target.classes))
-        target = dataclasses.replace(target, counts=tuple(counts.tolist()))
-    features = table.frame.drop(columns=_not_features(table, job, name))
-    spec, notes = describe_table(features.iloc[train], target, task)
-    rows = {part: np.flatnonzero(parts == part) for part in PARTS}
-    made = {part: _part(table.frame, index, spec, table.source) for part, index in rows.items() if len(index)}
+    target = found.described(table, train)
+    features = table.frame.drop(columns=_not_features(table, job, found.columns))
+    spec, notes = layout.describe(features.iloc[train], target, task)
+    spec = dataclasses.replace(spec, options=dict(options or {}))
+    codes = found.codes if target is None else encode_target(table.frame[target.name], target, where=table.source)
+    inputs = raw_inputs(table.frame, spec, where=table.source)
+    made = {
+        part: Part({key: values[rows] for key, values in inputs.items()}, codes[rows] if codes is not None else None, rows)
+        for part in PARTS
+        if len(rows := np.flatnonzero(parts == part))
+    }
     digest = frame_digest(table.frame)
     if job.test is not None:
-        test = _test_table(job, name, spec)
-        made["test"] = _part(test.frame, np.arange(len(test.frame)), spec, test.source)
-        digest = hashlib.sha256((digest + frame_digest(test.frame)).encode()).hexdigest()[:16]
-    split = hashlib.sha256(f"{digest} {name} {sorted(known.name for known in spec.inputs)}".encode())
+        made["test"], test_digest = _test_part(job, found, spec, layout)
+        digest = hashlib.sha256((digest + test_digest).encode()).hexdigest()[:16]
+    names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"
+    split = hashlib.sha256(names.encode())
     split.update(parts.astype("S10").tobytes())
     return Dataset(
         name=table.name,
@@ -79,13 +105,96 @@ def table_dataset(job: DataJob, *, task: str, target_kind: str) -> Dataset:
         split_digest=split.hexdigest()[:16],
         spec=spec,
         parts=made,
-        notes=(*table.notes, *dropped_note, *notes),
+        notes=(*table.notes, *found.notes, *notes),
     )
 
 
-def table_arrays(frame: Any, spec: Spec) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray | None]:
+@dataclass(frozen=True)
+class _Found:
+    """The target of a table, or the labels of one without: columns that are no features, and what is known of them."""
+
+    columns: list[str]
+    classes: Target | None = None
+    numbers: np.ndarray | None = None
+    names: np.ndarray | None = None
+    codes: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    def described(self, table: Table, train: np.ndarray) -> Target | None:
+        """The target with the statistics of the training rows."""
+        if self.numbers is not None:
+            return describe_numbers(self.numbers[train], name=self.columns[0], where=table.source)
+        if self.classes is None:
+            return None
+        codes = encode_target(table.frame[self.classes.name].iloc[train], self.classes)
+        counts = np.bincount(codes, minlength=len(self.classes.classes))
+        return dataclasses.replace(self.classes, counts=tuple(counts.tolist()))
+
+
+def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple[str, ...]) -> _Found:
+    values = table.frame[name]
+    if kind == "either":
+        kind = "number" if _is_measured(values) else "class"
+    if job.positive is not None and kind != "class":
+        raise UsageError("a positive class is for classes, and the target is a number", where="positive")
+    if kind == "number":
+        return _Found([name], numbers=_target_numbers(table, name), notes=notes)
+    classes = describe_classes(values, positive=job.positive, where=table.source)
+    return _Found([name], classes=classes, names=level_names(values), notes=notes)
+
+
+def _is_measured(values: pd.Series) -> bool:
+    """Whether a target that may be classes or a number is a number: broken, or of many different values."""
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return False
+    numbers = values.dropna().to_numpy(dtype=np.float64)
+    return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > max(20, len(numbers) // 20)
+
+
+def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
+    columns = [str(column) for column in table.frame.columns]
+    if labels is None:
+        own = [table.target] if table.target is not None and table.target not in job.drop else []
+        told = tuple(f"column {name} is left out: it is the source's target; --labels {name} scores by it" for name in own)
+        return _Found(own, notes=told)
+    if labels not in columns:
+        raise DataError(
+            f"there is no column {labels!r} of labels; columns: {', '.join(columns[:30])}",
+            where=table.source,
+            nearest=nearest_name(labels, columns),
+        )
+    names = level_names(table.frame[labels])
+    known = np.unique(names[names != MISSING])
+    if len(known) < 2:
+        raise DataError(f"the labels {labels!r} are constant", where=table.source)
+    codes = np.where(names == MISSING, -1, np.searchsorted(known, names.astype(str))).astype(np.int64)
+    found = _Found([labels], codes=codes)
+    _check_no_label_inside(table, job, found, names)
+    return found
+
+
+def _check_no_label_inside(table: Table, job: DataJob, found: _Found, names: np.ndarray) -> None:
+    """Refuse a feature that says the same as the labels: what is scored by them would have seen them."""
+    kinds = len(np.unique(names))
+    for column in table.frame.columns:
+        if str(column) in (*found.columns, *job.drop) or str(column) in arrays_of_cells(table.frame[[column]]):
+            continue
+        levels = level_names(table.frame[column])
+        if len(np.unique(levels)) != kinds:
+            continue
+        if len(set(zip(levels.tolist(), names.tolist(), strict=True))) == kinds:
+            raise DataError(
+                f"column {column} says the same as the labels {found.columns[0]}, and would be learnt from; "
+                f"leave it out: --drop {column}",
+                where=table.source,
+            )
+
+
+def table_arrays(
+    frame: Any, spec: Spec, layout: Layout = COLUMNS
+) -> tuple[dict[str, Values], np.ndarray | None, np.ndarray | None]:
     """Return inputs by key, encoded target (None where the frame lacks it) and weight of raw rows."""
-    table = read_table(frame, text=text_columns(spec))
+    table = layout.read(frame, text_columns(spec))
     inputs = raw_inputs(table.frame, spec, where=table.source)
     target = None
     if spec.target is not None and spec.target.name in table.frame.columns:
@@ -154,13 +263,13 @@ def _given_parts(table: Table, job: DataJob) -> np.ndarray | None:
     return table.part
 
 
-def _method(job: DataJob, target_kind: str) -> str:
+def _method(job: DataJob, names: np.ndarray | None) -> str:
     if job.split in ("random", "stratified"):
         return job.split
-    return "stratified" if target_kind == "class" else "random"
+    return "stratified" if names is not None else "random"
 
 
-def _not_features(table: Table, job: DataJob, target: str) -> list[str]:
+def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[str]:
     columns = [str(column) for column in table.frame.columns]
     for name in job.drop:
         if name not in columns:
@@ -170,21 +279,20 @@ def _not_features(table: Table, job: DataJob, target: str) -> list[str]:
                 nearest=nearest_name(name, columns),
             )
     split = [job.split.removeprefix("column=")] if job.split and job.split.startswith("column=") else []
-    return list(dict.fromkeys([target, *job.drop, *split]))
+    return list(dict.fromkeys([*targets, *job.drop, *split]))
 
 
-def _test_table(job: DataJob, target: str, spec: Spec) -> Table:
-    table = read_table(job.test, text=text_columns(spec))
-    if target not in table.frame.columns:
-        raise DataError(f"the test source has no column {target!r}", where=table.source)
-    return _with_target(table, target)[0]
-
-
-def _part(frame: pd.DataFrame, rows: np.ndarray, spec: Spec, where: str) -> Part:
-    chosen = frame.iloc[rows]
-    assert spec.target is not None
-    return Part(
-        raw_inputs(chosen, spec, where=where),
-        encode_target(chosen[spec.target.name], spec.target, where=where),
-        rows,
-    )
+def _test_part(job: DataJob, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str]:
+    """The test part out of a source of its own, and its digest."""
+    table = layout.read(job.test, text_columns(spec))
+    for name in found.columns if spec.target is not None or found.codes is not None else ():
+        if name not in table.frame.columns:
+            raise DataError(f"the test source has no column {name!r}", where=table.source)
+    codes = None
+    if spec.target is not None:
+        table = _with_target(table, spec.target.name)[0]
+        codes = encode_target(table.frame[spec.target.name], spec.target, where=table.source)
+    elif found.codes is not None:
+        codes = pd.factorize(level_names(table.frame[found.columns[0]]))[0].astype(np.int64)
+    inputs = raw_inputs(table.frame, spec, where=table.source)
+    return Part(inputs, codes, np.arange(len(table.frame))), frame_digest(table.frame)

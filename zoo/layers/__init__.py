@@ -5,6 +5,17 @@ from zoo.layers.dense import dense_layers
 from zoo.layers.heads import head
 from zoo.layers.knobs import Knobs
 from zoo.layers.preparation import flat_features, prepare_table
+from zoo.layers.sequences import recurrent_layers, sequence_model
 from zoo.layers.tables import table_model
 
-__all__ = ["Knobs", "assemble", "dense_layers", "flat_features", "head", "prepare_table", "table_model"]
+__all__ = [
+    "Knobs",
+    "assemble",
+    "dense_layers",
+    "flat_features",
+    "head",
+    "prepare_table",
+    "recurrent_layers",
+    "sequence_model",
+    "table_model",
+]

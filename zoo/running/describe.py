@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.job import DataJob, make_job
+from zoo.job import DataJob, gathered, make_job
 from zoo.layers.knobs import KNOBS
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import load_build, model_entry
@@ -82,7 +82,8 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
     """
     fixed = options.pop("hyperparameters", None) or {}
     candidate = candidate_of(model)
-    job = make_job(DataJob, {"source": candidate.task.example if source is None else source, **options})
+    given = {"source": candidate.task.example if source is None else source, **options}
+    job = make_job(DataJob, gathered(DataJob, given))
     dataset: Dataset = candidate.task.read(job)
     pieces, hp = candidate.built(fixed, dataset.spec, seed=job.seed)
     rows = len(dataset.parts["train"]) if "train" in dataset.parts else 0
@@ -171,7 +172,7 @@ def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
     """
     from zoo.task import task_of
 
-    return task_of(task).read(make_job(DataJob, {"source": source, **options})).spec
+    return task_of(task).read(make_job(DataJob, gathered(DataJob, {"source": source, **options}))).spec
 
 
 def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:

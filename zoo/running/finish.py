@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from zoo.data.dataset import Dataset
 from zoo.figures.curves import learning_curve
 from zoo.layers.assembly import Pieces
@@ -87,12 +85,12 @@ def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
     """Keep the model of a training that was cut short: its best weights so far, unscored."""
     model = Model(fitted.pieces.whole(), fitted.dataset.spec, fitted.candidate.name)
     facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.candidate.task.name}
-    tracked.model(model, {**facts, "run_id": tracked.run_id}, _example(fitted.dataset))
+    tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.candidate.task.example_rows(fitted.dataset))
 
 
 def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
-    tracked.model(model, facts, _example(fitted.dataset))
+    tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
     tracked.figures(run.figures)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     tracked.tags({"mlflow.note.content": description(run), "zoo.stopped": fitted.result.stopped, SCORED_TAG: "yes"})
@@ -132,11 +130,6 @@ def _figures(result: FitResult, objective: str, evaluation: Evaluation) -> dict[
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
     return {"learning_curve": curve, **evaluation.figures()}
-
-
-def _example(dataset: Dataset) -> pd.DataFrame:
-    part = dataset.parts["train"]
-    return pd.DataFrame({known.name: part.inputs[known.key][:3] for known in dataset.spec.inputs})
 
 
 def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

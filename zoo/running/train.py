@@ -13,7 +13,7 @@ import keras
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
-from zoo.job import TrainJob, job_yaml, make_job, read_job
+from zoo.job import TrainJob, gathered, job_yaml, make_job, read_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
@@ -69,7 +69,7 @@ def train(
     progress = Progress(verbose=verbose, quiet=quiet)
     if resume is not None:
         return resume_run(resume, model=model, source=source, callbacks=callbacks, progress=progress)
-    job = make_job(TrainJob, {"model": model, "source": source, **options})
+    job = make_job(TrainJob, gathered(TrainJob, {"model": model, "source": source, **options}))
     return run_train(job, callbacks=callbacks, progress=progress)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.inputs import raw_inputs, text_columns
-from zoo.data.read import read_table
+from zoo.data.inputs import raw_inputs
 from zoo.errors import UsageError, nearest_name
 from zoo.spec import Spec
 from zoo.task import task_of
@@ -52,13 +51,15 @@ class Model:
         Raises:
             DataError: When a column is missing or a number cannot be read.
         """
-        table = read_table(rows, text=text_columns(self.spec))
+        task = task_of(self.spec.task)
+        table = task.rows(rows, self.spec)
         for column in keep:
             if column not in table.frame.columns:
                 known = [str(name) for name in table.frame.columns]
                 near = nearest_name(column, known)
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
-        made = task_of(self.spec.task).predictions(self.spec, self._output(table.frame, table.source))
+        inputs = raw_inputs(table.frame, self.spec, where=table.source)
+        made = task.predictions(self.spec, task.output(self.keras_model, inputs))
         return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
 
     def predict_proba(self, rows: Any) -> np.ndarray:
@@ -71,9 +72,6 @@ class Model:
             raise UsageError(f"{self.name} predicts no classes")
         made = self.predict(rows)
         return made[[f"probability_{name}" for name in self.classes]].to_numpy()
-
-    def _output(self, frame: pd.DataFrame, where: str) -> Any:
-        return task_of(self.spec.task).output(self.keras_model, raw_inputs(frame, self.spec, where=where))
 
     def __repr__(self) -> str:
         target = self.spec.target

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from zoo.data.dataset import Part
+from zoo.data.ragged import LENGTH, Ragged
 
 if TYPE_CHECKING:
     import keras
 
 CHUNK = 8192
+# Values of a call's largest input: more would take memory, and be no faster.
+CHUNK_VALUES = 1 << 25
 _NAMELESS = "_"  # file of the tensor of a preparation that makes a single one
+_SIZES = ".sizes"
+_compiled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class Arrays:
     """Prepared inputs, encoded target and weight of N rows.
 
     Args:
-        x: Inputs by name, or one array for a network with one nameless input; each (N, …).
+        x: Inputs by name, or one array for a network with one nameless input; each (N, …). One that is ragged
+            stands for itself, padded, and for the input ``length``.
         y: Encoded target (N, …), or None.
         weight: Example weights (N,), or None for equal ones.
     """
@@ -37,6 +44,99 @@ class Arrays:
         first = next(iter(self.x.values())) if isinstance(self.x, Mapping) else self.x
         return len(first)
 
+    @property
+    def ragged(self) -> Ragged | None:
+        """The input whose examples differ in length; None when there is none."""
+        values = self.x.values() if isinstance(self.x, Mapping) else ()
+        return next((value for value in values if isinstance(value, Ragged)), None)
+
+    def padded(self) -> Any:
+        """Return the inputs as plain arrays, sequences padded to the longest."""
+        return model_inputs(self.x) if isinstance(self.x, Mapping) else self.x
+
+
+def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs as a Keras model takes them: ragged ones padded, with their lengths where they are sequences."""
+    made: dict[str, Any] = {}
+    for key, values in inputs.items():
+        made[key] = values.padded() if isinstance(values, Ragged) else values
+        if isinstance(values, Ragged) and values.sizes.shape[1] == 1:
+            made[LENGTH] = values.lengths.astype(np.int32)
+    return made
+
+
+def batches(inputs: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield row numbers and the tensors of as many rows as one call of a model takes.
+
+    Sequences come sorted by length, so that little is padded; pictures by their size, for a batch has one.
+
+    Args:
+        inputs: Raw or prepared values by key, N rows each.
+    """
+    rows = len(next(iter(inputs.values())))
+    ragged = next((value for value in inputs.values() if isinstance(value, Ragged)), None)
+    for chosen in _groups(ragged, rows):
+        part = {key: values[chosen] for key, values in inputs.items()}
+        yield chosen, {key: as_tensor(values) for key, values in model_inputs(part).items()}
+
+
+def _groups(ragged: Ragged | None, rows: int) -> Iterator[Any]:
+    if ragged is None or (ragged.uniform and rows):
+        width = 1 if ragged is None else int(ragged.lengths[0]) * max(1, int(np.prod(ragged.values.shape[1:])))
+        most = max(1, min(CHUNK, CHUNK_VALUES // max(width, 1)))
+        yield from (slice(start, min(start + most, rows)) for start in range(0, rows, most))
+        return
+    order = np.lexsort(ragged.sizes.T)
+    sizes = ragged.sizes[order]
+    # Pictures of another size begin another batch; sequences are padded.
+    fresh = np.append(True, (sizes[1:] != sizes[:-1]).any(axis=1)) if sizes.shape[1] > 1 else np.zeros(rows, bool)
+    item = max(1, int(np.prod(ragged.values.shape[1:])))
+    lengths = ragged.lengths[order] * item
+    start = 0
+    for row in range(1, rows + 1):
+        full = row < rows and (fresh[row] or (row + 1 - start) * lengths[row] > CHUNK_VALUES or row - start >= CHUNK)
+        if row == rows or full:
+            yield order[start:row]
+            start = row
+
+
+def forward(model: keras.Model, inputs: Mapping[str, Any]) -> np.ndarray:
+    """Return a model's output for N rows of raw or prepared inputs, in the order of the rows.
+
+    Args:
+        model: Keras model with inputs by name; those that it does not have are left out.
+        inputs: Values by key, ragged ones among them.
+    """
+    names = {known.name for known in model.inputs}
+    inputs = {key: values for key, values in inputs.items() if key in names}
+    rows = len(next(iter(inputs.values())))
+    if rows == 0:
+        return np.empty((0, *model.output.shape[1:]), np.float32)
+    call = compiled(model) if rows > CHUNK or _has_loops(model) else model
+    made: np.ndarray | None = None
+    for chosen, tensors in batches(inputs):
+        output = np.asarray(call(tensors, training=False))
+        if made is None:
+            made = np.empty((rows, *output.shape[1:]), output.dtype)
+        made[chosen] = output
+    assert made is not None
+    return made
+
+
+def compiled(model: keras.Model) -> Any:
+    """Return the model as one compiled function, made once: a loop over steps is slow outside of one."""
+    import tensorflow as tf
+
+    if model not in _compiled:
+        _compiled[model] = tf.function(model, reduce_retracing=True)
+    return _compiled[model]
+
+
+def _has_loops(model: keras.Model) -> bool:
+    return any(known.name == LENGTH for known in model.inputs) or any(
+        type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN", "EncodeText") for layer in model._flatten_layers()
+    )
+
 
 def prepare(preparation: keras.Model, part: Part) -> Arrays:
     """Return the prepared arrays of a part.
@@ -47,14 +147,34 @@ def prepare(preparation: keras.Model, part: Part) -> Arrays:
     """
     import tensorflow as tf
 
-    forward = tf.function(preparation, reduce_retracing=True)
-    chunks: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(part), CHUNK):
-        raw = {key: as_tensor(values[start : start + CHUNK]) for key, values in part.inputs.items()}
-        made = forward(raw)
+    call = tf.function(preparation, reduce_retracing=True)
+    rows: list[np.ndarray] = []
+    chunks: list[dict[str, Any]] = []
+    everything = np.arange(len(part))
+    for chosen, tensors in batches(part.inputs):
+        made = call(tensors)
+        rows.append(everything[chosen])
         chunks.append({name: value.numpy() for name, value in (made if _named(made) else {_NAMELESS: made}).items()})
-    x = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    x = _joined(chunks)
+    order = np.concatenate(rows)
+    if not np.array_equal(order, everything):
+        back = np.argsort(order)
+        x = {name: values[back] for name, values in x.items()}
     return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _float(part.weight))
+
+
+def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Prepared tensors of all chunks; those that have lengths beside them become ragged."""
+    if LENGTH not in chunks[0]:
+        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    lengths = np.concatenate([chunk[LENGTH] for chunk in chunks]).astype(np.int32)
+    x: dict[str, Any] = {}
+    for name in chunks[0]:
+        if name != LENGTH:
+            real = [np.arange(chunk[name].shape[1]) < chunk[LENGTH][:, None] for chunk in chunks]
+            flat = np.concatenate([chunk[name][mask] for chunk, mask in zip(chunks, real, strict=True)])
+            x[name] = Ragged(flat, lengths[:, None])
+    return x
 
 
 def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache: Path | None) -> Arrays:
@@ -77,24 +197,35 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
         writing = folder.with_name(f".{folder.name}-{os.getpid()}")
         writing.mkdir(parents=True)
         for key, value in (arrays.x if _named(arrays.x) else {_NAMELESS: arrays.x}).items():
-            np.save(writing / f"{key}.npy", value)
+            np.save(writing / f"{key}.npy", value.values if isinstance(value, Ragged) else value)
+            if isinstance(value, Ragged):
+                np.save(writing / f"{key}{_SIZES}.npy", value.sizes)
         try:
             writing.rename(folder)
         except OSError:  # another worker was first, with the same contents
             for file in writing.iterdir():
                 file.unlink()
             writing.rmdir()
-    x = {file.stem: np.load(file, mmap_mode="r") for file in sorted(folder.glob("*.npy"))}
+    x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="r") for file in sorted(folder.glob("*.npy"))}
+    for key in [key for key in x if key.endswith(_SIZES)]:
+        sizes = np.asarray(x.pop(key))
+        x[key.removesuffix(_SIZES)] = Ragged(x[key.removesuffix(_SIZES)], sizes)
     return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _float(part.weight))
 
 
 def raw_arrays(part: Part, names: Collection[str]) -> Arrays:
     """Return the arrays of a part as they are, for a network that takes some of the columns raw."""
-    x = {key: as_tensor(values).numpy() for key, values in part.inputs.items() if key in names}
+    x = {key: _raw(values) for key, values in part.inputs.items() if key in names}
     return Arrays(x, _trainable(part.target), _float(part.weight))
 
 
-def as_tensor(values: np.ndarray) -> Any:
+def _raw(values: Any) -> Any:
+    if isinstance(values, Ragged):
+        return values if values.sizes.shape[1] == 1 else values.padded()
+    return as_tensor(values).numpy()
+
+
+def as_tensor(values: Any) -> Any:
     """Return values as a tensor; text, which NumPy holds as objects, becomes a tensor of strings."""
     import tensorflow as tf
 

@@ -23,17 +23,18 @@ class Rival:
     Args:
         name: Its name, in snake case.
         make: From a seed to a fresh estimator that takes prepared columns.
-        columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes).
+        columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes), or a
+            function from a part and the spec to what the estimator takes, N rows.
         most_rows: Training rows beyond which it would take too long.
     """
 
     name: str
     make: Callable[[int], Any]
-    columns: str = "scaled"
+    columns: str | Callable[[Part, Spec], Any] = "scaled"
     most_rows: int | None = None
 
 
-Estimators = Callable[[str], Sequence[Rival]]
+Estimators = Callable[[str, Spec], Sequence[Rival]]
 
 
 def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
@@ -70,12 +71,16 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
     Returns:
         For each part target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
     """
-    pipeline = with_columns(estimator, dataset.spec, rival.columns)
+    columns = rival.columns
+    if isinstance(columns, str):
+        pipeline, features = with_columns(estimator, dataset.spec, columns), raw_frame
+    else:
+        pipeline, features = estimator, columns
     train = dataset.parts["train"]
-    pipeline.fit(raw_frame(train, dataset.spec), train.target)
+    pipeline.fit(features(train, dataset.spec), train.target)
     results = {}
     for name, part in dataset.parts.items():
-        frame = raw_frame(part, dataset.spec)
+        frame = features(part, dataset.spec)
         assert part.target is not None
         if hasattr(pipeline, "predict_proba"):
             target = dataset.spec.target

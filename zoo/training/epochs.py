@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.training.arrays import CHUNK, Arrays
+from zoo.data.ragged import LENGTH, Ragged
+from zoo.training.arrays import CHUNK, Arrays, batches
 
 # XLA takes a second or two to compile a training step: it pays where there is that much work to save.
 XLA_LEAST_STEPS = 4000
+RECURRENT_LEAST_STEPS = 300
+# Sequences are sorted by length within pools of so many batches, whose rows and order are drawn anew each epoch.
+POOL_BATCHES = 50
+MOST_WIDTHS = 6
+# A further width to pad to is another step to compile: it pays after so many steps.
+STEPS_A_WIDTH = 300
+
+
+class RaggedTensors(NamedTuple):
+    """Examples of unequal length as tensors: values end to end, first row and number of rows of each."""
+
+    values: Any
+    starts: Any
+    lengths: Any
 
 
 class CompiledEpochs:
@@ -22,19 +38,25 @@ class CompiledEpochs:
     included: every batch has one static shape, and the rest of the rows is a second call of its own
     shape (under XLA a short slice would be trained wrongly without a word).
 
+    Sequences of unequal length are cut into batches after sorting by length, within pools of rows that are
+    drawn anew each epoch, and padded to one of a few widths; each batch is then a call of its own.
+
     Args:
         network: Compiled Keras model.
         arrays: Training rows.
         batch_size: Rows a step.
+        epochs: How many are planned: the more, the more widths pay.
         xla: Whether to compile with XLA.
     """
 
-    def __init__(self, network: keras.Model, arrays: Arrays, batch_size: int, *, xla: bool) -> None:
+    def __init__(self, network: keras.Model, arrays: Arrays, batch_size: int, *, epochs: int = 1, xla: bool) -> None:
         self.network = network
         self.rows, self.batch_size = len(arrays), batch_size
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
-        _build_state(network, _rows(self.data, slice(0, 1)))
-        self._run = _Traced(self._epoch, xla=xla)
+        self.lengths = arrays.ragged.lengths if arrays.ragged is not None else None
+        self.widths = [0] if self.lengths is None else widths_of(self.lengths, epochs * self.rows // batch_size)
+        _build_state(network, _gathered(self.data, tf.constant([0]), self.widths[-1]))
+        self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
 
     def run(self, order: np.ndarray, rates: np.ndarray | None) -> dict[str, float]:
         """Train one epoch and return the loss and the compiled metrics.
@@ -47,21 +69,60 @@ class CompiledEpochs:
         whole = self.rows // self.batch_size
         full = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         rest = order[whole * self.batch_size :].reshape(1, -1)
-        for batches, step in ((full, 0), (rest, whole)):
-            if batches.size:
-                given = None if rates is None else tf.constant(rates[step : step + len(batches)])
-                self._run(self.data, tf.constant(batches.astype(np.int32)), given)
+        if len(self.widths) == 1:
+            groups = [full, rest]
+        else:
+            groups = [*np.split(self._sorted(full), max(whole, 1)), rest]
+        step = 0
+        for chosen in groups:
+            if chosen.size:
+                given = None if rates is None else tf.constant(rates[step : step + len(chosen)])
+                self._runs[self._width(chosen)](self.data, tf.constant(chosen.astype(np.int32)), given)
+                step += len(chosen)
         return {name: float(value) for name, value in self.network.get_metrics_result().items()}
 
-    def _epoch(self, data: Any, batches: Any, rates: Any) -> None:
+    def _sorted(self, full: np.ndarray) -> np.ndarray:
+        """Batches of rows of like length, in an order that has nothing to do with their lengths."""
+        assert self.lengths is not None
+        made = [full[:0]]
+        for start in range(0, len(full), POOL_BATCHES):
+            pool = full[start : start + POOL_BATCHES].reshape(-1)
+            place = np.argsort(self.lengths[pool], kind="stable").reshape(-1, self.batch_size)
+            # Where a batch's first row stood in the pool is as random as the pool's order.
+            made.append(pool[place[np.argsort(place[:, 0])]])
+        return np.concatenate(made)
+
+    def _width(self, chosen: np.ndarray) -> int:
+        if self.lengths is None:
+            return 0
+        longest = self.lengths[chosen].max()
+        return next(width for width in self.widths if width >= longest)
+
+    def _epoch(self, width: int, data: Any, batches: Any, rates: Any) -> None:
         def body(step: Any) -> Any:
             chosen = batches[step]
             if rates is not None:
                 self.network.optimizer.learning_rate.assign(rates[step])
-            self.network.train_step(_gathered(data, chosen))
+            self.network.train_step(_gathered(data, chosen, width))
             return [step + 1]
 
         tf.while_loop(lambda step: step < batches.shape[0], body, [tf.constant(0)], parallel_iterations=1)
+
+
+def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
+    """Return the widths that batches of sequences are padded to, the greatest length last.
+
+    Args:
+        lengths: Length of each sequence (N,).
+        steps: Training steps that are planned in all.
+
+    Example:
+        >>> widths_of(np.array([3, 3, 3, 40]), 10), widths_of(np.full(9, 5), 10_000)
+        ([40], [5])
+    """
+    count = min(MOST_WIDTHS, max(1, steps // STEPS_A_WIDTH))
+    quantiles = np.quantile(lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
+    return sorted({int(width) for width in quantiles})
 
 
 class CompiledScores:
@@ -75,8 +136,14 @@ class CompiledScores:
     def __init__(self, network: keras.Model, arrays: Arrays) -> None:
         self.network = network
         self.rows = len(arrays)
-        self.x, self.y, self.weight = (_tensors(value) for value in (arrays.x, arrays.y, arrays.weight))
-        self._forward = _Traced(lambda x: network(x, training=False))
+        self.y, self.weight = _tensors(arrays.y), _tensors(arrays.weight)
+        ragged = arrays.ragged is not None
+        # What does not change from epoch to epoch is cut, and padded, once.
+        x = arrays.x if isinstance(arrays.x, Mapping) else None
+        self.chunks = list(batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
+        order = np.concatenate([np.arange(self.rows)[chosen] for chosen, _ in self.chunks])
+        self.back = tf.constant(np.argsort(order)) if ragged else None
+        self._forward = _Traced(lambda x: network(x, training=False), relaxed=ragged)
         self._loss = _Traced(lambda y, y_pred, weight: network.compute_loss(None, y, y_pred, weight, training=False))
 
     def predict(self) -> np.ndarray:
@@ -89,10 +156,15 @@ class CompiledScores:
         return float(self._loss(self.y, output, self.weight)), output.numpy()
 
     def _output(self) -> Any:
-        if self.rows <= CHUNK:
-            return self._forward(self.x)
-        chunks = [self._forward(_rows(self.x, slice(start, start + CHUNK))) for start in range(0, self.rows, CHUNK)]
-        return tf.concat(chunks, axis=0)
+        made = [self._forward(tensors) for _, tensors in self.chunks]
+        output = made[0] if len(made) == 1 else tf.concat(made, axis=0)
+        return output if self.back is None else tf.gather(output, self.back)
+
+
+def _sliced(x: Any, rows: int) -> Any:
+    for start in range(0, rows, CHUNK):
+        chosen = slice(start, min(start + CHUNK, rows))
+        yield chosen, tf.nest.map_structure(lambda values: values[chosen], x)  # noqa: B023  used at once
 
 
 class _Traced:
@@ -102,19 +174,26 @@ class _Traced:
     process, for it knows functions by their place in the source.
     """
 
-    def __init__(self, function: Callable[..., Any], *, xla: bool = False) -> None:
+    def __init__(self, function: Callable[..., Any], *, xla: bool = False, relaxed: bool = False) -> None:
         self._function = tf.function(function, jit_compile=xla, autograph=False)
+        self._relaxed = relaxed
         self._traced: dict[str, Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        form = str(tf.nest.map_structure(_form, arguments))
+        forms = tf.nest.map_structure(self._form, arguments)
+        form = str(forms)
         if form not in self._traced:
-            self._traced[form] = self._function.get_concrete_function(*arguments)
+            self._traced[form] = self._function.get_concrete_function(*forms)
         return self._traced[form](*arguments)
 
-
-def _form(value: Any) -> Any:
-    return None if value is None else (value.shape, value.dtype)
+    def _form(self, value: Any) -> Any:
+        """The form of an argument; relaxed, any number of rows and of steps has the same."""
+        if value is None:
+            return None
+        shape = value.shape
+        if self._relaxed:
+            shape = [None] * min(2, len(shape)) + list(shape[2:])
+        return tf.TensorSpec(shape, value.dtype)
 
 
 def can_compile(network: keras.Model) -> str | None:
@@ -135,12 +214,13 @@ def worth_xla(network: keras.Model, steps: int) -> bool:
 
     It is decided from the network and the number of steps alone, never from a measurement, so that the
     same job takes the same path and ends with the same weights. Convolutions are ruined by XLA on a CPU
-    (measured: 35 times slower), recurrent layers gain at any size.
+    (measured: 35 times slower), recurrent layers gain threefold.
     """
     kinds = {type(layer).__name__ for layer in network._flatten_layers()}
     if any("Conv" in kind or "Pooling" in kind for kind in kinds) or not network.supports_jit:
         return False
-    return steps >= XLA_LEAST_STEPS or bool(kinds & {"GRU", "LSTM", "SimpleRNN"})
+    recurrent = bool(kinds & {"GRU", "LSTM", "SimpleRNN"})
+    return steps >= (RECURRENT_LEAST_STEPS if recurrent else XLA_LEAST_STEPS)
 
 
 def _build_state(network: keras.Model, batch: Any) -> None:
@@ -150,13 +230,40 @@ def _build_state(network: keras.Model, batch: Any) -> None:
     network.reset_metrics()
 
 
-def _rows(data: Any, rows: slice) -> Any:
-    return tf.nest.map_structure(lambda values: None if values is None else values[rows], data)
+def _gathered(data: Any, rows: Any, width: int = 0) -> Any:
+    """The chosen rows of inputs, target and weight; sequences padded to a width, with their lengths beside them."""
+    x, y, weight = data
+    if isinstance(x, Mapping):
+        made: dict[str, Any] = {}
+        for key, values in x.items():
+            if isinstance(values, RaggedTensors):
+                made[LENGTH] = tf.gather(values.lengths, rows)
+                made[key] = _padded(values, rows, width, made[LENGTH])
+            else:
+                made[key] = tf.gather(values, rows)
+        x = made
+    else:
+        x = tf.nest.map_structure(lambda values: tf.gather(values, rows), x)
+    return x, *(None if values is None else tf.gather(values, rows) for values in (y, weight))
 
 
-def _gathered(data: Any, rows: Any) -> Any:
-    return tf.nest.map_structure(lambda values: None if values is None else tf.gather(values, rows), data)
+def _padded(ragged: RaggedTensors, rows: Any, width: int, lengths: Any) -> Any:
+    steps = tf.range(width, dtype=tf.int32)
+    places = tf.minimum(tf.gather(ragged.starts, rows)[:, None] + steps, tf.shape(ragged.values)[0] - 1)
+    chosen = tf.gather(ragged.values, places)
+    real = tf.cast(steps < lengths[:, None], chosen.dtype)
+    return chosen * tf.reshape(real, [*real.shape, *[1] * (len(chosen.shape) - 2)])
 
 
 def _tensors(values: Any) -> Any:
-    return None if values is None else tf.nest.map_structure(tf.convert_to_tensor, values)
+    if values is None:
+        return None
+    if isinstance(values, Ragged):
+        return RaggedTensors(
+            tf.convert_to_tensor(values.values),
+            tf.constant(values.starts.astype(np.int32)),
+            tf.constant(values.lengths.astype(np.int32)),
+        )
+    if isinstance(values, Mapping):
+        return {key: _tensors(value) for key, value in values.items()}
+    return tf.nest.map_structure(tf.convert_to_tensor, values)

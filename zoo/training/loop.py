@@ -57,6 +57,7 @@ class FitResult:
         best_epoch: Epoch whose weights the network has now, counted from 1.
         stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
         seconds: Wall time of training, earlier parts of a resumed one included.
+        scores: Scores on validation that are known only once training is over, by name with prefix.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class FitResult:
     best_epoch: int = 0
     stopped: str = "epochs"
     seconds: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -243,7 +245,11 @@ def _fit_compiled(course: _Course) -> None:
     steps = settings.steps(rows)
     callbacks = keras.callbacks.CallbackList(list(plan.callbacks), model=plan.whole or network)
     epochs = CompiledEpochs(
-        network, course.train, settings.batch(rows), xla=worth_xla(network, steps * settings.epochs)
+        network,
+        course.train,
+        settings.batch(rows),
+        epochs=settings.epochs,
+        xla=worth_xla(network, steps * settings.epochs),
     )
     (plan.whole or network).stop_training = False
     callbacks.on_train_begin()
@@ -315,7 +321,7 @@ def _fit_by_keras(course: _Course) -> None:
     whole.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
     network.fit(
-        course.train.x,
+        course.train.padded(),
         course.train.y,
         sample_weight=course.train.weight,
         batch_size=settings.batch(len(course.train)),

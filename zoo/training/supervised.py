@@ -1,18 +1,21 @@
-"""What tasks with a table and a target share: reading, fitting, scoring, predicting, baselines."""
+"""What tasks with a target share: reading, fitting, scoring, predicting, baselines."""
 
 from __future__ import annotations
 
 import dataclasses
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
-from zoo.data.dataset import Dataset
-from zoo.data.table import table_arrays, table_dataset
+from zoo.data.dataset import Dataset, Part
+from zoo.data.inputs import text_columns
+from zoo.data.ragged import LENGTH, Ragged
+from zoo.data.read import Table
+from zoo.data.table import COLUMNS, Layout, table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob
 from zoo.layers.assembly import Pieces, pieces_of_model
@@ -20,60 +23,94 @@ from zoo.layers.preparation import prepare_table
 from zoo.scoring.score import Score, evaluate
 from zoo.spec import Spec
 from zoo.task import PART_PREFIX, Baseline, Evaluation, Task
-from zoo.training.arrays import CHUNK, as_tensor, prepared, raw_arrays
+from zoo.training.arrays import as_tensor, forward, model_inputs, prepared, raw_arrays
 from zoo.training.baselines import Estimators, Rival, run_estimator
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
+from zoo.training.targets import RULES, TargetRules
 
 
 class SupervisedTask(Task):
     """A task whose examples have a target to predict.
 
+    A subclass for examples that are no rows of columns sets ``layout`` and ``standard``, and may add figures.
+
     Args:
         name: The folder's name.
         example: Bundled source on which the task's models are shown.
-        target_kind: ``class`` or ``number``.
-        estimators: Classical rivals by level.
-        loss_words: Parts of the names of Keras losses that are for this task.
+        target_kind: ``class``, ``number``, or ``either``, where the target's column tells.
+        estimators: Classical rivals by level and spec.
     """
 
-    def __init__(
-        self, name: str, *, example: str, target_kind: str, estimators: Estimators, loss_words: Sequence[str]
-    ) -> None:
+    def __init__(self, name: str, *, example: str, target_kind: str, estimators: Estimators) -> None:
         super().__init__(name, example=example)
-        self.loss_words = tuple(loss_words)
         self.target_kind = target_kind
         self.estimators = estimators
 
-    @abstractmethod
-    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
-        """Return a network's or estimator's output as scores take it: probabilities (N, K), or numbers (N,)."""
+    def layout(self, job: DataJob) -> Layout:
+        """Return how the job's sources become examples."""
+        return COLUMNS
 
-    @abstractmethod
-    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target (N,) as scores take it."""
+    def layout_of(self, spec: Spec) -> Layout:
+        """Return how rows for a trained model become examples."""
+        return COLUMNS
 
-    @abstractmethod
-    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
-        """Return the task's figures for one part, by name."""
+    def standard(self, spec: Spec) -> Any:
+        """Return the preparation that is put before a user's own model with a single nameless input."""
+        return prepare_table(spec)
 
-    @abstractmethod
-    def output_width(self, spec: Spec) -> int:
-        """Return the width that a network's output must have."""
+    def draw(self, model: Any, part: Part, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+        """Return figures of one part that belong to this task, beside those of its kind of target."""
+        return {}
+
+    def rules(self, spec: Spec) -> TargetRules:
+        """Return the rules for the spec's kind of target."""
+        assert spec.target is not None
+        return RULES[spec.target.kind]
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset."""
-        return table_dataset(job, task=self.name, target_kind=self.target_kind)
+        options = self.settings(job).model_dump(exclude_none=True)
+        return table_dataset(
+            job, task=self.name, target_kind=self.target_kind, layout=self.layout(job), options=options
+        )
+
+    def rows(self, source: Any, spec: Spec) -> Table:
+        """Return raw rows to predict."""
+        return self.layout_of(spec).read(source, text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
-        """Return inputs by key, encoded target and weight of raw rows, for those who call Keras themselves."""
-        inputs, target, weight = table_arrays(frame, spec)
-        return {key: as_tensor(values) for key, values in inputs.items()}, target, weight
+        """Return inputs by key, encoded target and weight of raw rows, for those who call Keras themselves.
+
+        Sequences are padded to the longest.
+
+        Raises:
+            UsageError: When pictures of several sizes would have to be one array.
+        """
+        inputs, target, weight = table_arrays(frame, spec, self.layout_of(spec))
+        for key, values in inputs.items():
+            if isinstance(values, Ragged) and values.sizes.shape[1] > 1 and not values.uniform:
+                raise UsageError("pictures of several sizes make no array; bring them to one size before", where=key)
+        return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, target, weight
+
+    def scores(self, spec: Spec) -> Sequence[Score]:
+        """Return the scores for the spec's kind of target; the first is the objective of a search."""
+        return self.rules(spec).scores(spec)
+
+    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
+        """Return ``prediction`` of N rows and, for classes, ``probability_<class>`` of each."""
+        return self.rules(spec).predictions(spec, output)
 
     def suits(self, model: Any) -> bool:
-        """Tell by its loss whether a user's own model learns this kind of target."""
+        """Tell by its loss and its inputs whether a user's own model is one for this task."""
         loss = model.loss
         name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss).lower()
-        return any(word in name for word in self.loss_words)
+        kinds = RULES if self.target_kind == "either" else (self.target_kind,)
+        ranks = {len(known.shape) for known in model.inputs} if model.built else {2}
+        return self.takes(ranks) and any(word in name for kind in kinds for word in RULES[kind].loss_words)
+
+    def takes(self, ranks: set[int]) -> bool:
+        """Tell from the ranks of a model's inputs, batch axis included, whether they may be this task's."""
+        return max(ranks) <= 2
 
     def adopt(self, model: Any, spec: Spec) -> Pieces:
         """Return the pieces of a user's own compiled model.
@@ -85,17 +122,18 @@ class SupervisedTask(Task):
         self._check_output(model, spec)
         if pieces.preparation is not None or set(_input_names(model)) <= {known.key for known in spec.inputs}:
             return pieces
-        preparation = prepare_table(spec)
-        features = preparation.tensors().get("features")
+        preparation = self.standard(spec)
+        name, prepared_one = next(iter(preparation.tensors().items()), (None, None))
+        others = set(preparation.tensors()) - {name, LENGTH}
         shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else None
-        if features is None or preparation.embedded or shape is None or shape[1:] != tuple(features.shape[1:]):
-            width = "" if features is None else f", or one input (None, {features.shape[1]}) of prepared columns"
+        if name is None or others or shape is None or not _fits(shape[1:], tuple(prepared_one.shape[1:])):
+            one = "" if name is None else f", or one input {(None, *prepared_one.shape[1:])} of prepared values"
             raise UsageError(
                 f"the model's inputs {[tuple(known.shape) for known in model.inputs]} do not fit the data: "
-                f"it must have inputs named {', '.join(known.key for known in spec.inputs[:5])} …{width}",
+                f"it must have inputs named {', '.join(known.key for known in spec.inputs[:5])} …{one}",
                 where=model.name,
             )
-        return Pieces(model, _Vector(preparation))
+        return Pieces(model, _Single(preparation, name))
 
     def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on prepared data; early stopping watches the first score on validation."""
@@ -110,38 +148,36 @@ class SupervisedTask(Task):
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         return fit(pieces.network, parts["train"], parts.get("validation"), plan)
 
-    def output(self, model: Any, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the model's output (N, …), computed in chunks by one compiled function."""
-        import tensorflow as tf
-
-        rows, names = len(next(iter(inputs.values()))), set(_input_names(model))
-        # One row at a time is common in serving, and tracing a function for it would take longer than running it.
-        forward = tf.function(model, reduce_retracing=True) if rows > CHUNK else model
-        chunks = []
-        for start in range(0, rows, CHUNK):
-            raw = {key: as_tensor(values[start : start + CHUNK]) for key, values in inputs.items() if key in names}
-            chunks.append(np.asarray(forward(raw, training=False)))
-        return np.concatenate(chunks) if chunks else np.empty((0, 1), np.float32)
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Return the model's output (N, …) for raw inputs by key."""
+        return forward(model, inputs)
 
     def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
         """Score the whole model, from raw rows on, on one part."""
         rows, spec = dataset.parts[part], dataset.spec
         assert rows.target is not None
-        truth = self.truth(spec, rows.target)
-        prediction = self.decode(spec, self.output(model, rows.inputs))
+        rules = self.rules(spec)
+        truth = rules.truth(spec, rows.target)
+        prediction = rules.decode(spec, self.output(model, rows.inputs))
         scores, bounds = evaluate(
             self.scores(spec), truth, prediction, weight=rows.weight, resamples=1000 if intervals else 0
         )
-        return Evaluation(scores, bounds if intervals else {}, lambda: self.draw(spec, truth, prediction))
+
+        def figures() -> Mapping[str, Any]:
+            return {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
+
+        return Evaluation(scores, bounds if intervals else {}, figures)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return scikit-learn's rivals at this level."""
         return [
-            Baseline(rival.name, partial(self._run_rival, rival), rival.most_rows) for rival in self.estimators(level)
+            Baseline(rival.name, partial(self._run_rival, rival), rival.most_rows)
+            for rival in self.estimators(level, spec)
         ]
 
     def _monitor(self, dataset: Dataset) -> Monitor:
         spec = dataset.spec
+        rules = self.rules(spec)
         first: Score = self.scores(spec)[0]
         validation = dataset.parts.get("validation")
         weight = np.ones(len(validation)) if validation is not None else np.ones(1)
@@ -149,23 +185,23 @@ class SupervisedTask(Task):
             weight = np.asarray(validation.weight)
 
         def score(target: np.ndarray, output: np.ndarray) -> float:
-            truth = self.truth(spec, target.reshape(len(target)))
-            return float(first.function(truth, self.decode(spec, output), weight[None])[0])
+            truth = rules.truth(spec, target.reshape(len(target)))
+            return float(first.function(truth, rules.decode(spec, output), weight[None])[0])
 
         return Monitor(PART_PREFIX["validation"] + first.name, first.direction, score)
 
     def _run_rival(self, rival: Rival, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-        spec = dataset.spec
+        spec, rules = dataset.spec, self.rules(dataset.spec)
         scored: dict[str, Mapping[str, float]] = {}
         for part, (target, prediction) in run_estimator(rival, rival.make(seed), dataset).items():
-            truth, values = self.truth(spec, target), self.decode(spec, prediction)
+            truth, values = rules.truth(spec, target), rules.decode(spec, prediction)
             weight = dataset.parts[part].weight
             scored[part], _ = evaluate(self.scores(spec), truth, values, weight=weight, resamples=0)
         return scored
 
     def _check_output(self, model: Any, spec: Spec) -> None:
         outputs = model.outputs if isinstance(model.outputs, (list, tuple)) else [model.outputs]
-        width = self.output_width(spec)
+        width = self.rules(spec).output_width(spec)
         if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (width,):
             shapes = ", ".join(str(tuple(known.shape)) for known in outputs)
             raise UsageError(
@@ -173,11 +209,11 @@ class SupervisedTask(Task):
             )
 
 
-class _Vector:
-    """A table's preparation for a network with a single nameless input."""
+class _Single:
+    """A preparation for a network with a single nameless input: one of its tensors."""
 
-    def __init__(self, preparation: Any) -> None:
-        self._preparation = preparation
+    def __init__(self, preparation: Any, name: str) -> None:
+        self._preparation, self._name = preparation, name
 
     @property
     def digest(self) -> str:
@@ -190,7 +226,13 @@ class _Vector:
         import keras
 
         named = self._preparation.model()
-        return keras.Model(named.input, named.output["features"], name=named.name)
+        return keras.Model(named.input, named.output[self._name], name=named.name)
+
+
+def _fits(shape: tuple[int | None, ...], prepared_shape: tuple[int | None, ...]) -> bool:
+    if len(shape) != len(prepared_shape):
+        return False
+    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, prepared_shape, strict=True))
 
 
 def _input_names(model: Any) -> list[str]:

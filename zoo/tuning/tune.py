@@ -10,7 +10,7 @@ import keras_tuner
 
 from zoo.data.dataset import Dataset, save_dataset
 from zoo.errors import UsageError
-from zoo.job import TuneJob, job_yaml, make_job
+from zoo.job import TuneJob, gathered, job_yaml, make_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
@@ -53,7 +53,7 @@ def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False,
         >>> search = tune("classification/mlp", "wine", trials=8, workers=2)  # doctest: +SKIP
         >>> search.best.metrics["test_accuracy"]  # doctest: +SKIP
     """
-    job = make_job(TuneJob, {"model": model, "source": source, **options})
+    job = make_job(TuneJob, gathered(TuneJob, {"model": model, "source": source, **options}))
     return run_tune(job, progress=Progress(verbose=verbose, quiet=quiet, unit="trial"))
 
 

@@ -1,0 +1,75 @@
+"""Sequences of numbers, or texts: a class or a number is told from all of their steps, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from zoo.data.dataset import Part
+from zoo.data.layouts import SequenceLayout
+from zoo.data.ragged import Ragged
+from zoo.data.table import Layout
+from zoo.job import DataJob, TaskOptions
+from zoo.layers.sequences import SequencePreparation
+from zoo.spec import Spec
+from zoo.training.supervised import SupervisedTask
+
+from ._rivals import rivals
+
+
+class Options(TaskOptions):
+    """What only sequences need."""
+
+    series: str | None = Field(None, description="column of a long table that says which series a row belongs to")
+    time: str | None = Field(None, description="column of a long table that orders the rows of a series")
+    text: str | None = Field(None, description="column of texts; default the only one there is")
+    unit: Literal["letter", "word"] | None = Field(None, description="what a text is cut into; default by the texts")
+    vocabulary: int | None = Field(None, ge=1, description="most letters or words that are known; default 1000, 10000")
+    max_length: int | None = Field(None, ge=1, description="steps that are kept of a sequence; default all")
+
+
+class Sequence(SupervisedTask):
+    """A class or a number from a sequence."""
+
+    options = Options
+    reads = ("sequences", "text")
+
+    def layout(self, job: DataJob) -> Layout:
+        """Return how the job's sources become sequences."""
+        known = self.settings(job)
+        return SequenceLayout(
+            series=known.series,
+            time=known.time,
+            text=known.text,
+            target=job.target,
+            drop=job.drop,
+            unit=known.unit,
+            vocabulary=known.vocabulary,
+        ).layout()
+
+    def layout_of(self, spec: Spec) -> Layout:
+        """Return how rows for a trained model become sequences."""
+        return SequenceLayout.of_spec(spec).layout()
+
+    def standard(self, spec: Spec) -> SequencePreparation:
+        """Return the preparation of sequences."""
+        return SequencePreparation(spec)
+
+    def takes(self, ranks: set[int]) -> bool:
+        """Tell whether a model's inputs may be sequences."""
+        return 3 in ranks
+
+    def draw(self, model: Any, part: Part, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+        """Return the share that is right by length."""
+        from zoo.figures.sequences import accuracy_by_length
+
+        values = part.inputs[spec.inputs[0].key]
+        if not isinstance(values, Ragged) or values.uniform or prediction.ndim != 2:
+            return {}
+        return {"accuracy_by_length": accuracy_by_length(values.lengths, prediction.argmax(axis=1) == truth)}
+
+
+TASK = Sequence("sequence", example="japanese_vowels", target_kind="either", estimators=rivals)

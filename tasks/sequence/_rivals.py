@@ -1,0 +1,133 @@
+"""The classical rivals of sequence models: statistics of each feature, or for texts weighted counts of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Part
+from zoo.data.ragged import Ragged
+from zoo.spec import Spec
+from zoo.training.baselines import Rival
+
+
+def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+    """Return the rivals of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
+    assert spec.target is not None
+    classes = spec.target.kind == "class"
+    dummy = Rival("majority", _majority, _nothing) if classes else Rival("mean", _mean, _nothing)
+    if spec.inputs[0].kind == "text":
+        quick = [dummy, Rival("tf_idf_logistic", _words_logistic, _texts) if classes else Rival("tf_idf_ridge", _words_ridge, _texts)]
+        slow = [Rival("tf_idf_letters", _letters_logistic if classes else _letters_ridge, _texts)]
+    else:
+        quick = [dummy, Rival("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
+        slow = [Rival("statistics_forest", _forest if classes else _forest_number, statistics, most_rows=200_000)]
+    return {"none": [], "quick": quick, "all": quick + slow}[level]
+
+
+def statistics(part: Part, spec: Spec) -> np.ndarray:
+    """Return statistics of each sequence (N, 9 F + 1).
+
+    They are mean, deviation, least, greatest, quartiles, first and last value of each feature, and the length.
+    """
+    sequences = part.inputs[spec.inputs[0].key]
+    assert isinstance(sequences, Ragged)
+    mean = np.array(spec.inputs[0].statistics["mean"])
+    rows = []
+    for index in range(len(sequences)):
+        steps = np.asarray(sequences.example(index), np.float64)
+        steps = np.where(np.isnan(steps), mean, steps)
+        quartiles = np.quantile(steps, [0.25, 0.5, 0.75], axis=0)
+        parts = (steps.mean(0), steps.std(0), steps.min(0), steps.max(0), *quartiles, steps[0], steps[-1])
+        rows.append(np.concatenate([*parts, [len(steps)]]))
+    return np.array(rows)
+
+
+def _texts(part: Part, spec: Spec) -> Any:
+    return [str(text) for text in part.inputs[spec.inputs[0].key]]
+
+
+def _nothing(part: Part, spec: Spec) -> np.ndarray:
+    return np.zeros((len(part), 1))
+
+
+def _majority(seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+def _mean(seed: int) -> Any:
+    from sklearn.dummy import DummyRegressor
+
+    return DummyRegressor()
+
+
+def _scaled(estimator: Any) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+def _svm(seed: int) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.svm import SVC
+
+    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    return _scaled(CalibratedClassifierCV(SVC(C=10, random_state=seed), ensemble=False, cv=3))
+
+
+def _svr(seed: int) -> Any:
+    from sklearn.svm import SVR
+
+    return _scaled(SVR())
+
+
+def _forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(random_state=seed)
+
+
+def _forest_number(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(random_state=seed)
+
+
+def _tf_idf(analyzer: str, ngrams: tuple[int, int], estimator: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True), estimator)
+
+
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10, max_iter=1000)
+
+
+def _ridge() -> Any:
+    from sklearn.linear_model import Ridge
+
+    return Ridge()
+
+
+def _words_logistic(seed: int) -> Any:
+    return _tf_idf("word", (1, 2), _logistic())
+
+
+def _words_ridge(seed: int) -> Any:
+    return _tf_idf("word", (1, 2), _ridge())
+
+
+def _letters_logistic(seed: int) -> Any:
+    return _tf_idf("char", (1, 4), _logistic())
+
+
+def _letters_ridge(seed: int) -> Any:
+    return _tf_idf("char", (1, 4), _ridge())

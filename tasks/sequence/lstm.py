@@ -1,0 +1,51 @@
+"""Long short-term memory: a state that is kept apart and changed through gates.
+
+Hochreiter and Schmidhuber 1997, "Long short-term memory"; with the forget gate of Gers, Schmidhuber and Cummins 2000,
+whose bias begins at one.
+
+Input: a sequence of numbers (T, F) with its length, or a text, raw. Output: probability of the second of two classes
+(B, 1) or of each of several (B, K), or the standardised number (B, 1). Padding changes nothing.
+Run: ``zoo train sequence/lstm japanese_vowels``.
+"""
+
+import keras
+import keras_tuner
+
+from zoo.layers import Knobs, recurrent_layers, sequence_model
+from zoo.spec import Spec
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        units: Width of each recurrent layer, in each direction.
+        layers: Number of recurrent layers, one on top of the other.
+        bidirectional: Whether sequences are read from both ends.
+        summary: What the answer is told from: the last state, or the mean or the greatest over all steps.
+        embedding: Width of the vector of each letter or word, for texts only.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate", "dropout"),
+        defaults={"learning_rate": 2e-3, "dropout": 0.2, "clip_norm": 1.0, "epochs": 100, "patience": 15},
+    )
+    units, layers = hp.Int("units", 16, 256, sampling="log", default=64), hp.Int("layers", 1, 3, default=1)
+    bidirectional = hp.Boolean("bidirectional", default=True)
+    summary = hp.Choice("summary", ["last", "mean", "max"], default="last")
+    embedding = hp.Int("embedding", 8, 256, sampling="log", default=32)
+    return sequence_model(
+        spec,
+        knobs,
+        lambda steps, real: recurrent_layers(
+            steps,
+            real,
+            knobs,
+            kind=keras.layers.LSTM,
+            units=units,
+            layers=layers,
+            bidirectional=bidirectional,
+            summary=summary,
+        ),
+        embedding=embedding,
+    )

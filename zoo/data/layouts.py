@@ -1,0 +1,224 @@
+"""Layouts of sources whose examples are whole: pictures, sequences of numbers, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.cells import IMAGE, SEQUENCE, arrays_of_cells, cells_of
+from zoo.data.examples import LETTER, WORD, describe_image, describe_sequence, describe_text, tokens_of
+from zoo.data.pictures import PICTURE_FILES, read_picture
+from zoo.data.read import Table, read_table
+from zoo.data.table import Layout
+from zoo.errors import DataError, UsageError, nearest_name
+from zoo.spec import Spec, Target
+from zoo.task import wrong_source
+
+MOST_LETTERS, MOST_WORDS = 1000, 10_000
+
+
+def picture_layout(size: int | None = None) -> Layout:
+    """Return the layout of pictures: arrays, folders, or a table with a column of files.
+
+    Args:
+        size: Height and width that the model brings pictures to; default their own.
+    """
+
+    def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+        name = _cell_column(frame)
+        known = describe_image(name, frame[name], size=size, where="the pictures")
+        ignored = [str(column) for column in frame if column not in (name, "file")]
+        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+
+    return Layout(read_picture_table, describe)
+
+
+def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
+    """Return a table with a column of pictures; names of files in a column are read.
+
+    Raises:
+        DataError: When the source holds none.
+    """
+    table = read_table(source, text=text, cells=IMAGE)
+    cells = arrays_of_cells(table.frame)
+    if cells:
+        name, first = next((name, values.iloc[0]) for name, values in cells.items())
+        if first.ndim < 2:
+            raise DataError(f"column {name} holds rows of {first.size} numbers, and no pictures", where=table.source)
+        return table
+    for name in table.frame:
+        values = table.frame[name]
+        if values.map(lambda value: str(value).lower().endswith(PICTURE_FILES)).all():
+            folder = Path(table.source).parent if Path(table.source).is_file() else Path()
+            pictures = cells_of([read_picture(folder / str(value)) for value in values])
+            return replace(table, frame=table.frame.drop(columns=name).assign(**{str(name): pictures}))
+    raise wrong_source("table", table.source)
+
+
+@dataclass
+class SequenceLayout:
+    """The layout of sequences: arrays, a long table, or a column of texts.
+
+    Args:
+        series: Column of a long table that says which series a row belongs to.
+        time: Its column that orders the rows of a series.
+        text: Column of texts; default the only one there is.
+        target: Column that is predicted.
+        drop: Columns that are left out.
+        unit: ``letter`` or ``word``; default by the texts themselves.
+        vocabulary: Most tokens that are known.
+        columns: Columns of a long table that make up a step; found when a table is first read.
+    """
+
+    series: str | None = None
+    time: str | None = None
+    text: str | None = None
+    target: str | None = None
+    drop: Collection[str] = ()
+    unit: str | None = None
+    vocabulary: int | None = None
+    columns: list[str] | None = None
+
+    @classmethod
+    def of_spec(cls, spec: Spec) -> SequenceLayout:
+        """Return the layout by which rows for a trained model are read."""
+        known = spec.inputs[0]
+        options = {key: spec.options.get(key) for key in ("series", "time")}
+        text = known.name if known.kind == "text" else None
+        target = spec.target.name if spec.target is not None else None
+        return cls(**options, text=text, target=target, columns=known.statistics.get("columns"))
+
+    def layout(self) -> Layout:
+        """Return the two functions that a dataset is made by."""
+        return Layout(self.read, self.describe)
+
+    def read(self, source: Any, text: Collection[str] = ()) -> Table:
+        """Return a table with one row a sequence."""
+        table = read_table(source, text=text, cells=SEQUENCE)
+        if self.series is not None or self.time is not None:
+            return self._grouped(table)
+        if not arrays_of_cells(table.frame) and not isinstance(source, Table):
+            self.text = self.text or self._text_column(table)
+        return table
+
+    def describe(self, frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+        """Return the spec of the training rows and notes."""
+        where = "the sequences"
+        if self.text is None:
+            name = _cell_column(frame)
+            known = describe_sequence(name, frame[name], where=where)
+            if self.columns is not None:
+                known.statistics["columns"] = self.columns
+        else:
+            name = self.text
+            unit = self.unit or _natural_unit(frame[name])
+            most = self.vocabulary or (MOST_LETTERS if unit == LETTER else MOST_WORDS)
+            known = describe_text(name, frame[name], unit=unit, vocabulary=most, where=where)
+        ignored = [str(column) for column in frame if column != name and column != self.series]
+        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+
+    def _text_column(self, table: Table) -> str:
+        frame = table.frame.drop(columns=[name for name in (self.target or table.target,) if name in table.frame])
+        texts = [str(name) for name in frame.columns if _is_text(frame[name])]
+        if len(texts) == 1:
+            return texts[0]
+        if not texts:
+            raise wrong_source("table", table.source)
+        raise DataError(
+            f"which column holds the texts? Say --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
+        )
+
+    def _grouped(self, table: Table) -> Table:
+        """A long table with a row for each step becomes one with a row for each series."""
+        frame = table.frame
+        for option, name in (("series", self.series), ("time", self.time)):
+            if name is None:
+                raise UsageError("a long table needs both --series COLUMN and --time COLUMN", where=option)
+            if name not in frame.columns:
+                known = [str(column) for column in frame.columns]
+                message = f"there is no column {name!r} for --{option}; columns: {', '.join(known[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(name, known))
+        assert self.series is not None
+        assert self.time is not None
+        target = self.target or table.target
+        if self.columns is None:
+            others = {self.series, self.time, target, *self.drop}
+            self.columns = [
+                str(name)
+                for name in frame.columns
+                if name not in others and pd.api.types.is_numeric_dtype(frame[name].dtype)
+            ]
+        if not self.columns:
+            raise DataError("no column of numbers is left for the steps of the series", where=table.source)
+        return _by_series(table, self.series, self.time, target, self.columns)
+
+
+def _by_series(table: Table, series: str, time: str, target: str | None, columns: list[str]) -> Table:
+    frame = table.frame
+    absent = [name for name in columns if name not in frame.columns]
+    if absent:
+        raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
+    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else pd.to_datetime(frame[time], errors="coerce")
+    for name, values in ((series, frame[series]), (time, moments)):
+        if values.isna().any():
+            row = int(np.flatnonzero(values.isna())[0])
+            raise DataError("a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row + 1}")
+    twice = pd.DataFrame({"series": frame[series], "time": moments}).duplicated().to_numpy()
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        message = f"series {frame[series].iloc[row]!r} has two rows at {time} {frame[time].iloc[row]}"
+        raise DataError(message, where=f"{table.source}, row {row + 1}")
+    codes, names = pd.factorize(frame[series])  # in the order of first appearance
+    order = np.lexsort((moments.to_numpy(), codes))
+    ends = np.cumsum(np.bincount(codes))[:-1]
+    steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
+    made = pd.DataFrame({series: names, SEQUENCE: cells_of(np.split(steps, ends))})
+    first = pd.Series(codes).drop_duplicates().index
+    for column in frame.columns:
+        if column not in (series, time, *columns):
+            made[column] = frame[column].iloc[first].to_numpy()
+    if target is not None and target in frame.columns:
+        _check_constant(frame[target], codes, names, target, table.source)
+    part = table.part[first] if table.part is not None else None
+    return replace(table, frame=made, part=part)
+
+
+def _check_constant(values: pd.Series, codes: np.ndarray, names: Any, target: str, where: str) -> None:
+    kinds = values.astype(str).groupby(codes).nunique()
+    if (kinds > 1).any():
+        name = names[int(kinds.index[(kinds > 1).to_numpy()][0])]
+        raise DataError(f"the target {target!r} changes within the series {name!r}: a series has one", where=where)
+
+
+def _cell_column(frame: pd.DataFrame) -> str:
+    names = list(arrays_of_cells(frame))
+    if not names:
+        raise DataError("no column holds whole examples")
+    return str(names[0])
+
+
+def _is_text(values: pd.Series) -> bool:
+    present = values.dropna()
+    if pd.api.types.is_numeric_dtype(values.dtype) or not present.map(lambda value: isinstance(value, str)).all():
+        return False
+    return bool(present.nunique() > max(20, len(present) // 10))
+
+
+def _natural_unit(values: pd.Series) -> str:
+    """Words where texts have several of them, else letters, as in a DNA string."""
+    some = values.iloc[:1000].astype(str)
+    return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else LETTER
+
+
+def _ignored(columns: Collection[str]) -> list[str]:
+    return [f"columns that are not used: {', '.join(columns)}"] if columns else []
+
+
+def plain_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, for a spec to hold."""
+    return {name: value for name, value in settings.items() if value is not None}
