@@ -19,7 +19,8 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     classes = spec.target.kind == "class"
     dummy = Rival("majority", _majority, _nothing) if classes else Rival("mean", _mean, _nothing)
     if spec.inputs[0].kind == "text":
-        quick = [dummy, Rival("tf_idf_logistic", _words_logistic, _texts) if classes else Rival("tf_idf_ridge", _words_ridge, _texts)]
+        name, make = ("tf_idf_logistic", _words_logistic) if classes else ("tf_idf_ridge", _words_ridge)
+        quick = [dummy, Rival(name, make, _texts)]
         slow = [Rival("tf_idf_letters", _letters_logistic if classes else _letters_ridge, _texts)]
     else:
         quick = [dummy, Rival("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
@@ -46,7 +47,7 @@ def statistics(part: Part, spec: Spec) -> np.ndarray:
 
 
 def _texts(part: Part, spec: Spec) -> Any:
-    return [str(text) for text in part.inputs[spec.inputs[0].key]]
+    return [str(text) for text in np.asarray(part.inputs[spec.inputs[0].key])]
 
 
 def _nothing(part: Part, spec: Spec) -> np.ndarray:

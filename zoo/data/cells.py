@@ -11,7 +11,7 @@ import pandas as pd
 IMAGE, SEQUENCE, TEXT = "image", "sequence", "text"
 
 
-def cells_of(values: Sequence[Any]) -> pd.Series:
+def cells_of(values: Sequence[Any] | np.ndarray) -> pd.Series:
     """Return N arrays, of one shape or of several, as a column with an array a cell.
 
     Example:
@@ -26,7 +26,7 @@ def cells_of(values: Sequence[Any]) -> pd.Series:
 
 def arrays_of_cells(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the columns of a frame whose cells are arrays, by name."""
-    objects = [name for name in frame if frame[name].dtype == object]
+    objects = [str(name) for name in frame.columns if frame[name].dtype == object]
     return {name: frame[name] for name in objects if len(frame) and frame[name].map(_is_array).all()}
 
 

@@ -41,7 +41,8 @@ def describe_image(name: str, values: pd.Series, *, size: int | None, where: str
         height, width = int(heights[0]), int(widths[0])
     else:
         height = width = min(MOST_SIDE, int(np.median(np.minimum(heights, widths))))
-    statistics = {**_moments(pictures.values), "height": height, "width": width}
+    whole = pictures.values.dtype == np.uint8
+    statistics = {**_moments(pictures.values), "height": height, "width": width, "whole": whole}
     return Input(name, IMAGE, IMAGE, shape=(None, None, channels), statistics=statistics)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,12 @@ def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
         if first.ndim < 2:
             raise DataError(f"column {name} holds rows of {first.size} numbers, and no pictures", where=table.source)
         return table
-    for name in table.frame:
+    for name in map(str, table.frame.columns):
         values = table.frame[name]
         if values.map(lambda value: str(value).lower().endswith(PICTURE_FILES)).all():
             folder = Path(table.source).parent if Path(table.source).is_file() else Path()
             pictures = cells_of([read_picture(folder / str(value)) for value in values])
-            return replace(table, frame=table.frame.drop(columns=name).assign(**{str(name): pictures}))
+            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: pictures}))
     raise wrong_source("table", table.source)
 
 
@@ -88,10 +88,13 @@ class SequenceLayout:
     def of_spec(cls, spec: Spec) -> SequenceLayout:
         """Return the layout by which rows for a trained model are read."""
         known = spec.inputs[0]
-        options = {key: spec.options.get(key) for key in ("series", "time")}
-        text = known.name if known.kind == "text" else None
-        target = spec.target.name if spec.target is not None else None
-        return cls(**options, text=text, target=target, columns=known.statistics.get("columns"))
+        return cls(
+            series=spec.options.get("series"),
+            time=spec.options.get("time"),
+            text=known.name if known.kind == "text" else None,
+            target=spec.target.name if spec.target is not None else None,
+            columns=known.statistics.get("columns"),
+        )
 
     def layout(self) -> Layout:
         """Return the two functions that a dataset is made by."""
@@ -163,11 +166,17 @@ def _by_series(table: Table, series: str, time: str, target: str | None, columns
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
-    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else pd.to_datetime(frame[time], errors="coerce")
+    moments = (
+        frame[time]
+        if pd.api.types.is_numeric_dtype(frame[time].dtype)
+        else pd.to_datetime(frame[time], errors="coerce")
+    )
     for name, values in ((series, frame[series]), (time, moments)):
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
-            raise DataError("a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row + 1}")
+            raise DataError(
+                "a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row + 1}"
+            )
     twice = pd.DataFrame({"series": frame[series], "time": moments}).duplicated().to_numpy()
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
@@ -217,8 +226,3 @@ def _natural_unit(values: pd.Series) -> str:
 
 def _ignored(columns: Collection[str]) -> list[str]:
     return [f"columns that are not used: {', '.join(columns)}"] if columns else []
-
-
-def plain_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, for a spec to hold."""
-    return {name: value for name, value in settings.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,10 +75,12 @@ def _class_folders(path: Path, root: Path) -> pd.DataFrame:
     return _frame(found)
 
 
-def _frame(found: list[tuple[Path, str | None, str]]) -> pd.DataFrame:
+def _frame(found: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
     pictures = [read_picture(file) for file, _, _ in found]
     frame = pd.DataFrame({IMAGE: cells_of(pictures), "file": [name for _, _, name in found]})
-    return frame.assign(**{"class": [label for _, label, _ in found]}) if found and found[0][1] is not None else frame
+    if found and found[0][1] is not None:
+        frame["class"] = [str(label) for _, label, _ in found]
+    return frame
 
 
 def _checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -83,7 +83,7 @@ class Ragged:
             padded[np.arange(greatest[0]) < self.sizes] = self.values
             return padded
         for index, known in enumerate(self.sizes):
-            padded[(index, *(slice(0, extent) for extent in known))] = self.example(index)
+            padded[index][tuple(slice(0, int(extent)) for extent in known)] = self.example(index)
         return padded
 
     @property

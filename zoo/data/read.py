@@ -94,7 +94,7 @@ def frame_digest(frame: pd.DataFrame) -> str:
     for values in whole.values():
         for value in values:
             digest.update(f"{value.dtype.str}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value))
+            digest.update(np.ascontiguousarray(value).data)
     rest = frame.drop(columns=list(whole))
     try:
         digest.update(pd.util.hash_pandas_object(rest, index=False).to_numpy().tobytes())

@@ -86,11 +86,7 @@ def table_dataset(
     spec = dataclasses.replace(spec, options=dict(options or {}))
     codes = found.codes if target is None else encode_target(table.frame[target.name], target, where=table.source)
     inputs = raw_inputs(table.frame, spec, where=table.source)
-    made = {
-        part: Part({key: values[rows] for key, values in inputs.items()}, codes[rows] if codes is not None else None, rows)
-        for part in PARTS
-        if len(rows := np.flatnonzero(parts == part))
-    }
+    made = {part: _part(inputs, codes, rows) for part in PARTS if len(rows := np.flatnonzero(parts == part))}
     digest = frame_digest(table.frame)
     if job.test is not None:
         made["test"], test_digest = _test_part(job, found, spec, layout)
@@ -155,7 +151,9 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
     columns = [str(column) for column in table.frame.columns]
     if labels is None:
         own = [table.target] if table.target is not None and table.target not in job.drop else []
-        told = tuple(f"column {name} is left out: it is the source's target; --labels {name} scores by it" for name in own)
+        told = tuple(
+            f"column {name} is left out: it is the source's target; --labels {name} scores by it" for name in own
+        )
         return _Found(own, notes=told)
     if labels not in columns:
         raise DataError(
@@ -280,6 +278,11 @@ def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[st
             )
     split = [job.split.removeprefix("column=")] if job.split and job.split.startswith("column=") else []
     return list(dict.fromkeys([*targets, *job.drop, *split]))
+
+
+def _part(inputs: Mapping[str, Values], codes: np.ndarray | None, rows: np.ndarray) -> Part:
+    chosen = {key: values[rows] for key, values in inputs.items()}
+    return Part(chosen, codes[rows] if codes is not None else None, rows)
 
 
 def _test_part(job: DataJob, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str]:

@@ -25,7 +25,7 @@ UNSEEN = 0
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareSteps(keras.layers.Layer):
-    """Standardises the steps of sequences; a missing value becomes the mean, with an indicator where training knew such.
+    """Standardises the steps of sequences; a missing value becomes the mean, with an indicator if training knew such.
 
     Args:
         mean: Mean of each feature over the training part's steps (F,).
@@ -221,9 +221,7 @@ class SequencePreparation:
         return keras.Model(raw, {STEPS: made[0], LENGTH: made[1]}, name="preparation")
 
 
-def sequence_model(
-    spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32
-) -> keras.Model:
+def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32) -> keras.Model:
     """Return the compiled model of sequences or texts, whatever its target.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,12 +73,12 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
         For each part target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
     """
     columns = rival.columns
-    if isinstance(columns, str):
-        pipeline, features = with_columns(estimator, dataset.spec, columns), raw_frame
-    else:
-        pipeline, features = estimator, columns
+    pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
+    features: Callable[[Part, Spec], Any] = raw_frame if isinstance(columns, str) else columns
     train = dataset.parts["train"]
-    pipeline.fit(features(train, dataset.spec), train.target)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*failed to converge")  # a rival has its limit of time
+        pipeline.fit(features(train, dataset.spec), train.target)
     results = {}
     for name, part in dataset.parts.items():
         frame = features(part, dataset.spec)
@@ -95,7 +96,7 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
 
 def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
     """Return the raw inputs of a part as a frame, a missing category as a level of its own."""
-    columns = {known.key: part.inputs[known.key] for known in spec.inputs}
+    columns = {known.key: np.asarray(part.inputs[known.key]) for known in spec.inputs}
     return pd.DataFrame(
         {key: values.astype(str) if values.dtype.kind in "OU" else values for key, values in columns.items()}
     ).replace({MISSING: "(missing)"} if spec.of_kind("category") else {})

@@ -19,8 +19,8 @@ RECURRENT_LEAST_STEPS = 300
 # Sequences are sorted by length within pools of so many batches, whose rows and order are drawn anew each epoch.
 POOL_BATCHES = 50
 MOST_WIDTHS = 6
-# A further width to pad to is another step to compile: it pays after so many steps.
-STEPS_A_WIDTH = 300
+# A further width to pad to is another training step to compile, which takes as long as so many steps of time.
+COMPILE_TIME_STEPS = 15_000
 
 
 class RaggedTensors(NamedTuple):
@@ -69,10 +69,8 @@ class CompiledEpochs:
         whole = self.rows // self.batch_size
         full = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         rest = order[whole * self.batch_size :].reshape(1, -1)
-        if len(self.widths) == 1:
-            groups = [full, rest]
-        else:
-            groups = [*np.split(self._sorted(full), max(whole, 1)), rest]
+        several = len(self.widths) > 1  # then each batch may have another
+        groups = [*np.split(self._sorted(full), max(whole, 1)), rest] if several else [full, rest]
         step = 0
         for chosen in groups:
             if chosen.size:
@@ -120,9 +118,20 @@ def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
         >>> widths_of(np.array([3, 3, 3, 40]), 10), widths_of(np.full(9, 5), 10_000)
         ([40], [5])
     """
-    count = min(MOST_WIDTHS, max(1, steps // STEPS_A_WIDTH))
-    quantiles = np.quantile(lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
-    return sorted({int(width) for width in quantiles})
+    chosen = [int(lengths.max())]
+    for count in range(2, MOST_WIDTHS + 1):
+        quantiles = np.quantile(lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
+        widths = sorted({int(width) for width in quantiles})
+        if steps * (_mean_width(lengths, chosen) - _mean_width(lengths, widths)) > COMPILE_TIME_STEPS * (
+            len(widths) - len(chosen)
+        ):
+            chosen = widths
+    return chosen
+
+
+def _mean_width(lengths: np.ndarray, widths: list[int]) -> float:
+    """Return the mean width of sequences that are each padded to the next of the widths."""
+    return float(np.array(widths)[np.searchsorted(widths, lengths)].mean())
 
 
 class CompiledScores:

@@ -123,11 +123,11 @@ class SupervisedTask(Task):
         if pieces.preparation is not None or set(_input_names(model)) <= {known.key for known in spec.inputs}:
             return pieces
         preparation = self.standard(spec)
-        name, prepared_one = next(iter(preparation.tensors().items()), (None, None))
-        others = set(preparation.tensors()) - {name, LENGTH}
-        shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else None
-        if name is None or others or shape is None or not _fits(shape[1:], tuple(prepared_one.shape[1:])):
-            one = "" if name is None else f", or one input {(None, *prepared_one.shape[1:])} of prepared values"
+        tensors = {name: tuple(known.shape[1:]) for name, known in preparation.tensors().items() if name != LENGTH}
+        name, prepared_shape = next(iter(tensors.items()))
+        shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else None
+        if len(tensors) > 1 or shape is None or not _fits(shape, prepared_shape):
+            one = "" if len(tensors) > 1 else f", or one input {(None, *prepared_shape)} of prepared values"
             raise UsageError(
                 f"the model's inputs {[tuple(known.shape) for known in model.inputs]} do not fit the data: "
                 f"it must have inputs named {', '.join(known.key for known in spec.inputs[:5])} …{one}",

@@ -1,0 +1,76 @@
+"""The classical rivals of picture models, on pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Part
+from zoo.data.ragged import Ragged
+from zoo.spec import Spec
+from zoo.training.baselines import Rival
+
+
+def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+    """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    quick = [
+        Rival("majority", _majority, pixels),
+        Rival("logistic", _logistic, pixels, most_rows=100_000),
+    ]
+    slow = [
+        Rival("svm", _svm, pixels, most_rows=10_000),
+        Rival("random_forest", _random_forest, pixels, most_rows=100_000),
+    ]
+    return {"none": [], "quick": quick, "all": quick + slow}[level]
+
+
+def pixels(part: Part, spec: Spec) -> np.ndarray:
+    """Return the pixels of each picture (N, H W C) in standard units, all brought to one size."""
+    pictures, facts = part.inputs[spec.inputs[0].key], spec.inputs[0].statistics
+    assert isinstance(pictures, Ragged)
+    size = (facts["height"], facts["width"])
+    if pictures.uniform and (pictures.sizes == size).all():
+        values = pictures.padded()
+    else:
+        values = np.stack([_resized(pictures.example(row), size) for row in range(len(pictures))])
+    std = np.where(np.array(facts["std"]) > 0, facts["std"], 1)
+    scaled = (values.astype(np.float32) - np.array(facts["mean"], np.float32)) / std.astype(np.float32)
+    return scaled.reshape(len(scaled), -1)
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
+    channels = [
+        Image.fromarray(np.asarray(picture[..., index], np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
+        for index in range(picture.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def _majority(seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+def _logistic(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=0.01, max_iter=300, tol=1e-3)
+
+
+def _svm(seed: int) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.svm import SVC
+
+    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=3)
+
+
+def _random_forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(random_state=seed)

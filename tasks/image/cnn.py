@@ -1,0 +1,61 @@
+"""Convolutional network: blocks of convolution and pooling, then fully connected layers.
+
+LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II; small
+filters on top of each other after Simonyan and Zisserman 2015. While it trains, each picture is shifted and zoomed a
+little at random.
+
+Input: a picture of any size (H, W, C), raw. Output: probability of the second of two classes (B, 1), or of each of
+several (B, K).
+Run: ``zoo train image/cnn digits``.
+"""
+
+import keras
+import keras_tuner
+
+from zoo.layers import Augment, Knobs, convolutional_blocks, dense_layers, picture_model
+from zoo.layers.pictures import POOLINGS
+from zoo.spec import Spec
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        filters: Filters of the first block; each further block has twice as many.
+        blocks: Number of blocks.
+        convolutions: Convolutions in each block.
+        kernel: Side of each filter.
+        pooling: What a window of 2 x 2 becomes.
+        units: Width of each fully connected layer.
+        layers: Number of fully connected layers between the blocks and the output.
+        shift: Greatest random shift of a picture in training, as a share of its side.
+        zoom: Greatest random change of its size in training, as a share.
+        flip: Whether left and right are exchanged at random in training.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate", "dropout", "normalization"),
+        defaults={
+            "dropout": 0.3,
+            # An epoch over many pictures takes as many steps as several over few.
+            "epochs": min(40, max(12, 400_000 // max(spec.rows, 1))),
+            "patience": 8,
+            "schedule": "cosine",
+            "warmup": 1,
+        },
+    )
+    filters, blocks = hp.Int("filters", 8, 128, sampling="log", default=32), hp.Int("blocks", 1, 4, default=2)
+    convolutions, kernel = hp.Fixed("convolutions", 1), hp.Fixed("kernel", 3)
+    pooling = hp.Choice("pooling", list(POOLINGS), default="max")
+    units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Fixed("layers", 1)
+    shift, zoom, flip = hp.Float("shift", 0.0, 0.2, default=0.08), hp.Fixed("zoom", 0.1), hp.Fixed("flip", False)
+
+    def hidden(x: keras.KerasTensor) -> keras.KerasTensor:
+        if shift or zoom or flip:
+            x = Augment(shift, zoom, flip, name="augment")(x)
+        x = convolutional_blocks(
+            x, knobs, filters=filters, blocks=blocks, convolutions=convolutions, kernel=kernel, pooling=pooling
+        )
+        return dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
+
+    return picture_model(spec, knobs, hidden)
