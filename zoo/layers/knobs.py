@@ -61,7 +61,7 @@ KNOBS: dict[str, Knob] = {
     "scaling": Knob(
         "what numbers are brought to scale by, inside the model",
         "standard",
-        ("standard", "minmax", "robust", "quantile", "robust_quantile"),
+        ("standard", "minmax", "robust", "quantile", "robust_quantile", "common"),
     ),
 }
 

@@ -100,8 +100,10 @@ def _groups(ragged: Ragged | None, rows: int) -> Iterator[Any]:
             start = row
 
 
-def forward(model: keras.Model, inputs: Mapping[str, Any]) -> np.ndarray:
+def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     """Return a model's output for N rows of raw or prepared inputs, in the order of the rows.
+
+    One array (N, …), or for a model with several outputs one by each name.
 
     Args:
         model: Keras model with inputs by name; those that it does not have are left out.
@@ -110,17 +112,18 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> np.ndarray:
     names = {known.name for known in model.inputs}
     inputs = {key: values for key, values in inputs.items() if key in names}
     rows = len(next(iter(inputs.values())))
-    if rows == 0:
-        return np.empty((0, *model.output.shape[1:]), np.float32)
+    several = isinstance(model.output, Mapping)
+    shapes = model.output if several else {_NAMELESS: model.output}
+    made = {name: np.empty((rows, *(extent or 0 for extent in known.shape[1:]))) for name, known in shapes.items()}
     call = compiled(model) if rows > CHUNK or _has_loops(model) else model
-    made: np.ndarray | None = None
-    for chosen, tensors in batches(inputs):
-        output = np.asarray(call(tensors, training=False))
-        if made is None:
-            made = np.empty((rows, *output.shape[1:]), output.dtype)
-        made[chosen] = output
-    assert made is not None
-    return made
+    for start, (chosen, tensors) in enumerate(batches(inputs) if rows else ()):
+        output = call(tensors, training=False)
+        for name, values in (output if several else {_NAMELESS: output}).items():
+            values = np.asarray(values)
+            if start == 0:
+                made[name] = np.empty((rows, *values.shape[1:]), values.dtype)
+            made[name][chosen] = values
+    return made if several else made[_NAMELESS]
 
 
 def compiled(model: keras.Model) -> Any:

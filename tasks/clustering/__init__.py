@@ -1,0 +1,146 @@
+"""Clustering: rows of a table or pictures fall into groups, without anybody having named them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from collections.abc import Sequence as Several
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from zoo.data.cells import IMAGE, arrays_of_cells
+from zoo.data.dataset import Dataset
+from zoo.data.describe import describe_table
+from zoo.data.examples import describe_image
+from zoo.data.inputs import text_columns
+from zoo.data.read import Table, read_table
+from zoo.data.table import Layout, table_arrays, table_dataset
+from zoo.errors import UsageError
+from zoo.job import DataJob, TaskOptions
+from zoo.layers.assembly import Pieces
+from zoo.scoring.clusters import cluster_scores
+from zoo.scoring.score import Score
+from zoo.spec import Spec, Target
+from zoo.task import Baseline, Evaluation, Task
+from zoo.training.arrays import as_tensor, forward, model_inputs
+from zoo.training.loop import FitPlan, FitResult
+
+from ._figures import figures
+from ._fit import fit_clusters
+from ._rivals import RIVALS, run_rival
+from ._scores import Judge
+
+
+class Options(TaskOptions):
+    """What only clustering needs."""
+
+    clusters: int = Field(8, ge=2, description="number of clusters")
+    labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
+    size: int | None = Field(None, ge=4, description="height and width that pictures are brought to; default their own")
+
+
+class Clustering(Task):
+    """Clusters of rows or pictures."""
+
+    options = Options
+    reads = ("table", "pictures")
+
+    def read(self, job: DataJob) -> Dataset:
+        """Return the job's dataset; its targets are the labels to score by, where there are such."""
+        known = self.settings(job)
+        for name in ("target", "positive"):
+            if getattr(job, name) is not None:
+                raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
+        layout = Layout(_read, partial(_describe, size=known.size))
+        options = known.model_dump(exclude_none=True)
+        dataset = table_dataset(
+            job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
+        )
+        if known.clusters >= dataset.spec.rows:
+            message = f"{known.clusters} clusters for {dataset.spec.rows} training rows: there must be more rows"
+            raise UsageError(message, where="clusters")
+        if "clusters" not in job.options:
+            told = f"{known.clusters} clusters, for lack of a number: --clusters says how many"
+            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, told))
+        return dataset
+
+    def rows(self, source: Any, spec: Spec) -> Table:
+        """Return raw rows to assign."""
+        return self._layout(spec).read(source, text_columns(spec))
+
+    def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
+        """Return inputs by key of raw rows; there is no target."""
+        inputs, _, _ = table_arrays(frame, spec, self._layout(spec))
+        return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
+
+    def scores(self, spec: Spec) -> Several[Score]:
+        """Return stability, which comes first, silhouette and, where labels are known, the scores by them."""
+        return cluster_scores("labels" in spec.options)
+
+    def adopt(self, model: Any, spec: Spec) -> Pieces:
+        """Refuse: what a user's own model would be clustered by is not known."""
+        raise UsageError("a model of one's own cannot cluster yet; take a model of the catalogue", where=model.name)
+
+    def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+        """Train the autoencoder, then fit the mixture on its latent vectors."""
+        result = fit_clusters(pieces, dataset, plan, cache)
+        part = "validation" if "validation" in dataset.parts else "train"
+        known = self.evaluate(pieces.whole(), dataset, part, intervals=False).scores
+        result.scores = {self.objective_prefix + name: value for name, value in known.items()}
+        return result
+
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return ``cluster`` (N, K), ``latent`` (N, L), ``reconstruction`` and ``error`` (N, 1) of N rows."""
+        made: dict[str, np.ndarray] = forward(model, inputs)
+        return made
+
+    def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
+        """Score the clusters of one part; the mixture is fitted again on resampled training rows for stability."""
+        train = self.output(model, dataset.parts["train"].inputs)["latent"]
+        output = self.output(model, dataset.parts[part].inputs)
+        kind = model.get_layer("network").get_layer("cluster").kind
+        judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
+        scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, part)
+        return Evaluation(scores, bounds, lambda: figures(dataset, part, output))
+
+    def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
+        """Return ``probability_<cluster>`` of each cluster, and the most probable ``cluster``, of N rows."""
+        probabilities = np.asarray(output["cluster"], np.float64)
+        columns = {f"probability_{index}": values for index, values in enumerate(probabilities.T)}
+        return pd.DataFrame({**columns, "cluster": probabilities.argmax(axis=1)})
+
+    def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
+        """Return the classical clusterings of raw columns or pixels at this level."""
+        return [Baseline(name, partial(run_rival, name), most_rows) for name, most_rows in RIVALS[level]]
+
+    def _layout(self, spec: Spec) -> Layout:
+        return Layout(_read, _describe)
+
+
+def _read(source: Any, text: Collection[str] = ()) -> Table:
+    """Pictures where the source holds arrays of rows and columns, else a table."""
+    bundled = isinstance(source, str) and not Path(source).expanduser().exists()
+    if bundled or isinstance(source, (pd.DataFrame, Mapping)):
+        return read_table(source, text=text)
+    table = read_table(source, text=text, cells=IMAGE)
+    cells = arrays_of_cells(table.frame)
+    flat = all(values.iloc[0].ndim < 2 for values in cells.values())
+    return read_table(source, text=text) if flat else table
+
+
+def _describe(
+    frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None
+) -> tuple[Spec, list[str]]:
+    cells = arrays_of_cells(frame)
+    if not cells:
+        return describe_table(frame, target, task)
+    name, values = next(iter(cells.items()))
+    return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
+
+
+TASK = Clustering("clustering", example="digits")

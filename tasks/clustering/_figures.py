@@ -1,0 +1,42 @@
+"""What a clustering looks like: a map of the latent space, sizes of clusters, reconstructions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset
+
+from ._scores import reference_features
+
+
+def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the figures of one part, by name.
+
+    Args:
+        dataset: The data.
+        part: The part's name.
+        output: The model's outputs for its rows.
+    """
+    from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, reconstructions, to_plane
+
+    rows, spec = dataset.parts[part], dataset.spec
+    assigned = output["cluster"].argmax(axis=1)
+    drawn = {
+        "latent_map": latent_map(to_plane(output["latent"]), assigned, labels=rows.target, title="Latent space"),
+        "cluster_sizes": cluster_sizes(assigned, spec.options["clusters"]),
+    }
+    if spec.of_kind("image"):
+        facts = spec.inputs[0].statistics
+        few = np.arange(min(10, len(rows)))
+        made = output["reconstruction"][few] * np.array(facts["std"]) + np.array(facts["mean"])
+        original = reference_features(rows, spec, few).reshape(made.shape) * np.max(facts["std"])
+        return {**drawn, "reconstructions": reconstructions(original, made)}
+    numbers = [known.name for known in spec.of_kind("number")]
+    wanted = reference_features(rows, spec)[:, : len(numbers)]
+    if output["reconstruction"].shape[1] >= len(numbers):
+        errors = np.square(wanted - output["reconstruction"][:, : len(numbers)]).mean(axis=0)
+        drawn["column_errors"] = column_errors(numbers, errors)
+    return drawn

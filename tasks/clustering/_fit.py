@@ -1,0 +1,55 @@
+"""Training of an autoencoder that clusters: reconstruction first, then the mixture on its latent vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data.dataset import Dataset
+from zoo.layers.assembly import Pieces
+from zoo.layers.clusters import CLUSTER, ERROR, LATENT
+from zoo.training.arrays import Arrays, forward, prepared
+from zoo.training.loop import FitPlan, FitResult, fit
+
+from ._mixture import fit_mixture
+
+MOST_ROWS = 20_000
+
+
+def fit_clusters(pieces: Pieces, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
+    """Train the network on the reconstruction of prepared examples, and settle its mixture.
+
+    Args:
+        pieces: The network's outputs are those of :func:`zoo.layers.clusters.clustered`.
+        dataset: Labels among it are not looked at.
+        plan: How to train; ``val_loss`` stops it.
+        cache: Folder for prepared data.
+    """
+    network, preparation = pieces.network, pieces.preparation
+    assert preparation is not None
+    model = preparation.model()
+    digest = preparation.digest if cache is not None else ""
+    parts = {}
+    for name in ("train", "validation"):
+        if name in dataset.parts:
+            made = prepared(model, digest, name, dataset.parts[name], cache)
+            parts[name] = Arrays(made.x, np.zeros(len(made), np.float32))
+    trained = keras.Model(network.input, network.output[ERROR], name="autoencoder")
+    trained.compile(network.optimizer, network.loss[ERROR])
+    result = fit(trained, parts["train"], parts.get("validation"), plan)
+    encoder = keras.Model(network.input, network.output[LATENT], name="encoder")
+    latent = _sample(forward(encoder, parts["train"].x), MOST_ROWS, plan.seed)
+    layer: Any = network.get_layer(CLUSTER)
+    mixture = fit_mixture(latent, layer.clusters, layer.kind, plan.seed)
+    layer.settle(mixture.means, mixture.factors, mixture.weights)
+    return result
+
+
+def _sample(values: np.ndarray, rows: int, seed: int) -> np.ndarray:
+    """At most so many rows: a mixture's parameters are few."""
+    if len(values) <= rows:
+        return values
+    return values[np.random.default_rng(seed).choice(len(values), rows, replace=False)]

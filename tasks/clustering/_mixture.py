@@ -1,0 +1,61 @@
+"""Mixtures of latent vectors: fitted by scikit-learn, given as means, factors and shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of Gaussians.
+
+    Args:
+        means: (K, L).
+        factors: Cholesky factors of the inverse covariances (K, L, L).
+        weights: (K,).
+        estimator: What it was made from.
+    """
+
+    means: np.ndarray
+    factors: np.ndarray
+    weights: np.ndarray
+    estimator: Any
+
+    def assign(self, latent: np.ndarray) -> np.ndarray:
+        """Return the cluster of each vector (N,)."""
+        clusters: np.ndarray = self.estimator.predict(latent)
+        return clusters
+
+
+def fit_mixture(latent: np.ndarray, clusters: int, kind: str, seed: int, *, starts: int = 5) -> Mixture:
+    """Fit a mixture on latent vectors.
+
+    Args:
+        latent: (N, L).
+        clusters: Number of clusters K.
+        kind: ``k_means`` (Lloyd 1982; starts by Arthur and Vassilvitskii 2007), or ``gaussian`` (Dempster, Laird
+            and Rubin 1977), whose covariances get a thousandth of the latent space's variance added.
+        seed: Seed of the starts.
+        starts: The best of so many is taken.
+    """
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    latent = np.asarray(latent, np.float64)
+    size = latent.shape[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than asked for shows in the scores
+        if kind == "gaussian":
+            spread = max(float(latent.var()), 1e-12)
+            known = GaussianMixture(clusters, n_init=starts, reg_covar=1e-3 * spread, random_state=seed).fit(latent)
+            return Mixture(known.means_, known.precisions_cholesky_, known.weights_, known)
+        known = KMeans(clusters, n_init=2 * starts, random_state=seed).fit(latent)
+    variance = max(known.inertia_ / (len(latent) * size), 1e-12)
+    factors = np.repeat(np.eye(size)[None] / np.sqrt(variance), clusters, axis=0)
+    return Mixture(known.cluster_centers_, factors, np.full(clusters, 1 / clusters), known)

@@ -1,0 +1,111 @@
+"""Scores of a clustering: of models and of their classical rivals by the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.data.dataset import Dataset, Part
+from zoo.data.ragged import Ragged
+from zoo.layers.pictures import PicturePreparation
+from zoo.layers.preparation import natural_scaling, prepare_table
+from zoo.scoring.clusters import cluster_scores, silhouette_rows, stability
+from zoo.scoring.score import Score, evaluate, percentile_bounds
+from zoo.scoring.weighting import weighted_mean
+from zoo.spec import Spec
+from zoo.training.arrays import prepare
+
+from ._mixture import fit_mixture
+
+RESAMPLES = 8
+MOST_ROWS = 1000
+MOST_SILHOUETTES = 2000
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores clusters.
+
+    Args:
+        clusters: Number of clusters K that there should be.
+        kind: The mixture that is fitted again for stability: ``gaussian`` or ``k_means``.
+        intervals: Whether to compute intervals.
+        seed: Seed of the resamples.
+    """
+
+    clusters: int
+    kind: str
+    intervals: bool = False
+    seed: int = 0
+
+    def scores(
+        self, train: np.ndarray, space: np.ndarray, probabilities: np.ndarray, dataset: Dataset, part: str
+    ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """Return scores and intervals of one part.
+
+        Args:
+            train: Vectors of the training part, in the space that is clustered (M, L).
+            space: Vectors of the part (N, L).
+            probabilities: Of each cluster (N, K).
+            dataset: The data.
+            part: The part's name.
+        """
+        assigned = probabilities.argmax(axis=1)
+        value, draws = self._stability(train, space, assigned)
+        scores = {"stability": value}
+        bounds = {"stability": percentile_bounds(draws, value)}
+        self._add_silhouette(scores, bounds, dataset, part, assigned)
+        labels = dataset.parts[part].target
+        if labels is not None:
+            known = labels >= 0
+            named = [score for score in cluster_scores(True) if score.name not in scores]
+            resamples = 200 if self.intervals else 0
+            more, intervals = evaluate(named, labels[known], probabilities[known], resamples=resamples)
+            scores.update(more)
+            bounds.update(intervals)
+        return scores, bounds if self.intervals else {}
+
+    def _stability(self, train: np.ndarray, space: np.ndarray, assigned: np.ndarray) -> tuple[float, np.ndarray]:
+        rng = np.random.default_rng(self.seed)
+        rows = rng.permutation(len(space))[:MOST_ROWS]
+        again = []
+        for resample in range(RESAMPLES):
+            drawn = rng.integers(0, len(train), min(len(train), 2 * MOST_ROWS))
+            mixture = fit_mixture(train[drawn], self.clusters, self.kind, self.seed + resample, starts=1)
+            again.append(mixture.assign(np.asarray(space[rows], np.float64)))
+        return stability(np.array(again), assigned[rows], self.clusters)
+
+    def _add_silhouette(
+        self,
+        scores: dict[str, float],
+        bounds: dict[str, tuple[float, float]],
+        dataset: Dataset,
+        part: str,
+        assigned: np.ndarray,
+    ) -> None:
+        rows = np.random.default_rng(self.seed).permutation(len(assigned))[:MOST_SILHOUETTES]
+        features = reference_features(dataset.parts[part], dataset.spec, rows)
+        values = silhouette_rows(features, assigned[rows])
+        mean = Score("silhouette", "max", _mean)
+        made, intervals = evaluate([mean], values, values, resamples=1000 if self.intervals else 0)
+        scores.update(made)
+        bounds.update(intervals)
+
+
+def reference_features(part: Part, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Return rows (N, D) as every clustering of this data is judged: prepared in one way, whatever a model did."""
+    chosen = Part({key: _taken(values, rows) for key, values in part.inputs.items()}, None, part.rows[rows])
+    if spec.of_kind("image"):
+        pictures = prepare(PicturePreparation(spec).model(), chosen).x["pictures"]
+        return np.asarray(pictures, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
+    made = prepare(prepare_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
+    return np.concatenate([np.asarray(values, np.float32) for values in made.values()], axis=1)
+
+
+def _taken(values: np.ndarray | Ragged, rows: np.ndarray | slice) -> np.ndarray | Ragged:
+    return values[rows]
+
+
+_mean: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = lambda truth, _, weights: weighted_mean(truth, weights)  # noqa: E731

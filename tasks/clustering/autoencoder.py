@@ -1,0 +1,84 @@
+"""Autoencoder: examples pass through a narrow layer, and are clustered there.
+
+Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks"; a mixture on its latent
+vectors after McConville et al. 2021, "N2D", section 3 (without its manifold). Dense for tables, convolutional for
+pictures. Rows or pixels are left out at random while it trains (Vincent et al. 2008).
+
+Input: one scalar a column, or a picture, raw. Output: ``cluster`` (B, K) probabilities, ``latent`` (B, L),
+``reconstruction`` and its ``error`` (B, 1).
+Run: ``zoo train clustering/autoencoder digits --clusters 10``.
+"""
+
+from typing import Any
+
+import keras
+import keras_tuner
+
+from zoo.layers import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, prepare_table
+from zoo.layers.clusters import ERROR, OutputItself, clustered
+from zoo.layers.pictures import PicturePreparation, standardized
+from zoo.layers.preparation import natural_scaling
+from zoo.spec import Spec
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        latent: Width of the narrow layer.
+        units: Width of each dense layer, on either side.
+        layers: Number of dense layers on each side, for tables.
+        filters: Filters of the first convolution, for pictures; the second has twice as many.
+        noise: Share of inputs left out at random while training.
+        mixture: What clusters are in the latent space: balls of one size (k-means), or Gaussians.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate", "weight_decay"),
+        defaults={"optimizer": "adamw", "weight_decay": 1e-4, "epochs": 100, "patience": 15,
+                  "scaling": natural_scaling(spec) if not spec.of_kind("image") else "standard"},
+    )  # fmt: skip
+    latent, units = hp.Int("latent", 2, 64, sampling="log", default=16), hp.Int("units", 32, 512, default=256)
+    layers, filters = hp.Int("layers", 1, 3, default=2), hp.Fixed("filters", 16)
+    noise = hp.Float("noise", 0.0, 0.5, default=0.1)
+    mixture = hp.Choice("mixture", ["gaussian", "k_means"], default="gaussian")
+    scaling = knobs.get("scaling")
+    pictures = bool(spec.of_kind("image"))
+    preparation: Any = PicturePreparation(spec) if pictures else prepare_table(spec, scaling=scaling)
+    inputs = preparation.tensors()
+    if pictures:
+        original = standardized(inputs, spec)
+        x = convolutional_blocks(
+            keras.layers.Dropout(noise, name="noise")(original),
+            knobs, filters=filters, blocks=2, convolutions=1, kernel=3, pooling="max",
+        )  # fmt: skip
+        corner = tuple(x.shape[1:])
+        z = _narrow(dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=1), latent)
+        made = _picture_of(z, original.shape[1:], corner, knobs, filters)
+    else:
+        original = inputs["features"]
+        x = keras.layers.Dropout(noise, name="noise")(flat_features(inputs, preparation))
+        z = _narrow(dense_layers(x, knobs, units=units, layers=layers), latent)
+        x = z
+        for index in range(layers):
+            x = keras.layers.Dense(units, knobs.get("activation"), name=f"decoder_{index}")(x)
+        made = keras.layers.Dense(original.shape[-1], name="made")(x)
+    outputs = clustered(original, z, made, clusters=spec.options["clusters"], kind=mixture)
+    knobs.training(spec.rows)
+    return assemble(preparation, inputs, outputs, {ERROR: OutputItself()}, knobs)
+
+
+def _narrow(x: keras.KerasTensor, latent: int) -> keras.KerasTensor:
+    return keras.layers.Dense(latent, name="latent_vector")(x)
+
+
+def _picture_of(z: Any, shape: tuple[int, ...], corner: tuple[int, ...], knobs: Knobs, filters: int) -> Any:
+    """A picture (B, H, W, C) out of a latent vector: the encoder's way back."""
+    activation = knobs.get("activation")
+    x = keras.layers.Dense(corner[0] * corner[1] * corner[2], activation, name="unfold")(z)
+    x = keras.layers.Reshape(corner, name="corner")(x)
+    for index in range(2):
+        x = keras.layers.UpSampling2D(2, name=f"larger_{index}")(x)
+        x = keras.layers.Conv2D(filters * (2 - index), 3, padding="same", activation=activation, name=f"up_{index}")(x)
+    x = keras.layers.Resizing(shape[0], shape[1], name="full_size")(x)
+    return keras.layers.Conv2D(shape[2], 3, padding="same", name="made")(x)

@@ -1,0 +1,148 @@
+"""What a clustering looks like: where its clusters lie, how large they are, what a reconstruction keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zoo.figures.pictures import draw_picture
+from zoo.figures.style import BLUE, GREY, LINES, PALE, legend_beside, new_figure, shorten
+
+MOST_POINTS = 5000
+MOST_COLUMNS = 20
+MOST_PICTURES = 10
+
+
+def to_plane(latent: np.ndarray) -> np.ndarray:
+    """Return the two principal components of vectors (N, L), shape (N, 2): Pearson 1901.
+
+    Example:
+        >>> to_plane(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]])).shape
+        (2, 2)
+    """
+    latent = np.nan_to_num(np.asarray(latent, np.float64))
+    centred = latent - latent.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred[:MOST_POINTS], full_matrices=False)
+    plane = centred @ axes[:2].T
+    return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+
+
+def latent_map(
+    points: np.ndarray, clusters: np.ndarray, *, labels: np.ndarray | None = None, title: str = "Latent space"
+) -> Figure:
+    """Draw rows in the plane, coloured by cluster and, beside it, by label where labels are known.
+
+    Args:
+        points: (N, 2); at most 5,000 of them are drawn.
+        clusters: (N,) cluster of each row; its number stands in the middle of its rows.
+        labels: (N,) label codes, or None.
+        title: Title of the first panel.
+
+    Example:
+        >>> figure = latent_map(np.zeros((3, 2)), np.array([0, 0, 1]), labels=np.array([1, 1, 0]))
+        >>> [panel.get_title(loc="left") for panel in figure.axes]
+        ['Latent space, by cluster', 'by label']
+    """
+    chosen = np.random.default_rng(0).permutation(len(points))[:MOST_POINTS]
+    panels = 1 if labels is None else 2
+    figure, axes = new_figure(panels, beside=True, width=6.0 * panels, height=5.4)
+    _scatter(axes[0], points[chosen], clusters[chosen])
+    axes[0].set_title(f"{shorten(title, 40)}, by cluster", loc="left")
+    if labels is not None:
+        _scatter(axes[1], points[chosen], labels[chosen])
+        axes[1].set_title("by label", loc="left")
+    for panel in axes:
+        panel.set_xlabel("first principal component")
+    axes[0].set_ylabel("second principal component")
+    return figure
+
+
+def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray) -> None:
+    names = np.unique(groups)
+    colours = LINES if len(names) <= len(LINES) else colormaps["turbo"](np.linspace(0.05, 0.95, len(names)))
+    size = float(np.clip(2000 / max(len(points), 1), 3, 18))
+    for index, name in enumerate(names):
+        rows = points[groups == name]
+        colour = colours[index % len(colours)]
+        axis.scatter(rows[:, 0], rows[:, 1], s=size, color=[colour], alpha=0.7, linewidths=0)
+    for name in names:  # numbers last, so that no point hides them
+        middle = np.median(points[groups == name], axis=0)
+        frame = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        axis.text(middle[0], middle[1], str(name), fontsize=9, fontweight="bold", ha="center", va="center", bbox=frame)
+
+
+def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
+    """Draw how many rows each cluster has.
+
+    Args:
+        clusters: (N,) cluster of each row.
+        k: Number of clusters that there should be; empty ones are shown too.
+
+    Example:
+        >>> figure = cluster_sizes(np.array([0, 0, 2]), 3)
+        >>> [patch.get_height() for patch in figure.axes[0].patches]
+        [2.0, 0.0, 1.0]
+    """
+    counts = np.bincount(np.asarray(clusters, np.int64), minlength=k)
+    figure, (axis,) = new_figure(width=float(np.clip(2 + 0.35 * k, 5, 14)), height=3.6)
+    axis.bar(np.arange(len(counts)), counts.astype(float), color=BLUE)
+    axis.axhline(counts.sum() / k, color=GREY, linestyle="--", linewidth=1, label="equal sizes")
+    axis.set_xlabel("cluster")
+    axis.set_ylabel("rows")
+    every = 1 + (len(counts) - 1) // 30
+    axis.set_xticks(np.arange(0, len(counts), every))
+    empty = int((counts == 0).sum())
+    axis.set_title(f"Sizes of {k} clusters" + (f", {empty} of them empty" if empty else ""), loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
+    """Draw pictures above what an autoencoder makes of them, up to ten.
+
+    Args:
+        original: (N, H, W, C).
+        made: (N, H, W, C), in the same units.
+
+    Example:
+        >>> len(reconstructions(np.zeros((3, 4, 4, 1)), np.zeros((3, 4, 4, 1))).axes)
+        6
+    """
+    count = min(MOST_PICTURES, len(original))
+    low, high = float(np.min(original[:count])), float(np.max(original[:count]))
+    figure = Figure(figsize=(1.0 * count + 0.6, 2.6), dpi=120, facecolor="white", layout="constrained")
+    panels = figure.subplots(2, count, squeeze=False)
+    for row, (name, pictures) in enumerate((("original", original), ("made", made))):
+        for column in range(count):
+            draw_picture(panels[row, column], pictures[column], low=low, high=high)
+        panels[row, 0].set_ylabel(name)
+    figure.suptitle("Pictures and their reconstructions", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
+    """Draw the mean squared error of the reconstruction of the columns that lose most, up to 20.
+
+    Args:
+        names: Names of the F columns.
+        errors: (F,) in prepared units: 1 is as bad as always saying the mean.
+
+    Example:
+        >>> figure = column_errors(["a", "b"], np.array([0.1, 0.4]))
+        >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        ['b', 'a']
+    """
+    order = np.argsort(-np.nan_to_num(errors), kind="stable")[:MOST_COLUMNS]
+    figure, (axis,) = new_figure(width=7.0, height=float(np.clip(1.2 + 0.26 * len(order), 2.4, 7)))
+    places = np.arange(len(order))
+    axis.barh(places, np.nan_to_num(errors)[order], color=BLUE)
+    axis.axvline(1.0, color=PALE, linestyle="--", linewidth=1)
+    axis.set_yticks(places, [shorten(names[index], 28) for index in order])
+    axis.invert_yaxis()
+    axis.set_xlabel("mean squared error of the reconstruction, prepared units")
+    axis.set_title(f"The {len(order)} columns that are lost most", loc="left")
+    return figure

@@ -1,0 +1,102 @@
+"""Pictures: the worst errors of a classifier, and what its first filters look for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zoo.figures.style import DPI, shorten
+
+MOST_ERRORS = 20
+MOST_FILTERS = 64
+COLUMNS = 5
+
+
+def draw_picture(axis: Axes, picture: np.ndarray, *, low: float = 0.0, high: float = 255.0) -> None:
+    """Draw one picture into a panel, without axes.
+
+    Args:
+        axis: The panel.
+        picture: (H, W, C) with one channel or three.
+        low: Value that is black.
+        high: Value that is white.
+    """
+    scaled = np.clip((np.asarray(picture, np.float64) - low) / max(high - low, 1e-12), 0, 1)
+    grey = scaled.shape[-1] == 1
+    axis.imshow(scaled[..., 0] if grey else scaled, cmap="gray" if grey else None, vmin=0, vmax=1)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def worst_errors(pictures: Sequence[Any], truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw the pictures that a classifier was surest of and got wrong, up to 20.
+
+    Args:
+        pictures: N pictures (H, W, C), of one size or of several.
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        classes: Names of the K classes by index.
+
+    Example:
+        >>> figure = worst_errors(np.zeros((1, 4, 4, 1)), np.array([0]), np.array([[0.1, 0.9]]), ["cat", "dog"])
+        >>> figure.axes[0].get_title()
+        'cat taken for\\ndog, 90 %'
+    """
+    chosen = prediction.argmax(axis=1)
+    wrong = np.flatnonzero(chosen != truth)
+    order = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_ERRORS]
+    if len(order) == 0:
+        figure = Figure(figsize=(5, 1.6), dpi=DPI, facecolor="white")
+        figure.text(0.5, 0.5, "No picture of this part was wrong.", ha="center", va="center", fontsize=12)
+        return figure
+    rows = -(-len(order) // COLUMNS)
+    figure = Figure(figsize=(8.5, 2.1 * rows + 0.5), dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, row in zip(figure.axes, order, strict=False):
+        picture = np.asarray(pictures[row])
+        panel.set_axis_on()
+        draw_picture(panel, picture, low=float(min(picture.min(), 0)), high=_white(picture))
+        sure = 100 * prediction[row].max()
+        name, taken = shorten(classes[truth[row]], 18), shorten(classes[chosen[row]], 18)
+        panel.set_title(f"{name} taken for\n{taken}, {sure:.0f} %", fontsize=9)
+    figure.suptitle("Worst errors: surest first", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def filters(kernels: np.ndarray) -> Figure:
+    """Draw the filters of a convolution, up to 64: blue below zero, red above, one scale for all.
+
+    Args:
+        kernels: (h, w, C, F); with several channels their mean is drawn.
+
+    Example:
+        >>> len(filters(np.zeros((3, 3, 1, 8))).axes)
+        9
+    """
+    shown = np.asarray(kernels, np.float64).mean(axis=2)[..., :MOST_FILTERS]
+    count = shown.shape[-1]
+    columns = min(count, 8)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(0.85 * columns + 1.2, 0.85 * rows + 0.7), dpi=DPI, facecolor="white", layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    most = max(float(np.abs(shown).max()), 1e-12)
+    image = None
+    for index, panel in enumerate(panels):
+        panel.set_axis_off()
+        if index < count:
+            image = panel.imshow(shown[..., index], cmap="RdBu_r", vmin=-most, vmax=most)
+    if image is not None:
+        figure.colorbar(image, ax=panels, shrink=0.8)
+    figure.suptitle("Filters of the first convolution", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _white(picture: np.ndarray) -> float:
+    return 255.0 if picture.dtype == np.uint8 else max(float(picture.max()), 1e-12)

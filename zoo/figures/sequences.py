@@ -1,0 +1,50 @@
+"""Sequences: whether long ones are told as well as short ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.figures.style import BLUE, legend_beside, new_figure
+
+MOST_BINS = 8
+
+
+def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
+    """Draw the share of sequences that are right by their length, in up to eight bins of equal mass.
+
+    Args:
+        lengths: (N,) steps of each sequence.
+        right: (N,) whether each was told right.
+
+    Example:
+        >>> figure = accuracy_by_length(np.array([3, 9]), np.array([True, False]))
+        >>> figure.axes[0].get_xlabel()
+        'steps of the sequence'
+    """
+    lengths, right = np.asarray(lengths), np.asarray(right, float)
+    figure, (axis,) = new_figure(width=7.0, height=3.8)
+    bins = max(1, min(MOST_BINS, len(np.unique(lengths))))
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)))
+    member = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(len(edges) - 2, 0))
+    counts = np.bincount(member)
+    filled = counts > 0
+    share = np.bincount(member, right)[filled] / counts[filled]
+    middle = np.bincount(member, lengths)[filled] / counts[filled]
+    low, high = _wilson(share, counts[filled])
+    spread = np.stack([share - low, high - share])
+    axis.errorbar(middle, share, yerr=spread, color=BLUE, marker="o", markersize=5, label="with 95 % interval")
+    axis.set_ylim(min(0.0 if share.min() < 0.5 else 0.45, float(low.min())), 1.03)
+    axis.set_xlabel("steps of the sequence")
+    axis.set_ylabel("share that is right")
+    axis.set_title(f"Right by length, {len(lengths):,} sequences", loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def _wilson(share: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of each share (JASA 22, 1927)."""
+    z2 = 1.959964**2
+    centre = (share + z2 / (2 * counts)) / (1 + z2 / counts)
+    half = np.sqrt(z2 * (share * (1 - share) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)
+    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
