@@ -133,9 +133,7 @@ def _read(source: Any, text: Collection[str] = ()) -> Table:
     return read_table(source, text=text) if flat else table
 
 
-def _describe(
-    frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None
-) -> tuple[Spec, list[str]]:
+def _describe(frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None) -> tuple[Spec, list[str]]:
     cells = arrays_of_cells(frame)
     if not cells:
         return describe_table(frame, target, task)

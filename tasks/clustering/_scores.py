@@ -108,4 +108,6 @@ def _taken(values: np.ndarray | Ragged, rows: np.ndarray | slice) -> np.ndarray 
     return values[rows]
 
 
-_mean: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = lambda truth, _, weights: weighted_mean(truth, weights)  # noqa: E731
+_mean: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = lambda truth, _, weights: weighted_mean(
+    truth, weights
+)  # noqa: E731

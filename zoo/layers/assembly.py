@@ -106,6 +106,12 @@ def pieces_of_model(model: keras.Model) -> Pieces:
     return Pieces(model, None)
 
 
+def network_of(model: keras.Model) -> keras.Model:
+    """Return the network of a model, whether it is whole or a network already."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(NETWORK) if {PREPARATION, NETWORK} <= names else model
+
+
 class _Built:
     """The preparation of a model that is already whole."""
 

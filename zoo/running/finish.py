@@ -64,7 +64,7 @@ def finish_run(
         source=dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics=_prefixed({part: known.scores for part, known in evaluations.items()}),
+        metrics={**result.scores, **_prefixed({part: known.scores for part, known in evaluations.items()})},
         intervals=_prefixed({judged: evaluations[judged].intervals}),
         baselines=baselines,
         hyperparameters=fitted.hyperparameters,

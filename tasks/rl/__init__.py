@@ -1,0 +1,180 @@
+"""Reinforcement learning: an agent learns to act in an environment of Gymnasium."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence as Several
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+
+from zoo.data.dataset import Dataset, Part
+from zoo.data.read import Table, read_table
+from zoo.data.table import Layout, table_arrays
+from zoo.errors import UsageError
+from zoo.job import DataJob, TaskOptions
+from zoo.layers.assembly import Pieces
+from zoo.layers.observations import OBSERVATION
+from zoo.scoring.returns import return_interval, return_scores
+from zoo.scoring.score import Score
+from zoo.spec import Spec
+from zoo.task import Baseline, Evaluation, Task
+from zoo.training.arrays import as_tensor, forward
+from zoo.training.loop import FitPlan, FitResult
+
+from ._course import Course, World
+from ._environments import action_target, check_name, make_environment, observation_input
+from ._evaluation import episode_returns, random_policy
+
+# Seeds of the episodes that choose the policy, and of those that judge it: never the same.
+VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
+
+
+class Options(TaskOptions):
+    """What only agents need."""
+
+    env: dict[str, Any] = Field(default_factory=dict, description="KEY=VALUE that the environment is made with")
+    solved: Literal["auto"] | float | None = Field(
+        None, description="stop once the mean return reaches this; auto takes the environment's own threshold"
+    )
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        """Read ``KEY=VALUE`` texts, values as JSON where they are."""
+        if isinstance(value, Mapping):
+            return value
+        pairs = {}
+        for text in [value] if isinstance(value, str) else value:
+            key, sign, given = str(text).partition("=")
+            if not sign or not key:
+                raise UsageError(f"received {text!r}; it must be KEY=VALUE, such as gravity=1.6", where="env")
+            try:
+                pairs[key] = json.loads(given)
+            except json.JSONDecodeError:
+                pairs[key] = given
+        return pairs
+
+
+class ReinforcementLearning(Task):
+    """Agents in environments."""
+
+    options = Options
+    reads = ("environment",)
+    no_folds = "an agent has no rows to fold; --seeds repeats its training"
+
+    def read(self, job: DataJob) -> Dataset:
+        """Return the job's environment as a dataset: its parts are episodes, and their rows are seeds."""
+        for name, default in (("target", None), ("positive", None), ("test", None), ("split", None), ("drop", ())):
+            if getattr(job, name) != default:
+                raise UsageError("an environment has no columns and rows to choose from", where=name)
+        known, name = self.settings(job), check_name(job.source)
+        environment = make_environment(name, known.env)
+        observation, action = observation_input(environment, name), action_target(environment, name)
+        parts = {}
+        for part, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
+            first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
+            parts[part] = Part({OBSERVATION: first}, None, np.array(seeds))
+        environment.close()
+        options = known.model_dump(exclude_none=True)
+        facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
+        digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        spec = Spec(self.name, (observation,), action, rows=0, options=options)
+        return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, parts)
+
+    def rows(self, source: Any, spec: Spec) -> Table:
+        """Return observations: columns ``observation_0``, …, or arrays."""
+        return read_table(source, cells=OBSERVATION)
+
+    def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
+        """Return observations by key; there is no target to learn from."""
+        inputs, _, _ = table_arrays(frame, spec, Layout(lambda source, _: self.rows(source, spec), lambda *_: None))
+        return {key: as_tensor(values) for key, values in inputs.items()}, None, None
+
+    def scores(self, spec: Spec) -> Several[Score]:
+        """Return the mean and deviation of an episode's return, and the steps until it was solved."""
+        return return_scores()
+
+    def adopt(self, model: Any, spec: Spec) -> Pieces:
+        """Refuse: how a user's own model would learn here is not known."""
+        raise UsageError("a model of one's own has no agent; take a model of the catalogue", where=model.name)
+
+    def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+        """Let the network's agent learn; the weights with the best validation episodes are kept."""
+        course = Course(pieces, World.of(dataset), plan)
+        try:
+            pieces.network.agent.train(course)
+        except KeyboardInterrupt:
+            course.result.stopped = "interrupted"
+        return course.finish()
+
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Return the value of each action (N, A)."""
+        made: np.ndarray = forward(model, inputs)
+        return made
+
+    def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
+        """Play the part's episodes with the greedy policy."""
+        import tensorflow as tf
+
+        call = tf.function(model, reduce_retracing=True)
+        returns = episode_returns(
+            dataset.source,
+            dataset.spec.options["env"],
+            lambda seen: call({OBSERVATION: tf.constant(seen, tf.float32)}, training=False).numpy().argmax(axis=1),
+            dataset.parts[part].rows.tolist(),
+        )
+        bounds = {"return_mean": return_interval(returns)} if intervals else {}
+        threshold = World.of(dataset).threshold
+        return Evaluation(_scores_of(returns), bounds, lambda: _figures(returns, threshold))
+
+    def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
+        """Return ``prediction``, the action of each observation."""
+        assert spec.target is not None
+        actions = np.array([int(name) for name in spec.target.classes])
+        return pd.DataFrame({"prediction": actions[np.asarray(output).argmax(axis=1)]})
+
+    def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
+        """Return the agent that acts at random and, among all, one for each action that is always taken."""
+        assert spec.target is not None
+        always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
+        names = [] if level == "none" else ["random", *always]
+        return [Baseline(name, partial(_play, name)) for name in names]
+
+
+def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+    assert dataset.spec.target is not None
+    classes = dataset.spec.target.classes
+    scored = {}
+    for part, known in dataset.parts.items():
+        policy = random_policy(len(classes), seed)
+        if name != "random":
+            action = classes.index(name.removeprefix("always_"))
+            policy = lambda seen, action=action: np.full(len(seen), action)  # noqa: E731
+        returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, known.rows.tolist())
+        scored[part] = _scores_of(returns)
+    return scored
+
+
+def _scores_of(returns: np.ndarray) -> dict[str, float]:
+    return {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std(ddof=1)) if len(returns) > 1 else math.nan,
+    }
+
+
+def _figures(returns: np.ndarray, threshold: float | None) -> dict[str, Any]:
+    from zoo.figures.returns import episode_returns as drawn
+
+    return {"episode_returns": drawn(returns, threshold=threshold)}
+
+
+TASK = ReinforcementLearning("rl", example="CartPole-v1")

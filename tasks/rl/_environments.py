@@ -1,0 +1,112 @@
+"""Gymnasium's environments: made by id, checked, with errors for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import error, spaces
+
+from zoo.errors import UsageError, nearest_name
+from zoo.layers.observations import OBSERVATION
+from zoo.spec import Input, Target
+from zoo.task import wrong_source
+
+MOST_NUMBERS = 10_000
+
+
+def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
+    """Return an environment whose observations are a vector of numbers or one whole number.
+
+    Args:
+        name: Its id, such as ``CartPole-v1``, or ``module:Id`` of one that a module registers.
+        options: What it is made with.
+
+    Raises:
+        UsageError: An unknown environment (with the nearest), one whose package is missing (with what to
+            install), or an option that it does not take.
+    """
+    try:
+        environment = gymnasium.make(name, **options)
+    except error.DependencyNotInstalled as known:
+        raise UsageError(f"the environment needs a package that is not installed: {known}", where=name) from None
+    except (error.UnregisteredEnv, error.DeprecatedEnv, error.NamespaceNotFound) as known:
+        near = nearest_name(name, gymnasium.registry)
+        raise UsageError(f"no such environment: {str(known).rstrip('.')}", where=name, nearest=near) from None
+    except ModuleNotFoundError as known:
+        message = f"the environment's module is missing: {known}"
+        raise UsageError(message, where=name) from None
+    except error.Error as known:
+        raise UsageError(f"cannot make the environment: {known}", where=name) from None
+    except TypeError as known:
+        raise UsageError(f"the environment does not take these options: {known}", where="env") from None
+    if isinstance(environment.observation_space, spaces.Discrete):
+        return environment
+    return gymnasium.wrappers.FlattenObservation(environment)
+
+
+def check_name(name: Any) -> str:
+    """Return an environment's id.
+
+    Raises:
+        DataError: When the source is no id.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"an agent learns in an environment, by its id; received a {type(name).__name__}")
+    if name.rsplit(":", 1)[-1] not in gymnasium.registry and name.endswith((".csv", ".npz", ".parquet", ".gz")):
+        raise wrong_source("table", name)
+    return name
+
+
+def observation_input(environment: gymnasium.Env, name: str) -> Input:
+    """Return the input that an environment's observations are."""
+    space = environment.observation_space
+    if isinstance(space, spaces.Discrete):
+        return Input(OBSERVATION, OBSERVATION, OBSERVATION, statistics={"n": int(space.n), "start": int(space.start)})
+    size = int(np.prod(space.shape or (0,)))
+    if size > MOST_NUMBERS:
+        raise UsageError(
+            f"its observations have {size:,} numbers, as pictures have; agents here see at most {MOST_NUMBERS:,}",
+            where=name,
+        )
+    assert isinstance(space, spaces.Box)
+    bounds = [[float(v) if np.isfinite(v) else None for v in known] for known in (space.low, space.high)]
+    statistics = {"low": bounds[0], "high": bounds[1]}
+    return Input(OBSERVATION, OBSERVATION, OBSERVATION, shape=(size,), statistics=statistics)
+
+
+def action_target(environment: gymnasium.Env, name: str) -> Target:
+    """Return the target that an environment's actions are.
+
+    Raises:
+        UsageError: When they are not a choice among several.
+    """
+    space = environment.action_space
+    if not isinstance(space, spaces.Discrete):
+        kind = "continuous" if isinstance(space, spaces.Box) else type(space).__name__
+        raise UsageError(
+            f"its actions are {kind} ({space}), and this agent chooses one of several discrete ones", where=name
+        )
+    names = tuple(str(int(space.start) + index) for index in range(int(space.n)))
+    return Target("action", "class", classes=names, dtype="int")
+
+
+def threshold_of(name: str, solved: str | float | None) -> float | None:
+    """Return the mean return from which an environment counts as solved; None where there is none."""
+    if isinstance(solved, float):
+        return solved
+    known = gymnasium.spec(name)
+    return float(known.reward_threshold) if known.reward_threshold is not None else None
+
+
+def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
+    """Return several environments that step together; one that ends begins anew within the same step.
+
+    The observation that it ended with stands in ``infos["final_obs"]``: a time limit is no end, and the value
+    of what was seen last still counts (Pardo et al. 2018, "Time limits in reinforcement learning").
+    """
+    made = [lambda: make_environment(name, options) for _ in range(count)]
+    mode = gymnasium.vector.AutoresetMode.SAME_STEP
+    return gymnasium.vector.SyncVectorEnv(made, autoreset_mode=mode)

@@ -1,0 +1,72 @@
+"""Replay: what was experienced, drawn from at random (Lin 1992)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Transitions:
+    """Steps of environments; each field has N rows.
+
+    Args:
+        observations: What was seen (N, …).
+        actions: Which action was taken (N,), as an index.
+        rewards: What it earned (N,).
+        following: What was seen then (N, …), before any reset.
+        terminal: Whether the episode ended there, and nothing can follow (N,); a time limit is no such end.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    following: np.ndarray
+    terminal: np.ndarray
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Return the fields in order."""
+        return self.observations, self.actions, self.rewards, self.following, self.terminal
+
+
+class Replay:
+    """A ring of the latest transitions.
+
+    Args:
+        size: How many it holds.
+        shape: Shape of one observation.
+
+    Example:
+        >>> replay = Replay(2, ())
+        >>> for reward in (1.0, 2.0, 3.0):
+        ...     one = np.zeros(1)
+        ...     replay.add(Transitions(one, one, np.array([reward]), one, one))
+        >>> sorted(replay.stored.rewards[: len(replay)].tolist())
+        [2.0, 3.0]
+    """
+
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        self.size, self.added = size, 0
+        self.stored = Transitions(
+            np.zeros((size, *shape), np.float32),
+            np.zeros(size, np.int32),
+            np.zeros(size, np.float32),
+            np.zeros((size, *shape), np.float32),
+            np.zeros(size, np.float32),
+        )
+
+    def __len__(self) -> int:
+        return min(self.added, self.size)
+
+    def add(self, new: Transitions) -> None:
+        """Take in transitions, over the oldest ones where there is no room."""
+        places = (self.added + np.arange(len(new.actions))) % self.size
+        for stored, values in zip(self.stored.arrays(), new.arrays(), strict=True):
+            stored[places] = values
+        self.added += len(places)
+
+    def sample(self, rng: np.random.Generator, batches: int, batch_size: int) -> tuple[np.ndarray, ...]:
+        """Return the fields of random transitions, each (batches, batch_size, …), drawn with replacement."""
+        rows = rng.integers(0, len(self), (batches, batch_size))
+        return tuple(values[rows] for values in self.stored.arrays())

@@ -1,0 +1,206 @@
+"""Deep Q-network: learns what each action is worth, from replayed experience, and takes the best.
+
+Mnih et al. 2015, "Human-level control through deep reinforcement learning", with the double estimator of van Hasselt,
+Guez and Silver 2016, equation 4: one network chooses the next action, an older copy of it says what that is worth.
+
+Input: an observation (F,), or a whole number, raw. Output: the value of each action (B, A); the greatest is taken.
+Run: ``zoo train rl/dqn CartPole-v1``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+
+from zoo.layers import Knobs, assemble, dense_layers
+from zoo.layers.assembly import Pieces, network_of
+from zoo.layers.observations import ObservationPreparation
+from zoo.spec import Spec
+
+from ._course import Course
+from ._environments import vector_environment
+from ._replay import Replay, Transitions
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model; its network carries the agent that trains it.
+
+    Hyperparameters:
+        units: Width of each hidden layer.
+        layers: Number of hidden layers.
+        gamma: What a reward is worth one step later.
+        replay: Transitions that are remembered.
+        environments: Environments that step together.
+        period: Steps of environments between two evaluations: an epoch.
+        learning_starts: Steps at random before the first update.
+        train_every: Steps of environments between two rounds of updates.
+        updates: Updates in a round.
+        target_every: Rounds after which the older copy of the network is renewed.
+        exploration: Share of random actions that remains.
+        exploration_steps: Steps over which it falls from 1 to that.
+        double: Whether the network itself chooses the next action, and the copy only values it.
+    """
+    knobs = Knobs(
+        hp,
+        vary=("learning_rate",),
+        defaults={"learning_rate": 2.3e-3, "batch_size": 64, "epochs": 40, "patience": 40, "clip_norm": 10.0},
+    )
+    units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Int("layers", 1, 3, default=2)
+    agent = DQN(
+        gamma=hp.Float("gamma", 0.9, 0.999, default=0.99),
+        replay=hp.Fixed("replay", 100_000),
+        environments=hp.Fixed("environments", 8),
+        period=hp.Fixed("period", 2_560),
+        learning_starts=hp.Fixed("learning_starts", 1_000),
+        train_every=hp.Fixed("train_every", 256),
+        updates=hp.Int("updates", 32, 256, sampling="log", default=128),
+        target_every=hp.Fixed("target_every", 1),
+        exploration=hp.Float("exploration", 0.01, 0.2, sampling="log", default=0.04),
+        exploration_steps=hp.Int("exploration_steps", 2_000, 50_000, sampling="log", default=8_000),
+        double=hp.Fixed("double", True),
+    )
+    assert spec.target is not None
+    preparation = ObservationPreparation(spec)
+    inputs = preparation.tensors()
+    x = dense_layers(inputs["observations"], knobs, units=units, layers=layers)
+    values = keras.layers.Dense(len(spec.target.classes), name="values")(x)
+    knobs.training(2_048)
+    model = assemble(preparation, inputs, values, keras.losses.Huber(), knobs)
+    network_of(model).agent = agent
+    return model
+
+
+@dataclass(frozen=True)
+class DQN:
+    """The agent: how it explores, remembers and learns; see :func:`build` for what each number means."""
+
+    gamma: float
+    replay: int
+    environments: int
+    period: int
+    learning_starts: int
+    train_every: int
+    updates: int
+    target_every: int
+    exploration: float
+    exploration_steps: int
+    double: bool
+
+    def train(self, course: Course) -> None:
+        """Step environments and learn from replay, period by period, until the course is over.
+
+        After a break it goes on with weights, optimizer and counts as they were; memories are gathered anew,
+        as many as before the first update, and episodes begin anew.
+        """
+        seed = course.plan.seed
+        rng = np.random.default_rng([seed, course.steps])
+        world = course.world
+        environments = vector_environment(world.name, world.options, self.environments)
+        shape = environments.single_observation_space.shape or ()
+        replay, learn = Replay(self.replay, shape), Learner(self, course.pieces)
+        gathered, losses = 0, [np.nan]
+        try:
+            seen, _ = environments.reset(seed=int(rng.integers(2**31)))
+            while not course.over:
+                for _ in range(max(1, self.period // self.train_every)):
+                    for _ in range(max(1, self.train_every // self.environments)):
+                        actions = self.act(course, seen, rng)
+                        seen = self.remember(replay, environments, seen, actions)
+                        course.steps += self.environments
+                        gathered += self.environments
+                    if gathered >= self.learning_starts:
+                        batch = course.plan.settings.batch(len(replay))
+                        losses.append(learn(replay.sample(rng, self.updates, batch), course.updates))
+                        course.updates += 1
+                course.after_period(float(np.nanmean(losses[-10:])), exploration=self.share(course.steps))
+        finally:
+            environments.close()
+
+    def share(self, steps: int) -> float:
+        """Return the share of random actions after so many steps."""
+        return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
+
+    def act(self, course: Course, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return an action for each environment: the best one, or now and then any."""
+        greedy = course.policy(seen)
+        at_random = rng.random(len(seen)) < self.share(course.steps)
+        actions = int(course.network.output.shape[-1])
+        return np.where(at_random, rng.integers(0, actions, len(seen)), greedy)
+
+    def remember(self, replay: Replay, environments: Any, seen: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Take a step everywhere, store it, and return what is seen then."""
+        start = getattr(environments.single_action_space, "start", 0)
+        following, rewards, ended, cut, infos = environments.step(actions + start)
+        last = following.copy()
+        for row in np.flatnonzero(ended | cut):
+            last[row] = infos["final_obs"][row]  # not the first observation of the next episode
+        replay.add(Transitions(seen, actions, rewards, last, ended))
+        return following
+
+
+class Learner:
+    """Rounds of updates of a network, each round one compiled call.
+
+    Args:
+        agent: How to learn.
+        pieces: Network and preparation; its optimizer is the compiled one.
+    """
+
+    def __init__(self, agent: DQN, pieces: Pieces) -> None:
+        assert pieces.preparation is not None
+        self.agent, self.network = agent, pieces.network
+        self.older = keras.models.clone_model(pieces.network)
+        self.older.set_weights(pieces.network.get_weights())
+        self.prepare, self.key = pieces.preparation.model(), next(iter(pieces.preparation.raw_tensors()))
+        self.network.optimizer.build(self.network.trainable_variables)
+        self._round = tf.function(self._updates, autograph=False)
+
+    def __call__(self, batches: tuple[np.ndarray, ...], rounds: int) -> float:
+        """Update the network once by each batch (U, B, …); return the mean loss."""
+        if rounds % self.agent.target_every == 0:
+            for old, new in zip(self.older.weights, self.network.weights, strict=True):
+                old.assign(new)
+        return float(self._round(*(tf.constant(values) for values in batches)))
+
+    def _updates(self, observations: Any, actions: Any, rewards: Any, following: Any, terminal: Any) -> Any:
+        count = actions.shape[0]
+
+        def one(step: Any, total: Any) -> Any:
+            targets = self.targets(rewards[step], following[step], terminal[step])
+            with tf.GradientTape() as tape:
+                values = self.network(self.prepared(observations[step]), training=True)
+                taken = tf.gather(values, actions[step], batch_dims=1)
+                loss = tf.reduce_mean(huber(targets - taken))
+            variables = self.network.trainable_variables
+            self.network.optimizer.apply(tape.gradient(loss, variables), variables)
+            return step + 1, total + loss
+
+        start = (tf.constant(0), tf.constant(0.0))
+        _, total = tf.while_loop(lambda step, _: step < count, one, start, parallel_iterations=1)
+        return total / count
+
+    def targets(self, rewards: Any, following: Any, terminal: Any) -> Any:
+        """Return what the action taken was worth (B,): the reward, and what follows unless the episode ended."""
+        prepared = self.prepared(following)
+        older = self.older(prepared, training=False)
+        if self.agent.double:
+            chosen = tf.argmax(self.network(prepared, training=False), axis=-1, output_type=tf.int32)
+            following_value = tf.gather(older, chosen, batch_dims=1)
+        else:
+            following_value = tf.reduce_max(older, axis=-1)
+        return rewards + self.agent.gamma * (1 - terminal) * following_value
+
+    def prepared(self, observations: Any) -> Any:
+        """Return observations as the network takes them."""
+        return self.prepare({self.key: observations})
+
+
+def huber(error: Any) -> Any:
+    """Return error² / 2 up to 1, and |error| - 1/2 beyond (Huber 1964)."""
+    size = tf.abs(error)
+    return tf.where(size <= 1, 0.5 * tf.square(error), size - 0.5)

@@ -1,0 +1,68 @@
+"""Returns of an agent: how they grew while it learnt, and how they spread over episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.figures.style import BLUE, GREEN, GREY, SKY, legend_beside, new_figure
+
+
+def return_curve(
+    steps: Sequence[float], mean: Sequence[float], std: Sequence[float] | None = None, *, best: int | None = None,
+    threshold: float | None = None,
+) -> Figure:  # fmt: skip
+    """Draw the mean return of evaluation episodes against the steps of environments.
+
+    Args:
+        steps: Steps until each evaluation (P,).
+        mean: Mean return of each (P,).
+        std: Deviation over its episodes (P,), drawn as a band.
+        best: Evaluation whose policy was kept, from 1.
+        threshold: Mean return from which the environment counts as solved.
+
+    Example:
+        >>> return_curve([10, 20], [1.0, 3.0], best=2).axes[0].get_xlabel()
+        'steps of environments'
+    """
+    x, y = np.asarray(steps, float), np.asarray(mean, float)
+    figure, (axis,) = new_figure(width=7.4, height=4.2)
+    if std is not None:
+        spread = np.asarray(std, float)
+        axis.fill_between(x, y - spread, y + spread, color=SKY, alpha=0.35, linewidth=0, label="deviation of episodes")
+    axis.plot(x, y, color=BLUE, marker="o", markersize=3.5, label="mean return")
+    if threshold is not None:
+        axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
+    if best is not None and 1 <= best <= len(x):
+        axis.plot(x[best - 1], y[best - 1], "o", color=GREEN, markersize=9, label="policy that was kept")
+    axis.set_xlabel("steps of environments")
+    axis.set_ylabel("return of validation episodes")
+    axis.set_title("Return while learning", loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> Figure:
+    """Draw how the returns of episodes spread.
+
+    Args:
+        returns: (E,) return of each episode.
+        threshold: Mean return from which the environment counts as solved.
+
+    Example:
+        >>> episode_returns(np.array([1.0, 2.0])).axes[0].get_ylabel()
+        'episodes'
+    """
+    figure, (axis,) = new_figure(width=7.4, height=4.0)
+    axis.hist(returns, bins=min(30, max(5, len(returns) // 3)), color=SKY, edgecolor="white")
+    mean = float(np.mean(returns))
+    axis.axvline(mean, color=BLUE, label=f"mean {mean:.4g}")
+    if threshold is not None:
+        axis.axvline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
+    axis.set_xlabel("return of an episode")
+    axis.set_ylabel("episodes")
+    axis.set_title(f"Returns of {len(returns)} episodes", loc="left")
+    legend_beside(axis)
+    return figure
