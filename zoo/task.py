@@ -142,6 +142,10 @@ class Task(ABC):
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the baselines that stand beside this task's models."""
 
+    def draw_history(self, history: Mapping[str, Sequence[float]], best_epoch: int) -> Mapping[str, Any]:
+        """Return figures of the course of training, by name, beside the learning curve."""
+        return {}
+
     def example_rows(self, dataset: Any) -> Any:
         """Return a few raw rows as a frame, for a model's signature: of the training part, else of the first one."""
         import pandas as pd

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +107,5 @@ def _taken(values: np.ndarray | Ragged, rows: np.ndarray | slice) -> np.ndarray 
     return values[rows]
 
 
-_mean: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = lambda truth, _, weights: weighted_mean(
-    truth, weights
-)  # noqa: E731
+def _mean(truth: np.ndarray, _: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weighted_mean(truth, weights)

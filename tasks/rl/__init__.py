@@ -17,8 +17,8 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from zoo.data.dataset import Dataset, Part
+from zoo.data.inputs import raw_inputs
 from zoo.data.read import Table, read_table
-from zoo.data.table import Layout, table_arrays
 from zoo.errors import UsageError
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.assembly import Pieces
@@ -32,7 +32,7 @@ from zoo.training.loop import FitPlan, FitResult
 
 from ._course import Course, World
 from ._environments import action_target, check_name, make_environment, observation_input
-from ._evaluation import episode_returns, random_policy
+from ._evaluation import constant_policy, episode_returns, random_policy
 
 # Seeds of the episodes that choose the policy, and of those that judge it: never the same.
 VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
@@ -96,7 +96,8 @@ class ReinforcementLearning(Task):
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
         """Return observations by key; there is no target to learn from."""
-        inputs, _, _ = table_arrays(frame, spec, Layout(lambda source, _: self.rows(source, spec), lambda *_: None))
+        table = self.rows(frame, spec)
+        inputs = raw_inputs(table.frame, spec, where=table.source)
         return {key: as_tensor(values) for key, values in inputs.items()}, None, None
 
     def scores(self, spec: Spec) -> Several[Score]:
@@ -136,6 +137,13 @@ class ReinforcementLearning(Task):
         threshold = World.of(dataset).threshold
         return Evaluation(_scores_of(returns), bounds, lambda: _figures(returns, threshold))
 
+    def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
+        """Return the course of the validation episodes' return."""
+        from zoo.figures.returns import return_curve
+
+        mean, std = history["val_return_mean"], history["val_return_std"]
+        return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch)}
+
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
         """Return ``prediction``, the action of each observation."""
         assert spec.target is not None
@@ -155,20 +163,16 @@ def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, f
     classes = dataset.spec.target.classes
     scored = {}
     for part, known in dataset.parts.items():
-        policy = random_policy(len(classes), seed)
-        if name != "random":
-            action = classes.index(name.removeprefix("always_"))
-            policy = lambda seen, action=action: np.full(len(seen), action)  # noqa: E731
+        action = None if name == "random" else classes.index(name.removeprefix("always_"))
+        policy = random_policy(len(classes), seed) if action is None else constant_policy(action)
         returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, known.rows.tolist())
         scored[part] = _scores_of(returns)
     return scored
 
 
 def _scores_of(returns: np.ndarray) -> dict[str, float]:
-    return {
-        "return_mean": float(returns.mean()),
-        "return_std": float(returns.std(ddof=1)) if len(returns) > 1 else math.nan,
-    }
+    std = float(returns.std(ddof=1)) if len(returns) > 1 else math.nan
+    return {"return_mean": float(returns.mean()), "return_std": std}
 
 
 def _figures(returns: np.ndarray, threshold: float | None) -> dict[str, Any]:

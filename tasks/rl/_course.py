@@ -18,7 +18,7 @@ from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.loop import FitPlan, FitResult
 
 from ._environments import threshold_of
-from ._evaluation import Policy, episode_returns
+from ._evaluation import episode_returns
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 

@@ -56,3 +56,8 @@ def random_policy(actions: int, seed: int) -> Policy:
     """Return a policy that takes each action as often as any other."""
     rng = np.random.default_rng(seed)
     return lambda observations: rng.integers(0, actions, len(observations))
+
+
+def constant_policy(action: int) -> Policy:
+    """Return a policy that always takes one action."""
+    return lambda observations: np.full(len(observations), action)

@@ -106,14 +106,18 @@ class DQN:
         gathered, losses = 0, [np.nan]
         try:
             seen, _ = environments.reset(seed=int(rng.integers(2**31)))
+            rate, rounds = float(course.network.optimizer.learning_rate), max(1, self.period // self.train_every)
             while not course.over:
-                for _ in range(max(1, self.period // self.train_every)):
+                rates = course.plan.settings.rates(rate, course.result.epochs_run, rounds)
+                for number in range(rounds):
                     for _ in range(max(1, self.train_every // self.environments)):
                         actions = self.act(course, seen, rng)
                         seen = self.remember(replay, environments, seen, actions)
                         course.steps += self.environments
                         gathered += self.environments
                     if gathered >= self.learning_starts:
+                        if rates is not None:
+                            course.network.optimizer.learning_rate = float(rates[number])
                         batch = course.plan.settings.batch(len(replay))
                         losses.append(learn(replay.sample(rng, self.updates, batch), course.updates))
                         course.updates += 1
@@ -175,7 +179,7 @@ class Learner:
             with tf.GradientTape() as tape:
                 values = self.network(self.prepared(observations[step]), training=True)
                 taken = tf.gather(values, actions[step], batch_dims=1)
-                loss = tf.reduce_mean(huber(targets - taken))
+                loss = tf.reduce_mean(huber(targets - taken)) + tf.add_n([tf.constant(0.0), *self.network.losses])
             variables = self.network.trainable_variables
             self.network.optimizer.apply(tape.gradient(loss, variables), variables)
             return step + 1, total + loss

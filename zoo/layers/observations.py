@@ -1,4 +1,4 @@
-"""Observations of an environment inside the model: bounded ones are brought to scale, whole numbers become indicators."""
+"""Observations of an environment inside the model: bounded ones get a scale, whole numbers become indicators."""
 
 from __future__ import annotations
 

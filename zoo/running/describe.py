@@ -36,6 +36,7 @@ class ModelDescription:
         layers: For each layer of the network name, kind, output shape and number of parameters.
         rows: Rows of the training part.
         iterations: Steps in an epoch.
+        options: Options that the model's task alone understands, with ``default`` and ``meaning``.
     """
 
     model: str
@@ -46,22 +47,28 @@ class ModelDescription:
     layers: list[dict[str, Any]] = field(default_factory=list)
     rows: int = 0
     iterations: int = 0
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo show --json`` prints."""
         return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __repr__(self) -> str:
-        lines = [f"{self.model}: {self.summary}", "", f"On {self.source}: {self.rows:,} training rows, "
-                 f"{self.iterations:,} iterations an epoch, {self.n_parameters:,} parameters"]  # fmt: skip
+        rows = f"{self.rows:,} training rows, {self.iterations:,} iterations an epoch, " if self.rows else ""
+        lines = [f"{self.model}: {self.summary}", "", f"On {self.source}: {rows}{self.n_parameters:,} parameters"]
         lines += [
             f"  {layer['name']:<18}{layer['kind']:<22}{layer['output']!s:<16}{layer['parameters']:>10,}"
             for layer in self.layers
         ]
-        lines += ["", f"{'hyperparameter':<16}{'default':<18}{'range':<26}meaning (* searched by default)"]
+        lines += ["", f"{'hyperparameter':<19}{'default':<16}{'range':<26}meaning (* searched by default)"]
         for name, facts in self.hyperparameters.items():
             star = "*" if facts["searched"] else " "
-            lines.append(f"{name:<15}{star}{facts['default']!s:<18}{_range(facts):<26}{facts['meaning']}")
+            lines.append(f"{name:<18}{star}{facts['default']!s:<16}{_range(facts):<26}{facts['meaning']}")
+        if self.options:
+            lines += ["", f"{'option':<19}{'default':<16}meaning"]
+        for name, facts in self.options.items():
+            spelled = "--" + name.replace("_", "-")
+            lines.append(f"{spelled:<19}{facts['default']!s:<16}{facts['meaning']}")
         return "\n".join(lines)
 
 
@@ -96,6 +103,10 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         layers=[_layer(layer) for layer in pieces.network.layers],
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
+        options={
+            name: {"default": known.get_default(call_default_factory=True), "meaning": known.description or ""}
+            for name, known in candidate.task.options.model_fields.items()
+        },
     )
 
 

@@ -14,7 +14,7 @@ from zoo.running.candidate import Candidate
 from zoo.running.lookup import RESULT_FILE, SCORED_TAG
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
-from zoo.task import PART_PREFIX, Evaluation
+from zoo.task import PART_PREFIX, Evaluation, Task
 from zoo.tracking.run import TrackedRun
 from zoo.training.loop import FitResult
 
@@ -76,7 +76,7 @@ def finish_run(
         notes=notes,
         load=lambda: model,
     )
-    run.draw = lambda: _figures(result, objective.name, evaluations[judged])
+    run.draw = lambda: _figures(task, result, objective.name, evaluations[judged])
     _log(tracked, run, model, fitted)
     return run
 
@@ -126,10 +126,11 @@ def _stored(run: Run) -> dict[str, Any]:
     return {**run.as_dict(), "objective": run.objective, "direction": run.direction, "notes": list(run.notes)}
 
 
-def _figures(result: FitResult, objective: str, evaluation: Evaluation) -> dict[str, Any]:
+def _figures(task: Task, result: FitResult, objective: str, evaluation: Evaluation) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
-    return {"learning_curve": curve, **evaluation.figures()}
+    course = task.draw_history(result.history, result.best_epoch) if result.history else {}
+    return {"learning_curve": curve, **course, **evaluation.figures()}
 
 
 def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -208,6 +208,7 @@ class SearchLoop:
         known = record.result.get("epochs_run", 0)
         scores = result["history"].get(self.plan.objective, [])
         score = scores[result["best_epoch"] - 1] if scores and result["best_epoch"] else math.nan
+        score = result["scores"].get(self.plan.objective, score)  # some are known only once training is over
         record.result, record.hyperparameters = result, values
         run.params(values)
         run.epochs(result["history"], after=known)
