@@ -124,6 +124,10 @@ def train(
     set_: Set = None,
     epochs: Epochs = None,
     seed: Seed = None,
+    seeds: Annotated[int | None, typer.Option(help="Repeat with so many seeds, on the same split.")] = None,
+    cv: Annotated[int | None, typer.Option(help="Cross-validate in so many folds.")] = None,
+    fold: Annotated[str | None, typer.Option(metavar="K/N", help="Of N folds the K-th is the test part.")] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Seed of the split alone; default the seed.")] = None,
     baselines: Baselines = None,
     experiment: Experiment = None,
     name: Name = None,
@@ -135,7 +139,8 @@ def train(
     given = _given(
         model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
         test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), epochs=epochs, seed=seed,
-        baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS],
+        seeds=seeds, cv=cv, fold=fold, split_seed=split_seed, baselines=baselines, experiment=experiment, name=name,
+        options=context.meta[OWN_OPTIONS],
     )  # fmt: skip
     if resume is not None:
         if given:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zoo.errors import UsageError, nearest_name, unknown
 
@@ -37,6 +37,8 @@ class DataJob(_Job):
         test_size: Share of the rows that is the test part.
         validation_size: Share of the other rows that is the validation part; 0 for none.
         seed: Seed of the split, the weights and the order of rows.
+        split_seed: Seed of the split alone; default the seed.
+        fold: ``k/n``: of n folds the k-th is the test part.
         options: What only the model's task understands; the task checks it (:meth:`zoo.task.Task.settings`).
     """
 
@@ -49,6 +51,8 @@ class DataJob(_Job):
     test_size: float = Field(0.2, ge=0, lt=1)
     validation_size: float = Field(0.2, ge=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**32)
+    split_seed: int | None = Field(None, ge=0, lt=2**32)
+    fold: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("split")
@@ -57,6 +61,14 @@ class DataJob(_Job):
         if value is None or value in ("random", "stratified") or re.fullmatch(r"column=.+", value):
             return value
         raise unknown("split", value, SPLITS, where="split")
+
+    @field_validator("fold")
+    @classmethod
+    def _known_fold(cls, value: str | None) -> str | None:
+        match = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", value or "")
+        if value is None or (match and int(match[1]) <= int(match[2]) and int(match[2]) >= 2):
+            return value
+        raise UsageError(f"received {value!r}; it must be k/n, the k-th of n folds, such as 2/5", where="fold")
 
     @field_validator("target", mode="before")
     @classmethod
@@ -96,6 +108,8 @@ class TrainJob(DataJob):
         baselines: ``quick``, ``all`` or ``none``.
         experiment: MLflow experiment; default the data's name.
         name: Name of the run; default the model's name.
+        seeds: Repeat it with so many seeds on the same split; the runs stand below one parent run.
+        cv: Cross-validate in so many folds; the runs stand below one parent run.
     """
 
     command: Literal["train"] = "train"
@@ -106,6 +120,16 @@ class TrainJob(DataJob):
     baselines: Baselines = "quick"
     experiment: str | None = None
     name: str | None = None
+    seeds: int | None = Field(None, ge=2)
+    cv: int | None = Field(None, ge=2)
+
+    @model_validator(mode="after")
+    def _one_kind_of_repeats(self) -> TrainJob:
+        if self.seeds is not None and self.cv is not None:
+            raise UsageError("seeds and cv exclude each other: a repeat is over one of them", where="cv")
+        if self.cv is not None and self.fold is not None:
+            raise UsageError("cv makes all folds, and fold is one of them", where="cv")
+        return self
 
 
 class TuneJob(TrainJob):
@@ -118,6 +142,8 @@ class TuneJob(TrainJob):
     """
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
+    seeds: None = None
+    cv: None = None
     trials: int = Field(20, ge=1)
     workers: int = Field(1, ge=1)
     search: SearchName = "random"

@@ -103,7 +103,7 @@ class DQN:
         environments = vector_environment(world.name, world.options, self.environments)
         shape = environments.single_observation_space.shape or ()
         replay, learn = Replay(self.replay, shape), Learner(self, course.pieces)
-        gathered, losses = 0, [np.nan]
+        gathered, loss = 0, float("nan")
         try:
             seen, _ = environments.reset(seed=int(rng.integers(2**31)))
             rate, rounds = float(course.network.optimizer.learning_rate), max(1, self.period // self.train_every)
@@ -119,9 +119,9 @@ class DQN:
                         if rates is not None:
                             course.network.optimizer.learning_rate = float(rates[number])
                         batch = course.plan.settings.batch(len(replay))
-                        losses.append(learn(replay.sample(rng, self.updates, batch), course.updates))
+                        loss = learn(replay.sample(rng, self.updates, batch), course.updates)
                         course.updates += 1
-                course.after_period(float(np.nanmean(losses[-10:])), exploration=self.share(course.steps))
+                course.after_period(loss, exploration=self.share(course.steps))
         finally:
             environments.close()
 

@@ -28,6 +28,7 @@ def split_rows(
     validation_size: float,
     seed: int,
     given: np.ndarray | None = None,
+    fold: str | None = None,
 ) -> np.ndarray:
     """Return the part of each row.
 
@@ -42,9 +43,11 @@ def split_rows(
         validation_size: Share of the rows that are not test that becomes the validation part.
         seed: Seed of the draw.
         given: Part of each row as the source has it.
+        fold: ``k/n``: of n folds of the rows the k-th is the test part; rows that ``given`` holds as test are
+            then left out.
 
     Returns:
-        ``train``, ``validation`` or ``test`` for each of N rows.
+        ``train``, ``validation`` or ``test`` for each of N rows, or ``""`` for none of them.
 
     Raises:
         DataError: When there are too few rows for such a split.
@@ -57,7 +60,9 @@ def split_rows(
     if method == "stratified" and classes is None:
         raise DataError("a stratified split needs a target with classes; use --split random")
     parts = np.full(rows, "train", dtype="<U10") if given is None else given.astype("<U10")
-    if given is None and test_size > 0:
+    if fold is not None:
+        _take_fold(parts, fold, method, classes, seed)
+    elif given is None and test_size > 0:
         _move(parts, "test", test_size, method, classes, seed)
     if validation_size > 0 and not np.any(parts == "validation"):
         _move(parts, "validation", validation_size, method, classes, seed + 1)
@@ -78,6 +83,28 @@ def parts_of_column(values: pd.Series, *, where: str) -> np.ndarray:
         error = unknown("part", str(values.iloc[row]), SPELLINGS)
         raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
     return parts.to_numpy(dtype="<U10")
+
+
+def _take_fold(parts: np.ndarray, fold: str, method: str, classes: np.ndarray | None, seed: int) -> None:
+    """Make one fold of the rows that are not test the test part; the others train, and validate."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    number, count = (int(text) for text in fold.split("/"))
+    parts[parts == "test"] = ""
+    rows = np.flatnonzero(parts != "")
+    parts[rows] = "train"
+    if count > len(rows):
+        raise DataError(f"{count} folds need at least as many rows, and there are {len(rows)}", where="folds")
+    made = KFold(count, shuffle=True, random_state=seed % 2**32).split(rows)
+    if method == "stratified":
+        assert classes is not None
+        names, counts = np.unique(classes[rows], return_counts=True)
+        if counts.min() < count:
+            rare = names[counts.argmin()]
+            message = f"{count} folds need {count} rows of each class, and class {rare!r} has {counts.min()}"
+            raise DataError(message, where="folds")
+        made = StratifiedKFold(count, shuffle=True, random_state=seed % 2**32).split(rows, classes[rows])
+    parts[rows[list(made)[number - 1][1]]] = "test"
 
 
 def _move(parts: np.ndarray, to: str, share: float, method: str, classes: np.ndarray | None, seed: int) -> None:

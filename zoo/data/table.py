@@ -76,8 +76,9 @@ def table_dataset(
         classes=found.names,
         test_size=0 if job.test is not None else job.test_size,
         validation_size=job.validation_size,
-        seed=job.seed,
+        seed=job.seed if job.split_seed is None else job.split_seed,
         given=_given_parts(table, job),
+        fold=job.fold,
     )
     train = np.flatnonzero(parts == "train")
     target = found.described(table, train)
@@ -88,7 +89,9 @@ def table_dataset(
     inputs = raw_inputs(table.frame, spec, where=table.source)
     made = {part: _part(inputs, codes, rows) for part in PARTS if len(rows := np.flatnonzero(parts == part))}
     digest = frame_digest(table.frame)
-    if job.test is not None:
+    if job.fold is not None and (job.test is not None or "" in parts):
+        found = dataclasses.replace(found, notes=(*found.notes, "the test part is left alone: each fold has its own"))
+    elif job.test is not None:
         made["test"], test_digest = _test_part(job, found, spec, layout)
         digest = hashlib.sha256((digest + test_digest).encode()).hexdigest()[:16]
     names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"

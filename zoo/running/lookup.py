@@ -77,6 +77,7 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     store.close_orphans()
     chosen = store.known_experiment(experiment) if experiment is not None else _latest_experiment(store)
     found = store.search(f"attributes.status = 'FINISHED' and tags.`{SCORED_TAG}` = 'yes'", experiment=chosen)
+    found = [run for run in found if run.data.tags.get("zoo.kind") != "fold"]  # each fold has another validation part
     if not found:
         raise UsageError(f"the experiment {chosen.name!r} has no finished run of a model yet")
     newest = found[0]
@@ -108,6 +109,10 @@ def load(run_id: str) -> Model:
     found = store.run(run_id)
     chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
     kind = found.data.tags.get("zoo.kind")
+    if kind == "cross_validation":
+        from zoo.running.repeats import no_model
+
+        raise no_model(found.info.run_id)
     if kind == "baseline":
         raise UsageError(f"run {run_id} is a baseline, and baselines keep no model", where="run")
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:

@@ -123,11 +123,13 @@ class Run:
         lines = [f"Run {self.run_id[:8]}: {self.model_name} on {self.source}"]
         names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
         best = self.best_baseline
-        head = f"{'score':<18}{'model':>10}  {'95 % interval':<22}"
+        width = max(18, *(len(name) + 2 for name in names))
+        head = f"{'score':<{width}}{'model':>10}  {'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         for name in names:
             rival = number(self.baselines[best].get(name, math.nan)) if best else ""
-            lines.append(f"{name:<18}{number(self.metrics[name]):>10}  {interval(self.intervals.get(name)):<22}{rival}")
+            value, bounds = number(self.metrics[name]), interval(self.intervals.get(name))
+            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{rival}".rstrip())
         lines.append(
             f"{self.verdict}; {self.n_parameters:,} parameters, best epoch {self.best_epoch} of {self.epochs_run}, "
             f"{self.seconds:.1f} s of training"

@@ -29,6 +29,8 @@ from zoo.training.recorder import Recorders
 from zoo.training.settings import FitSettings
 
 JOB_FILE = "job.yaml"
+SEEDS, CROSS_VALIDATION, FOLD = "seeds", "cross_validation", "fold"
+REPEAT_TAG = "zoo.repeat"
 CHECKPOINT_FILE = "checkpoint.bin"
 
 
@@ -41,7 +43,7 @@ def train(
     verbose: bool = False,
     quiet: bool = False,
     **options: Any,
-) -> Run:
+) -> Any:
     """Train a model on data, score it beside baselines, and track all of it.
 
     Args:
@@ -56,7 +58,8 @@ def train(
             ``hyperparameters={"units": 64}``.
 
     Returns:
-        The run: scores with intervals, baselines, figures, and the model.
+        The run: scores with intervals, baselines, figures, and the model. With ``seeds=5`` or ``cv=5``
+        :class:`zoo.running.repeats.Repeats` of them.
 
     Raises:
         UsageError: When model, data or options do not fit.
@@ -70,11 +73,35 @@ def train(
     if resume is not None:
         return resume_run(resume, model=model, source=source, callbacks=callbacks, progress=progress)
     job = make_job(TrainJob, gathered(TrainJob, {"model": model, "source": source, **options}))
-    return run_train(job, callbacks=callbacks, progress=progress)
+    return run_job(job, callbacks=callbacks, progress=progress)
 
 
-def run_train(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Run:
-    """Carry out a train job; see :func:`train`."""
+def run_job(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Any:
+    """Carry out a train job, once or as its ``seeds`` or ``cv`` say; see :func:`train`."""
+    if job.seeds is None and job.cv is None:
+        return run_train(job, callbacks=callbacks, progress=progress)
+    from zoo.running.repeats import run_repeats
+
+    return run_repeats(job, callbacks=callbacks, progress=progress)
+
+
+def run_train(
+    job: TrainJob,
+    *,
+    callbacks: Sequence[Any] = (),
+    progress: Progress | None = None,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Run:
+    """Carry out a train job as one run; see :func:`train`.
+
+    Args:
+        job: The job, without ``seeds`` and ``cv``.
+        callbacks: Keras callbacks.
+        progress: Where to show progress.
+        parent: MLflow's id of the run that this one stands below.
+        tags: More tags of the run.
+    """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
@@ -88,7 +115,8 @@ def run_train(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progres
         store,
         experiment,
         job.name or f"{candidate.name} on {dataset.name}",
-        tags=run_tags(candidate, dataset, "train", job.seed),
+        tags={**run_tags(candidate, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
+        parent=parent,
     )
     prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
@@ -103,7 +131,7 @@ def resume_run(
     source: Any = None,
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
-) -> Run:
+) -> Any:
     """Go on with a run that was interrupted, killed or failed, from its last epoch.
 
     Args:
@@ -120,9 +148,12 @@ def resume_run(
     store.close_orphans()
     found = store.run(run_id)
     run_id = found.info.run_id
-    job = _job_of(store, found)
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
-    job = job.model_copy(update=changes)
+    if found.data.tags.get("zoo.kind") in (SEEDS, CROSS_VALIDATION):
+        from zoo.running.repeats import resume_repeats
+
+        return resume_repeats(found, changes=changes, callbacks=callbacks, progress=progress)
+    job = _job_of(store, found).model_copy(update=changes)
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
     if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
@@ -260,7 +291,7 @@ class _OnlyNew(Recorders):
 def _job_of(store: Store, found: Any) -> TrainJob:
     """The job of a run that can be gone on with."""
     run_id, tags = found.info.run_id, found.data.tags
-    if tags.get("zoo.kind") != "train":
+    if tags.get("zoo.kind") not in ("train", FOLD):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
         raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
@@ -272,6 +303,11 @@ def _job_of(store: Store, found: Any) -> TrainJob:
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
         )
+    return stored_job(store, run_id)
+
+
+def stored_job(store: Store, run_id: str) -> TrainJob:
+    """Return the job that a run was made by."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))
         job = read_job(path)

@@ -15,7 +15,7 @@ from zoo.running.describe import describe
 from zoo.running.lookup import best, load, runs
 from zoo.running.progress import Progress
 from zoo.running.results import plain
-from zoo.running.train import run_train
+from zoo.running.train import run_job
 from zoo.tuning.tune import run_tune
 
 
@@ -59,7 +59,7 @@ def execute(job: Any, progress: Progress) -> Any:
     if isinstance(job, TuneJob):
         return run_tune(job, progress=progress)
     if isinstance(job, TrainJob):
-        return run_train(job, progress=progress)
+        return run_job(job, progress=progress)
     if isinstance(job, PredictJob):
         return _predict(job)
     if isinstance(job, RunsJob):

@@ -1,0 +1,304 @@
+"""A train job repeated: over seeds, or over the folds of a cross-validation, as runs below one parent run."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import JobError, UsageError
+from zoo.job import TrainJob, job_yaml
+from zoo.running.candidate import candidate_of
+from zoo.running.lookup import BEST_TAG, stored_run
+from zoo.running.progress import Progress
+from zoo.running.results import Run, interval, number, plain
+from zoo.running.train import (
+    CHECKPOINT_FILE,
+    CROSS_VALIDATION,
+    JOB_FILE,
+    REPEAT_TAG,
+    SEEDS,
+    experiment_name,
+    resume_run,
+    run_tags,
+    run_train,
+    show_scores,
+    stored_job,
+    tracked_name,
+)
+from zoo.saving.model import Model
+from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
+from zoo.tracking.store import Store, alive
+
+
+@dataclass
+class Repeats:
+    """Runs of one model that differ in seed, or in the fold that is their test part.
+
+    Intervals are of the mean, by Student's t over runs. Folds share most of their training rows, so that a
+    cross-validation's interval is too narrow (Bengio and Grandvalet 2004, "No unbiased estimator of the variance
+    of K-fold cross-validation").
+
+    Args:
+        run_id: MLflow's id of the parent run.
+        kind: ``seeds`` or ``cross_validation``.
+        runs: The runs.
+    """
+
+    run_id: str
+    kind: str
+    runs: Sequence[Run] = field(default_factory=tuple)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The mean of each score, under its own name and with ``_mean``, and its deviation with ``_std``."""
+        made = {}
+        for name in self.runs[0].metrics:
+            values = self._values(name)
+            made[name] = made[f"{name}_mean"] = float(values.mean())
+            made[f"{name}_std"] = float(values.std(ddof=1))
+        return made
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of the mean of each score."""
+        return {name: mean_interval(self._values(name)) for name in self.runs[0].metrics}
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The mean of each baseline's scores, for baselines that each run has."""
+        names = [name for name in self.runs[0].baselines if all(name in run.baselines for run in self.runs)]
+        return {
+            name: {
+                score: float(np.mean([run.baselines[name].get(score, math.nan) for run in self.runs]))
+                for score in self.runs[0].baselines[name]
+            }
+            for name in names
+        }
+
+    @property
+    def best(self) -> Run:
+        """The run that is best by the objective on validation."""
+        first = self.runs[0]
+        name, sign = f"val_{first.objective}", 1 if first.direction == "min" else -1
+        return min(self.runs, key=lambda run: sign * run.metrics.get(name, math.inf * sign))
+
+    @property
+    def model(self) -> Model:
+        """The model of the best run over seeds.
+
+        Raises:
+            UsageError: Of a cross-validation, whose models were trained on different rows.
+        """
+        if self.kind == CROSS_VALIDATION:
+            raise no_model(self.run_id)
+        return self.best.model
+
+    @property
+    def verdict(self) -> str:
+        """The model against the baseline that is best on validation, by the interval of their differences."""
+        first, best = self.runs[0], self._best_baseline()
+        if best is None:
+            return "no baseline"
+        name = first.headline
+        low, high = mean_interval(np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs]))
+        if not (low > 0 or high < 0):
+            return "tie"
+        return "model better" if (high < 0) == (first.direction == "min") else "baseline better"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo train --seeds --json`` prints."""
+        first = self.runs[0]
+        return plain(
+            {
+                "run_id": self.run_id,
+                "experiment": first.experiment,
+                "task": first.task,
+                "model": first.model_name,
+                "source": first.source,
+                "kind": self.kind,
+                "metrics": self.metrics,
+                "intervals": self.intervals,
+                "baselines": self.baselines,
+                "runs": [run.as_dict() for run in self.runs],
+            }
+        )
+
+    def __repr__(self) -> str:
+        first, best = self.runs[0], self._best_baseline()
+        what = "seeds" if self.kind == SEEDS else "folds"
+        lines = [f"Run {self.run_id[:8]}: {first.model_name} on {first.source}, {len(self.runs)} {what}"]
+        names = [name for name in first.metrics if name.startswith(first.headline.split("_")[0] + "_")]
+        width = max(18, *(len(name) + 2 for name in names))
+        head = f"{'score':<{width}}{'mean':>10}  {'deviation':<11}{'95 % interval':<22}"
+        lines.append(head + (f"best baseline ({best})" if best else ""))
+        metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
+        for name in names:
+            rival = number(baselines[best].get(name, math.nan)) if best else ""
+            lines.append(
+                f"{name:<{width}}{number(metrics[name]):>10}  {number(metrics[name + '_std']):<11}"
+                f"{interval(intervals[name]):<22}{rival}".rstrip()
+            )
+        each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
+        return "\n".join([*lines, f"{self.verdict}; {first.headline} by run: {each}"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+    def _values(self, name: str) -> np.ndarray:
+        return np.array([run.metrics.get(name, math.nan) for run in self.runs], float)
+
+    def _best_baseline(self) -> str | None:
+        first = self.runs[0]
+        ranked = {name: scores.get(f"val_{first.objective}", math.nan) for name, scores in self.baselines.items()}
+        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
+        return (min if first.direction == "min" else max)(known, key=lambda name: known[name]) if known else None
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by Student's t (1908).
+
+    Example:
+        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
+        >>> round(low, 2), round(high, 2)
+        (-0.48, 4.48)
+    """
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def no_model(run_id: str) -> UsageError:
+    """Return the error for a cross-validation that is asked for its model."""
+    return UsageError(
+        f"run {run_id[:8]} is a cross-validation: it has a model for each fold, and none for all; train once "
+        "without --cv, or name a fold's run",
+        where="run",
+    )
+
+
+def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Repeats:
+    """Carry out a train job that has ``seeds`` or ``cv``: its runs stand below one parent run.
+
+    Raises:
+        UsageError: When the task knows no folds, or the data are too few for them.
+        JobError: When a run failed; ``zoo train --resume`` of the parent goes on with the others.
+    """
+    candidate = candidate_of(job.model, job.task)
+    if job.cv is not None and candidate.task.no_folds is not None:
+        raise UsageError(candidate.task.no_folds, where="cv")
+    children = children_of(job)
+    dataset = candidate.task.read(children[0])
+    store = Store()
+    store.close_orphans()
+    experiment = store.experiment(job.experiment or experiment_name(dataset))
+    kind = SEEDS if job.cv is None else CROSS_VALIDATION
+    name = job.name or f"{candidate.name} on {dataset.name}, {len(children)} {'seeds' if job.cv is None else 'folds'}"
+    tags = run_tags(candidate, dataset, kind, job.seed)
+    parent = TrackedRun.create(store, experiment, name, tags=tags)
+    with ending(parent):
+        parent.params({"model": tracked_name(job.model), "seed": job.seed, kind: len(children)})
+        parent.dataset(dataset)
+        parent.text(job_yaml(job), JOB_FILE)
+        return _run_children(job, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
+
+
+def resume_repeats(
+    found: Any, *, changes: Mapping[str, Any], callbacks: Sequence[Any] = (), progress: Progress | None = None
+) -> Repeats:
+    """Go on with repeats that were interrupted: finished runs stay, others are gone on with or begun.
+
+    Args:
+        found: MLflow's parent run.
+        changes: The user's own model and data again, where they were in memory.
+        callbacks: Keras callbacks again.
+        progress: Where to show progress.
+
+    Raises:
+        UsageError: When it is finished, or still running.
+    """
+    run_id, store = found.info.run_id, Store()
+    if found.info.status == "FINISHED":
+        raise UsageError(f"run {run_id} is finished: there is nothing to resume")
+    tags = found.data.tags
+    if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
+        raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
+    job = stored_job(store, run_id).model_copy(update=dict(changes))
+    known = {run.data.tags.get(REPEAT_TAG): run for run in store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")}
+    experiment = store.client.get_experiment(found.info.experiment_id)
+    parent = TrackedRun.reopen(store, run_id)
+    with ending(parent):
+        return _run_children(job, parent, experiment.name, known, callbacks, progress or Progress(quiet=True))
+
+
+def children_of(job: TrainJob) -> list[TrainJob]:
+    """Return the jobs of the runs: each can be run again alone.
+
+    Example:
+        >>> from zoo.job import make_job
+        >>> job = make_job(TrainJob, {"model": "classification/mlp", "source": "wine", "seed": 3, "seeds": 2})
+        >>> [(child.seed, child.split_seed) for child in children_of(job)]
+        [(3, 3), (4, 3)]
+    """
+    split_seed = job.seed if job.split_seed is None else job.split_seed
+    shared = {"seeds": None, "cv": None, "split_seed": split_seed}
+    if job.cv is not None:
+        return [job.model_copy(update={**shared, "fold": f"{k}/{job.cv}"}) for k in range(1, job.cv + 1)]
+    assert job.seeds is not None
+    return [job.model_copy(update={**shared, "seed": job.seed + k}) for k in range(job.seeds)]
+
+
+def _run_children(
+    job: TrainJob,
+    parent: TrackedRun,
+    experiment: str,
+    known: Mapping[Any, Any],
+    callbacks: Sequence[Any],
+    progress: Progress,
+) -> Repeats:
+    children = children_of(job)
+    kind = SEEDS if job.cv is None else CROSS_VALIDATION
+    runs: list[Run] = []
+    for index, child in enumerate(children, start=1):
+        what = f"fold {child.fold}" if job.cv is not None else f"seed {child.seed}"
+        progress.say(f"{what}: run {index} of {len(children)}")
+        before = known.get(str(index))
+        if before is not None and before.info.status == "FINISHED":
+            runs.append(stored_run(parent.store, before.info.run_id))
+        elif before is not None and (parent.store.state / before.info.run_id / CHECKPOINT_FILE).exists():
+            made = resume_run(
+                before.info.run_id, model=_own(job.model), source=_own(job.source), callbacks=callbacks,
+                progress=progress,
+            )  # fmt: skip
+            runs.append(made)
+        else:
+            named = child.model_copy(update={"experiment": experiment, "name": what})
+            tags = {REPEAT_TAG: str(index)}
+            runs.append(run_train(named, callbacks=callbacks, progress=progress, parent=parent.run_id, tags=tags))
+    made_runs = Repeats(parent.run_id, kind, tuple(runs))
+    _finish(parent, made_runs)
+    return made_runs
+
+
+def _own(value: Any) -> Any:
+    """A model or data in memory; what has a name is in the stored job."""
+    return None if isinstance(value, str) else value
+
+
+def _finish(parent: TrackedRun, repeats: Repeats) -> None:
+    first = repeats.runs[0]
+    if any(run.metrics.keys() != first.metrics.keys() for run in repeats.runs):
+        raise JobError("the runs have different scores, and cannot be brought together")
+    parent.metrics(repeats.metrics)
+    parent.text(json.dumps(repeats.as_dict(), indent=1), "repeats.json")
+    tags = {"mlflow.note.content": f"```\n{repeats}\n```"}
+    if repeats.kind == SEEDS:
+        tags[BEST_TAG] = repeats.best.run_id
+    parent.tags(tags)
+    show_scores(parent.store, parent.store.client.get_experiment(parent.experiment_id), first, params=("seed",))
