@@ -32,6 +32,7 @@ ROW_SCHEMA = {
 SHOW_SCHEMA = {
     "model": TEXT, "summary": TEXT, "source": TEXT, "hyperparameters": {"*": dict}, "n_parameters": int,
     "layers": [{"name": TEXT, "kind": TEXT, "output": list, "parameters": int}], "rows": int, "iterations": int,
+    "options": dict,
 }  # fmt: skip
 SCHEMAS: dict[str, Any] = {
     "list": {"models": [{"model": TEXT, "summary": TEXT}]},
@@ -182,7 +183,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("baselines", ["train", "classification/mlp", "wine", "--baselines", "qick"], "did you mean 'quick'"),
     ("epochs", ["train", "classification/mlp", "wine", "--epochs", "0"], "epochs"),
     ("no source", ["train", "classification/mlp"], "SOURCE is missing"),
-    ("later option", ["train", "classification/mlp", "wine", "--cv", "5"], "--cv"),
+    ("unknown option", ["train", "classification/mlp", "wine", "--epohcs", "5"], "did you mean 'epochs'"),
     ("zero trials", ["tune", "classification/mlp", "wine", "--trials", "0"], "trials"),
     ("zero workers", ["tune", "classification/mlp", "wine", "--workers", "0"], "workers"),
     ("unknown search", ["tune", "classification/mlp", "wine", "--search", "bayes"], "did you mean 'bayesian'"),

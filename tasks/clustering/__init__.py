@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Several
 from functools import partial
 from pathlib import Path
@@ -13,25 +13,23 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from zoo.data.cells import IMAGE, arrays_of_cells
 from zoo.data.dataset import Dataset
-from zoo.data.describe import describe_table
-from zoo.data.examples import describe_image
 from zoo.data.inputs import text_columns
-from zoo.data.read import Table, read_table
+from zoo.data.read import Table
 from zoo.data.table import Layout, table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.assembly import Pieces
 from zoo.scoring.clusters import cluster_scores
 from zoo.scoring.score import Score
-from zoo.spec import Spec, Target
+from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
 from zoo.training.arrays import as_tensor, forward, model_inputs
 from zoo.training.loop import FitPlan, FitResult
 
 from ._figures import figures
 from ._fit import fit_clusters
+from ._reading import describe_rows, read_rows
 from ._rivals import RIVALS, run_rival
 from ._scores import Judge
 
@@ -56,7 +54,7 @@ class Clustering(Task):
         for name in ("target", "positive"):
             if getattr(job, name) is not None:
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
-        layout = Layout(_read, partial(_describe, size=known.size))
+        layout = Layout(read_rows, partial(describe_rows, size=known.size))
         options = known.model_dump(exclude_none=True)
         dataset = table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
@@ -119,26 +117,7 @@ class Clustering(Task):
         return [Baseline(name, partial(run_rival, name), most_rows) for name, most_rows in RIVALS[level]]
 
     def _layout(self, spec: Spec) -> Layout:
-        return Layout(_read, _describe)
-
-
-def _read(source: Any, text: Collection[str] = ()) -> Table:
-    """Pictures where the source holds arrays of rows and columns, else a table."""
-    bundled = isinstance(source, str) and not Path(source).expanduser().exists()
-    if bundled or isinstance(source, (pd.DataFrame, Mapping)):
-        return read_table(source, text=text)
-    table = read_table(source, text=text, cells=IMAGE)
-    cells = arrays_of_cells(table.frame)
-    flat = all(values.iloc[0].ndim < 2 for values in cells.values())
-    return read_table(source, text=text) if flat else table
-
-
-def _describe(frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None) -> tuple[Spec, list[str]]:
-    cells = arrays_of_cells(frame)
-    if not cells:
-        return describe_table(frame, target, task)
-    name, values = next(iter(cells.items()))
-    return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
+        return Layout(read_rows, describe_rows)
 
 
 TASK = Clustering("clustering", example="digits")

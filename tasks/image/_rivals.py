@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
         Rival("majority", _majority, pixels),
-        Rival("logistic", _logistic, pixels, most_rows=100_000),
+        Rival("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),
     ]
     slow = [
         Rival("svm", _svm, pixels, most_rows=10_000),
@@ -56,10 +57,11 @@ def _majority(seed: int) -> Any:
     return DummyClassifier(strategy="prior")
 
 
-def _logistic(seed: int) -> Any:
+def _logistic(rows: int, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=0.01, max_iter=300, tol=1e-3)
+    # scikit-learn's C weighs the sum over rows: the same strength for few pictures and for many.
+    return LogisticRegression(C=min(1.0, 500 / max(rows, 1)), max_iter=300, tol=1e-3)
 
 
 def _svm(seed: int) -> Any:

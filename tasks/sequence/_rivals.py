@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Part
-from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 from zoo.training.baselines import Rival
+
+from ._statistics import statistics
 
 
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:
@@ -26,24 +27,6 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
         quick = [dummy, Rival("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
         slow = [Rival("statistics_forest", _forest if classes else _forest_number, statistics, most_rows=200_000)]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
-
-
-def statistics(part: Part, spec: Spec) -> np.ndarray:
-    """Return statistics of each sequence (N, 9 F + 1).
-
-    They are mean, deviation, least, greatest, quartiles, first and last value of each feature, and the length.
-    """
-    sequences = part.inputs[spec.inputs[0].key]
-    assert isinstance(sequences, Ragged)
-    mean = np.array(spec.inputs[0].statistics["mean"])
-    rows = []
-    for index in range(len(sequences)):
-        steps = np.asarray(sequences.example(index), np.float64)
-        steps = np.where(np.isnan(steps), mean, steps)
-        quartiles = np.quantile(steps, [0.25, 0.5, 0.75], axis=0)
-        parts = (steps.mean(0), steps.std(0), steps.min(0), steps.max(0), *quartiles, steps[0], steps[-1])
-        rows.append(np.concatenate([*parts, [len(steps)]]))
-    return np.array(rows)
 
 
 def _texts(part: Part, spec: Spec) -> Any:

@@ -307,4 +307,5 @@ def test_xla_is_taken_where_it_pays():
     pictures = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
     assert not worth_xla(pictures, 10**6)
     series = keras.Sequential([keras.Input((8, 1)), keras.layers.LSTM(2)])
-    assert worth_xla(series, 1)
+    assert worth_xla(series, 300)
+    assert not worth_xla(series, 299)

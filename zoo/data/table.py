@@ -64,6 +64,7 @@ def table_dataset(
         UsageError: When the job asks for a column or a split that is not there.
     """
     table = layout.read(job.source, ())
+    _given_parts(table, job)  # what is wrong with the split is said before what is wrong with the target
     if target_kind == "none":
         found = _labelled(table, job, labels)
     else:

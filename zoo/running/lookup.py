@@ -35,13 +35,13 @@ class RunTable:
     def __repr__(self) -> str:
         if not self.rows:
             return "no runs yet"
-        head = f"{'run':<9}{'kind':<10}{'model':<24}{'source':<26}{'status':<10}{'score':<30}{'started'}"
+        head = f"{'run':<9}{'kind':<17}{'model':<24}{'source':<26}{'status':<10}{'score':<30}{'started'}"
         lines = [head]
         for row in self.rows:
             score = f"{row['objective']} {number(row['score'])}" if row["objective"] else ""
             source = row["source"] if len(row["source"]) <= 25 else "…" + row["source"][-24:]
             lines.append(
-                f"{row['run_id'][:8]:<9}{row['kind']:<10}{row['name'][:23]:<24}{source:<26}{row['status']:<10}"
+                f"{row['run_id'][:8]:<9}{row['kind']:<17}{row['name'][:23]:<24}{source:<26}{row['status']:<10}"
                 f"{score:<30}{row['started']}"
             )
         return "\n".join(lines)

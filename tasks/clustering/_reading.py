@@ -1,0 +1,37 @@
+"""Reading what is clustered: rows of a table, or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.data.cells import IMAGE, arrays_of_cells
+from zoo.data.describe import describe_table
+from zoo.data.examples import describe_image
+from zoo.data.read import Table, read_table
+from zoo.spec import Spec, Target
+
+
+def read_rows(source: Any, text: Collection[str] = ()) -> Table:
+    """Return pictures where the source holds arrays of rows and columns, else a table."""
+    bundled = isinstance(source, str) and not Path(source).expanduser().exists()
+    if bundled or isinstance(source, (pd.DataFrame, Mapping)):
+        return read_table(source, text=text)
+    table = read_table(source, text=text, cells=IMAGE)
+    cells = arrays_of_cells(table.frame)
+    flat = all(values.iloc[0].ndim < 2 for values in cells.values())
+    return read_table(source, text=text) if flat else table
+
+
+def describe_rows(
+    frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None
+) -> tuple[Spec, list[str]]:
+    """Return the spec of the training rows and notes."""
+    cells = arrays_of_cells(frame)
+    if not cells:
+        return describe_table(frame, target, task)
+    name, values = next(iter(cells.items()))
+    return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
