@@ -1,13 +1,16 @@
-"""A new model is one file: the one that CONTRIBUTING.md shows, in a folder of its own."""
+"""A new model is one file and a new task one folder: those that CONTRIBUTING.md shows, in a folder of their own."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +52,49 @@ def test_the_model_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
         [sys.executable, "-m", "zoo", "list"], capture_output=True, text=True, env=environment, check=True
     )
     assert "classification/wide       Wide network for classes" in listed.stdout
+
+
+TASK_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import contract, zoo
+from zoo.registry import load_build
+from zoo.task import task_of
+build, task = load_build("quantiles/mlp"), task_of("quantiles")
+for name in ("compiled", "output", "batches", "preparation", "one_step", "defaults", "meanings"):
+    getattr(contract, "check_" + name)(build, task, contract.example_of("quantiles"))
+contract.check_docstring(build, "quantiles/mlp")
+search = zoo.tune("quantiles/mlp", "diabetes", trials=2, workers=2, epochs=2, quiet=True)
+assert {{t.status for t in search.trials}} == {{"COMPLETED"}}
+folds = zoo.train("quantiles/mlp", "diabetes", epochs=2, cv=2, quiet=True)
+assert len(folds.runs) == 2 and folds.metrics["test_pinball"] > 0, folds.metrics
+"""
+
+
+def test_the_task_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
+    folder = workspace / "mine" / "quantiles"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(python_of("CONTRIBUTING.md", "QuantileRules"), encoding="utf-8")
+    (folder / "mlp.py").write_text(python_of("CONTRIBUTING.md", "zoo train quantiles/mlp"), encoding="utf-8")
+    environment = {**os.environ, "ZOO_TASKS": str(workspace / "mine")}
+    script = TASK_SCRIPT.format(tests=str(ROOT / "tests"))
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+    def command(*arguments: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments], capture_output=True, text=True, env=environment, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    assert "quantiles/mlp" in command("list")
+    assert "units" in command("show", "quantiles/mlp")
+    made = json.loads(command("train", "quantiles/mlp", "diabetes", "--json", "--epochs", "30"))
+    assert made["metrics"]["test_pinball"] < 40
+    predicted = pd.read_csv(io.StringIO(command("predict", made["run_id"], "diabetes")))
+    assert (predicted["low"] <= predicted["prediction"]).all()
+    assert (predicted["prediction"] <= predicted["high"]).all()
 
 
 @pytest.mark.slow

@@ -314,7 +314,11 @@ def _explained(error: ValidationError, kind: type[_Job], where: str | None) -> U
     if first["type"] == "missing":
         return UsageError(f"the key {key!r} is missing", where=where)
     received = first["input"]
-    allowed = first["msg"][0].lower() + first["msg"][1:]
+    same = [item for item in error.errors() if item["loc"][0] == first["loc"][0] and item["input"] == received]
+    if len(same) > 1:  # a value that is none of several types
+        key = str(first["loc"][0])
+    others = [item["msg"].removeprefix("Input should ") for item in same[1:]]
+    allowed = " or ".join([first["msg"][0].lower() + first["msg"][1:], *others])
     nearest = None
     if first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])

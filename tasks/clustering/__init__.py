@@ -16,7 +16,7 @@ from pydantic import Field
 from zoo.data.dataset import Dataset
 from zoo.data.inputs import text_columns
 from zoo.data.read import Table
-from zoo.data.table import Layout, table_arrays, table_dataset
+from zoo.data.table import table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.assembly import Pieces
@@ -29,7 +29,7 @@ from zoo.training.loop import FitPlan, FitResult
 
 from ._figures import figures
 from ._fit import fit_clusters
-from ._reading import describe_rows, read_rows
+from ._reading import ROWS, describe_rows
 from ._rivals import RIVALS, run_rival
 from ._scores import Judge
 
@@ -54,7 +54,7 @@ class Clustering(Task):
         for name in ("target", "positive"):
             if getattr(job, name) is not None:
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
-        layout = Layout(read_rows, partial(describe_rows, size=known.size))
+        layout = dataclasses.replace(ROWS, describe=partial(describe_rows, size=known.size))
         options = known.model_dump(exclude_none=True)
         dataset = table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
@@ -69,11 +69,11 @@ class Clustering(Task):
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to assign."""
-        return self._layout(spec).read(source, text_columns(spec))
+        return ROWS.read(source, text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
         """Return inputs by key of raw rows; there is no target."""
-        inputs, _, _ = table_arrays(frame, spec, self._layout(spec))
+        inputs, _, _ = table_arrays(frame, spec, ROWS)
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
 
     def scores(self, spec: Spec) -> Several[Score]:
@@ -115,9 +115,6 @@ class Clustering(Task):
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clusterings of raw columns or pixels at this level."""
         return [Baseline(name, partial(run_rival, name), most_rows) for name, most_rows in RIVALS[level]]
-
-    def _layout(self, spec: Spec) -> Layout:
-        return Layout(read_rows, describe_rows)
 
 
 TASK = Clustering("clustering", example="digits")

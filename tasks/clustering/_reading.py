@@ -12,6 +12,7 @@ from zoo.data.cells import IMAGE, arrays_of_cells
 from zoo.data.describe import describe_table
 from zoo.data.examples import describe_image
 from zoo.data.read import Table, read_table
+from zoo.data.table import Layout
 from zoo.spec import Spec, Target
 
 
@@ -22,7 +23,7 @@ def read_rows(source: Any, text: Collection[str] = ()) -> Table:
         return read_table(source, text=text)
     table = read_table(source, text=text, cells=IMAGE)
     cells = arrays_of_cells(table.frame)
-    flat = all(values.iloc[0].ndim < 2 for values in cells.values())
+    flat = bool(cells) and all(values.iloc[0].ndim < 2 for values in cells.values())
     return read_table(source, text=text) if flat else table
 
 
@@ -35,3 +36,6 @@ def describe_rows(
         return describe_table(frame, target, task)
     name, values = next(iter(cells.items()))
     return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
+
+
+ROWS = Layout(read_rows, describe_rows)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import error, spaces
 
+from zoo.data.bundled import BUNDLED
 from zoo.errors import UsageError, nearest_name
 from zoo.layers.observations import OBSERVATION
 from zoo.spec import Input, Target
 from zoo.task import wrong_source
 
 MOST_NUMBERS = 10_000
+# Packages that register the names before a slash, where the two differ.
+_PACKAGES = {"ALE": "ale-py"}
 
 
 def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
@@ -32,9 +36,12 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         environment = gymnasium.make(name, **options)
     except error.DependencyNotInstalled as known:
         raise UsageError(f"the environment needs a package that is not installed: {known}", where=name) from None
-    except (error.UnregisteredEnv, error.DeprecatedEnv, error.NamespaceNotFound) as known:
+    except error.NamespaceNotFound:
+        raise UsageError(_missing_package(name), where=name) from None
+    except (error.UnregisteredEnv, error.DeprecatedEnv) as known:
         near = nearest_name(name, gymnasium.registry)
-        raise UsageError(f"no such environment: {str(known).rstrip('.')}", where=name, nearest=near) from None
+        told = str(known).partition(" Did you mean")[0].rstrip(".")
+        raise UsageError(f"no such environment: {told}", where=name, nearest=near) from None
     except ModuleNotFoundError as known:
         message = f"the environment's module is missing: {known}"
         raise UsageError(message, where=name) from None
@@ -47,6 +54,17 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     return gymnasium.wrappers.FlattenObservation(environment)
 
 
+def _missing_package(name: str) -> str:
+    space = name.rsplit(":", 1)[-1].partition("/")[0]
+    package = _PACKAGES.get(space)
+    advice = (
+        f"python -m pip install {package}, then {package.replace('-', '_')}:{name}"
+        if package
+        else f"install it, then MODULE:{name}, with its module"
+    )
+    return f"environments named {space}/… come with a package that is not imported; {advice}"
+
+
 def check_name(name: Any) -> str:
     """Return an environment's id.
 
@@ -55,7 +73,7 @@ def check_name(name: Any) -> str:
     """
     if not isinstance(name, str):
         raise UsageError(f"an agent learns in an environment, by its id; received a {type(name).__name__}")
-    if name.rsplit(":", 1)[-1] not in gymnasium.registry and name.endswith((".csv", ".npz", ".parquet", ".gz")):
+    if ":" not in name and name not in gymnasium.registry and (Path(name).exists() or name in BUNDLED):
         raise wrong_source("table", name)
     return name
 

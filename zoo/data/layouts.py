@@ -103,9 +103,11 @@ class SequenceLayout:
     def read(self, source: Any, text: Collection[str] = ()) -> Table:
         """Return a table with one row a sequence."""
         table = read_table(source, text=text, cells=SEQUENCE)
-        if self.series is not None or self.time is not None:
+        whole = bool(arrays_of_cells(table.frame))
+        served = whole and self.columns is not None  # what a model saw as a long table may come as sequences, too
+        if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
-        if not arrays_of_cells(table.frame) and not isinstance(source, Table):
+        if not whole and not isinstance(source, Table):
             self.text = self.text or self._text_column(table)
         return table
 

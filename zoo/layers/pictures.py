@@ -73,7 +73,7 @@ class Standardize(keras.layers.Layer):
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
+        super().__init__(autocast=False, **options)
         self.mean, self.std = list(mean), list(std)
 
     def call(self, pictures: Any) -> Any:

@@ -150,6 +150,10 @@ class PoolSteps(keras.layers.Layer):
     def __init__(self, kind: str, **options: Any) -> None:
         super().__init__(**options)
         self.kind = kind
+        self.supports_masking = True  # a bidirectional layer's own mask ends here: ``real`` says the same
+
+    def compute_mask(self, steps: Any, mask: Any = None) -> None:
+        """Return None: one vector has no steps to pass over."""
 
     def call(self, steps: Any, real: Any) -> Any:
         """Return (B, F)."""
