@@ -205,7 +205,7 @@ def test_files_that_are_not_there(tmp_path):
     with pytest.raises(DataError, match="no such file") as caught:
         read_table(str(tmp_path / "nowhere" / "table.csv"))
     assert caught.value.nearest is None
-    with pytest.raises(DataError, match="neither a file nor a bundled table; bundled: iris, wine") as caught:
+    with pytest.raises(DataError, match="neither a file or folder nor a bundled set; bundled: iris, wine") as caught:
         read_table("irsi")
     assert caught.value.nearest == "iris"
     with pytest.raises(DataError, match="neither a file"):

@@ -32,7 +32,7 @@ def describe_image(name: str, values: pd.Series, *, size: int | None, where: str
             the median of their sides, at most 64.
         where: The source, for errors.
     """
-    channels = max(_channels(value, name, row, where) for row, value in enumerate(values))
+    channels = max(_channels(value, name, row, where) for row, value in _placed(values))
     pictures = _pictures(values, name, channels, where)
     heights, widths = pictures.sizes[:, 0], pictures.sizes[:, 1]
     if size is not None:
@@ -131,6 +131,11 @@ def cells_from_columns(frame: pd.DataFrame, known: Input) -> pd.Series | None:
     return pd.Series(list(numbers), index=frame.index, dtype=object)
 
 
+def _placed(values: pd.Series) -> list[tuple[int, Any]]:
+    """Values beside their rows in the source, from 1 on: a part of it keeps the source's numbers."""
+    return [(int(row) + 1, value) for row, value in zip(values.index, values, strict=True)]
+
+
 def _channels(value: Any, name: str, row: int, where: str) -> int:
     shape = np.shape(value)
     if len(shape) == 2:
@@ -139,16 +144,16 @@ def _channels(value: Any, name: str, row: int, where: str) -> int:
         return 3 if shape[-1] == 4 else int(shape[-1])
     raise DataError(
         f"a picture has shape (height, width) or (height, width, channels) with 1 or 3 channels; received {shape}",
-        where=f"{where}, column {name}, row {row + 1}",
+        where=f"{where}, column {name}, row {row}",
     )
 
 
 def _pictures(values: pd.Series, name: str, channels: int, where: str) -> Ragged:
     pictures = []
-    for row, value in enumerate(values):
+    for row, value in _placed(values):
         own = _channels(value, name, row, where)
         picture = np.asarray(value)
-        place = f"{where}, column {name}, row {row + 1}"
+        place = f"{where}, column {name}, row {row}"
         if picture.size == 0:
             raise DataError(f"an empty picture, of shape {picture.shape}", where=place)
         if picture.dtype.kind not in "uifb":
@@ -168,9 +173,9 @@ def _pictures(values: pd.Series, name: str, channels: int, where: str) -> Ragged
 
 def _sequences(values: pd.Series, name: str, features: int | None, where: str) -> Ragged:
     sequences = []
-    for row, value in enumerate(values):
+    for row, value in _placed(values):
         sequence = np.asarray(value)
-        place = f"{where}, column {name}, row {row + 1}"
+        place = f"{where}, column {name}, row {row}"
         if sequence.dtype.kind not in "uifb" or sequence.ndim not in (1, 2):
             raise DataError(
                 f"a sequence has shape (steps,) or (steps, features) and holds numbers; received {sequence.dtype} "
@@ -192,18 +197,18 @@ def _sequences(values: pd.Series, name: str, features: int | None, where: str) -
 def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
     empty = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
     if empty.any():
-        row = int(np.flatnonzero(empty)[0])
-        raise DataError("the text is empty: a sequence of no steps", where=f"{where}, column {name}, row {row + 1}")
+        row = _placed(values)[int(np.flatnonzero(empty)[0])][0]
+        raise DataError("the text is empty: a sequence of no steps", where=f"{where}, column {name}, row {row}")
     return values.astype(str).to_numpy(dtype=object)
 
 
 def _stacked(values: pd.Series, known: Input, where: str) -> np.ndarray:
     made = np.empty((len(values), *(extent or 0 for extent in known.shape)), np.float32)
-    for row, value in enumerate(values):
+    for made_row, (row, value) in zip(made, _placed(values), strict=True):
         if np.shape(value) != known.shape:
-            place = f"{where}, column {known.name}, row {row + 1}"
+            place = f"{where}, column {known.name}, row {row}"
             raise DataError(f"expected shape {known.shape}; received {np.shape(value)}", where=place)
-        made[row] = value
+        made_row[...] = value
     return made
 
 

@@ -54,7 +54,8 @@ def read_table(source: Any, *, text: Collection[str] = (), cells: str | None = N
 
     Args:
         source: A data frame; a dict of columns; a pair of arrays ``(x, y)``; a path to a CSV (also gzip),
-            Parquet or ``.npz`` file (``x_train``, ``y_train``, … or ``x``, ``y``); or a bundled name.
+            Parquet or ``.npz`` file (``x_train``, ``y_train``, … or ``x``, ``y``; sequences lie end to end or
+            are padded, with their lengths in ``len_train``, … or ``len``); a folder of pictures; or a bundled name.
         text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
             which rows stand in a file shall not decide what ``01`` means.
         cells: ``image`` or ``sequence``: arrays become one column of that name with an example a cell; by default
@@ -188,7 +189,7 @@ def _missing(source: str, path: Path) -> DataError:
         near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
         return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
     return DataError(
-        f"neither a file nor a bundled table; bundled: {', '.join(BUNDLED)}",
+        f"neither a file or folder nor a bundled set; bundled: {', '.join(BUNDLED)}",
         where=source,
         nearest=nearest_name(source, BUNDLED),
     )
@@ -273,10 +274,17 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _examples(arrays: Mapping[str, np.ndarray], suffix: str, path: Path) -> Any:
-    """The examples of a part: an array, or a list of sequences where they lie end to end."""
+    """The examples of a part: an array, or a list of sequences where they lie end to end or are padded."""
     values, lengths = arrays[f"x_{suffix}"], arrays.get(f"len_{suffix}")
     if lengths is None:
         return values
+    one_each = values.ndim > 1 and lengths.shape == values.shape[:1] and lengths.dtype.kind in "iu"
+    if one_each and (values.ndim > 2 or lengths.sum() != len(values)):  # (N, T, …), with padding behind
+        if (lengths < 0).any() or (lengths > values.shape[1]).any():
+            found = f"{lengths.min()} to {lengths.max()}"
+            message = f"len_{suffix} has lengths {found}, and x_{suffix} has {values.shape[1]} steps"
+            raise DataError(message, where=str(path))
+        return [sequence[:length] for sequence, length in zip(values, lengths, strict=True)]
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 0).any() or lengths.sum() != len(values):
         total = lengths.sum() if lengths.dtype.kind in "iuf" else "no number"
         raise DataError(f"len_{suffix} sums up to {total}, and x_{suffix} has {len(values)} steps", where=str(path))
