@@ -17,6 +17,8 @@ from zoo.spec import Input, Target
 from zoo.task import wrong_source
 
 MOST_NUMBERS = 10_000
+# An episode is cut after so many steps where the environment sets no limit: a policy may go in circles for ever.
+MOST_STEPS = 1_000
 # Packages that register the names before a slash, where the two differ.
 _PACKAGES = {"ALE": "ale-py"}
 
@@ -26,7 +28,8 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
 
     Args:
         name: Its id, such as ``CartPole-v1``, or ``module:Id`` of one that a module registers.
-        options: What it is made with.
+        options: What it is made with; ``max_episode_steps`` is the limit of an episode, by default the environment's
+            own, or 1,000 where it has none.
 
     Raises:
         UsageError: An unknown environment (with the nearest), one whose package is missing (with what to
@@ -49,6 +52,8 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         raise UsageError(f"cannot make the environment: {known}", where=name) from None
     except TypeError as known:
         raise UsageError(f"the environment does not take these options: {known}", where="env") from None
+    if environment.spec is None or environment.spec.max_episode_steps is None:
+        environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     if isinstance(environment.observation_space, spaces.Discrete):
         return environment
     return gymnasium.wrappers.FlattenObservation(environment)

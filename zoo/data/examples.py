@@ -204,11 +204,11 @@ def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
 
 def _stacked(values: pd.Series, known: Input, where: str) -> np.ndarray:
     made = np.empty((len(values), *(extent or 0 for extent in known.shape)), np.float32)
-    for made_row, (row, value) in zip(made, _placed(values), strict=True):
+    for index, (row, value) in enumerate(_placed(values)):
         if np.shape(value) != known.shape:
             place = f"{where}, column {known.name}, row {row}"
             raise DataError(f"expected shape {known.shape}; received {np.shape(value)}", where=place)
-        made_row[...] = value
+        made[index] = value
     return made
 
 

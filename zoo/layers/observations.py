@@ -89,6 +89,7 @@ class ObservationPreparation:
         if self.known.shape:
             made = ScaleObservation(facts["low"], facts["high"], name="scaled")(raw[self.known.key])
         else:
-            whole = keras.layers.Reshape((1,), name="one")(raw[self.known.key])
+            counted = keras.layers.Rescaling(1.0, -facts["start"], name="from_zero")(raw[self.known.key])
+            whole = keras.layers.Reshape((1,), name="one")(counted)
             made = keras.layers.CategoryEncoding(facts["n"], output_mode="one_hot", name="indicators")(whole)
         return keras.Model(raw, {"observations": made}, name="preparation")
