@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command import Answer
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,23 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
     mlflow.set_tracking_uri(None)
     yield folder
     mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def command(
+    workspace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Answer]:
+    """The command line, called in this process."""
+    from zoo import cli
+
+    def call(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capfd.readouterr()
+        return Answer(int(exit_.value.code or 0), out, err)
+
+    return call
 
 
 @pytest.fixture

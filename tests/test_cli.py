@@ -7,14 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-
-from zoo import cli
+from command import Answer
 
 NUMBER, TEXT, MAYBE = (int, float), str, (int, float, type(None))
 RUN_SCHEMA = {
@@ -60,29 +58,9 @@ def conforms(value: Any, schema: Any, at: str = "") -> None:
         assert isinstance(value, schema), f"{at}: {value!r}"
 
 
-@dataclass
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-
 @pytest.fixture
-def zoo(workspace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """The command line, called in this process."""
-
-    def call(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        out, err = capfd.readouterr()
-        return Answer(int(exit_.value.code or 0), out, err)
-
-    return call
+def zoo(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    return command
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.bundled import BUNDLED, load_bundled
-from zoo.data.cells import IMAGE, arrays_of_cells, cells_of
+from zoo.data.cells import IMAGE, arrays_of_cells, cells_of, lists_as_arrays
 from zoo.data.pictures import PICTURE_FILES, read_pictures
 from zoo.errors import DataError, nearest_name
 from zoo.task import wrong_source
@@ -85,6 +85,8 @@ def read_table(source: Any, *, text: Collection[str] = (), cells: str | None = N
             f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
             f"arrays (x, y), a file ({', '.join(TABLE_FILES)}) or a bundled name ({', '.join(BUNDLED)}) can be read"
         )
+    if cells is not None:
+        table = replace(table, frame=lists_as_arrays(table.frame))
     return _checked(table)
 
 
