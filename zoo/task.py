@@ -73,6 +73,8 @@ class Task(ABC):
         """
         known = list(self.options.model_fields)
         for name in job.options:
+            if name in type(job).model_fields:
+                raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
             if name not in known:
                 own = f"the options of {self.name} are {', '.join(known)}" if known else f"{self.name} has none"
                 near = nearest_name(name, [*known, *type(job).model_fields])

@@ -31,7 +31,7 @@ from zoo.training.arrays import as_tensor, forward
 from zoo.training.loop import FitPlan, FitResult
 
 from ._course import Course, World
-from ._environments import action_target, check_name, make_environment, observation_input
+from ._environments import action_target, check_name, make_environment, observation_input, threshold_of
 from ._evaluation import constant_policy, episode_returns, random_policy
 
 # Seeds of the episodes that choose the policy, and of those that judge it: never the same.
@@ -78,6 +78,8 @@ class ReinforcementLearning(Task):
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
         known, name = self.settings(job), check_name(job.source)
         environment = make_environment(name, known.env)
+        if known.solved == "auto" and threshold_of(name, None) is None:
+            raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
         observation, action = observation_input(environment, name), action_target(environment, name)
         parts = {}
         for part, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):

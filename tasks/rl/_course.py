@@ -133,9 +133,10 @@ class Course:
             self.best = [variable.numpy() for variable in self.network.weights]
         elif result.epochs_run - result.best_epoch >= settings.patience:
             result.stopped = "patience"
-        if self.world.threshold is not None and mean >= self.world.threshold:
-            result.scores.setdefault("val_steps_to_solve", float(self.steps))
-            if self.world.stop and self._confirmed():
+        reached = self.world.threshold is not None and mean >= self.world.threshold
+        if reached and "val_steps_to_solve" not in result.scores and self._confirmed():
+            result.scores["val_steps_to_solve"] = float(self.steps)
+            if self.world.stop:
                 result.stopped, result.best_epoch = "solved", result.epochs_run
                 self.best = [variable.numpy() for variable in self.network.weights]
         if self.plan.recorder.stop_requested and result.stopped == "epochs":

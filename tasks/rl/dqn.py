@@ -26,6 +26,9 @@ from ._course import Course
 from ._environments import vector_environment
 from ._replay import Replay, Transitions
 
+# XLA takes a second to compile a round of updates and saves 19 of its 53 ms, for a network of 2 x 128.
+XLA_LEAST_ROUNDS = 100
+
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model; its network carries the agent that trains it.
@@ -102,11 +105,13 @@ class DQN:
         world = course.world
         environments = vector_environment(world.name, world.options, self.environments)
         shape = environments.single_observation_space.shape or ()
-        replay, learn = Replay(self.replay, shape), Learner(self, course.pieces)
+        rounds = max(1, self.period // self.train_every)
+        xla = course.plan.settings.epochs * rounds >= XLA_LEAST_ROUNDS
+        replay, learn = Replay(self.replay, shape), Learner(self, course.pieces, xla=xla)
         gathered, loss = 0, float("nan")
         try:
             seen, _ = environments.reset(seed=int(rng.integers(2**31)))
-            rate, rounds = float(course.network.optimizer.learning_rate), max(1, self.period // self.train_every)
+            rate = float(course.network.optimizer.learning_rate)
             while not course.over:
                 rates = course.plan.settings.rates(rate, course.result.epochs_run, rounds)
                 for number in range(rounds):
@@ -153,16 +158,17 @@ class Learner:
     Args:
         agent: How to learn.
         pieces: Network and preparation; its optimizer is the compiled one.
+        xla: Whether to compile with XLA.
     """
 
-    def __init__(self, agent: DQN, pieces: Pieces) -> None:
+    def __init__(self, agent: DQN, pieces: Pieces, *, xla: bool = False) -> None:
         assert pieces.preparation is not None
         self.agent, self.network = agent, pieces.network
         self.older = keras.models.clone_model(pieces.network)
         self.older.set_weights(pieces.network.get_weights())
         self.prepare, self.key = pieces.preparation.model(), next(iter(pieces.preparation.raw_tensors()))
         self.network.optimizer.build(self.network.trainable_variables)
-        self._round = tf.function(self._updates, autograph=False)
+        self._round = tf.function(self._updates, autograph=False, jit_compile=xla)
 
     def __call__(self, batches: tuple[np.ndarray, ...], rounds: int) -> float:
         """Update the network once by each batch (U, B, …); return the mean loss."""

@@ -57,7 +57,8 @@ USES = {
     ),
     "table of groups": Use(
         "clustering/autoencoder", "groups", {"clusters": 3, "labels": "name"}, "clustering_accuracy",
-        {"latent_map", "cluster_sizes", "column_errors"}, ["probability_0", "probability_1", "probability_2", "cluster"],
+        {"latent_map", "cluster_sizes", "column_errors"},
+        ["probability_0", "probability_1", "probability_2", "cluster"],
     ),
     "pictures of groups": Use(
         "clustering/autoencoder", "pictures", {"clusters": 2, "labels": "class", "size": 8}, "clustering_accuracy",

@@ -40,7 +40,7 @@ KNOBS: dict[str, Knob] = {
     "learning_rate": Knob("size of a step", 1e-3, range=(1e-4, 3e-2), log=True),
     "momentum": Knob("share of the last step that is kept, for momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
     "weight_decay": Knob("share of each weight that is taken off at each step", 0.0, range=(1e-5, 1e-1), log=True),
-    "clip_norm": Knob("greatest norm of a gradient; 0 for no limit", 0.0, range=(0.1, 10), log=True),
+    "clip_norm": Knob("greatest norm of all gradients together; 0 for no limit", 0.0, range=(0.1, 10), log=True),
     "schedule": Knob("course of the learning rate over the epochs", "constant", ("constant", "cosine", "exponential")),
     "warmup": Knob("epochs over which the learning rate rises from zero", 0.0, range=(0, 5)),
     "batch_size": Knob("examples a step; full (kept as 0) for all at once", 32, range=BATCH_SIZES, log=True),
@@ -126,7 +126,7 @@ class Knobs:
         options = {
             "learning_rate": self.get("learning_rate"),
             "weight_decay": self.get("weight_decay") or None,
-            "clipnorm": self.get("clip_norm") or None,
+            "global_clipnorm": self.get("clip_norm") or None,
         }
         if name in ("sgd", "momentum", "nesterov"):
             options |= {} if name == "sgd" else {"momentum": momentum, "nesterov": name == "nesterov"}

@@ -1,0 +1,103 @@
+"""What a user is told when data or wishes do not fit a task: where, what, and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+from PIL import Image
+
+from zoo.tracking.store import Store
+
+CARTPOLE = ["train", "rl/dqn", "CartPole-v1"]
+CASES = {
+    "train image/cnn broken": "broken/dog/1.png: not a picture that can be read",
+    "train image/cnn nothing": "the folder has no pictures; a folder of class folders is expected",
+    "train image/cnn wine": "holds a table, which this task does not read; classification, clustering, regression can",
+    "train image/cnn pictures --size 2": "size: received '2'; input should be greater than or equal to 4",
+    "train image/cnn pictures --sise 9": "unknown option 'sise'; the options of image are size (did you mean 'size'?)",
+    "train image/cnn digits --clusters 3": "unknown option 'clusters'; the options of image are size",
+    "train classification/mlp pictures": "holds pictures, which this task does not read; clustering, image can",
+    "train classification/mlp sequences.npz": "holds sequences, which this task does not read; sequence can",
+    "train classification/mlp CartPole-v1": "holds an environment, which this task does not read; rl can",
+    "train sequence/gru wine": "holds a table, which this task does not read",
+    "train sequence/gru empty.npz": "column sequence, row 18: the sequence has no steps",
+    "train sequence/gru long.csv --series id": "time: a long table needs both --series COLUMN and --time COLUMN",
+    "train sequence/gru long.csv --series ids --time t": "no column 'ids' for --series; columns: id, t, u, who "
+    "(did you mean 'id'?)",
+    "train sequence/gru long.csv --series id --time t --target u --unit syllable": "input should be 'letter' or 'word'",
+    "train sequence/gru too_long.npz": "len_train has lengths 3 to 99, and x_train has 5 steps",
+    "train clustering/autoencoder points.csv --clusters 90": "90 clusters for 38 training rows: there must be "
+    "more rows",
+    "train clustering/autoencoder points.csv --labels nam": "no column 'nam' of labels; columns: a, b, name "
+    "(did you mean 'name'?)",
+    "train clustering/autoencoder points.csv --target name": "predicts no column; --labels COLUMN scores by one",
+    "train rl/dqn CartPol-v1": "no such environment: Environment `CartPol` doesn't exist (did you mean 'CartPole-v1'?)",
+    "train rl/dqn ALE/Pong-v5": "python -m pip install ale-py, then ale_py:ALE/Pong-v5",
+    "train rl/dqn LunarLander-v3": 'needs a package that is not installed: Box2D is not installed',
+    "train rl/dqn no_such_module:Thing-v0": "No module named 'no_such_module'",
+    "train rl/dqn Pendulum-v1": "its actions are continuous (Box(-2.0, 2.0, (1,), float32))",
+    "train rl/dqn wine": "the source holds a table, which this task does not read",
+    "train rl/dqn CartPole-v1 --cv 3": "cv: an agent has no rows to fold; --seeds repeats its training",
+    "train rl/dqn CartPole-v1 --target x": "target: an environment has no columns and rows to choose from",
+    "train rl/dqn CartPole-v1 --env gravity": "env: received 'gravity'; it must be KEY=VALUE, such as gravity=1.6",
+    "train rl/dqn CartPole-v1 --env weight=3": "the environment does not take these options",
+    "train rl/dqn CliffWalking-v1 --solved auto": "CliffWalking-v1 has no threshold of its own; say a mean return",
+    "train rl/dqn CartPole-v1 --solved soon": "input should be 'auto' or be a valid number",
+    "train classification/mlp wine --seeds 1": "seeds: received 1; input should be greater than or equal to 2",
+    "train classification/mlp wine --seeds 2 --cv 2": "seeds and cv exclude each other",
+    "train classification/mlp wine --cv 100": "100 folds",
+    "tune classification/mlp wine --seeds 2": "seeds: zoo tune cannot do that; zoo train can",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(workspace: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("pictures", "broken"):
+        for kind in ("cat", "dog"):
+            (workspace / name / kind).mkdir(parents=True)
+            for number in range(3):
+                picture = rng.integers(0, 256, (8, 8), np.uint8)
+                Image.fromarray(picture).save(workspace / name / kind / f"{number}.png")
+    (workspace / "broken" / "dog" / "1.png").write_bytes(b"no picture")
+    (workspace / "nothing" / "cat").mkdir(parents=True)
+    lengths = np.full(60, 3)
+    steps = rng.normal(size=(60, 5, 2)).astype(np.float32)
+    np.savez("sequences.npz", x=steps, y=np.arange(60) % 2, len=lengths)
+    np.savez("empty.npz", x=steps, y=np.arange(60) % 2, len=np.where(np.arange(60) == 17, 0, lengths))
+    np.savez("too_long.npz", x=steps, y=np.arange(60) % 2, len=np.where(np.arange(60) == 17, 99, lengths))
+    pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "name": list("xyz") * 20}).to_csv(
+        "points.csv", index=False
+    )
+    long = [(number, step, rng.normal(), number % 2) for number in range(30) for step in range(4)]
+    pd.DataFrame(long, columns=["id", "t", "u", "who"]).to_csv("long.csv", index=False)
+    return workspace
+
+
+def test_each_is_told(folder: Path, command: Callable[..., Answer]) -> None:
+    for words, message in CASES.items():
+        answer = command(*words.split())
+        assert answer.status == 2, words
+        assert message in answer.err, f"{words}: {answer.err}"
+        assert "Traceback" not in answer.err
+        assert answer.out == ""
+    assert Store().search("") == []
+
+
+def test_labels_are_no_feature(folder: Path, command: Callable[..., Answer]) -> None:
+    """Nothing that a clustering learns from holds the labels, so that the model needs no column of them."""
+    words = ["train", "clustering/autoencoder", "points.csv", "--clusters", "3", "--epochs", "1", "--baselines", "none"]
+    with_labels = command(*words, "--labels", "name", "--json")
+    assert with_labels.status == 0, with_labels.err
+    without = pd.read_csv("points.csv").drop(columns="name")
+    without.to_csv("bare.csv", index=False)
+    assert command("predict", with_labels.json["run_id"], "bare.csv", "--output", "made.csv").status == 0
+    pd.read_csv("points.csv").assign(name="other").to_csv("other.csv", index=False)
+    other = command("predict", with_labels.json["run_id"], "other.csv", "--output", "other_made.csv")
+    assert other.status == 0, other.err
+    pd.testing.assert_frame_equal(pd.read_csv("made.csv"), pd.read_csv("other_made.csv"))
