@@ -24,12 +24,12 @@ from zoo.running.train import (
     REPEAT_TAG,
     SEEDS,
     experiment_name,
+    job_params,
     resume_run,
     run_tags,
     run_train,
     show_scores,
     stored_job,
-    tracked_name,
 )
 from zoo.saving.model import Model
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
@@ -203,7 +203,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
     tags = run_tags(candidate, dataset, kind, job.seed)
     parent = TrackedRun.create(store, experiment, name, tags=tags)
     with ending(parent):
-        parent.params({"model": tracked_name(job.model), "seed": job.seed, kind: len(children)})
+        parent.params({**job_params(job, dataset), kind: len(children)})
         parent.dataset(dataset)
         parent.text(job_yaml(job), JOB_FILE)
         return _run_children(job, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
@@ -301,4 +301,9 @@ def _finish(parent: TrackedRun, repeats: Repeats) -> None:
     if repeats.kind == SEEDS:
         tags[BEST_TAG] = repeats.best.run_id
     parent.tags(tags)
-    show_scores(parent.store, parent.store.client.get_experiment(parent.experiment_id), first, params=("seed",))
+    show_scores(
+        parent.store,
+        parent.store.client.get_experiment(parent.experiment_id),
+        first,
+        params=("seed" if repeats.kind == SEEDS else "fold",),
+    )

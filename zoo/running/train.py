@@ -202,12 +202,18 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     """Log what is known before training: hyperparameters, data, job, versions, split."""
     import json
 
-    tracked.params({"model": tracked_name(job.model), **hyperparameters, "seed": job.seed})
+    tracked.params({**hyperparameters, **job_params(job, dataset)})
     tracked.dataset(dataset)
     tracked.text(job_yaml(job), JOB_FILE)
     tracked.text(json.dumps(package_versions(), indent=1), "versions.json")
     rows = {name: part.rows.tolist() for name, part in dataset.parts.items()}
     tracked.text(json.dumps(rows), "split.json")
+
+
+def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
+    """Return what is logged of a job beside the hyperparameters: model, seed, fold, and the options of the task."""
+    fold = {"fold": job.fold} if job.fold is not None else {}
+    return {**dataset.spec.options, "model": tracked_name(job.model), "seed": job.seed, **fold}
 
 
 def tracked_name(model: Any) -> str:

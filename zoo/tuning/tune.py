@@ -18,7 +18,7 @@ from zoo.running.finish import Fitted, description, finish_run
 from zoo.running.lookup import BEST_TAG, stored_run
 from zoo.running.progress import Progress
 from zoo.running.results import Run, Search, Trial
-from zoo.running.train import JOB_FILE, experiment_name, run_tags, show_scores, tracked_name
+from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, show_scores
 from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
 from zoo.tuning.oracles import AskTell
@@ -169,7 +169,7 @@ class _Tuning:
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:
-        parent.params({"model": tracked_name(self.job.model), "search": self.job.search, "seed": self.job.seed})
+        parent.params({**job_params(self.job, self.dataset), "search": self.job.search})
         parent.dataset(self.dataset)
         parent.text(job_yaml(self.job), JOB_FILE)
 

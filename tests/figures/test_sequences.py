@@ -1,0 +1,99 @@
+"""The share that is right by length: counted in bins of equal mass, with Wilson's intervals."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from scipy import stats
+
+from zoo.figures.sequences import MOST_BINS, accuracy_by_length
+
+pytestmark = pytest.mark.filterwarnings("error")
+rng = np.random.default_rng(0)
+
+
+def assert_draws(figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    assert buffer.getvalue().startswith(b"\x89PNG")
+
+
+def drawn(figure: Figure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles (P,), shares (P,) and intervals (P, 2)."""
+    line, _, (bars,) = figure.axes[0].containers[0].lines  # type: ignore[attr-defined]
+    x, y = line.get_data()
+    return np.asarray(x), np.asarray(y), np.array([segment[:, 1] for segment in bars.get_segments()])
+
+
+def test_bins_hold_equally_many() -> None:
+    lengths = rng.permutation(np.arange(10, 810))
+    right = rng.random(800) < lengths / 900
+    figure = accuracy_by_length(lengths, right)
+    middle, share, interval = drawn(figure)
+    order = np.argsort(lengths).reshape(MOST_BINS, 100)
+    np.testing.assert_allclose(middle, lengths[order].mean(axis=1), atol=1)
+    np.testing.assert_allclose(share, right[order].mean(axis=1), atol=0.02)
+    for row in range(MOST_BINS):
+        known = stats.binomtest(round(share[row] * 100), 100).proportion_ci(method="wilson")
+        np.testing.assert_allclose(interval[row], [known.low, known.high], atol=0.01)
+    axis: Any = figure.axes[0]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("steps of the sequence", "share that is right")
+    assert axis.get_title(loc="left") == "Right by length, 800 sequences"
+    assert axis.get_legend().get_texts()[0].get_text() == "with 95 % interval"
+    assert_draws(figure)
+
+
+@st.composite
+def told(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(1, 40))
+    lengths = draw(st.lists(st.integers(1, draw(st.sampled_from([1, 3, 50]))), min_size=n, max_size=n))
+    return np.array(lengths), np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(known=told())
+def test_what_is_drawn_is_a_mean_of_what_was_told(known: tuple[np.ndarray, np.ndarray]) -> None:
+    lengths, right = known
+    figure = accuracy_by_length(lengths, right)
+    middle, share, interval = drawn(figure)
+    assert 1 <= len(middle) <= MOST_BINS
+    assert (np.diff(middle) > 0).all()
+    assert lengths.min() <= middle[0]
+    assert middle[-1] <= lengths.max()
+    assert share.min() - 1e-12 <= right.mean() <= share.max() + 1e-12
+    assert (interval[:, 0] <= share + 1e-12).all()
+    assert (share <= interval[:, 1] + 1e-12).all()
+    low, high = figure.axes[0].get_ylim()
+    assert low <= interval.min() + 1e-12
+    assert interval.max() < high
+    if len(set(lengths.tolist())) == 1:
+        assert (middle.tolist(), share.tolist()) == ([lengths[0]], [right.mean()])
+
+
+@pytest.mark.parametrize(
+    "lengths, right",
+    [
+        ([5], [True]),
+        ([5], [False]),
+        ([5] * 9, [True, False, True] * 3),
+        ([3, 9], [True, False]),
+        (range(1, 41), [1] * 40),
+    ],
+)
+def test_odd_inputs(lengths: Any, right: Any) -> None:
+    assert_draws(accuracy_by_length(np.array(lengths), np.array(right)))
+
+
+@pytest.mark.xfail(strict=True, reason="where most sequences have one length all of them fall into one bin")
+@pytest.mark.parametrize("often", [3, 900])
+def test_lengths_that_are_frequent_have_their_own_bin(often: int) -> None:
+    lengths = np.concatenate([np.full(often, 3), np.arange(4, 104)])
+    middle, share, _ = drawn(accuracy_by_length(lengths, lengths == 3))
+    assert (middle[0], share[0]) == (3, 1)
+    assert share[-1] == 0

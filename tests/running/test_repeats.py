@@ -1,0 +1,150 @@
+"""Repeats over seeds and over folds: runs below one parent run, which go on after a kill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+import numpy as np
+import pytest
+from command import Answer
+
+import zoo
+from zoo.errors import UsageError
+from zoo.job import DataJob, make_job
+from zoo.running.repeats import mean_interval
+from zoo.task import task_of
+from zoo.tracking.store import Store
+
+OPTIONS: dict[str, Any] = {"epochs": 2, "quiet": True}
+
+
+def client() -> mlflow.MlflowClient:
+    return Store().client
+
+
+def children(parent: str) -> list[Any]:
+    runs = Store().search(f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(runs, key=lambda run: run.info.start_time)
+
+
+def test_seeds_share_the_split_and_stand_below_one_run(workspace: Path) -> None:
+    made = zoo.train("classification/linear", "wine", seeds=3, seed=5, **OPTIONS)
+    assert made.kind == "seeds"
+    below = children(made.run_id)
+    assert [run.data.params["seed"] for run in below] == ["5", "6", "7"]
+    digests = {run.inputs.dataset_inputs[0].dataset.digest for run in below}
+    assert len(digests) == 1
+    values = np.array([run.metrics["test_log_loss"] for run in made.runs])
+    assert len(set(values)) == 3
+    page = client().get_run(made.run_id)
+    assert page.info.status == "FINISHED"
+    assert page.data.metrics["test_log_loss_mean"] == pytest.approx(values.mean())
+    assert page.data.metrics["test_log_loss_std"] == pytest.approx(values.std(ddof=1))
+    assert made.intervals["test_log_loss"] == pytest.approx(mean_interval(values))
+    assert "5" in repr(made)
+    # The split is the parent's: a baseline that needs no seed is the same in each run.
+    assert len({run.baselines["majority"]["test_log_loss"] for run in made.runs}) == 1
+    best = min(made.runs, key=lambda run: run.metrics["val_log_loss"])
+    np.testing.assert_array_equal(zoo.load(made.run_id).predict_proba("wine"), best.model.predict_proba("wine"))
+
+
+def test_each_row_is_in_one_test_part_of_a_cross_validation() -> None:
+    task = task_of("classification")
+    seen = []
+    for number in range(1, 5):
+        dataset = task.read(make_job(DataJob, {"source": "wine", "fold": f"{number}/4"}))
+        parts = [set(part.rows.tolist()) for part in dataset.parts.values()]
+        assert sum(map(len, parts)) == len(set().union(*parts)) == 178
+        classes = np.bincount(dataset.parts["test"].target)
+        assert (abs(classes - np.array([59, 71, 48]) / 4) < 1).all()
+        seen += dataset.parts["test"].rows.tolist()
+    assert sorted(seen) == list(range(178))
+
+
+def test_a_cross_validation_has_a_model_for_each_fold_and_none_for_all(workspace: Path) -> None:
+    made = zoo.train("regression/linear", "diabetes", cv=3, **OPTIONS)
+    assert [run.data.params["fold"] for run in children(made.run_id)] == ["1/3", "2/3", "3/3"]
+    assert {run.data.tags["zoo.kind"] for run in children(made.run_id)} == {"fold"}
+    with pytest.raises(UsageError, match="a model for each fold, and none for all"):
+        zoo.load(made.run_id)
+    with pytest.raises(UsageError, match="cross-validation"):
+        _ = made.model
+    assert zoo.load(made.runs[1].run_id).predict("diabetes").shape == (442, 1)
+    # A fold's model has seen the others' test rows, so that none of them can be the best run of the experiment.
+    plain = zoo.train("regression/linear", "diabetes", **OPTIONS)
+    assert zoo.best("diabetes").run_id == plain.run_id
+
+
+def test_folds_leave_a_given_test_part_alone() -> None:
+    task = task_of("sequence")
+    whole = task.read(make_job(DataJob, {"source": "japanese_vowels"}))
+    dataset = task.read(make_job(DataJob, {"source": "japanese_vowels", "fold": "1/2"}))
+    used = {row for part in dataset.parts.values() for row in part.rows.tolist()}
+    assert used.isdisjoint(whole.parts["test"].rows.tolist())
+    assert len(used) == 270
+    assert "left alone" in " ".join(dataset.notes)
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+class CrashIn(keras.callbacks.Callback):
+    """Ends the process in the second epoch of the second training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trainings = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.trainings += 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.trainings == 2 and epoch == 1:
+            raise Killed
+
+
+def test_repeats_go_on_after_a_kill(workspace: Path) -> None:
+    options: dict[str, Any] = {"epochs": 4, "quiet": True, "baselines": "none", "seeds": 3}
+    undisturbed = zoo.train("classification/linear", "wine", name="whole", **options)
+    with pytest.raises(Killed):
+        zoo.train("classification/linear", "wine", name="broken", callbacks=[CrashIn()], **options)
+    (broken,) = [run for run in Store().search() if run.info.run_name == "broken"]
+    assert broken.info.status == "FAILED"
+    first = children(broken.info.run_id)[0]
+    made = zoo.train(None, resume=broken.info.run_id, quiet=True)
+    assert made.run_id == broken.info.run_id
+    assert len(children(made.run_id)) == 3
+    assert children(made.run_id)[0].info.end_time == first.info.end_time  # what was finished is not run again
+    assert made.metrics == undisturbed.metrics
+    assert client().get_run(made.run_id).info.status == "FINISHED"
+    with pytest.raises(UsageError, match="finished"):
+        zoo.train(None, resume=made.run_id, quiet=True)
+
+
+def test_at_the_command_line(command: Callable[..., Answer]) -> None:
+    made = command("train", "rl/dqn", "CartPole-v1", "--seeds", 2, "--epochs", 1, "--set", "period=256", "--json")
+    assert made.status == 0, made.err
+    assert made.json["kind"] == "seeds"
+    assert len(made.json["runs"]) == 2
+    assert made.json["metrics"]["test_return_mean_std"] >= 0
+    assert "random" in made.json["baselines"]
+    shown = command("train", "clustering/autoencoder", "iris", "--clusters", 3, "--cv", 2, "--epochs", 1)
+    assert shown.status == 0, shown.err
+    assert "2 folds" in shown.out
+    assert "silhouette" in shown.out
+
+
+def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        low, high = mean_interval(rng.normal(3, 2, 4))
+        held += low <= 3 <= high
+    assert held / 2000 == pytest.approx(0.95, abs=0.02)
+    assert all(math.isfinite(value) for value in mean_interval(np.array([1.0, 1.0])))
