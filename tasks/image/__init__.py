@@ -13,6 +13,7 @@ from zoo.data.layouts import picture_layout
 from zoo.data.ragged import Ragged
 from zoo.data.table import Layout
 from zoo.job import DataJob, TaskOptions
+from zoo.layers.assembly import network_of
 from zoo.layers.pictures import PicturePreparation
 from zoo.spec import Spec
 from zoo.training.supervised import SupervisedTask
@@ -59,7 +60,7 @@ class ImageClassification(SupervisedTask):
         worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
         shown = [pictures.example(row) for row in worst]
         drawn = {"worst_errors": worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)}
-        layers = [layer for layer in model._flatten_layers() if type(layer).__name__ == "Conv2D"]
+        layers = [layer for layer in network_of(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 
 

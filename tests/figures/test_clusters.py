@@ -147,7 +147,6 @@ def test_a_map_of_little(rows: int) -> None:
     assert_draws(figure)
 
 
-@pytest.mark.xfail(strict=True, reason="rows without a label are drawn as a group called -1")
 def test_rows_without_a_label_are_no_group() -> None:
     figure = latent_map(rng.normal(size=(9, 2)), np.zeros(9, int), labels=np.arange(9) % 3 - 1)
     assert {text.get_text() for text in figure.axes[1].texts} == {"0", "1"}
@@ -207,7 +206,6 @@ def test_pictures_that_never_change() -> None:
     assert_draws(reconstructions(np.full((3, 4, 4, 1), 7.0), np.full((3, 4, 4, 1), 9.0)))
 
 
-@pytest.mark.xfail(strict=True, reason="the title of a single picture is cut off")
 def test_a_single_picture() -> None:
     assert_draws(reconstructions(np.ones((1, 4, 4, 1)), np.ones((1, 4, 4, 1))))
 

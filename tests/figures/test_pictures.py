@@ -107,7 +107,6 @@ def test_no_errors_are_said_so(rows: int) -> None:
     assert_draws(figure)
 
 
-@pytest.mark.xfail(strict=True, reason="titles of long names cover each other and are cut off")
 def test_long_names_of_classes() -> None:
     names = ["Iris-versicolor of the north", "Iris-virginica of the south"]
     assert_draws(worst_errors(tagged(10), np.zeros(10, int), np.tile([0.0, 1.0], (10, 1)), names))
@@ -133,6 +132,5 @@ def test_filters_that_are_all_zero() -> None:
     assert_draws(filters(np.zeros((3, 3, 1, 4))))
 
 
-@pytest.mark.xfail(strict=True, reason="the title of a single filter is cut off")
 def test_a_single_filter() -> None:
     assert_draws(filters(rng.normal(size=(3, 3, 1, 1))))

@@ -112,7 +112,6 @@ def test_odd_returns(returns: np.ndarray) -> None:
     assert_draws(figure)
 
 
-@pytest.mark.xfail(strict=True, reason="a single return far from the threshold is a bar too thin to be seen")
 def test_a_single_return_can_be_seen() -> None:
     axis: Any = episode_returns(np.full(20, 500.0), threshold=475).axes[0]
     bar = max(axis.patches, key=lambda bar: bar.get_height())

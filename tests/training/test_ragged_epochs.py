@@ -239,7 +239,6 @@ def test_batches_for_prediction_are_sorted_and_whole(lengths: list[int]) -> None
         assert [lengths[row - 1] for row in found] == sorted(lengths)
 
 
-@pytest.mark.xfail(strict=True, reason="the next sequence's missing value, times zero, is missing here too")
 def test_missing_values_stay_with_their_sequence() -> None:
     known = Ragged.of([np.ones((1, 1)), np.full((3, 1), np.nan), np.ones((2, 1))], axes=1)
     model, watch = network()

@@ -131,9 +131,14 @@ def cells_from_columns(frame: pd.DataFrame, known: Input) -> pd.Series | None:
     return pd.Series(list(numbers), index=frame.index, dtype=object)
 
 
+def row_in_source(values: pd.Series, row: int) -> int:
+    """Return the number, from 1 on, that a row has in its source: a part of it keeps the source's numbers."""
+    return int(values.index[row]) + 1
+
+
 def _placed(values: pd.Series) -> list[tuple[int, Any]]:
-    """Values beside their rows in the source, from 1 on: a part of it keeps the source's numbers."""
-    return [(int(row) + 1, value) for row, value in zip(values.index, values, strict=True)]
+    """Values beside their rows in the source."""
+    return [(row_in_source(values, row), value) for row, value in enumerate(values)]
 
 
 def _channels(value: Any, name: str, row: int, where: str) -> int:
@@ -197,7 +202,7 @@ def _sequences(values: pd.Series, name: str, features: int | None, where: str) -
 def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
     empty = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
     if empty.any():
-        row = _placed(values)[int(np.flatnonzero(empty)[0])][0]
+        row = row_in_source(values, int(np.flatnonzero(empty)[0]))
         raise DataError("the text is empty: a sequence of no steps", where=f"{where}, column {name}, row {row}")
     return values.astype(str).to_numpy(dtype=object)
 

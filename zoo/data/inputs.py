@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples import cells_from_columns, example_values
+from zoo.data.examples import cells_from_columns, example_values, row_in_source
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
@@ -91,7 +91,7 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
         numbers = _numbers(values, where)
         if np.isnan(numbers).any():
             row = int(np.flatnonzero(np.isnan(numbers))[0])
-            place = f"{where}, column {target.name}, row {row + 1}"
+            place = f"{where}, column {target.name}, row {row_in_source(values, row)}"
             raise DataError(f"the target must be a finite number; received {values.iloc[row]}", where=place)
         return (numbers - target.mean) / target.std
     names = level_names(values)
@@ -101,7 +101,7 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
         row = int(np.flatnonzero(codes < 0)[0])
         raise DataError(
             f"class {names[row]!r} is not among those of the training part: {', '.join(target.classes[:20])}",
-            where=f"{where}, column {target.name}, row {row + 1}",
+            where=f"{where}, column {target.name}, row {row_in_source(values, row)}",
             nearest=nearest_name(names[row], target.classes),
         )
     return codes
@@ -141,7 +141,8 @@ def _numbers(values: pd.Series, where: str) -> np.ndarray:
     wrong = numbers.isna() & values.notna() & (values.astype(str).str.strip() != "")
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"{values.iloc[row]!r} is not a number", where=f"{where}, column {values.name}, row {row + 1}")
+        place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
+        raise DataError(f"{values.iloc[row]!r} is not a number", where=place)
     result: np.ndarray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isinf(result), np.nan, result)
 

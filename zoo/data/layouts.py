@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,8 @@ def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
     for name in map(str, table.frame.columns):
         values = table.frame[name]
         if values.map(lambda value: str(value).lower().endswith(PICTURE_FILES)).all():
-            folder = Path(table.source).parent if Path(table.source).is_file() else Path()
+            file = Path(table.source).expanduser()
+            folder = file.parent if file.is_file() else Path()
             pictures = cells_of([read_picture(folder / str(value)) for value in values])
             return replace(table, frame=table.frame.drop(columns=name).assign(**{name: pictures}))
     raise wrong_source("table", table.source)
@@ -108,7 +110,7 @@ class SequenceLayout:
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
         if not whole and not isinstance(source, Table):
-            self.text = self.text or self._text_column(table)
+            self.text = self._text_column(table)
         return table
 
     def describe(self, frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
@@ -129,6 +131,12 @@ class SequenceLayout:
 
     def _text_column(self, table: Table) -> str:
         frame = table.frame.drop(columns=[name for name in (self.target or table.target,) if name in table.frame])
+        if self.text is not None:
+            if self.text not in frame.columns:
+                known = [str(name) for name in frame.columns]
+                message = f"there is no column {self.text!r} of texts; columns: {', '.join(known[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(self.text, known))
+            return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name])]
         if len(texts) == 1:
             return texts[0]
@@ -168,11 +176,7 @@ def _by_series(table: Table, series: str, time: str, target: str | None, columns
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
-    moments = (
-        frame[time]
-        if pd.api.types.is_numeric_dtype(frame[time].dtype)
-        else pd.to_datetime(frame[time], errors="coerce")
-    )
+    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else _moments(frame[time])
     for name, values in ((series, frame[series]), (time, moments)):
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
@@ -182,25 +186,35 @@ def _by_series(table: Table, series: str, time: str, target: str | None, columns
     twice = pd.DataFrame({"series": frame[series], "time": moments}).duplicated().to_numpy()
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
-        message = f"series {frame[series].iloc[row]!r} has two rows at {time} {frame[time].iloc[row]}"
+        message = f"series {frame[series].iloc[row]} has two rows at {time} {frame[time].iloc[row]}"
         raise DataError(message, where=f"{table.source}, row {row + 1}")
     codes, names = pd.factorize(frame[series])  # in the order of first appearance
     order = np.lexsort((moments.to_numpy(), codes))
     ends = np.cumsum(np.bincount(codes))[:-1]
     steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
-    made = pd.DataFrame({series: names, SEQUENCE: cells_of(np.split(steps, ends))})
+    cells = SEQUENCE
+    while cells in frame.columns:
+        cells += "_"
+    made = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
     first = pd.Series(codes).drop_duplicates().index
     for column in frame.columns:
-        if column not in (series, time, *columns):
-            made[column] = frame[column].iloc[first].to_numpy()
+        if column not in (series, time, *columns):  # the first that is not missing
+            made[column] = frame[column].groupby(codes).first().to_numpy()
     if target is not None and target in frame.columns:
         _check_constant(frame[target], codes, names, target, table.source)
     part = table.part[first] if table.part is not None else None
     return replace(table, frame=made, part=part)
 
 
+def _moments(values: pd.Series) -> pd.Series:
+    """Moments in text, of any offset from UTC; missing where they cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # pandas': that it guesses each form by itself
+        return pd.to_datetime(values, errors="coerce", utc=True)
+
+
 def _check_constant(values: pd.Series, codes: np.ndarray, names: Any, target: str, where: str) -> None:
-    kinds = values.astype(str).groupby(codes).nunique()
+    kinds = values.dropna().astype(str).groupby(codes[values.notna().to_numpy()]).nunique()
     if (kinds > 1).any():
         name = names[int(kinds.index[(kinds > 1).to_numpy()][0])]
         raise DataError(f"the target {target!r} changes within the series {name!r}: a series has one", where=where)
@@ -222,7 +236,7 @@ def _is_text(values: pd.Series) -> bool:
 
 def _natural_unit(values: pd.Series) -> str:
     """Words where texts have several of them, else letters, as in a DNA string."""
-    some = values.iloc[:1000].astype(str)
+    some = values.dropna().iloc[:1000].astype(str)
     return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else LETTER
 
 

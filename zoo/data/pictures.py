@@ -35,9 +35,9 @@ def read_pictures(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | N
     folders = _folders(path)
     parts = {folder: SPELLINGS[folder.name.lower()] for folder in folders if folder.name.lower() in SPELLINGS}
     if parts and len(parts) == len(folders) and all(_folders(folder) for folder in folders):
-        frames = {part: _class_folders(folder, path) for folder, part in parts.items()}
-        names = np.concatenate([np.full(len(frame), part, dtype="<U10") for part, frame in frames.items()])
-        return _checked(pd.concat(list(frames.values()), ignore_index=True), source), names
+        frames = [_class_folders(folder, path) for folder in parts]
+        names = [np.full(len(frame), part, dtype="<U10") for part, frame in zip(parts.values(), frames, strict=True)]
+        return _checked(pd.concat(frames, ignore_index=True), source), np.concatenate(names)
     if folders:
         return _checked(_class_folders(path, path), source), None
     return _checked(_frame([(file, None, file.name) for file in _files(path)]), source), None
@@ -49,15 +49,18 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         DataError: When the file does not decode.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as picture:
+        with Image.open(path) as stored:
+            picture = ImageOps.exif_transpose(stored)  # a camera says how it was held
             if picture.mode.startswith("I"):  # 16 bits
                 return np.asarray(np.asarray(picture) >> 8, np.uint8)[..., None]
+            if picture.mode == "P" and "transparency" in picture.info:
+                picture = picture.convert("RGBA")
             grey = picture.mode in ("1", "L", "LA")
             values = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"not a picture that can be read: {error}", where=str(path)) from None
     return values[..., None] if values.ndim == 2 else values
 
@@ -67,7 +70,8 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_FILES)
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_FILES)
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 
 
 def _class_folders(path: Path, root: Path) -> pd.DataFrame:

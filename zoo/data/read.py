@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.bundled import BUNDLED, load_bundled
-from zoo.data.cells import IMAGE, arrays_of_cells, cells_of, lists_as_arrays
+from zoo.data.cells import IMAGE, SEQUENCE, arrays_of_cells, cells_of, lists_as_arrays
 from zoo.data.pictures import PICTURE_FILES, read_pictures
 from zoo.errors import DataError, nearest_name
 from zoo.task import wrong_source
@@ -116,12 +116,19 @@ def _from_pair(x: Any, y: Any, cells: str | None) -> Table:
     if isinstance(x, pd.DataFrame):
         frame = x.rename(columns=str).reset_index(drop=True)
     else:
-        frame = _columns(x if isinstance(x, (list, tuple)) and cells else np.asarray(x), cells)
+        frame = _columns(x if isinstance(x, (list, tuple)) and cells else _array(x), cells)
     labels = np.asarray(y)
     if labels.shape not in ((len(frame),), (len(frame), 1)):
         raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
     frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
     return _from_frame(frame, target="y")
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:  # of several lengths
+        raise wrong_source("sequences", "(arrays in memory)") from None
 
 
 def _frame_of(columns: Mapping[Any, Any]) -> pd.DataFrame:
@@ -238,7 +245,7 @@ def _is_utf8(text: bytes) -> bool:
 
 def _read_npz(path: Path, name: str, source: str, cells: str | None) -> Table:
     arrays = _npz_arrays(path)
-    if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells is None:
+    if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells != SEQUENCE:
         raise wrong_source("sequences", source)
     frames: list[pd.DataFrame] = []
     parts: list[str] = []

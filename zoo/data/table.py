@@ -233,7 +233,7 @@ def _with_target(table: Table, name: str) -> tuple[Table, tuple[str, ...]]:
     if not missing.any():
         return table, ()
     kept = Table(
-        table.frame[~missing].reset_index(drop=True),
+        table.frame[~missing],  # with the source's own numbers of rows
         table.name,
         table.source,
         table.target,

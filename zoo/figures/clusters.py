@@ -39,7 +39,7 @@ def latent_map(
     Args:
         points: (N, 2); at most 5,000 of them are drawn.
         clusters: (N,) cluster of each row; its number stands in the middle of its rows.
-        labels: (N,) label codes, or None.
+        labels: (N,) label codes, -1 for a row without one, which is left out; or None.
         title: Title of the first panel.
 
     Example:
@@ -62,7 +62,7 @@ def latent_map(
 
 
 def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray) -> None:
-    names = np.unique(groups)
+    names = np.unique(groups[groups >= 0])
     colours = LINES if len(names) <= len(LINES) else colormaps["turbo"](np.linspace(0.05, 0.95, len(names)))
     size = float(np.clip(2000 / max(len(points), 1), 3, 18))
     for index, name in enumerate(names):
@@ -114,7 +114,7 @@ def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
     """
     count = min(MOST_PICTURES, len(original))
     low, high = float(np.min(original[:count])), float(np.max(original[:count]))
-    figure = Figure(figsize=(1.0 * count + 0.6, 2.6), dpi=120, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(max(1.0 * count + 0.6, 3.2), 2.6), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(2, count, squeeze=False)
     for row, (name, pictures) in enumerate((("original", original), ("made", made))):
         for column in range(count):

@@ -64,7 +64,7 @@ def worst_errors(pictures: Sequence[Any], truth: np.ndarray, prediction: np.ndar
         panel.set_axis_on()
         draw_picture(panel, picture, low=float(min(picture.min(), 0)), high=_white(picture))
         sure = 100 * prediction[row].max()
-        name, taken = shorten(classes[truth[row]], 18), shorten(classes[chosen[row]], 18)
+        name, taken = shorten(classes[truth[row]], 12), shorten(classes[chosen[row]], 12)
         panel.set_title(f"{name} taken for\n{taken}, {sure:.0f} %", fontsize=9)
     figure.suptitle("Worst errors: surest first", x=0.01, ha="left", fontsize=11)
     return figure
@@ -84,7 +84,9 @@ def filters(kernels: np.ndarray) -> Figure:
     count = shown.shape[-1]
     columns = min(count, 8)
     rows = -(-count // columns)
-    figure = Figure(figsize=(0.85 * columns + 1.2, 0.85 * rows + 0.7), dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(
+        figsize=(max(0.85 * columns + 1.2, 3.2), 0.85 * rows + 0.7), dpi=DPI, facecolor="white", layout="constrained"
+    )
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     most = max(float(np.abs(shown).max()), 1e-12)
     image = None

@@ -56,7 +56,11 @@ def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> F
         'episodes'
     """
     figure, (axis,) = new_figure(width=7.4, height=4.0)
-    axis.hist(returns, bins=min(30, max(5, len(returns) // 3)), color=SKY, edgecolor="white")
+    known = [*returns, *([] if threshold is None else [threshold])]
+    low, high = float(np.min(known)), float(np.max(known))
+    if low == high:  # a bar that can be seen
+        low, high = low - 0.5, high + 0.5
+    axis.hist(returns, bins=min(30, max(5, len(returns) // 3)), range=(low, high), color=SKY, edgecolor="white")
     mean = float(np.mean(returns))
     axis.axvline(mean, color=BLUE, label=f"mean {mean:.4g}")
     if threshold is not None:

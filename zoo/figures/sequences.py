@@ -25,8 +25,8 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     lengths, right = np.asarray(lengths), np.asarray(right, float)
     figure, (axis,) = new_figure(width=7.0, height=3.8)
     bins = max(1, min(MOST_BINS, len(np.unique(lengths))))
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)))
-    member = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(len(edges) - 2, 0))
+    ends = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:], method="higher"))
+    member = np.searchsorted(ends, lengths)  # a bin ends with a length; one that many have is a bin by itself
     counts = np.bincount(member)
     filled = counts > 0
     share = np.bincount(member, right)[filled] / counts[filled]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -58,8 +59,8 @@ class PrepareSteps(keras.layers.Layer):
         indicators = [index for index, known in enumerate(self.missing) if known]
         if indicators:
             scaled = tf.concat([scaled, tf.cast(tf.gather(unknown, indicators, axis=-1), tf.float32)], axis=-1)
-        real = tf.sequence_mask(length, tf.shape(steps)[1], tf.float32)
-        return [scaled * real[..., None], length]
+        real = tf.sequence_mask(length, tf.shape(steps)[1])
+        return [tf.where(real[..., None], scaled, 0.0), length]  # a product would let infinite padding through
 
     def compute_output_spec(self, steps: Any, length: Any) -> list[Any]:
         """Return the forms of steps and lengths."""
@@ -98,7 +99,10 @@ class EncodeText(keras.layers.Layer):
         if self.unit == LETTER:
             tokens = tf.strings.unicode_split(texts, "UTF-8")
         else:
-            small = tf.strings.lower(texts, encoding="utf-8")
+            # Letters of English first, and the dotted capital I: what is done with them depends on the language of
+            # the machine otherwise.
+            small = tf.strings.regex_replace(tf.strings.lower(texts), "\u0130", "i\u0307")
+            small = tf.strings.lower(small, encoding="utf-8")
             tokens = tf.strings.split(tf.strings.regex_replace(small, r"[^\p{L}\p{N}]+", " "))
         codes = tf.ragged.map_flat_values(lambda flat: tf.cast(self.lookup(flat), tf.int32), tokens)
         length = tf.maximum(tf.cast(codes.row_lengths(), tf.int32), 1)
@@ -157,10 +161,12 @@ class PoolSteps(keras.layers.Layer):
 
     def call(self, steps: Any, real: Any) -> Any:
         """Return (B, F)."""
-        shown = ops.cast(real, steps.dtype)[..., None]
+        shown = real[..., None]
         if self.kind == "mean":
-            return ops.sum(steps * shown, axis=1) / ops.maximum(ops.sum(shown, axis=1), 1)
-        return ops.max(steps * shown + (shown - 1) * 1e9, axis=1)
+            count = ops.sum(ops.cast(shown, steps.dtype), axis=1)
+            return ops.sum(ops.where(shown, steps, 0), axis=1) / ops.maximum(count, 1)
+        lowest = ops.cast(-np.inf, steps.dtype)
+        return ops.max(ops.where(shown, steps, lowest), axis=1)
 
     def compute_output_spec(self, steps: Any, real: Any) -> Any:
         """Return the form (B, F)."""

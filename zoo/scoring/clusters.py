@@ -172,6 +172,7 @@ def silhouette_rows(x: np.ndarray, assigned: np.ndarray) -> np.ndarray:
     if len(names) < 2:
         return np.full(len(x), np.nan)
     x = np.asarray(x, np.float64)
+    x = x - x.mean(axis=0)  # far from the origin squares would leave no digits for distances
     sizes = np.bincount(codes)
     member = np.eye(len(names))[codes]  # (N, K)
     squares = np.square(x).sum(axis=1)

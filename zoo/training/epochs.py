@@ -260,8 +260,8 @@ def _padded(ragged: RaggedTensors, rows: Any, width: int, lengths: Any) -> Any:
     steps = tf.range(width, dtype=tf.int32)
     places = tf.minimum(tf.gather(ragged.starts, rows)[:, None] + steps, tf.shape(ragged.values)[0] - 1)
     chosen = tf.gather(ragged.values, places)
-    real = tf.cast(steps < lengths[:, None], chosen.dtype)
-    return chosen * tf.reshape(real, [*real.shape, *[1] * (len(chosen.shape) - 2)])
+    real = steps < lengths[:, None]
+    return tf.where(tf.reshape(real, [*real.shape, *[1] * (len(chosen.shape) - 2)]), chosen, tf.zeros((), chosen.dtype))
 
 
 def _tensors(values: Any) -> Any:
