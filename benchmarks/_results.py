@@ -27,7 +27,7 @@ def read_arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a short run whose results are not kept")
     parser.add_argument("--fresh", action="store_true", help="measure again what is there already")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with adult/data.csv.gz and others, for real data")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with real data, see README.md")
     return parser.parse_args()
 
 
