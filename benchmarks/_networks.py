@@ -74,12 +74,22 @@ def _table(data: Path | None, share: float) -> Case:
     return _catalogue("classification/mlp", _adult(data, share), TARGET, batch=256, still={"dropout": 0})
 
 
-def _equal_sequences(data: Path | None, share: float) -> Case:
+def _equal_sequences(data: Path | None, share: float, *, bidirectional: bool) -> Case:
     random = np.random.default_rng(0)
     rows = int(SEQUENCES * share)
     steps = random.normal(size=(rows, STEPS, FEATURES)).astype(np.float32).cumsum(axis=1)
     source = steps, np.arange(rows) % 4
-    return _catalogue("sequence/gru", source, None, batch=64, still={"dropout": 0}, sides=FIT_AND_ZOO)
+    ways = {"bidirectional": bidirectional}
+    return _catalogue(
+        "sequence/gru",
+        source,
+        None,
+        batch=64,
+        theirs=ways,
+        ours=ways,
+        still={**ways, "dropout": 0},
+        sides=FIT_AND_ZOO,
+    )
 
 
 def _texts(data: Path | None, share: float) -> Case:
@@ -143,7 +153,8 @@ def _catalogue(model: str, source: Any, target: str | None, **options: Any) -> C
 CASES: dict[str, Callable[[Path | None, float], Case]] = {
     "108-128-128-1": _plain,
     "classification/mlp": _table,
-    "sequence/gru, equal lengths": _equal_sequences,
+    "sequence/gru, equal lengths": lambda data, share: _equal_sequences(data, share, bidirectional=True),
+    "sequence/gru, equal lengths, one way": lambda data, share: _equal_sequences(data, share, bidirectional=False),
     "sequence/gru, texts": _texts,
     "image/cnn": lambda data, share: _pictures(data, share, augmented=False),
     "image/cnn, augmentation": lambda data, share: _pictures(data, share, augmented=True),

@@ -29,7 +29,7 @@ from zoo.training.loop import FitPlan, FitResult
 
 from ._figures import figures
 from ._fit import fit_clusters
-from ._reading import ROWS, describe_rows
+from ._reading import ROWS, check_enough, describe_rows
 from ._rivals import RIVALS, run_rival
 from ._scores import Judge
 
@@ -59,9 +59,7 @@ class Clustering(Task):
         dataset = table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
         )
-        if known.clusters >= dataset.spec.rows:
-            message = f"{known.clusters} clusters for {dataset.spec.rows} training rows: there must be more rows"
-            raise UsageError(message, where="clusters")
+        check_enough(dataset, known.clusters)
         if "clusters" not in job.options:
             told = f"{known.clusters} clusters, for lack of a number: --clusters says how many"
             dataset = dataclasses.replace(dataset, notes=(*dataset.notes, told))
@@ -104,7 +102,7 @@ class Clustering(Task):
         kind = model.get_layer("network").get_layer("cluster").kind
         judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
         scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, part)
-        return Evaluation(scores, bounds, lambda: figures(dataset, part, output))
+        return Evaluation(scores, bounds, lambda: figures(dataset, part, output, model))
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
         """Return ``probability_<cluster>`` of each cluster, and the most probable ``cluster``, of N rows."""

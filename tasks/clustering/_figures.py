@@ -8,24 +8,27 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.layers.assembly import pieces_of_model
+from zoo.training.arrays import prepare
 
 from ._scores import reference_features
 
 
-def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray], model: Any) -> dict[str, Any]:
     """Return the figures of one part, by name.
 
     Args:
         dataset: The data.
         part: The part's name.
         output: The model's outputs for its rows.
+        model: The model, in whose preparation a reconstruction is made.
     """
     from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, reconstructions, to_plane
 
     rows, spec = dataset.parts[part], dataset.spec
     assigned = output["cluster"].argmax(axis=1)
     drawn = {
-        "latent_map": latent_map(to_plane(output["latent"]), assigned, labels=rows.target, title="Latent space"),
+        "latent_map": latent_map(to_plane(output["latent"]), assigned, labels=rows.target, names=dataset.labels),
         "cluster_sizes": cluster_sizes(assigned, spec.options["clusters"]),
     }
     if spec.of_kind("image"):
@@ -35,8 +38,11 @@ def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray]) -> di
         original = reference_features(rows, spec, few).reshape(made.shape) * np.max(facts["std"])
         return {**drawn, "reconstructions": reconstructions(original, made)}
     numbers = [known.name for known in spec.of_kind("number")]
-    wanted = reference_features(rows, spec)[:, : len(numbers)]
-    if output["reconstruction"].shape[1] >= len(numbers):
-        errors = np.square(wanted - output["reconstruction"][:, : len(numbers)]).mean(axis=0)
+    if numbers:  # they come first among the prepared columns
+        preparation = pieces_of_model(model).preparation
+        assert preparation is not None
+        wanted = prepare(preparation.model(), rows).x["features"][:, : len(numbers)]
+        spread = np.maximum(wanted.var(axis=0), 1e-12)
+        errors = np.square(wanted - output["reconstruction"][:, : len(numbers)]).mean(axis=0) / spread
         drawn["column_errors"] = column_errors(numbers, errors)
     return drawn

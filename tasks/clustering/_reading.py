@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 
 from zoo.data.cells import IMAGE, arrays_of_cells
+from zoo.data.dataset import Dataset
 from zoo.data.describe import describe_table
 from zoo.data.examples import describe_image
 from zoo.data.read import Table, read_table
 from zoo.data.table import Layout
+from zoo.errors import DataError, UsageError
+from zoo.layers.preparation import prepare_table
 from zoo.spec import Spec, Target
 
 
@@ -36,6 +39,22 @@ def describe_rows(
         return describe_table(frame, target, task)
     name, values = next(iter(cells.items()))
     return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
+
+
+def check_enough(dataset: Dataset, clusters: int) -> None:
+    """Refuse data that cannot be clustered.
+
+    Raises:
+        UsageError: When there are no more rows than clusters.
+        DataError: When a table has no column that distances can be taken by.
+    """
+    spec = dataset.spec
+    if clusters >= spec.rows:
+        message = f"{clusters} clusters for {spec.rows} training rows: there must be more rows"
+        raise UsageError(message, where="clusters")
+    if not spec.of_kind("image") and "features" not in prepare_table(spec).tensors():
+        names = ", ".join(known.name for known in spec.inputs)
+        raise DataError(f"no column to cluster by: each has many levels, as ids have: {names}", where=dataset.source)
 
 
 ROWS = Layout(read_rows, describe_rows)

@@ -100,7 +100,7 @@ def reference_features(part: Part, spec: Spec, rows: np.ndarray | slice = slice(
         pictures = prepare(PicturePreparation(spec).model(), chosen).x["pictures"]
         return np.asarray(pictures, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
     made = prepare(prepare_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
-    return np.concatenate([np.asarray(values, np.float32) for values in made.values()], axis=1)
+    return np.asarray(made["features"], np.float32)  # numbers of levels are no distances
 
 
 def _taken(values: np.ndarray | Ragged, rows: np.ndarray | slice) -> np.ndarray | Ragged:

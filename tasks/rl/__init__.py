@@ -52,6 +52,8 @@ class Options(TaskOptions):
         """Read ``KEY=VALUE`` texts, values as JSON where they are."""
         if isinstance(value, Mapping):
             return value
+        if not isinstance(value, (str, list, tuple)):
+            raise UsageError(f"received {value!r}; it must be KEY=VALUE, or keys and values", where="env")
         pairs = {}
         for text in [value] if isinstance(value, str) else value:
             key, sign, given = str(text).partition("=")
@@ -73,8 +75,10 @@ class ReinforcementLearning(Task):
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's environment as a dataset: its parts are episodes, and their rows are seeds."""
-        for name, default in (("target", None), ("positive", None), ("test", None), ("split", None), ("drop", ())):
-            if getattr(job, name) != default:
+        if job.fold is not None:
+            raise UsageError(self.no_folds, where="fold")
+        for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
+            if getattr(job, name) != type(job).model_fields[name].default:
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
         known, name = self.settings(job), check_name(job.source)
         environment = make_environment(name, known.env)

@@ -74,6 +74,8 @@ class Course:
         self.best_score = -math.inf
         self.started, self.earlier_s = time.perf_counter(), 0.0
         self.values = value_function(self.pieces)
+        self._updates_before = 0
+        self.base_rate = float(self.network.optimizer.learning_rate)
         path = self.plan.checkpoint
         if path is not None and path.exists():
             self._resume()
@@ -107,6 +109,7 @@ class Course:
             result.history.setdefault(name, []).append(value)
         self.plan.recorder.epoch(result.epochs_run, scores)
         self._decide(scores)
+        self._updates_before = self.updates
         if self.plan.checkpoint is not None:
             self._save()
 
@@ -124,7 +127,7 @@ class Course:
 
     def _decide(self, scores: dict[str, float]) -> None:
         result, settings = self.result, self.plan.settings
-        if not math.isfinite(scores["loss"]) and self.updates:
+        if math.isinf(scores["loss"]) or (math.isnan(scores["loss"]) and self.updates > self._updates_before):
             result.stopped = "diverged"
             return
         mean = scores["val_return_mean"]
@@ -163,7 +166,8 @@ class Course:
         progress, self.best = restore_checkpoint(self.plan.checkpoint, self.network)
         self.result = FitResult(**progress["result"])
         self.earlier_s, self.best_score = self.result.seconds, progress["best_score"]
-        self.steps, self.updates = progress["steps"], progress["updates"]
+        self.steps = progress["steps"]
+        self.updates = self._updates_before = progress["updates"]
 
 
 def value_function(pieces: Pieces) -> Any:

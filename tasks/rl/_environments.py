@@ -50,8 +50,9 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         raise UsageError(message, where=name) from None
     except error.Error as known:
         raise UsageError(f"cannot make the environment: {known}", where=name) from None
-    except TypeError as known:
-        raise UsageError(f"the environment does not take these options: {known}", where="env") from None
+    except (TypeError, ValueError, LookupError, AssertionError) as known:  # each checks them in a way of its own
+        told = f"{type(known).__name__}: {known}"
+        raise UsageError(f"the environment does not take these options: {told}", where="env") from None
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     if isinstance(environment.observation_space, spaces.Discrete):

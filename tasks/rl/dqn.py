@@ -111,9 +111,8 @@ class DQN:
         gathered, loss = 0, float("nan")
         try:
             seen, _ = environments.reset(seed=int(rng.integers(2**31)))
-            rate = float(course.network.optimizer.learning_rate)
             while not course.over:
-                rates = course.plan.settings.rates(rate, course.result.epochs_run, rounds)
+                rates = course.plan.settings.rates(course.base_rate, course.result.epochs_run, rounds)
                 for number in range(rounds):
                     for _ in range(max(1, self.train_every // self.environments)):
                         actions = self.act(course, seen, rng)

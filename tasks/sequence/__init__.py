@@ -28,6 +28,7 @@ class Options(TaskOptions):
     text: str | None = Field(None, description="column of texts; default the only one there is")
     unit: Literal["letter", "word"] | None = Field(None, description="what a text is cut into; default by the texts")
     vocabulary: int | None = Field(None, ge=1, description="most letters or words that are known; default 1000, 10000")
+    kind: Literal["class", "number"] | None = Field(None, description="what the target is; default by its values")
     max_length: int | None = Field(None, ge=1, description="steps that are kept of a sequence; default all")
 
 
@@ -46,6 +47,7 @@ class Sequence(SupervisedTask):
             text=known.text,
             target=job.target,
             drop=job.drop,
+            split=job.split.removeprefix("column=") if job.split and job.split.startswith("column=") else None,
             unit=known.unit,
             vocabulary=known.vocabulary,
         ).layout()

@@ -36,6 +36,9 @@ CASES = {
     "train clustering/autoencoder points.csv --labels nam": "no column 'nam' of labels; columns: a, b, name "
     "(did you mean 'name'?)",
     "train clustering/autoencoder points.csv --target name": "predicts no column; --labels COLUMN scores by one",
+    "train sequence/gru japanese_vowels --text foo": "text: the source holds sequences of numbers",
+    "train rl/dqn FrozenLake-v1 --env map_name=9x9": "does not take these options: KeyError: '9x9'",
+    "train rl/dqn CartPole-v1 --fold 1/5": "fold: an agent has no rows to fold",
     "train rl/dqn CartPol-v1": "no such environment: Environment `CartPol` doesn't exist (did you mean 'CartPole-v1'?)",
     "train rl/dqn ALE/Pong-v5": "python -m pip install ale-py, then ale_py:ALE/Pong-v5",
     "train rl/dqn LunarLander-v3": 'needs a package that is not installed: Box2D is not installed',

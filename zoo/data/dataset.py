@@ -14,6 +14,8 @@ from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
 PARTS = ("train", "validation", "test")
+# Texts are stored at one width unless that takes so many times what they have, and more than a few kilobytes.
+MOST_PADDING, LEAST_PADDED = 8, 10_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Dataset:
         spec: Description of the training part.
         parts: The parts that have rows.
         notes: What was noticed while reading, for people.
+        labels: Names of the groups that are for scoring only, by code; empty where there are none.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Dataset:
     spec: Spec
     parts: Mapping[str, Part]
     notes: tuple[str, ...] = field(default=())
+    labels: tuple[str, ...] = field(default=())
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part)}" for name, part in self.parts.items())
@@ -72,9 +76,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in dataset.parts.items():
         for index, value in enumerate(part.inputs.values()):
-            if isinstance(value, Ragged):
-                np.save(folder / f"{name}-{index}.sizes.npy", value.sizes)
-            np.save(folder / f"{name}-{index}.npy", value.values if isinstance(value, Ragged) else _storable(value))
+            _save_input(folder, f"{name}-{index}", value)
         for column in ("target", "rows", "weight"):
             value = getattr(part, column)
             if value is not None:
@@ -98,15 +100,32 @@ def load_dataset(folder: Path) -> Dataset:
         }
         parts[name] = Part(inputs, **others)  # type: ignore[arg-type]
     spec = Spec.from_json(values.pop("spec"))
-    return Dataset(spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"])})
+    return Dataset(
+        spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"]), "labels": tuple(values["labels"])}
+    )
+
+
+def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged) -> None:
+    if isinstance(values, Ragged):
+        np.save(folder / f"{stem}.sizes.npy", values.sizes)
+        values = values.values
+    elif values.dtype == object:  # text; objects would need pickle
+        lengths = np.array([len(text) for text in values])
+        if lengths.max(initial=0) * len(values) <= MOST_PADDING * (lengths.sum() + LEAST_PADDED):
+            values = values.astype(str)
+        else:  # of one width it would take that of the longest for each
+            encoded = [str(text).encode("utf-8", "surrogatepass") for text in values]
+            np.save(folder / f"{stem}.bytes.npy", [len(text) for text in encoded])
+            values = np.frombuffer(b"".join(encoded), np.uint8)
+    np.save(folder / f"{stem}.npy", values)
 
 
 def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged:
     values = np.load(folder / f"{stem}.npy", mmap_mode="r")
-    sizes = folder / f"{stem}.sizes.npy"
+    sizes, lengths = folder / f"{stem}.sizes.npy", folder / f"{stem}.bytes.npy"
+    if lengths.exists():
+        texts, ends = values.tobytes(), np.cumsum(np.load(lengths))
+        starts = np.concatenate([[0], ends[:-1]])
+        whole = [texts[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]
+        return np.array(whole, dtype=object)
     return Ragged(values, np.load(sizes)) if sizes.exists() else values
-
-
-def _storable(values: np.ndarray) -> np.ndarray:
-    """Text as a fixed-width array: objects would need pickle."""
-    return values.astype(str) if values.dtype == object else values

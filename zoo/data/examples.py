@@ -127,8 +127,14 @@ def cells_from_columns(frame: pd.DataFrame, known: Input) -> pd.Series | None:
     names = [f"{known.name}_{index}" for index in range(size)]
     if not set(names) <= {str(name) for name in frame.columns}:
         return None
-    numbers = frame[names].to_numpy(dtype=np.float32).reshape(len(frame), *known.shape)
-    return pd.Series(list(numbers), index=frame.index, dtype=object)
+    numbers = frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float32)
+    if not np.isfinite(numbers).all():
+        row, column = np.argwhere(~np.isfinite(numbers))[0]
+        value = frame[names[column]].iloc[row]
+        place = f"column {names[column]}, row {row_in_source(frame[names[column]], int(row))}"
+        told = repr(value) if isinstance(value, str) else str(value)
+        raise DataError(f"{told} is not a finite number", where=place)
+    return pd.Series(list(numbers.reshape(len(frame), *known.shape)), index=frame.index, dtype=object)
 
 
 def row_in_source(values: pd.Series, row: int) -> int:
@@ -210,11 +216,19 @@ def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
 def _stacked(values: pd.Series, known: Input, where: str) -> np.ndarray:
     made = np.empty((len(values), *(extent or 0 for extent in known.shape)), np.float32)
     for index, (row, value) in enumerate(_placed(values)):
-        if np.shape(value) != known.shape:
+        if np.shape(value) != known.shape or not _all_finite(value):
             place = f"{where}, column {known.name}, row {row}"
-            raise DataError(f"expected shape {known.shape}; received {np.shape(value)}", where=place)
+            found = f"shape {np.shape(value)}" if np.shape(value) != known.shape else f"{value!r}"
+            raise DataError(f"expected finite numbers of shape {known.shape}; received {found}", where=place)
         made[index] = value
     return made
+
+
+def _all_finite(value: Any) -> bool:
+    try:
+        return bool(np.isfinite(np.asarray(value, np.float64)).all())
+    except (TypeError, ValueError):
+        return False
 
 
 def _moments(values: np.ndarray) -> dict[str, Any]:

@@ -72,9 +72,11 @@ class SequenceLayout:
         text: Column of texts; default the only one there is.
         target: Column that is predicted.
         drop: Columns that are left out.
+        split: Column that names the part of each series.
         unit: ``letter`` or ``word``; default by the texts themselves.
         vocabulary: Most tokens that are known.
         columns: Columns of a long table that make up a step; found when a table is first read.
+        cells: What the column of sequences is called that a long table becomes; chosen then, too.
     """
 
     series: str | None = None
@@ -82,9 +84,11 @@ class SequenceLayout:
     text: str | None = None
     target: str | None = None
     drop: Collection[str] = ()
+    split: str | None = None
     unit: str | None = None
     vocabulary: int | None = None
     columns: list[str] | None = None
+    cells: str | None = None
 
     @classmethod
     def of_spec(cls, spec: Spec) -> SequenceLayout:
@@ -96,6 +100,7 @@ class SequenceLayout:
             text=known.name if known.kind == "text" else None,
             target=spec.target.name if spec.target is not None else None,
             columns=known.statistics.get("columns"),
+            cells=known.name,
         )
 
     def layout(self) -> Layout:
@@ -104,11 +109,13 @@ class SequenceLayout:
 
     def read(self, source: Any, text: Collection[str] = ()) -> Table:
         """Return a table with one row a sequence."""
-        table = read_table(source, text=text, cells=SEQUENCE)
+        table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
         whole = bool(arrays_of_cells(table.frame))
         served = whole and self.columns is not None  # what a model saw as a long table may come as sequences, too
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
+        if whole and self.text is not None:
+            raise UsageError("the source holds sequences of numbers, and no column of texts", where="text")
         if not whole and not isinstance(source, Table):
             self.text = self._text_column(table)
         return table
@@ -160,7 +167,7 @@ class SequenceLayout:
         assert self.time is not None
         target = self.target or table.target
         if self.columns is None:
-            others = {self.series, self.time, target, *self.drop}
+            others = {self.series, self.time, target, self.split, *self.drop}
             self.columns = [
                 str(name)
                 for name in frame.columns
@@ -168,10 +175,20 @@ class SequenceLayout:
             ]
         if not self.columns:
             raise DataError("no column of numbers is left for the steps of the series", where=table.source)
-        return _by_series(table, self.series, self.time, target, self.columns)
+        if self.cells is None:
+            self.cells = SEQUENCE
+            while self.cells in frame.columns:
+                self.cells += "_"
+        made = _by_series(table, self.series, self.time, self.columns, self.cells)
+        codes, names = pd.factorize(frame[self.series])
+        for what, column in ((f"target {target!r}", target), (f"part in {self.split!r}", self.split)):
+            if column is not None and column in frame.columns:
+                _check_constant(frame[column], codes, names, what, table.source)
+        return made
 
 
-def _by_series(table: Table, series: str, time: str, target: str | None, columns: list[str]) -> Table:
+def _by_series(table: Table, series: str, time: str, columns: list[str], cells: str) -> Table:
+    """A row for each series: its name, its steps in one cell, and of each other column the first value."""
     frame = table.frame
     absent = [name for name in columns if name not in frame.columns]
     if absent:
@@ -192,16 +209,11 @@ def _by_series(table: Table, series: str, time: str, target: str | None, columns
     order = np.lexsort((moments.to_numpy(), codes))
     ends = np.cumsum(np.bincount(codes))[:-1]
     steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
-    cells = SEQUENCE
-    while cells in frame.columns:
-        cells += "_"
     made = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
     first = pd.Series(codes).drop_duplicates().index
     for column in frame.columns:
         if column not in (series, time, *columns):  # the first that is not missing
             made[column] = frame[column].groupby(codes).first().to_numpy()
-    if target is not None and target in frame.columns:
-        _check_constant(frame[target], codes, names, target, table.source)
     part = table.part[first] if table.part is not None else None
     return replace(table, frame=made, part=part)
 
@@ -213,11 +225,11 @@ def _moments(values: pd.Series) -> pd.Series:
         return pd.to_datetime(values, errors="coerce", utc=True)
 
 
-def _check_constant(values: pd.Series, codes: np.ndarray, names: Any, target: str, where: str) -> None:
+def _check_constant(values: pd.Series, codes: np.ndarray, names: Any, what: str, where: str) -> None:
     kinds = values.dropna().astype(str).groupby(codes[values.notna().to_numpy()]).nunique()
     if (kinds > 1).any():
         name = names[int(kinds.index[(kinds > 1).to_numpy()][0])]
-        raise DataError(f"the target {target!r} changes within the series {name!r}: a series has one", where=where)
+        raise DataError(f"the {what} changes within the series {name}: a series has one", where=where)
 
 
 def _cell_column(frame: pd.DataFrame) -> str:

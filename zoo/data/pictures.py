@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from zoo.data.split import SPELLINGS
 from zoo.errors import DataError
 
 PICTURE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+# What an editor or an archive of macOS leaves beside what a user put there.
+_NOT_OURS = (".", "__MACOSX")
 
 
 def read_pictures(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -34,7 +38,10 @@ def read_pictures(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | N
         return _frame([(path, None, path.name)]), None
     folders = _folders(path)
     parts = {folder: SPELLINGS[folder.name.lower()] for folder in folders if folder.name.lower() in SPELLINGS}
-    if parts and len(parts) == len(folders) and all(_folders(folder) for folder in folders):
+    if parts and len(parts) == len(folders) and any(_folders(folder) for folder in folders):
+        for folder in folders:
+            if not _folders(folder) and _files(folder):
+                raise DataError("pictures without class folders, and other parts have them", where=str(folder))
         frames = [_class_folders(folder, path) for folder in parts]
         names = [np.full(len(frame), part, dtype="<U10") for part, frame in zip(parts.values(), frames, strict=True)]
         return _checked(pd.concat(frames, ignore_index=True), source), np.concatenate(names)
@@ -52,8 +59,11 @@ def read_picture(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as stored:
+        with warnings.catch_warnings(), Image.open(path) as stored:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # beyond twice its size it is an error
             picture = ImageOps.exif_transpose(stored)  # a camera says how it was held
+            if picture.mode == "F":
+                raise ValueError("its values are floats; save it with 8 or 16 bits")
             if picture.mode.startswith("I"):  # 16 bits
                 return np.asarray(np.asarray(picture) >> 8, np.uint8)[..., None]
             if picture.mode == "P" and "transparency" in picture.info:
@@ -66,12 +76,14 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
 
 
 def _files(folder: Path) -> list[Path]:
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_FILES)
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_FILES and file.is_file())
+    return sorted(
+        file for file in found if not any(part.startswith(_NOT_OURS) for part in file.relative_to(folder).parts)
+    )
 
 
 def _class_folders(path: Path, root: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ def _frame_of(columns: Mapping[Any, Any]) -> pd.DataFrame:
 
 def _columns(values: Any, cells: str | None = None) -> pd.DataFrame:
     """One column for each number of an example, ``x0``, ``x1``, …, or one with an example a cell."""
-    if cells is not None and np.ndim(values[0] if len(values) else values) > 0:
+    if cells is not None and len(values) and not isinstance(values[0], (str, Real)) and np.ndim(_array(values[0])):
         return pd.DataFrame({cells: cells_of(values)})
+    values = _array(values)
     if values.ndim == 0:
         raise DataError("cannot make a table of a single value")
     flat = values.reshape(len(values), int(np.prod(values.shape[1:])))

@@ -88,7 +88,8 @@ def table_dataset(
     spec = dataclasses.replace(spec, options=dict(options or {}))
     codes = found.codes if target is None else encode_target(table.frame[target.name], target, where=table.source)
     inputs = raw_inputs(table.frame, spec, where=table.source)
-    made = {part: _part(inputs, codes, rows) for part in PARTS if len(rows := np.flatnonzero(parts == part))}
+    places = table.frame.index.to_numpy()
+    made = {part: _part(inputs, codes, rows, places) for part in PARTS if len(rows := np.flatnonzero(parts == part))}
     digest = frame_digest(table.frame)
     if job.fold is not None and (job.test is not None or "" in parts):
         found = dataclasses.replace(found, notes=(*found.notes, "the test part is left alone: each fold has its own"))
@@ -106,6 +107,7 @@ def table_dataset(
         spec=spec,
         parts=made,
         notes=(*table.notes, *found.notes, *notes),
+        labels=found.labels,
     )
 
 
@@ -119,6 +121,7 @@ class _Found:
     names: np.ndarray | None = None
     codes: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def described(self, table: Table, train: np.ndarray) -> Target | None:
         """The target with the statistics of the training rows."""
@@ -135,6 +138,8 @@ def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple
     values = table.frame[name]
     if kind == "either":
         kind = "number" if _is_measured(values) else "class"
+        whole = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
+        notes += (f"the target {name} is taken as a number; --kind class, if its values are names",) if whole else ()
     if job.positive is not None and kind != "class":
         raise UsageError("a positive class is for classes, and the target is a number", where="positive")
     if kind == "number":
@@ -169,10 +174,15 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
     known = np.unique(names[names != MISSING])
     if len(known) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
-    codes = np.where(names == MISSING, -1, np.searchsorted(known, names.astype(str))).astype(np.int64)
-    found = _Found([labels], codes=codes)
+    found = _Found([labels], codes=_label_codes(names, known), labels=tuple(map(str, known)))
     _check_no_label_inside(table, job, found, names)
     return found
+
+
+def _label_codes(names: np.ndarray, known: Collection[str]) -> np.ndarray:
+    """Return the code of each label (N,), -1 for none."""
+    code = {name: index for index, name in enumerate(known)}
+    return np.array([code.get(name, -1) for name in names], np.int64)
 
 
 def _check_no_label_inside(table: Table, job: DataJob, found: _Found, names: np.ndarray) -> None:
@@ -284,9 +294,9 @@ def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[st
     return list(dict.fromkeys([*targets, *job.drop, *split]))
 
 
-def _part(inputs: Mapping[str, Values], codes: np.ndarray | None, rows: np.ndarray) -> Part:
+def _part(inputs: Mapping[str, Values], codes: np.ndarray | None, rows: np.ndarray, places: np.ndarray) -> Part:
     chosen = {key: values[rows] for key, values in inputs.items()}
-    return Part(chosen, codes[rows] if codes is not None else None, rows)
+    return Part(chosen, codes[rows] if codes is not None else None, places[rows])
 
 
 def _test_part(job: DataJob, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str]:
@@ -300,6 +310,6 @@ def _test_part(job: DataJob, found: _Found, spec: Spec, layout: Layout) -> tuple
         table = _with_target(table, spec.target.name)[0]
         codes = encode_target(table.frame[spec.target.name], spec.target, where=table.source)
     elif found.codes is not None:
-        codes = pd.factorize(level_names(table.frame[found.columns[0]]))[0].astype(np.int64)
+        codes = _label_codes(level_names(table.frame[found.columns[0]]), found.labels)
     inputs = raw_inputs(table.frame, spec, where=table.source)
     return Part(inputs, codes, np.arange(len(table.frame))), frame_digest(table.frame)

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zoo.figures.pictures import draw_picture
-from zoo.figures.style import BLUE, GREY, LINES, PALE, legend_beside, new_figure, shorten
+from zoo.figures.style import BLUE, GREY, LINES, legend_beside, new_figure, shorten
 
 MOST_POINTS = 5000
 MOST_COLUMNS = 20
 MOST_PICTURES = 10
+MOST_NAMES = 40
 
 
 def to_plane(latent: np.ndarray) -> np.ndarray:
@@ -32,7 +33,12 @@ def to_plane(latent: np.ndarray) -> np.ndarray:
 
 
 def latent_map(
-    points: np.ndarray, clusters: np.ndarray, *, labels: np.ndarray | None = None, title: str = "Latent space"
+    points: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] = (),
+    title: str = "Latent space",
 ) -> Figure:
     """Draw rows in the plane, coloured by cluster and, beside it, by label where labels are known.
 
@@ -40,6 +46,7 @@ def latent_map(
         points: (N, 2); at most 5,000 of them are drawn.
         clusters: (N,) cluster of each row; its number stands in the middle of its rows.
         labels: (N,) label codes, -1 for a row without one, which is left out; or None.
+        names: Names of the labels by code; default the codes.
         title: Title of the first panel.
 
     Example:
@@ -53,7 +60,7 @@ def latent_map(
     _scatter(axes[0], points[chosen], clusters[chosen])
     axes[0].set_title(f"{shorten(title, 40)}, by cluster", loc="left")
     if labels is not None:
-        _scatter(axes[1], points[chosen], labels[chosen])
+        _scatter(axes[1], points[chosen], labels[chosen], names)
         axes[1].set_title("by label", loc="left")
     for panel in axes:
         panel.set_xlabel("first principal component")
@@ -61,18 +68,19 @@ def latent_map(
     return figure
 
 
-def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray) -> None:
-    names = np.unique(groups[groups >= 0])
-    colours = LINES if len(names) <= len(LINES) else colormaps["turbo"](np.linspace(0.05, 0.95, len(names)))
+def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray, names: Sequence[str] = ()) -> None:
+    codes = np.unique(groups[groups >= 0])
+    colours = LINES if len(codes) <= len(LINES) else colormaps["turbo"](np.linspace(0.05, 0.95, len(codes)))
     size = float(np.clip(2000 / max(len(points), 1), 3, 18))
-    for index, name in enumerate(names):
-        rows = points[groups == name]
+    for index, code in enumerate(codes):
+        rows = points[groups == code]
         colour = colours[index % len(colours)]
         axis.scatter(rows[:, 0], rows[:, 1], s=size, color=[colour], alpha=0.7, linewidths=0)
-    for name in names:  # numbers last, so that no point hides them
-        middle = np.median(points[groups == name], axis=0)
+    for code in codes if len(codes) <= MOST_NAMES else ():  # last, so that no point hides them
+        middle = np.median(points[groups == code], axis=0)
         frame = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-        axis.text(middle[0], middle[1], str(name), fontsize=9, fontweight="bold", ha="center", va="center", bbox=frame)
+        name = shorten(names[code], 12) if names else str(code)
+        axis.text(middle[0], middle[1], name, fontsize=9, fontweight="bold", ha="center", va="center", bbox=frame)
 
 
 def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
@@ -129,7 +137,7 @@ def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
 
     Args:
         names: Names of the F columns.
-        errors: (F,) in prepared units: 1 is as bad as always saying the mean.
+        errors: (F,) as a share of each column's variance: 1 is as bad as always saying the mean.
 
     Example:
         >>> figure = column_errors(["a", "b"], np.array([0.1, 0.4]))
@@ -140,9 +148,10 @@ def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
     figure, (axis,) = new_figure(width=7.0, height=float(np.clip(1.2 + 0.26 * len(order), 2.4, 7)))
     places = np.arange(len(order))
     axis.barh(places, np.nan_to_num(errors)[order], color=BLUE)
-    axis.axvline(1.0, color=PALE, linestyle="--", linewidth=1)
+    axis.axvline(1.0, color=GREY, linestyle="--", linewidth=1, label="as bad as the mean")
     axis.set_yticks(places, [shorten(names[index], 28) for index in order])
     axis.invert_yaxis()
-    axis.set_xlabel("mean squared error of the reconstruction, prepared units")
-    axis.set_title(f"The {len(order)} columns that are lost most", loc="left")
+    axis.set_xlabel("mean squared error of the reconstruction, share of the variance")
+    axis.set_title(f"Columns that are lost most, {len(order)} of {len(names)}", loc="left")
+    legend_beside(axis)
     return figure

@@ -62,7 +62,7 @@ def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> F
         low, high = low - 0.5, high + 0.5
     axis.hist(returns, bins=min(30, max(5, len(returns) // 3)), range=(low, high), color=SKY, edgecolor="white")
     mean = float(np.mean(returns))
-    axis.axvline(mean, color=BLUE, label=f"mean {mean:.4g}")
+    axis.axvline(mean, color=BLUE, label=f"mean {mean:,.6g}")
     if threshold is not None:
         axis.axvline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
     axis.set_xlabel("return of an episode")

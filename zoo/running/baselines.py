@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -86,5 +87,6 @@ def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
 def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
     target = dataset.spec.target
     positive = target.positive if target is not None else None
-    text = f"1 {task.name} {baseline.name} {dataset.split_digest} {positive} {seed}"
+    options = json.dumps(dict(dataset.spec.options), sort_keys=True, default=str)
+    text = f"2 {task.name} {baseline.name} {dataset.split_digest} {positive} {seed} {options}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -16,7 +16,7 @@ from zoo.job import TrainJob, job_yaml
 from zoo.running.candidate import candidate_of
 from zoo.running.lookup import BEST_TAG, stored_run
 from zoo.running.progress import Progress
-from zoo.running.results import Run, interval, number, plain
+from zoo.running.results import Run, best_baseline, interval, number, plain
 from zoo.running.train import (
     CHECKPOINT_FILE,
     CROSS_VALIDATION,
@@ -154,10 +154,7 @@ class Repeats:
         return np.array([run.metrics.get(name, math.nan) for run in self.runs], float)
 
     def _best_baseline(self) -> str | None:
-        first = self.runs[0]
-        ranked = {name: scores.get(f"val_{first.objective}", math.nan) for name, scores in self.baselines.items()}
-        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
-        return (min if first.direction == "min" else max)(known, key=lambda name: known[name]) if known else None
+        return best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
@@ -230,7 +227,12 @@ def resume_repeats(
     if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
-    known = {run.data.tags.get(REPEAT_TAG): run for run in store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")}
+    dataset = candidate_of(job.model, job.task).task.read(children_of(job)[0])
+    if dataset.split_digest != tags["zoo.split_digest"]:
+        raise UsageError("the data are not those that the runs were begun with", where=dataset.source)
+    below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # the latest comes first, and shall win
+    below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
+    known = {run.data.tags.get(REPEAT_TAG): run for run in below}
     experiment = store.client.get_experiment(found.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
     with ending(parent):

@@ -12,6 +12,21 @@ from typing import Any
 from zoo.saving.model import Model
 
 
+def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
+    """Return the baseline that is best on validation, or without such a part on training: test chooses nothing.
+
+    Example:
+        >>> best_baseline({"a": {"val_rmse": 2.0}, "b": {"val_rmse": 1.0}}, "rmse", "min")
+        'b'
+    """
+    for prefix in ("val_", "train_"):
+        ranked = {name: scores.get(prefix + objective, math.nan) for name, scores in baselines.items()}
+        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
+        if known:
+            return (min if direction == "min" else max)(known, key=lambda name: known[name])
+    return None
+
+
 @dataclass
 class Run:
     """One tracked fit.
@@ -77,14 +92,8 @@ class Run:
 
     @property
     def best_baseline(self) -> str | None:
-        """Name of the baseline that is best by the objective on validation: the test part chooses nothing."""
-        ranked = {name: scores.get("val_" + self.objective, math.nan) for name, scores in self.baselines.items()}
-        if all(math.isnan(value) for value in ranked.values()):
-            ranked = {name: scores.get(self.headline, math.nan) for name, scores in self.baselines.items()}
-        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
-        if not known:
-            return None
-        return (min if self.direction == "min" else max)(known, key=lambda name: known[name])
+        """Name of the baseline that is best by the objective on validation; see :func:`best_baseline`."""
+        return best_baseline(self.baselines, self.objective, self.direction)
 
     @property
     def verdict(self) -> str:

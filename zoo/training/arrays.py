@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHUNK = 8192
 # Values of a call's largest input: more would take memory, and be no faster.
 CHUNK_VALUES = 1 << 25
+# What a step of a sequence, or a letter, becomes at least inside a network: an embedding, the states of its layers.
+STEP_VALUES = 128
 _NAMELESS = "_"  # file of the tensor of a preparation that makes a single one
 _SIZES = ".sizes"
 _compiled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
@@ -74,24 +76,35 @@ def batches(inputs: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
         inputs: Raw or prepared values by key, N rows each.
     """
     rows = len(next(iter(inputs.values())))
-    ragged = next((value for value in inputs.values() if isinstance(value, Ragged)), None)
-    for chosen in _groups(ragged, rows):
+    for chosen in _groups(*_sizes(inputs), rows):
         part = {key: values[chosen] for key, values in inputs.items()}
         yield chosen, {key: as_tensor(values) for key, values in model_inputs(part).items()}
 
 
-def _groups(ragged: Ragged | None, rows: int) -> Iterator[Any]:
-    if ragged is None or (ragged.uniform and rows):
-        width = 1 if ragged is None else int(ragged.lengths[0]) * max(1, int(np.prod(ragged.values.shape[1:])))
+def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
+    """Sizes (N, A) of examples that differ in them, or None, and about how many numbers a place of them becomes."""
+    for values in inputs.values():
+        if isinstance(values, Ragged):
+            wide = max(1, int(np.prod(values.values.shape[1:])))
+            return values.sizes, max(wide, STEP_VALUES) if values.sizes.shape[1] == 1 else wide
+    only = next(iter(inputs.values()))
+    if len(inputs) == 1 and only.dtype.kind in "OU":  # texts
+        return np.array([[len(str(text))] for text in only], np.int64).reshape(len(only), 1), STEP_VALUES
+    return None, 1
+
+
+def _groups(sizes: np.ndarray | None, item: int, rows: int) -> Iterator[Any]:
+    if sizes is None or (rows and (sizes == sizes[0]).all()):
+        width = 1 if sizes is None else int(sizes[0].prod()) * item
         most = max(1, min(CHUNK, CHUNK_VALUES // max(width, 1)))
         yield from (slice(start, min(start + most, rows)) for start in range(0, rows, most))
         return
-    order = np.lexsort(ragged.sizes.T)
-    sizes = ragged.sizes[order]
+    order = np.lexsort(sizes.T)
+    ordered = sizes[order].astype(np.int64)
     # Pictures of another size begin another batch; sequences are padded.
-    fresh = np.append(True, (sizes[1:] != sizes[:-1]).any(axis=1)) if sizes.shape[1] > 1 else np.zeros(rows, bool)
-    item = max(1, int(np.prod(ragged.values.shape[1:])))
-    lengths = ragged.lengths[order] * item
+    changed = (ordered[1:] != ordered[:-1]).any(axis=1) if sizes.shape[1] > 1 else np.zeros(max(rows - 1, 0), bool)
+    fresh = np.append(True, changed)
+    lengths = ordered.prod(axis=1) * item
     start = 0
     for row in range(1, rows + 1):
         full = row < rows and (fresh[row] or (row + 1 - start) * lengths[row] > CHUNK_VALUES or row - start >= CHUNK)
@@ -131,8 +144,17 @@ def compiled(model: keras.Model) -> Any:
     import tensorflow as tf
 
     if model not in _compiled:
-        _compiled[model] = tf.function(model, reduce_retracing=True)
+        _compiled[model] = tf.function(_calling(ref(model)), reduce_retracing=True)
     return _compiled[model]
+
+
+def _calling(model: Any) -> Any:
+    """Return a function that calls a model by its weak reference: a cache that held its key would keep it for ever."""
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        return model()(inputs, training=training)
+
+    return call
 
 
 def _has_loops(model: keras.Model) -> bool:
@@ -232,7 +254,7 @@ def as_tensor(values: Any) -> Any:
     """Return values as a tensor; text, which NumPy holds as objects, becomes a tensor of strings."""
     import tensorflow as tf
 
-    return tf.constant(values.astype(str) if values.dtype == object else values)
+    return tf.constant(values)
 
 
 def _named(values: Any) -> bool:

@@ -37,7 +37,7 @@ class SupervisedTask(Task):
     Args:
         name: The folder's name.
         example: Bundled source on which the task's models are shown.
-        target_kind: ``class``, ``number``, or ``either``, where the target's column tells.
+        target_kind: ``class``, ``number``, or ``either``, where the target's column tells, or the option ``kind``.
         estimators: Classical rivals by level and spec.
     """
 
@@ -70,9 +70,8 @@ class SupervisedTask(Task):
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset."""
         options = self.settings(job).model_dump(exclude_none=True)
-        return table_dataset(
-            job, task=self.name, target_kind=self.target_kind, layout=self.layout(job), options=options
-        )
+        kind = options.get("kind", self.target_kind)
+        return table_dataset(job, task=self.name, target_kind=kind, layout=self.layout(job), options=options)
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to predict."""
@@ -123,6 +122,15 @@ class SupervisedTask(Task):
         if pieces.preparation is not None or set(_input_names(model)) <= {known.key for known in spec.inputs}:
             return pieces
         preparation = self.standard(spec)
+        if set(_input_names(model)) == set(preparation.tensors()):
+            return Pieces(model, preparation)
+        facts = spec.inputs[0].statistics
+        if LENGTH in preparation.tensors() and facts.get("least_length") != facts["greatest_length"]:
+            raise UsageError(
+                "the sequences differ in length, and a model with one input would take padding for steps; it must "
+                f"have the inputs {', '.join(preparation.tensors())}",
+                where=model.name,
+            )
         tensors = {name: tuple(known.shape[1:]) for name, known in preparation.tensors().items() if name != LENGTH}
         name, prepared_shape = next(iter(tensors.items()))
         shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else None
