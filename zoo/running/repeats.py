@@ -145,7 +145,8 @@ class Repeats:
                 f"{interval(intervals[name]):<22}{rival}".rstrip()
             )
         each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
-        return "\n".join([*lines, f"{self.verdict}; {first.headline} by run: {each}"])
+        told = f"{self.verdict} by {first.objective}" if best else self.verdict
+        return "\n".join([*lines, f"{told}; {first.headline} by run: {each}"])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"

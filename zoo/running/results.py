@@ -140,8 +140,8 @@ class Run:
             value, bounds = number(self.metrics[name]), interval(self.intervals.get(name))
             lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{rival}".rstrip())
         lines.append(
-            f"{self.verdict}; {self.n_parameters:,} parameters, best epoch {self.best_epoch} of {self.epochs_run}, "
-            f"{self.seconds:.1f} s of training"
+            f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
+            f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
         )
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
