@@ -35,6 +35,8 @@ CASES = {
     "more rows",
     "train clustering/autoencoder points.csv --labels nam": "no column 'nam' of labels; columns: a, b, name "
     "(did you mean 'name'?)",
+    "train clustering/autoencoder copied.csv --clusters 3 --labels name": "column twin says the same as the labels name, "
+    "and would be learnt from; leave it out: --drop twin",
     "train clustering/autoencoder points.csv --target name": "predicts no column; --labels COLUMN scores by one",
     "train sequence/gru japanese_vowels --text foo": "text: the source holds sequences of numbers",
     "train rl/dqn FrozenLake-v1 --env map_name=9x9": "does not take these options: KeyError: '9x9'",
@@ -74,9 +76,9 @@ def folder(workspace: Path) -> Path:
     np.savez("sequences.npz", x=steps, y=np.arange(60) % 2, len=lengths)
     np.savez("empty.npz", x=steps, y=np.arange(60) % 2, len=np.where(np.arange(60) == 17, 0, lengths))
     np.savez("too_long.npz", x=steps, y=np.arange(60) % 2, len=np.where(np.arange(60) == 17, 99, lengths))
-    pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "name": list("xyz") * 20}).to_csv(
-        "points.csv", index=False
-    )
+    points = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "name": list("xyz") * 20})
+    points.to_csv("points.csv", index=False)
+    points.assign(twin=points["name"]).to_csv("copied.csv", index=False)
     long = [(number, step, rng.normal(), number % 2) for number in range(30) for step in range(4)]
     pd.DataFrame(long, columns=["id", "t", "u", "who"]).to_csv("long.csv", index=False)
     return workspace
