@@ -35,8 +35,8 @@ CASES = {
     "more rows",
     "train clustering/autoencoder points.csv --labels nam": "no column 'nam' of labels; columns: a, b, name "
     "(did you mean 'name'?)",
-    "train clustering/autoencoder copied.csv --clusters 3 --labels name": "column twin says the same as the labels name, "
-    "and would be learnt from; leave it out: --drop twin",
+    "train clustering/autoencoder copied.csv --clusters 3 --labels name": "column twin says the same as the labels "
+    "name, and would be learnt from; leave it out: --drop twin",
     "train clustering/autoencoder points.csv --target name": "predicts no column; --labels COLUMN scores by one",
     "train sequence/gru japanese_vowels --text foo": "text: the source holds sequences of numbers",
     "train rl/dqn FrozenLake-v1 --env map_name=9x9": "does not take these options: KeyError: '9x9'",
