@@ -55,7 +55,16 @@ def _tune() -> Any:
 
 
 def _table(rows: list[tuple[str, Any, float]]) -> str:
-    head = ("task", "model", "data", "score on test [95 %]", "best baseline", "verdict", "also", "seconds")
+    head = (
+        "task",
+        "model",
+        "data",
+        "score on test [95 %]",
+        "best baseline",
+        "verdict",
+        "also (model, baseline)",
+        "seconds",
+    )
     lines = [head, *(_row(*row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

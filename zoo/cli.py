@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
 
+INTERRUPTED = 130
 app = typer.Typer(
     name="zoo",
     help="Train, tune, compare and serve Keras models; every run is tracked in MLflow.",
@@ -251,13 +252,15 @@ def _guarded(command: Callable[[], Any]) -> int:
     try:
         status = command()
         sys.stdout.flush()
+        if status == INTERRUPTED:  # Typer has caught Ctrl-C, and tells nobody
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except ZooError as error:
         return _complain(error)
     except TyperException as error:
         return _complain(UsageError(getattr(error, "format_message", error.__str__)()))
     except (KeyboardInterrupt, typer.Abort):
-        return _complain(JobError("interrupted"), status=130)
+        return _complain(JobError("interrupted"), status=INTERRUPTED)
     except BrokenPipeError:  # the reader has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

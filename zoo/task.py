@@ -76,7 +76,11 @@ class Task(ABC):
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
             if name not in known:
-                own = f"the options of {self.name} are {', '.join(known)}" if known else f"{self.name} has none"
+                own = (
+                    f"the options of {self.name} are {', '.join(known)}"
+                    if known
+                    else f"{self.name} has none of its own"
+                )
                 near = nearest_name(name, [*known, *type(job).model_fields])
                 raise UsageError(f"unknown option {name!r}; {own}", where="options", nearest=near)
         return make_job(self.options, job.options)
@@ -167,16 +171,17 @@ class Task(ABC):
         return PART_PREFIX["validation"]
 
 
-def wrong_source(found: str, where: str) -> DataError:
+def wrong_source(found: str, where: str, *, hint: str = "") -> DataError:
     """Return the error for a source of a kind that a task does not read; it names those that do.
 
     Args:
         found: The kind, as in ``Task.reads``.
         where: The source.
+        hint: What would make this task read it.
     """
     able = [name for name in list_tasks() if found in task_of(name).reads]
     words = {"table": "a table", "environment": "an environment"}.get(found, found)
-    return DataError(f"the source holds {words}, which this task does not read; {_listed(able)}", where=where)
+    return DataError(f"the source holds {words}, which this task does not read; {_listed(able)}{hint}", where=where)
 
 
 def _listed(able: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ class ImageClassification(SupervisedTask):
 
     def layout(self, job: DataJob) -> Layout:
         """Return how the job's sources become pictures."""
-        return picture_layout(self.settings(job).size)
+        return picture_layout(self.settings(job).size, classes=True)
 
     def layout_of(self, spec: Spec) -> Layout:
         """Return how rows for a trained model become pictures."""

@@ -17,6 +17,8 @@ CARTPOLE = ["train", "rl/dqn", "CartPole-v1"]
 CASES = {
     "train image/cnn broken": "broken/dog/1.png: not a picture that can be read",
     "train image/cnn nothing": "the folder has no pictures; a folder of class folders is expected",
+    "train image/cnn pictures/cat": "the folder has pictures and no class folders",
+    "train sequence/gru long.csv --target who": "a long table needs --series COLUMN and --time COLUMN",
     "train image/cnn wine": "holds a table, which this task does not read; classification, clustering, regression can",
     "train image/cnn pictures --size 2": "size: received '2'; input should be greater than or equal to 4",
     "train image/cnn pictures --sise 9": "unknown option 'sise'; the options of image are size (did you mean 'size'?)",

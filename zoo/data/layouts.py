@@ -23,12 +23,20 @@ from zoo.task import wrong_source
 MOST_LETTERS, MOST_WORDS = 1000, 10_000
 
 
-def picture_layout(size: int | None = None) -> Layout:
+def picture_layout(size: int | None = None, *, classes: bool = False) -> Layout:
     """Return the layout of pictures: arrays, folders, or a table with a column of files.
 
     Args:
         size: Height and width that the model brings pictures to; default their own.
+        classes: Whether a folder must have class folders.
     """
+
+    def read(source: Any, text: Collection[str] = ()) -> Table:
+        table = read_picture_table(source, text)
+        if classes and set(table.frame.columns) == {IMAGE, "file"}:
+            message = "the folder has pictures and no class folders: FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, … is expected"
+            raise DataError(message, where=table.source)
+        return table
 
     def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
         name = _cell_column(frame)
@@ -36,7 +44,7 @@ def picture_layout(size: int | None = None) -> Layout:
         ignored = [str(column) for column in frame if column not in (name, "file")]
         return Spec(task, (known,), target, len(frame)), _ignored(ignored)
 
-    return Layout(read_picture_table, describe)
+    return Layout(read, describe)
 
 
 def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
@@ -148,7 +156,8 @@ class SequenceLayout:
         if len(texts) == 1:
             return texts[0]
         if not texts:
-            raise wrong_source("table", table.source)
+            hint = "; a long table needs --series COLUMN and --time COLUMN, a column of texts --text COLUMN"
+            raise wrong_source("table", table.source, hint=hint)
         raise DataError(
             f"which column holds the texts? Say --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
         )

@@ -120,7 +120,8 @@ def run_train(
     )
     prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
-        begin_run(tracked, job, dataset, hp.values)
+        epochs = {"epochs": job.epochs} if job.epochs is not None else {}
+        begin_run(tracked, job, dataset, {**hp.values, **epochs})
         return _fit_and_finish(prepared, tracked, experiment)
 
 
@@ -249,10 +250,17 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
             f"zoo predict {tracked.run_id[:8]} …; to go on: zoo train --resume {tracked.run_id[:8]}"
         )
         raise KeyboardInterrupt
-    baselines, more = run_baselines(
-        prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
-    )
-    run = finish_run(tracked, fitted, baselines, (*notes, *more))
+    try:
+        baselines, more = run_baselines(
+            prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+        )
+        run = finish_run(tracked, fitted, baselines, (*notes, *more))
+    except KeyboardInterrupt:
+        progress.say(
+            "stopped before baselines and scores; the trained weights are kept, to go on: "
+            f"zoo train --resume {tracked.run_id[:8]}"
+        )
+        raise
     show_scores(tracked.store, experiment, run, params=("learning_rate", "batch_size"))
     _remove(checkpoint)
     return run
