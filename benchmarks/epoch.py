@@ -2,11 +2,10 @@
 
 Tables: two networks on adult's shape (32,561 rows, batches of 256), 108-128-128-1 on 108 prepared columns and
 the catalogue's `classification/mlp`. Sequences: `sequence/gru` on 2,048 sequences of 40 steps, read from both ends
-as is its default or from one, and on 4,096 texts
-whose lengths are spread as in sms_spam, which `fit` pads to the longest. Pictures: `image/cnn` on 4,096 of
-28 x 28, once as it is and once with augmentation, while `fit` has none. Each in a fresh process with TensorFlow's
-default threads and in another with one thread; the sides take turns, and each has the same arrays and begins
-with the same weights.
+as is its default or from one, and on 4,096 texts whose lengths are spread as in sms_spam, which `fit` pads to the
+longest. Pictures: `image/cnn` on 4,096 of 28 x 28, once as it is and once with augmentation, while `fit` has none.
+Each in a fresh process with TensorFlow's default threads and in another with one thread; the sides take turns, and
+each has the same arrays and begins with the same weights.
 """
 
 from __future__ import annotations

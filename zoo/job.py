@@ -62,6 +62,11 @@ class DataJob(_Job):
             return value
         raise unknown("split", value, SPLITS, where="split")
 
+    @property
+    def split_column(self) -> str | None:
+        """The column that names each row's part, where the split is ``column=NAME``."""
+        return self.split.removeprefix("column=") if self.split and self.split.startswith("column=") else None
+
     @field_validator("fold")
     @classmethod
     def _known_fold(cls, value: str | None) -> str | None:

@@ -74,11 +74,11 @@ class Course:
         self.best_score = -math.inf
         self.started, self.earlier_s = time.perf_counter(), 0.0
         self.values = value_function(self.pieces)
-        self._updates_before = 0
         self.base_rate = float(self.network.optimizer.learning_rate)
         path = self.plan.checkpoint
         if path is not None and path.exists():
             self._resume()
+        self._updates_before = self.updates
         threshold = "" if self.world.threshold is None else f"; solved from {self.world.threshold:g} on"
         self.plan.recorder.start(self.plan.settings.epochs, f"{self.world.name}: {len(self.world.seeds)} episodes "
                                  f"judge the policy after each period{threshold}")  # fmt: skip
@@ -127,7 +127,7 @@ class Course:
 
     def _decide(self, scores: dict[str, float]) -> None:
         result, settings = self.result, self.plan.settings
-        if math.isinf(scores["loss"]) or (math.isnan(scores["loss"]) and self.updates > self._updates_before):
+        if self.updates > self._updates_before and not math.isfinite(scores["loss"]):
             result.stopped = "diverged"
             return
         mean = scores["val_return_mean"]
@@ -166,8 +166,7 @@ class Course:
         progress, self.best = restore_checkpoint(self.plan.checkpoint, self.network)
         self.result = FitResult(**progress["result"])
         self.earlier_s, self.best_score = self.result.seconds, progress["best_score"]
-        self.steps = progress["steps"]
-        self.updates = self._updates_before = progress["updates"]
+        self.steps, self.updates = progress["steps"], progress["updates"]
 
 
 def value_function(pieces: Pieces) -> Any:

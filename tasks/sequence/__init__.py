@@ -47,7 +47,7 @@ class Sequence(SupervisedTask):
             text=known.text,
             target=job.target,
             drop=job.drop,
-            split=job.split.removeprefix("column=") if job.split and job.split.startswith("column=") else None,
+            split=job.split_column,
             unit=known.unit,
             vocabulary=known.vocabulary,
         ).layout()

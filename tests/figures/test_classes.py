@@ -1,21 +1,12 @@
 """The confusion matrix counts right, the reliability diagram bins right, and both draw odd inputs."""
 
-import io
-
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from drawing import assert_draws
 
 from zoo.figures.classes import confusion_matrix, reliability
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def assert_draws(figure):
-    assert isinstance(figure, Figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    assert buffer.getvalue().startswith(b"\x89PNG")
 
 
 def test_cells_are_counts_and_shares_of_the_true_class():

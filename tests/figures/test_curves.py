@@ -1,22 +1,13 @@
 """The learning curve says which epoch was kept, and survives odd histories."""
 
-import io
-
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from drawing import assert_draws
 
 from zoo.figures.curves import learning_curve
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAN = float("nan")
-
-
-def assert_draws(figure):
-    assert isinstance(figure, Figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    assert buffer.getvalue().startswith(b"\x89PNG")
 
 
 def labels(axis):

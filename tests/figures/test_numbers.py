@@ -1,23 +1,14 @@
 """Figures of numbers: what lies where, and inputs that leave nothing to scale by."""
 
-import io
-
 import numpy as np
 import pytest
+from drawing import assert_draws
 from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 
 from zoo.figures.numbers import predicted_against_true, residuals
 
 pytestmark = pytest.mark.filterwarnings("error")
 BOTH = pytest.mark.parametrize("draw", [predicted_against_true, residuals])
-
-
-def assert_draws(figure):
-    assert isinstance(figure, Figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    assert buffer.getvalue().startswith(b"\x89PNG")
 
 
 def test_prediction_is_up_and_truth_across():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from drawing import assert_draws
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -18,11 +18,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
 
 
-def assert_draws(figure: Figure) -> None:
+def assert_fits(figure: Figure) -> None:
     """It can be saved; no title is cut off, and none covers its neighbour's."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    assert buffer.getvalue().startswith(b"\x89PNG")
+    assert_draws(figure, dpi=None)
     width = figure.bbox.width
     boxes = [panel.title.get_window_extent() for panel in figure.axes if panel.get_title()]
     if figure.get_suptitle():
@@ -82,7 +80,7 @@ def test_the_surest_errors_come_first(rows: int, classes: int) -> None:
         named = f"class {truth[row]} taken for\nclass {chosen[row]}, {100 * sure[row]:.0f} %"
         assert panel.get_title() == named
     assert not any(panel.axison for panel in figure.axes if not panel.images)
-    assert_draws(figure)
+    assert_fits(figure)
 
 
 def test_ties_stay_in_their_order() -> None:
@@ -96,7 +94,7 @@ def test_pictures_of_broken_numbers_have_their_own_white() -> None:
     pictures = [np.array([[[0.0], [0.5]]]), np.array([[[-1.0], [3.0]]]), np.zeros((1, 2, 1))]
     figure = worst_errors(pictures, np.zeros(3, int), np.tile([0.0, 1.0], (3, 1)), ["a", "b"])
     assert [shown(panel).tolist() for panel in figure.axes[:3]] == [[[0, 1]], [[0, 1]], [[0, 0]]]
-    assert_draws(figure)
+    assert_fits(figure)
 
 
 @pytest.mark.parametrize("rows", [0, 4])
@@ -104,12 +102,12 @@ def test_no_errors_are_said_so(rows: int) -> None:
     truth = np.arange(rows) % 2
     figure = worst_errors(tagged(rows), truth, np.eye(2)[truth], ["a", "b"])
     assert (figure.axes, figure.texts[0].get_text()) == ([], "No picture of this part was wrong.")
-    assert_draws(figure)
+    assert_fits(figure)
 
 
 def test_long_names_of_classes() -> None:
     names = ["Iris-versicolor of the north", "Iris-virginica of the south"]
-    assert_draws(worst_errors(tagged(10), np.zeros(10, int), np.tile([0.0, 1.0], (10, 1)), names))
+    assert_fits(worst_errors(tagged(10), np.zeros(10, int), np.tile([0.0, 1.0], (10, 1)), names))
 
 
 @pytest.mark.parametrize("count, channels", [(2, 1), (8, 3), (9, 1), (100, 3)])
@@ -125,12 +123,12 @@ def test_filters_share_one_scale(count: int, channels: int) -> None:
         assert panel.images[0].get_clim() == pytest.approx((-most, most))
     assert figure.axes[-1].get_label() == "<colorbar>"
     assert figure.get_suptitle() == "Filters of the first convolution"
-    assert_draws(figure)
+    assert_fits(figure)
 
 
 def test_filters_that_are_all_zero() -> None:
-    assert_draws(filters(np.zeros((3, 3, 1, 4))))
+    assert_fits(filters(np.zeros((3, 3, 1, 4))))
 
 
 def test_a_single_filter() -> None:
-    assert_draws(filters(rng.normal(size=(3, 3, 1, 1))))
+    assert_fits(filters(rng.normal(size=(3, 3, 1, 1))))

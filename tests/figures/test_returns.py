@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from drawing import assert_draws
 
 from zoo.figures.returns import episode_returns, return_curve
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
-
-
-def assert_draws(figure: Figure) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    assert buffer.getvalue().startswith(b"\x89PNG")
 
 
 def named(axis: Any) -> list[str]:

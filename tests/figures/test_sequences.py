@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
+from drawing import assert_draws
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -16,12 +16,6 @@ from zoo.figures.sequences import MOST_BINS, accuracy_by_length
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
-
-
-def assert_draws(figure: Figure) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    assert buffer.getvalue().startswith(b"\x89PNG")
 
 
 def drawn(figure: Figure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

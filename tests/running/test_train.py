@@ -51,6 +51,7 @@ def test_the_page_of_a_run(run: Any) -> None:
     page = client().get_run(run.run_id)
     assert page.info.status == "FINISHED"
     assert page.data.params["units"] == "8"
+    assert (page.data.params["epochs"], run.hyperparameters["epochs"]) == ("3", 3)  # those that were asked for
     assert page.data.metrics["test_log_loss"] == pytest.approx(run.metrics["test_log_loss"])
     assert len(client().get_metric_history(run.run_id, "epoch/val_log_loss")) == 3
     assert len(client().get_metric_history(run.run_id, "test_log_loss")) == 1

@@ -189,10 +189,9 @@ class SequenceLayout:
             while self.cells in frame.columns:
                 self.cells += "_"
         made = _by_series(table, self.series, self.time, self.columns, self.cells)
-        codes, names = pd.factorize(frame[self.series])
         for what, column in ((f"target {target!r}", target), (f"part in {self.split!r}", self.split)):
             if column is not None and column in frame.columns:
-                _check_constant(frame[column], codes, names, what, table.source)
+                _check_constant(frame[column], frame[self.series], what, table.source)
         return made
 
 
@@ -234,11 +233,11 @@ def _moments(values: pd.Series) -> pd.Series:
         return pd.to_datetime(values, errors="coerce", utc=True)
 
 
-def _check_constant(values: pd.Series, codes: np.ndarray, names: Any, what: str, where: str) -> None:
-    kinds = values.dropna().astype(str).groupby(codes[values.notna().to_numpy()]).nunique()
-    if (kinds > 1).any():
-        name = names[int(kinds.index[(kinds > 1).to_numpy()][0])]
-        raise DataError(f"the {what} changes within the series {name}: a series has one", where=where)
+def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:
+    kinds = values.dropna().astype(str).groupby(series, sort=False).nunique()
+    several = kinds.index[kinds > 1]
+    if len(several):
+        raise DataError(f"the {what} changes within the series {several[0]}: a series has one", where=where)
 
 
 def _cell_column(frame: pd.DataFrame) -> str:

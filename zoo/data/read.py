@@ -117,7 +117,7 @@ def _from_pair(x: Any, y: Any, cells: str | None) -> Table:
     if isinstance(x, pd.DataFrame):
         frame = x.rename(columns=str).reset_index(drop=True)
     else:
-        frame = _columns(x if isinstance(x, (list, tuple)) and cells else _array(x), cells)
+        frame = _columns(x if isinstance(x, (list, tuple)) else _array(x), cells)
     labels = np.asarray(y)
     if labels.shape not in ((len(frame),), (len(frame), 1)):
         raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")

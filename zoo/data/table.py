@@ -259,8 +259,8 @@ def _target_numbers(table: Table, name: str) -> np.ndarray:
 
 
 def _given_parts(table: Table, job: DataJob) -> np.ndarray | None:
-    if job.split is not None and job.split.startswith("column="):
-        column = job.split.removeprefix("column=")
+    column = job.split_column
+    if column is not None:
         if column not in table.frame.columns:
             raise UsageError(
                 f"there is no column {column!r} to split by",
@@ -290,7 +290,7 @@ def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[st
                 where=table.source,
                 nearest=nearest_name(name, columns),
             )
-    split = [job.split.removeprefix("column=")] if job.split and job.split.startswith("column=") else []
+    split = [job.split_column] if job.split_column is not None else []
     return list(dict.fromkeys([*targets, *job.drop, *split]))
 
 

@@ -23,6 +23,7 @@ from zoo.running.train import (
     JOB_FILE,
     REPEAT_TAG,
     SEEDS,
+    check_same_data,
     experiment_name,
     job_params,
     resume_run,
@@ -228,9 +229,7 @@ def resume_repeats(
     if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
-    dataset = candidate_of(job.model, job.task).task.read(children_of(job)[0])
-    if dataset.split_digest != tags["zoo.split_digest"]:
-        raise UsageError("the data are not those that the runs were begun with", where=dataset.source)
+    check_same_data(found, candidate_of(job.model, job.task).task.read(children_of(job)[0]))
     below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # the latest comes first, and shall win
     below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
     known = {run.data.tags.get(REPEAT_TAG): run for run in below}

@@ -120,8 +120,7 @@ def run_train(
     )
     prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
-        epochs = {"epochs": job.epochs} if job.epochs is not None else {}
-        begin_run(tracked, job, dataset, {**hp.values, **epochs})
+        begin_run(tracked, job, dataset, prepared.hyperparameters)
         return _fit_and_finish(prepared, tracked, experiment)
 
 
@@ -157,13 +156,27 @@ def resume_run(
     job = _job_of(store, found).model_copy(update=changes)
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
-    if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
-        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
+    check_same_data(found, dataset)
     pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
     tracked = TrackedRun.reopen(store, run_id)
     prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
         return _fit_and_finish(prepared, tracked, store.client.get_experiment(found.info.experiment_id))
+
+
+def check_same_data(found: Any, dataset: Dataset) -> None:
+    """Refuse to go on with a run on other data than it was begun with.
+
+    Args:
+        found: MLflow's run.
+        dataset: The data as they are read now.
+
+    Raises:
+        UsageError: When they differ, in rows, split or target.
+    """
+    if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
+        run_id = found.info.run_id
+        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +188,12 @@ class _Prepared:
     hp: CheckedHyperParameters
     callbacks: Sequence[Any]
     progress: Progress
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The model's hyperparameters, with the epochs that the job asks for."""
+        epochs = {"epochs": self.job.epochs} if self.job.epochs is not None else {}
+        return {**self.hp.values, **epochs}
 
 
 def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
@@ -230,7 +249,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
         progress.say(f"note: {note}")
     curves = _OnlyNew(tracked)
     plan = FitPlan(
-        FitSettings.from_hyperparameters(prepared.hp.values, epochs=job.epochs),
+        FitSettings.from_hyperparameters(prepared.hyperparameters),
         seed=job.seed,
         recorder=Recorders([curves, progress]),
         checkpoint=checkpoint,
@@ -242,7 +261,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     finally:
         progress.close()
     curves.fill(result.history)
-    fitted = Fitted(prepared.candidate, prepared.pieces, dataset, dict(prepared.hp.values), result)
+    fitted = Fitted(prepared.candidate, prepared.pieces, dataset, prepared.hyperparameters, result)
     if result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
         progress.say(

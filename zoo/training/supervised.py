@@ -119,19 +119,21 @@ class SupervisedTask(Task):
         """
         pieces = pieces_of_model(model)
         self._check_output(model, spec)
-        if pieces.preparation is not None or set(_input_names(model)) <= {known.key for known in spec.inputs}:
+        names = set(_input_names(model))
+        if pieces.preparation is not None or names <= {known.key for known in spec.inputs}:
             return pieces
         preparation = self.standard(spec)
-        if set(_input_names(model)) == set(preparation.tensors()):
+        wanted = preparation.tensors()
+        if names == set(wanted):
             return Pieces(model, preparation)
         facts = spec.inputs[0].statistics
-        if LENGTH in preparation.tensors() and facts.get("least_length") != facts["greatest_length"]:
+        if LENGTH in wanted and facts.get("least_length") != facts["greatest_length"]:
             raise UsageError(
                 "the sequences differ in length, and a model with one input would take padding for steps; it must "
-                f"have the inputs {', '.join(preparation.tensors())}",
+                f"have the inputs {', '.join(wanted)}",
                 where=model.name,
             )
-        tensors = {name: tuple(known.shape[1:]) for name, known in preparation.tensors().items() if name != LENGTH}
+        tensors = {name: tuple(known.shape[1:]) for name, known in wanted.items() if name != LENGTH}
         name, prepared_shape = next(iter(tensors.items()))
         shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else None
         if len(tensors) > 1 or shape is None or not _fits(shape, prepared_shape):
