@@ -8,94 +8,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from zoo.data_job import LEAVE_ONE_GROUP_OUT, DataJob, Job
 from zoo.errors import UsageError, nearest_name, unknown
 
-SPLITS = ("random", "stratified", "column=NAME")
+THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_NEGATIVE")
 Baselines = Literal["quick", "all", "none"]
 SearchName = Literal["random", "bayesian", "hyperband", "grid"]
 
 
-class _Job(BaseModel):
-    """What all jobs share: unknown keys are errors, and values are not changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), frozen=True)
-
-
-class DataJob(_Job):
-    """The part of a job that says which data are used and how they are split.
-
-    Args:
-        source: A file, a bundled name, or in Python a frame or arrays.
-        target: Column to predict; a bundled set knows its own.
-        drop: Columns that are left out.
-        positive: Of two classes the one that scores such as f1 are about; default the rarer.
-        test: Another source that is the test part.
-        split: ``random``, ``stratified`` or ``column=NAME`` (values train, validation or valid, test);
-            the default is the task's.
-        test_size: Share of the rows that is the test part.
-        validation_size: Share of the other rows that is the validation part; 0 for none.
-        seed: Seed of the split, the weights and the order of rows.
-        split_seed: Seed of the split alone; default the seed.
-        fold: ``k/n``: of n folds the k-th is the test part.
-        options: What only the model's task understands; the task checks it (:meth:`zoo.task.Task.settings`).
-    """
-
-    source: Any
-    target: str | None = None
-    drop: tuple[str, ...] = ()
-    positive: str | None = None
-    test: Any = None
-    split: str | None = None
-    test_size: float = Field(0.2, ge=0, lt=1)
-    validation_size: float = Field(0.2, ge=0, lt=1)
-    seed: int = Field(0, ge=0, lt=2**32)
-    split_seed: int | None = Field(None, ge=0, lt=2**32)
-    fold: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("split")
-    @classmethod
-    def _known_split(cls, value: str | None) -> str | None:
-        if value is None or value in ("random", "stratified") or re.fullmatch(r"column=.+", value):
-            return value
-        raise unknown("split", value, SPLITS, where="split")
-
-    @property
-    def split_column(self) -> str | None:
-        """The column that names each row's part, where the split is ``column=NAME``."""
-        return self.split.removeprefix("column=") if self.split and self.split.startswith("column=") else None
-
-    @field_validator("fold")
-    @classmethod
-    def _known_fold(cls, value: str | None) -> str | None:
-        match = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", value or "")
-        if value is None or (match and int(match[1]) <= int(match[2]) and int(match[2]) >= 2):
-            return value
-        raise UsageError(f"received {value!r}; it must be k/n, the k-th of n folds, such as 2/5", where="fold")
-
-    @field_validator("target", mode="before")
-    @classmethod
-    def _as_name(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, Real) else value
-
-    @field_validator("positive", mode="before")
-    @classmethod
-    def _as_level(cls, value: Any) -> Any:
-        """Spell a class as the data's levels are spelled: ``true`` and ``1``, not ``True`` and ``1.0``."""
-        if isinstance(value, bool):
-            return str(value).lower()
-        whole = isinstance(value, Real) and float(value).is_integer()
-        return str(int(value)) if whole else cls._as_name(value)
-
-    @field_validator("drop", mode="before")
-    @classmethod
-    def _as_names(cls, value: Any) -> Any:
-        return [cls._as_name(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-class TaskOptions(_Job):
+class TaskOptions(Job):
     """Options that one task understands and no other: a task's class names a subclass of this.
 
     Each field has a default and a ``description``, which ``zoo show`` prints.
@@ -114,7 +37,11 @@ class TrainJob(DataJob):
         experiment: MLflow experiment; default the data's name.
         name: Name of the run; default the model's name.
         seeds: Repeat it with so many seeds on the same split; the runs stand below one parent run.
-        cv: Cross-validate in so many folds; the runs stand below one parent run.
+        cv: Cross-validate: in so many folds, ``leave-one-group-out``, or ``file=PATH`` with given folds; the runs
+            stand below one parent run.
+        repeats: Cross-validate so many times, each on folds drawn anew.
+        threshold: Of two classes, from which probability on a row is called positive: chosen on validation for
+            ``accuracy``, ``f1``, ``balanced_accuracy`` or the least ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
     """
 
     command: Literal["train"] = "train"
@@ -126,7 +53,29 @@ class TrainJob(DataJob):
     experiment: str | None = None
     name: str | None = None
     seeds: int | None = Field(None, ge=2)
-    cv: int | None = Field(None, ge=2)
+    cv: int | str | None = None
+    repeats: int | None = Field(None, ge=2)
+    threshold: str | None = None
+
+    @field_validator("cv", mode="before")
+    @classmethod
+    def _known_cv(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+            value = int(value)
+        if value is None or value == LEAVE_ONE_GROUP_OUT or (isinstance(value, str) and re.fullmatch("file=.+", value)):
+            return value
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 2:
+            known = f"a number of folds from 2 upwards, {LEAVE_ONE_GROUP_OUT} or file=PATH"
+            raise UsageError(f"received {value!r}; it must be {known}", where="cv")
+        return int(value)
+
+    @field_validator("threshold")
+    @classmethod
+    def _known_threshold(cls, value: str | None) -> str | None:
+        number = r"[0-9]+(\.[0-9]+)?"
+        if value is None or value in THRESHOLDS[:-1] or re.fullmatch(f"cost={number}:{number}", value):
+            return value
+        raise unknown("way to choose a threshold", value, THRESHOLDS, where="threshold")
 
     @model_validator(mode="after")
     def _one_kind_of_repeats(self) -> TrainJob:
@@ -134,6 +83,10 @@ class TrainJob(DataJob):
             raise UsageError("seeds and cv exclude each other: a repeat is over one of them", where="cv")
         if self.cv is not None and self.fold is not None:
             raise UsageError("cv makes all folds, and fold is one of them", where="cv")
+        if self.repeats is not None and not isinstance(self.cv, int):
+            raise UsageError("repeats draw folds anew: they need cv, a number of folds", where="repeats")
+        if self.cv == LEAVE_ONE_GROUP_OUT and self.split_by("group") is None:
+            raise UsageError("leaving one group out needs to know the groups: --split group=COLUMN", where="cv")
         return self
 
 
@@ -148,13 +101,13 @@ class TuneJob(TrainJob):
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     seeds: None = None
-    cv: None = None
+    repeats: None = None
     trials: int = Field(20, ge=1)
     workers: int = Field(1, ge=1)
     search: SearchName = "random"
 
 
-class PredictJob(_Job):
+class PredictJob(Job):
     """Predictions of a run's model for raw rows."""
 
     command: Literal["predict"] = "predict"
@@ -162,9 +115,25 @@ class PredictJob(_Job):
     input: Any
     output: str | None = None
     keep: tuple[str, ...] = ()
+    intervals: float | None = Field(None, gt=0, lt=100)
 
 
-class ListJob(_Job):
+class ReportJob(DataJob):
+    """What is to know of data before a model is trained on them.
+
+    Args:
+        task: Name of the task; default by the target.
+        model: A model of the catalogue, whose parameters the number of rows is held against.
+        output: File that the report is written to as a page.
+    """
+
+    command: Literal["data"] = "data"
+    task: str | None = None
+    model: str | None = None
+    output: str | None = None
+
+
+class ListJob(Job):
     """The models whose name matches a pattern."""
 
     command: Literal["list"] = "list"
@@ -180,7 +149,7 @@ class ShowJob(DataJob):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class RunsJob(_Job):
+class RunsJob(Job):
     """The runs that were tracked."""
 
     command: Literal["runs"] = "runs"
@@ -188,7 +157,7 @@ class RunsJob(_Job):
     limit: int = Field(20, ge=1)
 
 
-class BestJob(_Job):
+class BestJob(Job):
     """The best run of an experiment, ranked by validation."""
 
     command: Literal["best"] = "best"
@@ -196,17 +165,18 @@ class BestJob(_Job):
     metric: str | None = None
 
 
-Job = TrainJob | TuneJob | PredictJob | ListJob | ShowJob | RunsJob | BestJob
-JOBS: dict[str, type[_Job]] = {
+AnyJob = TrainJob | TuneJob | PredictJob | ReportJob | ListJob | ShowJob | RunsJob | BestJob
+JOBS: dict[str, type[Job]] = {
     "train": TrainJob,
     "tune": TuneJob,
     "predict": PredictJob,
+    "data": ReportJob,
     "list": ListJob,
     "show": ShowJob,
     "runs": RunsJob,
     "best": BestJob,
 }
-J = TypeVar("J", bound=_Job)
+J = TypeVar("J", bound=Job)
 _MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
 
 
@@ -231,7 +201,7 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
         raise _explained(error, kind, where) from None
 
 
-def gathered(kind: type[_Job], values: dict[str, Any]) -> dict[str, Any]:
+def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
     """Return keys and values with those that the job does not know moved into its ``options``, for the task to check.
 
     Args:
@@ -305,7 +275,7 @@ def _in_words(value: Any) -> str | None:
     return f"({type(value).__name__} in memory)"
 
 
-def _explained(error: ValidationError, kind: type[_Job], where: str | None) -> UsageError:
+def _explained(error: ValidationError, kind: type[Job], where: str | None) -> UsageError:
     """One message for a person out of pydantic's list: the first thing that is wrong."""
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
