@@ -50,6 +50,8 @@ class Target:
         counts: Rows of each class in the training part.
         mean: Mean of a number over the training part, in its own units.
         std: Standard deviation of a number over the training part, in its own units.
+        quantiles: Levels of the quantiles that are predicted of a number; empty for its mean.
+        threshold: Probability from which on the positive of two classes is called; None for the likelier one.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Target:
     counts: tuple[int, ...] = ()
     mean: float = 0.0
     std: float = 1.0
+    quantiles: tuple[float, ...] = ()
+    threshold: float | None = None
 
     @property
     def positive_index(self) -> int:
@@ -77,6 +81,8 @@ class Spec:
         target: What is predicted; None where a task has no target.
         rows: Number of examples in the training part.
         options: The task's own options that shaped the data, in plain values (such as a number of clusters).
+        weight: Column with the weight of each row; None where all weigh the same.
+        weight_kind: ``importance`` or ``frequency``; see :class:`zoo.data_job.DataJob`.
 
     Example:
         >>> spec = Spec("regression", (Input("age", "age", "number"),), Target("price", "number"), rows=10)
@@ -89,6 +95,13 @@ class Spec:
     target: Target | None = None
     rows: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    weight: str | None = None
+    weight_kind: str = "importance"
+
+    @property
+    def weights_count(self) -> bool:
+        """Whether weights are numbers of rows."""
+        return self.weight is not None and self.weight_kind == "frequency"
 
     def input(self, name: str) -> Input:
         """Return the input called ``name``.
@@ -127,11 +140,11 @@ class Spec:
         inputs = tuple(Input(**_tuples(item, "shape", "levels")) for item in values.pop("inputs"))
         return cls(
             inputs=inputs,
-            target=Target(**_tuples(target, "classes", "counts")) if target else None,
+            target=Target(**_tuples(target, "classes", "counts", "quantiles")) if target else None,
             **values,
         )
 
 
 def _tuples(values: dict[str, Any], *keys: str) -> dict[str, Any]:
     """JSON has lists only; a frozen spec holds tuples."""
-    return {**values, **{key: tuple(values[key]) for key in keys}}
+    return {**values, **{key: tuple(values[key]) for key in keys if key in values}}

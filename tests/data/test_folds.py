@@ -11,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo.data.dataset import Dataset
-from zoo.data.split import split_rows
+from zoo.data.folds import take_fold
+from zoo.data.split import Splitter
 from zoo.data.table import table_dataset
 from zoo.errors import DataError
 from zoo.job import DataJob
@@ -31,19 +32,14 @@ def folds(
     given: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The parts of each row in every fold."""
-    return [
-        split_rows(
-            rows,
-            method="random" if classes is None else "stratified",
-            classes=classes,
-            test_size=0.2,
-            validation_size=validation,
-            seed=seed,
-            given=given,
-            fold=f"{number}/{count}",
-        )
-        for number in range(1, count + 1)
-    ]
+    method = "random" if classes is None else "stratified"
+    splitter = Splitter(method, validation_size=validation, seed=seed, classes=classes)
+    made = []
+    for number in range(1, count + 1):
+        parts = np.full(rows, "train", "<U11") if given is None else given.astype("<U11")
+        take_fold(parts, number, count, splitter, masks=None)
+        made.append(splitter.inner_parts(parts))
+    return made
 
 
 @settings(max_examples=60, deadline=None)

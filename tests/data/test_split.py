@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.data.split import parts_of_column, split_rows
+from zoo.data.split import Splitter, parts_of_column
 from zoo.errors import DataError
 
 
 def split(rows=100, method="random", test=0.2, validation=0.2, seed=0, **options):
-    options.setdefault("classes", None)
-    return split_rows(rows, method=method, test_size=test, validation_size=validation, seed=seed, **options)
+    given_parts = options.pop("given", None)
+    splitter = Splitter(method, test_size=test, validation_size=validation, seed=seed, **options)
+    return splitter.parts(rows, given_parts)
 
 
 def counts(parts):

@@ -13,7 +13,8 @@ import numpy as np
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "calibration", "validation", "test")
+COLUMNS = ("target", "rows", "weight", "fit_weight")
 # Texts are stored at one width unless that takes so many times what they have, and more than a few kilobytes.
 MOST_PADDING, LEAST_PADDED = 8, 10_000
 
@@ -28,12 +29,14 @@ class Part:
         target: Encoded target of N rows: class index or standardised number; None where there is none.
         rows: Position of each row in the source (in the test source, where that is another one).
         weight: Example weights of N rows; None for equal weights.
+        fit_weight: Weights of N rows in the loss, where those are others, as by class.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged]
     target: np.ndarray | None
     rows: np.ndarray
     weight: np.ndarray | None = None
+    fit_weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,6 +55,8 @@ class Dataset:
         parts: The parts that have rows.
         notes: What was noticed while reading, for people.
         labels: Names of the groups that are for scoring only, by code; empty where there are none.
+        split: Rows of the source in each part, before any sampling.
+        folds: Number of folds that ``fold`` is one of; 0 without.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Dataset:
     parts: Mapping[str, Part]
     notes: tuple[str, ...] = field(default=())
     labels: tuple[str, ...] = field(default=())
+    split: Mapping[str, np.ndarray] = field(default_factory=dict)
+    folds: int = 0
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part)}" for name, part in self.parts.items())
@@ -77,11 +84,11 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     for name, part in dataset.parts.items():
         for index, value in enumerate(part.inputs.values()):
             _save_input(folder, f"{name}-{index}", value)
-        for column in ("target", "rows", "weight"):
+        for column in COLUMNS:
             value = getattr(part, column)
             if value is not None:
                 np.save(folder / f"{name}-{column}.npy", value)
-    values = dataclasses.asdict(dataclasses.replace(dataset, parts={}, spec=None))  # type: ignore[arg-type]
+    values = dataclasses.asdict(dataclasses.replace(dataset, parts={}, split={}, spec=None))  # type: ignore[arg-type]
     values |= {"spec": dataset.spec.to_json(), "parts": {n: list(p.inputs) for n, p in dataset.parts.items()}}
     writing = folder / ".dataset.json"
     writing.write_text(json.dumps(values))
@@ -96,7 +103,7 @@ def load_dataset(folder: Path) -> Dataset:
         inputs = {key: _mapped(folder, f"{name}-{i}") for i, key in enumerate(keys)}
         others = {
             column: np.load(path, mmap_mode="r") if (path := folder / f"{name}-{column}.npy").exists() else None
-            for column in ("target", "rows", "weight")
+            for column in COLUMNS
         }
         parts[name] = Part(inputs, **others)  # type: ignore[arg-type]
     spec = Spec.from_json(values.pop("spec"))

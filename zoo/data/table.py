@@ -15,10 +15,11 @@ from zoo.data.cells import arrays_of_cells
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
 from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
+from zoo.data.parts import given_parts, split_table
 from zoo.data.read import Table, frame_digest, read_table
-from zoo.data.split import parts_of_column, split_rows
+from zoo.data.weighing import column_weights, sampled
+from zoo.data_job import DataJob
 from zoo.errors import DataError, UsageError, nearest_name
-from zoo.job import DataJob
 from zoo.spec import Spec, Target
 
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
@@ -64,50 +65,74 @@ def table_dataset(
         UsageError: When the job asks for a column or a split that is not there.
     """
     table = layout.read(job.source, ())
-    _given_parts(table, job)  # what is wrong with the split is said before what is wrong with the target
+    source_rows = len(table.frame)
+    given = given_parts(table, job)  # what is wrong with the split is said before what is wrong with the target
     if target_kind == "none":
         found = _labelled(table, job, labels)
     else:
         name = _target_name(table, job)
-        table, dropped_note = _with_target(table, name)
+        table, given, dropped_note = _with_target(table, given, name)
         found = _found_target(table, job, name, target_kind, dropped_note)
-    parts = split_rows(
-        len(table.frame),
-        method=_method(job, found.names),
-        classes=found.names,
-        test_size=0 if job.test is not None else job.test_size,
-        validation_size=job.validation_size,
-        seed=job.seed if job.split_seed is None else job.split_seed,
-        given=_given_parts(table, job),
-        fold=job.fold,
-    )
-    train = np.flatnonzero(parts == "train")
+    weight = column_weights(table.frame, job.weight, where=table.source)
+    split = split_table(table, job, found.names, given, source_rows=source_rows)
+    train = np.flatnonzero(split.parts == "train")
     target = found.described(table, train)
     features = table.frame.drop(columns=_not_features(table, job, found.columns))
     spec, notes = layout.describe(features.iloc[train], target, task)
-    spec = dataclasses.replace(spec, options=dict(options or {}))
     codes = found.codes if target is None else encode_target(table.frame[target.name], target, where=table.source)
+    kept = sampled(job, train, codes, target, weight)
+    spec = dataclasses.replace(
+        spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
+    )
     inputs = raw_inputs(table.frame, spec, where=table.source)
     places = table.frame.index.to_numpy()
-    made = {part: _part(inputs, codes, rows, places) for part in PARTS if len(rows := np.flatnonzero(parts == part))}
+    made = {}
+    for part in PARTS:
+        rows = np.flatnonzero(split.parts == part)
+        if part == "train":
+            made[part] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
+        elif len(rows):
+            made[part] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
+    notes = [*table.notes, *found.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
+    notes += [_meaning_of_weights(job)] if job.weight is not None else []
     digest = frame_digest(table.frame)
-    if job.fold is not None and (job.test is not None or "" in parts):
-        found = dataclasses.replace(found, notes=(*found.notes, "the test part is left alone: each fold has its own"))
+    if job.fold is not None and (job.test is not None or "" in split.parts):
+        notes.append("the test part is left alone: each fold has its own")
     elif job.test is not None:
-        made["test"], test_digest = _test_part(job, found, spec, layout)
+        made["test"], test_digest, more = _test_part(job, table, found, spec, layout)
         digest = hashlib.sha256((digest + test_digest).encode()).hexdigest()[:16]
-    names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"
-    split = hashlib.sha256(names.encode())
-    split.update(parts.astype("S10").tobytes())
+        notes += more
     return Dataset(
         name=table.name,
         source=table.source,
         digest=digest,
-        split_digest=split.hexdigest()[:16],
+        split_digest=_split_digest(digest, target, spec, split.parts, job),
         spec=spec,
         parts=made,
-        notes=(*table.notes, *found.notes, *notes),
+        notes=tuple(notes),
         labels=found.labels,
+        split={part: places[split.parts == part] for part in PARTS if (split.parts == part).any()},
+        folds=split.folds,
+    )
+
+
+def _split_digest(digest: str, target: Target | None, spec: Spec, parts: np.ndarray, job: DataJob) -> str:
+    names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"
+    made = hashlib.sha256(names.encode())
+    made.update(parts.astype("S10").tobytes())
+    for name in ("weight", "sample", "class_weight", "column", "missing"):
+        value = getattr(job, name)
+        if value:
+            made.update(f" {name} {value} {job.weight_kind if name == 'weight' else ''}".encode())
+    return made.hexdigest()[:16]
+
+
+def _meaning_of_weights(job: DataJob) -> str:
+    if job.weight_kind == "frequency":
+        return f"column {job.weight} weighs rows by frequency: a weight of 2 is the same row twice"
+    return (
+        f"column {job.weight} weighs rows by importance: it scales loss and scores, and says nothing of how many rows "
+        "there are; --weight-kind frequency, if a weight of 2 is the same row twice"
     )
 
 
@@ -235,50 +260,25 @@ def _target_name(table: Table, job: DataJob) -> str:
     return name
 
 
-def _with_target(table: Table, name: str) -> tuple[Table, tuple[str, ...]]:
+def _with_target(table: Table, given: np.ndarray | None, name: str) -> tuple[Table, np.ndarray | None, tuple[str, ...]]:
     """Leave out rows that have no target: they can neither teach nor test."""
     missing = (table.frame[name].isna() | (table.frame[name].astype(str).str.strip() == "")).to_numpy()
     if missing.all():
         raise DataError(f"the target {name!r} is missing in every row", where=table.source)
     if not missing.any():
-        return table, ()
-    kept = Table(
-        table.frame[~missing],  # with the source's own numbers of rows
-        table.name,
-        table.source,
-        table.target,
-        table.part[~missing] if table.part is not None else None,
-        table.notes,
+        return table, given, ()
+    kept = dataclasses.replace(
+        table,
+        frame=table.frame[~missing],  # with the source's own numbers of rows
+        part=table.part[~missing] if table.part is not None else None,
     )
-    return kept, (f"{int(missing.sum())} rows without a target are left out",)
+    left = None if given is None else given[~missing]
+    return kept, left, (f"{int(missing.sum())} rows without a target are left out",)
 
 
 def _target_numbers(table: Table, name: str) -> np.ndarray:
     """The target as numbers, or an error that says which row is none."""
     return encode_target(table.frame[name], Target(name, "number"), where=table.source)
-
-
-def _given_parts(table: Table, job: DataJob) -> np.ndarray | None:
-    column = job.split_column
-    if column is not None:
-        if column not in table.frame.columns:
-            raise UsageError(
-                f"there is no column {column!r} to split by",
-                where=table.source,
-                nearest=nearest_name(column, [str(c) for c in table.frame.columns]),
-            )
-        if job.test is not None:
-            raise UsageError("a test source and a column that names the test part exclude each other", where="test")
-        return parts_of_column(table.frame[column], where=table.source)
-    if table.part is not None and job.test is not None:
-        raise UsageError(f"{table.source} holds a test part of its own", where="test")
-    return table.part
-
-
-def _method(job: DataJob, names: np.ndarray | None) -> str:
-    if job.split in ("random", "stratified"):
-        return job.split
-    return "stratified" if names is not None else "random"
 
 
 def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[str]:
@@ -290,26 +290,53 @@ def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[st
                 where=table.source,
                 nearest=nearest_name(name, columns),
             )
-    split = [job.split_column] if job.split_column is not None else []
-    return list(dict.fromkeys([*targets, *job.drop, *split]))
+    others = (job.split_column, job.split_by("group"), job.split_by("hash"), job.weight)
+    return list(dict.fromkeys([*targets, *job.drop, *(name for name in others if name in columns)]))
 
 
-def _part(inputs: Mapping[str, Values], codes: np.ndarray | None, rows: np.ndarray, places: np.ndarray) -> Part:
+def _part(
+    inputs: Mapping[str, Values],
+    codes: np.ndarray | None,
+    rows: np.ndarray,
+    places: np.ndarray,
+    weight: np.ndarray | None,
+    fit_weight: np.ndarray | None = None,
+) -> Part:
     chosen = {key: values[rows] for key, values in inputs.items()}
-    return Part(chosen, codes[rows] if codes is not None else None, places[rows])
+    return Part(chosen, codes[rows] if codes is not None else None, places[rows], weight, fit_weight)
 
 
-def _test_part(job: DataJob, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str]:
-    """The test part out of a source of its own, and its digest."""
+def _test_part(job: DataJob, trained: Table, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str, list[str]]:
+    """The test part out of a source of its own, its digest, and how it differs."""
     table = layout.read(job.test, text_columns(spec))
-    for name in found.columns if spec.target is not None or found.codes is not None else ():
-        if name not in table.frame.columns:
-            raise DataError(f"the test source has no column {name!r}", where=table.source)
+    needed = [*found.columns] if spec.target is not None or found.codes is not None else []
+    needed += [job.weight] if job.weight is not None else []
+    absent = [name for name in needed if name not in table.frame.columns]
+    if absent:
+        raise DataError(f"the test source has no column {', '.join(map(repr, absent))}", where=table.source)
     codes = None
     if spec.target is not None:
-        table = _with_target(table, spec.target.name)[0]
+        table = _with_target(table, None, spec.target.name)[0]
         codes = encode_target(table.frame[spec.target.name], spec.target, where=table.source)
     elif found.codes is not None:
         codes = _label_codes(level_names(table.frame[found.columns[0]]), found.labels)
     inputs = raw_inputs(table.frame, spec, where=table.source)
-    return Part(inputs, codes, np.arange(len(table.frame))), frame_digest(table.frame)
+    weight = column_weights(table.frame, job.weight, where=table.source)
+    part = Part(inputs, codes, table.frame.index.to_numpy(), weight)
+    return part, frame_digest(table.frame), _differences(trained, table, spec, inputs)
+
+
+def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, Values]) -> list[str]:
+    """Notes on columns and levels that only the test source has."""
+    notes = []
+    extra = [str(name) for name in table.frame.columns if name not in trained.frame.columns]
+    if extra:
+        notes.append(f"the test source has columns that training does not: {', '.join(extra[:10])}")
+    for known in spec.of_kind("category"):
+        unseen = sorted(set(np.unique(np.asarray(inputs[known.key])).tolist()) - {MISSING, *known.levels})
+        if unseen:
+            more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+            notes.append(
+                f"column {known.name} of the test source has levels unseen in training: {', '.join(unseen[:5])}{more}"
+            )
+    return notes
