@@ -38,6 +38,10 @@ DOORS = {
     "rich": {"zoo/running/progress.py"},
     "cloudpickle": {"zoo/tuning"},
     "gymnasium": {"tasks/rl"},
+    "psutil": {"zoo/data/limits.py"},
+    "pyarrow": {"zoo/data/delimited.py", "zoo/data/parquet.py"},
+    "sqlalchemy": {"zoo/data/sql.py"},
+    "tensorflow_datasets": {"zoo/data/public_sets.py"},
     "PIL": {"zoo/data/pictures.py", "zoo/running/lookup.py", "tasks/image"},
 }
 NAMES_THAT_SAY_NOTHING = {"utils.py", "common.py", "helpers.py", "base.py", "misc.py"}

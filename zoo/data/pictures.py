@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.cells import IMAGE, cells_of
+from zoo.data.limits import check_inside, check_memory, decoding, in_bytes, memory_at_hand
 from zoo.data.split import SPELLINGS
 from zoo.errors import DataError
 
 PICTURE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Pillow reads many more, among them PostScript, which is a program; a name's ending does not decide.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+_MANY_PIXELS = 1 << 22
+_PIXEL_BYTES = 16  # as decoded, as converted, as an array, and what decoding takes beside
 
 # What an editor or an archive of macOS leaves beside what a user put there.
 _NOT_OURS = (".", "__MACOSX")
@@ -36,18 +41,18 @@ def read_pictures(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | N
     """
     if path.is_file():
         return _frame([(path, None, path.name)]), None
-    folders = _folders(path)
+    folders = _folders(path, path)
     parts = {folder: SPELLINGS[folder.name.lower()] for folder in folders if folder.name.lower() in SPELLINGS}
-    if parts and len(parts) == len(folders) and any(_folders(folder) for folder in folders):
+    if parts and len(parts) == len(folders) and any(_folders(folder, path) for folder in folders):
         for folder in folders:
-            if not _folders(folder) and _files(folder):
+            if not _folders(folder, path) and _files(folder, path):
                 raise DataError("pictures without class folders, and other parts have them", where=str(folder))
         frames = [_class_folders(folder, path) for folder in parts]
         names = [np.full(len(frame), part, dtype="<U10") for part, frame in zip(parts.values(), frames, strict=True)]
         return _checked(pd.concat(frames, ignore_index=True), source), np.concatenate(names)
     if folders:
         return _checked(_class_folders(path, path), source), None
-    return _checked(_frame([(file, None, file.name) for file in _files(path)]), source), None
+    return _checked(_frame([(file, None, file.name) for file in _files(path, path)]), source), None
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -58,9 +63,13 @@ def read_picture(path: Path) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    try:
-        with warnings.catch_warnings(), Image.open(path) as stored:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # beyond twice its size it is an error
+    with decoding(str(path), "not a picture that can be read"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged data beside the pixels; beyond twice Pillow's size it is an error
+        with Image.open(path, formats=_FORMATS) as stored:
+            pixels = stored.width * stored.height
+            if pixels > _MANY_PIXELS:  # asking for the memory at hand takes as long as decoding a small one
+                size = f"a picture of {stored.width:,} x {stored.height:,} pixels"
+                check_memory(_PIXEL_BYTES * pixels, size, str(path))
             picture = ImageOps.exif_transpose(stored)  # a camera says how it was held
             if picture.mode == "F":
                 raise ValueError("its values are floats; save it with 8 or 16 bits")
@@ -70,29 +79,45 @@ def read_picture(path: Path) -> np.ndarray:
                 picture = picture.convert("RGBA")
             grey = picture.mode in ("1", "L", "LA")
             values = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"not a picture that can be read: {error}", where=str(path)) from None
     return values[..., None] if values.ndim == 2 else values
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
+def _folders(path: Path, root: Path) -> list[Path]:
+    found = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
+    for folder in found:
+        check_inside(folder, root)
+    return found
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, root: Path) -> list[Path]:
     found = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_FILES and file.is_file())
-    return sorted(
+    files = sorted(
         file for file in found if not any(part.startswith(_NOT_OURS) for part in file.relative_to(folder).parts)
     )
+    for file in files:
+        check_inside(file, root)
+    return files
 
 
 def _class_folders(path: Path, root: Path) -> pd.DataFrame:
-    found = [(file, folder.name, str(file.relative_to(root))) for folder in _folders(path) for file in _files(folder)]
+    found = [
+        (file, folder.name, str(file.relative_to(root)))
+        for folder in _folders(path, root)
+        for file in _files(folder, root)
+    ]
     return _frame(found)
 
 
 def _frame(found: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
-    pictures = [read_picture(file) for file, _, _ in found]
+    pictures, taken, at_hand = [], 0, memory_at_hand()
+    for file, _, _ in found:
+        pictures.append(read_picture(file))
+        taken += pictures[-1].nbytes
+        if taken > at_hand:
+            message = (
+                f"the pictures up to this one take {in_bytes(taken)}, and {in_bytes(at_hand)} of memory were at hand"
+            )
+            raise DataError(f"{message}; make them smaller first", where=str(file))
     frame = pd.DataFrame({IMAGE: cells_of(pictures), "file": [name for _, _, name in found]})
     if found and found[0][1] is not None:
         frame["class"] = [str(label) for _, label, _ in found]

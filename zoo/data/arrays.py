@@ -1,0 +1,72 @@
+"""Arrays in memory become columns."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.cells import cells_of
+from zoo.data.limits import check_columns
+from zoo.data.source import Table
+from zoo.errors import DataError
+from zoo.task import wrong_source
+
+IN_MEMORY = "(arrays in memory)"
+
+
+def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
+    """Return one column for each number of an example, ``x0``, ``x1``, …, or one with an example a cell.
+
+    Args:
+        values: N examples: an array, or a list of arrays.
+        cells: What the column of examples is called; by default there is none.
+        where: What to call the array in an error.
+
+    Raises:
+        DataError: When they are a single value, or differ in length and make no columns.
+
+    Example:
+        >>> list(columns_of(np.zeros((3, 2))))
+        ['x0', 'x1']
+    """
+    if cells is not None and len(values) and not isinstance(values[0], (str, Real)) and np.ndim(_array(values[0])):
+        return pd.DataFrame({cells: cells_of(values)})
+    values = _array(values)
+    if values.ndim == 0:
+        raise DataError("cannot make a table of a single value", where=None if where == IN_MEMORY else where)
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+    check_columns(flat.shape[1], where)
+    return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
+
+
+def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:
+    """Return the table of a frame in memory, with names of columns as text and rows numbered from 0."""
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
+
+
+def pair_table(x: Any, y: Any, cells: str | None) -> Table:
+    """Return the table of examples and their targets, which become the column ``y``.
+
+    Raises:
+        DataError: When there are not as many of both.
+    """
+    if isinstance(x, pd.DataFrame):
+        frame = x.rename(columns=str).reset_index(drop=True)
+    else:
+        frame = columns_of(x if isinstance(x, (list, tuple)) else _array(x), cells)
+    labels = np.asarray(y)
+    if labels.shape not in ((len(frame),), (len(frame), 1)):
+        raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
+    frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
+    return frame_table(frame, target="y")
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:  # of several lengths
+        raise wrong_source("sequences", IN_MEMORY) from None

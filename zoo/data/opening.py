@@ -1,0 +1,124 @@
+"""Opening text files: compression by the ending, the encoding found out, limits kept while reading."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from zoo.data.limits import MOST_RATIO, RATIO_FROM_BYTES, check_memory, in_bytes
+from zoo.errors import DataError
+
+COMPRESSED = ("", ".gz", ".bz2")
+BLOCK_BYTES = 1 << 20
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with a byte-order mark"),
+    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+
+
+def endings(*names: str) -> tuple[str, ...]:
+    """Return the endings of a kind of text file, plain and compressed.
+
+    Example:
+        >>> endings(".csv")
+        ('.csv', '.csv.gz', '.csv.bz2')
+    """
+    return tuple(name + packed for name in names for packed in COMPRESSED)
+
+
+class _Guarded(io.RawIOBase):
+    """The bytes of a file as they are read: none is NUL, and they do not become more than fits into memory."""
+
+    def __init__(self, file: BinaryIO, path: Path, *, nul: bool) -> None:
+        self.file, self.path, self.nul = file, path, nul
+        self.stored = path.stat().st_size
+        self.start, self.checked = 0, RATIO_FROM_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self.file.read(len(buffer))
+        if not self.nul and (place := block.find(b"\0")) >= 0:
+            raise DataError(f"not a text file: byte {self.start + place} is NUL", where=str(self.path))
+        self.start += len(block)
+        if self.start > self.checked:
+            self._check()
+        buffer[: len(block)] = block
+        return len(block)
+
+    def _check(self) -> None:
+        if self.start > MOST_RATIO * self.stored:
+            size = f"{in_bytes(self.stored)} unpack to more than {in_bytes(self.start)}"
+            message = f"{size}, and {MOST_RATIO} times as much is the limit; unpack it first, if it is meant so"
+            raise DataError(message, where=str(self.path))
+        check_memory(self.start - self.checked, "the unpacked text", str(self.path))
+        self.checked = self.start + RATIO_FROM_BYTES
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacked where its ending says gzip or bzip2."""
+    name = path.name.lower()
+    opener: Any = gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open
+    return cast(BinaryIO, opener(path, "rb"))
+
+
+def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    """Open a text file for reading in an encoding, with limits kept.
+
+    Raises:
+        DataError: While it is read: a NUL byte, or more text than fits into memory.
+    """
+    raw = _Guarded(open_bytes(path), path, nul=encoding.startswith(("utf-16", "utf-32")))
+    return io.TextIOWrapper(io.BufferedReader(raw, BLOCK_BYTES), encoding=encoding, newline="")
+
+
+def check_bytes(path: Path) -> None:
+    """Refuse a file with a NUL byte, which no text has.
+
+    Raises:
+        DataError: Where the first one is.
+    """
+    with _Guarded(open_bytes(path), path, nul=False) as raw:
+        while raw.read(BLOCK_BYTES):
+            pass
+
+
+def marked_encoding(path: Path) -> tuple[str, str | None]:
+    """Return a text file's encoding by its first bytes, and its name where it is worth a note.
+
+    Raises:
+        DataError: When the file is empty, or larger than the memory at hand.
+    """
+    check_memory(path.stat().st_size, "the file", str(path))
+    with open_bytes(path) as file:
+        start = file.read(4)
+    if not start:
+        raise DataError("the file is empty", where=str(path))
+    return next(((name, words) for mark, name, words in _MARKS if start.startswith(mark)), ("utf-8", None))
+
+
+def other_encoding(path: Path) -> tuple[str, str]:
+    """Return the encoding of a file that is not UTF-8, and its name: Windows-1252, or Latin-1 where that has a gap.
+
+    No byte is wrong in Latin-1, so that a guess it stays; the note says so.
+    """
+    decoder = codecs.getincrementaldecoder("cp1252")()
+    with open_bytes(path) as file:
+        try:
+            while block := file.read(BLOCK_BYTES):
+                decoder.decode(block)
+        except UnicodeDecodeError:
+            return "latin-1", "Latin-1, as it is not UTF-8"
+    return "cp1252", "Windows-1252, as it is not UTF-8"

@@ -1,0 +1,80 @@
+"""Parquet: one file, or a folder of parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.data.limits import check_inside, check_table_fits, decoding
+from zoo.errors import DataError
+
+PARQUET_FILES = (".parquet",)
+
+
+def is_parquet_folder(path: Path) -> bool:
+    """Tell whether a folder is called as a Parquet file is, or holds such files."""
+    return path.is_dir() and (_is_part(path) or any(_is_part(child) for child in path.iterdir()))
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Return the table of a file, or of the parts in a folder, in the order of their names.
+
+    What pandas saved as an index with a name is a column, as every other program sees it.
+
+    Args:
+        path: A file, or a folder that holds parts and nothing else.
+
+    Raises:
+        DataError: When a file is damaged, parts differ, or the folder holds other things.
+
+    Example:
+        >>> read_parquet(Path("shop.parquet")).shape  # doctest: +SKIP
+        (1000, 5)
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parts = _parts(path) if path.is_dir() else [path]
+    files: list[Any] = []
+    for part in parts:
+        with decoding(str(part)):
+            files.append(parquet.ParquetFile(part, page_checksum_verification=True))
+    rows = sum(file.metadata.num_rows for file in files)
+    check_table_fits(rows, len(files[0].schema_arrow.names), str(path))
+    tables = []
+    for part, file in zip(parts, files, strict=True):
+        _check_columns(files[0].schema_arrow, file.schema_arrow, parts[0], part)
+        with decoding(str(part)), file:
+            tables.append(file.read())
+    with decoding(str(path)):
+        whole = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
+        frame: pd.DataFrame = whole.unify_dictionaries().to_pandas()
+    named = [str(name) for name in frame.index.names if name is not None]
+    return frame.reset_index(level=named).reset_index(drop=True) if named else frame.reset_index(drop=True)
+
+
+def _is_part(path: Path) -> bool:
+    return path.name.lower().endswith(PARQUET_FILES) and not path.name.startswith((".", "_"))
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The parts in a folder; what Spark and others leave beside them begins with an underscore or a dot."""
+    children = sorted(child for child in folder.iterdir() if not child.name.startswith((".", "_")))
+    if not children:
+        raise DataError("the folder is empty; files that end in .parquet are expected", where=str(folder))
+    for child in children:
+        if not _is_part(child) or not child.is_file():
+            kind = "a folder" if child.is_dir() else "another file" if child.exists() else "a link to nothing"
+            message = f"holds {kind}, {child.name}, beside its parts; files that end in .parquet are expected"
+            raise DataError(message, where=str(folder))
+        check_inside(child, folder)
+    return children
+
+
+def _check_columns(first: Any, other: Any, first_part: Path, part: Path) -> None:
+    if set(first.names) != set(other.names):
+        only = sorted(set(first.names) ^ set(other.names))
+        holder = part.name if only[0] in other.names else first_part.name
+        raise DataError(f"parts differ: only {holder} has the column {only[0]!r}", where=str(part))
