@@ -130,7 +130,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("missing file", ["train", "classification/mlp", "peple.csv", "--target", "rich"], "did you mean 'people.csv'"),
     ("no such set", ["train", "classification/mlp", "wien"], "did you mean 'wine'"),
     ("empty file", ["train", "classification/mlp", "empty.csv", "--target", "rich"], "empty"),
-    ("separator", ["train", "classification/mlp", "semicolons.csv", "--target", "b"], "separated by ';'"),
+    ("separator", ["train", "classification/mlp", "semicolons.csv", "--target", "b"], "the target 'b' is constant"),
     ("positive number", ["train", "regression/mlp", "diabetes", "--positive", "1"], "positive"),
     ("namesake", ["show", "mlp"], "did you mean 'classification/mlp'"),
     ("header only", ["train", "classification/mlp", "header.csv", "--target", "b"], "no rows"),

@@ -25,7 +25,11 @@ BASE = {"model": "classification/mlp", "source": "wine"}
         ({"seed": 2**32}, "seed: received 4294967296", None),
         ({"drop": "id"}, "drop: received 'id'", None),
         ({"target": ["y"]}, r"target: received \['y'\]; input should be a valid string", None),
-        ({"split": "stratifed"}, "unknown split 'stratifed'; known: random, stratified, order, group=COLUMN", "stratified"),
+        (
+            {"split": "stratifed"},
+            "unknown split 'stratifed'; known: random, stratified, order, group=COLUMN",
+            "stratified",
+        ),
         ({"split": "column="}, "unknown split 'column='", "column=NAME"),
         ({"baselines": "quik"}, "baselines: received 'quik'; input should be 'quick', 'all' or 'none'", "quick"),
         ({"hyperparameters": 3}, "hyperparameters: received 3", None),

@@ -26,15 +26,15 @@ ROOMS = [
     {"zoo/tracking"},
     {"zoo/running"},
     {"zoo/tuning"},
-    {"zoo/cli.py"},
+    {"zoo/cli.py", "zoo/cli_options.py"},
     {"zoo/__main__.py", "zoo/__init__.py"},
 ]
 DOORS = {
     "mlflow": {"zoo/tracking"},
     "keras_tuner": {"zoo/layers", "zoo/tuning", "tasks", "zoo/running/candidate.py", "zoo/running/describe.py"},
     "matplotlib": {"zoo/figures"},
-    "sklearn": {"zoo/data", "zoo/training/baselines.py", "tasks"},
-    "typer": {"zoo/cli.py"},
+    "sklearn": {"zoo/data", "zoo/training/baselines.py", "zoo/training/calibration.py", "tasks"},
+    "typer": {"zoo/cli.py", "zoo/cli_options.py"},
     "rich": {"zoo/running/progress.py"},
     "cloudpickle": {"zoo/tuning"},
     "gymnasium": {"tasks/rl"},

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from zoo.cli_options import data_values, named_values, takes_data
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
 
@@ -63,16 +64,16 @@ class TaskCommand(TyperCommand):
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line for each epoch or trial.")]
-Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict.")]
-Drop = Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to leave out; may be repeated.")]
-Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="Of two classes the one that f1 is about.")]
-Test = Annotated[str | None, typer.Option(metavar="SOURCE", help="Another source that is the test part.")]
-Split = Annotated[str | None, typer.Option(metavar="random|stratified|column=NAME", help="How rows are split.")]
-TestSize = Annotated[float | None, typer.Option(help="Share of the rows for test; default 0.2.")]
-ValidationSize = Annotated[float | None, typer.Option(help="Share of the rest for validation; default 0.2, 0: none.")]
+Cv = Annotated[
+    str | None,
+    typer.Option(metavar="N|leave-one-group-out|file=PATH", help="Cross-validate: number of folds, or which."),
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(metavar="METRIC", help="Call the positive class so that accuracy, f1, … or cost=1:5 is best."),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a hyperparameter.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs; default the model's.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of split, weights and order; default 0.")]
 Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models beside it.")]
 Experiment = Annotated[str | None, typer.Option(help="MLflow experiment; default the data's name.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run or search.")]
@@ -94,54 +95,49 @@ def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json 
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
+@takes_data
 def show(
     context: typer.Context,
     model: str,
     source: Annotated[str | None, typer.Argument()] = None,
-    target: Target = None,
-    drop: Drop = None,
     set_: Set = None,
     as_json: Json = False,
+    **data: Any,
 ) -> None:
     """Show a model's hyperparameters and, on SOURCE or the task's own example, its layers and steps."""
-    given = _given(
-        source=source, target=target, drop=drop, hyperparameters=_settings(set_), options=context.meta[OWN_OPTIONS]
-    )
+    own = context.meta[OWN_OPTIONS]
+    given = _given(source=source, hyperparameters=_settings(set_), options=own, **data_values(data))
     _run_job({"command": "show", "model": model, **given}, as_json)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
+@takes_data
 def train(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
-    target: Target = None,
-    drop: Drop = None,
-    positive: Positive = None,
-    test: Test = None,
-    split: Split = None,
-    test_size: TestSize = None,
-    validation_size: ValidationSize = None,
     set_: Set = None,
     epochs: Epochs = None,
-    seed: Seed = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat with so many seeds, on the same split.")] = None,
-    cv: Annotated[int | None, typer.Option(help="Cross-validate in so many folds.")] = None,
+    cv: Cv = None,
+    repeats: Annotated[int | None, typer.Option(help="Cross-validate so many times, on folds drawn anew.")] = None,
+    folds: Annotated[str | None, typer.Option(hidden=True)] = None,
     fold: Annotated[str | None, typer.Option(metavar="K/N", help="Of N folds the K-th is the test part.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Seed of the split alone; default the seed.")] = None,
+    threshold: Threshold = None,
     baselines: Baselines = None,
     experiment: Experiment = None,
     name: Name = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
+    **data: Any,
 ) -> None:
     """Train MODEL on SOURCE: one tracked run, with baselines beside it."""
     given = _given(
-        model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
-        test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), epochs=epochs, seed=seed,
-        seeds=seeds, cv=cv, fold=fold, split_seed=split_seed, baselines=baselines, experiment=experiment, name=name,
-        options=context.meta[OWN_OPTIONS],
+        model=model, source=source, hyperparameters=_settings(set_), epochs=epochs, seeds=seeds, cv=cv, repeats=repeats,
+        fold=fold, folds=folds, split_seed=split_seed, threshold=threshold, baselines=baselines, experiment=experiment,
+        name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
     )  # fmt: skip
     if resume is not None:
         if given:
@@ -157,38 +153,49 @@ def train(
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
+@takes_data
 def tune(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
-    target: Target = None,
-    drop: Drop = None,
-    positive: Positive = None,
-    test: Test = None,
-    split: Split = None,
-    test_size: TestSize = None,
-    validation_size: ValidationSize = None,
     set_: Set = None,
     trials: Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trials at the same time; default 1.")] = None,
     search: Annotated[str | None, typer.Option(metavar="random|bayesian|hyperband|grid")] = None,
+    cv: Cv = None,
+    threshold: Threshold = None,
     epochs: Epochs = None,
-    seed: Seed = None,
     baselines: Baselines = None,
     experiment: Experiment = None,
     name: Name = None,
     verbose: Verbose = False,
     as_json: Json = False,
+    **data: Any,
 ) -> None:
     """Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run."""
     _needs(model, source, "tune")
     given = _given(
-        model=model, source=source, target=target, drop=drop, positive=positive, test=test, split=split,
-        test_size=test_size, validation_size=validation_size, hyperparameters=_settings(set_), trials=trials,
-        workers=workers, search=search, epochs=epochs, seed=seed, baselines=baselines, experiment=experiment, name=name,
-        options=context.meta[OWN_OPTIONS],
+        model=model, source=source, hyperparameters=_settings(set_), trials=trials, workers=workers, search=search,
+        cv=cv, threshold=threshold, epochs=epochs, baselines=baselines, experiment=experiment, name=name,
+        options=context.meta[OWN_OPTIONS], **data_values(data),
     )  # fmt: skip
     _run_job({"command": "tune", **given}, as_json, verbose)
+
+
+@app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
+@takes_data
+def data(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A file, a folder, a database or a name.")],
+    task: Annotated[str | None, typer.Option(help="The task; default by the target.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model whose parameters the rows are held against.")] = None,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as a page, .html.")] = None,
+    as_json: Json = False,
+    **data: Any,
+) -> None:
+    """Report on SOURCE before a model learns from it: what was understood, and what is wrong with it."""
+    given = _given(task=task, model=model, output=output, options=context.meta[OWN_OPTIONS], **data_values(data))
+    _run_job({"command": "data", "source": source, **given}, as_json)
 
 
 @app.command()
@@ -217,10 +224,17 @@ def predict(
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],
     output: Annotated[str | None, typer.Option(metavar="FILE", help="CSV to write; default standard output.")] = None,
     keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to carry over.")] = None,
+    intervals: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Sets or intervals that hold the truth so often, such as 90."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict raw rows with the model of RUN, or of a search's best trial."""
-    _run_job({"command": "predict", "run": run, "input": input_, **_given(output=output, keep=keep)}, as_json)
+    _run_job(
+        {"command": "predict", "run": run, "input": input_, **_given(output=output, keep=keep, intervals=intervals)},
+        as_json,
+    )
 
 
 @app.command()
@@ -320,13 +334,5 @@ def _needs(model: str | None, source: str | None, command: str) -> None:
 
 
 def _settings(texts: list[str] | None) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a dict."""
-    values: dict[str, str] = {}
-    for text in texts or []:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise UsageError(f"received {text!r}; it must be NAME=VALUE, such as units=64", where="--set")
-        if name in values and values[name] != value:
-            raise UsageError(f"{name} is set twice, to {values[name]} and to {value}", where="--set")
-        values[name] = value
-    return values
+    """Hyperparameters that are set, by name."""
+    return named_values(texts, "--set", "units=64")

@@ -15,6 +15,12 @@ from zoo.spec import Spec
 PART_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}
 
 
+_NO_TARGET = "that is for tasks with a target to predict"
+NEED_A_TARGET = dict.fromkeys(
+    ("weight", "sample", "class_weight", "calibration_size", "calibrate", "threshold"), _NO_TARGET
+)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of a model on one part.
@@ -28,6 +34,23 @@ class Evaluation:
     scores: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     figures: Callable[[], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What is settled after training, on rows that taught the network nothing.
+
+    Args:
+        spec: The spec, with a threshold where one was chosen.
+        limits: From :func:`zoo.scoring.conformal.conformal_limits`; empty without a calibration part.
+        facts: What is worth tracking, by name.
+        notes: What a person should know.
+    """
+
+    spec: Spec
+    limits: Sequence[float | None] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,8 @@ class Task(ABC):
     """A kind of problem. A task's folder has one instance of a subclass, called ``TASK``.
 
     A subclass may set ``options``, the class of the options that it alone understands; ``reads``, the kinds of
-    sources that it takes (``table``, ``pictures``, ``sequences``, ``text``, ``environment``); and ``no_folds``,
-    why a cross-validation makes no sense for it.
+    sources that it takes (``table``, ``pictures``, ``sequences``, ``text``, ``environment``); ``refuses``, the keys of
+    a job that mean nothing to it, with the reason; and ``no_folds``, why a cross-validation makes no sense for it.
 
     Args:
         name: The folder's name.
@@ -59,6 +82,7 @@ class Task(ABC):
 
     options: type[TaskOptions] = TaskOptions
     reads: Sequence[str] = ("table",)
+    refuses: Mapping[str, str] = NEED_A_TARGET
     no_folds: str | None = None
 
     def __init__(self, name: str, *, example: str) -> None:
@@ -72,6 +96,9 @@ class Task(ABC):
             UsageError: An option that the task does not have, or a value that does not fit.
         """
         known = list(self.options.model_fields)
+        for name, reason in self.refuses.items():
+            if getattr(job, name, None):
+                raise UsageError(f"{self.name} has no use for it: {reason}", where=name)
         for name in job.options:
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
@@ -140,9 +167,30 @@ class Task(ABC):
     def evaluate(self, model: Any, dataset: Any, part: str, *, intervals: bool) -> Evaluation:
         """Score the whole model on one part."""
 
+    def settle(self, pieces: Any, dataset: Any, job: DataJob) -> Any:
+        """Return what is found after training, on rows that taught nothing: a :class:`Settled`."""
+        return Settled(dataset.spec)
+
+    def check_settling(self, spec: Spec, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
+        """Refuse, before training, what :meth:`settle` could not do after it."""
+
     @abstractmethod
     def predictions(self, spec: Spec, output: Any) -> Any:
         """Return what users see of a raw output: a frame with ``prediction`` and what else applies."""
+
+    def intervals(self, spec: Spec, output: Any, limits: Sequence[float | None], percent: float) -> Any:
+        """Return prediction sets or intervals of a raw output, as a frame; only tasks that settle limits have them."""
+        raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
+
+    def held_out(self, model: Any, dataset: Any, part: str) -> Any:
+        """Return row in the source, truth and prediction of each row of one part, as a frame; None without a target."""
+        return None
+
+    def interval_scores(
+        self, model: Any, dataset: Any, part: str, limits: Sequence[float | None], percent: float = 90.0
+    ) -> Mapping[str, float]:
+        """Return coverage and size of prediction sets or intervals of one part."""
+        return {}
 
     @abstractmethod
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:

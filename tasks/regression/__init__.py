@@ -1,7 +1,44 @@
-"""Regression: a number is predicted from the columns of a table."""
+"""Regression: a number is predicted from the columns of a table, or several quantiles of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from zoo.errors import UsageError
+from zoo.job import TaskOptions
 from zoo.training.supervised import SupervisedTask
 
 from ._rivals import rivals
 
-TASK = SupervisedTask("regression", example="diabetes", target_kind="number", estimators=rivals)
+
+class Options(TaskOptions):
+    """What only regression needs."""
+
+    quantiles: tuple[float, ...] | None = Field(
+        None, description="levels of quantiles to predict instead of the mean, such as 0.05,0.5,0.95"
+    )
+
+    @field_validator("quantiles", mode="before")
+    @classmethod
+    def _levels(cls, value: Any) -> Any:
+        levels = value.split(",") if isinstance(value, str) else [value] if isinstance(value, float) else value
+        try:
+            known = [float(level) for level in levels]
+        except (TypeError, ValueError):
+            known = []
+        if not known or known != sorted(set(known)) or not 0 < known[0] <= known[-1] < 1:
+            raise UsageError(
+                f"received {value!r}; levels rise between 0 and 1, such as 0.05,0.5,0.95", where="quantiles"
+            )
+        return known
+
+
+class Regression(SupervisedTask):
+    """Numbers from rows."""
+
+    options = Options
+
+
+TASK = Regression("regression", example="diabetes", target_kind="number", estimators=rivals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from zoo.spec import Spec
@@ -11,6 +12,9 @@ from zoo.training.baselines import Rival
 
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    assert spec.target is not None
+    if spec.target.quantiles:
+        return _of_quantiles(level, spec.target.quantiles)
     quick = [
         Rival("mean", _mean),
         Rival("ridge", _ridge),
@@ -22,6 +26,17 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
         Rival("svm", _svm, most_rows=10_000),
         Rival("random_forest", _random_forest, most_rows=100_000),
     ]
+    return {"none": [], "quick": quick, "all": quick + slow}[level]
+
+
+def _of_quantiles(level: str, levels: Sequence[float]) -> Sequence[Rival]:
+    from ._quantiles import EachQuantile
+
+    quick = [
+        Rival("quantiles_of_train", partial(EachQuantile, "dummy", levels)),
+        Rival("quantile_boosting", partial(EachQuantile, "boosting", levels), columns="coded"),
+    ]
+    slow = [Rival("linear_quantiles", partial(EachQuantile, "linear", levels), most_rows=20_000)]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 
 

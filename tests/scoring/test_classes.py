@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from zoo.scoring.score import rows_of
 from zoo.scoring.classes import accuracy_interval, class_scores, ece
 from zoo.scoring.score import evaluate
 
@@ -176,13 +177,13 @@ def test_wilson_interval_of_a_published_case():
     """Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
     truth = np.array([0] * 81 + [1] * 182)
     prediction = np.tile([1.0, 0.0], (263, 1))
-    assert accuracy_interval(truth, prediction, np.ones(263)) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert accuracy_interval(truth, prediction, np.ones(263), 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
 def test_wilson_interval_is_wider_with_unequal_weights():
     truth, prediction = np.array([0, 1] * 20), np.tile([1.0, 0.0], (40, 1))
-    even = accuracy_interval(truth, prediction, np.full(40, 7.0))
-    uneven = accuracy_interval(truth, prediction, np.repeat([1.0, 9.0], 20))
+    even = accuracy_interval(truth, prediction, np.full(40, 7.0), rows_of(np.full(40, 7.0), counts=False))
+    uneven = accuracy_interval(truth, prediction, np.repeat([1.0, 9.0], 20), rows_of(np.repeat([1.0, 9.0], 20), counts=False))
     assert uneven[0] < even[0] < even[1] < uneven[1]
 
 

@@ -14,7 +14,7 @@ from zoo.errors import UsageError
 from zoo.layers.knobs import Knobs
 from zoo.spec import Spec
 
-PREPARATION, NETWORK = "preparation", "network"
+PREPARATION, NETWORK, CALIBRATION = "preparation", "network", "calibration"
 
 
 class Preparation(Protocol):
@@ -33,19 +33,23 @@ class Preparation(Protocol):
 
 @dataclass
 class Pieces:
-    """A network, and the preparation that belongs before it."""
+    """A network, the preparation that belongs before it, and the calibration behind it.
+
+    ``calibration`` is a layer called so, from output to output; None for none.
+    """
 
     network: keras.Model
     preparation: Preparation | None
+    calibration: keras.layers.Layer | None = None
 
     def whole(self) -> keras.Model:
         """Return the compiled model from raw inputs to prediction; it shares the network's weights and optimizer.
 
-        A network without preparation is the whole model already.
+        A network without preparation or calibration is the whole model already.
         """
         if self.preparation is None:
-            return self.network
-        return _join(self.preparation, self.network)
+            return self.network if self.calibration is None else _calibrated(self.network, self.calibration)
+        return _join(self.preparation, self.network, self.calibration)
 
 
 @dataclass
@@ -129,9 +133,17 @@ class _Built:
         return self._model
 
 
-def _join(preparation: Preparation, network: keras.Model) -> keras.Model:
+def _calibrated(network: keras.Model, calibration: keras.layers.Layer) -> keras.Model:
+    inputs = {known.name: keras.Input(known.shape[1:], dtype=known.dtype, name=known.name) for known in network.inputs}
+    whole = keras.Model(inputs, calibration(network(inputs if len(inputs) > 1 else next(iter(inputs.values())))))
+    whole.compile(optimizer=network.optimizer, loss=network.loss)
+    return whole
+
+
+def _join(preparation: Preparation, network: keras.Model, calibration: keras.layers.Layer | None = None) -> keras.Model:
     raw = preparation.raw_tensors()
-    whole = keras.Model(raw, network(preparation.model()(raw)), name="model")
+    output = network(preparation.model()(raw))
+    whole = keras.Model(raw, output if calibration is None else calibration(output), name="model")
     # One optimizer for both: what the network's training changed is what the whole saves and shows.
     whole.compile(optimizer=network.optimizer, loss=network.loss)
     return whole

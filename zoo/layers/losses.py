@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -56,3 +57,64 @@ class ClassKLDivergence(keras.losses.Loss):
             p = ops.concatenate([1 - p, p], -1)
         own = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
         return keras.losses.kl_divergence(own, p)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ClassFocal(keras.losses.Loss):
+    """Focal loss of class probabilities: cross-entropy times (1 - p)^2, so that rows known well weigh little.
+
+    Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 4, with gamma 2 as there. It trades the truth
+    of probabilities for attention to hard rows: ``calibrate`` brings it back.
+
+    Call arguments:
+        y_true: Class index (B,) or (B, 1).
+        y_pred: Probability of the second class (B, 1), or of each class (B, K).
+    """
+
+    def __init__(
+        self, gamma: float = 2.0, reduction: str = "sum_over_batch_size", name: str = "focal", **options: Any
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.gamma = gamma
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example (B,)."""
+        p = ops.clip(y_pred, EPSILON, 1 - EPSILON)
+        if y_pred.shape[-1] == 1:
+            p = ops.concatenate([1 - p, p], -1)
+        own = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
+        right = ops.sum(own * p, -1)
+        return -ops.power(1 - right, self.gamma) * ops.log(right)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "gamma": self.gamma}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Pinball(keras.losses.Loss):
+    """Mean pinball loss of several quantiles of a number (Koenker and Bassett 1978).
+
+    Args:
+        levels: Levels of the Q quantiles.
+
+    Call arguments:
+        y_true: The number (B,) or (B, 1).
+        y_pred: Its quantiles (B, Q).
+    """
+
+    def __init__(
+        self, levels: Sequence[float], reduction: str = "sum_over_batch_size", name: str = "pinball", **options: Any
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.levels = [float(level) for level in levels]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example (B,)."""
+        levels = ops.convert_to_tensor(self.levels, y_pred.dtype)
+        error = ops.reshape(ops.cast(y_true, y_pred.dtype), (-1, 1)) - y_pred
+        return ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "levels": self.levels}

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.data.dataset import Dataset
+from zoo.data_job import DataJob
 from zoo.figures.curves import learning_curve
 from zoo.layers.assembly import Pieces
 from zoo.running.candidate import Candidate
 from zoo.running.lookup import RESULT_FILE, SCORED_TAG
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
-from zoo.task import PART_PREFIX, Evaluation, Task
+from zoo.task import PART_PREFIX, Evaluation, Settled, Task
 from zoo.tracking.run import TrackedRun
 from zoo.training.loop import FitResult
+
+PREDICTIONS_FILE = "predictions.csv"
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A network that was trained, with all that its run's page is made from."""
 
+    job: DataJob
     candidate: Candidate
     pieces: Pieces
     dataset: Dataset
@@ -44,11 +49,13 @@ def finish_run(
     Returns:
         The run as the caller gets it; the same can be had later by its id.
     """
-    dataset, result = fitted.dataset, fitted.result
-    task = fitted.candidate.task
+    result, task = fitted.result, fitted.candidate.task
+    judged = judged_part(fitted.dataset)
+    before = _before_calibration(fitted, judged)
+    settled = task.settle(fitted.pieces, fitted.dataset, fitted.job)
+    dataset = dataclasses.replace(fitted.dataset, spec=settled.spec)
     whole = fitted.pieces.whole()
-    model = Model(whole, dataset.spec, fitted.candidate.name)
-    judged = "test" if "test" in dataset.parts else "validation" if "validation" in dataset.parts else "train"
+    model = Model(whole, dataset.spec, fitted.candidate.name, settled.limits)
     evaluations = {
         part: task.evaluate(whole, dataset, part, intervals=part == judged)
         for part in PART_PREFIX
@@ -64,7 +71,13 @@ def finish_run(
         source=dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **_prefixed({part: known.scores for part, known in evaluations.items()})},
+        metrics={
+            **result.scores,
+            **_prefixed({part: known.scores for part, known in evaluations.items()}),
+            **settled.facts,
+            **_prefixed({judged: _of_intervals(task, whole, dataset, judged, settled)}),
+            **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
+        },
         intervals=_prefixed({judged: evaluations[judged].intervals}),
         baselines=baselines,
         hyperparameters=fitted.hyperparameters,
@@ -73,12 +86,37 @@ def finish_run(
         best_epoch=result.best_epoch,
         seconds=result.seconds,
         artifact_uri=tracked.artifact_uri,
-        notes=notes,
+        notes=(*notes, *settled.notes),
         load=lambda: model,
     )
-    run.draw = lambda: _figures(task, result, objective.name, evaluations[judged])
+    run.draw = lambda: _figures(task, result, objective.name, evaluations[judged], before)
+    if fitted.job.fold is not None:
+        kept = task.held_out(model, dataset, judged)
+        if kept is not None:
+            tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
     _log(tracked, run, model, fitted)
     return run
+
+
+def judged_part(dataset: Dataset) -> str:
+    """Return the part that a model is judged by: test, or without one validation, or without that the training part."""
+    return next((part for part in ("test", "validation") if part in dataset.parts), "train")
+
+
+def _before_calibration(fitted: Fitted, part: str) -> Evaluation | None:
+    """How the network did before its probabilities are calibrated; None where they are not."""
+    if fitted.job.calibrate is None:
+        return None
+    task, dataset = fitted.candidate.task, fitted.dataset
+    return task.evaluate(fitted.pieces.whole(), dataset, part, intervals=False)
+
+
+def _named_before(scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"{name}_uncalibrated": scores[name] for name in ("ece", "log_loss", "brier") if name in scores}
+
+
+def _of_intervals(task: Task, whole: Any, dataset: Dataset, part: str, settled: Settled) -> Mapping[str, float]:
+    return task.interval_scores(whole, dataset, part, settled.limits) if settled.limits else {}
 
 
 def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
@@ -126,11 +164,14 @@ def _stored(run: Run) -> dict[str, Any]:
     return {**run.as_dict(), "objective": run.objective, "direction": run.direction, "notes": list(run.notes)}
 
 
-def _figures(task: Task, result: FitResult, objective: str, evaluation: Evaluation) -> dict[str, Any]:
+def _figures(
+    task: Task, result: FitResult, objective: str, evaluation: Evaluation, before: Evaluation | None
+) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
     course = task.draw_history(result.history, result.best_epoch) if result.history else {}
-    return {"learning_curve": curve, **course, **evaluation.figures()}
+    earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}
+    return {"learning_curve": curve, **course, **evaluation.figures(), **earlier}
 
 
 def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
 from zoo.job import TrainJob, job_yaml
 from zoo.running.candidate import candidate_of
+from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.lookup import BEST_TAG, stored_run
 from zoo.running.progress import Progress
 from zoo.running.results import Run, best_baseline, interval, number, plain
@@ -42,18 +44,20 @@ class Repeats:
     """Runs of one model that differ in seed, or in the fold that is their test part.
 
     Intervals are of the mean, by Student's t over runs. Folds share most of their training rows, so that a
-    cross-validation's interval is too narrow (Bengio and Grandvalet 2004, "No unbiased estimator of the variance
-    of K-fold cross-validation").
+    cross-validation's runs vary less than models on fresh data would: its variance is corrected by the share of
+    test rows (Nadeau and Bengio 2003, "Inference for the Generalization Error", equation 8).
 
     Args:
         run_id: MLflow's id of the parent run.
         kind: ``seeds`` or ``cross_validation``.
         runs: The runs.
+        tested: Of a cross-validation, test rows for each row that trains or validates; 0 of seeds.
     """
 
     run_id: str
     kind: str
     runs: Sequence[Run] = field(default_factory=tuple)
+    tested: float = 0.0
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -68,7 +72,7 @@ class Repeats:
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """The 95 % interval of the mean of each score."""
-        return {name: mean_interval(self._values(name)) for name in self.runs[0].metrics}
+        return {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -107,7 +111,8 @@ class Repeats:
         if best is None:
             return "no baseline"
         name = first.headline
-        low, high = mean_interval(np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs]))
+        differences = np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs])
+        low, high = mean_interval(differences, self.tested)
         if not (low > 0 or high < 0):
             return "tie"
         return "model better" if (high < 0) == (first.direction == "min") else "baseline better"
@@ -159,17 +164,26 @@ class Repeats:
         return best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t (1908).
+def mean_interval(values: np.ndarray, tested: float = 0.0) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by Student's t (1908), corrected for training rows that runs share.
+
+    Args:
+        values: One for each run (R,).
+        tested: Test rows for each row that the models learn from (Nadeau and Bengio 2003); 0 for runs that share
+            nothing but their data.
 
     Example:
         >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
         >>> round(low, 2), round(high, 2)
         (-0.48, 4.48)
+        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]), tested=0.5)
+        >>> round(low, 2), round(high, 2)
+        (-1.93, 5.93)
     """
     from scipy import stats
 
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    spread = float(values.std(ddof=1)) * np.sqrt(1 / len(values) + tested)
+    half = float(stats.t.ppf(0.975, len(values) - 1) * spread)
     return float(values.mean()) - half, float(values.mean()) + half
 
 
@@ -192,8 +206,9 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
     candidate = candidate_of(job.model, job.task)
     if job.cv is not None and candidate.task.no_folds is not None:
         raise UsageError(candidate.task.no_folds, where="cv")
-    children = children_of(job)
-    dataset = candidate.task.read(children[0])
+    dataset = candidate.task.read(first_child(job))
+    candidate.task.check_settling(dataset.spec, job)
+    children = children_of(job, dataset.folds)
     store = Store()
     store.close_orphans()
     experiment = store.experiment(job.experiment or experiment_name(dataset))
@@ -205,7 +220,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
         parent.params({**job_params(job, dataset), kind: len(children)})
         parent.dataset(dataset)
         parent.text(job_yaml(job), JOB_FILE)
-        return _run_children(job, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
+        return _run_children(job, dataset, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
 
 
 def resume_repeats(
@@ -229,18 +244,28 @@ def resume_repeats(
     if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
-    check_same_data(found, candidate_of(job.model, job.task).task.read(children_of(job)[0]))
+    dataset = candidate_of(job.model, job.task).task.read(first_child(job))
+    check_same_data(found, dataset)
     below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # the latest comes first, and shall win
     below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
     known = {run.data.tags.get(REPEAT_TAG): run for run in below}
     experiment = store.client.get_experiment(found.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
     with ending(parent):
-        return _run_children(job, parent, experiment.name, known, callbacks, progress or Progress(quiet=True))
+        return _run_children(job, dataset, parent, experiment.name, known, callbacks, progress or Progress(quiet=True))
 
 
-def children_of(job: TrainJob) -> list[TrainJob]:
+def first_child(job: TrainJob) -> TrainJob:
+    """Return the job of the first run, which can be read before anybody knows how many there are."""
+    return children_of(job, job.cv if isinstance(job.cv, int) else 2)[0]
+
+
+def children_of(job: TrainJob, folds: int = 0) -> list[TrainJob]:
     """Return the jobs of the runs: each can be run again alone.
+
+    Args:
+        job: With ``seeds``, or ``cv`` and perhaps ``repeats``.
+        folds: Number of folds of one cross-validation, as the data have it.
 
     Example:
         >>> from zoo.job import make_job
@@ -249,26 +274,33 @@ def children_of(job: TrainJob) -> list[TrainJob]:
         [(3, 3), (4, 3)]
     """
     split_seed = job.seed if job.split_seed is None else job.split_seed
-    shared = {"seeds": None, "cv": None, "split_seed": split_seed}
     if job.cv is not None:
-        return [job.model_copy(update={**shared, "fold": f"{k}/{job.cv}"}) for k in range(1, job.cv + 1)]
+        shared = {"seeds": None, "cv": None, "repeats": None, "folds": None if isinstance(job.cv, int) else job.cv}
+        return [
+            job.model_copy(update={**shared, "split_seed": split_seed + repeat, "fold": f"{k}/{folds}"})
+            for repeat in range(job.repeats or 1)
+            for k in range(1, folds + 1)
+        ]
     assert job.seeds is not None
-    return [job.model_copy(update={**shared, "seed": job.seed + k}) for k in range(job.seeds)]
+    return [
+        job.model_copy(update={"seeds": None, "split_seed": split_seed, "seed": job.seed + k}) for k in range(job.seeds)
+    ]
 
 
 def _run_children(
     job: TrainJob,
+    dataset: Dataset,
     parent: TrackedRun,
     experiment: str,
     known: Mapping[Any, Any],
     callbacks: Sequence[Any],
     progress: Progress,
 ) -> Repeats:
-    children = children_of(job)
+    children = children_of(job, dataset.folds)
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
     runs: list[Run] = []
     for index, child in enumerate(children, start=1):
-        what = f"fold {child.fold}" if job.cv is not None else f"seed {child.seed}"
+        what = _name_of(job, child, index, len(children))
         progress.say(f"{what}: run {index} of {len(children)}")
         before = known.get(str(index))
         if before is not None and before.info.status == "FINISHED":
@@ -283,9 +315,40 @@ def _run_children(
             named = child.model_copy(update={"experiment": experiment, "name": what})
             tags = {REPEAT_TAG: str(index)}
             runs.append(run_train(named, callbacks=callbacks, progress=progress, parent=parent.run_id, tags=tags))
-    made_runs = Repeats(parent.run_id, kind, tuple(runs))
+    tested = len(dataset.parts["test"]) / _learnt_from(dataset) if job.cv is not None else 0.0
+    made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, made_runs)
+    if job.cv is not None:
+        _keep_out_of_fold(parent, made_runs, children)
     return made_runs
+
+
+def _learnt_from(dataset: Dataset) -> int:
+    return sum(len(rows) for part, rows in dataset.split.items() if part != "test")
+
+
+def _name_of(job: TrainJob, child: TrainJob, index: int, count: int) -> str:
+    if job.cv is None:
+        return f"seed {child.seed}"
+    folds = count // (job.repeats or 1)
+    return f"fold {child.fold}" + (f", repeat {(index - 1) // folds + 1}" if job.repeats else "")
+
+
+def _keep_out_of_fold(parent: TrackedRun, repeats: Repeats, children: Sequence[TrainJob]) -> None:
+    """Keep the predictions of all rows, each by the model that did not see it, as one artifact of the parent."""
+    frames = []
+    folds = len(children) if not children or children[0].fold is None else int(children[0].fold.split("/")[1])
+    for index, (run, child) in enumerate(zip(repeats.runs, children, strict=True)):
+        frame = parent.store.read_csv(run.run_id, PREDICTIONS_FILE)
+        if frame is None:
+            return
+        frame.insert(1, "fold", (child.fold or "").split("/")[0])
+        frame.insert(1, "repeat", index // folds + 1)
+        frames.append(frame)
+    import pandas as pd
+
+    together = pd.concat(frames, ignore_index=True).sort_values(["repeat", "row"], kind="stable")
+    parent.text(together.to_csv(index=False), "out_of_fold.csv")
 
 
 def _own(value: Any) -> Any:

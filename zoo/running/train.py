@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
@@ -107,6 +108,7 @@ def run_train(
             raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
+    candidate.task.check_settling(dataset.spec, job)
     pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
     store = Store()
     store.close_orphans()
@@ -226,8 +228,13 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     tracked.dataset(dataset)
     tracked.text(job_yaml(job), JOB_FILE)
     tracked.text(json.dumps(package_versions(), indent=1), "versions.json")
-    rows = {name: part.rows.tolist() for name, part in dataset.parts.items()}
+    rows = {name: np.asarray(known).tolist() for name, known in split_of(dataset).items()}
     tracked.text(json.dumps(rows), "split.json")
+
+
+def split_of(dataset: Dataset) -> Mapping[str, Any]:
+    """Return the rows of the source in each part; of a test source its own."""
+    return {**{name: part.rows for name, part in dataset.parts.items()}, **dataset.split}
 
 
 def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
@@ -261,7 +268,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     finally:
         progress.close()
     curves.fill(result.history)
-    fitted = Fitted(prepared.candidate, prepared.pieces, dataset, prepared.hyperparameters, result)
+    fitted = Fitted(job, prepared.candidate, prepared.pieces, dataset, prepared.hyperparameters, result)
     if result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
         progress.say(

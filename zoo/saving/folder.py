@@ -37,6 +37,7 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         "zoo": __version__,
         "model": model.name,
         "spec": json.loads(model.spec.to_json()),
+        "limits": list(model.limits),
         **(facts or {}),
     }
     (folder / FACTS_FILE).write_text(json.dumps(values, indent=1), encoding="utf-8")
@@ -73,4 +74,4 @@ def load_model(folder: Path) -> Model:
             whole = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(folder)) from None
-    return Model(whole, spec, facts["model"])
+    return Model(whole, spec, facts["model"], facts.get("limits", ()))

@@ -21,32 +21,37 @@ class Model:
         keras_model: The whole Keras model, from raw inputs by key to its output.
         spec: Describes inputs and target.
         name: The model's name.
+        limits: What prediction intervals are made by (:mod:`zoo.scoring.conformal`); empty without.
 
     Example:
         >>> model = zoo.load(run_id)  # doctest: +SKIP
         >>> model.predict(frame)["prediction"]  # doctest: +SKIP
     """
 
-    def __init__(self, keras_model: Any, spec: Spec, name: str) -> None:
+    def __init__(self, keras_model: Any, spec: Spec, name: str, limits: Sequence[float | None] = ()) -> None:
         self.keras_model = keras_model
         self.spec = spec
         self.name = name
+        self.limits = limits
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in the order of the probabilities; empty without classes."""
         return self.spec.target.classes if self.spec.target is not None else ()
 
-    def predict(self, rows: Any, *, keep: Sequence[str] = ()) -> pd.DataFrame:
+    def predict(self, rows: Any, *, keep: Sequence[str] = (), intervals: float | None = None) -> pd.DataFrame:
         """Return predictions for raw rows, in their order.
 
         Args:
             rows: A frame, or any source that training reads: N rows with the columns that the model
                 was trained on, in any order, as they are (text, missing cells); others are ignored.
             keep: Columns that are carried over in front.
+            intervals: Of how many rows in a hundred the truth shall lie in the prediction set or interval, such
+                as 90; None for none.
 
         Returns:
-            N rows with ``prediction`` and, for classes, ``probability_<class>`` of each.
+            N rows with ``prediction`` and, for classes, ``probability_<class>`` of each; with ``intervals=90``
+            also ``set_90`` (the classes, as a JSON list), or ``lower_90`` and ``upper_90``.
 
         Raises:
             DataError: When a column is missing or a number cannot be read.
@@ -59,7 +64,16 @@ class Model:
                 near = nearest_name(column, known)
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
-        made = task.predictions(self.spec, task.output(self.keras_model, inputs))
+        if intervals is not None and not self.limits:
+            raise UsageError(
+                "the model was trained without a calibration part, and knows no intervals; train it with "
+                "--calibration-size 0.2",
+                where="intervals",
+            )
+        output = task.output(self.keras_model, inputs)
+        made = task.predictions(self.spec, output)
+        if intervals is not None:
+            made = pd.concat([made, task.intervals(self.spec, output, self.limits, intervals)], axis=1)
         return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
 
     def predict_proba(self, rows: Any) -> np.ndarray:

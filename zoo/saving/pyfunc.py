@@ -22,9 +22,11 @@ class PyfuncModel:
 
         Args:
             model_input: A frame of raw rows.
-            params: None are known yet.
+            params: ``intervals``, such as 90: of how many rows in a hundred the truth shall lie in the set or
+                interval that is predicted; 0 for none.
         """
-        return self.model.predict(model_input)
+        percent = float((params or {}).get("intervals") or 0)
+        return self.model.predict(model_input, intervals=percent or None)
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

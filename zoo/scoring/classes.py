@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,13 @@ ECE_BINS = 15
 NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 
 
-def class_scores(n_classes: int, positive: int = 1) -> tuple[Score, ...]:
+def class_scores(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Score, ...]:
     """Return the scores of a classification into ``n_classes``, the objective of a search first.
 
     Args:
         n_classes: Number of columns K of the prediction, at least 2.
         positive: Index of the class that brier, roc_auc, pr_auc and f1 are about when there are two classes.
+        threshold: Probability from which on the positive of two classes is called; None for the likelier one.
 
     Example:
         >>> [score.name for score in class_scores(3)]
@@ -27,15 +29,16 @@ def class_scores(n_classes: int, positive: int = 1) -> tuple[Score, ...]:
     """
     if n_classes < 2 or not 0 <= positive < n_classes:
         raise ValueError(f"need at least 2 classes, the positive among them; received {n_classes}, {positive}")
-    binary = (Score("f1", "max", partial(f1, positive=positive)),) if n_classes == 2 else ()
+    called: dict[str, Any] = {"threshold": threshold, "positive": positive}
+    binary = (Score("f1", "max", partial(f1, positive=positive, threshold=threshold)),) if n_classes == 2 else ()
     return (
         Score("log_loss", "min", log_loss),
-        Score("accuracy", "max", accuracy, interval=accuracy_interval),
+        Score("accuracy", "max", partial(accuracy, **called), interval=partial(accuracy_interval, **called)),
         Score("brier", "min", partial(brier, positive=positive)),
         Score("roc_auc", "max", partial(roc_auc, positive=positive)),
         Score("pr_auc", "max", partial(pr_auc, positive=positive)),
         *binary,
-        Score("f1_macro", "max", f1_macro),
+        Score("f1_macro", "max", partial(f1_macro, **called)),
         Score("ece", "min", ece, bounds=unbiased_bounds),
     )
 
@@ -62,39 +65,51 @@ def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> 
     return weighted_mean(-np.log(np.clip(chosen, smallest, 1 - smallest)), weights)
 
 
-def accuracy(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share of rows whose most likely class is the true one, shape (R,).
+def accuracy(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
+) -> np.ndarray:
+    """Return the share of rows whose called class is the true one, shape (R,).
 
     Args:
         truth: (N,) class indices.
-        prediction: (N, K) probabilities; of equal ones the first class is taken.
+        prediction: (N, K) probabilities.
         weights: (R, N).
+        threshold: As in :func:`called_classes`.
+        positive: Index of the positive class.
 
     Example:
         >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2)))
         array([0.5])
     """
-    return weighted_mean(_correct(truth, prediction), weights)
+    return weighted_mean((called_classes(prediction, threshold, positive) == truth).astype(float), weights)
 
 
-def accuracy_interval(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray) -> Interval:
+def accuracy_interval(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    weight: np.ndarray,
+    rows: float,
+    threshold: float | None = None,
+    positive: int = 1,
+) -> Interval:
     """Return the 95 % score interval of the accuracy (Wilson, JASA 22, 1927).
 
-    The bootstrap collapses to a point when all rows, or none, are right; this does not. With weights the
-    number of rows is the effective one, (sum w)^2 / sum w^2 (Kish, *Survey Sampling*, 1965).
+    The bootstrap collapses to a point when all rows, or none, are right; this does not.
 
     Args:
         truth: (N,) class indices.
         prediction: (N, K) probabilities.
         weight: (N,).
+        rows: Number of rows that the weights stand for.
+        threshold: As in :func:`accuracy`.
+        positive: Index of the positive class.
 
     Example:
-        >>> low, high = accuracy_interval(np.array([0]), np.array([[0.9, 0.1]]), np.ones(1))
+        >>> low, high = accuracy_interval(np.array([0]), np.array([[0.9, 0.1]]), np.ones(1), 1)
         >>> round(low, 3), high
         (0.207, 1.0)
     """
-    share = float(accuracy(truth, prediction, weight[None])[0])
-    rows = float(weight.sum() ** 2 / (weight**2).sum())
+    share = float(accuracy(truth, prediction, weight[None], threshold, positive)[0])
     z = NORMAL_QUANTILE
     centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
     half = z / (1 + z**2 / rows) * np.sqrt(max(share * (1 - share), 0.0) / rows + z**2 / (4 * rows**2))
@@ -168,7 +183,9 @@ def pr_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, posit
     return mean_of_defined(np.stack(areas, axis=1))
 
 
-def f1(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
+def f1(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1, threshold: float | None = None
+) -> np.ndarray:
     """Return the harmonic mean of precision and recall of the positive class, shape (R,).
 
     Defined by van Rijsbergen (*Information Retrieval*, 1979); NaN where the class is neither true nor called.
@@ -183,12 +200,14 @@ def f1(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive:
         >>> f1(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]]), np.ones((1, 3))).round(3)
         array([0.667])
     """
-    true, called = truth == positive, _called(prediction) == positive
+    true, called = truth == positive, called_classes(prediction, threshold, positive) == positive
     counts = weights @ np.stack([true & called, true, called], axis=1).astype(float)
     return ratio(2 * counts[:, 0], counts[:, 1] + counts[:, 2])
 
 
-def f1_macro(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def f1_macro(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
+) -> np.ndarray:
     """Return the mean of each class' F1 over the classes that are true or called somewhere, shape (R,).
 
     Of the two macro averages this is the one to prefer (Opitz and Burst, *Macro F1 and Macro F1*, 2019). A
@@ -203,7 +222,7 @@ def f1_macro(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> 
         >>> f1_macro(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2))).round(3)
         array([0.333])
     """
-    called, n_classes = _called(prediction), prediction.shape[1]
+    called, n_classes = called_classes(prediction, threshold, positive), prediction.shape[1]
     right = called == truth
     hits = sum_by_class(weights[:, right], truth[right], n_classes)
     size = sum_by_class(weights, truth, n_classes) + sum_by_class(weights, called, n_classes)
@@ -244,12 +263,26 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     return ratio(np.abs(np.diff(at_all, axis=1)).sum(axis=1), mass[:, -1])
 
 
-def _called(prediction: np.ndarray) -> np.ndarray:
-    return np.argmax(prediction, axis=1)
+def called_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
+    """Return the class (N,) that probabilities (N, K) call: the likeliest, of equal ones the first.
+
+    Args:
+        prediction: (N, K).
+        threshold: Of two classes, the probability from which on the positive one is called; None for the likelier.
+        positive: Index of the positive class.
+
+    Example:
+        >>> called_classes(np.array([[0.7, 0.3]]), 0.25), called_classes(np.array([[0.7, 0.3]]))
+        (array([1]), array([0]))
+    """
+    if threshold is None or prediction.shape[1] != 2:
+        called: np.ndarray = np.argmax(prediction, axis=1)
+        return called
+    return np.where(prediction[:, positive] >= threshold, positive, 1 - positive)
 
 
 def _correct(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    return (_called(prediction) == truth).astype(float)
+    return (np.argmax(prediction, axis=1) == truth).astype(float)
 
 
 def _ranked_classes(truth: np.ndarray, prediction: np.ndarray, positive: int) -> np.ndarray:

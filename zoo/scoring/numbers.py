@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
-from zoo.scoring.score import Score
+from zoo.scoring.score import Score, ScoreFunction
 from zoo.scoring.weighting import ratio, weighted_mean
 
 
@@ -16,6 +19,71 @@ def number_scores() -> tuple[Score, ...]:
         [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
     """
     return Score("rmse", "min", rmse), Score("mae", "min", mae), Score("r2", "max", r2)
+
+
+def quantile_scores(levels: Sequence[float]) -> tuple[Score, ...]:
+    """Return the scores of predicted quantiles (N, Q), the objective of a search first.
+
+    Args:
+        levels: Their levels, rising. The outermost two are also judged as an interval, and the one nearest to the
+            median as a predicted number.
+
+    Example:
+        >>> [score.name for score in quantile_scores([0.05, 0.5, 0.95])]
+        ['pinball', 'interval_score_90', 'coverage_90', 'rmse', 'mae', 'r2']
+    """
+    known = np.asarray(levels, float)
+    percent, middle = round(100 * float(known[-1] - known[0]), 6), middle_quantile(levels)
+    own = [Score("pinball", "min", partial(pinball, levels=known))]
+    if len(known) > 1:
+        own.append(Score(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
+        own.append(Score(f"coverage_{percent:g}", "max", _coverage))
+    of_median = (Score(s.name, s.direction, partial(_of_column, s.function, middle)) for s in number_scores())
+    return (*own, *of_median)
+
+
+def middle_quantile(levels: Sequence[float]) -> int:
+    """Return the index of the level nearest to the median.
+
+    Example:
+        >>> middle_quantile([0.05, 0.5, 0.95])
+        1
+    """
+    return int(np.argmin(np.abs(np.asarray(levels, float) - 0.5)))
+
+
+def pinball(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the mean pinball loss over quantiles (Koenker and Bassett 1978), in units of the target, shape (R,).
+
+    Args:
+        truth: (N,).
+        prediction: (N, Q).
+        weights: (R, N).
+        levels: (Q,).
+
+    Example:
+        >>> pinball(np.array([1.0]), np.array([[0.0]]), np.ones((1, 1)), np.array([0.9]))
+        array([0.9])
+    """
+    error = truth[:, None] - prediction
+    return weighted_mean(np.maximum(levels * error, (levels - 1) * error).mean(axis=1), weights)
+
+
+def _interval_score(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
+    low, high = prediction[:, 0], prediction[:, -1]
+    missed = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    return weighted_mean(high - low + 2 / (1 - percent / 100) * missed, weights)
+
+
+def _coverage(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    inside = (prediction[:, 0] <= truth) & (truth <= prediction[:, -1])
+    return weighted_mean(inside.astype(float), weights)
+
+
+def _of_column(
+    function: ScoreFunction, column: int, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    return function(truth, prediction[:, column], weights)
 
 
 def rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:

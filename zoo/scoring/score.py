@@ -11,7 +11,7 @@ import numpy as np
 
 ScoreFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Interval = tuple[float, float]
-IntervalFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], Interval]
+IntervalFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, float], Interval]
 BoundsFunction = Callable[[np.ndarray, float], Interval]
 
 UNKNOWN: Interval = (math.nan, math.nan)
@@ -82,8 +82,9 @@ class Score:
         function: ``(truth (N, ...), prediction (N, ...), weights (R, N)) -> (R,)``: the score once for each
             row of weights; NaN where it is undefined.
         bounds: ``(draws (R,), value) -> (low, high)``: how bootstrap draws become a 95 % interval.
-        interval: ``(truth, prediction, weight (N,)) -> (low, high)`` for scores that have a 95 % interval in
-            closed form, which then stands in place of the bootstrap's.
+        interval: ``(truth, prediction, weight (N,), rows) -> (low, high)`` for scores that have a 95 % interval in
+            closed form, which then stands in place of the bootstrap's; ``rows`` is the number that the weights
+            stand for.
 
     Example:
         >>> Score("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
@@ -111,6 +112,7 @@ def evaluate(
     prediction: np.ndarray,
     *,
     weight: np.ndarray | None = None,
+    counts: bool = False,
     seed: int = 0,
     resamples: int = 1000,
 ) -> tuple[dict[str, float], dict[str, Interval]]:
@@ -135,6 +137,8 @@ def evaluate(
         prediction: (N,) or (N, ...), as the scores expect it. Where any number of truth or prediction is not
             finite, as after a diverged fit, every score is NaN.
         weight: (N,) example weights that are not negative; None is one for each row.
+        counts: Whether weights are numbers of rows: draws are then of so many rows. Otherwise the number of rows
+            is the effective one, (sum w)^2 / sum w^2 (Kish, *Survey Sampling*, 1965).
         seed: Seed of the draws.
         resamples: Number of draws; with 0 only closed-form intervals are given.
 
@@ -149,6 +153,7 @@ def evaluate(
         (0.5, (0.5, 0.5))
     """
     truth, prediction = np.asarray(truth), np.asarray(prediction)
+    given = weight
     weight = _checked_weight(truth, prediction, weight)
     if not (_usable(truth) and _usable(prediction) and weight.any()):
         return {score.name: math.nan for score in scores}, {score.name: UNKNOWN for score in scores}
@@ -157,14 +162,16 @@ def evaluate(
     drawn = [score for score in scores if score.interval is None and not math.isnan(values[score.name])]
     samples: dict[str, list[np.ndarray]] = {score.name: [] for score in drawn}
     if drawn:
-        for weights in _draws(weight, seed, _affordable(resamples, prediction)):
+        total = float(np.sum(given)) if counts and given is not None else None
+        for weights in _draws(weight, seed, _affordable(resamples, prediction), total):
             for score in drawn:
                 samples[score.name].append(score.function(truth, prediction, weights))
 
+    rows = rows_of(weight if given is None else np.asarray(given, float), counts=counts)
     intervals = {score.name: UNKNOWN for score in scores}
     for score in scores:
         if score.interval is not None and not math.isnan(values[score.name]):
-            intervals[score.name] = score.interval(truth, prediction, weight)
+            intervals[score.name] = score.interval(truth, prediction, weight, rows)
         elif samples.get(score.name):
             intervals[score.name] = score.bounds(np.concatenate(samples[score.name]), values[score.name])
     return values, intervals
@@ -196,8 +203,19 @@ def _affordable(resamples: int, prediction: np.ndarray) -> int:
     return min(resamples, max(LEAST_RESAMPLES, round(resamples * FULL_RESAMPLES_ROWS / size)))
 
 
-def _draws(weight: np.ndarray, seed: int, resamples: int) -> Iterator[np.ndarray]:
-    """Yield chunks (R, N) of multinomial counts times the weights.
+def rows_of(weight: np.ndarray, *, counts: bool) -> float:
+    """Return the number of rows that weights (N,) stand for: their sum, or the effective number.
+
+    Example:
+        >>> rows_of(np.array([2.0, 2.0]), counts=True), rows_of(np.array([2.0, 2.0]), counts=False)
+        (4.0, 2.0)
+    """
+    total = float(np.sum(weight, dtype=float))
+    return total if counts else total**2 / max(float(np.square(weight, dtype=float).sum()), 1e-300)
+
+
+def _draws(weight: np.ndarray, seed: int, resamples: int, total: float | None = None) -> Iterator[np.ndarray]:
+    """Yield chunks (R, N) of multinomial counts times the weights; of ``total`` rows where weights are counts.
 
     Counting uniform draws is the multinomial distribution: 0.1 s for 10,000 rows and 1000 draws, where
     ``Generator.multinomial`` takes 0.5 s.
@@ -207,6 +225,9 @@ def _draws(weight: np.ndarray, seed: int, resamples: int) -> Iterator[np.ndarray
     most = max(CHUNK_NUMBERS // n, min(CHUNK_DRAWS, MOST_CHUNK_NUMBERS // n), 1)
     for start in range(0, resamples, most):
         rows = min(most, resamples - start)
+        if total is not None:
+            yield generator.multinomial(max(1, round(total)), weight / weight.sum(), rows).astype(float)
+            continue
         chosen = generator.integers(0, n, (rows, n))
         chosen += np.arange(rows)[:, None] * n
         counts = np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n)

@@ -6,6 +6,7 @@ import getpass
 import math
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ FLUSH_S = 3.0
 PARENT_TAG = "mlflow.parentRunId"
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 PARAM_LENGTH = 500
+_NO_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no metric's name, as a class may have it
 SCHEMA_COLUMNS = 500  # MLflow keeps 65,535 characters of a schema
 
 
@@ -174,12 +176,13 @@ def write_mlflow_model(
     import mlflow.pyfunc
     from mlflow.models import Model as MlflowModel
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 
     prediction = model.predict(example)
     signature = ModelSignature(
         Schema([ColSpec(AnyType(), known.name, required=False) for known in model.spec.inputs]),
         Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
+        ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.limits else None,
     )
     with _temporary_folder() as folder:
         save_model(folder / "zoo", model, facts)
@@ -259,7 +262,8 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    return [Metric(name, float(value), now, step) for name, value in values.items() if not math.isinf(value)]
+    known = {_NO_NAME.sub("_", name): value for name, value in values.items()}
+    return [Metric(name, float(value), now, step) for name, value in known.items() if not math.isinf(value)]
 
 
 def _dataset_input(dataset: Dataset) -> Any:

@@ -128,6 +128,19 @@ class Store:
         except (OSError, mlflow.exceptions.MlflowException):
             return None
 
+    def read_csv(self, run_id: str, path: str) -> Any:
+        """Return a run's artifact as a frame; None where it has no such artifact."""
+        import tempfile
+
+        import mlflow
+        import pandas as pd
+
+        with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+            try:
+                return pd.read_csv(self.client.download_artifacts(run_id, path, folder))
+            except (OSError, mlflow.exceptions.MlflowException):
+                return None
+
     def close_orphans(self) -> None:
         """End runs that are still RUNNING although their process on this host is gone."""
         where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"

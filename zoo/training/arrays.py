@@ -185,7 +185,7 @@ def prepare(preparation: keras.Model, part: Part) -> Arrays:
     if not np.array_equal(order, everything):
         back = np.argsort(order)
         x = {name: values[back] for name, values in x.items()}
-    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _float(part.weight))
+    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
 
 
 def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -235,13 +235,13 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
     for key in [key for key in x if key.endswith(_SIZES)]:
         sizes = np.asarray(x.pop(key))
         x[key.removesuffix(_SIZES)] = Ragged(x[key.removesuffix(_SIZES)], sizes)
-    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _float(part.weight))
+    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
 
 
 def raw_arrays(part: Part, names: Collection[str]) -> Arrays:
     """Return the arrays of a part as they are, for a network that takes some of the columns raw."""
     x = {key: _raw(values) for key, values in part.inputs.items() if key in names}
-    return Arrays(x, _trainable(part.target), _float(part.weight))
+    return Arrays(x, _trainable(part.target), _loss_weight(part))
 
 
 def _raw(values: Any) -> Any:
@@ -268,5 +268,10 @@ def _trainable(target: np.ndarray | None) -> np.ndarray | None:
     return np.asarray(target, np.int32) if target.dtype.kind in "iu" else np.asarray(target, np.float32)
 
 
-def _float(weight: np.ndarray | None) -> np.ndarray | None:
-    return None if weight is None else np.asarray(weight, np.float32)
+def _loss_weight(part: Part) -> np.ndarray | None:
+    """Weights of the rows in the loss, 1 on average, so that a learning rate means the same whatever their unit."""
+    weight = part.fit_weight if part.fit_weight is not None else part.weight
+    if weight is None:
+        return None
+    mean = float(np.mean(weight))
+    return np.asarray(weight / mean if mean > 0 else weight, np.float32)

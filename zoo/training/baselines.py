@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import Dataset, Part
+from zoo.data.dates import calendar_parts
 from zoo.data.inputs import MISSING
-from zoo.spec import Spec
+from zoo.data.missing import LAST, is_missing
+from zoo.spec import Input, Spec
+from zoo.task import PART_PREFIX
 
 MOST_LEVELS = 254  # histogram boosting takes no more
 
@@ -45,23 +48,51 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-    numbers = [known.key for known in spec.of_kind("number")]
-    categories = [known.key for known in spec.of_kind("category")]
+    numbers = [name for known in spec.inputs for name in _names_of_numbers(known)]
+    categories = [known.key for known in spec.of_kind("category") if not known.statistics.get("ordered")]
     if columns == "coded":
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_LEVELS, dtype=np.float64
         )
-        prepare = ColumnTransformer([("numbers", "passthrough", numbers), ("categories", codes, categories)])
+        prepare = ColumnTransformer(
+            [("numbers", "passthrough", numbers), ("categories", codes, categories), *_bags(spec, MOST_LEVELS)],
+            sparse_threshold=0,
+        )
         if categories:
-            mask = [False] * len(numbers) + [True] * len(categories)
-            estimator.set_params(categorical_features=mask)
+            places = range(len(numbers), len(numbers) + len(categories))
+            estimator.set_params(categorical_features=list(places))
         return make_pipeline(prepare, estimator)
     scale = make_pipeline(
         SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True), StandardScaler()
     )
     one_hot = OneHotEncoder(handle_unknown="ignore", max_categories=1000, sparse_output=True)
-    prepare = ColumnTransformer([("numbers", scale, numbers), ("categories", one_hot, categories)])
+    prepare = ColumnTransformer([("numbers", scale, numbers), ("categories", one_hot, categories), *_bags(spec)])
     return make_pipeline(prepare, estimator)
+
+
+def _names_of_numbers(known: Input) -> list[str]:
+    """The columns of numbers that :func:`raw_frame` makes of an input."""
+    if known.kind == "date":
+        return [f"{known.key} {part}" for part in known.statistics["parts"]] + _name_of_missing(known)
+    if known.kind == "category":
+        return [known.key] * bool(known.statistics.get("ordered")) + _name_of_missing(known)
+    return [known.key, *_name_of_missing(known)] if known.kind == "number" else []
+
+
+def _name_of_missing(known: Input) -> list[str]:
+    """The column that says where a value was missing, if another stands for it and no other input says so."""
+    told = "fill" in known.statistics and known.statistics["way"] != LAST and known.missing > 0
+    return [f"{known.key} was missing"] if told else []
+
+
+def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
+    """A bag of words for each column of text, of the words that the models know."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return [
+        (known.key, TfidfVectorizer(vocabulary=known.levels[:most], token_pattern=r"[^\W_]+", sublinear_tf=True), known.key)
+        for known in spec.of_kind("text")
+    ]
 
 
 def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -78,9 +109,10 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
     train = dataset.parts["train"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*failed to converge")  # a rival has its limit of time
-        pipeline.fit(features(train, dataset.spec), train.target)
+        pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
     results = {}
-    for name, part in dataset.parts.items():
+    for name in PART_PREFIX.keys() & dataset.parts.keys():
+        part = dataset.parts[name]
         frame = features(part, dataset.spec)
         assert part.target is not None
         if hasattr(pipeline, "predict_proba"):
@@ -94,9 +126,44 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
     return results
 
 
+def _weights(pipeline: Any, train: Part) -> dict[str, np.ndarray]:
+    """The weights of the rows under the name that the pipeline's last step takes them by; it may take none.
+
+    A search among neighbours has no use for them; up-sampling and weights by class are the model's own.
+    """
+    from sklearn.utils.validation import has_fit_parameter
+
+    last = pipeline.steps[-1] if hasattr(pipeline, "steps") else (None, pipeline)
+    if train.weight is None or not has_fit_parameter(last[1], "sample_weight"):
+        return {}
+    name = "sample_weight" if last[0] is None else f"{last[0]}__sample_weight"
+    return {name: np.asarray(train.weight / np.mean(train.weight), np.float64)}
+
+
 def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
-    """Return the raw inputs of a part as a frame, a missing category as a level of its own."""
-    columns = {known.key: np.asarray(part.inputs[known.key]) for known in spec.inputs}
-    return pd.DataFrame(
-        {key: values.astype(str) if values.dtype.kind in "OU" else values for key, values in columns.items()}
-    ).replace({MISSING: "(missing)"} if spec.of_kind("category") else {})
+    """Return the raw inputs of a part as a frame, a missing category as a level of its own.
+
+    A date is a column for each part of the calendar, an ordered category the place of its level; what was asked to
+    stand for a missing value stands there, with a column that says where.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for known in spec.inputs:
+        values = np.asarray(part.inputs[known.key])
+        values = values.astype(str) if values.dtype.kind in "OU" else values
+        missing = is_missing(values)
+        if "fill" in known.statistics:
+            values = np.where(missing, known.statistics["fill"], values)
+        columns |= {name: missing.astype(np.float64) for name in _name_of_missing(known)}
+        if known.kind == "date":
+            nothing = np.isnan(values)
+            parts = calendar_parts(np.where(nothing, 0.0, values))
+            named = known.statistics["parts"]
+            columns |= {f"{known.key} {name}": np.where(nothing, np.nan, parts[name]) for name in named}
+        elif known.statistics.get("ordered"):
+            place = {level: index for index, level in enumerate(known.levels)}
+            columns[known.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)
+        elif known.kind == "category":
+            columns[known.key] = np.where(values == MISSING, "(missing)", values)
+        else:
+            columns[known.key] = values
+    return pd.DataFrame(columns)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -15,18 +16,26 @@ from zoo.data.dataset import Dataset, Part
 from zoo.data.inputs import text_columns
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.data.read import Table
-from zoo.data.table import COLUMNS, Layout, table_arrays, table_dataset
+from zoo.data.table import COLUMNS, Layout, column_layout, table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob
 from zoo.layers.assembly import Pieces, pieces_of_model
 from zoo.layers.preparation import prepare_table
+from zoo.scoring.conformal import conformal_limits, limit_at
 from zoo.scoring.score import Score, evaluate
 from zoo.spec import Spec
-from zoo.task import PART_PREFIX, Baseline, Evaluation, Task
+from zoo.task import PART_PREFIX, Baseline, Evaluation, Settled, Task
 from zoo.training.arrays import as_tensor, forward, model_inputs, prepared, raw_arrays
 from zoo.training.baselines import Estimators, Rival, run_estimator
+from zoo.training.calibration import (
+    choose_threshold,
+    fit_calibration,
+    halves,
+    part_of,
+    with_threshold,
+)
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
-from zoo.training.targets import RULES, TargetRules
+from zoo.training.targets import RULES, TargetRules, rules_of
 
 
 class SupervisedTask(Task):
@@ -41,6 +50,8 @@ class SupervisedTask(Task):
         estimators: Classical rivals by level and spec.
     """
 
+    refuses: Mapping[str, str] = {}
+
     def __init__(self, name: str, *, example: str, target_kind: str, estimators: Estimators) -> None:
         super().__init__(name, example=example)
         self.target_kind = target_kind
@@ -48,7 +59,7 @@ class SupervisedTask(Task):
 
     def layout(self, job: DataJob) -> Layout:
         """Return how the job's sources become examples."""
-        return COLUMNS
+        return column_layout(job.column, job.missing)
 
     def layout_of(self, spec: Spec) -> Layout:
         """Return how rows for a trained model become examples."""
@@ -64,14 +75,14 @@ class SupervisedTask(Task):
 
     def rules(self, spec: Spec) -> TargetRules:
         """Return the rules for the spec's kind of target."""
-        assert spec.target is not None
-        return RULES[spec.target.kind]
+        return rules_of(spec)
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset."""
         options = self.settings(job).model_dump(exclude_none=True)
         kind = options.get("kind", self.target_kind)
-        return table_dataset(job, task=self.name, target_kind=kind, layout=self.layout(job), options=options)
+        dataset = table_dataset(job, task=self.name, target_kind=kind, layout=self.layout(job), options=options)
+        return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to predict."""
@@ -156,6 +167,9 @@ class SupervisedTask(Task):
                 part = dataset.parts[name]
                 parts[name] = raw_arrays(part, names) if model is None else prepared(model, digest, name, part, cache)
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
+        if dataset.spec.weights_count and isinstance(pieces.network.loss, keras.losses.Loss):
+            # A row twice divides the loss by two rows: so does a row of weight 2.
+            pieces.network.loss.reduction = "mean_with_sample_weight"
         return fit(pieces.network, parts["train"], parts.get("validation"), plan)
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
@@ -170,13 +184,90 @@ class SupervisedTask(Task):
         truth = rules.truth(spec, rows.target)
         prediction = rules.decode(spec, self.output(model, rows.inputs))
         scores, bounds = evaluate(
-            self.scores(spec), truth, prediction, weight=rows.weight, resamples=1000 if intervals else 0
+            self.scores(spec),
+            truth,
+            prediction,
+            weight=rows.weight,
+            counts=spec.weights_count,
+            resamples=1000 if intervals else 0,
         )
 
         def figures() -> Mapping[str, Any]:
             return {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
 
         return Evaluation(scores, bounds if intervals else {}, figures)
+
+    def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
+        """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
+
+        Raises:
+            UsageError: When calibration or a threshold are asked for a target that has none.
+        """
+        spec, rules = dataset.spec, self.rules(dataset.spec)
+        self.check_settling(spec, job)
+        facts: dict[str, float] = {}
+        whole, notes = pieces.whole(), []
+        part = dataset.parts.get("calibration")
+        if part is not None and job.calibrate is not None:
+            first, second = halves(part, spec)
+            chosen = part_of(part, first)
+            assert chosen.target is not None
+            output = self.output(whole, chosen.inputs)
+            pieces.calibration, facts = fit_calibration(job.calibrate, output, chosen.target, chosen.weight)
+            whole, part = pieces.whole(), part_of(part, second)
+            notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
+        threshold = getattr(job, "threshold", None)
+        if threshold is not None:
+            rows = dataset.parts["validation"]
+            prediction = rules.decode(spec, self.output(whole, rows.inputs))
+            weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+            assert rows.target is not None
+            assert spec.target is not None
+            chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
+            notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
+            spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
+        limits: list[float | None] = []
+        if part is not None:
+            assert part.target is not None
+            prediction = rules.decode(spec, self.output(whole, part.inputs))
+            wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
+            limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
+        return Settled(spec, limits, facts, tuple(notes))
+
+    def check_settling(self, spec: Spec, job: DataJob) -> None:
+        """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+        assert spec.target is not None
+        threshold = getattr(job, "threshold", None)
+        if job.calibrate is not None and spec.target.kind != "class":
+            raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
+        if threshold is not None and len(spec.target.classes) != 2:
+            raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
+        if threshold is not None and job.validation_size == 0:
+            raise UsageError("a threshold is chosen on validation, and --validation-size is 0", where="threshold")
+
+    def interval_scores(
+        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percent: float = 90.0
+    ) -> dict[str, float]:
+        """Return coverage and size of the prediction sets or intervals of one part."""
+        rows, spec, rules = dataset.parts[part], dataset.spec, self.rules(dataset.spec)
+        assert rows.target is not None
+        prediction = rules.decode(spec, self.output(model, rows.inputs))
+        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+        truth, limit = rules.truth(spec, rows.target), limit_at(limits, percent)
+        return rules.interval_metrics(spec, truth, prediction, limit, percent, weight)
+
+    def held_out(self, model: Any, dataset: Dataset, part: str) -> pd.DataFrame:
+        """Return ``row`` in the source, ``truth``, ``weight`` where there are such, and predictions of one part."""
+        rows, spec = dataset.parts[part], model.spec
+        assert rows.target is not None
+        truth = self.rules(spec).named_truth(spec, rows.target)
+        columns = {"row": rows.rows, "truth": truth, **({} if rows.weight is None else {"weight": rows.weight})}
+        output = self.output(model.keras_model, rows.inputs)
+        return pd.concat([pd.DataFrame(columns), self.predictions(spec, output)], axis=1)
+
+    def intervals(self, spec: Spec, output: np.ndarray, limits: Sequence[float | None], percent: float) -> pd.DataFrame:
+        """Return prediction sets or intervals of N rows that hold the truth so many times in a hundred."""
+        return self.rules(spec).intervals(spec, output, limit_at(limits, percent), percent)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return scikit-learn's rivals at this level."""
@@ -206,7 +297,9 @@ class SupervisedTask(Task):
         for part, (target, prediction) in run_estimator(rival, rival.make(seed), dataset).items():
             truth, values = rules.truth(spec, target), rules.decode(spec, prediction)
             weight = dataset.parts[part].weight
-            scored[part], _ = evaluate(self.scores(spec), truth, values, weight=weight, resamples=0)
+            scored[part], _ = evaluate(
+                self.scores(spec), truth, values, weight=weight, counts=spec.weights_count, resamples=0
+            )
         return scored
 
     def _check_output(self, model: Any, spec: Spec) -> None:
@@ -217,6 +310,13 @@ class SupervisedTask(Task):
             raise UsageError(
                 f"the model's output must have shape (None, {width}) for this target; it has {shapes}", where=model.name
             )
+
+
+def _with_quantiles(dataset: Dataset, levels: Sequence[float]) -> Dataset:
+    spec = dataset.spec
+    assert spec.target is not None
+    target = dataclasses.replace(spec.target, quantiles=tuple(levels))
+    return dataclasses.replace(dataset, spec=dataclasses.replace(spec, target=target))
 
 
 class _Single:

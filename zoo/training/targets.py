@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +11,16 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.inputs import decode_classes
-from zoo.scoring.classes import class_scores
-from zoo.scoring.numbers import number_scores
+from zoo.scoring.classes import called_classes, class_scores
+from zoo.scoring.conformal import (
+    class_scores_of,
+    class_sets,
+    interval_metrics,
+    number_bounds,
+    number_scores_of,
+    set_metrics,
+)
+from zoo.scoring.numbers import middle_quantile, number_scores, quantile_scores
 from zoo.scoring.score import Score
 from zoo.spec import Spec
 
@@ -40,9 +49,27 @@ class TargetRules(ABC):
     def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
         """Return an encoded target (N,) as scores take it."""
 
+    def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+        """Return an encoded target (N,) as the source has it."""
+        return self.truth(spec, target)
+
     @abstractmethod
     def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
         """Return what users see of an output: ``prediction`` of N rows and what else applies."""
+
+    @abstractmethod
+    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return how wrong decoded predictions are (N,): the scores of conformal prediction."""
+
+    @abstractmethod
+    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+        """Return prediction sets or intervals of an output, N rows, given the limit of nonconformity."""
+
+    @abstractmethod
+    def interval_metrics(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+    ) -> dict[str, float]:
+        """Return coverage and size of prediction sets or intervals."""
 
     @abstractmethod
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
@@ -57,7 +84,7 @@ class ClassRules(TargetRules):
     def scores(self, spec: Spec) -> Sequence[Score]:
         """Return the scores of class probabilities; log_loss comes first."""
         assert spec.target is not None
-        return class_scores(len(spec.target.classes), spec.target.positive_index)
+        return class_scores(len(spec.target.classes), spec.target.positive_index, spec.target.threshold)
 
     def output_width(self, spec: Spec) -> int:
         """Return 1 for two classes, else the number of classes."""
@@ -75,12 +102,41 @@ class ClassRules(TargetRules):
         """Return class indices (N,)."""
         return np.asarray(target, np.int64)
 
+    def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+        """Return classes (N,) by name."""
+        assert spec.target is not None
+        return decode_classes(np.asarray(target), spec.target)
+
     def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
         """Return ``prediction`` and ``probability_<class>`` of N rows."""
         assert spec.target is not None
         probabilities = self.decode(spec, output)
         columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(spec.target.classes)}
-        return pd.DataFrame({"prediction": decode_classes(probabilities.argmax(axis=1), spec.target), **columns})
+        return pd.DataFrame({"prediction": decode_classes(self.called(spec, probabilities), spec.target), **columns})
+
+    def called(self, spec: Spec, probabilities: np.ndarray) -> np.ndarray:
+        """Return the index of the class (N,) that is called: the likeliest, or by the threshold."""
+        assert spec.target is not None
+        return called_classes(probabilities, spec.target.threshold, spec.target.positive_index)
+
+    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return 1 less the probability of the true class."""
+        return class_scores_of(truth, prediction)
+
+    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+        """Return ``set_<percent>``: the classes as a JSON list, in their order."""
+        assert spec.target is not None
+        names = decode_classes(np.arange(len(spec.target.classes)), spec.target)
+        inside = class_sets(self.decode(spec, output), limit)
+        sets = [json.dumps(names[row].tolist(), ensure_ascii=False) for row in inside]
+        return pd.DataFrame({f"set_{percent:g}": sets})
+
+    def interval_metrics(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+    ) -> dict[str, float]:
+        """Return coverage, of all rows and by class, and size of prediction sets."""
+        assert spec.target is not None
+        return set_metrics(truth, class_sets(prediction, limit), spec.target.classes, percent, weight)
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return confusion matrix and reliability diagram."""
@@ -88,7 +144,7 @@ class ClassRules(TargetRules):
 
         assert spec.target is not None
         return {
-            "confusion_matrix": confusion_matrix(truth, prediction.argmax(axis=1), spec.target.classes),
+            "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), spec.target.classes),
             "reliability": reliability(truth, prediction),
         }
 
@@ -119,6 +175,26 @@ class NumberRules(TargetRules):
         """Return ``prediction`` of N rows."""
         return pd.DataFrame({"prediction": self.decode(spec, output)})
 
+    def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and upper bound (N,) that a decoded prediction itself has: the number, twice."""
+        return prediction, prediction
+
+    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return how far the truth lies outside of the prediction's own bounds."""
+        return number_scores_of(truth, *self.bounds(spec, prediction))
+
+    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+        """Return ``lower_<percent>`` and ``upper_<percent>``, in the target's units."""
+        low, high = number_bounds(*self.bounds(spec, self.decode(spec, output)), limit)
+        return pd.DataFrame({f"lower_{percent:g}": low, f"upper_{percent:g}": high})
+
+    def interval_metrics(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+    ) -> dict[str, float]:
+        """Return coverage, width and interval score."""
+        low, high = number_bounds(*self.bounds(spec, prediction), limit)
+        return interval_metrics(truth, low, high, percent, weight)
+
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return predicted against true values, and residuals."""
         from zoo.figures.numbers import predicted_against_true, residuals
@@ -130,4 +206,50 @@ class NumberRules(TargetRules):
         }
 
 
+class QuantileRules(NumberRules):
+    """A number of which several quantiles are predicted, by the pinball loss (Koenker and Bassett 1978)."""
+
+    def scores(self, spec: Spec) -> Sequence[Score]:
+        """Return pinball, which comes first, score and coverage of the outermost quantiles, and those of the median."""
+        assert spec.target is not None
+        return quantile_scores(spec.target.quantiles)
+
+    def output_width(self, spec: Spec) -> int:
+        """Return the number of quantiles."""
+        assert spec.target is not None
+        return len(spec.target.quantiles)
+
+    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
+        """Return quantiles (N, Q) in the target's units, a low one never above a high one."""
+        assert spec.target is not None
+        return np.sort(np.asarray(output, np.float64), axis=1) * spec.target.std + spec.target.mean
+
+    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+        """Return true numbers (N,) in the target's units."""
+        return NumberRules.decode(self, spec, target)
+
+    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
+        """Return ``prediction``, the quantile nearest to the median, and ``quantile_<level>`` of N rows."""
+        assert spec.target is not None
+        made, levels = self.decode(spec, output), spec.target.quantiles
+        columns = {f"quantile_{level:g}": made[:, index] for index, level in enumerate(levels)}
+        return pd.DataFrame({"prediction": made[:, middle_quantile(levels)], **columns})
+
+    def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outermost quantiles, which conformal prediction widens or narrows."""
+        return prediction[:, 0], prediction[:, -1]
+
+    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+        """Return the figures of the median."""
+        assert spec.target is not None
+        return super().draw(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)])
+
+
+def rules_of(spec: Spec) -> TargetRules:
+    """Return the rules for a spec's target."""
+    assert spec.target is not None
+    return QUANTILES if spec.target.quantiles else RULES[spec.target.kind]
+
+
+QUANTILES = QuantileRules()
 RULES: dict[str, TargetRules] = {"class": ClassRules(), "number": NumberRules()}

@@ -75,7 +75,7 @@ def execute(job: Any, progress: Progress) -> Any:
 
 
 def _predict(job: PredictJob) -> Predictions:
-    frame = load(job.run).predict(job.input, keep=job.keep)
+    frame = load(job.run).predict(job.input, keep=job.keep, intervals=job.intervals)
     if job.output is not None:
         path = Path(job.output)
         if not path.parent.is_dir():

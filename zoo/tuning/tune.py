@@ -232,7 +232,9 @@ class _Tuning:
         with ending(run):
             run.dataset(self.dataset)
             run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
-            return finish_run(run, Fitted(self.candidate, pieces, self.dataset, values, result), baselines, notes)
+            return finish_run(
+                run, Fitted(self.job, self.candidate, pieces, self.dataset, values, result), baselines, notes
+            )
 
     def _result(self, state: SearchState) -> Search:
         assert state.best is not None

@@ -1,0 +1,142 @@
+"""What is settled after training, on rows that taught the network nothing: calibration, threshold, limits.
+
+Calibration and conformal limits come from the calibration part, which neither stopped nor chose the model; where it
+serves both, each has half of it. The threshold is chosen on validation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data.dataset import Part
+from zoo.data.split import hashed_share
+from zoo.errors import UsageError
+from zoo.layers.calibration import SMALLEST, Isotonic, Temperature
+from zoo.spec import Spec
+
+LEAST_ROWS = 20
+
+
+def halves(part: Part, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the calibration part that calibrate, and those that limits are found on.
+
+    Which is which depends on a row's place in the source alone.
+    """
+    first = np.array([hashed_share(row, spec.task) < 0.5 for row in part.rows])
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def fit_calibration(
+    way: str, output: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+) -> tuple[keras.layers.Layer, dict[str, float]]:
+    """Return the layer that brings probabilities in line with what happened, and what it was fitted to.
+
+    Args:
+        way: ``temperature`` or ``isotonic``.
+        output: The network's output on calibration rows (N, 1) or (N, K).
+        truth: Class of each row by index (N,).
+        weight: Weights (N,); None for equal ones.
+
+    Raises:
+        UsageError: When there are too few rows.
+    """
+    if len(truth) < LEAST_ROWS:
+        raise UsageError(
+            f"{len(truth)} rows are too few to calibrate by, and {LEAST_ROWS} are the least; "
+            "a larger --calibration-size has more",
+            where="calibrate",
+        )
+    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, float)
+    if way == "temperature":
+        temperature = _temperature(np.asarray(output, float), truth, weight)
+        return Temperature(temperature), {"temperature": temperature}
+    return Isotonic(_lines(np.asarray(output, float), truth, weight)), {}
+
+
+def _temperature(output: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
+    """The temperature of the least log-loss; 0.05 to 20."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    two = np.concatenate([1 - output, output], axis=1) if output.shape[1] == 1 else output
+    logarithms = np.log(np.clip(two, SMALLEST, 1))
+    rows = np.arange(len(truth))
+
+    def loss(exponent: float) -> float:
+        scaled = log_softmax(logarithms / np.exp(exponent), axis=1)
+        return float(-np.average(scaled[rows, truth], weights=weight))
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _lines(output: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> list[list[list[float]]]:
+    from sklearn.isotonic import IsotonicRegression
+
+    # No probability of 0 or 1: of so few rows nobody can know that something never happens.
+    least = 0.5 / (len(truth) + 1)
+    lines = []
+    for index in range(output.shape[1]):
+        own = truth == (1 if output.shape[1] == 1 else index)
+        line = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
+        line.fit(output[:, index], own.astype(float), sample_weight=weight)
+        lines.append([line.X_thresholds_.tolist(), line.y_thresholds_.tolist()])
+    return lines
+
+
+def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positive: int, weight: np.ndarray) -> float:
+    """Return the probability from which on the positive class is best called.
+
+    Args:
+        way: ``accuracy``, ``f1``, ``balanced_accuracy`` or ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
+        truth: Class of each row by index (N,).
+        prediction: Probabilities (N, 2).
+        positive: Index of the positive class.
+        weight: Weights (N,).
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]])
+        >>> round(choose_threshold("f1", np.array([0, 1, 1]), p, 1, np.ones(3)), 2)
+        0.2
+    """
+    score = prediction[:, positive]
+    order = np.argsort(-score, kind="stable")
+    score, hit, weight = score[order], (truth == positive)[order], weight[order]
+    right, wrong = np.cumsum(weight * hit), np.cumsum(weight * ~hit)  # called positive down to each row
+    right, wrong = np.append(0, right), np.append(0, wrong)
+    hits, others = right[-1], wrong[-1]
+    if way == "accuracy":
+        gain = right - wrong
+    elif way == "f1":
+        gain = 2 * right / np.maximum(hits + right + wrong, 1e-300)
+    elif way == "balanced_accuracy":
+        gain = right / max(hits, 1e-300) - wrong / max(others, 1e-300)
+    else:
+        false_positive, false_negative = (float(text) for text in way.removeprefix("cost=").split(":"))
+        gain = false_negative * right - false_positive * wrong
+    edges = np.append(np.append(np.inf, score), -np.inf)
+    allowed = edges[:-1] != edges[1:]  # rows of equal probability are called together
+    best = int(np.argmax(np.where(allowed, gain, -np.inf)))
+    upper = min(edges[best], 1.0) if best else 1.0 + (1.0 - score[0])
+    return float((upper + max(edges[best + 1], 0.0)) / 2)
+
+
+def with_threshold(spec: Spec, threshold: float) -> Spec:
+    """Return the spec with a threshold in its target."""
+    assert spec.target is not None
+    return dataclasses.replace(spec, target=dataclasses.replace(spec.target, threshold=threshold))
+
+
+def part_of(part: Part, rows: np.ndarray) -> Part:
+    """Return some rows of a part."""
+    inputs: dict[str, Any] = {key: values[rows] for key, values in part.inputs.items()}
+    return Part(
+        inputs,
+        part.target[rows] if part.target is not None else None,
+        part.rows[rows],
+        part.weight[rows] if part.weight is not None else None,
+    )
