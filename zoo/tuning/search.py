@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class SearchPlan:
         direction: ``min`` or ``max``.
         seed: Seed of every trial's weights and order of rows.
         tags: Tags of each trial's run.
+        folds: Folders of the folds' data, where a trial is judged by them.
     """
 
     job: TuneJob
@@ -83,6 +84,7 @@ class SearchPlan:
     direction: str
     seed: int
     tags: Mapping[str, str]
+    folds: Sequence[str] = ()
 
 
 class SearchLoop:
@@ -185,6 +187,7 @@ class SearchLoop:
             "seed": plan.seed,
             "epochs": record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job.workers),
+            "folds": list(plan.folds),
         }
         self._began[record.trial_id] = time.perf_counter()
         workers.start(record.trial_id, run_trial, payload)
@@ -221,6 +224,7 @@ class SearchLoop:
         self.oracle.tell(record.oracle_id, score, space=answer["space"], values=values)
         run.metrics(
             {
+                **result["scores"],
                 self.plan.objective: score,
                 "seconds": record.seconds,
                 "best_epoch": result["best_epoch"],

@@ -20,6 +20,7 @@ from zoo.training.settings import FitSettings
 from zoo.tuning.channel import Channel
 
 CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
+FOLDS_PREFIX = "cv_"  # of the score that is the mean over folds
 
 
 class ChannelRecorder(Recorder):
@@ -44,13 +45,41 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     Args:
         channel: To the driver.
         payload: ``model``, ``task``, ``data`` (folder), ``folder`` (the trial's), ``hyperparameters``, ``seed``,
-            ``epochs`` and ``threads``.
+            ``epochs``, ``threads`` and ``folds`` (folders of the folds' data, when they judge the trial).
 
     Returns:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
     _limit_threads(payload["threads"])
-    data, folder = Path(payload["data"]), Path(payload["folder"])
+    if payload.get("folds"):
+        return _run_folds(channel, payload)
+    folder = Path(payload["folder"])
+    result, hp, pieces, _ = _fitted(channel, payload, Path(payload["data"]), folder)
+    save_weights(folder / WEIGHTS_FILE, pieces)
+    return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+
+
+def _run_folds(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
+    """Train once for each fold and judge each network by the fold that it did not see; the mean is the trial's score.
+
+    No weights are kept: a search trains its best hyperparameters once more when all trials are done.
+    """
+    scores, epochs = [], 0
+    for number, data in enumerate(payload["folds"], start=1):
+        folder = Path(payload["folder"]) / f"fold-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        result, hp, pieces, dataset = _fitted(channel, payload, Path(data), folder)
+        task = candidate_of(payload["model"], payload["task"]).task
+        first = task.scores(dataset.spec)[0]
+        scores.append(task.evaluate(pieces.whole(), dataset, "test", intervals=False).scores[first.name])
+        epochs += result.epochs_run
+    made = {f"{FOLDS_PREFIX}{first.name}": float(np.mean(scores))}
+    made[f"{FOLDS_PREFIX}{first.name}_std"] = float(np.std(scores, ddof=1))
+    together = FitResult(epochs_run=epochs, stopped=result.stopped, scores=made)
+    return {"result": asdict(together), "space": hp.get_config(), "hyperparameters": hp.values}
+
+
+def _fitted(channel: Channel, payload: dict[str, Any], data: Path, folder: Path) -> tuple[FitResult, Any, Pieces, Any]:
     dataset = load_dataset(data)
     candidate = candidate_of(payload["model"], payload["task"])
     hp = trial_hyperparameters(payload["hyperparameters"])
@@ -64,8 +93,7 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     result = candidate.task.fit(pieces, dataset, plan, cache=data / "prepared")
     if result.stopped == "diverged":
         raise JobError("training diverged: the loss is not a number")
-    save_weights(folder / WEIGHTS_FILE, pieces)
-    return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+    return result, hp, pieces, dataset
 
 
 def trial_hyperparameters(values: Mapping[str, Any]) -> Any:

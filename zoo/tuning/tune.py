@@ -15,16 +15,25 @@ from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
 from zoo.running.finish import Fitted, description, finish_run
-from zoo.running.lookup import BEST_TAG, stored_run
+from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, stored_run
 from zoo.running.progress import Progress
 from zoo.running.results import Run, Search, Trial
-from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, show_scores
+from zoo.running.train import JOB_FILE, experiment_name, job_params, objective_tags, run_tags, show_scores
 from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
+from zoo.training.loop import FitPlan, FitResult
+from zoo.training.settings import FitSettings
 from zoo.tuning.oracles import AskTell
 from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
 from zoo.tuning.state import SearchFolder
-from zoo.tuning.trial import WEIGHTS_FILE, fit_result, restore_weights, trial_hyperparameters
+from zoo.tuning.trial import (
+    CHECKPOINT_FILE,
+    FOLDS_PREFIX,
+    WEIGHTS_FILE,
+    fit_result,
+    restore_weights,
+    trial_hyperparameters,
+)
 
 
 def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False, **options: Any) -> Search:
@@ -63,7 +72,8 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
     if candidate.build is None:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
     dataset = candidate.task.read(job)
-    if "validation" not in dataset.parts:
+    candidate.task.check_settling(dataset.spec, job)
+    if "validation" not in dataset.parts and job.cv is None:
         raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
     store = Store()
     store.close_orphans()
@@ -90,7 +100,9 @@ class _Tuning:
         self.job, self.candidate, self.dataset = job, candidate, dataset
         self.store, self.folder, self.progress = store, folder, progress
         self.objective = candidate.task.scores(dataset.spec)[0]
-        self.score_name = candidate.task.objective_prefix + self.objective.name
+        self.folds = fold_count(job, candidate.task) if job.cv is not None else 0
+        prefix = candidate.task.objective_prefix if job.cv is None else FOLDS_PREFIX
+        self.score_name = prefix + self.objective.name
 
     def run(self) -> Search:
         """Run, go on with, or recall the search."""
@@ -165,7 +177,7 @@ class _Tuning:
         if stored is not None:
             return TrackedRun.reopen(self.store, stored["run_id"])
         name = self.job.name or f"search {self.candidate.name} on {self.dataset.name}"
-        tags = run_tags(self.candidate, self.dataset, "search", self.job.seed)
+        tags = {**run_tags(self.candidate, self.dataset, "search", self.job.seed), OBJECTIVE_TAG: self.score_name}
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:
@@ -174,7 +186,7 @@ class _Tuning:
         parent.text(job_yaml(self.job), JOB_FILE)
 
     def _plan(self) -> SearchPlan:
-        tags = run_tags(self.candidate, self.dataset, "trial", self.job.seed)
+        tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), OBJECTIVE_TAG: self.score_name}
         return SearchPlan(
             self.job,
             self.folder,
@@ -183,6 +195,7 @@ class _Tuning:
             self.objective.direction,
             self.job.seed,
             tags,
+            [str(self.folder.data / f"fold-{number}") for number in range(1, self.folds + 1)],
         )
 
     def _oracle(self, space: CheckedHyperParameters, stored: dict[str, Any] | None) -> AskTell:
@@ -204,6 +217,10 @@ class _Tuning:
     def _write_data(self) -> None:
         if not (self.folder.data / "dataset.json").exists():
             save_dataset(self.dataset, self.folder.data)
+        for number in range(1, self.folds + 1):
+            folder = self.folder.data / f"fold-{number}"
+            if not (folder / "dataset.json").exists():
+                save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
 
     def _finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
         """Score the best trial's kept weights once, on its own run, and point the parent at it."""
@@ -226,15 +243,32 @@ class _Tuning:
         assert best.run_id is not None
         values = best.hyperparameters
         pieces = self.candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
-        restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
+        if self.folds:
+            best.result = dataclasses.asdict(self._refitted(best, pieces))
+        else:
+            restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
         run = TrackedRun.reopen(self.store, best.run_id)
         with ending(run):
+            if self.folds:
+                run.epochs(result.history)
+                run.tags(objective_tags(self.candidate, self.dataset))
             run.dataset(self.dataset)
             run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
             return finish_run(
                 run, Fitted(self.job, self.candidate, pieces, self.dataset, values, result), baselines, notes
             )
+
+    def _refitted(self, best: TrialRecord, pieces: Any) -> FitResult:
+        """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
+        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training part")
+        settings = FitSettings.from_hyperparameters(best.hyperparameters, epochs=best.epochs or self.job.epochs)
+        checkpoint = self.folder.trial(best.trial_id) / CHECKPOINT_FILE
+        plan = FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint)
+        result: FitResult = self.candidate.task.fit(pieces, self.dataset, plan)
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return result
 
     def _result(self, state: SearchState) -> Search:
         assert state.best is not None
@@ -247,6 +281,25 @@ class _Tuning:
             direction=self.objective.direction,
             seconds=state.seconds,
         )
+
+
+def fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
+    """Return the job that reads one fold of the rows that are not test."""
+    folds = None if isinstance(job.cv, int) else job.cv
+    return job.model_copy(update={"cv": None, "fold": f"{number}/{count}", "folds": folds, "aside": True})
+
+
+def fold_count(job: TuneJob, task: Any) -> int:
+    """Return the number of folds of a search's cross-validation.
+
+    Raises:
+        UsageError: When the task knows no folds.
+        DataError: When the data are too few for them.
+    """
+    if task.no_folds is not None:
+        raise UsageError(task.no_folds, where="cv")
+    first: Dataset = task.read(fold_job(job, 1, job.cv if isinstance(job.cv, int) else 2))
+    return first.folds
 
 
 def _trials(state: SearchState) -> list[Trial]:
@@ -274,7 +327,7 @@ def _train_job(job: TuneJob, values: dict[str, Any], epochs: int | None) -> Any:
 
     keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name"}
     settings = {key: getattr(job, key) for key in keys}
-    return TrainJob(**{**settings, "epochs": epochs or job.epochs}, hyperparameters=values)
+    return TrainJob(**{**settings, "cv": None, "epochs": epochs or job.epochs}, hyperparameters=values)
 
 
 def _check_grid(space: Any, trials: int, progress: Progress) -> None:
