@@ -41,6 +41,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def total(self) -> int:
+        """Number of rows; more than there are here, where they pass by and are not held in memory."""
+        return len(self)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -71,7 +76,7 @@ class Dataset:
     folds: int = 0
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(part)}" for name, part in self.parts.items())
+        sizes = ", ".join(f"{name} {part.total}" for name, part in self.parts.items())
         return f"<Dataset {self.name}: {len(self.spec.inputs)} inputs, {sizes}>"
 
 

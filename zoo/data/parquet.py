@@ -36,7 +36,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow import parquet
 
-    parts = _parts(path) if path.is_dir() else [path]
+    parts = parquet_parts(path) if path.is_dir() else [path]
     files: list[Any] = []
     for part in parts:
         with decoding(str(part)):
@@ -59,7 +59,7 @@ def _is_part(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_FILES) and not path.name.startswith((".", "_"))
 
 
-def _parts(folder: Path) -> list[Path]:
+def parquet_parts(folder: Path) -> list[Path]:
     """The parts in a folder; what Spark and others leave beside them begins with an underscore or a dot."""
     children = sorted(child for child in folder.iterdir() if not child.name.startswith((".", "_")))
     if not children:

@@ -93,7 +93,7 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
     job = make_job(DataJob, gathered(DataJob, given))
     dataset: Dataset = candidate.task.read(job)
     pieces, hp = candidate.built(fixed, dataset.spec, seed=job.seed)
-    rows = len(dataset.parts["train"]) if "train" in dataset.parts else 0
+    rows = dataset.parts["train"].total if "train" in dataset.parts else 0
     return ModelDescription(
         model=model,
         summary=model_entry(model).summary,

@@ -36,7 +36,7 @@ class Progress(Recorder):
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
             self._bar = Progress(
-                TextColumn(self.unit + " {task.completed}/{task.total}"),
+                TextColumn(self.unit + " {task.completed:.4g}/{task.total}"),
                 BarColumn(),
                 TimeElapsedColumn(),
                 TextColumn("{task.description}"),
@@ -53,6 +53,11 @@ class Progress(Recorder):
             self._bar.update(self._task, completed=epoch, description=text)
         elif self.verbose and self.unit == "epoch":
             self.say(f"epoch {epoch}/{self._epochs}  {text}")
+
+    def within(self, epoch: int, share: float) -> None:
+        """Move the bar by a part of an epoch."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=epoch - 1 + share)
 
     def say(self, message: str) -> None:
         """Print a line to standard error."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.data.dataset import Part
 from zoo.data.ragged import LENGTH, Ragged
+from zoo.training.bulk import by_level
 
 if TYPE_CHECKING:
     import keras
@@ -170,13 +171,11 @@ def prepare(preparation: keras.Model, part: Part) -> Arrays:
         preparation: The Keras model from raw to prepared.
         part: N raw rows.
     """
-    import tensorflow as tf
-
-    call = tf.function(preparation, reduce_retracing=True)
+    call = compiled(preparation)
     rows: list[np.ndarray] = []
     chunks: list[dict[str, Any]] = []
     everything = np.arange(len(part))
-    for chosen, tensors in batches(part.inputs):
+    for chosen, tensors in batches(inputs):
         made = call(tensors)
         rows.append(everything[chosen])
         chunks.append({name: value.numpy() for name, value in (made if _named(made) else {_NAMELESS: made}).items()})

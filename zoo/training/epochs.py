@@ -58,6 +58,11 @@ class CompiledEpochs:
         _build_state(network, _gathered(self.data, tf.constant([0]), self.widths[-1]))
         self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
 
+    def feed(self, arrays: Arrays) -> None:
+        """Put other rows in place of those that were trained on; where they are as many, no trace is made anew."""
+        self.rows = len(arrays)
+        self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
+
     def run(self, order: np.ndarray, rates: np.ndarray | None) -> dict[str, float]:
         """Train one epoch and return the loss and the compiled metrics.
 

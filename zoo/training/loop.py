@@ -12,13 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.errors import JobError
+from zoo.errors import JobError, UsageError
 from zoo.layers.activations import check_trainable
 from zoo.training.arrays import Arrays
 from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
+from zoo.training.streaming import StreamedArrays, steps_of
 
 CHECKPOINT_SPACING = 50
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -91,7 +92,7 @@ class FitPlan:
     whole: keras.Model | None = None
 
 
-def fit(network: keras.Model, train: Arrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
+def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
     """Train a compiled network; it ends with the weights of its best epoch on the validation part.
 
     Without a validation part it trains all epochs and keeps the last. Where ``plan.checkpoint`` exists,
@@ -100,7 +101,7 @@ def fit(network: keras.Model, train: Arrays, validation: Arrays | None, plan: Fi
 
     Args:
         network: Compiled Keras model.
-        train: Training rows, prepared.
+        train: Training rows, prepared, or passing by.
         validation: Validation rows, prepared; None for none.
         plan: Settings, seed, recorder, checkpoint, callbacks.
 
@@ -112,11 +113,15 @@ def fit(network: keras.Model, train: Arrays, validation: Arrays | None, plan: Fi
     course = _Course(network, train, validation, plan)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
-        if reason:
+        if isinstance(train, StreamedArrays):
+            if reason:
+                raise UsageError(f"rows that pass by train in compiled epochs only: {reason}")
+            _fit_streamed(course, train)
+        elif reason:
             plan.recorder.say(f"training through keras.Model.fit: {reason}")
-            _fit_by_keras(course)
+            _fit_by_keras(course, train)
         else:
-            _fit_compiled(course)
+            _fit_compiled(course, train)
     except KeyboardInterrupt:
         course.result.stopped = "interrupted"
     course.finish()
@@ -126,7 +131,9 @@ def fit(network: keras.Model, train: Arrays, validation: Arrays | None, plan: Fi
 class _Course:
     """The course of one training: scores, best weights, stopping and checkpoints, whoever runs the epochs."""
 
-    def __init__(self, network: keras.Model, train: Arrays, validation: Arrays | None, plan: FitPlan) -> None:
+    def __init__(
+        self, network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan
+    ) -> None:
         self.network, self.train, self.plan = network, train, plan
         self.settings = plan.settings
         self.validation = CompiledScores(network, validation) if validation is not None else None
@@ -237,16 +244,16 @@ class _Course:
         self.result = FitResult(**progress)
 
 
-def _fit_compiled(course: _Course) -> None:
+def _fit_compiled(course: _Course, train: Arrays) -> None:
     network, settings, plan = course.network, course.settings, course.plan
     if course.over:
         return
-    rows = len(course.train)
+    rows = len(train)
     steps = settings.steps(rows)
     callbacks = keras.callbacks.CallbackList(list(plan.callbacks), model=plan.whole or network)
     epochs = CompiledEpochs(
         network,
-        course.train,
+        train,
         settings.batch(rows),
         epochs=settings.epochs,
         xla=worth_xla(network, steps * settings.epochs),
@@ -261,6 +268,38 @@ def _fit_compiled(course: _Course) -> None:
         if (plan.whole or network).stop_training and not stop:
             course.result.stopped = "requested"
         if course.result.stopped != "epochs":
+            break
+    callbacks.on_train_end()
+
+
+def _fit_streamed(course: _Course, train: StreamedArrays) -> None:
+    """Epochs over rows that pass by: each buffer is trained on in one compiled call, whose traces are kept."""
+    network, settings, plan = course.network, course.settings, course.plan
+    if course.over:
+        return
+    batch, steps = settings.batch(len(train)), settings.steps(len(train))
+    callbacks = keras.callbacks.CallbackList(list(plan.callbacks), model=plan.whole or network)
+    epochs: CompiledEpochs | None = None
+    callbacks.on_train_begin()
+    for epoch in range(course.result.epochs_run, settings.epochs):
+        callbacks.on_epoch_begin(epoch)
+        rates = settings.rates(course.base_rate, epoch, steps)
+        sums: dict[str, float] = {}
+        seen = step = 0
+        for number, arrays in enumerate(train.buffers(epoch, batch)):
+            if epochs is None:
+                epochs = CompiledEpochs(network, arrays, batch, xla=worth_xla(network, steps * settings.epochs))
+            epochs.feed(arrays)
+            order = np.random.default_rng([plan.seed, epoch, number]).permutation(len(arrays))
+            many = steps_of(len(arrays), batch)
+            logs = epochs.run(order, None if rates is None else rates[step : step + many])
+            step, seen = step + many, seen + len(arrays)
+            sums = {name: sums.get(name, 0.0) + value * len(arrays) for name, value in logs.items()}
+            plan.recorder.within(epoch + 1, seen / len(train))
+        stop = course.after_epoch({name: value / seen for name, value in sums.items()})
+        callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in course.result.history.items()})
+        if stop or (plan.whole or network).stop_training:
+            course.result.stopped = "requested" if course.result.stopped == "epochs" else course.result.stopped
             break
     callbacks.on_train_end()
 
@@ -308,7 +347,7 @@ class _StopWithWhole(keras.callbacks.Callback):
             self.network.stop_training = True
 
 
-def _fit_by_keras(course: _Course) -> None:
+def _fit_by_keras(course: _Course, train: Arrays) -> None:
     """Epochs by ``keras.Model.fit``, for what the compiled loop cannot run."""
     if course.over:
         return
@@ -321,10 +360,10 @@ def _fit_by_keras(course: _Course) -> None:
     whole.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
     network.fit(
-        course.train.padded(),
-        course.train.y,
-        sample_weight=course.train.weight,
-        batch_size=settings.batch(len(course.train)),
+        train.padded(),
+        train.y,
+        sample_weight=train.weight,
+        batch_size=settings.batch(len(train)),
         epochs=settings.epochs,
         initial_epoch=course.result.epochs_run,
         shuffle=True,

@@ -18,6 +18,9 @@ class Recorder:
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """An epoch is over; ``scores`` are such as ``loss``, ``val_loss`` and ``val_log_loss``."""
 
+    def within(self, epoch: int, share: float) -> None:
+        """A share of an epoch is over, where one takes long; it is not over before :meth:`epoch` says so."""
+
     def say(self, message: str) -> None:
         """Something that a person may want to know."""
 
@@ -74,6 +77,11 @@ class Recorders(Recorder):
         """Tell all."""
         for recorder in self.recorders:
             recorder.epoch(epoch, scores)
+
+    def within(self, epoch: int, share: float) -> None:
+        """Tell all."""
+        for recorder in self.recorders:
+            recorder.within(epoch, share)
 
     def say(self, message: str) -> None:
         """Tell all."""

@@ -16,6 +16,8 @@ from zoo.data.dataset import Dataset, Part
 from zoo.data.inputs import text_columns
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.data.read import Table
+from zoo.data.stream import must_stream, open_stream
+from zoo.data.streamed import StreamedPart, streamed_dataset
 from zoo.data.table import COLUMNS, Layout, column_layout, table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob
@@ -35,6 +37,7 @@ from zoo.training.calibration import (
     with_threshold,
 )
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
+from zoo.training.streaming import StreamedArrays, accumulated
 from zoo.training.targets import RULES, TargetRules, rules_of
 
 
@@ -81,8 +84,26 @@ class SupervisedTask(Task):
         """Return the job's dataset."""
         options = self.settings(job).model_dump(exclude_none=True)
         kind = options.get("kind", self.target_kind)
-        dataset = table_dataset(job, task=self.name, target_kind=kind, layout=self.layout(job), options=options)
+        layout = self.layout(job)
+        if self.streams(job):
+            stream = open_stream(job.source)
+            dataset = streamed_dataset(
+                stream, job, task=self.name, target_kind=kind, describe=layout.describe, options=options
+            )
+        else:
+            dataset = table_dataset(job, task=self.name, target_kind=kind, layout=layout, options=options)
         return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
+
+    def streams(self, job: DataJob) -> bool:
+        """Tell whether the job's rows pass by instead of being held in memory: as asked for, else by their size.
+
+        Raises:
+            UsageError: When they shall, and the task reads no tables.
+        """
+        if job.stream and "table" not in self.reads:
+            raise UsageError("only the rows of a table pass by", where="stream")
+        asked = job.stream if job.stream is not None else must_stream(job.source)
+        return asked and "table" in self.reads
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to predict."""
@@ -158,13 +179,16 @@ class SupervisedTask(Task):
 
     def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on prepared data; early stopping watches the first score on validation."""
-        parts = {}
+        parts: dict[str, Any] = {}
         model = pieces.preparation.model() if pieces.preparation is not None else None
         names = set(_input_names(pieces.network))
         for name in ("train", "validation"):
             if name in dataset.parts:
                 digest = pieces.preparation.digest if cache is not None and pieces.preparation is not None else ""
                 part = dataset.parts[name]
+                if isinstance(part, StreamedPart):
+                    parts[name] = StreamedArrays(part, model, names, plan.seed)
+                    continue
                 parts[name] = raw_arrays(part, names) if model is None else prepared(model, digest, name, part, cache)
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         if dataset.spec.weights_count and isinstance(pieces.network.loss, keras.losses.Loss):
@@ -183,6 +207,8 @@ class SupervisedTask(Task):
         rules = self.rules(spec)
         truth = rules.truth(spec, rows.target)
         prediction = rules.decode(spec, self.output(model, rows.inputs))
+        if intervals and isinstance(rows, StreamedPart) and prediction.ndim == 2 and prediction.shape[1] == 2:
+            return self._accumulated(model, rows, spec)
         scores, bounds = evaluate(
             self.scores(spec),
             truth,
@@ -196,6 +222,15 @@ class SupervisedTask(Task):
             return {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
 
         return Evaluation(scores, bounds if intervals else {}, figures)
+
+    def _accumulated(self, model: Any, part: StreamedPart, spec: Spec) -> Evaluation:
+        """Score all rows of a part that pass by, without holding them."""
+        rules = self.rules(spec)
+        truth, prediction, counts = accumulated(part, lambda rows: rules.decode(spec, self.output(model, rows.inputs)))
+        scores, bounds = evaluate(self.scores(spec), truth, prediction, weight=counts, counts=True, resamples=200)
+        assert part.target is not None
+        target, sample = rules.truth(spec, part.target), rules.decode(spec, self.output(model, part.inputs))
+        return Evaluation(scores, bounds, lambda: rules.draw(spec, target, sample))
 
     def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
         """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.

@@ -73,6 +73,12 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
     dataset = candidate.task.read(job)
     candidate.task.check_settling(dataset.spec, job)
+    if any(part.total > len(part) for part in dataset.parts.values()):
+        raise UsageError(
+            "a search trains many times, and these rows pass by because they are many; search on a sample of them, "
+            "then train with what was found: zoo train --set …",
+            where="stream",
+        )
     if "validation" not in dataset.parts and job.cv is None:
         raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
     store = Store()

@@ -1,0 +1,278 @@
+"""A dataset whose training and test rows pass by: surveyed in one pass, split by the numbers of its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.dataset import Dataset, Part
+from zoo.data.describe import describe_classes
+from zoo.data.inputs import MISSING, encode_target, raw_inputs
+from zoo.data.read import frame_digest
+from zoo.data.split import parts_of_column
+from zoo.data.stream import Kept, Stream, Totals, row_shares
+from zoo.data.weighing import column_weights
+from zoo.data_job import SUGGESTED, DataJob
+from zoo.errors import DataError, UsageError, nearest_name
+from zoo.spec import Spec, Target
+
+SAMPLE_ROWS = 100_000
+HELD_ROWS = 100_000  # most rows of the validation part, and of the calibration part
+_NOT_STREAMED = ("test", "fold", "cv", "sample", "class_weight", "gap")
+_SPLITS = (None, "random", "column")
+
+
+@dataclass(frozen=True)
+class StreamedPart(Part):
+    """A part whose rows pass by; what it holds is a sample of them.
+
+    Args:
+        total_rows: Number of all rows.
+        chunks: From an order of the source's pieces (None for their own) to the part's rows in pieces.
+    """
+
+    total_rows: int = 0
+    chunks: Callable[[Any], Iterator[Part]] = field(default=iter)
+
+    @property
+    def total(self) -> int:
+        """Number of all rows."""
+        return self.total_rows
+
+
+@dataclass
+class _Rule:
+    """Which part a row belongs to, by its number or by a column."""
+
+    job: DataJob
+    test: float
+    seed: int
+    validation: Kept
+    calibration: Kept
+
+    def parts(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """Return the part of each row (N,) by the shares as they are now."""
+        column = self.job.split_column
+        parts = np.full(len(rows), "train", dtype="<U11")
+        if column is not None:
+            parts = parts_of_column(frame[column], where=str(self.job.source))
+        else:
+            parts[row_shares(rows, self.seed) < self.test] = "test"
+        for name, salt, kept in (("validation", 1, self.validation), ("calibration", 2, self.calibration)):
+            parts[(parts == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
+        return parts
+
+
+def streamed_dataset(
+    stream: Stream,
+    job: DataJob,
+    *,
+    task: str,
+    target_kind: str,
+    describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]],
+    options: Mapping[str, Any],
+) -> Dataset:
+    """Return the dataset of a source whose rows pass by.
+
+    One pass over all rows finds their number, the moments and extremes of numbers and the counts of levels of the
+    training rows, and keeps a sample of them, which quantiles and kinds of columns come from. Validation and
+    calibration rows are kept in memory, at most 100,000 each; a row's part depends on its number and the seed.
+
+    Args:
+        stream: The source.
+        job: Says which target, columns and split.
+        task: Name of the task.
+        target_kind: ``class`` or ``number``.
+        describe: As in :class:`zoo.data.table.Layout`.
+        options: The task's own options, in plain values.
+
+    Raises:
+        UsageError: When the job asks for what needs all rows at once.
+        DataError: When the data cannot be used.
+    """
+    _check(job, stream)
+    name = _target_of(job, stream)
+    survey = _survey(stream, job, name)
+    target, codes_of = _described_target(survey, name, target_kind, job)
+    left_out = {name, job.split_column, job.weight, *job.drop}
+    sample = survey.sample.frame()
+    assert sample is not None
+    features = sample.drop(columns=[column for column in sample.columns if column in left_out])
+    spec, notes = describe(features, target, task)
+    spec = _exact(spec, survey.totals)
+    spec = dataclasses.replace(
+        spec, options=dict(options), rows=survey.counts["train"], weight=job.weight, weight_kind=job.weight_kind
+    )
+
+    def part(frame: pd.DataFrame) -> Part:
+        inputs = raw_inputs(frame, spec, where=stream.source)
+        weight = column_weights(frame, job.weight, where=stream.source) if job.weight else None
+        return Part(inputs, codes_of(frame[name], target), frame.index.to_numpy(), weight)
+
+    parts = {}
+    for which, kept in (("calibration", survey.rule.calibration), ("validation", survey.rule.validation)):
+        frame = kept.frame()
+        if frame is not None:
+            parts[which] = part(frame)
+    for which, kept in (("train", survey.sample), ("test", survey.test)):
+        frame = kept.frame()
+        if frame is not None:
+            chosen = _chunks_of(stream, survey.rule, which, part)
+            parts[which] = _streamed(part(frame), survey.counts[which], chosen)
+    digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
+    split = hashlib.sha256(f"{digest} {job.seed} {job.split_seed} {job.split} {survey.rule.test} {name}".encode())
+    told = (
+        f"rows pass by and are not held in memory: {survey.counts['train']:,} train, {survey.counts['test']:,} test; "
+        f"quantiles and kinds of columns come from a sample of {len(sample):,} training rows, as do baselines"
+    )
+    return Dataset(
+        name=stream.name,
+        source=stream.source,
+        digest=digest,
+        split_digest=split.hexdigest()[:16],
+        spec=spec,
+        parts=parts,
+        notes=(told, *notes),
+    )
+
+
+@dataclass
+class _Survey:
+    rule: _Rule
+    sample: Kept
+    test: Kept
+    totals: dict[str, Totals]
+    counts: dict[str, int]
+
+
+def _survey(stream: Stream, job: DataJob, target: str) -> _Survey:
+    """Go through all rows once."""
+    seed = job.seed if job.split_seed is None else job.split_seed
+    test = 0.0 if job.split_column else 0.2 if job.test_size == SUGGESTED else float(job.test_size)
+    held = 0.2 if job.validation_size == SUGGESTED else float(job.validation_size)
+    share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
+    rule = _Rule(job, test, seed, Kept(held, HELD_ROWS), Kept(job.calibration_share, HELD_ROWS))
+    if stream.rows is not None:  # what would be thrown away again is not taken in
+        for kept in (rule.validation, rule.calibration):
+            kept.share = min(kept.share, 0.9 * HELD_ROWS / stream.rows)
+    made = _Survey(rule, Kept(share, SAMPLE_ROWS), Kept(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0})
+    for first, frame in stream.chunks():
+        rows = np.arange(first, first + len(frame))
+        keep = frame[target].notna().to_numpy()
+        rows, frame = rows[keep], frame[keep]
+        parts = rule.parts(rows, frame)
+        places = row_shares(rows, seed + 3)
+        for name, kept in (("train", made.sample), ("test", made.test)):
+            own = parts == name
+            kept.add(frame[own], rows[own], places[own])
+            made.counts[name] += int(own.sum())
+        for salt, name, kept in ((1, "validation", rule.validation), (2, "calibration", rule.calibration)):
+            own = parts == name
+            kept.add(frame[own], rows[own], row_shares(rows[own], seed + salt))
+        train = frame[parts == "train"]
+        for column in frame.columns:
+            if column not in made.totals:
+                numeric = pd.api.types.is_numeric_dtype(frame[column].dtype)
+                made.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
+            made.totals[column].add(train[column])
+    if not made.counts["train"]:
+        raise DataError("no training rows are left", where=stream.source)
+    return made
+
+
+def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> tuple[Target, Callable[..., Any]]:
+    sample = survey.sample.frame()
+    assert sample is not None
+    totals = survey.totals[name]
+    if kind == "number":
+        if not totals.numeric:
+            raise DataError(f"the target {name!r} must be numbers", where=str(job.source))
+        if totals.low == totals.high:
+            raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
+        return Target(name, "number", mean=totals.mean, std=totals.std), encode_target
+    target = describe_classes(sample[name], positive=job.positive, where=str(job.source))
+    codes = encode_target(sample[name], target)
+    seen = np.bincount(codes, minlength=len(target.classes)) / len(codes) * survey.counts["train"]
+    counts = [totals.levels.get(level, 0) or round(share) for level, share in zip(target.classes, seen, strict=True)]
+    return dataclasses.replace(target, counts=tuple(counts)), encode_target
+
+
+def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
+    """Put what the pass over all rows found in place of what the sample has."""
+    inputs = []
+    for known in spec.inputs:
+        found = totals.get(known.name)
+        if found is not None and known.kind == "number" and found.numeric and "was_missing" not in known.statistics:
+            facts = {"mean": found.mean, "std": found.std, "min": found.low, "max": found.high}
+            quantiles = list(known.statistics["quantiles"])
+            quantiles[0], quantiles[-1] = found.low, found.high
+            statistics = {**known.statistics, **facts, "quantiles": quantiles}
+            known = dataclasses.replace(known, missing=found.missing, statistics=statistics)
+        elif found is not None and known.kind == "category" and not found.numeric and known.levels:
+            counted = {**found.levels}
+            counted.pop(MISSING, None)
+            if not known.statistics.get("ordered") and len(counted) <= 64:
+                levels = tuple(sorted(counted, key=lambda level: (-counted[level], level)))
+                known = dataclasses.replace(known, levels=levels)
+            known = dataclasses.replace(known, missing=found.missing)
+        inputs.append(known)
+    return dataclasses.replace(spec, inputs=tuple(inputs))
+
+
+def _chunks_of(
+    stream: Stream, rule: _Rule, which: str, part: Callable[[pd.DataFrame], Part]
+) -> Callable[[Any], Iterator[Part]]:
+    name = rule.job.target or stream.target
+
+    def chunks(order: Any = None) -> Iterator[Part]:
+        for first, frame in stream.chunks(order):
+            rows = np.arange(first, first + len(frame))
+            keep = frame[name].notna().to_numpy()
+            own = keep.copy()
+            own[keep] = rule.parts(rows[keep], frame[keep]) == which
+            if own.any():
+                yield part(frame[own].set_axis(rows[own], axis=0))
+
+    chunks.pieces = len(stream.pieces)  # type: ignore[attr-defined]
+    return chunks
+
+
+def _streamed(sample: Part, total: int, chunks: Callable[[Any], Iterator[Part]]) -> StreamedPart:
+    return StreamedPart(sample.inputs, sample.target, sample.rows, sample.weight, None, total, chunks)
+
+
+def _target_of(job: DataJob, stream: Stream) -> str:
+    name = job.target if job.target is not None else stream.target
+    listed = ", ".join(stream.columns[:30])
+    if name is None:
+        raise DataError(f"which column is to be predicted? Say --target COLUMN; columns: {listed}", where=stream.source)
+    for column, what in ((name, "predict"), (job.weight, "weigh by"), (job.split_column, "split by"), *_drops(job)):
+        if column is not None and column not in stream.columns:
+            near = nearest_name(column, stream.columns)
+            raise DataError(
+                f"there is no column {column!r} to {what}; columns: {listed}", where=stream.source, nearest=near
+            )
+    return name
+
+
+def _drops(job: DataJob) -> list[tuple[str, str]]:
+    return [(column, "drop") for column in job.drop]
+
+
+def _check(job: DataJob, stream: Stream) -> None:
+    for option in _NOT_STREAMED:
+        if getattr(job, option, None) is not None:
+            raise UsageError(
+                "that needs all rows at once, and these pass by because they are many; --no-stream holds them in memory",
+                where=option,
+            )
+    if (job.split or "random").split("=")[0] not in _SPLITS:
+        raise UsageError("rows that pass by are split at random, or by --split column=NAME", where="split")
+    if any(way.startswith("last") for way in job.missing.values()):
+        raise UsageError("the last known value needs the rows in order, and these pass by in another", where="missing")
