@@ -114,7 +114,8 @@ def _online() -> bool:
 
 def _downloaded(wanted: str, folder: Path, source: str) -> Any:
     if not _online():
-        there = sorted(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+        children = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
+        there = [name for name in children if _prepared(name, folder) is not None]
         lying = f"; prepared there: {', '.join(there[:20])}" if there else ""
         command = f"tfds build {wanted} --data_dir {folder}"
         raise DataError(
@@ -145,7 +146,10 @@ def _spelled(wanted: str) -> str:
 
 def _table(builder: Any, name: str, source: str, cells: str | None) -> Table:
     info, notes = builder.info, []
-    kinds = _flat(info.features)
+    keys = info.supervised_keys
+    target = keys[1] if keys and isinstance(keys[1], str) else None
+    # A folder keeps its features in no order: they come by name here, and the target last.
+    kinds = dict(sorted(_flat(info.features).items(), key=lambda item: (item[0] == target, item[0])))
     pictures = [key for key, kind in kinds.items() if type(kind).__name__ == "Image"]
     if pictures and cells != IMAGE:
         raise wrong_source("pictures", source)
@@ -159,10 +163,10 @@ def _table(builder: Any, name: str, source: str, cells: str | None) -> Table:
     left = sorted(set(info.splits) - set(known))
     if left:
         notes.append(f"{name}: the splits {', '.join(left)} are left out")
-    keys = info.supervised_keys
-    target = keys[1] if keys and isinstance(keys[1], str) and keys[1] in kinds else None
     own = np.array(parts) if len(set(parts)) > 1 and "train" in parts else None
-    return Table(pd.concat(frames, ignore_index=True), name, source, target, own, tuple(notes))
+    return Table(
+        pd.concat(frames, ignore_index=True), name, source, target if target in kinds else None, own, tuple(notes)
+    )
 
 
 def _flat(features: Mapping[str, Any], before: str = "") -> dict[str, Any]:

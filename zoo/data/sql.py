@@ -6,6 +6,7 @@ Connections are for reading: SQLite and PostgreSQL are told so, and nothing is e
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,11 +86,12 @@ def _parts(source: str) -> tuple[Any, dict[str, str]]:
         ) from None
     if len(wanted) > 1:
         raise DataError("a table and a query exclude each other", where=_shown(url, wanted))
-    others: dict[str, Any] = {}
+    others: dict[str, list[str]] = {}
     for key, value in pairs:
         if key not in ("table", "query"):
             others.setdefault(key, []).append(value)
-    return url.update_query_dict(others), wanted
+    # Drivers expect one value as a text, not as a list of one.
+    return url.update_query_dict({key: own[0] if len(own) == 1 else own for key, own in others.items()}), wanted
 
 
 def _shown(url: Any, wanted: dict[str, str]) -> str:
@@ -114,11 +116,13 @@ def _check_file(url: Any, shown: str) -> None:
 @contextmanager
 def _connected(url: Any, shown: str) -> Iterator[Any]:
     import sqlalchemy
-    from sqlalchemy.exc import NoSuchModuleError
+    from sqlalchemy.exc import NoSuchModuleError, SAWarning
 
     kind = url.get_backend_name()
     try:
-        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)  # a parameter that the driver does not know
+            engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except NoSuchModuleError:
         message = f"no kind of database is called {url.drivername!r}; sqlite, postgresql, mysql, … are"
         raise DataError(message, where=shown, nearest=nearest_name(kind, ["sqlite", *_DRIVERS])) from None
@@ -145,7 +149,7 @@ def _answers(url: Any, shown: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         words = str(error.orig if isinstance(error, DBAPIError) and error.orig is not None else error)
-    except (ValueError, TypeError, OSError) as error:  # of drivers, of odd parameters and values
+    except (ValueError, TypeError, OSError, Warning) as error:  # of drivers, of odd parameters and values
         words = str(error)
     else:
         return

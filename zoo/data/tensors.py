@@ -83,8 +83,7 @@ def _is_batched(parts: tuple[Any, ...]) -> bool:
     if all(shape[0] is None for shape in shapes):
         return True
     scalars = isinstance(parts[0], Mapping) or len(parts) > 1
-    lengths = {shape[0] for shape in shapes}
-    return scalars and len(lengths) == 1 and any(shape.rank == 1 for shape in shapes)
+    return scalars and len({shape[0] for shape in shapes}) == 1
 
 
 def _rows(element: tuple[Any, ...]) -> list[tuple[Any, ...]]:
