@@ -54,7 +54,7 @@ def gap_of(text: str | None, dates: bool) -> float:
             return float(text)
         raise UsageError(f"received {text!r}; between dates it needs a unit, such as {text}d or {text}h", where="gap")
     try:
-        seconds = pd.Timedelta(text).total_seconds() if dates else -1.0
+        seconds = pd.Timedelta(re.sub("d$", "D", text)).total_seconds() if dates else -1.0
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:

@@ -30,7 +30,7 @@ def column_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np
     wrong = ~np.isfinite(numbers) | (numbers < 0)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        received = "it is missing" if pd.isna(values.iloc[row]) else f"received {values.iloc[row]!r}"
+        received = "it is missing" if pd.isna(values.iloc[row]) else f"received {values.iloc[row]}"
         place = f"{where}, column {column}, row {row_in_source(values, row)}"
         raise DataError(f"a weight must be a number from 0 upwards; {received}", where=place)
     if not numbers.any():
