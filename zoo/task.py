@@ -171,7 +171,7 @@ class Task(ABC):
         """Return what is found after training, on rows that taught nothing: a :class:`Settled`."""
         return Settled(dataset.spec)
 
-    def check_settling(self, spec: Spec, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
+    def check_settling(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
         """Refuse, before training, what :meth:`settle` could not do after it."""
 
     @abstractmethod

@@ -207,7 +207,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
     if job.cv is not None and candidate.task.no_folds is not None:
         raise UsageError(candidate.task.no_folds, where="cv")
     dataset = candidate.task.read(first_child(job))
-    candidate.task.check_settling(dataset.spec, job)
+    candidate.task.check_settling(dataset, job)
     children = children_of(job, dataset.folds)
     store = Store()
     store.close_orphans()

@@ -108,7 +108,7 @@ def run_train(
             raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
-    candidate.task.check_settling(dataset.spec, job)
+    candidate.task.check_settling(dataset, job)
     pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
     store = Store()
     store.close_orphans()

@@ -171,26 +171,29 @@ def prepare(preparation: keras.Model, part: Part) -> Arrays:
         preparation: The Keras model from raw to prepared.
         part: N raw rows.
     """
+    preparation, inputs = by_level(preparation, part.inputs)
     call = compiled(preparation)
-    rows: list[np.ndarray] = []
-    chunks: list[dict[str, Any]] = []
+    x: dict[str, Any] = {}
+    ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(part))
     for chosen, tensors in batches(inputs):
         made = call(tensors)
-        rows.append(everything[chosen])
-        chunks.append({name: value.numpy() for name, value in (made if _named(made) else {_NAMELESS: made}).items()})
-    x = _joined(chunks)
-    order = np.concatenate(rows)
-    if not np.array_equal(order, everything):
-        back = np.argsort(order)
-        x = {name: values[back] for name, values in x.items()}
+        chunk = {name: value.numpy() for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
+        if LENGTH in chunk:
+            ragged.append((everything[chosen], chunk))
+            continue
+        for name, values in chunk.items():
+            if name not in x:
+                x[name] = np.empty((len(part), *values.shape[1:]), values.dtype)
+            x[name][chosen] = values
+    if ragged:
+        back = np.argsort(np.concatenate([rows for rows, _ in ragged]))
+        x = {name: values[back] for name, values in _joined([chunk for _, chunk in ragged]).items()}
     return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
 
 
 def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Prepared tensors of all chunks; those that have lengths beside them become ragged."""
-    if LENGTH not in chunks[0]:
-        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    """Prepared sequences of all chunks, ragged, in the order of the chunks."""
     lengths = np.concatenate([chunk[LENGTH] for chunk in chunks]).astype(np.int32)
     x: dict[str, Any] = {}
     for name in chunks[0]:

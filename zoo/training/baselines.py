@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from zoo.data.dataset import Dataset, Part
 from zoo.data.dates import calendar_parts
+from zoo.data.examples import tokens_of
 from zoo.data.inputs import MISSING
 from zoo.data.missing import LAST, is_missing
 from zoo.spec import Input, Spec
@@ -89,10 +91,8 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
     """A bag of words for each column of text, of the words that the models know."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return [
-        (known.key, TfidfVectorizer(vocabulary=known.levels[:most], token_pattern=r"[^\W_]+", sublinear_tf=True), known.key)
-        for known in spec.of_kind("text")
-    ]
+    bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
+    return [(known.key, bag(vocabulary=known.levels[:most]), known.key) for known in spec.of_kind("text")]
 
 
 def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:

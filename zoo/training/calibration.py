@@ -30,6 +30,16 @@ def halves(part: Part, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 
+def check_rows(rows: int) -> None:
+    """Raise UsageError where there are too few rows to calibrate by."""
+    if rows < LEAST_ROWS:
+        raise UsageError(
+            f"{rows} rows are too few to calibrate by, and {LEAST_ROWS} are the least; "
+            "a larger --calibration-size has more",
+            where="calibrate",
+        )
+
+
 def fit_calibration(
     way: str, output: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
 ) -> tuple[keras.layers.Layer, dict[str, float]]:
@@ -44,12 +54,7 @@ def fit_calibration(
     Raises:
         UsageError: When there are too few rows.
     """
-    if len(truth) < LEAST_ROWS:
-        raise UsageError(
-            f"{len(truth)} rows are too few to calibrate by, and {LEAST_ROWS} are the least; "
-            "a larger --calibration-size has more",
-            where="calibrate",
-        )
+    check_rows(len(truth))
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, float)
     if way == "temperature":
         temperature = _temperature(np.asarray(output, float), truth, weight)

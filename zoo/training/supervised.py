@@ -30,6 +30,7 @@ from zoo.task import PART_PREFIX, Baseline, Evaluation, Settled, Task
 from zoo.training.arrays import as_tensor, forward, model_inputs, prepared, raw_arrays
 from zoo.training.baselines import Estimators, Rival, run_estimator
 from zoo.training.calibration import (
+    check_rows,
     choose_threshold,
     fit_calibration,
     halves,
@@ -239,7 +240,6 @@ class SupervisedTask(Task):
             UsageError: When calibration or a threshold are asked for a target that has none.
         """
         spec, rules = dataset.spec, self.rules(dataset.spec)
-        self.check_settling(spec, job)
         facts: dict[str, float] = {}
         whole, notes = pieces.whole(), []
         part = dataset.parts.get("calibration")
@@ -269,12 +269,15 @@ class SupervisedTask(Task):
             limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
         return Settled(spec, limits, facts, tuple(notes))
 
-    def check_settling(self, spec: Spec, job: DataJob) -> None:
+    def check_settling(self, dataset: Dataset, job: DataJob) -> None:
         """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+        spec = dataset.spec
         assert spec.target is not None
         threshold = getattr(job, "threshold", None)
         if job.calibrate is not None and spec.target.kind != "class":
             raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
+        if job.calibrate is not None and "calibration" in dataset.parts:
+            check_rows(len(halves(dataset.parts["calibration"], spec)[0]))
         if threshold is not None and len(spec.target.classes) != 2:
             raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
         if threshold is not None and job.validation_size == 0:

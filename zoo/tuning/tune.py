@@ -72,7 +72,7 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
     if candidate.build is None:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
     dataset = candidate.task.read(job)
-    candidate.task.check_settling(dataset.spec, job)
+    candidate.task.check_settling(dataset, job)
     if any(part.total > len(part) for part in dataset.parts.values()):
         raise UsageError(
             "a search trains many times, and these rows pass by because they are many; search on a sample of them, "
