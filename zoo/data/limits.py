@@ -15,7 +15,7 @@ from zoo.errors import DataError
 
 MOST_COLUMNS = 100_000
 # Text out of gzip or bzip2: tables have ratios of 5 to 50; what repeats one byte has 1,000 and more.
-MOST_RATIO, RATIO_FROM_BYTES = 200, 1 << 28
+MOST_RATIO, RATIO_FROM_BYTES = 200, 1 << 26
 
 _WHERE_MEMORY_IS_LIMITED = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),

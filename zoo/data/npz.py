@@ -48,7 +48,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
         if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
             shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
             raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
-        frame = columns_of(_examples(arrays, suffix, path), cells)
+        frame = columns_of(_examples(arrays, suffix, path), cells, where=str(path))
         if f"y_{suffix}" in arrays:
             frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
         frames.append(frame)

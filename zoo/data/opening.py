@@ -36,9 +36,9 @@ def endings(*names: str) -> tuple[str, ...]:
 class _Guarded(io.RawIOBase):
     """The bytes of a file as they are read: none is NUL, and they do not become more than fits into memory."""
 
-    def __init__(self, file: BinaryIO, path: Path, *, nul: bool) -> None:
-        self.file, self.path, self.nul = file, path, nul
-        self.stored = path.stat().st_size
+    def __init__(self, path: Path, *, nul: bool) -> None:
+        self.packed = path.open("rb")
+        self.file, self.path, self.nul = _unpacked(self.packed, path), path, nul
         self.start, self.checked = 0, RATIO_FROM_BYTES
 
     def readable(self) -> bool:
@@ -55,8 +55,9 @@ class _Guarded(io.RawIOBase):
         return len(block)
 
     def _check(self) -> None:
-        if self.start > MOST_RATIO * self.stored:
-            size = f"{in_bytes(self.stored)} unpack to more than {in_bytes(self.start)}"
+        stored = self.packed.tell()  # what has been read of it so far: a bomb is known by its beginning
+        if self.start > MOST_RATIO * stored:
+            size = f"{in_bytes(stored)} unpack to more than {in_bytes(self.start)}"
             message = f"{size}, and {MOST_RATIO} times as much is the limit; unpack it first, if it is meant so"
             raise DataError(message, where=str(self.path))
         check_memory(self.start - self.checked, "the unpacked text", str(self.path))
@@ -64,14 +65,20 @@ class _Guarded(io.RawIOBase):
 
     def close(self) -> None:
         self.file.close()
+        self.packed.close()
         super().close()
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a file for reading, unpacked where its ending says gzip or bzip2."""
+def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
     name = path.name.lower()
-    opener: Any = gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open
-    return cast(BinaryIO, opener(path, "rb"))
+    if name.endswith(".gz"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
+    return cast(BinaryIO, bz2.BZ2File(file)) if name.endswith(".bz2") else file
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacked where its ending says gzip or bzip2, with limits kept."""
+    return cast(BinaryIO, io.BufferedReader(_Guarded(path, nul=True), BLOCK_BYTES))
 
 
 def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
@@ -80,7 +87,7 @@ def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
     Raises:
         DataError: While it is read: a NUL byte, or more text than fits into memory.
     """
-    raw = _Guarded(open_bytes(path), path, nul=encoding.startswith(("utf-16", "utf-32")))
+    raw = _Guarded(path, nul=encoding.startswith(("utf-16", "utf-32")))
     return io.TextIOWrapper(io.BufferedReader(raw, BLOCK_BYTES), encoding=encoding, newline="")
 
 
@@ -90,7 +97,7 @@ def check_bytes(path: Path) -> None:
     Raises:
         DataError: Where the first one is.
     """
-    with _Guarded(open_bytes(path), path, nul=False) as raw:
+    with _Guarded(path, nul=False) as raw:
         while raw.read(BLOCK_BYTES):
             pass
 
