@@ -9,6 +9,7 @@ from typing import Any
 import keras_tuner
 
 from zoo.data.dataset import Dataset, save_dataset
+from zoo.data.streamed import StreamedPart
 from zoo.errors import UsageError
 from zoo.job import TuneJob, gathered, job_yaml, make_job
 from zoo.layers.search_space import CheckedHyperParameters
@@ -73,7 +74,7 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
     dataset = candidate.task.read(job)
     candidate.task.check_settling(dataset, job)
-    if any(part.total > len(part) for part in dataset.parts.values()):
+    if any(isinstance(part, StreamedPart) for part in dataset.parts.values()):
         raise UsageError(
             "a search trains many times, and these rows pass by because they are many; search on a sample of them, "
             "then train with what was found: zoo train --set …",
