@@ -39,7 +39,7 @@ DOORS = {
     "cloudpickle": {"zoo/tuning"},
     "gymnasium": {"tasks/rl"},
     "psutil": {"zoo/data/limits.py"},
-    "pyarrow": {"zoo/data/delimited.py", "zoo/data/parquet.py"},
+    "pyarrow": {"zoo/data/delimited.py", "zoo/data/parquet.py", "zoo/data/stream.py"},
     "sqlalchemy": {"zoo/data/sql.py"},
     "tensorflow_datasets": {"zoo/data/public_sets.py"},
     "PIL": {"zoo/data/pictures.py", "zoo/running/lookup.py", "tasks/image"},

@@ -97,9 +97,13 @@ def check_bytes(path: Path) -> None:
     Raises:
         DataError: Where the first one is.
     """
-    with _Guarded(path, nul=False) as raw:
-        while raw.read(BLOCK_BYTES):
-            pass
+    # Into one buffer again and again: the pass shall cost little beside pandas' own.
+    buffer, start = bytearray(BLOCK_BYTES), 0
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            if (place := buffer.find(0, 0, count)) >= 0:
+                raise DataError(f"not a text file: byte {start + place} is NUL", where=str(path))
+            start += count
 
 
 def marked_encoding(path: Path) -> tuple[str, str | None]:
