@@ -117,7 +117,7 @@ def _downloaded(wanted: str, folder: Path, source: str) -> Any:
         children = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
         there = [name for name in children if _prepared(name, folder) is not None]
         lying = f"; prepared there: {', '.join(there[:20])}" if there else ""
-        command = f"tfds build {wanted} --data_dir {folder}"
+        command = f"tfds build {_spelled(wanted)} --data_dir {folder}"
         raise DataError(
             f"{wanted} is not prepared in {folder}, and there is no network; where there is one, run: {command}{lying}",
             where=source,
