@@ -17,24 +17,30 @@ SMALLEST = 1e-7
 class Temperature(keras.layers.Layer):
     """Divides the logarithms of probabilities by a temperature (Guo et al. 2017, section 4.2): order stays as it is.
 
+    With biases classes are moved, too, where training saw other shares of them than there are ("bias-corrected
+    temperature scaling", Alexandari, Kundaje and Shrikumar 2020; with two classes Platt 1999).
+
     Args:
         temperature: Above 1 it makes a network less sure, below 1 surer.
+        biases: Added to the logarithm of each class; empty for none.
 
     Call arguments:
         probabilities: (B, 1) of the second of two classes, or (B, K) of each.
     """
 
-    def __init__(self, temperature: float, **options: Any) -> None:
+    def __init__(self, temperature: float, biases: Sequence[float] = (), **options: Any) -> None:
         super().__init__(trainable=False, **{"name": CALIBRATION, **options, "dtype": "float32"})
         self.temperature = float(temperature)
+        self.biases = [float(bias) for bias in biases]
 
     def call(self, probabilities: Any) -> Any:
         """Return probabilities of the same shape."""
         logarithms = tf.math.log(tf.clip_by_value(probabilities, SMALLEST, 1.0))
         if probabilities.shape[-1] == 1:
             rest = tf.math.log(tf.clip_by_value(1 - probabilities, SMALLEST, 1.0))
-            return tf.sigmoid((logarithms - rest) / self.temperature)
-        return tf.nn.softmax(logarithms / self.temperature)
+            moved = self.biases[1] - self.biases[0] if self.biases else 0.0
+            return tf.sigmoid((logarithms - rest) / self.temperature + moved)
+        return tf.nn.softmax(logarithms / self.temperature + (tf.constant(self.biases) if self.biases else 0.0))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the input's shape."""
@@ -42,7 +48,7 @@ class Temperature(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**_plain(super().get_config()), "temperature": self.temperature}
+        return {**_plain(super().get_config()), "temperature": self.temperature, "biases": self.biases}
 
 
 @keras.saving.register_keras_serializable("zoo")

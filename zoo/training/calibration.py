@@ -19,6 +19,7 @@ from zoo.layers.calibration import SMALLEST, Isotonic, Temperature
 from zoo.spec import Spec
 
 LEAST_ROWS = 20
+SHARES = "shares"
 
 
 def halves(part: Part, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
@@ -41,42 +42,54 @@ def check_rows(rows: int) -> None:
 
 
 def fit_calibration(
-    way: str, output: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+    way: str, output: np.ndarray, truth: np.ndarray, weight: np.ndarray | None, *, moved: bool = False
 ) -> tuple[keras.layers.Layer, dict[str, float]]:
     """Return the layer that brings probabilities in line with what happened, and what it was fitted to.
 
     Args:
-        way: ``temperature`` or ``isotonic``.
-        output: The network's output on calibration rows (N, 1) or (N, K).
+        way: ``temperature``, ``isotonic``, or ``shares``: classes are moved to the shares that they have, and
+            nothing else changes.
+        output: The network's output on rows that it did not learn from (N, 1) or (N, K).
         truth: Class of each row by index (N,).
         weight: Weights (N,); None for equal ones.
+        moved: Whether training saw other shares of the classes than there are: a temperature then has biases.
 
     Raises:
         UsageError: When there are too few rows.
     """
     check_rows(len(truth))
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, float)
-    if way == "temperature":
-        temperature = _temperature(np.asarray(output, float), truth, weight)
-        return Temperature(temperature), {"temperature": temperature}
-    return Isotonic(_lines(np.asarray(output, float), truth, weight)), {}
+    if way == "isotonic":
+        return Isotonic(_lines(np.asarray(output, float), truth, weight)), {}
+    temperature, biases = _temperature(
+        np.asarray(output, float), truth, weight, heated=way == "temperature", moved=moved or way == SHARES
+    )
+    return Temperature(temperature, biases), {"temperature": temperature} if way == "temperature" else {}
 
 
-def _temperature(output: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
-    """The temperature of the least log-loss; 0.05 to 20."""
-    from scipy.optimize import minimize_scalar
+def _temperature(
+    output: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, heated: bool, moved: bool
+) -> tuple[float, list[float]]:
+    """The temperature, 0.05 to 20, and the bias of each class, that give the least log-loss."""
+    from scipy.optimize import minimize
     from scipy.special import log_softmax
 
     two = np.concatenate([1 - output, output], axis=1) if output.shape[1] == 1 else output
     logarithms = np.log(np.clip(two, SMALLEST, 1))
-    rows = np.arange(len(truth))
+    rows, share = np.arange(len(truth)), weight / weight.sum()
+    one_hot = np.zeros_like(logarithms)
+    one_hot[rows, truth] = 1
 
-    def loss(exponent: float) -> float:
-        scaled = log_softmax(logarithms / np.exp(exponent), axis=1)
-        return float(-np.average(scaled[rows, truth], weights=weight))
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        cold = np.exp(-x[0])
+        scaled = log_softmax(logarithms * cold + x[1:], axis=1)
+        error = share[:, None] * (np.exp(scaled) - one_hot)  # of the loss by each logit
+        slope = np.concatenate([[-(error * logarithms).sum() * cold * heated], error.sum(axis=0) * moved])
+        return float(-share @ scaled[rows, truth]), slope
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
+    bounds = [(np.log(0.05), np.log(20))] + [(-20.0, 20.0)] * logarithms.shape[1]
+    found = minimize(loss, np.zeros(1 + logarithms.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(found[0])), (found[1:] - found[1:].mean()).tolist() if moved else []
 
 
 def _lines(output: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> list[list[list[float]]]:

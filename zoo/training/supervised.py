@@ -23,21 +23,14 @@ from zoo.errors import UsageError
 from zoo.job import DataJob
 from zoo.layers.assembly import Pieces, pieces_of_model
 from zoo.layers.preparation import prepare_table
-from zoo.scoring.conformal import conformal_limits, limit_at
+from zoo.scoring.conformal import limit_at
 from zoo.scoring.score import Score, evaluate
 from zoo.spec import Spec
 from zoo.task import PART_PREFIX, Baseline, Evaluation, Settled, Task
 from zoo.training.arrays import as_tensor, forward, model_inputs, prepared, raw_arrays
 from zoo.training.baselines import Estimators, Rival, run_estimator
-from zoo.training.calibration import (
-    check_rows,
-    choose_threshold,
-    fit_calibration,
-    halves,
-    part_of,
-    with_threshold,
-)
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
+from zoo.training.settling import check_settling, settle
 from zoo.training.streaming import StreamedArrays, accumulated
 from zoo.training.targets import RULES, TargetRules, rules_of
 
@@ -234,54 +227,12 @@ class SupervisedTask(Task):
         return Evaluation(scores, bounds, lambda: rules.draw(spec, target, sample))
 
     def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
-        """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
-
-        Raises:
-            UsageError: When calibration or a threshold are asked for a target that has none.
-        """
-        spec, rules = dataset.spec, self.rules(dataset.spec)
-        facts: dict[str, float] = {}
-        whole, notes = pieces.whole(), []
-        part = dataset.parts.get("calibration")
-        if part is not None and job.calibrate is not None:
-            first, second = halves(part, spec)
-            chosen = part_of(part, first)
-            assert chosen.target is not None
-            output = self.output(whole, chosen.inputs)
-            pieces.calibration, facts = fit_calibration(job.calibrate, output, chosen.target, chosen.weight)
-            whole, part = pieces.whole(), part_of(part, second)
-            notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
-        threshold = getattr(job, "threshold", None)
-        if threshold is not None:
-            rows = dataset.parts["validation"]
-            prediction = rules.decode(spec, self.output(whole, rows.inputs))
-            weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-            assert rows.target is not None
-            assert spec.target is not None
-            chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
-            notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
-            spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
-        limits: list[float | None] = []
-        if part is not None:
-            assert part.target is not None
-            prediction = rules.decode(spec, self.output(whole, part.inputs))
-            wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
-            limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
-        return Settled(spec, limits, facts, tuple(notes))
+        """Return calibration, threshold and conformal limits, found after training on rows that taught nothing."""
+        return settle(self, pieces, dataset, job)
 
     def check_settling(self, dataset: Dataset, job: DataJob) -> None:
         """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
-        spec = dataset.spec
-        assert spec.target is not None
-        threshold = getattr(job, "threshold", None)
-        if job.calibrate is not None and spec.target.kind != "class":
-            raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
-        if job.calibrate is not None and "calibration" in dataset.parts:
-            check_rows(len(halves(dataset.parts["calibration"], spec)[0]))
-        if threshold is not None and len(spec.target.classes) != 2:
-            raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
-        if threshold is not None and job.validation_size == 0:
-            raise UsageError("a threshold is chosen on validation, and --validation-size is 0", where="threshold")
+        check_settling(dataset, job)
 
     def interval_scores(
         self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percent: float = 90.0

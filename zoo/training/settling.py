@@ -1,0 +1,105 @@
+"""Settling: calibration, threshold and conformal limits, found after training on rows that taught nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.data.dataset import Dataset
+from zoo.data_job import DataJob
+from zoo.errors import UsageError
+from zoo.layers.assembly import Pieces
+from zoo.scoring.conformal import conformal_limits
+from zoo.spec import Spec
+from zoo.task import Settled
+from zoo.training.calibration import (
+    LEAST_ROWS,
+    SHARES,
+    check_rows,
+    choose_threshold,
+    fit_calibration,
+    halves,
+    part_of,
+    with_threshold,
+)
+from zoo.training.targets import TargetRules
+
+
+class Learner(Protocol):
+    """What settling asks a task."""
+
+    def rules(self, spec: Spec) -> TargetRules:
+        """The rules for the spec's kind of target."""
+
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
+        """The model's output for raw inputs by key."""
+
+
+def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
+    """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
+
+    Raises:
+        UsageError: When calibration or a threshold are asked for a target that has none.
+    """
+    spec, rules = dataset.spec, task.rules(dataset.spec)
+    facts: dict[str, float] = {}
+    whole, notes = pieces.whole(), []
+    part = dataset.parts.get("calibration")
+    if part is not None and job.calibrate is not None:
+        first, second = halves(part, spec)
+        chosen = part_of(part, first)
+        assert chosen.target is not None
+        output = task.output(whole, chosen.inputs)
+        pieces.calibration, facts = fit_calibration(
+            job.calibrate, output, chosen.target, chosen.weight, moved=_moves_shares(job)
+        )
+        whole, part = pieces.whole(), part_of(part, second)
+        notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
+    elif (job.sample or "").startswith("down") and len(dataset.parts.get("validation", ())) >= LEAST_ROWS:
+        # Of few rows, drawn anew, a network's mean prediction is off by chance: validation has all classes' shares.
+        rows = dataset.parts["validation"]
+        pieces.calibration, facts = fit_calibration(
+            SHARES, task.output(whole, rows.inputs), np.asarray(rows.target), rows.weight
+        )
+        whole = pieces.whole()
+        notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes in validation")
+    threshold = getattr(job, "threshold", None)
+    if threshold is not None:
+        rows = dataset.parts["validation"]
+        prediction = rules.decode(spec, task.output(whole, rows.inputs))
+        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+        assert rows.target is not None
+        assert spec.target is not None
+        chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
+        notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
+        spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
+    limits: list[float | None] = []
+    if part is not None:
+        assert part.target is not None
+        prediction = rules.decode(spec, task.output(whole, part.inputs))
+        wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
+        limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
+    return Settled(spec, limits, facts, tuple(notes))
+
+
+def check_settling(dataset: Dataset, job: DataJob) -> None:
+    """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+    spec = dataset.spec
+    assert spec.target is not None
+    threshold = getattr(job, "threshold", None)
+    if job.calibrate is not None and spec.target.kind != "class":
+        raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
+    if job.calibrate is not None and "calibration" in dataset.parts:
+        check_rows(len(halves(dataset.parts["calibration"], spec)[0]))
+    if threshold is not None and len(spec.target.classes) != 2:
+        raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
+    if threshold is not None and "validation" not in dataset.parts:
+        raise UsageError("a threshold is chosen on validation, and there is no such part", where="threshold")
+
+
+def _moves_shares(job: DataJob) -> bool:
+    """Whether the loss sees other shares of the classes than the data have, or looks away from them."""
+    focal = getattr(job, "hyperparameters", {}).get("loss") == "focal"
+    return focal or job.class_weight is not None or job.sample is not None
