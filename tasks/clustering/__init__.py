@@ -54,7 +54,8 @@ class Clustering(Task):
         for name in ("target", "positive"):
             if getattr(job, name) is not None:
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
-        layout = dataclasses.replace(ROWS, describe=partial(describe_rows, size=known.size))
+        describe = partial(describe_rows, size=known.size, column=job.column, missing=job.missing)
+        layout = dataclasses.replace(ROWS, describe=describe)
         options = known.model_dump(exclude_none=True)
         dataset = table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels

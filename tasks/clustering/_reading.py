@@ -31,12 +31,20 @@ def read_rows(source: Any, text: Collection[str] = ()) -> Table:
 
 
 def describe_rows(
-    frame: pd.DataFrame, target: Target | None, task: str, size: int | None = None
+    frame: pd.DataFrame,
+    target: Target | None,
+    task: str,
+    size: int | None = None,
+    column: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
 ) -> tuple[Spec, list[str]]:
     """Return the spec of the training rows and notes."""
     cells = arrays_of_cells(frame)
     if not cells:
-        return describe_table(frame, target, task)
+        return describe_table(frame, target, task, column=column, missing=missing)
+    if column or missing:
+        message = "this is for tables, and the examples here are pictures"
+        raise UsageError(message, where="column" if column else "missing")
     name, values = next(iter(cells.items()))
     return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from zoo.data.dataset import Part
 from zoo.data.layouts import picture_layout
 from zoo.data.ragged import Ragged
-from zoo.data.table import Layout
+from zoo.data.table import Layout, refuse_kinds_of_columns
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.assembly import network_of
 from zoo.layers.pictures import PicturePreparation
@@ -35,6 +35,7 @@ class ImageClassification(SupervisedTask):
 
     def layout(self, job: DataJob) -> Layout:
         """Return how the job's sources become pictures."""
+        refuse_kinds_of_columns(job, "pictures")
         return picture_layout(self.settings(job).size, classes=True)
 
     def layout_of(self, spec: Spec) -> Layout:

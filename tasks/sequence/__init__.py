@@ -11,7 +11,7 @@ from pydantic import Field
 from zoo.data.dataset import Part
 from zoo.data.layouts import SequenceLayout
 from zoo.data.ragged import Ragged
-from zoo.data.table import Layout
+from zoo.data.table import Layout, refuse_kinds_of_columns
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.sequences import SequencePreparation
 from zoo.spec import Spec
@@ -40,6 +40,7 @@ class Sequence(SupervisedTask):
 
     def layout(self, job: DataJob) -> Layout:
         """Return how the job's sources become sequences."""
+        refuse_kinds_of_columns(job, "sequences or texts")
         known = self.settings(job)
         return SequenceLayout(
             series=known.series,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zoo.data.dataset import load_dataset, save_dataset
 from zoo.data.read import read_table
-from zoo.data.table import table_arrays, table_dataset
+from zoo.data.table import column_layout, table_arrays, table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.job import DataJob, make_job
 
@@ -233,7 +233,8 @@ def test_numbers_that_cannot_be_predicted(price, message):
         ({"flat": 1}, "column flat is left out: it has one value only"),
         ({"empty": None}, "column empty is left out: it has one value only"),
         ({"fold": FRAME["size"]}, "column fold looks like a split and is used as a feature; --split column=fold?"),
-        ({"row_id": np.arange(ROWS)}, "column row_id looks like an id and is used as a feature; --drop row_id?"),
+        ({"row_id": np.arange(ROWS)}, "column row_id is left out: it looks like an id"),
+        ({"town_id": [4, 5] * 20}, "column town_id looks like an id and is used as a feature; --drop town_id?"),
         ({"weight": FRAME["size"]}, "column weight looks like a weight and is used as a feature; --drop weight?"),
         ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values, taken as missing"),
     ],
@@ -244,7 +245,11 @@ def test_what_is_noticed_about_columns(columns, note):
 
 def test_text_that_never_repeats_is_left_out():
     frame = pd.DataFrame({"text": [f"t{i}" for i in range(200)], "a": np.arange(200), "kind": ["a", "b"] * 100})
-    assert dataset(frame).notes == ("column text is left out: none of its values repeats",)
+    (note,) = dataset(frame).notes
+    assert note.startswith("column text is left out: it looks like an id, for none of its values repeats; --column")
+    job = DataJob(source=frame, target="kind", column={"text": "hashed"})
+    made = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, job.missing))
+    assert made.spec.input("text").statistics == {"buckets": 128}
 
 
 def test_levels_stand_most_frequent_first():

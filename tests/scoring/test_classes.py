@@ -183,7 +183,9 @@ def test_wilson_interval_of_a_published_case():
 def test_wilson_interval_is_wider_with_unequal_weights():
     truth, prediction = np.array([0, 1] * 20), np.tile([1.0, 0.0], (40, 1))
     even = accuracy_interval(truth, prediction, np.full(40, 7.0), rows_of(np.full(40, 7.0), counts=False))
-    uneven = accuracy_interval(truth, prediction, np.repeat([1.0, 9.0], 20), rows_of(np.repeat([1.0, 9.0], 20), counts=False))
+    uneven = accuracy_interval(
+        truth, prediction, np.repeat([1.0, 9.0], 20), rows_of(np.repeat([1.0, 9.0], 20), counts=False)
+    )
     assert uneven[0] < even[0] < even[1] < uneven[1]
 
 

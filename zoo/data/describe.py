@@ -2,56 +2,115 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from zoo.data.inputs import MISSING, dtype_name, level_names
+from zoo.data.columns import CATEGORY, DATE, ID_NAMES, ORDERED, Cells, Column, check_names, told_kind
+from zoo.data.examples import row_in_source
+from zoo.data.inputs import dtype_name, level_names
+from zoo.data.missing import ALL, check_way
+from zoo.data.study import MOST_LEVELS, Studied, study
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
 
-QUANTILES = 65
-MOST_LEVELS = 1000
 # Layers that stand beside the inputs, in the whole model and in its preparation.
 _NAMES_OF_LAYERS = frozenset(
-    {"preparation", "network", "numbers", "levels", "few_levels", "many_levels", "one_hot", "features"}
+    {"preparation", "network", "numbers", "levels", "few_levels", "many_levels", "one_hot", "features", "codes"}
+    | {"ordered_levels", "steps_of_order", "hashed", "missing_levels", "dates"}
 )
 _SUSPICIOUS = {
     "split": re.compile(r"^(split|fold|part|subset|is_?(train|test|valid))$", re.IGNORECASE),
-    "id": re.compile(r"^(id|index|uuid|guid|row_?(id|number)|.*_id|unnamed: 0)$", re.IGNORECASE),
+    "id": ID_NAMES,
     "weight": re.compile(r"^(weights?|sample_?weights?|fnlwgt|.*_weight)$", re.IGNORECASE),
 }
+_KINDS_IN_WORDS = {DATE: "a date", ORDERED: "taken as ordered"}
 
 
-def describe_table(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+def describe_table(
+    frame: pd.DataFrame,
+    target: Target | None,
+    task: str,
+    *,
+    column: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> tuple[Spec, list[str]]:
     """Return the spec of a training part and what was noticed about its columns.
 
     Args:
         frame: Feature columns of the training rows.
         target: The target, already described.
         task: Name of the task.
+        column: Kinds that overrule what was found out, by column; see :data:`zoo.data.columns.TELLABLE`.
+        missing: What stands for missing values, by column; see :data:`zoo.data.missing.WAYS`.
 
     Raises:
-        DataError: When no usable column is left.
+        DataError: When no usable column is left, or cells are not of the kind that was told.
+        UsageError: When a column, a kind or a way is not known.
     """
     notes: list[str] = []
     inputs: list[Input] = []
-    keys: set[str] = set()
-    for name in frame.columns:
-        values = frame[name]
-        notes += _half_numbers(str(name), values)
-        described = _describe_column(str(name), values, _key(str(name), keys))
-        if described is None:
-            why = "it has one value only" if len(np.unique(level_names(values))) < 2 else "none of its values repeats"
-            notes.append(f"column {name} is left out: {why}")
+    for cells, studied in _studied(frame, column or {}, missing or {}):
+        found = studied.column
+        if not (column and found.name in column):
+            notes += _half_numbers(cells)
+        if found.left_out:
+            notes.append(f"column {found.name} is left out: {found.left_out}")
             continue
-        keys.add(described.key)
-        inputs.append(described)
-        notes += _warnings(described, values)
+        inputs += studied.inputs
+        notes += _warnings(found, cells, told=bool(column and found.name in column))
     if not inputs:
-        raise DataError("no column is left to learn from: each has one value only")
+        raise DataError("no column is left to learn from: each has one value only, or is left out")
     return Spec(task, tuple(inputs), target, len(frame)), notes
+
+
+def describe_columns(
+    frame: pd.DataFrame,
+    *,
+    column: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> list[Column]:
+    """Return what each column of a training part is and how it enters a model, for a report.
+
+    Args:
+        frame: Feature columns of the training rows.
+        column: Kinds that overrule what was found out, by column.
+        missing: What stands for missing values, by column.
+
+    Raises:
+        DataError: When cells are not of the kind that was told.
+        UsageError: When a column, a kind or a way is not known.
+
+    Example:
+        >>> [(known.name, known.kind) for known in describe_columns(pd.DataFrame({"age": [20.5, 31.0, 7.25]}))]
+        [('age', 'number')]
+    """
+    made = []
+    for cells, studied in _studied(frame, column or {}, missing or {}):
+        told = bool(column and cells.name in column)
+        seen = (*_half_numbers(cells), *_warnings(studied.column, cells, told=told)) if not told else ()
+        remarks = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
+        made.append(dataclasses.replace(studied.column, remarks=studied.column.remarks + remarks))
+    return made
+
+
+def _studied(
+    frame: pd.DataFrame, column: Mapping[str, str], missing: Mapping[str, str]
+) -> Iterator[tuple[Cells, Studied]]:
+    names = [str(name) for name in frame.columns]
+    check_names(column, names, where="column")
+    check_names({name: way for name, way in missing.items() if name != ALL}, names, where="missing")
+    for way in missing.values():
+        check_way(way)
+    told = {name: told_kind(kind) for name, kind in column.items()}
+    keys: set[str] = set()
+    for name, place in zip(names, frame.columns, strict=True):
+        cells = Cells(name, frame[place])
+        yield cells, study(cells, told.get(name), missing, partial(_key, taken=keys))
 
 
 def describe_classes(values: pd.Series, *, positive: str | None, where: str) -> Target:
@@ -101,80 +160,50 @@ def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:
     return Target(name, "number", mean=float(values.mean()), std=float(values.std()))
 
 
-def _describe_column(name: str, values: pd.Series, key: str) -> Input | None:
-    numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
-    return _describe_number(name, values, key) if numeric else _describe_category(name, values, key)
-
-
-def _describe_number(name: str, values: pd.Series, key: str) -> Input | None:
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    present = numbers[np.isfinite(numbers)]
-    missing = len(numbers) - len(present)
-    if len(present) == 0 or (np.ptp(present) == 0 and missing == 0):
-        return None
-    statistics = {
-        "mean": float(present.mean()),
-        "std": float(present.std()),
-        "min": float(present.min()),
-        "max": float(present.max()),
-        "quantiles": np.quantile(present, np.linspace(0, 1, QUANTILES)).tolist(),
-    }
-    return Input(name, key, "number", missing=missing, statistics=statistics)
-
-
-def _describe_category(name: str, values: pd.Series, key: str) -> Input | None:
-    names = level_names(values)
-    levels, counts = np.unique(names[names != MISSING], return_counts=True)
-    missing = int((names == MISSING).sum())
-    if len(levels) + bool(missing) < 2:
-        return None
-    order = np.lexsort((levels, -counts))[:MOST_LEVELS]
-    # Beyond a few dozen levels, one that was seen once says nothing that holds for other rows.
-    kept = [index for index in order if len(levels) <= 64 or counts[index] > 1]
-    if not kept:
-        return None
-    return Input(name, key, "category", levels=tuple(str(levels[i]) for i in kept), missing=missing)
-
-
 def _key(name: str, taken: set[str]) -> str:
-    """A name that Keras accepts for an input: no slash, no control character, no other layer's name."""
+    """A name that Keras accepts for an input: no slash, no control character, no other layer's name; taken now."""
     key = re.sub(r"[/\x00-\x1f]", "_", name) or "_"
     while key in taken or key in _NAMES_OF_LAYERS:
         key += "_"
+    taken.add(key)
     return key
 
 
-def _warnings(described: Input, values: pd.Series) -> list[str]:
+def _warnings(found: Column, cells: Cells, *, told: bool) -> list[str]:
     notes = []
-    for kind, pattern in _SUSPICIOUS.items():
-        if pattern.match(described.name):
-            advice = f"--split column={described.name}" if kind == "split" else f"--drop {described.name}"
-            notes.append(f"column {described.name} looks like {_article(kind)} and is used as a feature; {advice}?")
-    infinite = 0
-    if described.kind == "number":
-        infinite = int(np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan)).sum())
-    if infinite:
-        notes.append(f"column {described.name} has {infinite} infinite values, taken as missing")
-    distinct = len(np.unique(level_names(values))) if described.kind == "category" else 0
-    if distinct > MOST_LEVELS // 2 and distinct > 0.5 * len(values):
+    for what, pattern in _SUSPICIOUS.items():
+        if not told and pattern.match(found.name):
+            advice = f"--split column={found.name}" if what == "split" else f"--drop {found.name}"
+            notes.append(f"column {found.name} looks like {_article(what)} and is used as a feature; {advice}?")
+    infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
+    if infinite.any():
+        first = row_in_source(cells.values, int(np.flatnonzero(infinite)[0]))
         notes.append(
-            f"column {described.name} has {distinct} different values in {len(values)} rows, like an id or text"
+            f"column {found.name} has {int(infinite.sum())} infinite values, taken as missing; the first is in "
+            f"row {first}"
         )
+    if found.kind == CATEGORY and found.distinct > MOST_LEVELS // 2 and found.distinct > 0.5 * len(cells):
+        notes.append(
+            f"column {found.name} has {found.distinct} different values in {len(cells)} rows, like an id or text"
+        )
+    if found.kind in (DATE, ORDERED):
+        notes += [f"column {found.name} is {_KINDS_IN_WORDS[found.kind]}: {remark}" for remark in found.remarks]
     return notes
 
 
-def _half_numbers(name: str, values: pd.Series) -> list[str]:
+def _half_numbers(cells: Cells) -> list[str]:
     """A note on a column that is a category only because some of its cells are no numbers."""
-    if pd.api.types.is_numeric_dtype(values.dtype):
+    if cells.numeric or isinstance(cells.values.dtype, pd.CategoricalDtype):
         return []
-    present = values[values.notna()]
-    numbers = pd.to_numeric(present, errors="coerce").notna()
-    if numbers.all() or numbers.mean() < 0.5 or present[numbers].nunique() < 10:
+    names, counts = cells.coded[1], cells.counts
+    numbers = pd.to_numeric(pd.Series(names, dtype=object), errors="coerce").notna().to_numpy()
+    those, everything = int(counts[numbers].sum()), int(counts.sum())
+    if numbers.all() or those < 0.5 * everything or numbers.sum() < 10:
         return []
-    odd = present[~numbers].iloc[0]
+    odd = str(names[~numbers][0])
     return [
-        f"column {name} is taken as a category, though {int(numbers.sum())} of its {len(present)} values "
-        f"are numbers: {odd!r} is none"
+        f"column {cells.name} is taken as a category, though {those} of its {everything} values are numbers: "
+        f"{odd!r} is none; --column {cells.name}=number takes it as one once that is mended"
     ]
 
 

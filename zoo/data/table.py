@@ -6,12 +6,14 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zoo.data.cells import arrays_of_cells
+from zoo.data.columns import NAMED, told_kind
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
 from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
@@ -39,6 +41,36 @@ class Layout:
 
 
 COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_table)
+
+
+def column_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layout:
+    """Return the layout of a table whose columns have kinds that were told, or ways for missing values.
+
+    Args:
+        column: Kinds that overrule what would be found out, by column.
+        missing: What stands for missing values, by column; ``*`` for all.
+    """
+    # A zip code that is told to be a category keeps the zeros that it begins with.
+    named = [name for name, kind in column.items() if told_kind(kind).kind in NAMED]
+    return Layout(
+        lambda source, text: read_table(source, text=[*text, *named]),
+        partial(describe_table, column=column, missing=missing),
+    )
+
+
+def refuse_kinds_of_columns(job: DataJob, examples: str) -> None:
+    """Refuse kinds of columns and ways for missing values, where examples are no rows of columns.
+
+    Args:
+        job: The job.
+        examples: What they are instead, such as ``pictures``.
+
+    Raises:
+        UsageError: When the job has such.
+    """
+    for option in ("column", "missing"):
+        if getattr(job, option):
+            raise UsageError(f"this is for tables, and the examples here are {examples}", where=option)
 
 
 def table_dataset(
@@ -84,7 +116,7 @@ def table_dataset(
     spec = dataclasses.replace(
         spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
     )
-    inputs = raw_inputs(table.frame, spec, where=table.source)
+    inputs = raw_inputs(table.frame, spec, where=table.source, train=split.parts == "train")
     places = table.frame.index.to_numpy()
     made = {}
     for part in PARTS:

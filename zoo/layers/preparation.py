@@ -6,181 +6,39 @@ Nothing here trains. A saved model takes raw rows, with missing values and unsee
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from zoo.data.missing import LAST
+from zoo.data.study import MOST_ONE_HOT
+from zoo.layers.categories import (
+    FIRST_LEVEL,
+    ChooseColumns,
+    EncodeCategories,
+    HashCategories,
+    MissingLevels,
+    OneHotColumns,
+    StepsOfOrder,
+)
+from zoo.layers.dates import PrepareDates
+from zoo.layers.numbers import PrepareNumbers
+from zoo.layers.words import BagOfWords
 from zoo.spec import Input, Spec
 
-MOST_ONE_HOT = 32
-SEPARATOR = "\x1f"
-UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
+_LEVELS, _HASHED = "codes of levels\x1f", "codes of hashes\x1f"  # beside the raw tensors, which no key is called
 
 
-@keras.saving.register_keras_serializable("zoo")
-class PrepareNumbers(keras.layers.Layer):
-    """Brings columns of numbers to scale; a missing one becomes the middle, with an indicator where training knew such.
+@dataclass(frozen=True)
+class _Block:
+    """Some of the prepared features: how many there are, and how they are made of raw tensors by key."""
 
-    The middle is 0, and with ``minmax`` the mean.
-
-    Args:
-        statistics: For each column ``mean``, ``std``, ``min``, ``max`` and ``quantiles``.
-        indicators: Positions of the columns that get an indicator of missing values.
-        scaling: ``standard``; ``minmax``; ``robust`` (median and quartiles, smoothly clipped, after
-            Holzmüller et al. 2024, section 3); ``quantile`` (normal quantiles); ``robust_quantile`` (both); or
-            ``common`` (centred, and all divided by one number: for columns in one unit).
-
-    Call arguments:
-        columns: F tensors (B,) of 64-bit floats: 16,777,217 is no 32-bit float, and is centred before it
-            becomes one.
-    """
-
-    def __init__(
-        self, statistics: Sequence[dict[str, Any]], indicators: Sequence[int], scaling: str, **options: Any
-    ) -> None:
-        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
-        self.statistics, self.indicators, self.scaling = list(statistics), list(indicators), scaling
-        self.supports_jit = False
-
-    def call(self, columns: Sequence[Any]) -> Any:
-        """Return prepared numbers (B, F'), 32-bit."""
-        x = tf.stack([tf.cast(tf.reshape(column, [-1]), tf.float64) for column in columns], axis=-1)  # (B, F)
-        missing = tf.math.is_nan(x)
-        scaled = [getattr(self, f"_{part}")(x) for part in self.scaling.split("_")]
-        middle = self._minmax(self._column("mean")) if self.scaling == "minmax" else tf.zeros((), tf.float64)
-        parts = [tf.cast(tf.where(missing, middle, part), tf.float32) for part in scaled]
-        if self.indicators:
-            parts.append(tf.cast(tf.gather(missing, self.indicators, axis=-1), tf.float32))
-        return tf.concat(parts, axis=-1)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
-        """Return (B, F')."""
-        width = len(self.statistics) * len(self.scaling.split("_")) + len(self.indicators)
-        return (input_shape[0][0], width)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
-        own = {"statistics": self.statistics, "indicators": self.indicators, "scaling": self.scaling}
-        return {**config, **own}
-
-    def _column(self, name: str) -> Any:
-        return tf.constant([known[name] for known in self.statistics], tf.float64)
-
-    def _standard(self, x: Any) -> Any:
-        std = self._column("std")
-        return (x - self._column("mean")) / tf.where(std > 0, std, 1.0)
-
-    def _common(self, x: Any) -> Any:
-        scale = tf.sqrt(tf.reduce_mean(tf.square(self._column("std"))))
-        return (x - self._column("mean")) / tf.where(scale > 0, scale, 1.0)
-
-    def _minmax(self, x: Any) -> Any:
-        low, high = self._column("min"), self._column("max")
-        return (x - low) / tf.where(high > low, high - low, 1.0)
-
-    def _robust(self, x: Any) -> Any:
-        quantiles = self._column("quantiles")  # (F, Q)
-        size = quantiles.shape[-1] - 1
-        spread = quantiles[:, 3 * size // 4] - quantiles[:, size // 4]
-        whole = (quantiles[:, -1] - quantiles[:, 0]) / 2
-        spread = tf.where(spread > 0, spread, tf.where(whole > 0, whole, 1.0))
-        z = (x - quantiles[:, size // 2]) / spread
-        return z / tf.sqrt(1 + tf.square(z / 3))
-
-    def _quantile(self, x: Any) -> Any:
-        """Interpolate between the quantiles; where several are equal, take the middle of their ranks."""
-        knots = self._column("quantiles")  # (F, Q)
-        steps = knots.shape[-1] - 1
-        values = tf.transpose(x)  # (F, B)
-        ranks = []
-        for side in ("left", "right"):
-            above = tf.clip_by_value(tf.searchsorted(knots, values, side=side), 1, steps)
-            low, high = (tf.gather(knots, index, batch_dims=1) for index in (above - 1, above))
-            share = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
-            share = tf.where((high == low) & (values >= high), tf.ones_like(share), share)
-            ranks.append((tf.cast(above - 1, tf.float64) + share) / steps)
-        rank = tf.clip_by_value(tf.transpose((ranks[0] + ranks[1]) / 2), 1e-3, 1 - 1e-3)
-        return tf.math.ndtri(rank)
-
-
-@keras.saving.register_keras_serializable("zoo")
-class EncodeCategories(keras.layers.Layer):
-    """Looks up levels of all columns in one table: 0 for unseen, 1 for missing, 2 and on for the known levels.
-
-    Args:
-        levels: For each column its known levels.
-
-    Call arguments:
-        columns: C tensors (B,) of text; an empty one is missing.
-    """
-
-    def __init__(self, levels: Sequence[Sequence[str]], **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
-        self.levels = [list(names) for names in levels]
-        self.supports_jit = False
-        vocabulary = [f"{i}{SEPARATOR}{name}" for i, names in enumerate(self.levels) for name in ["", *names]]
-        self.lookup = keras.layers.StringLookup(vocabulary=vocabulary, num_oov_indices=1)
-        self.built = True  # the table is filled from the constructor's arguments: nothing waits for a shape
-        self.starts = [1 + sum(len(names) + 1 for names in self.levels[:i]) for i in range(len(self.levels))]
-
-    def call(self, columns: Sequence[Any]) -> Any:
-        """Return codes (B, C), 32-bit integers."""
-        named = [tf.strings.join([f"{i}{SEPARATOR}", tf.reshape(text, [-1])]) for i, text in enumerate(columns)]
-        found = tf.cast(self.lookup(tf.stack(named, axis=-1)), tf.int32)  # (B, C)
-        return tf.where(found > 0, found - tf.constant(self.starts, tf.int32) + MISSING, UNSEEN)
-
-    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
-        """Return (B, C) of 32-bit integers."""
-        return keras.KerasTensor((columns[0].shape[0], len(self.levels)), dtype="int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("trainable", None)
-        return {**config, "levels": self.levels}
-
-
-@keras.saving.register_keras_serializable("zoo")
-class OneHotColumns(keras.layers.Layer):
-    """Turns codes into indicator columns; an unseen level is none of them.
-
-    Args:
-        sizes: Number of known levels of each column.
-        missing: For each column whether a missing value has an indicator of its own.
-
-    Call arguments:
-        codes: (B, C) as :class:`EncodeCategories` gives them.
-    """
-
-    def __init__(self, sizes: Sequence[int], missing: Sequence[bool], **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
-        self.sizes, self.missing = list(sizes), list(missing)
-
-    def call(self, codes: Any) -> Any:
-        """Return indicators (B, D), 32-bit floats."""
-        columns = []
-        for index, (size, missing) in enumerate(zip(self.sizes, self.missing, strict=True)):
-            first = MISSING if missing else FIRST_LEVEL
-            columns.append(tf.one_hot(codes[:, index] - first, size + int(missing), dtype=tf.float32))
-        return tf.concat(columns, axis=-1)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
-        """Return (B, D)."""
-        return (input_shape[0], sum(self.sizes) + sum(self.missing))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
-        return {**config, "sizes": self.sizes, "missing": self.missing}
+    width: int
+    make: Callable[[dict[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -203,14 +61,13 @@ class TablePreparation:
 
     @property
     def embedded(self) -> tuple[Input, ...]:
-        """Categories with so many levels that the network embeds them, by their codes."""
-        return tuple(known for known in self.spec.of_kind("category") if len(known.levels) > MOST_ONE_HOT)
+        """Categories that the network embeds, by their codes: those with many levels, then those that are hashed."""
+        many = [known for known in self._looked_up() if not _ordered(known) and len(known.levels) > MOST_ONE_HOT]
+        return (*many, *self._hashed())
 
     def tensors(self) -> dict[str, Any]:
         """Return Keras inputs of the prepared tensors: ``features`` (B, D) and, where needed, ``codes`` (B, E)."""
-        numbers, one_hot = self.spec.of_kind("number"), self._one_hot()
-        width = len(numbers) * len(self.scaling.split("_")) + sum(known.missing > 0 for known in numbers)
-        width += sum(len(known.levels) + (known.missing > 0) for known in one_hot)
+        width = sum(block.width for block in self._blocks())
         made = {}
         if width:
             made["features"] = keras.Input((width,), name="features")
@@ -220,58 +77,126 @@ class TablePreparation:
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return Keras inputs of the raw columns, by key: scalars, 64-bit floats and text."""
-        types = {"number": "float64", "category": "string"}
+        types = {"number": "float64", "date": "float64", "category": "string", "text": "string"}
         return {known.key: keras.Input((), dtype=types[known.kind], name=known.key) for known in self.spec.inputs}
 
     def model(self) -> keras.Model:
         """Return the Keras model from raw columns to prepared tensors; it has no weight that trains."""
         raw = self.raw_tensors()
-        parts, made = [], {}
-        numbers, categories = self.spec.of_kind("number"), self.spec.of_kind("category")
-        if numbers:
-            indicators = [index for index, known in enumerate(numbers) if known.missing]
-            statistics = [known.statistics for known in numbers]
-            layer = PrepareNumbers(statistics, indicators, self.scaling, name="numbers")
-            parts.append(layer([raw[known.key] for known in numbers]))
-        if categories:
-            codes = EncodeCategories([known.levels for known in categories], name="levels")(
-                [raw[known.key] for known in categories]
-            )
-            one_hot = self._one_hot()
-            if one_hot:
-                sizes = [len(known.levels) for known in one_hot]
-                missing = [known.missing > 0 for known in one_hot]
-                chosen = _Columns([categories.index(known) for known in one_hot], name="few_levels")(codes)
-                parts.append(OneHotColumns(sizes, missing, name="one_hot")(chosen))
-            if self.embedded:
-                places = [categories.index(known) for known in self.embedded]
-                made["codes"] = _Columns(places, name="many_levels")(codes)
+        given = {**raw, **self._codes(raw)}
+        parts = [block.make(given) for block in self._blocks()]
+        made = {}
+        codes = []
+        if many := [known for known in self.embedded if not _buckets(known)]:
+            codes.append(self._chosen(many, "many_levels")(given[_LEVELS]))
+        if self._hashed():
+            codes.append(given[_HASHED])
+        if codes:
+            made["codes"] = keras.layers.Concatenate(name="codes")(codes) if len(codes) > 1 else codes[0]
         if parts:
             made["features"] = keras.layers.Concatenate(name="features")(parts) if len(parts) > 1 else parts[0]
         return keras.Model(raw, made, name="preparation")
 
-    def _one_hot(self) -> tuple[Input, ...]:
-        return tuple(known for known in self.spec.of_kind("category") if len(known.levels) <= MOST_ONE_HOT)
+    def _codes(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Codes of the categories: of those that are looked up, and of those that are hashed."""
+        made = {}
+        if known := self._looked_up():
+            layer = EncodeCategories([one.levels for one in known], [_fill(one) for one in known], name="levels")
+            made[_LEVELS] = layer([raw[one.key] for one in known])
+        if known := self._hashed():
+            hashing = HashCategories([_buckets(one) for one in known], [_fill(one) for one in known], name="hashed")
+            made[_HASHED] = hashing([raw[one.key] for one in known])
+        return made
+
+    def _blocks(self) -> list[_Block]:
+        """The features in their order; numbers come first."""
+        categories = self._looked_up()
+        few = [known for known in categories if not _ordered(known) and len(known.levels) <= MOST_ONE_HOT]
+        ordered = [known for known in categories if _ordered(known)]
+        filled = [known for known in self.spec.of_kind("category") if known.missing and _fill(known)]
+        blocks = [self._numbers(), self._few_levels(few), self._steps(ordered), _missing_levels(filled)]
+        blocks += [_dates(self.spec.of_kind("date")), *(_words(known) for known in self.spec.of_kind("text"))]
+        return [block for block in blocks if block.width]
+
+    def _numbers(self) -> _Block:
+        known = self.spec.of_kind("number")
+        indicators = [index for index, one in enumerate(known) if one.missing and not _told_elsewhere(one)]
+        statistics = [one.statistics for one in known]
+
+        def make(raw: dict[str, Any]) -> Any:
+            layer = PrepareNumbers(statistics, indicators, self.scaling, name="numbers")
+            return layer([raw[one.key] for one in known])
+
+        return _Block(len(known) * len(self.scaling.split("_")) + len(indicators), make)
+
+    def _few_levels(self, known: Sequence[Input]) -> _Block:
+        sizes, missing = [len(one.levels) for one in known], [_own_level(one) for one in known]
+
+        def make(raw: dict[str, Any]) -> Any:
+            return OneHotColumns(sizes, missing, name="one_hot")(self._chosen(known, "few_levels")(raw[_LEVELS]))
+
+        return _Block(sum(sizes) + sum(missing), make)
+
+    def _steps(self, known: Sequence[Input]) -> _Block:
+        sizes, missing = [len(one.levels) for one in known], [_own_level(one) for one in known]
+
+        def make(raw: dict[str, Any]) -> Any:
+            chosen = self._chosen(known, "ordered_levels")(raw[_LEVELS])
+            return StepsOfOrder(sizes, missing, name="steps_of_order")(chosen)
+
+        return _Block(sum(sizes) - len(sizes) + sum(missing), make)
+
+    def _chosen(self, known: Sequence[Input], name: str) -> ChooseColumns:
+        categories = self._looked_up()
+        return ChooseColumns([categories.index(one) for one in known], name=name)
+
+    def _looked_up(self) -> list[Input]:
+        return [known for known in self.spec.of_kind("category") if not _buckets(known)]
+
+    def _hashed(self) -> list[Input]:
+        return [known for known in self.spec.of_kind("category") if _buckets(known)]
 
 
-@keras.saving.register_keras_serializable("zoo")
-class _Columns(keras.layers.Layer):
-    """Picks columns of codes by position."""
+def _missing_levels(known: Sequence[Input]) -> _Block:
+    known = [one for one in known if not _told_elsewhere(one)]
+    return _Block(len(known), lambda raw: MissingLevels(name="missing_levels")([raw[one.key] for one in known]))
 
-    def __init__(self, places: Sequence[int], **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
-        self.places = list(places)
 
-    def call(self, codes: Any) -> Any:
-        return tf.gather(codes, self.places, axis=-1)
+def _dates(known: Sequence[Input]) -> _Block:
+    indicators = [index for index, one in enumerate(known) if one.missing and not _told_elsewhere(one)]
+    wanted = ("parts", "fill")
+    statistics = [{name: fact for name, fact in one.statistics.items() if name in wanted} for one in known]
+    width = sum(len(facts["parts"]) for facts in statistics) + len(indicators)
+    return _Block(
+        width, lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[one.key] for one in known])
+    )
 
-    def compute_output_spec(self, codes: Any) -> keras.KerasTensor:
-        return keras.KerasTensor((codes.shape[0], len(self.places)), dtype="int32")
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.pop("trainable", None)
-        return {**config, "places": self.places}
+def _words(known: Input) -> _Block:
+    layer = partial(BagOfWords, known.levels, known.statistics["idf"], name=f"words of {known.key}")
+    return _Block(len(known.levels), lambda raw: layer()(raw[known.key]))
+
+
+def _ordered(known: Input) -> bool:
+    return bool(known.statistics.get("ordered"))
+
+
+def _buckets(known: Input) -> int:
+    return int(known.statistics.get("buckets", 0))
+
+
+def _fill(known: Input) -> str:
+    return str(known.statistics.get("fill", ""))
+
+
+def _own_level(known: Input) -> bool:
+    """Whether a missing value is a level of its own: training knew such, and nothing stands for it."""
+    return known.missing > 0 and not _fill(known)
+
+
+def _told_elsewhere(known: Input) -> bool:
+    """Whether another input tells which values were missing: before they come to the model they are filled."""
+    return known.statistics.get("way") == LAST
 
 
 def natural_scaling(spec: Spec) -> str:
@@ -303,7 +228,9 @@ def flat_features(tensors: dict[str, Any], preparation: TablePreparation) -> Any
     """
     parts = [tensors["features"]] if "features" in tensors else []
     for index, known in enumerate(preparation.embedded):
-        size = len(known.levels) + FIRST_LEVEL
-        width = min(50, round(1.6 * len(known.levels) ** 0.56))
-        parts.append(keras.layers.Embedding(size, width, name=f"embedding_{index}")(tensors["codes"][:, index]))
+        levels = _buckets(known) or len(known.levels)
+        width = min(50, round(1.6 * levels**0.56))
+        parts.append(
+            keras.layers.Embedding(levels + FIRST_LEVEL, width, name=f"embedding_{index}")(tensors["codes"][:, index])
+        )
     return keras.layers.Concatenate(name="inputs")(parts) if len(parts) > 1 else parts[0]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zoo.data.inputs import raw_inputs
+from zoo.data.missing import newly_missing
 from zoo.errors import UsageError, nearest_name
 from zoo.spec import Spec
 from zoo.task import task_of
+
+_log = logging.getLogger("zoo")
 
 
 class Model:
@@ -33,6 +37,7 @@ class Model:
         self.spec = spec
         self.name = name
         self.limits = limits
+        self._told_missing: set[str] = set()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,6 +69,7 @@ class Model:
                 near = nearest_name(column, known)
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
+        self._tell_newly_missing(inputs)
         if intervals is not None and not self.limits:
             raise UsageError(
                 "the model was trained without a calibration part, and knows no intervals; train it with "
@@ -86,6 +92,13 @@ class Model:
             raise UsageError(f"{self.name} predicts no classes")
         made = self.predict(rows)
         return made[[f"probability_{name}" for name in self.classes]].to_numpy()
+
+    def _tell_newly_missing(self, inputs: Mapping[str, Any]) -> None:
+        """Log, once for each column, that values are missing where training never lacked one."""
+        for name in newly_missing(inputs, self.spec):
+            if name not in self._told_missing:
+                self._told_missing.add(name)
+                _log.warning("column %s lacks values, and never did in training: they are taken as usual ones", name)
 
     def __repr__(self) -> str:
         target = self.spec.target
