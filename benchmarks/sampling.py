@@ -111,7 +111,8 @@ def _report(results: Results) -> None:
     header = ("data", "way", *SCORES, "mean prediction over base rate", "log_loss over that of all rows", "aim kept")
     notes = [
         f"Means over {results.settings['seeds']} seeds with the standard deviation, of `{MODEL}` by its "
-        "defaults; ece in 15 bins of equal mass. The aim for the down-sampled and reweighted network: a mean prediction within 5 % of "
+        "defaults; ece in 15 bins of equal mass. The aim for the down-sampled and reweighted network: a mean "
+        "prediction within 5 % of "
         f"the base rate, and a log-loss of at most {MOST_LOSS} times that of the uniform sample."
     ]
     results.report("Ways with unbalanced classes", header, lines, notes)

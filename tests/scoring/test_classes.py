@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from zoo.scoring.score import rows_of
 from zoo.scoring.classes import accuracy_interval, class_scores, ece
-from zoo.scoring.score import evaluate
+from zoo.scoring.score import evaluate, rows_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 

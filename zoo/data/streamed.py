@@ -269,7 +269,7 @@ def _check(job: DataJob, stream: Stream) -> None:
     for option in _NOT_STREAMED:
         if getattr(job, option, None) is not None:
             raise UsageError(
-                "that needs all rows at once, and these pass by because they are many; --no-stream holds them in memory",
+                "that needs all rows at once, and these pass by; --no-stream holds them in memory",
                 where=option,
             )
     if (job.split or "random").split("=")[0] not in _SPLITS:
