@@ -172,3 +172,9 @@ def test_numbers_of_numpy_are_numbers():
     values = {"rate": np.float64(0.5), "units": np.int64(3), "layers": 2, "dropout": True, "many": (1, 2)}
     text = job_yaml(make_job(TrainJob, BASE | {"hyperparameters": values}))
     assert "rate: 0.5\n  units: 3\n  layers: 2\n  dropout: true\n  many:\n  - 1\n  - 2" in text
+
+
+def test_a_stored_job_has_no_password():
+    job = make_job(TrainJob, {"model": "m", "source": "postgresql://me:secret@host/shop?table=orders"})
+    assert "secret" not in job_yaml(job)
+    assert "postgresql://me@host/shop?table=orders" in job_yaml(job)

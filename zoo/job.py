@@ -176,6 +176,7 @@ JOBS: dict[str, type[Job]] = {
     "runs": RunsJob,
     "best": BestJob,
 }
+_PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)
 _MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
 
@@ -271,7 +272,8 @@ def _plain(value: Any) -> Any:
 
 def _in_words(value: Any) -> str | None:
     if value is None or isinstance(value, (str, Path)):
-        return None if value is None else str(value)
+        # A password is its owner's alone: a job that is kept has none, and runs again with one from the environment.
+        return None if value is None else _PASSWORD.sub(r"\1@", str(value))
     return f"({type(value).__name__} in memory)"
 
 

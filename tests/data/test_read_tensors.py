@@ -43,7 +43,8 @@ def test_dicts_and_weights(batch: int | None, drop: bool) -> None:
     assert list(table.frame) == ["a", "b", "y", "weight"]
     assert table.frame["b"].tolist() == NAMED["b"].tolist()
     assert table.frame["weight"].tolist() == W.tolist()
-    assert table.notes == ("the third of each element is the column weight",)
+    assert table.notes == ("the third of each element is its weight, as in Keras: column weight",)
+    assert table.weight == "weight"
     alone = read_table(made(NAMED, batch, drop))
     assert (list(alone.frame), alone.target) == (["a", "b"], None)
 

@@ -6,7 +6,9 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DESCRIPTION = "dataset_info.json"  # tensorflow-datasets writes it last: a folder that has it is whole
 _STORE, _PROBE_S = ("storage.googleapis.com", 443), 1.0  # where tensorflow-datasets keeps what it knows of its sets
 _AT_A_TIME = 1000
+_looked_in: ContextVar[str | None] = ContextVar("looked_in", default=None)
 
 
 def is_public(source: str) -> bool:
@@ -72,8 +75,18 @@ def read_public(source: str, *, cells: str | None = None, data_dir: str | None =
     return _table(builder, name, source, cells)
 
 
+@contextmanager
+def looking_in(data_dir: str | None) -> Iterator[None]:
+    """Look for prepared sets in a folder, wherever a set is read meanwhile; None changes nothing."""
+    token = _looked_in.set(data_dir or _looked_in.get())
+    try:
+        yield
+    finally:
+        _looked_in.reset(token)
+
+
 def _folder(data_dir: str | None) -> Path:
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
+    chosen = data_dir or _looked_in.get() or os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
     return Path(chosen).expanduser()
 
 

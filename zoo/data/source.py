@@ -19,6 +19,7 @@ class Table:
         target: Column that the source itself names as its target.
         part: Part of each row (``train``, ``validation``, ``test``) where the source itself is split.
         notes: What was noticed while reading.
+        weight: Column that the source itself names as the weight of each row.
     """
 
     frame: pd.DataFrame
@@ -27,3 +28,4 @@ class Table:
     target: str | None = None
     part: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    weight: str | None = None

@@ -18,6 +18,7 @@ from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
 from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
 from zoo.data.parts import given_parts, split_table
+from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, frame_digest, read_table
 from zoo.data.weighing import column_weights, sampled
 from zoo.data_job import DataJob
@@ -96,7 +97,10 @@ def table_dataset(
         DataError: When the data cannot be used; the message names file, column and row.
         UsageError: When the job asks for a column or a split that is not there.
     """
-    table = layout.read(job.source, ())
+    with looking_in(job.data_dir):
+        table = layout.read(job.source, ())
+    if job.weight is None and table.weight is not None:
+        job = job.model_copy(update={"weight": table.weight})
     source_rows = len(table.frame)
     given = given_parts(table, job)  # what is wrong with the split is said before what is wrong with the target
     if target_kind == "none":
@@ -340,7 +344,8 @@ def _part(
 
 def _test_part(job: DataJob, trained: Table, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str, list[str]]:
     """The test part out of a source of its own, its digest, and how it differs."""
-    table = layout.read(job.test, text_columns(spec))
+    with looking_in(job.data_dir):
+        table = layout.read(job.test, text_columns(spec))
     needed = [*found.columns] if spec.target is not None or found.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
     absent = [name for name in needed if name not in table.frame.columns]

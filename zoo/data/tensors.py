@@ -123,5 +123,5 @@ def _with_weight(table: Table, columns: list[list[Any]]) -> Table:
     frame = table.frame.copy(deep=False)
     weights = np.asarray(columns[2]).reshape(len(frame))
     frame.insert(frame.shape[1], WEIGHT, weights, allow_duplicates=True)
-    note = f"the third of each element is the column {WEIGHT}"
-    return Table(frame, table.name, _HERE, table.target, notes=(note,))
+    note = f"the third of each element is its weight, as in Keras: column {WEIGHT}"
+    return Table(frame, table.name, _HERE, table.target, notes=(note,), weight=WEIGHT)
