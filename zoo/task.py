@@ -205,12 +205,16 @@ class Task(ABC):
         import pandas as pd
 
         part = dataset.parts.get("train") or next(iter(dataset.parts.values()))
-        columns = {}
+        columns: dict[str, Any] = {}
         for known in dataset.spec.inputs:
             values = part.inputs[known.key]
             few = range(min(3, len(part)))
             whole = hasattr(values, "example")
-            columns[known.name] = [values.example(row) if whole else values[row] for row in few]
+            cells = [values.example(row) if whole else values[row] for row in few]
+            if known.kind == "date":  # inside a model it is a number of seconds; users have what they had
+                form = known.statistics.get("format") or "%Y-%m-%d %H:%M:%S"
+                cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
+            columns.setdefault(known.name, cells)  # another input may say of the same column what was missing
         return pd.DataFrame(columns)
 
     @property

@@ -180,7 +180,7 @@ def write_mlflow_model(
 
     prediction = model.predict(example)
     signature = ModelSignature(
-        Schema([ColSpec(AnyType(), known.name, required=False) for known in model.spec.inputs]),
+        Schema([ColSpec(AnyType(), name, required=False) for name in _columns_of(model)]),
         Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
         ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.limits else None,
     )
@@ -195,6 +195,10 @@ def write_mlflow_model(
             pip_requirements=requirements(),
             mlflow_model=MlflowModel(run_id=run_id, model_id=model_id),
         )
+
+
+def _columns_of(model: Model) -> list[str]:
+    return list(dict.fromkeys(known.name for known in model.spec.inputs))
 
 
 def requirements() -> list[str]:

@@ -164,15 +164,21 @@ def _has_loops(model: keras.Model) -> bool:
     )
 
 
-def prepare(preparation: keras.Model, part: Part) -> Arrays:
+def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arrays:
     """Return the prepared arrays of a part.
 
     Args:
         preparation: The Keras model from raw to prepared.
         part: N raw rows.
+        again: Whether it will prepare many more parts, and its compiled function is worth keeping.
     """
-    preparation, inputs = by_level(preparation, part.inputs)
-    call = compiled(preparation)
+    import tensorflow as tf
+
+    if again:
+        call, inputs = compiled(preparation), dict(part.inputs)
+    else:
+        left, inputs = by_level(preparation, part.inputs)
+        call = tf.function(left, reduce_retracing=True)
     x: dict[str, Any] = {}
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(part))

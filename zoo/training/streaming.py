@@ -60,7 +60,7 @@ class StreamedArrays:
     def _prepared(self, part: Part) -> Arrays:
         if self.preparation is None:
             return raw_arrays(part, self.names)
-        made = prepare(self.preparation, part)
+        made = prepare(self.preparation, part, again=True)
         # 1 on average over the whole part, and not in each of its pieces.
         sample = self.part.weight
         weight = None if part.weight is None or sample is None else (part.weight / np.mean(sample)).astype(np.float32)
