@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo.registry import list_models
     from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
     from zoo.running.lookup import best, load, runs
+    from zoo.running.report import data_report
     from zoo.running.train import train
     from zoo.tuning.tune import tune
 else:
@@ -30,6 +31,7 @@ else:
         "hypermodel": "zoo.running.describe",
         "spec_of": "zoo.running.describe",
         "best": "zoo.running.lookup",
+        "data_report": "zoo.running.report",
         "load": "zoo.running.lookup",
         "runs": "zoo.running.lookup",
         "train": "zoo.running.train",
@@ -61,6 +63,7 @@ __all__ = [
     "arrays",
     "best",
     "build",
+    "data_report",
     "describe",
     "hypermodel",
     "list_models",

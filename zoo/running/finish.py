@@ -14,6 +14,7 @@ from zoo.figures.curves import learning_curve
 from zoo.layers.assembly import Pieces
 from zoo.running.candidate import Candidate
 from zoo.running.lookup import RESULT_FILE, SCORED_TAG
+from zoo.running.report import keep_report
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
 from zoo.task import PART_PREFIX, Evaluation, Settled, Task
@@ -131,7 +132,11 @@ def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
     tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
     tracked.figures(run.figures)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    tracked.tags({"mlflow.note.content": description(run), "zoo.stopped": fitted.result.stopped, SCORED_TAG: "yes"})
+    told = description(run)
+    if fitted.job.fold is None:  # a fold's data are its parent's
+        report = keep_report(tracked, fitted.candidate.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
+        told = f"{told}\n\n{report.short()}" if report.warnings else told
+    tracked.tags({"mlflow.note.content": told, "zoo.stopped": fitted.result.stopped, SCORED_TAG: "yes"})
     facts_as_metrics = {
         "n_parameters": run.n_parameters,
         "epochs_run": run.epochs_run,

@@ -18,6 +18,7 @@ from zoo.running.candidate import candidate_of
 from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.lookup import BEST_TAG, stored_run
 from zoo.running.progress import Progress
+from zoo.running.report import keep_report
 from zoo.running.results import Run, best_baseline, interval, number, plain
 from zoo.running.train import (
     CHECKPOINT_FILE,
@@ -220,6 +221,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
         parent.params({**job_params(job, dataset), kind: len(children)})
         parent.dataset(dataset)
         parent.text(job_yaml(job), JOB_FILE)
+        keep_report(parent, candidate.task, dataset, job.baselines)
         return _run_children(job, dataset, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from zoo.errors import UsageError
-from zoo.job import BestJob, ListJob, PredictJob, RunsJob, ShowJob, TrainJob, TuneJob
+from zoo.job import BestJob, ListJob, PredictJob, ReportJob, RunsJob, ShowJob, TrainJob, TuneJob
 from zoo.registry import list_models
 from zoo.running.describe import describe
 from zoo.running.lookup import best, load, runs
 from zoo.running.progress import Progress
+from zoo.running.report import run_report
 from zoo.running.results import plain
 from zoo.running.train import run_job
 from zoo.tuning.tune import run_tune
@@ -60,6 +61,8 @@ def execute(job: Any, progress: Progress) -> Any:
         return run_tune(job, progress=progress)
     if isinstance(job, TrainJob):
         return run_job(job, progress=progress)
+    if isinstance(job, ReportJob):
+        return run_report(job, progress)
     if isinstance(job, PredictJob):
         return _predict(job)
     if isinstance(job, RunsJob):

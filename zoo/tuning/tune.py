@@ -18,6 +18,7 @@ from zoo.running.candidate import Candidate, candidate_of
 from zoo.running.finish import Fitted, description, finish_run
 from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, stored_run
 from zoo.running.progress import Progress
+from zoo.running.report import keep_report
 from zoo.running.results import Run, Search, Trial
 from zoo.running.train import JOB_FILE, experiment_name, job_params, objective_tags, run_tags, show_scores
 from zoo.tracking.run import TrackedRun, ending
@@ -191,6 +192,7 @@ class _Tuning:
         parent.params({**job_params(self.job, self.dataset), "search": self.job.search})
         parent.dataset(self.dataset)
         parent.text(job_yaml(self.job), JOB_FILE)
+        keep_report(parent, self.candidate.task, self.dataset, self.job.baselines)
 
     def _plan(self) -> SearchPlan:
         tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), OBJECTIVE_TAG: self.score_name}

@@ -1,0 +1,98 @@
+"""All checks in order, each behind one door: a check that fails is a note, and never the end of a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns import Column
+from zoo.data.dataset import Dataset
+from zoo.reporting import columns as of_columns
+from zoo.reporting import relations, rows
+from zoo.reporting.facts import NOTE, Facts, Finding
+from zoo.reporting.labels import find_suspects, label_errors
+from zoo.training.baselines import Rival
+
+_A_CHECK_S_TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
+
+
+def facts_of(
+    frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split: Any, seed: int
+) -> Facts:
+    """Return a table as the checks see it.
+
+    Args:
+        frame: The rows, the index is the row in the source.
+        columns: What is known of the feature columns.
+        target: Column that is predicted; None without.
+        classes: Whether it holds classes.
+        split: Rows of the source in each part.
+        seed: Seed of samples.
+    """
+    part = np.full(len(frame), "", dtype="<U11")
+    place = pd.Series(np.arange(len(frame)), index=frame.index)
+    for name, own in split.items():
+        known = place.reindex(np.asarray(own)).dropna().to_numpy(dtype=np.int64)
+        part[known] = name
+    names = [known.name for known in columns if known.name in frame.columns]
+    values = frame[target] if target is not None else None
+    return Facts(frame[names], columns, values, classes, part, seed)
+
+
+def cheap_findings(
+    facts: Facts | None, dataset: Dataset | None, *, parameters: int | None = None, model: str | None = None
+) -> list[Finding]:
+    """Return what is found out in no time."""
+    checks: list[Callable[[], Iterable[Finding]]] = []
+    if dataset is not None and "train" in dataset.parts:
+        total = dataset.parts["train"].total
+        predictors = len(dataset.spec.inputs) if facts is not None else 0
+        checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
+        checks.append(lambda: [rows.sizes(sum(part.total for part in dataset.parts.values()))])
+        checks.append(lambda: _balance(dataset))
+    if facts is not None:
+        known = facts
+        checks += [
+            lambda: of_columns.missing_values(known),
+            lambda: rows.duplicates(known),
+            lambda: rows.groups(known),
+            lambda: of_columns.constants(known),
+            lambda: of_columns.heterogeneity(known),
+            lambda: of_columns.outliers(known),
+        ]
+    return [finding for check in checks for finding in _guarded(check)]
+
+
+def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequence[Rival]) -> list[Finding]:
+    """Return what takes models to find out: leaks, drift, label errors."""
+    checks: list[Callable[[], Iterable[Finding]]] = []
+    if facts is not None:
+        known = facts
+        checks += [lambda: relations.leaks(known), lambda: relations.drift(known)]
+    if dataset is not None and dataset.spec.target is not None and rivals:
+        data = dataset
+        rows_of = sum(len(part) for part in data.parts.values())
+        checks.append(lambda: label_errors(find_suspects(data, rivals), rows_of, data.spec))
+    return [finding for check in checks for finding in _guarded(check)]
+
+
+def _balance(dataset: Dataset) -> Iterable[Finding]:
+    target = dataset.spec.target
+    if target is None or target.kind != "class":
+        return []
+    codes = np.concatenate([np.asarray(part.target) for part in dataset.parts.values()])
+    pictures = any(known.kind == "image" for known in dataset.spec.inputs)
+    return rows.class_balance(pd.Series(np.array(target.classes)[codes]), pictures=pictures)
+
+
+def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return list(check())
+        except _A_CHECK_S_TROUBLE as error:
+            return [Finding("report", NOTE, f"a check could not be made: {type(error).__name__}: {error}")]

@@ -1,0 +1,132 @@
+"""What the checks of a report are given, and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns import Column
+from zoo.data.dates import seconds_of
+
+Level = Literal["ok", "note", "warning"]
+OK: Level = "ok"
+NOTE: Level = "note"
+WARNING: Level = "warning"
+MOST_ROWS = 10_000  # of which the expensive checks take a sample
+_NUMERIC = ("number", "code", "date")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict of one check.
+
+    Args:
+        topic: What was checked, such as ``duplicates``.
+        level: ``ok``, ``note`` or ``warning``.
+        text: The verdict in a line.
+        advice: What to do about it, as an option to type; empty for nothing.
+        evidence: Figures behind it, a line each.
+    """
+
+    topic: str
+    level: Level
+    text: str
+    advice: str = ""
+    evidence: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON has it."""
+        return {
+            "topic": self.topic,
+            "level": self.level,
+            "text": self.text,
+            "advice": self.advice,
+            "evidence": list(self.evidence),
+        }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table as the checks see it.
+
+    Args:
+        frame: Features of N rows, the index is the row in the source.
+        columns: What is known of each column.
+        target: The target of N rows; None without.
+        classes: Whether the target is classes.
+        part: Part of each row, ``""`` for none.
+        seed: Seed of samples.
+    """
+
+    frame: pd.DataFrame
+    columns: Sequence[Column]
+    target: pd.Series | None
+    classes: bool
+    part: np.ndarray
+    seed: int = 0
+    _coded: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def kind(self, name: str) -> str:
+        """Return the kind of a column."""
+        return next((known.kind for known in self.columns if known.name == name), "category")
+
+    def numeric(self, name: str) -> bool:
+        """Tell whether a column holds numbers or dates."""
+        return self.kind(name) in _NUMERIC
+
+    def coded(self, name: str) -> np.ndarray:
+        """Return a column as numbers (N,): numbers and seconds as they are, levels by how frequent they are."""
+        if name not in self._coded:
+            values = self.frame[name]
+            if self.kind(name) == "date":
+                made = seconds_of(values, None)
+            elif pd.api.types.is_numeric_dtype(values.dtype):
+                made = values.to_numpy(dtype=np.float64, na_value=np.nan)
+                made = np.where(np.isfinite(made), made, np.nan)
+            else:
+                text = values.astype(object).where(values.notna(), None).astype("string")
+                order = text.value_counts().index
+                made = np.asarray(pd.Categorical(text, categories=order).codes, np.float64)
+                made[made < 0] = np.nan
+            self._coded[name] = made
+        return self._coded[name]
+
+    def missing(self, name: str) -> np.ndarray:
+        """Return which rows lack a value (N,)."""
+        return np.asarray(self.frame[name].isna()) | np.isnan(self.coded(name)) & self.frame[name].isna().to_numpy()
+
+    @cached_property
+    def target_codes(self) -> np.ndarray:
+        """The target as numbers (N,): class index or the number itself."""
+        assert self.target is not None
+        if self.classes:
+            return np.asarray(pd.factorize(self.target.astype(str), sort=True)[0], np.int64)
+        return self.target.to_numpy(dtype=np.float64, na_value=np.nan)
+
+    @cached_property
+    def sample(self) -> np.ndarray:
+        """Positions of at most ``MOST_ROWS`` rows, in order."""
+        rows = len(self.frame)
+        if rows <= MOST_ROWS:
+            return np.arange(rows)
+        return np.sort(np.random.default_rng(self.seed).choice(rows, MOST_ROWS, replace=False))
+
+    def rows(self, positions: np.ndarray, most: int = 5) -> str:
+        """Return rows by their number in the source, for people: from 1 on."""
+        shown = ", ".join(str(int(row) + 1) for row in self.frame.index[positions[:most]])
+        return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
+
+
+def share(value: float) -> str:
+    """Return a share as a percentage for people.
+
+    Example:
+        >>> share(0.0312)
+        '3.1 %'
+    """
+    return f"{100 * value:.2g} %" if value < 0.0995 else f"{100 * value:.0f} %"

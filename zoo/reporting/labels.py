@@ -1,0 +1,221 @@
+"""Label errors: how many there are, and which rows are the most suspect.
+
+Confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels",
+JAIR 70, sections 3 and 4) on predictions that each row has from models that did not see it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset, Part
+from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
+from zoo.spec import Spec
+from zoo.training.baselines import Rival, raw_frame, with_columns
+
+FOLDS = 5
+MOST_ROWS = 20_000
+# A rival that would take minutes on more rows than this is left out.
+MOST_ROWS_OF_SLOW = 5_000
+LEAST_GAIN = 0.9  # a rival whose log-loss is so near to that of knowing nothing but the classes' shares says nothing
+FAR = 6.0
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Rows whose label may be wrong.
+
+    Args:
+        rows: Row in the source, the most suspect first.
+        given: Their labels.
+        likely: What the models would say.
+        doubt: From 0 to 1, or in standardised residuals.
+        rate: Estimated share of wrong labels; None for numbers.
+    """
+
+    rows: np.ndarray
+    given: np.ndarray
+    likely: np.ndarray
+    doubt: np.ndarray
+    rate: float | None
+
+
+def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Part]:
+    """Return predictions of all rows by models that did not see them, and the encoded targets.
+
+    Several classical models are trained on the folds and their predictions averaged: what one of them alone finds
+    strange is often only strange to it.
+
+    Args:
+        dataset: All its parts are used.
+        rivals: Classical models of the task.
+        seed: Seed of the folds.
+
+    Returns:
+        Predictions (N, K) or (N,), targets (N,), and the rows as one part.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    part = _together(dataset, seed)
+    target = np.asarray(part.target)
+    spec = dataset.spec
+    assert spec.target is not None
+    classes = spec.target.kind == "class"
+    folds: Any = StratifiedKFold(FOLDS, shuffle=True, random_state=seed) if classes else KFold(
+        FOLDS, shuffle=True, random_state=seed
+    )  # fmt: skip
+    made = []
+    for rival in _useful(rivals, len(target)):
+        columns = rival.columns if callable(rival.columns) else raw_frame
+        x = columns(part, spec)
+        told = np.zeros((len(target), len(spec.target.classes))) if classes else np.zeros(len(target))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for train, test in folds.split(np.zeros(len(target)), target):
+                model = rival.make(seed)
+                model = model if callable(rival.columns) else with_columns(model, spec, rival.columns)
+                model.fit(_taken(x, train), target[train])
+                if classes:
+                    told[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
+                else:
+                    told[test] = model.predict(_taken(x, test))
+        made.append(told)
+    return _averaged(made, target, classes), target, part
+
+
+def _averaged(made: list[np.ndarray], target: np.ndarray, classes: bool) -> np.ndarray:
+    """The mean of predictions; of probabilities that of their logarithms, by those models that know something."""
+    if not classes:
+        return np.median(made, axis=0)
+    rows = np.arange(len(target))
+    clipped = [np.clip(told / told.sum(axis=1, keepdims=True), 1e-4, 1) for told in made]
+    losses = np.array([-np.log(told[rows, target]).mean() for told in clipped])
+    weight = 1 / losses**2
+    mean = np.average([np.log(told) for told in clipped], axis=0, weights=weight)
+    mean = np.exp(mean)
+    return np.asarray(mean / mean.sum(axis=1, keepdims=True))
+
+
+def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Return the estimated share of rows with each given (rows) and true class (columns), (K, K).
+
+    A row counts for the class whose probability is above that class' mean over the rows labelled so; counts are
+    brought to those of the labels (equations 1 and 2).
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95]])
+        >>> confident_joint(np.array([0, 0, 1, 1, 0]), p).round(2).tolist()
+        [[0.4, 0.2], [0.0, 0.4]]
+    """
+    k = prediction.shape[1]
+    counts = np.bincount(target, minlength=k)
+    thresholds = np.array([prediction[target == j, j].mean() if counts[j] else np.inf for j in range(k)])
+    above = np.where(prediction >= thresholds, prediction, -np.inf)
+    sure = np.isfinite(above).any(axis=1)
+    joint = np.zeros((k, k))
+    np.add.at(joint, (target[sure], above[sure].argmax(axis=1)), 1)
+    joint[np.diag_indices(k)] = np.maximum(joint.diagonal(), (joint.sum(axis=1) == 0) & (counts > 0))
+    share_of = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1)
+    return np.asarray(share_of * counts[:, None] / counts.sum())
+
+
+def suspect_order(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Return row positions (N,), those first whose own label is least believed beside the likeliest other."""
+    rows = np.arange(len(target))
+    own = prediction[rows, target]
+    others = prediction.copy()
+    others[rows, target] = -np.inf
+    return np.argsort(own - others.max(axis=1), kind="stable")
+
+
+def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> Suspects:
+    """Return the rows whose label is most doubtful, the worst first.
+
+    Args:
+        dataset: With a target of classes or numbers.
+        rivals: Classical models of the task.
+        seed: Seed of the folds.
+    """
+    prediction, target, part = out_of_fold(dataset, rivals, seed=seed)
+    spec = dataset.spec
+    assert spec.target is not None
+    if spec.target.kind == "class":
+        order = suspect_order(target, prediction)
+        joint = confident_joint(target, prediction)
+        rate = float(1 - joint.trace())
+        wrong = order[prediction.argmax(axis=1)[order] != target[order]][: max(round(rate * len(target)), 0)]
+        names = np.array(spec.target.classes)
+        doubt = 1 - prediction[wrong, target[wrong]]
+        return Suspects(part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], doubt, rate)
+    residual = target - prediction
+    scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
+    order = np.argsort(-np.abs(residual))
+    far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
+    back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
+    return Suspects(part.rows[far], back[0], back[1], np.abs(residual[far]) / scale, None)
+
+
+def label_errors(found: Suspects, rows: int, spec: Spec) -> Iterator[Finding]:
+    """Put the suspects into words."""
+    shown = tuple(
+        f"row {int(row) + 1}: {_said(given)}, and models that did not see it say {_said(likely)}"
+        for row, given, likely in zip(found.rows[:MOST_SHOWN], found.given, found.likely, strict=False)
+    )
+    if found.rate is None:
+        text = f"{len(found.rows)} rows have a target far from what models that did not see them say"
+        yield Finding("label errors", NOTE if len(found.rows) else OK, text, "", shown)
+        return
+    text = f"about {share(found.rate)} of the labels are doubtful, {len(found.rows):,} rows of {rows:,}"
+    level = WARNING if found.rate > 0.05 else NOTE if found.rate > 0.01 else OK
+    yield Finding("label errors", level, text, "look at the rows below" if level != OK else "", shown)
+
+
+def _said(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _useful(rivals: Sequence[Rival], rows: int) -> list[Rival]:
+    """Those that learn something, and in time."""
+    slow = {"svm", "random_forest", "nearest_neighbours", "histogram_boosting"} if rows > MOST_ROWS_OF_SLOW else set()
+    slow -= {"histogram_boosting"}
+    dull = {"majority", "mean", "quantiles_of_train"}
+    return [
+        rival
+        for rival in rivals
+        if rival.name not in dull | slow and (rival.most_rows is None or rows <= rival.most_rows)
+    ]
+
+
+def _together(dataset: Dataset, seed: int) -> Part:
+    """All rows of a dataset as one part, at most ``MOST_ROWS``, each row of the source once."""
+    parts = list(dataset.parts.values())
+    rows = np.concatenate([part.rows for part in parts])
+    inputs: dict[str, Any] = {}
+    for key in parts[0].inputs:
+        values = [part.inputs[key] for part in parts]
+        inputs[key] = _joined(values)
+    whole = Part(inputs, np.concatenate([np.asarray(part.target) for part in parts]), rows)
+    first = np.unique(rows, return_index=True)[1]
+    if len(first) > MOST_ROWS:
+        first = np.sort(np.random.default_rng(seed).choice(first, MOST_ROWS, replace=False))
+    assert whole.target is not None
+    return Part({key: values[first] for key, values in inputs.items()}, whole.target[first], rows[first])
+
+
+def _joined(values: list[Any]) -> Any:
+    from zoo.data.ragged import Ragged
+
+    if isinstance(values[0], Ragged):
+        sizes = np.concatenate([v.sizes for v in values])
+        return Ragged(np.concatenate([v.values for v in values]), sizes)
+    return np.concatenate([np.asarray(v) for v in values])
+
+
+def _taken(x: Any, rows: np.ndarray) -> Any:
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows] if hasattr(x, "shape") else [x[row] for row in rows]

@@ -1,0 +1,274 @@
+"""The data report of a source, and of each run's data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zoo.data.columns import Column
+from zoo.data.dataset import Dataset
+from zoo.data.describe import describe_columns
+from zoo.data.public_sets import looking_in
+from zoo.data.read import Table, read_table
+from zoo.data.stream import must_stream
+from zoo.data_job import DataJob
+from zoo.errors import DataError, UsageError
+from zoo.job import ReportJob, gathered, make_job
+from zoo.layers.search_space import CheckedHyperParameters
+from zoo.registry import list_tasks
+from zoo.reporting.checking import cheap_findings, costly_findings, facts_of
+from zoo.reporting.facts import Facts, Finding
+from zoo.reporting.report import DataReport
+from zoo.running.candidate import candidate_of
+from zoo.running.progress import Progress
+from zoo.task import Task, task_of
+from zoo.tracking.run import TrackedRun
+
+REPORT_FILE, REPORTS = "data_report", "reports"
+# Of fewer rows a run's page has what costs nothing; zoo data says all.
+LEAST_ROWS_FOR_MODELS = 500
+
+
+def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataReport:
+    """Return what is to know of data before a model is trained on them.
+
+    Args:
+        source: Anything that training reads.
+        quiet: Show no progress.
+        **options: The other keys of :class:`zoo.job.ReportJob`, such as ``target``, ``task``, ``model``, ``split``.
+
+    Raises:
+        DataError, UsageError: As training on the data would.
+
+    Example:
+        >>> [finding.topic for finding in data_report("wine", quiet=True).warnings]
+        []
+    """
+    return run_report(make_job(ReportJob, gathered(ReportJob, {"source": source, **options})), Progress(quiet=quiet))
+
+
+def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
+    """Carry out a report job; see :func:`data_report`."""
+    output = Path(job.output) if job.output is not None else None
+    if output is not None and not output.parent.is_dir():
+        raise UsageError("the folder is not there", where=str(output.parent))
+    table = _table(job)
+    task = _task(job, table)
+    dataset = _dataset(job, task, table)
+    facts = _facts(job, task, table, dataset) if table is not None else None
+    parameters = _parameters(job, dataset)
+    found = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
+    if progress is not None:
+        progress.say("looking for leaks, drift and label errors …")
+    found += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
+    if table is not None and dataset is None:
+        found.append(_which_target(table))
+    report = DataReport(
+        source=table.source if table is not None else dataset.source if dataset is not None else str(job.source),
+        target=dataset.spec.target.name if dataset is not None and dataset.spec.target is not None else None,
+        task=task.name if task is not None else None,
+        parts=_sizes(table, dataset),
+        columns=facts.columns if facts is not None else (),
+        findings=found,
+        notes=dataset.notes if dataset is not None else table.notes if table is not None else (),
+        output=str(output) if output is not None else None,
+    )
+    if output is not None:
+        _write(output, report.page())
+    return report
+
+
+def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -> DataReport:
+    """Keep the report of a run's data as its artifacts: a page, JSON and text."""
+    report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
+    tracked.text(report.page(), f"{REPORT_FILE}.html")
+    tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
+    tracked.text(str(report), f"{REPORT_FILE}.txt")
+    return report
+
+
+def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> DataReport:
+    """Return the report of a run's data; what takes models is kept by the data's digest, and made once.
+
+    Args:
+        task: The run's task.
+        dataset: Its data.
+        level: ``none`` leaves out what takes models, as it leaves out baselines.
+        folder: Where reports are kept.
+    """
+    kept = folder / f"{dataset.split_digest}-{task.name}.json"
+    if kept.exists():
+        return DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+    facts = _facts_of_dataset(dataset)
+    found = cheap_findings(facts, dataset)
+    rows = sum(len(part) for part in dataset.parts.values())
+    models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
+    if models:
+        found += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
+    report = DataReport(
+        source=dataset.source,
+        target=dataset.spec.target.name if dataset.spec.target is not None else None,
+        task=task.name,
+        parts={name: part.total for name, part in dataset.parts.items()},
+        columns=facts.columns if facts is not None else (),
+        findings=found,
+        notes=dataset.notes,
+    )
+    if models:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(kept, json.dumps(report.as_dict()))
+    return report
+
+
+def _write(path: Path, text: str) -> None:
+    writing = path.with_name(f".{path.name}.part")
+    try:
+        writing.write_text(text, encoding="utf-8")
+        writing.replace(path)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+def _table(job: ReportJob) -> Table | None:
+    """The source as a table of columns; None where it is none, or too large to be one."""
+    if job.stream or (job.stream is None and must_stream(job.source)):
+        return None
+    try:
+        with looking_in(job.data_dir):
+            return read_table(job.source)
+    except DataError as error:
+        others = [name for name in list_tasks() if "table" not in task_of(name).reads]
+        if any(name in error.message for name in others):  # it says who reads such a source
+            return None
+        raise
+
+
+def _task(job: ReportJob, table: Table | None) -> Task | None:
+    """The task that was asked for, or the first that the source and its target suit."""
+    if job.task is not None:
+        return task_of(job.task)
+    if job.model is not None:
+        return candidate_of(job.model).task
+    for name in list_tasks():
+        task = task_of(name)
+        kind = getattr(task, "target_kind", None)
+        if kind is None or (table is None) == ("table" in task.reads and not job.stream):
+            continue
+        if table is not None and (job.target or table.target) is None:
+            return None
+        try:
+            task.read(job.model_copy(update={"source": table if table is not None else job.source}))
+        except UsageError as error:
+            if table is not None and _is_of_the_target(error):
+                continue
+            if table is None:
+                continue
+            raise
+        return task
+    return None
+
+
+def _is_of_the_target(error: UsageError) -> bool:
+    """Whether a task refused a target for its kind, which another task may take."""
+    return any(
+        words in error.message for words in ("is not a number", "numbers to predict", "a finite number", "has no")
+    )
+
+
+def _dataset(job: ReportJob, task: Task | None, table: Table | None) -> Dataset | None:
+    if task is None:
+        return None
+    made: Dataset = task.read(job.model_copy(update={"source": table if table is not None else job.source}))
+    return made
+
+
+def _facts(job: DataJob, task: Task | None, table: Table | None, dataset: Dataset | None) -> Facts | None:
+    """The columns of a table, with target and parts where there are such."""
+    assert table is not None
+    target = dataset.spec.target if dataset is not None else None
+    others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
+    features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
+    split: Mapping[str, Any] = dataset.split if dataset is not None else {}
+    train = features.iloc[split["train"]] if "train" in split else features
+    columns = describe_columns(train, column=job.column, missing=job.missing)
+    classes = target is not None and target.kind == "class"
+    frame = table.frame if target is None else table.frame[table.frame[target.name].notna()]
+    name = target.name if target is not None else None
+    return facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
+
+
+def _facts_of_dataset(dataset: Dataset) -> Facts | None:
+    """A table again, out of the inputs of a run's dataset; None where its inputs are pictures, sequences or texts."""
+    import numpy as np
+    import pandas as pd
+
+    spec = dataset.spec
+    inputs = [known for known in spec.inputs if "was_missing" not in known.statistics]
+    if any(known.kind not in ("number", "category", "date", "text") for known in inputs):
+        return None
+    if len(inputs) == 1 and inputs[0].kind == "text":
+        return None
+    frames = []
+    parts = list(dataset.parts.items())
+    for _, part in parts:
+        values = {known.name: np.asarray(part.inputs[known.key]) for known in inputs}
+        frame = pd.DataFrame(values)
+        texts = [known.name for known in inputs if known.kind in ("category", "text")]
+        frame[texts] = frame[texts].astype(object).replace("", None)
+        if part.target is not None and spec.target is not None:
+            codes = np.asarray(part.target)
+            named = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
+            frame["\0target"] = named
+        frames.append(frame)
+    together = pd.concat(frames, ignore_index=True)
+    ends = np.cumsum([len(frame) for frame in frames])
+    starts = np.concatenate([[0], ends[:-1]])
+    split = {name: np.arange(a, b) for (name, _), a, b in zip(parts, starts, ends, strict=True)}
+    columns = [_column_of(known, together[known.name]) for known in inputs]
+    target = "\0target" if "\0target" in together else None
+    classes = spec.target is not None and spec.target.kind == "class"
+    together.index = np.concatenate([part.rows for _, part in parts])
+    facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
+    return replace(facts, frame=facts.frame.set_axis(together.index, axis=0))
+
+
+def _column_of(known: Any, values: Any) -> Column:
+    """What a spec says of a column, in the report's words."""
+    extent = None
+    if known.kind == "number":
+        extent = (f"{known.statistics['min']:g}", f"{known.statistics['max']:g}")
+    levels = (
+        tuple((level, int((values == level).sum())) for level in known.levels[:5]) if known.kind == "category" else ()
+    )
+    kind = "ordered" if known.statistics.get("ordered") else known.kind
+    return Column(known.name, kind, known.missing, int(values.nunique()), extent, levels)
+
+
+def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
+    estimators = getattr(task, "estimators", None)
+    if estimators is None or dataset is None or dataset.spec.target is None or dataset.spec.target.quantiles:
+        return []
+    return list(estimators(level, dataset.spec))
+
+
+def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
+    if job.model is None or dataset is None:
+        return None
+    pieces = candidate_of(job.model).pieces(CheckedHyperParameters(), dataset.spec, seed=job.seed)
+    return sum(math.prod(weight.shape) for weight in pieces.network.trainable_weights)
+
+
+def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
+    if dataset is not None:
+        return {name: part.total for name, part in dataset.parts.items()}
+    assert table is not None
+    return {"all": len(table.frame)}
+
+
+def _which_target(table: Table) -> Finding:
+    text = "no target is named: the columns are looked at alone"
+    return Finding("target", "note", text, f"--target {table.frame.columns[-1]}, or another column")
