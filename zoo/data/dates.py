@@ -82,8 +82,8 @@ def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         moments = pd.to_datetime(values, format=form or "ISO8601", errors="coerce", utc=True)
-    seconds = (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    made: np.ndarray = seconds.to_numpy(dtype=np.float64, na_value=np.nan)
+    stamps = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")  # of nanoseconds 1677 is the first year
+    made = np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
     return np.clip(made, EARLIEST, LATEST)
 
 

@@ -163,7 +163,7 @@ def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:
 def _key(name: str, taken: set[str]) -> str:
     """A name that Keras accepts for an input: no slash, no control character, no other layer's name; taken now."""
     key = re.sub(r"[/\x00-\x1f]", "_", name) or "_"
-    while key in taken or key in _NAMES_OF_LAYERS:
+    while key in taken or key in _NAMES_OF_LAYERS or re.fullmatch(r"words_[0-9]+", key):
         key += "_"
     taken.add(key)
     return key

@@ -92,9 +92,9 @@ class TablePreparation:
         if self._hashed():
             codes.append(given[_HASHED])
         if codes:
-            made["codes"] = keras.layers.Concatenate(name="codes")(codes) if len(codes) > 1 else codes[0]
+            made["codes"] = _joined(codes, "codes")
         if parts:
-            made["features"] = keras.layers.Concatenate(name="features")(parts) if len(parts) > 1 else parts[0]
+            made["features"] = _joined(parts, "features")
         return keras.Model(raw, made, name="preparation")
 
     def _codes(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class TablePreparation:
         ordered = [known for known in categories if _ordered(known)]
         filled = [known for known in self.spec.of_kind("category") if known.missing and _fill(known)]
         blocks = [self._numbers(), self._few_levels(few), self._steps(ordered), _missing_levels(filled)]
-        blocks += [_dates(self.spec.of_kind("date")), *(_words(known) for known in self.spec.of_kind("text"))]
+        blocks += [_dates(self.spec.of_kind("date")), *(_words(*one) for one in enumerate(self.spec.of_kind("text")))]
         return [block for block in blocks if block.width]
 
     def _numbers(self) -> _Block:
@@ -157,6 +157,12 @@ class TablePreparation:
         return [known for known in self.spec.of_kind("category") if _buckets(known)]
 
 
+def _joined(parts: list[Any], name: str) -> Any:
+    """Tensors side by side: a layer even of a single one, so that none that bulk preparation looks up is an output."""
+    layer = keras.layers.Concatenate if len(parts) > 1 else keras.layers.Identity
+    return layer(name=name)(parts if len(parts) > 1 else parts[0])
+
+
 def _missing_levels(known: Sequence[Input]) -> _Block:
     known = [one for one in known if not _told_elsewhere(one)]
     return _Block(len(known), lambda raw: MissingLevels(name="missing_levels")([raw[one.key] for one in known]))
@@ -172,8 +178,8 @@ def _dates(known: Sequence[Input]) -> _Block:
     )
 
 
-def _words(known: Input) -> _Block:
-    layer = partial(BagOfWords, known.levels, known.statistics["idf"], name=f"words of {known.key}")
+def _words(index: int, known: Input) -> _Block:
+    layer = partial(BagOfWords, known.levels, known.statistics["idf"], name=f"words_{index}")
     return _Block(len(known.levels), lambda raw: layer()(raw[known.key]))
 
 

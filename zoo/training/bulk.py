@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,39 +15,65 @@ if TYPE_CHECKING:
 
 # Fewer rows are looked up sooner than a graph is taken apart.
 LEAST_ROWS = 20_000
-_rests: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_apart: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def by_level(preparation: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
     """Return what is left of a preparation once levels are looked up, and what that takes, N rows each.
 
-    The layers that look levels up are the model's own: they are shown each different level once. So bulk preparation
-    is what a model does with a single row, and no second way beside it.
+    The layers that look levels up are those of the model: they are shown each different level once. So bulk
+    preparation is what a model does with a single row, and no second way beside it.
 
     Args:
         preparation: The Keras model from raw to prepared.
         inputs: Raw values by key, N rows each.
     """
+    if len(next(iter(inputs.values()))) < LEAST_ROWS:
+        return preparation, dict(inputs)
+    if preparation not in _apart:
+        _apart[preparation] = _taken_apart(preparation)
+    apart = _apart[preparation]
+    if apart is None:
+        return preparation, dict(inputs)
+    names = {name for layer in apart.layers for name in _names_of_inputs(layer)}
+    factored = {name: _factored(inputs[name]) for name in names}
+    made = {name: values for name, values in inputs.items() if name in {known.name for known in apart.rest.inputs}}
+    for layer in apart.layers:
+        made[layer.output.name] = _looked_up(layer, [factored[name] for name in _names_of_inputs(layer)])
+    return apart.rest, made
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """The layers of a preparation that look levels up, and the model of all that comes after them."""
+
+    layers: list[Any]
+    rest: keras.Model
+
+
+def _taken_apart(preparation: keras.Model) -> _Apart | None:
     import keras
 
-    layers = [layer for layer in preparation.layers if getattr(layer, "by_level", False)]
-    if not layers or len(next(iter(inputs.values()))) < LEAST_ROWS:
-        return preparation, dict(inputs)
-    factored: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    looked_up: dict[str, Any] = {}
-    for layer in layers:
-        names = [tensor.name for tensor in layer.input]
-        for name in names:
-            if name not in factored:
-                codes, levels = pd.factorize(np.asarray(inputs[name], dtype=object))
-                factored[name] = codes, np.asarray(levels, dtype=object)
-        looked_up[layer.output.name] = _looked_up(layer, [factored[name] for name in names])
+    # A copy: Keras can no longer save a model whose tensors another one begins at.
+    copy = keras.models.clone_model(preparation)
+    layers = [layer for layer in copy.layers if getattr(layer, "by_level", False)]
+    if not layers:
+        return None
+    looked_up = {name for layer in layers for name in _names_of_inputs(layer)}
     # Text that no such layer takes is still wanted as it is.
-    tensors = {tensor.name: tensor for tensor in preparation.inputs if tensor.name not in factored}
-    if preparation not in _rests:
-        cut = {layer.output.name: layer.output for layer in layers}
-        _rests[preparation] = keras.Model({**tensors, **cut}, preparation.output, name=preparation.name)
-    return _rests[preparation], {**{name: inputs[name] for name in tensors}, **looked_up}
+    tensors = {tensor.name: tensor for tensor in copy.inputs if tensor.name not in looked_up}
+    cut = {layer.output.name: layer.output for layer in layers}
+    return _Apart(layers, keras.Model({**tensors, **cut}, copy.output, name=preparation.name))
+
+
+def _names_of_inputs(layer: Any) -> list[str]:
+    taken = layer.input if isinstance(layer.input, list) else [layer.input]  # Keras unpacks a list of one
+    return [tensor.name for tensor in taken]
+
+
+def _factored(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    codes, levels = pd.factorize(np.asarray(values, dtype=object))
+    return codes, np.asarray(levels, dtype=object)
 
 
 def _looked_up(layer: Any, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
