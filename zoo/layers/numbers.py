@@ -44,7 +44,7 @@ class PrepareNumbers(keras.layers.Layer):
         nothing = tf.math.is_nan(x)
         scaled = [getattr(self, f"_{part}")(x) for part in self.scaling.split("_")]
         middle = self._minmax(self._column("mean")) if self.scaling == "minmax" else tf.zeros((), tf.float64)
-        parts = [tf.cast(tf.where(nothing, middle, part), tf.float32) for part in scaled]
+        parts = [_in_32_bits(tf.where(nothing, middle, part)) for part in scaled]
         if self.indicators:
             parts.append(tf.cast(tf.gather(missing, self.indicators, axis=-1), tf.float32))
         return tf.concat(parts, axis=-1)
@@ -86,7 +86,7 @@ class PrepareNumbers(keras.layers.Layer):
         spread = quantiles[:, 3 * size // 4] - quantiles[:, size // 4]
         whole = (quantiles[:, -1] - quantiles[:, 0]) / 2
         spread = tf.where(spread > 0, spread, tf.where(whole > 0, whole, 1.0))
-        z = (x - quantiles[:, size // 2]) / spread
+        z = tf.clip_by_value((x - quantiles[:, size // 2]) / spread, -1e100, 1e100)  # its square is finite
         return z / tf.sqrt(1 + tf.square(z / 3))
 
     def _quantile(self, x: Any) -> Any:
@@ -103,3 +103,8 @@ class PrepareNumbers(keras.layers.Layer):
             ranks.append((tf.cast(above - 1, tf.float64) + share) / steps)
         rank = tf.clip_by_value(tf.transpose((ranks[0] + ranks[1]) / 2), 1e-3, 1 - 1e-3)
         return tf.math.ndtri(rank)
+
+
+def _in_32_bits(x: Any) -> Any:
+    """Numbers as 32-bit floats; what lies beyond them is the greatest there is, and stays finite."""
+    return tf.cast(tf.clip_by_value(x, tf.float32.min, tf.float32.max), tf.float32)

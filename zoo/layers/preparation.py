@@ -159,8 +159,9 @@ class TablePreparation:
 
 def _joined(parts: list[Any], name: str) -> Any:
     """Tensors side by side: a layer even of a single one, so that none that bulk preparation looks up is an output."""
+    # In 32 bits, whatever the policy: it would round them to 16.
     layer = keras.layers.Concatenate if len(parts) > 1 else keras.layers.Identity
-    return layer(name=name)(parts if len(parts) > 1 else parts[0])
+    return layer(name=name, dtype="float32")(parts if len(parts) > 1 else parts[0])
 
 
 def _missing_levels(known: Sequence[Input]) -> _Block:
