@@ -77,7 +77,10 @@ def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequen
         data = dataset
         rows_of = sum(len(part) for part in data.parts.values())
         checks.append(lambda: label_errors(find_suspects(data, rivals), rows_of, data.spec))
-    return [finding for check in checks for finding in _guarded(check)]
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes
+        return [finding for check in checks for finding in _guarded(check)]
 
 
 def _balance(dataset: Dataset) -> Iterable[Finding]:

@@ -50,23 +50,33 @@ def _goes_with(facts: Facts, names: list[str]) -> Iterator[Finding]:
     others = [str(name) for name in facts.frame.columns][:60]
     tests = max(1, len(names) * (len(others) + 1))
     rows = facts.sample
+    told: list[tuple[float, str]] = []
+    together: list[str] = []
     for name in names:
         absent = facts.missing(name)[rows]
         if facts.target is not None:
             effect, p = _association(absent, facts.target_codes[rows].astype(float), facts.classes)
             if p * tests < SURE and effect > LEAST_EFFECT:
-                text = f"whether {name} is missing goes with the target ({effect:.2f} of 1)"
-                yield Finding("missing values", WARNING if effect > 0.6 else NOTE, text, "is it known before the fact?")
+                told.append((effect, name))
         known = []
         for other in others:
             if other == name:
                 continue
             effect, p = _association(absent, facts.coded(other)[rows], not facts.numeric(other))
             both, sure = _association(absent, facts.missing(other)[rows].astype(float), True)
-            known += [(effect, p, other), (both, sure, f"missing {other}")]
+            known += [(effect, p, other), (both, sure, f"the missing of {other}")]
         best = max((k for k in known if k[1] * tests < SURE), default=(0.0, 1.0, ""))
         if best[0] > 2 * LEAST_EFFECT:
-            yield Finding("missing values", OK, f"whether {name} is missing goes with {best[2]} ({best[0]:.2f} of 1)")
+            together.append(f"{name} with {best[2]} ({best[0]:.2f} of 1)")
+    if told:
+        told.sort(reverse=True)
+        listed = tuple(f"{name}: {effect:.2f} of 1" for effect, name in told[:MOST_LISTED])
+        text = f"whether a value is missing goes with the target, most in {told[0][1]} ({told[0][0]:.2f} of 1)"
+        level = WARNING if told[0][0] > 0.6 else NOTE
+        yield Finding("missing values", level, text, "is it known before the fact that it is missing?", listed)
+    if together:
+        text = f"what is missing goes together: {together[0]}"
+        yield Finding("missing values", OK, text, "", tuple(together[:MOST_LISTED]))
 
 
 def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[float, float]:
@@ -109,7 +119,10 @@ def constants(facts: Facts) -> Iterator[Finding]:
 
 
 def heterogeneity(facts: Facts) -> Iterator[Finding]:
-    """Tell which columns mix units, or spell a level in several ways."""
+    """Tell which columns mix units, spell a level in several ways, or look like something else than a feature."""
+    for known in facts.columns:
+        for remark in known.remarks:
+            yield Finding("columns", NOTE, f"column {known.name} {remark}")
     for name in map(str, facts.frame.columns):
         if facts.kind(name) == "number":
             yield from _units(name, facts.coded(name))

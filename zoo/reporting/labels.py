@@ -22,8 +22,8 @@ FOLDS = 5
 MOST_ROWS = 20_000
 # A rival that would take minutes on more rows than this is left out.
 MOST_ROWS_OF_SLOW = 5_000
-LEAST_GAIN = 0.9  # a rival whose log-loss is so near to that of knowing nothing but the classes' shares says nothing
 FAR = 6.0
+_FOR_FEW, _DULL = frozenset({"svm", "random_forest", "nearest_neighbours"}), {"majority", "mean", "quantiles_of_train"}
 MOST_SHOWN = 20
 
 
@@ -37,6 +37,7 @@ class Suspects:
         likely: What the models would say.
         doubt: From 0 to 1, or in standardised residuals.
         rate: Estimated share of wrong labels; None for numbers.
+        judged: Rows that were looked at.
     """
 
     rows: np.ndarray
@@ -44,6 +45,7 @@ class Suspects:
     likely: np.ndarray
     doubt: np.ndarray
     rate: float | None
+    judged: int = 0
 
 
 def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Part]:
@@ -152,13 +154,15 @@ def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -
         wrong = order[prediction.argmax(axis=1)[order] != target[order]][: max(round(rate * len(target)), 0)]
         names = np.array(spec.target.classes)
         doubt = 1 - prediction[wrong, target[wrong]]
-        return Suspects(part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], doubt, rate)
+        return Suspects(
+            part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], doubt, rate, len(target)
+        )
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
-    return Suspects(part.rows[far], back[0], back[1], np.abs(residual[far]) / scale, None)
+    return Suspects(part.rows[far], back[0], back[1], np.abs(residual[far]) / scale, None, len(target))
 
 
 def label_errors(found: Suspects, rows: int, spec: Spec) -> Iterator[Finding]:
@@ -171,9 +175,13 @@ def label_errors(found: Suspects, rows: int, spec: Spec) -> Iterator[Finding]:
         text = f"{len(found.rows)} rows have a target far from what models that did not see them say"
         yield Finding("label errors", NOTE if len(found.rows) else OK, text, "", shown)
         return
-    text = f"about {share(found.rate)} of the labels are doubtful, {len(found.rows):,} rows of {rows:,}"
+    text = f"about {share(found.rate)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found, rows)}"
     level = WARNING if found.rate > 0.05 else NOTE if found.rate > 0.01 else OK
     yield Finding("label errors", level, text, "look at the rows below" if level != OK else "", shown)
+
+
+def _of(found: Suspects, rows: int) -> str:
+    return f"{found.judged:,}" + (f", a sample of {rows:,}" if found.judged < rows else "")
 
 
 def _said(value: Any) -> str:
@@ -182,13 +190,10 @@ def _said(value: Any) -> str:
 
 def _useful(rivals: Sequence[Rival], rows: int) -> list[Rival]:
     """Those that learn something, and in time."""
-    slow = {"svm", "random_forest", "nearest_neighbours", "histogram_boosting"} if rows > MOST_ROWS_OF_SLOW else set()
-    slow -= {"histogram_boosting"}
-    dull = {"majority", "mean", "quantiles_of_train"}
+    few = rows <= MOST_ROWS_OF_SLOW and any(rival.name in _FOR_FEW for rival in rivals)
+    left_out = _DULL | ({"histogram_boosting"} if few else set(_FOR_FEW))
     return [
-        rival
-        for rival in rivals
-        if rival.name not in dull | slow and (rival.most_rows is None or rows <= rival.most_rows)
+        rival for rival in rivals if rival.name not in left_out and (rival.most_rows is None or rows <= rival.most_rows)
     ]
 
 

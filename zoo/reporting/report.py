@@ -173,6 +173,7 @@ def _column_as_dict(known: Column) -> dict[str, Any]:
         **values,
         "range": list(known.range) if known.range else None,
         "levels": [list(pair) for pair in known.levels],
+        "remarks": list(known.remarks),
     }
 
 

@@ -31,6 +31,7 @@ from zoo.tracking.run import TrackedRun
 REPORT_FILE, REPORTS = "data_report", "reports"
 # Of fewer rows a run's page has what costs nothing; zoo data says all.
 LEAST_ROWS_FOR_MODELS = 500
+MOST_CLASSES_OF_NUMBERS = 30
 
 
 def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataReport:
@@ -153,30 +154,39 @@ def _task(job: ReportJob, table: Table | None) -> Task | None:
         return task_of(job.task)
     if job.model is not None:
         return candidate_of(job.model).task
+    target = job.target if job.target is not None else table.target if table is not None else None
+    if table is not None and target is None:
+        return None
+    wanted = _kind_of_target(table.frame[target]) if table is not None and target in table.frame else None
     for name in list_tasks():
         task = task_of(name)
         kind = getattr(task, "target_kind", None)
-        if kind is None or (table is None) == ("table" in task.reads and not job.stream):
+        if kind is None or ("table" in task.reads) != (table is not None or bool(job.stream)):
             continue
-        if table is not None and (job.target or table.target) is None:
-            return None
-        try:
-            task.read(job.model_copy(update={"source": table if table is not None else job.source}))
-        except UsageError as error:
-            if table is not None and _is_of_the_target(error):
-                continue
-            if table is None:
-                continue
-            raise
+        if table is not None and wanted is not None and kind not in (wanted, "either"):
+            continue
+        if table is None and not _reads(task, job):
+            continue
         return task
     return None
 
 
-def _is_of_the_target(error: UsageError) -> bool:
-    """Whether a task refused a target for its kind, which another task may take."""
-    return any(
-        words in error.message for words in ("is not a number", "numbers to predict", "a finite number", "has no")
-    )
+def _reads(task: Task, job: ReportJob) -> bool:
+    try:
+        task.read(job)
+    except UsageError:
+        return False
+    return True
+
+
+def _kind_of_target(values: Any) -> str:
+    """Whether a target is a number, broken or of many values, or a class."""
+    from pandas.api import types
+
+    if not types.is_numeric_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
+        return "class"
+    numbers = values.dropna()
+    return "number" if (numbers % 1 != 0).any() or numbers.nunique() > MOST_CLASSES_OF_NUMBERS else "class"
 
 
 def _dataset(job: ReportJob, task: Task | None, table: Table | None) -> Dataset | None:

@@ -1,0 +1,89 @@
+"""The report's door: the command, JSON, the page, and what each run keeps of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+
+import zoo
+from zoo.reporting.report import DataReport
+from zoo.tracking.store import Store
+
+
+def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..., Answer]) -> None:
+    people.to_csv("people.csv", index=False)
+    answer = command("data", "people.csv", "--target", "rich", "--model", "classification/mlp")
+    assert answer.status == 0
+    assert "age                   number" in answer.out
+    assert "enough rows" in answer.out
+    assert "classification/mlp has" in answer.out
+    told = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
+    assert {known["name"]: known["kind"] for known in told["columns"]}["age"] == "category"
+    assert set(told) == {"source", "target", "task", "parts", "columns", "findings", "notes", "output"}
+    assert all({"topic", "level", "text", "advice", "evidence"} == set(finding) for finding in told["findings"])
+    assert DataReport.from_dict(told).as_dict() == told
+
+
+def test_without_a_target_the_columns_are_looked_at(people: pd.DataFrame, command: Callable[..., Answer]) -> None:
+    people.to_csv("people.csv", index=False)
+    answer = command("data", "people.csv")
+    assert answer.status == 0
+    assert "no target is named" in answer.out
+
+
+@pytest.mark.parametrize(
+    "source, task", [("digits", "classification"), ("japanese_vowels", "sequence"), ("diabetes", "regression")]
+)
+def test_the_task_is_told_by_the_source(workspace: Path, source: str, task: str) -> None:
+    assert zoo.data_report(source, quiet=True).task == task
+
+
+def test_the_page_escapes_what_a_source_says(workspace: Path, command: Callable[..., Answer]) -> None:
+    frame = pd.DataFrame({"<script>alert(1)</script>": np.arange(40.0) % 7, "kind": ["<b>", "c"] * 20})
+    frame.to_csv("odd.csv", index=False)
+    answer = command("data", "odd.csv", "--target", "kind", "--output", "page.html")
+    assert answer.status == 0
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["wine", "--target", "clas"], "there is no column 'clas' to predict"),
+        (["wine", "--task", "clasification"], "unknown task 'clasification'"),
+        (["wine", "--column", "ash=nmber"], "'nmber'"),
+        (["wine", "--column", "ash"], "it must be NAME=VALUE, such as age=number"),
+        (["wine", "--output", "nowhere/page.html"], "the folder is not there"),
+        (["none.csv"], "no such file"),
+    ],
+)
+def test_wrong_input(workspace: Path, command: Callable[..., Answer], words: list[str], says: str) -> None:
+    answer = command("data", *words)
+    assert answer.status == 2
+    assert says in answer.err
+    assert answer.out == ""
+    assert list(workspace.glob("*.html*")) == []
+
+
+def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataFrame) -> None:
+    frame = pd.concat([people] * 3, ignore_index=True)
+    run = zoo.train("classification/linear", frame, target="rich", epochs=2, quiet=True)
+    client = Store().client
+    names = {file.path for file in client.list_artifacts(run.run_id)}
+    assert {"data_report.html", "data_report.json", "data_report.txt"} <= names
+    note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert "Data report:" in note
+    assert "equal a training row in all features" in note
+    kept = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json", str(workspace))).read_text())
+    assert {"leakage", "label errors"} <= {finding["topic"] for finding in kept["findings"]}
+    assert len(list((Store().state / "reports").glob("*.json"))) == 1
