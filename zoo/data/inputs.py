@@ -116,7 +116,7 @@ def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     present = np.flatnonzero(levels != MISSING)
     place = np.full(len(levels) + 1, -1)  # the last is that of no value
     place[present] = np.arange(len(present))
-    return place[np.append(merged, -1)[codes]], levels[present]
+    return place[np.append(merged, -1)][codes], levels[present]
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -196,7 +196,8 @@ def read_numbers(values: pd.Series, where: str) -> np.ndarray:
             row = int(np.flatnonzero(wrong)[0])
             place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
             raise DataError(f"{values.iloc[row]!r} is not a number", where=place)
-    return np.where(np.isinf(result), np.nan, result)
+    infinite = np.isinf(result)
+    return np.where(infinite, np.nan, result) if infinite.any() else result
 
 
 def read_dates(values: pd.Series, form: str | None, where: str, *, strict: bool) -> np.ndarray:

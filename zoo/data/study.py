@@ -25,6 +25,7 @@ from zoo.data.columns import (
     Column,
     Told,
     find_kind,
+    in_order,
 )
 from zoo.data.dates import calendar_parts, spelled
 from zoo.data.examples import LEAST_COUNT, row_in_source, tokens_of
@@ -87,23 +88,23 @@ def study(cells: Cells, told: Told | None, ways: Mapping[str, str], key: Callabl
     inputs = [known]
     if known.statistics.get("way") == LAST and known.missing:
         was = (np.arange(len(cells)) < known.missing).astype(np.float64)
-        statistics = {**number_statistics(np.sort(was)), "was_missing": True}
+        statistics = {**number_statistics(was, np.sort(was)), "was_missing": True}
         inputs.append(Input(cells.name, key(f"{cells.name} missing"), "number", statistics=statistics))
     found = _column(cells, kind, known=known, enters=enters, remarks=remarks)
     return Studied(found, tuple(inputs))
 
 
-def number_statistics(present: np.ndarray) -> dict[str, Any]:
-    """Return what preparation needs to know of numbers, given in order (N,)."""
-    places = np.linspace(0, len(present) - 1, QUANTILES)
+def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any]:
+    """Return what preparation needs to know of numbers (N,), given also in order."""
+    places = np.linspace(0, len(ordered) - 1, QUANTILES)
     low = np.floor(places).astype(np.int64)
-    high = np.minimum(low + 1, len(present) - 1)
-    below, above = present[low], present[high]
+    high = np.minimum(low + 1, len(ordered) - 1)
+    below, above = ordered[low], ordered[high]
     return {
         "mean": float(present.mean()),
         "std": float(present.std()),
-        "min": float(present[0]),
-        "max": float(present[-1]),
+        "min": float(ordered[0]),
+        "max": float(ordered[-1]),
         "quantiles": (below + (above - below) * (places - low)).tolist(),
     }
 
@@ -130,16 +131,17 @@ Made = tuple[dict[str, Any], str, tuple[str, ...]] | str
 
 def _number(cells: Cells, kind: Told, way: str | None) -> Made:
     if cells.numeric:
-        present, rows = cells.sorted_numbers, len(cells)
+        present, ordered = cells.present, cells.sorted_numbers
     else:
         numbers = read_numbers(cells.values, WHERE)
-        present, rows = np.sort(numbers[~np.isnan(numbers)]), len(numbers)
+        present = numbers[~np.isnan(numbers)]
+        ordered = in_order(present)
     if len(present) == 0:
         return "it has one value only"
-    facts: dict[str, Any] = number_statistics(present)
+    facts: dict[str, Any] = number_statistics(present, ordered)
     facts |= _fill(cells, way, present, lambda text: _constant_number(cells.name, text))
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
-    return {"kind": "number", "missing": rows - len(present), "statistics": facts}, words, ()
+    return {"kind": "number", "missing": len(cells) - len(present), "statistics": facts}, words, ()
 
 
 def _date(cells: Cells, kind: Told, way: str | None) -> Made:

@@ -184,7 +184,7 @@ def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arr
     everything = np.arange(len(part))
     for chosen, tensors in batches(inputs):
         made = call(tensors)
-        chunk = {name: value.numpy() for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
+        chunk = {name: np.asarray(value) for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
         if LENGTH in chunk:
             ragged.append((everything[chosen], chunk))
             continue
