@@ -17,10 +17,10 @@ from zoo.data.columns import NAMED, told_kind
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
 from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
-from zoo.data.parts import given_parts, split_table
+from zoo.data.parts import Split, given_parts, split_table
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, frame_digest, read_table
-from zoo.data.weighing import column_weights, sampled
+from zoo.data.weighing import Sampled, column_weights, sampled
 from zoo.data_job import DataJob
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.spec import Spec, Target
@@ -122,13 +122,7 @@ def table_dataset(
     )
     inputs = raw_inputs(table.frame, spec, where=table.source, train=split.parts == "train")
     places = table.frame.index.to_numpy()
-    made = {}
-    for part in PARTS:
-        rows = np.flatnonzero(split.parts == part)
-        if part == "train":
-            made[part] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
-        elif len(rows):
-            made[part] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
+    made = _parts(split, kept, inputs, codes, weight, places)
     notes = [*table.notes, *found.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
     notes += [_meaning_of_weights(job)] if job.weight is not None else []
     digest = frame_digest(table.frame)
@@ -150,6 +144,25 @@ def table_dataset(
         split={part: places[split.parts == part] for part in PARTS if (split.parts == part).any()},
         folds=split.folds,
     )
+
+
+def _parts(
+    split: Split,
+    kept: Sampled,
+    inputs: Mapping[str, Values],
+    codes: np.ndarray | None,
+    weight: np.ndarray | None,
+    places: np.ndarray,
+) -> dict[str, Part]:
+    """The parts that have rows; of the training part those that sampling kept."""
+    made = {}
+    for part in PARTS:
+        rows = np.flatnonzero(split.parts == part)
+        if part == "train":
+            made[part] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
+        elif len(rows):
+            made[part] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
+    return made
 
 
 def _split_digest(digest: str, target: Target | None, spec: Spec, parts: np.ndarray, job: DataJob) -> str:

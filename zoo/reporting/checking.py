@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.cells import IMAGE
 from zoo.data.columns import Column
 from zoo.data.dataset import Dataset
 from zoo.reporting import columns as of_columns
@@ -17,7 +18,7 @@ from zoo.reporting.facts import NOTE, Facts, Finding
 from zoo.reporting.labels import find_suspects, label_errors
 from zoo.training.baselines import Rival
 
-_A_CHECK_S_TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
+TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
 
 
 def facts_of(
@@ -88,7 +89,7 @@ def _balance(dataset: Dataset) -> Iterable[Finding]:
     if target is None or target.kind != "class":
         return []
     codes = np.concatenate([np.asarray(part.target) for part in dataset.parts.values()])
-    pictures = any(known.kind == "image" for known in dataset.spec.inputs)
+    pictures = any(known.kind == IMAGE for known in dataset.spec.inputs)
     return rows.class_balance(pd.Series(np.array(target.classes)[codes]), pictures=pictures)
 
 
@@ -97,5 +98,5 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         warnings.simplefilter("ignore")
         try:
             return list(check())
-        except _A_CHECK_S_TROUBLE as error:
+        except TROUBLE as error:
             return [Finding("report", NOTE, f"a check could not be made: {type(error).__name__}: {error}")]

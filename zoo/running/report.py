@@ -20,7 +20,7 @@ from zoo.errors import DataError, UsageError
 from zoo.job import ReportJob, gathered, make_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
-from zoo.reporting.checking import cheap_findings, costly_findings, facts_of
+from zoo.reporting.checking import TROUBLE, cheap_findings, costly_findings, facts_of
 from zoo.reporting.facts import Facts, Finding
 from zoo.reporting.report import DataReport
 from zoo.running.candidate import candidate_of
@@ -85,7 +85,12 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
 
 def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -> DataReport:
     """Keep the report of a run's data as its artifacts: a page, JSON and text."""
-    report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
+    try:
+        report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
+    except TROUBLE as error:  # a report's trouble is not the model's
+        sizes = {name: part.total for name, part in dataset.parts.items()}
+        trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
+        report = DataReport(dataset.source, None, task.name, sizes, findings=[trouble])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
     tracked.text(str(report), f"{REPORT_FILE}.txt")
