@@ -1,0 +1,69 @@
+"""Kinds of columns and ways for missing values, from a job to the served model and its rivals."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.errors import UsageError
+from zoo.job import DataJob
+from zoo.layers.search_space import CheckedHyperParameters
+from zoo.registry import load_build
+from zoo.saving.model import Model
+from zoo.task import task_of
+from zoo.training.baselines import run_estimator
+
+ROWS = 120
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "age": np.where(RNG.random(ROWS) < 0.2, np.nan, RNG.normal(40, 9, ROWS)),
+        "weight_kg": RNG.normal(70, 9, ROWS),
+        "size": RNG.choice(["low", "medium", "high"], ROWS),
+        "day": pd.Series(pd.date_range("2020-01-01", periods=ROWS, freq="7h")).dt.strftime("%d.%m.%Y %H:%M"),
+        "city": RNG.choice(["Ulm", "Bonn", "Rom", None], ROWS),
+        "note": [f"a parcel {w} came {w} again" for w in RNG.choice(["soon", "late", "never", "twice"], ROWS)],
+        "kind": RNG.choice(["p", "n"], ROWS),
+    }
+)
+COLUMN = {"note": "text", "city": "hashed:16"}
+
+
+def dataset_of(task, **options):
+    return task_of(task).read(DataJob(source=FRAME, column=COLUMN, **options))
+
+
+@pytest.mark.parametrize("missing", [{}, {"*": "last"}, {"*": "most_frequent"}])
+def test_rivals_get_the_same_columns(missing):
+    task = task_of("classification")
+    dataset = dataset_of("classification", target="kind", missing=missing)
+    for rival in task.estimators("quick", dataset.spec):
+        scored = run_estimator(rival, rival.make(0), dataset)
+        assert all(np.isfinite(prediction).all() for _, prediction in scored.values())
+
+
+def test_a_regression_and_a_clustering_understand_them():
+    assert dataset_of("regression", target="age").spec.input("city").statistics["buckets"] == 16
+    made = dataset_of("clustering", drop=("kind",), options={"clusters": 2}, missing={"age": "drop"})
+    assert [known.kind for known in made.spec.inputs] == ["number", "category", "date", "category", "text"]
+
+
+@pytest.mark.parametrize("task, source", [("image", "digits"), ("sequence", "japanese_vowels")])
+@pytest.mark.parametrize("option", ["column", "missing"])
+def test_tasks_without_columns_refuse_them(task, source, option):
+    with pytest.raises(UsageError, match="this is for tables") as caught:
+        task_of(task).read(DataJob(source=source, **{option: {"a": "number" if option == "column" else "mean"}}))
+    assert caught.value.where == option
+
+
+def test_what_is_missing_for_the_first_time_is_accepted_and_logged_once(caplog):
+    dataset = dataset_of("classification", target="kind")
+    model = Model(load_build("classification/linear")(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear")
+    rows = FRAME.assign(weight_kg=np.nan)
+    with caplog.at_level(logging.WARNING, logger="zoo"):
+        for _ in range(3):
+            made = model.predict(rows)
+    assert made["probability_p"].notna().all()
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
+    assert told == "column weight_kg lacks values, and never did in training: they are taken as usual ones"
