@@ -19,13 +19,15 @@ class Input:
     Args:
         name: The column's name in the source.
         key: The name of the Keras input (the column's name, made safe for Keras).
-        kind: ``number``, ``category``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may add kinds
+        kind: ``number``, ``category``, ``date``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may add kinds
             of their own.
         shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for an axis that varies.
         levels: The known levels of a category, or of a text its vocabulary; most frequent first.
         missing: How many rows of the training part lack a value.
         statistics: What preparation needs: for a number ``mean``, ``std``, ``min``, ``max`` and
-            ``quantiles`` (evenly spaced in probability, from minimum to maximum).
+            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``parts`` and
+            ``format``; for a category ``ordered`` or ``buckets``; for words ``idf``; and what stands for a missing
+            value, ``fill``, with the ``way`` it was found.
     """
 
     name: str
