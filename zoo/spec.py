@@ -19,8 +19,8 @@ class Input:
     Args:
         name: The column's name in the source.
         key: The name of the Keras input (the column's name, made safe for Keras).
-        kind: ``number``, ``category``, ``date``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may add kinds
-            of their own.
+        kind: ``number``, ``category``, ``date``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may
+            add kinds of their own.
         shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for an axis that varies.
         levels: The known levels of a category, or of a text its vocabulary; most frequent first.
         missing: How many rows of the training part lack a value.
