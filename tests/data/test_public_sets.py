@@ -73,7 +73,11 @@ def test_without_a_network_the_answer_says_what_to_do(prepared: Path, offline: N
 
 
 def test_a_network_that_swallows_everything_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public_sets.socket, "create_connection", lambda *_, **__: time.sleep(5))
+    def swallow(*_: object, **__: object) -> None:
+        time.sleep(5)
+        raise TimeoutError
+
+    monkeypatch.setattr(public_sets.socket, "create_connection", swallow)
     start = time.perf_counter()
     with pytest.raises(DataError, match="there is no network"):
         read_table("tfds:mnist", data_dir=str(tmp_path))

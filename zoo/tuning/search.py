@@ -14,7 +14,7 @@ from zoo.errors import JobError, UsageError
 from zoo.job import TuneJob
 from zoo.running.progress import Progress
 from zoo.running.results import number
-from zoo.tracking.run import TrackedRun
+from zoo.tracking.run import PARENT_TAG, TrackedRun
 from zoo.tracking.store import Store
 from zoo.tuning.oracles import Asked, AskTell
 from zoo.tuning.state import SearchFolder
@@ -106,6 +106,7 @@ class SearchLoop:
         self.store, self.experiment, self.progress = store, experiment, progress
         self.open: dict[str, TrackedRun] = {}
         self._began: dict[str, float] = {}
+        self._resumed = bool(state.trials)
         self._mark = time.perf_counter()
 
     def run(self, workers: Workers) -> None:
@@ -169,7 +170,7 @@ class SearchLoop:
         plan, values = self.plan, record.hyperparameters
         if record.run_id is None:
             tags = {**plan.tags, "zoo.trial": record.trial_id}
-            run = TrackedRun.create(
+            run = self._left_behind(record) or TrackedRun.create(
                 self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
             )
             record.run_id = run.run_id
@@ -191,6 +192,14 @@ class SearchLoop:
         }
         self._began[record.trial_id] = time.perf_counter()
         workers.start(record.trial_id, run_trial, payload)
+
+    def _left_behind(self, record: TrialRecord) -> TrackedRun | None:
+        """The run of a trial that an earlier driver began and was stopped before it could write that down."""
+        if not self._resumed:
+            return None
+        wanted = f"tags.`{PARENT_TAG}` = '{self.state.run_id}' and tags.`zoo.trial` = '{record.trial_id}'"
+        found = self.store.search(wanted, limit=1)
+        return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
     def _handle(self, event: Event) -> None:
         if event.kind == "message":
