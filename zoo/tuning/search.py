@@ -261,8 +261,11 @@ class SearchLoop:
             self.progress.say(f"trial {record.trial_id} {record.status}: {score} in {record.seconds:.1f} s")
 
     def _end_open(self, status: str, reason: str) -> None:
-        for run in self.open.values():
-            run.end(status, reason)
+        for trial_id, run in self.open.items():
+            if self.state.trials[trial_id].status == "COMPLETED":  # stopped between the trial's end and its run's
+                run.end("FINISHED")
+            else:
+                run.end(status, reason)
         self.open.clear()
 
 
