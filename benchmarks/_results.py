@@ -148,6 +148,12 @@ def spread(values: Sequence[float], form: str = ".2f", unit: str = "") -> str:
     return f"{statistics.median(values):{form}}{unit} ({low:{form}} to {high:{form}})"
 
 
+def mean_and_deviation(values: Sequence[float], form: str = ".4f") -> str:
+    """Return mean and standard deviation as text, such as ``0.9927 ± 0.0005``; of one value no deviation."""
+    deviation = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{form}}{deviation}"
+
+
 def judged(values: Sequence[float], most: float) -> str:
     """Tell whether the median keeps to an aim."""
     return "–" if not values else "yes" if statistics.median(values) <= most else "no"

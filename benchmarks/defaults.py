@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _processes import Child, child_payload, import_tensorflow, tell_parent, working_folder
-from _results import Results, read_arguments, say, spread
+from _results import Results, mean_and_deviation, read_arguments, say, spread
 
 SEEDS, QUICK_SEEDS, QUICK_EPOCHS = 3, 1, 2
 SECONDS_A_MINUTE = 60
@@ -135,8 +135,8 @@ def _report(results: Results, cases: list[Case]) -> None:
                 (
                     case.name if first else "",
                     score,
-                    _mean(ours),
-                    f"{case.rival} {_mean(theirs)}",
+                    mean_and_deviation(ours),
+                    f"{case.rival} {mean_and_deviation(theirs)}",
                     spread(minutes, ".1f") if first else "",
                     aim if first else "",
                     ("yes" if met else "no") if first else "",
@@ -145,11 +145,6 @@ def _report(results: Results, cases: list[Case]) -> None:
     header = ("model and data", "score on test", "model", "rival", "CPU minutes", "aim", "met")
     notes = [f"Mean over {results.settings['seeds']} seeds, with the standard deviation; minutes: median, least, most."]
     results.report("Models by their defaults", header, lines, notes)
-
-
-def _mean(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4f}{deviation}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from _processes import import_tensorflow, working_folder
-from _results import Results, read_arguments, say
+from _results import Results, mean_and_deviation, read_arguments, say
 
 SEEDS, QUICK_SEEDS, PERCENT = 20, 2, 90
 LOW, HIGH = 0.893, 0.907
@@ -91,9 +91,7 @@ def _report(results: Results) -> None:
 
 
 def _mean(values: list[float]) -> str:
-    form = ".4f" if max(values) < 100 else ",.0f"
-    deviation = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{form}}{deviation}"
+    return mean_and_deviation(values, ".4f" if max(values) < 100 else ",.0f")
 
 
 if __name__ == "__main__":

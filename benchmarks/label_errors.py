@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from _processes import import_tensorflow
-from _results import Results, read_arguments, say
+from _results import Results, mean_and_deviation, read_arguments, say
 
 SEEDS, QUICK_SEEDS, FLIPPED = 5, 1, 0.05
 SETS = {"digits": "class", "wine": "class", "breast_cancer": "class", "spambase": "type", "pendigits": "y"}
@@ -77,8 +77,20 @@ def _report(results: Results, names: list[str]) -> None:
         found = [row["found"] for row in rows]
         aim = f"at least {AIM}" if name == "digits" else ""
         met = ("yes" if statistics.mean(found) >= AIM else "no") if aim else ""
-        told = [_mean([row[field] for row in rows]) for field in ("found_by_logistic_alone", "estimated_rate")]
-        lines.append((name, _mean(found), *told, f"{statistics.median(row['seconds'] for row in rows):.0f}", aim, met))
+        told = [
+            mean_and_deviation([row[field] for row in rows], ".3f")
+            for field in ("found_by_logistic_alone", "estimated_rate")
+        ]
+        lines.append(
+            (
+                name,
+                mean_and_deviation(found, ".3f"),
+                *told,
+                f"{statistics.median(row['seconds'] for row in rows):.0f}",
+                aim,
+                met,
+            )
+        )
     header = (
         "data",
         "flipped rows among the most suspect",
@@ -93,11 +105,6 @@ def _report(results: Results, names: list[str]) -> None:
         "flipped, and as many rows are looked at. Labels that were wrong before count as not flipped."
     ]
     results.report("Label errors found", header, lines, notes)
-
-
-def _mean(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _processes import import_tensorflow, working_folder
-from _results import Results, read_arguments, say
+from _results import Results, mean_and_deviation, read_arguments, say
 
 SEEDS, QUICK_SEEDS = 5, 1
 MODEL, FACTOR = "classification/mlp", 10
@@ -105,9 +105,9 @@ def _report(results: Results) -> None:
                 continue
             of_all = results.column("log_loss", f"{known.name}, {ALL}, seed")
             shares = [row["log_loss"] / whole for row, whole in zip(rows, of_all, strict=True)]
-            told = [f"{_mean([row[score] for row in rows])}" for score in SCORES]
-            bias = _mean([100 * row["bias"] for row in rows], ".1f") + " %"
-            lines.append((known.name, way, *told, bias, _mean(shares, ".3f"), _kept(results, known, way)))
+            told = [f"{mean_and_deviation([row[score] for row in rows])}" for score in SCORES]
+            bias = mean_and_deviation([100 * row["bias"] for row in rows], ".1f") + " %"
+            lines.append((known.name, way, *told, bias, mean_and_deviation(shares, ".3f"), _kept(results, known, way)))
     header = ("data", "way", *SCORES, "mean prediction over base rate", "log_loss over that of all rows", "aim kept")
     notes = [
         f"Means over {results.settings['seeds']} seeds with the standard deviation, of `{MODEL}` by its "
@@ -126,11 +126,6 @@ def _kept(results: Results, known: Set, way: str) -> str:
     theirs = statistics.mean(results.column("log_loss", f"{known.name}, {UNIFORM}, seed"))
     kept = "yes" if abs(bias) <= MOST_BIAS and ours <= MOST_LOSS * theirs else "no"
     return f"{kept}: {ours / theirs:.3f} of the uniform sample's log-loss"
-
-
-def _mean(values: list[float], form: str = ".4f") -> str:
-    deviation = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{form}}{deviation}"
 
 
 if __name__ == "__main__":

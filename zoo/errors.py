@@ -60,6 +60,10 @@ class DataError(UsageError):
     kind = "data"
 
 
+class WrongSourceError(DataError):
+    """The source is of a kind that this task does not read, and another may."""
+
+
 class JobError(ZooError):
     """The request was right, and carrying it out failed: a full disk, a store that went away."""
 

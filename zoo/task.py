@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.errors import UsageError, WrongSourceError, nearest_name
 from zoo.job import DataJob, TaskOptions, make_job
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
@@ -223,7 +223,7 @@ class Task(ABC):
         return PART_PREFIX["validation"]
 
 
-def wrong_source(found: str, where: str, *, hint: str = "") -> DataError:
+def wrong_source(found: str, where: str, *, hint: str = "") -> WrongSourceError:
     """Return the error for a source of a kind that a task does not read; it names those that do.
 
     Args:
@@ -233,7 +233,8 @@ def wrong_source(found: str, where: str, *, hint: str = "") -> DataError:
     """
     able = [name for name in list_tasks() if found in task_of(name).reads]
     words = {"table": "a table", "environment": "an environment"}.get(found, found)
-    return DataError(f"the source holds {words}, which this task does not read; {_listed(able)}{hint}", where=where)
+    message = f"the source holds {words}, which this task does not read; {_listed(able)}{hint}"
+    return WrongSourceError(message, where=where)
 
 
 def _listed(able: Sequence[str]) -> str:

@@ -75,8 +75,13 @@ class Dataset:
     split: Mapping[str, np.ndarray] = field(default_factory=dict)
     folds: int = 0
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of rows of each part."""
+        return {name: part.total for name, part in self.parts.items()}
+
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {part.total}" for name, part in self.parts.items())
+        sizes = ", ".join(f"{name} {rows}" for name, rows in self.sizes.items())
         return f"<Dataset {self.name}: {len(self.spec.inputs)} inputs, {sizes}>"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 
 from zoo.data.cells import IMAGE, SEQUENCE, arrays_of_cells, cells_of
 from zoo.data.examples import LETTER, WORD, describe_image, describe_sequence, describe_text, tokens_of
+from zoo.data.ordering import read_moments
 from zoo.data.pictures import PICTURE_FILES, read_picture
 from zoo.data.read import Table, read_table
 from zoo.data.table import Layout
@@ -201,7 +201,7 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
-    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else _moments(frame[time])
+    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else read_moments(frame[time])
     for name, values in ((series, frame[series]), (time, moments)):
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
@@ -224,13 +224,6 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
             made[column] = frame[column].groupby(codes).first().to_numpy()
     part = table.part[first] if table.part is not None else None
     return replace(table, frame=made, part=part)
-
-
-def _moments(values: pd.Series) -> pd.Series:
-    """Moments in text, of any offset from UTC; missing where they cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pandas': that it guesses each form by itself
-        return pd.to_datetime(values, errors="coerce", utc=True)
 
 
 def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:

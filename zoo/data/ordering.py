@@ -12,6 +12,13 @@ from zoo.data.examples import row_in_source
 from zoo.errors import DataError, UsageError
 
 
+def read_moments(values: pd.Series) -> pd.Series:
+    """Return moments in text, of any offset from UTC, as moments of UTC; missing where they cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # pandas': that it guesses each form by itself
+        return pd.to_datetime(values, errors="coerce", utc=True)
+
+
 def moments_of(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     """Return a column of moments as numbers (N,), and whether they are dates, which count in seconds.
 
@@ -20,10 +27,11 @@ def moments_of(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     """
     dates = not pd.api.types.is_numeric_dtype(values.dtype)
     if dates:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # pandas': that it guesses each form by itself
-            read = pd.to_datetime(values, errors="coerce", utc=True)
-        numbers = (read - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = (
+            (read_moments(values) - pd.Timestamp(0, tz="UTC"))
+            .dt.total_seconds()
+            .to_numpy(dtype=np.float64, na_value=np.nan)
+        )
     else:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~np.isfinite(numbers)

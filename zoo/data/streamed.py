@@ -35,10 +35,12 @@ class StreamedPart(Part):
     Args:
         total_rows: Number of all rows.
         chunks: From an order of the source's pieces (None for their own) to the part's rows in pieces.
+        pieces: Number of the source's pieces.
     """
 
     total_rows: int = 0
     chunks: Callable[[Any], Iterator[Part]] = field(default=iter)
+    pieces: int = 1
 
     @property
     def total(self) -> int:
@@ -99,7 +101,7 @@ def streamed_dataset(
     _check(job, stream)
     name = _target_of(job, stream)
     survey = _survey(stream, job, name)
-    target, codes_of = _described_target(survey, name, target_kind, job)
+    target = _described_target(survey, name, target_kind, job)
     left_out = {name, job.split_column, job.weight, *job.drop}
     sample = survey.sample.frame()
     assert sample is not None
@@ -113,7 +115,7 @@ def streamed_dataset(
     def part(frame: pd.DataFrame) -> Part:
         inputs = raw_inputs(frame, spec, where=stream.source)
         weight = column_weights(frame, job.weight, where=stream.source) if job.weight else None
-        return Part(inputs, codes_of(frame[name], target), frame.index.to_numpy(), weight)
+        return Part(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
     parts = {}
     for which, kept in (("calibration", survey.rule.calibration), ("validation", survey.rule.validation)):
@@ -123,8 +125,13 @@ def streamed_dataset(
     for which, kept in (("train", survey.sample), ("test", survey.test)):
         frame = kept.frame()
         if frame is not None:
-            chosen = _chunks_of(stream, survey.rule, which, part)
-            parts[which] = _streamed(part(frame), survey.counts[which], chosen)
+            kept_rows = part(frame)
+            parts[which] = StreamedPart(
+                **vars(kept_rows),
+                total_rows=survey.counts[which],
+                chunks=_chunks_of(stream, survey.rule, which, name, part),
+                pieces=len(stream.pieces),
+            )
     digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
     split = hashlib.sha256(f"{digest} {job.seed} {job.split_seed} {job.split} {survey.rule.test} {name}".encode())
     told = (
@@ -186,7 +193,7 @@ def _survey(stream: Stream, job: DataJob, target: str) -> _Survey:
     return made
 
 
-def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> tuple[Target, Callable[..., Any]]:
+def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Target:
     sample = survey.sample.frame()
     assert sample is not None
     totals = survey.totals[name]
@@ -195,12 +202,12 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> tu
             raise DataError(f"the target {name!r} must be numbers", where=str(job.source))
         if totals.low == totals.high:
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
-        return Target(name, "number", mean=totals.mean, std=totals.std), encode_target
+        return Target(name, "number", mean=totals.mean, std=totals.std)
     target = describe_classes(sample[name], positive=job.positive, where=str(job.source))
     codes = encode_target(sample[name], target)
     seen = np.bincount(codes, minlength=len(target.classes)) / len(codes) * survey.counts["train"]
     counts = [totals.levels.get(level, 0) or round(share) for level, share in zip(target.classes, seen, strict=True)]
-    return dataclasses.replace(target, counts=tuple(counts)), encode_target
+    return dataclasses.replace(target, counts=tuple(counts))
 
 
 def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
@@ -226,25 +233,18 @@ def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
 
 
 def _chunks_of(
-    stream: Stream, rule: _Rule, which: str, part: Callable[[pd.DataFrame], Part]
+    stream: Stream, rule: _Rule, which: str, target: str, part: Callable[[pd.DataFrame], Part]
 ) -> Callable[[Any], Iterator[Part]]:
-    name = rule.job.target or stream.target
-
     def chunks(order: Any = None) -> Iterator[Part]:
         for first, frame in stream.chunks(order):
             rows = np.arange(first, first + len(frame))
-            keep = frame[name].notna().to_numpy()
+            keep = frame[target].notna().to_numpy()
             own = keep.copy()
             own[keep] = rule.parts(rows[keep], frame[keep]) == which
             if own.any():
                 yield part(frame[own].set_axis(rows[own], axis=0))
 
-    chunks.pieces = len(stream.pieces)  # type: ignore[attr-defined]
     return chunks
-
-
-def _streamed(sample: Part, total: int, chunks: Callable[[Any], Iterator[Part]]) -> StreamedPart:
-    return StreamedPart(sample.inputs, sample.target, sample.rows, sample.weight, None, total, chunks)
 
 
 def _target_of(job: DataJob, stream: Stream) -> str:
@@ -252,17 +252,14 @@ def _target_of(job: DataJob, stream: Stream) -> str:
     listed = ", ".join(stream.columns[:30])
     if name is None:
         raise DataError(f"which column is to be predicted? Say --target COLUMN; columns: {listed}", where=stream.source)
-    for column, what in ((name, "predict"), (job.weight, "weigh by"), (job.split_column, "split by"), *_drops(job)):
+    dropped = ((column, "drop") for column in job.drop)
+    for column, what in ((name, "predict"), (job.weight, "weigh by"), (job.split_column, "split by"), *dropped):
         if column is not None and column not in stream.columns:
             near = nearest_name(column, stream.columns)
             raise DataError(
                 f"there is no column {column!r} to {what}; columns: {listed}", where=stream.source, nearest=near
             )
     return name
-
-
-def _drops(job: DataJob) -> list[tuple[str, str]]:
-    return [(column, "drop") for column in job.drop]
 
 
 def _check(job: DataJob, stream: Stream) -> None:

@@ -211,7 +211,7 @@ class _Found:
 def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple[str, ...]) -> _Found:
     values = table.frame[name]
     if kind == "either":
-        kind = "number" if _is_measured(values) else "class"
+        kind = "number" if is_measured(values) else "class"
         whole = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
         notes += (f"the target {name} is taken as a number; --kind class, if its values are names",) if whole else ()
     if job.positive is not None and kind != "class":
@@ -222,12 +222,18 @@ def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple
     return _Found([name], classes=classes, names=level_names(values), notes=notes)
 
 
-def _is_measured(values: pd.Series) -> bool:
-    """Whether a target that may be classes or a number is a number: broken, or of many different values."""
+def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
+    """Whether a target that may be classes or a number is a number: broken, or of many different values.
+
+    Args:
+        values: The target.
+        most_classes: Most different values of classes; by default 20, or more where there are many rows.
+    """
     if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         return False
     numbers = values.dropna().to_numpy(dtype=np.float64)
-    return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > max(20, len(numbers) // 20)
+    most = max(20, len(numbers) // 20) if most_classes is None else most_classes
+    return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > most
 
 
 def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.layers.assembly import CALIBRATION
+from zoo.layers.configuration import plain_config
 
 SMALLEST = 1e-7
 
@@ -48,7 +49,7 @@ class Temperature(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**_plain(super().get_config()), "temperature": self.temperature, "biases": self.biases}
+        return {**plain_config(super().get_config()), "temperature": self.temperature, "biases": self.biases}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -79,7 +80,7 @@ class Isotonic(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**_plain(super().get_config()), "lines": self.lines}
+        return {**plain_config(super().get_config()), "lines": self.lines}
 
 
 def _along(values: Any, x: Sequence[float], y: Sequence[float]) -> Any:
@@ -91,7 +92,3 @@ def _along(values: Any, x: Sequence[float], y: Sequence[float]) -> Any:
     low, high = tf.gather(corners, above - 1), tf.gather(corners, above)
     share = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
     return tf.gather(heights, above - 1) * (1 - share) + tf.gather(heights, above) * share
-
-
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in ("dtype", "trainable")}

@@ -8,12 +8,39 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.layers.configuration import plain_config
+
 SEPARATOR = "\x1f"
 UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
 
 
+class LevelCodes(keras.layers.Layer):
+    """What layers share that turn the texts of several columns into codes, each by itself.
+
+    Args:
+        fills: For each column the level that stands for a missing one; ``""`` for none.
+    """
+
+    by_level = True  # each column of the output is told by the level of one column alone
+
+    def __init__(self, fills: Sequence[str], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **options)
+        self.fills = list(fills)
+        self.supports_jit = False
+
+    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
+        """Return (B, C) of 32-bit integers."""
+        return keras.KerasTensor((columns[0].shape[0], len(self.fills)), dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        config.pop("trainable", None)
+        return {**config, "fills": self.fills}
+
+
 @keras.saving.register_keras_serializable("zoo")
-class EncodeCategories(keras.layers.Layer):
+class EncodeCategories(LevelCodes):
     """Looks up levels of all columns in one table: 0 for unseen, 1 for missing, 2 and on for the known levels.
 
     Args:
@@ -24,13 +51,9 @@ class EncodeCategories(keras.layers.Layer):
         columns: C tensors (B,) of text; an empty one is missing.
     """
 
-    by_level = True  # each column of the output is told by the level of one column alone
-
     def __init__(self, levels: Sequence[Sequence[str]], fills: Sequence[str] | None = None, **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
+        super().__init__(fills or [""] * len(levels), **options)
         self.levels = [list(names) for names in levels]
-        self.fills = list(fills or [""] * len(self.levels))
-        self.supports_jit = False
         vocabulary = [f"{i}{SEPARATOR}{name}" for i, names in enumerate(self.levels) for name in ["", *names]]
         self.lookup = keras.layers.StringLookup(vocabulary=vocabulary, num_oov_indices=1)
         self.built = True  # the table is filled from the constructor's arguments: nothing waits for a shape
@@ -43,15 +66,9 @@ class EncodeCategories(keras.layers.Layer):
         found = tf.cast(self.lookup(tf.stack(named, axis=-1)), tf.int32)  # (B, C)
         return tf.where(found > 0, found - tf.constant(self.starts, tf.int32) + MISSING, UNSEEN)
 
-    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
-        """Return (B, C) of 32-bit integers."""
-        return keras.KerasTensor((columns[0].shape[0], len(self.levels)), dtype="int32")
-
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("trainable", None)
-        return {**config, "levels": self.levels, "fills": self.fills}
+        return {**super().get_config(), "levels": self.levels}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -84,14 +101,12 @@ class OneHotColumns(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
+        config = plain_config(super().get_config())
         return {**config, "sizes": self.sizes, "missing": self.missing}
 
 
 @keras.saving.register_keras_serializable("zoo")
-class HashCategories(keras.layers.Layer):
+class HashCategories(LevelCodes):
     """Sorts levels into buckets by a hash that is the same on every machine: 1 for missing, 2 and on for the buckets.
 
     Hashing of features: Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
@@ -104,12 +119,9 @@ class HashCategories(keras.layers.Layer):
         columns: C tensors (B,) of text; an empty one is missing.
     """
 
-    by_level = True
-
     def __init__(self, buckets: Sequence[int], fills: Sequence[str], **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
-        self.buckets, self.fills = list(buckets), list(fills)
-        self.supports_jit = False
+        super().__init__(fills, **options)
+        self.buckets = list(buckets)
 
     def call(self, columns: Sequence[Any]) -> Any:
         """Return codes (B, C), 32-bit integers."""
@@ -120,15 +132,9 @@ class HashCategories(keras.layers.Layer):
             codes.append(tf.where(known == "", MISSING, bucket + FIRST_LEVEL))
         return tf.stack(codes, axis=-1)
 
-    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
-        """Return (B, C) of 32-bit integers."""
-        return keras.KerasTensor((columns[0].shape[0], len(self.buckets)), dtype="int32")
-
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("trainable", None)
-        return {**config, "buckets": self.buckets, "fills": self.fills}
+        return {**super().get_config(), "buckets": self.buckets}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -154,10 +160,7 @@ class MissingLevels(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
-        return config
+        return plain_config(super().get_config())
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -195,9 +198,7 @@ class StepsOfOrder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
+        config = plain_config(super().get_config())
         return {**config, "sizes": self.sizes, "missing": self.missing}
 
 

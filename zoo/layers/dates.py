@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.dates import DAYS_A_YEAR, EARLIEST, LATEST
+from zoo.layers.configuration import plain_config
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -56,9 +57,7 @@ class PrepareDates(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
+        config = plain_config(super().get_config())
         return {**config, "statistics": self.statistics, "indicators": self.indicators}
 
 

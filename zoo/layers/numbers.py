@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.layers.configuration import plain_config
+
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareNumbers(keras.layers.Layer):
@@ -56,9 +58,7 @@ class PrepareNumbers(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
+        config = plain_config(super().get_config())
         own = {"statistics": self.statistics, "indicators": self.indicators, "scaling": self.scaling}
         return {**config, **own}
 

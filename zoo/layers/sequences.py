@@ -15,6 +15,7 @@ from keras import ops
 from zoo.data.examples import LETTER
 from zoo.data.ragged import LENGTH
 from zoo.layers.assembly import assemble
+from zoo.layers.configuration import plain_config
 from zoo.layers.dropout import Dropout
 from zoo.layers.heads import head
 from zoo.layers.knobs import Knobs
@@ -70,7 +71,7 @@ class PrepareSteps(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         own = {"mean": self.mean, "std": self.std, "missing": self.missing, "longest": self.longest}
-        return {**_plain_config(super().get_config()), **own}
+        return {**plain_config(super().get_config()), **own}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -118,7 +119,7 @@ class EncodeText(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         own = {"vocabulary": self.vocabulary, "unit": self.unit, "longest": self.longest}
-        return {**_plain_config(super().get_config()), **own}
+        return {**plain_config(super().get_config()), **own}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -300,9 +301,3 @@ def recurrent_layers(
 def _shortened(values: Any, length: Any, longest: int | None) -> tuple[Any, Any]:
     length = tf.cast(length, tf.int32)
     return (values, length) if longest is None else (values[:, :longest], tf.minimum(length, longest))
-
-
-def _plain_config(config: dict[str, Any]) -> dict[str, Any]:
-    for name in ("dtype", "trainable"):
-        config.pop(name, None)
-    return config

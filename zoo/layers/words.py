@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.layers.configuration import plain_config
 from zoo.layers.sequences import EncodeText
 
 
@@ -47,7 +48,5 @@ class BagOfWords(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        config.pop("dtype", None)
-        config.pop("trainable", None)
+        config = plain_config(super().get_config())
         return {**config, "vocabulary": self.vocabulary, "idf": self.idf}

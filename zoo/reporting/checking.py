@@ -53,7 +53,7 @@ def cheap_findings(
         total = dataset.parts["train"].total
         predictors = len(dataset.spec.inputs) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
-        checks.append(lambda: [rows.sizes(sum(part.total for part in dataset.parts.values()))])
+        checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
         known = facts
@@ -77,7 +77,7 @@ def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequen
     if dataset is not None and dataset.spec.target is not None and rivals:
         data = dataset
         rows_of = sum(len(part) for part in data.parts.values())
-        checks.append(lambda: label_errors(find_suspects(data, rivals), rows_of, data.spec))
+        checks.append(lambda: label_errors(find_suspects(data, rivals), rows_of))
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes

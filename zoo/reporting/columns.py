@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, share
+from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v, share
 
 NEARLY_ALL = 0.995
 MOST_LISTED = 8
@@ -88,15 +88,7 @@ def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[
     if absent.all() or not absent.any():
         return 0.0, 1.0
     if levels:
-        codes = pd.factorize(values)[0]
-        codes = np.minimum(codes, 50)
-        table = np.zeros((2, codes.max() + 1))
-        np.add.at(table, (absent.astype(int), codes), 1)
-        table = table[:, table.sum(axis=0) > 0]
-        if table.shape[1] < 2:
-            return 0.0, 1.0
-        found = stats.chi2_contingency(table, correction=False)
-        return float(np.sqrt(found.statistic / table.sum())), float(found.pvalue)
+        return cramers_v(absent, np.minimum(pd.factorize(values)[0], 50))
     one, two = values[absent], values[~absent]
     found = stats.mannwhitneyu(one, two)
     return float(abs(2 * found.statistic / (len(one) * len(two)) - 1)), float(found.pvalue)

@@ -98,7 +98,7 @@ class Facts:
 
     def missing(self, name: str) -> np.ndarray:
         """Return which rows lack a value (N,)."""
-        return np.asarray(self.frame[name].isna()) | np.isnan(self.coded(name)) & self.frame[name].isna().to_numpy()
+        return np.asarray(self.frame[name].isna())
 
     @cached_property
     def target_codes(self) -> np.ndarray:
@@ -120,6 +120,24 @@ class Facts:
         """Return rows by their number in the source, for people: from 1 on."""
         shown = ", ".join(str(int(row) + 1) for row in self.frame.index[positions[:most]])
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
+
+
+def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
+    """Return how far levels (N,) go with one of two sides (N,), from 0 to 1 (Cramér 1946), and the p-value.
+
+    Example:
+        >>> cramers_v(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]))[0]
+        1.0
+    """
+    from scipy import stats
+
+    codes = pd.factorize(codes)[0]
+    table = np.zeros((2, codes.max() + 1))
+    np.add.at(table, (side.astype(int), codes), 1)
+    if table.shape[1] < 2:
+        return 0.0, 1.0
+    found = stats.chi2_contingency(table, correction=False)
+    return float(np.sqrt(found.statistic / table.sum())), float(found.pvalue)
 
 
 def share(value: float) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset, Part
+from zoo.data.ragged import Ragged
 from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
-from zoo.spec import Spec
 from zoo.training.baselines import Rival, raw_frame, with_columns
 
 FOLDS = 5
@@ -35,7 +35,6 @@ class Suspects:
         rows: Row in the source, the most suspect first.
         given: Their labels.
         likely: What the models would say.
-        doubt: From 0 to 1, or in standardised residuals.
         rate: Estimated share of wrong labels; None for numbers.
         judged: Rows that were looked at.
     """
@@ -43,7 +42,6 @@ class Suspects:
     rows: np.ndarray
     given: np.ndarray
     likely: np.ndarray
-    doubt: np.ndarray
     rate: float | None
     judged: int = 0
 
@@ -153,19 +151,18 @@ def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -
         rate = float(1 - joint.trace())
         wrong = order[prediction.argmax(axis=1)[order] != target[order]][: max(round(rate * len(target)), 0)]
         names = np.array(spec.target.classes)
-        doubt = 1 - prediction[wrong, target[wrong]]
         return Suspects(
-            part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], doubt, rate, len(target)
+            part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], rate, len(target)
         )
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
-    return Suspects(part.rows[far], back[0], back[1], np.abs(residual[far]) / scale, None, len(target))
+    return Suspects(part.rows[far], back[0], back[1], None, len(target))
 
 
-def label_errors(found: Suspects, rows: int, spec: Spec) -> Iterator[Finding]:
+def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
     """Put the suspects into words."""
     shown = tuple(
         f"row {int(row) + 1}: {_said(given)}, and models that did not see it say {_said(likely)}"
@@ -214,8 +211,6 @@ def _together(dataset: Dataset, seed: int) -> Part:
 
 
 def _joined(values: list[Any]) -> Any:
-    from zoo.data.ragged import Ragged
-
     if isinstance(values[0], Ragged):
         sizes = np.concatenate([v.sizes for v in values])
         return Ragged(np.concatenate([v.values for v in values]), sizes)

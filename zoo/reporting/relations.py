@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding
+from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
 MOST_COLUMNS = 300
@@ -110,10 +109,7 @@ def _apart(facts: Facts, rows: np.ndarray, side: np.ndarray, names: list[str]) -
             known = stats.ks_2samp(one, two)
             effect, p = float(known.statistic), float(known.pvalue)
         else:
-            codes = pd.factorize(np.concatenate([one, two]))[0]
-            table = np.stack([np.bincount(c, minlength=codes.max() + 1) for c in np.split(codes, [len(one)])])
-            known = stats.chi2_contingency(table, correction=False)
-            effect, p = float(np.sqrt(known.statistic / table.sum())), float(known.pvalue)
+            effect, p = cramers_v(side[~np.isnan(values)], values[~np.isnan(values)])
         if p * len(names) < SURE:
             found.append((effect, name))
     return sorted(found, reverse=True)

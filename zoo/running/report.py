@@ -15,8 +15,9 @@ from zoo.data.describe import describe_columns
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, read_table
 from zoo.data.stream import must_stream
+from zoo.data.table import is_measured
 from zoo.data_job import DataJob
-from zoo.errors import DataError, UsageError
+from zoo.errors import UsageError, WrongSourceError
 from zoo.job import ReportJob, gathered, make_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
@@ -25,6 +26,7 @@ from zoo.reporting.facts import Facts, Finding
 from zoo.reporting.report import DataReport
 from zoo.running.candidate import candidate_of
 from zoo.running.progress import Progress
+from zoo.saving.files import check_folder, replacing
 from zoo.task import Task, task_of
 from zoo.tracking.run import TrackedRun
 
@@ -55,12 +57,11 @@ def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataRepo
 def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     """Carry out a report job; see :func:`data_report`."""
     output = Path(job.output) if job.output is not None else None
-    if output is not None and not output.parent.is_dir():
-        raise UsageError("the folder is not there", where=str(output.parent))
+    if output is not None:
+        check_folder(output)
     table = _table(job)
-    task = _task(job, table)
-    dataset = _dataset(job, task, table)
-    facts = _facts(job, task, table, dataset) if table is not None else None
+    task, dataset = _read(job, table)
+    facts = _facts(job, table, dataset) if table is not None else None
     parameters = _parameters(job, dataset)
     found = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
     if progress is not None:
@@ -79,7 +80,8 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
         output=str(output) if output is not None else None,
     )
     if output is not None:
-        _write(output, report.page())
+        with replacing(output) as writing:
+            writing.write_text(report.page(), encoding="utf-8")
     return report
 
 
@@ -88,9 +90,8 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
     except TROUBLE as error:  # a report's trouble is not the model's
-        sizes = {name: part.total for name, part in dataset.parts.items()}
         trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
-        report = DataReport(dataset.source, None, task.name, sizes, findings=[trouble])
+        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
     tracked.text(str(report), f"{REPORT_FILE}.txt")
@@ -119,24 +120,16 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         source=dataset.source,
         target=dataset.spec.target.name if dataset.spec.target is not None else None,
         task=task.name,
-        parts={name: part.total for name, part in dataset.parts.items()},
+        parts=dataset.sizes,
         columns=facts.columns if facts is not None else (),
         findings=found,
         notes=dataset.notes,
     )
     if models:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(kept, json.dumps(report.as_dict()))
+        with replacing(kept) as writing:
+            writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     return report
-
-
-def _write(path: Path, text: str) -> None:
-    writing = path.with_name(f".{path.name}.part")
-    try:
-        writing.write_text(text, encoding="utf-8")
-        writing.replace(path)
-    finally:
-        writing.unlink(missing_ok=True)
 
 
 def _table(job: ReportJob) -> Table | None:
@@ -146,64 +139,55 @@ def _table(job: ReportJob) -> Table | None:
     try:
         with looking_in(job.data_dir):
             return read_table(job.source)
-    except DataError as error:
-        others = [name for name in list_tasks() if "table" not in task_of(name).reads]
-        if any(name in error.message for name in others):  # it says who reads such a source
-            return None
-        raise
-
-
-def _task(job: ReportJob, table: Table | None) -> Task | None:
-    """The task that was asked for, or the first that the source and its target suit."""
-    if job.task is not None:
-        return task_of(job.task)
-    if job.model is not None:
-        return candidate_of(job.model).task
-    target = job.target if job.target is not None else table.target if table is not None else None
-    if table is not None and target is None:
+    except WrongSourceError:
         return None
-    wanted = _kind_of_target(table.frame[target]) if table is not None and target in table.frame else None
-    for name in list_tasks():
-        task = task_of(name)
-        kind = getattr(task, "target_kind", None)
-        if kind is None or ("table" in task.reads) != (table is not None or bool(job.stream)):
+
+
+def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | None]:
+    """The task that was asked for, or the first that source and target suit, and what it reads; none without a target.
+
+    Raises:
+        UsageError: When no task reads the source; as the first of them says it.
+    """
+    if table is not None:
+        job = job.model_copy(update={"source": table})
+    if job.task is not None or job.model is not None:
+        task = task_of(job.task) if job.task is not None else candidate_of(job.model).task
+        return task, task.read(job)
+    if table is None:
+        return _first_that_reads(job)
+    target = job.target if job.target is not None else table.target
+    if target is None:
+        return None, None
+    kinds: tuple[str, ...] = ("class", "number", "either")
+    if target in table.frame:
+        kinds = ("number" if is_measured(table.frame[target], MOST_CLASSES_OF_NUMBERS) else "class", "either")
+    task = next(task for task, kind in _with_target() if "table" in task.reads and kind in kinds)
+    return task, task.read(job)
+
+
+def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
+    refused: UsageError | None = None
+    passes_by = bool(job.stream) or must_stream(job.source)
+    for task, _ in _with_target():
+        if ("table" in task.reads) != passes_by:
             continue
-        if table is not None and wanted is not None and kind not in (wanted, "either"):
-            continue
-        if table is None and not _reads(task, job):
-            continue
-        return task
-    return None
+        try:
+            return task, task.read(job)
+        except UsageError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
-def _reads(task: Task, job: ReportJob) -> bool:
-    try:
-        task.read(job)
-    except UsageError:
-        return False
-    return True
+def _with_target() -> list[tuple[Task, str]]:
+    """The tasks that predict something, and what: ``class``, ``number`` or ``either``."""
+    known = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
+    return [(task, kind) for task, kind in known if kind is not None]
 
 
-def _kind_of_target(values: Any) -> str:
-    """Whether a target is a number, broken or of many values, or a class."""
-    from pandas.api import types
-
-    if not types.is_numeric_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
-        return "class"
-    numbers = values.dropna()
-    return "number" if (numbers % 1 != 0).any() or numbers.nunique() > MOST_CLASSES_OF_NUMBERS else "class"
-
-
-def _dataset(job: ReportJob, task: Task | None, table: Table | None) -> Dataset | None:
-    if task is None:
-        return None
-    made: Dataset = task.read(job.model_copy(update={"source": table if table is not None else job.source}))
-    return made
-
-
-def _facts(job: DataJob, task: Task | None, table: Table | None, dataset: Dataset | None) -> Facts | None:
+def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     """The columns of a table, with target and parts where there are such."""
-    assert table is not None
     target = dataset.spec.target if dataset is not None else None
     others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
@@ -279,7 +263,7 @@ def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
 
 def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
     if dataset is not None:
-        return {name: part.total for name, part in dataset.parts.items()}
+        return dataset.sizes
     assert table is not None
     return {"all": len(table.frame)}
 

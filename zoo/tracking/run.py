@@ -277,7 +277,7 @@ def _dataset_input(dataset: Dataset) -> Any:
     from mlflow.entities import DatasetInput, InputTag
 
     columns = [{"name": known.name, "type": known.kind, "required": True} for known in dataset.spec.inputs]
-    sizes = {f"num_rows_{name}": part.total for name, part in dataset.parts.items()}
+    sizes = {f"num_rows_{name}": rows for name, rows in dataset.sizes.items()}
     entity = MlflowDataset(
         name=dataset.name,
         digest=dataset.digest,

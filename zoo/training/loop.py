@@ -19,7 +19,7 @@ from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
-from zoo.training.streaming import StreamedArrays, steps_of
+from zoo.training.streaming import StreamedArrays
 
 CHECKPOINT_SPACING = 50
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -245,61 +245,56 @@ class _Course:
 
 
 def _fit_compiled(course: _Course, train: Arrays) -> None:
-    network, settings, plan = course.network, course.settings, course.plan
+    settings, rows = course.settings, len(train)
     if course.over:
         return
-    rows = len(train)
     steps = settings.steps(rows)
-    callbacks = keras.callbacks.CallbackList(list(plan.callbacks), model=plan.whole or network)
-    epochs = CompiledEpochs(
-        network,
-        train,
-        settings.batch(rows),
-        epochs=settings.epochs,
-        xla=worth_xla(network, steps * settings.epochs),
-    )
-    (plan.whole or network).stop_training = False
-    callbacks.on_train_begin()
-    for epoch in range(course.result.epochs_run, settings.epochs):
-        callbacks.on_epoch_begin(epoch)
-        logs = epochs.run(course.order(epoch), settings.rates(course.base_rate, epoch, steps))
-        stop = course.after_epoch(logs)
-        callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in course.result.history.items()})
-        if (plan.whole or network).stop_training and not stop:
-            course.result.stopped = "requested"
-        if course.result.stopped != "epochs":
-            break
-    callbacks.on_train_end()
+    xla = worth_xla(course.network, steps * settings.epochs)
+    epochs = CompiledEpochs(course.network, train, settings.batch(rows), epochs=settings.epochs, xla=xla)
+    _run_epochs(course, lambda epoch: epochs.run(course.order(epoch), settings.rates(course.base_rate, epoch, steps)))
 
 
 def _fit_streamed(course: _Course, train: StreamedArrays) -> None:
     """Epochs over rows that pass by: each buffer is trained on in one compiled call, whose traces are kept."""
-    network, settings, plan = course.network, course.settings, course.plan
+    settings, plan = course.settings, course.plan
     if course.over:
         return
     batch, steps = settings.batch(len(train)), settings.steps(len(train))
-    callbacks = keras.callbacks.CallbackList(list(plan.callbacks), model=plan.whole or network)
-    epochs: CompiledEpochs | None = None
-    callbacks.on_train_begin()
-    for epoch in range(course.result.epochs_run, settings.epochs):
-        callbacks.on_epoch_begin(epoch)
+    xla = worth_xla(course.network, steps * settings.epochs)
+    compiled: list[CompiledEpochs] = []  # one, made of the first buffer
+
+    def run(epoch: int) -> dict[str, float]:
         rates = settings.rates(course.base_rate, epoch, steps)
         sums: dict[str, float] = {}
         seen = step = 0
         for number, arrays in enumerate(train.buffers(epoch, batch)):
-            if epochs is None:
-                epochs = CompiledEpochs(network, arrays, batch, xla=worth_xla(network, steps * settings.epochs))
-            epochs.feed(arrays)
+            if not compiled:
+                compiled.append(CompiledEpochs(course.network, arrays, batch, xla=xla))
+            compiled[0].feed(arrays)
             order = np.random.default_rng([plan.seed, epoch, number]).permutation(len(arrays))
-            many = steps_of(len(arrays), batch)
-            logs = epochs.run(order, None if rates is None else rates[step : step + many])
+            many = settings.steps(len(arrays))
+            logs = compiled[0].run(order, None if rates is None else rates[step : step + many])
             step, seen = step + many, seen + len(arrays)
             sums = {name: sums.get(name, 0.0) + value * len(arrays) for name, value in logs.items()}
             plan.recorder.within(epoch + 1, seen / len(train))
-        stop = course.after_epoch({name: value / seen for name, value in sums.items()})
+        return {name: value / seen for name, value in sums.items()}
+
+    _run_epochs(course, run)
+
+
+def _run_epochs(course: _Course, run: Callable[[int], dict[str, float]]) -> None:
+    """Run epochs until the course or a callback ends them; ``run`` trains one, counted from 0, and returns its logs."""
+    whole = course.plan.whole or course.network
+    callbacks = keras.callbacks.CallbackList(list(course.plan.callbacks), model=whole)
+    whole.stop_training = False
+    callbacks.on_train_begin()
+    for epoch in range(course.result.epochs_run, course.settings.epochs):
+        callbacks.on_epoch_begin(epoch)
+        stop = course.after_epoch(run(epoch))
         callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in course.result.history.items()})
-        if stop or (plan.whole or network).stop_training:
-            course.result.stopped = "requested" if course.result.stopped == "epochs" else course.result.stopped
+        if whole.stop_training and not stop:
+            course.result.stopped = "requested"
+        if course.result.stopped != "epochs":
             break
     callbacks.on_train_end()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -44,8 +43,7 @@ class StreamedArrays:
         return _ahead(self._buffers(epoch, most))
 
     def _buffers(self, epoch: int, most: int) -> Iterator[Arrays]:
-        pieces = getattr(self.part.chunks, "pieces", 1)
-        order = np.random.default_rng([self.seed, epoch]).permutation(pieces).tolist()
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.part.pieces).tolist()
         waiting: list[Arrays] = []
         for part in self.part.chunks(order):
             waiting.append(self._prepared(part))
@@ -149,8 +147,3 @@ def accumulated(
     if part.weight is not None:  # weights that are no counts stand for fewer rows than their sum
         counts *= rows_of(np.asarray(part.weight), counts=False) / len(part) * part.total / counts.sum()
     return truth, np.stack([1 - p, p], axis=1), counts
-
-
-def steps_of(rows: int, batch: int) -> int:
-    """Return the number of batches of so many rows, a short last one included."""
-    return math.ceil(rows / batch)

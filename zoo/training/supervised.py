@@ -202,7 +202,7 @@ class SupervisedTask(Task):
         truth = rules.truth(spec, rows.target)
         prediction = rules.decode(spec, self.output(model, rows.inputs))
         if intervals and isinstance(rows, StreamedPart) and prediction.ndim == 2 and prediction.shape[1] == 2:
-            return self._accumulated(model, rows, spec)
+            return self._accumulated(model, rows, spec, truth, prediction)
         scores, bounds = evaluate(
             self.scores(spec),
             truth,
@@ -217,14 +217,14 @@ class SupervisedTask(Task):
 
         return Evaluation(scores, bounds if intervals else {}, figures)
 
-    def _accumulated(self, model: Any, part: StreamedPart, spec: Spec) -> Evaluation:
-        """Score all rows of a part that pass by, without holding them."""
+    def _accumulated(
+        self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, prediction: np.ndarray
+    ) -> Evaluation:
+        """Score all rows of a part that pass by, without holding them; figures are of the sample that is held."""
         rules = self.rules(spec)
-        truth, prediction, counts = accumulated(part, lambda rows: rules.decode(spec, self.output(model, rows.inputs)))
-        scores, bounds = evaluate(self.scores(spec), truth, prediction, weight=counts, counts=True, resamples=200)
-        assert part.target is not None
-        target, sample = rules.truth(spec, part.target), rules.decode(spec, self.output(model, part.inputs))
-        return Evaluation(scores, bounds, lambda: rules.draw(spec, target, sample))
+        binned = accumulated(part, lambda rows: rules.decode(spec, self.output(model, rows.inputs)))
+        scores, bounds = evaluate(self.scores(spec), *binned[:2], weight=binned[2], counts=True, resamples=200)
+        return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction))
 
     def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
         """Return calibration, threshold and conformal limits, found after training on rows that taught nothing."""

@@ -17,6 +17,7 @@ from zoo.running.progress import Progress
 from zoo.running.report import run_report
 from zoo.running.results import plain
 from zoo.running.train import run_job
+from zoo.saving.files import check_folder, replacing
 from zoo.tuning.tune import run_tune
 
 
@@ -81,12 +82,7 @@ def _predict(job: PredictJob) -> Predictions:
     frame = load(job.run).predict(job.input, keep=job.keep, intervals=job.intervals)
     if job.output is not None:
         path = Path(job.output)
-        if not path.parent.is_dir():
-            raise UsageError("the folder is not there", where=str(path.parent))
-        writing = path.with_name(f".{path.name}.part")
-        try:
+        check_folder(path)
+        with replacing(path) as writing:
             frame.to_csv(writing, index=False)
-            writing.replace(path)
-        finally:
-            writing.unlink(missing_ok=True)
     return Predictions(job.run, frame, job.output)
