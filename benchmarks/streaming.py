@@ -17,6 +17,7 @@ from _processes import Child, child_payload, import_tensorflow, tell_parent, wor
 from _results import Results, read_arguments, say
 
 MILLION = 1_000_000
+PART = 500_000  # rows of a file: of as many as are open at once 2 million rows have enough
 SIZES, QUICK_SIZES = (2, 20), (2,)
 IN_MEMORY = 2
 NUMBERS, MODEL, TARGET = 18, "classification/mlp", "kind"
@@ -50,17 +51,17 @@ def _write_rows(folder: Path, millions: int) -> None:
     import numpy as np
     import pandas as pd
 
-    for number in range(millions):
+    for number in range(millions * MILLION // PART):
         part = folder / f"part-{number:03}.parquet"
         if part.exists():
             continue
         rng = np.random.default_rng(number)
-        x = rng.normal(size=(MILLION, NUMBERS)).astype(np.float32)
+        x = rng.normal(size=(PART, NUMBERS)).astype(np.float32)
         frame = pd.DataFrame({f"x{index}": x[:, index] for index in range(NUMBERS)})
-        frame["city"] = rng.choice(["Lyon", "Lille", "Nice", "Metz"], MILLION)
-        frame["plan"] = rng.choice(["basic", "plus", "team"], MILLION)
+        frame["city"] = rng.choice(["Lyon", "Lille", "Nice", "Metz"], PART)
+        frame["plan"] = rng.choice(["basic", "plus", "team"], PART)
         odds = x[:, 0] * x[:, 1] + x[:, 2] + (frame["city"] == "Lyon") - 1
-        frame[TARGET] = np.where(rng.random(MILLION) < 1 / (1 + np.exp(-2 * odds)), "yes", "no")
+        frame[TARGET] = np.where(rng.random(PART) < 1 / (1 + np.exp(-2 * odds)), "yes", "no")
         frame.to_parquet(part, index=False)
 
 

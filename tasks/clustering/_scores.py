@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.data.dataset import Dataset, Part
-from zoo.data.ragged import Ragged
 from zoo.layers.pictures import PicturePreparation
 from zoo.layers.preparation import natural_scaling, prepare_table
 from zoo.scoring.clusters import cluster_scores, silhouette_rows, stability
@@ -95,16 +94,12 @@ class Judge:
 
 def reference_features(part: Part, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Return rows (N, D) as every clustering of this data is judged: prepared in one way, whatever a model did."""
-    chosen = Part({key: _taken(values, rows) for key, values in part.inputs.items()}, None, part.rows[rows])
+    chosen = Part({key: values[rows] for key, values in part.inputs.items()}, None, part.rows[rows])
     if spec.of_kind("image"):
         pictures = prepare(PicturePreparation(spec).model(), chosen).x["pictures"]
         return np.asarray(pictures, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
     made = prepare(prepare_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
     return np.asarray(made["features"], np.float32)  # numbers of levels are no distances
-
-
-def _taken(values: np.ndarray | Ragged, rows: np.ndarray | slice) -> np.ndarray | Ragged:
-    return values[rows]
 
 
 def _mean(truth: np.ndarray, _: np.ndarray, weights: np.ndarray) -> np.ndarray:

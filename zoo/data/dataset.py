@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
@@ -32,7 +33,7 @@ class Part:
         fit_weight: Weights of N rows in the loss, where those are others, as by class.
     """
 
-    inputs: Mapping[str, np.ndarray | Ragged]
+    inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]
     target: np.ndarray | None
     rows: np.ndarray
     weight: np.ndarray | None = None
@@ -122,7 +123,10 @@ def load_dataset(folder: Path) -> Dataset:
     )
 
 
-def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged) -> None:
+def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged | pd.Categorical) -> None:
+    if isinstance(values, pd.Categorical):
+        (folder / f"{stem}.levels.json").write_text(json.dumps(values.categories.tolist()), encoding="utf-8")
+        values = np.asarray(values.codes)
     if isinstance(values, Ragged):
         np.save(folder / f"{stem}.sizes.npy", values.sizes)
         values = values.values
@@ -137,8 +141,12 @@ def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged) -> None:
     np.save(folder / f"{stem}.npy", values)
 
 
-def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged:
+def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged | pd.Categorical:
     values = np.load(folder / f"{stem}.npy", mmap_mode="r")
+    levels = folder / f"{stem}.levels.json"
+    if levels.exists():
+        named = pd.Index(json.loads(levels.read_text(encoding="utf-8")), dtype=object)
+        return pd.Categorical.from_codes(values, named, validate=False)
     sizes, lengths = folder / f"{stem}.sizes.npy", folder / f"{stem}.bytes.npy"
     if lengths.exists():
         texts, ends = values.tobytes(), np.cumsum(np.load(lengths))

@@ -14,7 +14,7 @@ from zoo.data.ragged import Ragged
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
 
-Values = np.ndarray | Ragged
+Values = np.ndarray | Ragged | pd.Categorical
 
 MISSING = ""
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
@@ -45,8 +45,8 @@ def raw_inputs(
 
     Returns:
         For each input by key an array (N,): float64 with NaN for a missing number, or for a date (seconds
-        since 1970 in UTC); text with ``""`` for a missing category or text; pictures and sequences are ragged, an
-        array in a cell is (N, …).
+        since 1970 in UTC); a category as ``pandas.Categorical``, which has each level once, and text with ``""`` for
+        a missing one; pictures and sequences are ragged, an array in a cell is (N, …).
 
     Raises:
         DataError: When a column is missing, or a number cannot be read as one.
@@ -71,9 +71,9 @@ def raw_inputs(
             continue
         values = _values(frame[columns[known.name]], known, where)
         if known.statistics.get("way") == LAST:
-            assert isinstance(values, np.ndarray)
-            unfilled[known.name] = values
-            values = last_known(values, is_missing(values), train)
+            assert not isinstance(values, Ragged)
+            unfilled[known.name] = np.asarray(values)
+            values = last_known(values, is_missing(unfilled[known.name]), train)
         made[known.key] = values
     return made
 
@@ -88,6 +88,19 @@ def level_names(values: pd.Series) -> np.ndarray:
     codes, names = coded_levels(values)
     made: np.ndarray = np.append(names, MISSING)[codes]
     return made
+
+
+def as_levels(values: pd.Series) -> pd.Categorical:
+    """Return each value's level as :func:`level_names` does, by codes: each level is there once, and ``""`` is one.
+
+    Example:
+        >>> as_levels(pd.Series(["b", None, "b"])).tolist()
+        ['b', '', 'b']
+    """
+    codes, names = coded_levels(values)
+    levels = pd.Index(np.append(names, MISSING), dtype=object)
+    codes = np.where(codes < 0, len(names), codes)
+    return pd.Categorical.from_codes(codes, levels, validate=False)
 
 
 def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -174,7 +187,9 @@ def dtype_name(values: pd.Series) -> str:
 
 
 def _values(values: pd.Series, known: Input, where: str) -> Values:
-    if known.kind == "category" or (known.kind == "text" and "idf" in known.statistics):
+    if known.kind == "category":
+        return as_levels(values)
+    if known.kind == "text" and "idf" in known.statistics:
         return level_names(values)
     if known.kind == "date":
         return read_dates(values, known.statistics.get("format"), where, strict=known.statistics.get("strict", False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def is_missing(values: np.ndarray) -> np.ndarray:
     return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "")
 
 
-def last_known(values: np.ndarray, missing: np.ndarray, train: np.ndarray | None = None) -> np.ndarray:
+def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None) -> Any:
     """Return values (N,) where a missing one has become the last known one above it, if there is one.
 
     Args:
@@ -69,8 +70,10 @@ def last_known(values: np.ndarray, missing: np.ndarray, train: np.ndarray | None
         >>> last_known(np.array([np.nan, 1.0, np.nan]), np.array([True, False, True])).tolist()
         [nan, 1.0, 1.0]
     """
-    filled = _forward(values, ~missing)
-    return filled if train is None else np.where(train, _forward(values, ~missing & train), filled)
+    places = _forward(~missing)
+    if train is not None:
+        places = np.where(train, _forward(~missing & train), places)
+    return values[places]
 
 
 def newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
@@ -78,13 +81,14 @@ def newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
     found = []
     for known in spec.inputs:
         values = inputs.get(known.key)
-        plain = isinstance(values, np.ndarray) and values.ndim == 1 and known.kind in _FITS
+        plain = known.kind in _FITS and np.ndim(values) == 1  # type: ignore[arg-type]
         if known.missing == 0 and plain and is_missing(np.asarray(values)).any():
             found.append(known.name)
     return found
 
 
-def _forward(values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    places = np.maximum.accumulate(np.where(present, np.arange(len(values)), -1))
-    # Above the first that is known the value stays as it is: missing.
-    return values[np.where(places < 0, np.arange(len(values)), places)]
+def _forward(present: np.ndarray) -> np.ndarray:
+    """The place of the last one present, for each (N,); above the first one its own, where it stays missing."""
+    own = np.arange(len(present))
+    places = np.maximum.accumulate(np.where(present, own, -1))
+    return np.where(places < 0, own, places)

@@ -82,6 +82,21 @@ def read_picture(path: Path) -> np.ndarray:
     return values[..., None] if values.ndim == 2 else values
 
 
+def small_grey(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return a picture (H, W) or (H, W, C) as numbers from 0 to 1 (side, side): the means of the areas they stand for.
+
+    Example:
+        >>> small_grey(np.full((8, 6, 3), 255), 2).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+    """
+    from PIL import Image
+
+    grey = np.asarray(picture, np.float32)
+    grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
+    grey = grey / (255.0 if float(grey.max(initial=0)) > 1 else 1.0)
+    return np.asarray(Image.fromarray(grey).resize((side, side), Image.Resampling.BOX), np.float32)
+
+
 def _folders(path: Path, root: Path) -> list[Path]:
     found = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
     for folder in found:

@@ -13,7 +13,7 @@ from zoo.data.cells import IMAGE
 from zoo.data.columns import Column
 from zoo.data.dataset import Dataset
 from zoo.reporting import columns as of_columns
-from zoo.reporting import relations, rows
+from zoo.reporting import pictures, relations, rows, values
 from zoo.reporting.facts import NOTE, Facts, Finding
 from zoo.reporting.labels import find_suspects, label_errors
 from zoo.training.baselines import Rival
@@ -63,8 +63,15 @@ def cheap_findings(
             lambda: rows.groups(known),
             lambda: of_columns.constants(known),
             lambda: of_columns.heterogeneity(known),
+            lambda: values.mixed_formats(known),
+            lambda: values.codes_for_missing(known),
+            lambda: values.capped(known),
+            lambda: values.same_columns(known),
             lambda: of_columns.outliers(known),
         ]
+    if dataset is not None and any(known.kind == IMAGE for known in dataset.spec.inputs):
+        held = dataset
+        checks.append(lambda: pictures.near_duplicates(held))
     return [finding for check in checks for finding in _guarded(check)]
 
 

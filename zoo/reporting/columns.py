@@ -112,14 +112,29 @@ def constants(facts: Facts) -> Iterator[Finding]:
 
 def heterogeneity(facts: Facts) -> Iterator[Finding]:
     """Tell which columns mix units, spell a level in several ways, or look like something else than a feature."""
+    alike: dict[str, list[tuple[str, str]]] = {}
     for known in facts.columns:
         for remark in known.remarks:
-            yield Finding("columns", NOTE, f"column {known.name} {remark}")
+            alike.setdefault(re.sub(r"\d+", "#", remark), []).append((known.name, remark))
+    for form, told in alike.items():
+        yield from _remarks(form, told)
     for name in map(str, facts.frame.columns):
         if facts.kind(name) == "number":
             yield from _units(name, facts.coded(name))
         elif facts.kind(name) in ("category", "ordered", "yes or no", "hashed") and not facts.numeric(name):
             yield from _spellings(name, facts.frame[name])
+
+
+def _remarks(form: str, told: list[tuple[str, str]]) -> Iterator[Finding]:
+    """What was remarked of a column; of many that differ in one number at most, once for all."""
+    if len(told) < 3 or form.count("#") > 1:
+        yield from (Finding("columns", NOTE, f"column {name} {remark}") for name, remark in told)
+        return
+    sizes = sorted({int(number) for _, remark in told for number in re.findall(r"\d+", remark)})
+    several = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(sizes[0]) if sizes else ""
+    names = ", ".join(name for name, _ in told[:MOST_LISTED])
+    more = f" and {len(told) - MOST_LISTED} more" if len(told) > MOST_LISTED else ""
+    yield Finding("columns", NOTE, f"columns {names}{more}: {form.replace('#', several)}")
 
 
 def _units(name: str, values: np.ndarray) -> Iterator[Finding]:

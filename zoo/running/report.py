@@ -136,6 +136,9 @@ def _table(job: ReportJob) -> Table | None:
     """The source as a table of columns; None where it is none, or too large to be one."""
     if job.stream or (job.stream is None and must_stream(job.source)):
         return None
+    task = _task_asked_for(job)
+    if task is not None and "table" not in task.reads:
+        return None
     try:
         with looking_in(job.data_dir):
             return read_table(job.source)
@@ -151,9 +154,9 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
     """
     if table is not None:
         job = job.model_copy(update={"source": table})
-    if job.task is not None or job.model is not None:
-        task = task_of(job.task) if job.task is not None else candidate_of(job.model).task
-        return task, task.read(job)
+    asked = _task_asked_for(job)
+    if asked is not None:
+        return asked, asked.read(job)
     if table is None:
         return _first_that_reads(job)
     target = job.target if job.target is not None else table.target
@@ -164,6 +167,12 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
         kinds = ("number" if is_measured(table.frame[target], MOST_CLASSES_OF_NUMBERS) else "class", "either")
     task = next(task for task, kind in _with_target() if "table" in task.reads and kind in kinds)
     return task, task.read(job)
+
+
+def _task_asked_for(job: ReportJob) -> Task | None:
+    if job.task is not None:
+        return task_of(job.task)
+    return candidate_of(job.model).task if job.model is not None else None
 
 
 def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:

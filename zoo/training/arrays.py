@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+import pandas as pd
 
 from zoo.data.dataset import Part
 from zoo.data.ragged import LENGTH, Ragged
@@ -18,7 +19,7 @@ from zoo.training.bulk import by_level
 if TYPE_CHECKING:
     import keras
 
-CHUNK = 8192
+CHUNK, PREPARED_CHUNK = 8192, 32_768  # rows of a call of a network, and of its preparation, which is small
 # Values of a call's largest input: more would take memory, and be no faster.
 CHUNK_VALUES = 1 << 25
 # What a step of a sequence, or a letter, becomes at least inside a network: an embedding, the states of its layers.
@@ -68,16 +69,17 @@ def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def batches(inputs: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield row numbers and the tensors of as many rows as one call of a model takes.
 
     Sequences come sorted by length, so that little is padded; pictures by their size, for a batch has one.
 
     Args:
         inputs: Raw or prepared values by key, N rows each.
+        most: Most rows of a call.
     """
     rows = len(next(iter(inputs.values())))
-    for chosen in _groups(*_sizes(inputs), rows):
+    for chosen in _groups(*_sizes(inputs), rows, most):
         part = {key: values[chosen] for key, values in inputs.items()}
         yield chosen, {key: as_tensor(values) for key, values in model_inputs(part).items()}
 
@@ -94,10 +96,10 @@ def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
     return None, 1
 
 
-def _groups(sizes: np.ndarray | None, item: int, rows: int) -> Iterator[Any]:
+def _groups(sizes: np.ndarray | None, item: int, rows: int, chunk: int) -> Iterator[Any]:
     if sizes is None or (rows and (sizes == sizes[0]).all()):
         width = 1 if sizes is None else int(sizes[0].prod()) * item
-        most = max(1, min(CHUNK, CHUNK_VALUES // max(width, 1)))
+        most = max(1, min(chunk, CHUNK_VALUES // max(width, 1)))
         yield from (slice(start, min(start + most, rows)) for start in range(0, rows, most))
         return
     order = np.lexsort(sizes.T)
@@ -108,7 +110,7 @@ def _groups(sizes: np.ndarray | None, item: int, rows: int) -> Iterator[Any]:
     lengths = ordered.prod(axis=1) * item
     start = 0
     for row in range(1, rows + 1):
-        full = row < rows and (fresh[row] or (row + 1 - start) * lengths[row] > CHUNK_VALUES or row - start >= CHUNK)
+        full = row < rows and (fresh[row] or (row + 1 - start) * lengths[row] > CHUNK_VALUES or row - start >= chunk)
         if row == rows or full:
             yield order[start:row]
             start = row
@@ -182,7 +184,7 @@ def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arr
     x: dict[str, Any] = {}
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(part))
-    for chosen, tensors in batches(inputs):
+    for chosen, tensors in batches(inputs, PREPARED_CHUNK):
         made = call(tensors)
         chunk = {name: np.asarray(value) for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
         if LENGTH in chunk:
@@ -262,7 +264,7 @@ def as_tensor(values: Any) -> Any:
     """Return values as a tensor; text, which NumPy holds as objects, becomes a tensor of strings."""
     import tensorflow as tf
 
-    return tf.constant(values)
+    return tf.constant(np.asarray(values) if isinstance(values, pd.Categorical) else values)
 
 
 def _named(values: Any) -> bool:

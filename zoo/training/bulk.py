@@ -72,6 +72,8 @@ def _names_of_inputs(layer: Any) -> list[str]:
 
 
 def _factored(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(values, pd.Categorical):
+        return np.asarray(values.codes), values.categories.to_numpy()
     codes, levels = pd.factorize(np.asarray(values, dtype=object))
     return codes, np.asarray(levels, dtype=object)
 

@@ -1,0 +1,124 @@
+"""The report's checks of values, and of pictures: what is planted is found, and what is clean stays unsaid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoo
+from zoo.reporting.report import DataReport
+
+
+def clean(rows: int = 600) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(rows, 4)), columns=list("abcd"))
+    frame["age"] = rng.integers(18, 90, rows)
+    frame["city"] = rng.choice(["Lyon", "Lille", "Nice"], rows)
+    frame["kind"] = np.where(frame["a"] + frame["b"] + rng.normal(0, 0.1, rows) > 0, "yes", "no")
+    return frame
+
+
+def said(report: DataReport) -> list[str]:
+    return [f"{f.topic}: {f.text}" for f in report.findings if f.level != "ok"]
+
+
+def _mixed_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(len(frame)) % 300, unit="D")
+    texts = np.where(np.arange(len(frame)) % 4 == 0, days.strftime("%d/%m/%Y"), days.strftime("%Y-%m-%d"))
+    return frame.assign(day=texts)
+
+
+def _decimals(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = frame["a"].round(2).astype(str)
+    return frame.assign(size=texts.where(np.arange(len(frame)) % 3 > 0, texts.str.replace(".", ",")))
+
+
+def _units(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = frame["age"].astype(str) + np.where(np.arange(len(frame)) % 5 == 0, " lb", " kg")
+    return frame.assign(mass=texts)
+
+
+def _unit(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(mass=frame["age"].astype(str) + " kg")
+
+
+def _code(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[::30, "age"] = -999
+    return frame
+
+
+def _code_of_nines(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[::30, "age"] = 999
+    return frame
+
+
+def _cap(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(income=np.minimum(frame["c"], 1.0))
+
+
+def _recoded(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(town=frame["city"].map({"Lyon": 69, "Lille": 59, "Nice": 6}))
+
+
+def _fahrenheit(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(fahrenheit=frame["c"] * 1.8 + 32)
+
+
+@pytest.mark.parametrize(
+    "plant, says",
+    [
+        (_mixed_dates, "column day spells dates in 2 formats: as 2024-01-31 and 31/01/2024"),
+        (_decimals, "column size spells decimals in 2 formats: as 1.5 and 1,5"),
+        (_units, "column mass has numbers in 2 units: kg, lb"),
+        (_unit, "column mass has numbers that are text for their unit, kg"),
+        (_code, "column age is -999 in 20 rows (3.3 %), far from all others"),
+        (_code_of_nines, "column age is 999 in 20 rows"),
+        (_cap, "values pile up at the end of income"),
+        (_recoded, "town says the same as city"),
+        (_fahrenheit, "fahrenheit says the same as c"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_planted_is_found(plant: Any, says: str) -> None:
+    found = said(zoo.data_report(plant(clean()), target="kind", quiet=True))
+    assert any(says in text for text in found), found
+
+
+def test_a_clean_table_has_none_of_them() -> None:
+    found = said(zoo.data_report(clean(), target="kind", quiet=True))
+    assert not [text for text in found if text.startswith(("heterogeneity", "capped", "columns"))], found
+
+
+def test_a_target_that_was_capped_is_told() -> None:
+    frame = clean().drop(columns="kind")
+    frame["price"] = np.minimum(frame["a"] * 3 + frame["b"], 4.0)
+    assert any("of the target: was it capped" in text for text in said(zoo.data_report(frame, target="price")))
+
+
+def test_the_same_remark_on_many_columns_is_one_finding() -> None:
+    rng = np.random.default_rng(0)
+    frame = clean()
+    for number in range(12):
+        frame[f"mark{number}"] = rng.integers(1, 4 + number % 3, len(frame))
+    found = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if text.startswith("columns")]
+    assert len(found) == 1
+    assert "mark0, mark1" in found[0]
+    assert "and 4 more" in found[0]
+    assert "3 to 5 values" in found[0]
+
+
+def test_pictures_that_hardly_differ_across_the_split() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 256, (120, 12, 12, 1)).astype(np.uint8)
+    again = np.clip(drawn[:60] * 0.9 + 5, 0, 255).astype(np.uint8)
+    labels = np.arange(180) % 2
+    both = (np.concatenate([drawn, again]), labels)
+    report = zoo.data_report(both, task="image", quiet=True)
+    known = [finding for finding in report.findings if finding.topic == "near-duplicates"]
+    assert {finding.level for finding in known} == {"warning"}
+    assert any("of the test pictures are a training picture" in finding.text for finding in known)
+    one = zoo.data_report((drawn, labels[:120]), task="image", quiet=True)
+    assert [f.level for f in one.findings if f.topic == "near-duplicates"] == ["ok"]

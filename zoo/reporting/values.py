@@ -1,0 +1,167 @@
+"""Checks of values: mixed formats, codes for missing values, caps, and columns that say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from zoo.reporting.facts import NOTE, WARNING, Facts, Finding, share
+
+MOST_LISTED = 8
+LEAST_ROWS = 50
+MOST_COLUMNS = 300
+# A format counts from this share of a column on; together they must explain nearly all of it.
+LEAST_SHARE, NEARLY_ALL = 0.01, 0.9
+LEAST_CODES, LEAST_CAPPED = 0.002, 0.01
+_DATES = {
+    "2024-01-31": r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?",
+    "2024/01/31": r"\d{4}/\d{1,2}/\d{1,2}( .*)?",
+    "31/01/2024": r"\d{1,2}/\d{1,2}/\d{2,4}( .*)?",
+    "31.01.2024": r"\d{1,2}\.\d{1,2}\.\d{2,4}( .*)?",
+    "31-01-2024": r"\d{1,2}-\d{1,2}-\d{4}( .*)?",
+    "31 January 2024": r"\d{1,2}\.? [^\W\d]{3,9}\.? \d{4}( .*)?",
+    "January 31, 2024": r"[^\W\d]{3,9}\.? \d{1,2},? \d{4}( .*)?",
+}
+_DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,\d+"}
+_MEASURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]+|%|°[CF]?|[€$£¥])")
+_CODES = re.compile(r"-?9{2,}(\.0)?|-1|-9|-?8{2,}|-?7{3,}")
+
+
+def mixed_formats(facts: Facts) -> Iterator[Finding]:
+    """Tell which columns of text hold dates of several formats, decimals of two kinds, or numbers with units."""
+    for name in map(str, facts.frame.columns):
+        if pd.api.types.is_numeric_dtype(facts.frame[name].dtype):
+            continue
+        counts = facts.frame[name].iloc[facts.sample].dropna().astype(str).str.strip().value_counts()
+        if counts.sum() < LEAST_ROWS or len(counts) < 2:
+            continue
+        for what, formats in (("dates", _DATES), ("decimals", _DECIMALS)):
+            found = _formats(counts, formats)
+            if len(found) > 1:
+                listed = tuple(f"as {form}: {share(part)}" for form, part in found.items())
+                forms = " and ".join(found)
+                text = f"column {name} spells {what} in {len(found)} formats: as {forms}"
+                yield Finding("heterogeneity", WARNING, text, "spell them alike before", listed)
+        yield from _units(name, counts)
+
+
+def _formats(counts: pd.Series, formats: Mapping[str, str]) -> dict[str, float]:
+    """The share of each format that a column has, where they are nearly all that it has."""
+    total = counts.sum()
+    found = {form: counts[counts.index.str.fullmatch(known)].sum() / total for form, known in formats.items()}
+    found = {form: float(part) for form, part in found.items() if part >= LEAST_SHARE}
+    return found if sum(found.values()) >= NEARLY_ALL else {}
+
+
+def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
+    units: dict[str, int] = {}
+    for text, rows in counts.items():
+        matched = _MEASURE.fullmatch(str(text))
+        if matched:
+            unit = matched[1].casefold()
+            units[unit] = units.get(unit, 0) + int(rows)
+    total = int(counts.sum())
+    if sum(units.values()) < NEARLY_ALL * total or len(counts) < 10:
+        return
+    often = sorted((u for u in units if units[u] >= LEAST_SHARE * total), key=lambda unit: -units[unit])
+    listed = tuple(f"{unit}: {share(units[unit] / total)}" for unit in often[:MOST_LISTED])
+    if 1 < len(often) <= MOST_LISTED:
+        text = f"column {name} has numbers in {len(often)} units: {', '.join(often)}"
+        yield Finding("heterogeneity", WARNING, text, "bring them to one unit before", listed)
+    elif len(often) == 1:
+        text = f"column {name} has numbers that are text for their unit, {often[0]}"
+        yield Finding("heterogeneity", NOTE, text, "leave the unit out before, so that it is a number", listed)
+
+
+def codes_for_missing(facts: Facts) -> Iterator[Finding]:
+    """Tell which numbers look like a code for no value: -999 or 9999, often and far from all others."""
+    for name, values in _numbers(facts):
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) < 4:
+            continue
+        for place, rest in ((0, distinct[1:]), (-1, distinct[:-1])):
+            value, rows = distinct[place], int(counts[place])
+            if not _CODES.fullmatch(f"{value:g}") or rows < max(5, LEAST_CODES * len(values)):
+                continue
+            gap = abs(value - (rest[0] if place == 0 else rest[-1]))
+            alone = value < 0 <= rest[0] and (value <= -9 or gap >= 1) and len(rest) > 5 if place == 0 else False
+            if alone or gap > np.ptp(rest):
+                text = (
+                    f"column {name} is {value:g} in {rows:,} rows ({share(rows / len(values))}), far from all "
+                    "others: is it a code for a missing value, or a cap?"
+                )
+                yield Finding("heterogeneity", WARNING, text, "leave such cells empty, if it is a code")
+
+
+def capped(facts: Facts) -> Iterator[Finding]:
+    """Tell which numbers pile up at their greatest or least value, as measures do that end there."""
+    target = facts.target if facts.target is not None and not facts.classes else None
+    named = [*_numbers(facts)]
+    if target is not None:
+        known = facts.target_codes[~np.isnan(facts.target_codes)]
+        named.append(("", known))
+    found = []
+    for name, values in named:
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) <= LEAST_ROWS:
+            continue
+        for place, word, beside in ((-1, "greatest", counts[-11:-1]), (0, "least", counts[1:11])):
+            rows = int(counts[place])
+            if distinct[place] == 0 or rows < max(5, LEAST_CAPPED * len(values)) or rows < 10 * beside.mean():
+                continue
+            told = f"{rows:,} rows ({share(rows / len(values))}) have the {word} value"
+            if name:
+                found.append(f"{name}: {told}, {distinct[place]:g}")
+            else:
+                text = f"{told} of the target: was it capped there? No model can learn what lies beyond"
+                yield Finding("capped values", NOTE, text)
+    if found:
+        names = ", ".join(text.split(":")[0] for text in found[:MOST_LISTED])
+        text = f"values pile up at the end of {names}: were they capped?"
+        yield Finding("capped values", NOTE, text, "", tuple(found[:MOST_LISTED]))
+
+
+def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
+    for name in map(str, facts.frame.columns):
+        if facts.kind(name) not in ("number", "code"):
+            continue
+        values = facts.coded(name)
+        known = values[~np.isnan(values)]
+        if len(known) >= LEAST_ROWS:
+            yield name, known
+
+
+def same_columns(facts: Facts) -> Iterator[Finding]:
+    """Tell which columns say the same: level for level, or one a linear function of the other."""
+    names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
+    codes = {name: pd.factorize(facts.coded(name)[facts.sample], use_na_sentinel=False)[0] for name in names}
+    sizes = {name: int(code.max(initial=0)) + 1 for name, code in codes.items()}
+    told = []
+    taken: set[str] = set()
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            if other in taken or sizes[one] < 3 or sizes[one] != sizes[other]:
+                continue
+            pairs = codes[one].astype(np.int64) * sizes[other] + codes[other]
+            if len(np.unique(pairs)) == sizes[one] and (sizes[one] < 0.9 * len(pairs) or _linear(facts, one, other)):
+                taken.add(other)
+                told.append(f"{other} says the same as {one}")
+    if told:
+        first = told[0].split(" ")[0]
+        listed = "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+        text = f"columns that are another one in other words: {listed}"
+        yield Finding("columns", NOTE, text, f"--drop {first}, if the other shall stay", tuple(told[:MOST_LISTED]))
+
+
+def _linear(facts: Facts, one: str, other: str) -> bool:
+    """Whether two columns of numbers, each of which tells all rows apart, are a linear function of each other."""
+    if not (facts.numeric(one) and facts.numeric(other)):
+        return False
+    a, b = (facts.coded(name)[facts.sample] for name in (one, other))
+    known = ~np.isnan(a) & ~np.isnan(b)
+    if known.sum() < 3 or a[known].std() == 0 or b[known].std() == 0:
+        return False
+    return bool(abs(np.corrcoef(a[known], b[known])[0, 1]) > 1 - 1e-9)
