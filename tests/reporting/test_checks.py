@@ -159,3 +159,31 @@ def test_a_number_far_from_what_its_features_say() -> None:
     assert report.task == "regression"
     known = next(finding for finding in report.findings if finding.topic == "label errors")
     assert known.evidence[0].startswith("row 6: 900")
+
+
+def test_classes_that_overlap_are_no_label_errors() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(2000, 3)), columns=list("abc"))
+    frame["kind"] = np.where(rng.random(2000) < 1 / (1 + np.exp(-3 * frame["a"])), "yes", "no")
+    known = next(finding for finding in report_of(frame).findings if finding.topic == "label errors")
+    assert known.level != "warning", known
+    assert "overlap" in known.text or known.level == "ok"
+
+
+def test_models_that_know_nothing_accuse_no_label() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
+    frame["kind"] = rng.choice(list("klmn"), 900)
+    known = [finding for finding in report_of(frame).findings if finding.topic == "label errors"]
+    assert any("hardly find" in finding.text for finding in known)
+    assert not any(finding.level == "warning" for finding in known)
+
+
+def test_a_random_split_of_a_series_is_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=600, freq="h"), "a": rng.normal(size=600)})
+    frame["load"] = np.cumsum(rng.normal(size=600))
+    mixed = zoo.data_report(frame, target="load", quiet=True)
+    assert any("--split time=when" in f"{f.topic}: {f.advice}" for f in mixed.warnings)
+    in_time = zoo.data_report(frame, target="load", split="time=when", quiet=True)
+    assert not any(finding.topic == "time" for finding in in_time.findings)

@@ -178,3 +178,10 @@ def test_sources_and_commands_that_cannot_stream(folder: Path, workspace: Path) 
     (workspace / "bad.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match=r"bad\.parquet: cannot be read"):
         read(workspace / "bad.parquet")
+
+
+def test_suggested_sizes_go_by_the_number_of_rows(folder: Path) -> None:
+    dataset = read(folder, test_size="suggested", validation_size="suggested")
+    assert dataset.sizes["test"] / 3000 == pytest.approx(0.2, abs=0.03)
+    assert dataset.sizes["validation"] / 2400 == pytest.approx(0.15, abs=0.05)
+    assert any("percentage points" in note for note in dataset.notes)

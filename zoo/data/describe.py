@@ -93,7 +93,8 @@ def describe_columns(
     for cells, studied in _studied(frame, column or {}, missing or {}):
         told = bool(column and cells.name in column)
         seen = (*_half_numbers(cells), *_warnings(studied.column, cells, told=told)) if not told else ()
-        remarks = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
+        own = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
+        remarks = tuple(note for note in own if not note.endswith(studied.column.remarks or ("\0",)))
         made.append(dataclasses.replace(studied.column, remarks=studied.column.remarks + remarks))
     return made
 

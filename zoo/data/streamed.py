@@ -15,7 +15,7 @@ from zoo.data.dataset import Dataset, Part
 from zoo.data.describe import describe_classes
 from zoo.data.inputs import MISSING, encode_target, raw_inputs
 from zoo.data.read import frame_digest
-from zoo.data.split import parts_of_column
+from zoo.data.split import parts_of_column, suggested_sizes
 from zoo.data.stream import Kept, Stream, Totals, row_shares
 from zoo.data.weighing import column_weights
 from zoo.data_job import SUGGESTED, DataJob
@@ -23,6 +23,7 @@ from zoo.errors import DataError, UsageError, nearest_name
 from zoo.spec import Spec, Target
 
 SAMPLE_ROWS = 100_000
+UNKNOWN = 0.2  # share of a part whose size was to be suggested, where the number of rows is not known
 HELD_ROWS = 100_000  # most rows of the validation part, and of the calibration part
 _NOT_STREAMED = ("test", "fold", "cv", "sample", "class_weight", "gap")
 _SPLITS = (None, "random", "column")
@@ -100,7 +101,8 @@ def streamed_dataset(
     """
     _check(job, stream)
     name = _target_of(job, stream)
-    survey = _survey(stream, job, name)
+    test, held, why = _sizes(stream, job)
+    survey = _survey(stream, job, name, test, held)
     target = _described_target(survey, name, target_kind, job)
     left_out = {name, job.split_column, job.weight, *job.drop}
     sample = survey.sample.frame()
@@ -145,7 +147,7 @@ def streamed_dataset(
         split_digest=split.hexdigest()[:16],
         spec=spec,
         parts=parts,
-        notes=(told, *notes),
+        notes=(told, *why, *notes),
     )
 
 
@@ -158,11 +160,20 @@ class _Survey:
     counts: dict[str, int]
 
 
-def _survey(stream: Stream, job: DataJob, target: str) -> _Survey:
+def _sizes(stream: Stream, job: DataJob) -> tuple[float, float, list[str]]:
+    """The shares of test and validation rows, and why, where they were to be suggested."""
+    test, held, why = UNKNOWN, UNKNOWN, "how many rows there are is not known before: the parts have a fifth each"
+    if stream.rows is not None:
+        test, held, why = suggested_sizes(stream.rows, 0)
+    notes = [why] if SUGGESTED in (job.test_size, job.validation_size) else []
+    test = test if job.test_size == SUGGESTED else float(job.test_size)
+    held = held if job.validation_size == SUGGESTED else float(job.validation_size)
+    return 0.0 if job.split_column else test, held, notes
+
+
+def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float) -> _Survey:
     """Go through all rows once."""
     seed = job.seed if job.split_seed is None else job.split_seed
-    test = 0.0 if job.split_column else 0.2 if job.test_size == SUGGESTED else float(job.test_size)
-    held = 0.2 if job.validation_size == SUGGESTED else float(job.validation_size)
     share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
     rule = _Rule(job, test, seed, Kept(held, HELD_ROWS), Kept(job.calibration_share, HELD_ROWS))
     if stream.rows is not None:  # what would be thrown away again is not taken in

@@ -61,6 +61,7 @@ def cheap_findings(
             lambda: of_columns.missing_values(known),
             lambda: rows.duplicates(known),
             lambda: rows.groups(known),
+            lambda: rows.time_order(known),
             lambda: of_columns.constants(known),
             lambda: of_columns.heterogeneity(known),
             lambda: values.mixed_formats(known),

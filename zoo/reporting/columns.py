@@ -101,7 +101,10 @@ def constants(facts: Facts) -> Iterator[Finding]:
         if known.left_out and known.distinct <= 1:
             yield Finding("constant columns", OK, f"column {known.name} is left out: {known.left_out}")
         elif known.name in facts.frame and not known.left_out:
-            top = facts.frame[known.name].value_counts(normalize=True, dropna=False)
+            values = facts.frame[known.name]
+            if values.iloc[facts.sample].value_counts(normalize=True, dropna=False).iloc[0] < NEARLY_ALL - 0.01:
+                continue
+            top = values.value_counts(normalize=True, dropna=False)
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
                 nearly.append(f"{known.name}: {share(float(top.iloc[0]))} are {top.index[0]}")
     if nearly:
@@ -120,7 +123,7 @@ def heterogeneity(facts: Facts) -> Iterator[Finding]:
         yield from _remarks(form, told)
     for name in map(str, facts.frame.columns):
         if facts.kind(name) == "number":
-            yield from _units(name, facts.coded(name))
+            yield from _units(name, facts.coded(name)[facts.sample])
         elif facts.kind(name) in ("category", "ordered", "yes or no", "hashed") and not facts.numeric(name):
             yield from _spellings(name, facts.frame[name])
 
@@ -128,13 +131,18 @@ def heterogeneity(facts: Facts) -> Iterator[Finding]:
 def _remarks(form: str, told: list[tuple[str, str]]) -> Iterator[Finding]:
     """What was remarked of a column; of many that differ in one number at most, once for all."""
     if len(told) < 3 or form.count("#") > 1:
-        yield from (Finding("columns", NOTE, f"column {name} {remark}") for name, remark in told)
+        yield from (Finding("columns", NOTE, f"column {name}{_joint(remark)}{remark}") for name, remark in told)
         return
     sizes = sorted({int(number) for _, remark in told for number in re.findall(r"\d+", remark)})
     several = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(sizes[0]) if sizes else ""
     names = ", ".join(name for name, _ in told[:MOST_LISTED])
     more = f" and {len(told) - MOST_LISTED} more" if len(told) > MOST_LISTED else ""
     yield Finding("columns", NOTE, f"columns {names}{more}: {form.replace('#', several)}")
+
+
+def _joint(remark: str) -> str:
+    """What stands between a column's name and a remark: nothing before a verb."""
+    return " " if remark.startswith(("looks ", "has ", "is ")) else ": "
 
 
 def _units(name: str, values: np.ndarray) -> Iterator[Finding]:

@@ -17,12 +17,20 @@ from zoo.data.dataset import Dataset, Part
 from zoo.data.ragged import Ragged
 from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
 from zoo.training.baselines import Rival, raw_frame, with_columns
+from zoo.training.calibration import LEAST_ROWS as LEAST_CALIBRATED
+from zoo.training.calibration import fit_calibration
 
 FOLDS = 5
 MOST_ROWS = 20_000
 # A rival that would take minutes on more rows than this is left out.
 MOST_ROWS_OF_SLOW = 5_000
 FAR = 6.0
+# Models that find fewer of a class than this cannot say of one of its rows that the label is wrong.
+LEAST_RECALL = 0.5
+# Where models are sure, more rows are labelled otherwise than their calibrated probabilities say: so many times
+# more, and by so many standard errors. Classes that overlap make no such rows, errors do.
+SURE, LEAST_SURE = 0.97, 50
+LEAST_EXCESS, LEAST_ERRORS = 1.5, 2.5
 _FOR_FEW, _DULL = frozenset({"svm", "random_forest", "nearest_neighbours"}), {"majority", "mean", "quantiles_of_train"}
 MOST_SHOWN = 20
 
@@ -37,6 +45,10 @@ class Suspects:
         likely: What the models would say.
         rate: Estimated share of wrong labels; None for numbers.
         judged: Rows that were looked at.
+        sure: Rows whose class models are sure of, once their probabilities are calibrated.
+        otherwise: The share of these that is labelled otherwise.
+        expected: The share of these that would be, by the probabilities.
+        untold: Classes that the models hardly find: their rows are not among the suspects.
     """
 
     rows: np.ndarray
@@ -44,6 +56,10 @@ class Suspects:
     likely: np.ndarray
     rate: float | None
     judged: int = 0
+    sure: int = 0
+    otherwise: float = 0.0
+    expected: float = 0.0
+    untold: tuple[str, ...] = ()
 
 
 def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Part]:
@@ -146,20 +162,43 @@ def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -
     spec = dataset.spec
     assert spec.target is not None
     if spec.target.kind == "class":
-        order = suspect_order(target, prediction)
-        joint = confident_joint(target, prediction)
-        rate = float(1 - joint.trace())
-        wrong = order[prediction.argmax(axis=1)[order] != target[order]][: max(round(rate * len(target)), 0)]
-        names = np.array(spec.target.classes)
-        return Suspects(
-            part.rows[wrong], names[target[wrong]], names[prediction[wrong].argmax(axis=1)], rate, len(target)
-        )
+        return _of_classes(target, prediction, np.array(spec.target.classes), part.rows)
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
     return Suspects(part.rows[far], back[0], back[1], None, len(target))
+
+
+def _of_classes(target: np.ndarray, prediction: np.ndarray, names: np.ndarray, rows: np.ndarray) -> Suspects:
+    said = prediction.argmax(axis=1)
+    recall = np.array([(said[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
+    told = recall >= LEAST_RECALL
+    judged = told[target]
+    joint = confident_joint(target, prediction)[told]
+    rate = float(joint.sum() - np.diag(confident_joint(target, prediction))[told].sum())
+    order = suspect_order(target, prediction)
+    wrong = order[(said != target)[order] & judged[order]][: max(round(rate * len(target)), 0)]
+    highest = _calibrated(prediction, target).max(axis=1)
+    sure = judged & (highest >= SURE)
+    return Suspects(
+        rows[wrong],
+        names[target[wrong]],
+        names[said[wrong]],
+        rate,
+        int(judged.sum()),
+        sure=int(sure.sum()),
+        otherwise=float((said != target)[sure].mean()) if sure.any() else 0.0,
+        expected=float(1 - highest[sure].mean()) if sure.any() else 0.0,
+        untold=tuple(map(str, names[~told])),
+    )
+
+
+def _calibrated(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    if len(target) < LEAST_CALIBRATED:
+        return prediction
+    return np.asarray(fit_calibration("temperature", prediction, target, None)[0](prediction.astype(np.float32)))
 
 
 def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
@@ -172,13 +211,24 @@ def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
         text = f"{len(found.rows)} rows have a target far from what models that did not see them say"
         yield Finding("label errors", NOTE if len(found.rows) else OK, text, "", shown)
         return
+    if found.untold:
+        few = ", ".join(found.untold[:5]) + (" …" if len(found.untold) > 5 else "")
+        text = f"quick models hardly find {few}: a label that is wrong there cannot be told from one that is hard"
+        yield Finding("label errors", NOTE, text)
+    if not found.judged:
+        return
+    by_chance = found.expected + LEAST_ERRORS * np.sqrt(found.expected / max(found.sure, 1))
+    errors = found.sure >= LEAST_SURE and found.otherwise > max(by_chance, LEAST_EXCESS * found.expected)
+    sure = f"; of those that models are sure of {share(found.otherwise)}, and chance explains {share(found.expected)}"
+    why = sure if errors else ", no more than classes that overlap explain"
     text = f"about {share(found.rate)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found, rows)}"
-    level = WARNING if found.rate > 0.05 else NOTE if found.rate > 0.01 else OK
+    level = OK if found.rate <= 0.01 else WARNING if errors and found.rate > 0.03 else NOTE
+    text += why if level != OK else ""
     yield Finding("label errors", level, text, "look at the rows below" if level != OK else "", shown)
 
 
 def _of(found: Suspects, rows: int) -> str:
-    return f"{found.judged:,}" + (f", a sample of {rows:,}" if found.judged < rows else "")
+    return f"{found.judged:,}" + (f", a sample of {rows:,}" if rows > MOST_ROWS else "")
 
 
 def _said(value: Any) -> str:

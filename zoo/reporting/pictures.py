@@ -51,7 +51,7 @@ def near_duplicates(dataset: Dataset) -> Iterator[Finding]:
             "near-duplicates", WARNING if portion > 0.05 else NOTE, text, advice, (f"such as pictures {shown}",)
         )
     if not found:
-        yield Finding("near-duplicates", OK, "no held-out pictures hardly differ from a training one")
+        yield Finding("near-duplicates", OK, "no held-out picture is a training one, or nearly so")
 
 
 def _small(part: Part, key: str, most: int) -> tuple[np.ndarray, np.ndarray]:

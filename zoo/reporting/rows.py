@@ -18,6 +18,7 @@ _GROUPS = re.compile(
     r"(_?(id|no|nr|number))?$",
     re.IGNORECASE,
 )
+ALIKE = 0.5  # correlation of targets that follow each other in time
 GRID = 0.02  # standard deviations that two near-duplicates may differ by in each number
 
 
@@ -70,8 +71,10 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
     """Tell how many rows are the same, inside parts and across them, and whether their targets agree."""
     if not facts.frame.shape[1]:
         return
-    hashed = pd.util.hash_pandas_object(facts.frame.astype(str), index=False).to_numpy()
-    codes, counts = np.unique(hashed, return_inverse=True, return_counts=True)[1:]
+    mixed = [name for name in facts.frame.columns if facts.frame[name].dtype == object]  # and may hold anything
+    hashed = pd.util.hash_pandas_object(facts.frame.astype(dict.fromkeys(mixed, str)), index=False)
+    codes = pd.factorize(hashed)[0]
+    counts = np.bincount(codes)
     twice = np.flatnonzero(counts[codes] > 1)
     if not len(twice):
         yield Finding("duplicates", OK, "no two rows are the same in all features")
@@ -81,8 +84,8 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
         text = f"{extra:,} rows repeat another in all features ({share(extra / len(hashed))})"
         yield Finding("duplicates", level, text, "", (f"rows {facts.rows(twice)}",))
     if facts.target is not None and facts.classes and len(twice):
-        kinds = pd.Series(facts.target_codes).groupby(codes).nunique()
-        disputed = np.flatnonzero((kinds > 1).to_numpy()[codes])
+        kinds = pd.Series(facts.target_codes[twice]).groupby(codes[twice]).nunique()
+        disputed = twice[np.isin(codes[twice], kinds.index[kinds > 1])]
         if len(disputed):
             text = f"{len(disputed):,} rows equal one of another class in all features: no model can tell them apart"
             level = WARNING if len(disputed) > 0.02 * len(hashed) else NOTE
@@ -125,6 +128,37 @@ def _cells(facts: Facts) -> np.ndarray | None:
         parts.append(np.where(np.isnan(values), -1e9, np.round(values / width)))
     table = pd.DataFrame(np.stack(parts, axis=1))
     return np.asarray(pd.util.hash_pandas_object(table, index=False).to_numpy())
+
+
+def time_order(facts: Facts) -> Iterator[Finding]:
+    """Tell whether rows have a time, and training ones lie among the test ones all the same."""
+    held, train = facts.part == "test", facts.part == "train"
+    if not held.any() or not train.any():
+        return
+    for name in map(str, facts.frame.columns):
+        if facts.kind(name) != "date":
+            continue
+        seconds = facts.coded(name)
+        if len(np.unique(seconds[~np.isnan(seconds)])) < 0.5 * len(seconds):
+            continue
+        among = float((seconds[held] < np.nanmax(seconds[train])).mean())
+        if among < 0.05:
+            continue
+        alike = _alike_in_time(facts, seconds)
+        text = f"{share(among)} of the test rows lie before the last training row in {name}"
+        text += f", and neighbours in time have much the same target (correlation {alike:.2f})" if alike > ALIKE else ""
+        level = WARNING if alike > ALIKE else NOTE
+        advice = f"--split time={name}, and --gap, if the model shall predict what is to come"
+        yield Finding("time", level, text, advice)
+
+
+def _alike_in_time(facts: Facts, seconds: np.ndarray) -> float:
+    """The correlation of targets that follow each other in time; 0 without a target."""
+    if facts.target is None:
+        return 0.0
+    target = facts.target_codes[np.argsort(seconds, kind="stable")].astype(float)
+    target = target[~np.isnan(target)]
+    return float(np.corrcoef(target[1:], target[:-1])[0, 1]) if target.std() > 0 else 0.0
 
 
 def groups(facts: Facts) -> Iterator[Finding]:
