@@ -214,7 +214,8 @@ def outliers(facts: Facts) -> Iterator[Finding]:
         far = np.flatnonzero((values < low - FAR * width) | (values > high + FAR * width))
         if len(far) and len(far) <= max(5, 0.01 * len(known)):
             worst = far[np.argsort(-np.abs(values[far] - np.median(known)))]
-            found.append(f"{name}: {len(far)} values such as {values[worst[0]]:g}, rows {facts.rows(worst, 3)}")
+            rows = facts.rows(worst, 3, ordered=False)
+            found.append(f"{name}: {len(far)} values such as {values[worst[0]]:g}, rows {rows}")
     if found:
         names = ", ".join(text.split(":")[0] for text in found[:MOST_LISTED])
         text = f"far from all others: values of {names}"

@@ -116,9 +116,10 @@ class Facts:
             return np.arange(rows)
         return np.sort(np.random.default_rng(self.seed).choice(rows, MOST_ROWS, replace=False))
 
-    def rows(self, positions: np.ndarray, most: int = 5) -> str:
-        """Return rows by their number in the source, for people: from 1 on."""
-        shown = ", ".join(str(int(row) + 1) for row in self.frame.index[positions[:most]])
+    def rows(self, positions: np.ndarray, most: int = 5, *, ordered: bool = True) -> str:
+        """Return rows by their number in the source, for people: from 1 on, in order or as they are given."""
+        numbers = np.asarray(self.frame.index[positions])
+        shown = ", ".join(str(int(row) + 1) for row in (np.sort(numbers) if ordered else numbers)[:most])
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
 
 
