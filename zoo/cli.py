@@ -161,7 +161,22 @@ def tune(
     set_: Set = None,
     trials: Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trials at the same time; default 1.")] = None,
-    search: Annotated[str | None, typer.Option(metavar="random|bayesian|hyperband|grid")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="random|bayesian|hyperband|grid|asha", help="Or MODULE:CLASS of an oracle of KerasTuner's kind."
+        ),
+    ] = None,
+    time_budget: Annotated[str | None, typer.Option(metavar="TIME", help="Most time in all, such as 20m.")] = None,
+    trial_timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Most time of one trial.")] = None,
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Most memory of one trial, such as 2GiB.")] = None,
+    start: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE,…", help="Tried first, after the default; repeatable.")
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Try the best hyperparameters of a run or a search first.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier search of this name or job.")] = False,
     cv: Cv = None,
     threshold: Threshold = None,
     epochs: Epochs = None,
@@ -176,8 +191,9 @@ def tune(
     _needs(model, source, "tune")
     given = _given(
         model=model, source=source, hyperparameters=_settings(set_), trials=trials, workers=workers, search=search,
-        cv=cv, threshold=threshold, epochs=epochs, baselines=baselines, experiment=experiment, name=name,
-        options=context.meta[OWN_OPTIONS], **data_values(data),
+        time_budget=time_budget, trial_timeout=trial_timeout, memory=memory, start=start, start_from=start_from,
+        fresh=fresh or None, cv=cv, threshold=threshold, epochs=epochs, baselines=baselines, experiment=experiment,
+        name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
     )  # fmt: skip
     _run_job({"command": "tune", **given}, as_json, verbose)
 

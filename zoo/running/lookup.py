@@ -125,6 +125,23 @@ def load(run_id: str) -> Model:
         return load_model(places[0].parent)
 
 
+def best_of(store: Store, run_id: str) -> Run:
+    """Return a finished run; of a search its best trial's.
+
+    Args:
+        store: Where it is.
+        run_id: MLflow's id, or its first characters.
+
+    Raises:
+        UsageError: When there is no such run, or it did not finish.
+    """
+    found = store.run(run_id)
+    chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
+    if store.run(chosen).data.tags.get(SCORED_TAG) is None:
+        raise UsageError(f"run {run_id} has no result; its status is {found.info.status}", where="run")
+    return stored_run(store, chosen)
+
+
 def stored_run(store: Store, run_id: str) -> Run:
     """Return a finished run as it was given to its caller."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:

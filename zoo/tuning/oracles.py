@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 
-from zoo.errors import JobError
+from zoo.errors import JobError, UsageError
 
 HYPERBAND_PREFIX = "tuner/"
 
@@ -34,19 +35,39 @@ class Asked:
     epochs: int | None = None
 
 
+def oracle_class(path: str) -> type[keras_tuner.Oracle]:
+    """Return a user's own oracle by its import path, ``module:Class``.
+
+    Raises:
+        UsageError: When there is no such module or class, or it is no oracle.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise UsageError(f"the oracle {path} cannot be imported: {error}", where="search") from None
+    except AttributeError:
+        raise UsageError(f"module {module} has no {name}", where="search") from None
+    if not (isinstance(found, type) and issubclass(found, keras_tuner.Oracle)):
+        raise UsageError(f"{path} is no keras_tuner.Oracle", where="search")
+    return found
+
+
 class AskTell:
     """An oracle of KerasTuner outside of a Tuner, in one process, with state that we store.
 
     The model's default is the first trial. Failed trials do not stop it: who fails, and why, the driver knows.
 
     Args:
-        search: ``random``, ``bayesian``, ``hyperband`` or ``grid``.
+        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha`` (which draws as ``random`` does), or
+            ``module:Class`` of an oracle of KerasTuner's kind.
         space: The model's hyperparameters, declared, with fixed ones fixed.
         objective: Name of the score.
         direction: ``min`` or ``max``.
         trials: Most trials.
         epochs: Most epochs of a trial, for Hyperband.
         seed: Seed of the oracle.
+        starts: Values that are tried first, after the default, each in place of some of its own.
     """
 
     def __init__(
@@ -59,6 +80,7 @@ class AskTell:
         trials: int,
         epochs: int,
         seed: int,
+        starts: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.objective = objective
         self.trials = trials
@@ -78,15 +100,18 @@ class AskTell:
         else:
             classes = {
                 "random": oracles.RandomSearchOracle,
+                "asha": oracles.RandomSearchOracle,
                 "bayesian": oracles.BayesianOptimizationOracle,
                 "grid": oracles.GridSearchOracle,
             }
-            self.oracle = classes[search](max_trials=trials, **options)
+            kind = classes[search] if search in classes else oracle_class(search)
+            self.oracle = kind(max_trials=trials, **options)
         self.oracle.verbose = 0
         # Its own way of saving writes in place, so that a kill tears the file: the driver stores get_state().
         self.oracle.save = lambda: None
         self.oracle._save_trial = lambda trial: None
-        self._defaults = {known.name: known.default for known in space.space}
+        defaults = {known.name: known.default for known in space.space}
+        self._first = [defaults, *({**defaults, **values} for values in starts)]
         self._random_values = self.oracle._random_values
         self.oracle._random_values = self._default_first
 
@@ -169,9 +194,9 @@ class AskTell:
             self.oracle.max_trials = self.trials
 
     def _default_first(self) -> Any:
-        if self.oracle.start_order:
+        if len(self.oracle.start_order) >= len(self._first):
             return self._random_values()
-        values = dict(self._defaults)
+        values = dict(self._first[len(self.oracle.start_order)])
         self.oracle._tried_so_far.add(self.oracle._compute_values_hash(values))
         return values
 

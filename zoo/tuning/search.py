@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import JobError, UsageError
-from zoo.job import TuneJob
+from zoo.job import TuneJob, bytes_in, seconds_in
 from zoo.running.progress import Progress
 from zoo.running.results import number
 from zoo.tracking.run import PARENT_TAG, TrackedRun
 from zoo.tracking.store import Store
+from zoo.tuning.halving import Rungs
 from zoo.tuning.oracles import Asked, AskTell
 from zoo.tuning.state import SearchFolder
 from zoo.tuning.trial import run_trial
@@ -24,6 +25,8 @@ from zoo.tuning.workers import Event, Workers
 # Modules that every trial needs: the server imports them once.
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
 _MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError", "InterruptedError")
+OUT_OF_TIME = "the search's time was over"
+STATUS_TAG = "zoo.status"
 _ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
 
 
@@ -44,6 +47,7 @@ class TrialRecord:
     reason: str = ""
     oracle_id: str = ""
     epochs: int | None = None
+    stopped_at: int | None = None
 
 
 @dataclass
@@ -54,12 +58,18 @@ class SearchState:
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     seconds: float = 0.0
     best: str | None = None
+    rungs: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchState:
         """Return the state that was stored."""
         trials = {key: TrialRecord(**record) for key, record in values["trials"].items()}
-        return cls(values["run_id"], trials, values["seconds"], values["best"])
+        return cls(values["run_id"], trials, values["seconds"], values["best"], values.get("rungs", {}))
+
+    def is_over(self, job: TuneJob) -> bool:
+        """Tell whether a search has its trials, or has used up its time."""
+        spent = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
+        return self.best is not None and (len(self.trials) >= job.trials or spent)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class SearchPlan:
         seed: Seed of every trial's weights and order of rows.
         tags: Tags of each trial's run.
         folds: Folders of the folds' data, where a trial is judged by them.
+        rungs: Epochs at which trials are compared, and the worse ones stopped.
     """
 
     job: TuneJob
@@ -85,6 +96,7 @@ class SearchPlan:
     seed: int
     tags: Mapping[str, str]
     folds: Sequence[str] = ()
+    rungs: tuple[int, ...] = ()
 
 
 class SearchLoop:
@@ -105,9 +117,16 @@ class SearchLoop:
         self.plan, self.oracle, self.state = plan, oracle, state
         self.store, self.experiment, self.progress = store, experiment, progress
         self.open: dict[str, TrackedRun] = {}
+        self.rungs = Rungs(plan.rungs, plan.direction, state.rungs)
+        state.rungs = self.rungs.scores
         self._began: dict[str, float] = {}
+        self._best_yet: dict[str, float] = {}
         self._resumed = bool(state.trials)
         self._mark = time.perf_counter()
+        budget, timeout = plan.job.time_budget, plan.job.trial_timeout
+        self._deadline = self._mark + seconds_in(budget) - state.seconds if budget is not None else math.inf
+        self._timeout_s = seconds_in(timeout) if timeout is not None else math.inf
+        self._told_to_stop = False
 
     def run(self, workers: Workers) -> None:
         """Run trials until the oracle has no more.
@@ -118,12 +137,13 @@ class SearchLoop:
         waiting = [record for record in self.state.trials.values() if record.status == "RUNNING"]
         try:
             while True:
-                while workers.free and (record := waiting.pop(0) if waiting else self._next()) is not None:
+                while workers.free and (record := self._following(waiting)) is not None:
                     self._start(workers, record)
                 if not workers.running:
                     break
-                for event in workers.wait():
-                    self._handle(event)
+                for event in workers.wait(self._patience()):
+                    self._handle(workers, event)
+                self._end_in_time(workers)
         except KeyboardInterrupt:
             self._end_open("KILLED", "interrupted")
             raise
@@ -152,6 +172,45 @@ class SearchLoop:
             raise JobError(f"no trial completed: {'; '.join(sorted(reasons)) or 'there were none'}")
         sign = 1 if self.plan.direction == "min" else -1
         return min(done, key=lambda record: sign * (record.score if record.score is not None else math.inf))
+
+    def _following(self, waiting: list[TrialRecord]) -> TrialRecord | None:
+        """The trial that is started next: one that was cut, or a new one; none once the time is over."""
+        if time.perf_counter() >= self._deadline and (self.open or self._scored()):
+            return None
+        return waiting.pop(0) if waiting else self._next()
+
+    def _scored(self) -> bool:
+        return any(record.score is not None for record in self.state.trials.values())
+
+    def _patience(self) -> float | None:
+        """Seconds until something has to be ended, whatever is heard until then; None where nothing has."""
+        ends = [self._began[key] + self._timeout_s for key in self.open]
+        ends.append(self._deadline + (self._grace_s if self._told_to_stop else 0.0))
+        first = min(ends)
+        return None if math.isinf(first) else max(0.05, first - time.perf_counter())
+
+    @property
+    def _grace_s(self) -> float:
+        """Seconds that a trial has for the epoch that it is in, once the time is over."""
+        return max(30.0, 0.1 * seconds_in(self.plan.job.time_budget or "0"))
+
+    def _end_in_time(self, workers: Workers) -> None:
+        """Have trials end with their epoch once the search's time is over, and end those that take too long."""
+        now = time.perf_counter()
+        for key in workers.running:
+            if now >= self._began[key] + self._timeout_s:
+                self._kill(workers, key, f"it took longer than {self.plan.job.trial_timeout}")
+            elif now >= self._deadline + self._grace_s and self._scored():
+                self._kill(workers, key, "its epoch outlasted the time budget")
+        if now >= self._deadline and not self._told_to_stop and self.open:
+            self._told_to_stop = True
+            for key in workers.running:
+                self.state.trials[key].reason = OUT_OF_TIME
+                workers.tell(key, {"stop": True})
+
+    def _kill(self, workers: Workers, key: str, reason: str) -> None:
+        self.state.trials[key].reason = reason
+        workers.kill(key)
 
     def _next(self) -> TrialRecord | None:
         asked: Asked = self.oracle.ask()
@@ -186,12 +245,14 @@ class SearchLoop:
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": values,
             "seed": plan.seed,
-            "epochs": record.epochs or plan.job.epochs,
+            "epochs": record.stopped_at or record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job.workers),
             "folds": list(plan.folds),
+            "rungs": list(plan.rungs),
         }
         self._began[record.trial_id] = time.perf_counter()
-        workers.start(record.trial_id, run_trial, payload)
+        limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
+        workers.start(record.trial_id, run_trial, payload, memory_bytes=limit)
 
     def _left_behind(self, record: TrialRecord) -> TrackedRun | None:
         """The run of a trial that an earlier driver began and was stopped before it could write that down."""
@@ -201,8 +262,25 @@ class SearchLoop:
         found = self.store.search(wanted, limit=1)
         return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
-    def _handle(self, event: Event) -> None:
+    def _hear(self, workers: Workers, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
+        """Take in an epoch of a trial, and at a rung say whether it goes on."""
+        value = scores.get(self.plan.objective, math.nan)
+        best = self._best_yet.get(trial_id, math.nan)
+        better = min if self.plan.direction == "min" else max
+        self._best_yet[trial_id] = value if math.isnan(best) else best if math.isnan(value) else better(best, value)
+        if epoch not in self.rungs.epochs:
+            return
+        record = self.state.trials[trial_id]
+        # A trial's scores do not come back when it goes on from a checkpoint, but what it had at the last rung does.
+        goes_on = self.rungs.goes_on(trial_id, epoch, self._best_yet[trial_id])
+        if not goes_on:
+            record.stopped_at = epoch
+        self.save()
+        workers.tell(trial_id, {"go": True} if goes_on else {"stop": True})
+
+    def _handle(self, workers: Workers, event: Event) -> None:
         if event.kind == "message":
+            self._hear(workers, event.key, event.value["epoch"], event.value["scores"])
             return
         record = self.state.trials[event.key]
         record.seconds += time.perf_counter() - self._began[event.key]
@@ -229,7 +307,10 @@ class SearchLoop:
             self.oracle.tell(record.oracle_id, None, record.reason)
             run.end("FAILED", record.reason)
             return
-        record.status, record.score = "COMPLETED", score
+        record.status, record.score = "COMPLETED" if record.stopped_at is None else "PRUNED", score
+        if record.stopped_at is not None:
+            record.reason = f"stopped after epoch {result['epochs_run']}: not among the best third that came so far"
+            run.tags({STATUS_TAG: "pruned", "zoo.pruned_epoch": str(result["epochs_run"])})
         self.oracle.tell(record.oracle_id, score, space=answer["space"], values=values)
         run.metrics(
             {
@@ -243,7 +324,8 @@ class SearchLoop:
         run.end("FINISHED")
 
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
-        record.reason, blame = _reason(event)
+        told, blame = _reason(event)
+        record.reason = record.reason if event.kind == "died" and event.value["killed"] else told
         run.end("FAILED", record.reason)
         if blame is not None:
             raise blame  # the trial counts as running, so that it is run again once the cause is mended
@@ -262,7 +344,10 @@ class SearchLoop:
 
     def _end_open(self, status: str, reason: str) -> None:
         for trial_id, run in self.open.items():
-            if self.state.trials[trial_id].status == "COMPLETED":  # stopped between the trial's end and its run's
+            if self.state.trials[trial_id].status in (
+                "COMPLETED",
+                "PRUNED",
+            ):  # stopped between the trial's end and its run's
                 run.end("FINISHED")
             else:
                 run.end(status, reason)

@@ -24,7 +24,7 @@ from zoo.registry import code_digest
 
 STATE_FILE, LOCK_FILE = "search.json", "lock"
 # What may differ between two commands that mean the same search.
-_FREE = ("trials", "workers", "baselines", "experiment", "name")
+_FREE = ("trials", "workers", "time_budget", "fresh", "baselines", "experiment", "name")
 
 
 class SearchFolder:

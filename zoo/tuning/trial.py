@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,29 @@ from zoo.training.settings import FitSettings
 from zoo.tuning.channel import Channel
 
 CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
+_ANSWER_WAIT_S = 60.0
 FOLDS_PREFIX = "cv_"  # of the score that is the mean over folds
 
 
 class ChannelRecorder(Recorder):
-    """Sends each epoch's scores to the driver, which may ask to stop."""
+    """Sends each epoch's scores to the driver, which may ask to stop.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: To the driver.
+        rungs: Epochs after which training waits for the driver's word, so that a stop comes at the same epoch
+            whatever else the machine does.
+    """
+
+    def __init__(self, channel: Channel, rungs: Collection[int] = ()) -> None:
         self.channel = channel
+        self.rungs = rungs
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Send the scores."""
+        """Send the scores, and at a rung wait for the answer."""
         self.channel.send({"epoch": epoch, "scores": dict(scores)})
+        if epoch in self.rungs:
+            while not self.channel.stop_requested and self.channel.receive(_ANSWER_WAIT_S) is None:
+                pass
 
     @property
     def stop_requested(self) -> bool:
@@ -45,7 +56,8 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     Args:
         channel: To the driver.
         payload: ``model``, ``task``, ``data`` (folder), ``folder`` (the trial's), ``hyperparameters``, ``seed``,
-            ``epochs``, ``threads`` and ``folds`` (folders of the folds' data, when they judge the trial).
+            ``epochs``, ``threads``, ``rungs`` (epochs after which the driver is asked) and ``folds`` (folders of the
+            folds' data, when they judge the trial).
 
     Returns:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
@@ -87,7 +99,7 @@ def _fitted(channel: Channel, payload: dict[str, Any], data: Path, folder: Path)
     plan = FitPlan(
         FitSettings.from_hyperparameters(hp.values, epochs=payload["epochs"]),
         seed=payload["seed"],
-        recorder=ChannelRecorder(channel),
+        recorder=ChannelRecorder(channel, payload.get("rungs", ())),
         checkpoint=folder / CHECKPOINT_FILE,
     )
     result = candidate.task.fit(pieces, dataset, plan, cache=data / "prepared")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
@@ -16,7 +17,7 @@ from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
 from zoo.running.finish import Fitted, description, finish_run
-from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, stored_run
+from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, best_of, stored_run
 from zoo.running.progress import Progress
 from zoo.running.report import keep_report
 from zoo.running.results import Run, Search, Trial
@@ -25,6 +26,7 @@ from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
 from zoo.training.loop import FitPlan, FitResult
 from zoo.training.settings import FitSettings
+from zoo.tuning.halving import rungs_of
 from zoo.tuning.oracles import AskTell
 from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
 from zoo.tuning.state import SearchFolder
@@ -88,6 +90,8 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
     progress = progress or Progress(quiet=True)
     with folder.locked():
+        if job.fresh:
+            folder.clear()
         try:
             return _Tuning(job, candidate, dataset, store, folder, progress).run()
         except KeyboardInterrupt:
@@ -115,7 +119,7 @@ class _Tuning:
     def run(self) -> Search:
         """Run, go on with, or recall the search."""
         stored = self._stored()
-        if stored is not None and stored["best"] is not None and len(stored["trials"]) >= self.job.trials:
+        if stored is not None and SearchState.from_json(stored).is_over(self.job):
             return self._recalled(SearchState.from_json(stored))
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder.path) as workers:
@@ -127,7 +131,7 @@ class _Tuning:
                     self._begin(parent)
                 state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
                 loop = SearchLoop(
-                    self._plan(), self._oracle(space, stored), state, self.store, experiment, self.progress
+                    self._plan(space), self._oracle(space, stored), state, self.store, experiment, self.progress
                 )
                 self._write_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
@@ -194,7 +198,29 @@ class _Tuning:
         parent.text(job_yaml(self.job), JOB_FILE)
         keep_report(parent, self.candidate.task, self.dataset, self.job.baselines)
 
-    def _plan(self) -> SearchPlan:
+    def epochs(self, space: CheckedHyperParameters) -> int:
+        """Most epochs of a trial."""
+        return int(self.job.epochs or space.values.get("epochs", 100))
+
+    def _starts(self) -> list[dict[str, Any]]:
+        """What is tried after the default: the values that were told, and the best of an earlier run."""
+        made = [self._values_of(values) for values in self.job.start]
+        if self.job.start_from is not None:
+            found = best_of(self.store, self.job.start_from)
+            known = self._space().declared
+            values = {name: value for name, value in found.hyperparameters.items() if name in known}
+            strange = sorted(set(found.hyperparameters) - set(values))
+            if strange:
+                self.progress.say(f"note: {self.candidate.name} has no {', '.join(strange)}, and starts without")
+            made.append(self._values_of(values))
+        return made
+
+    def _values_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values in the types that the model declares; one that is fixed stays as it is."""
+        _, space = self.candidate.built({**values, **self.job.hyperparameters}, self.dataset.spec, seed=self.job.seed)
+        return {name: space.values[name] for name in values if name not in self.job.hyperparameters}
+
+    def _plan(self, space: CheckedHyperParameters) -> SearchPlan:
         tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), OBJECTIVE_TAG: self.score_name}
         return SearchPlan(
             self.job,
@@ -205,6 +231,7 @@ class _Tuning:
             self.job.seed,
             tags,
             [str(self.folder.data / f"fold-{number}") for number in range(1, self.folds + 1)],
+            rungs_of(self.epochs(space)) if self.job.search == "asha" and not self.folds else (),
         )
 
     def _oracle(self, space: CheckedHyperParameters, stored: dict[str, Any] | None) -> AskTell:
@@ -216,8 +243,9 @@ class _Tuning:
             objective=self.score_name,
             direction=self.objective.direction,
             trials=self.job.trials,
-            epochs=self.job.epochs or space.values.get("epochs", 100),
+            epochs=self.epochs(space),
             seed=self.job.seed,
+            starts=self._starts(),
         )
         if stored is not None:
             oracle.restore(stored["oracle"])

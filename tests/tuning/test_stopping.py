@@ -1,0 +1,158 @@
+"""What ends trials early, and where a search begins: halving, budgets, limits, starting points, a fresh start."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import zoo
+from zoo.errors import JobError, UsageError
+from zoo.tracking.store import Store
+from zoo.tuning.halving import FACTOR, Rungs, rungs_of
+
+QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
+
+
+class Ordered(keras_tuner.Oracle):
+    """An oracle of a user's own: tries units 1, 2, 3, …"""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        values = self.hyperparameters.values
+        return {"status": "RUNNING", "values": {**values, "units": 1 + len(self.start_order)}}
+
+
+def slow(hp: Any, spec: Any) -> keras.Model:
+    """A network whose second candidate takes for ever."""
+    if hp.Int("units", 1, 64, default=2) != 2:
+        time.sleep(60)
+    model = keras.Sequential([keras.Input((len(spec.inputs),)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+def greedy(hp: Any, spec: Any) -> keras.Model:
+    """A network whose second candidate takes all memory there is."""
+    units = hp.Int("units", 1, 64, default=2)
+    held = bytearray(4 << 30) if units != 2 else b""
+    model = keras.Sequential([keras.Input((len(spec.inputs),)), keras.layers.Dense(1 + len(held))])
+    model.compile("adam", "mse")
+    return model
+
+
+@given(st.integers(1, 3000))
+def test_rungs_lie_inside_a_training(epochs: int) -> None:
+    rungs = rungs_of(epochs)
+    assert all(0 < rung < epochs for rung in rungs)
+    assert all(later == FACTOR * rung for rung, later in itertools.pairwise(rungs))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from(["min", "max"]))
+def test_the_best_so_far_always_goes_on_and_few_others_do(scores: list[float], direction: str) -> None:
+    rungs = Rungs((3,), direction)
+    better = min if direction == "min" else max
+    went_on = 0
+    for trial, score in enumerate(scores):
+        goes_on = rungs.goes_on(str(trial), 3, score)
+        went_on += goes_on
+        if score == better(scores[: trial + 1]) and scores[: trial + 1].count(score) == 1:
+            assert goes_on
+    again = Rungs((3,), direction, rungs.scores)
+    assert again.scores == rungs.scores
+
+
+def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
+    options = {**QUICK, "trials": 8, "epochs": 12, "workers": 1, "search": "asha"}
+    made = zoo.tune("classification/mlp", "wine", **options)
+    pruned = [trial for trial in made.trials if trial.status == "PRUNED"]
+    assert pruned
+    assert {trial.status for trial in made.trials} == {"PRUNED", "COMPLETED"}
+    client = Store().client
+    for trial in pruned:
+        page = client.get_run(str(trial.run_id))
+        assert page.info.status == "FINISHED"
+        assert page.data.tags["zoo.status"] == "pruned"
+        assert page.data.tags["zoo.pruned_epoch"] in ("3", "9")
+        assert len(client.get_metric_history(str(trial.run_id), "epoch/loss")) == int(
+            page.data.tags["zoo.pruned_epoch"]
+        )
+    again = zoo.tune("classification/mlp", "wine", fresh=True, **options)
+    assert again.run_id != made.run_id
+    assert [(t.status, t.score) for t in again.trials] == [(t.status, t.score) for t in made.trials]
+
+
+def test_a_budget_ends_a_search_which_is_recalled_and_goes_on_with_more(workspace: Path) -> None:
+    options = {**QUICK, "trials": 500, "epochs": 400}
+    first = zoo.tune("regression/linear", "diabetes", time_budget="4s", **options)
+    assert 0 < len(first.trials) < 500
+    assert "test_rmse" in first.best.metrics
+    again = zoo.tune("regression/linear", "diabetes", time_budget="4s", **options)
+    assert [trial.as_dict() for trial in again.trials] == [trial.as_dict() for trial in first.trials]
+    more = zoo.tune("regression/linear", "diabetes", time_budget="8s", **options)
+    assert more.run_id == first.run_id
+    assert len(more.trials) > len(first.trials)
+    assert {run.info.status for run in Store().search()} == {"FINISHED"}
+
+
+def test_a_trial_that_takes_too_long_or_too_much_ends_alone(workspace: Path) -> None:
+    options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
+    timed = zoo.tune(slow, "diabetes", trial_timeout="5s", **options)
+    assert [trial.status for trial in timed.trials] == ["COMPLETED", "FAILED"]
+    assert "longer than 5s" in Store().client.get_run(str(timed.trials[1].run_id)).data.tags["zoo.reason"]
+    bounded = zoo.tune(greedy, "diabetes", memory="3GiB", **options)
+    assert [trial.status for trial in bounded.trials] == ["COMPLETED", "FAILED"]
+    assert "MemoryError" in Store().client.get_run(str(bounded.trials[1].run_id)).data.tags["zoo.reason"]
+
+
+@pytest.mark.parametrize("search", ["random", "bayesian", "hyperband"])
+def test_starting_points_come_after_the_default(workspace: Path, search: str) -> None:
+    made = zoo.tune(
+        "regression/linear", "diabetes", search=search, start=["l2=0.25", {"l2": 0.5, "learning_rate": 0.125}], **QUICK
+    )
+    assert [trial.hyperparameters["l2"] for trial in made.trials][1:] == [0.25, 0.5]
+    assert made.trials[2].hyperparameters["learning_rate"] == 0.125
+    warm = zoo.tune("regression/mlp", "diabetes", start_from=made.run_id, **{**QUICK, "trials": 2})
+    best = made.best.hyperparameters
+    assert warm.trials[1].hyperparameters["learning_rate"] == best["learning_rate"]
+
+
+def test_an_oracle_of_ones_own(workspace: Path) -> None:
+    made = zoo.tune("regression/mlp", "diabetes", search=f"{__name__}:Ordered", **QUICK)
+    assert [trial.hyperparameters["units"] for trial in made.trials] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"search": "bayes"}, "bayesian"),
+        ({"search": "no_such_module:Oracle"}, "cannot be imported"),
+        ({"search": "json:JSONDecoder"}, "is no keras_tuner.Oracle"),
+        ({"time_budget": "soon"}, "90s, 20m or 1h30m"),
+        ({"trial_timeout": "0"}, "90s, 20m or 1h30m"),
+        ({"memory": "lots"}, "2GiB or 500MB"),
+        ({"start": "units"}, "NAME=VALUE"),
+        ({"start": "unit=3"}, "units"),
+        ({"start_from": "ffffffff"}, "ffffffff"),
+        ({"search": "grid", "start": "units=3"}, "grid"),
+        ({"workers": 0}, "workers"),
+        ({"trials": -1}, "trials"),
+    ],
+)
+def test_wrong_options(workspace: Path, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        zoo.tune("regression/mlp", "diabetes", **{**QUICK, **options})
+    assert says in f"{caught.value} {caught.value.nearest}"
+    assert Store().search() == [] or {run.info.status for run in Store().search()} <= {"FINISHED", "FAILED"}
+
+
+def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:
+    options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
+    with pytest.raises(JobError, match="no trial completed"):
+        zoo.tune(slow, "diabetes", hyperparameters={"units": 3}, time_budget="1s", trial_timeout="3s", **options)
