@@ -37,7 +37,7 @@ SCHEMAS: dict[str, Any] = {
     "show": SHOW_SCHEMA,
     "train": RUN_SCHEMA,
     "best": RUN_SCHEMA,
-    "tune": {"run_id": TEXT, "best": RUN_SCHEMA, "trials": [TRIAL_SCHEMA]},
+    "tune": {"run_id": TEXT, "best": RUN_SCHEMA, "trials": [TRIAL_SCHEMA], "importance": dict},
     "runs": {"runs": [ROW_SCHEMA]},
     "predict": {"run_id": TEXT, "rows": int, "output": (str, type(None)), "predictions": [dict]},
 }

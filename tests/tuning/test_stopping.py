@@ -156,3 +156,18 @@ def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:
     options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
     with pytest.raises(JobError, match="no trial completed"):
         zoo.tune(slow, "diabetes", hyperparameters={"units": 3}, time_budget="1s", trial_timeout="3s", **options)
+
+
+def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
+    options = {**QUICK, "trials": 10, "epochs": 3}
+    made = zoo.tune("regression/linear", "diabetes", **options)
+    assert made.importance
+    assert all(0 <= share <= 1 for share, _ in made.importance.values())
+    assert "what mattered" in repr(made)
+    assert zoo.tune("regression/linear", "diabetes", **options).importance == made.importance
+    client = Store().client
+    drawn = {Path(file.path).stem for file in client.list_artifacts(made.run_id, "figures")}
+    assert drawn == {"best_so_far", "importance", "slices", "parallel_coordinates"}
+    assert client.get_run(made.run_id).data.tags["mlflow.note.content"].startswith("10 trials; the best")
+    zoo.tune("regression/linear", "diabetes", **{**options, "trials": 11})
+    assert client.get_run(made.run_id).data.tags["mlflow.note.content"].startswith("11 trials")

@@ -176,6 +176,8 @@ class Search:
         trials: All trials, in the order in which they were asked for.
         direction: ``min`` or ``max``.
         seconds: Wall time.
+        importance: Of each hyperparameter that varied, the share of the variance of the trials' ranks that it
+            explains alone, and its spread; the largest first, empty with few trials.
     """
 
     run_id: str
@@ -183,6 +185,7 @@ class Search:
     trials: list[Trial]
     direction: str
     seconds: float
+    importance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def model(self) -> Model:
@@ -195,6 +198,7 @@ class Search:
             "run_id": self.run_id,
             "best": self.best.as_dict(),
             "trials": [trial.as_dict() for trial in self.trials],
+            "importance": {name: plain({"mean": mean, "std": std}) for name, (mean, std) in self.importance.items()},
         }
 
     def __repr__(self) -> str:
@@ -205,6 +209,8 @@ class Search:
         for trial in ranked[:5]:
             values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
+        told = [f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(self.importance.items())[:4]]
+        lines += [f"what mattered, of 1: {', '.join(told)}"] if told else []
         return "\n".join([*lines, repr(self.best)])
 
     def _repr_html_(self) -> str:

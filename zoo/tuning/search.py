@@ -48,6 +48,7 @@ class TrialRecord:
     oracle_id: str = ""
     epochs: int | None = None
     stopped_at: int | None = None
+    ended_s: float | None = None
 
 
 @dataclass
@@ -59,12 +60,14 @@ class SearchState:
     seconds: float = 0.0
     best: str | None = None
     rungs: dict[str, dict[str, float]] = field(default_factory=dict)
+    importance: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchState:
         """Return the state that was stored."""
         trials = {key: TrialRecord(**record) for key, record in values["trials"].items()}
-        return cls(values["run_id"], trials, values["seconds"], values["best"], values.get("rungs", {}))
+        more = {key: values[key] for key in ("rungs", "importance") if key in values}
+        return cls(values["run_id"], trials, values["seconds"], values["best"], **more)
 
     def is_over(self, job: TuneJob) -> bool:
         """Tell whether a search has its trials, or has used up its time."""
@@ -291,6 +294,7 @@ class SearchLoop:
             self._fail(record, run, event)
         del self.open[event.key]
         self.save()
+        record.ended_s = self.state.seconds
         self._show(record)
 
     def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:

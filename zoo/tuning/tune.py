@@ -16,7 +16,7 @@ from zoo.job import TuneJob, gathered, job_yaml, make_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
-from zoo.running.finish import Fitted, description, finish_run
+from zoo.running.finish import Fitted, finish_run
 from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, best_of, stored_run
 from zoo.running.progress import Progress
 from zoo.running.report import keep_report
@@ -30,6 +30,7 @@ from zoo.tuning.halving import rungs_of
 from zoo.tuning.oracles import AskTell
 from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
 from zoo.tuning.state import SearchFolder
+from zoo.tuning.summary import figures_of, importance_of, summary, varied
 from zoo.tuning.trial import (
     CHECKPOINT_FILE,
     FOLDS_PREFIX,
@@ -262,18 +263,21 @@ class _Tuning:
     def _finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
         """Score the best trial's kept weights once, on its own run, and point the parent at it."""
         best = loop.best()
-        before = loop.state.best
-        if before != best.trial_id:
+        loop.state.importance = {name: list(share) for name, share in importance_of(loop.state).items()}
+        if loop.state.best != best.trial_id:
             baselines, notes = self._baselines(experiment)
             run = self._finish_best(best, baselines, (*self.dataset.notes, *notes))
-            parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": _description(loop, run)})
             loop.state.best = best.trial_id
+        else:
+            run = stored_run(self.store, best.run_id or "")
         loop.save()
+        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(loop.state, run)})
         # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
         parent.text(json.dumps([t.as_dict() for t in _trials(loop.state)], indent=1), "trials.json")
+        parent.figures(figures_of(loop.state, self.score_name, self.objective.direction))
         assert best.score is not None
         parent.metrics({self.score_name: best.score, "trials": len(loop.state.trials)})
-        show_scores(self.store, experiment, stored_run(self.store, best.run_id or ""), params=_varied(loop.state))
+        show_scores(self.store, experiment, run, params=varied(loop.state))
         self.folder.drop_data(best.trial_id)
 
     def _finish_best(self, best: TrialRecord, baselines: Any, notes: tuple[str, ...]) -> Run:
@@ -317,6 +321,7 @@ class _Tuning:
             trials=_trials(state),
             direction=self.objective.direction,
             seconds=state.seconds,
+            importance={name: (share[0], share[1]) for name, share in state.importance.items()},
         )
 
 
@@ -341,21 +346,6 @@ def fold_count(job: TuneJob, task: Any) -> int:
 
 def _trials(state: SearchState) -> list[Trial]:
     return [Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id) for r in state.trials.values()]
-
-
-def _varied(state: SearchState) -> list[str]:
-    records = list(state.trials.values())
-    names = dict.fromkeys(name for record in records for name in record.hyperparameters)
-    varied = [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
-    # The learning rate matters most in most networks: it comes first, and is what the scatter chart shows.
-    return sorted(varied, key=lambda name: name != "learning_rate")
-
-
-def _description(loop: SearchLoop, run: Run) -> str:
-    done = [record for record in loop.state.trials.values() if record.score is not None]
-    failed = len(loop.state.trials) - len(done)
-    head = f"{len(loop.state.trials)} trials" + (f", {failed} of them failed" if failed else "")
-    return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}"
 
 
 def _train_job(job: TuneJob, values: dict[str, Any], epochs: int | None) -> Any:

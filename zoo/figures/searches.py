@@ -1,0 +1,190 @@
+"""How a search went: the best score by time, what mattered, and where the good trials lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from zoo.figures.style import BLACK, BLUE, DENSITY, GREY, RED, legend_beside, new_figure, shorten
+
+MOST_NAMES = 10
+LONG_S = 180.0  # from which on time is in minutes
+WIDE = 30.0  # the greatest in times of the least, from which on an axis is logarithmic
+
+
+def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str, direction: str) -> Figure:
+    """Draw the score of each trial when it ended, and the best until then.
+
+    Args:
+        seconds: When each trial ended, counted from the search's begin.
+        scores: Its score; NaN for a trial without one.
+        name: Name of the score.
+        direction: ``min`` or ``max``.
+
+    Example:
+        >>> figure = best_so_far([1.0, 2.0], [0.5, 0.4], name="val_log_loss", direction="min")
+        >>> figure.axes[0].get_xlabel()
+        'seconds'
+    """
+    order = np.argsort(seconds, kind="stable")
+    ends = np.asarray(seconds, float)[order]
+    unit, size = ("minutes", 60.0) if ends.max(initial=0.0) > LONG_S else ("seconds", 1.0)
+    values = np.asarray(scores, float)[order]
+    best = (np.fmin if direction == "min" else np.fmax).accumulate(values) if len(values) else values
+    figure, (axis,) = new_figure()
+    axis.plot(ends / size, values, "o", color=GREY, markersize=4, label="trial")
+    axis.step(ends / size, best, where="post", color=BLUE, linewidth=2, label="best so far")
+    axis.set_xlabel(unit)
+    axis.set_ylabel(name)
+    _scale(axis.set_yscale, values)
+    axis.set_title(f"{int(np.isfinite(values).sum())} trials with a score", loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def importances(shares: Mapping[str, tuple[float, float]]) -> Figure:
+    """Draw how much of the scores each hyperparameter explains.
+
+    Args:
+        shares: Mean and spread by name, the largest first.
+
+    Example:
+        >>> importances({"units": (0.6, 0.1)}).axes[0].get_xlabel()
+        'share of the variance of the ranks'
+    """
+    names = list(shares)[:MOST_NAMES]
+    figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
+    means, spreads = [shares[name][0] for name in names], [shares[name][1] for name in names]
+    places = np.arange(len(names))[::-1]
+    axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
+    axis.set_yticks(places, [shorten(name) for name in names])
+    axis.set_xlim(left=0)
+    axis.set_xlabel("share of the variance of the ranks")
+    axis.set_title("What mattered, alone; lines: spread over the trees", loc="left")
+    return figure
+
+
+def slices(trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: Sequence[str], *, name: str) -> Figure:
+    """Draw the score against each hyperparameter.
+
+    Args:
+        trials: Hyperparameters of each trial.
+        scores: Its score.
+        names: The hyperparameters, the most important first; at most ten are drawn.
+        name: Name of the score.
+
+    Example:
+        >>> len(slices([{"units": 8}, {"units": 16}], [0.5, 0.4], ["units"], name="val_log_loss").axes)
+        1
+    """
+    shown = list(names)[:MOST_NAMES]
+    columns = min(3, max(1, len(shown)))
+    rows = -(-len(shown) // columns) or 1
+    figure = Figure(figsize=(3.2 * columns + 0.6, 2.6 * rows + 0.4), dpi=120, facecolor="white", layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    values = np.asarray(scores, float)
+    for place, axis in enumerate(grid.flat):
+        if place >= len(shown):
+            axis.remove()
+            continue
+        _slice(axis, [trial.get(shown[place]) for trial in trials], values)
+        axis.set_xlabel(shorten(shown[place]))
+        axis.spines[["top", "right"]].set_visible(False)
+        if place % columns == 0:
+            axis.set_ylabel(shorten(name))
+    if shown:
+        _scale(grid.flat[0].set_yscale, values)
+    return figure
+
+
+def parallel_coordinates(
+    trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: Sequence[str], *, name: str, direction: str
+) -> Figure:
+    """Draw each trial as a line through its hyperparameters, the darker the better; the best one is red.
+
+    Args:
+        trials: Hyperparameters of each trial.
+        scores: Its score.
+        names: The hyperparameters, an axis each; at most ten are drawn.
+        name: Name of the score, the last axis.
+        direction: ``min`` or ``max``.
+
+    Example:
+        >>> figure = parallel_coordinates([{"units": 8}], [0.5], ["units"], name="val_rmse", direction="min")
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['units', 'val_rmse']
+    """
+    shown = list(names)[:MOST_NAMES]
+    values = np.asarray(scores, float)
+    known = np.flatnonzero(np.isfinite(values)).tolist()
+    ranks = np.argsort(np.argsort(values[known] if direction == "max" else -values[known])) / max(1, len(known) - 1)
+    figure, (axis,) = new_figure(width=2.2 + 1.25 * (len(shown) + 1))
+    scaled = []
+    for place, hyperparameter in enumerate(shown):
+        heights, ticks = _heights([trials[row].get(hyperparameter) for row in known])
+        scaled.append(heights)
+        _ticks(axis, place, ticks)
+    heights, ticks = _heights(values[known].tolist())
+    scaled.append(heights)
+    _ticks(axis, len(shown), ticks)
+    for row in np.argsort(ranks):
+        best = row == int(ranks.argmax())
+        colour = RED if best else DENSITY(ranks[row])
+        axis.plot(range(len(scaled)), [column[row] for column in scaled], color=colour, linewidth=2.5 if best else 1)
+    axis.set_xticks(range(len(scaled)), [shorten(text, 16) for text in (*shown, name)])
+    axis.set_yticks([])
+    axis.set_ylim(-0.05, 1.05)
+    axis.set_title("Each line a trial; red: the best", loc="left")
+    colours = ScalarMappable(Normalize(0, 1), DENSITY)
+    bar = figure.colorbar(colours, ax=axis, ticks=[0, 1], fraction=0.03)
+    bar.ax.set_yticklabels(["worst", "best"])
+    return figure
+
+
+def _slice(axis: Axes, values: list[Any], scores: np.ndarray) -> None:
+    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if len(numbers) == len(values):
+        axis.plot(values, scores, "o", color=BLUE, markersize=4, alpha=0.7)
+        _scale(axis.set_xscale, np.asarray(values, float))
+        return
+    levels = list(dict.fromkeys(map(str, values)))
+    places = np.array([levels.index(str(value)) for value in values], float)
+    jitter = np.linspace(-0.15, 0.15, len(values))  # points of one level lie beside each other
+    axis.plot(places + jitter, scores, "o", color=BLUE, markersize=4, alpha=0.7)
+    axis.set_xticks(range(len(levels)), [shorten(level, 10) for level in levels], rotation=30)
+
+
+def _heights(values: list[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    """Where values lie between 0 and 1 on an axis of their own, and its ticks."""
+    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    if not numeric:
+        levels = list(dict.fromkeys(map(str, values)))
+        span = max(1, len(levels) - 1)
+        heights = np.array([levels.index(str(value)) / span for value in values])
+        return heights, [(place / span, shorten(level, 12)) for place, level in enumerate(levels)]
+    numbers = np.asarray(values, float)
+    if not len(numbers):
+        return numbers, []
+    low, high = float(numbers.min()), float(numbers.max())
+    ticks = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")] if high > low else [(0.5, f"{low:.3g}")]
+    if low > 0 and high / low > WIDE:
+        return np.log(numbers / low) / np.log(high / low), ticks
+    return ((numbers - low) / (high - low) if high > low else np.full(len(numbers), 0.5)), ticks
+
+
+def _ticks(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:
+    axis.axvline(place, color=GREY, linewidth=0.8)
+    for height, text in ticks:
+        axis.text(place + 0.04, height, text, fontsize=8, color=BLACK, va="center")
+
+
+def _scale(setter: Any, values: np.ndarray) -> None:
+    known = values[np.isfinite(values)]
+    if len(known) and known.min() > 0 and known.max() / known.min() > WIDE:
+        setter("log")

@@ -1,0 +1,63 @@
+"""A search in words and pictures, for its parent run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
+from zoo.running.finish import description
+from zoo.running.results import Run
+from zoo.tuning.importance import importance
+from zoo.tuning.search import SearchState
+
+
+def varied(state: SearchState) -> list[str]:
+    """Return the hyperparameters of which a search tried several values.
+
+    The learning rate matters most in most networks: it comes first, and is what MLflow's scatter chart shows.
+    """
+    records = list(state.trials.values())
+    names = dict.fromkeys(name for record in records for name in record.hyperparameters)
+    several = [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
+    return sorted(several, key=lambda name: name != "learning_rate")
+
+
+def importance_of(state: SearchState) -> dict[str, tuple[float, float]]:
+    """Return what mattered among the trials that have a score; see :func:`zoo.tuning.importance.importance`."""
+    values, scores = _scored(state)
+    return importance(values, scores)
+
+
+def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
+    """Return a search as pictures: the best score by time, what mattered, and where the good trials lie.
+
+    Args:
+        state: With the importance that was found.
+        name: Name of the score.
+        direction: ``min`` or ``max``.
+    """
+    values, scores = _scored(state)
+    ends = [record.ended_s or 0.0 for record in state.trials.values() if record.score is not None]
+    made = {"best_so_far": best_so_far(ends, scores, name=name, direction=direction)}
+    names = list(state.importance) or varied(state)
+    if names and len(scores) > 1:
+        made["slices"] = slices(values, scores, names, name=name)
+        made["parallel_coordinates"] = parallel_coordinates(values, scores, names, name=name, direction=direction)
+    if state.importance:
+        made["importance"] = importances({key: (share[0], share[1]) for key, share in state.importance.items()})
+    return made
+
+
+def summary(state: SearchState, run: Run) -> str:
+    """Return the description of a search's parent run: how many trials there were, what mattered, and the best."""
+    counts = {status: sum(r.status == status for r in state.trials.values()) for status in ("FAILED", "PRUNED")}
+    head = f"{len(state.trials)} trials"
+    head += "".join(f", {count} of them {status.lower()}" for status, count in counts.items() if count)
+    told = [f"{name} {share[0]:.2f} ± {share[1]:.2f}" for name, share in list(state.importance.items())[:4]]
+    mattered = f"\n\nWhat mattered alone, of 1: {', '.join(told)}" if told else ""
+    return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}{mattered}"
+
+
+def _scored(state: SearchState) -> tuple[list[dict[str, Any]], list[float]]:
+    records = [record for record in state.trials.values() if record.score is not None]
+    return [record.hyperparameters for record in records], [r.score for r in records if r.score is not None]
