@@ -193,3 +193,10 @@ def test_a_server_that_is_not_there() -> None:
     with pytest.raises(DataError, match=r"the database says: .*[Cc]onnection refused") as caught:
         read_table(source)
     assert "s3cret-word" not in str(caught.value)
+
+
+def test_a_sign_in_a_password_that_splits_the_address_leaks_nothing() -> None:
+    with pytest.raises(DataError) as caught:
+        read_table("postgresql://user:s3cr@t/x@localhost/shop?query=SELECT 1")
+    assert "%40" in str(caught.value)
+    assert not any(piece in str(caught.value) for piece in ("s3cr", "t/x"))

@@ -124,7 +124,7 @@ def test_drift_and_outliers_and_constants_are_noted() -> None:
     assert any("drift" in text and "by c" in text for text in found), found
     assert any("d: 1 values such as 5000, rows 4" in line for f in report.findings for line in f.evidence)
     assert any("hardly vary: nearly" in text for text in found)
-    assert any("same is left out" in finding.text for finding in report.findings)
+    assert any("left out, with one value only: same" in finding.text for finding in report.findings)
 
 
 def test_flipped_labels_are_the_most_suspect() -> None:

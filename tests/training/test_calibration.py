@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zoo
 from zoo.errors import UsageError
 from zoo.layers.calibration import Isotonic, Temperature
 from zoo.scoring.classes import class_scores, ece
@@ -80,3 +84,20 @@ def test_no_other_threshold_is_better(rows: int, seed: int, way: str) -> None:
         return float(np.nan_to_num(score.function(truth, prediction, weight[None])[0]))
 
     assert gain(chosen) >= max(gain(t) for t in np.append(np.unique(p), 2.0)) - 1e-9
+
+
+def test_calibration_that_makes_probabilities_worse_says_so(workspace: Path) -> None:
+    """Rows set aside are whole groups, and one group's labels are turned round."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=1200), "house": np.arange(1200) // 50})
+    turned = frame["house"] % 3 == 0
+    frame["kind"] = np.where((frame["a"] > 0) != turned, "yes", "no")
+    notes = []
+    for seed in range(6):
+        run = zoo.train(
+            "classification/linear", frame, target="kind", split="group=house", calibrate="isotonic",
+            epochs=3, seed=seed, baselines="none", quiet=True,
+        )  # fmt: skip
+        notes += list(run.notes)
+    assert any("calibration makes log_loss on validation worse" in note for note in notes)
+    assert any("overfits below some 1,000 rows" in note for note in notes)

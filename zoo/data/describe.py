@@ -23,8 +23,9 @@ _NAMES_OF_LAYERS = frozenset(
     {"preparation", "network", "numbers", "levels", "few_levels", "many_levels", "one_hot", "features", "codes"}
     | {"ordered_levels", "steps_of_order", "hashed", "missing_levels", "dates"}
 )
+SPLIT_NAMES = re.compile(r"^(split|fold|part|subset|is_?(train|test|valid))$", re.IGNORECASE)
 _SUSPICIOUS = {
-    "split": re.compile(r"^(split|fold|part|subset|is_?(train|test|valid))$", re.IGNORECASE),
+    "split": SPLIT_NAMES,
     "id": ID_NAMES,
     "weight": re.compile(r"^(weights?|sample_?weights?|fnlwgt|.*_weight)$", re.IGNORECASE),
 }

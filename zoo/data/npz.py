@@ -55,7 +55,10 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
         parts += [part] * len(frame)
     used = {f"{axis}_{suffix}" for axis in ("x", "y", "len") for suffix in _ARRAY_PARTS} | {"names"}
     ignored = sorted(set(arrays) - used)
-    notes = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
+    notes: tuple[str, ...] = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
+    if cells is None and arrays["x_train"].ndim > 2:
+        shape = " x ".join(map(str, arrays["x_train"].shape[1:]))
+        notes += (f"an example of {shape} numbers is read as so many columns; pictures are for --task image",)
     target = "y" if "y_train" in arrays else None
     frame = pd.concat(frames, ignore_index=True)
     return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)

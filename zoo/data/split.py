@@ -208,9 +208,9 @@ def suggested_sizes(rows: int, hyperparameters: int) -> tuple[float, float, str]
     validation = min(0.25 if hyperparameters else 0.15, max(wanted / rest, 0.01))
     test, validation = round(max(test, 0.01), 3), round(validation, 3)
     sides = 196 * np.sqrt(0.25 / (rows * test))
-    choice = f"chooses among {hyperparameters} hyperparameters" if hyperparameters else "decides when to stop alone"
+    choice = f"chooses among {hyperparameters} hyperparameters" if hyperparameters else "is enough to tell when to stop"
     reason = (
-        f"test {test:g}: its {round(rows * test):,} rows tell a share of right ones to within "
+        f"test {test:g}: its {round(rows * test):,} rows tell a share to within "
         f"{sides:.2g} percentage points; validation {validation:g} of the rest, which {choice}"
     )
     if rows < 1000:

@@ -77,6 +77,9 @@ def _parts(source: str) -> tuple[Any, dict[str, str]]:
     address, _, asked = source.partition("?")
     pairs = parse_qsl(asked, keep_blank_values=True)
     wanted = {key: value for key, value in pairs if key in ("table", "query") and value.strip()}
+    if address.count("@") > 1:  # what is taken for the host may be of the password
+        message = "an @ that is part of a user's name or a password is written %40, and a / is written %2F"
+        raise DataError(message, where=f"{address.partition('://')[0]}://…")
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):  # its words may hold the password
@@ -129,6 +132,8 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
     except ImportError as error:
         package = _DRIVERS.get(kind, error.name)
         message = f"its driver {error.name} is not installed; python -m pip install '{package}'"
+        if package == "pymysql":
+            message += f", and say {kind}+pymysql://…"
         raise DataError(message, where=shown) from None
     options = {"no_parameters": True, "stream_results": True}  # a % in a query is a %
     if kind == "postgresql":

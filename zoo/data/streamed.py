@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes
 from zoo.data.inputs import MISSING, encode_target, raw_inputs
 from zoo.data.read import frame_digest
@@ -134,6 +134,7 @@ def streamed_dataset(
                 chunks=_chunks_of(stream, survey.rule, which, name, part),
                 pieces=len(stream.pieces),
             )
+    parts = {which: parts[which] for which in PARTS if which in parts}
     digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
     split = hashlib.sha256(f"{digest} {job.seed} {job.split_seed} {job.split} {survey.rule.test} {name}".encode())
     told = (

@@ -16,6 +16,7 @@ from zoo.reporting import columns as of_columns
 from zoo.reporting import pictures, relations, rows, values
 from zoo.reporting.facts import NOTE, Facts, Finding
 from zoo.reporting.labels import find_suspects, label_errors
+from zoo.spec import Input
 from zoo.training.baselines import Rival
 
 TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
@@ -51,7 +52,7 @@ def cheap_findings(
     checks: list[Callable[[], Iterable[Finding]]] = []
     if dataset is not None and "train" in dataset.parts:
         total = dataset.parts["train"].total
-        predictors = len(dataset.spec.inputs) if facts is not None else 0
+        predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
         checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
@@ -90,6 +91,11 @@ def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequen
 
     with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes
         return [finding for check in checks for finding in _guarded(check)]
+
+
+def _predictors(known: Input) -> int:
+    """Numbers that an input becomes inside a model: one, or one for each level, word or bucket."""
+    return max(1, len(known.levels), int(known.statistics.get("buckets", 0)))
 
 
 def _balance(dataset: Dataset) -> Iterable[Finding]:

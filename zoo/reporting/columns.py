@@ -67,11 +67,11 @@ def _goes_with(facts: Facts, names: list[str]) -> Iterator[Finding]:
             known += [(effect, p, other), (both, sure, f"the missing of {other}")]
         best = max((k for k in known if k[1] * tests < SURE), default=(0.0, 1.0, ""))
         if best[0] > 2 * LEAST_EFFECT:
-            together.append(f"{name} with {best[2]} ({best[0]:.2f} of 1)")
+            together.append(f"{name} with {best[2]} ({best[0]:.2f})")
     if told:
         told.sort(reverse=True)
-        listed = tuple(f"{name}: {effect:.2f} of 1" for effect, name in told[:MOST_LISTED])
-        text = f"whether a value is missing goes with the target, most in {told[0][1]} ({told[0][0]:.2f} of 1)"
+        listed = tuple(f"{name}: {effect:.2f}" for effect, name in told[:MOST_LISTED])
+        text = f"whether a value is missing goes with the target, most in {told[0][1]} (association {told[0][0]:.2f})"
         level = WARNING if told[0][0] > 0.6 else NOTE
         yield Finding("missing values", level, text, "is it known before the fact that it is missing?", listed)
     if together:
@@ -96,10 +96,10 @@ def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[
 
 def constants(facts: Facts) -> Iterator[Finding]:
     """Tell which columns hardly vary."""
-    nearly = []
+    nearly, left_out = [], []
     for known in facts.columns:
         if known.left_out and known.distinct <= 1:
-            yield Finding("constant columns", OK, f"column {known.name} is left out: {known.left_out}")
+            left_out.append(known.name)
         elif known.name in facts.frame and not known.left_out:
             values = facts.frame[known.name]
             if values.iloc[facts.sample].value_counts(normalize=True, dropna=False).iloc[0] < NEARLY_ALL - 0.01:
@@ -107,6 +107,10 @@ def constants(facts: Facts) -> Iterator[Finding]:
             top = values.value_counts(normalize=True, dropna=False)
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
                 nearly.append(f"{known.name}: {share(float(top.iloc[0]))} are {top.index[0]}")
+    if left_out:
+        names = ", ".join(left_out[:MOST_LISTED]) + (f" and {len(left_out) - MOST_LISTED} more" if left_out[8:] else "")
+        word = "columns are" if len(left_out) > 1 else "column is"
+        yield Finding("constant columns", OK, f"{len(left_out)} {word} left out, with one value only: {names}")
     if nearly:
         names = ", ".join(text.split(":")[0] for text in nearly[:MOST_LISTED])
         text = f"{len(nearly)} columns hardly vary: {names}"
@@ -219,7 +223,7 @@ def outliers(facts: Facts) -> Iterator[Finding]:
     if found:
         names = ", ".join(text.split(":")[0] for text in found[:MOST_LISTED])
         text = f"far from all others: values of {names}"
-        advice = "--set scaling=robust_quantile tames them; are they right?"
+        advice = "are they right? --set scaling=robust_quantile tames them, where it is not the default"
         yield Finding("outliers", NOTE, text, advice, tuple(found[:MOST_LISTED]))
     else:
         yield Finding("outliers", OK, "no number lies far from all others")

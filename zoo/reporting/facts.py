@@ -148,4 +148,6 @@ def share(value: float) -> str:
         >>> share(0.0312)
         '3.1 %'
     """
+    if 0.995 < value < 1:  # all is all
+        return f"{100 * min(value, 0.99999):.5g} %"
     return f"{100 * value:.2g} %" if value < 0.0995 else f"{100 * value:.0f} %"

@@ -21,7 +21,8 @@ from zoo.training.calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.training.calibration import fit_calibration
 
 FOLDS = 5
-MOST_ROWS = 20_000
+MOST_ROWS, LEAST_ROWS = 20_000, 2_000
+MOST_CELLS = 2_000_000  # of a table with many columns so many rows the fewer are looked at
 # A rival that would take minutes on more rows than this is left out.
 MOST_ROWS_OF_SLOW = 5_000
 FAR = 6.0
@@ -44,7 +45,8 @@ class Suspects:
         given: Their labels.
         likely: What the models would say.
         rate: Estimated share of wrong labels; None for numbers.
-        judged: Rows that were looked at.
+        judged: Rows of the classes that models find.
+        looked: Rows that were looked at.
         sure: Rows whose class models are sure of, once their probabilities are calibrated.
         otherwise: The share of these that is labelled otherwise.
         expected: The share of these that would be, by the probabilities.
@@ -56,6 +58,7 @@ class Suspects:
     likely: np.ndarray
     rate: float | None
     judged: int = 0
+    looked: int = 0
     sure: int = 0
     otherwise: float = 0.0
     expected: float = 0.0
@@ -188,6 +191,7 @@ def _of_classes(target: np.ndarray, prediction: np.ndarray, names: np.ndarray, r
         names[said[wrong]],
         rate,
         int(judged.sum()),
+        len(target),
         sure=int(sure.sum()),
         otherwise=float((said != target)[sure].mean()) if sure.any() else 0.0,
         expected=float(1 - highest[sure].mean()) if sure.any() else 0.0,
@@ -221,14 +225,15 @@ def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
     errors = found.sure >= LEAST_SURE and found.otherwise > max(by_chance, LEAST_EXCESS * found.expected)
     sure = f"; of those that models are sure of {share(found.otherwise)}, and chance explains {share(found.expected)}"
     why = sure if errors else ", no more than classes that overlap explain"
-    text = f"about {share(found.rate)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found, rows)}"
-    level = OK if found.rate <= 0.01 else WARNING if errors and found.rate > 0.03 else NOTE
+    doubtful = len(found.rows) / found.judged
+    text = f"about {share(doubtful)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found, rows)}"
+    level = OK if doubtful <= 0.01 else WARNING if errors and doubtful > 0.03 else NOTE
     text += why if level != OK else ""
-    yield Finding("label errors", level, text, "look at the rows below" if level != OK else "", shown)
+    yield Finding("label errors", level, text, "look at these rows" if level != OK else "", shown)
 
 
 def _of(found: Suspects, rows: int) -> str:
-    return f"{found.judged:,}" + (f", a sample of {rows:,}" if rows > MOST_ROWS else "")
+    return f"{found.judged:,}" + (f", a sample of {rows:,}" if found.looked < rows else "")
 
 
 def _said(value: Any) -> str:
@@ -254,8 +259,9 @@ def _together(dataset: Dataset, seed: int) -> Part:
         inputs[key] = _joined(values)
     whole = Part(inputs, np.concatenate([np.asarray(part.target) for part in parts]), rows)
     first = np.unique(rows, return_index=True)[1]
-    if len(first) > MOST_ROWS:
-        first = np.sort(np.random.default_rng(seed).choice(first, MOST_ROWS, replace=False))
+    most = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))
+    if len(first) > most:
+        first = np.sort(np.random.default_rng(seed).choice(first, most, replace=False))
     assert whole.target is not None
     return Part({key: values[first] for key, values in inputs.items()}, whole.target[first], rows[first])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.describe import SPLIT_NAMES
 from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
@@ -72,7 +73,9 @@ def drift(facts: Facts) -> Iterator[Finding]:
     rows = facts.sample[np.isin(facts.part[facts.sample], ("train", "test"))]
     side = (facts.part[rows] == "test").astype(int)
     few = min(int(side.sum()), int((1 - side).sum()))
-    names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
+    # A moment, or a column that says the part, tells parts apart by what they are.
+    names = [n for n in map(str, facts.frame.columns) if facts.kind(n) != "date" and not SPLIT_NAMES.match(n)]
+    names = names[:MOST_COLUMNS]
     if few < 30 or not names:
         return
     x = np.stack([facts.coded(name)[rows] for name in names], axis=1)

@@ -80,7 +80,11 @@ class DataReport:
         lines = [f"{self.source}: {rows:,} rows ({sizes}), {len(self.columns)} columns{predicted}"]
         lines += [f"  {note}" for note in self.notes if not note.startswith("column ")]
         if self.columns:
-            lines += ["", f"{'column':<22}{'kind':<12}{'missing':>8}  {'range or levels':<40} enters as"]
+            lines += [
+                "",
+                "columns, as the training rows have them:",
+                f"{'column':<22}{'kind':<12}{'missing':>8}  {'range or levels':<40} enters as",
+            ]
             lines += [_column_line(known) for known in self.columns]
             lines.append("a kind that is wrong is overruled by --column NAME=KIND")
         lines.append("")

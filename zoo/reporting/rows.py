@@ -82,7 +82,8 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
         extra = int((counts - 1).sum())
         level = NOTE if extra > 0.01 * len(hashed) else OK
         text = f"{extra:,} rows repeat another in all features ({share(extra / len(hashed))})"
-        yield Finding("duplicates", level, text, "", (f"rows {facts.rows(twice)}",))
+        again = np.flatnonzero(pd.Series(codes).duplicated().to_numpy())
+        yield Finding("duplicates", level, text, "", (f"rows {facts.rows(again)}",))
     if facts.target is not None and facts.classes and len(twice):
         kinds = pd.Series(facts.target_codes[twice]).groupby(codes[twice]).nunique()
         disputed = twice[np.isin(codes[twice], kinds.index[kinds > 1])]
@@ -109,7 +110,8 @@ def _across(facts: Facts, codes: np.ndarray, topic: str, what: str, but: np.ndar
         level = WARNING if portion > 0.05 else NOTE
         text = f"{len(found):,} {part} rows ({share(portion)}) {what}"
         advice = (
-            "the score tells of what was learnt by heart; --split group=COLUMN keeps together what belongs together"
+            "the score tells of what was learnt by heart; leave repeats out, or, where a column says what belongs "
+            "together, --split group=COLUMN"
         )
         yield Finding(topic, level, text, advice, (f"rows {facts.rows(found)}",))
 

@@ -161,7 +161,13 @@ def same_columns(facts: Facts) -> Iterator[Finding]:
         first = told[0].split(" ")[0]
         listed = "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
         text = f"columns that are another one in other words: {listed}"
-        yield Finding("columns", NOTE, text, f"--drop {first}, if the other shall stay", tuple(told[:MOST_LISTED]))
+        yield Finding(
+            "columns",
+            NOTE,
+            text,
+            f"--drop {first}, if the other shall stay",
+            tuple(told[:MOST_LISTED]) if len(told) > 3 else (),
+        )
 
 
 def _linear(facts: Facts, one: str, other: str) -> bool:

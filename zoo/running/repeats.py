@@ -36,6 +36,7 @@ from zoo.running.train import (
     stored_job,
 )
 from zoo.saving.model import Model
+from zoo.scoring.score import within_limits
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store, alive
 
@@ -73,7 +74,8 @@ class Repeats:
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """The 95 % interval of the mean of each score."""
-        return {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
+        made = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
+        return {name: within_limits(name, *bounds) for name, bounds in made.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.columns import Column
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import PARTS, Dataset
 from zoo.data.describe import describe_columns
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, read_table
@@ -61,7 +61,11 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
         check_folder(output)
     table = _table(job)
     task, dataset = _read(job, table)
-    facts = _facts(job, table, dataset) if table is not None else None
+    facts: Facts | None
+    if table is not None:
+        facts = _facts(job, table, dataset)
+    else:  # of rows that pass by a sample, where they are rows of columns
+        facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
     found = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
     if progress is not None:
@@ -221,7 +225,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
     frames = []
-    parts = list(dataset.parts.items())
+    parts = [(name, dataset.parts[name]) for name in PARTS if name in dataset.parts]
     for _, part in parts:
         values = {known.name: np.asarray(part.inputs[known.key]) for known in inputs}
         frame = pd.DataFrame(values)

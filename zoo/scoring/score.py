@@ -72,6 +72,32 @@ def unbiased_bounds(draws: np.ndarray, value: float) -> Interval:
     return min(max(float(low), 0.0), value), max(float(high), value)
 
 
+# What a score can be at least and at most; any number where a name is not here.
+_SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
+LIMITS = {
+    **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece"), _SHARE),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "pinball"), _ERROR),
+    "brier": (0.0, 2.0),
+    "r2": (-math.inf, 1.0),
+}
+
+
+def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return an interval without what a score cannot be, such as an accuracy above 1.
+
+    Args:
+        name: The score, with the part that it is of.
+        low: Lower end.
+        high: Upper end.
+
+    Example:
+        >>> within_limits("test_accuracy", 0.9, 1.02), within_limits("test_return_mean", -3.0, 2.0)
+        ((0.9, 1.0), (-3.0, 2.0))
+    """
+    least, most = LIMITS.get(name.partition("_")[2], (-math.inf, math.inf))
+    return (max(low, least), min(high, most))
+
+
 @dataclass(frozen=True)
 class Score:
     """A named score and which way is better.

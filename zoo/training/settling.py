@@ -26,6 +26,9 @@ from zoo.training.calibration import (
 )
 from zoo.training.targets import TargetRules
 
+FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
+WORSE = 1.01  # times the loss: what is less is chance
+
 
 class Learner(Protocol):
     """What settling asks a task."""
@@ -55,8 +58,11 @@ def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Set
         pieces.calibration, facts = fit_calibration(
             job.calibrate, output, chosen.target, chosen.weight, moved=_moves_shares(job)
         )
-        whole, part = pieces.whole(), part_of(part, second)
+        before, whole, part = whole, pieces.whole(), part_of(part, second)
         notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
+        if job.calibrate == "isotonic" and len(first) < FEW_FOR_ISOTONIC:
+            notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
+        notes += _made_worse(task, before, whole, dataset)
     elif (job.sample or "").startswith("down") and len(dataset.parts.get("validation", ())) >= LEAST_ROWS:
         # Of few rows, drawn anew, a network's mean prediction is off by chance: validation has all classes' shares.
         rows = dataset.parts["validation"]
@@ -97,6 +103,26 @@ def check_settling(dataset: Dataset, job: DataJob) -> None:
         raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
     if threshold is not None and "validation" not in dataset.parts:
         raise UsageError("a threshold is chosen on validation, and there is no such part", where="threshold")
+
+
+def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:
+    """A note where calibration makes the probabilities of the validation part worse, which did not fit it."""
+    rows = dataset.parts.get("validation")
+    if rows is None or rows.target is None:
+        return []
+    spec, rules = dataset.spec, task.rules(dataset.spec)
+    truth = np.asarray(rows.target)
+    weight = np.ones(len(truth)) if rows.weight is None else np.asarray(rows.weight, float)
+    losses = []
+    for model in (before, after):
+        told = rules.decode(spec, task.output(model, rows.inputs))[np.arange(len(truth)), truth]
+        losses.append(float(weight @ -np.log(np.clip(told, 1e-12, 1)) / weight.sum()))
+    if losses[1] <= losses[0] * WORSE:
+        return []
+    return [
+        f"calibration makes log_loss on validation worse, {losses[0]:.4g} before and {losses[1]:.4g} after: the rows "
+        "set aside differ from those, as few whole groups do, or are too few; leave out --calibrate"
+    ]
 
 
 def _moves_shares(job: DataJob) -> bool:
