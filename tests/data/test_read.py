@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zoo
 from zoo.data.bundled import BUNDLED, load_bundled
 from zoo.data.read import frame_digest, read_table
 from zoo.errors import DataError, UsageError
@@ -254,3 +256,20 @@ def test_the_digest_is_stable_and_sees_every_change():
 def test_a_cell_that_holds_a_list():
     with pytest.raises(DataError, match="column 'a' has a list in a cell"):
         frame_digest(pd.DataFrame({"a": [[1, 2], [3]]}))
+
+
+def test_arrays_of_several_axes_by_name_become_columns_or_examples() -> None:
+    columns = {"x": np.zeros((3, 2)), "z": np.ones((3, 1)), "y": [0, 1, 1]}
+    assert list(read_table(columns).frame) == ["x0", "x1", "z", "y"]
+    with pytest.raises(DataError, match="there is one already"):
+        read_table({"x": np.zeros((3, 2)), "x1": [1, 2, 3]})
+
+
+def test_a_level_that_only_held_out_rows_have_is_none_of_the_spec(workspace: Path) -> None:
+    frame = pd.DataFrame({"a": range(40), "c": pd.Categorical(["u", "v"] * 18 + ["w"] * 4), "kind": ["p", "q"] * 20})
+    spec = zoo.spec_of(frame[:30], task="classification", target="kind")
+    assert spec.inputs[1].levels == ("u", "v")
+    run = zoo.train(
+        "classification/linear", frame, target="kind", split="order", epochs=1, baselines="none", quiet=True
+    )
+    assert "test_log_loss" in run.metrics

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import zoo
 from zoo.reporting.report import DataReport
+from zoo.tracking.store import Store
 
 
 def clean(rows: int = 600) -> pd.DataFrame:
@@ -122,3 +125,37 @@ def test_pictures_that_hardly_differ_across_the_split() -> None:
     assert any("of the test pictures are a training picture" in finding.text for finding in known)
     one = zoo.data_report((drawn, labels[:120]), task="image", quiet=True)
     assert [f.level for f in one.findings if f.topic == "near-duplicates"] == ["ok"]
+
+
+def test_house_numbers_ordinals_and_thousands_are_no_units() -> None:
+    rng = np.random.default_rng(1)
+    frame = clean()
+    frame["flat"] = [f"{number}{'abcd'[number % 4]}" for number in rng.integers(1, 99, len(frame))]
+    frame["floor"] = rng.choice(["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "22nd", "23rd", "24th"], 600)
+    frame["people"] = [f"{value},{value + 100}" if value % 2 else f"{value}.5" for value in rng.integers(1, 99, 600)]
+    found = said(zoo.data_report(frame, target="kind", quiet=True))
+    assert not [text for text in found if "units" in text or "formats" in text], found
+
+
+def test_a_run_reports_its_times_and_no_rows_that_sampling_repeats(workspace: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = clean()
+    frame["when"] = pd.date_range("2024-01-01", periods=len(frame), freq="h").strftime("%d/%m/%Y %H:%M")
+    frame["kind"] = np.where(rng.random(len(frame)) < 0.1, "yes", "no")
+    run = zoo.train(
+        "classification/linear", frame, target="kind", sample="up=5", epochs=1, baselines="none", quiet=True
+    )
+    client = Store().client
+    report = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json")).read_text())
+    topics = [finding["topic"] for finding in report["findings"]]
+    assert "time" in topics
+    assert "report" not in topics
+    assert [f["text"] for f in report["findings"] if f["topic"] == "duplicates"] == [
+        "no two rows are the same in all features"
+    ]
+
+
+def test_the_column_that_rows_are_split_by_is_no_feature_of_the_report() -> None:
+    frame = clean().assign(patient=np.arange(600) // 10)
+    report = zoo.data_report(frame, target="kind", split="group=patient", quiet=True)
+    assert "patient" not in [known.name for known in report.columns]

@@ -185,3 +185,33 @@ def test_suggested_sizes_go_by_the_number_of_rows(folder: Path) -> None:
     assert dataset.sizes["test"] / 3000 == pytest.approx(0.2, abs=0.03)
     assert dataset.sizes["validation"] / 2400 == pytest.approx(0.15, abs=0.05)
     assert any("percentage points" in note for note in dataset.notes)
+
+
+def test_parts_that_a_column_names_are_taken_whole(workspace: Path) -> None:
+    frame = frame_of()
+    frame["part"] = np.random.default_rng(1).choice(["train", "validation", "test"], len(frame))
+    (workspace / "given").mkdir()
+    frame[:1500].to_parquet(workspace / "given" / "a.parquet", index=False)
+    frame[1500:].to_parquet(workspace / "given" / "b.parquet", index=False)
+    dataset = read(workspace / "given", split="column=part")
+    assert dataset.sizes == frame["part"].value_counts()[["train", "validation", "test"]].to_dict()
+    assert rows_of(dataset, "validation") == np.flatnonzero(frame["part"] == "validation").tolist()
+
+
+def test_rows_that_go_back_to_training_are_counted_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "HELD_ROWS", 50)
+    frame = frame_of()
+    x = {name: frame[name].to_numpy() for name in ("b", "c")}
+    source = tf.data.Dataset.from_tensor_slices((x, (frame["kind"] == "on").astype(int).to_numpy())).batch(100)
+    source = source.filter(lambda *_: True)  # how many rows there are is not known before
+    dataset = task_of("classification").read(make_job(DataJob, {"source": source, "stream": True}))
+    assert sum(dataset.sizes.values()) == 3000
+    assert dataset.sizes["train"] == len(rows_of(dataset, "train"))
+
+
+def test_what_stands_for_a_missing_level_is_a_level_of_rows_that_pass_by(workspace: Path) -> None:
+    frame = frame_of()
+    frame.loc[::7, "c"] = None
+    frame.to_parquet(workspace / "one.parquet", index=False)
+    dataset = read(workspace / "one.parquet", missing={"c": "constant:none"})
+    assert "none" in dataset.spec.of_kind("category")[0].levels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -40,6 +41,40 @@ def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY)
     flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
     check_columns(flat.shape[1], where)
     return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
+
+
+def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.DataFrame:
+    """Return a frame of columns by name; an array of more axes is whole examples, or in a table several columns.
+
+    Args:
+        columns: N values, or an array (N, …), by name.
+        cells: Whether such an array becomes an example a cell; by default a column for each of its numbers.
+
+    Raises:
+        DataError: When columns differ in length, or two would have one name.
+
+    Example:
+        >>> list(columns_by_name({"x": np.zeros((3, 2)), "y": [0, 1, 1]}))
+        ['x0', 'x1', 'y']
+    """
+    made: dict[Any, Any] = {}
+    for name, values in columns.items():
+        if not isinstance(values, np.ndarray) or values.ndim < 2:
+            made[name] = values
+        elif cells is not None:
+            made[name] = cells_of(values)
+        else:
+            flat = columns_of(values)
+            many = flat.shape[1] > 1
+            for place, column in enumerate(flat):
+                own = f"{name}{place}" if many else name
+                if own in made or (many and own in columns):
+                    raise DataError(f"the array {name!r} makes a column {own!r}, and there is one already")
+                made[own] = flat[column]
+    try:
+        return pd.DataFrame(made)
+    except ValueError as error:
+        raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
 def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.arrays import columns_of, frame_table, pair_table
+from zoo.data.arrays import columns_by_name, columns_of, frame_table, pair_table
 from zoo.data.bundled import BUNDLED, load_bundled
-from zoo.data.cells import IMAGE, arrays_of_cells, cells_of, lists_as_arrays
+from zoo.data.cells import IMAGE, arrays_of_cells, lists_as_arrays
 from zoo.data.delimited import DELIMITED_FILES, read_delimited
 from zoo.data.jsonlines import JSON_FILES, read_json
 from zoo.data.npz import read_npz
@@ -74,7 +74,7 @@ def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str 
     if isinstance(source, pd.DataFrame):
         return frame_table(source)
     if isinstance(source, Mapping):
-        return frame_table(_frame_of(source, cells))
+        return frame_table(columns_by_name(source, cells))
     if isinstance(source, tuple) and len(source) == 2:
         return pair_table(*source, cells)
     if isinstance(source, np.ndarray):
@@ -105,23 +105,6 @@ def frame_digest(frame: pd.DataFrame) -> str:
         column, kind = next((c, type(v).__name__) for c in rest for v in rest[c] if isinstance(v, _NO_SCALARS))
         raise DataError(f"column {column!r} has a {kind} in a cell; a table's cells are numbers or text") from None
     return digest.hexdigest()[:16]
-
-
-def _frame_of(columns: Mapping[Any, Any], cells: str | None) -> pd.DataFrame:
-    """A frame of columns by name; an array of more axes is whole examples, or in a table a column for each number."""
-    made: dict[Any, Any] = {}
-    for name, values in columns.items():
-        if not isinstance(values, np.ndarray) or values.ndim < 2:
-            made[name] = values
-        elif cells is not None:
-            made[name] = cells_of(values)
-        else:
-            flat = columns_of(values)
-            made |= {f"{name}{place}": flat[column] for place, column in enumerate(flat)}
-    try:
-        return pd.DataFrame(made)
-    except ValueError as error:
-        raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
 def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:

@@ -205,6 +205,7 @@ class Kept:
     Args:
         share: Of all rows, which is kept; halved whenever there would be too many.
         most: Most rows.
+        dropped: Rows that were kept at first, and then were too many.
     """
 
     share: float
@@ -212,6 +213,7 @@ class Kept:
     _frames: list[pd.DataFrame] = field(default_factory=list)
     _places: list[np.ndarray] = field(default_factory=list)
     _rows: int = 0
+    dropped: int = 0
 
     def add(self, frame: pd.DataFrame, rows: np.ndarray, places: np.ndarray) -> None:
         """Take in rows, given their numbers and their places in [0, 1)."""
@@ -226,7 +228,9 @@ class Kept:
             kept = [known < self.share for known in self._places]
             self._frames = [known[mask] for known, mask in zip(self._frames, kept, strict=True)]
             self._places = [known[mask] for known, mask in zip(self._places, kept, strict=True)]
+            self.dropped += self._rows
             self._rows = sum(map(len, self._frames))
+            self.dropped -= self._rows
 
     def frame(self) -> pd.DataFrame | None:
         """Return the rows, with their numbers as index; None without any."""

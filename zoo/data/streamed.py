@@ -58,6 +58,7 @@ class _Rule:
     seed: int
     validation: Kept
     calibration: Kept
+    given: frozenset[str] = frozenset()  # parts that the column names
 
     def parts(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """Return the part of each row (N,) by the shares as they are now."""
@@ -68,6 +69,8 @@ class _Rule:
         else:
             parts[row_shares(rows, self.seed) < self.test] = "test"
         for name, salt, kept in (("validation", 1, self.validation), ("calibration", 2, self.calibration)):
+            if name in self.given:
+                continue
             parts[(parts == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
         return parts
 
@@ -176,9 +179,13 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
     """Go through all rows once."""
     seed = job.seed if job.split_seed is None else job.split_seed
     share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
-    rule = _Rule(job, test, seed, Kept(held, HELD_ROWS), Kept(job.calibration_share, HELD_ROWS))
-    if stream.rows is not None:  # what would be thrown away again is not taken in
-        for kept in (rule.validation, rule.calibration):
+    rule = _Rule(
+        job, test, seed, Kept(held, HELD_ROWS), Kept(job.calibration_share, HELD_ROWS), _parts_given(stream, job)
+    )
+    for name, kept in (("validation", rule.validation), ("calibration", rule.calibration)):
+        if name in rule.given:
+            kept.share = 1.0
+        elif stream.rows is not None:  # what would be thrown away again is not taken in
             kept.share = min(kept.share, 0.9 * HELD_ROWS / stream.rows)
     made = _Survey(rule, Kept(share, SAMPLE_ROWS), Kept(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0})
     for first, frame in stream.chunks():
@@ -200,9 +207,26 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
                 numeric = pd.api.types.is_numeric_dtype(frame[column].dtype)
                 made.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
             made.totals[column].add(train[column])
+    # What was held out at first and then was too much has gone back to training.
+    made.counts["train"] += sum(
+        kept.dropped
+        for name, kept in (("validation", rule.validation), ("calibration", rule.calibration))
+        if name not in rule.given
+    )
     if not made.counts["train"]:
         raise DataError("no training rows are left", where=stream.source)
     return made
+
+
+def _parts_given(stream: Stream, job: DataJob) -> frozenset[str]:
+    """The parts that a column names, which takes going through the rows; none without such a column."""
+    column = job.split_column
+    if column is None:
+        return frozenset()
+    seen: set[str] = set()
+    for _, frame in stream.chunks():
+        seen |= set(parts_of_column(frame[column], where=str(job.source)).tolist())
+    return frozenset(seen)
 
 
 def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Target:
@@ -238,6 +262,8 @@ def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
             counted.pop(MISSING, None)
             if not known.statistics.get("ordered") and len(counted) <= 64:
                 levels = tuple(sorted(counted, key=lambda level: (-counted[level], level)))
+                fill = known.statistics.get("fill")
+                levels += (fill,) if fill is not None and fill not in levels else ()
                 known = dataclasses.replace(known, levels=levels)
             known = dataclasses.replace(known, missing=found.missing)
         inputs.append(known)

@@ -206,7 +206,7 @@ def _ordered(cells: Cells, kind: Told, way: str | None) -> Made:
 def _category(cells: Cells, kind: Told, way: str | None) -> Made:
     levels, fill = cells.levels, _level_fill(cells, way)
     facts: dict[str, Any] = {**fill, **({"numeric": True} if cells.numeric else {})}
-    counts = np.sort(cells.counts)[::-1]
+    counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # a level of other rows alone is none of these
     covered = counts[:MOST_LEVELS].sum() / max(1, counts.sum())
     if kind.kind == HASHED or (not kind.told and len(levels) > MOST_LEVELS and covered < LEAST_COVERED):
         natural = int(np.clip(2 ** np.ceil(np.log2(len(levels))), LEAST_BUCKETS, MOST_BUCKETS))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.arrays import columns_of, frame_table, pair_table
+from zoo.data.arrays import columns_by_name, columns_of, frame_table, pair_table
 from zoo.data.limits import check_memory
 from zoo.data.source import Table
 from zoo.errors import DataError
@@ -102,7 +102,7 @@ def _bytes(part: Any) -> int:
 def _table(columns: list[list[Any]], cells: str | None) -> Table:
     x = columns[0]
     if isinstance(x[0], Mapping):
-        values: Any = pd.DataFrame({str(name): _column([row[name] for row in x]) for name in x[0]})
+        values: Any = columns_by_name({str(name): _column([row[name] for row in x]) for name in x[0]}, cells)
     else:
         values = _column(x)
     if len(columns) == 1:

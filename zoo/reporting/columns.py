@@ -122,7 +122,8 @@ def heterogeneity(facts: Facts) -> Iterator[Finding]:
     alike: dict[str, list[tuple[str, str]]] = {}
     for known in facts.columns:
         for remark in known.remarks:
-            alike.setdefault(re.sub(r"\d+", "#", remark), []).append((known.name, remark))
+            form = remark if known.name in remark else re.sub(r"\d+", "#", remark)
+            alike.setdefault(form, []).append((known.name, remark))
     for form, told in alike.items():
         yield from _remarks(form, told)
     for name in map(str, facts.frame.columns):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns import Column
-from zoo.data.dates import seconds_of
+from zoo.data.dates import find_date_format, seconds_of
 
 Level = Literal["ok", "note", "warning"]
 OK: Level = "ok"
@@ -83,11 +83,11 @@ class Facts:
         """Return a column as numbers (N,): numbers and seconds as they are, levels by how frequent they are."""
         if name not in self._coded:
             values = self.frame[name]
-            if self.kind(name) == "date":
-                made = seconds_of(values, None)
-            elif pd.api.types.is_numeric_dtype(values.dtype):
+            if pd.api.types.is_numeric_dtype(values.dtype):  # a date may be seconds already
                 made = values.to_numpy(dtype=np.float64, na_value=np.nan)
                 made = np.where(np.isfinite(made), made, np.nan)
+            elif self.kind(name) == "date":
+                made = seconds_of(values, _format_of(values))
             else:
                 text = values.astype(object).where(values.notna(), None).astype("string")
                 order = text.value_counts().index
@@ -106,7 +106,7 @@ class Facts:
         assert self.target is not None
         if self.classes:
             return np.asarray(pd.factorize(self.target.astype(str), sort=True)[0], np.int64)
-        return self.target.to_numpy(dtype=np.float64, na_value=np.nan)
+        return pd.to_numeric(self.target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
     @cached_property
     def sample(self) -> np.ndarray:
@@ -121,6 +121,14 @@ class Facts:
         numbers = np.asarray(self.frame.index[positions])
         shown = ", ".join(str(int(row) + 1) for row in (np.sort(numbers) if ordered else numbers)[:most])
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
+
+
+def _format_of(values: pd.Series) -> str | None:
+    """The format of dates that are text; None for those of ISO 8601, and of a type of dates."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return None
+    found = find_date_format(np.asarray(pd.unique(values.dropna().astype(str)), dtype=object))
+    return found.format if found is not None else None
 
 
 def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:

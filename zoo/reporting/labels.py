@@ -86,9 +86,9 @@ def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> 
     spec = dataset.spec
     assert spec.target is not None
     classes = spec.target.kind == "class"
-    folds: Any = StratifiedKFold(FOLDS, shuffle=True, random_state=seed) if classes else KFold(
-        FOLDS, shuffle=True, random_state=seed
-    )  # fmt: skip
+    few = int(np.bincount(target).max()) if classes else len(target)
+    kind: Any = StratifiedKFold if classes else KFold
+    folds = kind(max(2, min(FOLDS, few)), shuffle=True, random_state=seed)
     made = []
     for rival in _useful(rivals, len(target)):
         columns = rival.columns if callable(rival.columns) else raw_frame

@@ -15,7 +15,7 @@ from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
 
 MOST_TRAIN, MOST_HELD = 20_000, 4_000
 SIDE = 16  # pictures are compared at this size, in grey
-ALIKE = 0.999  # correlation of two that are taken for one picture, resized, cropped by a pixel or saved anew
+ALIKE = 0.999  # correlation of two that are taken for one picture, resized or saved anew
 LEAST_CONTRAST = 1.0  # standard deviation in grey levels of 255; plain ones are all alike
 
 

@@ -12,7 +12,7 @@ from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
 MOST_COLUMNS = 300
-FOLDS = 3
+FOLDS, LEAST_KNOWN = 3, 30
 LEAST_AUC, SURE = 0.6, 0.001
 
 
@@ -75,7 +75,8 @@ def drift(facts: Facts) -> Iterator[Finding]:
     few = min(int(side.sum()), int((1 - side).sum()))
     # A moment, or a column that says the part, tells parts apart by what they are.
     names = [n for n in map(str, facts.frame.columns) if facts.kind(n) != "date" and not SPLIT_NAMES.match(n)]
-    names = names[:MOST_COLUMNS]
+    # Boosting takes no column without a value, and that in each of its folds.
+    names = [name for name in names if np.isfinite(facts.coded(name)[rows]).sum() >= LEAST_KNOWN][:MOST_COLUMNS]
     if few < 30 or not names:
         return
     x = np.stack([facts.coded(name)[rows] for name in names], axis=1)

@@ -26,8 +26,15 @@ _DATES = {
     "31 January 2024": r"\d{1,2}\.? [^\W\d]{3,9}\.? \d{4}( .*)?",
     "January 31, 2024": r"[^\W\d]{3,9}\.? \d{1,2},? \d{4}( .*)?",
 }
-_DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,\d+"}
+# Three digits behind a comma are thousands.
+_DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,(\d{1,2}|\d{4,})"}
 _MEASURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]+|%|°[CF]?|[€$£¥])")
+# In small letters; a letter behind a house number is none.
+_UNITS = re.compile(
+    "[mk]?g|t|lbs?|oz|st|[cmk]?m|in|inch(es)?|ft|yd|mi|miles?|[mcd]?l|gal|pt|m?s|sec|min|h|hrs?|hours?|days?|weeks?"
+    "|months?|years?|yrs?|[km]?wh?|[mk]?v|m?a|[kmg]?hz|[kmgt]i?b|m?bar|[hk]?pa|psi|mph|kmh|rpm|k?cal|k?j|ppm|%|°[cf]|k"
+    "|[€$£¥]|eur|usd|gbp|jpy|chf"
+)
 _CODES = re.compile(r"-?9{2,}(\.0)?|-1|-9|-?8{2,}|-?7{3,}")
 
 
@@ -63,6 +70,8 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
         matched = _MEASURE.fullmatch(str(text))
         if matched:
             unit = matched[1].casefold()
+            if not _UNITS.fullmatch(unit):
+                continue
             units[unit] = units.get(unit, 0) + int(rows)
     total = int(counts.sum())
     if sum(units.values()) < NEARLY_ALL * total or len(counts) < 10:
@@ -145,20 +154,22 @@ def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
 def same_columns(facts: Facts) -> Iterator[Finding]:
     """Tell which columns say the same: level for level, or one a linear function of the other."""
     names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
-    codes = {name: pd.factorize(facts.coded(name)[facts.sample], use_na_sentinel=False)[0] for name in names}
-    sizes = {name: int(code.max(initial=0)) + 1 for name, code in codes.items()}
     told = []
-    taken: set[str] = set()
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            if other in taken or sizes[one] < 3 or sizes[one] != sizes[other]:
-                continue
-            pairs = codes[one].astype(np.int64) * sizes[other] + codes[other]
-            if len(np.unique(pairs)) == sizes[one] and (sizes[one] < 0.9 * len(pairs) or _linear(facts, one, other)):
-                taken.add(other)
-                told.append(f"{other} says the same as {one}")
+    seen: dict[bytes, list[str]] = {}
+    for name in names:
+        # Levels are numbered as they come: columns that say the same have the same numbers.
+        code = pd.factorize(facts.coded(name)[facts.sample], use_na_sentinel=False)[0]
+        if code.max(initial=0) < 2:
+            continue
+        alike = seen.setdefault(code.tobytes(), [])
+        apart = code.max() >= 0.9 * len(code)  # each row has a value of its own, as in any other such column
+        same = next((other for other in alike if not apart or _linear(facts, other, name)), None)
+        if same is None:
+            alike.append(name)
+        else:
+            told.append(f"{name} says the same as {same}")
     if told:
-        first = told[0].split(" ")[0]
+        first = told[0].partition(" says the same as ")[0]
         listed = "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
         text = f"columns that are another one in other words: {listed}"
         yield Finding(

@@ -203,6 +203,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     """The columns of a table, with target and parts where there are such."""
     target = dataset.spec.target if dataset is not None else None
     others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
+    others |= {job.split_by("group"), job.split_by("hash")}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
     split: Mapping[str, Any] = dataset.split if dataset is not None else {}
     train = features.iloc[split["train"]] if "train" in split else features
@@ -224,15 +225,17 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
         return None
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
-    frames = []
+    frames, rows = [], []
     parts = [(name, dataset.parts[name]) for name in PARTS if name in dataset.parts]
     for _, part in parts:
         values = {known.name: np.asarray(part.inputs[known.key]) for known in inputs}
-        frame = pd.DataFrame(values)
+        first = np.sort(np.unique(part.rows, return_index=True)[1])  # sampling may have drawn a row twice
+        rows.append(part.rows[first])
+        frame = pd.DataFrame(values).iloc[first].reset_index(drop=True)
         texts = [known.name for known in inputs if known.kind in ("category", "text")]
         frame[texts] = frame[texts].astype(object).replace("", None)
         if part.target is not None and spec.target is not None:
-            codes = np.asarray(part.target)
+            codes = np.asarray(part.target)[first]
             named = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
             frame["\0target"] = named
         frames.append(frame)
@@ -243,7 +246,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     columns = [_column_of(known, together[known.name]) for known in inputs]
     target = "\0target" if "\0target" in together else None
     classes = spec.target is not None and spec.target.kind == "class"
-    together.index = np.concatenate([part.rows for _, part in parts])
+    together.index = np.concatenate(rows)
     facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
     return replace(facts, frame=facts.frame.set_axis(together.index, axis=0))
 
