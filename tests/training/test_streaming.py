@@ -215,3 +215,9 @@ def test_what_stands_for_a_missing_level_is_a_level_of_rows_that_pass_by(workspa
     frame.to_parquet(workspace / "one.parquet", index=False)
     dataset = read(workspace / "one.parquet", missing={"c": "constant:none"})
     assert "none" in dataset.spec.of_kind("category")[0].levels
+
+
+def test_vectors_by_name_become_columns_of_rows_that_pass_by() -> None:
+    x = {"a": np.zeros((40, 2), np.float32), "b": np.arange(40.0)}
+    source = tf.data.Dataset.from_tensor_slices((x, np.arange(40) % 2)).batch(10)
+    assert list(open_stream(source).columns) == ["a0", "a1", "b", "y"]

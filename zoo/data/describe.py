@@ -64,6 +64,8 @@ def describe_table(
             continue
         inputs += studied.inputs
         notes += _warnings(found, cells, told=bool(column and found.name in column))
+        if found.kind in (DATE, ORDERED):
+            notes += [f"column {found.name} is {_KINDS_IN_WORDS[found.kind]}: {remark}" for remark in found.remarks]
     if not inputs:
         raise DataError("no column is left to learn from: each has one value only, or is left out")
     return Spec(task, tuple(inputs), target, len(frame)), notes
@@ -94,8 +96,7 @@ def describe_columns(
     for cells, studied in _studied(frame, column or {}, missing or {}):
         told = bool(column and cells.name in column)
         seen = (*_half_numbers(cells), *_warnings(studied.column, cells, told=told)) if not told else ()
-        own = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
-        remarks = tuple(note for note in own if not note.endswith(studied.column.remarks or ("\0",)))
+        remarks = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
         made.append(dataclasses.replace(studied.column, remarks=studied.column.remarks + remarks))
     return made
 
@@ -188,8 +189,6 @@ def _warnings(found: Column, cells: Cells, *, told: bool) -> list[str]:
         notes.append(
             f"column {found.name} has {found.distinct} different values in {len(cells)} rows, like an id or text"
         )
-    if found.kind in (DATE, ORDERED):
-        notes += [f"column {found.name} is {_KINDS_IN_WORDS[found.kind]}: {remark}" for remark in found.remarks]
     return notes
 
 

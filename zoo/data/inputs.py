@@ -85,9 +85,7 @@ def level_names(values: pd.Series) -> np.ndarray:
         >>> level_names(pd.Series([1.0, 2.5, None])).tolist()
         ['1', '2.5', '']
     """
-    codes, names = coded_levels(values)
-    made: np.ndarray = np.append(names, MISSING)[codes]
-    return made
+    return np.asarray(as_levels(values))
 
 
 def as_levels(values: pd.Series) -> pd.Categorical:

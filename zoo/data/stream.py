@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.arrays import columns_of
+from zoo.data.arrays import columns_by_name, columns_of
 from zoo.data.inputs import MISSING, level_names
 from zoo.data.limits import decoding, memory_at_hand
 from zoo.data.parquet import PARQUET_FILES, is_parquet_folder, parquet_parts
@@ -165,7 +165,7 @@ def _of_tensors(source: Any) -> Stream:
 def _frame_of_batch(element: Any) -> pd.DataFrame:
     x, y = element[0], element[1]
     if isinstance(x, dict):
-        frame = pd.DataFrame({str(name): _decoded(values) for name, values in x.items()})
+        frame = columns_by_name({str(name): _decoded(values) for name, values in x.items()})
     else:
         frame = columns_of(x, None)
     frame["y"] = _decoded(np.asarray(y).reshape(len(frame)))
@@ -228,9 +228,8 @@ class Kept:
             kept = [known < self.share for known in self._places]
             self._frames = [known[mask] for known, mask in zip(self._frames, kept, strict=True)]
             self._places = [known[mask] for known, mask in zip(self._places, kept, strict=True)]
-            self.dropped += self._rows
-            self._rows = sum(map(len, self._frames))
-            self.dropped -= self._rows
+            left = sum(map(len, self._frames))
+            self.dropped, self._rows = self.dropped + self._rows - left, left
 
     def frame(self) -> pd.DataFrame | None:
         """Return the rows, with their numbers as index; None without any."""

@@ -56,8 +56,7 @@ class _Rule:
     job: DataJob
     test: float
     seed: int
-    validation: Kept
-    calibration: Kept
+    held: Mapping[str, Kept]  # validation and calibration, in this order
     given: frozenset[str] = frozenset()  # parts that the column names
 
     def parts(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
@@ -68,7 +67,7 @@ class _Rule:
             parts = parts_of_column(frame[column], where=str(self.job.source))
         else:
             parts[row_shares(rows, self.seed) < self.test] = "test"
-        for name, salt, kept in (("validation", 1, self.validation), ("calibration", 2, self.calibration)):
+        for salt, (name, kept) in enumerate(self.held.items(), start=1):
             if name in self.given:
                 continue
             parts[(parts == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
@@ -123,7 +122,7 @@ def streamed_dataset(
         return Part(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
     parts = {}
-    for which, kept in (("calibration", survey.rule.calibration), ("validation", survey.rule.validation)):
+    for which, kept in survey.rule.held.items():
         frame = kept.frame()
         if frame is not None:
             parts[which] = part(frame)
@@ -179,10 +178,10 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
     """Go through all rows once."""
     seed = job.seed if job.split_seed is None else job.split_seed
     share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
-    rule = _Rule(
-        job, test, seed, Kept(held, HELD_ROWS), Kept(job.calibration_share, HELD_ROWS), _parts_given(stream, job)
-    )
-    for name, kept in (("validation", rule.validation), ("calibration", rule.calibration)):
+    shares = {"validation": held, "calibration": job.calibration_share}
+    kept_rows = {name: Kept(own, HELD_ROWS) for name, own in shares.items()}
+    rule = _Rule(job, test, seed, kept_rows, _parts_given(stream, job))
+    for name, kept in rule.held.items():
         if name in rule.given:
             kept.share = 1.0
         elif stream.rows is not None:  # what would be thrown away again is not taken in
@@ -198,7 +197,7 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
             own = parts == name
             kept.add(frame[own], rows[own], places[own])
             made.counts[name] += int(own.sum())
-        for salt, name, kept in ((1, "validation", rule.validation), (2, "calibration", rule.calibration)):
+        for salt, (name, kept) in enumerate(rule.held.items(), start=1):
             own = parts == name
             kept.add(frame[own], rows[own], row_shares(rows[own], seed + salt))
         train = frame[parts == "train"]
@@ -208,11 +207,7 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
                 made.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
             made.totals[column].add(train[column])
     # What was held out at first and then was too much has gone back to training.
-    made.counts["train"] += sum(
-        kept.dropped
-        for name, kept in (("validation", rule.validation), ("calibration", rule.calibration))
-        if name not in rule.given
-    )
+    made.counts["train"] += sum(kept.dropped for name, kept in rule.held.items() if name not in rule.given)
     if not made.counts["train"]:
         raise DataError("no training rows are left", where=stream.source)
     return made

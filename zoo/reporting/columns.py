@@ -10,10 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v, share
+from zoo.reporting.facts import MOST_LISTED, NOTE, OK, WARNING, Facts, Finding, cramers_v, listed, share
 
 NEARLY_ALL = 0.995
-MOST_LISTED = 8
 LEAST_EFFECT, SURE = 0.15, 0.001
 GAP, LEAST_SIDE = np.log10(8.0), 0.02
 FAR = 10.0  # interquartile ranges beyond the quartiles
@@ -31,10 +30,10 @@ def missing_values(facts: Facts) -> Iterator[Finding]:
         yield Finding("missing values", OK, "none")
         return
     worst = sorted(lacking, key=lambda name: -lacking[name])
-    listed = tuple(f"{name}: {share(lacking[name])}" for name in worst[:MOST_LISTED])
+    evidence = tuple(f"{name}: {share(lacking[name])}" for name in worst[:MOST_LISTED])
     text = f"{len(lacking)} of {len(shares)} columns lack values, {worst[0]} most: {share(lacking[worst[0]])}"
     advice = f"--missing {worst[0]}=drop" if lacking[worst[0]] > 0.5 else ""
-    yield Finding("missing values", NOTE, text, advice, listed)
+    yield Finding("missing values", NOTE, text, advice, evidence)
     yield from _goes_with(facts, [n for n in worst if 0.005 < lacking[n] < 0.995][:20])
 
 
@@ -70,10 +69,10 @@ def _goes_with(facts: Facts, names: list[str]) -> Iterator[Finding]:
             together.append(f"{name} with {best[2]} ({best[0]:.2f})")
     if told:
         told.sort(reverse=True)
-        listed = tuple(f"{name}: {effect:.2f}" for effect, name in told[:MOST_LISTED])
+        evidence = tuple(f"{name}: {effect:.2f}" for effect, name in told[:MOST_LISTED])
         text = f"whether a value is missing goes with the target, most in {told[0][1]} (association {told[0][0]:.2f})"
         level = WARNING if told[0][0] > 0.6 else NOTE
-        yield Finding("missing values", level, text, "is it known before the fact that it is missing?", listed)
+        yield Finding("missing values", level, text, "is it known before the fact that it is missing?", evidence)
     if together:
         text = f"what is missing goes together: {together[0]}"
         yield Finding("missing values", OK, text, "", tuple(together[:MOST_LISTED]))
@@ -108,9 +107,10 @@ def constants(facts: Facts) -> Iterator[Finding]:
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
                 nearly.append(f"{known.name}: {share(float(top.iloc[0]))} are {top.index[0]}")
     if left_out:
-        names = ", ".join(left_out[:MOST_LISTED]) + (f" and {len(left_out) - MOST_LISTED} more" if left_out[8:] else "")
         word = "columns are" if len(left_out) > 1 else "column is"
-        yield Finding("constant columns", OK, f"{len(left_out)} {word} left out, with one value only: {names}")
+        yield Finding(
+            "constant columns", OK, f"{len(left_out)} {word} left out, with one value only: {listed(left_out)}"
+        )
     if nearly:
         names = ", ".join(text.split(":")[0] for text in nearly[:MOST_LISTED])
         text = f"{len(nearly)} columns hardly vary: {names}"
@@ -140,9 +140,7 @@ def _remarks(form: str, told: list[tuple[str, str]]) -> Iterator[Finding]:
         return
     sizes = sorted({int(number) for _, remark in told for number in re.findall(r"\d+", remark)})
     several = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(sizes[0]) if sizes else ""
-    names = ", ".join(name for name, _ in told[:MOST_LISTED])
-    more = f" and {len(told) - MOST_LISTED} more" if len(told) > MOST_LISTED else ""
-    yield Finding("columns", NOTE, f"columns {names}{more}: {form.replace('#', several)}")
+    yield Finding("columns", NOTE, f"columns {listed([name for name, _ in told])}: {form.replace('#', several)}")
 
 
 def _joint(remark: str) -> str:

@@ -179,8 +179,8 @@ def _of_classes(target: np.ndarray, prediction: np.ndarray, names: np.ndarray, r
     recall = np.array([(said[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
     told = recall >= LEAST_RECALL
     judged = told[target]
-    joint = confident_joint(target, prediction)[told]
-    rate = float(joint.sum() - np.diag(confident_joint(target, prediction))[told].sum())
+    joint = confident_joint(target, prediction)
+    rate = float(joint[told].sum() - joint.diagonal()[told].sum())
     order = suspect_order(target, prediction)
     wrong = order[(said != target)[order] & judged[order]][: max(round(rate * len(target)), 0)]
     highest = _calibrated(prediction, target).max(axis=1)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from zoo.data.describe import SPLIT_NAMES
-from zoo.reporting.facts import NOTE, OK, WARNING, Facts, Finding, cramers_v
+from zoo.reporting.facts import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
-MOST_COLUMNS = 300
 FOLDS, LEAST_KNOWN = 3, 30
 LEAST_AUC, SURE = 0.6, 0.001
 

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.facts import NOTE, WARNING, Facts, Finding, share
+from zoo.reporting.facts import MOST_COLUMNS, MOST_LISTED, NOTE, WARNING, Facts, Finding, listed, share
 
-MOST_LISTED = 8
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
-MOST_COLUMNS = 300
 # A format counts from this share of a column on; together they must explain nearly all of it.
 LEAST_SHARE, NEARLY_ALL = 0.01, 0.9
 LEAST_CODES, LEAST_CAPPED = 0.002, 0.01
@@ -49,10 +47,10 @@ def mixed_formats(facts: Facts) -> Iterator[Finding]:
         for what, formats in (("dates", _DATES), ("decimals", _DECIMALS)):
             found = _formats(counts, formats)
             if len(found) > 1:
-                listed = tuple(f"as {form}: {share(part)}" for form, part in found.items())
+                evidence = tuple(f"as {form}: {share(part)}" for form, part in found.items())
                 forms = " and ".join(found)
                 text = f"column {name} spells {what} in {len(found)} formats: as {forms}"
-                yield Finding("heterogeneity", WARNING, text, "spell them alike before", listed)
+                yield Finding("heterogeneity", WARNING, text, "spell them alike before", evidence)
         yield from _units(name, counts)
 
 
@@ -77,13 +75,13 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
     if sum(units.values()) < NEARLY_ALL * total or len(counts) < 10:
         return
     often = sorted((u for u in units if units[u] >= LEAST_SHARE * total), key=lambda unit: -units[unit])
-    listed = tuple(f"{unit}: {share(units[unit] / total)}" for unit in often[:MOST_LISTED])
+    evidence = tuple(f"{unit}: {share(units[unit] / total)}" for unit in often[:MOST_LISTED])
     if 1 < len(often) <= MOST_LISTED:
         text = f"column {name} has numbers in {len(often)} units: {', '.join(often)}"
-        yield Finding("heterogeneity", WARNING, text, "bring them to one unit before", listed)
+        yield Finding("heterogeneity", WARNING, text, "bring them to one unit before", evidence)
     elif len(often) == 1:
         text = f"column {name} has numbers that are text for their unit, {often[0]}"
-        yield Finding("heterogeneity", NOTE, text, "leave the unit out before, so that it is a number", listed)
+        yield Finding("heterogeneity", NOTE, text, "leave the unit out before, so that it is a number", evidence)
 
 
 def codes_for_missing(facts: Facts) -> Iterator[Finding]:
@@ -170,15 +168,9 @@ def same_columns(facts: Facts) -> Iterator[Finding]:
             told.append(f"{name} says the same as {same}")
     if told:
         first = told[0].partition(" says the same as ")[0]
-        listed = "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
-        text = f"columns that are another one in other words: {listed}"
-        yield Finding(
-            "columns",
-            NOTE,
-            text,
-            f"--drop {first}, if the other shall stay",
-            tuple(told[:MOST_LISTED]) if len(told) > 3 else (),
-        )
+        text = f"columns that are another one in other words: {listed(told, 3, '; ')}"
+        evidence = tuple(told[:MOST_LISTED]) if len(told) > 3 else ()
+        yield Finding("columns", NOTE, text, f"--drop {first}, if the other shall stay", evidence)
 
 
 def _linear(facts: Facts, one: str, other: str) -> bool:

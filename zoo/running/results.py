@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -204,21 +204,38 @@ class Search:
     def __repr__(self) -> str:
         done = [trial for trial in self.trials if trial.score is not None]
         ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
-        varied = self._varied()
+        varied = varied_names([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         for trial in ranked[:5]:
             values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
-        told = [f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(self.importance.items())[:4]]
-        lines += [f"what mattered, of 1: {', '.join(told)}"] if told else []
+        told = importance_in_words(self.importance)
+        lines += [f"what mattered, of 1: {told}"] if told else []
         return "\n".join([*lines, repr(self.best)])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
 
-    def _varied(self) -> list[str]:
-        names = dict.fromkeys(name for trial in self.trials for name in trial.hyperparameters)
-        return [name for name in names if len({str(t.hyperparameters.get(name)) for t in self.trials}) > 1]
+
+def varied_names(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the hyperparameters of which trials have several values.
+
+    Example:
+        >>> varied_names([{"units": 8, "layers": 2}, {"units": 16, "layers": 2}])
+        ['units']
+    """
+    names = dict.fromkeys(name for trial in trials for name in trial)
+    return [name for name in names if len({str(trial.get(name)) for trial in trials}) > 1]
+
+
+def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
+    """Return what mattered most in a search, for people; empty where nothing is known.
+
+    Example:
+        >>> importance_in_words({"units": (0.5, 0.125)})
+        'units 0.50 ± 0.12'
+    """
+    return ", ".join(f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(importance.items())[:4])
 
 
 def number(value: Any) -> str:

@@ -11,6 +11,7 @@ from zoo.data.dataset import Dataset
 from zoo.data_job import DataJob
 from zoo.errors import UsageError
 from zoo.layers.assembly import Pieces
+from zoo.scoring.classes import log_loss
 from zoo.scoring.conformal import conformal_limits
 from zoo.spec import Spec
 from zoo.task import Settled
@@ -113,10 +114,8 @@ def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> lis
     spec, rules = dataset.spec, task.rules(dataset.spec)
     truth = np.asarray(rows.target)
     weight = np.ones(len(truth)) if rows.weight is None else np.asarray(rows.weight, float)
-    losses = []
-    for model in (before, after):
-        told = rules.decode(spec, task.output(model, rows.inputs))[np.arange(len(truth)), truth]
-        losses.append(float(weight @ -np.log(np.clip(told, 1e-12, 1)) / weight.sum()))
+    predictions = [rules.decode(spec, task.output(model, rows.inputs)) for model in (before, after)]
+    losses = [float(log_loss(truth, prediction, weight[None])[0]) for prediction in predictions]
     if losses[1] <= losses[0] * WORSE:
         return []
     return [

@@ -60,14 +60,19 @@ class SearchState:
     seconds: float = 0.0
     best: str | None = None
     rungs: dict[str, dict[str, float]] = field(default_factory=dict)
-    importance: dict[str, list[float]] = field(default_factory=dict)
+    importance: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchState:
         """Return the state that was stored."""
         trials = {key: TrialRecord(**record) for key, record in values["trials"].items()}
-        more = {key: values[key] for key in ("rungs", "importance") if key in values}
-        return cls(values["run_id"], trials, values["seconds"], values["best"], **more)
+        importance = {name: (mean, std) for name, (mean, std) in values.get("importance", {}).items()}
+        return cls(values["run_id"], trials, values["seconds"], values["best"], values.get("rungs", {}), importance)
+
+    @property
+    def scored(self) -> list[TrialRecord]:
+        """The trials that have a score."""
+        return [record for record in self.trials.values() if record.score is not None]
 
     def is_over(self, job: TuneJob) -> bool:
         """Tell whether a search has its trials, or has used up its time."""
@@ -169,7 +174,7 @@ class SearchLoop:
         Raises:
             JobError: When none completed.
         """
-        done = [record for record in self.state.trials.values() if record.score is not None]
+        done = self.state.scored
         if not done:
             reasons = {record.reason for record in self.state.trials.values()}
             raise JobError(f"no trial completed: {'; '.join(sorted(reasons)) or 'there were none'}")
@@ -178,12 +183,9 @@ class SearchLoop:
 
     def _following(self, waiting: list[TrialRecord]) -> TrialRecord | None:
         """The trial that is started next: one that was cut, or a new one; none once the time is over."""
-        if time.perf_counter() >= self._deadline and (self.open or self._scored()):
+        if time.perf_counter() >= self._deadline and (self.open or self.state.scored):
             return None
         return waiting.pop(0) if waiting else self._next()
-
-    def _scored(self) -> bool:
-        return any(record.score is not None for record in self.state.trials.values())
 
     def _patience(self) -> float | None:
         """Seconds until something has to be ended, whatever is heard until then; None where nothing has."""
@@ -203,7 +205,7 @@ class SearchLoop:
         for key in workers.running:
             if now >= self._began[key] + self._timeout_s:
                 self._kill(workers, key, f"it took longer than {self.plan.job.trial_timeout}")
-            elif now >= self._deadline + self._grace_s and self._scored():
+            elif now >= self._deadline + self._grace_s and self.state.scored:
                 self._kill(workers, key, "its epoch outlasted the time budget")
         if now >= self._deadline and not self._told_to_stop and self.open:
             self._told_to_stop = True
@@ -274,7 +276,7 @@ class SearchLoop:
         if epoch not in self.rungs.epochs:
             return
         record = self.state.trials[trial_id]
-        # A trial's scores do not come back when it goes on from a checkpoint, but what it had at the last rung does.
+        # A trial that goes on from a checkpoint is judged by what it has shown since.
         goes_on = self.rungs.goes_on(trial_id, epoch, self._best_yet[trial_id])
         if not goes_on:
             record.stopped_at = epoch
@@ -348,10 +350,8 @@ class SearchLoop:
 
     def _end_open(self, status: str, reason: str) -> None:
         for trial_id, run in self.open.items():
-            if self.state.trials[trial_id].status in (
-                "COMPLETED",
-                "PRUNED",
-            ):  # stopped between the trial's end and its run's
+            # Stopped between the trial's end and its run's.
+            if self.state.trials[trial_id].status in ("COMPLETED", "PRUNED"):
                 run.end("FINISHED")
             else:
                 run.end(status, reason)

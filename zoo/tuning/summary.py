@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
 from zoo.running.finish import description
-from zoo.running.results import Run
+from zoo.running.results import Run, importance_in_words, varied_names
 from zoo.tuning.importance import importance
 from zoo.tuning.search import SearchState
 
@@ -16,10 +16,8 @@ def varied(state: SearchState) -> list[str]:
 
     The learning rate matters most in most networks: it comes first, and is what MLflow's scatter chart shows.
     """
-    records = list(state.trials.values())
-    names = dict.fromkeys(name for record in records for name in record.hyperparameters)
-    several = [name for name in names if len({str(r.hyperparameters.get(name)) for r in records}) > 1]
-    return sorted(several, key=lambda name: name != "learning_rate")
+    names = varied_names([record.hyperparameters for record in state.trials.values()])
+    return sorted(names, key=lambda name: name != "learning_rate")
 
 
 def importance_of(state: SearchState) -> dict[str, tuple[float, float]]:
@@ -37,14 +35,14 @@ def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
         direction: ``min`` or ``max``.
     """
     values, scores = _scored(state)
-    ends = [record.ended_s or 0.0 for record in state.trials.values() if record.score is not None]
+    ends = [record.ended_s or 0.0 for record in state.scored]
     made = {"best_so_far": best_so_far(ends, scores, name=name, direction=direction)}
     names = list(state.importance) or varied(state)
     if names and len(scores) > 1:
         made["slices"] = slices(values, scores, names, name=name)
         made["parallel_coordinates"] = parallel_coordinates(values, scores, names, name=name, direction=direction)
     if state.importance:
-        made["importance"] = importances({key: (share[0], share[1]) for key, share in state.importance.items()})
+        made["importance"] = importances(state.importance)
     return made
 
 
@@ -53,11 +51,10 @@ def summary(state: SearchState, run: Run) -> str:
     counts = {status: sum(r.status == status for r in state.trials.values()) for status in ("FAILED", "PRUNED")}
     head = f"{len(state.trials)} trials"
     head += "".join(f", {count} of them {status.lower()}" for status, count in counts.items() if count)
-    told = [f"{name} {share[0]:.2f} ± {share[1]:.2f}" for name, share in list(state.importance.items())[:4]]
-    mattered = f"\n\nWhat mattered alone, of 1: {', '.join(told)}" if told else ""
+    told = importance_in_words(state.importance)
+    mattered = f"\n\nWhat mattered alone, of 1: {told}" if told else ""
     return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}{mattered}"
 
 
 def _scored(state: SearchState) -> tuple[list[dict[str, Any]], list[float]]:
-    records = [record for record in state.trials.values() if record.score is not None]
-    return [record.hyperparameters for record in records], [r.score for r in records if r.score is not None]
+    return [r.hyperparameters for r in state.scored], [r.score for r in state.scored if r.score is not None]

@@ -203,13 +203,12 @@ class _Tuning:
         """Most epochs of a trial."""
         return int(self.job.epochs or space.values.get("epochs", 100))
 
-    def _starts(self) -> list[dict[str, Any]]:
+    def _starts(self, space: CheckedHyperParameters) -> list[dict[str, Any]]:
         """What is tried after the default: the values that were told, and the best of an earlier run."""
         made = [self._values_of(values) for values in self.job.start]
         if self.job.start_from is not None:
             found = best_of(self.store, self.job.start_from)
-            known = self._space().declared
-            values = {name: value for name, value in found.hyperparameters.items() if name in known}
+            values = {name: value for name, value in found.hyperparameters.items() if name in space.declared}
             strange = sorted(set(found.hyperparameters) - set(values))
             if strange:
                 self.progress.say(f"note: {self.candidate.name} has no {', '.join(strange)}, and starts without")
@@ -246,7 +245,7 @@ class _Tuning:
             trials=self.job.trials,
             epochs=self.epochs(space),
             seed=self.job.seed,
-            starts=self._starts(),
+            starts=self._starts(space),
         )
         if stored is not None:
             oracle.restore(stored["oracle"])
@@ -263,7 +262,7 @@ class _Tuning:
     def _finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
         """Score the best trial's kept weights once, on its own run, and point the parent at it."""
         best = loop.best()
-        loop.state.importance = {name: list(share) for name, share in importance_of(loop.state).items()}
+        loop.state.importance = importance_of(loop.state)
         if loop.state.best != best.trial_id:
             baselines, notes = self._baselines(experiment)
             run = self._finish_best(best, baselines, (*self.dataset.notes, *notes))
@@ -321,7 +320,7 @@ class _Tuning:
             trials=_trials(state),
             direction=self.objective.direction,
             seconds=state.seconds,
-            importance={name: (share[0], share[1]) for name, share in state.importance.items()},
+            importance=state.importance,
         )
 
 
