@@ -39,7 +39,7 @@ def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
 
     from zoo.data.read import read_table
     from zoo.job import DataJob, make_job
-    from zoo.reporting.labels import confident_joint, out_of_fold, suspect_order
+    from zoo.reporting.labels import confident_joint, out_of_fold, suspect_order, together
     from zoo.task import task_of
 
     source = name if name in BUNDLED else str((folder or Path()) / name / FILES[name])
@@ -55,10 +55,11 @@ def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
     dataset = task.read(make_job(DataJob, {"source": frame, "target": target, "drop": drop}))
     began = time.perf_counter()
     rivals = list(task.estimators("all", dataset.spec))
-    prediction, given, part = out_of_fold(dataset, rivals, seed=seed)
+    part, _, _ = together(dataset, seed)
+    prediction, given = out_of_fold(part, dataset.spec, rivals, seed=seed)
     seconds = time.perf_counter() - began
     most = part.rows[suspect_order(given, prediction)[: len(flipped)]]
-    alone, _, _ = out_of_fold(dataset, [rival for rival in rivals if rival.name == "logistic"], seed=seed)
+    alone, _ = out_of_fold(part, dataset.spec, [rival for rival in rivals if rival.name == "logistic"], seed=seed)
     believed = np.argsort(alone[np.arange(len(given)), given], kind="stable")[: len(flipped)]
     return {
         "found": float(np.isin(most, flipped).mean()),

@@ -18,6 +18,7 @@ from zoo.data.table import table_dataset
 from zoo.data_job import DataJob
 from zoo.errors import UsageError, ZooError
 from zoo.job import TrainJob, make_job
+from zoo.training.calibration import halves
 
 
 def table(rows: int = 200) -> pd.DataFrame:
@@ -173,3 +174,38 @@ def test_suggested_sizes(rows: int, hyperparameters: int) -> None:
     assert 0.01 <= validation <= 0.25
     assert suggested_sizes(rows, hyperparameters + 1)[1] >= validation
     assert f"test {test:g}" in reason
+
+
+@pytest.mark.parametrize("way", ["group=house", "hash=house"])
+def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
+    frame = table()
+    halved = []
+    for rows in (frame, frame.sample(frac=1, random_state=1)):
+        made = dataset_of(rows, split=way, calibration_size=0.4)
+        part = made.parts["calibration"]
+        halved.append([set(frame["house"][part.inputs["x"][half].astype(int)]) for half in halves(part, made.spec)])
+    assert all(first and second and not first & second for first, second in halved)
+    assert halved[0] == halved[1]
+
+
+def test_rows_that_sampling_draws_are_in_the_digest() -> None:
+    frame = table()
+    frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
+    made = [
+        dataset_of(frame, split="column=part", validation_size=0, sample="down=3", seed=seed).split_digest
+        for seed in (0, 0, 1)
+    ]
+    assert made[0] == made[1] != made[2]
+
+
+def test_suggested_sizes_that_are_not_used_are_not_told() -> None:
+    frame = table()
+    told = [
+        dataset_of(frame, **options, validation_size="suggested").notes
+        for options in ({"test_size": "suggested"}, {"test_size": 0.3})
+    ]
+    assert any(note.startswith("test 0.2: its 40 rows") and "validation" in note for note in told[0])
+    assert any(note.startswith("validation 0.15 of the rest") for note in told[1])
+    frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
+    column = dataset_of(frame, split="column=part", test_size="suggested", validation_size=0.1)
+    assert not [note for note in column.notes if "percentage points" in note]

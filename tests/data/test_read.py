@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import zlib
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import zoo
 from zoo.data.bundled import BUNDLED, load_bundled
 from zoo.data.read import frame_digest, read_table
+from zoo.data.stream import open_stream
 from zoo.errors import DataError, UsageError
 
 FRAME = pd.DataFrame({"a": [1.5, 2.5, np.nan], "b": ["x", None, "z"], "y": [0, 1, 0]})
@@ -189,6 +191,13 @@ def test_no_bytes_break_the_csv_reader(tmp_path_factory, content):
             assert read_table(path).frame.size
 
 
+@pytest.mark.parametrize(("width", "row"), [("1 value", b"\xff\n"), ("3 values", b"\xe9,1,2\n")])
+def test_a_ragged_row_in_another_encoding_is_found(tmp_path, width, row):
+    (tmp_path / "a.csv").write_bytes(b"a,b\nx,1\n" + row)
+    with pytest.raises(DataError, match=f"row 2 has {width}, and the header has 2 names"):
+        read_table(tmp_path / "a.csv")
+
+
 def test_the_deflated_bytes_may_be_wrong(tmp_path):
     content = bytearray(gzip.compress(bytes(range(1, 250)) * 50))
     content[60:90] = b"\xff" * 30
@@ -273,3 +282,19 @@ def test_a_level_that_only_held_out_rows_have_is_none_of_the_spec(workspace: Pat
         "classification/linear", frame, target="kind", split="order", epochs=1, baselines="none", quiet=True
     )
     assert "test_log_loss" in run.metrics
+
+
+def test_durations_periods_and_decimals_are_numbers_and_dates(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"took": pd.to_timedelta([60, 90, None], unit="s")})
+    frame["month"] = pd.period_range("2024-01", periods=3, freq="M")
+    frame["price"] = [Decimal("1.5"), None, Decimal("2.25")]
+    read = read_table(frame).frame
+    np.testing.assert_array_equal(read["took"], [60.0, 90.0, np.nan])
+    np.testing.assert_array_equal(read["price"], [1.5, np.nan, 2.25])
+    assert read["month"].tolist() == list(pd.date_range("2024-01-01", periods=3, freq="MS"))
+    frame.drop(columns="month").to_parquet(tmp_path / "t.parquet")
+    (_, chunk), *_ = open_stream(tmp_path / "t.parquet").chunks()
+    np.testing.assert_array_equal(chunk["took"], [60.0, 90.0, np.nan])
+    np.testing.assert_array_equal(chunk["price"], [1.5, np.nan, 2.25])
+    with pytest.raises(DataError, match="column z: complex numbers are two each"):
+        read_table(pd.DataFrame({"z": [1 + 1j]}))

@@ -231,7 +231,7 @@ def test_numbers_that_cannot_be_predicted(price, message):
     "columns, note",
     [
         ({"flat": 1}, "column flat is left out: it has one value only"),
-        ({"empty": None}, "column empty is left out: it has one value only"),
+        ({"empty": None}, "column empty is left out: it has no value"),
         ({"fold": FRAME["size"]}, "column fold looks like a split and is used as a feature; --split column=fold?"),
         ({"row_id": np.arange(ROWS)}, "column row_id is left out: it looks like an id"),
         ({"town_id": [4, 5] * 20}, "column town_id looks like an id and is used as a feature; --drop town_id?"),

@@ -187,3 +187,14 @@ def test_a_random_split_of_a_series_is_warned_of() -> None:
     assert any("--split time=when" in f"{f.topic}: {f.advice}" for f in mixed.warnings)
     in_time = zoo.data_report(frame, target="load", split="time=when", quiet=True)
     assert not any(finding.topic == "time" for finding in in_time.findings)
+
+
+def test_suspects_of_a_test_source_are_named_as_such() -> None:
+    train, test = clean(), clean(900)[600:].reset_index(drop=True)
+    test.loc[:15, "kind"] = np.where(test.loc[:15, "kind"] == "yes", "no", "yes")
+    report = report_of(train, test=test)
+    known = next(finding for finding in report.findings if finding.topic == "label errors")
+    flipped = [line for line in known.evidence if " of the test source" in line.partition(":")[0]]
+    assert len(flipped) >= 10
+    assert sum(int(line.split()[1]) <= 16 for line in flipped) >= 10
+    assert "900" in known.text

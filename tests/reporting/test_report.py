@@ -87,3 +87,13 @@ def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataF
     kept = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json", str(workspace))).read_text())
     assert {"leakage", "label errors"} <= {finding["topic"] for finding in kept["findings"]}
     assert len(list((Store().state / "reports").glob("*.json"))) == 1
+
+
+def test_a_kept_report_that_is_damaged_is_made_anew(workspace: Path, people: pd.DataFrame) -> None:
+    frame = pd.concat([people] * 3, ignore_index=True)
+    zoo.train("classification/linear", frame, target="rich", epochs=1, quiet=True)
+    (kept,) = (Store().state / "reports").glob("*.json")
+    whole = kept.read_text()
+    kept.write_text(whole[:100])
+    zoo.train("classification/linear", frame, target="rich", epochs=1, seed=0, quiet=True)
+    assert json.loads(kept.read_text())["findings"] == json.loads(whole)["findings"]

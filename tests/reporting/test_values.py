@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import zoo
+from zoo.reporting import pictures
 from zoo.reporting.report import DataReport
 from zoo.tracking.store import Store
 
@@ -125,6 +126,51 @@ def test_pictures_that_hardly_differ_across_the_split() -> None:
     assert any("of the test pictures are a training picture" in finding.text for finding in known)
     one = zoo.data_report((drawn, labels[:120]), task="image", quiet=True)
     assert [f.level for f in one.findings if f.topic == "near-duplicates"] == ["ok"]
+    for source, sizes in ((both, {"test_size": 0, "validation_size": 0}), ((np.full_like(drawn, 7), labels[:120]), {})):
+        made = zoo.data_report(source, task="image", quiet=True, **sizes)
+        assert not [f for f in made.findings if f.topic == "near-duplicates"]  # nothing was compared
+
+
+def test_a_sample_of_pictures_is_told_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_TRAIN", 50)
+    drawn = np.random.default_rng(0).integers(0, 256, (120, 12, 12, 1)).astype(np.uint8)
+    report = zoo.data_report((drawn, np.arange(120) % 2), task="image", quiet=True)
+    text = next(finding.text for finding in report.findings if finding.topic == "near-duplicates")
+    assert text.endswith("or nearly so, of 50 that were compared")
+
+
+def test_units_that_differ_in_case_alone() -> None:
+    rng = np.random.default_rng(2)
+    frame = clean()
+    frame["power"] = [f"{value} {'MW' if value % 2 else 'mW'}" for value in rng.integers(1, 99, len(frame))]
+    frame["dose"] = [f"{value}{'MG' if value % 2 else 'mg'}" for value in rng.integers(1, 99, len(frame))]
+    frame["flat"] = [f"{value}A" for value in rng.integers(1, 99, len(frame))]
+    found = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if "unit" in text]
+    assert len(found) == 2
+    assert any("power has numbers in 2 units" in text and "MW" in text and "mw" in text for text in found)
+    assert any("dose has numbers that are text for their unit, mg" in text for text in found)
+
+
+def test_names_are_told_whole_and_typed_as_a_shell_takes_them() -> None:
+    frame = clean().rename(columns={"d": "ratio a:b"})
+    frame.loc[5, "ratio a:b"] = 1e6
+    frame["town name"] = frame["city"].map({"Lyon": "L", "Lille": "I", "Nice": "N"})
+    frame["none"] = np.nan
+    frame["code"] = np.where(np.arange(len(frame)) % 20, frame["a"], 9999999)
+    report = zoo.data_report(frame, target="kind", quiet=True)
+    found = [finding.text for finding in report.findings]
+    assert any("values of ratio a:b" in text for text in found)
+    assert any("--drop 'town name'" in finding.advice for finding in report.findings)
+    assert any("column code is 9999999 in 30 rows (5 %)" in text for text in found)
+    assert any("without any value: none" in text for text in found)
+
+
+def test_the_order_of_dates_in_a_format_that_was_told() -> None:
+    days = pd.date_range("2022-01-01", periods=600, freq="D")
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=600), "load": np.arange(600.0)})
+    frame["when"] = days.strftime("%d.%m.%y")
+    report = zoo.data_report(frame, target="load", column={"when": "date:%d.%m.%y"}, quiet=True)
+    assert any("100 % of the test rows lie before the last training row" in f.text for f in report.findings)
 
 
 def test_house_numbers_ordinals_and_thousands_are_no_units() -> None:

@@ -20,7 +20,7 @@ from zoo.job import DataJob, make_job
 from zoo.scoring.classes import class_scores
 from zoo.scoring.score import evaluate
 from zoo.task import task_of
-from zoo.training.streaming import accumulated
+from zoo.training.streaming import StreamedArrays, accumulated
 
 
 def frame_of(rows: int = 3000) -> pd.DataFrame:
@@ -206,7 +206,15 @@ def test_rows_that_go_back_to_training_are_counted_there(monkeypatch: pytest.Mon
     source = source.filter(lambda *_: True)  # how many rows there are is not known before
     dataset = task_of("classification").read(make_job(DataJob, {"source": source, "stream": True}))
     assert sum(dataset.sizes.values()) == 3000
-    assert dataset.sizes["train"] == len(rows_of(dataset, "train"))
+    train = rows_of(dataset, "train")
+    assert dataset.sizes["train"] == len(train)
+    assert dataset.spec.target is not None
+    assert dict(zip(dataset.spec.target.classes, dataset.spec.target.counts, strict=True)) == {
+        "0": int((frame["kind"][train] == "off").sum()),
+        "1": int((frame["kind"][train] == "on").sum()),
+    }
+    known = next(known for known in dataset.spec.inputs if known.name == "b")
+    assert known.statistics["mean"] == pytest.approx(frame["b"][train].mean())
 
 
 def test_what_stands_for_a_missing_level_is_a_level_of_rows_that_pass_by(workspace: Path) -> None:
@@ -221,3 +229,29 @@ def test_vectors_by_name_become_columns_of_rows_that_pass_by() -> None:
     x = {"a": np.zeros((40, 2), np.float32), "b": np.arange(40.0)}
     source = tf.data.Dataset.from_tensor_slices((x, np.arange(40) % 2)).batch(10)
     assert list(open_stream(source).columns) == ["a0", "a1", "b", "y"]
+
+
+def test_a_class_that_the_sample_lacks_is_a_class(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "SAMPLE_ROWS", 100)
+    frame = frame_of()
+    frame.loc[[7, 1007, 2007], "kind"] = "rare"
+    frame.loc[8, "kind"] = "  "  # is no target
+    frame.to_parquet(workspace / "one.parquet", index=False)
+    dataset = read(workspace / "one.parquet")
+    assert dataset.spec.target is not None
+    assert dataset.spec.target.classes == ("off", "on", "rare")
+    assert sum(dataset.sizes.values()) == 2999
+    train = [row for row in rows_of(dataset, "train") if frame["kind"][row] == "rare"]
+    assert dataset.spec.target.counts[2] == len(train)
+
+
+def test_weights_are_one_on_average_over_all_pieces_of_raw_columns(workspace: Path) -> None:
+    frame = frame_of().assign(w=np.r_[np.ones(1500), np.full(1500, 99.0)])
+    (workspace / "two").mkdir()
+    frame[:1500].to_parquet(workspace / "two" / "a.parquet", index=False)
+    frame[1500:].to_parquet(workspace / "two" / "b.parquet", index=False)
+    part = read(workspace / "two", weight="w").parts["train"]
+    assert isinstance(part, streamed.StreamedPart)
+    arrays = StreamedArrays(part, None, {"b"}, 0)
+    means = [float(np.mean(arrays.prepared(chunk).weight)) for chunk in part.chunks(None)]
+    np.testing.assert_allclose(means, [1 / 50, 99 / 50], rtol=0.05)

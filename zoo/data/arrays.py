@@ -77,6 +77,33 @@ def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
         raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
+def plain_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return a frame in the types that columns are described by: durations in seconds, periods by their beginning.
+
+    Decimals, which databases and Parquet have, become numbers of 64 bits.
+
+    Raises:
+        DataError: When a column holds complex numbers, which no layer takes.
+
+    Example:
+        >>> plain_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
+        [60.0, 120.0]
+    """
+    made: dict[str, pd.Series] = {}
+    for name, dtype in frame.dtypes.items():
+        if pd.api.types.is_timedelta64_dtype(dtype):
+            made[str(name)] = frame[name].dt.total_seconds()
+        elif isinstance(dtype, pd.PeriodDtype):
+            made[str(name)] = frame[name].dt.to_timestamp()
+        elif pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(frame[name]) == "decimal":
+            made[str(name)] = frame[name].astype(np.float64)
+        elif pd.api.types.is_complex_dtype(dtype):
+            raise DataError(
+                "complex numbers are two each: give real and imaginary part", where=f"{where}, column {name}"
+            )
+    return frame.assign(**made) if made else frame
+
+
 def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:
     """Return the table of a frame in memory, with names of columns as text and rows numbered from 0."""
     frame = frame.rename(columns=str).reset_index(drop=True)

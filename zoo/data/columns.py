@@ -59,6 +59,7 @@ class Column:
         enters: How it enters the model, in words; empty where it does not.
         left_out: Why it does not enter; empty where it does.
         remarks: What else was noticed, a sentence each.
+        format: How dates are spelled, in the words of ``strptime``; None for ISO 8601, and for others.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Column:
     enters: str = ""
     left_out: str = ""
     remarks: tuple[str, ...] = ()
+    format: str | None = None
 
 
 class Cells:

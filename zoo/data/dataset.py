@@ -15,7 +15,7 @@ from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
 PARTS = ("train", "calibration", "validation", "test")
-COLUMNS = ("target", "rows", "weight", "fit_weight")
+COLUMNS = ("target", "rows", "weight", "fit_weight", "group")
 # Texts are stored at one width unless that takes so many times what they have, and more than a few kilobytes.
 MOST_PADDING, LEAST_PADDED = 8, 10_000
 
@@ -31,6 +31,8 @@ class Part:
         rows: Position of each row in the source (in the test source, where that is another one).
         weight: Example weights of N rows; None for equal weights.
         fit_weight: Weights of N rows in the loss, where those are others, as by class.
+        group: Group of N rows by name, where a split keeps groups together; the calibration part has it, which is
+            halved.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]
@@ -38,6 +40,7 @@ class Part:
     rows: np.ndarray
     weight: np.ndarray | None = None
     fit_weight: np.ndarray | None = None
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,6 +83,11 @@ class Dataset:
     def sizes(self) -> dict[str, int]:
         """Number of rows of each part."""
         return {name: part.total for name, part in self.parts.items()}
+
+    @property
+    def tests_another(self) -> bool:
+        """Whether the test part is of a source of its own, which numbers its rows anew."""
+        return "test" in self.parts and bool(self.split) and "test" not in self.split
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {rows}" for name, rows in self.sizes.items())

@@ -141,10 +141,11 @@ def _check_widths(path: Path, encoding: str, separator: str, header: list[str]) 
         found.append((row.number - 1, row.actual_columns))  # the header is its first
         return "error"
 
-    wide = encoding if encoding.startswith(("utf-16", "utf-32")) else "utf8"  # in any other a separator is one byte
+    # In any other than UTF a letter is one byte, and so is a separator; Arrow wants text that it can decode.
+    decoded = encoding if encoding.startswith("utf") else "latin-1"
     names = [str(index) for index in range(len(header))]
     options = (
-        arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=1 << 24, encoding=wide),
+        arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=1 << 24, encoding=decoded),
         arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=keep),
         arrow_csv.ConvertOptions(include_columns=["0"], column_types={"0": pa.binary()}, check_utf8=False),
     )

@@ -116,8 +116,16 @@ def _studied(
         yield cells, study(cells, told.get(name), missing, partial(_key, taken=keys))
 
 
-def describe_classes(values: pd.Series, *, positive: str | None, where: str) -> Target:
-    """Return the target for a column of classes, given all rows of it; the counts are left empty.
+def describe_classes(
+    values: pd.Series, *, positive: str | None, where: str, counted: Mapping[str, int] | None = None
+) -> Target:
+    """Return the target for a column of classes; its counts are left empty.
+
+    Args:
+        values: All rows of it, or a sample.
+        positive: The positive class; by default the rarer of two.
+        where: The source, for errors.
+        counted: Number of rows of each class, where the values are a sample.
 
     Raises:
         DataError: A single class, a class with one row, or a positive class that is not there.
@@ -125,14 +133,16 @@ def describe_classes(values: pd.Series, *, positive: str | None, where: str) -> 
     names = level_names(values)
     kind = dtype_name(values)
     classes, counts = np.unique(names, return_counts=True)
+    if counted is not None:
+        classes, counts = np.array(sorted(counted), dtype=object), np.array([counted[name] for name in sorted(counted)])
     if kind in ("int", "float"):
         order = np.argsort([float(name) for name in classes])
         classes, counts = classes[order], counts[order]
     if len(classes) < 2:
         raise DataError(f"the target {values.name!r} is constant: every row is {classes[0]!r}", where=where)
-    if kind == "float" or len(classes) > max(100, len(values) // 5):
+    if kind == "float" or len(classes) > max(100, int(counts.sum()) // 5):
         raise DataError(
-            f"the target {values.name!r} has {len(classes)} different values in {len(values)} rows: "
+            f"the target {values.name!r} has {len(classes)} different values in {int(counts.sum())} rows: "
             "numbers to predict are a regression's",
             where=where,
         )

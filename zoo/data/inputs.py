@@ -78,6 +78,19 @@ def raw_inputs(
     return made
 
 
+def has_value(values: pd.Series) -> np.ndarray:
+    """Return which values (N,) are there: neither missing nor a text of blanks alone.
+
+    Example:
+        >>> has_value(pd.Series(["a", " ", None])).tolist()
+        [True, False, False]
+    """
+    known = values.notna().to_numpy(dtype=bool)
+    if not pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        known = known & [not (isinstance(text, str) and not text.strip()) for text in values]
+    return known
+
+
 def level_names(values: pd.Series) -> np.ndarray:
     """Return each value's level as text, one spelling for ``1``, ``1.0`` and ``"1"``; ``""`` where missing.
 

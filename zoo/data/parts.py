@@ -26,11 +26,13 @@ class Split:
         parts: ``train``, ``calibration``, ``validation``, ``test`` or ``""`` (N,).
         folds: Number of folds, where one of them is the test part.
         notes: What a person should know.
+        groups: Group of each row (N,) by name, where rows of one stay together.
     """
 
     parts: np.ndarray
     folds: int
     notes: tuple[str, ...]
+    groups: np.ndarray | None = None
 
 
 def given_parts(table: Table, job: DataJob) -> np.ndarray | None:
@@ -70,10 +72,10 @@ def split_table(
     Raises:
         DataError, UsageError: When rows, classes, groups or moments are too few, or a column is not there.
     """
-    splitter, notes = _splitter(table, job, classes)
+    splitter, notes = _splitter(table, job, classes, given)
     rows = len(table.frame)
     if job.fold is None:
-        return Split(splitter.parts(rows, given), 0, notes)
+        return Split(splitter.parts(rows, given), 0, notes, splitter.groups)
     parts = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
     if job.aside and job.test is None and given is None:
         splitter.check()
@@ -84,7 +86,7 @@ def split_table(
     if number > count:
         raise UsageError(f"received {job.fold!r}, and there are {count} folds", where="fold")
     take_fold(parts, number, count, splitter, masks=masks)
-    return Split(splitter.inner_parts(parts), count, notes)
+    return Split(splitter.inner_parts(parts), count, notes, splitter.groups)
 
 
 def _masks(table: Table, job: DataJob, splitter: Splitter, source_rows: int) -> np.ndarray | None:
@@ -96,7 +98,9 @@ def _masks(table: Table, job: DataJob, splitter: Splitter, source_rows: int) -> 
     return read_masks(job.folds.removeprefix("file="), source_rows, table.frame.index.to_numpy())
 
 
-def _splitter(table: Table, job: DataJob, classes: np.ndarray | None) -> tuple[Splitter, tuple[str, ...]]:
+def _splitter(
+    table: Table, job: DataJob, classes: np.ndarray | None, given: np.ndarray | None
+) -> tuple[Splitter, tuple[str, ...]]:
     where, notes = table.source, []
     groups, moments, gap = None, None, 0.0
     method = (job.split or "").split("=")[0]
@@ -117,9 +121,11 @@ def _splitter(table: Table, job: DataJob, classes: np.ndarray | None) -> tuple[S
             notes.append(f"several rows share a moment of column {time}: they stay on one side")
     if method in ("", "column", "file"):
         method = "stratified" if classes is not None else "random"
-    test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0)
-    if SUGGESTED in (job.test_size, job.validation_size):
-        notes.append(reason)
+    drawn = {"test": job.test is None and given is None, "validation": given is None or "validation" not in given}
+    asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
+    told = [part for part in drawn if drawn[part] and asked[part]]
+    test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, told)
+    notes += [reason] if reason else []
     splitter = Splitter(
         method,
         test_size=0.0 if job.test is not None else test if job.test_size == SUGGESTED else float(job.test_size),

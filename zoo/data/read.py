@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.arrays import columns_by_name, columns_of, frame_table, pair_table
+from zoo.data.arrays import columns_by_name, columns_of, frame_table, pair_table, plain_types
 from zoo.data.bundled import BUNDLED, load_bundled
 from zoo.data.cells import IMAGE, arrays_of_cells, lists_as_arrays
 from zoo.data.delimited import DELIMITED_FILES, read_delimited
@@ -195,4 +195,4 @@ def _checked(table: Table) -> Table:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DataError(f"two columns are called {twice[0]!r}", where=table.source)
-    return table
+    return replace(table, frame=plain_types(frame, table.source))

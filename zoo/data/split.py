@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,7 +188,9 @@ _TEST_ROWS = 10_000
 _ROWS_A_HYPERPARAMETER = 500
 
 
-def suggested_sizes(rows: int, hyperparameters: int) -> tuple[float, float, str]:
+def suggested_sizes(
+    rows: int, hyperparameters: int, told: Collection[str] = ("test", "validation")
+) -> tuple[float, float, str]:
     """Return the shares of test and validation that a number of rows asks for, and the reason in words.
 
     Of 10,000 test rows a share of right ones is known to within one percentage point, so that more would be lost to
@@ -197,6 +200,7 @@ def suggested_sizes(rows: int, hyperparameters: int) -> tuple[float, float, str]
     Args:
         rows: Number of rows.
         hyperparameters: Number of hyperparameters that are to be chosen.
+        told: The parts that the reason is about.
 
     Example:
         >>> suggested_sizes(1_000_000, 0)[:2]
@@ -209,10 +213,11 @@ def suggested_sizes(rows: int, hyperparameters: int) -> tuple[float, float, str]
     test, validation = round(max(test, 0.01), 3), round(validation, 3)
     sides = 196 * np.sqrt(0.25 / (rows * test))
     choice = f"chooses among {hyperparameters} hyperparameters" if hyperparameters else "is enough to tell when to stop"
-    reason = (
-        f"test {test:g}: its {round(rows * test):,} rows tell a share to within "
-        f"{sides:.2g} percentage points; validation {validation:g} of the rest, which {choice}"
-    )
-    if rows < 1000:
-        reason += "; of so few rows --cv 5 makes more"
-    return test, validation, reason
+    reasons = {
+        "test": f"test {test:g}: its {round(rows * test):,} rows tell a share to within {sides:.2g} percentage points",
+        "validation": f"validation {validation:g} of the rest, which {choice}",
+    }
+    words = [reason for part, reason in reasons.items() if part in told]
+    if words and rows < 1000:
+        words.append("of so few rows --cv 5 makes more")
+    return test, validation, "; ".join(words)

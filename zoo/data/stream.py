@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.arrays import columns_by_name, columns_of
-from zoo.data.inputs import MISSING, level_names
+from zoo.data.arrays import columns_by_name, columns_of, plain_types
+from zoo.data.inputs import MISSING, coded_levels
 from zoo.data.limits import decoding, memory_at_hand
 from zoo.data.parquet import PARQUET_FILES, is_parquet_folder, parquet_parts
 from zoo.data.tensors import is_tensor_set
@@ -133,8 +133,8 @@ def _group_reader(part: Path, group: int, first: int) -> Callable[[], Iterator[C
         row = first
         with decoding(str(part)), parquet.ParquetFile(part) as file:
             for batch in file.iter_batches(CHUNK_ROWS, row_groups=[group]):
-                frame = batch.to_pandas()
-                yield row, frame.rename(columns=str)
+                frame = plain_types(batch.to_pandas().rename(columns=str), str(part))
+                yield row, frame
                 row += len(frame)
 
     return read
@@ -236,6 +236,24 @@ class Kept:
         return pd.concat(self._frames) if self._rows else None
 
 
+def count_levels(counter: Counter[str], values: pd.Series) -> None:
+    """Add the levels of a chunk's cells to those counted; the rarest are forgotten where there are too many.
+
+    Example:
+        >>> counter = Counter(b=1)
+        >>> count_levels(counter, pd.Series(["a", "b", "b"]))
+        >>> sorted(counter.items())
+        [('a', 1), ('b', 3)]
+    """
+    codes, names = coded_levels(values)
+    counts = np.bincount(codes + 1, minlength=len(names) + 1).tolist()
+    counter.update({name: count for name, count in zip([MISSING, *names.tolist()], counts, strict=True) if count})
+    if len(counter) > MOST_COUNTED:
+        kept = counter.most_common(MOST_COUNTED // 2)
+        counter.clear()
+        counter.update(dict(kept))
+
+
 @dataclass
 class Totals:
     """What one pass finds out of a column: count, moments and extremes of numbers, or counts of levels."""
@@ -252,10 +270,7 @@ class Totals:
     def add(self, values: pd.Series) -> None:
         """Take in the cells of a chunk (Chan, Golub and LeVeque 1983, for the moments)."""
         if not self.numeric:
-            names, counts = np.unique(level_names(values).astype(str), return_counts=True)
-            self.levels.update(dict(zip(names.tolist(), counts.tolist(), strict=True)))
-            if len(self.levels) > MOST_COUNTED:
-                self.levels = Counter(dict(self.levels.most_common(MOST_COUNTED // 2)))
+            count_levels(self.levels, values)
             self.missing = self.levels[MISSING]
             return
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)

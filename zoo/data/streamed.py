@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,10 @@ import pandas as pd
 
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes
-from zoo.data.inputs import MISSING, encode_target, raw_inputs
+from zoo.data.inputs import MISSING, encode_target, has_value, raw_inputs
 from zoo.data.read import frame_digest
 from zoo.data.split import parts_of_column, suggested_sizes
-from zoo.data.stream import Kept, Stream, Totals, row_shares
+from zoo.data.stream import Kept, Stream, Totals, count_levels, row_shares
 from zoo.data.weighing import column_weights
 from zoo.data_job import SUGGESTED, DataJob
 from zoo.errors import DataError, UsageError, nearest_name
@@ -87,7 +88,9 @@ def streamed_dataset(
 
     One pass over all rows finds their number, the moments and extremes of numbers and the counts of levels of the
     training rows, and keeps a sample of them, which quantiles and kinds of columns come from. Validation and
-    calibration rows are kept in memory, at most 100,000 each; a row's part depends on its number and the seed.
+    calibration rows are kept in memory, at most 100,000 each; a row's part depends on its number and the seed, or on
+    a column, which takes a pass before to find the parts that it names. Where only a pass tells how many rows there
+    are, and held parts turn out too large, they are made smaller and there is another pass.
 
     Args:
         stream: The source.
@@ -103,8 +106,9 @@ def streamed_dataset(
     """
     _check(job, stream)
     name = _target_of(job, stream)
-    test, held, why = _sizes(stream, job)
-    survey = _survey(stream, job, name, test, held)
+    given = _parts_given(stream, job)
+    test, held, why = _sizes(stream, job, given)
+    survey = _survey(stream, job, name, target_kind != "number", test, held, given)
     target = _described_target(survey, name, target_kind, job)
     left_out = {name, job.split_column, job.weight, *job.drop}
     sample = survey.sample.frame()
@@ -121,11 +125,8 @@ def streamed_dataset(
         weight = column_weights(frame, job.weight, where=stream.source) if job.weight else None
         return Part(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
-    parts = {}
-    for which, kept in survey.rule.held.items():
-        frame = kept.frame()
-        if frame is not None:
-            parts[which] = part(frame)
+    held_frames = {which: kept.frame() for which, kept in survey.rule.held.items()}
+    parts = {which: part(frame) for which, frame in held_frames.items() if frame is not None}
     for which, kept in (("train", survey.sample), ("test", survey.test)):
         frame = kept.frame()
         if frame is not None:
@@ -137,8 +138,7 @@ def streamed_dataset(
                 pieces=len(stream.pieces),
             )
     parts = {which: parts[which] for which in PARTS if which in parts}
-    digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
-    split = hashlib.sha256(f"{digest} {job.seed} {job.split_seed} {job.split} {survey.rule.test} {name}".encode())
+    digest, split_digest = _digests(stream, sample, survey, job, name)
     told = (
         f"rows pass by and are not held in memory: {survey.counts['train']:,} train, {survey.counts['test']:,} test; "
         f"quantiles and kinds of columns come from a sample of {len(sample):,} training rows, as do baselines"
@@ -147,11 +147,19 @@ def streamed_dataset(
         name=stream.name,
         source=stream.source,
         digest=digest,
-        split_digest=split.hexdigest()[:16],
+        split_digest=split_digest,
         spec=spec,
         parts=parts,
         notes=(told, *why, *notes),
     )
+
+
+def _digests(stream: Stream, sample: pd.DataFrame, survey: _Survey, job: DataJob, target: str) -> tuple[str, str]:
+    """The digest of the data, as far as a sample tells, and that of data, split and target together."""
+    digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
+    options = [getattr(job, name) for name in ("seed", "split_seed", "split", "weight", "column", "missing")]
+    split = hashlib.sha256(f"{digest} {options} {survey.rule.test} {target}".encode())
+    return digest, split.hexdigest()[:16]
 
 
 @dataclass
@@ -161,36 +169,58 @@ class _Survey:
     test: Kept
     totals: dict[str, Totals]
     counts: dict[str, int]
+    classes: Counter[str] = field(default_factory=Counter)  # of all parts
 
 
-def _sizes(stream: Stream, job: DataJob) -> tuple[float, float, list[str]]:
+def _sizes(stream: Stream, job: DataJob, given: frozenset[str]) -> tuple[float, float, list[str]]:
     """The shares of test and validation rows, and why, where they were to be suggested."""
-    test, held, why = UNKNOWN, UNKNOWN, "how many rows there are is not known before: the parts have a fifth each"
-    if stream.rows is not None:
-        test, held, why = suggested_sizes(stream.rows, 0)
-    notes = [why] if SUGGESTED in (job.test_size, job.validation_size) else []
-    test = test if job.test_size == SUGGESTED else float(job.test_size)
-    held = held if job.validation_size == SUGGESTED else float(job.validation_size)
-    return 0.0 if job.split_column else test, held, notes
+    asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
+    told = [part for part in asked if asked[part] and part not in given and not (part == "test" and job.split_column)]
+    if stream.rows is None:
+        test, held = UNKNOWN, UNKNOWN
+        why = f"{UNKNOWN:g} for the {' and the '.join(told)} part: how many rows there are is not known before"
+    else:
+        test, held, why = suggested_sizes(stream.rows, 0, told)
+    test = test if asked["test"] else float(job.test_size)
+    held = held if asked["validation"] else float(job.validation_size)
+    return 0.0 if job.split_column else test, held, [why] if told else []
 
 
-def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float) -> _Survey:
-    """Go through all rows once."""
+def _survey(
+    stream: Stream, job: DataJob, target: str, classes: bool, test: float, held: float, given: frozenset[str]
+) -> _Survey:
+    """Go through all rows once, or until the held parts are as large as they may be."""
     seed = job.seed if job.split_seed is None else job.split_seed
     share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
     shares = {"validation": held, "calibration": job.calibration_share}
-    kept_rows = {name: Kept(own, HELD_ROWS) for name, own in shares.items()}
-    rule = _Rule(job, test, seed, kept_rows, _parts_given(stream, job))
-    for name, kept in rule.held.items():
-        if name in rule.given:
-            kept.share = 1.0
+    for name in shares:
+        if name in given:
+            shares[name] = 1.0
         elif stream.rows is not None:  # what would be thrown away again is not taken in
-            kept.share = min(kept.share, 0.9 * HELD_ROWS / stream.rows)
-    made = _Survey(rule, Kept(share, SAMPLE_ROWS), Kept(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0})
+            shares[name] = min(shares[name], 0.9 * HELD_ROWS / stream.rows)
+    while True:
+        rule = _Rule(job, test, seed, {name: Kept(own, HELD_ROWS) for name, own in shares.items()}, given)
+        made = _Survey(rule, Kept(share, SAMPLE_ROWS), Kept(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0})
+        _pass(stream, made, seed, target, classes)
+        lowered = {name: kept.share for name, kept in rule.held.items() if kept.dropped and name not in given}
+        if not lowered:
+            break
+        # Rows of a held part that was too large are training rows by now, and were not counted as such.
+        shares |= lowered
+    if not made.counts["train"]:
+        raise DataError("no training rows are left", where=stream.source)
+    return made
+
+
+def _pass(stream: Stream, made: _Survey, seed: int, target: str, classes: bool) -> None:
+    """Go through all rows once, and put what is found into a survey."""
+    rule = made.rule
     for first, frame in stream.chunks():
         rows = np.arange(first, first + len(frame))
-        keep = frame[target].notna().to_numpy()
+        keep = has_value(frame[target])
         rows, frame = rows[keep], frame[keep]
+        if classes:
+            count_levels(made.classes, frame[target])
         parts = rule.parts(rows, frame)
         places = row_shares(rows, seed + 3)
         for name, kept in (("train", made.sample), ("test", made.test)):
@@ -203,14 +233,9 @@ def _survey(stream: Stream, job: DataJob, target: str, test: float, held: float)
         train = frame[parts == "train"]
         for column in frame.columns:
             if column not in made.totals:
-                numeric = pd.api.types.is_numeric_dtype(frame[column].dtype)
+                numeric = pd.api.types.is_numeric_dtype(frame[column].dtype) and not (classes and column == target)
                 made.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
             made.totals[column].add(train[column])
-    # What was held out at first and then was too much has gone back to training.
-    made.counts["train"] += sum(kept.dropped for name, kept in rule.held.items() if name not in rule.given)
-    if not made.counts["train"]:
-        raise DataError("no training rows are left", where=stream.source)
-    return made
 
 
 def _parts_given(stream: Stream, job: DataJob) -> frozenset[str]:
@@ -234,11 +259,8 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
         if totals.low == totals.high:
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
         return Target(name, "number", mean=totals.mean, std=totals.std)
-    target = describe_classes(sample[name], positive=job.positive, where=str(job.source))
-    codes = encode_target(sample[name], target)
-    seen = np.bincount(codes, minlength=len(target.classes)) / len(codes) * survey.counts["train"]
-    counts = [totals.levels.get(level, 0) or round(share) for level, share in zip(target.classes, seen, strict=True)]
-    return dataclasses.replace(target, counts=tuple(counts))
+    target = describe_classes(sample[name], positive=job.positive, where=str(job.source), counted=survey.classes)
+    return dataclasses.replace(target, counts=tuple(totals.levels[level] for level in target.classes))
 
 
 def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
@@ -271,7 +293,7 @@ def _chunks_of(
     def chunks(order: Any = None) -> Iterator[Part]:
         for first, frame in stream.chunks(order):
             rows = np.arange(first, first + len(frame))
-            keep = frame[target].notna().to_numpy()
+            keep = has_value(frame[target])
             own = keep.copy()
             own[keep] = rule.parts(rows[keep], frame[keep]) == which
             if own.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -110,7 +111,9 @@ def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any
 
 
 def _left_out(cells: Cells, kind: Told, ways: Mapping[str, str]) -> str:
-    if cells.distinct == 0 or (cells.distinct == 1 and cells.missing == 0):
+    if cells.distinct == 0:
+        return "it has no value"
+    if cells.distinct == 1 and cells.missing == 0:
         return "it has one value only"
     name = cells.name
     if kind.kind == CONSTANT:
@@ -121,8 +124,8 @@ def _left_out(cells: Cells, kind: Told, ways: Mapping[str, str]) -> str:
         return "it was told to be an id"
     use = NUMBER if cells.numeric else HASHED
     return (
-        f"it looks like an id, for none of its values repeats; --column {name}={use} makes a feature of it, "
-        f"and predictions carry it over with --keep {name}"
+        f"it looks like an id, for none of its values repeats; --column {shlex.quote(f'{name}={use}')} makes a "
+        f"feature of it, and predictions carry it over with --keep {shlex.quote(name)}"
     )
 
 
@@ -292,7 +295,9 @@ def _column(
     if known is not None and known.statistics.get("way"):
         facts = known.statistics
         enters += f"; {_in_words(facts)} stands for a missing value"
-    return Column(cells.name, name, missing, cells.distinct, extent, levels, enters, left_out, kind.remarks + remarks)
+    form = known.statistics.get("format") if known is not None else None
+    remarks = kind.remarks + remarks
+    return Column(cells.name, name, missing, cells.distinct, extent, levels, enters, left_out, remarks, form)
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,11 @@ from zoo.data.cells import arrays_of_cells
 from zoo.data.columns import NAMED, told_kind
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_classes, describe_numbers, describe_table
-from zoo.data.inputs import MISSING, Values, encode_target, level_names, raw_inputs, text_columns
+from zoo.data.inputs import MISSING, Values, encode_target, has_value, level_names, raw_inputs, text_columns
 from zoo.data.parts import Split, given_parts, split_table
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, frame_digest, read_table
-from zoo.data.weighing import Sampled, column_weights, sampled
+from zoo.data.weighing import Sampled, column_weights, meaning_of_weights, sampled
 from zoo.data_job import DataJob
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.spec import Spec, Target
@@ -124,7 +125,7 @@ def table_dataset(
     places = table.frame.index.to_numpy()
     made = _parts(split, kept, inputs, codes, weight, places)
     notes = [*table.notes, *found.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
-    notes += [_meaning_of_weights(job)] if job.weight is not None else []
+    notes += [meaning_of_weights(job)] if job.weight is not None else []
     digest = frame_digest(table.frame)
     if job.fold is not None and (job.test is not None or "" in split.parts):
         notes.append("the test part is left alone: each fold has its own")
@@ -136,7 +137,7 @@ def table_dataset(
         name=table.name,
         source=table.source,
         digest=digest,
-        split_digest=_split_digest(digest, target, spec, split.parts, job),
+        split_digest=_split_digest(digest, target, spec, split.parts, kept, job),
         spec=spec,
         parts=made,
         notes=tuple(notes),
@@ -162,27 +163,24 @@ def _parts(
             made[part] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
         elif len(rows):
             made[part] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
+        if part == "calibration" and part in made and split.groups is not None:
+            made[part] = dataclasses.replace(made[part], group=split.groups[rows].astype(str))
     return made
 
 
-def _split_digest(digest: str, target: Target | None, spec: Spec, parts: np.ndarray, job: DataJob) -> str:
+def _split_digest(
+    digest: str, target: Target | None, spec: Spec, parts: np.ndarray, kept: Sampled, job: DataJob
+) -> str:
     names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"
     made = hashlib.sha256(names.encode())
     made.update(parts.astype("S10").tobytes())
+    if job.sample is not None:  # the seed draws the rows, also where the split is given
+        made.update(kept.rows.tobytes())
     for name in ("weight", "sample", "class_weight", "column", "missing"):
         value = getattr(job, name)
         if value:
             made.update(f" {name} {value} {job.weight_kind if name == 'weight' else ''}".encode())
     return made.hexdigest()[:16]
-
-
-def _meaning_of_weights(job: DataJob) -> str:
-    if job.weight_kind == "frequency":
-        return f"column {job.weight} weighs rows by frequency: a weight of 2 is the same row twice"
-    return (
-        f"column {job.weight} weighs rows by importance: it scales loss and scores, and says nothing of how many rows "
-        "there are; --weight-kind frequency, if a weight of 2 is the same row twice"
-    )
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,8 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
     if labels is None:
         own = [table.target] if table.target is not None and table.target not in job.drop else []
         told = tuple(
-            f"column {name} is left out: it is the source's target; --labels {name} scores by it" for name in own
+            f"column {name} is left out: it is the source's target; --labels {shlex.quote(name)} scores by it"
+            for name in own
         )
         return _Found(own, notes=told)
     if labels not in columns:
@@ -277,7 +276,7 @@ def _check_no_label_inside(table: Table, job: DataJob, found: _Found, names: np.
         if len(set(zip(levels.tolist(), names.tolist(), strict=True))) == kinds:
             raise DataError(
                 f"column {column} says the same as the labels {found.columns[0]}, and would be learnt from; "
-                f"leave it out: --drop {column}",
+                f"leave it out: --drop {shlex.quote(str(column))}",
                 where=table.source,
             )
 
@@ -317,7 +316,7 @@ def _target_name(table: Table, job: DataJob) -> str:
 
 def _with_target(table: Table, given: np.ndarray | None, name: str) -> tuple[Table, np.ndarray | None, tuple[str, ...]]:
     """Leave out rows that have no target: they can neither teach nor test."""
-    missing = (table.frame[name].isna() | (table.frame[name].astype(str).str.strip() == "")).to_numpy()
+    missing = ~has_value(table.frame[name])
     if missing.all():
         raise DataError(f"the target {name!r} is missing in every row", where=table.source)
     if not missing.any():

@@ -38,6 +38,16 @@ def column_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np
     return numbers
 
 
+def meaning_of_weights(job: DataJob) -> str:
+    """Return in words what the weights of a job's column mean."""
+    if job.weight_kind == "frequency":
+        return f"column {job.weight} weighs rows by frequency: a weight of 2 is the same row twice"
+    return (
+        f"column {job.weight} weighs rows by importance: it scales loss and scores, and says nothing of how many rows "
+        "there are; --weight-kind frequency, if a weight of 2 is the same row twice"
+    )
+
+
 @dataclass(frozen=True)
 class Sampled:
     """Training rows that a network sees, and what each weighs.

@@ -10,7 +10,19 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.facts import MOST_LISTED, NOTE, OK, WARNING, Facts, Finding, cramers_v, listed, share
+from zoo.reporting.facts import (
+    MOST_LISTED,
+    NOTE,
+    OK,
+    WARNING,
+    Facts,
+    Finding,
+    cramers_v,
+    evidence_of,
+    listed,
+    option,
+    share,
+)
 
 NEARLY_ALL = 0.995
 LEAST_EFFECT, SURE = 0.15, 0.001
@@ -32,7 +44,7 @@ def missing_values(facts: Facts) -> Iterator[Finding]:
     worst = sorted(lacking, key=lambda name: -lacking[name])
     evidence = tuple(f"{name}: {share(lacking[name])}" for name in worst[:MOST_LISTED])
     text = f"{len(lacking)} of {len(shares)} columns lack values, {worst[0]} most: {share(lacking[worst[0]])}"
-    advice = f"--missing {worst[0]}=drop" if lacking[worst[0]] > 0.5 else ""
+    advice = option("missing", f"{worst[0]}=drop") if lacking[worst[0]] > 0.5 else ""
     yield Finding("missing values", NOTE, text, advice, evidence)
     yield from _goes_with(facts, [n for n in worst if 0.005 < lacking[n] < 0.995][:20])
 
@@ -95,26 +107,26 @@ def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[
 
 def constants(facts: Facts) -> Iterator[Finding]:
     """Tell which columns hardly vary."""
-    nearly, left_out = [], []
+    nearly: list[tuple[str, str]] = []
+    left_out: list[str] = []
+    empty: list[str] = []
     for known in facts.columns:
         if known.left_out and known.distinct <= 1:
-            left_out.append(known.name)
+            (left_out if known.distinct else empty).append(known.name)
         elif known.name in facts.frame and not known.left_out:
             values = facts.frame[known.name]
             if values.iloc[facts.sample].value_counts(normalize=True, dropna=False).iloc[0] < NEARLY_ALL - 0.01:
                 continue
             top = values.value_counts(normalize=True, dropna=False)
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
-                nearly.append(f"{known.name}: {share(float(top.iloc[0]))} are {top.index[0]}")
-    if left_out:
-        word = "columns are" if len(left_out) > 1 else "column is"
-        yield Finding(
-            "constant columns", OK, f"{len(left_out)} {word} left out, with one value only: {listed(left_out)}"
-        )
+                nearly.append((known.name, f"{share(float(top.iloc[0]))} are {top.index[0]}"))
+    for names, why in ((left_out, "with one value only"), (empty, "without any value")):
+        if names:
+            word = "columns are" if len(names) > 1 else "column is"
+            yield Finding("constant columns", OK, f"{len(names)} {word} left out, {why}: {listed(names)}")
     if nearly:
-        names = ", ".join(text.split(":")[0] for text in nearly[:MOST_LISTED])
-        text = f"{len(nearly)} columns hardly vary: {names}"
-        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if they say nothing", tuple(nearly[:MOST_LISTED]))
+        text = f"{len(nearly)} columns hardly vary: {listed([name for name, _ in nearly])}"
+        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if they say nothing", evidence_of(nearly))
 
 
 def heterogeneity(facts: Facts) -> Iterator[Finding]:
@@ -218,11 +230,10 @@ def outliers(facts: Facts) -> Iterator[Finding]:
         if len(far) and len(far) <= max(5, 0.01 * len(known)):
             worst = far[np.argsort(-np.abs(values[far] - np.median(known)))]
             rows = facts.rows(worst, 3, ordered=False)
-            found.append(f"{name}: {len(far)} values such as {values[worst[0]]:g}, rows {rows}")
+            found.append((name, f"{len(far)} values such as {values[worst[0]]:g}, rows {rows}"))
     if found:
-        names = ", ".join(text.split(":")[0] for text in found[:MOST_LISTED])
-        text = f"far from all others: values of {names}"
+        text = f"far from all others: values of {listed([name for name, _ in found])}"
         advice = "are they right? --set scaling=robust_quantile tames them, where it is not the default"
-        yield Finding("outliers", NOTE, text, advice, tuple(found[:MOST_LISTED]))
+        yield Finding("outliers", NOTE, text, advice, evidence_of(found))
     else:
         yield Finding("outliers", OK, "no number lies far from all others")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns import Column
-from zoo.data.dates import find_date_format, seconds_of
+from zoo.data.dates import seconds_of
 
 Level = Literal["ok", "note", "warning"]
 OK: Level = "ok"
@@ -89,7 +90,7 @@ class Facts:
                 made = values.to_numpy(dtype=np.float64, na_value=np.nan)
                 made = np.where(np.isfinite(made), made, np.nan)
             elif self.kind(name) == "date":
-                made = seconds_of(values, _format_of(values))
+                made = seconds_of(values, next((known.format for known in self.columns if known.name == name), None))
             else:
                 text = values.astype(object).where(values.notna(), None).astype("string")
                 order = text.value_counts().index
@@ -125,14 +126,6 @@ class Facts:
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
 
 
-def _format_of(values: pd.Series) -> str | None:
-    """The format of dates that are text; None for those of ISO 8601, and of a type of dates."""
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return None
-    found = find_date_format(np.asarray(pd.unique(values.dropna().astype(str)), dtype=object))
-    return found.format if found is not None else None
-
-
 def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     """Return how far levels (N,) go with one of two sides (N,), from 0 to 1 (Cramér 1946), and the p-value.
 
@@ -159,6 +152,21 @@ def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ")
         'a, b and 1 more'
     """
     return separator.join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def evidence_of(found: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return a line for each of the first columns, out of its name and what was found."""
+    return tuple(f"{name}: {text}" for name, text in found[:MOST_LISTED])
+
+
+def option(name: str, value: str) -> str:
+    """Return an option as it is typed in a shell.
+
+    Example:
+        >>> option("drop", "town name")
+        "--drop 'town name'"
+    """
+    return f"--{name} {shlex.quote(value)}"
 
 
 def share(value: float) -> str:

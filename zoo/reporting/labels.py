@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from zoo.data.dataset import Dataset, Part
 from zoo.data.ragged import Ragged
 from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
+from zoo.spec import Spec
 from zoo.training.baselines import Rival, raw_frame, with_columns
 from zoo.training.calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.training.calibration import fit_calibration
@@ -51,6 +52,8 @@ class Suspects:
         otherwise: The share of these that is labelled otherwise.
         expected: The share of these that would be, by the probabilities.
         untold: Classes that the models hardly find: their rows are not among the suspects.
+        of_test: Which of the suspects are rows of a test source of its own (M,).
+        there_are: Rows of all parts, those that were not looked at among them.
     """
 
     rows: np.ndarray
@@ -63,27 +66,28 @@ class Suspects:
     otherwise: float = 0.0
     expected: float = 0.0
     untold: tuple[str, ...] = ()
+    of_test: np.ndarray | None = None
+    there_are: int = 0
 
 
-def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Part]:
-    """Return predictions of all rows by models that did not see them, and the encoded targets.
+def out_of_fold(part: Part, spec: Spec, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return predictions of rows by models that did not see them, and the encoded targets.
 
     Several classical models are trained on the folds and their predictions averaged: what one of them alone finds
     strange is often only strange to it.
 
     Args:
-        dataset: All its parts are used.
+        part: N rows (:func:`together`).
+        spec: Their description.
         rivals: Classical models of the task.
         seed: Seed of the folds.
 
     Returns:
-        Predictions (N, K) or (N,), targets (N,), and the rows as one part.
+        Predictions (N, K) or (N,), and targets (N,).
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    part = _together(dataset, seed)
     target = np.asarray(part.target)
-    spec = dataset.spec
     assert spec.target is not None
     classes = spec.target.kind == "class"
     few = int(np.bincount(target).max()) if classes else len(target)
@@ -105,7 +109,7 @@ def out_of_fold(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> 
                 else:
                     told[test] = model.predict(_taken(x, test))
         made.append(told)
-    return _averaged(made, target, classes), target, part
+    return _averaged(made, target, classes), target
 
 
 def _averaged(made: list[np.ndarray], target: np.ndarray, classes: bool) -> np.ndarray:
@@ -161,20 +165,25 @@ def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -
         rivals: Classical models of the task.
         seed: Seed of the folds.
     """
-    prediction, target, part = out_of_fold(dataset, rivals, seed=seed)
+    part, of_test, there_are = together(dataset, seed)
     spec = dataset.spec
     assert spec.target is not None
+    prediction, target = out_of_fold(part, spec, rivals, seed=seed)
     if spec.target.kind == "class":
-        return _of_classes(target, prediction, np.array(spec.target.classes), part.rows)
+        wrong, found = _of_classes(target, prediction, np.array(spec.target.classes), part.rows)
+        return replace(found, of_test=of_test[wrong], there_are=there_are)
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
-    return Suspects(part.rows[far], back[0], back[1], None, len(target))
+    return Suspects(part.rows[far], back[0], back[1], None, len(target), of_test=of_test[far], there_are=there_are)
 
 
-def _of_classes(target: np.ndarray, prediction: np.ndarray, names: np.ndarray, rows: np.ndarray) -> Suspects:
+def _of_classes(
+    target: np.ndarray, prediction: np.ndarray, names: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, Suspects]:
+    """The suspects, and their positions."""
     said = prediction.argmax(axis=1)
     recall = np.array([(said[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
     told = recall >= LEAST_RECALL
@@ -185,7 +194,7 @@ def _of_classes(target: np.ndarray, prediction: np.ndarray, names: np.ndarray, r
     wrong = order[(said != target)[order] & judged[order]][: max(round(rate * len(target)), 0)]
     highest = _calibrated(prediction, target).max(axis=1)
     sure = judged & (highest >= SURE)
-    return Suspects(
+    return wrong, Suspects(
         rows[wrong],
         names[target[wrong]],
         names[said[wrong]],
@@ -205,11 +214,13 @@ def _calibrated(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.asarray(fit_calibration("temperature", prediction, target, None)[0](prediction.astype(np.float32)))
 
 
-def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
+def label_errors(found: Suspects) -> Iterator[Finding]:
     """Put the suspects into words."""
+    of_test = np.zeros(len(found.rows), bool) if found.of_test is None else found.of_test
     shown = tuple(
-        f"row {int(row) + 1}: {_said(given)}, and models that did not see it say {_said(likely)}"
-        for row, given, likely in zip(found.rows[:MOST_SHOWN], found.given, found.likely, strict=False)
+        f"row {int(row) + 1}{' of the test source' if test else ''}: {_said(given)}, and models that did not see it "
+        f"say {_said(likely)}"
+        for row, test, given, likely in zip(found.rows[:MOST_SHOWN], of_test, found.given, found.likely, strict=False)
     )
     if found.rate is None:
         text = f"{len(found.rows)} rows have a target far from what models that did not see them say"
@@ -223,17 +234,20 @@ def label_errors(found: Suspects, rows: int) -> Iterator[Finding]:
         return
     by_chance = found.expected + LEAST_ERRORS * np.sqrt(found.expected / max(found.sure, 1))
     errors = found.sure >= LEAST_SURE and found.otherwise > max(by_chance, LEAST_EXCESS * found.expected)
-    sure = f"; of those that models are sure of {share(found.otherwise)}, and chance explains {share(found.expected)}"
+    sure = (
+        f"; of those that models are sure of, {share(found.otherwise)} are labelled otherwise, and chance explains "
+        f"{share(found.expected)}"
+    )
     why = sure if errors else ", no more than classes that overlap explain"
     doubtful = len(found.rows) / found.judged
-    text = f"about {share(doubtful)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found, rows)}"
-    level = OK if doubtful <= 0.01 else WARNING if errors and doubtful > 0.03 else NOTE
+    text = f"about {share(doubtful)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found)}"
+    level = WARNING if errors and doubtful > 0.03 else NOTE if errors or doubtful > 0.01 else OK
     text += why if level != OK else ""
     yield Finding("label errors", level, text, "look at these rows" if level != OK else "", shown)
 
 
-def _of(found: Suspects, rows: int) -> str:
-    return f"{found.judged:,}" + (f", a sample of {rows:,}" if found.looked < rows else "")
+def _of(found: Suspects) -> str:
+    return f"{found.judged:,}" + (f", a sample of {found.there_are:,}" if found.looked < found.there_are else "")
 
 
 def _said(value: Any) -> str:
@@ -249,21 +263,28 @@ def _useful(rivals: Sequence[Rival], rows: int) -> list[Rival]:
     ]
 
 
-def _together(dataset: Dataset, seed: int) -> Part:
-    """All rows of a dataset as one part, at most ``MOST_ROWS``, each row of the source once."""
-    parts = list(dataset.parts.values())
-    rows = np.concatenate([part.rows for part in parts])
-    inputs: dict[str, Any] = {}
-    for key in parts[0].inputs:
-        values = [part.inputs[key] for part in parts]
-        inputs[key] = _joined(values)
-    whole = Part(inputs, np.concatenate([np.asarray(part.target) for part in parts]), rows)
-    first = np.unique(rows, return_index=True)[1]
+def together(dataset: Dataset, seed: int) -> tuple[Part, np.ndarray, int]:
+    """Return rows of all parts as one, which of them are of a test source of its own, and how many rows there are.
+
+    Each row is there once, also where sampling repeats it, and of more than ``MOST_ROWS`` so many are drawn.
+
+    Args:
+        dataset: All its parts are used.
+        seed: Decides which are drawn.
+    """
+    parts = dataset.parts
+    rows = np.concatenate([part.rows for part in parts.values()])
+    keys = next(iter(parts.values())).inputs
+    inputs: dict[str, Any] = {key: _joined([part.inputs[key] for part in parts.values()]) for key in keys}
+    target = np.concatenate([np.asarray(part.target) for part in parts.values()])
+    of_test = np.repeat([name == "test" and dataset.tests_another for name in parts], [*map(len, parts.values())])
+    first = np.unique(rows + of_test * (rows.max() + 1), return_index=True)[1]
+    there_are = len(first) + sum(part.total - len(part) for part in parts.values())
     most = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))
     if len(first) > most:
         first = np.sort(np.random.default_rng(seed).choice(first, most, replace=False))
-    assert whole.target is not None
-    return Part({key: values[first] for key, values in inputs.items()}, whole.target[first], rows[first])
+    chosen = Part({key: values[first] for key, values in inputs.items()}, target[first], rows[first])
+    return chosen, of_test[first], there_are
 
 
 def _joined(values: list[Any]) -> Any:

@@ -13,6 +13,7 @@ from zoo.data.pictures import small_grey
 from zoo.data.ragged import Ragged
 from zoo.reporting.facts import NOTE, OK, WARNING, Finding, share
 
+HELD = ("validation", "test")
 MOST_TRAIN, MOST_HELD = 20_000, 4_000
 SIDE = 16  # pictures are compared at this size, in grey
 ALIKE = 0.999  # correlation of two that are taken for one picture, resized or saved anew
@@ -30,28 +31,33 @@ def near_duplicates(dataset: Dataset) -> Iterator[Finding]:
     if train is None:
         return
     small, _ = _small(train, key, MOST_TRAIN)
-    found = False
-    for name in ("validation", "test"):
+    compared, found = 0, False
+    few = f", of {MOST_TRAIN:,} that were compared" if len(train) > MOST_TRAIN else ""
+    for name in HELD:
         if name not in dataset.parts:
             continue
         part = dataset.parts[name]
         held, rows = _small(part, key, MOST_HELD)
         if not len(small) or not len(held):
             continue
-        alike = np.concatenate([(some @ small.T).max(axis=1) for some in np.array_split(held, len(held) // 500 + 1)])
+        compared += len(held)
+        alike = np.concatenate([(some @ small.T).max(axis=1) for some in np.array_split(held, len(held) // 100 + 1)])
         twins = rows[alike > ALIKE]
         portion = len(twins) / len(held)
         if portion < 0.005:
             continue
         found = True
         shown = ", ".join(str(int(row) + 1) for row in part.rows[twins[:5]])
-        text = f"{share(portion)} of the {name} pictures are a training picture, or hardly differ from one"
+        of = f"of {len(held):,} " if len(held) < len(part) else "of the "
+        text = f"{share(portion)} {of}{name} pictures are a training picture, or hardly differ from one{few}"
         advice = "the score tells of what was learnt by heart; leave one of each pair out"
         yield Finding(
             "near-duplicates", WARNING if portion > 0.05 else NOTE, text, advice, (f"such as pictures {shown}",)
         )
-    if not found:
-        yield Finding("near-duplicates", OK, "no held-out picture is a training one, or nearly so")
+    if compared and not found:
+        sampled = compared < sum(len(dataset.parts[name]) for name in HELD if name in dataset.parts)
+        which = f"none of {compared:,} held-out pictures" if sampled else "no held-out picture"
+        yield Finding("near-duplicates", OK, f"{which} is a training one, or nearly so{few}")
 
 
 def _small(part: Part, key: str, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.describe import SPLIT_NAMES
-from zoo.reporting.facts import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v
+from zoo.reporting.facts import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v, option
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
 FOLDS, LEAST_KNOWN = 3, 30
@@ -29,7 +29,7 @@ def leaks(facts: Facts) -> Iterator[Finding]:
             text = (
                 f"column {name} nearly decides the target alone ({measure} {alone:.3f}): is it known before the fact?"
             )
-            yield Finding("leakage", WARNING, text, f"--drop {name}")
+            yield Finding("leakage", WARNING, text, option("drop", name))
     place = _told_by(np.arange(len(facts.frame), dtype=float)[facts.sample], target, facts.classes, levels=False)
     if place >= 0.9:
         text = f"rows lie in the order of the target: their number alone tells it ({place:.2f})"

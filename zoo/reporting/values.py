@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.facts import MOST_COLUMNS, MOST_LISTED, NOTE, WARNING, Facts, Finding, listed, share
+from zoo.reporting.facts import (
+    MOST_COLUMNS,
+    MOST_LISTED,
+    NOTE,
+    WARNING,
+    Facts,
+    Finding,
+    evidence_of,
+    listed,
+    option,
+    share,
+)
 
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
@@ -27,12 +38,13 @@ _DATES = {
 # Three digits behind a comma are thousands.
 _DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,(\d{1,2}|\d{4,})"}
 _MEASURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]+|%|°[CF]?|[€$£¥])")
-# In small letters; a letter behind a house number is none.
+# In small letters; a letter behind a house number is none, and nor is therefore that of amperes.
 _UNITS = re.compile(
     "[mk]?g|t|lbs?|oz|st|[cmk]?m|in|inch(es)?|ft|yd|mi|miles?|[mcd]?l|gal|pt|m?s|sec|min|h|hrs?|hours?|days?|weeks?"
-    "|months?|years?|yrs?|[km]?wh?|[mk]?v|m?a|[kmg]?hz|[kmgt]i?b|m?bar|[hk]?pa|psi|mph|kmh|rpm|k?cal|k?j|ppm|%|°[cf]|k"
+    "|months?|years?|yrs?|[km]?wh?|[mk]?v|ma|[kmg]?hz|[kmgt]i?b|m?bar|[hk]?pa|psi|mph|kmh|rpm|k?cal|k?j|ppm|%|°[cf]|k"
     "|[€$£¥]|eur|usd|gbp|jpy|chf"
 )
+_MEGA = re.compile("M(W[hH]?|[VAJ]|Hz|Pa)")  # a small m would say a thousandth
 _CODES = re.compile(r"-?9{2,}(\.0)?|-1|-9|-?8{2,}|-?7{3,}")
 
 
@@ -67,8 +79,8 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
     for text, rows in counts.items():
         matched = _MEASURE.fullmatch(str(text))
         if matched:
-            unit = matched[1].casefold()
-            if not _UNITS.fullmatch(unit):
+            unit = matched[1] if _MEGA.fullmatch(matched[1]) else matched[1].casefold()
+            if not _UNITS.fullmatch(unit.casefold()):
                 continue
             units[unit] = units.get(unit, 0) + int(rows)
     total = int(counts.sum())
@@ -92,13 +104,13 @@ def codes_for_missing(facts: Facts) -> Iterator[Finding]:
             continue
         for place, rest in ((0, distinct[1:]), (-1, distinct[:-1])):
             value, rows = distinct[place], int((values == distinct[place]).sum())
-            if not _CODES.fullmatch(f"{value:g}") or rows < max(5, LEAST_CODES * len(values)):
+            if not _CODES.fullmatch(f"{value:.15g}") or rows < max(5, LEAST_CODES * len(values)):
                 continue
             gap = abs(value - (rest[0] if place == 0 else rest[-1]))
             alone = value < 0 <= rest[0] and (value <= -9 or gap >= 1) and len(rest) > 5 if place == 0 else False
             if alone or gap > np.ptp(rest):
                 text = (
-                    f"column {name} is {value:g} in {rows:,} rows ({share(rows / len(values))}), far from all "
+                    f"column {name} is {value:.15g} in {rows:,} rows ({share(rows / len(facts.frame))}), far from all "
                     "others: is it a code for a missing value, or a cap?"
                 )
                 yield Finding("heterogeneity", WARNING, text, "leave such cells empty, if it is a code")
@@ -120,16 +132,15 @@ def capped(facts: Facts) -> Iterator[Finding]:
             rows = int((values == distinct[place]).sum())
             if distinct[place] == 0 or rows < max(5, LEAST_CAPPED * len(values)) or rows < 10 * beside.mean():
                 continue
-            told = f"{rows:,} rows ({share(rows / len(values))}) have the {word} value"
+            told = f"{rows:,} rows ({share(rows / len(facts.frame))}) have the {word} value"
             if name:
-                found.append(f"{name}: {told}, {distinct[place]:g}")
+                found.append((name, f"{told}, {distinct[place]:g}"))
             else:
                 text = f"{told} of the target: was it capped there? No model can learn what lies beyond"
                 yield Finding("capped values", NOTE, text)
     if found:
-        names = ", ".join(text.split(":")[0] for text in found[:MOST_LISTED])
-        text = f"values pile up at the end of {names}: were they capped?"
-        yield Finding("capped values", NOTE, text, "", tuple(found[:MOST_LISTED]))
+        text = f"values pile up at the end of {listed([name for name, _ in found])}: were they capped?"
+        yield Finding("capped values", NOTE, text, "", evidence_of(found))
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,33 +163,39 @@ def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
 def same_columns(facts: Facts) -> Iterator[Finding]:
     """Tell which columns say the same: level for level, or one a linear function of the other."""
     names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
-    told = []
-    seen: dict[bytes, list[str]] = {}
+    twins: list[tuple[str, str]] = []
+    seen: dict[bytes, str] = {}
+    of_own: dict[bytes, list[str]] = {}
     for name in names:
         # Levels are numbered as they come: columns that say the same have the same numbers.
         code = pd.factorize(facts.coded(name)[facts.sample], use_na_sentinel=False)[0]
         if code.max(initial=0) < 2:
             continue
-        alike = seen.setdefault(code.tobytes(), [])
-        apart = code.max() >= 0.9 * len(code)  # each row has a value of its own, as in any other such column
-        same = next((other for other in alike if not apart or _linear(facts, other, name)), None)
-        if same is None:
-            alike.append(name)
-        else:
-            told.append(f"{name} says the same as {same}")
-    if told:
-        first = told[0].partition(" says the same as ")[0]
-        text = f"columns that are another one in other words: {listed(told, 3, '; ')}"
+        if code.max() < 0.9 * len(code):
+            other = seen.setdefault(code.tobytes(), name)
+            if other != name:
+                twins.append((name, other))
+        elif facts.numeric(name):  # each row has a value of its own, as in any other such column
+            of_own.setdefault(code.tobytes(), []).append(name)
+    for alike in of_own.values():
+        twins += _linear(facts, alike)
+    if twins:
+        told = [f"{name} says the same as {other}" for name, other in twins]
+        few = f", in a sample of {len(facts.sample):,} rows" if len(facts.sample) < len(facts.frame) else ""
+        text = f"columns that are another one in other words{few}: {listed(told, 3, '; ')}"
         evidence = tuple(told[:MOST_LISTED]) if len(told) > 3 else ()
-        yield Finding("columns", NOTE, text, f"--drop {first}, if the other shall stay", evidence)
+        yield Finding("columns", NOTE, text, f"{option('drop', twins[0][0])}, if the other shall stay", evidence)
 
 
-def _linear(facts: Facts, one: str, other: str) -> bool:
-    """Whether two columns of numbers, each of which tells all rows apart, are a linear function of each other."""
-    if not (facts.numeric(one) and facts.numeric(other)):
-        return False
-    a, b = (facts.coded(name)[facts.sample] for name in (one, other))
-    known = ~np.isnan(a) & ~np.isnan(b)
-    if known.sum() < 3 or a[known].std() == 0 or b[known].std() == 0:
-        return False
-    return bool(abs(np.corrcoef(a[known], b[known])[0, 1]) > 1 - 1e-9)
+def _linear(facts: Facts, names: list[str]) -> list[tuple[str, str]]:
+    """Pairs of columns of numbers, missing in the same rows, that are a linear function of each other."""
+    values = np.stack([facts.coded(name)[facts.sample] for name in names])
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    if values.shape[1] < 3:
+        return []
+    values = values - values.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    values = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    same = np.abs(values @ values.T) > 1 - 1e-9
+    first = [int(np.flatnonzero(row)[0]) if row.any() else place for place, row in enumerate(same)]
+    return [(name, names[other]) for name, other in zip(names, first, strict=True) if names[other] != name]

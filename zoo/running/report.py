@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from zoo.data.columns import Column
 from zoo.data.dataset import PARTS, Dataset
 from zoo.data.describe import describe_columns
+from zoo.data.inputs import has_value
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, read_table
 from zoo.data.stream import must_stream
@@ -21,8 +23,8 @@ from zoo.errors import UsageError, WrongSourceError
 from zoo.job import ReportJob, gathered, make_job
 from zoo.layers.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
-from zoo.reporting.checking import TROUBLE, cheap_findings, costly_findings, facts_of
-from zoo.reporting.facts import Facts, Finding
+from zoo.reporting.checking import TROUBLE, cheap_findings, costly_findings, facts_of, version_of_checks
+from zoo.reporting.facts import Facts, Finding, option
 from zoo.reporting.report import DataReport
 from zoo.running.candidate import candidate_of
 from zoo.running.progress import Progress
@@ -111,8 +113,8 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         level: ``none`` leaves out what takes models, as it leaves out baselines.
         folder: Where reports are kept.
     """
-    kept = folder / f"{dataset.split_digest}-{task.name}.json"
-    if kept.exists():
+    kept = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
         return DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
     facts = _facts_of_dataset(dataset)
     found = cheap_findings(facts, dataset)
@@ -209,7 +211,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     train = features.iloc[split["train"]] if "train" in split else features
     columns = describe_columns(train, column=job.column, missing=job.missing)
     classes = target is not None and target.kind == "class"
-    frame = table.frame if target is None else table.frame[table.frame[target.name].notna()]
+    frame = table.frame if target is None else table.frame[has_value(table.frame[target.name])]
     name = target.name if target is not None else None
     return facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
 
@@ -286,4 +288,4 @@ def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
 
 def _which_target(table: Table) -> Finding:
     text = "no target is named: the columns are looked at alone"
-    return Finding("target", "note", text, f"--target {table.frame.columns[-1]}, or another column")
+    return Finding("target", "note", text, f"{option('target', table.frame.columns[-1])}, or another column")

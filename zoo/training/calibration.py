@@ -25,10 +25,18 @@ SHARES = "shares"
 def halves(part: Part, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the calibration part that calibrate, and those that limits are found on.
 
-    Which is which depends on a row's place in the source alone.
+    Rows of a group stay together where the split kept them so. Groups, or else rows by their place in the source, are
+    gone through in an order that depends on their names alone, and each joins the half that has fewer rows yet.
     """
-    first = np.array([hashed_share(row, spec.task) < 0.5 for row in part.rows])
-    return np.flatnonzero(first), np.flatnonzero(~first)
+    names, codes, counts = np.unique(
+        part.rows if part.group is None else part.group, return_inverse=True, return_counts=True
+    )
+    halved = np.zeros(len(names), np.int64)
+    sizes = [0, 0]
+    for group in np.argsort([hashed_share(name, spec.task) for name in names]):
+        halved[group] = int(sizes[1] < sizes[0])
+        sizes[halved[group]] += counts[group]
+    return np.flatnonzero(halved[codes] == 0), np.flatnonzero(halved[codes] == 1)
 
 
 def check_rows(rows: int) -> None:
@@ -157,4 +165,5 @@ def part_of(part: Part, rows: np.ndarray) -> Part:
         part.target[rows] if part.target is not None else None,
         part.rows[rows],
         part.weight[rows] if part.weight is not None else None,
+        group=part.group[rows] if part.group is not None else None,
     )

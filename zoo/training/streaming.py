@@ -46,7 +46,7 @@ class StreamedArrays:
         order = np.random.default_rng([self.seed, epoch]).permutation(self.part.pieces).tolist()
         waiting: list[Arrays] = []
         for part in self.part.chunks(order):
-            waiting.append(self._prepared(part))
+            waiting.append(self.prepared(part))
             while sum(map(len, waiting)) >= most:
                 together = _joined(waiting)
                 yield _rows(together, slice(0, most))
@@ -55,11 +55,10 @@ class StreamedArrays:
         if waiting:
             yield _joined(waiting)
 
-    def _prepared(self, part: Part) -> Arrays:
-        if self.preparation is None:
-            return raw_arrays(part, self.names)
-        made = prepare(self.preparation, part, again=True)
-        # 1 on average over the whole part, and not in each of its pieces.
+    def prepared(self, part: Part) -> Arrays:
+        """Return the arrays of a piece; weights are 1 on average over all pieces."""
+        raw = self.preparation is None
+        made = raw_arrays(part, self.names) if raw else prepare(self.preparation, part, again=True)
         sample = self.part.weight
         weight = None if part.weight is None or sample is None else (part.weight / np.mean(sample)).astype(np.float32)
         return Arrays(made.x, made.y, weight)
