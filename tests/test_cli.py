@@ -270,6 +270,22 @@ def test_nothing_heavy_for_a_list(workspace: Path) -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    "words", [["train", "image/cnn", "tfds:Mnist"], ["train", "classification/mpl", "wine"], ["data", "none.csv"]]
+)
+def test_what_is_not_there_is_said_before_anything_heavy_loads(workspace: Path, words: list[str]) -> None:
+    script = (
+        "import sys\n"
+        f"sys.argv = {['zoo', *words]!r}\n"
+        "import zoo.cli\n"
+        "try: zoo.cli.main()\n"
+        "except SystemExit as ended: assert ended.code == 2, ended\n"
+        "heavy = {'tensorflow', 'keras', 'tensorflow_datasets', 'mlflow'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
 def test_one_json_object_and_nothing_else_in_a_real_process(workspace: Path) -> None:
     command = [sys.executable, "-m", "zoo", "train", "regression/linear", "diabetes", "--epochs", "1", "--json"]
     ended = subprocess.run(

@@ -319,12 +319,24 @@ def _run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> No
 
 
 def _carry_out(job: Any, as_json: bool, verbose: bool) -> None:
+    _check_names(job)
     import_tensorflow()
     from zoo.running.progress import Progress
     from zoo.tuning.execute import execute
 
     unit = "trial" if job.command == "tune" else "epoch"
     _print(execute(job, Progress(verbose=verbose, quiet=as_json, unit=unit)), as_json)
+
+
+def _check_names(job: Any) -> None:
+    """Say at once that there is no such model or file: TensorFlow takes seconds to load."""
+    from zoo.data.read import check_there
+    from zoo.registry import model_entry
+
+    if isinstance(getattr(job, "model", None), str):
+        model_entry(job.model)
+    for source in ("source", "test"):
+        check_there(getattr(job, source, None), getattr(job, "data_dir", None))
 
 
 def _print(result: Any, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from zoo.job import DataJob, make_job
 from zoo.scoring.classes import class_scores
 from zoo.scoring.score import evaluate
 from zoo.task import task_of
+from zoo.training import streaming
 from zoo.training.streaming import StreamedArrays, accumulated
 
 
@@ -255,3 +256,28 @@ def test_weights_are_one_on_average_over_all_pieces_of_raw_columns(workspace: Pa
     arrays = StreamedArrays(part, None, {"b"}, 0)
     means = [float(np.mean(arrays.prepared(chunk).weight)) for chunk in part.chunks(None)]
     np.testing.assert_allclose(means, [1 / 50, 99 / 50], rtol=0.05)
+
+
+def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of numbers and of more than two classes too, though a sample of the part is all that is held."""
+    monkeypatch.setattr(streamed, "SAMPLE_ROWS", 60)
+    frame = frame_of()
+    frame.to_parquet(workspace / "one.parquet", index=False)
+    options: dict[str, Any] = {"target": "b", "stream": True, "epochs": 1, "quiet": True, "baselines": "none"}
+    run = zoo.train("regression/linear", str(workspace / "one.parquet"), **options)
+    dataset = task_of("regression").read(
+        make_job(DataJob, {"source": str(workspace / "one.parquet"), "target": "b", "stream": True})
+    )
+    test = dataset.parts["test"]
+    assert isinstance(test, streamed.StreamedPart)
+    assert len(test) < test.total / 2
+    rows = np.concatenate([chunk.rows for chunk in test.chunks(None)])
+    told = zoo.load(run.run_id).predict(frame.iloc[rows].drop(columns="b"))["prediction"].to_numpy()
+    error = np.abs(frame["b"].to_numpy()[rows] - told).mean()
+    assert run.metrics["test_mae"] == pytest.approx(error, rel=1e-5)
+
+    monkeypatch.setattr(streaming, "MOST_VALUES", 300)
+    target, prediction, weight = streaming.collected(test, lambda part: np.asarray(part.target))
+    assert 200 < len(target) < 400
+    assert weight is None
+    np.testing.assert_array_equal(target, prediction)

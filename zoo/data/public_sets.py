@@ -25,7 +25,7 @@ from zoo.task import wrong_source
 _PREFIX = "tfds:"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DESCRIPTION = "dataset_info.json"  # tensorflow-datasets writes it last: a folder that has it is whole
-_STORE, _PROBE_S = ("storage.googleapis.com", 443), 1.0  # where tensorflow-datasets keeps what it knows of its sets
+_STORE, _PROBE_S = ("storage.googleapis.com", 443), 0.8  # where tensorflow-datasets keeps what it knows of its sets
 _AT_A_TIME = 1000
 _looked_in: ContextVar[str | None] = ContextVar("looked_in", default=None)
 
@@ -60,10 +60,8 @@ def read_public(source: str, *, cells: str | None = None, data_dir: str | None =
         >>> read_public("tfds:mnist", cells="image").target  # doctest: +SKIP
         'label'
     """
-    wanted, folder = source.removeprefix(_PREFIX).replace(":", "/"), _folder(data_dir)
+    wanted, folder = _wanted(source), _folder(data_dir)
     name = wanted.split("/")[0]
-    if not _NAME.fullmatch(name):
-        raise DataError("a name such as tfds:mnist is expected, or tfds:mnist/3.0.1", where=source)
     found = _prepared(wanted, folder)
     if found is None:
         builder = _downloaded(wanted, folder, source)
@@ -73,6 +71,36 @@ def read_public(source: str, *, cells: str | None = None, data_dir: str | None =
         with decoding(str(found)):
             builder = tfds.builder_from_directory(str(found))
     return _table(builder, name, source, cells)
+
+
+def check_at_hand(source: str, data_dir: str | None = None) -> None:
+    """Refuse a set that is neither prepared nor within reach, without loading what would read it.
+
+    Raises:
+        DataError: It names the set, the folder looked in, and the command to run where there is a network.
+    """
+    wanted, folder = _wanted(source), _folder(data_dir)
+    if _prepared(wanted, folder) is None and not _online():
+        raise _out_of_reach(wanted, folder, source)
+
+
+def _wanted(source: str) -> str:
+    wanted = source.removeprefix(_PREFIX).replace(":", "/")
+    if not _NAME.fullmatch(wanted.split("/")[0]):
+        raise DataError("a name such as tfds:mnist is expected, or tfds:mnist/3.0.1", where=source)
+    return wanted
+
+
+def _out_of_reach(wanted: str, folder: Path, source: str) -> DataError:
+    children = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
+    there = [name for name in children if _prepared(name, folder) is not None]
+    lying = f"; prepared there: {', '.join(there[:20])}" if there else ""
+    command = f"tfds build {_spelled(wanted)} --data_dir {folder}"
+    return DataError(
+        f"{wanted} is not prepared in {folder}, and there is no network; where there is one, run: {command}{lying}",
+        where=source,
+        nearest=nearest_name(wanted.split("/")[0], there),
+    )
 
 
 @contextmanager
@@ -109,7 +137,7 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _online() -> bool:
-    """Whether there is a network, within a second; looking up a name would wait ten."""
+    """Whether there is a network, within a second; looking up a name alone would wait ten."""
     reached = threading.Event()
 
     def probe() -> None:
@@ -127,15 +155,7 @@ def _online() -> bool:
 
 def _downloaded(wanted: str, folder: Path, source: str) -> Any:
     if not _online():
-        children = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
-        there = [name for name in children if _prepared(name, folder) is not None]
-        lying = f"; prepared there: {', '.join(there[:20])}" if there else ""
-        command = f"tfds build {_spelled(wanted)} --data_dir {folder}"
-        raise DataError(
-            f"{wanted} is not prepared in {folder}, and there is no network; where there is one, run: {command}{lying}",
-            where=source,
-            nearest=nearest_name(wanted.split("/")[0], there),
-        )
+        raise _out_of_reach(wanted, folder, source)
     import tensorflow_datasets as tfds
 
     try:

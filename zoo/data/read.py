@@ -21,7 +21,7 @@ from zoo.data.jsonlines import JSON_FILES, read_json
 from zoo.data.npz import read_npz
 from zoo.data.parquet import PARQUET_FILES, is_parquet_folder, read_parquet
 from zoo.data.pictures import PICTURE_FILES, read_pictures
-from zoo.data.public_sets import is_prepared, is_public, read_public
+from zoo.data.public_sets import check_at_hand, is_prepared, is_public, read_public
 from zoo.data.source import Table as Table
 from zoo.data.sql import is_database, read_sql
 from zoo.data.tensors import is_tensor_set, read_tensor_set
@@ -161,6 +161,25 @@ def _from_pictures(path: Path, source: str, cells: str | None) -> Table:
         raise wrong_source("pictures", source)
     target = "class" if "class" in frame else None
     return Table(frame, path.resolve().name.split(".")[0], source, target, part)
+
+
+def check_there(source: Any, data_dir: str | None = None) -> None:
+    """Refuse a file that is not there, or a public set that cannot be had; whatever else a source may be passes.
+
+    It takes no reading, so that who asks for nothing that there is need not wait for what reads it.
+
+    Raises:
+        DataError: As :func:`read_table` does.
+    """
+    if not isinstance(source, str) or source in BUNDLED or is_database(source):
+        return
+    if is_public(source):
+        check_at_hand(source, data_dir)
+        return
+    path = Path(source).expanduser()
+    named_so = path.name.lower().endswith((*TABLE_FILES, *PICTURE_FILES)) and not _ENVIRONMENT.fullmatch(source)
+    if named_so and not _exists(path) and not is_prepared(source, data_dir):
+        raise _missing(source, path)
 
 
 def _exists(path: Path) -> bool:

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Part
+from zoo.data.stream import row_shares
 from zoo.data.streamed import StreamedPart
 from zoo.scoring.score import rows_of
 from zoo.training.arrays import Arrays, prepare, raw_arrays
+from zoo.training.calibration import part_of
 
 BUFFER_ROWS = 1 << 18  # rows that are shuffled together
 # Bins of the logarithm of odds, 1/256 wide: the mean log-loss in a bin is off by a millionth of it.
 _BINS, _BINS_A_UNIT, _MOST = 8192, 256, 16.0
+_DRAW = 7  # salt of the draw of rows to be scored
+MOST_VALUES = 1 << 21  # predicted numbers of a part that are scored: of more rows so many are drawn
 
 
 class StreamedArrays:
@@ -146,3 +150,29 @@ def accumulated(
     if part.weight is not None:  # weights that are no counts stand for fewer rows than their sum
         counts *= rows_of(np.asarray(part.weight), counts=False) / len(part) * part.total / counts.sum()
     return truth, np.stack([1 - p, p], axis=1), counts
+
+
+def collected(
+    part: StreamedPart, predict: Callable[[Part], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return encoded targets, predictions and weights (None for equal ones) of the rows of a part.
+
+    Predictions alone are held, and no more than ``MOST_VALUES`` numbers: of a part with more rows than have room, so
+    many are drawn by their numbers.
+
+    Args:
+        part: The part.
+        predict: From rows to predictions (N,) or (N, K).
+    """
+    width = np.asarray(predict(part_of(part, np.arange(1)))).size
+    share = MOST_VALUES / width / max(part.total, 1)
+    held: list[tuple[Any, ...]] = []
+    for chunk in part.chunks(None):
+        rows = np.flatnonzero(row_shares(chunk.rows, _DRAW) < share)
+        if len(rows):
+            drawn = part_of(chunk, rows)
+            held.append((drawn.target, predict(drawn), drawn.weight))
+    target, prediction, weight = (None if some[0] is None else np.concatenate(some) for some in zip(*held, strict=True))
+    assert target is not None
+    assert prediction is not None
+    return target, prediction, weight

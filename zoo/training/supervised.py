@@ -31,7 +31,7 @@ from zoo.training.arrays import as_tensor, forward, model_inputs, prepared, raw_
 from zoo.training.baselines import Estimators, Rival, run_estimator
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
 from zoo.training.settling import check_settling, settle
-from zoo.training.streaming import StreamedArrays, accumulated
+from zoo.training.streaming import StreamedArrays, accumulated, collected
 from zoo.training.targets import RULES, TargetRules, rules_of
 
 
@@ -201,8 +201,8 @@ class SupervisedTask(Task):
         rules = self.rules(spec)
         truth = rules.truth(spec, rows.target)
         prediction = rules.decode(spec, self.output(model, rows.inputs))
-        if intervals and isinstance(rows, StreamedPart) and prediction.ndim == 2 and prediction.shape[1] == 2:
-            return self._accumulated(model, rows, spec, truth, prediction)
+        if intervals and isinstance(rows, StreamedPart):
+            return self._scored_in_passing(model, rows, spec, truth, prediction)
         scores, bounds = evaluate(
             self.scores(spec),
             truth,
@@ -217,13 +217,23 @@ class SupervisedTask(Task):
 
         return Evaluation(scores, bounds if intervals else {}, figures)
 
-    def _accumulated(
+    def _scored_in_passing(
         self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Evaluation:
         """Score all rows of a part that pass by, without holding them; figures are of the sample that is held."""
         rules = self.rules(spec)
-        binned = accumulated(part, lambda rows: rules.decode(spec, self.output(model, rows.inputs)))
-        scores, bounds = evaluate(self.scores(spec), *binned[:2], weight=binned[2], counts=True, resamples=200)
+
+        def predict(rows: Part) -> np.ndarray:
+            return rules.decode(spec, self.output(model, rows.inputs))
+
+        weight: np.ndarray | None
+        if prediction.ndim == 2 and prediction.shape[1] == 2:
+            known, told, weight = accumulated(part, predict)
+            counts = True
+        else:
+            target, told, weight = collected(part, predict)
+            known, counts = rules.truth(spec, target), spec.weights_count
+        scores, bounds = evaluate(self.scores(spec), known, told, weight=weight, counts=counts, resamples=200)
         return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction))
 
     def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
