@@ -73,6 +73,16 @@ Threshold = Annotated[
     typer.Option(metavar="METRIC", help="Call the positive class so that accuracy, f1, … or cost=1:5 is best."),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a hyperparameter.")]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="NAME=LOW..HIGH", help="Where to look, such as units=32..512 or norm=a|b."),
+]
+Objective = Annotated[
+    str | None, typer.Option(metavar="SCORE", help="What is to be best, such as val_log_loss or latency_ms.")
+]
+SubjectTo = Annotated[
+    list[str] | None, typer.Option(metavar="LIMIT", help="Such as 'n_parameters<100000'; repeatable.")
+]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs; default the model's.")]
 Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models beside it.")]
 Experiment = Annotated[str | None, typer.Option(help="MLflow experiment; default the data's name.")]
@@ -177,6 +187,13 @@ def tune(
         str | None, typer.Option(metavar="RUN", help="Try the best hyperparameters of a run or a search first.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier search of this name or job.")] = False,
+    range_: Ranges = None,
+    objective: Objective = None,
+    subject_to: SubjectTo = None,
+    seeds: Annotated[int | None, typer.Option(help="Judge each trial by the mean over so many seeds.")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Train the best anew, on validation rows too.")] = False,
+    keep: Annotated[int | None, typer.Option(help="Checkpoints of so many best trials stay; default 3.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a search by its run.")] = None,
     cv: Cv = None,
     threshold: Threshold = None,
     epochs: Epochs = None,
@@ -188,14 +205,22 @@ def tune(
     **data: Any,
 ) -> None:
     """Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run."""
-    _needs(model, source, "tune")
     given = _given(
         model=model, source=source, hyperparameters=_settings(set_), trials=trials, workers=workers, search=search,
         time_budget=time_budget, trial_timeout=trial_timeout, memory=memory, start=start, start_from=start_from,
-        fresh=fresh or None, cv=cv, threshold=threshold, epochs=epochs, baselines=baselines, experiment=experiment,
-        name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
+        fresh=fresh or None, ranges=named_values(range_, "--range", "units=32..512"), objective=objective,
+        subject_to=subject_to, seeds=seeds, refit=refit or None, keep=keep, cv=cv, threshold=threshold, epochs=epochs,
+        baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
     )  # fmt: skip
-    _run_job({"command": "tune", **given}, as_json, verbose)
+    if resume is not None:
+        import_tensorflow()
+        from zoo.running.search_progress import SearchProgress
+        from zoo.tuning.tune import resume_search
+
+        progress = SearchProgress(verbose=verbose, quiet=as_json)
+        return _print(resume_search(resume, progress=progress, **given), as_json)
+    _needs(model, source, "tune")
+    return _run_job({"command": "tune", **given}, as_json, verbose)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
@@ -321,20 +346,18 @@ def _run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> No
 def _carry_out(job: Any, as_json: bool, verbose: bool) -> None:
     _check_names(job)
     import_tensorflow()
-    from zoo.running.progress import Progress
     from zoo.tuning.execute import execute
 
-    unit = "trial" if job.command == "tune" else "epoch"
-    _print(execute(job, Progress(verbose=verbose, quiet=as_json, unit=unit)), as_json)
+    _print(execute(job, verbose=verbose, quiet=as_json), as_json)
 
 
 def _check_names(job: Any) -> None:
     """Say at once that there is no such model or file: TensorFlow takes seconds to load."""
     from zoo.data.read import check_there
-    from zoo.registry import model_entry
+    from zoo.registry import matching_entries
 
     if isinstance(getattr(job, "model", None), str):
-        model_entry(job.model)
+        matching_entries(job.model)
     for source in ("source", "test"):
         check_there(getattr(job, source, None), getattr(job, "data_dir", None))
 

@@ -8,152 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
-from zoo.data_job import LEAVE_ONE_GROUP_OUT, DataJob, Job
+from zoo.data_job import DataJob, Job
 from zoo.errors import UsageError, nearest_name, unknown
+from zoo.train_job import TaskOptions, TrainJob
+from zoo.tune_job import TuneJob
 
-THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_NEGATIVE")
-Baselines = Literal["quick", "all", "none"]
-SEARCHES = ("random", "bayesian", "hyperband", "grid", "asha")
-
-
-class TaskOptions(Job):
-    """Options that one task understands and no other: a task's class names a subclass of this.
-
-    Each field has a default and a ``description``, which ``zoo show`` prints.
-    """
-
-
-class TrainJob(DataJob):
-    """One tracked run of one model.
-
-    Args:
-        model: A name of the catalogue, or in Python a compiled ``keras.Model`` or a ``keras_tuner.HyperModel``.
-        task: Task of a user's own model; the default is told by its loss.
-        hyperparameters: Values that are fixed; the others have the model's defaults.
-        epochs: Most epochs; default the model's.
-        baselines: ``quick``, ``all`` or ``none``.
-        experiment: MLflow experiment; default the data's name.
-        name: Name of the run; default the model's name.
-        seeds: Repeat it with so many seeds on the same split; the runs stand below one parent run.
-        cv: Cross-validate: in so many folds, ``leave-one-group-out``, or ``file=PATH`` with given folds; the runs
-            stand below one parent run.
-        repeats: Cross-validate so many times, each on folds drawn anew.
-        threshold: Of two classes, from which probability on a row is called positive: chosen on validation for
-            ``accuracy``, ``f1``, ``balanced_accuracy`` or the least ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
-    """
-
-    command: Literal["train"] = "train"
-    model: Any
-    task: str | None = None
-    hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    epochs: int | None = Field(None, ge=1)
-    baselines: Baselines = "quick"
-    experiment: str | None = None
-    name: str | None = None
-    seeds: int | None = Field(None, ge=2)
-    cv: int | str | None = None
-    repeats: int | None = Field(None, ge=2)
-    threshold: str | None = None
-
-    @field_validator("cv", mode="before")
-    @classmethod
-    def _known_cv(cls, value: Any) -> Any:
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
-            value = int(value)
-        if value is None or value == LEAVE_ONE_GROUP_OUT or (isinstance(value, str) and re.fullmatch("file=.+", value)):
-            return value
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 2:
-            known = f"a number of folds from 2 upwards, {LEAVE_ONE_GROUP_OUT} or file=PATH"
-            raise UsageError(f"received {value!r}; it must be {known}", where="cv")
-        return int(value)
-
-    @field_validator("threshold")
-    @classmethod
-    def _known_threshold(cls, value: str | None) -> str | None:
-        number = r"[0-9]+(\.[0-9]+)?"
-        if value is None or value in THRESHOLDS[:-1] or re.fullmatch(f"cost={number}:{number}", value):
-            return value
-        raise unknown("way to choose a threshold", value, THRESHOLDS, where="threshold")
-
-    @model_validator(mode="after")
-    def _one_kind_of_repeats(self) -> TrainJob:
-        if self.seeds is not None and self.cv is not None:
-            raise UsageError("seeds and cv exclude each other: a repeat is over one of them", where="cv")
-        if self.cv is not None and self.fold is not None:
-            raise UsageError("cv makes all folds, and fold is one of them", where="cv")
-        if self.repeats is not None and not isinstance(self.cv, int):
-            raise UsageError("repeats draw folds anew: they need cv, a number of folds", where="repeats")
-        if self.cv == LEAVE_ONE_GROUP_OUT and self.split_by("group") is None:
-            raise UsageError("leaving one group out needs to know the groups: --split group=COLUMN", where="cv")
-        return self
-
-
-class TuneJob(TrainJob):
-    """A search over a model's hyperparameters.
-
-    Args:
-        trials: Most sets of hyperparameters that are tried.
-        workers: Trials that run at the same time, each in a process of its own.
-        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha``, or ``module:Class`` of an oracle of
-            KerasTuner's kind.
-        time_budget: Most time of the search in all, such as ``20m`` or ``1h30m``; trials end with the epoch that
-            they are in.
-        trial_timeout: Most time of one trial; one that takes longer fails alone.
-        memory: Most memory of one trial's data, such as ``2GiB``; one that needs more fails alone.
-        start: Hyperparameters to try first, after the model's own default, such as ``units=128,dropout=0.2``.
-        start_from: A run, or a search, whose best hyperparameters are tried first.
-        fresh: Forget an earlier search of the same name or job, and begin anew; its runs stay.
-    """
-
-    command: Literal["tune"] = "tune"  # type: ignore[assignment]
-    seeds: None = None
-    repeats: None = None
-    trials: int = Field(20, ge=1)
-    workers: int = Field(1, ge=1)
-    search: str = "random"
-    time_budget: str | None = None
-    trial_timeout: str | None = None
-    memory: str | None = None
-    start: tuple[dict[str, Any], ...] = ()
-    start_from: str | None = None
-    fresh: bool = False
-
-    @field_validator("search")
-    @classmethod
-    def _known_search(cls, value: str) -> str:
-        if value not in SEARCHES and not re.fullmatch(r"[\w.]+:\w+", value):
-            raise unknown("search", value, (*SEARCHES, "module:Class"), where="search")
-        return value
-
-    @field_validator("time_budget", "trial_timeout", mode="before")
-    @classmethod
-    def _known_duration(cls, value: Any, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        if seconds_in(str(value)) <= 0:
-            raise UsageError(f"received {value!r}; it must be a time such as 90s, 20m or 1h30m", where=info.field_name)
-        return str(value)
-
-    @field_validator("memory", mode="before")
-    @classmethod
-    def _known_memory(cls, value: Any) -> str | None:
-        if value is not None and bytes_in(str(value)) <= 0:
-            raise UsageError(f"received {value!r}; it must be a size such as 2GiB or 500MB", where="memory")
-        return None if value is None else str(value)
-
-    @field_validator("start", mode="before")
-    @classmethod
-    def _several_starts(cls, value: Any) -> Any:
-        several = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(values_in(one) if isinstance(one, str) else one for one in several)
-
-    @model_validator(mode="after")
-    def _starts_fit(self) -> TuneJob:
-        if self.search == "grid" and (self.start or self.start_from):
-            raise UsageError("a grid is tried in its own order, and takes no starting points", where="start")
-        return self
+__all__ = ["DataJob", "TaskOptions", "TrainJob", "TuneJob", "gathered", "job_yaml", "make_job", "read_job"]
 
 
 class PredictJob(Job):
@@ -225,8 +87,6 @@ JOBS: dict[str, type[Job]] = {
     "runs": RunsJob,
     "best": BestJob,
 }
-_UNITS_OF_TIME = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_UNITS_OF_SIZE = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)
 _MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
@@ -251,45 +111,6 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
         return kind(**{str(key): value for key, value in values.items() if value is not None})
     except ValidationError as error:
         raise _explained(error, kind, where) from None
-
-
-def values_in(text: str) -> dict[str, Any]:
-    """Return names and values of a text such as ``units=128,dropout=0.2``.
-
-    Raises:
-        UsageError: When a piece is no ``NAME=VALUE``.
-    """
-    pairs = [piece.partition("=") for piece in text.split(",")]
-    for name, sign, _ in pairs:
-        if not sign or not name.strip():
-            raise UsageError(f"received {text!r}; it must be NAME=VALUE,NAME=VALUE", where="start")
-    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
-
-
-def seconds_in(text: str) -> float:
-    """Return a time in seconds; 0 for a text that is none.
-
-    Example:
-        >>> seconds_in("1h30m"), seconds_in("90"), seconds_in("soon")
-        (5400.0, 90.0, 0.0)
-    """
-    number = r"(\d+(?:\.\d+)?)"
-    if re.fullmatch(number, text):
-        return float(text)
-    if not re.fullmatch(f"({number}[smhd])+", text):
-        return 0.0
-    return sum(float(value) * _UNITS_OF_TIME[unit] for value, unit in re.findall(number + "([smhd])", text))
-
-
-def bytes_in(text: str) -> int:
-    """Return a size in bytes; 0 for a text that is none.
-
-    Example:
-        >>> bytes_in("1.5GiB"), bytes_in("500MB"), bytes_in("much")
-        (1610612736, 500000000, 0)
-    """
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMG]i?B|B?)", text)
-    return int(float(matched[1]) * _UNITS_OF_SIZE.get(matched[2], 0)) if matched else 0
 
 
 def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:

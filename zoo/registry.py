@@ -92,12 +92,40 @@ def model_entry(name: str) -> ModelEntry:
     return models[name]
 
 
-def code_digest(name: str) -> str:
-    """Return a digest of a model's file and its task's private files: it changes when the model does."""
-    path = model_entry(name).path
-    digest = hashlib.sha256(path.read_bytes())
-    for private in sorted(path.parent.glob("_[!_]*.py")):
-        digest.update(private.read_bytes())
+def is_pattern(name: str) -> bool:
+    """Tell whether a name stands for several models.
+
+    Example:
+        >>> is_pattern("classification/*"), is_pattern("classification/mlp")
+        (True, False)
+    """
+    return any(sign in name for sign in "*?[")
+
+
+def matching_entries(pattern: str) -> list[ModelEntry]:
+    """Return the models of one task whose names match a pattern; of a plain name the one model.
+
+    Raises:
+        UsageError: When there is none, or they are of several tasks.
+    """
+    if not is_pattern(pattern):
+        return [model_entry(pattern)]
+    found = list_models(pattern)
+    tasks = sorted({entry.task for entry in found})
+    if not found:
+        raise UsageError(f"no model matches {pattern!r}; known: {', '.join(entry.name for entry in list_models())}")
+    if len(tasks) > 1:
+        raise UsageError(f"{pattern!r} matches models of several tasks, {', '.join(tasks)}: a search is for one")
+    return found
+
+
+def code_digest(pattern: str) -> str:
+    """Return a digest of models' files and their task's private files: it changes when a model does."""
+    digest = hashlib.sha256()
+    for entry in matching_entries(pattern):
+        digest.update(entry.path.read_bytes())
+        for private in sorted(entry.path.parent.glob("_[!_]*.py")):
+            digest.update(private.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras_tuner
 
 from zoo.errors import UsageError, unknown
+from zoo.tune_job import Range
 
 _PARENT = ("parent_name", "parent_values")
 # What KerasTuner lets one give by position after the first arguments.
@@ -28,6 +29,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
 
     Args:
         fixed: Values by name.
+        ranges: Where a search looks, by name, in place of what is declared.
 
     Example:
         >>> hp = CheckedHyperParameters({"units": "3"})
@@ -35,9 +37,10 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         3
     """
 
-    def __init__(self, fixed: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, fixed: Mapping[str, Any] | None = None, ranges: Mapping[str, Range] | None = None) -> None:
         super().__init__()
         self.fixed = dict(fixed or {})
+        self.ranges = dict(ranges or {})
         self.declared: dict[str, dict[str, Any]] = {}
 
     def Int(self, name: str, min_value: int, max_value: int, *positional: Any, **options: Any) -> Any:  # noqa: N802
@@ -46,6 +49,8 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self._declare(name, "int", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], int, minimum=min(min_value, 1)))
+        if name in self.ranges:
+            return self._within(name, int, options, minimum=min(min_value, 1))
         return super().Int(name, min_value, max_value, **options)
 
     def Float(self, name: str, min_value: float, max_value: float, *positional: Any, **options: Any) -> Any:  # noqa: N802
@@ -54,6 +59,8 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self._declare(name, "float", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], float, minimum=0 if min_value >= 0 else None))
+        if name in self.ranges:
+            return self._within(name, float, options, minimum=0 if min_value >= 0 else None)
         return super().Float(name, min_value, max_value, **options)
 
     def Choice(self, name: str, values: Sequence[Any], *positional: Any, **options: Any) -> Any:  # noqa: N802
@@ -62,6 +69,8 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self._declare(name, "choice", options, values=list(values))
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], type(values[0]), choices=values))
+        if name in self.ranges:
+            return self._among(name, type(values[0]), options, values)
         return super().Choice(name, values, **options)
 
     def Boolean(self, name: str, *positional: Any, **options: Any) -> Any:  # noqa: N802
@@ -70,6 +79,8 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self._declare(name, "boolean", options)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], bool))
+        if name in self.ranges:
+            raise UsageError(f"{name} is true or false, and has no range; --set {name}=true fixes it", where="range")
         return super().Boolean(name, **options)
 
     def Fixed(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:  # noqa: N802
@@ -78,16 +89,42 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self._declare(name, "fixed", {"default": value, **options})
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], type(value)))
+        if name in self.ranges and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self._within(name, type(value), {"default": value, **options})
+        if name in self.ranges:
+            return self._among(name, type(value), {"default": value, **options})
         return super().Fixed(name, value, **options)
 
     def check_all_used(self, model: str) -> None:
-        """Raise an error for a fixed value that the model did not ask for."""
-        for name in self.fixed:
+        """Raise an error for a fixed value, or a range, that the model did not ask for."""
+        for name in (*self.fixed, *self.ranges):
             if name not in self.declared:
                 raise unknown("hyperparameter", name, self.declared, where=model)
 
     def _declare(self, name: str, kind: str, options: Mapping[str, Any], **facts: Any) -> None:
         self.declared.setdefault(name, {"kind": kind, **facts, **options})
+
+    def _within(self, name: str, kind: type, options: Mapping[str, Any], minimum: float | None = None) -> Any:
+        """Declare a number in the range that was told; the default moves into it."""
+        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if wanted.choices:
+            return self._among(name, kind, options)
+        low, high = (checked(name, value, kind, minimum=minimum) for value in (wanted.low, wanted.high))
+        default = min(max(options.get("default") or low, low), high)
+        # Over more than a factor of ten it is the order of magnitude that is looked for.
+        sampling = options.get("sampling") or ("log" if 0 < 10 * low < high else "linear")
+        declare = super().Int if kind is int else super().Float
+        return declare(name, low, high, sampling=sampling if low > 0 else "linear", default=default, **others)
+
+    def _among(self, name: str, kind: type, options: Mapping[str, Any], known: Sequence[Any] = ()) -> Any:
+        """Declare one of the values that were told."""
+        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if not wanted.choices:
+            listed = "|".join(str(choice) for choice in known) or "one|another"
+            raise UsageError(f"{name} is one of several values, and has no range; such as {listed}", where="range")
+        values = [checked(name, value, kind, choices=known) for value in wanted.choices]
+        default = options.get("default")
+        return super().Choice(name, values, default=default if default in values else values[0], **others)
 
     def _fix(self, name: str, value: Any) -> Any:
         self.values[name] = value

@@ -202,7 +202,7 @@ class Search:
         }
 
     def __repr__(self) -> str:
-        done = [trial for trial in self.trials if trial.score is not None]
+        done = [trial for trial in self.trials if trial.score is not None and trial.status == "COMPLETED"]
         ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
         varied = varied_names([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]

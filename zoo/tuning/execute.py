@@ -16,6 +16,7 @@ from zoo.running.lookup import best, load, runs
 from zoo.running.progress import Progress
 from zoo.running.report import run_report
 from zoo.running.results import plain
+from zoo.running.search_progress import SearchProgress
 from zoo.running.train import run_job
 from zoo.saving.files import check_folder, replacing
 from zoo.tuning.tune import run_tune
@@ -52,14 +53,20 @@ class ModelList:
         return "\n".join(f"{known['model']:<26}{known['summary']}" for known in self.models)
 
 
-def execute(job: Any, progress: Progress) -> Any:
+def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
     """Carry out a job and return its result, which has ``as_dict`` and prints for people.
+
+    Args:
+        job: Any of the jobs.
+        verbose: Print a line for each epoch or trial.
+        quiet: Show no progress.
 
     Raises:
         ZooError: As the job's own function does.
     """
     if isinstance(job, TuneJob):
-        return run_tune(job, progress=progress)
+        return run_tune(job, progress=SearchProgress(verbose=verbose, quiet=quiet))
+    progress = Progress(verbose=verbose, quiet=quiet)
     if isinstance(job, TrainJob):
         return run_job(job, progress=progress)
     if isinstance(job, ReportJob):

@@ -110,8 +110,10 @@ class AskTell:
         # Its own way of saving writes in place, so that a kill tears the file: the driver stores get_state().
         self.oracle.save = lambda: None
         self.oracle._save_trial = lambda trial: None
-        defaults = {known.name: known.default for known in space.space}
-        self._first = [defaults, *({**defaults, **values} for values in starts)]
+        self._first = [_completed(space, values) for values in ({}, *starts)]
+        self._proposed: dict[str, Any] = {}
+        self._populate_space = self.oracle.populate_space
+        self.oracle.populate_space = self._noted
         self._random_values = self.oracle._random_values
         self.oracle._random_values = self._default_first
 
@@ -124,6 +126,8 @@ class AskTell:
             trial = self.oracle.create_trial(f"slot-{len(self.oracle.trials)}")
         if trial.status != "RUNNING":
             return Asked(str(trial.status).lower())
+        # Of a name that several models declare, KerasTuner drops the value where one of them is not chosen.
+        trial.hyperparameters.values = {**self._proposed, **trial.hyperparameters.values}
         values = dict(trial.hyperparameters.values)
         own = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
         promotes, epochs = own.get(f"{HYPERBAND_PREFIX}trial_id"), own.get(f"{HYPERBAND_PREFIX}epochs")
@@ -161,6 +165,13 @@ class AskTell:
                 trial.status = "COMPLETED"
             self.oracle.end_trial(trial)
 
+    def may_promote(self, oracle_id: str) -> bool:
+        """Tell whether a trial may go on for more epochs, so that its checkpoint is needed."""
+        if not self.hyperband:
+            return False
+        rounds = [trials for bracket in self.oracle._brackets for trials in bracket["rounds"]]
+        return any(oracle_id == known["id"] for trials in rounds for known in trials)
+
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs, as JSON."""
         trials = {oracle_id: trial.get_state() for oracle_id, trial in self.oracle.trials.items()}
@@ -193,6 +204,15 @@ class AskTell:
         if self.oracle.max_trials is not None:
             self.oracle.max_trials = self.trials
 
+    def _noted(self, oracle_id: str) -> Any:
+        answer = self._populate_space(oracle_id)
+        self._proposed = {}
+        for known in self.oracle.hyperparameters.space if answer.get("values") else ():
+            chosen = all(condition.is_active(answer["values"]) for condition in known.conditions)
+            if chosen and known.name in answer["values"]:
+                self._proposed[known.name] = answer["values"][known.name]
+        return answer
+
     def _default_first(self) -> Any:
         if len(self.oracle.start_order) >= len(self._first):
             return self._random_values()
@@ -221,3 +241,12 @@ class AskTell:
         most = max(fitting, default=0)
         following = oracle._current_bracket - 1
         oracle._current_bracket = following if 0 <= following <= most else most
+
+
+def _completed(space: keras_tuner.HyperParameters, start: Mapping[str, Any]) -> dict[str, Any]:
+    """Values to begin with, and the defaults of all others that they leave a choice of."""
+    values: dict[str, Any] = {}
+    for known in space.space:
+        if all(condition.is_active(values) for condition in known.conditions):
+            values[known.name] = start.get(known.name, known.default)
+    return {**values, **start}

@@ -5,106 +5,30 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import JobError, UsageError
-from zoo.job import TuneJob, bytes_in, seconds_in
-from zoo.running.progress import Progress
-from zoo.running.results import number
+import numpy as np
+
+from zoo.errors import JobError
+from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import PARENT_TAG, TrackedRun
 from zoo.tracking.store import Store
-from zoo.tuning.halving import Rungs
+from zoo.tune_job import TuneJob, bytes_in, seconds_in
+from zoo.tuning.failures import reason_of
+from zoo.tuning.goal import SECONDS
+from zoo.tuning.halving import Race, Rungs
 from zoo.tuning.oracles import Asked, AskTell
-from zoo.tuning.state import SearchFolder
+from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
 from zoo.tuning.trial import run_trial
 from zoo.tuning.workers import Event, Workers
 
 # Modules that every trial needs: the server imports them once.
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
-_MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError", "InterruptedError")
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
-_ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
-
-
-@dataclass
-class TrialRecord:
-    """What is known of a trial; stored as JSON.
-
-    A trial that the oracle promotes to more epochs stays one trial and one run, under the id that it had first.
-    """
-
-    trial_id: str
-    hyperparameters: dict[str, Any]
-    status: str = "RUNNING"
-    score: float | None = None
-    seconds: float = 0.0
-    run_id: str | None = None
-    result: dict[str, Any] = field(default_factory=dict)
-    reason: str = ""
-    oracle_id: str = ""
-    epochs: int | None = None
-    stopped_at: int | None = None
-    ended_s: float | None = None
-
-
-@dataclass
-class SearchState:
-    """All that a search stores beside the oracle's own state."""
-
-    run_id: str
-    trials: dict[str, TrialRecord] = field(default_factory=dict)
-    seconds: float = 0.0
-    best: str | None = None
-    rungs: dict[str, dict[str, float]] = field(default_factory=dict)
-    importance: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SearchState:
-        """Return the state that was stored."""
-        trials = {key: TrialRecord(**record) for key, record in values["trials"].items()}
-        importance = {name: (mean, std) for name, (mean, std) in values.get("importance", {}).items()}
-        return cls(values["run_id"], trials, values["seconds"], values["best"], values.get("rungs", {}), importance)
-
-    @property
-    def scored(self) -> list[TrialRecord]:
-        """The trials that have a score."""
-        return [record for record in self.trials.values() if record.score is not None]
-
-    def is_over(self, job: TuneJob) -> bool:
-        """Tell whether a search has its trials, or has used up its time."""
-        spent = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
-        return self.best is not None and (len(self.trials) >= job.trials or spent)
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """What stays the same during a search.
-
-    Args:
-        job: The job.
-        folder: Where the search keeps its state.
-        task: Name of the task.
-        objective: Score on validation.
-        direction: ``min`` or ``max``.
-        seed: Seed of every trial's weights and order of rows.
-        tags: Tags of each trial's run.
-        folds: Folders of the folds' data, where a trial is judged by them.
-        rungs: Epochs at which trials are compared, and the worse ones stopped.
-    """
-
-    job: TuneJob
-    folder: SearchFolder
-    task: str
-    objective: str
-    direction: str
-    seed: int
-    tags: Mapping[str, str]
-    folds: Sequence[str] = ()
-    rungs: tuple[int, ...] = ()
 
 
 class SearchLoop:
@@ -120,13 +44,23 @@ class SearchLoop:
     """
 
     def __init__(
-        self, plan: SearchPlan, oracle: AskTell, state: SearchState, store: Store, experiment: Any, progress: Progress
+        self,
+        plan: SearchPlan,
+        oracle: AskTell,
+        state: SearchState,
+        store: Store,
+        experiment: Any,
+        progress: SearchProgress,
     ) -> None:
         self.plan, self.oracle, self.state = plan, oracle, state
         self.store, self.experiment, self.progress = store, experiment, progress
         self.open: dict[str, TrackedRun] = {}
-        self.rungs = Rungs(plan.rungs, plan.direction, state.rungs)
+        self.rungs = Rungs(plan.rungs, plan.goal.watched_direction, state.rungs)
         state.rungs = self.rungs.scores
+        self.race = Race(plan.goal.direction, state.fits)
+        state.fits = self.race.scores
+        for record in state.scored:
+            self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
         self._began: dict[str, float] = {}
         self._best_yet: dict[str, float] = {}
         self._resumed = bool(state.trials)
@@ -169,17 +103,22 @@ class SearchLoop:
         self.plan.folder.write({**asdict(self.state), "oracle": self.oracle.state()})
 
     def best(self) -> TrialRecord:
-        """Return the completed trial with the best score.
+        """Return the trial with the best score.
 
         Raises:
-            JobError: When none completed.
+            JobError: When none has one.
         """
-        done = self.state.scored
-        if not done:
+        ranked = self.ranked()
+        if not ranked:
             reasons = {record.reason for record in self.state.trials.values()}
             raise JobError(f"no trial completed: {'; '.join(sorted(reasons)) or 'there were none'}")
-        sign = 1 if self.plan.direction == "min" else -1
-        return min(done, key=lambda record: sign * (record.score if record.score is not None else math.inf))
+        return ranked[0]
+
+    def ranked(self) -> list[TrialRecord]:
+        """Return the trials that have a score, the best first; one that was stopped between folds only has a guess."""
+        done = [record for record in self.state.scored if record.lost_to is None]
+        sign = 1 if self.plan.goal.direction == "min" else -1
+        return sorted(done, key=lambda record: sign * (record.score if record.score is not None else math.inf))
 
     def _following(self, waiting: list[TrialRecord]) -> TrialRecord | None:
         """The trial that is started next: one that was cut, or a new one; none once the time is over."""
@@ -246,14 +185,18 @@ class SearchLoop:
         payload = {
             "model": plan.job.model,
             "task": plan.task,
-            "data": str(plan.folder.data),
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": values,
-            "seed": plan.seed,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job.workers),
-            "folds": list(plan.folds),
             "rungs": list(plan.rungs),
+            "fits": [list(fit) for fit in plan.fits],
+            "folds": plan.folds,
+            "objective": plan.goal.name,
+            "direction": plan.goal.direction,
+            "prefix": plan.goal.prefix,
+            "measured": list(plan.goal.measured),
+            "limits": [str(known) for known in plan.goal.constraints],
         }
         self._began[record.trial_id] = time.perf_counter()
         limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
@@ -267,11 +210,26 @@ class SearchLoop:
         found = self.store.search(wanted, limit=1)
         return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
+    def _hear_fit(self, workers: Workers, trial_id: str, number: int, score: float) -> None:
+        """Take in the score of a fold, or a seed, and say whether the next one is worth while."""
+        better = self.race.take(trial_id, number, score)
+        if number == len(self.plan.fits):
+            return
+        record = self.state.trials[trial_id]
+        record.lost_to = better
+        if better is not None:
+            known = "folds" if self.plan.folds else "seeds"
+            record.reason = (
+                f"stopped after {number} of {len(self.plan.fits)} {known}: clearly worse than trial {better}"
+            )
+        self.save()
+        workers.tell(trial_id, {"go": True} if better is None else {"stop": True})
+
     def _hear(self, workers: Workers, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Take in an epoch of a trial, and at a rung say whether it goes on."""
-        value = scores.get(self.plan.objective, math.nan)
+        value = scores.get(self.plan.goal.watched, math.nan)
         best = self._best_yet.get(trial_id, math.nan)
-        better = min if self.plan.direction == "min" else max
+        better = min if self.plan.goal.watched_direction == "min" else max
         self._best_yet[trial_id] = value if math.isnan(best) else best if math.isnan(value) else better(best, value)
         if epoch not in self.rungs.epochs:
             return
@@ -285,7 +243,11 @@ class SearchLoop:
 
     def _handle(self, workers: Workers, event: Event) -> None:
         if event.kind == "message":
-            self._hear(workers, event.key, event.value["epoch"], event.value["scores"])
+            told = event.value
+            if "fit" in told:
+                self._hear_fit(workers, event.key, told["fit"], told["score"])
+            else:
+                self._hear(workers, event.key, told["epoch"], told["scores"])
             return
         record = self.state.trials[event.key]
         record.seconds += time.perf_counter() - self._began[event.key]
@@ -300,37 +262,67 @@ class SearchLoop:
         self._show(record)
 
     def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:
-        result, values = answer["result"], answer["hyperparameters"]
+        result, values, goal = answer["result"], answer["hyperparameters"], self.plan.goal
         known = record.result.get("epochs_run", 0)
-        scores = result["history"].get(self.plan.objective, [])
-        score = scores[result["best_epoch"] - 1] if scores and result["best_epoch"] else math.nan
-        score = result["scores"].get(self.plan.objective, score)  # some are known only once training is over
         record.result, record.hyperparameters = result, values
         run.params(values)
         run.epochs(result["history"], after=known)
+        facts = {**result["scores"], SECONDS: record.seconds}
+        score = _score_of(result, facts, goal.name)
+        broken = goal.broken(facts)
+        run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **_epochs_of(result)})
+        if broken is not None:
+            constraint, excess = broken
+            record.reason = f"{constraint.name} is {facts[constraint.name]:.6g}, and must keep to {constraint}"
+            self._refuse(record, run, answer, excess)
+            return
         if math.isnan(score):
-            record.status, record.reason = "FAILED", f"{self.plan.objective} is not a number"
+            record.status, record.reason = "FAILED", f"{goal.name} is not a number"
             self.oracle.tell(record.oracle_id, None, record.reason)
             run.end("FAILED", record.reason)
             return
-        record.status, record.score = "COMPLETED" if record.stopped_at is None else "PRUNED", score
+        record.status, record.score = "COMPLETED", score
+        told = score
         if record.stopped_at is not None:
             record.reason = f"stopped after epoch {result['epochs_run']}: not among the best third that came so far"
-            run.tags({STATUS_TAG: "pruned", "zoo.pruned_epoch": str(result["epochs_run"])})
-        self.oracle.tell(record.oracle_id, score, space=answer["space"], values=values)
-        run.metrics(
-            {
-                **result["scores"],
-                self.plan.objective: score,
-                "seconds": record.seconds,
-                "best_epoch": result["best_epoch"],
-                "epochs_run": result["epochs_run"],
-            }
+            self._prune(record, run)
+        elif record.lost_to is not None:
+            told = record.score = self.race.estimate(record.trial_id, record.lost_to)
+            self._prune(record, run)
+        self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in self.state.fits)
+        self.oracle.tell(record.oracle_id, told, space=answer["space"], values=values)
+        run.end("FINISHED")
+        self._keep_best()
+
+    def _prune(self, record: TrialRecord, run: TrackedRun) -> None:
+        record.status = "PRUNED"
+        run.tags(
+            {STATUS_TAG: "pruned", "zoo.pruned_epoch": str(record.result["epochs_run"]), "zoo.reason": record.reason}
         )
+
+    def _refuse(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any], excess: float) -> None:
+        """End a trial that breaks a constraint; the oracle hears of a score that is worse the further it is beyond."""
+        scores = [known.score for known in self.state.scored if known.score is not None]
+        sign = 1 if self.plan.goal.direction == "min" else -1
+        told = None
+        if scores:
+            worst = max(scores, key=lambda score: sign * score)
+            told = worst + sign * (np.ptp(scores) + 1e-3 * abs(worst)) * min(1 + excess, 10.0)
+        self._prune(record, run)
+        values = answer["hyperparameters"]
+        self.oracle.tell(record.oracle_id, told, record.reason, space=answer["space"], values=values)
         run.end("FINISHED")
 
+    def _keep_best(self) -> None:
+        """Remove checkpoints of trials that are neither among the best nor may go on."""
+        best = [record.trial_id for record in self.ranked()[: self.plan.job.keep]]
+        for record in self.state.trials.values():
+            ended = record.status != "RUNNING" and record.trial_id not in best
+            if ended and record.trial_id not in self.open and not self.oracle.may_promote(record.oracle_id):
+                self.plan.folder.drop_trial(record.trial_id)
+
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
-        told, blame = _reason(event)
+        told, blame = reason_of(event)
         record.reason = record.reason if event.kind == "died" and event.value["killed"] else told
         run.end("FAILED", record.reason)
         if blame is not None:
@@ -339,14 +331,17 @@ class SearchLoop:
         self.oracle.tell(record.oracle_id, None, record.reason)
 
     def _show(self, record: TrialRecord) -> None:
-        score = record.reason if record.score is None else f"{self.plan.objective} {number(record.score)}"
-        done = sum(known.status != "RUNNING" for known in self.state.trials.values())
-        best = min((r.score for r in self.state.trials.values() if r.score is not None), default=math.nan)
-        if self.plan.direction == "max":
-            best = max((r.score for r in self.state.trials.values() if r.score is not None), default=math.nan)
-        self.progress.epoch(done, {"best": best})
-        if self.progress.verbose:
-            self.progress.say(f"trial {record.trial_id} {record.status}: {score} in {record.seconds:.1f} s")
+        best = next(iter(self.ranked()), None)
+        done = [known for known in self.state.trials.values() if known.status != "RUNNING"]
+        each_s = float(np.mean([known.seconds for known in done])) / self.plan.job.workers
+        left_s = min(each_s * (self.plan.job.trials - len(done)), self._deadline - time.perf_counter())
+        self.progress.trial(
+            Ended(
+                record.trial_id, record.status, record.score, record.reason, record.hyperparameters, record.seconds,
+                best.trial_id if best is not None else "", best.score if best is not None else None,
+                len(done), max(left_s, 0.0),
+            )
+        )  # fmt: skip
 
     def _end_open(self, status: str, reason: str) -> None:
         for trial_id, run in self.open.items():
@@ -358,26 +353,20 @@ class SearchLoop:
         self.open.clear()
 
 
+def _score_of(result: Mapping[str, Any], facts: Mapping[str, float], name: str) -> float:
+    """The objective: of the best epoch, or what was worked out once training was over."""
+    course = result["history"].get(name, [])
+    score = course[result["best_epoch"] - 1] if course and result["best_epoch"] else math.nan
+    return float(facts.get(name, score))
+
+
+def _epochs_of(result: Mapping[str, Any]) -> dict[str, float]:
+    return {"best_epoch": result["best_epoch"], "epochs_run": result["epochs_run"]}
+
+
 def threads_of(workers: int) -> int | None:
     """Return the threads of one worker; None leaves TensorFlow its own choice."""
     return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
-
-
-def _reason(event: Event) -> tuple[str, Exception | None]:
-    """Why a trial failed, and the error that ends the whole search where another trial would fail too."""
-    value = event.value
-    if event.kind == "died":
-        cause = value["signal"] or f"exit status {value['status']}"
-        return f"its process was ended by {cause}", None
-    reason = f"{value['type']}: {value['message']}"
-    if value["type"] in _ENDS_ALONE:
-        return reason, None
-    if value["type"] in _MACHINE:
-        return reason, JobError(f"a trial could not go on: {value['message']}")
-    if value.get("error"):
-        known = value["error"]
-        return reason, UsageError(known["message"], where=known["where"], nearest=known["nearest"])
-    return reason, JobError(f"the model failed in a trial, and would in each:\n{value['traceback'].rstrip()}")
 
 
 def make_workers(job: TuneJob, folder: Path) -> Workers:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from zoo.registry import code_digest
 
 STATE_FILE, LOCK_FILE = "search.json", "lock"
 # What may differ between two commands that mean the same search.
-_FREE = ("trials", "workers", "time_budget", "fresh", "baselines", "experiment", "name")
+MAY_CHANGE = ("trials", "workers", "time_budget", "keep", "refit", "baselines")
+_FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
 
 
 class SearchFolder:
@@ -73,6 +74,13 @@ class SearchFolder:
             lock.flush()
             yield
 
+    def run_id(self) -> str | None:
+        """Return the parent run of the search that is stored; None without one."""
+        try:
+            return str(json.loads((self.path / STATE_FILE).read_text(encoding="utf-8"))["run_id"])
+        except FileNotFoundError:
+            return None
+
     def read(self) -> dict[str, Any] | None:
         """Return what was stored; None for a search that is new.
 
@@ -107,13 +115,17 @@ class SearchFolder:
             elif child.name != LOCK_FILE:
                 child.unlink()
 
-    def drop_data(self, keep: str) -> None:
-        """Remove what a finished search needs no longer: data, and all trials' weights but the best's."""
+    def drop_trial(self, trial_id: str) -> None:
+        """Remove a trial's checkpoints and weights."""
+        shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
+
+    def drop_data(self, keep: Collection[str]) -> None:
+        """Remove what a finished search needs no longer: data, and the weights of all trials but the best."""
         shutil.rmtree(self.data, ignore_errors=True)
         trials = self.path / "trials"
         for folder in trials.iterdir() if trials.is_dir() else []:
-            if folder.name != keep:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in keep:
+                self.drop_trial(folder.name)
 
 
 def _settled(job: TuneJob, digest: str) -> dict[str, Any]:

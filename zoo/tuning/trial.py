@@ -14,14 +14,15 @@ from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
 from zoo.layers.assembly import Pieces
 from zoo.running.candidate import candidate_of
-from zoo.training.loop import FitPlan, FitResult
+from zoo.training.loop import FitPlan, FitResult, Monitor
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
+from zoo.tune_job import constraint_of
 from zoo.tuning.channel import Channel
+from zoo.tuning.goal import FACTS, measure_after, measure_before
 
 CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
 _ANSWER_WAIT_S = 60.0
-FOLDS_PREFIX = "cv_"  # of the score that is the mean over folds
 
 
 class ChannelRecorder(Recorder):
@@ -39,10 +40,18 @@ class ChannelRecorder(Recorder):
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Send the scores, and at a rung wait for the answer."""
-        self.channel.send({"epoch": epoch, "scores": dict(scores)})
+        told = {"epoch": epoch, "scores": dict(scores)}
         if epoch in self.rungs:
-            while not self.channel.stop_requested and self.channel.receive(_ANSWER_WAIT_S) is None:
-                pass
+            self.ask(told)
+        else:
+            self.channel.send(told)
+
+    def ask(self, message: dict[str, Any]) -> bool:
+        """Send a message, wait for the driver's answer, and return whether to go on."""
+        self.channel.send(message)
+        while not self.channel.stop_requested and self.channel.receive(_ANSWER_WAIT_S) is None:
+            pass
+        return not self.channel.stop_requested
 
     @property
     def stop_requested(self) -> bool:
@@ -55,57 +64,116 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         channel: To the driver.
-        payload: ``model``, ``task``, ``data`` (folder), ``folder`` (the trial's), ``hyperparameters``, ``seed``,
-            ``epochs``, ``threads``, ``rungs`` (epochs after which the driver is asked) and ``folds`` (folders of the
-            folds' data, when they judge the trial).
+        payload: ``model``, ``task``, ``folder`` (the trial's), ``hyperparameters``, ``epochs``, ``threads``, ``rungs``
+            (epochs after which the driver is asked), ``fits`` (pairs of a folder of data and a seed), ``folds``
+            (whether these are folds), ``objective`` and ``prefix`` (of its name), ``measured`` (what is to be worked
+            out beside it) and ``limits`` (what must hold before training is worth while).
 
     Returns:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
     _limit_threads(payload["threads"])
-    if payload.get("folds"):
-        return _run_folds(channel, payload)
-    folder = Path(payload["folder"])
-    result, hp, pieces, _ = _fitted(channel, payload, Path(payload["data"]), folder)
-    save_weights(folder / WEIGHTS_FILE, pieces)
+    made = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
+    result, hp = made
     return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
 
 
-def _run_folds(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
-    """Train once for each fold and judge each network by the fold that it did not see; the mean is the trial's score.
+def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]:
+    ((data, seed),) = payload["fits"]
+    folder = Path(payload["folder"])
+    fit = _Fit(channel, payload, Path(data), seed, folder)
+    if fit.hopeless:
+        return FitResult(scores=fit.before, stopped="limits"), fit.hp
+    result = fit.run()
+    save_weights(folder / WEIGHTS_FILE, fit.pieces)
+    result.scores |= {**fit.before, **fit.after("validation")}
+    return result, fit.hp
 
-    No weights are kept: a search trains its best hyperparameters once more when all trials are done.
+
+def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]:
+    """Train once for each fold, or seed; the means of the scores are the trial's.
+
+    A fold's network is judged by the fold that it did not see, and no weights are kept: a search trains its best
+    hyperparameters once more when all trials are done. Of seeds the weights of the best are kept. After each fit but
+    the last the driver is asked whether the next is worth while.
     """
-    scores, epochs = [], 0
-    for number, data in enumerate(payload["folds"], start=1):
-        folder = Path(payload["folder"]) / f"fold-{number}"
+    folds, prefix, objective = payload["folds"], payload["prefix"], payload["objective"]
+    made: list[dict[str, float]] = []
+    results: list[FitResult] = []
+    best: float | None = None
+    for number, (data, seed) in enumerate(payload["fits"], start=1):
+        folder = Path(payload["folder"]) / f"fit-{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        result, hp, pieces, dataset = _fitted(channel, payload, Path(data), folder)
-        task = candidate_of(payload["model"], payload["task"]).task
-        first = task.scores(dataset.spec)[0]
-        scores.append(task.evaluate(pieces.whole(), dataset, "test", intervals=False).scores[first.name])
-        epochs += result.epochs_run
-    made = {f"{FOLDS_PREFIX}{first.name}": float(np.mean(scores))}
-    made[f"{FOLDS_PREFIX}{first.name}_std"] = float(np.std(scores, ddof=1))
-    together = FitResult(epochs_run=epochs, stopped=result.stopped, scores=made)
-    return {"result": asdict(together), "space": hp.get_config(), "hyperparameters": hp.values}
+        fit = _Fit(channel, payload, Path(data), seed, folder)
+        if fit.hopeless:
+            return FitResult(scores=fit.before, stopped="limits"), fit.hp
+        result = fit.run()
+        scores = {**fit.before, **result.scores, **fit.after("test" if folds else "validation")}
+        if objective not in scores:
+            scores[objective] = fit.objective(result, objective.removeprefix(prefix), "test" if folds else "validation")
+        made.append(scores)
+        results.append(result)
+        better = Monitor(objective, payload["direction"]).improves(scores[objective], best, 0.0)
+        if not folds and (better or best is None):
+            best = scores[objective]
+            save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.pieces)
+        told = {"fit": number, "score": scores[objective]}
+        if number == len(payload["fits"]):
+            channel.send(told)
+        elif not fit.recorder.ask(told):
+            break
+    kept = next((number for number, scores in enumerate(made) if scores[objective] == best), 0)
+    together = FitResult(stopped=results[-1].stopped) if folds else results[kept]
+    together.epochs_run = sum(result.epochs_run for result in results)
+    together.seconds = sum(result.seconds for result in results)
+    known = [name for name in made[0] if all(name in scores for scores in made)]
+    together.scores = {name: float(np.mean([scores[name] for scores in made])) for name in known}
+    if len(made) > 1:
+        together.scores[f"{objective}_std"] = float(np.std([scores[objective] for scores in made], ddof=1))
+    return together, fit.hp
 
 
-def _fitted(channel: Channel, payload: dict[str, Any], data: Path, folder: Path) -> tuple[FitResult, Any, Pieces, Any]:
-    dataset = load_dataset(data)
-    candidate = candidate_of(payload["model"], payload["task"])
-    hp = trial_hyperparameters(payload["hyperparameters"])
-    pieces = candidate.pieces(hp, dataset.spec, seed=payload["seed"])
-    plan = FitPlan(
-        FitSettings.from_hyperparameters(hp.values, epochs=payload["epochs"]),
-        seed=payload["seed"],
-        recorder=ChannelRecorder(channel, payload.get("rungs", ())),
-        checkpoint=folder / CHECKPOINT_FILE,
-    )
-    result = candidate.task.fit(pieces, dataset, plan, cache=data / "prepared")
-    if result.stopped == "diverged":
-        raise JobError("training diverged: the loss is not a number")
-    return result, hp, pieces, dataset
+class _Fit:
+    """One training of a trial: its network, built, and what is known of it before and after."""
+
+    def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
+        self.dataset = load_dataset(data)
+        candidate = candidate_of(payload["model"], payload["task"], several=True)
+        self.task, self.seed, self.data, self.folder = candidate.task, seed, data, folder
+        self.hp = trial_hyperparameters(payload["hyperparameters"])
+        self.pieces = candidate.pieces(self.hp, self.dataset.spec, seed=seed)
+        self.recorder = ChannelRecorder(channel, payload["rungs"])
+        self.epochs, self.measured, self.prefix = payload["epochs"], payload["measured"], payload["prefix"]
+        limits = [constraint_of(text) for text in payload["limits"]]
+        self.before = measure_before([*self.measured, *(known.name for known in limits)], self.pieces, self.dataset)
+        self.hopeless = any(known.name in self.before and known.excess(self.before[known.name]) for known in limits)
+
+    def run(self) -> FitResult:
+        """Train the network, from its checkpoint on where there is one."""
+        plan = FitPlan(
+            FitSettings.from_hyperparameters(self.hp.values, epochs=self.epochs),
+            seed=self.seed,
+            recorder=self.recorder,
+            checkpoint=self.folder / CHECKPOINT_FILE,
+        )
+        result: FitResult = self.task.fit(self.pieces, self.dataset, plan, cache=self.data / "prepared")
+        if result.stopped == "diverged":
+            raise JobError("training diverged: the loss is not a number")
+        return result
+
+    def after(self, part: str) -> dict[str, float]:
+        """Return what was to be worked out of the trained network on a part."""
+        return measure_after(self.measured, self.task, self.pieces, self.dataset, part=part, prefix=self.prefix)
+
+    def objective(self, result: FitResult, name: str, part: str) -> float:
+        """Return the first score: of its best epoch where the part is the one that was watched, else worked out."""
+        course = result.history.get(f"{self.prefix}{name}", [])
+        if course and result.best_epoch:
+            return course[result.best_epoch - 1]
+        if name in FACTS:
+            return self.before[name]
+        (value,) = measure_after([name], self.task, self.pieces, self.dataset, part=part, prefix="").values()
+        return value
 
 
 def trial_hyperparameters(values: Mapping[str, Any]) -> Any:

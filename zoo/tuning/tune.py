@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,43 +13,44 @@ from zoo.data.streamed import StreamedPart
 from zoo.errors import UsageError
 from zoo.job import TuneJob, gathered, job_yaml, make_job
 from zoo.layers.search_space import CheckedHyperParameters
-from zoo.running.baselines import run_baselines
-from zoo.running.candidate import Candidate, candidate_of
-from zoo.running.finish import Fitted, finish_run
-from zoo.running.lookup import BEST_TAG, OBJECTIVE_TAG, best_of, stored_run
-from zoo.running.progress import Progress
+from zoo.running.candidate import MODEL, Candidate, candidate_of
+from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG, best_of
 from zoo.running.report import keep_report
-from zoo.running.results import Run, Search, Trial
-from zoo.running.train import JOB_FILE, experiment_name, job_params, objective_tags, run_tags, show_scores
-from zoo.tracking.run import TrackedRun, ending
+from zoo.running.results import Search
+from zoo.running.search_progress import SearchProgress
+from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, stored_job
+from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store
-from zoo.training.loop import FitPlan, FitResult
-from zoo.training.settings import FitSettings
+from zoo.tune_job import range_of
+from zoo.tuning.choosing import choose_search, grid_size
+from zoo.tuning.finishing import Finishing
+from zoo.tuning.goal import goal_of
 from zoo.tuning.halving import rungs_of
 from zoo.tuning.oracles import AskTell
-from zoo.tuning.search import SearchLoop, SearchPlan, SearchState, TrialRecord, make_workers
-from zoo.tuning.state import SearchFolder
-from zoo.tuning.summary import figures_of, importance_of, summary, varied
-from zoo.tuning.trial import (
-    CHECKPOINT_FILE,
-    FOLDS_PREFIX,
-    WEIGHTS_FILE,
-    fit_result,
-    restore_weights,
-    trial_hyperparameters,
-)
+from zoo.tuning.records import SearchPlan, SearchState
+from zoo.tuning.search import SearchLoop, make_workers
+from zoo.tuning.state import MAY_CHANGE, SearchFolder
 
 
-def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False, **options: Any) -> Search:
+def tune(
+    model: Any = None,
+    source: Any = None,
+    *,
+    resume: str | None = None,
+    verbose: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Search:
     """Search a model's hyperparameters; each trial is a run below one parent run.
 
     The model's default is the first trial. A search that was interrupted or killed goes on when the
     same is asked again; one that is finished gives its stored result; more trials are added to it.
 
     Args:
-        model: A name of the catalogue; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or
-            ``build(hp)``.
+        model: A name of the catalogue, or a pattern such as ``classification/*``, which makes the model the first
+            hyperparameter; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``.
         source: A frame, arrays, a file or a bundled name.
+        resume: Run of a search that is gone on with; model and source are then given only where they are no names.
         verbose: Print a line for each trial.
         quiet: Print nothing.
         **options: The other keys of :class:`zoo.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
@@ -67,13 +67,47 @@ def tune(model: Any, source: Any, *, verbose: bool = False, quiet: bool = False,
         >>> search = tune("classification/mlp", "wine", trials=8, workers=2)  # doctest: +SKIP
         >>> search.best.metrics["test_accuracy"]  # doctest: +SKIP
     """
+    progress = SearchProgress(verbose=verbose, quiet=quiet)
+    if resume is not None:
+        return resume_search(resume, model=model, source=source, progress=progress, **options)
     job = make_job(TuneJob, gathered(TuneJob, {"model": model, "source": source, **options}))
-    return run_tune(job, progress=Progress(verbose=verbose, quiet=quiet, unit="trial"))
+    return run_tune(job, progress=progress)
 
 
-def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
+def resume_search(
+    run_id: str, *, model: Any = None, source: Any = None, progress: SearchProgress | None = None, **options: Any
+) -> Search:
+    """Go on with a search by the id of its run, or of one of its trials.
+
+    Args:
+        run_id: The run.
+        model: The model, where it is no name of the catalogue.
+        source: The data, where they were in memory.
+        progress: Where to show progress.
+        **options: What may differ from before: trials, workers, time_budget, refit, keep.
+
+    Raises:
+        UsageError: When there is no such search, or it is not the one that the folder of searches holds.
+    """
+    store = Store()
+    found = store.run(run_id)
+    found = store.run(found.data.tags.get(PARENT_TAG, found.info.run_id))
+    if found.data.tags.get("zoo.kind") != "search":
+        raise UsageError(f"run {run_id} is no search, nor one of its trials", where="resume")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in MAY_CHANGE:
+            raise UsageError(f"a search goes on as it is; only {', '.join(MAY_CHANGE)} may change", where=name)
+    stored = stored_job(store, found.info.run_id)
+    values = {name: getattr(stored, name) for name in type(stored).model_fields}
+    changed = {name: value for name, value in (("model", model), ("source", source)) if value is not None}
+    job = make_job(TuneJob, {**values, **changed, **given})
+    return run_tune(job, progress=progress, expected=found.info.run_id)
+
+
+def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: str | None = None) -> Search:
     """Carry out a tune job; see :func:`tune`."""
-    candidate = candidate_of(job.model, job.task)
+    candidate = candidate_of(job.model, job.task, several=True)
     if candidate.build is None:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
     dataset = candidate.task.read(job)
@@ -89,7 +123,11 @@ def run_tune(job: TuneJob, *, progress: Progress | None = None) -> Search:
     store = Store()
     store.close_orphans()
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
-    progress = progress or Progress(quiet=True)
+    progress = progress or SearchProgress(quiet=True)
+    if expected is not None and folder.run_id() != expected:
+        raise UsageError(
+            "data, model or zoo have changed since, or it was begun anew: this search cannot go on", where="resume"
+        )
     with folder.locked():
         if job.fresh:
             folder.clear()
@@ -108,29 +146,30 @@ class _Tuning:
         dataset: Dataset,
         store: Store,
         folder: SearchFolder,
-        progress: Progress,
+        progress: SearchProgress,
     ) -> None:
         self.job, self.candidate, self.dataset = job, candidate, dataset
         self.store, self.folder, self.progress = store, folder, progress
-        self.objective = candidate.task.scores(dataset.spec)[0]
+        self.goal = goal_of(job, candidate.task, dataset.spec)
         self.folds = fold_count(job, candidate.task) if job.cv is not None else 0
-        prefix = candidate.task.objective_prefix if job.cv is None else FOLDS_PREFIX
-        self.score_name = prefix + self.objective.name
+        self.search = ""
+        self.finishing = Finishing(job, candidate, dataset, store, folder, progress, self.goal)
 
     def run(self) -> Search:
         """Run, go on with, or recall the search."""
         stored = self._stored()
         if stored is not None and SearchState.from_json(stored).is_over(self.job):
-            return self._recalled(SearchState.from_json(stored))
+            return self.finishing.recalled(SearchState.from_json(stored))
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder.path) as workers:
             space = self._space()
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
             with ending(parent):
+                state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
+                self._choose(state, space, new=stored is None)
                 if stored is None:
                     self._begin(parent)
-                state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
                 loop = SearchLoop(
                     self._plan(space), self._oracle(space, stored), state, self.store, experiment, self.progress
                 )
@@ -140,29 +179,8 @@ class _Tuning:
                     loop.run(workers)
                 finally:
                     self.progress.close()
-                self._finish(loop, parent, experiment)
-        return self._result(loop.state)
-
-    def _recalled(self, state: SearchState) -> Search:
-        """Return a finished search's result; baselines that it lacks are run now."""
-        search = self._result(state)
-        self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
-        if self.job.experiment not in (None, search.best.experiment):
-            raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
-        experiment = self.store.experiment(search.best.experiment)
-        baselines, _ = self._baselines(experiment)
-        search.best.baselines = {**search.best.baselines, **baselines}
-        return search
-
-    def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
-        return run_baselines(
-            self.candidate.task,
-            self.dataset,
-            self.job.baselines,
-            store=self.store,
-            experiment=experiment,
-            seed=self.job.seed,
-        )
+                self.finishing.finish(loop, parent, experiment)
+        return self.finishing.result(loop.state)
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
@@ -181,20 +199,36 @@ class _Tuning:
         return not self.store.search(f"attributes.run_id = '{run_id}'", limit=1)
 
     def _space(self) -> CheckedHyperParameters:
-        _, space = self.candidate.built(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)
-        if self.job.search == "grid":
-            _check_grid(space, self.job.trials, self.progress)
-        return space
+        ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
+        return self.candidate.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
+
+    def _choose(self, state: SearchState, space: CheckedHyperParameters, *, new: bool) -> None:
+        """Take the search that was asked for, or was taken before, or that suits, and say why."""
+        if new and self.job.search is not None:
+            state.search = self.job.search
+        elif new:
+            state.search, why = choose_search(
+                space,
+                trials=self.job.trials,
+                epochs=self.epochs(space),
+                whole=self.folds > 0 or self.job.seeds is not None,
+                started=bool(self.job.start or self.job.start_from),
+            )
+            self.progress.say(f"search: {state.search}, for {why}; --search says otherwise")
+        self.search = state.search
+        size = grid_size(space) if state.search == "grid" else None
+        if state.search == "grid" and (size is None or size > self.job.trials):
+            _say_how_large(space, size, self.job.trials, self.progress)
 
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
             return TrackedRun.reopen(self.store, stored["run_id"])
         name = self.job.name or f"search {self.candidate.name} on {self.dataset.name}"
-        tags = {**run_tags(self.candidate, self.dataset, "search", self.job.seed), OBJECTIVE_TAG: self.score_name}
+        tags = {**run_tags(self.candidate, self.dataset, "search", self.job.seed), **self._ranking()}
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:
-        parent.params({**job_params(self.job, self.dataset), "search": self.job.search})
+        parent.params({**job_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
         parent.text(job_yaml(self.job), JOB_FILE)
         keep_report(parent, self.candidate.task, self.dataset, self.job.baselines)
@@ -221,31 +255,40 @@ class _Tuning:
         return {name: space.values[name] for name in values if name not in self.job.hyperparameters}
 
     def _plan(self, space: CheckedHyperParameters) -> SearchPlan:
-        tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), OBJECTIVE_TAG: self.score_name}
+        tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), **self._ranking()}
         return SearchPlan(
             self.job,
             self.folder,
             self.candidate.task.name,
-            self.score_name,
-            self.objective.direction,
-            self.job.seed,
+            self.goal,
+            self._fits(),
+            self.folds > 0,
             tags,
-            [str(self.folder.data / f"fold-{number}") for number in range(1, self.folds + 1)],
-            rungs_of(self.epochs(space)) if self.job.search == "asha" and not self.folds else (),
+            rungs_of(self.epochs(space)) if self.search == "asha" and len(self._fits()) == 1 else (),
         )
+
+    def _fits(self) -> list[tuple[str, int]]:
+        """What each trial trains."""
+        if self.folds:
+            return [(str(self.folder.data / f"fold-{number}"), self.job.seed) for number in range(1, self.folds + 1)]
+        return [(str(self.folder.data), self.job.seed + number) for number in range(self.job.seeds or 1)]
+
+    def _ranking(self) -> dict[str, str]:
+        """The tags by which the search's runs are ranked."""
+        return {OBJECTIVE_TAG: self.goal.name, DIRECTION_TAG: self.goal.direction}
 
     def _oracle(self, space: CheckedHyperParameters, stored: dict[str, Any] | None) -> AskTell:
         plain = keras_tuner.HyperParameters.from_config(space.get_config())
         plain.values = {}
         oracle = AskTell(
-            self.job.search,
+            self.search,
             plain,
-            objective=self.score_name,
-            direction=self.objective.direction,
+            objective=self.goal.name,
+            direction=self.goal.direction,
             trials=self.job.trials,
             epochs=self.epochs(space),
             seed=self.job.seed,
-            starts=self._starts(space),
+            starts=[*({MODEL: name} for name in self.candidate.models[1:]), *self._starts(space)],
         )
         if stored is not None:
             oracle.restore(stored["oracle"])
@@ -258,70 +301,6 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
-
-    def _finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
-        """Score the best trial's kept weights once, on its own run, and point the parent at it."""
-        best = loop.best()
-        loop.state.importance = importance_of(loop.state)
-        if loop.state.best != best.trial_id:
-            baselines, notes = self._baselines(experiment)
-            run = self._finish_best(best, baselines, (*self.dataset.notes, *notes))
-            loop.state.best = best.trial_id
-        else:
-            run = stored_run(self.store, best.run_id or "")
-        loop.save()
-        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(loop.state, run)})
-        # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
-        parent.text(json.dumps([t.as_dict() for t in _trials(loop.state)], indent=1), "trials.json")
-        parent.figures(figures_of(loop.state, self.score_name, self.objective.direction))
-        assert best.score is not None
-        parent.metrics({self.score_name: best.score, "trials": len(loop.state.trials)})
-        show_scores(self.store, experiment, run, params=varied(loop.state))
-        self.folder.drop_data(best.trial_id)
-
-    def _finish_best(self, best: TrialRecord, baselines: Any, notes: tuple[str, ...]) -> Run:
-        assert best.run_id is not None
-        values = best.hyperparameters
-        pieces = self.candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
-        if self.folds:
-            best.result = dataclasses.asdict(self._refitted(best, pieces))
-        else:
-            restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
-        result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
-        run = TrackedRun.reopen(self.store, best.run_id)
-        with ending(run):
-            if self.folds:
-                run.epochs(result.history)
-                run.tags(objective_tags(self.candidate, self.dataset))
-            run.dataset(self.dataset)
-            run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
-            return finish_run(
-                run, Fitted(self.job, self.candidate, pieces, self.dataset, values, result), baselines, notes
-            )
-
-    def _refitted(self, best: TrialRecord, pieces: Any) -> FitResult:
-        """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
-        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training part")
-        settings = FitSettings.from_hyperparameters(best.hyperparameters, epochs=best.epochs or self.job.epochs)
-        checkpoint = self.folder.trial(best.trial_id) / CHECKPOINT_FILE
-        plan = FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint)
-        result: FitResult = self.candidate.task.fit(pieces, self.dataset, plan)
-        if result.stopped == "interrupted":
-            raise KeyboardInterrupt
-        return result
-
-    def _result(self, state: SearchState) -> Search:
-        assert state.best is not None
-        best = state.trials[state.best]
-        assert best.run_id is not None
-        return Search(
-            run_id=state.run_id,
-            best=stored_run(self.store, best.run_id),
-            trials=_trials(state),
-            direction=self.objective.direction,
-            seconds=state.seconds,
-            importance=state.importance,
-        )
 
 
 def fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
@@ -343,23 +322,10 @@ def fold_count(job: TuneJob, task: Any) -> int:
     return first.folds
 
 
-def _trials(state: SearchState) -> list[Trial]:
-    return [Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id) for r in state.trials.values()]
-
-
-def _train_job(job: TuneJob, values: dict[str, Any], epochs: int | None) -> Any:
-    """The job that trains the best trial's settings again."""
-    from zoo.job import TrainJob
-
-    keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name"}
-    settings = {key: getattr(job, key) for key in keys}
-    return TrainJob(**{**settings, "cv": None, "epochs": epochs or job.epochs}, hyperparameters=values)
-
-
-def _check_grid(space: Any, trials: int, progress: Progress) -> None:
-    """Say how large a grid is when not all of it will be tried."""
-    size = 1
-    for known in space.space:
-        size *= max(1, len(list(known.values)))
-    if size > trials:
-        progress.say(f"note: the grid has {size:,} points, of which the first {trials} are tried")
+def _say_how_large(space: Any, size: int | None, trials: int, progress: SearchProgress) -> None:
+    """Say how large a grid is of which not all will be tried, and what to do."""
+    points = size if size is not None else math.prod(max(1, len(list(known.values))) for known in space.space)
+    progress.say(
+        f"note: the grid has {points:,} points, of which the first {trials} are tried; --range NAME=VALUE|VALUE and "
+        "--set NAME=VALUE make it smaller, and another --search looks all over it"
+    )

@@ -1,0 +1,132 @@
+"""A search as it goes on: a live table at a terminal, a line for each trial anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.running.progress import Progress
+from zoo.running.results import number, varied_names
+
+MOST_ROWS, MOST_COLUMNS = 12, 6
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended, and how the search stands.
+
+    Args:
+        trial_id: Its id.
+        status: ``COMPLETED``, ``PRUNED`` or ``FAILED``.
+        score: Its score; None without.
+        reason: Why it was pruned or failed.
+        hyperparameters: All of them.
+        seconds: How long it took.
+        best_id: The best trial so far.
+        best_score: Its score.
+        done: Trials that have ended.
+        left_s: Seconds until the end, as far as can be told.
+    """
+
+    trial_id: str
+    status: str
+    score: float | None
+    reason: str
+    hyperparameters: Mapping[str, Any]
+    seconds: float
+    best_id: str
+    best_score: float | None
+    done: int
+    left_s: float
+
+
+class SearchProgress(Progress):
+    """Shows trials on standard error.
+
+    Args:
+        verbose: Lines also at a terminal.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, *, verbose: bool = False, quiet: bool = False) -> None:
+        super().__init__(verbose=verbose, quiet=quiet, unit="trial")
+        self.lines = not quiet and not self.bar_wanted
+        self._live: Any = None
+        self._ended: list[Ended] = []
+        self._title = ""
+
+    def start(self, epochs: int, message: str) -> None:
+        """Open the table."""
+        self._epochs, self._title = epochs, message
+        if self.bar_wanted:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(self._table(), console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+        else:
+            self.say(message)
+
+    def trial(self, ended: Ended) -> None:
+        """Take in a trial that has ended."""
+        self._ended.append(ended)
+        if self._live is not None:
+            self._live.update(self._table())
+        elif self.lines:
+            self.say(self._line(ended))
+
+    def say(self, message: str) -> None:
+        """Print a line to standard error, above the table."""
+        if self._live is not None:
+            self._live.console.print(message, markup=False, highlight=False)
+        else:
+            super().say(message)
+
+    def close(self) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _varied(self) -> list[str]:
+        return varied_names([ended.hyperparameters for ended in self._ended])[:MOST_COLUMNS]
+
+    def _line(self, ended: Ended) -> str:
+        said = number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
+        best = f"best {number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
+        values = ", ".join(f"{name}={number(ended.hyperparameters.get(name))}" for name in self._varied())
+        left = f"; {ended.done} of {self._epochs}, about {in_words(ended.left_s)} left"
+        return f"trial {ended.trial_id}: {said}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
+
+    def _table(self) -> Any:
+        from rich.table import Table
+
+        last = self._ended[-1] if self._ended else None
+        caption = "the first trials are running"
+        if last is not None:
+            caption = f"{last.done} of {self._epochs} trials, about {in_words(last.left_s)} left"
+        table = Table(title=self._title, caption=caption, title_justify="left", caption_justify="left")
+        names = self._varied()
+        for heading in ("trial", "status", "score", "best so far", *names, "seconds"):
+            table.add_column(heading, overflow="fold")
+        for ended in self._ended[-MOST_ROWS:]:
+            values = (number(ended.hyperparameters.get(name)) for name in names)
+            mark = "bold" if ended.trial_id == last.best_id else ""  # type: ignore[union-attr]
+            table.add_row(
+                ended.trial_id, ended.status.lower(), number(ended.score), number(ended.best_score), *values,
+                f"{ended.seconds:.1f}", style=mark,
+            )  # fmt: skip
+        return table
+
+
+def in_words(seconds: float) -> str:
+    """Return a time for people.
+
+    Example:
+        >>> in_words(7.2), in_words(90), in_words(7500)
+        ('7 s', '2 min', '2.1 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

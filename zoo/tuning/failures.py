@@ -1,0 +1,26 @@
+"""Whose fault it is that a trial failed: its own, or that of the data or the code, which would fail in each."""
+
+from __future__ import annotations
+
+from zoo.errors import JobError, UsageError
+from zoo.tuning.workers import Event
+
+_MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError", "InterruptedError")
+_ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
+
+
+def reason_of(event: Event) -> tuple[str, Exception | None]:
+    """Why a trial failed, and the error that ends the whole search where another trial would fail too."""
+    value = event.value
+    if event.kind == "died":
+        cause = value["signal"] or f"exit status {value['status']}"
+        return f"its process was ended by {cause}", None
+    reason = f"{value['type']}: {value['message']}"
+    if value["type"] in _ENDS_ALONE:
+        return reason, None
+    if value["type"] in _MACHINE:
+        return reason, JobError(f"a trial could not go on: {value['message']}")
+    if value.get("error"):
+        known = value["error"]
+        return reason, UsageError(known["message"], where=known["where"], nearest=known["nearest"])
+    return reason, JobError(f"the model failed in a trial, and would in each:\n{value['traceback'].rstrip()}")
