@@ -12,6 +12,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 
 from zoo.errors import JobError, UsageError
+from zoo.tuning.bayesian import BayesianOracle
 
 HYPERBAND_PREFIX = "tuner/"
 
@@ -101,7 +102,7 @@ class AskTell:
             classes = {
                 "random": oracles.RandomSearchOracle,
                 "asha": oracles.RandomSearchOracle,
-                "bayesian": oracles.BayesianOptimizationOracle,
+                "bayesian": BayesianOracle,
                 "grid": oracles.GridSearchOracle,
             }
             kind = classes[search] if search in classes else oracle_class(search)
@@ -171,6 +172,14 @@ class AskTell:
             return False
         rounds = [trials for bracket in self.oracle._brackets for trials in bracket["rounds"]]
         return any(oracle_id == known["id"] for trials in rounds for known in trials)
+
+    def forget(self, oracle_id: str) -> None:
+        """Take back a trial that was asked for and will not be run."""
+        trial = self.oracle.trials.pop(oracle_id)
+        self.oracle.start_order.remove(oracle_id)
+        for tuner, ongoing in list(self.oracle.ongoing_trials.items()):
+            if ongoing is trial:
+                del self.oracle.ongoing_trials[tuner]
 
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs, as JSON."""

@@ -81,11 +81,14 @@ class SearchLoop:
             while True:
                 while workers.free and (record := self._following(waiting)) is not None:
                     self._start(workers, record)
+                if self._asks_ahead and not waiting and not workers.free and (record := self._next()) is not None:
+                    waiting.append(record)
                 if not workers.running:
                     break
                 for event in workers.wait(self._patience()):
                     self._handle(workers, event)
                 self._end_in_time(workers)
+            self._take_back(waiting)
         except KeyboardInterrupt:
             self._end_open("KILLED", "interrupted")
             raise
@@ -94,6 +97,18 @@ class SearchLoop:
             raise
         finally:
             self.save()
+
+    @property
+    def _asks_ahead(self) -> bool:
+        """Whether the next trial is thought about while all workers are busy: then none of them waits for it."""
+        return self.state.search == "bayesian" and self.plan.job.workers > 1
+
+    def _take_back(self, waiting: list[TrialRecord]) -> None:
+        """Forget trials that were asked for ahead, and not begun in time."""
+        for record in waiting:
+            if record.run_id is None:
+                self.oracle.forget(record.oracle_id)
+                del self.state.trials[record.trial_id]
 
     def save(self) -> None:
         """Store everything, atomically."""
