@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, nearest_name, unknown
 
 SPLITS = (
     "random", "stratified", "order", "group=COLUMN", "time=COLUMN", "hash=COLUMN", "column=NAME", "file=PATH"
@@ -104,7 +104,10 @@ class DataJob(Job):
         named = r"(column|group|time|hash|file)=.+"
         if value is None or value in ("random", "stratified", "order") or re.fullmatch(named, value):
             return value
-        raise unknown("split", value, SPLITS, where="split")
+        word = value.partition("=")[0]
+        close = next((known for known in SPLITS if nearest_name(word, [known.partition("=")[0]])), None)
+        error = unknown("split", value, SPLITS, where="split")
+        raise UsageError(error.message, where="split", nearest=error.nearest or close)
 
     @field_validator("test_size", "validation_size", mode="before")
     @classmethod

@@ -235,7 +235,10 @@ def test_numbers_that_cannot_be_predicted(price, message):
         ({"fold": FRAME["size"]}, "column fold looks like a split and is used as a feature; --split column=fold?"),
         ({"row_id": np.arange(ROWS)}, "column row_id is left out: it looks like an id"),
         ({"town_id": [4, 5] * 20}, "column town_id looks like an id and is used as a feature; --drop town_id?"),
-        ({"weight": FRAME["size"]}, "column weight looks like a weight and is used as a feature; --drop weight?"),
+        (
+            {"weight": FRAME["size"]},
+            "column weight looks like a weight and is used as a feature; --weight weight, or --drop weight?",
+        ),
         ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values, taken as missing"),
     ],
 )

@@ -198,3 +198,14 @@ def test_suspects_of_a_test_source_are_named_as_such() -> None:
     assert len(flipped) >= 10
     assert sum(int(line.split()[1]) <= 16 for line in flipped) >= 10
     assert "900" in known.text
+
+
+def test_rows_of_a_test_source_are_held_against_the_training_rows() -> None:
+    frame = clean()
+    report = report_of(frame, test=frame[:100])
+    found = next(f for f in report.findings if f.topic == "duplicates" and f.level == "warning")
+    assert "test rows" in found.text
+    assert "of the test source" in found.evidence[0]
+    assert not [f for f in report.findings if f.topic == "split"]  # no share of it is to be suggested
+    moved = frame.assign(a=frame["a"] + 3)
+    assert any("drift" in text for text in warned(report_of(frame, test=moved), "warning"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -186,7 +187,9 @@ def _warnings(found: Column, cells: Cells, *, told: bool) -> list[str]:
     notes = []
     for what, pattern in _SUSPICIOUS.items():
         if not told and pattern.match(found.name):
-            advice = f"--split column={found.name}" if what == "split" else f"--drop {found.name}"
+            quoted = shlex.quote(found.name)
+            ways = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
+            advice = ways.get(what, f"--drop {quoted}")
             notes.append(f"column {found.name} looks like {_article(what)} and is used as a feature; {advice}?")
     infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
     if infinite.any():

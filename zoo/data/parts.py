@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.data.dataset import PARTS
 from zoo.data.folds import group_masks, read_masks, read_parts, take_fold
 from zoo.data.inputs import MISSING, level_names
 from zoo.data.ordering import gap_of, moments_of
@@ -75,7 +76,8 @@ def split_table(
     splitter, notes = _splitter(table, job, classes, given)
     rows = len(table.frame)
     if job.fold is None:
-        return Split(splitter.parts(rows, given), 0, notes, splitter.groups)
+        parts = splitter.parts(rows, given)
+        return Split(parts, 0, (*notes, *_when(table, job, splitter, parts)), splitter.groups)
     parts = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
     if job.aside and job.test is None and given is None:
         splitter.check()
@@ -87,6 +89,21 @@ def split_table(
         raise UsageError(f"received {job.fold!r}, and there are {count} folds", where="fold")
     take_fold(parts, number, count, splitter, masks=masks)
     return Split(splitter.inner_parts(parts), count, notes, splitter.groups)
+
+
+def _when(table: Table, job: DataJob, splitter: Splitter, parts: np.ndarray) -> list[str]:
+    """A note on when each part of a split in time begins, and how many rows the gap leaves out."""
+    if splitter.moments is None:
+        return []
+    values = table.frame[job.split_by("time") or ""]
+    begins = []
+    for part in PARTS:
+        own = np.flatnonzero(parts == part)
+        if len(own):
+            begins.append(f"{part} {values.iloc[own[np.argmin(splitter.moments[own])]]}")
+    left = int((parts == "").sum())
+    gap = f"; the gap leaves out {left:,} rows" if left else ""
+    return [f"in time the parts begin: {', '.join(begins)}{gap}"]
 
 
 def _masks(table: Table, job: DataJob, splitter: Splitter, source_rows: int) -> np.ndarray | None:

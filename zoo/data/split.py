@@ -101,7 +101,10 @@ class Splitter:
         """Move a share of the training rows to another part."""
         train = np.flatnonzero(parts == "train")
         if len(train) < 2:
-            raise DataError(f"{len(parts)} rows are too few for a {to} part")
+            left = f"{len(parts)} rows are too few for a {to} part"
+            if self.gap:
+                left = f"the gap leaves no rows for a {to} part: of {len(parts)} rows {len(train)} are left before it"
+            raise DataError(left)
         if self.method == "order":
             moved = train[len(train) - max(1, round(share * len(train))) :]
         elif self.method == "time":

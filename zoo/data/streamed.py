@@ -304,7 +304,7 @@ def _chunks_of(
 
 def _target_of(job: DataJob, stream: Stream) -> str:
     name = job.target if job.target is not None else stream.target
-    listed = ", ".join(stream.columns[:30])
+    listed = ", ".join(stream.columns[:30]) + (" …" if len(stream.columns) > 30 else "")
     if name is None:
         raise DataError(f"which column is to be predicted? Say --target COLUMN; columns: {listed}", where=stream.source)
     dropped = ((column, "drop") for column in job.drop)

@@ -125,7 +125,7 @@ def table_dataset(
     places = table.frame.index.to_numpy()
     made = _parts(split, kept, inputs, codes, weight, places)
     notes = [*table.notes, *found.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
-    notes += [meaning_of_weights(job)] if job.weight is not None else []
+    notes += [meaning_of_weights(job, weight)] if job.weight is not None else []
     digest = frame_digest(table.frame)
     if job.fold is not None and (job.test is not None or "" in split.parts):
         notes.append("the test part is left alone: each fold has its own")

@@ -38,10 +38,12 @@ def column_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np
     return numbers
 
 
-def meaning_of_weights(job: DataJob) -> str:
-    """Return in words what the weights of a job's column mean."""
+def meaning_of_weights(job: DataJob, weight: np.ndarray | None = None) -> str:
+    """Return in words what the weights (N,) of a job's column mean."""
     if job.weight_kind == "frequency":
-        return f"column {job.weight} weighs rows by frequency: a weight of 2 is the same row twice"
+        broken = weight is not None and bool((weight != np.floor(weight)).any())
+        told = "; some are no whole numbers: are they importances? --weight-kind importance" if broken else ""
+        return f"column {job.weight} weighs rows by frequency: a weight of 2 is the same row twice{told}"
     return (
         f"column {job.weight} weighs rows by importance: it scales loss and scores, and says nothing of how many rows "
         "there are; --weight-kind frequency, if a weight of 2 is the same row twice"

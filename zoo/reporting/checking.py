@@ -15,6 +15,7 @@ import pandas as pd
 from zoo.data.cells import IMAGE
 from zoo.data.columns import Column
 from zoo.data.dataset import Dataset
+from zoo.data.dates import PARTS as CALENDAR
 from zoo.reporting import columns as of_columns
 from zoo.reporting import pictures, relations, rows, values
 from zoo.reporting.facts import NOTE, Facts, Finding
@@ -57,7 +58,8 @@ def cheap_findings(
         total = dataset.parts["train"].total
         predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
-        checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
+        if not dataset.tests_another:
+            checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
         known = facts
@@ -96,7 +98,9 @@ def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequen
 
 
 def _predictors(known: Input) -> int:
-    """Numbers that an input becomes inside a model: one, or one for each level, word or bucket."""
+    """Numbers that an input becomes inside a model: one, or one for each level, word, bucket or part of a date."""
+    if known.kind == "date":
+        return len(CALENDAR)
     return max(1, len(known.levels), int(known.statistics.get("buckets", 0)))
 
 

@@ -232,8 +232,8 @@ def outliers(facts: Facts) -> Iterator[Finding]:
             rows = facts.rows(worst, 3, ordered=False)
             found.append((name, f"{len(far)} values such as {values[worst[0]]:g}, rows {rows}"))
     if found:
-        text = f"far from all others: values of {listed([name for name, _ in found])}"
+        text = f"far outside of the middle half: values of {listed([name for name, _ in found])}"
         advice = "are they right? --set scaling=robust_quantile tames them, where it is not the default"
         yield Finding("outliers", NOTE, text, advice, evidence_of(found))
     else:
-        yield Finding("outliers", OK, "no number lies far from all others")
+        yield Finding("outliers", OK, "no number lies far outside of the middle half")

@@ -64,6 +64,7 @@ class Facts:
         classes: Whether the target is classes.
         part: Part of each row, ``""`` for none.
         seed: Seed of samples.
+        test_from: Number that the first row of a test source of its own has here; None without one.
     """
 
     frame: pd.DataFrame
@@ -72,6 +73,7 @@ class Facts:
     classes: bool
     part: np.ndarray
     seed: int = 0
+    test_from: int | None = None
     _coded: dict[str, np.ndarray] = field(default_factory=dict)
 
     def kind(self, name: str) -> str:
@@ -119,10 +121,15 @@ class Facts:
             return np.arange(rows)
         return np.sort(np.random.default_rng(self.seed).choice(rows, MOST_ROWS, replace=False))
 
+    def _number(self, row: int) -> str:
+        if self.test_from is not None and row >= self.test_from:
+            return f"{row - self.test_from + 1} of the test source"
+        return str(row + 1)
+
     def rows(self, positions: np.ndarray, most: int = 5, *, ordered: bool = True) -> str:
         """Return rows by their number in the source, for people: from 1 on, in order or as they are given."""
         numbers = np.asarray(self.frame.index[positions])
-        shown = ", ".join(str(int(row) + 1) for row in (np.sort(numbers) if ordered else numbers)[:most])
+        shown = ", ".join(map(self._number, (np.sort(numbers) if ordered else numbers)[:most].tolist()))
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
 
 

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from zoo.data.columns import Column
 from zoo.data.dataset import PARTS, Dataset
 from zoo.data.describe import describe_columns
@@ -211,16 +214,22 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     train = features.iloc[split["train"]] if "train" in split else features
     columns = describe_columns(train, column=job.column, missing=job.missing)
     classes = target is not None and target.kind == "class"
-    frame = table.frame if target is None else table.frame[has_value(table.frame[target.name])]
+    frame, test_from = table.frame, None
+    if dataset is not None and dataset.tests_another:
+        # A test source numbers its rows anew: here they come behind all others.
+        test_from = len(frame)
+        with looking_in(job.data_dir):
+            tested = read_table(job.test).frame
+        frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
+        split = {**split, "test": dataset.parts["test"].rows + test_from}
+    frame = frame if target is None else frame[has_value(frame[target.name])]
     name = target.name if target is not None else None
-    return facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
+    found = facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
+    return replace(found, test_from=test_from)
 
 
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     """A table again, out of the inputs of a run's dataset; None where its inputs are pictures, sequences or texts."""
-    import numpy as np
-    import pandas as pd
-
     spec = dataset.spec
     inputs = [known for known in spec.inputs if "was_missing" not in known.statistics]
     if any(known.kind not in ("number", "category", "date", "text") for known in inputs):
@@ -248,9 +257,13 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     columns = [_column_of(known, together[known.name]) for known in inputs]
     target = "\0target" if "\0target" in together else None
     classes = spec.target is not None and spec.target.kind == "class"
+    test_from = None
+    if dataset.tests_another:
+        test_from = 1 + max(int(known.max()) for (name, _), known in zip(parts, rows, strict=True) if name != "test")
+        rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)
     facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
-    return replace(facts, frame=facts.frame.set_axis(together.index, axis=0))
+    return replace(facts, frame=facts.frame.set_axis(together.index, axis=0), test_from=test_from)
 
 
 def _column_of(known: Any, values: Any) -> Column:

@@ -252,7 +252,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     job, progress, dataset = prepared.job, prepared.progress, prepared.dataset
     checkpoint = tracked.store.state / tracked.run_id / CHECKPOINT_FILE
     notes = list(dataset.notes)
-    for note in notes:
+    for note in notes if job.fold is None else ():  # what folds share their parent says
         progress.say(f"note: {note}")
     curves = _OnlyNew(tracked)
     plan = FitPlan(

@@ -88,6 +88,8 @@ def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Set
         prediction = rules.decode(spec, task.output(whole, part.inputs))
         wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
         limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
+        if threshold is not None:
+            notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
     return Settled(spec, limits, facts, tuple(notes))
 
 
