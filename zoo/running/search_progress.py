@@ -9,7 +9,7 @@ from typing import Any
 from zoo.running.progress import Progress
 from zoo.running.results import number, varied_names
 
-MOST_ROWS, MOST_COLUMNS = 12, 6
+MOST_ROWS, MOST_COLUMNS, LOOKED_AT = 12, 6, 200
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SearchProgress(Progress):
             self._live = None
 
     def _varied(self) -> list[str]:
-        return varied_names([ended.hyperparameters for ended in self._ended])[:MOST_COLUMNS]
+        return varied_names([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
 
     def _line(self, ended: Ended) -> str:
         said = number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"

@@ -24,3 +24,8 @@ def reason_of(event: Event) -> tuple[str, Exception | None]:
         known = value["error"]
         return reason, UsageError(known["message"], where=known["where"], nearest=known["nearest"])
     return reason, JobError(f"the model failed in a trial, and would in each:\n{value['traceback'].rstrip()}")
+
+
+def killed_from_outside(event: Event) -> bool:
+    """Tell whether a trial's process was ended by no wish of ours and no fault that is known."""
+    return event.kind == "died" and not event.value["killed"] and event.value["signal"] == "SIGKILL"

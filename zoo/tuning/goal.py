@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -54,6 +55,12 @@ class Goal:
         """What a trial has to work out of itself beside its training, without prefix."""
         names = [known.name for known in self.constraints] + ([self.name] if self.own else [])
         return tuple(dict.fromkeys(name.removeprefix(self.prefix) for name in names if name != SECONDS))
+
+    def score(self, result: Mapping[str, Any], facts: Mapping[str, float]) -> float:
+        """Return the objective of a trial: what was worked out once training was over, or that of the best epoch."""
+        course = result["history"].get(self.name, [])
+        score = course[result["best_epoch"] - 1] if course and result["best_epoch"] else math.nan
+        return float(facts.get(self.name, score))
 
     def broken(self, facts: Mapping[str, float]) -> tuple[Constraint, float] | None:
         """Return the constraint that a trial is furthest beyond, and by what share; None where it keeps to all."""

@@ -181,6 +181,11 @@ class AskTell:
             if ongoing is trial:
                 del self.oracle.ongoing_trials[tuner]
 
+    def trial_state(self, oracle_id: str) -> dict[str, Any] | None:
+        """Return one trial's part of the state; None where it is taken back."""
+        trial = self.oracle.trials.get(oracle_id)
+        return None if trial is None else dict(trial.get_state())
+
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs, as JSON."""
         trials = {oracle_id: trial.get_state() for oracle_id, trial in self.oracle.trials.items()}
@@ -201,6 +206,7 @@ class AskTell:
         try:
             self.oracle.trials = {key: KerasTrial.from_state(value) for key, value in state["trials"].items()}
             self.oracle.set_state(state["oracle"])
+            self._catch_up()
         except (KeyError, TypeError, ValueError) as error:
             raise JobError(f"the stored search cannot be read: {error}") from None
         if "grid" in state:
@@ -212,6 +218,19 @@ class AskTell:
             self.oracle._populate_next += [key for key in finished if key not in self.oracle._populate_next]
         if self.oracle.max_trials is not None:
             self.oracle.max_trials = self.trials
+
+    def _catch_up(self) -> None:
+        """Bring the oracle's lists in line with trials that were stored after them."""
+        started, ended, oracle = set(self.oracle.start_order), set(self.oracle.end_order), self.oracle
+        for oracle_id, trial in oracle.trials.items():
+            if oracle_id not in started:
+                oracle.start_order.append(oracle_id)
+                oracle.ongoing_trials[f"slot-late-{oracle_id}"] = trial
+                oracle._tried_so_far.add(oracle._compute_values_hash(trial.hyperparameters.values))
+            if trial.status != "RUNNING" and oracle_id not in ended:
+                oracle.end_order.append(oracle_id)
+        running = {name: trial for name, trial in oracle.ongoing_trials.items() if trial.status == "RUNNING"}
+        oracle.ongoing_trials = running
 
     def _noted(self, oracle_id: str) -> Any:
         answer = self._populate_space(oracle_id)

@@ -30,6 +30,7 @@ class TrialRecord:
     epochs: int | None = None
     stopped_at: int | None = None
     lost_to: str | None = None
+    deaths: int = 0
     ended_s: float | None = None
 
 

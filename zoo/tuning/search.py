@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import PARENT_TAG, TrackedRun
 from zoo.tracking.store import Store
 from zoo.tune_job import TuneJob, bytes_in, seconds_in
-from zoo.tuning.failures import reason_of
+from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.goal import SECONDS
 from zoo.tuning.halving import Race, Rungs
+from zoo.tuning.keeping import Keeper
 from zoo.tuning.oracles import Asked, AskTell
 from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
 from zoo.tuning.trial import run_trial
@@ -29,6 +29,7 @@ from zoo.tuning.workers import Event, Workers
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
+MOST_DEATHS = 1  # of a trial by a hand from outside; what dies again has itself to blame, as one that takes all memory
 
 
 class SearchLoop:
@@ -61,7 +62,10 @@ class SearchLoop:
         state.fits = self.race.scores
         for record in state.scored:
             self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
+        self.keeper = Keeper(plan.folder, state, oracle)
         self._began: dict[str, float] = {}
+        self._waiting = [record for record in state.trials.values() if record.status == "RUNNING"]
+        self._dropped: set[str] = set()
         self._best_yet: dict[str, float] = {}
         self._resumed = bool(state.trials)
         self._mark = time.perf_counter()
@@ -76,7 +80,7 @@ class SearchLoop:
         Raises:
             UsageError, JobError: When a trial fails by the data's or the model's fault: no other would do better.
         """
-        waiting = [record for record in self.state.trials.values() if record.status == "RUNNING"]
+        waiting = self._waiting
         try:
             while True:
                 while workers.free and (record := self._following(waiting)) is not None:
@@ -110,12 +114,12 @@ class SearchLoop:
                 self.oracle.forget(record.oracle_id)
                 del self.state.trials[record.trial_id]
 
-    def save(self) -> None:
-        """Store everything, atomically."""
+    def save(self, record: TrialRecord | None = None) -> None:
+        """Store what changed of a trial; without one, everything."""
         now = time.perf_counter()
         self.state.seconds += now - self._mark
         self._mark = now
-        self.plan.folder.write({**asdict(self.state), "oracle": self.oracle.state()})
+        self.keeper.save(record)
 
     def best(self) -> TrialRecord:
         """Return the trial with the best score.
@@ -196,7 +200,7 @@ class SearchLoop:
             run.params(values)
         else:
             run = self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
-        self.save()
+        self.save(record)
         payload = {
             "model": plan.job.model,
             "task": plan.task,
@@ -237,7 +241,7 @@ class SearchLoop:
             record.reason = (
                 f"stopped after {number} of {len(self.plan.fits)} {known}: clearly worse than trial {better}"
             )
-        self.save()
+        self.save(record)
         workers.tell(trial_id, {"go": True} if better is None else {"stop": True})
 
     def _hear(self, workers: Workers, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
@@ -253,7 +257,7 @@ class SearchLoop:
         goes_on = self.rungs.goes_on(trial_id, epoch, self._best_yet[trial_id])
         if not goes_on:
             record.stopped_at = epoch
-        self.save()
+        self.save(record)
         workers.tell(trial_id, {"go": True} if goes_on else {"stop": True})
 
     def _handle(self, workers: Workers, event: Event) -> None:
@@ -267,13 +271,19 @@ class SearchLoop:
         record = self.state.trials[event.key]
         record.seconds += time.perf_counter() - self._began[event.key]
         run = self.open[event.key]
+        if killed_from_outside(event) and record.deaths < MOST_DEATHS:
+            record.deaths += 1
+            self._waiting.insert(0, record)  # it goes on from its checkpoint
+            del self.open[event.key]
+            self.save(record)
+            return
         if event.kind == "done":
             self._complete(record, run, event.value)
         else:
             self._fail(record, run, event)
         del self.open[event.key]
-        self.save()
-        record.ended_s = self.state.seconds
+        record.ended_s = self.state.seconds + time.perf_counter() - self._mark
+        self.save(record)
         self._show(record)
 
     def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:
@@ -283,7 +293,7 @@ class SearchLoop:
         run.params(values)
         run.epochs(result["history"], after=known)
         facts = {**result["scores"], SECONDS: record.seconds}
-        score = _score_of(result, facts, goal.name)
+        score = goal.score(result, facts)
         broken = goal.broken(facts)
         run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **_epochs_of(result)})
         if broken is not None:
@@ -332,9 +342,10 @@ class SearchLoop:
         """Remove checkpoints of trials that are neither among the best nor may go on."""
         best = [record.trial_id for record in self.ranked()[: self.plan.job.keep]]
         for record in self.state.trials.values():
-            ended = record.status != "RUNNING" and record.trial_id not in best
-            if ended and record.trial_id not in self.open and not self.oracle.may_promote(record.oracle_id):
+            gone = record.trial_id in self._dropped or record.status == "RUNNING" or record.trial_id in best
+            if not gone and record.trial_id not in self.open and not self.oracle.may_promote(record.oracle_id):
                 self.plan.folder.drop_trial(record.trial_id)
+                self._dropped.add(record.trial_id)
 
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
         told, blame = reason_of(event)
@@ -366,13 +377,6 @@ class SearchLoop:
             else:
                 run.end(status, reason)
         self.open.clear()
-
-
-def _score_of(result: Mapping[str, Any], facts: Mapping[str, float], name: str) -> float:
-    """The objective: of the best epoch, or what was worked out once training was over."""
-    course = result["history"].get(name, [])
-    score = course[result["best_epoch"] - 1] if course and result["best_epoch"] else math.nan
-    return float(facts.get(name, score))
 
 
 def _epochs_of(result: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from zoo.errors import UsageError
 from zoo.job import TuneJob, job_yaml
 from zoo.registry import code_digest
 
-STATE_FILE, LOCK_FILE = "search.json", "lock"
+STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
 # What may differ between two commands that mean the same search.
 MAY_CHANGE = ("trials", "workers", "time_budget", "keep", "refit", "baselines")
 _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
@@ -91,6 +91,8 @@ class SearchFolder:
             values: dict[str, Any] = json.loads((self.path / STATE_FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        for line in self._journal():
+            values = _merged(values, line)
         if values["settled"] != self.settled:
             before = values["settled"]
             keys = [key for key in {**before, **self.settled} if before.get(key) != self.settled.get(key)]
@@ -106,6 +108,22 @@ class SearchFolder:
             file.flush()
             os.fsync(file.fileno())
         writing.replace(self.path / STATE_FILE)
+        (self.path / JOURNAL_FILE).unlink(missing_ok=True)
+
+    def append(self, values: dict[str, Any]) -> None:
+        """Add a line of what changed since all was stored."""
+        with (self.path / JOURNAL_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _journal(self) -> Iterator[dict[str, Any]]:
+        """The lines of changes; a kill may have cut the last one short."""
+        path = self.path / JOURNAL_FILE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        with contextlib.suppress(json.JSONDecodeError):
+            for line in lines:
+                yield json.loads(line)
 
     def clear(self) -> None:
         """Forget a search that was stored; the lock stays."""
@@ -126,6 +144,21 @@ class SearchFolder:
         for folder in trials.iterdir() if trials.is_dir() else []:
             if folder.name not in keep:
                 self.drop_trial(folder.name)
+
+
+def _merged(whole: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored with a line of changes applied: dictionaries are merged, other values replaced."""
+    made = dict(whole)
+    for key, values in changed.items():
+        if key in ("trials", "fits"):
+            made[key] = {**made.get(key, {}), **values}
+        elif key in ("rungs", "oracle"):
+            made[key] = dict(made.get(key, {}))
+            for name, inner in values.items():
+                made[key][name] = {**made[key].get(name, {}), **inner}
+        else:
+            made[key] = values
+    return made
 
 
 def _settled(job: TuneJob, digest: str) -> dict[str, Any]:
