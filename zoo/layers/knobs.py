@@ -106,7 +106,8 @@ class Knobs:
         allowed = tuple(choices or knob.choices)
         self._check(name, knob, allowed, type(default))
         full = name == "batch_size" and getattr(self.hp, "fixed", {}).get(name) == FULL_BATCH
-        if name not in self.vary or full:  # a range of sizes has no place for all at once
+        varied = name in self.vary or name in getattr(self.hp, "ranges", {})
+        if not varied or full:  # a range of sizes has no place for all at once
             return self.hp.Fixed(name, default)
         if allowed:
             return self.hp.Choice(name, list(allowed), default=default)
