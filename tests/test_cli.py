@@ -294,3 +294,20 @@ def test_one_json_object_and_nothing_else_in_a_real_process(workspace: Path) -> 
     conforms(json.loads(ended.stdout), SCHEMAS["train"])
     assert ended.stdout.count("\n") == 1
     assert "\x1b" not in ended.stderr
+
+
+def test_of_several_jobs_one_fails_without_the_others(workspace: Path, command: Callable[..., Answer]) -> None:
+    job = "command: train\nmodel: regression/linear\nsource: diabetes\nepochs: 2\nbaselines: none\n"
+    Path("good.yaml").write_text(job)
+    Path("bad.yaml").write_text(job.replace("diabetes", "none.csv"))
+    answer = command("run", "good.yaml", "bad.yaml", "--jobs", "2", "--json")
+    assert answer.status == 1
+    good, bad = json.loads(answer.out)["jobs"]
+    assert (good["status"], bad["status"]) == ("done", "failed")
+    assert good["result"]["metrics"]["test_rmse"] > 0
+    assert "no such file" in bad["result"]["error"]["message"]
+    Path("worse.yaml").write_text("command: trian")
+    refused = command("run", "good.yaml", "worse.yaml")
+    assert refused.status == 2
+    assert "unknown command 'trian'" in refused.err
+    assert len(json.loads(command("runs", "--json").out)["runs"]) == 1  # nothing was begun

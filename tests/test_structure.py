@@ -27,7 +27,7 @@ ROOMS = [
     {"zoo/tracking"},
     {"zoo/running"},
     {"zoo/tuning"},
-    {"zoo/cli.py", "zoo/cli_options.py"},
+    {"zoo/cli.py", "zoo/cli_options.py", "zoo/cli_queue.py"},
     {"zoo/__main__.py", "zoo/__init__.py"},
 ]
 DOORS = {
@@ -42,7 +42,7 @@ DOORS = {
         "zoo/reporting",
         "tasks",
     },
-    "typer": {"zoo/cli.py", "zoo/cli_options.py"},
+    "typer": {"zoo/cli.py", "zoo/cli_options.py", "zoo/cli_queue.py"},
     "rich": {"zoo/running/progress.py", "zoo/running/search_progress.py"},
     "cloudpickle": {"zoo/tuning"},
     "gymnasium": {"tasks/rl"},

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from zoo.cli_options import data_values, named_values, takes_data
+from zoo.cli_options import Objective, Ranges, SubjectTo, data_values, named_values, takes_data
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
 
@@ -73,16 +73,6 @@ Threshold = Annotated[
     typer.Option(metavar="METRIC", help="Call the positive class so that accuracy, f1, … or cost=1:5 is best."),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a hyperparameter.")]
-Ranges = Annotated[
-    list[str] | None,
-    typer.Option("--range", metavar="NAME=LOW..HIGH", help="Where to look, such as units=32..512 or norm=a|b."),
-]
-Objective = Annotated[
-    str | None, typer.Option(metavar="SCORE", help="What is to be best, such as val_log_loss or latency_ms.")
-]
-SubjectTo = Annotated[
-    list[str] | None, typer.Option(metavar="LIMIT", help="Such as 'n_parameters<100000'; repeatable.")
-]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs; default the model's.")]
 Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models beside it.")]
 Experiment = Annotated[str | None, typer.Option(help="MLflow experiment; default the data's name.")]
@@ -290,11 +280,24 @@ def ui(
 
 
 @app.command("run")
-def run_command(job: Path, verbose: Verbose = False, as_json: Json = False) -> None:
-    """Carry out a job from a YAML file."""
+def run_command(
+    job: Annotated[list[Path], typer.Argument(help="Jobs as YAML files.")],
+    jobs: Annotated[int, typer.Option(min=1, help="So many at the same time.")] = 1,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> int:
+    """Carry out a job from a YAML file, or several, one of which may fail without the others."""
     from zoo.job import read_job
 
-    _carry_out(read_job(job), as_json, verbose)
+    read = [read_job(path) for path in job]  # what is wrong with the last is said before the first begins
+    if len(read) == 1:
+        _carry_out(read[0], as_json, verbose)
+        return 0
+    from zoo.cli_queue import run_jobs
+
+    outcomes = run_jobs(job, jobs, quiet=as_json)
+    _print(outcomes, as_json)
+    return 1 if outcomes.failed else 0
 
 
 def main() -> None:

@@ -69,6 +69,18 @@ DATA_OPTIONS: dict[str, Any] = {
 }
 
 
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="NAME=LOW..HIGH", help="Where to look, such as units=32..512 or norm=a|b."),
+]
+Objective = Annotated[
+    str | None, typer.Option(metavar="SCORE", help="What is to be best, such as val_log_loss or latency_ms.")
+]
+SubjectTo = Annotated[
+    list[str] | None, typer.Option(metavar="LIMIT", help="Such as 'n_parameters<100000'; repeatable.")
+]
+
+
 def takes_data(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of ``DATA_OPTIONS``: they reach its ``**data``, those that were not given as None."""
     own = inspect.signature(command, eval_str=True)
