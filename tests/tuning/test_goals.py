@@ -184,3 +184,14 @@ def test_ranges_and_constraints_are_read_back(low: float, width: float) -> None:
     assert (wanted.low, wanted.high) == (low, low + width + 1e-3)
     known = constraint_of(f"x <= {low!r}")
     assert known.excess(low) == 0 < known.excess(low + width)
+
+
+def test_workers_beyond_memory_and_time_beyond_a_trial_are_told(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {**QUICK, "quiet": False, "trials": 2, "workers": 3, "memory": "900GiB"}
+    zoo.tune("regression/linear", "diabetes", **options)
+    assert "3 workers of 9e+02 GiB each would need more than" in capsys.readouterr().err
+    options = {**QUICK, "quiet": False, "trials": 2, "epochs": 20_000, "time_budget": "1s"}
+    zoo.tune("regression/linear", "diabetes", hyperparameters={"patience": 20_000}, **options)
+    assert "no trial was finished within 1s: the first had" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import Any
 import keras_tuner
 
 from zoo.data.dataset import Dataset, save_dataset
+from zoo.data.limits import memory_at_hand
 from zoo.data.streamed import StreamedPart
 from zoo.errors import UsageError
 from zoo.job import TuneJob, gathered, job_yaml, make_job
@@ -17,19 +18,21 @@ from zoo.running.candidate import MODEL, Candidate, candidate_of
 from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG, best_of
 from zoo.running.report import keep_report
 from zoo.running.results import Search
-from zoo.running.search_progress import SearchProgress
+from zoo.running.search_progress import SearchProgress, in_words
 from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, stored_job
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store
-from zoo.tune_job import range_of
+from zoo.tune_job import bytes_in, range_of
 from zoo.tuning.choosing import choose_search, grid_size
 from zoo.tuning.finishing import Finishing
 from zoo.tuning.goal import goal_of
 from zoo.tuning.halving import rungs_of
 from zoo.tuning.oracles import AskTell
 from zoo.tuning.records import SearchPlan, SearchState
-from zoo.tuning.search import SearchLoop, make_workers
+from zoo.tuning.search import OUT_OF_TIME, SearchLoop, make_workers
 from zoo.tuning.state import MAY_CHANGE, SearchFolder
+
+WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
 
 
 def tune(
@@ -120,10 +123,11 @@ def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: 
         )
     if "validation" not in dataset.parts and job.cv is None:
         raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
+    progress = progress or SearchProgress(quiet=True)
+    job = _with_room(job, progress)
     store = Store()
     store.close_orphans()
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
-    progress = progress or SearchProgress(quiet=True)
     if expected is not None and folder.run_id() != expected:
         raise UsageError(
             "data, model or zoo have changed since, or it was begun anew: this search cannot go on", where="resume"
@@ -179,6 +183,7 @@ class _Tuning:
                     loop.run(workers)
                 finally:
                     self.progress.close()
+                _say_if_too_short(self.job, loop.state, self.progress)
                 self.finishing.finish(loop, parent, experiment)
         return self.finishing.result(loop.state)
 
@@ -301,6 +306,35 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
+
+
+def _with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
+    """The job with no more workers than memory has room for."""
+    each = bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
+    most = max(1, int(memory_at_hand() // each))
+    if job.workers <= most:
+        return job
+    gib = 1 << 30
+    progress.say(
+        f"note: {job.workers} workers of {each / gib:.2g} GiB each would need more than the "
+        f"{memory_at_hand() / gib:.2g} GiB of memory at hand: {most} at a time"
+    )
+    return job.model_copy(update={"workers": most})
+
+
+def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress) -> None:
+    """Say how long a trial takes where none could be finished in the time that there was."""
+    begun = [record for record in state.trials.values() if record.seconds]
+    if job.time_budget is None or not begun or any(record.reason != OUT_OF_TIME for record in begun):
+        return
+    first = begun[0]
+    epochs = max(first.result.get("epochs_run", 0), 1)
+    wanted = first.epochs or job.epochs or first.hyperparameters.get("epochs", epochs)
+    whole = in_words(first.seconds / epochs * wanted)
+    progress.say(
+        f"note: no trial was finished within {job.time_budget}: the first had {epochs} of {wanted} epochs in "
+        f"{in_words(first.seconds)}, and would take about {whole}; more time, or --epochs {epochs}"
+    )
 
 
 def fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
