@@ -58,7 +58,7 @@ CASES = {
     "train classification/mlp wine --seeds 1": "seeds: received 1; input should be greater than or equal to 2",
     "train classification/mlp wine --seeds 2 --cv 2": "seeds and cv exclude each other",
     "train classification/mlp wine --cv 100": "100 folds",
-    "tune classification/mlp wine --seeds 2": "seeds: zoo tune cannot do that; zoo train can",
+    "tune classification/mlp wine --seeds 1": "seeds: received 1; input should be greater than or equal to 2",
 }  # fmt: skip
 
 
