@@ -132,8 +132,8 @@ def _report(results: Results, sizes: tuple[int, ...]) -> None:
                 asked, saved = f"{row['ask_ms']:.1f} ms", f"{row['save_ms']:.2f} ms"
                 lines.append((search, f"{size:,}", asked, told, met, saved))
     notes = [
-        f"The next proposal: the median of {ROUNDS}, of the stock oracle one. Storing a change of a trial: the mean of 50 "
-        "in a row, lines added to a file; the whole is written as often as takes a twentieth of the time."
+        f"The next proposal: the median of {ROUNDS}, of the stock oracle one. Storing a change of a trial: the mean of "
+        "50 in a row, lines added to a file; the whole is written as often as takes a twentieth of the time."
     ]
     results.report(
         "Proposals of a search, by the number of trials that are finished",
