@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,6 +42,11 @@ class Pieces:
     network: keras.Model
     preparation: Preparation | None
     calibration: keras.layers.Layer | None = None
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that training changes."""
+        return sum(math.prod(weight.shape) for weight in self.network.trainable_weights)
 
     def whole(self) -> keras.Model:
         """Return the compiled model from raw inputs to prediction; it shares the network's weights and optimizer.

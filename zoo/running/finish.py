@@ -82,7 +82,7 @@ def finish_run(
         intervals=_prefixed({judged: evaluations[judged].intervals}),
         baselines=baselines,
         hyperparameters=fitted.hyperparameters,
-        n_parameters=sum(int(weight.size) for weight in map(_array, fitted.pieces.network.trainable_weights)),
+        n_parameters=fitted.pieces.n_parameters,
         epochs_run=result.epochs_run,
         best_epoch=result.best_epoch,
         seconds=result.seconds,
@@ -181,7 +181,3 @@ def _figures(
 
 def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {PART_PREFIX[part] + name: value for part, values in by_part.items() for name, value in values.items()}
-
-
-def _array(weight: Any) -> Any:
-    return weight.numpy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -289,7 +288,7 @@ def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
     if job.model is None or dataset is None:
         return None
     pieces = candidate_of(job.model).pieces(CheckedHyperParameters(), dataset.spec, seed=job.seed)
-    return sum(math.prod(weight.shape) for weight in pieces.network.trainable_weights)
+    return pieces.n_parameters
 
 
 def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:

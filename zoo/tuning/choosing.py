@@ -29,7 +29,7 @@ def choose_search(space: Any, *, trials: int, epochs: int, whole: bool, started:
         ('grid', 'all 3 points of the grid are tried')
     """
     points = grid_size(space)
-    if points is not None and points <= trials and not started:
+    if is_finite(space) and points <= trials and not started:
         return "grid", f"all {points} points of the grid are tried"
     if not whole and trials >= LEAST_FOR_RUNGS and (rungs := rungs_of(epochs)):
         listed = ", ".join(map(str, rungs))
@@ -39,19 +39,19 @@ def choose_search(space: Any, *, trials: int, epochs: int, whole: bool, started:
     return "random", f"{trials} trials are too few to learn from each other"
 
 
-def grid_size(space: Any) -> int | None:
-    """Return the number of points of a space; None where a number in it is any of a range.
+def is_finite(space: Any) -> bool:
+    """Tell whether a grid holds all of a space: no number in it is any of a range.
 
     Example:
         >>> import keras_tuner
         >>> hp = keras_tuner.HyperParameters()
         >>> _ = hp.Float("dropout", 0, 0.5)
-        >>> grid_size(hp) is None
-        True
+        >>> is_finite(hp)
+        False
     """
-    sizes = []
-    for known in space.space:
-        if type(known).__name__ == "Float" and known.step is None:
-            return None
-        sizes.append(max(1, len(list(known.values))))
-    return math.prod(sizes)
+    return not any(type(known).__name__ == "Float" and known.step is None for known in space.space)
+
+
+def grid_size(space: Any) -> int:
+    """Return the number of points of a space's grid; of a range KerasTuner takes ten."""
+    return math.prod(max(1, len(list(known.values))) for known in space.space)

@@ -103,7 +103,7 @@ def goal_of(job: TuneJob, task: Task, spec: Spec) -> Goal:
 
 def measure_before(names: Collection[str], pieces: Pieces, dataset: Dataset) -> dict[str, float]:
     """Return what is known of a network before it is trained: its parameters, and where asked for its latency."""
-    made = {PARAMETERS: float(sum(int(np.prod(weight.shape)) for weight in pieces.network.trainable_weights))}
+    made = {PARAMETERS: float(pieces.n_parameters)}
     if LATENCY in names:
         made[LATENCY] = latency_ms(pieces.whole(), dataset)
     return made

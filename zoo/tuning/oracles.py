@@ -181,14 +181,13 @@ class AskTell:
             if ongoing is trial:
                 del self.oracle.ongoing_trials[tuner]
 
-    def trial_state(self, oracle_id: str) -> dict[str, Any] | None:
-        """Return one trial's part of the state; None where it is taken back."""
-        trial = self.oracle.trials.get(oracle_id)
-        return None if trial is None else dict(trial.get_state())
+    def trial_state(self, oracle_id: str) -> dict[str, Any]:
+        """Return one trial's part of the state."""
+        return dict(self.oracle.trials[oracle_id].get_state())
 
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs, as JSON."""
-        trials = {oracle_id: trial.get_state() for oracle_id, trial in self.oracle.trials.items()}
+        trials = {oracle_id: self.trial_state(oracle_id) for oracle_id in self.oracle.trials}
         state = {"oracle": self.oracle.get_state(), "trials": trials}
         if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):
             # Its own state leaves out where it is in the grid: an order of trials, and whose successor is next.

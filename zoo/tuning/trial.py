@@ -73,8 +73,7 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
     _limit_threads(payload["threads"])
-    made = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
-    result, hp = made
+    result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
     return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, s
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store
 from zoo.tune_job import bytes_in, range_of
-from zoo.tuning.choosing import choose_search, grid_size
+from zoo.tuning.choosing import choose_search, grid_size, is_finite
 from zoo.tuning.finishing import Finishing
 from zoo.tuning.goal import goal_of
 from zoo.tuning.halving import rungs_of
@@ -162,15 +161,16 @@ class _Tuning:
     def run(self) -> Search:
         """Run, go on with, or recall the search."""
         stored = self._stored()
-        if stored is not None and SearchState.from_json(stored).is_over(self.job):
-            return self.finishing.recalled(SearchState.from_json(stored))
+        known = SearchState.from_json(stored) if stored is not None else None
+        if known is not None and known.is_over(self.job):
+            return self.finishing.recalled(known)
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder.path) as workers:
             space = self._space()
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
             with ending(parent):
-                state = SearchState.from_json(stored) if stored is not None else SearchState(parent.run_id)
+                state = known or SearchState(parent.run_id)
                 self._choose(state, space, new=stored is None)
                 if stored is None:
                     self._begin(parent)
@@ -221,9 +221,8 @@ class _Tuning:
             )
             self.progress.say(f"search: {state.search}, for {why}; --search says otherwise")
         self.search = state.search
-        size = grid_size(space) if state.search == "grid" else None
-        if state.search == "grid" and (size is None or size > self.job.trials):
-            _say_how_large(space, size, self.job.trials, self.progress)
+        if state.search == "grid" and not (is_finite(space) and grid_size(space) <= self.job.trials):
+            _say_how_large(grid_size(space), self.job.trials, self.progress)
 
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
@@ -261,15 +260,16 @@ class _Tuning:
 
     def _plan(self, space: CheckedHyperParameters) -> SearchPlan:
         tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), **self._ranking()}
+        fits = self._fits()
         return SearchPlan(
             self.job,
             self.folder,
             self.candidate.task.name,
             self.goal,
-            self._fits(),
+            fits,
             self.folds > 0,
             tags,
-            rungs_of(self.epochs(space)) if self.search == "asha" and len(self._fits()) == 1 else (),
+            rungs_of(self.epochs(space)) if self.search == "asha" and len(fits) == 1 else (),
         )
 
     def _fits(self) -> list[tuple[str, int]]:
@@ -356,9 +356,8 @@ def fold_count(job: TuneJob, task: Any) -> int:
     return first.folds
 
 
-def _say_how_large(space: Any, size: int | None, trials: int, progress: SearchProgress) -> None:
+def _say_how_large(points: int, trials: int, progress: SearchProgress) -> None:
     """Say how large a grid is of which not all will be tried, and what to do."""
-    points = size if size is not None else math.prod(max(1, len(list(known.values))) for known in space.space)
     progress.say(
         f"note: the grid has {points:,} points, of which the first {trials} are tried; --range NAME=VALUE|VALUE and "
         "--set NAME=VALUE make it smaller, and another --search looks all over it"
