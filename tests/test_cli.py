@@ -22,6 +22,7 @@ RUN_SCHEMA = {
 }  # fmt: skip
 TRIAL_SCHEMA = {
     "trial_id": TEXT, "status": TEXT, "score": MAYBE, "hyperparameters": dict, "seconds": NUMBER, "run_id": TEXT,
+    "estimated": bool,
 }  # fmt: skip
 ROW_SCHEMA = {
     "run_id": TEXT, "experiment": TEXT, "kind": TEXT, "name": TEXT, "model": TEXT, "source": TEXT, "status": TEXT,

@@ -18,6 +18,7 @@ from zoo.spec import Spec, Target
 from zoo.training.arrays import Arrays
 from zoo.training.loop import FitPlan, fit
 from zoo.training.settings import FitSettings
+from zoo.tune_job import range_of
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
 TARGETS = {
@@ -239,3 +240,8 @@ def test_the_default_batch_size_is_a_twentieth(rows):
     assert size in (16, 32, 64, 128, 256)
     assert size == 16 or size <= rows / 20 + 1
     assert size == 256 or size * 2 > rows / 20 - 1
+
+
+def test_a_default_of_zero_stays_where_its_range_holds_it():
+    hp = CheckedHyperParameters({}, {"shift": range_of("shift", "-2..3")})
+    assert hp.Float("shift", -1, 1, default=0.0) == 0.0

@@ -26,8 +26,10 @@ def tune(model: str = "regression/mlp", **options: Any) -> zoo.Search:
 
 
 def test_ranges_say_where_to_look(workspace: Path) -> None:
-    made = tune(ranges={"units": "5..9", "activation": "relu|tanh", "weight_decay": "0.1..0.2"}, trials=6)
+    ranges = {"units": "5..9", "activation": "relu|tanh", "weight_decay": "0.1..0.2", "dropout": "0..0.5"}
+    made = tune(ranges=ranges, trials=6)
     values = [trial.hyperparameters for trial in made.trials]
+    assert values[0]["dropout"] == 0.2  # the default, which its range holds
     assert {5 <= known["units"] <= 9 for known in values} == {True}
     assert {known["activation"] for known in values} == {"relu", "tanh"}  # the model alone does not vary it
     assert {0.1 <= known["weight_decay"] <= 0.2 for known in values} == {True}
@@ -84,10 +86,11 @@ def test_another_objective_ranks_the_trials(workspace: Path) -> None:
 
 
 def test_seeds_judge_by_the_mean(workspace: Path) -> None:
-    made = tune(seeds=2, trials=2)
+    made = tune(seeds=2, trials=2, objective="seconds", subject_to="val_rmse<1000")
     for trial in made.trials:
+        assert 0 < trial.score < trial.seconds  # of one training, on average
         metrics = Store().client.get_run(str(trial.run_id)).data.metrics
-        assert metrics["val_rmse_std"] > 0
+        assert metrics["seconds_std"] > 0
     assert made.best.metrics["test_rmse"] > 0
 
 
@@ -144,6 +147,7 @@ def test_checkpoints_of_the_best_are_kept(workspace: Path) -> None:
 def test_what_is_clearly_worse_in_each_fold_is_stopped(workspace: Path) -> None:
     made = tune("regression/linear", workers=1, cv=4, trials=2, epochs=20, start=["learning_rate=0.00001"])
     assert made.trials[1].status == "PRUNED"
+    assert made.trials[1].estimated
     run = Store().client.get_run(str(made.trials[1].run_id))
     assert "of 4 folds: clearly worse than trial 0" in run.data.tags["zoo.reason"]
     assert made.best.run_id != made.trials[1].run_id

@@ -110,7 +110,8 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         if wanted.choices:
             return self._among(name, kind, options)
         low, high = (checked(name, value, kind, minimum=minimum) for value in (wanted.low, wanted.high))
-        default = min(max(options.get("default") or low, low), high)
+        told = options.get("default")
+        default = min(max(low if told is None else told, low), high)
         # Over more than a factor of ten it is the order of magnitude that is looked for.
         sampling = options.get("sampling") or ("log" if 0 < 10 * low < high else "linear")
         declare = super().Int if kind is int else super().Float

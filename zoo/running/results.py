@@ -152,7 +152,17 @@ class Run:
 
 @dataclass
 class Trial:
-    """One set of hyperparameters that a search tried."""
+    """One set of hyperparameters that a search tried.
+
+    Args:
+        trial_id: Its number, as text.
+        status: ``COMPLETED``, ``PRUNED``, ``FAILED`` or ``RUNNING``.
+        score: The objective on validation; of a trial that was stopped, the best until then.
+        hyperparameters: By name.
+        seconds: Time that it took.
+        run_id: MLflow's id.
+        estimated: Whether the score is a guess: it was stopped between folds, or seeds.
+    """
 
     trial_id: str
     status: str
@@ -160,6 +170,7 @@ class Trial:
     hyperparameters: Mapping[str, Any]
     seconds: float
     run_id: str | None
+    estimated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trial as JSON."""
@@ -202,7 +213,7 @@ class Search:
         }
 
     def __repr__(self) -> str:
-        done = [trial for trial in self.trials if trial.score is not None and trial.status == "COMPLETED"]
+        done = [trial for trial in self.trials if trial.score is not None and not trial.estimated]
         ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
         varied = varied_names([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]

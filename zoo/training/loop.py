@@ -242,6 +242,7 @@ class _Course:
         self.best_score = progress.pop("best_score")
         self.earlier_s = progress.pop("seconds")
         self.result = FitResult(**progress)
+        self.plan.recorder.recall(self.result.history)
 
 
 def _fit_compiled(course: _Course, train: Arrays) -> None:

@@ -18,6 +18,9 @@ class Recorder:
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """An epoch is over; ``scores`` are such as ``loss``, ``val_loss`` and ``val_log_loss``."""
 
+    def recall(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Training goes on from a checkpoint; ``history`` are the scores of the epochs before it."""
+
     def within(self, epoch: int, share: float) -> None:
         """A share of an epoch is over, where one takes long; it is not over before :meth:`epoch` says so."""
 
@@ -77,6 +80,11 @@ class Recorders(Recorder):
         """Tell all."""
         for recorder in self.recorders:
             recorder.epoch(epoch, scores)
+
+    def recall(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Tell all."""
+        for recorder in self.recorders:
+            recorder.recall(history)
 
     def within(self, epoch: int, share: float) -> None:
         """Tell all."""

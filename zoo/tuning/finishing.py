@@ -172,7 +172,10 @@ class Finishing:
 
 
 def _trials(state: SearchState) -> list[Trial]:
-    return [Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id) for r in state.trials.values()]
+    return [
+        Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id, estimated=r.lost_to is not None)
+        for r in state.trials.values()
+    ]
 
 
 def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> TrainJob:

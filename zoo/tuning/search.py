@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ class SearchLoop:
 
     def _patience(self) -> float | None:
         """Seconds until something has to be ended, whatever is heard until then; None where nothing has."""
-        ends = [self._began[key] + self._timeout_s for key in self.open]
+        ends = [self._began.get(key, math.inf) + self._timeout_s for key in self.open]
         ends.append(self._deadline + (self._grace_s if self._told_to_stop else 0.0))
         first = min(ends)
         return None if math.isinf(first) else max(0.05, first - time.perf_counter())
@@ -161,7 +161,7 @@ class SearchLoop:
         """Have trials end with their epoch once the search's time is over, and end those that take too long."""
         now = time.perf_counter()
         for key in workers.running:
-            if now >= self._began[key] + self._timeout_s:
+            if now >= self._began.get(key, math.inf) + self._timeout_s:
                 self._kill(workers, key, f"it took longer than {self.plan.job.trial_timeout}")
             elif now >= self._deadline + self._grace_s and self.state.scored:
                 self._kill(workers, key, "its epoch outlasted the time budget")
@@ -217,7 +217,7 @@ class SearchLoop:
             "measured": list(plan.goal.measured),
             "limits": [str(known) for known in plan.goal.constraints],
         }
-        self._began[record.trial_id] = time.perf_counter()
+        self._began.pop(record.trial_id, None)  # its time counts from its own word: a process may have to wait
         limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
         workers.start(record.trial_id, run_trial, payload, memory_bytes=limit)
 
@@ -246,30 +246,36 @@ class SearchLoop:
 
     def _hear(self, workers: Workers, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Take in an epoch of a trial, and at a rung say whether it goes on."""
-        value = scores.get(self.plan.goal.watched, math.nan)
-        best = self._best_yet.get(trial_id, math.nan)
-        better = min if self.plan.goal.watched_direction == "min" else max
-        self._best_yet[trial_id] = value if math.isnan(best) else best if math.isnan(value) else better(best, value)
+        self._note_best(trial_id, [scores.get(self.plan.goal.watched, math.nan)])
         if epoch not in self.rungs.epochs:
             return
         record = self.state.trials[trial_id]
-        # A trial that goes on from a checkpoint is judged by what it has shown since.
         goes_on = self.rungs.goes_on(trial_id, epoch, self._best_yet[trial_id])
         if not goes_on:
             record.stopped_at = epoch
         self.save(record)
         workers.tell(trial_id, {"go": True} if goes_on else {"stop": True})
 
+    def _note_best(self, trial_id: str, values: Sequence[float]) -> None:
+        """Take down the best that a trial has shown so far; not a number where it has shown none."""
+        better = np.fmin if self.plan.goal.watched_direction == "min" else np.fmax
+        self._best_yet[trial_id] = float(better.reduce([self._best_yet.get(trial_id, math.nan), *values]))
+
     def _handle(self, workers: Workers, event: Event) -> None:
         if event.kind == "message":
             told = event.value
             if "fit" in told:
                 self._hear_fit(workers, event.key, told["fit"], told["score"])
+            elif "began" in told:
+                self._began[event.key] = time.perf_counter()
+            elif "recalled" in told:
+                self._note_best(event.key, told["recalled"].get(self.plan.goal.watched, []))
             else:
                 self._hear(workers, event.key, told["epoch"], told["scores"])
             return
         record = self.state.trials[event.key]
-        record.seconds += time.perf_counter() - self._began[event.key]
+        now = time.perf_counter()
+        record.seconds += now - self._began.get(event.key, now)
         run = self.open[event.key]
         if killed_from_outside(event) and record.deaths < MOST_DEATHS:
             record.deaths += 1
@@ -292,7 +298,7 @@ class SearchLoop:
         record.result, record.hyperparameters = result, values
         run.params(values)
         run.epochs(result["history"], after=known)
-        facts = {**result["scores"], SECONDS: record.seconds}
+        facts = {SECONDS: record.seconds, **result["scores"]}  # of several fits it is the mean
         score = goal.score(result, facts)
         broken = goal.broken(facts)
         run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **_epochs_of(result)})

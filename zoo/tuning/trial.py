@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
 from zoo.tune_job import constraint_of
 from zoo.tuning.channel import Channel
-from zoo.tuning.goal import FACTS, measure_after, measure_before
+from zoo.tuning.goal import FACTS, SECONDS, measure_after, measure_before
 
 CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
 _ANSWER_WAIT_S = 60.0
@@ -45,6 +45,10 @@ class ChannelRecorder(Recorder):
             self.ask(told)
         else:
             self.channel.send(told)
+
+    def recall(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Send the scores of the epochs before a checkpoint, by which the trial is judged too."""
+        self.channel.send({"recalled": {name: list(values) for name, values in history.items()}})
 
     def ask(self, message: dict[str, Any]) -> bool:
         """Send a message, wait for the driver's answer, and return whether to go on."""
@@ -72,6 +76,7 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
+    channel.send({"began": True})
     _limit_threads(payload["threads"])
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
     return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
@@ -170,7 +175,7 @@ class _Fit:
         if course and result.best_epoch:
             return course[result.best_epoch - 1]
         if name in FACTS:
-            return self.before[name]
+            return result.seconds if name == SECONDS else self.before[name]
         (value,) = measure_after([name], self.task, self.pieces, self.dataset, part=part, prefix="").values()
         return value
 
