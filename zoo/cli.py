@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from zoo.cli_options import Objective, Ranges, SubjectTo, data_values, named_values, takes_data
+from zoo.cli_options import DATA_OPTIONS, SEARCH_OPTIONS, job_values, named_values, takes
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
 
@@ -95,23 +95,23 @@ def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json 
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
-@takes_data
+@takes(DATA_OPTIONS)
 def show(
     context: typer.Context,
     model: str,
     source: Annotated[str | None, typer.Argument()] = None,
     set_: Set = None,
     as_json: Json = False,
-    **data: Any,
+    **shared: Any,
 ) -> None:
     """Show a model's hyperparameters and, on SOURCE or the task's own example, its layers and steps."""
     own = context.meta[OWN_OPTIONS]
-    given = _given(source=source, hyperparameters=_settings(set_), options=own, **data_values(data))
+    given = _given(source=source, hyperparameters=_settings(set_), options=own, **job_values(shared))
     _run_job({"command": "show", "model": model, **given}, as_json)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
-@takes_data
+@takes(DATA_OPTIONS)
 def train(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
@@ -131,13 +131,13 @@ def train(
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
-    **data: Any,
+    **shared: Any,
 ) -> None:
     """Train MODEL on SOURCE: one tracked run, with baselines beside it."""
     given = _given(
         model=model, source=source, hyperparameters=_settings(set_), epochs=epochs, seeds=seeds, cv=cv, repeats=repeats,
         fold=fold, folds=folds, split_seed=split_seed, threshold=threshold, baselines=baselines, experiment=experiment,
-        name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
+        name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
     )  # fmt: skip
     if resume is not None:
         if given:
@@ -153,36 +153,12 @@ def train(
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
-@takes_data
+@takes(SEARCH_OPTIONS, DATA_OPTIONS)
 def tune(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
     set_: Set = None,
-    trials: Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at the same time; default 1.")] = None,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            metavar="random|bayesian|hyperband|grid|asha", help="Or MODULE:CLASS of an oracle of KerasTuner's kind."
-        ),
-    ] = None,
-    time_budget: Annotated[str | None, typer.Option(metavar="TIME", help="Most time in all, such as 20m.")] = None,
-    trial_timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Most time of one trial.")] = None,
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Most memory of one trial, such as 2GiB.")] = None,
-    start: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE,…", help="Tried first, after the default; repeatable.")
-    ] = None,
-    start_from: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Try the best hyperparameters of a run or a search first.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier search of this name or job.")] = False,
-    range_: Ranges = None,
-    objective: Objective = None,
-    subject_to: SubjectTo = None,
-    seeds: Annotated[int | None, typer.Option(help="Judge each trial by the mean over so many seeds.")] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Train the best anew, on validation rows too.")] = False,
-    keep: Annotated[int | None, typer.Option(help="Checkpoints of so many best trials stay; default 3.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a search by its run.")] = None,
     cv: Cv = None,
     threshold: Threshold = None,
@@ -192,15 +168,12 @@ def tune(
     name: Name = None,
     verbose: Verbose = False,
     as_json: Json = False,
-    **data: Any,
+    **shared: Any,
 ) -> None:
     """Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run."""
     given = _given(
-        model=model, source=source, hyperparameters=_settings(set_), trials=trials, workers=workers, search=search,
-        time_budget=time_budget, trial_timeout=trial_timeout, memory=memory, start=start, start_from=start_from,
-        fresh=fresh or None, ranges=named_values(range_, "--range", "units=32..512"), objective=objective,
-        subject_to=subject_to, seeds=seeds, refit=refit or None, keep=keep, cv=cv, threshold=threshold, epochs=epochs,
-        baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS], **data_values(data),
+        model=model, source=source, hyperparameters=_settings(set_), cv=cv, threshold=threshold, epochs=epochs,
+        baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
     )  # fmt: skip
     if resume is not None:
         import_tensorflow()
@@ -214,7 +187,7 @@ def tune(
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
-@takes_data
+@takes(DATA_OPTIONS)
 def data(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A file, a folder, a database or a name.")],
@@ -222,10 +195,10 @@ def data(
     model: Annotated[str | None, typer.Option(help="Model whose parameters the rows are held against.")] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as a page, .html.")] = None,
     as_json: Json = False,
-    **data: Any,
+    **shared: Any,
 ) -> None:
     """Report on SOURCE before a model learns from it: what was understood, and what is wrong with it."""
-    given = _given(task=task, model=model, output=output, options=context.meta[OWN_OPTIONS], **data_values(data))
+    given = _given(task=task, model=model, output=output, options=context.meta[OWN_OPTIONS], **job_values(shared))
     _run_job({"command": "data", "source": source, **given}, as_json)
 
 

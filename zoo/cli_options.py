@@ -68,34 +68,68 @@ DATA_OPTIONS: dict[str, Any] = {
     "seed": Annotated[int | None, typer.Option(help="Seed of split, weights and order; default 0.")],
 }
 
+# The keys of a job that say how a search goes.
+SEARCH_OPTIONS: dict[str, Any] = {
+    "trials": Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")],
+    "workers": Annotated[int | None, typer.Option(help="Trials at the same time; default 1.")],
+    "search": Annotated[
+        str | None,
+        typer.Option(
+            metavar="random|bayesian|hyperband|grid|asha", help="Or MODULE:CLASS of an oracle of KerasTuner's kind."
+        ),
+    ],
+    "ranges": Annotated[
+        Words,
+        typer.Option("--range", metavar="NAME=LOW..HIGH", help="Where to look, such as units=32..512 or norm=a|b."),
+    ],
+    "objective": Annotated[
+        str | None, typer.Option(metavar="SCORE", help="What is to be best, such as val_log_loss or latency_ms.")
+    ],
+    "subject_to": Annotated[Words, typer.Option(metavar="LIMIT", help="Such as 'n_parameters<100000'; repeatable.")],
+    "seeds": Annotated[int | None, typer.Option(help="Judge each trial by the mean over so many seeds.")],
+    "time_budget": Annotated[str | None, typer.Option(metavar="TIME", help="Most time in all, such as 20m.")],
+    "trial_timeout": Annotated[str | None, typer.Option(metavar="TIME", help="Most time of one trial.")],
+    "memory": Annotated[str | None, typer.Option(metavar="SIZE", help="Most memory of one trial, such as 2GiB.")],
+    "start": Annotated[Words, typer.Option(metavar="NAME=VALUE,…", help="Tried first, after the default; repeatable.")],
+    "start_from": Annotated[
+        str | None, typer.Option(metavar="RUN", help="Try the best hyperparameters of a run or a search first.")
+    ],
+    "refit": Annotated[bool | None, typer.Option("--refit", help="Train the best anew, on validation rows too.")],
+    "keep": Annotated[int | None, typer.Option(help="Checkpoints of so many best trials stay; default 3.")],
+    "fresh": Annotated[bool | None, typer.Option("--fresh", help="Forget an earlier search of this name or job.")],
+    "cluster": Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.")
+    ],
+    "storage": Annotated[
+        str | None, typer.Option(metavar="URL", help="Where a cluster's nodes meet, such as s3://bucket/searches.")
+    ],
+    "cpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 1.")],
+    "gpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 0.")],
+}
 
-Ranges = Annotated[
-    list[str] | None,
-    typer.Option("--range", metavar="NAME=LOW..HIGH", help="Where to look, such as units=32..512 or norm=a|b."),
-]
-Objective = Annotated[
-    str | None, typer.Option(metavar="SCORE", help="What is to be best, such as val_log_loss or latency_ms.")
-]
-SubjectTo = Annotated[
-    list[str] | None, typer.Option(metavar="LIMIT", help="Such as 'n_parameters<100000'; repeatable.")
-]
+
+def takes(*tables: dict[str, Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of tables: they reach its ``**shared``, those that were not given as None."""
+    options = {name: annotation for table in tables for name, annotation in table.items()}
+
+    def given(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(command, eval_str=True)
+        parameters = [known for known in own.parameters.values() if known.kind is not known.VAR_KEYWORD]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters += [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in options.items()]
+        parameters.sort(key=lambda known: known.kind is keyword)
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {known.name: known.annotation for known in parameters}
+        return command
+
+    return given
 
 
-def takes_data(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of ``DATA_OPTIONS``: they reach its ``**data``, those that were not given as None."""
-    own = inspect.signature(command, eval_str=True)
-    parameters = [known for known in own.parameters.values() if known.kind is not known.VAR_KEYWORD]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters += [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in DATA_OPTIONS.items()]
-    parameters.sort(key=lambda known: known.kind is keyword)
-    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {known.name: known.annotation for known in parameters}
-    return command
-
-
-def data_values(data: dict[str, Any]) -> dict[str, Any]:
+def job_values(options: dict[str, Any]) -> dict[str, Any]:
     """Return options as a job has them: ``NAME=VALUE`` texts become dictionaries."""
-    made = dict(data)
+    data, made = options, dict(options)
+    if data.get("ranges") is not None:
+        made["ranges"] = named_values(data["ranges"], "--range", "units=32..512")
     for name in ("column", "missing"):
         made[name] = named_values(data.get(name), f"--{name}", "age=number" if name == "column" else "age=median")
     weights = data.get("class_weight")

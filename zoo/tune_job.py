@@ -39,6 +39,11 @@ class TuneJob(TrainJob):
         memory: Most memory of one trial's data, such as ``2GiB``; one that needs more fails alone.
         start: Hyperparameters to try first, after the model's own default, such as ``units=128,dropout=0.2``.
         start_from: A run, or a search, whose best hyperparameters are tried first.
+        cluster: Run the trials on a Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
+        storage: Where a cluster's nodes and this machine meet, any URL that fsspec knows such as ``s3://bucket/searches``;
+            by default the folder of searches itself, which must then be a shared one.
+        cpus: CPUs that a trial occupies on a cluster, and its threads; ``memory`` is occupied too.
+        gpus: GPUs that a trial occupies on a cluster; parts such as 0.5 share one.
         fresh: Forget an earlier search of the same name or job, and begin anew; its runs stay.
     """
 
@@ -57,6 +62,10 @@ class TuneJob(TrainJob):
     memory: str | None = None
     start: tuple[dict[str, Any], ...] = ()
     start_from: str | None = None
+    cluster: str | None = None
+    storage: str | None = None
+    cpus: float = Field(1, gt=0)
+    gpus: float = Field(0, ge=0)
     fresh: bool = False
 
     @field_validator("search")
@@ -81,6 +90,16 @@ class TuneJob(TrainJob):
         if value is not None and bytes_in(str(value)) <= 0:
             raise UsageError(f"received {value!r}; it must be a size such as 2GiB or 500MB", where="memory")
         return None if value is None else str(value)
+
+    @field_validator("cluster")
+    @classmethod
+    def _known_cluster(cls, value: str | None) -> str | None:
+        if value is not None and value != "auto" and not re.fullmatch(r"(ray://)?[\w.\-\[\]:]+:\d+", value):
+            raise UsageError(
+                f"received {value!r}; it must be auto, HOST:PORT of a cluster's head or ray://HOST:PORT",
+                where="cluster",
+            )
+        return value
 
     @field_validator("ranges")
     @classmethod
@@ -108,6 +127,10 @@ class TuneJob(TrainJob):
         twice = sorted(set(self.ranges) & set(self.hyperparameters))
         if twice:
             raise UsageError(f"{twice[0]} is fixed by --set, and has a range", where="ranges")
+        own = {"storage": None, "cpus": 1, "gpus": 0}
+        alone = [name for name, value in own.items() if getattr(self, name) != value]
+        if alone and self.cluster is None:
+            raise UsageError("it is said of trials on a cluster, and no --cluster is given", where=alone[0])
         if self.refit and self.threshold is not None:
             raise UsageError("a threshold is chosen on validation, which refit trains on", where="refit")
         if self.search == "grid" and (self.start or self.start_from):

@@ -23,20 +23,17 @@ _LIMIT_BYTES = 64 * 1024**2
 _PICKLING_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def write_call(folder: Path, key: str, function: Callable[..., Any], payload: dict[str, Any]) -> Path:
+def write_call(folder: Path, key: str, content: bytes) -> Path:
     """Write what `read_call` needs to a new file in ``folder`` and return its path.
 
     Args:
         folder: Where the file goes.
         key: Name of the call, with which the file's name begins.
-        function: Goes by name if a fresh interpreter can import it, else by value.
-        payload: Goes as JSON if it is plain JSON, else pickled.
+        content: What `pack_call` returned.
 
     Raises:
-        UsageError: Function or payload cannot be pickled, or are too large.
         JobError: The file cannot be written.
     """
-    content = _pack(function, payload)
     name = re.sub(r"[^\w.=-]+", "_", key)[:80]
     try:
         descriptor, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".call", dir=folder)
@@ -64,7 +61,16 @@ def read_call(path: Path) -> tuple[Callable[..., Any], dict[str, Any]]:
     return call["function"], call["payload"]
 
 
-def _pack(function: Callable[..., Any], payload: dict[str, Any]) -> bytes:
+def pack_call(function: Callable[..., Any], payload: dict[str, Any]) -> bytes:
+    """Return function and payload as they travel.
+
+    Args:
+        function: Goes by name if a fresh interpreter can import it, else by value.
+        payload: Goes as JSON if it is plain JSON, else pickled.
+
+    Raises:
+        UsageError: Function or payload cannot be pickled, or are too large.
+    """
     head = {"function": _import_path(function), "payload": payload if _is_json(payload) else None}
     by_value: dict[str, Any] = {}
     if head["function"] is None:

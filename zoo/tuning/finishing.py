@@ -57,6 +57,8 @@ class Finishing:
     def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
         """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
         best, state = loop.best(), loop.state
+        for known in loop.ranked()[: self.job.keep]:
+            self.folder.fetch_trial(known.trial_id)
         state.importance = importance_of(state)
         fresh = state.best != best.trial_id
         if self.job.refit and (fresh or state.refitted is None):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,21 +13,22 @@ from zoo.errors import JobError
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import PARENT_TAG, TrackedRun
 from zoo.tracking.store import Store
-from zoo.tune_job import TuneJob, bytes_in, seconds_in
+from zoo.tune_job import bytes_in, seconds_in
 from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.goal import SECONDS
 from zoo.tuning.halving import Race, Rungs
 from zoo.tuning.keeping import Keeper
 from zoo.tuning.oracles import Asked, AskTell
+from zoo.tuning.pool import Pool, threads_of
 from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
 from zoo.tuning.trial import run_trial
-from zoo.tuning.workers import Event, Workers
+from zoo.tuning.workers import Event
 
-# Modules that every trial needs: the server imports them once.
-PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
-MOST_DEATHS = 1  # of a trial by a hand from outside; what dies again has itself to blame, as one that takes all memory
+# Of a trial by a hand from outside; what dies again has itself to blame, as one that takes all memory. Nodes that are
+# lent for a while are lost more often.
+MOST_DEATHS, MOST_LOST = 1, 5
 
 
 class SearchLoop:
@@ -74,7 +73,7 @@ class SearchLoop:
         self._timeout_s = seconds_in(timeout) if timeout is not None else math.inf
         self._told_to_stop = False
 
-    def run(self, workers: Workers) -> None:
+    def run(self, workers: Pool) -> None:
         """Run trials until the oracle has no more.
 
         Raises:
@@ -157,7 +156,7 @@ class SearchLoop:
         """Seconds that a trial has for the epoch that it is in, once the time is over."""
         return max(30.0, 0.1 * seconds_in(self.plan.job.time_budget or "0"))
 
-    def _end_in_time(self, workers: Workers) -> None:
+    def _end_in_time(self, workers: Pool) -> None:
         """Have trials end with their epoch once the search's time is over, and end those that take too long."""
         now = time.perf_counter()
         for key in workers.running:
@@ -171,7 +170,7 @@ class SearchLoop:
                 self.state.trials[key].reason = OUT_OF_TIME
                 workers.tell(key, {"stop": True})
 
-    def _kill(self, workers: Workers, key: str, reason: str) -> None:
+    def _kill(self, workers: Pool, key: str, reason: str) -> None:
         self.state.trials[key].reason = reason
         workers.kill(key)
 
@@ -188,7 +187,7 @@ class SearchLoop:
         record.oracle_id, record.epochs = asked.oracle_id, asked.epochs
         return record
 
-    def _start(self, workers: Workers, record: TrialRecord) -> None:
+    def _start(self, workers: Pool, record: TrialRecord) -> None:
         plan, values = self.plan, record.hyperparameters
         if record.run_id is None:
             tags = {**plan.tags, "zoo.trial": record.trial_id}
@@ -207,7 +206,7 @@ class SearchLoop:
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": values,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
-            "threads": threads_of(plan.job.workers),
+            "threads": threads_of(plan.job),
             "rungs": list(plan.rungs),
             "fits": [list(fit) for fit in plan.fits],
             "folds": plan.folds,
@@ -229,7 +228,7 @@ class SearchLoop:
         found = self.store.search(wanted, limit=1)
         return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
-    def _hear_fit(self, workers: Workers, trial_id: str, number: int, score: float) -> None:
+    def _hear_fit(self, workers: Pool, trial_id: str, number: int, score: float) -> None:
         """Take in the score of a fold, or a seed, and say whether the next one is worth while."""
         better = self.race.take(trial_id, number, score)
         if number == len(self.plan.fits):
@@ -244,7 +243,7 @@ class SearchLoop:
         self.save(record)
         workers.tell(trial_id, {"go": True} if better is None else {"stop": True})
 
-    def _hear(self, workers: Workers, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
+    def _hear(self, workers: Pool, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Take in an epoch of a trial, and at a rung say whether it goes on."""
         self._note_best(trial_id, [scores.get(self.plan.goal.watched, math.nan)])
         if epoch not in self.rungs.epochs:
@@ -261,7 +260,7 @@ class SearchLoop:
         better = np.fmin if self.plan.goal.watched_direction == "min" else np.fmax
         self._best_yet[trial_id] = float(better.reduce([self._best_yet.get(trial_id, math.nan), *values]))
 
-    def _handle(self, workers: Workers, event: Event) -> None:
+    def _handle(self, workers: Pool, event: Event) -> None:
         if event.kind == "message":
             told = event.value
             if "fit" in told:
@@ -277,11 +276,14 @@ class SearchLoop:
         now = time.perf_counter()
         record.seconds += now - self._began.get(event.key, now)
         run = self.open[event.key]
-        if killed_from_outside(event) and record.deaths < MOST_DEATHS:
+        lost = event.kind == "died" and event.value.get("lost", False)
+        if killed_from_outside(event) and record.deaths < (MOST_LOST if lost else MOST_DEATHS):
             record.deaths += 1
             self._waiting.insert(0, record)  # it goes on from its checkpoint
             del self.open[event.key]
             self.save(record)
+            what = "its node was lost" if lost else "its process was killed from outside"
+            self.progress.say(f"note: trial {event.key}: {what}; it goes on from its checkpoint")
             return
         if event.kind == "done":
             self._complete(record, run, event.value)
@@ -387,13 +389,3 @@ class SearchLoop:
 
 def _epochs_of(result: Mapping[str, Any]) -> dict[str, float]:
     return {"best_epoch": result["best_epoch"], "epochs_run": result["epochs_run"]}
-
-
-def threads_of(workers: int) -> int | None:
-    """Return the threads of one worker; None leaves TensorFlow its own choice."""
-    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
-
-
-def make_workers(job: TuneJob, folder: Path) -> Workers:
-    """Return the processes that a search's trials run in."""
-    return Workers(job.workers, folder=folder / "calls", preload=PRELOAD)

@@ -21,10 +21,13 @@ import yaml
 from zoo.errors import UsageError
 from zoo.job import TuneJob, job_yaml
 from zoo.registry import code_digest
+from zoo.tuning.storage import Storage
 
 STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
 # What may differ between two commands that mean the same search.
-MAY_CHANGE = ("trials", "workers", "time_budget", "keep", "refit", "baselines")
+MAY_CHANGE = (
+    "trials", "workers", "time_budget", "keep", "refit", "baselines", "cluster", "storage", "cpus", "gpus",
+)  # fmt: skip
 _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
 
 
@@ -43,6 +46,7 @@ class SearchFolder:
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         name = f"name-{re.sub(r'[^A-Za-z0-9._-]', '_', job.name)}" if job.name else self.digest
         self.path = root / name
+        self.storage = Storage(job.storage, name) if job.storage is not None else None
 
     @property
     def data(self) -> Path:
@@ -54,6 +58,16 @@ class SearchFolder:
         folder = self.path / "trials" / trial_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def share_data(self) -> None:
+        """Send the data to where a cluster's nodes fetch them."""
+        if self.storage is not None:
+            self.storage.send_folder(self.data, "data")
+
+    def fetch_trial(self, trial_id: str) -> None:
+        """Take from the shared storage what a trial has written there."""
+        if self.storage is not None:
+            self.storage.fetch_folder(f"trials/{trial_id}", self.trial(trial_id))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -132,13 +146,19 @@ class SearchFolder:
                 shutil.rmtree(child)
             elif child.name != LOCK_FILE:
                 child.unlink()
+        if self.storage is not None:
+            self.storage.drop()
 
     def drop_trial(self, trial_id: str) -> None:
         """Remove a trial's checkpoints and weights."""
         shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
+        if self.storage is not None:
+            self.storage.drop(f"trials/{trial_id}")
 
     def drop_data(self, keep: Collection[str]) -> None:
         """Remove what a finished search needs no longer: data, and the weights of all trials but the best."""
+        if self.storage is not None:
+            self.storage.drop()
         shutil.rmtree(self.data, ignore_errors=True)
         trials = self.path / "trials"
         for folder in trials.iterdir() if trials.is_dir() else []:

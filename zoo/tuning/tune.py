@@ -8,7 +8,6 @@ from typing import Any
 import keras_tuner
 
 from zoo.data.dataset import Dataset, save_dataset
-from zoo.data.limits import memory_at_hand
 from zoo.data.streamed import StreamedPart
 from zoo.errors import UsageError
 from zoo.job import TuneJob, gathered, job_yaml, make_job
@@ -21,17 +20,17 @@ from zoo.running.search_progress import SearchProgress, in_words
 from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, stored_job
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store
-from zoo.tune_job import bytes_in, range_of
+from zoo.tune_job import range_of
 from zoo.tuning.choosing import choose_search, grid_size, is_finite
+from zoo.tuning.cluster import connected
 from zoo.tuning.finishing import Finishing
 from zoo.tuning.goal import goal_of
 from zoo.tuning.halving import rungs_of
 from zoo.tuning.oracles import AskTell
+from zoo.tuning.pool import make_workers, with_room
 from zoo.tuning.records import SearchPlan, SearchState
-from zoo.tuning.search import OUT_OF_TIME, SearchLoop, make_workers
+from zoo.tuning.search import OUT_OF_TIME, SearchLoop
 from zoo.tuning.state import MAY_CHANGE, SearchFolder
-
-WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
 
 
 def tune(
@@ -122,8 +121,14 @@ def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: 
         )
     if "validation" not in dataset.parts and job.cv is None:
         raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
-    progress = progress or SearchProgress(quiet=True)
-    job = _with_room(job, progress)
+    with connected(job.cluster):
+        return _run_with(job, candidate, dataset, progress or SearchProgress(quiet=True), expected)
+
+
+def _run_with(
+    job: TuneJob, candidate: Candidate, dataset: Dataset, progress: SearchProgress, expected: str | None
+) -> Search:
+    job = with_room(job, progress)
     store = Store()
     store.close_orphans()
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
@@ -165,7 +170,7 @@ class _Tuning:
         if known is not None and known.is_over(self.job):
             return self.finishing.recalled(known)
         # The server imports TensorFlow while this process reads the model's search space.
-        with make_workers(self.job, self.folder.path) as workers:
+        with make_workers(self.job, self.folder) as workers:
             space = self._space()
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
@@ -178,6 +183,7 @@ class _Tuning:
                     self._plan(space), self._oracle(space, stored), state, self.store, experiment, self.progress
                 )
                 self._write_data()
+                self.folder.share_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
                 try:
                     loop.run(workers)
@@ -306,20 +312,6 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
-
-
-def _with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
-    """The job with no more workers than memory has room for."""
-    each = bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
-    most = max(1, int(memory_at_hand() // each))
-    if job.workers <= most:
-        return job
-    gib = 1 << 30
-    progress.say(
-        f"note: {job.workers} workers of {each / gib:.2g} GiB each would need more than the "
-        f"{memory_at_hand() / gib:.2g} GiB of memory at hand: {most} at a time"
-    )
-    return job.model_copy(update={"workers": most})
 
 
 def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress) -> None:

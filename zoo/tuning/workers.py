@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from zoo.errors import JobError, UsageError
-from zoo.tuning.calls import write_call
+from zoo.tuning.calls import pack_call, write_call
 from zoo.tuning.channel import Channel, Frames, frame, read_some
 from zoo.tuning.server import end_group
 
@@ -121,13 +121,17 @@ class Workers:
             UsageError: No slot is free, the key is running, or function and payload cannot be sent.
             JobError: The server could not be started.
         """
+        self.start_packed(key, pack_call(function, payload), memory_bytes=memory_bytes)
+
+    def start_packed(self, key: str, call: bytes, *, memory_bytes: int | None = None) -> None:
+        """Run a call that was packed elsewhere; see :meth:`start`."""
         if self._closed:
             raise UsageError("these workers are closed")
         if key in self.running:
             raise UsageError(f"call {key!r} is running already", where="key")
         if not self.free:
             raise UsageError(f"all {self.slots} slots are taken")
-        path = write_call(self.folder, key, function, payload)
+        path = write_call(self.folder, key, call)
         if self._server.lost:
             self._server = self._new_server()
         self._server.start(key, path, memory_bytes)

@@ -1,0 +1,273 @@
+"""Trials on a Ray cluster: the slots of ``zoo.tuning.workers``, on whichever node has room."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from zoo.errors import JobError, UsageError
+from zoo.tuning.calls import pack_call
+from zoo.tuning.place import ERROR, Place, versions
+from zoo.tuning.workers import Event
+
+ANSWER_WAIT_S = 8.0
+_POLL_S, _LONGEST_WAIT_S, _CLOSE_WAIT_S = 0.5, 60.0, 5.0
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Be connected to a cluster; without an address, or where this process is connected already, do nothing.
+
+    Args:
+        address: ``auto`` for the cluster that this machine belongs to, ``HOST:PORT`` of its head, or
+            ``ray://HOST:PORT`` of its client server.
+
+    Raises:
+        UsageError: When Ray is not installed, or no cluster answers there.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("a cluster needs Ray: pip install 'keras-task-zoo[ray]'", where="cluster") from None
+    if ray.is_initialized():
+        yield
+        return
+    if address != "auto":
+        _check_answers(address)
+    try:
+        ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+    except Exception as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"no Ray cluster at {address}: {told[0]}", where="cluster") from None
+    _keep_standard_output()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def room_for(needs: dict[str, float]) -> int:
+    """Return how many trials of these needs (``CPU``, ``GPU``, ``memory``) the connected cluster has room for."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {name: amount for name, amount in needs.items() if amount}
+    return sum(min(int(node.get(name, 0) // amount) for name, amount in wanted.items()) for node in nodes)
+
+
+def _keep_standard_output() -> None:
+    """Drop what nodes say of themselves: Ray prints it among a command's own output, and has no switch for it."""
+    worker: Any = sys.modules.get("ray._private.worker")
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *positional, **named: None
+
+
+def _check_answers(address: str) -> None:
+    """Raise an error unless a server that speaks gRPC, as Ray's do, answers in time."""
+    import grpc
+
+    target = address.removeprefix("ray://")
+    host, _, port = target.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWER_WAIT_S):
+            pass
+    except OSError as error:
+        raise UsageError(f"no Ray cluster at {address}: {error}", where="cluster") from None
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # Ray itself has the certificates
+    channel = grpc.insecure_channel(target)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=ANSWER_WAIT_S)
+    except grpc.FutureTimeoutError:
+        raise UsageError(
+            f"no Ray cluster at {address}: what answers there is something else", where="cluster"
+        ) from None
+    finally:
+        channel.close()
+
+
+@dataclass
+class _Call:
+    """A trial, the place that it runs in, and the answer that is waited for from there."""
+
+    key: str
+    place: Any
+    answer: Any
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    killed: bool = False
+
+
+class RayWorkers:
+    """Slots on a cluster, with the methods of :class:`zoo.tuning.workers.Workers`.
+
+    A call waits where the cluster has no room. A call whose node is lost has died by SIGKILL, with ``lost`` beside
+    it. Use it within :func:`connected`.
+
+    Args:
+        slots: How many calls may be under way at the same time.
+        folder: The search's folder; paths below it are named relative to it in payloads.
+        storage: URL and name of the storage that nodes share with the driver; None where they share the folder.
+        needs: What a call occupies: ``CPU``, ``GPU`` and ``memory`` in bytes.
+        preload: Modules that every call needs.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        *,
+        folder: Path,
+        storage: tuple[str, str] | None,
+        needs: dict[str, float],
+        preload: Sequence[str],
+    ) -> None:
+        import ray
+
+        self.slots, self.folder = slots, folder
+        self._events: list[Event] = []
+        self._calls: dict[str, _Call] = {}
+        self._idle: list[Any] = []
+        kind = ray.remote(Place).options(
+            num_cpus=needs.get("CPU", 1),
+            num_gpus=needs.get("GPU", 0),
+            memory=needs.get("memory") or None,
+            scheduling_strategy="SPREAD",
+        )
+        token = uuid.uuid4().hex[:12]
+        self._new_place: Callable[[], Any] = lambda: kind.remote(
+            str(folder), storage, token, versions(), tuple(preload)
+        )
+
+    def start(
+        self,
+        key: str,
+        function: Callable[..., Any],
+        payload: dict[str, Any],
+        *,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Run ``function(channel, payload)`` on a node; ``payload["folder"]`` is where the call writes."""
+        payload = _relative(payload, f"{self.folder}/")
+        packed = pack_call(function, payload)
+        place = self._idle.pop() if self._idle else self._new_place()
+        order = {"key": key, "call": packed, "folder": payload["folder"], "memory_bytes": memory_bytes}
+        self._calls[key] = _Call(key, place, place.work.remote([order], _POLL_S))
+
+    def wait(self, timeout_s: float | None = None) -> list[Event]:
+        """Return the events since the last call; see :meth:`zoo.tuning.workers.Workers.wait`.
+
+        Raises:
+            JobError: When a node cannot be used, or the cluster is gone.
+        """
+        import ray
+
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not self._events and self._calls:
+            left_s = max(deadline - time.monotonic(), 0.0)
+            by_answer = {call.answer: call for call in self._calls.values()}
+            try:
+                ready, _ = ray.wait(list(by_answer), timeout=min(left_s, _LONGEST_WAIT_S))
+            except (ConnectionError, RuntimeError) as error:
+                raise JobError(f"the cluster is gone: {error}", where="cluster") from None
+            for answer in ready:
+                self._take(by_answer[answer])
+            if not left_s:
+                break
+        events, self._events = self._events, []
+        return events
+
+    def tell(self, key: str, message: dict[str, Any]) -> None:
+        """Send a message to a call; it is heard within half a second."""
+        self._order(key, {"key": key, "message": message})
+
+    def kill(self, key: str) -> None:
+        """Kill a call; its "died" event comes by :meth:`wait`."""
+        if call := self._calls.get(key):
+            call.killed = True
+        self._order(key, {"key": key})
+
+    @property
+    def free(self) -> int:
+        """How many calls can be started now."""
+        return self.slots - len(self._calls)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Keys of the calls whose end has not been seen."""
+        return tuple(self._calls)
+
+    def close(self) -> None:
+        """End all calls, and let the nodes remove what they hold of this search."""
+        import ray
+
+        places = [*self._idle, *(call.place for call in self._calls.values())]
+        with contextlib.suppress(Exception):  # nodes may be gone, and the cluster too
+            ray.wait([place.close.remote() for place in places], num_returns=len(places), timeout=_CLOSE_WAIT_S)
+        for place in places:
+            with contextlib.suppress(Exception):
+                ray.kill(place)
+        self._idle.clear()
+        self._calls.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _order(self, key: str, order: dict[str, Any]) -> None:
+        if call := self._calls.get(key):
+            call.orders.append(order)
+
+    def _take(self, call: _Call) -> None:
+        """Take in what a place answered, and ask it again while its call goes on."""
+        import ray
+
+        try:
+            told = ray.get(call.answer)
+        except ray.exceptions.RayError as error:
+            del self._calls[call.key]
+            if "creation task" in str(error) or isinstance(error, ray.exceptions.RayTaskError):
+                reason = str(error).strip().splitlines()[-1]
+                raise JobError(f"a node of the cluster cannot run trials: {reason}", where="cluster") from None
+            died = {"status": None, "signal": "SIGKILL", "killed": call.killed, "lost": True, "log": str(error)}
+            self._events.append(Event(call.key, "died", died))
+            return
+        for key, kind, value in told:
+            if kind == ERROR:
+                raise JobError(
+                    f"node {value['node']} of the cluster cannot run trials: {value['message']}", where="cluster"
+                )
+            self._events.append(Event(key, kind, value))
+        if any(kind != "message" for _, kind, _ in told):
+            self._idle.append(call.place)
+            del self._calls[call.key]
+        else:
+            orders, call.orders = call.orders, []
+            call.answer = call.place.work.remote(orders, _POLL_S)
+
+
+def _relative(value: Any, root: str) -> Any:
+    """A payload in which what lies below ``root`` is named from there."""
+    if isinstance(value, str):
+        return value.removeprefix(root)
+    if isinstance(value, dict):
+        return {name: _relative(inner, root) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_relative(inner, root) for inner in value]
+    return value

@@ -1,0 +1,67 @@
+"""Where a search's trials run: in processes of this machine, or on the nodes of a cluster."""
+
+from __future__ import annotations
+
+import os
+
+from zoo.data.limits import memory_at_hand
+from zoo.running.search_progress import SearchProgress
+from zoo.tune_job import TuneJob, bytes_in
+from zoo.tuning.cluster import RayWorkers, room_for
+from zoo.tuning.state import SearchFolder
+from zoo.tuning.workers import Workers
+
+# Modules that every trial needs: the server imports them once.
+PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
+Pool = Workers | RayWorkers
+WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
+
+
+def make_workers(job: TuneJob, folder: SearchFolder) -> Pool:
+    """Return the slots that a search's trials run in."""
+    if job.cluster is None:
+        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD)
+    storage = (job.storage, folder.path.name) if job.storage is not None else None
+    return RayWorkers(job.workers, folder=folder.path, storage=storage, needs=needs_of(job), preload=PRELOAD)
+
+
+def needs_of(job: TuneJob) -> dict[str, float]:
+    """Return what a trial occupies of a cluster, as Ray names it."""
+    needs = {"CPU": job.cpus, "GPU": job.gpus}
+    return needs if job.memory is None else {**needs, "memory": float(bytes_in(job.memory))}
+
+
+def threads_of(job: TuneJob) -> int | None:
+    """Return the threads of one worker; None leaves TensorFlow its own choice."""
+    if job.cluster is not None:
+        return max(1, int(job.cpus))
+    return max(1, (os.cpu_count() or 1) // job.workers) if job.workers > 1 else None
+
+
+def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
+    """Return the job with as many workers as there is room for, and say where that is fewer than were asked for.
+
+    A cluster may grow: what finds no room there now waits for it.
+    """
+    if job.cluster is not None:
+        return _with_cluster(job, progress)
+    each = bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
+    most = max(1, int(memory_at_hand() // each))
+    if job.workers <= most:
+        return job
+    gib = 1 << 30
+    progress.say(
+        f"note: {job.workers} workers of {each / gib:.2g} GiB each would need more than the "
+        f"{memory_at_hand() / gib:.2g} GiB of memory at hand: {most} at a time"
+    )
+    return job.model_copy(update={"workers": most})
+
+
+def _with_cluster(job: TuneJob, progress: SearchProgress) -> TuneJob:
+    room = room_for(needs_of(job))
+    asked = job.workers if "workers" in job.model_fields_set else None
+    if room == 0:
+        progress.say("note: no node of the cluster has room for one trial (--cpus, --gpus, --memory): waiting for one")
+    elif asked is not None and asked > room:
+        progress.say(f"note: the cluster has room for {room} of {asked} trials at a time; the others wait for it")
+    return job.model_copy(update={"workers": asked or max(room, 1)})
