@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import keras
@@ -35,8 +36,9 @@ class CompiledEpochs:
     """Runs epochs of a compiled network's own ``train_step`` over arrays, one call an epoch.
 
     Equals ``keras.Model.fit`` for the same order of rows, sample weights, metrics and a short last batch
-    included: every batch has one static shape, and the rest of the rows is a second call of its own
-    shape (under XLA a short slice would be trained wrongly without a word).
+    included. Building the graph of a training step takes as long as hundreds of steps of a small network,
+    so there is one for whole batches and the short last one together. Under XLA, where a short slice would
+    be trained wrongly without a word, the rest of the rows is a second call of its own shape.
 
     Sequences of unequal length are cut into batches after sorting by length, within pools of rows that are
     drawn anew each epoch, and padded to one of a few widths; each batch is then a call of its own.
@@ -54,6 +56,8 @@ class CompiledEpochs:
         self.rows, self.batch_size = len(arrays), batch_size
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
         self.lengths = arrays.ragged.lengths if arrays.ragged is not None else None
+        # Whether batches of two sizes share a graph.
+        self.short = not xla and self.lengths is None
         self.widths = [0] if self.lengths is None else widths_of(self.lengths, epochs * self.rows // batch_size)
         _build_state(network, _gathered(self.data, tf.constant([0]), self.widths[-1]))
         self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
@@ -76,11 +80,16 @@ class CompiledEpochs:
         rest = order[whole * self.batch_size :].reshape(1, -1)
         several = len(self.widths) > 1  # then each batch may have another
         groups = [*np.split(self._sorted(full), max(whole, 1)), rest] if several else [full, rest]
+        sizes: list[np.ndarray | None] = []
+        if self.short and rest.size:
+            padded = np.resize(rest, (1, self.batch_size))
+            groups, sizes = [np.concatenate([full, padded])], [np.array([self.batch_size] * whole + [rest.size])]
         step = 0
-        for chosen in groups:
+        for chosen, size in zip_longest(groups, sizes):
             if chosen.size:
                 given = None if rates is None else tf.constant(rates[step : step + len(chosen)])
-                self._runs[self._width(chosen)](self.data, tf.constant(chosen.astype(np.int32)), given)
+                rows = None if size is None else tf.constant(size.astype(np.int32))
+                self._runs[self._width(chosen)](self.data, tf.constant(chosen.astype(np.int32)), rows, given)
                 step += len(chosen)
         return {name: float(value) for name, value in self.network.get_metrics_result().items()}
 
@@ -101,9 +110,9 @@ class CompiledEpochs:
         longest = self.lengths[chosen].max()
         return next(width for width in self.widths if width >= longest)
 
-    def _epoch(self, width: int, data: Any, batches: Any, rates: Any) -> None:
+    def _epoch(self, width: int, data: Any, batches: Any, sizes: Any, rates: Any) -> None:
         def body(step: Any) -> Any:
-            chosen = batches[step]
+            chosen = batches[step] if sizes is None else batches[step][: sizes[step]]
             if rates is not None:
                 self.network.optimizer.learning_rate.assign(rates[step])
             self.network.train_step(_gathered(data, chosen, width))
