@@ -48,12 +48,12 @@ def cluster() -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write("end\n")
-                process.stdin.flush()
-            process.wait(PATIENCE_S)
+            with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired):
+                process.communicate("end\n", timeout=PATIENCE_S)
+            process.kill()
 
 
+@pytest.mark.slow
 def test_a_search_whose_node_is_lost_goes_on_elsewhere(
     workspace: Path, cluster: subprocess.Popen[str], tmp_path: Path
 ) -> None:
@@ -69,7 +69,10 @@ def test_a_search_whose_node_is_lost_goes_on_elsewhere(
             time.sleep(0.05)
         cluster.stdin.write("lose a node\n")
         cluster.stdin.flush()
-        told, said = search.communicate(timeout=3 * PATIENCE_S)
+        try:
+            told, said = search.communicate(timeout=3 * PATIENCE_S)
+        finally:
+            search.kill()
     assert search.returncode == 0, said
     trials = json.loads(told)["trials"]
     assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3

@@ -69,7 +69,7 @@ def test_the_best_so_far_always_goes_on_and_few_others_do(scores: list[float], d
 
 
 def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
-    options = {**QUICK, "trials": 8, "epochs": 12, "workers": 1, "search": "asha"}
+    options = {**QUICK, "trials": 6, "epochs": 4, "workers": 1, "search": "asha"}
     made = zoo.tune("classification/mlp", "wine", **options)
     pruned = [trial for trial in made.trials if trial.status == "PRUNED"]
     assert pruned
@@ -79,7 +79,7 @@ def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
         page = client.get_run(str(trial.run_id))
         assert page.info.status == "FINISHED"
         assert page.data.tags["zoo.status"] == "pruned"
-        assert page.data.tags["zoo.pruned_epoch"] in ("3", "9")
+        assert page.data.tags["zoo.pruned_epoch"] == "3"
         assert len(client.get_metric_history(str(trial.run_id), "epoch/loss")) == int(
             page.data.tags["zoo.pruned_epoch"]
         )
@@ -112,7 +112,9 @@ def test_a_trial_that_takes_too_long_or_too_much_ends_alone(workspace: Path) -> 
     assert "MemoryError" in Store().client.get_run(str(bounded.trials[1].run_id)).data.tags["zoo.reason"]
 
 
-@pytest.mark.parametrize("search", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize(
+    "search", ["random", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bayesian", "hyperband"))]
+)
 def test_starting_points_come_after_the_default(workspace: Path, search: str) -> None:
     made = zoo.tune(
         "regression/linear", "diabetes", search=search, start=["l2=0.25", {"l2": 0.5, "learning_rate": 0.125}], **QUICK

@@ -85,7 +85,9 @@ def test_the_same_search_is_recalled_and_added_to(workspace: Path) -> None:
     assert other.run_id != first.run_id
 
 
-@pytest.mark.parametrize("search", ["bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize(
+    "search", ["hyperband", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bayesian", "grid"))]
+)
 def test_every_search_is_added_to(workspace: Path, search: str) -> None:
     options = {**QUICK, "epochs": 3, "search": search}
     first = zoo.tune("regression/linear", "diabetes", **options)
@@ -155,7 +157,7 @@ def test_a_named_search_refuses_another_job(workspace: Path) -> None:
 
 
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
-    made = [zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "workers": 1}) for n in ("a", "b")]
+    made = [zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")]
     facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in made]
     assert facts[0] == facts[1]
 
@@ -232,7 +234,7 @@ print(search.run_id, len(search.trials))
 """
 
 
-@pytest.mark.parametrize("way", ["file", "-c", "stdin"])
+@pytest.mark.parametrize("way", ["stdin", *(pytest.param(way, marks=pytest.mark.slow) for way in ("file", "-c"))])
 def test_a_search_from_a_plain_script(workspace: Path, way: str) -> None:
     script = SCRIPT.replace("trials=6", "trials=2").replace("150", "2")
     Path("plain.py").write_text(script)

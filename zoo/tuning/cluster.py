@@ -102,11 +102,13 @@ def _check_answers(address: str) -> None:
 
 @dataclass
 class _Call:
-    """A trial, the place that it runs in, and the answer that is waited for from there."""
+    """A trial, the place that it runs in, the order that begins it, and the answer that is waited for from there."""
 
     key: str
     place: Any
+    begin: dict[str, Any]
     answer: Any
+    begun: bool = False
     orders: list[dict[str, Any]] = field(default_factory=list)
     killed: bool = False
 
@@ -164,7 +166,7 @@ class RayWorkers:
         packed = pack_call(function, payload)
         place = self._idle.pop() if self._idle else self._new_place()
         order = {"key": key, "call": packed, "folder": payload["folder"], "memory_bytes": memory_bytes}
-        self._calls[key] = _Call(key, place, place.work.remote([order], _POLL_S))
+        self._calls[key] = _Call(key, place, order, place.work.remote([order], _POLL_S))
 
     def wait(self, timeout_s: float | None = None) -> list[Event]:
         """Return the events since the last call; see :meth:`zoo.tuning.workers.Workers.wait`.
@@ -254,12 +256,25 @@ class RayWorkers:
                     f"node {value['node']} of the cluster cannot run trials: {value['message']}", where="cluster"
                 )
             self._events.append(Event(key, kind, value))
+        call.begun = True
         if any(kind != "message" for _, kind, _ in told):
-            self._idle.append(call.place)
             del self._calls[call.key]
+            self._leave(call.place)
         else:
             orders, call.orders = call.orders, []
             call.answer = call.place.work.remote(orders, _POLL_S)
+
+    def _leave(self, place: Any) -> None:
+        """Give a place that is free to a call that waits for a node; an idle one would keep the node's room."""
+        import ray
+
+        waiting = next((call for call in self._calls.values() if not call.begun), None)
+        if waiting is None:
+            self._idle.append(place)
+            return
+        ray.kill(waiting.place)
+        orders, waiting.orders = [waiting.begin, *waiting.orders], []
+        waiting.place, waiting.answer = place, place.work.remote(orders, _POLL_S)
 
 
 def _relative(value: Any, root: str) -> Any:
