@@ -106,6 +106,12 @@ SEARCH_OPTIONS: dict[str, Any] = {
     "cpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 1.")],
     "gpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 0.")],
 }
+# The options whose texts are NAME=VALUE, with an example.
+_NAMED = {
+    "column": ("--column", "age=number"),
+    "missing": ("--missing", "age=median"),
+    "ranges": ("--range", "units=32..512"),
+}
 
 
 def takes(*tables: dict[str, Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -127,12 +133,10 @@ def takes(*tables: dict[str, Any]) -> Callable[[Callable[..., Any]], Callable[..
 
 def job_values(options: dict[str, Any]) -> dict[str, Any]:
     """Return options as a job has them: ``NAME=VALUE`` texts become dictionaries."""
-    data, made = options, dict(options)
-    if data.get("ranges") is not None:
-        made["ranges"] = named_values(data["ranges"], "--range", "units=32..512")
-    for name in ("column", "missing"):
-        made[name] = named_values(data.get(name), f"--{name}", "age=number" if name == "column" else "age=median")
-    weights = data.get("class_weight")
+    made = dict(options)
+    for name, (option, example) in _NAMED.items():
+        made[name] = named_values(options.get(name), option, example)
+    weights = options.get("class_weight")
     if weights is not None and weights != "balanced":
         made["class_weight"] = named_values(weights.split(","), "--class-weight", "yes=5")
     return made

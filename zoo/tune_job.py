@@ -127,8 +127,8 @@ class TuneJob(TrainJob):
         twice = sorted(set(self.ranges) & set(self.hyperparameters))
         if twice:
             raise UsageError(f"{twice[0]} is fixed by --set, and has a range", where="ranges")
-        own = {"storage": None, "cpus": 1, "gpus": 0}
-        alone = [name for name, value in own.items() if getattr(self, name) != value]
+        fields = type(self).model_fields
+        alone = [name for name in ("storage", "cpus", "gpus") if getattr(self, name) != fields[name].default]
         if alone and self.cluster is None:
             raise UsageError("it is said of trials on a cluster, and no --cluster is given", where=alone[0])
         if self.refit and self.threshold is not None:

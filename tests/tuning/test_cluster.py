@@ -150,7 +150,7 @@ def test_a_place_fetches_what_a_trial_needs_and_sends_what_it_writes(tmp_path: P
     call = pack_call(write_twice, {"folder": "trials/0", "data": "data"})
     order = {"key": "0", "call": call, "folder": "trials/0", "memory_bytes": None}
     for before in ("", "x", "xx"):  # each place stands for another node
-        place = Place("/of/the/driver", (url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ())
+        place = Place("/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ())
         told = work_until_done(place, [order])
         place.close()
         monkeypatch.chdir(tmp_path)

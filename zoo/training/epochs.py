@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import keras
@@ -80,16 +79,15 @@ class CompiledEpochs:
         rest = order[whole * self.batch_size :].reshape(1, -1)
         several = len(self.widths) > 1  # then each batch may have another
         groups = [*np.split(self._sorted(full), max(whole, 1)), rest] if several else [full, rest]
-        sizes: list[np.ndarray | None] = []
+        sizes = None
         if self.short and rest.size:
-            padded = np.resize(rest, (1, self.batch_size))
-            groups, sizes = [np.concatenate([full, padded])], [np.array([self.batch_size] * whole + [rest.size])]
+            groups = [np.concatenate([full, np.resize(rest, (1, self.batch_size))])]
+            sizes = tf.constant([self.batch_size] * whole + [rest.size])
         step = 0
-        for chosen, size in zip_longest(groups, sizes):
+        for chosen in groups:
             if chosen.size:
                 given = None if rates is None else tf.constant(rates[step : step + len(chosen)])
-                rows = None if size is None else tf.constant(size.astype(np.int32))
-                self._runs[self._width(chosen)](self.data, tf.constant(chosen.astype(np.int32)), rows, given)
+                self._runs[self._width(chosen)](self.data, tf.constant(chosen.astype(np.int32)), sizes, given)
                 step += len(chosen)
         return {name: float(value) for name, value in self.network.get_metrics_result().items()}
 

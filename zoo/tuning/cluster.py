@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import socket
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from zoo.errors import JobError, UsageError
 from zoo.tuning.calls import pack_call
 from zoo.tuning.place import ERROR, Place, versions
-from zoo.tuning.workers import Event
+from zoo.tuning.slots import Event, Slots
+from zoo.tuning.storage import Storage
 
 ANSWER_WAIT_S = 8.0
-_POLL_S, _LONGEST_WAIT_S, _CLOSE_WAIT_S = 0.5, 60.0, 5.0
+_POLL_S, _CLOSE_WAIT_S = 0.5, 5.0
 
 
 @contextlib.contextmanager
@@ -113,7 +111,7 @@ class _Call:
     killed: bool = False
 
 
-class RayWorkers:
+class RayWorkers(Slots):
     """Slots on a cluster, with the methods of :class:`zoo.tuning.workers.Workers`.
 
     A call waits where the cluster has no room. A call whose node is lost has died by SIGKILL, with ``lost`` beside
@@ -122,7 +120,7 @@ class RayWorkers:
     Args:
         slots: How many calls may be under way at the same time.
         folder: The search's folder; paths below it are named relative to it in payloads.
-        storage: URL and name of the storage that nodes share with the driver; None where they share the folder.
+        storage: What nodes share with the driver; None where they share the folder.
         needs: What a call occupies: ``CPU``, ``GPU`` and ``memory`` in bytes.
         preload: Modules that every call needs.
     """
@@ -132,14 +130,14 @@ class RayWorkers:
         slots: int,
         *,
         folder: Path,
-        storage: tuple[str, str] | None,
+        storage: Storage | None,
         needs: dict[str, float],
         preload: Sequence[str],
     ) -> None:
         import ray
 
-        self.slots, self.folder = slots, folder
-        self._events: list[Event] = []
+        super().__init__(slots)
+        self.folder = folder
         self._calls: dict[str, _Call] = {}
         self._idle: list[Any] = []
         kind = ray.remote(Place).options(
@@ -168,29 +166,6 @@ class RayWorkers:
         order = {"key": key, "call": packed, "folder": payload["folder"], "memory_bytes": memory_bytes}
         self._calls[key] = _Call(key, place, order, place.work.remote([order], _POLL_S))
 
-    def wait(self, timeout_s: float | None = None) -> list[Event]:
-        """Return the events since the last call; see :meth:`zoo.tuning.workers.Workers.wait`.
-
-        Raises:
-            JobError: When a node cannot be used, or the cluster is gone.
-        """
-        import ray
-
-        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while not self._events and self._calls:
-            left_s = max(deadline - time.monotonic(), 0.0)
-            by_answer = {call.answer: call for call in self._calls.values()}
-            try:
-                ready, _ = ray.wait(list(by_answer), timeout=min(left_s, _LONGEST_WAIT_S))
-            except (ConnectionError, RuntimeError) as error:
-                raise JobError(f"the cluster is gone: {error}", where="cluster") from None
-            for answer in ready:
-                self._take(by_answer[answer])
-            if not left_s:
-                break
-        events, self._events = self._events, []
-        return events
-
     def tell(self, key: str, message: dict[str, Any]) -> None:
         """Send a message to a call; it is heard within half a second."""
         self._order(key, {"key": key, "message": message})
@@ -200,11 +175,6 @@ class RayWorkers:
         if call := self._calls.get(key):
             call.killed = True
         self._order(key, {"key": key})
-
-    @property
-    def free(self) -> int:
-        """How many calls can be started now."""
-        return self.slots - len(self._calls)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -224,13 +194,16 @@ class RayWorkers:
         self._idle.clear()
         self._calls.clear()
 
-    def __enter__(self) -> Self:
-        return self
+    def _take_in(self, timeout_s: float) -> None:
+        import ray
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        self.close()
+        by_answer = {call.answer: call for call in self._calls.values()}
+        try:
+            ready, _ = ray.wait(list(by_answer), timeout=timeout_s)
+        except (ConnectionError, RuntimeError) as error:
+            raise JobError(f"the cluster is gone: {error}", where="cluster") from None
+        for answer in ready:
+            self._take(by_answer[answer])
 
     def _order(self, key: str, order: dict[str, Any]) -> None:
         if call := self._calls.get(key):

@@ -31,8 +31,7 @@ class Place:
 
     Args:
         folder: The search's folder, as the driver names it.
-        storage: URL and name of the storage that stands between the driver's folder and the node's; None where the
-            folder itself is shared.
+        storage: What stands between the driver's folder and the node's; None where the folder itself is shared.
         token: Of this driver; what is copied to the node is shared by the places of one driver.
         expected: The driver's :func:`versions`.
         preload: Modules that the server imports.
@@ -41,13 +40,13 @@ class Place:
     def __init__(
         self,
         folder: str,
-        storage: tuple[str, str] | None,
+        storage: Storage | None,
         token: str,
         expected: Mapping[str, str],
         preload: Sequence[str],
     ) -> None:
-        self._driver_folder, self._expected, self._preload = folder, dict(expected), tuple(preload)
-        self._storage = Storage(*storage) if storage is not None else None
+        self._expected, self._preload = dict(expected), tuple(preload)
+        self._storage = storage
         self._root = Path(tempfile.gettempdir()) / f"zoo-{token}" if storage is not None else Path(folder)
         self._calls = Path(tempfile.mkdtemp(prefix="zoo-calls-"))
         self._workers: Workers | None = None
@@ -86,10 +85,9 @@ class Place:
         if self._workers is not None:
             return self._workers
         own = versions()
-        if own != self._expected:
-            differ = ", ".join(f"{name} {own[name]}" for name in own if own[name] != self._expected.get(name))
-            there = ", ".join(f"{name} {self._expected.get(name)}" for name in own if own[name] != self._expected[name])
-            raise JobError(f"it has {differ}, and the driver {there}", where="cluster")
+        if differing := [name for name in own if own[name] != self._expected[name]]:
+            here, there = (", ".join(f"{name} {all_[name]}" for name in differing) for all_ in (own, self._expected))
+            raise JobError(f"it has {here}, and the driver {there}", where="cluster")
         if self._storage is not None:
             self._fetch_data(self._storage)
         elif not (self._root / DATA / "dataset.json").exists():

@@ -8,21 +8,20 @@ from zoo.data.limits import memory_at_hand
 from zoo.running.search_progress import SearchProgress
 from zoo.tune_job import TuneJob, bytes_in
 from zoo.tuning.cluster import RayWorkers, room_for
+from zoo.tuning.slots import Slots
 from zoo.tuning.state import SearchFolder
 from zoo.tuning.workers import Workers
 
 # Modules that every trial needs: the server imports them once.
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.training.supervised")
-Pool = Workers | RayWorkers
 WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
 
 
-def make_workers(job: TuneJob, folder: SearchFolder) -> Pool:
+def make_workers(job: TuneJob, folder: SearchFolder) -> Slots:
     """Return the slots that a search's trials run in."""
     if job.cluster is None:
         return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD)
-    storage = (job.storage, folder.path.name) if job.storage is not None else None
-    return RayWorkers(job.workers, folder=folder.path, storage=storage, needs=needs_of(job), preload=PRELOAD)
+    return RayWorkers(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
 
 
 def needs_of(job: TuneJob) -> dict[str, float]:

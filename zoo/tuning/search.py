@@ -19,10 +19,10 @@ from zoo.tuning.goal import SECONDS
 from zoo.tuning.halving import Race, Rungs
 from zoo.tuning.keeping import Keeper
 from zoo.tuning.oracles import Asked, AskTell
-from zoo.tuning.pool import Pool, threads_of
+from zoo.tuning.pool import threads_of
 from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
+from zoo.tuning.slots import Event, Slots
 from zoo.tuning.trial import run_trial
-from zoo.tuning.workers import Event
 
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
@@ -73,7 +73,7 @@ class SearchLoop:
         self._timeout_s = seconds_in(timeout) if timeout is not None else math.inf
         self._told_to_stop = False
 
-    def run(self, workers: Pool) -> None:
+    def run(self, workers: Slots) -> None:
         """Run trials until the oracle has no more.
 
         Raises:
@@ -156,7 +156,7 @@ class SearchLoop:
         """Seconds that a trial has for the epoch that it is in, once the time is over."""
         return max(30.0, 0.1 * seconds_in(self.plan.job.time_budget or "0"))
 
-    def _end_in_time(self, workers: Pool) -> None:
+    def _end_in_time(self, workers: Slots) -> None:
         """Have trials end with their epoch once the search's time is over, and end those that take too long."""
         now = time.perf_counter()
         for key in workers.running:
@@ -170,7 +170,7 @@ class SearchLoop:
                 self.state.trials[key].reason = OUT_OF_TIME
                 workers.tell(key, {"stop": True})
 
-    def _kill(self, workers: Pool, key: str, reason: str) -> None:
+    def _kill(self, workers: Slots, key: str, reason: str) -> None:
         self.state.trials[key].reason = reason
         workers.kill(key)
 
@@ -187,7 +187,7 @@ class SearchLoop:
         record.oracle_id, record.epochs = asked.oracle_id, asked.epochs
         return record
 
-    def _start(self, workers: Pool, record: TrialRecord) -> None:
+    def _start(self, workers: Slots, record: TrialRecord) -> None:
         plan, values = self.plan, record.hyperparameters
         if record.run_id is None:
             tags = {**plan.tags, "zoo.trial": record.trial_id}
@@ -228,7 +228,7 @@ class SearchLoop:
         found = self.store.search(wanted, limit=1)
         return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
-    def _hear_fit(self, workers: Pool, trial_id: str, number: int, score: float) -> None:
+    def _hear_fit(self, workers: Slots, trial_id: str, number: int, score: float) -> None:
         """Take in the score of a fold, or a seed, and say whether the next one is worth while."""
         better = self.race.take(trial_id, number, score)
         if number == len(self.plan.fits):
@@ -243,7 +243,7 @@ class SearchLoop:
         self.save(record)
         workers.tell(trial_id, {"go": True} if better is None else {"stop": True})
 
-    def _hear(self, workers: Pool, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
+    def _hear(self, workers: Slots, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Take in an epoch of a trial, and at a rung say whether it goes on."""
         self._note_best(trial_id, [scores.get(self.plan.goal.watched, math.nan)])
         if epoch not in self.rungs.epochs:
@@ -260,7 +260,7 @@ class SearchLoop:
         better = np.fmin if self.plan.goal.watched_direction == "min" else np.fmax
         self._best_yet[trial_id] = float(better.reduce([self._best_yet.get(trial_id, math.nan), *values]))
 
-    def _handle(self, workers: Pool, event: Event) -> None:
+    def _handle(self, workers: Slots, event: Event) -> None:
         if event.kind == "message":
             told = event.value
             if "fit" in told:

@@ -150,8 +150,8 @@ class SearchFolder:
             self.storage.drop()
 
     def drop_trial(self, trial_id: str) -> None:
-        """Remove a trial's checkpoints and weights."""
-        shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
+        """Remove a trial's checkpoints and weights, here and on shared storage."""
+        self._remove_trial(trial_id)
         if self.storage is not None:
             self.storage.drop(f"trials/{trial_id}")
 
@@ -163,7 +163,10 @@ class SearchFolder:
         trials = self.path / "trials"
         for folder in trials.iterdir() if trials.is_dir() else []:
             if folder.name not in keep:
-                self.drop_trial(folder.name)
+                self._remove_trial(folder.name)
+
+    def _remove_trial(self, trial_id: str) -> None:
+        shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
 
 
 def _merged(whole: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:

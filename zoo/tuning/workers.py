@@ -16,46 +16,25 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any
 
 from zoo.errors import JobError, UsageError
 from zoo.tuning.calls import pack_call, write_call
 from zoo.tuning.channel import Channel, Frames, frame, read_some
 from zoo.tuning.server import end_group
+from zoo.tuning.slots import Event, Slots
 
 __all__ = ["Channel", "Event", "Workers"]
 
 _LOG_TAIL_BYTES = 4096
-_POLL_S = 60.0
 _END_WAIT_S = 5.0
 
 
-@dataclass(frozen=True)
-class Event:
-    """What a call did.
-
-    Attributes:
-        key: The call's key.
-        kind: "message" for a value that the function sent; "done" when it returned, "failed" when it
-            raised, "died" when its process ended without either. The last three end the call.
-        value: The message; the return value; a dict with ``type``, ``message``, ``traceback`` and, for
-            an error of `zoo.errors`, its ``as_dict`` under ``error``; a dict with ``status``, ``signal``
-            (such as "SIGKILL", or None), ``killed`` (whether `Workers.kill` asked for it) and ``log``,
-            the tail of what the process printed.
-    """
-
-    key: str
-    kind: Literal["message", "done", "failed", "died"]
-    value: Any
-
-
-class Workers:
+class Workers(Slots):
     """Slots in which functions run, each call in a process of its own.
 
     Not for use from several threads at once. Close it, or use it in a ``with`` statement; a driver that
@@ -86,13 +65,10 @@ class Workers:
         folder: Path,
         preload: Sequence[str] = ("tensorflow", "keras", "keras_tuner"),
     ) -> None:
-        if slots < 1:
-            raise UsageError(f"at least one slot is needed, received {slots}", where="slots")
-        self.slots = slots
+        super().__init__(slots)
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._preload = tuple(preload)
-        self._events: list[Event] = []
         self._closed = False
         self._server = self._new_server()
 
@@ -136,23 +112,6 @@ class Workers:
             self._server = self._new_server()
         self._server.start(key, path, memory_bytes)
 
-    def wait(self, timeout_s: float | None = None) -> list[Event]:
-        """Return the events since the last call, in order of arrival.
-
-        Blocks until there is at least one, the time is over, or nothing is running.
-
-        Raises:
-            JobError: The server could not be started, for example for a module that it cannot import.
-        """
-        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while not self._events and self.running:
-            left_s = deadline - time.monotonic()
-            self._server.take_in(min(max(left_s, 0.0), _POLL_S), self._events)
-            if left_s <= 0:
-                break
-        events, self._events = self._events, []
-        return events
-
     def tell(self, key: str, message: dict[str, Any]) -> None:
         """Send a message to a call, for example ``{"stop": True}``; a call that has ended gets none."""
         if call := self._find(key):
@@ -166,11 +125,6 @@ class Workers:
             self._server.tell({"kill": call.number})
 
     @property
-    def free(self) -> int:
-        """How many calls can be started now."""
-        return self.slots - len(self.running)
-
-    @property
     def running(self) -> tuple[str, ...]:
         """Keys of the calls whose end has not been seen by `wait`."""
         return tuple(call.key for call in self._server.calls.values())
@@ -181,13 +135,8 @@ class Workers:
         self._events.clear()
         self._finalizer()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        self.close()
+    def _take_in(self, timeout_s: float) -> None:
+        self._server.take_in(timeout_s, self._events)
 
     def _new_server(self) -> _ServerProcess:
         server = _ServerProcess(self.folder, self._preload)
