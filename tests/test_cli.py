@@ -33,7 +33,24 @@ SHOW_SCHEMA = {
     "layers": [{"name": TEXT, "kind": TEXT, "output": list, "parameters": int}], "rows": int, "iterations": int,
     "options": dict,
 }  # fmt: skip
+ENTRY_SCHEMA = {
+    "name": TEXT, "kind": TEXT, "mean": MAYBE, "interval": list, "verdict": TEXT, "difference": MAYBE, "p": MAYBE,
+    "seconds": MAYBE, "latency_ms": MAYBE, "n_parameters": (int, type(None)), "scores": list, "metrics": {"*": MAYBE},
+    "runs": list,
+}  # fmt: skip
+PAIR_SCHEMA = {"better": TEXT, "other": TEXT, "difference": MAYBE, "interval": list, "p": MAYBE, "tied": bool}
+BOARD_SCHEMA = {
+    "source": TEXT, "task": TEXT, "score": TEXT, "direction": TEXT, "judged": TEXT, "entries": [ENTRY_SCHEMA],
+    "pairs": [PAIR_SCHEMA], "notes": list,
+}  # fmt: skip
 SCHEMAS: dict[str, Any] = {
+    "compare": {
+        "run_id": TEXT,
+        "experiment": TEXT,
+        "boards": [BOARD_SCHEMA],
+        "ranks": (dict, type(None)),
+        "output": (str, type(None)),
+    },
     "list": {"models": [{"model": TEXT, "summary": TEXT}]},
     "show": SHOW_SCHEMA,
     "train": RUN_SCHEMA,
@@ -95,6 +112,24 @@ def test_from_training_to_prediction(zoo: Callable[..., Answer], table: Path) ->
         conforms(answer.json, SCHEMAS[str(command[0])])
     assert zoo("best").out.startswith("Run ")
     assert run[:8] in zoo("runs").out
+
+
+def test_a_comparison_from_words_and_from_a_file(zoo: Callable[..., Answer], table: Path) -> None:
+    words = ["--models", "classification/linear", "--target", "rich", "--epochs", 2, "--seeds", 2]
+    told = zoo("compare", table, *words, "--output", "page.html")
+    assert told.status == 0, told.err
+    assert "to the first" in told.out
+    assert told.out.splitlines()[-1] == "the page is in page.html"
+    Path("job.yaml").write_text(
+        "command: compare\nsource: people.csv\nmodels: [classification/linear]\ntarget: rich\nepochs: 2\nseeds: 2\n"
+    )
+    by_file = zoo("run", "job.yaml", "--json")
+    assert by_file.status == 0, by_file.err
+    conforms(by_file.json, SCHEMAS["compare"])
+    by_words = zoo("compare", table, *words, "--json").json
+    assert [e["mean"] for e in by_file.json["boards"][0]["entries"]] == [
+        e["mean"] for e in by_words["boards"][0]["entries"]
+    ]
 
 
 def test_a_job_file_does_the_same(zoo: Callable[..., Answer], table: Path) -> None:

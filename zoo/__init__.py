@@ -17,6 +17,7 @@ if not (_Path(__file__).parent / "tasks").is_dir():  # a checkout: the catalogue
 
 if TYPE_CHECKING:
     from zoo.registry import list_models
+    from zoo.running.compare import compare
     from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
     from zoo.running.lookup import best, load, runs
     from zoo.running.report import data_report
@@ -27,6 +28,7 @@ else:
         "list_models": "zoo.registry",
         "arrays": "zoo.running.describe",
         "build": "zoo.running.describe",
+        "compare": "zoo.running.compare",
         "describe": "zoo.running.describe",
         "hypermodel": "zoo.running.describe",
         "spec_of": "zoo.running.describe",
@@ -63,6 +65,7 @@ __all__ = [
     "arrays",
     "best",
     "build",
+    "compare",
     "data_report",
     "describe",
     "hypermodel",

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from zoo.cli_options import DATA_OPTIONS, SEARCH_OPTIONS, job_values, named_values, takes
+from zoo.cli_options import COMPARE_OPTIONS, DATA_OPTIONS, SEARCH_OPTIONS, job_values, named_values, takes
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
 
@@ -184,6 +184,29 @@ def tune(
         return _print(resume_search(resume, progress=progress, **given), as_json)
     _needs(model, source, "tune")
     return _run_job({"command": "tune", **given}, as_json, verbose)
+
+
+@app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
+@takes(COMPARE_OPTIONS, DATA_OPTIONS)
+def compare(
+    context: typer.Context,
+    source: Annotated[list[str] | None, typer.Argument(help="One or more files, or bundled names.")] = None,
+    set_: Set = None,
+    cv: Cv = None,
+    epochs: Epochs = None,
+    experiment: Experiment = None,
+    name: Name = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+    **shared: Any,
+) -> None:
+    """Compare models on SOURCE with each other and with baselines: what is better, and what is luck."""
+    first, others = (source[0], source[1:]) if source else (None, [])
+    given = _given(
+        source=first, others=others, hyperparameters=_settings(set_), cv=cv, epochs=epochs, experiment=experiment,
+        name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
+    )  # fmt: skip
+    _run_job({"command": "compare", **given}, as_json, verbose)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)

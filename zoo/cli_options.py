@@ -106,6 +106,18 @@ SEARCH_OPTIONS: dict[str, Any] = {
     "cpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 1.")],
     "gpus": Annotated[float | None, typer.Option(help="Of one trial on a cluster; default 0.")],
 }
+# The keys of a job that say what is compared.
+COMPARE_OPTIONS: dict[str, Any] = {
+    "models": Annotated[
+        str | None, typer.Option(metavar="MODEL,…", help="Names that zoo list shows, or patterns such as 'TASK/*'.")
+    ],
+    "runs": Annotated[str | None, typer.Option(metavar="RUN,…", help="Runs that were made, in place of models.")],
+    "refit": Annotated[bool | None, typer.Option("--refit", help="Train the runs again, on the data of the first.")],
+    "seeds": Annotated[int | None, typer.Option(help="Train each so many times; default 5.")],
+    "repeats": Annotated[int | None, typer.Option(help="With --cv, so many times, on folds drawn anew.")],
+    "baselines": Annotated[str | None, typer.Option(metavar="quick|all", help="Classical models beside them.")],
+    "output": Annotated[str | None, typer.Option(metavar="FILE", help="Write the comparison as a page, .html.")],
+}
 # The options whose texts are NAME=VALUE, with an example.
 _NAMED = {
     "column": ("--column", "age=number"),

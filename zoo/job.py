@@ -10,12 +10,23 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from zoo.compare_job import CompareJob
 from zoo.data_job import DataJob, Job
 from zoo.errors import UsageError, nearest_name, unknown
 from zoo.train_job import TaskOptions, TrainJob
 from zoo.tune_job import TuneJob
 
-__all__ = ["DataJob", "TaskOptions", "TrainJob", "TuneJob", "gathered", "job_yaml", "make_job", "read_job"]
+__all__ = [
+    "CompareJob",
+    "DataJob",
+    "TaskOptions",
+    "TrainJob",
+    "TuneJob",
+    "gathered",
+    "job_yaml",
+    "make_job",
+    "read_job",
+]
 
 
 class PredictJob(Job):
@@ -76,10 +87,11 @@ class BestJob(Job):
     metric: str | None = None
 
 
-AnyJob = TrainJob | TuneJob | PredictJob | ReportJob | ListJob | ShowJob | RunsJob | BestJob
+AnyJob = TrainJob | TuneJob | CompareJob | PredictJob | ReportJob | ListJob | ShowJob | RunsJob | BestJob
 JOBS: dict[str, type[Job]] = {
     "train": TrainJob,
     "tune": TuneJob,
+    "compare": CompareJob,
     "predict": PredictJob,
     "data": ReportJob,
     "list": ListJob,

@@ -9,15 +9,9 @@ from typing import Any
 
 from zoo.data.columns import Column
 from zoo.reporting.facts import OK, WARNING, Finding
+from zoo.reporting.page import STYLE, whole_page
 
 _SIGNS = {"ok": " ", "note": "·", "warning": "!"}
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 2rem } th { background: #f4f6f8 }
-th, td { text-align: left; padding: 0.3rem 0.7rem; vertical-align: top; border-bottom: 1px solid #ddd }
-.warning { color: #b3261e; font-weight: 600 } .note { color: #8a5a00 } .ok { color: #2e7d32 }
-.evidence { color: #666; margin: 0.2rem 0 0; padding-left: 1.2rem } code { background: #f4f6f8; padding: 0 0.3em }
-"""
 
 
 @dataclass(frozen=True)
@@ -104,14 +98,10 @@ class DataReport:
 
     def page(self) -> str:
         """Return one page of HTML that needs nothing else."""
-        title = html.escape(f"Data report: {self.source}")
-        return (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f"<style>{_STYLE}</style></head><body>{self._body()}</body></html>"
-        )
+        return whole_page(f"Data report: {self.source}", self._body())
 
     def _repr_html_(self) -> str:
-        return f"<style>{_STYLE}</style><div>{self._body()}</div>"
+        return f"<style>{STYLE}</style><div>{self._body()}</div>"
 
     def _body(self) -> str:
         rows = ", ".join(f"{count:,} {html.escape(name)}" for name, count in self.parts.items())

@@ -61,6 +61,7 @@ def _tracked(
         "zoo.task": task.name,
         "zoo.model": baseline.name,
         "zoo.source": dataset.source,
+        "zoo.digest": dataset.digest,
         OBJECTIVE_TAG: task.objective_prefix + task.scores(dataset.spec)[0].name,
     }
     with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:

@@ -15,29 +15,26 @@ from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
 from zoo.job import TrainJob, job_yaml
 from zoo.running.candidate import candidate_of
+from zoo.running.children import run_child, runs_below
 from zoo.running.finish import PREDICTIONS_FILE
-from zoo.running.lookup import BEST_TAG, stored_run
+from zoo.running.lookup import BEST_TAG
 from zoo.running.progress import Progress
 from zoo.running.report import keep_report
 from zoo.running.results import Run, best_baseline, interval, number, plain
 from zoo.running.train import (
-    CHECKPOINT_FILE,
     CROSS_VALIDATION,
     JOB_FILE,
-    REPEAT_TAG,
     SEEDS,
     check_same_data,
     experiment_name,
     job_params,
-    resume_run,
     run_tags,
-    run_train,
     show_scores,
     stored_job,
 )
 from zoo.saving.model import Model
 from zoo.scoring.score import within_limits
-from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
+from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store, alive
 
 
@@ -250,9 +247,7 @@ def resume_repeats(
     job = stored_job(store, run_id).model_copy(update=dict(changes))
     dataset = candidate_of(job.model, job.task).task.read(first_child(job))
     check_same_data(found, dataset)
-    below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # the latest comes first, and shall win
-    below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
-    known = {run.data.tags.get(REPEAT_TAG): run for run in below}
+    known = runs_below(store, run_id)
     experiment = store.client.get_experiment(found.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
     with ending(parent):
@@ -306,20 +301,9 @@ def _run_children(
     for index, child in enumerate(children, start=1):
         what = _name_of(job, child, index, len(children))
         progress.say(f"{what}: run {index} of {len(children)}")
-        before = known.get(str(index))
-        if before is not None and before.info.status == "FINISHED":
-            runs.append(stored_run(parent.store, before.info.run_id))
-        elif before is not None and (parent.store.state / before.info.run_id / CHECKPOINT_FILE).exists():
-            made = resume_run(
-                before.info.run_id, model=_own(job.model), source=_own(job.source), callbacks=callbacks,
-                progress=progress,
-            )  # fmt: skip
-            runs.append(made)
-        else:
-            named = child.model_copy(update={"experiment": experiment, "name": what})
-            tags = {REPEAT_TAG: str(index)}
-            runs.append(run_train(named, callbacks=callbacks, progress=progress, parent=parent.run_id, tags=tags))
-    tested = len(dataset.parts["test"]) / _learnt_from(dataset) if job.cv is not None else 0.0
+        named = child.model_copy(update={"experiment": experiment, "name": what})
+        runs.append(run_child(named, parent, str(index), known, callbacks=callbacks, progress=progress))
+    tested = share_tested(dataset) if job.cv is not None else 0.0
     made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, made_runs)
     if job.cv is not None:
@@ -327,8 +311,11 @@ def _run_children(
     return made_runs
 
 
-def _learnt_from(dataset: Dataset) -> int:
-    return sum(len(rows) for part, rows in dataset.split.items() if part != "test")
+def share_tested(dataset: Dataset) -> float:
+    """Return the number of test rows for each row that a model learns from; 0 without a test part."""
+    tested = len(dataset.parts["test"]) if "test" in dataset.parts else 0
+    learnt = sum(len(rows) for part, rows in dataset.split.items() if part != "test")
+    return tested / learnt if learnt else 0.0
 
 
 def _name_of(job: TrainJob, child: TrainJob, index: int, count: int) -> str:
@@ -353,11 +340,6 @@ def _keep_out_of_fold(parent: TrackedRun, repeats: Repeats, children: Sequence[T
 
     together = pd.concat(frames, ignore_index=True).sort_values(["repeat", "row"], kind="stable")
     parent.text(together.to_csv(index=False), "out_of_fold.csv")
-
-
-def _own(value: Any) -> Any:
-    """A model or data in memory; what has a name is in the stored job."""
-    return None if isinstance(value, str) else value
 
 
 def _finish(parent: TrackedRun, repeats: Repeats) -> None:

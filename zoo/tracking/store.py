@@ -130,14 +130,22 @@ class Store:
 
     def read_csv(self, run_id: str, path: str) -> Any:
         """Return a run's artifact as a frame; None where it has no such artifact."""
+        import io
+
+        import pandas as pd
+
+        text = self.read_text(run_id, path)
+        return pd.read_csv(io.StringIO(text)) if text is not None else None
+
+    def read_text(self, run_id: str, path: str) -> str | None:
+        """Return a run's artifact as text; None where it has no such artifact."""
         import tempfile
 
         import mlflow
-        import pandas as pd
 
         with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
             try:
-                return pd.read_csv(self.client.download_artifacts(run_id, path, folder))
+                return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
             except (OSError, mlflow.exceptions.MlflowException):
                 return None
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from zoo.errors import UsageError
-from zoo.job import BestJob, ListJob, PredictJob, ReportJob, RunsJob, ShowJob, TrainJob, TuneJob
+from zoo.job import BestJob, CompareJob, ListJob, PredictJob, ReportJob, RunsJob, ShowJob, TrainJob, TuneJob
 from zoo.registry import list_models
+from zoo.running.compare import run_compare
 from zoo.running.describe import describe
 from zoo.running.lookup import best, load, runs
 from zoo.running.progress import Progress
@@ -67,6 +68,8 @@ def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
     if isinstance(job, TuneJob):
         return run_tune(job, progress=SearchProgress(verbose=verbose, quiet=quiet))
     progress = Progress(verbose=verbose, quiet=quiet)
+    if isinstance(job, CompareJob):
+        return run_compare(job, progress=progress)
     if isinstance(job, TrainJob):
         return run_job(job, progress=progress)
     if isinstance(job, ReportJob):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError, unknown
@@ -16,13 +13,12 @@ from zoo.job import TuneJob
 from zoo.layers.assembly import Pieces
 from zoo.spec import Spec
 from zoo.task import PART_PREFIX, Task
-from zoo.training.arrays import as_tensor, compiled, model_inputs
+from zoo.training.latency import latency_ms
 from zoo.tune_job import Constraint, constraint_of
 
 FOLDS_PREFIX = "cv_"  # of a score that is the mean over folds
 SECONDS, PARAMETERS, LATENCY = "seconds", "n_parameters", "latency_ms"
 FACTS = (PARAMETERS, LATENCY, SECONDS)
-_CALLS, _WARM = 30, 3
 
 
 @dataclass(frozen=True)
@@ -118,17 +114,3 @@ def measure_after(
         return {}
     scores = task.evaluate(pieces.whole(), dataset, part, intervals=False).scores
     return {prefix + name: float(scores[name]) for name in wanted}
-
-
-def latency_ms(whole: Any, dataset: Dataset) -> float:
-    """Return the median time, in milliseconds, that the whole model takes for one raw row, compiled and warm."""
-    part = next(iter(dataset.parts.values()))
-    names = {known.name for known in whole.inputs}
-    row = model_inputs({key: values[:1] for key, values in part.inputs.items()})
-    tensors = {key: as_tensor(values) for key, values in row.items() if key in names}
-    call, times = compiled(whole), []
-    for _ in range(_WARM + _CALLS):
-        began = time.perf_counter()
-        call(tensors, training=False)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times[_WARM:]) * 1000)
