@@ -60,6 +60,12 @@ def test_all_are_on_the_same_parts_and_baselines_are_always_in(workspace: Path) 
     assert entries[MLP].n_parameters
     assert entries["majority"].seconds >= 0
     page = Store().client.get_run(made.run_id)
+    assert {run.data.tags["zoo.kind"] for run in runs} == {"compared"}
+    with pytest.raises(UsageError, match="is a comparison"):
+        zoo.load(made.run_id)
+    with pytest.raises(UsageError, match="no finished run of a model"):
+        zoo.best()  # each seed has another validation part
+    assert len(zoo.load(runs[0].info.run_id).predict("wine")) == 178
     assert page.info.status == "FINISHED"
     assert page.data.tags["zoo.kind"] == "comparison"
     assert board.summary in page.data.tags["mlflow.note.content"]

@@ -20,6 +20,7 @@ def run_child(
     key: str,
     known: Mapping[Any, Any],
     *,
+    tags: Mapping[str, str] | None = None,
     callbacks: Sequence[Any] = (),
     progress: Progress,
 ) -> Run:
@@ -30,6 +31,7 @@ def run_child(
         parent: The run above it.
         key: What tells it from its siblings.
         known: MLflow's runs that are below the parent already, by key; see :func:`runs_below`.
+        tags: Its tags, beside the usual ones.
         callbacks: Keras callbacks.
         progress: Where to show progress.
     """
@@ -40,7 +42,9 @@ def run_child(
         model, source = _own(job.model), _own(job.source)
         made: Run = resume_run(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
         return made
-    return run_train(job, callbacks=callbacks, progress=progress, parent=parent.run_id, tags={REPEAT_TAG: key})
+    return run_train(
+        job, callbacks=callbacks, progress=progress, parent=parent.run_id, tags={REPEAT_TAG: key, **(tags or {})}
+    )
 
 
 def runs_below(store: Store, run_id: str) -> dict[Any, Any]:

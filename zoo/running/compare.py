@@ -25,6 +25,7 @@ from zoo.running.progress import Progress
 from zoo.running.repeats import children_of, share_tested
 from zoo.running.results import Run
 from zoo.running.train import (
+    COMPARED,
     CROSS_VALIDATION,
     JOB_FILE,
     SEEDS,
@@ -33,7 +34,7 @@ from zoo.running.train import (
     split_of,
     stored_job,
     tracked_name,
-)  # fmt: skip
+)
 from zoo.saving.files import check_folder, replacing
 from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
 from zoo.tracking.store import Store, alive
@@ -186,7 +187,9 @@ class _Training:
                 self.progress.say(f"{title}: {index + 1} of {count}")
                 child = child.model_copy(update={"experiment": experiment.name, "name": title})
                 key = f"{place}/{contestant.name}/{index + 1}"
-                runs[contestant.name].append(run_child(child, parent, key, known, progress=self.progress))
+                tags = {"zoo.kind": COMPARED}
+                made = run_child(child, parent, key, known, tags=tags, progress=self.progress)
+                runs[contestant.name].append(made)
         tested, shared, judged = self._judged(place)
         latencies = {name: latency_ms(made[0].model.keras_model, dataset) for name, made in runs.items()}
         seconds = _baseline_seconds(self.store, experiment, dataset.digest)

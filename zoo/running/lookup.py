@@ -77,7 +77,8 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     store.close_orphans()
     chosen = store.known_experiment(experiment) if experiment is not None else _latest_experiment(store)
     found = store.search(f"attributes.status = 'FINISHED' and tags.`{SCORED_TAG}` = 'yes'", experiment=chosen)
-    found = [run for run in found if run.data.tags.get("zoo.kind") != "fold"]  # each fold has another validation part
+    # Each fold, and each seed of a comparison, has another validation part.
+    found = [run for run in found if run.data.tags.get("zoo.kind") not in ("fold", "compared")]
     if not found:
         raise UsageError(f"the experiment {chosen.name!r} has no finished run of a model yet")
     newest = found[0]
@@ -113,6 +114,8 @@ def load(run_id: str) -> Model:
         from zoo.running.repeats import no_model
 
         raise no_model(found.info.run_id)
+    if kind == "comparison":
+        raise UsageError(f"run {run_id} is a comparison: it has many models; name a run below it", where="run")
     if kind == "baseline":
         raise UsageError(f"run {run_id} is a baseline, and baselines keep no model", where="run")
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:

@@ -30,7 +30,7 @@ from zoo.training.recorder import Recorders
 from zoo.training.settings import FitSettings
 
 JOB_FILE = "job.yaml"
-SEEDS, CROSS_VALIDATION, FOLD = "seeds", "cross_validation", "fold"
+SEEDS, CROSS_VALIDATION, FOLD, COMPARED = "seeds", "cross_validation", "fold", "compared"
 REPEAT_TAG = "zoo.repeat"
 CHECKPOINT_FILE = "checkpoint.bin"
 
@@ -331,7 +331,7 @@ class _OnlyNew(Recorders):
 def _job_of(store: Store, found: Any) -> TrainJob:
     """The job of a run that can be gone on with."""
     run_id, tags = found.info.run_id, found.data.tags
-    if tags.get("zoo.kind") not in ("train", FOLD):
+    if tags.get("zoo.kind") not in ("train", FOLD, COMPARED):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
         raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
