@@ -39,7 +39,7 @@ ROOMS = [
     {"zoo/__main__.py", "zoo/__init__.py"},
 ]
 DOORS = {
-    "mlflow": {"zoo/tracking"},
+    "mlflow": {"zoo/tracking", "zoo/saving/pyfunc.py"},
     "keras_tuner": {"zoo/layers", "zoo/tuning", "tasks", "zoo/running/candidate.py", "zoo/running/describe.py"},
     "matplotlib": {"zoo/figures"},
     "sklearn": {

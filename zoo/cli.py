@@ -275,6 +275,15 @@ def ui(
     serve_pages(experiment, port)
 
 
+@app.command()
+def serve(run: str, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5001) -> None:
+    """Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server."""
+    import_tensorflow()
+    from zoo.running.serve import serve as serve_run
+
+    serve_run(run, port)
+
+
 @app.command("run")
 def run_command(
     job: Annotated[list[Path], typer.Argument(help="Jobs as YAML files.")],

@@ -107,6 +107,21 @@ def load(run_id: str) -> Model:
         >>> load(run.run_id).predict(frame)  # doctest: +SKIP
     """
     store = Store()
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        return load_model(_own_folder(model_folder(store, run_id, Path(folder)), run_id))
+
+
+def model_folder(store: Store, run_id: str, folder: Path) -> Path:
+    """Return the folder of MLflow's model of a run, fetched where it is not on this machine; of a search its best's.
+
+    Args:
+        store: Where the run is.
+        run_id: MLflow's id, or its first characters.
+        folder: Where to fetch it to.
+
+    Raises:
+        UsageError: When there is no such run, or it has no model.
+    """
     found = store.run(run_id)
     chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
     kind = found.data.tags.get("zoo.kind")
@@ -118,14 +133,18 @@ def load(run_id: str) -> Model:
         raise UsageError(f"run {run_id} is a comparison: it has many models; name a run below it", where="run")
     if kind == "baseline":
         raise UsageError(f"run {run_id} is a baseline, and baselines keep no model", where="run")
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        path = store.download_model(chosen, Path(folder))
-        if path is None:
-            raise UsageError(f"run {run_id} has no model; its status is {found.info.status}", where="run")
-        places = list(path.rglob(FACTS_FILE))
-        if not places:
-            raise UsageError(f"the model of run {run_id} was not saved by zoo", where="run")
-        return load_model(places[0].parent)
+    path = store.download_model(chosen, folder)
+    if path is None:
+        raise UsageError(f"run {run_id} has no model; its status is {found.info.status}", where="run")
+    return path
+
+
+def _own_folder(path: Path, run_id: str) -> Path:
+    """The folder of zoo's own inside that of MLflow's model."""
+    places = list(path.rglob(FACTS_FILE))
+    if not places:
+        raise UsageError(f"the model of run {run_id} was not saved by zoo", where="run")
+    return places[0].parent
 
 
 def best_of(store: Store, run_id: str) -> Run:

@@ -1,18 +1,26 @@
-"""MLflow's own server, for looking at the runs."""
+"""MLflow's own servers: for looking at the runs, and for predictions of a model."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
 
-from zoo.errors import UsageError
+from zoo.errors import JobError, UsageError
 from zoo.tracking.pages import page_url
+from zoo.tracking.scoring import MODEL_VARIABLE
 from zoo.tracking.store import Store
 
 HOST = "127.0.0.1"
+MOST_SECONDS_TO_START = 120
 
 
 def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
@@ -27,20 +35,71 @@ def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
     """
     store = Store()
     store.close_orphans()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise UsageError(f"port {port} is taken on {HOST}; give --port another number") from None
+    _check_port(port)
     server = f"http://{HOST}:{port}"
     print(f"runs: {address(store, experiment, server)}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
     command += ["--port", str(port), "--workers", "1"]
     if store.local is not None:
         command += ["--default-artifact-root", (store.local / "artifacts").as_uri()]
-    with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(command, check=False, env={**os.environ, "MLFLOW_TRACKING_URI": store.uri})
+    with _running(command, {"MLFLOW_TRACKING_URI": store.uri}) as pages:
+        pages.wait()
+
+
+def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
+    """Serve predictions of a model on this machine until interrupted, by MLflow's scoring server.
+
+    Args:
+        folder: Of MLflow's model.
+        port: Port on 127.0.0.1.
+        ready: Called with the address for predictions once the server answers.
+
+    Raises:
+        UsageError: When the port is taken.
+        JobError: When the server does not begin to answer.
+    """
+    _check_port(port)
+    command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.tracking.scoring:app", "--log-level", "warning"]
+    command += ["--host", HOST, "--port", str(port)]
+    with _running(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}) as server:
+        _wait_until_ready(server, port)
+        ready(f"http://{HOST}:{port}/invocations")
+        server.wait()
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server that ends with this process, be it by Ctrl-C or by SIGTERM, which leaves quietly."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = subprocess.Popen(command, env={**os.environ, **variables})
+    try:
+        yield server
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
+    ends = time.monotonic() + MOST_SECONDS_TO_START
+    while time.monotonic() < ends and server.poll() is None:
+        with contextlib.suppress(OSError), contextlib.closing(HTTPConnection(HOST, port, timeout=1)) as connection:
+            connection.request("GET", "/ping")
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
+        time.sleep(0.2)
+    raise JobError("MLflow's scoring server does not answer; what it said stands above")
+
+
+def _check_port(port: int) -> None:
+    """Raise UsageError where a port is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise UsageError(f"port {port} is taken on {HOST}; give --port another number") from None
 
 
 def address(store: Store, experiment: str | None, server: str) -> str:

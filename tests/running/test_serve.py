@@ -1,0 +1,119 @@
+"""A served model answers raw rows in JSON and CSV as it predicts in process, and says what is wrong with others."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+
+import zoo
+
+Ask = Any
+
+
+@pytest.fixture
+def people() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame({"height": generator.normal(170, 10, 200), "code": generator.choice(["01", "02", "x"], 200)})
+    frame["rich"] = np.where(frame["height"] + generator.normal(0, 5, 200) > 170, "yes", "no")
+    return frame
+
+
+@pytest.fixture
+def served(workspace: Path, people: pd.DataFrame) -> Iterator[tuple[str, int, subprocess.Popen[str]]]:
+    run = zoo.train(
+        "classification/linear", people, target="rich", epochs=2, calibration_size=0.2, baselines="none", quiet=True
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "zoo", "serve", run.run_id[:10], "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        told = [server.stdout.readline()]
+        while told[-1] and not told[-1].startswith("Ctrl-C"):
+            told.append(server.stdout.readline())
+        assert f"http://127.0.0.1:{port}/invocations" in told[0]
+        assert any("dataframe_records" in line for line in told)
+        yield run.run_id, port, server
+        server.kill()
+
+
+def ask(port: int, body: str, kind: str = "application/json", query: str = "") -> tuple[int, Any]:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("POST", f"/invocations{query}", body, {"Content-Type": kind})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+def test_it_answers_as_the_model_does_and_names_what_is_wrong(
+    served: tuple[str, int, subprocess.Popen[str]], people: pd.DataFrame
+) -> None:
+    run_id, port, server = served
+    rows = people.drop(columns="rich").head(5)
+    expected = zoo.load(run_id).predict(rows).to_dict("records")
+    records = {"dataframe_records": json.loads(rows.to_json(orient="records"))}
+    for status, answer in (
+        ask(port, json.dumps(records)),
+        ask(port, rows.to_csv(index=False), "text/csv"),
+        ask(port, rows.iloc[:, ::-1].assign(more=1).to_csv(index=False), "text/csv; charset=utf-8"),
+    ):
+        assert status == 200
+        assert [row["prediction"] for row in answer["predictions"]] == [row["prediction"] for row in expected]
+        assert [row["probability_yes"] for row in answer["predictions"]] == pytest.approx(
+            [row["probability_yes"] for row in expected], abs=1e-6
+        )
+    status, answer = ask(port, rows.to_csv(index=False), "text/csv", "?intervals=90")
+    assert status == 200
+    assert "set_90" in answer["predictions"][0]
+    status, answer = ask(port, json.dumps({**records, "params": {"intervals": 90}}))
+    assert status == 200
+    assert "set_90" in answer["predictions"][0]
+    wrong = rows.assign(height="tall")
+    for status, answer in (
+        ask(port, wrong.to_csv(index=False), "text/csv"),
+        ask(port, json.dumps({"dataframe_records": wrong.to_dict("records")})),
+        ask(port, rows[["code"]].to_csv(index=False), "text/csv"),
+        ask(port, json.dumps({"dataframe_records": [{"code": "x"}]})),
+    ):
+        assert status == 400
+        assert "height" in answer["message"]
+        assert "stack_trace" not in answer
+    for body, query in ((rows.head(0).to_csv(index=False), ""), (rows.to_csv(index=False), "?intervals=x")):
+        status, answer = ask(port, body, "text/csv", query)
+        assert status == 400, answer
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=60) == 0
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, "{}")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"), [(["nowhere"], "there is no run 'nowhere'"), (["x", "--port", "0"], "'--port'")]
+)
+def test_wrong_use_is_named(workspace: Path, command: Any, words: list[str], says: str) -> None:
+    answer: Answer = command("serve", *words)
+    assert answer.status == 2
+    assert says in answer.err
+
+
+def test_a_port_that_is_taken(workspace: Path, command: Any) -> None:
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        answer: Answer = command("serve", run.run_id, "--port", taken.getsockname()[1])
+    assert answer.status == 2
+    assert "is taken on 127.0.0.1" in answer.err

@@ -1,0 +1,50 @@
+"""Serving the model of a run: raw rows in, predictions out, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from zoo.running.lookup import model_folder
+from zoo.tracking.server import serve_model
+from zoo.tracking.store import Store
+
+EXAMPLE_FILE = "serving_input_example.json"
+MOST_COLUMNS_SHOWN = 30
+
+
+def serve(run_id: str, port: int = 5001) -> None:
+    """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
+
+    Args:
+        run_id: MLflow's id, or its first characters.
+        port: Port on 127.0.0.1.
+
+    Raises:
+        UsageError: When there is no such run, it has no model, or the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
+        folder = model_folder(Store(), run_id, Path(fetched))
+        serve_model(folder, port, lambda address: print(_how_to_ask(address, folder), flush=True))
+
+
+def _how_to_ask(address: str, folder: Path) -> str:
+    """Commands that ask for predictions: of a row of the model's own example, and of a file."""
+    lines = [f"predictions: {address}", "", "ask for them with a file of raw rows,", ""]
+    lines += [f"  curl -s {address} -H 'Content-Type: text/csv' --data-binary @rows.csv"]
+    row = _example_row(folder)
+    if row is not None:
+        told = json.dumps({"dataframe_records": [row]}).replace("'", "'\\''")
+        lines += ["", "or in JSON:", "", f"  curl -s {address} -H 'Content-Type: application/json' -d '{told}'"]
+    return "\n".join([*lines, "", "Ctrl-C ends it"])
+
+
+def _example_row(folder: Path) -> dict[str, object] | None:
+    """The first row of the model's example; None where it has none, or is no row of columns."""
+    try:
+        split = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))["dataframe_split"]
+        row = dict(zip(split["columns"], split["data"][0], strict=True))
+    except (OSError, ValueError, LookupError):
+        return None
+    return row if len(row) <= MOST_COLUMNS_SHOWN else None
