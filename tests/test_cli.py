@@ -19,6 +19,7 @@ RUN_SCHEMA = {
     "run_id": TEXT, "experiment": TEXT, "task": TEXT, "model": TEXT, "source": TEXT, "metrics": {"*": MAYBE},
     "intervals": {"*": list}, "baselines": {"*": {"*": MAYBE}}, "hyperparameters": dict, "n_parameters": int,
     "epochs_run": int, "best_epoch": int, "seconds": NUMBER, "artifact_uri": TEXT,
+    "diagnosis": [{"topic": TEXT, "level": TEXT, "text": TEXT, "advice": TEXT, "evidence": list}],
 }  # fmt: skip
 TRIAL_SCHEMA = {
     "trial_id": TEXT, "status": TEXT, "score": MAYBE, "hyperparameters": dict, "seconds": NUMBER, "run_id": TEXT,
@@ -26,7 +27,8 @@ TRIAL_SCHEMA = {
 }  # fmt: skip
 ROW_SCHEMA = {
     "run_id": TEXT, "experiment": TEXT, "kind": TEXT, "name": TEXT, "model": TEXT, "source": TEXT, "status": TEXT,
-    "objective": TEXT, "score": MAYBE, "started": TEXT, "parent": (str, type(None)),
+    "objective": TEXT, "score": MAYBE, "test_name": TEXT, "test_score": MAYBE, "sorted_by": MAYBE, "started": TEXT,
+    "parent": (str, type(None)),
 }  # fmt: skip
 SHOW_SCHEMA = {
     "model": TEXT, "summary": TEXT, "source": TEXT, "hyperparameters": {"*": dict}, "n_parameters": int,
@@ -54,7 +56,7 @@ SCHEMAS: dict[str, Any] = {
     "list": {"models": [{"model": TEXT, "summary": TEXT}]},
     "show": SHOW_SCHEMA,
     "train": RUN_SCHEMA,
-    "best": RUN_SCHEMA,
+    "best": {**RUN_SCHEMA, "ranked_by": TEXT, "ranking": [ROW_SCHEMA]},
     "tune": {"run_id": TEXT, "best": RUN_SCHEMA, "trials": [TRIAL_SCHEMA], "importance": dict},
     "runs": {"runs": [ROW_SCHEMA]},
     "predict": {"run_id": TEXT, "rows": int, "output": (str, type(None)), "predictions": [dict]},

@@ -135,7 +135,7 @@ def test_yaml_both_ways(tmp_path_factory, job):
 @pytest.mark.parametrize("command", JOBS)
 def test_every_command_has_yaml(tmp_path, command):
     kind = JOBS[command]
-    needed = {"models": "m,n", "source": "s", "run": "r", "input": "i"}
+    needed = {"models": "m,n", "source": "s", "run": "r", "input": "i", "name": "n"}
     needed |= {} if "models" in kind.model_fields else {"model": "m"}
     job = make_job(kind, {key: value for key, value in needed.items() if key in kind.model_fields})
     (tmp_path / "job.yaml").write_text(job_yaml(job))

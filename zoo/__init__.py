@@ -17,10 +17,14 @@ if not (_Path(__file__).parent / "tasks").is_dir():  # a checkout: the catalogue
 
 if TYPE_CHECKING:
     from zoo.registry import list_models
+    from zoo.running.card import card
     from zoo.running.compare import compare
     from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
-    from zoo.running.lookup import best, load, runs
+    from zoo.running.lookup import load
+    from zoo.running.register import register
     from zoo.running.report import data_report
+    from zoo.running.reproduce import reproduce
+    from zoo.running.run_table import best, runs
     from zoo.running.train import train
     from zoo.tuning.tune import tune
 else:
@@ -28,14 +32,17 @@ else:
         "list_models": "zoo.registry",
         "arrays": "zoo.running.describe",
         "build": "zoo.running.describe",
+        "card": "zoo.running.card",
         "compare": "zoo.running.compare",
         "describe": "zoo.running.describe",
         "hypermodel": "zoo.running.describe",
         "spec_of": "zoo.running.describe",
-        "best": "zoo.running.lookup",
+        "best": "zoo.running.run_table",
         "data_report": "zoo.running.report",
         "load": "zoo.running.lookup",
-        "runs": "zoo.running.lookup",
+        "register": "zoo.running.register",
+        "reproduce": "zoo.running.reproduce",
+        "runs": "zoo.running.run_table",
         "train": "zoo.running.train",
         "tune": "zoo.tuning.tune",
     }
@@ -65,12 +72,15 @@ __all__ = [
     "arrays",
     "best",
     "build",
+    "card",
     "compare",
     "data_report",
     "describe",
     "hypermodel",
     "list_models",
     "load",
+    "register",
+    "reproduce",
     "runs",
     "spec_of",
     "train",

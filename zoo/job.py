@@ -63,20 +63,62 @@ class ListJob(Job):
 
 
 class ShowJob(DataJob):
-    """A model's hyperparameters and, given data, its layers."""
+    """A model's hyperparameters and, given data, its layers; or what is known of a run.
+
+    Args:
+        model: Name of the catalogue, or MLflow's id of a run, or its first characters.
+        source: Data that a model is shown on.
+        hyperparameters: Values that are fixed.
+    """
 
     command: Literal["show"] = "show"
     model: str
     source: Any = None
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def names_a_run(self) -> bool:
+        """Whether it is a run that is shown: a model's name has a stroke."""
+        return re.fullmatch("[0-9a-f]{4,32}", self.model) is not None
+
 
 class RunsJob(Job):
-    """The runs that were tracked."""
+    """The runs that were tracked; see :func:`zoo.running.lookup.runs`."""
 
     command: Literal["runs"] = "runs"
     experiment: str | None = None
     limit: int = Field(20, ge=1)
+    task: str | None = None
+    model: str | None = None
+    sort: str | None = None
+    every: bool = False
+
+
+class ReproduceJob(Job):
+    """A tracked run, made again by its job."""
+
+    command: Literal["reproduce"] = "reproduce"
+    run: str
+
+
+class RegisterJob(Job):
+    """A run's model under a name in MLflow's registry; see :func:`zoo.running.register.register`."""
+
+    command: Literal["register"] = "register"
+    run: str
+    name: str
+    alias: str = "champion"
+    on: Any = None
+
+
+class CardJob(Job):
+    """The card of a run's model; see :func:`zoo.running.card.card`."""
+
+    command: Literal["card"] = "card"
+    run: str
+    by: tuple[str, ...] = ()
+    use: str = ""
+    output: str | None = None
 
 
 class BestJob(Job):
@@ -87,7 +129,6 @@ class BestJob(Job):
     metric: str | None = None
 
 
-AnyJob = TrainJob | TuneJob | CompareJob | PredictJob | ReportJob | ListJob | ShowJob | RunsJob | BestJob
 JOBS: dict[str, type[Job]] = {
     "train": TrainJob,
     "tune": TuneJob,
@@ -98,6 +139,9 @@ JOBS: dict[str, type[Job]] = {
     "show": ShowJob,
     "runs": RunsJob,
     "best": BestJob,
+    "reproduce": ReproduceJob,
+    "register": RegisterJob,
+    "card": CardJob,
 }
 _PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)

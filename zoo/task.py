@@ -61,11 +61,13 @@ class Baseline:
         name: Such as ``logistic``; its metrics have the same names as the model's.
         run: From dataset and seed to scores by part, without prefix.
         most_rows: Rows of the training part beyond which it is skipped, with a note; None for any number.
+        guesses: Whether it knows nothing but the training part's targets: what a model is worth is told from it.
     """
 
     name: str
     run: Callable[[Any, int], Mapping[str, Mapping[str, float]]]
     most_rows: int | None = None
+    guesses: bool = False
 
 
 class Task(ABC):

@@ -39,6 +39,8 @@ class TrainJob(DataJob):
         repeats: Cross-validate so many times, each on folds drawn anew.
         threshold: Of two classes, from which probability on a row is called positive: chosen on validation for
             ``accuracy``, ``f1``, ``balanced_accuracy`` or the least ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
+        deterministic: Use only kernels that give the same sum each time: the same job ends with equal weights, bit for
+            bit, on the same kind of machine.
     """
 
     command: Literal["train"] = "train"
@@ -53,6 +55,7 @@ class TrainJob(DataJob):
     cv: int | str | None = None
     repeats: int | None = Field(None, ge=2)
     threshold: str | None = None
+    deterministic: bool = False
 
     @field_validator("cv", mode="before")
     @classmethod

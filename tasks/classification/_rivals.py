@@ -12,7 +12,7 @@ from zoo.training.baselines import Rival
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
-        Rival("majority", _majority),
+        Rival("majority", _majority, guesses=True),
         Rival("logistic", _logistic, most_rows=1_000_000),
         Rival("histogram_boosting", _histogram_boosting, columns="coded"),
     ]

@@ -17,7 +17,7 @@ from zoo.training.baselines import Rival
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
-        Rival("majority", _majority, pixels),
+        Rival("majority", _majority, pixels, guesses=True),
         Rival("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),
     ]
     slow = [

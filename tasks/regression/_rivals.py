@@ -16,7 +16,7 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     if spec.target.quantiles:
         return _of_quantiles(level, spec.target.quantiles)
     quick = [
-        Rival("mean", _mean),
+        Rival("mean", _mean, guesses=True),
         Rival("ridge", _ridge),
         Rival("histogram_boosting", _histogram_boosting, columns="coded"),
     ]
@@ -33,7 +33,7 @@ def _of_quantiles(level: str, levels: Sequence[float]) -> Sequence[Rival]:
     from ._quantiles import EachQuantile
 
     quick = [
-        Rival("quantiles_of_train", partial(EachQuantile, "dummy", levels)),
+        Rival("quantiles_of_train", partial(EachQuantile, "dummy", levels), guesses=True),
         Rival("quantile_boosting", partial(EachQuantile, "boosting", levels), columns="coded"),
     ]
     slow = [Rival("linear_quantiles", partial(EachQuantile, "linear", levels), most_rows=20_000)]

@@ -18,7 +18,8 @@ def rivals(level: str, spec: Spec) -> Sequence[Rival]:
     """Return the rivals of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
     assert spec.target is not None
     classes = spec.target.kind == "class"
-    dummy = Rival("majority", _majority, _nothing) if classes else Rival("mean", _mean, _nothing)
+    guess = ("majority", _majority) if classes else ("mean", _mean)
+    dummy = Rival(*guess, _nothing, guesses=True)
     if spec.inputs[0].kind == "text":
         name, make = ("tf_idf_logistic", _words_logistic) if classes else ("tf_idf_ridge", _words_ridge)
         quick = [dummy, Rival(name, make, _texts)]

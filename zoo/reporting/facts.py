@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -51,6 +51,11 @@ class Finding:
             "advice": self.advice,
             "evidence": list(self.evidence),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Finding:
+        """Return the finding that :meth:`as_dict` described."""
+        return cls(**{**values, "evidence": tuple(values["evidence"])})
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class DataReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataReport:
         """Return the report that :meth:`as_dict` described."""
-        findings = [Finding(**{**known, "evidence": tuple(known["evidence"])}) for known in values["findings"]]
+        findings = list(map(Finding.from_dict, values["findings"]))
         columns = [_column_of_dict(known) for known in values["columns"]]
         return cls(**{**values, "findings": findings, "columns": columns, "notes": tuple(values["notes"])})
 

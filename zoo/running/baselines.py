@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.data.dataset import Dataset
-from zoo.running.lookup import OBJECTIVE_TAG
+from zoo.running.lookup import BASELINE_TAG, OBJECTIVE_TAG
 from zoo.task import PART_PREFIX, Baseline, Task
 from zoo.tracking.run import TrackedRun, ending
 from zoo.tracking.store import Store
-
-KEY_TAG = "zoo.baseline_key"
 
 
 def run_baselines(
@@ -51,12 +49,12 @@ def _tracked(
     task: Task, dataset: Dataset, baseline: Baseline, store: Store, experiment: Any, seed: int
 ) -> dict[str, float]:
     key = _key(task, dataset, baseline, seed)
-    known = store.search(f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", limit=100)
+    known = store.search(f"tags.`{BASELINE_TAG}` = '{key}' and attributes.status = 'FINISHED'", limit=100)
     here = [run for run in known if run.info.experiment_id == experiment.experiment_id]
     if here:
         return _scores(here[0].data.metrics)
     tags = {
-        KEY_TAG: key,
+        BASELINE_TAG: key,
         "zoo.kind": "baseline",
         "zoo.task": task.name,
         "zoo.model": baseline.name,

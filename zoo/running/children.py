@@ -10,8 +10,8 @@ from zoo.running.lookup import stored_run
 from zoo.running.progress import Progress
 from zoo.running.results import Run
 from zoo.running.train import CHECKPOINT_FILE, REPEAT_TAG, resume_run, run_train
-from zoo.tracking.run import PARENT_TAG, TrackedRun
-from zoo.tracking.store import Store
+from zoo.tracking.run import TrackedRun
+from zoo.tracking.store import PARENT_TAG, Store
 
 
 def run_child(

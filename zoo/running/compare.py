@@ -36,8 +36,8 @@ from zoo.running.train import (
     tracked_name,
 )
 from zoo.saving.files import check_folder, replacing
-from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
-from zoo.tracking.store import Store, alive
+from zoo.tracking.run import TrackedRun, ending
+from zoo.tracking.store import PARENT_TAG, Store, alive
 from zoo.training.latency import latency_ms
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"

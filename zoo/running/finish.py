@@ -8,20 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from zoo.data.dataset import Dataset
 from zoo.data_job import DataJob
 from zoo.figures.curves import learning_curve
 from zoo.layers.assembly import Pieces
+from zoo.reporting.diagnosis import Training, diagnose, in_words
+from zoo.reporting.report import DataReport
 from zoo.running.candidate import Candidate
 from zoo.running.lookup import RESULT_FILE, SCORED_TAG
 from zoo.running.report import keep_report
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
+from zoo.scoring.tables import scores_by_class, worst_errors
 from zoo.task import PART_PREFIX, Evaluation, Settled, Task
 from zoo.tracking.run import TrackedRun
 from zoo.training.loop import FitResult
+from zoo.training.settings import FitSettings
 
 PREDICTIONS_FILE = "predictions.csv"
+MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a table
+READABLE = ("number", "category", "text")  # kinds of inputs that a table shows
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,25 @@ def finish_run(
         load=lambda: model,
     )
     run.draw = lambda: _figures(task, result, objective.name, evaluations[judged], before)
-    if fitted.job.fold is not None:
-        kept = task.held_out(model, dataset, judged)
-        if kept is not None:
-            tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
+    kept = task.held_out(model, dataset, judged)
+    if kept is not None and fitted.job.fold is not None:
+        tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
+    elif kept is not None:
+        tracked.tables(_tables(kept, dataset, judged))
     _log(tracked, run, model, fitted)
     return run
+
+
+def _tables(predicted: pd.DataFrame, dataset: Dataset, part: str) -> dict[str, pd.DataFrame]:
+    """Predictions of the judged part, the worst of them and, of classes, scores by class."""
+    inputs = {
+        known.name: np.asarray(values)
+        for known in dataset.spec.inputs[:MOST_COLUMNS]
+        if known.kind in READABLE and len(values := dataset.parts[part].inputs[known.key]) == len(predicted)
+    }
+    made = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
+    target = dataset.spec.target
+    return {**made, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else made
 
 
 def judged_part(dataset: Dataset) -> str:
@@ -131,23 +153,54 @@ def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
     tracked.figures(run.figures)
-    tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    told = description(run)
+    report = None
     if fitted.job.fold is None:  # a fold's data are its parent's
         report = keep_report(tracked, fitted.candidate.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
-        told = f"{told}\n\n{report.short()}" if report.warnings else told
-    tracked.tags({"mlflow.note.content": told, "zoo.stopped": fitted.result.stopped, SCORED_TAG: "yes"})
+    run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
+    tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
+    told = description(run, report)
+    topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"
+    tracked.tags(
+        {"mlflow.note.content": told, "zoo.stopped": fitted.result.stopped, "zoo.diagnosis": topics, SCORED_TAG: "yes"}
+    )
     facts_as_metrics = {
         "n_parameters": run.n_parameters,
         "epochs_run": run.epochs_run,
         "best_epoch": run.best_epoch,
+        "stopped_epoch": run.epochs_run,
         "seconds": run.seconds,
     }
     tracked.metrics({**run.metrics, **facts_as_metrics})
 
 
-def description(run: Run) -> str:
-    """Return a run's description in words, as Markdown."""
+def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
+    """What the diagnosis is made from."""
+    task, spec, part = fitted.candidate.task, fitted.dataset.spec, fitted.dataset.parts.get("train")
+    guesses = [known.name for known in task.baselines("quick", spec) if known.guesses]
+    settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
+    return Training(
+        history=fitted.result.history,
+        best_epoch=run.best_epoch,
+        stopped=fitted.result.stopped,
+        steps=settings.steps(part.total) if part is not None else 0,
+        objective=run.objective,
+        metrics=run.metrics,
+        interval=run.intervals.get(f"test_{run.objective}"),
+        baselines=run.baselines,
+        guess=guesses[0] if guesses else None,
+        verdict=run.verdict,
+        best_baseline=run.best_baseline,
+        report=report.findings if report is not None else (),
+    )
+
+
+def description(run: Run, report: DataReport | None = None) -> str:
+    """Return a run's description in words, as Markdown.
+
+    Args:
+        run: The run, scored and diagnosed.
+        report: The report of its data.
+    """
     name = run.headline
     lines = [
         f"**{run.model_name}** on **{run.source}**: {name} **{number(run.metrics[name])}** "
@@ -161,7 +214,9 @@ def description(run: Run) -> str:
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
     )
-    lines += [f"- {note}" for note in run.notes]
+    lines += [in_words(run.diagnosis)] if run.diagnosis else []
+    lines += [report.short()] if report is not None and report.warnings else []
+    lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import math
@@ -14,13 +15,15 @@ import numpy as np
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
 from zoo.job import TrainJob, job_yaml
+from zoo.reporting.diagnosis import unstable
+from zoo.reporting.facts import Finding
 from zoo.running.candidate import candidate_of
 from zoo.running.children import run_child, runs_below
 from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.lookup import BEST_TAG
 from zoo.running.progress import Progress
 from zoo.running.report import keep_report
-from zoo.running.results import Run, best_baseline, interval, number, plain
+from zoo.running.results import Run, best_baseline, diagnosis_lines, interval, number, plain
 from zoo.running.train import (
     CROSS_VALIDATION,
     JOB_FILE,
@@ -117,6 +120,24 @@ class Repeats:
             return "tie"
         return "model better" if (high < 0) == (first.direction == "min") else "baseline better"
 
+    @property
+    def diagnosis(self) -> tuple[Finding, ...]:
+        """What is wrong with most of the runs and, over seeds, whether they differ by more than the test rows' luck."""
+        first, found = self.runs[0], []
+        name = first.headline
+        if self.kind == SEEDS:
+            rivals = [known[name] for known in self.baselines.values() if math.isfinite(known.get(name, math.nan))]
+            guessed = (max if first.direction == "min" else min)(rivals, default=math.nan)
+            bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
+            found += unstable(self._values(name).tolist(), bounds, guessed, name)
+        everywhere = [finding for run in self.runs for finding in run.diagnosis]
+        for topic in dict.fromkeys(finding.topic for finding in everywhere):
+            own = [finding for finding in everywhere if finding.topic == topic]
+            if 2 * len(own) > len(self.runs):
+                text = f"in {len(own)} of {len(self.runs)} runs, the first: {own[0].text}"
+                found.append(dataclasses.replace(own[0], text=text))
+        return tuple(found)
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo train --seeds --json`` prints."""
         first = self.runs[0]
@@ -131,6 +152,7 @@ class Repeats:
                 "metrics": self.metrics,
                 "intervals": self.intervals,
                 "baselines": self.baselines,
+                "diagnosis": [finding.as_dict() for finding in self.diagnosis],
                 "runs": [run.as_dict() for run in self.runs],
             }
         )
@@ -152,7 +174,8 @@ class Repeats:
             )
         each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
         told = f"{self.verdict} by {first.objective}" if best else self.verdict
-        return "\n".join([*lines, f"{told}; {first.headline} by run: {each}"])
+        lines += [f"{told}; {first.headline} by run: {each}", *diagnosis_lines(self.diagnosis)]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
@@ -348,7 +371,8 @@ def _finish(parent: TrackedRun, repeats: Repeats) -> None:
         raise JobError("the runs have different scores, and cannot be brought together")
     parent.metrics(repeats.metrics)
     parent.text(json.dumps(repeats.as_dict(), indent=1), "repeats.json")
-    tags = {"mlflow.note.content": f"```\n{repeats}\n```"}
+    topics = ", ".join(finding.topic for finding in repeats.diagnosis) or "none"
+    tags = {"mlflow.note.content": f"```\n{repeats}\n```", "zoo.diagnosis": topics}
     if repeats.kind == SEEDS:
         tags[BEST_TAG] = repeats.best.run_id
     parent.tags(tags)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from zoo.reporting.facts import Finding
 from zoo.saving.model import Model
 
 
@@ -49,6 +50,7 @@ class Run:
         seconds: Wall time of the training.
         artifact_uri: Where MLflow keeps the run's files.
         notes: What a person should know.
+        diagnosis: What is wrong with the training (:mod:`zoo.reporting.diagnosis`); empty where it is healthy.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class Run:
     seconds: float
     artifact_uri: str
     notes: tuple[str, ...] = ()
+    diagnosis: tuple[Finding, ...] = ()
     draw: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     load: Callable[[], Model] | None = field(default=None, repr=False)
 
@@ -126,9 +129,18 @@ class Run:
             "artifact_uri",
         ]
         values = {name: getattr(self, name) for name in names}
-        return {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+        made = {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+        return {**made, "diagnosis": [finding.as_dict() for finding in self.diagnosis]}
 
     def __repr__(self) -> str:
+        return self.in_words()
+
+    def in_words(self, *, evidence: bool = False) -> str:
+        """Return scores, baseline and diagnosis as text for a terminal.
+
+        Args:
+            evidence: With the evidence behind each verdict of the diagnosis.
+        """
         lines = [f"Run {self.run_id[:8]}: {self.model_name} on {self.source}"]
         names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
         best = self.best_baseline
@@ -143,6 +155,7 @@ class Run:
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
             f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
         )
+        lines += diagnosis_lines(self.diagnosis, evidence=evidence)
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -247,6 +260,20 @@ def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
         'units 0.50 ± 0.12'
     """
     return ", ".join(f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(importance.items())[:4])
+
+
+def diagnosis_lines(findings: Sequence[Finding], *, evidence: bool = False) -> list[str]:
+    """Return what is wrong and what to try next, for a terminal; with the evidence behind it on demand.
+
+    Example:
+        >>> diagnosis_lines([Finding("not converged", "warning", "it was still falling", "--epochs 400")])
+        ['not converged: it was still falling', '  next: --epochs 400']
+    """
+    lines = []
+    for known in findings:
+        shown = [f"  {text}" for text in known.evidence] if evidence else []
+        lines += [f"{known.topic}: {known.text}", *shown, f"  next: {known.advice}"]
+    return lines
 
 
 def number(value: Any) -> str:

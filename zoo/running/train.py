@@ -19,9 +19,10 @@ from zoo.layers.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.candidate import Candidate, candidate_of
 from zoo.running.finish import Fitted, finish_run, keep_model
-from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG
+from zoo.running.lookup import DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG
 from zoo.running.progress import Progress
 from zoo.running.results import Run
+from zoo.seeding import only_deterministic_kernels
 from zoo.tracking.pages import set_view
 from zoo.tracking.run import TrackedRun, ending, package_versions
 from zoo.tracking.store import Store, alive
@@ -31,6 +32,8 @@ from zoo.training.settings import FitSettings
 
 JOB_FILE = "job.yaml"
 SEEDS, CROSS_VALIDATION, FOLD, COMPARED = "seeds", "cross_validation", "fold", "compared"
+REPRODUCTION = "reproduction"
+VERSIONS_FILE = "versions.json"
 REPEAT_TAG = "zoo.repeat"
 CHECKPOINT_FILE = "checkpoint.bin"
 
@@ -93,6 +96,7 @@ def run_train(
     progress: Progress | None = None,
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
+    dataset: Dataset | None = None,
 ) -> Run:
     """Carry out a train job as one run; see :func:`train`.
 
@@ -102,12 +106,15 @@ def run_train(
         progress: Where to show progress.
         parent: MLflow's id of the run that this one stands below.
         tags: More tags of the run.
+        dataset: The job's data, where they were read already.
     """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
+    if job.deterministic:
+        only_deterministic_kernels()
     candidate = candidate_of(job.model, job.task)
-    dataset = candidate.task.read(job)
+    dataset = dataset if dataset is not None else candidate.task.read(job)
     candidate.task.check_settling(dataset, job)
     pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
     store = Store()
@@ -156,6 +163,8 @@ def resume_run(
 
         return resume_repeats(found, changes=changes, callbacks=callbacks, progress=progress)
     job = _job_of(store, found).model_copy(update=changes)
+    if job.deterministic:
+        only_deterministic_kernels()
     candidate = candidate_of(job.model, job.task)
     dataset = candidate.task.read(job)
     check_same_data(found, dataset)
@@ -214,10 +223,11 @@ def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> di
 
 
 def objective_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
-    """Return the score that ranks runs, on validation, and which way is better."""
+    """Return the score that ranks runs, on validation, and which way is better for it and the others."""
     objective = candidate.task.scores(dataset.spec)[0]
     prefix = candidate.task.objective_prefix
-    return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction}
+    less = ", ".join(score.name for score in candidate.task.scores(dataset.spec) if score.direction == "min")
+    return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
 
 
 def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
@@ -227,7 +237,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     tracked.params({**hyperparameters, **job_params(job, dataset)})
     tracked.dataset(dataset)
     tracked.text(job_yaml(job), JOB_FILE)
-    tracked.text(json.dumps(package_versions(), indent=1), "versions.json")
+    tracked.text(json.dumps(package_versions(), indent=1), VERSIONS_FILE)
     rows = {name: np.asarray(known).tolist() for name, known in split_of(dataset).items()}
     tracked.text(json.dumps(rows), "split.json")
 
@@ -331,7 +341,7 @@ class _OnlyNew(Recorders):
 def _job_of(store: Store, found: Any) -> TrainJob:
     """The job of a run that can be gone on with."""
     run_id, tags = found.info.run_id, found.data.tags
-    if tags.get("zoo.kind") not in ("train", FOLD, COMPARED):
+    if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
         raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")

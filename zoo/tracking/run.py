@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import math
 import os
 import platform
@@ -21,12 +22,11 @@ from typing import Any
 from zoo.data.dataset import Dataset
 from zoo.saving.folder import save_model
 from zoo.saving.model import Model
-from zoo.tracking.store import HOST_TAG, PROCESS_TAG, STARTED_TAG, Store, process_started
+from zoo.tracking.store import HOST_TAG, PARENT_TAG, PROCESS_TAG, STARTED_TAG, Store, process_started
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 
 FLUSH_S = 3.0
-PARENT_TAG = "mlflow.parentRunId"
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 PARAM_LENGTH = 500
 _NO_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no metric's name, as a class may have it
@@ -126,6 +126,17 @@ class TrackedRun(Recorder):
         """Keep figures as artifacts, in ``figures/``."""
         for name, figure in figures.items():
             self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
+
+    def tables(self, tables: Mapping[str, Any]) -> None:
+        """Keep frames as tables that MLflow's pages show, in ``tables/``; those of before are replaced.
+
+        MLflow's own ``log_table`` would append to what a killed process had written.
+        """
+        for name, frame in tables.items():
+            text = frame.to_json(orient="split", index=False, default_handler=str)
+            self.text(text, f"tables/{name}.json")
+        listed = [{"path": f"tables/{name}.json", "type": "table"} for name in tables]
+        self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
         """Keep a model so that MLflow loads and serves it, with signature and an example of raw rows."""
@@ -227,6 +238,7 @@ def origin_tags() -> dict[str, str]:
         STARTED_TAG: _own_start(),
         "zoo.version": __version__,
         "zoo.python": platform.python_version(),
+        "zoo.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name or "python",
         "mlflow.source.type": "LOCAL",
@@ -271,8 +283,6 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
 
 
 def _dataset_input(dataset: Dataset) -> Any:
-    import json
-
     from mlflow.entities import Dataset as MlflowDataset
     from mlflow.entities import DatasetInput, InputTag
 

@@ -25,6 +25,7 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 FOLDER = Path("mlruns")
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
+PARENT_TAG = "mlflow.parentRunId"
 _ours: str | None = None
 
 
@@ -94,23 +95,55 @@ class Store:
             return self.client.get_run(run_id)
         except MlflowException:
             pass
-        ids = [run.info.run_id for run in self.search()]
-        matches = [known for known in ids if run_id and known.startswith(run_id)]
+        likely = run_id.isalnum()  # else it is no beginning of an id, and might say something to a filter
+        found = self.search(f"attributes.run_id LIKE '{run_id}%'", limit=100) if likely else []
+        matches = [run.info.run_id for run in found]
         if len(matches) == 1:
             return self.client.get_run(matches[0])
         if matches:
             raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id", where="run")
         raise UsageError(f"there is no run {run_id!r} in {self.uri}; zoo runs lists them", where="run")
 
-    def search(self, where: str = "", *, experiment: Any = None, limit: int = 10_000, order: str = "") -> list[Any]:
-        """Return MLflow's runs that a filter finds, in all experiments or one."""
+    @property
+    def folder(self) -> Path:
+        """The folder of runs, with artifacts and state."""
+        return self.state.parent
+
+    @property
+    def is_database(self) -> bool:
+        """Whether runs are in a database that this process writes itself, and not behind a server."""
+        return not self.uri.startswith("http")
+
+    def model_runs(self) -> dict[str, str]:
+        """Return the run of each logged model, by the model's id."""
+        made: dict[str, str] = {}
+        token = None
+        while True:
+            page = self.client.search_logged_models(self._experiment_ids(), page_token=token)
+            made.update({known.model_id: known.source_run_id for known in page})
+            token = page.token
+            if not token:
+                return made
+
+    def search(
+        self,
+        where: str = "",
+        *,
+        experiment: Any = None,
+        limit: int = 10_000,
+        order: str = "",
+        deleted: bool = False,
+    ) -> list[Any]:
+        """Return MLflow's runs that a filter finds, in all experiments or one; those that were deleted on demand."""
+        from mlflow.entities import ViewType
+
         ids = [experiment.experiment_id] if experiment is not None else self._experiment_ids()
         found: list[Any] = []
         token = None
         while len(found) < limit:
             page = self.client.search_runs(
                 ids, where, max_results=min(1000, limit - len(found)), order_by=[order] if order else None,
-                page_token=token,
+                page_token=token, run_view_type=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
             )  # fmt: skip
             found += page
             token = page.token
@@ -157,6 +190,10 @@ class Store:
             if not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG]):
                 self.client.set_tag(run.info.run_id, "zoo.reason", "its process was killed")
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def experiment_names(self) -> dict[str, str]:
+        """Return the names of experiments by MLflow's id."""
+        return {known.experiment_id: known.name for known in self.client.search_experiments()}
 
     def _experiment_ids(self) -> list[str]:
         return [known.experiment_id for known in self.client.search_experiments()]

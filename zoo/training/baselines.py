@@ -32,12 +32,14 @@ class Rival:
         columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes), or a
             function from a part and the spec to what the estimator takes, N rows.
         most_rows: Training rows beyond which it would take too long.
+        guesses: Whether it knows nothing but the training part's targets.
     """
 
     name: str
     make: Callable[[int], Any]
     columns: str | Callable[[Part, Spec], Any] = "scaled"
     most_rows: int | None = None
+    guesses: bool = False
 
 
 Estimators = Callable[[str, Spec], Sequence[Rival]]

@@ -271,7 +271,7 @@ class SupervisedTask(Task):
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return scikit-learn's rivals at this level."""
         return [
-            Baseline(rival.name, partial(self._run_rival, rival), rival.most_rows)
+            Baseline(rival.name, partial(self._run_rival, rival), rival.most_rows, rival.guesses)
             for rival in self.estimators(level, spec)
         ]
 

@@ -139,14 +139,24 @@ class ClassRules(TargetRules):
         return set_metrics(truth, class_sets(prediction, limit), spec.target.classes, percent, weight)
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
-        """Return confusion matrix and reliability diagram."""
+        """Return confusion matrix, reliability, ROC with precision and recall; of two classes cost by threshold."""
         from zoo.figures.classes import confusion_matrix, reliability
+        from zoo.figures.thresholds import roc_and_precision_recall, threshold_cost
 
-        assert spec.target is not None
-        return {
-            "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), spec.target.classes),
+        target = spec.target
+        assert target is not None
+        made = {
+            "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), target.classes),
             "reliability": reliability(truth, prediction),
         }
+        if np.isfinite(prediction).all():
+            made["roc_and_precision_recall"] = roc_and_precision_recall(truth, prediction, target.classes)
+            if len(target.classes) == 2:
+                place = target.positive_index
+                made["threshold_cost"] = threshold_cost(
+                    truth == place, prediction[:, place], positive=target.classes[place], threshold=target.threshold
+                )
+        return made
 
 
 class NumberRules(TargetRules):

@@ -9,15 +9,33 @@ from typing import Any
 import pandas as pd
 
 from zoo.errors import UsageError
-from zoo.job import BestJob, CompareJob, ListJob, PredictJob, ReportJob, RunsJob, ShowJob, TrainJob, TuneJob
+from zoo.job import (
+    BestJob,
+    CardJob,
+    CompareJob,
+    ListJob,
+    PredictJob,
+    RegisterJob,
+    ReportJob,
+    ReproduceJob,
+    RunsJob,
+    ShowJob,
+    TrainJob,
+    TuneJob,
+)
 from zoo.registry import list_models
+from zoo.running.card import card
 from zoo.running.compare import run_compare
 from zoo.running.describe import describe
-from zoo.running.lookup import best, load, runs
+from zoo.running.lookup import load
 from zoo.running.progress import Progress
+from zoo.running.register import register
 from zoo.running.report import run_report
+from zoo.running.reproduce import run_reproduce
 from zoo.running.results import plain
+from zoo.running.run_table import ranking, runs
 from zoo.running.search_progress import SearchProgress
+from zoo.running.show import show_run
 from zoo.running.train import run_job
 from zoo.saving.files import check_folder, replacing
 from zoo.tuning.tune import run_tune
@@ -76,10 +94,18 @@ def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
         return run_report(job, progress)
     if isinstance(job, PredictJob):
         return _predict(job)
+    if isinstance(job, ReproduceJob):
+        return run_reproduce(job.run, progress=progress)
+    if isinstance(job, CardJob):
+        return card(job.run, by=job.by, use=job.use, output=job.output)
+    if isinstance(job, RegisterJob):
+        return register(job.run, job.name, alias=job.alias, on=job.on)
     if isinstance(job, RunsJob):
-        return runs(job.experiment, limit=job.limit)
+        return runs(**job.model_dump(exclude={"command"}))
     if isinstance(job, BestJob):
-        return best(job.experiment, metric=job.metric)
+        return ranking(job.experiment, metric=job.metric)
+    if isinstance(job, ShowJob) and job.names_a_run:
+        return show_run(job.model)
     if isinstance(job, ShowJob):
         options = job.model_dump(exclude_unset=True, exclude={"command", "model", "source"})
         return describe(job.model, job.source, **options)

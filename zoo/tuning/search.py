@@ -11,8 +11,8 @@ import numpy as np
 
 from zoo.errors import JobError
 from zoo.running.search_progress import Ended, SearchProgress
-from zoo.tracking.run import PARENT_TAG, TrackedRun
-from zoo.tracking.store import Store
+from zoo.tracking.run import TrackedRun
+from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tune_job import bytes_in, seconds_in
 from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.goal import SECONDS
@@ -207,6 +207,7 @@ class SearchLoop:
             "hyperparameters": values,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job),
+            "deterministic": plan.job.deterministic,
             "rungs": list(plan.rungs),
             "fits": [list(fit) for fit in plan.fits],
             "folds": plan.folds,

@@ -14,6 +14,7 @@ from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
 from zoo.layers.assembly import Pieces
 from zoo.running.candidate import candidate_of
+from zoo.seeding import only_deterministic_kernels
 from zoo.training.loop import FitPlan, FitResult, Monitor
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
@@ -68,16 +69,19 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         channel: To the driver.
-        payload: ``model``, ``task``, ``folder`` (the trial's), ``hyperparameters``, ``epochs``, ``threads``, ``rungs``
-            (epochs after which the driver is asked), ``fits`` (pairs of a folder of data and a seed), ``folds``
-            (whether these are folds), ``objective`` and ``prefix`` (of its name), ``measured`` (what is to be worked
-            out beside it) and ``limits`` (what must hold before training is worth while).
+        payload: ``model``, ``task``, ``folder`` (the trial's), ``hyperparameters``, ``epochs``, ``threads``,
+            ``deterministic`` (as the job has it), ``rungs`` (epochs after which the driver is asked), ``fits`` (pairs
+            of a folder of data and a seed), ``folds`` (whether these are folds), ``objective`` and ``prefix`` (of its
+            name), ``measured`` (what is to be worked out beside it) and ``limits`` (what must hold before training is
+            worth while).
 
     Returns:
         The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
     """
     channel.send({"began": True})
     _limit_threads(payload["threads"])
+    if payload["deterministic"]:
+        only_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
     return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
 

@@ -18,8 +18,8 @@ from zoo.running.report import keep_report
 from zoo.running.results import Search
 from zoo.running.search_progress import SearchProgress, in_words
 from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, stored_job
-from zoo.tracking.run import PARENT_TAG, TrackedRun, ending
-from zoo.tracking.store import Store
+from zoo.tracking.run import TrackedRun, ending
+from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tune_job import range_of
 from zoo.tuning.choosing import choose_search, grid_size, is_finite
 from zoo.tuning.cluster import connected

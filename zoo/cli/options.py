@@ -68,6 +68,12 @@ DATA_OPTIONS: dict[str, Any] = {
     "seed": Annotated[int | None, typer.Option(help="Seed of split, weights and order; default 0.")],
 }
 
+# The keys of a job that say how a training goes, alone, in a search or in a comparison.
+TRAINING_OPTIONS: dict[str, Any] = {
+    "deterministic": Annotated[
+        bool | None, typer.Option("--deterministic", help="Equal weights, bit for bit, each time; slower.")
+    ],
+}
 # The keys of a job that say how a search goes.
 SEARCH_OPTIONS: dict[str, Any] = {
     "trials": Annotated[int | None, typer.Option(help="Most sets of hyperparameters; default 20.")],

@@ -1,0 +1,154 @@
+"""Trainings whose trouble is known, because it was made: does the diagnosis name it, and leave healthy ones alone?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from zoo.reporting.diagnosis import Training, diagnose
+
+
+def table(rows: int, columns: int, target: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> pd.DataFrame:
+    """Columns of standard normal numbers, and a target made of them."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(rows, columns))
+    frame = pd.DataFrame(x, columns=[f"x{number}" for number in range(columns)])
+    return frame.assign(y=target(x, random))
+
+
+def named(flags: np.ndarray) -> np.ndarray:
+    return np.where(flags, "yes", "no").astype(object)
+
+
+def interaction(rows: int = 900) -> pd.DataFrame:
+    return table(rows, 2, lambda x, random: named(x[:, 0] * x[:, 1] > 0))
+
+
+def wave(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return np.sin(2 * x[:, 0]) * 3 + x[:, 1] + random.normal(0, 0.2, len(x))
+
+
+def noisy(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return x[:, 0] + random.normal(0, 2.0, len(x))
+
+
+def chessboard(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return named((np.floor(3 * x[:, 0]) + np.floor(3 * x[:, 1])) % 2 == 0)
+
+
+def leaking(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return named(x[:, 2] > 0)
+
+
+# For each: the model, the data, what is set, and the verdict that must be there.
+MADE: dict[str, tuple[str, Callable[[], Any], dict[str, Any], str]] = {
+    "a line through an interaction": ("classification/linear", interaction, {}, "under-fitting"),
+    "nearly all units left out": (
+        "regression/mlp", lambda: table(900, 3, wave), {"dropout": 0.95, "units": 16, "layers": 2}, "under-fitting"
+    ),
+    "a wide network on noise": (
+        "regression/mlp", lambda: table(200, 12, noisy),
+        {"dropout": 0, "weight_decay": 0, "patience": 150, "epochs": 150}, "over-fitting",
+    ),
+    "a hundred columns for two hundred rows": (
+        "classification/mlp", lambda: table(300, 100, lambda x, random: named(x[:, :5].sum(axis=1) > 0)),
+        {"dropout": 0}, "over-fitting",
+    ),
+    "steps of a thousand times the size": ("regression/mlp", lambda: table(900, 3, wave), {"learning_rate": 1.0},
+                                          "learning rate too high"),
+    "a rate at which the loss overflows": (
+        "regression/mlp", lambda: table(900, 3, wave), {"optimizer": "sgd", "learning_rate": 3.0, "patience": 200},
+        "learning rate too high",
+    ),
+    "steps of a thousandth of the size": (
+        "classification/mlp", lambda: "digits", {"learning_rate": 1e-6, "epochs": 40}, "learning rate too low"
+    ),
+    "three epochs": ("classification/mlp", lambda: "digits", {"epochs": 3}, "not converged"),
+    "two units for an interaction": (
+        "classification/mlp", lambda: interaction(400),
+        {"units": 2, "layers": 1, "dropout": 0, "activation": "relu", "seeds": 6}, "unstable over seeds",
+    ),
+    "sixty rows": ("classification/mlp", lambda: table(60, 20, lambda x, random: named(x[:, 0] > 0)), {},
+                   "too few rows"),
+    "a column that is the answer": ("classification/mlp", lambda: table(900, 5, leaking), {}, "leakage suspected"),
+    "a chessboard among noise": ("classification/mlp", lambda: table(2000, 4, chessboard), {},
+                                 "worse than a baseline"),
+}  # fmt: skip
+HEALTHY = {
+    "wine": ("classification/mlp", lambda: "wine"),
+    "digits": ("classification/mlp", lambda: "digits"),
+    "diabetes": ("regression/linear", lambda: "diabetes"),
+    "a wave": ("regression/mlp", lambda: table(900, 3, wave)),
+}
+# In what CI runs; the others are slow.
+FEW = ("a line through an interaction", "three epochs", "a column that is the answer")
+
+
+def diagnosed(model: str, source: Any, settings: dict[str, Any]) -> list[str]:
+    given = dict(settings)
+    options = {name: given.pop(name) for name in ("seeds", "epochs") if name in given}
+    target = {"target": "y"} if isinstance(source, pd.DataFrame) else {}
+    made = zoo.train(model, source, hyperparameters=given, quiet=True, **target, **options)
+    return [finding.topic for finding in made.diagnosis]
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=() if c in FEW else pytest.mark.slow) for c in MADE])
+def test_a_trouble_that_was_made_is_named(workspace: Path, case: str) -> None:
+    model, data, chosen, verdict = MADE[case]
+    assert verdict in diagnosed(model, data(), chosen)
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=() if c == "wine" else pytest.mark.slow) for c in HEALTHY])
+def test_a_healthy_run_gets_no_verdict(workspace: Path, case: str) -> None:
+    model, data = HEALTHY[case]
+    assert diagnosed(model, data(), {}) == []
+
+
+def test_the_diagnosis_stands_on_the_page_and_in_show(workspace: Path, command: Callable[..., Answer]) -> None:
+    made = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
+    (finding,) = [known for known in made["diagnosis"] if known["topic"] == "not converged"]
+    assert finding["advice"] == "--epochs 8"
+    assert "learning_curve" in " ".join(finding["evidence"])
+    shown = command("show", made["run_id"][:8])
+    assert "not converged: validation was still improving" in shown.out
+    assert "next: --epochs 8" in shown.out
+    again = command("show", made["run_id"], "--json").json
+    assert again["result"]["diagnosis"] == made["diagnosis"]
+    assert "**not converged**" in again["note"]
+    wrong = command("show", "0123abcd")
+    assert wrong.status == 2
+    assert "there is no run '0123abcd'" in wrong.err
+
+
+def test_a_run_that_failed_is_shown_with_its_reason(workspace: Path, command: Callable[..., Answer]) -> None:
+    words = ["--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--epochs", 3, "--baselines", "none"]
+    assert command("train", "regression/mlp", "diabetes", *words).status == 1
+    (row,) = command("runs", "--json").json["runs"]
+    shown = command("show", row["run_id"])
+    assert shown.status == 0
+    assert "FAILED" in shown.out
+    assert "try a lower learning rate" in shown.out
+
+
+curve = st.lists(st.floats(0, 1e6, allow_nan=True, allow_infinity=True), min_size=0, max_size=30)
+
+
+@settings(deadline=None)
+@given(loss=curve, validation=curve, best=st.integers(0, 30), scores=st.lists(st.floats(0, 10), min_size=4, max_size=4))
+def test_any_course_gets_an_answer(loss: list[float], validation: list[float], best: int, scores: list[float]) -> None:
+    epochs = min(len(loss), len(validation))
+    history = {"loss": loss[:epochs], "val_loss": validation[:epochs], "val_rmse": validation[:epochs]}
+    training = Training(
+        history, min(best, epochs), "epochs", 10, "rmse", {"train_rmse": scores[0], "val_rmse": scores[1]}, None,
+        {"mean": {"train_rmse": scores[2], "val_rmse": scores[3]}}, "mean",
+    )  # fmt: skip
+    assert all(finding.text and finding.advice for finding in diagnose(training))

@@ -1,0 +1,196 @@
+"""What is done with runs that were made: shown in order, made again, registered, described, removed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+
+import zoo
+from zoo.errors import UsageError
+from zoo.tracking.store import Store
+
+QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "baselines": "none", "target": "y"}
+
+
+def rows(count: int, seed: int) -> pd.DataFrame:
+    """Two classes that a line tells apart only in part."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, 2))
+    y = np.where(2 * x[:, 0] + x[:, 0] * x[:, 1] + random.normal(size=count) > 0, "yes", "no")
+    return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "sex": random.choice(["f", "m"], count), "y": y})
+
+
+@pytest.fixture
+def january(workspace: Path) -> Path:
+    path = workspace / "january.csv"
+    rows(300, 1).to_csv(path, index=False)
+    return path
+
+
+# --- made again ---
+
+
+def test_a_run_is_made_again_with_equal_scores(january: Path, command: Callable[..., Answer]) -> None:
+    run = zoo.train("classification/mlp", str(january), **QUICK, deterministic=True)
+    answer = command("reproduce", run.run_id[:10], "--json")
+    assert answer.status == 0
+    made = answer.json
+    assert made["agrees"] is True
+    assert {score["verdict"] for score in made["scores"].values()} == {"equal"}
+    assert made["scores"]["test_log_loss"]["then"] == run.metrics["test_log_loss"]
+    assert zoo.best().run_id == run.run_id  # what was reproduced is there once
+    again = mlflow.get_run(made["run_id"])
+    assert again.data.tags["zoo.reproduces"] == run.run_id
+    weights = [zoo.load(known).keras_model.get_weights() for known in (run.run_id, made["run_id"])]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_has_changed_since_is_named_and_a_score_that_differs_fails(
+    january: Path, command: Callable[..., Answer]
+) -> None:
+    run = zoo.train("classification/mlp", str(january), **QUICK)
+    rows(300, 7).to_csv(january, index=False)
+    answer = command("reproduce", run.run_id)
+    assert answer.status == 1
+    assert "changed since: the data: digest" in answer.out
+    assert "differs" in answer.out
+    assert "--seeds 5" in answer.out
+
+
+def test_recorded_seeds_tell_noise(january: Path) -> None:
+    seeds = zoo.train("classification/mlp", str(january), seeds=3, **QUICK)
+    first = seeds.runs[0]
+    Store().client.log_metric(first.run_id, "unrelated", 1.0)
+    made = zoo.reproduce(first.run_id, quiet=True)
+    assert made.seeds == 3
+    known = {score.name: score for score in made.scores}
+    spread = np.std([run.metrics["test_log_loss"] for run in seeds.runs], ddof=1)
+    assert known["test_log_loss"].noise == pytest.approx(4.3027 * np.sqrt(2) * spread, rel=1e-3)
+
+
+def test_what_cannot_be_made_again(january: Path) -> None:
+    with pytest.raises(UsageError, match="there is no run"):
+        zoo.reproduce("abcdef", quiet=True)
+    folds = zoo.train("classification/linear", str(january), cv=2, **QUICK)
+    with pytest.raises(UsageError, match="name a run below it"):
+        zoo.reproduce(folds.run_id, quiet=True)
+
+
+# --- registered ---
+
+
+def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, command: Callable[..., Answer]) -> None:
+    longer = {**QUICK, "epochs": 40}
+    weak = zoo.train("classification/linear", str(january), drop=("a", "sex"), **longer)
+    strong = zoo.train("classification/mlp", str(january), **longer)
+    first = zoo.register(weak.run_id, "income")
+    assert first.promoted
+    second = zoo.register(strong.run_id, "income")
+    assert not second.promoted
+    assert "give --on SOURCE" in repr(second)
+    june = january.with_name("june.csv")
+    pd.concat([rows(300, 2), pd.read_csv(january)[:50]]).to_csv(june, index=False)
+    third = command("register", strong.run_id, "income", "--on", june, "--json").json
+    assert third["promoted"] is True
+    assert third["version"] == 2
+    assert (third["contest"]["rows"], third["contest"]["seen"]) == (300, 50)
+    assert third["contest"]["challenger"] < third["contest"]["champion"]
+    back = zoo.register(weak.run_id, "income", on=str(june))
+    assert not back.promoted
+    assert "not better beyond the noise" in repr(back)
+    expected = zoo.load(strong.run_id).predict(str(june))
+    pd.testing.assert_frame_equal(zoo.load("income@champion").predict(str(june)), expected)
+    served = mlflow.pyfunc.load_model("models:/income@champion").predict(pd.read_csv(june))
+    pd.testing.assert_frame_equal(served, expected)
+    wrong = command("register", weak.run_id, "income", "--on", january)
+    assert wrong.status == 2
+    assert "neither model has seen 0" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("income@champion", "x.csv"), "no registered model 'income' has the alias 'champion'")],
+)
+def test_an_alias_that_nobody_has(
+    workspace: Path, command: Callable[..., Answer], words: tuple[str, ...], told: str
+) -> None:
+    answer = command("predict", *words)
+    assert answer.status == 2
+    assert told in answer.err
+
+
+# --- described ---
+
+
+def test_a_card_tells_scores_by_subgroup(january: Path, command: Callable[..., Answer]) -> None:
+    run = zoo.train("classification/linear", str(january), drop=("sex",), **QUICK)
+    made = command("card", run.run_id, "--by", "sex", "--by", "a", "--output", "card.md", "--json").json
+    assert sum(group["rows"] for group in made["subgroups"] if group["column"] == "sex") == 60
+    assert {group["name"] for group in made["subgroups"] if group["column"] == "sex"} == {"f", "m"}
+    text = Path("card.md").read_text(encoding="utf-8")
+    assert text == Store().read_text(run.run_id, "model_card.md")
+    for section in ("The model", "Intended use", "The data", "Scores", "Scores by subgroup", "Limits", "How to use it"):
+        assert f"\n## {section}\n" in text
+    wrong = command("card", run.run_id, "--by", "sax")
+    assert wrong.status == 2
+    assert "did you mean 'sex'?" in wrong.err
+
+
+# --- shown in order, and removed ---
+
+
+def test_runs_are_listed_by_task_and_metric(workspace: Path, command: Callable[..., Answer]) -> None:
+    made = [zoo.train("classification/linear", "wine", epochs=epochs, quiet=True) for epochs in (1, 12)]
+    zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, baselines="none")
+    listed = command("runs", "--json").json["runs"]
+    assert [row["kind"] for row in listed] == ["train"] * 3  # baselines only on demand
+    assert len(command("runs", "--all", "--json").json["runs"]) == 6
+    best_first = command("runs", "--task", "classification", "--sort", "test_log_loss", "--json").json["runs"]
+    assert [row["run_id"] for row in best_first] == [made[1].run_id, made[0].run_id]
+    by_accuracy = command("runs", "--model", "classification/linear", "--sort", "val_accuracy", "--json").json["runs"]
+    accuracies = [row["sorted_by"] for row in by_accuracy]
+    assert accuracies == sorted(accuracies, reverse=True)
+    ranked = command("best", "wine", "--json").json
+    assert ranked["run_id"] == made[1].run_id
+    assert [row["run_id"] for row in ranked["ranking"]] == [made[1].run_id, made[0].run_id]
+    assert "test chose nothing" in command("best", "wine").out
+    for words, told in (
+        (("--task", "clasification"), "did you mean 'classification'?"),
+        (("--sort", "test_los"), "did you mean 'test_log_loss'?"),
+        (("--model", "classification/liner"), "classification/linear"),
+    ):
+        wrong = command("runs", "wine", *words)
+        assert wrong.status == 2
+        assert told in wrong.err
+
+
+def test_what_came_to_nothing_is_removed_when_a_person_says_so(workspace: Path, command: Callable[..., Answer]) -> None:
+    kept = zoo.train("classification/linear", "iris", epochs=1, quiet=True, baselines="none")
+    words = ["--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--epochs", 3, "--baselines", "none"]
+    assert command("train", "regression/mlp", "diabetes", *words).status == 1
+    (failed,) = (row for row in zoo.runs().rows if row["status"] == "FAILED")
+    shutil.rmtree(workspace / "mlruns" / "state" / failed["run_id"], ignore_errors=True)
+    lost = workspace / "mlruns" / "artifacts" / ("0" * 32) / "artifacts"
+    lost.mkdir(parents=True)
+    (lost / "figure.png").write_bytes(b"1" * 1000)
+    asked = command("runs", "--prune")
+    assert asked.status == 0
+    assert "nothing is removed without --yes" in asked.out
+    assert {"failed run", "files without a run"} == {
+        known["what"] for known in command("runs", "--prune", "--json").json["leftovers"]
+    }
+    assert command("runs", "--prune", "--yes", "--json").json["removed"] is True
+    assert not lost.parent.exists()
+    assert not (workspace / "mlruns" / "artifacts" / failed["run_id"]).exists()
+    assert [row["run_id"] for row in zoo.runs().rows] == [kept.run_id]
+    assert command("runs", "--prune").out.startswith("nothing to remove")
+    assert len(zoo.load(kept.run_id).predict("iris")) == 150

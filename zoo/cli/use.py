@@ -1,0 +1,127 @@
+"""The commands that use what was tracked: runs, best, predict, serve, ui."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import Json, app, given_values, print_result, run_job
+from zoo.quietly import import_tensorflow
+
+
+@app.command()
+def runs(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    limit: Annotated[int | None, typer.Option(help="Most rows; default 20.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only runs of this task.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
+    sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Best first, such as by test_accuracy.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also baselines, trials, seeds and folds.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what failed, and files without a run.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the latest runs, or the best by a metric; or remove what is left of those that came to nothing."""
+    if prune:
+        return _prune(yes, as_json)
+    given = given_values(experiment=experiment, limit=limit, task=task, model=model, sort=sort, every=every or None)
+    run_job({"command": "runs", **given}, as_json)
+    return None
+
+
+def _prune(yes: bool, as_json: bool) -> None:
+    from zoo.running.prune import leftovers
+
+    found = leftovers()
+    if yes and found.found:
+        found.remove()
+    if as_json or yes or not found.found:
+        return print_result(found, as_json)
+    print(found)
+    if sys.stdin.isatty() and typer.confirm("Remove them for good?"):
+        found.remove()
+        print("removed")
+    elif not sys.stdin.isatty():
+        print("nothing is removed without --yes where nobody can be asked")
+    return None
+
+
+@app.command()
+def best(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    metric: Annotated[str | None, typer.Option(help="Score on validation to rank by, such as val_accuracy.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the best run of an experiment, ranked by validation."""
+    run_job({"command": "best", **given_values(experiment=experiment, metric=metric)}, as_json)
+
+
+@app.command()
+def reproduce(run: str, as_json: Json = False) -> int:
+    """Train RUN again by its job; say what has changed since, and whether each score agrees (else exit with 1)."""
+    return run_job({"command": "reproduce", "run": run}, as_json)
+
+
+@app.command()
+def register(
+    run: str,
+    name: Annotated[str, typer.Argument(help="Of the registered model.")],
+    alias: Annotated[str | None, typer.Option(help="To point at it; default champion.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Rows that neither has seen, on which the champion is beaten.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Register RUN's model; it becomes champion if there is none, or by winning beyond the noise on SOURCE."""
+    return run_job({"command": "register", "run": run, "name": name, **given_values(alias=alias, on=on)}, as_json)
+
+
+@app.command()
+def card(
+    run: str,
+    by: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Score its groups alone; repeatable.")] = None,
+    use: Annotated[str | None, typer.Option(metavar="TEXT", help="What the model is meant for.")] = None,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Write it as Markdown.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Write the card of RUN's model: data, use, scores also by subgroup, limits; kept with the run too."""
+    return run_job({"command": "card", "run": run, **given_values(by=by, use=use, output=output)}, as_json)
+
+
+@app.command()
+def predict(
+    run: str,
+    input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="CSV to write; default standard output.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to carry over.")] = None,
+    intervals: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Sets or intervals that hold the truth so often, such as 90."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict raw rows with the model of RUN, or of a search's best trial."""
+    given = given_values(output=output, keep=keep, intervals=intervals)
+    run_job({"command": "predict", "run": run, "input": input_, **given}, as_json)
+
+
+@app.command()
+def ui(
+    experiment: Annotated[str | None, typer.Argument()] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
+) -> None:
+    """Serve MLflow's pages on 127.0.0.1, and print the address that opens at the runs."""
+    from zoo.tracking.server import serve_pages
+
+    serve_pages(experiment, port)
+
+
+@app.command()
+def serve(run: str, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5001) -> None:
+    """Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server."""
+    import_tensorflow()
+    from zoo.running.serve import serve as serve_run
+
+    serve_run(run, port)

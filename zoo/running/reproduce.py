@@ -1,0 +1,230 @@
+"""A tracked run made again: what has changed around it, and whether its scores agree."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
+from zoo.job import TrainJob
+from zoo.running.candidate import candidate_of
+from zoo.running.lookup import BEST_TAG, SCORED_TAG, stored_run
+from zoo.running.progress import Progress
+from zoo.running.results import Run, number, plain
+from zoo.running.train import REPRODUCTION, VERSIONS_FILE, run_train, stored_job
+from zoo.task import PART_PREFIX
+from zoo.tracking.run import origin_tags, package_versions
+from zoo.tracking.store import Store
+
+ORIGINAL_TAG = "zoo.reproduces"
+EQUAL, WITHIN, DIFFERS = "equal", "within noise", "differs"
+SAME_DIGITS = 1e-6  # relative; what a sum in another order changes in float32
+# Tags by which code and machine are told, and what they are called.
+_AROUND = {
+    "zoo.python": "Python",
+    "zoo.machine": "the machine",
+    "mlflow.source.git.commit": "the code's commit",
+    "zoo.git_changed": "whether code was changed since the commit",
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A score then and now.
+
+    Args:
+        name: Such as ``test_accuracy``.
+        then: Of the run that was made before.
+        now: Of the one that was made now.
+        noise: By how much two runs that differ in their seed alone differ, 19 times in 20; None where no other seed
+            is recorded.
+    """
+
+    name: str
+    then: float
+    now: float
+    noise: float | None
+
+    @property
+    def verdict(self) -> str:
+        """``equal``, ``within noise`` or ``differs``."""
+        both_nan = math.isnan(self.then) and math.isnan(self.now)
+        if both_nan or math.isclose(self.then, self.now, rel_tol=SAME_DIGITS, abs_tol=1e-9):
+            return EQUAL
+        return WITHIN if self.noise is not None and abs(self.now - self.then) <= self.noise else DIFFERS
+
+
+@dataclass
+class Reproduction:
+    """A run and the one that was made again by its job.
+
+    Args:
+        original: MLflow's id of the run.
+        run: The new run.
+        changed: What differs around them: data, packages, code, machine.
+        scores: Each score, then and now.
+        seeds: Other seeds of the same job that are recorded, by which noise is told.
+    """
+
+    original: str
+    run: Run
+    changed: Sequence[str] = ()
+    scores: Sequence[Agreement] = field(default_factory=tuple)
+    seeds: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each score is equal, or within noise."""
+        return all(score.verdict != DIFFERS for score in self.scores)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the command that asked for it exits with 1."""
+        return not self.agrees
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo reproduce --json`` prints."""
+        return plain(
+            {
+                "original": self.original,
+                "run_id": self.run.run_id,
+                "agrees": self.agrees,
+                "changed": list(self.changed),
+                "seeds": self.seeds,
+                "scores": {
+                    known.name: {"then": known.then, "now": known.now, "noise": known.noise, "verdict": known.verdict}
+                    for known in self.scores
+                },
+            }
+        )
+
+    def __repr__(self) -> str:
+        what = f"{self.run.model_name} on {self.run.source}"
+        lines = [f"Run {self.run.run_id[:8]} reproduces {self.original[:8]}: {what}"]
+        lines += [f"changed since: {text}" for text in self.changed] or ["nothing around it has changed"]
+        width = max((len(known.name) + 2 for known in self.scores), default=8)
+        lines.append(f"{'score':<{width}}{'then':>12}{'now':>12}{'noise':>12}  verdict")
+        for known in self.scores:
+            lines.append(
+                f"{known.name:<{width}}{number(known.then):>12}{number(known.now):>12}{number(known.noise):>12}  "
+                f"{known.verdict}"
+            )
+        if any(known.noise is None and known.verdict == DIFFERS for known in self.scores):
+            lines.append("how much a seed changes is not known: train the job with --seeds 5, and reproduce again")
+        lines.append("every score agrees" if self.agrees else "not every score agrees")
+        return "\n".join(lines)
+
+
+def reproduce(run_id: str, *, model: Any = None, source: Any = None, quiet: bool = False) -> Reproduction:
+    """Make a tracked run again by its job, and say whether each score agrees.
+
+    Args:
+        run_id: MLflow's id, or its first characters; of a search its best trial is made again.
+        model: The user's own model again, where it was not a name.
+        source: The data again, where they were in memory.
+        quiet: Print nothing.
+
+    Raises:
+        UsageError: When there is no such run, it has no scores, or it stands for several.
+
+    Example:
+        >>> reproduce(run.run_id).agrees  # doctest: +SKIP
+        True
+    """
+    return run_reproduce(run_id, model=model, source=source, progress=Progress(quiet=quiet))
+
+
+def run_reproduce(
+    run_id: str, *, model: Any = None, source: Any = None, progress: Progress | None = None
+) -> Reproduction:
+    """Carry out a reproduction; see :func:`reproduce`."""
+    progress = progress or Progress(quiet=True)
+    store = Store()
+    store.close_orphans()
+    found = store.run(run_id)
+    found = store.run(found.data.tags.get(BEST_TAG, found.info.run_id))
+    original = found.info.run_id
+    if found.data.tags.get(SCORED_TAG) is None:
+        kind = found.data.tags.get("zoo.kind", "other")
+        hint = "; name a run below it" if kind in ("cross_validation", "comparison") else ""
+        raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
+    changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
+    job = stored_job(store, original).model_copy(update=changes)
+    dataset = candidate_of(job.model, job.task).task.read(job)
+    changed = _changed(store, found, dataset)
+    for text in changed:
+        progress.say(f"changed since: {text}")
+    spread, seeds = _spread_over_seeds(store, found)
+    then = stored_run(store, original)
+    again = job.model_copy(update={"experiment": then.experiment, "name": f"reproduction of {original[:8]}"})
+    now = _train_again(again, dataset, original, progress)
+    scores = [
+        Agreement(name, value, now.metrics[name], spread.get(name))
+        for name, value in then.metrics.items()
+        if name.startswith(tuple(PART_PREFIX.values())) and name in now.metrics
+    ]
+    made = Reproduction(original, now, changed, scores, seeds)
+    store.client.log_text(now.run_id, json.dumps(made.as_dict(), indent=1), "reproduction.json")
+    store.client.set_tag(now.run_id, "zoo.agrees", "yes" if made.agrees else "no")
+    return made
+
+
+def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progress) -> Run:
+    tags = {"zoo.kind": REPRODUCTION, ORIGINAL_TAG: original}
+    return run_train(job, progress=progress, tags=tags, dataset=dataset)
+
+
+def _changed(store: Store, found: Any, dataset: Dataset) -> list[str]:
+    """What differs around the run: each thing with what it was and is."""
+    tags, now = found.data.tags, origin_tags()
+    changed = []
+    for tag, value, what in (
+        ("zoo.digest", dataset.digest, "the data"),
+        ("zoo.split_digest", dataset.split_digest, "the split of the data"),
+    ):
+        if tags.get(tag) != value:
+            changed.append(f"{what}: digest {tags.get(tag, 'unknown')}, now {value}")
+    text = store.read_text(found.info.run_id, VERSIONS_FILE)
+    before = json.loads(text) if text is not None else {}
+    for name, number_ in package_versions().items():
+        if before.get(name) != number_:
+            changed.append(f"{name}: {before.get(name, 'unknown')}, now {number_}")
+    for tag, what in _AROUND.items():
+        if tags.get(tag) != now.get(tag):
+            changed.append(f"{what}: {tags.get(tag, 'unknown')}, now {now.get(tag, 'unknown')}")
+    if tags.get("zoo.git_changed") == now.get("zoo.git_changed") == "yes":
+        changed.append("perhaps the code: it was changed since its commit both times")
+    return changed
+
+
+def _spread_over_seeds(store: Store, found: Any) -> tuple[dict[str, float], int]:
+    """By how much two runs of other seeds differ, 19 times in 20, by score; and how many seeds tell so.
+
+    Two independent draws of deviation s differ by less than t s sqrt(2); t by Student (1908) for few seeds.
+    """
+    from scipy import stats
+
+    tags = found.data.tags
+    alike = ("zoo.task", "zoo.model", "zoo.split_digest")
+    where = " and ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in alike if tag in tags)
+    by_seed: dict[str, dict[str, float]] = {}
+    for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
+        same = _without_seed(run.data.params) == _without_seed(found.data.params)
+        if same and run.data.tags.get("zoo.kind") != REPRODUCTION:
+            by_seed.setdefault(run.data.tags["zoo.seed"], run.data.metrics)
+    if len(by_seed) < 2:
+        return {}, len(by_seed)
+    names = set.intersection(*(set(metrics) for metrics in by_seed.values()))
+    factor = float(stats.t.ppf(0.975, len(by_seed) - 1)) * math.sqrt(2)
+    values = {name: [metrics[name] for metrics in by_seed.values()] for name in names}
+    return {name: factor * float(np.std(known, ddof=1)) for name, known in values.items()}, len(by_seed)
+
+
+def _without_seed(params: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in params.items() if name != "seed"}

@@ -1,0 +1,133 @@
+"""What is left of runs that came to nothing: finding it, and removing it for good."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import JobError
+from zoo.tracking.store import PARENT_TAG, Store
+
+_RUN_ID_LENGTH = 32
+CHECKPOINTS = "checkpoint.*"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that nobody needs any more.
+
+    Args:
+        what: Such as ``failed run``.
+        name: MLflow's id, or a path below the folder of runs.
+        why: The reason, where one is known.
+        size: Bytes of its files.
+    """
+
+    what: str
+    name: str
+    why: str
+    size: int
+
+
+def find_leftovers(store: Store) -> tuple[list[Leftover], int]:
+    """Return what can be removed, and how many runs that ended early are kept because they can be gone on with.
+
+    Args:
+        store: Where runs are kept.
+    """
+    found: list[Leftover] = []
+    resumable = 0
+    for status, word in (("FAILED", "failed"), ("KILLED", "killed")):
+        for run in store.search(f"attributes.status = '{status}'"):
+            if run.data.tags.get(PARENT_TAG):
+                continue  # part of the record of a search, or goes on with its parent
+            if _can_go_on(store, run):
+                resumable += 1
+                continue
+            reason = (run.data.tags.get("zoo.reason", "").splitlines() or [""])[0]
+            found.append(Leftover(f"{word} run", run.info.run_id, reason, _size(_files_of(store, run))))
+    for run in store.search(deleted=True):
+        found.append(Leftover("deleted run", run.info.run_id, "deleted in MLflow", _size(_files_of(store, run))))
+    return found + _without_a_run(store), resumable
+
+
+def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
+    """Remove leftovers for good: runs with their files, and files without a run.
+
+    Raises:
+        JobError: When MLflow could not remove a run.
+    """
+    ids = [known.name for known in leftovers if known.what.endswith(" run") and "without" not in known.what]
+    gone = {run.info.run_id for run in store.search(deleted=True)}
+    for run_id in ids:
+        if run_id not in gone:
+            store.client.delete_run(run_id)
+        shutil.rmtree(store.state / run_id, ignore_errors=True)
+    if ids and store.is_database:
+        command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", store.uri, "--tracking-uri", store.uri]
+        ended = subprocess.run([*command, "--run-ids", ",".join(ids)], capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise JobError(f"MLflow could not remove the runs: {ended.stderr.strip().splitlines()[-1]}")
+    if store.local is not None:
+        for run_id in ids:  # MLflow leaves its folder, empty
+            shutil.rmtree(store.folder / "artifacts" / run_id, ignore_errors=True)
+    for known in leftovers:
+        if known.name not in ids:
+            shutil.rmtree(store.folder / known.name, ignore_errors=True)
+
+
+def _can_go_on(store: Store, run: Any) -> bool:
+    """Whether a run has a checkpoint, or finished runs below it: work that was paid for."""
+    if list((store.state / run.info.run_id).glob(CHECKPOINTS)):
+        return True
+    below = f"tags.`{PARENT_TAG}` = '{run.info.run_id}' and attributes.status = 'FINISHED'"
+    return bool(store.search(below, limit=1))
+
+
+def _without_a_run(store: Store) -> list[Leftover]:
+    """Files of runs, models and searches that no run knows."""
+    if store.local is None:
+        return []
+    known = {run.info.run_id for deleted in (False, True) for run in store.search(deleted=deleted)}
+    artifacts = store.folder / "artifacts"
+    found = [
+        _leftover(store, "files without a run", path, "no run has this id")
+        for folder in (artifacts, store.state)
+        for path in _folders(folder)
+        if len(path.name) == _RUN_ID_LENGTH and path.name not in known
+    ]
+    models = store.model_runs()
+    for path in _folders(artifacts / "models"):
+        if models.get(path.name) not in known:
+            found.append(_leftover(store, "model without a run", path, "no run has it"))
+    for path in _folders(store.state / "searches"):
+        try:
+            run_id = json.loads((path / "search.json").read_text(encoding="utf-8"))["run_id"]
+        except (OSError, ValueError, LookupError):
+            continue  # begun this moment, or not ours to judge
+        if run_id not in known:
+            found.append(_leftover(store, "state of a search without a run", path, f"its run was {run_id}"))
+    return found
+
+
+def _leftover(store: Store, what: str, path: Path, why: str) -> Leftover:
+    return Leftover(what, path.relative_to(store.folder).as_posix(), why, _size([path]))
+
+
+def _files_of(store: Store, run: Any) -> list[Path]:
+    if store.local is None:
+        return []
+    return [store.folder / "artifacts" / run.info.run_id, store.state / run.info.run_id]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _size(folders: list[Path]) -> int:
+    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
