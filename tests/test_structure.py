@@ -19,6 +19,7 @@ ROOMS = [
         "zoo/train_job.py",
         "zoo/tune_job.py",
         "zoo/compare_job.py",
+        "zoo/study_job.py",
         "zoo/job.py",
         "zoo/seeding.py",
     },

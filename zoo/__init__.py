@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.running.report import data_report
     from zoo.running.reproduce import reproduce
     from zoo.running.run_table import best, runs
+    from zoo.running.study import study
     from zoo.running.train import train
     from zoo.tuning.tune import tune
 else:
@@ -43,6 +44,7 @@ else:
         "register": "zoo.running.register",
         "reproduce": "zoo.running.reproduce",
         "runs": "zoo.running.run_table",
+        "study": "zoo.running.study",
         "train": "zoo.running.train",
         "tune": "zoo.tuning.tune",
     }
@@ -83,6 +85,7 @@ __all__ = [
     "reproduce",
     "runs",
     "spec_of",
+    "study",
     "train",
     "tune",
 ]

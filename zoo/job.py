@@ -13,12 +13,14 @@ from pydantic import BaseModel, Field, ValidationError
 from zoo.compare_job import CompareJob
 from zoo.data_job import DataJob, Job
 from zoo.errors import UsageError, nearest_name, unknown
+from zoo.study_job import StudyJob
 from zoo.train_job import TaskOptions, TrainJob
 from zoo.tune_job import TuneJob
 
 __all__ = [
     "CompareJob",
     "DataJob",
+    "StudyJob",
     "TaskOptions",
     "TrainJob",
     "TuneJob",
@@ -142,6 +144,7 @@ JOBS: dict[str, type[Job]] = {
     "reproduce": ReproduceJob,
     "register": RegisterJob,
     "card": CardJob,
+    "study": StudyJob,
 }
 _PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)

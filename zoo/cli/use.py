@@ -91,6 +91,19 @@ def card(
 
 
 @app.command()
+def study(
+    run: str,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[architecture|importance|rates|sizes|landscape|layers]...", help="Default all."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Look closer at RUN's network: what its inputs are worth, rates, more rows, the loss around it, its layers."""
+    return run_job({"command": "study", "run": run, **given_values(kinds=kinds)}, as_json)
+
+
+@app.command()
 def predict(
     run: str,
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],

@@ -188,7 +188,9 @@ def _of_course(training: Training) -> list[Finding]:
 
 def _too_high(training: Training, loss: np.ndarray) -> list[Finding]:
     guessed = _guessed_loss(training)
-    rises = float(np.mean(np.diff(loss) > RISE * guessed))
+    held = np.asarray(training.history["val_loss"], float)
+    # With much dropout the training loss jumps at any rate, and the validation loss does not.
+    rises = min(float(np.mean(np.diff(curve) > RISE * guessed)) for curve in (loss, held))
     worst = float(loss.max() / guessed)
     behind = _behind(training)
     bounces = len(loss) >= 5 and rises >= 0.2 and (worst > 1.5 or behind > GAP)
@@ -205,6 +207,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     epochs, steps = len(loss), len(loss) * training.steps
     if epochs < 10 or steps < 200 or training.best_epoch < 0.95 * epochs:
         return []
+    loss = np.asarray(training.history["val_loss"], float)  # that on training rows has the noise of dropout
     middle = epochs // 2
     early, late = loss[0] - loss[middle], loss[middle] - loss[-1]
     falls = float(np.mean([after < before for before, after in pairwise(loss)]))
@@ -213,7 +216,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
         return []
     share = (loss[0] - loss[-1]) / loss[0]
     text = (
-        f"the training loss falls as slowly and evenly at the end as at the beginning: {share:.0%} in {steps:,} steps"
+        f"the validation loss falls as slowly and evenly at the end as at the beginning: {share:.1%} in {steps:,} steps"
     )
     rate = _rate(training)
     advice = f"--set learning_rate={10 * rate:.2g}" if rate else "a learning rate ten times as high"

@@ -100,7 +100,7 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         source=dataset.source,
         hyperparameters=described_hyperparameters(candidate, hp),
         n_parameters=pieces.n_parameters,
-        layers=[_layer(layer) for layer in pieces.network.layers],
+        layers=[layer_facts(layer) for layer in pieces.network.layers],
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
         options={
@@ -229,7 +229,8 @@ def hypermodel(model: str, spec: Spec) -> Any:
     return ZooHyperModel(name=model)
 
 
-def _layer(layer: Any) -> dict[str, Any]:
+def layer_facts(layer: Any) -> dict[str, Any]:
+    """Return name, kind, output shape and number of trained parameters of a Keras layer."""
     output = layer.output
     shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(known.shape) for known in output]
     return {

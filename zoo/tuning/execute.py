@@ -20,6 +20,7 @@ from zoo.job import (
     ReproduceJob,
     RunsJob,
     ShowJob,
+    StudyJob,
     TrainJob,
     TuneJob,
 )
@@ -36,6 +37,7 @@ from zoo.running.results import plain
 from zoo.running.run_table import ranking, runs
 from zoo.running.search_progress import SearchProgress
 from zoo.running.show import show_run
+from zoo.running.study import run_study
 from zoo.running.train import run_job
 from zoo.saving.files import check_folder, replacing
 from zoo.tuning.tune import run_tune
@@ -96,6 +98,8 @@ def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
         return _predict(job)
     if isinstance(job, ReproduceJob):
         return run_reproduce(job.run, progress=progress)
+    if isinstance(job, StudyJob):
+        return run_study(job.run, job.kinds, progress)
     if isinstance(job, CardJob):
         return card(job.run, by=job.by, use=job.use, output=job.output)
     if isinstance(job, RegisterJob):

@@ -1,0 +1,66 @@
+"""A closer look at a run: what it finds is what was put into the data, and it leaves the model as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Answer
+
+import zoo
+from zoo.errors import UsageError
+from zoo.tracking.store import Store
+
+
+@pytest.fixture
+def trained(workspace: Path) -> str:
+    """A model of a target that one of three columns decides."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3))
+    frame = pd.DataFrame(x, columns=["much", "little", "nothing"])
+    frame["y"] = 3 * x[:, 0] + 0.5 * x[:, 1] + random.normal(0, 0.1, 400)
+    frame.loc[::40, "much"] = np.nan
+    frame.to_csv("rows.csv", index=False)
+    run = zoo.train("regression/mlp", "rows.csv", target="y", epochs=12, quiet=True, baselines="none")
+    assert isinstance(run.run_id, str)
+    return run.run_id
+
+
+def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer]) -> None:
+    before = zoo.load(trained).predict("rows.csv")
+    made = command("study", trained[:10], "--json").json
+    found = made["found"]
+    assert list(found["importance"]) == ["much", "little", "nothing"]
+    assert found["importance"]["much"]["mean"] > 10 * abs(found["importance"]["nothing"]["mean"])
+    assert 1e-5 < found["rates"]["suggested"] < 1
+    assert found["sizes"]["rows"] == [26, 51, 102, 179, 256]
+    assert found["sizes"]["validation"][-1] < found["sizes"]["validation"][0]
+    middle = found["landscape"]["line"][7]
+    assert middle < min(found["landscape"]["line"][0], found["landscape"]["line"][-1])
+    assert found["landscape"]["plane"][7][7] == pytest.approx(middle, rel=1e-5)
+    assert all(len(values) == 12 for values in found["layers"]["gradient_norms"].values())
+    assert all(0 <= share <= 1 for values in found["layers"]["dead"].values() for share in values)
+    assert sum(layer["parameters"] for layer in found["architecture"]) == zoo.best().n_parameters
+    kept = {file.path for file in Store().client.list_artifacts(trained, "figures")}
+    assert {f"figures/study_{kind}.png" for kind in found} <= kept
+    pd.testing.assert_frame_equal(zoo.load(trained).predict("rows.csv"), before)
+
+
+def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answer]) -> None:
+    wrong = command("study", "abcdef", "importances")
+    assert wrong.status == 2
+    assert "did you mean 'importance'?" in wrong.err
+    run = zoo.train("clustering/autoencoder", "iris", epochs=1, quiet=True, baselines="none")
+    with pytest.raises(UsageError, match="predicts no target"):
+        zoo.study(run.run_id, ["rates"], quiet=True)
+    assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).found
+
+
+def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
+    run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
+    made = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
+    assert set(made.found) == {"architecture", "rates", "landscape"}
+    assert "one input" in made.told["importance"]

@@ -1,0 +1,181 @@
+"""What a study of a trained network shows: what its inputs are worth, rates, sizes, its loss around it, its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from zoo.figures.style import BLACK, BLUE, GREY, ORANGE, RED, SKY, legend_beside, line_style, new_figure, shorten
+
+MOST_NAMES, MOST_LAYERS = 25, 30
+
+
+def input_importances(worth: Mapping[str, tuple[float, float]], *, name: str) -> Figure:
+    """Draw by how much a score gets worse when an input's values are shuffled among the rows.
+
+    Args:
+        worth: Mean and spread over shuffles by input, the largest first.
+        name: Name of the score.
+
+    Example:
+        >>> input_importances({"age": (0.2, 0.01)}, name="test_log_loss").axes[0].get_xlabel()
+        'test_log_loss gets worse by'
+    """
+    names = list(worth)[:MOST_NAMES]
+    figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
+    places = np.arange(len(names))[::-1]
+    means, spreads = [worth[known][0] for known in names], [worth[known][1] for known in names]
+    axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
+    axis.axvline(0, color=GREY, linewidth=1)
+    axis.set_yticks(places, [shorten(known) for known in names])
+    axis.set_xlabel(f"{name} gets worse by")
+    left_out = f", the first {MOST_NAMES} of {len(worth)}" if len(worth) > MOST_NAMES else ""
+    axis.set_title(f"Inputs shuffled one at a time{left_out}; lines: spread over shuffles", loc="left")
+    return figure
+
+
+def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, suggested: float, used: float) -> Figure:
+    """Draw the loss of each step while the learning rate rises.
+
+    Args:
+        rates: Of S steps.
+        losses: Of each step (S,).
+        smooth: The same, smoothed (S,).
+        suggested: The rate at which the loss falls fastest.
+        used: The rate that the model was trained with.
+
+    Example:
+        >>> figure = rate_curve(np.array([0.1, 1.0]), np.ones(2), np.ones(2), suggested=0.1, used=1.0)
+        >>> figure.axes[0].get_xscale()
+        'log'
+    """
+    figure, (axis,) = new_figure(width=8.0)
+    axis.plot(rates, losses, color=SKY, linewidth=1, label="each step")
+    axis.plot(rates, smooth, color=BLUE, linewidth=2, label="smoothed")
+    axis.axvline(suggested, color=RED, linestyle="--", label=f"falls fastest at {suggested:.2g}")
+    axis.axvline(used, color=BLACK, linestyle=":", label=f"trained with {used:.2g}")
+    axis.set_xscale("log")
+    top = float(np.nanmax(smooth[: max(2, len(smooth) // 2)]))
+    axis.set_ylim(float(np.nanmin(losses)) * 0.95, 1.5 * top)
+    axis.set(xlabel="learning rate", ylabel="training loss")
+    axis.set_title("Learning-rate range test", loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def size_curve(rows: Sequence[int], scores: Mapping[str, Sequence[float]], *, name: str) -> Figure:
+    """Draw a score by the number of training rows.
+
+    Args:
+        rows: Numbers of training rows.
+        scores: One for each of them, by part.
+        name: Name of the score.
+
+    Example:
+        >>> size_curve([10, 100], {"train": [0.1, 0.2], "validation": [0.9, 0.4]}, name="rmse").axes[0].get_xlabel()
+        'training rows'
+    """
+    figure, (axis,) = new_figure(width=8.0)
+    for index, (part, values) in enumerate(scores.items()):
+        colour, dash = line_style(index)
+        axis.plot(rows, values, color=colour, linestyle=dash, marker="o", label=part)
+    axis.set_xscale("log")
+    axis.set_xticks(rows, [f"{count:,}" for count in rows])
+    axis.minorticks_off()
+    axis.set(xlabel="training rows", ylabel=name)
+    axis.set_title("Learning curve over the size of the training part", loc="left")
+    legend_beside(axis)
+    return figure
+
+
+def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Figure:
+    """Draw the loss around trained weights, along one random direction and over two.
+
+    Args:
+        steps: Distances from the weights, in the weights' own size (D,).
+        line: Loss along the first direction (D,).
+        plane: Loss over both directions (D, D).
+
+    Example:
+        >>> steps = np.linspace(-1, 1, 5)
+        >>> len(loss_landscape(steps, steps**2, steps**2 + steps[:, None] ** 2).axes)
+        3
+    """
+    figure, (left, right) = new_figure(2, beside=False, width=6.5, height=8.5, shares=(0.7, 1.3))
+    left.plot(steps, line, color=BLUE, marker="o", markersize=3)
+    left.axvline(0, color=BLACK, linestyle=":", linewidth=1.2)
+    left.set_ylabel("loss")
+    left.set_title("Loss around the trained weights", loc="left")
+    drawn = right.contourf(steps, steps, plane, levels=20, cmap="viridis")
+    right.plot(0, 0, "o", color=ORANGE, markersize=6)
+    right.set(xlabel="along one random direction", ylabel="along another")
+    figure.colorbar(drawn, ax=right, label="loss", location="bottom", shrink=0.8)
+    return figure
+
+
+def layer_course(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw how strongly each layer learns, and how much of it is dead, by epoch.
+
+    Args:
+        norms: Norm of the loss's gradient by layer, one for each epoch.
+        dead: Share of units that answer all rows alike, by layer, one for each epoch.
+
+    Example:
+        >>> len(layer_course({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
+        2
+    """
+    figure, (top, bottom) = new_figure(2, width=8.0, height=6.5)
+    for axis, curves in ((top, norms), (bottom, dead)):
+        for index, (layer, values) in enumerate(curves.items()):
+            colour, dash = line_style(index)
+            axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=shorten(layer))
+        if curves:
+            legend_beside(axis)
+    if any(value > 0 for values in norms.values() for value in values):
+        top.set_yscale("log")
+    top.set_ylabel("norm of the gradient")
+    top.set_title("Layers by epoch, from input to output", loc="left")
+    bottom.set(xlabel="epoch", ylabel="share of dead units", ylim=(-0.03, 1.03))
+    return figure
+
+
+def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw a network as boxes from input to output, with shapes and numbers of parameters.
+
+    Args:
+        layers: ``name``, ``kind``, ``output`` (shape) and ``parameters`` of each, as ``zoo show`` lists them.
+
+    Example:
+        >>> figure = architecture([{"name": "dense", "kind": "Dense", "output": (None, 8), "parameters": 40}])
+        >>> len(figure.axes[0].patches)
+        1
+    """
+    shown = list(layers)[:MOST_LAYERS]
+    figure, (axis,) = new_figure(width=6.5, height=0.8 + 0.62 * len(shown))
+    axis.set_axis_off()
+    axis.grid(visible=False)
+    for place, layer in enumerate(shown):
+        y = len(shown) - place
+        trained = layer["parameters"] > 0
+        face = SKY if trained else "#EEEEEE"
+        axis.add_patch(FancyBboxPatch((0, y), 10, 0.62, boxstyle="round,pad=0.04", facecolor=face, edgecolor=GREY))
+        axis.text(0.2, y + 0.31, f"{shorten(layer['kind'], 22)}  {shorten(layer['name'], 22)}", va="center", fontsize=9)
+        told = f"{_shape(layer['output'])}   {layer['parameters']:,}" if trained else _shape(layer["output"])
+        axis.text(9.8, y + 0.31, told, va="center", ha="right", fontsize=9)
+        if place:
+            axis.annotate("", (5, y + 0.66), (5, y + 0.96), arrowprops={"arrowstyle": "->", "color": GREY})
+    axis.set(xlim=(-0.2, 10.2), ylim=(0.8, len(shown) + 0.9))
+    more = f", {len(layers) - len(shown)} more below" if len(layers) > len(shown) else ""
+    total = sum(layer["parameters"] for layer in layers)
+    axis.set_title(f"{len(layers)} layers, {total:,} parameters{more}; on the right output and parameters", loc="left")
+    return figure
+
+
+def _shape(shape: Any) -> str:
+    if shape and isinstance(shape[0], (tuple, list)):
+        return " + ".join(_shape(known) for known in shape)
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape[1:]) + ")"
