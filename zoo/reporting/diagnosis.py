@@ -99,7 +99,7 @@ class Training:
         if not guessed > 0:
             return math.nan
         ratio = value / guessed
-        return 1 - (ratio**2 if self.objective == "rmse" else ratio)
+        return 1 - (ratio * ratio if self.objective == "rmse" else ratio)
 
 
 def diagnose(training: Training) -> list[Finding]:
@@ -181,7 +181,8 @@ def _of_course(training: Training) -> list[Finding]:
     if training.stopped == "diverged":
         text = f"the training loss was no number any more after epoch {max(len(loss) - 1, 0)}"
         return [Finding(RATE_TOO_HIGH, WARNING, text, _lower(training), (f"see {CURVE}",))]
-    if len(loss) < 2 or "val_loss" not in training.history or not np.isfinite(loss).all():
+    held = np.asarray(training.history.get("val_loss", ()), float)
+    if len(loss) < 2 or len(held) != len(loss) or not (np.isfinite(loss).all() and np.isfinite(held).all()):
         return []
     return _too_high(training, loss) or _too_low(training, loss) or _not_converged(training)
 
@@ -191,7 +192,7 @@ def _too_high(training: Training, loss: np.ndarray) -> list[Finding]:
     held = np.asarray(training.history["val_loss"], float)
     # With much dropout the training loss jumps at any rate, and the validation loss does not.
     rises = min(float(np.mean(np.diff(curve) > RISE * guessed)) for curve in (loss, held))
-    worst = float(loss.max() / guessed)
+    worst = float(min(loss.max(), held.max()) / guessed)
     behind = _behind(training)
     bounces = len(loss) >= 5 and rises >= 0.2 and (worst > 1.5 or behind > GAP)
     exploded = worst > 3 and behind > GAP
@@ -265,7 +266,8 @@ def _under_fitting(training: Training) -> list[Finding]:
 def _over_fitting(training: Training) -> list[Finding]:
     trained, validated = (training.skill(training.metrics, part) for part in ("train_", "val_"))
     skills = training.skills()
-    lost = float(np.nanmax(skills) - np.nanmedian(skills[-3:])) if len(skills) else 0.0
+    known = skills[np.isfinite(skills)]
+    lost = float(known.max() - np.median(known[-3:])) if len(known) else 0.0
     if trained - validated > GAP + training.noise():
         text = (
             f"much of what was learnt holds for the training rows alone: {trained:.0%} of a guess's error is gone on "
