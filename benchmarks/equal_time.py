@@ -251,6 +251,8 @@ def _notes(results: Results, seeds: int) -> list[str]:
         f"zoo: `--trials 100000 --workers {WORKERS} --time-budget {results.settings['budget_s']}s`, all else by "
         "default. KerasTuner as it comes, in one process with TensorFlow's own threads, early stopping with the same "
         "patience; its last trial is cut when the time is up, as zoo's are, and counts with what it reached.",
+        "zoo's seconds begin with the start of its workers; what lies beyond the budget are trials that were being "
+        "built when the time was up, and end with their first epoch.",
     ]
 
 
