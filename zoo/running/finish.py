@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,9 +103,8 @@ def finish_run(
     kept = task.held_out(model, dataset, judged)
     if kept is not None and fitted.job.fold is not None:
         tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
-    elif kept is not None:
-        tracked.tables(_tables(kept, dataset, judged))
-    _log(tracked, run, model, fitted)
+    of_fold = fitted.job.fold is not None
+    _log(tracked, run, model, fitted, {} if kept is None or of_fold else _tables(kept, dataset, judged))
     return run
 
 
@@ -149,16 +148,18 @@ def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
     tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.candidate.task.example_rows(fitted.dataset))
 
 
-def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted) -> None:
+def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted, tables: Mapping[str, pd.DataFrame]) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
     tracked.figures(run.figures)
+    tracked.tables(tables)
     report = None
     if fitted.job.fold is None:  # a fold's data are its parent's
         report = keep_report(tracked, fitted.candidate.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    told = description(run, report)
+    shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
+    told = description(run, report, shown)
     topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"
     tracked.tags(
         {"mlflow.note.content": told, "zoo.stopped": fitted.result.stopped, "zoo.diagnosis": topics, SCORED_TAG: "yes"}
@@ -194,28 +195,35 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     )
 
 
-def description(run: Run, report: DataReport | None = None) -> str:
+def description(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
     """Return a run's description in words, as Markdown.
 
     Args:
         run: The run, scored and diagnosed.
         report: The report of its data.
+        artifacts: What is worth looking at.
     """
     name = run.headline
+    rows = report.parts.get("train", 0) if report is not None else 0
+    columns = len(report.columns) if report is not None else 0
+    told = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
+    bounds = interval(run.intervals.get(name))
+    better = "less" if run.direction == "min" else "more"
     lines = [
-        f"**{run.model_name}** on **{run.source}**: {name} **{number(run.metrics[name])}** "
-        f"{interval(run.intervals.get(name))}"
+        f"**{run.model_name}** on **{run.source}**{f', learnt from {told}' if rows else ''}: {name} "
+        f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
     ]
     best = run.best_baseline
     if best:
         rival = number(run.baselines[best].get(name))
-        lines.append(f"Best baseline by validation: {best}, {name} {rival}. Verdict: {run.verdict}.")
+        lines.append(f"Best baseline by validation: {best}, {name} {rival}. Verdict: **{run.verdict}**.")
     lines.append(
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
     )
     lines += [in_words(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
+    lines += [f"To look at, among the artifacts: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
 

@@ -132,6 +132,8 @@ class TrackedRun(Recorder):
 
         MLflow's own ``log_table`` would append to what a killed process had written.
         """
+        if not tables:
+            return
         for name, frame in tables.items():
             text = frame.to_json(orient="split", index=False, default_handler=str)
             self.text(text, f"tables/{name}.json")

@@ -24,7 +24,7 @@ MOST_SECONDS_TO_START = 120
 
 
 def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
-    """Serve MLflow's pages on this machine until interrupted, and print the address of the runs.
+    """Serve MLflow's pages on this machine until interrupted; print the address of the runs once they can be seen.
 
     Args:
         experiment: Experiment to open; default the one with the latest run.
@@ -32,17 +32,20 @@ def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
 
     Raises:
         UsageError: When the port is taken, or there is no such experiment.
+        JobError: When the server does not begin to answer.
     """
     store = Store()
     store.close_orphans()
     _check_port(port)
     server = f"http://{HOST}:{port}"
-    print(f"runs: {address(store, experiment, server)}", flush=True)
+    where = address(store, experiment, server)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
     command += ["--port", str(port), "--workers", "1"]
     if store.local is not None:
         command += ["--default-artifact-root", (store.local / "artifacts").as_uri()]
     with _running(command, {"MLFLOW_TRACKING_URI": store.uri}) as pages:
+        _wait_until_ready(pages, port, "/health")
+        print(f"runs: {where}", flush=True)
         pages.wait()
 
 
@@ -62,7 +65,7 @@ def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
     command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.tracking.scoring:app", "--log-level", "warning"]
     command += ["--host", HOST, "--port", str(port)]
     with _running(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}) as server:
-        _wait_until_ready(server, port)
+        _wait_until_ready(server, port, "/ping")
         ready(f"http://{HOST}:{port}/invocations")
         server.wait()
 
@@ -81,15 +84,15 @@ def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subp
         server.wait()
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str) -> None:
     ends = time.monotonic() + MOST_SECONDS_TO_START
     while time.monotonic() < ends and server.poll() is None:
         with contextlib.suppress(OSError), contextlib.closing(HTTPConnection(HOST, port, timeout=1)) as connection:
-            connection.request("GET", "/ping")
+            connection.request("GET", path)
             if connection.getresponse().status == HTTPStatus.OK:
                 return
         time.sleep(0.2)
-    raise JobError("MLflow's scoring server does not answer; what it said stands above")
+    raise JobError("MLflow's server does not answer; what it said stands above")
 
 
 def _check_port(port: int) -> None:

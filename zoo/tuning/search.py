@@ -190,7 +190,7 @@ class SearchLoop:
     def _start(self, workers: Slots, record: TrialRecord) -> None:
         plan, values = self.plan, record.hyperparameters
         if record.run_id is None:
-            tags = {**plan.tags, "zoo.trial": record.trial_id}
+            tags = {**plan.tags, "zoo.trial": record.trial_id, "zoo.search": self.state.run_id}
             run = self._left_behind(record) or TrackedRun.create(
                 self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
             )
