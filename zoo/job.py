@@ -68,7 +68,7 @@ class ShowJob(DataJob):
     """A model's hyperparameters and, given data, its layers; or what is known of a run.
 
     Args:
-        model: Name of the catalogue, or MLflow's id of a run, or its first characters.
+        model: Name of the catalogue, or MLflow's id of a run, its first characters, or ``NAME@ALIAS``.
         source: Data that a model is shown on.
         hyperparameters: Values that are fixed.
     """
@@ -80,8 +80,8 @@ class ShowJob(DataJob):
 
     @property
     def names_a_run(self) -> bool:
-        """Whether it is a run that is shown: a model's name has a stroke."""
-        return re.fullmatch("[0-9a-f]{4,32}", self.model) is not None
+        """Whether it is a run that is shown: a model of the catalogue has a stroke in its name."""
+        return re.fullmatch("[0-9a-f]{4,32}|[^/]+@[^/]+", self.model) is not None
 
 
 class RunsJob(Job):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import Answer
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import zoo
@@ -147,6 +147,7 @@ curve = st.lists(number, min_size=0, max_size=30)
 
 
 @settings(deadline=None)
+@example(loss=[0.0, 1.0], validation=[1.0, 2e-309], best=0, scores=[0.0, 1.0, 0.0, 1.0])
 @given(loss=curve, validation=curve, best=st.integers(0, 30), scores=st.lists(st.floats(0, 10), min_size=4, max_size=4))
 def test_any_course_gets_an_answer(loss: list[float], validation: list[float], best: int, scores: list[float]) -> None:
     epochs = min(len(loss), len(validation))

@@ -38,7 +38,8 @@ def test_a_run_has_scores_intervals_baselines_and_a_model(run: Any, people: pd.D
     assert set(run.baselines["logistic"]) == set(run.metrics)
     assert run.epochs_run == 3
     assert 1 <= run.best_epoch <= 3
-    assert set(run.figures) == {"learning_curve", "confusion_matrix", "reliability"}
+    drawn = {"learning_curve", "confusion_matrix", "reliability", "roc_and_precision_recall", "threshold_cost"}
+    assert set(run.figures) == drawn
     assert "test_log_loss" in repr(run)
     assert "<pre>" in run._repr_html_()
     predicted = run.model.predict(people)
@@ -314,7 +315,7 @@ def test_json_of_a_run(run: Any) -> None:
     values = json.loads(json.dumps(run.as_dict(), allow_nan=False))
     assert list(values) == [
         "run_id", "experiment", "task", "model", "source", "metrics", "intervals", "baselines", "hyperparameters",
-        "n_parameters", "epochs_run", "best_epoch", "seconds", "artifact_uri",
+        "n_parameters", "epochs_run", "best_epoch", "seconds", "artifact_uri", "diagnosis",
     ]  # fmt: skip
     assert values["model"] == "classification/mlp"
     assert all(value is None or math.isfinite(value) for value in values["metrics"].values())

@@ -109,6 +109,7 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     assert "not better beyond the noise" in repr(back)
     expected = zoo.load(strong.run_id).predict(str(june))
     pd.testing.assert_frame_equal(zoo.load("income@champion").predict(str(june)), expected)
+    assert f"run {strong.run_id[:8]}".lower() in command("show", "income@champion").out.lower()
     served = mlflow.pyfunc.load_model("models:/income@champion").predict(pd.read_csv(june))
     pd.testing.assert_frame_equal(served, expected)
     wrong = command("register", weak.run_id, "income", "--on", january)

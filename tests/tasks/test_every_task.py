@@ -40,7 +40,7 @@ class Use:
 
 
 TWO = ["prediction", "probability_0", "probability_1"]
-CLASSES = {"confusion_matrix", "reliability"}
+CLASSES = {"confusion_matrix", "reliability", "roc_and_precision_recall", "threshold_cost"}
 USES = {
     "pictures": Use(
         "image/cnn", "pictures", {}, "accuracy", {*CLASSES, "worst_errors", "filters"},

@@ -120,12 +120,14 @@ def diagnose(training: Training) -> list[Finding]:
         >>> [finding.topic for finding in diagnose(made)]
         ['not converged']
     """
-    course = _of_course(training)
-    found = [*course, *_of_leaks(training)]
-    if not course:
-        found += _under_fitting(training)
-    found += _over_fitting(training)
-    return [*found, *_too_few(training), *_worse(training)]
+    # Losses of any size are divided by one another, and no comparison with infinity or NaN claims anything.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        course = _of_course(training)
+        found = [*course, *_of_leaks(training)]
+        if not course:
+            found += _under_fitting(training)
+        found += _over_fitting(training)
+        return [*found, *_too_few(training), *_worse(training)]
 
 
 def unstable(

@@ -59,6 +59,26 @@ def model_folder(store: Store, run_id: str, folder: Path) -> Path:
     return path
 
 
+def find_run(store: Store, name: str) -> Any:
+    """Return MLflow's run.
+
+    Args:
+        store: Where the run is.
+        name: MLflow's id or its first characters, or a registered model's ``NAME@ALIAS``.
+
+    Raises:
+        UsageError: When there is no such run or alias, or several runs begin so.
+    """
+    if "@" not in name:
+        return store.run(name)
+    model, _, alias = name.partition("@")
+    held = holder_of(store, model, alias)
+    if held is None:
+        message = f"no registered model {model!r} has the alias {alias!r}; zoo register gives one"
+        raise UsageError(message, where="run")
+    return store.run(held.run_id)
+
+
 def resolve_run(store: Store, name: str) -> str:
     """Return MLflow's id of the run whose model is meant.
 
@@ -69,14 +89,7 @@ def resolve_run(store: Store, name: str) -> str:
     Raises:
         UsageError: When there is no such run, alias or model, or the run is of a kind that has none.
     """
-    if "@" in name:
-        model, _, alias = name.partition("@")
-        held = holder_of(store, model, alias)
-        if held is None:
-            message = f"no registered model {model!r} has the alias {alias!r}; zoo register gives one"
-            raise UsageError(message, where="run")
-        return held.run_id
-    found = store.run(name)
+    found = find_run(store, name)
     chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
     kind = found.data.tags.get("zoo.kind")
     if kind == "cross_validation":

@@ -14,7 +14,7 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.job import TrainJob
 from zoo.running.candidate import candidate_of
-from zoo.running.lookup import BEST_TAG, SCORED_TAG, stored_run
+from zoo.running.lookup import BEST_TAG, SCORED_TAG, find_run, stored_run
 from zoo.running.progress import Progress
 from zoo.running.results import Run, number, plain
 from zoo.running.train import REPRODUCTION, VERSIONS_FILE, run_train, stored_job
@@ -147,7 +147,7 @@ def run_reproduce(
     progress = progress or Progress(quiet=True)
     store = Store()
     store.close_orphans()
-    found = store.run(run_id)
+    found = find_run(store, run_id)
     found = store.run(found.data.tags.get(BEST_TAG, found.info.run_id))
     original = found.info.run_id
     if found.data.tags.get(SCORED_TAG) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,6 +165,7 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
     where.append(f"metrics.`{name}` > -1e300")
     order = f"metrics.`{name}` {'ASC' if _sign_of(newest[0], name) > 0 else 'DESC'}"
     found = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
+    found = [run for run in found if not math.isnan(run.data.metrics[name])]
     if not found:
         raise UsageError(f"{name} is no number in any run of {chosen.name!r}", where="metric")
     table = RunTable([row_of(run, {chosen.experiment_id: chosen.name}, name) for run in found], name)

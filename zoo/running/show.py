@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.running.lookup import RESULT_FILE, stored_run
+from zoo.running.lookup import RESULT_FILE, find_run, stored_run
 from zoo.running.results import Run, plain
 from zoo.running.run_table import row_of
 from zoo.tracking.store import Store
@@ -52,14 +52,14 @@ def show_run(run_id: str) -> ShownRun:
     """Return what is known of a run, whatever its kind and however it ended.
 
     Args:
-        run_id: MLflow's id, or its first characters.
+        run_id: MLflow's id, or its first characters, or a registered model's ``NAME@ALIAS``.
 
     Raises:
         UsageError: When there is no such run, or several.
     """
     store = Store()
     store.close_orphans()
-    found = store.run(run_id)
+    found = find_run(store, run_id)
     experiment = store.client.get_experiment(found.info.experiment_id)
     tags = found.data.tags
     scored = store.read_text(found.info.run_id, RESULT_FILE) is not None
