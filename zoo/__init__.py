@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.running.card import card
     from zoo.running.compare import compare
     from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
+    from zoo.running.export import export
     from zoo.running.lookup import load
     from zoo.running.register import register
     from zoo.running.report import data_report
@@ -36,6 +37,7 @@ else:
         "card": "zoo.running.card",
         "compare": "zoo.running.compare",
         "describe": "zoo.running.describe",
+        "export": "zoo.running.export",
         "hypermodel": "zoo.running.describe",
         "spec_of": "zoo.running.describe",
         "best": "zoo.running.run_table",
@@ -78,6 +80,7 @@ __all__ = [
     "compare",
     "data_report",
     "describe",
+    "export",
     "hypermodel",
     "list_models",
     "load",

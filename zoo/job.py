@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from zoo.compare_job import CompareJob
 from zoo.data_job import DataJob, Job
 from zoo.errors import UsageError, nearest_name, unknown
+from zoo.export_job import ExportJob
 from zoo.study_job import StudyJob
 from zoo.train_job import TaskOptions, TrainJob
 from zoo.tune_job import TuneJob
@@ -145,6 +146,7 @@ JOBS: dict[str, type[Job]] = {
     "register": RegisterJob,
     "card": CardJob,
     "study": StudyJob,
+    "export": ExportJob,
 }
 _PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)

@@ -180,6 +180,14 @@ class Task(ABC):
     def predictions(self, spec: Spec, output: Any) -> Any:
         """Return what users see of a raw output: a frame with ``prediction`` and what else applies."""
 
+    @abstractmethod
+    def decoding(self, spec: Spec) -> Mapping[str, Any]:
+        """Return, in plain values, how :meth:`predictions` come out of an output, for exports that lack zoo.
+
+        ``of`` names the output (``output`` where there is one) and ``kind`` the rule, as
+        :func:`zoo.saving.portable.predict.decoded` knows it.
+        """
+
     def intervals(self, spec: Spec, output: Any, limits: Sequence[float | None], percent: float) -> Any:
         """Return prediction sets or intervals of a raw output, as a frame; only tasks that settle limits have them."""
         raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
@@ -202,15 +210,15 @@ class Task(ABC):
         """Return figures of the course of training, by name, beside the learning curve."""
         return {}
 
-    def example_rows(self, dataset: Any) -> Any:
-        """Return a few raw rows as a frame, for a model's signature: of the training part, else of the first one."""
+    def example_rows(self, dataset: Any, part: str = "train", rows: int = 3) -> Any:
+        """Return raw rows of a part as a frame, as users had them; of the first part where there is no such."""
         import pandas as pd
 
-        part = dataset.parts.get("train") or next(iter(dataset.parts.values()))
+        chosen = dataset.parts.get(part) or next(iter(dataset.parts.values()))
         columns: dict[str, Any] = {}
         for known in dataset.spec.inputs:
-            values = part.inputs[known.key]
-            few = range(min(3, len(part)))
+            values = chosen.inputs[known.key]
+            few = range(min(rows, len(chosen)))
             whole = hasattr(values, "example")
             cells = [values.example(row) if whole else values[row] for row in few]
             if known.kind == "date":  # inside a model it is a number of seconds; users have what they had

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from zoo.data.table import table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.job import DataJob, TaskOptions
 from zoo.layers.assembly import Pieces
+from zoo.saving.portable.predict import decoded
 from zoo.scoring.clusters import cluster_scores
 from zoo.scoring.score import Score
 from zoo.spec import Spec
@@ -55,8 +55,7 @@ class Clustering(Task):
             if getattr(job, name) is not None:
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
         describe = partial(describe_rows, size=known.size, column=job.column, missing=job.missing)
-        layout = dataclasses.replace(ROWS, describe=describe)
-        options = known.model_dump(exclude_none=True)
+        layout, options = dataclasses.replace(ROWS, describe=describe), known.model_dump(exclude_none=True)
         dataset = table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
         )
@@ -91,10 +90,9 @@ class Clustering(Task):
         result.scores = {self.objective_prefix + name: value for name, value in known.items()}
         return result
 
-    def output(self, model: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``cluster`` (N, K), ``latent`` (N, L), ``reconstruction`` and ``error`` (N, 1) of N rows."""
-        made: dict[str, np.ndarray] = forward(model, inputs)
-        return made
+        return dict(forward(model, inputs))
 
     def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
         """Score the clusters of one part; the mixture is fitted again on resampled training rows for stability."""
@@ -107,9 +105,12 @@ class Clustering(Task):
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
         """Return ``probability_<cluster>`` of each cluster, and the most probable ``cluster``, of N rows."""
-        probabilities = np.asarray(output["cluster"], np.float64)
-        columns = {f"probability_{index}": values for index, values in enumerate(probabilities.T)}
-        return pd.DataFrame({**columns, "cluster": probabilities.argmax(axis=1)})
+        return pd.DataFrame(decoded(output, self.decoding(spec)))
+
+    def decoding(self, spec: Spec) -> Mapping[str, Any]:
+        """Return how the most probable cluster comes out of an output."""
+        named = list(range(spec.options["clusters"]))
+        return {"kind": "choice", "of": "cluster", "column": "cluster", "classes": named, "probabilities": True}
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clusterings of raw columns or pixels at this level."""

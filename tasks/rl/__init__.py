@@ -156,6 +156,12 @@ class ReinforcementLearning(Task):
         actions = np.array([int(name) for name in spec.target.classes])
         return pd.DataFrame({"prediction": actions[np.asarray(output).argmax(axis=1)]})
 
+    def decoding(self, spec: Spec) -> Mapping[str, Any]:
+        """Return how the action of greatest value comes out of an output."""
+        assert spec.target is not None
+        actions = [int(name) for name in spec.target.classes]
+        return {"kind": "choice", "of": "output", "column": "prediction", "classes": actions, "probabilities": False}
+
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the agent that acts at random and, among all, one for each action that is always taken."""
         assert spec.target is not None

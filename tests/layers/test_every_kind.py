@@ -17,9 +17,12 @@ from zoo.data.dataset import Part
 from zoo.data.describe import describe_table
 from zoo.data.inputs import raw_inputs
 from zoo.layers import prepare_table
+from zoo.saving.export import as_columns, steps_of
+from zoo.saving.portable.preparation import prepared
+from zoo.saving.portable.rows import raw_inputs as portable_inputs
 from zoo.spec import Spec
 from zoo.training import bulk
-from zoo.training.arrays import prepare
+from zoo.training.arrays import as_tensor, prepare
 
 ROOT = Path(__file__).parents[2]
 DATES = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59))
@@ -130,6 +133,28 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
         assert sorted(made) == sorted(expected)
         for name, array in expected.items():
             np.testing.assert_allclose(made[name], array, rtol=1e-6, atol=1e-6, err_msg=f"{name} {size}")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tables(), st.sampled_from(["standard", "robust_quantile", "minmax", "common", "quantile", "robust"]))
+def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
+    frame, later, told, ways = table
+    told = {name: kind for name, kind in told.items() if name != "code"}  # hashes are TensorFlow's alone
+    spec = describe_table(frame, None, "t", column=told, missing=ways)[0]
+    model = prepare_table(spec, scaling=scaling).model()
+    rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
+    expected = {name: np.asarray(value) for name, value in model(_tensors(raw_inputs(rows, spec))).items()}
+    steps, tensors = steps_of(model, "onnx")
+    assert steps == json.loads(json.dumps(steps))
+    plain = [{**vars(known), "statistics": dict(known.statistics)} for known in spec.inputs]
+    dtypes = {name: {"from": held, "dtype": str(expected[name].dtype)} for name, held in tensors.items()}
+    made = prepared(portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes})
+    for name, array in expected.items():
+        np.testing.assert_allclose(made[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def _tensors(raw):
+    return {key: as_tensor(values) for key, values in raw.items()}
 
 
 def _in_bulk(model, raw):

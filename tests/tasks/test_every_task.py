@@ -141,3 +141,20 @@ def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest
     best = min if found.best.direction == "min" else max
     assert found.best.metrics[f"val_{found.best.objective}"] == pytest.approx(best(t.score for t in found.trials))
     assert list(zoo.load(found.run_id).predict(rows_to_predict(use, source)).columns) == use.columns
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "name", [name if name in ("pictures", "sequences") else pytest.param(name, marks=pytest.mark.slow) for name in USES]
+)
+def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, request: pytest.FixtureRequest) -> None:
+    use = USES[name]
+    source = source_of(use, request)
+    run = zoo.train(
+        use.model, source, epochs=1, quiet=True, baselines="none", hyperparameters=use.hyperparameters, **use.options
+    )
+    made = zoo.export(run.run_id, output="exported", quiet=True)
+    assert made.refused == {}
+    assert [one.format for one in made.made] == ["savedmodel", "onnx", "litert"]
+    # Pictures that are resized have pixels between two whole numbers, which may become either.
+    assert all(one.difference < (1e-4 if "pictures" not in name else 1e-2) for one in made.made)

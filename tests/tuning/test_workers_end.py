@@ -181,6 +181,8 @@ def start_driver(tmp_path: Path, fork: str, end: str) -> tuple[subprocess.Popen[
         stderr=subprocess.PIPE,
         start_new_session=True,
         text=True,
+        # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert driver.stdout is not None
     lines = [driver.stdout.readline() for _ in range(2)]

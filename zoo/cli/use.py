@@ -104,6 +104,27 @@ def study(
 
 
 @app.command()
+def export(
+    run: str,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="savedmodel|onnx|litert", help="Repeatable; default all that can hold it."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Gets a folder for each format; default MODEL-RUN.")
+    ] = None,
+    quantize: Annotated[
+        bool, typer.Option("--quantize", help="LiteRT: weights in 8 bits; tells what that costs.")
+    ] = False,
+    on: Annotated[str | None, typer.Option(metavar="SOURCE", help="Rows to compare on; default the run's own.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Export RUN's model to predict without zoo; each export is run and compared with the model before it counts."""
+    given = given_values(format=format_, output=output, quantize=quantize or None, on=on)
+    return run_job({"command": "export", "run": run, **given}, as_json)
+
+
+@app.command()
 def predict(
     run: str,
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],

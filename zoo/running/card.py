@@ -20,7 +20,6 @@ from zoo.data.public_sets import looking_in
 from zoo.data.read import read_table
 from zoo.errors import unknown
 from zoo.reporting.report import DataReport
-from zoo.running.candidate import candidate_of
 from zoo.running.finish import judged_part
 from zoo.running.lookup import load, resolve_run, stored_run
 from zoo.running.report import REPORT_FILE
@@ -29,7 +28,7 @@ from zoo.running.train import stored_job
 from zoo.saving.files import check_folder, replacing
 from zoo.saving.model import Model
 from zoo.spec import Input
-from zoo.task import PART_PREFIX
+from zoo.task import PART_PREFIX, task_of
 from zoo.tracking.store import Store
 from zoo.training.calibration import part_of
 
@@ -119,7 +118,7 @@ def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | No
 
 def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[Subgroup]:
     job = stored_job(store, run.run_id)
-    task = candidate_of(job.model, job.task).task
+    task = task_of(model.spec.task)
     dataset = dataclasses.replace(task.read(job), spec=model.spec)
     name = judged_part(dataset)
     part = dataset.parts[name]

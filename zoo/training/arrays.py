@@ -122,9 +122,12 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     One array (N, …), or for a model with several outputs one by each name.
 
     Args:
-        model: Keras model with inputs by name; those that it does not have are left out.
+        model: Keras model with inputs by name; those that it does not have are left out. Or what is no Keras model and
+            has ``outputs_of``, from inputs to output.
         inputs: Values by key, ragged ones among them.
     """
+    if hasattr(model, "outputs_of"):
+        return model.outputs_of(inputs)
     names = {known.name for known in model.inputs}
     inputs = {key: values for key, values in inputs.items() if key in names}
     rows = len(next(iter(inputs.values())))

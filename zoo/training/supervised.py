@@ -125,6 +125,10 @@ class SupervisedTask(Task):
         """Return ``prediction`` of N rows and, for classes, ``probability_<class>`` of each."""
         return self.rules(spec).predictions(spec, output)
 
+    def decoding(self, spec: Spec) -> Mapping[str, Any]:
+        """Return how predictions come out of an output."""
+        return self.rules(spec).decoding(spec)
+
     def suits(self, model: Any) -> bool:
         """Tell by its loss and its inputs whether a user's own model is one for this task."""
         loss = model.loss

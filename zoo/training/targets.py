@@ -58,6 +58,10 @@ class TargetRules(ABC):
         """Return what users see of an output: ``prediction`` of N rows and what else applies."""
 
     @abstractmethod
+    def decoding(self, spec: Spec) -> dict[str, Any]:
+        """Return, in plain values, how predictions come out of an output."""
+
+    @abstractmethod
     def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return how wrong decoded predictions are (N,): the scores of conformal prediction."""
 
@@ -113,6 +117,19 @@ class ClassRules(TargetRules):
         probabilities = self.decode(spec, output)
         columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(spec.target.classes)}
         return pd.DataFrame({"prediction": decode_classes(self.called(spec, probabilities), spec.target), **columns})
+
+    def decoding(self, spec: Spec) -> dict[str, Any]:
+        """Return the names of the classes, and which of them is called."""
+        target = spec.target
+        assert target is not None
+        return {
+            "kind": "classes",
+            "of": "output",
+            "classes": decode_classes(np.arange(len(target.classes)), target).tolist(),
+            "names": list(target.classes),
+            "threshold": target.threshold if len(target.classes) == 2 else None,
+            "positive": target.positive_index,
+        }
 
     def called(self, spec: Spec, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the class (N,) that is called: the likeliest, or by the threshold."""
@@ -185,6 +202,11 @@ class NumberRules(TargetRules):
         """Return ``prediction`` of N rows."""
         return pd.DataFrame({"prediction": self.decode(spec, output)})
 
+    def decoding(self, spec: Spec) -> dict[str, Any]:
+        """Return the mean and deviation that were taken off."""
+        assert spec.target is not None
+        return {"kind": "number", "of": "output", "mean": spec.target.mean, "std": spec.target.std}
+
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper bound (N,) that a decoded prediction itself has: the number, twice."""
         return prediction, prediction
@@ -244,6 +266,13 @@ class QuantileRules(NumberRules):
         made, levels = self.decode(spec, output), spec.target.quantiles
         columns = {f"quantile_{level:g}": made[:, index] for index, level in enumerate(levels)}
         return pd.DataFrame({"prediction": made[:, middle_quantile(levels)], **columns})
+
+    def decoding(self, spec: Spec) -> dict[str, Any]:
+        """Return the levels, and what was taken off."""
+        assert spec.target is not None
+        levels = spec.target.quantiles
+        own = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
+        return {**super().decoding(spec), **own}
 
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the outermost quantiles, which conformal prediction widens or narrows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zoo.job import (
     BestJob,
     CardJob,
     CompareJob,
+    ExportJob,
     ListJob,
     PredictJob,
     RegisterJob,
@@ -28,6 +30,7 @@ from zoo.registry import list_models
 from zoo.running.card import card
 from zoo.running.compare import run_compare
 from zoo.running.describe import describe
+from zoo.running.export import run_export
 from zoo.running.lookup import load
 from zoo.running.progress import Progress
 from zoo.running.register import register
@@ -87,38 +90,27 @@ def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
     """
     if isinstance(job, TuneJob):
         return run_tune(job, progress=SearchProgress(verbose=verbose, quiet=quiet))
-    progress = Progress(verbose=verbose, quiet=quiet)
-    if isinstance(job, CompareJob):
-        return run_compare(job, progress=progress)
-    if isinstance(job, TrainJob):
-        return run_job(job, progress=progress)
-    if isinstance(job, ReportJob):
-        return run_report(job, progress)
-    if isinstance(job, PredictJob):
-        return _predict(job)
-    if isinstance(job, ReproduceJob):
-        return run_reproduce(job.run, progress=progress)
-    if isinstance(job, StudyJob):
-        return run_study(job.run, job.kinds, progress)
-    if isinstance(job, CardJob):
-        return card(job.run, by=job.by, use=job.use, output=job.output)
-    if isinstance(job, RegisterJob):
-        return register(job.run, job.name, alias=job.alias, on=job.on)
-    if isinstance(job, RunsJob):
-        return runs(**job.model_dump(exclude={"command"}))
-    if isinstance(job, BestJob):
-        return ranking(job.experiment, metric=job.metric)
-    if isinstance(job, ShowJob) and job.names_a_run:
+    if type(job) not in _WAYS:
+        raise UsageError(f"no such job: {type(job).__name__}")
+    return _WAYS[type(job)](job, Progress(verbose=verbose, quiet=quiet))
+
+
+def _list(job: ListJob, progress: Progress) -> ModelList:
+    return ModelList([{"model": m.name, "summary": m.summary} for m in list_models(job.pattern)])
+
+
+def _show(job: ShowJob, progress: Progress) -> Any:
+    if job.names_a_run:
         return show_run(job.model)
-    if isinstance(job, ShowJob):
-        options = job.model_dump(exclude_unset=True, exclude={"command", "model", "source"})
-        return describe(job.model, job.source, **options)
-    if isinstance(job, ListJob):
-        return ModelList([{"model": m.name, "summary": m.summary} for m in list_models(job.pattern)])
-    raise UsageError(f"no such job: {type(job).__name__}")
+    options = job.model_dump(exclude_unset=True, exclude={"command", "model", "source"})
+    return describe(job.model, job.source, **options)
 
 
-def _predict(job: PredictJob) -> Predictions:
+def _export(job: ExportJob, progress: Progress) -> Any:
+    return run_export(job.run, job.format, job.output, quantize=job.quantize, on=job.on, progress=progress)
+
+
+def _predict(job: PredictJob, progress: Progress) -> Predictions:
     frame = load(job.run).predict(job.input, keep=job.keep, intervals=job.intervals)
     if job.output is not None:
         path = Path(job.output)
@@ -126,3 +118,20 @@ def _predict(job: PredictJob) -> Predictions:
         with replacing(path) as writing:
             frame.to_csv(writing, index=False)
     return Predictions(job.run, frame, job.output)
+
+
+_WAYS: dict[type, Callable[[Any, Progress], Any]] = {
+    BestJob: lambda job, progress: ranking(job.experiment, metric=job.metric),
+    CardJob: lambda job, progress: card(job.run, by=job.by, use=job.use, output=job.output),
+    CompareJob: lambda job, progress: run_compare(job, progress=progress),
+    ExportJob: _export,
+    ListJob: _list,
+    PredictJob: _predict,
+    RegisterJob: lambda job, progress: register(job.run, job.name, alias=job.alias, on=job.on),
+    ReportJob: run_report,
+    ReproduceJob: lambda job, progress: run_reproduce(job.run, progress=progress),
+    RunsJob: lambda job, progress: runs(**job.model_dump(exclude={"command"})),
+    ShowJob: _show,
+    StudyJob: lambda job, progress: run_study(job.run, job.kinds, progress),
+    TrainJob: lambda job, progress: run_job(job, progress=progress),
+}
