@@ -12,6 +12,7 @@ import pandas as pd
 from zoo.data.inputs import raw_inputs
 from zoo.data.missing import newly_missing
 from zoo.errors import UsageError, nearest_name
+from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
 from zoo.task import task_of
 
@@ -38,6 +39,8 @@ class Model:
         self.name = name
         self.limits = limits
         self._told_missing: set[str] = set()
+        self._few_rows = FewRows(keras_model, spec)
+        self._task = task_of(spec.task)  # the catalogue is not looked through at each call
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,8 +51,9 @@ class Model:
         """Return predictions for raw rows, in their order.
 
         Args:
-            rows: A frame, or any source that training reads: N rows with the columns that the model
-                was trained on, in any order, as they are (text, missing cells); others are ignored.
+            rows: A frame, a dict from column to a cell or to cells, or any source that training reads: N rows with
+                the columns that the model was trained on, in any order, as they are (text, missing cells); others
+                are ignored.
             keep: Columns that are carried over in front.
             intervals: Of how many rows in a hundred the truth shall lie in the prediction set or interval, such
                 as 90; None for none.
@@ -61,8 +65,12 @@ class Model:
         Raises:
             DataError: When a column is missing or a number cannot be read.
         """
-        task = task_of(self.spec.task)
-        table = task.rows(rows, self.spec)
+        self._check_intervals(intervals)
+        raw = self._few_rows.raw(rows) if not keep else None
+        if raw is not None:
+            self._tell_newly_missing(raw)
+            return self._predictions(self._few_rows.output(raw), intervals)
+        table = self._task.rows(_one_row(rows), self.spec)
         for column in keep:
             if column not in table.frame.columns:
                 known = [str(name) for name in table.frame.columns]
@@ -70,17 +78,22 @@ class Model:
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
         self._tell_newly_missing(inputs)
-        if intervals is not None and not self.limits:
+        made = self._predictions(self._task.output(self.keras_model, inputs), intervals)
+        return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
+
+    def _check_intervals(self, percent: float | None) -> None:
+        if percent is not None and not self.limits:
             raise UsageError(
                 "the model was trained without a calibration part, and knows no intervals; train it with "
                 "--calibration-size 0.2",
                 where="intervals",
             )
-        output = task.output(self.keras_model, inputs)
-        made = task.predictions(self.spec, output)
-        if intervals is not None:
-            made = pd.concat([made, task.intervals(self.spec, output, self.limits, intervals)], axis=1)
-        return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
+
+    def _predictions(self, output: Any, percent: float | None) -> pd.DataFrame:
+        made: pd.DataFrame = self._task.predictions(self.spec, output)
+        if percent is None:
+            return made
+        return pd.concat([made, self._task.intervals(self.spec, output, self.limits, percent)], axis=1)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return the probability of each class (N, K), in the order of ``classes``.
@@ -105,3 +118,10 @@ class Model:
         what = f" to {target.name}" if target is not None else ""
         size = f"{self.keras_model.count_params():,} parameters"
         return f"<Model {self.name}: {len(self.spec.inputs)} columns{what}, {size}>"
+
+
+def _one_row(rows: Any) -> Any:
+    """A dict of cells as one row, and anything else as it is."""
+    if isinstance(rows, Mapping) and rows and all(cell is None or np.isscalar(cell) for cell in rows.values()):
+        return {name: [cell] for name, cell in rows.items()}
+    return rows

