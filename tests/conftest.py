@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,3 +70,33 @@ def people() -> pd.DataFrame:
     return pd.DataFrame(
         {"age": age, "job": job, "city of birth/état": "x", "rich": np.where(rich, "yes", "no")}
     ).assign(height=rng.normal(170, 10, 200))
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of its own, whose user has a password."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not programs or (os.geteuid() == 0 and shutil.which("runuser") is None):
+        pytest.skip("no PostgreSQL server is installed")
+    with tempfile.TemporaryDirectory(prefix="zoo-pg-") as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        Path(folder, "password").write_text("s3cret-word")
+        as_user: list[str] = []
+        if os.geteuid() == 0:  # the server refuses to be root
+            shutil.chown(folder, "postgres")
+            shutil.chown(f"{folder}/password", "postgres")
+            as_user = ["runuser", "-u", "postgres", "--"]
+        data, program = f"{folder}/data", programs[-1]
+
+        def run(*words: str) -> None:
+            subprocess.run([*as_user, *words], check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=120)
+
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+        run(f"{program}/initdb", "-D", data, "-U", "reader", "-A", "scram-sha-256", f"--pwfile={folder}/password")
+        run(f"{program}/pg_ctl", "-D", data, "-w", "-o", options, "-l", f"{folder}/log", "start")
+        try:
+            yield f"postgresql://reader:s3cret-word@127.0.0.1:{port}/postgres"
+        finally:
+            run(f"{program}/pg_ctl", "-D", data, "-m", "immediate", "stop")

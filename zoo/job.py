@@ -242,10 +242,20 @@ def _plain(value: Any) -> Any:
     return _in_words(value)
 
 
+def without_password(text: str) -> str:
+    """Return an address without the password in it, and any other text as it is.
+
+    Example:
+        >>> without_password("postgresql://me:secret@host/runs")
+        'postgresql://me@host/runs'
+    """
+    return _PASSWORD.sub(r"\1@", text)
+
+
 def _in_words(value: Any) -> str | None:
     if value is None or isinstance(value, (str, Path)):
         # A password is its owner's alone: a job that is kept has none, and runs again with one from the environment.
-        return None if value is None else _PASSWORD.sub(r"\1@", str(value))
+        return None if value is None else without_password(str(value))
     return f"({type(value).__name__} in memory)"
 
 

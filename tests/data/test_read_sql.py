@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import sqlite3
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,46 +101,16 @@ def test_a_file_that_is_no_database(shop: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of its own, with a table of people, whose user reads with a password."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not programs or (os.geteuid() == 0 and shutil.which("runuser") is None):
-        pytest.skip("no PostgreSQL server is installed")
-    with tempfile.TemporaryDirectory(prefix="zoo-pg-") as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        Path(folder, "password").write_text("s3cret-word")
-        as_user: list[str] = []
-        if os.geteuid() == 0:  # the server refuses to be root
-            shutil.chown(folder, "postgres")
-            shutil.chown(f"{folder}/password", "postgres")
-            as_user = ["runuser", "-u", "postgres", "--"]
-        data, program = f"{folder}/data", programs[-1]
-
-        def run(*words: str) -> None:
-            subprocess.run([*as_user, *words], check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=120)
-
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-        run(f"{program}/initdb", "-D", data, "-U", "reader", "-A", "scram-sha-256", f"--pwfile={folder}/password")
-        run(f"{program}/pg_ctl", "-D", data, "-w", "-o", options, "-l", f"{folder}/log", "start")
-        try:
-            yield f"postgresql://reader:s3cret-word@127.0.0.1:{port}/postgres"
-        finally:
-            run(f"{program}/pg_ctl", "-D", data, "-m", "immediate", "stop")
-
-
-@pytest.fixture(scope="module")
-def people(server: str) -> str:
+def people(postgresql: str) -> str:
     import psycopg
 
-    with psycopg.connect(server) as connection:
+    with psycopg.connect(postgresql) as connection:
         connection.execute("CREATE TABLE people (id int, name text, height numeric(4, 2), born date, seen timestamptz)")
         connection.execute(
             "INSERT INTO people VALUES (1, 'Ann', 1.75, '1990-01-02', now()), (2, NULL, NULL, NULL, NULL)"
         )
         connection.execute("CREATE SCHEMA old; CREATE TABLE old.people AS SELECT id + 10 AS id FROM people")
-    return server
+    return postgresql
 
 
 def test_postgresql(people: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from command import Answer
 
 import zoo
-from zoo.saving.portable.predict import Exported, digest_of_facts
+from zoo.saving.portable.digests import digest_of_facts
+from zoo.saving.portable.predict import Exported
 from zoo.tracking.store import Store
 
 FORMATS = ["savedmodel", "onnx", "litert"]

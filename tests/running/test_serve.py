@@ -101,7 +101,13 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
 
 
 @pytest.mark.parametrize(
-    ("words", "says"), [(["nowhere"], "there is no run 'nowhere'"), (["x", "--port", "0"], "'--port'")]
+    ("words", "says"),
+    [
+        (["nowhere"], "there is no run 'nowhere'"),
+        (["x", "--port", "0"], "'--port'"),
+        (["x", "--wheel", "zoo.whl"], "--isolated"),
+        (["x", "--isolated", "--wheel", "zoo.whl"], "there is no such file"),
+    ],
 )
 def test_wrong_use_is_named(workspace: Path, command: Any, words: list[str], says: str) -> None:
     answer: Answer = command("serve", *words)

@@ -153,9 +153,18 @@ def ui(
 
 
 @app.command()
-def serve(run: str, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5001) -> None:
+def serve(
+    run: str,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5001,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="In an environment of its own, built by uv from what the model names.")
+    ] = False,
+    wheel: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Zoo's wheel for it, where this version is on no index.")
+    ] = None,
+) -> None:
     """Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server."""
     import_tensorflow()
     from zoo.running.serve import serve as serve_run
 
-    serve_run(run, port)
+    serve_run(run, port, isolated=isolated, wheel=wheel)

@@ -36,8 +36,9 @@ from zoo.running.train import (
     tracked_name,
 )
 from zoo.saving.files import check_folder, replacing
+from zoo.tracking.processes import is_running
 from zoo.tracking.run import TrackedRun, ending
-from zoo.tracking.store import PARENT_TAG, Store, alive
+from zoo.tracking.store import PARENT_TAG, Store
 from zoo.training.latency import latency_ms
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
@@ -156,9 +157,8 @@ class _Training:
         told = job_yaml(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
         key = hashlib.sha256(told.encode()).hexdigest()[:24]
         for found in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
-            tags = found.data.tags
-            if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
-                raise UsageError(f"this comparison is running already, in process {tags['zoo.process']}")
+            if is_running(found):
+                raise UsageError(f"this comparison is running already, in process {found.data.tags['zoo.process']}")
             if found.info.status != "FINISHED":
                 self.progress.say(f"run {found.info.run_id[:8]} was cut short: it goes on")
                 return TrackedRun.reopen(store, found.info.run_id)

@@ -37,8 +37,9 @@ from zoo.running.train import (
 )
 from zoo.saving.model import Model
 from zoo.scoring.score import within_limits
+from zoo.tracking.processes import is_running
 from zoo.tracking.run import TrackedRun, ending
-from zoo.tracking.store import Store, alive
+from zoo.tracking.store import Store
 
 
 @dataclass
@@ -265,7 +266,7 @@ def resume_repeats(
     if found.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     tags = found.data.tags
-    if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
+    if is_running(found):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
     dataset = candidate_of(job.model, job.task).task.read(first_child(job))

@@ -6,27 +6,44 @@ import json
 import tempfile
 from pathlib import Path
 
+from zoo.errors import UsageError
 from zoo.running.lookup import model_folder
-from zoo.tracking.server import serve_model
+from zoo.saving.pyfunc import check_flavor
+from zoo.tracking.server import serve_isolated, serve_model
 from zoo.tracking.store import Store
 
 EXAMPLE_FILE = "serving_input_example.json"
 MOST_COLUMNS_SHOWN = 30
 
 
-def serve(run_id: str, port: int = 5001) -> None:
+def serve(run_id: str, port: int = 5001, *, isolated: bool = False, wheel: str | None = None) -> None:
     """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
 
     Args:
-        run_id: MLflow's id, or its first characters.
+        run_id: MLflow's id, or its first characters, or ``NAME@ALIAS``.
         port: Port on 127.0.0.1.
+        isolated: Serve from an environment of its own, with only what the model names, in place of the present one.
+        wheel: File of zoo's own wheel for that environment, where its version is on no index.
 
     Raises:
-        UsageError: When there is no such run, it has no model, or the port is taken.
+        UsageError: When there is no such run or file, the run has no model, or the port is taken.
+        JobError: When the server does not begin to answer.
     """
+    if wheel is not None and not isolated:
+        raise UsageError("a wheel is for an environment of the model's own: --isolated", where="wheel")
+    if wheel is not None and not Path(wheel).is_file():
+        raise UsageError("there is no such file", where=wheel)
     with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
         folder = model_folder(Store(), run_id, Path(fetched))
-        serve_model(folder, port, lambda address: print(_how_to_ask(address, folder), flush=True))
+        check_flavor(folder)
+
+        def ready(address: str) -> None:
+            print(_how_to_ask(address, folder), flush=True)
+
+        if isolated:
+            serve_isolated(folder, port, ready, Path(wheel) if wheel is not None else None)
+        else:
+            serve_model(folder, port, ready)
 
 
 def _how_to_ask(address: str, folder: Path) -> str:

@@ -24,8 +24,9 @@ from zoo.running.progress import Progress
 from zoo.running.results import Run
 from zoo.seeding import only_deterministic_kernels
 from zoo.tracking.pages import set_view
+from zoo.tracking.processes import is_running
 from zoo.tracking.run import TrackedRun, ending, package_versions
-from zoo.tracking.store import Store, alive
+from zoo.tracking.store import Store
 from zoo.training.loop import FitPlan
 from zoo.training.recorder import Recorders
 from zoo.training.settings import FitSettings
@@ -347,7 +348,7 @@ def _job_of(store: Store, found: Any) -> TrainJob:
         raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
     if found.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
-    if found.info.status == "RUNNING" and alive(int(tags["zoo.process"]), tags["zoo.process_started"]):
+    if is_running(found):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     if not (store.state / run_id / CHECKPOINT_FILE).exists():
         raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import io
 import json
@@ -21,7 +20,8 @@ from zoo.data.cells import IMAGE
 from zoo.errors import JobError, UsageError
 from zoo.saving.model import Model
 from zoo.saving.portable import predict
-from zoo.saving.portable.predict import FACTS_FILE, digest_of_facts
+from zoo.saving.portable.digests import with_digests
+from zoo.saving.portable.predict import FACTS_FILE
 from zoo.saving.portable.preparation import LENGTH, STEPS
 from zoo.task import task_of
 from zoo.version import __version__
@@ -84,17 +84,14 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         "file": FILES[kind],
         "quantized": quantize,
         "runtime": RUNTIMES[kind],
-        "files": {
-            path.relative_to(folder).as_posix(): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
-        },
         "batch": batch,
         "inputs": [_plain_input(known) for known in model.spec.inputs],
         "steps": held.steps,
         "tensors": {known.name: {"from": held.tensors[known.name], "dtype": known.dtype} for known in held.inputs},
         "output": task_of(model.spec.task).decoding(model.spec),
     }
-    told = json.loads(json.dumps(facts))
-    (folder / FACTS_FILE).write_text(json.dumps({**told, "digest": digest_of_facts(told)}, indent=1), encoding="utf-8")
+    told = with_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
+    (folder / FACTS_FILE).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 def _plain_input(known: Any) -> dict[str, Any]:
@@ -104,10 +101,6 @@ def _plain_input(known: Any) -> dict[str, Any]:
     if "idf" in facts:
         facts["idf"] = True
     return {"name": known.name, "key": known.key, "kind": known.kind, "shape": known.shape, "statistics": facts}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 # --- what stands behind the preparation ---

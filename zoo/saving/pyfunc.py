@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.saving.folder import load_model
 from zoo.saving.model import Model
 
@@ -42,3 +43,28 @@ class PyfuncModel:
 def _load_pyfunc(path: str) -> PyfuncModel:
     """Load a model's folder; MLflow finds this function by its name."""
     return PyfuncModel(load_model(Path(path)))
+
+
+def check_flavor(folder: Path) -> None:
+    """Refuse a model's folder whose description asks MLflow to run something else than zoo's own loader.
+
+    Args:
+        folder: MLflow's folder of the model, with its file ``MLmodel``.
+
+    Raises:
+        UsageError: With what it asks for.
+    """
+    try:
+        told = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        flavor = told["flavors"]["python_function"]
+        data = (folder / flavor["data"]).resolve()
+        wrong = (
+            f"its loader is {flavor['loader_module']}" if flavor["loader_module"] != __name__
+            else f"it brings code: {flavor['code']}" if flavor.get("code")
+            else f"its data lie outside of it: {flavor['data']}" if not data.is_relative_to(folder.resolve())
+            else ""
+        )  # fmt: skip
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        wrong = f"its MLmodel cannot be read: {error}"
+    if wrong:
+        raise UsageError(f"the model was not saved by zoo, or changed since: {wrong}", where=str(folder))

@@ -8,7 +8,6 @@ import math
 import os
 import platform
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,9 @@ from typing import Any
 from zoo.data.dataset import Dataset
 from zoo.saving.folder import save_model
 from zoo.saving.model import Model
-from zoo.tracking.store import HOST_TAG, PARENT_TAG, PROCESS_TAG, STARTED_TAG, Store, process_started
+from zoo.tracking.processes import own_process_tags
+from zoo.tracking.store import PARENT_TAG, Store
+from zoo.tracking.unsent import ModelLeftBehindError
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 
@@ -58,14 +59,16 @@ class TrackedRun(Recorder):
             parent = mlflow.active_run().info.run_id
         all_tags = {**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})}
         run = store.client.create_run(experiment.experiment_id, run_name=name, tags=all_tags)
-        return cls(store, run)
+        tracked = cls(store, run)
+        tracked.experiment_id = experiment.experiment_id  # a run that waits for its server stands in another one
+        return tracked
 
     @classmethod
     def reopen(cls, store: Store, run_id: str) -> TrackedRun:
         """Go on with a run that was begun before."""
         tracked = cls(store, store.client.get_run(run_id))
         # The tags come first: a run that is RUNNING with the tags of a dead process would be closed as an orphan.
-        tracked.tags({HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid()), STARTED_TAG: _own_start()})
+        tracked.tags(own_process_tags())
         store.client.update_run(run_id, status="RUNNING")
         return tracked
 
@@ -142,6 +145,12 @@ class TrackedRun(Recorder):
 
     def model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
         """Keep a model so that MLflow loads and serves it, with signature and an example of raw rows."""
+        try:
+            self._model(model, facts, example)
+        except ModelLeftBehindError:
+            self._model(model, facts, example)
+
+    def _model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
         from mlflow.entities import LoggedModelOutput
 
         client = self.store.client
@@ -235,9 +244,7 @@ def package_versions() -> dict[str, str]:
 def origin_tags() -> dict[str, str]:
     """Return where a run comes from: host, process, user, versions, git commit."""
     tags = {
-        HOST_TAG: socket.gethostname(),
-        PROCESS_TAG: str(os.getpid()),
-        STARTED_TAG: _own_start(),
+        **own_process_tags(),
         "zoo.version": __version__,
         "zoo.python": platform.python_version(),
         "zoo.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
@@ -253,11 +260,6 @@ def _user() -> str:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # a container's user may have no name
         return "unknown"
-
-
-@cache
-def _own_start() -> str:
-    return process_started(os.getpid())
 
 
 @cache

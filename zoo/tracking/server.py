@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from zoo.tracking.scoring import MODEL_VARIABLE
 from zoo.tracking.store import Store
 
 HOST = "127.0.0.1"
-MOST_SECONDS_TO_START = 120
+MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
 
 
 def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
@@ -62,11 +63,39 @@ def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
         UsageError: When the port is taken.
         JobError: When the server does not begin to answer.
     """
-    _check_port(port)
     command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.tracking.scoring:app", "--log-level", "warning"]
     command += ["--host", HOST, "--port", str(port)]
-    with _running(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}) as server:
-        _wait_until_ready(server, port, "/ping")
+    _serve(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}, port, ready, MOST_SECONDS_TO_START)
+
+
+def serve_isolated(folder: Path, port: int, ready: Callable[[str], None], wheel: Path | None = None) -> None:
+    """Serve predictions from an environment that has only what the model names, which MLflow builds by uv.
+
+    Args:
+        folder: Of MLflow's model.
+        port: Port on 127.0.0.1.
+        ready: Called with the address for predictions once the server answers.
+        wheel: File of zoo's own wheel, where its version is on no index.
+
+    Raises:
+        UsageError: When the port is taken, or uv is not installed.
+        JobError: When the environment cannot be built, or the server does not begin to answer.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if shutil.which("uv", path=path) is None:
+        raise UsageError("an environment of the model's own is built by uv; python -m pip install uv", where="isolated")
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "uv"]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    found = {"UV_FIND_LINKS": str(wheel.resolve().parent)} if wheel is not None else {}
+    _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **found}, port, ready, MOST_SECONDS_TO_BUILD)
+
+
+def _serve(
+    command: Sequence[str], variables: dict[str, str], port: int, ready: Callable[[str], None], patience: float
+) -> None:
+    _check_port(port)
+    with _running(command, variables) as server:
+        _wait_until_ready(server, port, "/ping", patience)
         ready(f"http://{HOST}:{port}/invocations")
         server.wait()
 
@@ -85,8 +114,10 @@ def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subp
         server.wait()
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], port: int, path: str) -> None:
-    ends = time.monotonic() + MOST_SECONDS_TO_START
+def _wait_until_ready(
+    server: subprocess.Popen[bytes], port: int, path: str, patience: float = MOST_SECONDS_TO_START
+) -> None:
+    ends = time.monotonic() + patience
     while time.monotonic() < ends and server.poll() is None:
         with contextlib.suppress(OSError), contextlib.closing(HTTPConnection(HOST, port, timeout=1)) as connection:
             connection.request("GET", path)

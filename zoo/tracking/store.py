@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError, unknown
+from zoo.job import without_password
+from zoo.tracking.processes import HOST_TAG, is_orphan
+from zoo.tracking.unsent import SparingClient
 
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# Standard output is for results; the addresses that it would print there open at the wrong page.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # A server that does not answer is named within seconds; MLflow's own default tries for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -25,7 +30,6 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
-HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
 PARENT_TAG = "mlflow.parentRunId"
 _ours: str | None = None
 
@@ -53,9 +57,12 @@ class Store:
             mlflow.set_tracking_uri(self.uri)
             _ours = self.uri
         self.state = FOLDER.resolve() / "state"
-        with _explained(self.uri), self._opening():
-            self.client = mlflow.MlflowClient(self.uri)
+        with _explained(self.shown_uri), self._opening():
+            self.client: Any = mlflow.MlflowClient(self.uri)
             self.client.search_experiments(max_results=1)
+            if self.uri.startswith("http"):
+                self.client = SparingClient(self.client, self.uri, self.state / "unsent")
+                self.client.send()
 
     def experiment(self, name: str | None) -> Any:
         """Return MLflow's experiment of that name, made when it is not there.
@@ -64,7 +71,7 @@ class Store:
             name: Its name; ``MLFLOW_EXPERIMENT_NAME`` stands for None.
         """
         name = name or os.environ.get(EXPERIMENT_VARIABLE) or "Default"
-        with _explained(self.uri), self._opening():
+        with _explained(self.shown_uri), self._opening():
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 place = (self.local / "artifacts").as_uri() if self.local is not None else None
@@ -103,12 +110,17 @@ class Store:
             return self.client.get_run(matches[0])
         if matches:
             raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id", where="run")
-        raise UsageError(f"there is no run {run_id!r} in {self.uri}; zoo runs lists them", where="run")
+        raise UsageError(f"there is no run {run_id!r} in {self.shown_uri}; zoo runs lists them", where="run")
 
     @property
     def folder(self) -> Path:
         """The folder of runs, with artifacts and state."""
         return self.state.parent
+
+    @property
+    def shown_uri(self) -> str:
+        """The store's address as it may be shown: without a password."""
+        return without_password(self.uri)
 
     @property
     def is_database(self) -> bool:
@@ -206,8 +218,7 @@ class Store:
         """End runs that are still RUNNING although their process on this host is gone."""
         where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"
         for run in self.search(where):
-            tags = run.data.tags
-            if not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG]):
+            if is_orphan(run):
                 self.client.set_tag(run.info.run_id, "zoo.reason", "its process was killed")
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -221,38 +232,13 @@ class Store:
     @contextmanager
     def _opening(self) -> Iterator[None]:
         """One process at a time makes tables and experiments: two at once would do it twice."""
-        if self.local is None:
+        if not self.is_database:
             yield
             return
-        self.local.mkdir(parents=True, exist_ok=True)
-        with (self.local / ".lock").open("w") as lock:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def process_started(process: int) -> str:
-    """Return when a process began, in the system's own words; empty when it is not there.
-
-    A process number alone is given again to other processes.
-    """
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        pass
-    import subprocess
-
-    try:  # no /proc: macOS
-        answer = subprocess.run(
-            ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return answer.stdout.strip()
-
-
-def alive(process: int, started: str) -> bool:
-    """Tell whether the process that began then is still there."""
-    return bool(started) and process_started(process) == started
 
 
 @contextmanager

@@ -16,7 +16,6 @@ Runtimes: ``tensorflow`` for ``saved_model``, ``onnxruntime`` for ``model.onnx``
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.saving.portable.digests import check_digests, check_nothing_more
 from zoo.saving.portable.preparation import prepared
 from zoo.saving.portable.rows import Rows, raw_inputs, read_rows
 
@@ -92,26 +92,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     if facts.get("format", 0) > FORMAT:
         raise ValueError(f"{folder}: format {facts['format']}; this predict.py reads formats up to {FORMAT}")
-    if facts.get("digest") != digest_of_facts(facts):
-        raise ValueError(f"{folder / FACTS_FILE} is not as it was written: its digest is another")
-    found = {path.relative_to(folder).as_posix() for path in (folder / facts["file"]).rglob("*") if path.is_file()}
-    for name, digest in {facts["file"]: None, **facts["files"]}.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{folder / FACTS_FILE} names a file outside of the folder: {name}")
-        if digest is None:
-            continue  # the model itself, which may be a folder
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise ValueError(f"{path} is not as it was written: its digest is another, or it is not there")
-    if more := sorted(found - set(facts["files"])):
-        raise ValueError(f"{folder / more[0]} was not written with the model")
+    check_digests(facts, folder / FACTS_FILE)
+    check_nothing_more(facts, folder / FACTS_FILE, facts["file"])
     return facts
-
-
-def digest_of_facts(facts: Mapping[str, Any]) -> str:
-    """Return the digest of what ``model.json`` says, but for the digest itself."""
-    known = {name: value for name, value in facts.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 # --- the runtimes ---

@@ -1,0 +1,139 @@
+"""A tracking server dies in the middle of a training: nothing is missing once it is back."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+import pandas as pd
+import pytest
+
+import zoo
+from zoo.tracking.store import Store
+
+EPOCHS = 8
+
+
+class Server:
+    """MLflow's server on a port of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+        self.uri, self.folder, self.process = f"http://127.0.0.1:{self.port}", folder, None
+
+    def start(self) -> None:
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        options += ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
+        options += ["--artifacts-destination", str(self.folder / "artifacts")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *options], cwd=self.folder, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.25)
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        import os
+        import signal
+
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    (tmp_path / "server").mkdir()
+    made = Server(tmp_path / "server")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.uri)
+    made.start()
+    yield made
+    made.kill()
+
+
+class At(keras.callbacks.Callback):
+    """Does something after an epoch, and lets each last long enough to be written by itself."""
+
+    def __init__(self, what: dict[int, Any]) -> None:
+        super().__init__()
+        self.what = what
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch in self.what:
+            self.what[epoch]()
+        time.sleep(0.5)
+
+
+def train(**options: Any) -> Any:
+    return zoo.train("classification/linear", "iris", epochs=EPOCHS, quiet=True, baselines="quick", **options)
+
+
+def everything(run_id: str) -> dict[str, Any]:
+    """What the server has of a run."""
+    client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    curves = {name: len(client.get_metric_history(run_id, name)) for name in run.data.metrics}
+    children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    files = [file.path for path in ("", "figures", "tables") for file in client.list_artifacts(run_id, path)]
+    return {
+        "status": run.info.status,
+        "curves": curves,
+        "params": run.data.params,
+        "tags": sorted(name for name in run.data.tags if name != "zoo.reason"),
+        "inputs": len(run.inputs.dataset_inputs),
+        "models": len(run.outputs.model_outputs),
+        "files": sorted(files),
+        "children": sorted(child.info.run_name for child in children),
+        "children's metrics": sorted(name for child in children for name in child.data.metrics),
+        "ended": {child.info.status for child in children},
+    }
+
+
+@pytest.mark.slow
+def test_nothing_is_missing_after_the_server_was_away(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    whole = everything(train(name="undisturbed").run_id)
+    assert whole["curves"]["epoch/loss"] == EPOCHS
+    run = train(callbacks=[At({1: server.kill, 5: server.start})], name="disturbed")
+    assert everything(run.run_id) == whole
+    assert f"{server.uri} does not answer" in caplog.text
+    assert "answers again" in caplog.text
+    assert zoo.load(run.run_id).predict("iris").shape[0] == 150
+
+
+def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server) -> None:
+    whole = everything(train(name="undisturbed").run_id)
+    run = train(callbacks=[At({3: server.kill})], name="disturbed")
+    assert run.metrics["test_accuracy"] > 0
+    with pytest.raises(zoo.UsageError, match="does not answer"):
+        zoo.runs()
+    server.start()
+    assert "disturbed" in str(zoo.runs())
+    assert everything(run.run_id) == whole
+    before = len(Store().search())
+    Store()
+    assert len(Store().search()) == before
+    assert not list(Path("mlruns/state/unsent").glob("*/artifacts/*/*"))
+    rows = pd.DataFrame(zoo.load(run.run_id).predict("iris"))
+    pd.testing.assert_frame_equal(mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model").predict(rows_of_iris()), rows)
+
+
+def rows_of_iris() -> pd.DataFrame:
+    from zoo.data.read import read_table
+
+    return read_table("iris").frame
