@@ -19,7 +19,7 @@ CELLS = {
     "height": st.none() | st.floats(0, 250),
     "senior": st.none() | st.booleans() | st.sampled_from(["True", "false", "maybe"]),
     "grade": st.none() | st.sampled_from([1, 2, 3, 1.0, "2", "2.0", 7]),
-    "born": st.none() | st.sampled_from(["1960-03-01", "2024-02-29", "29.02.2024"]),
+    "born": st.none() | st.sampled_from(["1960-03-01", "2024-02-29", "29.02.2024", "2024-02", "2024-2-9"]),
 }
 
 

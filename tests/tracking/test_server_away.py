@@ -18,6 +18,7 @@ import pytest
 
 import zoo
 from zoo.tracking.store import Store
+from zoo.tracking.unsent import SpareStore
 
 EPOCHS = 8
 
@@ -116,7 +117,7 @@ def test_nothing_is_missing_after_the_server_was_away(server: Server, caplog: py
     assert zoo.load(run.run_id).predict("iris").shape[0] == 150
 
 
-def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server) -> None:
+def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     whole = everything(train(name="undisturbed").run_id)
     run = train(callbacks=[At({3: server.kill})], name="disturbed")
     assert run.metrics["test_accuracy"] > 0
@@ -129,6 +130,12 @@ def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server) -> N
     Store()
     assert len(Store().search()) == before
     assert not list(Path("mlruns/state/unsent").glob("*/artifacts/*/*"))
+    spare = SpareStore(next(Path("mlruns/state/unsent").resolve().iterdir()))
+    lost = spare.run_for("0" * 32)  # of a run that somebody removed at the server
+    spare.client.set_terminated(lost)
+    assert "disturbed" in str(zoo.runs())
+    assert "the server refuses" in caplog.text
+    assert spare.client.get_run(lost).info.lifecycle_stage == "active"
     rows = pd.DataFrame(zoo.load(run.run_id).predict("iris"))
     pd.testing.assert_frame_equal(mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model").predict(rows_of_iris()), rows)
 

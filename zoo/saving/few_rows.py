@@ -41,6 +41,7 @@ class FewRows:
         self._suits = kinds <= NUMBERS | TEXTS and words
         self._numbers = [k.key for k in spec.inputs if k.kind in NUMBERS and k.key in keys]
         self._texts = [k.key for k in spec.inputs if k.kind in TEXTS and k.key in keys]
+        self._dates = [known.key for known in spec.of_kind("date")]
         self._types = {key: keys[key].dtype for key in self._numbers}
         self._calls = 0
         self._compiled: Any = None
@@ -58,9 +59,11 @@ class FewRows:
         if self._calls <= UNCOMPILED_CALLS:
             return None
         try:
-            return raw_inputs(cells, self._inputs)
+            made = raw_inputs(cells, self._inputs)
         except ValueError:  # the long way says what is wrong, and where
             return None
+        # Pandas reads more spellings of a date.
+        return None if any(np.isnan(made[key]).any() for key in self._dates) else made
 
     def output(self, raw: Mapping[str, np.ndarray]) -> Any:
         """Return the model's output (N, …), or several by name, for raw values by key."""

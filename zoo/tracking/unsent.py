@@ -217,13 +217,28 @@ class SpareStore:
             own = set(self._runs.values())
             runs = client.search_runs([place], order_by=["attributes.start_time ASC"])
             runs = [run for run in runs if run.info.run_id in own or run.info.status != "RUNNING" or is_orphan(run)]
-            for run in runs:
-                self._send_run(server, run)
+            runs = [run for run in runs if self._is_sent(server, run)]
             for experiment_id, tags in self._experiment_tags().items():
                 for key, value in tags.items():
-                    server.set_experiment_tag(experiment_id, key, value)
+                    self._set_experiment_tag(server, experiment_id, key, value)
             (self.folder / TAGS_FILE).unlink(missing_ok=True)
             return len(runs)
+
+    def _is_sent(self, server: Any, run: Any) -> bool:
+        """Send a run, and tell whether the server took it: one that it refuses stays, and keeps nobody from working."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._send_run(server, run)
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            told = str(error).splitlines()[0]
+            _log.warning(
+                "the server refuses what it missed of run %s, kept in %s: %s", run.info.run_id, self.folder, told
+            )
+            return False
+        return True
 
     def _send_run(self, server: Any, run: Any) -> None:
         spare_id, tags = run.info.run_id, dict(run.data.tags)
@@ -253,6 +268,15 @@ class SpareStore:
         self.client.delete_run(spare_id)
         shutil.rmtree(self.folder / "artifacts" / spare_id, ignore_errors=True)
         self._runs = {known: spare for known, spare in self._runs.items() if spare != spare_id}
+
+    def _set_experiment_tag(self, server: Any, experiment_id: str, key: str, value: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            server.set_experiment_tag(experiment_id, key, value)
+        except MlflowException as error:  # how an experiment is shown is remade by its next run
+            if is_away(error):
+                raise
 
     def _id_at_server(self, run_id: str) -> str:
         """The id that a run has there, whether it was begun here or there."""
