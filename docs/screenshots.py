@@ -17,7 +17,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).parent.resolve()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDTH, HEIGHT = 1500, 1000
+SIZES = {"run": (1700, 1000), "search": (2300, 1150)}
 
 
 def main() -> None:
@@ -48,7 +48,8 @@ def main() -> None:
 
 
 def _picture(browser: str, address: str, file: Path) -> None:
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={WIDTH},{HEIGHT}"]
+    width, height = SIZES[file.stem]
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},{height}"]
     command += ["--virtual-time-budget=40000", "--hide-scrollbars", f"--screenshot={file}", address]
     subprocess.run(command, check=True, capture_output=True, timeout=180)
     with Image.open(file) as whole:  # a page of few colours
