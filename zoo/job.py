@@ -148,7 +148,7 @@ JOBS: dict[str, type[Job]] = {
     "study": StudyJob,
     "export": ExportJob,
 }
-_PASSWORD = re.compile(r"^([a-z][\w+.-]*://[^:/@?]*):[^@/?]*@", re.IGNORECASE)
+_PASSWORD = re.compile(r"([a-z][\w+.-]*://[^:/@?\s]*):[^@/?\s]*@", re.IGNORECASE)
 J = TypeVar("J", bound=Job)
 _MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
 
@@ -243,7 +243,7 @@ def _plain(value: Any) -> Any:
 
 
 def without_password(text: str) -> str:
-    """Return an address without the password in it, and any other text as it is.
+    """Return a text without the passwords of the addresses in it.
 
     Example:
         >>> without_password("postgresql://me:secret@host/runs")

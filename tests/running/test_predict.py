@@ -15,11 +15,11 @@ from zoo.saving.few_rows import MOST_ROWS, UNCOMPILED_CALLS
 
 CELLS = {
     "age": st.none() | st.floats(-1e6, 1e6) | st.integers(0, 99) | st.just("41") | st.just("inf"),
-    "job": st.none() | st.sampled_from(["nurse", "cook", "clerk", "", " ", "1.0"]) | st.text(max_size=5),
+    "job": st.none() | st.sampled_from(["nurse", "cook", "clerk", "", " ", "1.0", pd.NA]) | st.text(max_size=5),
     "height": st.none() | st.floats(0, 250),
     "senior": st.none() | st.booleans() | st.sampled_from(["True", "false", "maybe"]),
-    "grade": st.none() | st.sampled_from([1, 2, 3, 1.0, "2", "2.0", 7]),
-    "born": st.none() | st.sampled_from(["1960-03-01", "2024-02-29", "29.02.2024", "2024-02", "2024-2-9"]),
+    "grade": st.none() | st.sampled_from([1, 2, 3, 1.0, "2", "2.0", 7, "01", " 2", "1e0", pd.NA]),
+    "born": st.none() | st.sampled_from(["1960-03-01", "2024-02-29", "29.02.2024", "2024-02", "2024-W05-1", pd.NaT]),
 }
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from zoo.data.dataset import Dataset
 from zoo.data.inputs import raw_inputs
 from zoo.data.ragged import Ragged
-from zoo.errors import JobError, UsageError
+from zoo.errors import JobError, UsageError, ZooError
 from zoo.export_job import FORMATS
 from zoo.quietly import libraries_silenced
 from zoo.running.finish import judged_part
@@ -159,7 +159,7 @@ def run_export(
         progress.say(f"exporting to {kind} …")
         try:
             check_packages(kind)
-            one = _exported(subject, folder / kind, kind, quantize=quantize and kind == "litert")
+            one = _tried(subject, folder / kind, kind, quantize=quantize and kind == "litert")
         except (JobError, UsageError) as error:
             if formats:
                 raise
@@ -240,6 +240,17 @@ def _made_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
                 cells[row] = "never seen"
         columns[known.name] = cells
     return pd.DataFrame(columns)
+
+
+def _tried(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
+    """Export, and say in words what a converter or runtime raises."""
+    try:
+        return _exported(subject, folder, kind, quantize=quantize)
+    except ZooError:
+        raise
+    except Exception as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise JobError(f"{kind} cannot hold the model: {told[0][:300]}", where="format") from None
 
 
 def _exported(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:

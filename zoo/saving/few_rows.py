@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zoo.data.missing import LAST
 from zoo.saving.portable.rows import raw_inputs
 from zoo.spec import Spec
 
@@ -15,6 +17,7 @@ MOST_ROWS = 64
 # One call in a script is answered sooner without compiling anything.
 UNCOMPILED_CALLS = 3
 NUMBERS, TEXTS = {"number", "date"}, {"category", "text"}
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
 
 class FewRows:
@@ -38,7 +41,13 @@ class FewRows:
         ]
         kinds = {known.kind for known in spec.inputs}
         words = all("idf" in known.statistics for known in spec.of_kind("text"))
-        self._suits = kinds <= NUMBERS | TEXTS and words
+        looks_back = any(known.statistics.get("way") == LAST for known in spec.inputs)
+        self._suits = kinds <= NUMBERS | TEXTS and words and not looks_back
+        # Text in these is read by pandas, which takes other spellings than Python does.
+        self._no_text = [
+            known.name for known in spec.inputs if known.kind == "number" or known.statistics.get("numeric")
+        ]
+        self._iso = [k.name for k in spec.of_kind("date") if not k.statistics.get("format")]
         self._numbers = [k.key for k in spec.inputs if k.kind in NUMBERS and k.key in keys]
         self._texts = [k.key for k in spec.inputs if k.kind in TEXTS and k.key in keys]
         self._dates = [known.key for known in spec.of_kind("date")]
@@ -56,7 +65,7 @@ class FewRows:
         if cells is None:
             return None
         self._calls += 1
-        if self._calls <= UNCOMPILED_CALLS:
+        if self._calls <= UNCOMPILED_CALLS or not self._plain(cells):
             return None
         try:
             made = raw_inputs(cells, self._inputs)
@@ -93,18 +102,36 @@ class FewRows:
 
         return call.get_concrete_function()  # which asks no more what it is given
 
+    def _plain(self, cells: Mapping[str, list[Any]]) -> bool:
+        """Whether each cell is of a kind that is read in one way alone."""
+        if any(isinstance(cell, str) for name in self._no_text for cell in cells[name]):
+            return False
+        return all(not isinstance(cell, str) or _ISO.fullmatch(cell) for name in self._iso for cell in cells[name])
+
     def _cells(self, rows: Any) -> dict[str, list[Any]] | None:
         names = [known["name"] for known in self._inputs]
         if isinstance(rows, pd.DataFrame):
             if not 0 < len(rows) <= MOST_ROWS or not rows.columns.is_unique or not set(names) <= set(rows.columns):
                 return None
-            return {name: rows[name].tolist() for name in names}
+            return {name: _cells_of(rows[name]) for name in names}
         if not isinstance(rows, Mapping) or not set(names) <= set(rows):
             return None
         columns: list[Any] = [rows[name] for name in names]
-        if all(cell is None or np.isscalar(cell) for cell in columns):
+        if all(map(is_cell, columns)):
             return {name: [cell] for name, cell in zip(names, columns, strict=True)}
         sizes = {len(column) if isinstance(column, (list, tuple, np.ndarray)) else -1 for column in columns}
         if len(sizes) != 1 or not 0 < next(iter(sizes)) <= MOST_ROWS:
             return None
         return dict(zip(names, map(list, columns), strict=True))
+
+
+def _cells_of(column: pd.Series) -> list[Any]:
+    """A column's cells, None where one is missing; NaN is known as such."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
+        return column.tolist()
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+def is_cell(value: Any) -> bool:
+    """Tell a single cell from several of them."""
+    return not isinstance(value, (list, tuple, Mapping, np.ndarray, pd.Series, pd.Index))

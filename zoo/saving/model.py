@@ -12,7 +12,7 @@ import pandas as pd
 from zoo.data.inputs import raw_inputs
 from zoo.data.missing import newly_missing
 from zoo.errors import UsageError, nearest_name
-from zoo.saving.few_rows import FewRows
+from zoo.saving.few_rows import FewRows, is_cell
 from zoo.spec import Spec
 from zoo.task import task_of
 
@@ -122,6 +122,6 @@ class Model:
 
 def _one_row(rows: Any) -> Any:
     """A dict of cells as one row, and anything else as it is."""
-    if isinstance(rows, Mapping) and rows and all(cell is None or np.isscalar(cell) for cell in rows.values()):
+    if isinstance(rows, Mapping) and rows and all(map(is_cell, rows.values())):
         return {name: [cell] for name, cell in rows.items()}
     return rows

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Dataset
+from zoo.job import without_password
 from zoo.saving.folder import save_model
 from zoo.saving.model import Model
 from zoo.tracking.processes import own_process_tags
@@ -168,7 +169,7 @@ class TrackedRun(Recorder):
         try:
             self.flush()
             if reason:
-                self.tags({"zoo.reason": reason[:5000]})
+                self.tags({"zoo.reason": without_password(reason)[:5000]})
         finally:
             self.store.client.set_terminated(self.run_id, status)
 

@@ -251,7 +251,8 @@ def _explained(uri: str) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"the tracking store cannot be written: {error.strerror or error}", where=uri) from None
     except MlflowException as error:
-        raise UsageError(f"the tracking store does not answer: {error.message.splitlines()[0]}", where=uri) from None
+        told = without_password(error.message.splitlines()[0])
+        raise UsageError(f"the tracking store does not answer: {told}", where=uri) from None
     except UsageError:
         raise
     except Exception as error:

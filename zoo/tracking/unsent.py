@@ -63,7 +63,14 @@ class SparingClient:
 
     def send(self) -> int:
         """Send what earlier commands left, and return the number of runs; those that a live process writes stay."""
-        return self.spare.send(self._client) if self.spare.exists else 0
+        try:
+            return self.spare.send(self._client) if self.spare.exists else 0
+        except Exception as error:  # whatever it is, it must not keep anybody from working
+            told = without_password(str(error).splitlines()[0])
+            _log.warning(
+                "what %s missed before could not be sent, and stays in %s: %s", self._shown, self.spare.folder, told
+            )
+            return 0
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -72,6 +79,8 @@ class SparingClient:
     def _call(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if self._away and not self._is_back():
             return self._spared(name, args, kwargs)
+        if name in _OF_A_MODEL and args[0] in self.spare.models:
+            raise ModelLeftBehindError  # begun without the server, which is back
         try:
             made = method(*map(self._sent_as, args), **{key: self._sent_as(value) for key, value in kwargs.items()})
         except Exception as error:
@@ -248,7 +257,9 @@ class SpareStore:
         if PARENT_TAG in tags:
             tags[PARENT_TAG] = self._id_at_server(tags[PARENT_TAG])
         if own_id is None:
-            own_id = server.create_run(experiment_id, run_name=run.info.run_name, tags=tags).info.run_id
+            began = run.info.start_time
+            begun = server.create_run(experiment_id, start_time=began, run_name=run.info.run_name, tags=tags)
+            own_id = begun.info.run_id
             self.client.set_tag(spare_id, OF_TAG, own_id)  # a kill from here on begins no second one
         if experiment_id is not None:
             self.sent[spare_id] = own_id

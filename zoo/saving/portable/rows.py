@@ -84,6 +84,8 @@ def _absent(cell: Any) -> bool:
         return True
     if isinstance(cell, np.datetime64):
         return bool(np.isnat(cell))
+    if type(cell).__name__ in ("NAType", "NaTType"):  # of pandas, which need not be there
+        return True
     return isinstance(cell, (float, np.floating)) and math.isnan(cell)
 
 
