@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal
 
@@ -22,6 +22,25 @@ class Job(BaseModel):
     """What all jobs share: unknown keys are errors, and values are not changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), frozen=True)
+
+
+def names_among(value: Any, what: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
+    """Return names as a list, or a text with commas, says them.
+
+    Args:
+        value: The list or text.
+        what: What such a name is the name of.
+        names: Those that there are.
+        where: The job's key, for the error.
+
+    Raises:
+        UsageError: When there is no such name; with the nearest.
+    """
+    chosen = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
+    for name in chosen:
+        if name not in names:
+            raise unknown(what, str(name), names, where=where)
+    return chosen
 
 
 def _is_number(value: Any) -> bool:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from zoo.data_job import Job
-from zoo.errors import UsageError, unknown
+from zoo.data_job import Job, names_among
+from zoo.errors import UsageError
 
 FORMATS = ("savedmodel", "onnx", "litert")
 
@@ -33,11 +33,7 @@ class ExportJob(Job):
     @field_validator("format", mode="before")
     @classmethod
     def _known_formats(cls, value: Any) -> Any:
-        formats = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
-        for name in formats:
-            if name not in FORMATS:
-                raise unknown("format", str(name), FORMATS, where="format")
-        return formats
+        return names_among(value, "format", FORMATS, where="format")
 
     @model_validator(mode="after")
     def _something_to_quantize(self) -> ExportJob:

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from zoo.data_job import Job
-from zoo.errors import unknown
+from zoo.data_job import Job, names_among
 
 STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers")
 
@@ -27,8 +26,4 @@ class StudyJob(Job):
     @field_validator("kinds", mode="before")
     @classmethod
     def _known_kinds(cls, value: Any) -> Any:
-        kinds = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
-        for kind in kinds:
-            if kind not in STUDIES:
-                raise unknown("study", str(kind), STUDIES, where="kinds")
-        return kinds
+        return names_among(value, "study", STUDIES, where="kinds")

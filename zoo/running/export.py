@@ -36,7 +36,7 @@ from zoo.saving.export import (
 )
 from zoo.saving.files import check_folder
 from zoo.saving.model import Model
-from zoo.saving.portable.predict import Exported
+from zoo.saving.portable.predict import Exported, decoded
 from zoo.task import Task, task_of
 from zoo.tracking.store import Store
 
@@ -261,8 +261,10 @@ def _exported(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> 
         with libraries_silenced():
             write_export(writing, subject.model, kind, run_id=subject.run_id, quantize=quantize)
             exported, columns = Exported(writing), as_columns(subject.frame)
-            difference, row = largest_difference(subject.output, exported.output(columns))
-        differing = differing_predictions(subject.expected, exported.predict(columns), subject.scale)
+            made = exported.output(columns)
+        difference, row = largest_difference(subject.output, made)
+        predicted = decoded(made, exported.facts["output"])
+        differing = differing_predictions(subject.expected, predicted, subject.scale)
         tolerance = TOLERANCE_RESIZED if _resized(subject.frame, exported.facts["steps"]) else TOLERANCE
         if (difference > tolerance or differing > MOST_TIES) and not quantize:
             shown = {name: cells[row] for name, cells in list(columns.items())[:10] if np.ndim(cells[row]) == 0}

@@ -59,7 +59,7 @@ class FewRows:
         """Return the raw values of rows by key; None for what is no such rows, or cannot be read.
 
         Args:
-            rows: A frame, or a dict from column to a cell, or to a list of cells.
+            rows: A frame, or a dict from column to a list of cells.
         """
         cells = self._cells(rows) if self._suits else None
         if cells is None:
@@ -117,8 +117,6 @@ class FewRows:
         if not isinstance(rows, Mapping) or not set(names) <= set(rows):
             return None
         columns: list[Any] = [rows[name] for name in names]
-        if all(map(is_cell, columns)):
-            return {name: [cell] for name, cell in zip(names, columns, strict=True)}
         sizes = {len(column) if isinstance(column, (list, tuple, np.ndarray)) else -1 for column in columns}
         if len(sizes) != 1 or not 0 < next(iter(sizes)) <= MOST_ROWS:
             return None
@@ -130,8 +128,3 @@ def _cells_of(column: pd.Series) -> list[Any]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
         return column.tolist()
     return column.astype(object).where(column.notna(), None).tolist()
-
-
-def is_cell(value: Any) -> bool:
-    """Tell a single cell from several of them."""
-    return not isinstance(value, (list, tuple, Mapping, np.ndarray, pd.Series, pd.Index))

@@ -12,7 +12,7 @@ import pandas as pd
 from zoo.data.inputs import raw_inputs
 from zoo.data.missing import newly_missing
 from zoo.errors import UsageError, nearest_name
-from zoo.saving.few_rows import FewRows, is_cell
+from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
 from zoo.task import task_of
 
@@ -66,11 +66,12 @@ class Model:
             DataError: When a column is missing or a number cannot be read.
         """
         self._check_intervals(intervals)
+        rows = _one_row(rows)
         raw = self._few_rows.raw(rows) if not keep else None
         if raw is not None:
             self._tell_newly_missing(raw)
             return self._predictions(self._few_rows.output(raw), intervals)
-        table = self._task.rows(_one_row(rows), self.spec)
+        table = self._task.rows(rows, self.spec)
         for column in keep:
             if column not in table.frame.columns:
                 known = [str(name) for name in table.frame.columns]
@@ -122,6 +123,11 @@ class Model:
 
 def _one_row(rows: Any) -> Any:
     """A dict of cells as one row, and anything else as it is."""
-    if isinstance(rows, Mapping) and rows and all(map(is_cell, rows.values())):
+    if isinstance(rows, Mapping) and rows and all(map(_is_cell, rows.values())):
         return {name: [cell] for name, cell in rows.items()}
     return rows
+
+
+def _is_cell(value: Any) -> bool:
+    """Tell a single cell from several of them."""
+    return not isinstance(value, (list, tuple, Mapping, np.ndarray, pd.Series, pd.Index))

@@ -15,6 +15,7 @@ from typing import Any
 from zoo.errors import UsageError, unknown
 from zoo.job import without_password
 from zoo.tracking.processes import HOST_TAG, is_orphan
+from zoo.tracking.unsent import PARENT_TAG as PARENT_TAG
 from zoo.tracking.unsent import SparingClient
 
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
@@ -30,7 +31,6 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
-PARENT_TAG = "mlflow.parentRunId"
 _ours: str | None = None
 
 
