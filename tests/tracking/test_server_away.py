@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 
 import zoo
+from zoo.running.train import resume_run
+from zoo.tracking.spare_store import SpareStore
 from zoo.tracking.store import Store
-from zoo.tracking.unsent import SpareStore
 
 EPOCHS = 8
 
@@ -138,6 +139,67 @@ def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server, capl
     assert spare.client.get_run(lost).info.lifecycle_stage == "active"
     rows = pd.DataFrame(zoo.load(run.run_id).predict("iris"))
     pd.testing.assert_frame_equal(mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model").predict(rows_of_iris()), rows)
+
+
+@pytest.mark.slow
+def test_folds_and_trials_begin_without_the_server_too(server: Server) -> None:
+    folds = everything(train(cv=3, name="undisturbed").run_id)
+    run = train(cv=3, callbacks=[At({2: server.kill})], name="disturbed")
+    with pytest.raises(zoo.UsageError, match="does not answer"):
+        train()
+    server.start()
+    zoo.runs()
+    assert everything(run.run_id) == folds
+    assert all(
+        zoo.load(fold).predict("iris").shape[0] == 150 for fold in (known.run_id for known in run.runs)
+    )  # two had other ids when they ended
+    search = {"trials": 4, "workers": 1, "epochs": 2, "baselines": "none", "quiet": True}
+    found = zoo.tune("classification/linear", "iris", name="begun with it", **search)
+    server.kill()
+    with pytest.raises(zoo.UsageError, match="does not answer"):
+        zoo.tune("classification/linear", "iris", name="other", **search)
+    server.start()
+    again = zoo.tune("classification/linear", "iris", name="begun with it", **search)
+    assert [trial.run_id for trial in again.trials] == [trial.run_id for trial in found.trials]
+
+
+CUT = """
+import os, signal, sys
+import keras
+import zoo
+
+class Cut(keras.callbacks.Callback):
+    folds = 0
+    def on_train_begin(self, logs=None):
+        Cut.folds += 1
+    def on_epoch_end(self, epoch, logs=None):
+        if Cut.folds == 1 and epoch == 1:
+            os.killpg(int(sys.argv[1]), signal.SIGKILL)
+        if Cut.folds == 2 and epoch == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+zoo.train("classification/linear", "iris", epochs=8, cv=2, quiet=True, baselines="none", callbacks=[Cut()])
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_began_without_the_server_goes_on_after_a_kill(server: Server) -> None:
+    assert server.process is not None
+    ended = subprocess.run([sys.executable, "-c", CUT, str(server.process.pid)], check=False)
+    assert ended.returncode == -9
+    server.process.wait()
+    server.start()
+    (parent,) = [run for run in Store().search() if run.data.tags["zoo.kind"] == "cross_validation"]
+    seen: list[int] = []
+    resume_run(
+        parent.info.run_id, callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: seen.append(n))]
+    )
+    assert seen[0] > 0
+    assert seen == list(range(seen[0], 8))  # from the second fold's checkpoint, and no other fold
+    told = everything(parent.info.run_id)
+    assert told["status"] == "FINISHED"
+    assert told["children"] == ["fold 1/2", "fold 2/2"]
+    assert told["ended"] == {"FINISHED"}
 
 
 def rows_of_iris() -> pd.DataFrame:

@@ -38,7 +38,7 @@ def run_child(
     before = known.get(key)
     if before is not None and before.info.status == "FINISHED":
         return stored_run(parent.store, before.info.run_id)
-    if before is not None and (parent.store.state / before.info.run_id / CHECKPOINT_FILE).exists():
+    if before is not None and (parent.store.state_of(before.info.run_id) / CHECKPOINT_FILE).exists():
         model, source = _own(job.model), _own(job.source)
         made: Run = resume_run(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
         return made

@@ -261,7 +261,7 @@ def tracked_name(model: Any) -> str:
 
 def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -> Run:
     job, progress, dataset = prepared.job, prepared.progress, prepared.dataset
-    checkpoint = tracked.store.state / tracked.run_id / CHECKPOINT_FILE
+    checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
     notes = list(dataset.notes)
     for note in notes if job.fold is None else ():  # what folds share their parent says
         progress.say(f"note: {note}")
@@ -350,7 +350,7 @@ def _job_of(store: Store, found: Any) -> TrainJob:
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(found):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
-    if not (store.state / run_id / CHECKPOINT_FILE).exists():
+    if not (store.state_of(run_id) / CHECKPOINT_FILE).exists():
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
         )

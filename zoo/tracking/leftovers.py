@@ -67,7 +67,7 @@ def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
     for run_id in ids:
         if run_id not in gone:
             store.client.delete_run(run_id)
-        shutil.rmtree(store.state / run_id, ignore_errors=True)
+        shutil.rmtree(store.state_of(run_id), ignore_errors=True)
     if ids and store.is_database:
         command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", store.uri, "--tracking-uri", store.uri]
         ended = subprocess.run([*command, "--run-ids", ",".join(ids)], capture_output=True, text=True, check=False)
@@ -83,7 +83,7 @@ def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
 
 def _can_go_on(store: Store, run: Any) -> bool:
     """Whether a run has a checkpoint, or finished runs below it: work that was paid for."""
-    if list((store.state / run.info.run_id).glob(CHECKPOINTS)):
+    if list((store.state_of(run.info.run_id)).glob(CHECKPOINTS)):
         return True
     below = f"tags.`{PARENT_TAG}` = '{run.info.run_id}' and attributes.status = 'FINISHED'"
     return bool(store.search(below, limit=1))
@@ -122,7 +122,7 @@ def _leftover(store: Store, what: str, path: Path, why: str) -> Leftover:
 def _files_of(store: Store, run: Any) -> list[Path]:
     if store.local is None:
         return []
-    return [store.folder / "artifacts" / run.info.run_id, store.state / run.info.run_id]
+    return [store.folder / "artifacts" / run.info.run_id, store.state_of(run.info.run_id)]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -53,6 +53,18 @@ def is_orphan(run: Any) -> bool:
     return here and not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
+def is_of_another(run: Any) -> bool:
+    """Tell whether another process may still write to a run.
+
+    One of this host that is there may; one of another host as long as the run has not ended.
+    """
+    tags = run.data.tags
+    if tags.get(HOST_TAG) != socket.gethostname():
+        return bool(run.info.status == "RUNNING")
+    own = own_process_tags()
+    return any(tags[name] != own[name] for name in own) and not is_orphan(run)
+
+
 def alive(process: int, started: str) -> bool:
     """Tell whether the process that began then is still there."""
     return bool(started) and process_started(process) == started

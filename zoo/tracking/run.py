@@ -23,8 +23,8 @@ from zoo.job import without_password
 from zoo.saving.folder import save_model
 from zoo.saving.model import Model
 from zoo.tracking.processes import own_process_tags
+from zoo.tracking.spare_client import ModelLeftBehindError
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.unsent import ModelLeftBehindError
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 

@@ -15,8 +15,7 @@ from typing import Any
 from zoo.errors import UsageError, unknown
 from zoo.job import without_password
 from zoo.tracking.processes import HOST_TAG, is_orphan
-from zoo.tracking.unsent import PARENT_TAG as PARENT_TAG
-from zoo.tracking.unsent import SparingClient
+from zoo.tracking.spare_client import sparing_client
 
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -30,6 +29,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
+PARENT_TAG = "mlflow.parentRunId"
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _ours: str | None = None
 
@@ -58,11 +58,11 @@ class Store:
             _ours = self.uri
         self.state = FOLDER.resolve() / "state"
         with _explained(self.shown_uri), self._opening():
-            self.client: Any = mlflow.MlflowClient(self.uri)
-            self.client.search_experiments(max_results=1)
-            if self.uri.startswith("http"):
-                self.client = SparingClient(self.client, self.uri, self.state / "unsent")
-                self.client.send()
+            if self.is_database:
+                self.client: Any = mlflow.MlflowClient(self.uri)
+                self.client.search_experiments(max_results=1)
+            else:
+                self.client = sparing_client(self.uri, self.state / "unsent")
 
     def experiment(self, name: str | None) -> Any:
         """Return MLflow's experiment of that name, made when it is not there.
@@ -111,6 +111,18 @@ class Store:
         if matches:
             raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id", where="run")
         raise UsageError(f"there is no run {run_id!r} in {self.shown_uri}; zoo runs lists them", where="run")
+
+    def has(self, run_id: str) -> bool:
+        """Tell whether a run is there; a store that does not answer is no reason to say that it is not."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return True
 
     @property
     def folder(self) -> Path:
@@ -188,7 +200,7 @@ class Store:
         import mlflow
 
         try:
-            address = f"runs:/{run_id}/model"
+            address = f"runs:/{self._at_server(run_id)}/model"
             return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder), tracking_uri=self.uri))
         except (OSError, mlflow.exceptions.MlflowException):
             return None
@@ -213,6 +225,17 @@ class Store:
                 return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
             except (OSError, mlflow.exceptions.MlflowException):
                 return None
+
+    def state_of(self, run_id: str) -> Path:
+        """Return the folder where a run keeps what resuming needs."""
+        return self.state / self.begun_as(run_id)
+
+    def begun_as(self, run_id: str) -> str:
+        """Return the id that a run had when it was begun: another one where its server was away then."""
+        return run_id if self.is_database else str(self.client.spare.begun_as(run_id))
+
+    def _at_server(self, run_id: str) -> str:
+        return run_id if self.is_database else str(self.client.spare.at_server(run_id))
 
     def close_orphans(self) -> None:
         """End runs that are still RUNNING although their process on this host is gone."""

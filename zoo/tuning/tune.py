@@ -103,7 +103,7 @@ def resume_search(
     values = {name: getattr(stored, name) for name in type(stored).model_fields}
     changed = {name: value for name, value in (("model", model), ("source", source)) if value is not None}
     job = make_job(TuneJob, {**values, **changed, **given})
-    return run_tune(job, progress=progress, expected=found.info.run_id)
+    return run_tune(job, progress=progress, expected=store.begun_as(found.info.run_id))
 
 
 def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: str | None = None) -> Search:
@@ -195,19 +195,10 @@ class _Tuning:
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
-        if stored is None:
-            return None
-        try:
-            self.store.client.get_run(stored["run_id"])
-        except Exception:
-            if not self._gone(stored["run_id"]):
-                raise
+        if stored is not None and not self.store.has(stored["run_id"]):
             self.folder.clear()  # its runs were deleted from the store: what is left here belongs to nothing
             return None
         return stored
-
-    def _gone(self, run_id: str) -> bool:
-        return not self.store.search(f"attributes.run_id = '{run_id}'", limit=1)
 
     def _space(self) -> CheckedHyperParameters:
         ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
