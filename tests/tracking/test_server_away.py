@@ -18,6 +18,7 @@ import pytest
 
 import zoo
 from zoo.running.train import resume_run
+from zoo.tracking.run import FLUSH_S
 from zoo.tracking.spare_store import SpareStore
 from zoo.tracking.store import Store
 
@@ -111,7 +112,8 @@ def everything(run_id: str) -> dict[str, Any]:
 def test_nothing_is_missing_after_the_server_was_away(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     whole = everything(train(name="undisturbed").run_id)
     assert whole["curves"]["epoch/loss"] == EPOCHS
-    run = train(callbacks=[At({1: server.kill, 5: server.start})], name="disturbed")
+    missed = lambda: time.sleep(FLUSH_S + 1)  # noqa: E731 - so that something is written while it is away
+    run = train(callbacks=[At({1: server.kill, 2: missed, 5: server.start})], name="disturbed")
     assert everything(run.run_id) == whole
     assert f"{server.uri} does not answer" in caplog.text
     assert "answers again" in caplog.text
