@@ -161,6 +161,17 @@ def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:
         zoo.tune(slow, "diabetes", hyperparameters={"units": 3}, time_budget="1s", trial_timeout="3s", **options)
 
 
+def test_a_trial_without_an_epoch_ends_with_the_budget_and_goes_on_with_more(workspace: Path) -> None:
+    options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
+    made = zoo.tune(slow, "diabetes", time_budget="8s", **options)
+    assert [trial.status for trial in made.trials] == ["COMPLETED", "STOPPED"]
+    page = Store().client.get_run(str(made.trials[1].run_id))
+    assert (page.info.status, page.data.tags["zoo.reason"]) == ("KILLED", "the search's time was over")
+    more = zoo.tune(slow, "diabetes", time_budget="60s", **options)
+    assert [trial.status for trial in more.trials] == ["COMPLETED", "COMPLETED"]
+    assert more.trials[1].run_id == made.trials[1].run_id
+
+
 def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
     options = {**QUICK, "trials": 10, "epochs": 3}
     made = zoo.tune("regression/linear", "diabetes", **options)

@@ -175,7 +175,15 @@ class Finishing:
 
 def _trials(state: SearchState) -> list[Trial]:
     return [
-        Trial(r.trial_id, r.status, r.score, r.hyperparameters, r.seconds, r.run_id, estimated=r.lost_to is not None)
+        Trial(
+            r.trial_id,
+            "STOPPED" if r.status == "RUNNING" else r.status,
+            r.score,
+            r.hyperparameters,
+            r.seconds,
+            r.run_id,
+            estimated=r.lost_to is not None,
+        )
         for r in state.trials.values()
     ]
 

@@ -77,7 +77,8 @@ class SearchState:
         """Tell whether a search has its trials, or has used up its time."""
         spent = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
         lacks = self.best is None or (job.refit and self.refitted is None)
-        return not lacks and (len(self.trials) >= job.trials or spent)
+        whole = len(self.trials) >= job.trials and all(known.status != "RUNNING" for known in self.trials.values())
+        return not lacks and (whole or spent)
 
 
 @dataclass(frozen=True)

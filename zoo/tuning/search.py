@@ -13,7 +13,8 @@ from zoo.errors import JobError
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import TrackedRun
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tune_job import bytes_in, seconds_in
+from zoo.tune_job import bytes_in
+from zoo.tuning.clock import Clock
 from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.goal import SECONDS
 from zoo.tuning.halving import Race, Rungs
@@ -62,16 +63,13 @@ class SearchLoop:
         for record in state.scored:
             self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
         self.keeper = Keeper(plan.folder, state, oracle)
-        self._began: dict[str, float] = {}
+        self.clock = Clock(plan.job, state.seconds)
         self._waiting = [record for record in state.trials.values() if record.status == "RUNNING"]
         self._dropped: set[str] = set()
         self._best_yet: dict[str, float] = {}
         self._resumed = bool(state.trials)
         self._mark = time.perf_counter()
-        budget, timeout = plan.job.time_budget, plan.job.trial_timeout
-        self._deadline = self._mark + seconds_in(budget) - state.seconds if budget is not None else math.inf
-        self._timeout_s = seconds_in(timeout) if timeout is not None else math.inf
-        self._told_to_stop = False
+        self._without_epoch: set[str] = set()
 
     def run(self, workers: Slots) -> None:
         """Run trials until the oracle has no more.
@@ -88,7 +86,7 @@ class SearchLoop:
                     waiting.append(record)
                 if not workers.running:
                     break
-                for event in workers.wait(self._patience()):
+                for event in workers.wait(self.clock.patience(self.open)):
                     self._handle(workers, event)
                 self._end_in_time(workers)
             self._take_back(waiting)
@@ -140,35 +138,27 @@ class SearchLoop:
 
     def _following(self, waiting: list[TrialRecord]) -> TrialRecord | None:
         """The trial that is started next: one that was cut, or a new one; none once the time is over."""
-        if time.perf_counter() >= self._deadline and (self.open or self.state.scored):
+        if self.clock.left_s <= 0 and (self.open or self.state.scored):
             return None
         return waiting.pop(0) if waiting else self._next()
 
-    def _patience(self) -> float | None:
-        """Seconds until something has to be ended, whatever is heard until then; None where nothing has."""
-        ends = [self._began.get(key, math.inf) + self._timeout_s for key in self.open]
-        ends.append(self._deadline + (self._grace_s if self._told_to_stop else 0.0))
-        first = min(ends)
-        return None if math.isinf(first) else max(0.05, first - time.perf_counter())
-
-    @property
-    def _grace_s(self) -> float:
-        """Seconds that a trial has for the epoch that it is in, once the time is over."""
-        return max(30.0, 0.1 * seconds_in(self.plan.job.time_budget or "0"))
-
     def _end_in_time(self, workers: Slots) -> None:
-        """Have trials end with their epoch once the search's time is over, and end those that take too long."""
-        now = time.perf_counter()
+        """Have trials end with their epoch once the search's time is over, and end those that take too long.
+
+        One without an epoch ends at once where others have a score: it goes on when the search gets more time.
+        """
         for key in workers.running:
-            if now >= self._began.get(key, math.inf) + self._timeout_s:
-                self._kill(workers, key, f"it took longer than {self.plan.job.trial_timeout}")
-            elif now >= self._deadline + self._grace_s and self.state.scored:
-                self._kill(workers, key, "its epoch outlasted the time budget")
-        if now >= self._deadline and not self._told_to_stop and self.open:
-            self._told_to_stop = True
+            if (reason := self.clock.overdue(key, scored=bool(self.state.scored))) is not None:
+                self._kill(workers, key, reason)
+        if self.clock.left_s <= 0 and not self.clock.told_to_stop and self.open:
+            self.clock.told_to_stop = True
             for key in workers.running:
                 self.state.trials[key].reason = OUT_OF_TIME
-                workers.tell(key, {"stop": True})
+                if self.state.scored and key not in self._best_yet:
+                    self._without_epoch.add(key)
+                    workers.kill(key)
+                else:
+                    workers.tell(key, {"stop": True})
 
     def _kill(self, workers: Slots, key: str, reason: str) -> None:
         self.state.trials[key].reason = reason
@@ -199,6 +189,7 @@ class SearchLoop:
             run.params(values)
         else:
             run = self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
+            record.reason = ""
         self.save(record)
         payload = {
             "model": plan.job.model,
@@ -217,7 +208,7 @@ class SearchLoop:
             "measured": list(plan.goal.measured),
             "limits": [str(known) for known in plan.goal.constraints],
         }
-        self._began.pop(record.trial_id, None)  # its time counts from its own word: a process may have to wait
+        self.clock.forget(record.trial_id)
         limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
         workers.start(record.trial_id, run_trial, payload, memory_bytes=limit)
 
@@ -267,16 +258,21 @@ class SearchLoop:
             if "fit" in told:
                 self._hear_fit(workers, event.key, told["fit"], told["score"])
             elif "began" in told:
-                self._began[event.key] = time.perf_counter()
+                self.clock.begin(event.key)
             elif "recalled" in told:
                 self._note_best(event.key, told["recalled"].get(self.plan.goal.watched, []))
             else:
                 self._hear(workers, event.key, told["epoch"], told["scores"])
             return
         record = self.state.trials[event.key]
-        now = time.perf_counter()
-        record.seconds += now - self._began.get(event.key, now)
+        record.seconds += self.clock.seconds_of(event.key)
         run = self.open[event.key]
+        if event.kind == "died" and event.key in self._without_epoch:
+            run.end("KILLED", OUT_OF_TIME)
+            del self.open[event.key]
+            self.save(record)
+            self.progress.say(f"note: trial {event.key} had no epoch yet when the time was over; with more it goes on")
+            return
         lost = event.kind == "died" and event.value.get("lost", False)
         if killed_from_outside(event) and record.deaths < (MOST_LOST if lost else MOST_DEATHS):
             record.deaths += 1
@@ -369,7 +365,7 @@ class SearchLoop:
         best = next(iter(self.ranked()), None)
         done = [known for known in self.state.trials.values() if known.status != "RUNNING"]
         each_s = float(np.mean([known.seconds for known in done])) / self.plan.job.workers
-        left_s = min(each_s * (self.plan.job.trials - len(done)), self._deadline - time.perf_counter())
+        left_s = min(each_s * (self.plan.job.trials - len(done)), self.clock.left_s)
         self.progress.trial(
             Ended(
                 record.trial_id, record.status, record.score, record.reason, record.hyperparameters, record.seconds,

@@ -48,9 +48,10 @@ def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
 
 def summary(state: SearchState, run: Run) -> str:
     """Return the description of a search's parent run: how many trials there were, what mattered, and the best."""
-    counts = {status: sum(r.status == status for r in state.trials.values()) for status in ("FAILED", "PRUNED")}
+    ends = {"FAILED": "failed", "PRUNED": "pruned", "RUNNING": "stopped before a first epoch"}
+    counts = {word: sum(r.status == status for r in state.trials.values()) for status, word in ends.items()}
     head = f"{len(state.trials)} trials"
-    head += "".join(f", {count} of them {status.lower()}" for status, count in counts.items() if count)
+    head += "".join(f", {count} of them {word}" for word, count in counts.items() if count)
     told = importance_in_words(state.importance)
     mattered = f"\n\nWhat mattered alone, of 1: {told}" if told else ""
     return f"{head}; the best, by validation, is run {run.run_id}:\n\n{description(run)}{mattered}"
