@@ -202,6 +202,10 @@ class Task(ABC):
         """Return coverage and size of prediction sets or intervals of one part."""
         return {}
 
+    def draw_intervals(self, model: Any, dataset: Any, part: str, limits: Sequence[float | None]) -> Mapping[str, Any]:
+        """Return figures of the prediction sets or intervals of one part."""
+        return {}
+
     @abstractmethod
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the baselines that stand beside this task's models."""

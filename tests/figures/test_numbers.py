@@ -5,7 +5,8 @@ import pytest
 from drawing import assert_draws
 from matplotlib.collections import PathCollection
 
-from zoo.figures.numbers import predicted_against_true, residuals
+from zoo.figures.intervals import interval_coverage
+from zoo.figures.numbers import predicted_against_true, residuals, residuals_by_input
 
 pytestmark = pytest.mark.filterwarnings("error")
 BOTH = pytest.mark.parametrize("draw", [predicted_against_true, residuals])
@@ -72,3 +73,40 @@ def test_rows_left_out_are_told(draw):
 def test_a_column_is_refused(draw):
     with pytest.raises(ValueError, match=r"must both be \(N,\)"):
         draw(np.zeros(3), np.zeros((3, 1)), name="y")
+
+
+def test_residuals_lie_over_numbers_and_stand_in_boxes_over_categories():
+    generator = np.random.default_rng(0)
+    inputs = {
+        "age": np.append(generator.normal(size=99), np.nan),
+        "town": generator.choice(["Bern", "Köln", ""], 100),
+        "floor": generator.integers(0, 3, 100),
+        "price in $": generator.normal(size=100),
+    }
+    error = np.where(inputs["town"] == "Bern", 5.0, 0.0)
+    error[0] = np.nan
+    figure = residuals_by_input(error, inputs, name="rent")
+    age, town, floor, price = figure.axes
+    assert len(age.collections[0].get_offsets()) == 98
+    assert {label.get_text() for label in town.get_xticklabels()} == {"Bern", "Köln", "missing"}
+    assert {label.get_text() for label in floor.get_xticklabels()} == {"0", "1", "2"}
+    assert len({panel.get_ylim() for panel in figure.axes}) == 1
+    assert age.get_ylabel() == "true less predicted\nrent"
+    assert price.get_xlabel() == "price in \\$"
+    assert_draws(figure)
+
+
+@pytest.mark.parametrize("error", [[1.0], [np.nan, 2.0], [0.0] * 3000])
+def test_residuals_over_inputs_that_leave_nothing_to_scale_by(error):
+    values = {"one": np.ones(len(error)), "name": np.array([""] * len(error)), "far": np.arange(len(error)) * 1e12}
+    assert_draws(residuals_by_input(np.array(error), values, name="y"))
+
+
+def test_coverage_stands_over_what_was_asked_for():
+    figure = interval_coverage([50, 90], [0.5, 0.8], [1.0, 2.5], n_rows=100, size="width in EUR")
+    above, below = figure.axes
+    found = next(line for line in above.lines if line.get_label() == "found")
+    assert found.get_xydata().tolist() == [[50, 50], [90, 80]]
+    assert below.lines[0].get_xydata().tolist() == [[50, 1.0], [90, 2.5]]
+    assert_draws(figure)
+    assert_draws(interval_coverage([90], [1.0], [1.0], n_rows=1, size="classes in a set"))

@@ -34,7 +34,7 @@ def test_from_training_to_served_sets(workspace: Path, people: pd.DataFrame, com
         "train", "classification/linear", "people.csv", *words, "--baselines", "none", "--epochs", 3, "--json"
     ).json
     assert {"test_ece", "test_ece_uncalibrated", "test_conformal_coverage_90", "threshold"} <= set(made["metrics"])
-    assert "reliability_uncalibrated" in zoo.best("people").figures
+    assert {"reliability_uncalibrated", "interval_coverage"} <= set(zoo.best("people").figures)
     rows = many(people).head(7).drop(columns="rich")
     rows.to_csv("rows.csv", index=False)
     served = command("predict", made["run_id"], "rows.csv", "--intervals", 90, "--json").json["predictions"]

@@ -66,6 +66,20 @@ def test_the_page_of_a_run(run: Any) -> None:
     assert all(other.info.status == "FINISHED" for other in others)
 
 
+def test_errors_stand_over_inputs_and_what_the_machine_did_stands_beside_the_curves(
+    workspace: Path, people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"target": "income", "epochs": 2, "quiet": True, "baselines": "none"}
+    made = zoo.train("regression/linear", people.assign(income=range(len(people))), **options)
+    drawn = {"learning_curve", "predicted_against_true", "residuals", "residuals_by_input"}
+    assert set(made.figures) == drawn
+    read = {name for name in client().get_run(made.run_id).data.metrics if name.startswith("system/")}
+    assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= read
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
+    made = zoo.train("regression/linear", people.assign(income=range(len(people))), **options)
+    assert not any(name.startswith("system/") for name in client().get_run(made.run_id).data.metrics)
+
+
 def test_baselines_are_computed_once(run: Any, people: pd.DataFrame) -> None:
     again = zoo.train("classification/linear", people, target="rich", epochs=1, quiet=True)
     assert again.baselines == run.baselines

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLUE, DENSITY, RED, new_figure, shorten
+from zoo.figures.style import BLACK, BLUE, DENSITY, DPI, RED, new_figure, shorten
 
 MOST_POINTS = 2_000
 LONGEST_NAME = 40
+MOST_LEVELS = 8
 
 Box = tuple[float, float, float, float]
 
@@ -83,6 +87,81 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
     return figure
 
 
+def residuals_by_input(error: np.ndarray, inputs: Mapping[str, np.ndarray], *, name: str) -> Figure:
+    """Draw the error of each row over the value of each input, with the median error along it.
+
+    A median that leaves the line of no error says where the model misses something of that input.
+
+    Args:
+        error: True less predicted (N,).
+        inputs: Values (N,) by column: numbers, or anything else, and up to 8 different numbers, as
+            categories, of which the 8 commonest are shown.
+        name: What is predicted, with its unit if it has one; it labels the axes.
+
+    Returns:
+        A figure with a panel for each input, all with the same limits for the error.
+
+    Example:
+        >>> figure = residuals_by_input(np.array([0.1, -0.2]), {"age": np.array([30.0, 40.0])}, name="price")
+        >>> figure.axes[0].get_xlabel()
+        'age'
+    """
+    columns = min(3, len(inputs))
+    rows = -(-len(inputs) // columns)
+    figure = Figure(figsize=(3.1 * columns + 0.8, 2.9 * rows + 0.6), dpi=DPI, facecolor="white", layout="constrained")
+    error = np.asarray(error, dtype=float)
+    low, high = _limits(np.append(error[np.isfinite(error)], 0.0))
+    for place, (title, values) in enumerate(inputs.items()):
+        axis = figure.add_subplot(rows, columns, place + 1)
+        axis.spines[["top", "right"]].set_visible(False)
+        draw = _along_number if _is_spread(np.asarray(values)) else _along_category
+        draw(axis, np.asarray(values), error)
+        axis.axhline(0, color=RED, linestyle="--", linewidth=1.2, label="no error")
+        axis.set_ylim(low, high)
+        axis.set_xlabel(shorten(title, 28))
+        if place % columns == 0:
+            axis.set_ylabel(f"true less predicted\n{shorten(name, 28)}")
+    figure.suptitle("Residuals over the strongest inputs", x=0.01, ha="left")
+    _legend_below(figure, figure.axes[0])
+    return figure
+
+
+def _is_spread(values: np.ndarray) -> bool:
+    """Whether values are numbers, and more of them than categories have."""
+    return values.dtype.kind in "fiub" and len(np.unique(values[np.isfinite(values)])) > MOST_LEVELS
+
+
+def _along_number(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
+    """Points, or cells of counts, and the median error in up to ten groups of as many rows each, 20 at least."""
+    values, error, _ = _finite(values, error)
+    low, high = _limits(values)
+    _scatter(axis, values, error, (low, high, *_limits(np.append(error, 0.0))), bar_beside=None)
+    count = int(np.clip(len(values) // 20, 1, 10))
+    groups = [rows for rows in np.array_split(np.argsort(values, kind="stable"), count) if len(rows)]
+    middles = [float(np.median(values[rows])) for rows in groups]
+    axis.plot(middles, [float(np.median(error[rows])) for rows in groups], color=BLACK, label="median error")
+
+
+def _along_category(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
+    """A box for each of the commonest categories: quartiles, and whiskers to the fifth and ninety-fifth percentile."""
+    kept = np.isfinite(error)
+    names = np.array([_level(value) for value in values[kept]], dtype=object)
+    known, counts = np.unique(names, return_counts=True)
+    shown = [str(known[place]) for place in np.argsort(-counts, kind="stable")[:MOST_LEVELS]]
+    axis.boxplot(
+        [error[kept][names == level] for level in shown], whis=(5, 95), showfliers=False,
+        medianprops={"color": BLACK}, boxprops={"color": BLUE}, whiskerprops={"color": BLUE}, capprops={"color": BLUE},
+    )  # fmt: skip
+    axis.set_xticks(range(1, len(shown) + 1), [shorten(level, 12) for level in shown], rotation=40, ha="right")
+    axis.plot([], [], color=BLACK, label="median error")
+
+
+def _level(value: Any) -> str:
+    if isinstance(value, (int, float, np.number)):
+        return f"{value:g}" if np.isfinite(value) else "missing"
+    return str(value) or "missing"
+
+
 def _finite(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the rows in which both numbers are finite, and how many are not."""
     truth, prediction = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
@@ -103,11 +182,12 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, box: Box, *, bar_beside: Axes) -> None:
+def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, box: Box, *, bar_beside: Axes | None) -> None:
     """Draw points, the more transparent the more there are, or cells of counts for very many."""
     if len(x) > MOST_POINTS:
         cells = axis.hexbin(x, y, gridsize=45, extent=box, bins="log", mincnt=1, cmap=DENSITY, linewidths=0.2)
-        bar_beside.figure.colorbar(cells, ax=bar_beside, shrink=0.7, label="rows in a cell")
+        if bar_beside is not None:
+            bar_beside.figure.colorbar(cells, ax=bar_beside, shrink=0.7, label="rows in a cell")
     else:
         alpha = float(np.clip(12 / max(len(x), 1) ** 0.5, 0.3, 0.9))
         axis.scatter(x, y, s=16, color=BLUE, alpha=alpha, linewidths=0)

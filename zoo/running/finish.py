@@ -99,7 +99,10 @@ def finish_run(
         notes=(*notes, *settled.notes),
         load=lambda: model,
     )
-    run.draw = lambda: _figures(task, result, objective.name, evaluations[judged], before)
+    run.draw = lambda: {
+        **_figures(task, result, objective.name, evaluations[judged], before),
+        **(task.draw_intervals(whole, dataset, judged, settled.limits) if settled.limits else {}),
+    }
     kept = task.held_out(model, dataset, judged)
     if kept is not None and fitted.job.fold is not None:
         tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)

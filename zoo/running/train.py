@@ -266,6 +266,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     for note in notes if job.fold is None else ():  # what folds share their parent says
         progress.say(f"note: {note}")
     curves = _OnlyNew(tracked)
+    tracked.watch_machine()
     plan = FitPlan(
         FitSettings.from_hyperparameters(prepared.hyperparameters),
         seed=job.seed,

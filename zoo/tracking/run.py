@@ -25,6 +25,7 @@ from zoo.saving.model import Model
 from zoo.tracking.processes import own_process_tags
 from zoo.tracking.spare_client import ModelLeftBehindError
 from zoo.tracking.store import PARENT_TAG, Store
+from zoo.tracking.system import SystemMetrics
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 
@@ -47,6 +48,7 @@ class TrackedRun(Recorder):
         self.store, self.run_id = store, run.info.run_id
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
         self._waiting: list[Any] = []
+        self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
 
     @classmethod
@@ -76,8 +78,14 @@ class TrackedRun(Recorder):
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Keep the scores of an epoch and write them with others, some seconds later at most."""
         self._waiting += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
+        if self._system is not None:
+            self._waiting += _metrics(self._system.sample(), epoch)
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
+
+    def watch_machine(self) -> None:
+        """Write with the epochs from now on what the machine does, too."""
+        self._system = SystemMetrics()
 
     def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
         """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``."""

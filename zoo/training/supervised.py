@@ -32,7 +32,10 @@ from zoo.training.baselines import Estimators, Rival, run_estimator
 from zoo.training.loop import FitPlan, FitResult, Monitor, fit
 from zoo.training.settling import check_settling, settle
 from zoo.training.streaming import StreamedArrays, accumulated, collected
+from zoo.training.strengths import strongest_inputs
 from zoo.training.targets import RULES, TargetRules, rules_of
+
+COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, of a figure
 
 
 class SupervisedTask(Task):
@@ -217,7 +220,11 @@ class SupervisedTask(Task):
         )
 
         def figures() -> Mapping[str, Any]:
-            return {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
+            made = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
+            if spec.target is None or spec.target.kind != "number":
+                return made  # the errors of classes have no sign
+            strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
+            return {**made, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
 
         return Evaluation(scores, bounds if intervals else {}, figures)
 
@@ -252,12 +259,38 @@ class SupervisedTask(Task):
         self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percent: float = 90.0
     ) -> dict[str, float]:
         """Return coverage and size of the prediction sets or intervals of one part."""
+        return self._interval_metrics(model, dataset, part, limits, [percent])[0]
+
+    def draw_intervals(
+        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None]
+    ) -> Mapping[str, Any]:
+        """Return coverage and size of the prediction sets or intervals of one part over what was asked for."""
+        from zoo.figures.intervals import interval_coverage
+
+        known = [percent for percent in COVERAGES if np.isfinite(limit_at(limits, percent))]
+        made = self._interval_metrics(model, dataset, part, limits, known)
+        target = dataset.spec.target
+        if not made or target is None:
+            return {}
+        kind, size = ("set_size", "classes in a set") if target.kind == "class" else ("interval_width", "width")
+        size = f"{size} of {target.name}" if target.kind == "number" else size
+        found = [scores[f"conformal_coverage_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
+        sizes = [scores[f"conformal_{kind}_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
+        drawn = interval_coverage(known, found, sizes, n_rows=len(dataset.parts[part]), size=size)
+        return {"interval_coverage": drawn}
+
+    def _interval_metrics(
+        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percents: Sequence[float]
+    ) -> list[dict[str, float]]:
         rows, spec, rules = dataset.parts[part], dataset.spec, self.rules(dataset.spec)
         assert rows.target is not None
         prediction = rules.decode(spec, self.output(model, rows.inputs))
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-        truth, limit = rules.truth(spec, rows.target), limit_at(limits, percent)
-        return rules.interval_metrics(spec, truth, prediction, limit, percent, weight)
+        truth = rules.truth(spec, rows.target)
+        return [
+            rules.interval_metrics(spec, truth, prediction, limit_at(limits, percent), percent, weight)
+            for percent in percents
+        ]
 
     def held_out(self, model: Any, dataset: Dataset, part: str) -> pd.DataFrame:
         """Return ``row`` in the source, ``truth``, ``weight`` where there are such, and predictions of one part."""

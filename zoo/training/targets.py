@@ -79,6 +79,12 @@ class TargetRules(ABC):
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return figures of one part, by name."""
 
+    def draw_inputs(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+    ) -> Mapping[str, Any]:
+        """Return figures of how errors go with the strongest inputs."""
+        return {}
+
 
 class ClassRules(TargetRules):
     """Classes, encoded as their index."""
@@ -237,6 +243,15 @@ class NumberRules(TargetRules):
             "residuals": residuals(truth, prediction, name=spec.target.name),
         }
 
+    def draw_inputs(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+    ) -> Mapping[str, Any]:
+        """Return the residuals over the strongest inputs."""
+        from zoo.figures.numbers import residuals_by_input
+
+        assert spec.target is not None
+        return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=spec.target.name)}
+
 
 class QuantileRules(NumberRules):
     """A number of which several quantiles are predicted, by the pinball loss (Koenker and Bassett 1978)."""
@@ -282,6 +297,13 @@ class QuantileRules(NumberRules):
         """Return the figures of the median."""
         assert spec.target is not None
         return super().draw(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)])
+
+    def draw_inputs(
+        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+    ) -> Mapping[str, Any]:
+        """Return the residuals of the median over the strongest inputs."""
+        assert spec.target is not None
+        return super().draw_inputs(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)], inputs)
 
 
 def rules_of(spec: Spec) -> TargetRules:
