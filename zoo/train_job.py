@@ -41,6 +41,7 @@ class TrainJob(DataJob):
             ``accuracy``, ``f1``, ``balanced_accuracy`` or the least ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
         deterministic: Use only kernels that give the same sum each time: the same job ends with equal weights, bit for
             bit, on the same kind of machine.
+        figures: Draw figures once the training is over.
     """
 
     command: Literal["train"] = "train"
@@ -56,6 +57,7 @@ class TrainJob(DataJob):
     repeats: int | None = Field(None, ge=2)
     threshold: str | None = None
     deterministic: bool = False
+    figures: bool = True
 
     @field_validator("cv", mode="before")
     @classmethod

@@ -76,7 +76,9 @@ def test_errors_stand_over_inputs_and_what_the_machine_did_stands_beside_the_cur
     read = {name for name in client().get_run(made.run_id).data.metrics if name.startswith("system/")}
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= read
     monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
-    made = zoo.train("regression/linear", people.assign(income=range(len(people))), **options)
+    made = zoo.train("regression/linear", people.assign(income=range(len(people))), figures=False, **options)
+    assert not made.figures
+    assert client().list_artifacts(made.run_id, "figures") == []
     assert not any(name.startswith("system/") for name in client().get_run(made.run_id).data.metrics)
 
 

@@ -73,6 +73,9 @@ TRAINING_OPTIONS: dict[str, Any] = {
     "deterministic": Annotated[
         bool | None, typer.Option("--deterministic", help="Equal weights, bit for bit, each time; slower.")
     ],
+    "figures": Annotated[
+        bool | None, typer.Option("--figures/--no-figures", help="Draw figures once training is over, or none.")
+    ],
 }
 # The keys of a job that say how a search goes.
 SEARCH_OPTIONS: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.candidate import Candidate
 from zoo.running.lookup import RESULT_FILE, SCORED_TAG
+from zoo.running.painting import Painted, painting
 from zoo.running.report import keep_report
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
@@ -59,56 +60,67 @@ def finish_run(
     Returns:
         The run as the caller gets it; the same can be had later by its id.
     """
-    result, task = fitted.result, fitted.candidate.task
-    judged = judged_part(fitted.dataset)
+    task, judged = fitted.candidate.task, judged_part(fitted.dataset)
     before = _before_calibration(fitted, judged)
     settled = task.settle(fitted.pieces, fitted.dataset, fitted.job)
     dataset = dataclasses.replace(fitted.dataset, spec=settled.spec)
-    whole = fitted.pieces.whole()
-    model = Model(whole, dataset.spec, fitted.candidate.name, settled.limits)
-    evaluations = {
-        part: task.evaluate(whole, dataset, part, intervals=part == judged)
-        for part in PART_PREFIX
-        if part in dataset.parts
-    }
-    objective = task.scores(dataset.spec)[0]
-    experiment = tracked.store.client.get_experiment(tracked.experiment_id)
-    run = Run(
+    model = Model(fitted.pieces.whole(), dataset.spec, fitted.candidate.name, settled.limits)
+    first = task.evaluate(model.keras_model, dataset, judged, intervals=True)
+
+    def draw() -> dict[str, Any]:
+        made = _figures(task, fitted.result, task.scores(dataset.spec)[0].name, first, before)
+        limits = settled.limits
+        return {**made, **(task.draw_intervals(model.keras_model, dataset, judged, limits) if limits else {})}
+
+    with painting(draw if getattr(fitted.job, "figures", True) else dict) as painted:
+        evaluations = {
+            part: first if part == judged else task.evaluate(model.keras_model, dataset, part, intervals=False)
+            for part in PART_PREFIX
+            if part in dataset.parts
+        }
+        run = _run_of(tracked, fitted, model, evaluations, (*notes, *settled.notes))
+        run.metrics = {
+            **run.metrics,
+            **settled.facts,
+            **_prefixed({judged: _of_intervals(task, model.keras_model, dataset, judged, settled)}),
+            **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
+        }
+        run.baselines = baselines
+        kept = task.held_out(model, dataset, judged)
+        if kept is not None and fitted.job.fold is not None:
+            tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
+        of_fold = fitted.job.fold is not None
+        tables = {} if kept is None or of_fold else _tables(kept, dataset, judged)
+        _log(tracked, run, model, fitted, tables, painted)
+    return run
+
+
+def _run_of(
+    tracked: TrackedRun, fitted: Fitted, model: Model, evaluations: Mapping[str, Evaluation], notes: tuple[str, ...]
+) -> Run:
+    """The run with its scores."""
+    result, task = fitted.result, fitted.candidate.task
+    objective, judged = task.scores(model.spec)[0], judged_part(fitted.dataset)
+    return Run(
         run_id=tracked.run_id,
-        experiment=experiment.name,
+        experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
         task=task.name,
         model_name=fitted.candidate.name,
-        source=dataset.source,
+        source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={
-            **result.scores,
-            **_prefixed({part: known.scores for part, known in evaluations.items()}),
-            **settled.facts,
-            **_prefixed({judged: _of_intervals(task, whole, dataset, judged, settled)}),
-            **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
-        },
+        metrics={**result.scores, **_prefixed({part: known.scores for part, known in evaluations.items()})},
         intervals=_prefixed({judged: evaluations[judged].intervals}),
-        baselines=baselines,
+        baselines={},
         hyperparameters=fitted.hyperparameters,
         n_parameters=fitted.pieces.n_parameters,
         epochs_run=result.epochs_run,
         best_epoch=result.best_epoch,
         seconds=result.seconds,
         artifact_uri=tracked.artifact_uri,
-        notes=(*notes, *settled.notes),
+        notes=notes,
         load=lambda: model,
     )
-    run.draw = lambda: {
-        **_figures(task, result, objective.name, evaluations[judged], before),
-        **(task.draw_intervals(whole, dataset, judged, settled.limits) if settled.limits else {}),
-    }
-    kept = task.held_out(model, dataset, judged)
-    if kept is not None and fitted.job.fold is not None:
-        tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
-    of_fold = fitted.job.fold is not None
-    _log(tracked, run, model, fitted, {} if kept is None or of_fold else _tables(kept, dataset, judged))
-    return run
 
 
 def _tables(predicted: pd.DataFrame, dataset: Dataset, part: str) -> dict[str, pd.DataFrame]:
@@ -151,16 +163,25 @@ def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
     tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.candidate.task.example_rows(fitted.dataset))
 
 
-def _log(tracked: TrackedRun, run: Run, model: Model, fitted: Fitted, tables: Mapping[str, pd.DataFrame]) -> None:
+def _log(
+    tracked: TrackedRun,
+    run: Run,
+    model: Model,
+    fitted: Fitted,
+    tables: Mapping[str, pd.DataFrame],
+    painted: Callable[[], Painted],
+) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
-    tracked.figures(run.figures)
     tracked.tables(tables)
     report = None
     if fitted.job.fold is None:  # a fold's data are its parent's
         report = keep_report(tracked, fitted.candidate.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
+    made = painted()
+    run.draw = lambda: made.figures
+    tracked.files(made.folder, "figures")
     shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
     told = description(run, report, shown)
     topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"

@@ -107,7 +107,7 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
 
 
 def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> DataReport:
-    """Return the report of a run's data; what takes models is kept by the data's digest, and made once.
+    """Return the report of a run's data, which is kept by the data's digest, and made once.
 
     Args:
         task: The run's task.
@@ -115,13 +115,15 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         level: ``none`` leaves out what takes models, as it leaves out baselines.
         folder: Where reports are kept.
     """
-    kept = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
-    with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
-        return DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
-    facts = _facts_of_dataset(dataset)
-    found = cheap_findings(facts, dataset)
     rows = sum(len(part) for part in dataset.parts.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
+    whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    without_models = whole.with_suffix(".cheap.json")
+    for kept in [whole] if models else [whole, without_models]:
+        with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
+            return DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+    facts = _facts_of_dataset(dataset)
+    found = cheap_findings(facts, dataset)
     if models:
         found += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
     report = DataReport(
@@ -133,10 +135,9 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         findings=found,
         notes=dataset.notes,
     )
-    if models:
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(kept) as writing:
-            writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(whole if models else without_models) as writing:
+        writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     return report
 
 

@@ -139,6 +139,10 @@ class TrackedRun(Recorder):
         for name, figure in figures.items():
             self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
 
+    def files(self, folder: Path, path: str) -> None:
+        """Keep the files of a folder as artifacts, in ``path/``."""
+        self.store.client.log_artifacts(self.run_id, str(folder), path)
+
     def tables(self, tables: Mapping[str, Any]) -> None:
         """Keep frames as tables that MLflow's pages show, in ``tables/``; those of before are replaced.
 

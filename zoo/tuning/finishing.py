@@ -74,7 +74,8 @@ class Finishing:
         parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
         # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
         parent.text(json.dumps([t.as_dict() for t in _trials(state)], indent=1), "trials.json")
-        parent.figures(figures_of(state, self.goal.name, self.goal.direction))
+        if self.job.figures:
+            parent.figures(figures_of(state, self.goal.name, self.goal.direction))
         assert best.score is not None
         parent.metrics({self.goal.name: best.score, "trials": len(state.trials)})
         show_scores(self.store, experiment, run, params=varied(state))

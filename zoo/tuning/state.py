@@ -26,7 +26,8 @@ from zoo.tuning.storage import Storage
 STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
 # What may differ between two commands that mean the same search.
 MAY_CHANGE = (
-    "trials", "workers", "time_budget", "keep", "refit", "baselines", "cluster", "storage", "cpus", "gpus",
+    "trials", "workers", "time_budget", "keep", "refit", "baselines", "figures", "cluster", "storage", "cpus",
+    "gpus",
 )  # fmt: skip
 _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
 

@@ -21,6 +21,9 @@ ABSENT = frozenset(
     {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
     | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
+# The spellings of ISO 8601 that whoever reads them reads alike.
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?([+-]\d{2}:\d{2})?)?", re.ASCII)
+_DIGIT = re.compile(r"\d")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
 Rows = Mapping[str, Sequence[Any]]
 IMAGE, SEQUENCE, OBSERVATION = "image", "sequence", "observation"
@@ -156,6 +159,10 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
         moment = cell
     else:
         text = str(int(cell)) if isinstance(cell, (float, np.floating)) else str(cell).strip()
+        if not form and _DIGIT.search(text) and not _ISO.fullmatch(text):
+            raise ValueError(
+                f"{text!r}: a date is spelled 2024-01-31, 2024-01-31 08:00:00 or 2024-01-31T08:00:00+01:00"
+            )
         try:
             moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
         except ValueError:
@@ -169,11 +176,16 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
 
 
 def _picture(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
+    """A picture of the model's channels: grey is repeated, colours are averaged, transparency is left out."""
     picture, channels = np.asarray(cell), known["shape"][-1]
     picture = picture[..., None] if picture.ndim == 2 else picture
-    if picture.ndim != 3 or picture.size == 0 or picture.shape[-1] != channels:
+    if picture.ndim != 3 or picture.size == 0 or picture.shape[-1] not in (1, 3, 4):
         raise ValueError(f"a picture of shape (H, W, {channels}) is expected; received {np.shape(cell)}")
-    return picture
+    picture = picture[..., :3]
+    if picture.shape[-1] == channels:
+        return picture
+    made = picture.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(picture, 3, axis=-1)
+    return made.astype(picture.dtype)
 
 
 def _sequence(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
