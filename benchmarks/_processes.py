@@ -68,12 +68,13 @@ class MemorySamples:
     """Anonymous memory of a process and of it with all its descendants, by time.
 
     The tree's is the sum of proportional shares: a page that a forked process shares with its parent
-    counts once. Without ``/proc`` (macOS) there are no samples.
+    counts once; the whole of it has mapped files, too. Without ``/proc`` (macOS) there are no samples.
     """
 
     def __init__(self) -> None:
         self.own: list[tuple[float, float]] = []
         self.tree: list[tuple[float, float]] = []
+        self.whole: list[tuple[float, float]] = []
         self._count = 0
 
     def take(self, pid: int) -> None:
@@ -83,7 +84,9 @@ class MemorySamples:
             return
         self.own.append((time.time(), own))
         if self._count % _TREE_EVERY == 0:
-            self.tree.append((time.time(), sum(_share_mib(member) for member in _with_descendants(pid))))
+            shares = [_shares_mib(member) for member in _with_descendants(pid)]
+            self.tree.append((time.time(), sum(anonymous for anonymous, _ in shares)))
+            self.whole.append((time.time(), sum(whole for _, whole in shares)))
         self._count += 1
 
     def peaks(self, spans: Sequence[Sequence[float]], which: str) -> list[float]:
@@ -122,20 +125,22 @@ def _with_descendants(pid: int) -> list[int]:
 
 
 def _status_mib(pid: int) -> float | None:
-    return _field_mib(_PROC / str(pid) / "status", "RssAnon:")
+    return _fields_mib(_PROC / str(pid) / "status").get("RssAnon:")
 
 
-def _share_mib(pid: int) -> float:
-    share = _field_mib(_PROC / str(pid) / "smaps_rollup", "Pss_Anon:")
-    return share if share is not None else _status_mib(pid) or 0.0
+def _shares_mib(pid: int) -> tuple[float, float]:
+    """The proportional share of anonymous memory, and of all."""
+    found = _fields_mib(_PROC / str(pid) / "smaps_rollup")
+    anonymous = found.get("Pss_Anon:", _status_mib(pid) or 0.0)
+    return anonymous, found.get("Pss:", anonymous)
 
 
-def _field_mib(path: Path, name: str) -> float | None:
+def _fields_mib(path: Path) -> dict[str, float]:
     try:
-        lines = path.read_text().splitlines()
+        lines = [line.split() for line in path.read_text().splitlines()]
     except OSError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), None)
+        return {}
+    return {words[0]: int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
 
 
 def import_tensorflow() -> None:

@@ -41,5 +41,5 @@ def painting(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Pai
 def _paint(draw: Callable[[], Mapping[str, Any]], folder: Path) -> Painted:
     figures = draw()
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+        figure.savefig(folder / f"{name}.png", pil_kwargs={"compress_level": 1})  # a tenth larger, a tenth sooner
     return Painted(figures, folder)
