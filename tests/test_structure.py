@@ -60,7 +60,7 @@ DOORS = {
     "fsspec": {"zoo/tuning/storage.py"},
     "gymnasium": {"tasks/rl"},
     "psutil": {"zoo/data/limits.py"},
-    "pyarrow": {"zoo/data/delimited.py", "zoo/data/parquet.py", "zoo/data/stream.py"},
+    "pyarrow": {"zoo/data/delimited.py", "zoo/data/memory.py", "zoo/data/parquet.py", "zoo/data/stream.py"},
     "sqlalchemy": {"zoo/data/sql.py"},
     "tensorflow_datasets": {"zoo/data/public_sets.py"},
     "tf2onnx": {"zoo/saving/export.py"},

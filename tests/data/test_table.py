@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.data.dataset import load_dataset, save_dataset
+from zoo.data.dataset import load_dataset, map_numbers, save_dataset
 from zoo.data.read import read_table
 from zoo.data.table import column_layout, table_arrays, table_dataset
 from zoo.errors import DataError, UsageError
@@ -279,6 +279,12 @@ def test_a_dataset_is_written_and_mapped(tmp_path, target, target_kind, options)
         assert np.array_equal(other.target, part.target)
         assert np.array_equal(other.rows, part.rows)
         assert other.weight is None
+    numbers = {name: part.inputs["size"].copy() for name, part in made.parts.items()}
+    map_numbers(made, tmp_path / "deep" / "data")
+    for name, part in made.parts.items():
+        assert isinstance(part.inputs["size"], np.memmap)
+        np.testing.assert_array_equal(part.inputs["size"], numbers[name])
+        assert isinstance(part.inputs["town"], pd.Categorical)
 
 
 def test_arrays_of_raw_rows():

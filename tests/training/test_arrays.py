@@ -48,7 +48,7 @@ def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
     second = prepared(None, preparation.digest, "train", part, tmp_path)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
-    assert [folder.name for folder in tmp_path.iterdir()] == [f"train-{preparation.digest}"]
+    assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preparation.digest}"]
     assert set(direct.x) == {"features", "codes"}
     for made in (first, second):
         assert len(made) == len(part)

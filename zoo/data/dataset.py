@@ -85,6 +85,11 @@ class Dataset:
         return {name: part.total for name, part in self.parts.items()}
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers in memory, about."""
+        return sum(getattr(values, "nbytes", 0) for part in self.parts.values() for values in part.inputs.values())
+
+    @property
     def tests_another(self) -> bool:
         """Whether the test part is of a source of its own, which numbers its rows anew."""
         return "test" in self.parts and bool(self.split) and "test" not in self.split
@@ -129,6 +134,22 @@ def load_dataset(folder: Path) -> Dataset:
     return Dataset(
         spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"]), "labels": tuple(values["labels"])}
     )
+
+
+def map_numbers(dataset: Dataset, folder: Path) -> None:
+    """Give up a dataset's numbers in memory for the files that :func:`save_dataset` wrote them to, in their place.
+
+    Whoever holds the dataset has the same values as before, and the memory of a large one is free.
+    """
+    mapped = load_dataset(folder)
+    assert isinstance(dataset.parts, dict)
+    for name, part in dataset.parts.items():
+        numbers = {
+            key: mapped.parts[name].inputs[key]
+            for key, values in part.inputs.items()
+            if isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
+        }
+        dataset.parts[name] = dataclasses.replace(part, inputs={**part.inputs, **numbers})
 
 
 def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged | pd.Categorical) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from zoo.data.limits import check_inside, check_table_fits, decoding
+from zoo.data.memory import give_back_memory
 from zoo.errors import DataError
 
 PARQUET_FILES = (".parquet",)
@@ -40,7 +41,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     files: list[Any] = []
     for part in parts:
         with decoding(str(part)):
-            files.append(parquet.ParquetFile(part, page_checksum_verification=True))
+            files.append(parquet.ParquetFile(part, page_checksum_verification=True, pre_buffer=False))
     rows = sum(file.metadata.num_rows for file in files)
     check_table_fits(rows, len(files[0].schema_arrow.names), str(path))
     tables = []
@@ -50,7 +51,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
             tables.append(file.read())
     with decoding(str(path)):
         whole = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
-        frame: pd.DataFrame = whole.unify_dictionaries().to_pandas()
+        tables.clear()
+        whole = whole.unify_dictionaries()
+        size = whole.nbytes
+        frame: pd.DataFrame = whole.to_pandas(self_destruct=True)  # a column is given up as soon as the frame has it
+        del whole
+        give_back_memory(size)
     named = [str(name) for name in frame.index.names if name is not None]
     return frame.reset_index(level=named).reset_index(drop=True) if named else frame.reset_index(drop=True)
 

@@ -94,8 +94,11 @@ class Facts:
         if name not in self._coded:
             values = self.frame[name]
             if pd.api.types.is_numeric_dtype(values.dtype):  # a date may be seconds already
-                made = values.to_numpy(dtype=np.float64, na_value=np.nan)
-                made = np.where(np.isfinite(made), made, np.nan)
+                # Where all are finite it is the frame's own memory, and no copy of it.
+                plain = values.dtype == np.float64
+                made = values.to_numpy() if plain else values.to_numpy(dtype=np.float64, na_value=np.nan)
+                if np.isinf(made).any():
+                    made = np.where(np.isinf(made), np.nan, made)
             elif self.kind(name) == "date":
                 made = seconds_of(values, next((known.format for known in self.columns if known.name == name), None))
             else:

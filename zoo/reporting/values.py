@@ -155,7 +155,8 @@ def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
         if facts.kind(name) not in ("number", "code"):
             continue
         values = facts.coded(name)
-        known = values[~np.isnan(values)]
+        missing = np.isnan(values)
+        known = values[~missing] if missing.any() else values
         if len(known) >= LEAST_ROWS:
             yield name, known
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns import Column
-from zoo.data.dataset import PARTS, Dataset
+from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_columns
 from zoo.data.inputs import has_value
 from zoo.data.public_sets import looking_in
@@ -236,22 +237,23 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
         return None
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
-    frames, rows = [], []
     parts = [(name, dataset.parts[name]) for name in PARTS if name in dataset.parts]
-    for _, part in parts:
-        values = {known.name: np.asarray(part.inputs[known.key]) for known in inputs}
-        first = np.sort(np.unique(part.rows, return_index=True)[1])  # sampling may have drawn a row twice
-        rows.append(part.rows[first])
-        frame = pd.DataFrame(values).iloc[first].reset_index(drop=True)
-        texts = [known.name for known in inputs if known.kind in ("category", "text")]
-        frame[texts] = frame[texts].astype(object).replace("", None)
-        if part.target is not None and spec.target is not None:
-            codes = np.asarray(part.target)[first]
-            named = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
-            frame["\0target"] = named
-        frames.append(frame)
-    together = pd.concat(frames, ignore_index=True)
-    ends = np.cumsum([len(frame) for frame in frames])
+    # Sampling may have drawn a row twice.
+    firsts = [np.sort(np.unique(part.rows, return_index=True)[1]) for _, part in parts]
+    rows = [part.rows[first] for (_, part), first in zip(parts, firsts, strict=True)]
+
+    def whole(values: Callable[[Part], Any]) -> np.ndarray:
+        return np.concatenate([np.asarray(values(part))[first] for (_, part), first in zip(parts, firsts, strict=True)])
+
+    # Column by column, so that the table is there but once more.
+    columns_of = {known.name: whole(partial(_cells_of, key=known.key)) for known in inputs}
+    if spec.target is not None and all(part.target is not None for _, part in parts):
+        codes = whole(lambda part: part.target)
+        columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
+    together = pd.DataFrame(columns_of, copy=False)
+    texts = [known.name for known in inputs if known.kind in ("category", "text")]
+    together[texts] = together[texts].astype(object).replace("", None)
+    ends = np.cumsum([len(first) for first in firsts])
     starts = np.concatenate([[0], ends[:-1]])
     split = {name: np.arange(a, b) for (name, _), a, b in zip(parts, starts, ends, strict=True)}
     columns = [_column_of(known, together[known.name]) for known in inputs]
@@ -264,6 +266,10 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     together.index = np.concatenate(rows)
     facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
     return replace(facts, frame=facts.frame.set_axis(together.index, axis=0), test_from=test_from)
+
+
+def _cells_of(part: Part, key: str) -> Any:
+    return part.inputs[key]
 
 
 def _column_of(known: Any, values: Any) -> Column:

@@ -114,7 +114,13 @@ class SpareStore:
 
     def search(self, experiment_ids: list[str], *args: Any, **kwargs: Any) -> Any:
         """Find runs among those that were begun here."""
-        return self.client.search_runs([self.experiment_id], *args, **kwargs)
+        from mlflow.store.entities import PagedList
+
+        found = self.client.search_runs([self.experiment_id], *args, **kwargs)
+        begun = [run for run in found if EXPERIMENT_TAG in run.data.tags]  # others are what the server's runs miss
+        self._runs |= {run.info.run_id: run.info.run_id for run in begun}
+        self.kept |= {run.info.run_id for run in begun}
+        return PagedList(begun, found.token)
 
     def model_for(self, run_id: str, **kwargs: Any) -> Any:
         """Begin a logged model of a spare run."""
@@ -160,6 +166,7 @@ class SpareStore:
         file = self.folder / SENT_FILE
         if file.is_file():
             self._sent.update(json.loads(file.read_text(encoding="utf-8")))
+            self.kept -= set(self._sent)
 
     def _write_sent(self, spare_id: str, own_id: str) -> None:
         self._sent[spare_id] = own_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -231,24 +232,27 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
         return prepare(preparation, part)
     folder = cache / f"{name}-{digest}"
     if not folder.is_dir():
-        arrays = prepare(preparation, part)
-        writing = folder.with_name(f".{folder.name}-{os.getpid()}")
-        writing.mkdir(parents=True)
-        for key, value in (arrays.x if _named(arrays.x) else {_NAMELESS: arrays.x}).items():
-            np.save(writing / f"{key}.npy", value.values if isinstance(value, Ragged) else value)
-            if isinstance(value, Ragged):
-                np.save(writing / f"{key}{_SIZES}.npy", value.sizes)
-        try:
-            writing.rename(folder)
-        except OSError:  # another worker was first, with the same contents
-            for file in writing.iterdir():
-                file.unlink()
-            writing.rmdir()
-    x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="r") for file in sorted(folder.glob("*.npy"))}
+        cache.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # what another worker is about to write is waited for
+            if not folder.is_dir():
+                _write_arrays(prepare(preparation, part), folder)
+    # Whoever wrote to them would write to a copy: so TensorFlow takes them as its own, without one.
+    x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:
         sizes = np.asarray(x.pop(key))
         x[key.removesuffix(_SIZES)] = Ragged(x[key.removesuffix(_SIZES)], sizes)
     return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
+
+
+def _write_arrays(arrays: Arrays, folder: Path) -> None:
+    writing = folder.with_name(f".{folder.name}-{os.getpid()}")
+    writing.mkdir()
+    for key, value in (arrays.x if _named(arrays.x) else {_NAMELESS: arrays.x}).items():
+        np.save(writing / f"{key}.npy", value.values if isinstance(value, Ragged) else value)
+        if isinstance(value, Ragged):
+            np.save(writing / f"{key}{_SIZES}.npy", value.sizes)
+    writing.rename(folder)
 
 
 def raw_arrays(part: Part, names: Collection[str]) -> Arrays:

@@ -19,6 +19,7 @@ RECURRENT_LEAST_STEPS = 300
 # Sequences are sorted by length within pools of so many batches, whose rows and order are drawn anew each epoch.
 POOL_BATCHES = 50
 MOST_WIDTHS = 6
+ALIGNED_BYTES = 64  # what TensorFlow's kernels take for granted
 # A further width to pad to is another training step to compile, which takes as long as so many steps of time.
 COMPILE_TIME_STEPS = 15_000
 
@@ -281,10 +282,18 @@ def _tensors(values: Any) -> Any:
         return None
     if isinstance(values, Ragged):
         return RaggedTensors(
-            tf.convert_to_tensor(values.values),
+            _tensor(values.values),
             tf.constant(values.starts.astype(np.int32)),
             tf.constant(values.lengths.astype(np.int32)),
         )
     if isinstance(values, Mapping):
         return {key: _tensors(value) for key, value in values.items()}
-    return tf.nest.map_structure(tf.convert_to_tensor, values)
+    return tf.nest.map_structure(_tensor, values)
+
+
+def _tensor(values: Any) -> Any:
+    """A tensor of an array: of one that is mapped from a file the very same memory, which processes then share."""
+    aligned = isinstance(values, np.memmap) and values.flags.writeable and values.ctypes.data % ALIGNED_BYTES == 0
+    if not aligned or values.dtype.kind not in "fiu" or tf.config.list_logical_devices("GPU"):
+        return tf.convert_to_tensor(values)
+    return tf.experimental.dlpack.from_dlpack(values.__dlpack__())

@@ -14,6 +14,7 @@ import pandas as pd
 
 from zoo.data.dataset import Dataset, Part
 from zoo.data.inputs import text_columns
+from zoo.data.memory import give_back_memory
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.data.read import Table
 from zoo.data.stream import must_stream, open_stream
@@ -89,6 +90,7 @@ class SupervisedTask(Task):
             )
         else:
             dataset = table_dataset(job, task=self.name, target_kind=kind, layout=layout, options=options)
+            give_back_memory(dataset.nbytes)
         return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
 
     def streams(self, job: DataJob) -> bool:

@@ -25,6 +25,8 @@ from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
 from zoo.tuning.slots import Event, Slots
 from zoo.tuning.trial import run_trial
 
+# Searches whose next trial does not hang on how the last one ended, or hardly.
+_ASKED_AHEAD = ("random", "grid", "asha", "bayesian")
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
 # Of a trial by a hand from outside; what dies again has itself to blame, as one that takes all memory. Nodes that are
@@ -87,6 +89,8 @@ class SearchLoop:
                 if not workers.running:
                     break
                 for event in workers.wait(self.clock.patience(self.open)):
+                    if event.kind == "done" and waiting and self.clock.left_s > 0:
+                        self._start(workers, waiting.pop(0))  # no worker waits for the book-keeping of what ended
                     self._handle(workers, event)
                 self._end_in_time(workers)
             self._take_back(waiting)
@@ -102,7 +106,7 @@ class SearchLoop:
     @property
     def _asks_ahead(self) -> bool:
         """Whether the next trial is thought about while all workers are busy: then none of them waits for it."""
-        return self.state.search == "bayesian" and self.plan.job.workers > 1
+        return self.state.search in _ASKED_AHEAD and self.plan.job.workers > 1
 
     def _take_back(self, waiting: list[TrialRecord]) -> None:
         """Forget trials that were asked for ahead, and not begun in time."""
@@ -265,7 +269,7 @@ class SearchLoop:
                 self._hear(workers, event.key, told["epoch"], told["scores"])
             return
         record = self.state.trials[event.key]
-        record.seconds += self.clock.seconds_of(event.key)
+        record.seconds += event.value["seconds"] if event.kind == "done" else self.clock.seconds_of(event.key)
         run = self.open[event.key]
         if event.kind == "died" and event.key in self._without_epoch:
             run.end("KILLED", OUT_OF_TIME)

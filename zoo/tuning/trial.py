@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -76,14 +77,17 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
             worth while).
 
     Returns:
-        The fit's result as a dict, and under ``space`` and ``hyperparameters`` all that the model declared.
+        The fit's result as a dict, under ``space`` and ``hyperparameters`` all that the model declared, and under
+        ``seconds`` how long it took.
     """
+    began = time.perf_counter()
     channel.send({"began": True})
     _limit_threads(payload["threads"])
     if payload["deterministic"]:
         only_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
-    return {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+    made = {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+    return {**made, "seconds": time.perf_counter() - began}
 
 
 def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]:

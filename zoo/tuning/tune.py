@@ -7,7 +7,8 @@ from typing import Any
 
 import keras_tuner
 
-from zoo.data.dataset import Dataset, save_dataset
+from zoo.data.dataset import Dataset, map_numbers, save_dataset
+from zoo.data.memory import give_back_memory
 from zoo.data.streamed import StreamedPart
 from zoo.errors import UsageError
 from zoo.job import TuneJob, gathered, job_yaml, make_job
@@ -299,6 +300,8 @@ class _Tuning:
     def _write_data(self) -> None:
         if not (self.folder.data / "dataset.json").exists():
             save_dataset(self.dataset, self.folder.data)
+        map_numbers(self.dataset, self.folder.data)
+        give_back_memory(self.dataset.nbytes)
         for number in range(1, self.folds + 1):
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():

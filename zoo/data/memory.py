@@ -1,0 +1,23 @@
+"""Memory that is free in this process goes back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+LARGE_BYTES = 1 << 26
+
+
+def give_back_memory(freed: int) -> None:
+    """Hand over what allocators keep of the memory that large tables were read with, lest workers find none.
+
+    Args:
+        freed: Bytes that were about in use; for less than 64 MiB nothing is done.
+    """
+    if freed < LARGE_BYTES:
+        return
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # glibc alone keeps so much, and can be asked
+        ctypes.CDLL(None).malloc_trim(0)
