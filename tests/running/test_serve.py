@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,16 @@ def served(workspace: Path, people: pd.DataFrame) -> Iterator[tuple[str, int, su
     run = zoo.train(
         "classification/linear", people, target="rich", epochs=2, calibration_size=0.2, baselines="none", quiet=True
     )
+    with serving(run.run_id[:10]) as (port, server):
+        yield run.run_id, port, server
+
+
+@contextmanager
+def serving(run: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "zoo", "serve", run.run_id[:10], "--port", str(port)]
+    command = [sys.executable, "-m", "zoo", "serve", run, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         told = [server.stdout.readline()]
@@ -47,7 +53,7 @@ def served(workspace: Path, people: pd.DataFrame) -> Iterator[tuple[str, int, su
             told.append(server.stdout.readline())
         assert f"http://127.0.0.1:{port}/invocations" in told[0]
         assert any("dataframe_records" in line for line in told)
-        yield run.run_id, port, server
+        yield port, server
         server.kill()
 
 
@@ -98,6 +104,38 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
     assert server.wait(timeout=60) == 0
     with pytest.raises(ConnectionRefusedError):
         ask(port, "{}")
+
+
+@pytest.mark.slow
+def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Path) -> None:
+    generator = np.random.default_rng(0)
+    pictures = (255 * generator.random((60, 8, 8, 1))).astype(np.uint8)
+    np.savez("pictures.npz", x=pictures, y=generator.integers(0, 2, 60))
+    run = zoo.train("image/cnn", "pictures.npz", epochs=1, baselines="none", quiet=True)
+    expected = zoo.load(run.run_id).predict({"image": list(pictures[:2])})
+    with serving(run.run_id) as (port, _):
+        status, answer = ask(port, json.dumps({"dataframe_records": [{"image": p.tolist()} for p in pictures[:2]]}))
+        assert status == 200
+        pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False, atol=1e-6)
+        for body, kind in (
+            (json.dumps({"dataframe_records": [{"image": str(Path("pictures.npz").resolve())}]}), "application/json"),
+            (f"image\n{Path('pictures.npz').resolve()}\n", "text/csv"),
+            (json.dumps({"dataframe_records": [{"image": [1, 2]}]}), "application/json"),
+        ):
+            status, answer = ask(port, body, kind)
+            assert status == 400
+            assert "No such file" not in answer["message"]
+            assert "picture" in answer["message"]
+    run = zoo.train("sequence/rnn", "japanese_vowels", epochs=1, baselines="none", quiet=True)
+    sequences = [generator.normal(size=(steps, 12)) for steps in (7, 12)]
+    expected = zoo.load(run.run_id).predict({"sequence": sequences})
+    with serving(run.run_id) as (port, _):
+        status, answer = ask(port, json.dumps({"dataframe_records": [{"sequence": s.tolist()} for s in sequences]}))
+        assert status == 200
+        pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False, atol=1e-5)
+        status, answer = ask(port, json.dumps({"dataframe_records": [{"sequence": [[1, 2], [3, 4]]}]}))
+        assert status == 400
+        assert "12 are expected" in answer["message"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,22 @@ class PyfuncModel:
 
         percent = float((params or {}).get("intervals") or 0)
         try:
+            check_no_paths(self.model, model_input)
             return self.model.predict(model_input, intervals=percent or None)
         except ZooError as error:  # the scoring server answers 400 with this text, and with a trace to any other
             raise MlflowException.invalid_parameter_value(str(error)) from None
+
+
+def check_no_paths(model: Model, rows: Any) -> None:
+    """Refuse pictures that are named by a path: who asks a server has no business with the files of its machine.
+
+    Raises:
+        UsageError: With the column.
+    """
+    for known in model.spec.of_kind("image"):
+        cells = rows[known.name] if isinstance(rows, (pd.DataFrame, Mapping)) and known.name in rows else ()
+        if any(isinstance(cell, (str, bytes, Path)) for cell in cells):
+            raise UsageError("a picture is a list of lists of numbers here, and no path of a file", where=known.name)
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
