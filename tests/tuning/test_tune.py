@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -150,10 +151,16 @@ def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monke
     assert zoo.tune("regression/small", "diabetes", **QUICK).run_id != first.run_id
 
 
-def test_a_named_search_refuses_another_job(workspace: Path) -> None:
-    zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
+def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> None:
+    made = zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
     with pytest.raises(UsageError, match="epochs was 2, is 3"):
         zoo.tune("regression/linear", "diabetes", name="mine", **{**QUICK, "epochs": 3})
+    (file,) = Path("mlruns/state/searches").glob("*/search.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "zoo": "0.0.9"}))
+    assert zoo.tune("regression/linear", "diabetes", name="mine", **QUICK).run_id == made.run_id  # as it was
+    with pytest.raises(UsageError, match=r"begun by zoo 0\.0\.9"):
+        zoo.tune("regression/linear", "diabetes", name="mine", **{**QUICK, "trials": QUICK["trials"] + 1})
+    assert {run.info.status for run in Store().search()} == {"FINISHED"}
 
 
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:

@@ -22,6 +22,7 @@ from zoo.errors import UsageError
 from zoo.job import TuneJob, job_yaml
 from zoo.registry import code_digest
 from zoo.tuning.storage import Storage
+from zoo.version import __version__
 
 STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
 # What may differ between two commands that mean the same search.
@@ -115,11 +116,25 @@ class SearchFolder:
             raise UsageError(f"a search of this name was made from another job: {changed}", where="name")
         return values
 
+    def check_version(self, stored: Mapping[str, Any]) -> None:
+        """Refuse to go on with what another version of zoo began: its scores and the next ones may not compare.
+
+        Raises:
+            UsageError: With both versions.
+        """
+        before = stored.get("zoo", __version__)
+        if before != __version__:
+            raise UsageError(
+                f"this search was begun by zoo {before}, and this is {__version__}: their scores may not compare; go "
+                "on with that version, or begin anew with --fresh",
+                where="resume",
+            )
+
     def write(self, values: dict[str, Any]) -> None:
         """Replace what is stored; a kill leaves the old or the new, whole."""
         writing = self.path / f".{STATE_FILE}"
         with writing.open("w", encoding="utf-8") as file:
-            json.dump({"settled": self.settled, **values}, file)
+            json.dump({"settled": self.settled, "zoo": __version__, **values}, file)
             file.flush()
             os.fsync(file.fileno())
         writing.replace(self.path / STATE_FILE)

@@ -170,6 +170,8 @@ class _Tuning:
         known = SearchState.from_json(stored) if stored is not None else None
         if known is not None and known.is_over(self.job):
             return self.finishing.recalled(known)
+        if stored is not None:
+            self.folder.check_version(stored)
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder) as workers:
             space = self._space()
