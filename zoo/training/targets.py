@@ -246,10 +246,12 @@ class NumberRules(TargetRules):
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
-        """Return the residuals over the strongest inputs."""
+        """Return the residuals over the strongest inputs, where one number is predicted."""
         from zoo.figures.numbers import residuals_by_input
 
         assert spec.target is not None
+        if prediction.shape != truth.shape:  # a task of one's own predicts several
+            return {}
         return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=spec.target.name)}
 
 
