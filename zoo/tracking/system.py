@@ -19,20 +19,24 @@ class SystemMetrics:
     def __init__(self) -> None:
         self._monitors: list[Any] = _monitors()
         self._sampled = 0.0
-        for monitor in self._monitors:
-            monitor.collect_metrics()  # the use of a CPU counts from the reading before
-            monitor.clear_metrics()
+        self._read()  # the use of a CPU counts from the reading before
 
     def sample(self) -> dict[str, float]:
         """Return what is read now, ``system/cpu_utilization_percentage`` and others; nothing some seconds long."""
         if time.monotonic() - self._sampled < SAMPLE_S:
             return {}
         self._sampled = time.monotonic()
+        return self._read()
+
+    def _read(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for monitor in self._monitors:
-            monitor.collect_metrics()
-            found |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
-            monitor.clear_metrics()
+        for monitor in list(self._monitors):
+            try:
+                monitor.collect_metrics()
+                found |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
+                monitor.clear_metrics()
+            except Exception:  # what cannot be read here is no reason for a training to end
+                self._monitors.remove(monitor)
         return found
 
 
@@ -45,7 +49,8 @@ def _monitors() -> list[Any]:
 
     if SWITCH.is_set() and not SWITCH.get():
         return []
-    made: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-    with suppress(ImportError, RuntimeError):  # without a GPU, or without what reads it
-        made.append(GPUMonitor())
+    made: list[Any] = []
+    for kind in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor):
+        with suppress(Exception):  # without a GPU, or what reads it; without a network
+            made.append(kind())
     return made
