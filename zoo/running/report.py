@@ -122,7 +122,8 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     without_models = whole.with_suffix(".cheap.json")
     for kept in [whole] if models else [whole, without_models]:
         with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
-            return DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+            known = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+            return replace(known, source=dataset.source, notes=dataset.notes)  # the same data may have moved
     facts = _facts_of_dataset(dataset)
     found = cheap_findings(facts, dataset)
     if models:

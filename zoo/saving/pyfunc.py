@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from zoo.data.cells import IMAGE
 from zoo.errors import UsageError, ZooError
 from zoo.saving.folder import load_model
 from zoo.saving.model import Model
@@ -48,7 +49,7 @@ def check_no_paths(model: Model, rows: Any) -> None:
     Raises:
         UsageError: With the column.
     """
-    for known in model.spec.of_kind("image"):
+    for known in model.spec.of_kind(IMAGE):
         cells = rows[known.name] if isinstance(rows, (pd.DataFrame, Mapping)) and known.name in rows else ()
         if any(isinstance(cell, (str, bytes, Path)) for cell in cells):
             raise UsageError("a picture is a list of lists of numbers here, and no path of a file", where=known.name)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from zoo.data.cells import IMAGE
 from zoo.errors import UsageError, ZooError
 from zoo.quietly import import_tensorflow
 from zoo.saving.model import Model
@@ -50,7 +51,7 @@ def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]
     """Return status and text of the answer to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
-    if model.spec.of_kind("image"):  # a table of pictures has their paths, and those are of this machine
+    if model.spec.of_kind(IMAGE):  # a table of pictures has their paths, and those are of this machine
         told = "pictures are sent as lists of lists of numbers, in JSON"
         return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
