@@ -172,7 +172,15 @@ def test_an_export_reads_pictures_of_other_channels_as_the_model_does(channels):
         portable_inputs({"picture": [np.zeros((4, 5, 2))]}, plain)
 
 
-DAYS = ["2024-01-31", " 2024-01-31 08:00", "2024-01-31T08:00:59.123456", "1969-12-31 23:59:59+05:30", "", "unknown"]
+DAYS = [
+    "2024-01-31",
+    " 2024-01-31 08:00",
+    "2024-01-31T08:00:59.123456",
+    "1969-12-31 23:59:59+05:30",
+    "2024-01-31T08:00:00Z",
+    "",
+    "unknown",
+]
 
 
 def test_an_export_reads_a_date_as_the_model_does_or_says_that_it_cannot():

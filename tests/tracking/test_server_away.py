@@ -66,6 +66,7 @@ def server(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> 
     made = Server(tmp_path / "server")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made.uri)
     made.start()
+    mlflow.MlflowClient(made.uri).create_experiment("of somebody else")  # ours is not the first one
     yield made
     made.kill()
 

@@ -158,7 +158,7 @@ def _along_category(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
 
 def _level(value: Any) -> str:
     if isinstance(value, (int, float, np.number)):
-        return f"{value:g}" if np.isfinite(value) else "missing"
+        return f"{value:.15g}" if np.isfinite(value) else "missing"
     return str(value) or "missing"
 
 

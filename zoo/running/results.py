@@ -169,7 +169,7 @@ class Trial:
 
     Args:
         trial_id: Its number, as text.
-        status: ``COMPLETED``, ``PRUNED``, ``FAILED``, or ``STOPPED`` where the time was over before it had a score.
+        status: ``COMPLETED``, ``PRUNED``, ``FAILED``, or ``STOPPED`` where the time was over while it ran.
         score: The objective on validation; of a trial that was stopped, the best until then.
         hyperparameters: By name.
         seconds: Time that it took.

@@ -71,6 +71,7 @@ class SparingClient:
         self.spare = SpareStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
         self._away, self._asked = False, 0.0
         self._experiments: dict[str, Any] = {}
+        self._seen: dict[str, Any] = {}
         self._own: set[str] = set()
         self._open: set[str] = set()
 
@@ -96,15 +97,17 @@ class SparingClient:
 
     def _call(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if name in _WRITES_OF_A_RUN:
-            self._own.add(args[0])
-        made = self._answer(name, method, args, kwargs)
+            self._own |= self.spare.names_of(args[0])
+        try:
+            made = self._answer(name, method, args, kwargs)
+        finally:
+            if name == "set_terminated":
+                self._open -= self.spare.names_of(args[0])
         if name == "create_run":
             self._own.add(made.info.run_id)
             self._open.add(made.info.run_id)
         elif name == "update_run" and kwargs.get("status") == "RUNNING":
             self._open.add(args[0])
-        elif name == "set_terminated":
-            self._open.discard(args[0])
         return made
 
     def _answer(self, name: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -113,6 +116,8 @@ class SparingClient:
         if {*map(str, args[:1]), str(kwargs.get("source_run_id"))} & self.spare.kept:
             return self._spared(name, args, kwargs)  # the server is back, and would not take this run
         if name in _OF_A_MODEL and args[0] in self.spare.models:
+            if self.spare.models[args[0]] in self.spare.kept:
+                return self._spared(name, args, kwargs)
             raise ModelLeftBehindError  # begun without the server, which is back
         at_server = self.spare.at_server
         try:
@@ -126,6 +131,10 @@ class SparingClient:
             return self._spared(name, args, kwargs)
         if name in ("get_experiment", "get_experiment_by_name") and made is not None:
             self._experiments |= {made.experiment_id: made, made.name: made}
+        if name in ("create_run", "get_run"):
+            self._seen[made.info.run_id] = made
+        elif name == "search_runs":
+            self._seen |= {run.info.run_id: run for run in made}
         return made
 
     def _is_back(self) -> bool:
@@ -163,8 +172,10 @@ class SparingClient:
             return spare.begin(*args, **kwargs)
         if name in _WRITES_OF_A_RUN:
             return getattr(spare.client, name)(spare.run_for(args[0]), *args[1:], **kwargs)
+        if name == "get_run":
+            return self._spared_run(args[0])
         if name in _READS_OF_A_RUN and args[0] in self._own:
-            return spare.read(name, *args, **kwargs)
+            return getattr(spare.client, name)(spare.run_for(args[0]), *args[1:], **kwargs)
         if name == "create_logged_model":
             return spare.model_for(spare.run_for(kwargs.pop("source_run_id")), **kwargs)
         if name in _OF_A_MODEL:
@@ -179,4 +190,16 @@ class SparingClient:
             return list({known.experiment_id: known for known in self._experiments.values()}.values())
         if name == "search_runs":
             return spare.search(*args, **kwargs)
-        raise JobError("the tracking server does not answer", where=self._shown)
+        raise self._no_answer()
+
+    def _spared_run(self, run_id: str) -> Any:
+        """A run of this process with what the server misses of it, or one as the server knew it last."""
+        known = next((self._seen[name] for name in self.spare.names_of(run_id) if name in self._seen), None)
+        if run_id in self._own:
+            return self.spare.run(run_id, known.info.experiment_id if known is not None else None)
+        if known is None:
+            raise self._no_answer()
+        return known
+
+    def _no_answer(self) -> JobError:
+        return JobError("the tracking server does not answer", where=self._shown)

@@ -21,6 +21,7 @@ _log = logging.getLogger("zoo")
 
 # Tags of a spare run: the run of the server that it belongs to, and the experiment there.
 OF_TAG, EXPERIMENT_TAG, MODEL_TAG = "zoo.unsent_of", "zoo.unsent_experiment", "zoo.unsent_model."
+PARENT_TAG = "mlflow.parentRunId"
 BATCH = 1000
 SENT_FILE, TAGS_FILE = "sent.json", "experiment_tags.json"
 _RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
@@ -36,7 +37,7 @@ class SpareStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.models: set[str] = set()
+        self.models: dict[str, str] = {}
         self.kept: set[str] = set()
         self._runs: dict[str, str] = {}
         self._sent: dict[str, str] = {}
@@ -102,15 +103,34 @@ class SpareStore:
             self._runs[run_id] = self.client.create_run(self.experiment_id, tags=tags).info.run_id
         return self._runs[run_id]
 
-    def read(self, name: str, run_id: str, *args: Any, **kwargs: Any) -> Any:
-        """Ask for something of a run: of what the server has of it already, nothing is known."""
-        from mlflow.entities import Run, RunInfo
+    def names_of(self, run_id: str) -> set[str]:
+        """Return the ids that a run has: here, and at the server."""
+        return {run_id, self._sent.get(run_id, run_id), self.begun_as(run_id)}
 
-        made = getattr(self.client, name)(self.run_for(run_id), *args, **kwargs)
-        if name != "get_run":
-            return made
-        info = {**dict(made.info), "run_id": run_id, "user_id": ""}
-        return Run(RunInfo(**info), made.data, made.inputs, made.outputs)
+    def holds(self, run_id: str) -> bool:
+        """Tell whether a run that was begun here waits to be sent."""
+        from mlflow.exceptions import MlflowException
+
+        if not self.exists:
+            return False
+        try:
+            return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException:
+            return False
+
+    def begun_with(self, prefix: str) -> list[str]:
+        """Return the server's ids of runs that were begun here under an id that begins so."""
+        return [known for begun, known in self._sent.items() if begun.startswith(prefix)]
+
+    def run(self, run_id: str, experiment_id: str | None) -> Any:
+        """Return a run with what is kept of it, as one of the server's: of what it has there nothing is known.
+
+        Args:
+            run_id: Its id.
+            experiment_id: Its experiment at the server; None where the run knows it.
+        """
+        made = self.client.get_run(self.run_for(run_id))
+        return _as_of_the_server(made, run_id, experiment_id)
 
     def search(self, experiment_ids: list[str], *args: Any, **kwargs: Any) -> Any:
         """Find runs among those that were begun here."""
@@ -120,12 +140,12 @@ class SpareStore:
         begun = [run for run in found if EXPERIMENT_TAG in run.data.tags]  # others are what the server's runs miss
         self._runs |= {run.info.run_id: run.info.run_id for run in begun}
         self.kept |= {run.info.run_id for run in begun}
-        return PagedList(begun, found.token)
+        return PagedList([_as_of_the_server(run, run.info.run_id, None) for run in begun], found.token)
 
     def model_for(self, run_id: str, **kwargs: Any) -> Any:
         """Begin a logged model of a spare run."""
         made = self.client.create_logged_model(self.experiment_id, source_run_id=run_id, **kwargs)
-        self.models.add(made.model_id)
+        self.models[made.model_id] = run_id
         return made
 
     def keep_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
@@ -147,19 +167,36 @@ class SpareStore:
         Args:
             server: MLflow's client of the server.
         """
-        client, place = self.client, self.experiment_id  # made before, for that takes the lock too
+        place = self.experiment_id  # asked before, for that may make the store, and take the lock for it
         with self._alone():
             self._read_sent()
-            runs = client.search_runs([place], order_by=["attributes.start_time ASC"])
+            runs = self._all_runs(place)
             others = Counter(run.data.tags[PROCESS_TAG] for run in runs if is_of_another(run))
             for process, number in others.items():
                 _log.warning("%d runs in %s wait for process %s, which sends them", number, self.folder, process)
-            sent = sum(self._is_sent(server, run) for run in runs if not is_of_another(run))
+            left = {run.info.run_id for run in runs}
+            for run in runs:
+                if is_of_another(run) or run.data.tags.get(PARENT_TAG) in left:
+                    continue  # a run whose parent stays would be without it for ever
+                if self._is_sent(server, run):
+                    left.discard(run.info.run_id)
+            sent = len(runs) - len(left)
             for experiment_id, tags in self._experiment_tags().items():
                 for key, value in tags.items():
                     self._set_experiment_tag(server, experiment_id, key, value)
             (self.folder / TAGS_FILE).unlink(missing_ok=True)
             return sent
+
+    def _all_runs(self, place: str) -> list[Any]:
+        """All runs, those that began first before others: a parent before its children."""
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self.client.search_runs([place], order_by=["attributes.start_time ASC"], page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
     def _read_sent(self) -> None:
         """Another process may have sent runs, and a later one asks for them by the ids that they had here."""
@@ -176,15 +213,12 @@ class SpareStore:
 
     def _is_sent(self, server: Any, run: Any) -> bool:
         """Send a run, and tell whether the server took it: one that it refuses stays, and keeps nobody from working."""
-        import requests
-        from mlflow.exceptions import MlflowException
-
         try:
             self._send_run(server, run)
-        except (MlflowException, requests.RequestException) as error:
+        except Exception as error:
             if is_away(error):
                 server.search_experiments(max_results=1)  # answers: then it was this run that it could not take
-            told = str(error).splitlines()[0]
+            told = (str(error).splitlines() or [type(error).__name__])[0]
             _log.warning(
                 "the server refuses what it missed of run %s, kept in %s: %s", run.info.run_id, self.folder, told
             )
@@ -282,6 +316,15 @@ class SpareStore:
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _as_of_the_server(run: Any, run_id: str, experiment_id: str | None) -> Any:
+    """A spare run under the id and the experiment that whoever asks knows."""
+    from mlflow.entities import Run, RunInfo
+
+    place = experiment_id or run.data.tags.get(EXPERIMENT_TAG, run.info.experiment_id)
+    info = {**dict(run.info), "run_id": run_id, "experiment_id": place, "user_id": ""}
+    return Run(RunInfo(**info), run.data, run.inputs, run.outputs)
 
 
 def is_away(error: BaseException) -> bool:

@@ -16,6 +16,7 @@ from zoo.errors import UsageError, unknown
 from zoo.job import without_password
 from zoo.tracking.processes import HOST_TAG, is_orphan
 from zoo.tracking.spare_client import sparing_client
+from zoo.tracking.spare_store import PARENT_TAG as PARENT_TAG
 
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -29,7 +30,6 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
-PARENT_TAG = "mlflow.parentRunId"
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _ours: str | None = None
 
@@ -106,6 +106,8 @@ class Store:
         likely = run_id.isalnum()  # else it is no beginning of an id, and might say something to a filter
         found = self.search(f"attributes.run_id LIKE '{run_id}%'", limit=100) if likely else []
         matches = [run.info.run_id for run in found]
+        if not self.is_database and likely:  # also by the id that it had before its server knew it
+            matches = list(dict.fromkeys([*matches, *self.client.spare.begun_with(run_id)]))
         if len(matches) == 1:
             return self.client.get_run(matches[0])
         if matches:
@@ -121,7 +123,7 @@ class Store:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return False
+            return not self.is_database and bool(self.client.spare.holds(run_id))
         return True
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,6 +248,7 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
 
 def _write_arrays(arrays: Arrays, folder: Path) -> None:
     writing = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(writing, ignore_errors=True)  # of a process of this number that was killed
     writing.mkdir()
     for key, value in (arrays.x if _named(arrays.x) else {_NAMELESS: arrays.x}).items():
         np.save(writing / f"{key}.npy", value.values if isinstance(value, Ragged) else value)

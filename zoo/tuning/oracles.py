@@ -177,6 +177,7 @@ class AskTell:
         """Take back a trial that was asked for and will not be run."""
         trial = self.oracle.trials.pop(oracle_id)
         self.oracle.start_order.remove(oracle_id)
+        self.oracle._tried_so_far.discard(self.oracle._compute_values_hash(trial.hyperparameters.values))
         for tuner, ongoing in list(self.oracle.ongoing_trials.items()):
             if ongoing is trial:
                 del self.oracle.ongoing_trials[tuner]

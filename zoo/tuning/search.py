@@ -26,7 +26,7 @@ from zoo.tuning.slots import Event, Slots
 from zoo.tuning.trial import run_trial
 
 # Searches whose next trial does not hang on how the last one ended, or hardly.
-_ASKED_AHEAD = ("random", "grid", "asha", "bayesian")
+_ASKED_AHEAD = ("random", "asha", "bayesian")
 OUT_OF_TIME = "the search's time was over"
 STATUS_TAG = "zoo.status"
 # Of a trial by a hand from outside; what dies again has itself to blame, as one that takes all memory. Nodes that are
@@ -109,9 +109,11 @@ class SearchLoop:
         return self.state.search in _ASKED_AHEAD and self.plan.job.workers > 1
 
     def _take_back(self, waiting: list[TrialRecord]) -> None:
-        """Forget trials that were asked for ahead, and not begun in time."""
+        """Forget trials that were asked for ahead, and not begun in time; end the runs of those that were cut."""
         for record in waiting:
-            if record.run_id is None:
+            if record.run_id is not None:
+                self.store.client.set_terminated(record.run_id, "KILLED")
+            else:
                 self.oracle.forget(record.oracle_id)
                 del self.state.trials[record.trial_id]
 

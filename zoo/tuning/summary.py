@@ -48,7 +48,7 @@ def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
 
 def summary(state: SearchState, run: Run) -> str:
     """Return the description of a search's parent run: how many trials there were, what mattered, and the best."""
-    ends = {"FAILED": "failed", "PRUNED": "pruned", "RUNNING": "stopped before a first epoch"}
+    ends = {"FAILED": "failed", "PRUNED": "pruned", "RUNNING": "stopped when the time was over"}
     counts = {word: sum(r.status == status for r in state.trials.values()) for status, word in ends.items()}
     head = f"{len(state.trials)} trials"
     head += "".join(f", {count} of them {word}" for word, count in counts.items() if count)

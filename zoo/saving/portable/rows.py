@@ -22,7 +22,7 @@ ABSENT = frozenset(
     | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
 # The spellings of ISO 8601 that whoever reads them reads alike.
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?([+-]\d{2}:\d{2})?)?", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
 _DIGIT = re.compile(r"\d")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
 Rows = Mapping[str, Sequence[Any]]
@@ -164,7 +164,7 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
                 f"{text!r}: a date is spelled 2024-01-31, 2024-01-31 08:00:00 or 2024-01-31T08:00:00+01:00"
             )
         try:
-            moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             if known["statistics"].get("strict"):
                 raise
