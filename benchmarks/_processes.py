@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,16 +98,24 @@ class MemorySamples:
 @contextmanager
 def sampled_memory(pid: int) -> Iterator[MemorySamples]:
     """Sample a process's memory while the block runs, five times a second, that of its descendants once."""
-    samples, over = MemorySamples(), threading.Event()
+    samples = MemorySamples()
+    with repeated(lambda: samples.take(pid), _SAMPLE_S):
+        yield samples
 
-    def sample() -> None:
-        while not over.wait(_SAMPLE_S):
-            samples.take(pid)
 
-    thread = threading.Thread(target=sample, daemon=True)
+@contextmanager
+def repeated(function: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call a function again and again, in a thread of its own, while the block runs."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(every_s):
+            function()
+
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
-        yield samples
+        yield
     finally:
         over.set()
         thread.join()

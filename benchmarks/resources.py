@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from _processes import Child, child_payload, import_tensorflow, sampled_memory, tell_parent, working_folder
+from _processes import Child, child_payload, import_tensorflow, repeated, sampled_memory, tell_parent, working_folder
 from _results import Results, judged, read_arguments, say, spread
 
 TRIALS, QUICK_TRIALS = 200, 12
@@ -60,19 +59,8 @@ def _watched(payload: dict[str, Any]) -> dict[str, Any]:
 def _sampled_disk(folder: Path) -> Iterator[list[float]]:
     """Sample how many MiB the state of searches in a folder takes, twice a second."""
     sizes: list[float] = []
-    over = threading.Event()
-
-    def sample() -> None:
-        while not over.wait(0.5):
-            sizes.append(_mib(folder / "mlruns" / "state" / "searches"))
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with repeated(lambda: sizes.append(_mib(folder / "mlruns" / "state" / "searches")), 0.5):
         yield sizes
-    finally:
-        over.set()
-        thread.join()
 
 
 def _mib(folder: Path) -> float:
