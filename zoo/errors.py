@@ -71,6 +71,16 @@ class JobError(ZooError):
     exit_status = 1
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type where it says nothing.
+
+    Example:
+        >>> first_line(ValueError("no such key\\nin all of it")), first_line(KeyError())
+        ('no such key', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to ``name``, or None when none is close.
 

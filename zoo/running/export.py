@@ -18,7 +18,7 @@ import pandas as pd
 from zoo.data.dataset import Dataset
 from zoo.data.inputs import raw_inputs
 from zoo.data.ragged import Ragged
-from zoo.errors import JobError, UsageError, ZooError
+from zoo.errors import JobError, UsageError, ZooError, first_line
 from zoo.export_job import FORMATS
 from zoo.quietly import libraries_silenced
 from zoo.running.finish import judged_part
@@ -249,8 +249,7 @@ def _tried(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Exp
     except ZooError:
         raise
     except Exception as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise JobError(f"{kind} cannot hold the model: {told[0][:300]}", where="format") from None
+        raise JobError(f"{kind} cannot hold the model: {first_line(error)[:300]}", where="format") from None
 
 
 def _exported(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:

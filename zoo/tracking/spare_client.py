@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from zoo.errors import JobError
+from zoo.errors import JobError, first_line
 from zoo.job import without_password
 from zoo.tracking.spare_store import SpareStore, is_away
 
@@ -161,7 +161,7 @@ class SparingClient:
         return True
 
     def _say_unsent(self, error: Exception) -> None:
-        told = without_password((str(error).splitlines() or [type(error).__name__])[0])
+        told = without_password(first_line(error))
         _log.warning(
             "what %s missed before could not be sent, and stays in %s: %s", self._shown, self.spare.folder, told
         )

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import first_line
 from zoo.saving.files import replacing
 from zoo.tracking.processes import PROCESS_TAG, is_of_another, own_process_tags
 
@@ -218,7 +219,7 @@ class SpareStore:
         except Exception as error:
             if is_away(error):
                 server.search_experiments(max_results=1)  # answers: then it was this run that it could not take
-            told = (str(error).splitlines() or [type(error).__name__])[0]
+            told = first_line(error)
             _log.warning(
                 "the server refuses what it missed of run %s, kept in %s: %s", run.info.run_id, self.folder, told
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import JobError, UsageError
+from zoo.errors import JobError, UsageError, first_line
 from zoo.tuning.calls import pack_call
 from zoo.tuning.place import ERROR, Place, versions
 from zoo.tuning.slots import Event, Slots
@@ -49,8 +49,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
     except Exception as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"no Ray cluster at {address}: {told[0]}", where="cluster") from None
+        raise UsageError(f"no Ray cluster at {address}: {first_line(error)}", where="cluster") from None
     _keep_standard_output()
     try:
         yield
