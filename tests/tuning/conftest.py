@@ -8,16 +8,16 @@ import pytest
 from zoo.tuning.workers import Workers
 
 
-@pytest.fixture(params=["fork", "fresh"])
+@pytest.fixture(params=["fork", "fresh", "overlap"])
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Workers]]:
-    """Makes workers without heavy imports, both forked and as fresh processes."""
-    monkeypatch.setenv("ZOO_FORK", "1" if request.param == "fork" else "0")
+    """Makes workers without heavy imports: forked, as fresh processes, and forked where one begins as one ends."""
+    monkeypatch.setenv("ZOO_FORK", "0" if request.param == "fresh" else "1")
     made: list[Workers] = []
 
     def workers(slots: int = 1, preload: tuple[str, ...] = ()) -> Workers:
-        made.append(Workers(slots, folder=tmp_path / "calls", preload=preload))
+        made.append(Workers(slots, folder=tmp_path / "calls", preload=preload, overlap=request.param == "overlap"))
         return made[-1]
 
     yield workers

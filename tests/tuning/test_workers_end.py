@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.tuning.processes import (
@@ -122,6 +124,21 @@ def test_server_that_is_killed_is_replaced(make: Callable[..., Workers]) -> None
     assert {event.kind for event in outcomes(workers).values()} == {"died"}
     assert_all_end(pids)
     assert run(workers, add, {"a": 1, "b": 2}).value == 3
+
+
+def test_process_that_waits_for_a_call_and_is_killed_is_replaced(make: Callable[..., Workers]) -> None:
+    workers = make(2)
+    workers.start("a", wait_for_stop, {})
+    (told,) = workers.wait(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (waiting := [child for child in psutil.Process(told.value[1]).children() if child.pid != told.value[0]]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(waiting[0].pid, signal.SIGKILL)
+    assert workers.wait(0.5) == []
+    workers.start("b", add, {"a": 1, "b": 2})
+    assert outcome(workers, "b").value == 3
+    assert workers.running == ("a",)
 
 
 def test_close_leaves_no_process_and_no_file_open(make: Callable[..., Workers], tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class TrackedRun(Recorder):
     def __init__(self, store: Store, run: Any) -> None:
         self.store, self.run_id = store, run.info.run_id
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
+        self._params = set(run.data.params)
         self._waiting: list[Any] = []
         self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
@@ -88,11 +89,13 @@ class TrackedRun(Recorder):
         self._system = SystemMetrics()
 
     def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
-        """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``."""
+        """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
+
+        They are written with what comes next.
+        """
         for name, values in history.items():
             for number, value in enumerate(values[after:until], start=after + 1):
                 self._waiting += _metrics({f"epoch/{name}": value}, number)
-        self.flush()
 
     def flush(self) -> None:
         """Write what is waiting."""
@@ -110,10 +113,10 @@ class TrackedRun(Recorder):
         """Log parameters; one that is there already stays as it is."""
         from mlflow.entities import Param
 
-        known = self.store.client.get_run(self.run_id).data.params
-        made = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in values.items() if name not in known]
+        made = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in values.items() if name not in self._params]
         for start in range(0, len(made), 100):
             self.store.client.log_batch(self.run_id, params=made[start : start + 100])
+        self._params.update(values)
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Log final scores, each once."""

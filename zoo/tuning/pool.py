@@ -20,8 +20,14 @@ WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the 
 def make_workers(job: TuneJob, folder: SearchFolder) -> Slots:
     """Return the slots that a search's trials run in."""
     if job.cluster is None:
-        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD)
+        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=not _has_gpu())
     return RayWorkers(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def needs_of(job: TuneJob) -> dict[str, float]:

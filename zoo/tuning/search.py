@@ -181,27 +181,16 @@ class SearchLoop:
             number = str(len(self.state.trials))
             record = self.state.trials[number] = TrialRecord(number, dict(asked.hyperparameters))
         record.oracle_id, record.epochs = asked.oracle_id, asked.epochs
+        self.save(record)  # what its process leaves in its folder must never meet another trial of the same number
         return record
 
     def _start(self, workers: Slots, record: TrialRecord) -> None:
-        plan, values = self.plan, record.hyperparameters
-        if record.run_id is None:
-            tags = {**plan.tags, "zoo.trial": record.trial_id, "zoo.search": self.state.run_id}
-            run = self._left_behind(record) or TrackedRun.create(
-                self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
-            )
-            record.run_id = run.run_id
-            self.open[record.trial_id] = run
-            run.params(values)
-        else:
-            run = self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
-            record.reason = ""
-        self.save(record)
+        plan = self.plan
         payload = {
             "model": plan.job.model,
             "task": plan.task,
             "folder": str(plan.folder.trial(record.trial_id)),
-            "hyperparameters": values,
+            "hyperparameters": record.hyperparameters,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
             "threads": threads_of(plan.job),
             "deterministic": plan.job.deterministic,
@@ -217,6 +206,22 @@ class SearchLoop:
         self.clock.forget(record.trial_id)
         limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
         workers.start(record.trial_id, run_trial, payload, memory_bytes=limit)
+        self._track(record)
+
+    def _track(self, record: TrialRecord) -> None:
+        """Open the run of a trial that has been started: the process need not wait for it."""
+        if record.run_id is None:
+            tags = {**self.plan.tags, "zoo.trial": record.trial_id, "zoo.search": self.state.run_id}
+            run = self._left_behind(record) or TrackedRun.create(
+                self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
+            )
+            record.run_id = run.run_id
+            self.open[record.trial_id] = run
+            run.params(record.hyperparameters)
+        else:
+            self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
+            record.reason = ""
+        self.save(record)
 
     def _left_behind(self, record: TrialRecord) -> TrackedRun | None:
         """The run of a trial that an earlier driver began and was stopped before it could write that down."""

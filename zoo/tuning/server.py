@@ -2,10 +2,11 @@
 
 The driver (``zoo.tuning.workers``) starts it as ``python -m zoo.tuning.server FD MODULE...``, where ``FD``
 is one end of a socket pair. Over it the driver sends ``{"start": number}`` together with the socket of
-the call, or ``{"kill": number}``, and hears ``{"ready": true}``, ``{"started": number, "pid": pid}`` and
+a call, or ``{"kill": number}``, and hears ``{"ready": true}``, ``{"started": number, "pid": pid}`` and
 ``{"ended": number, "status": status}``. Driver and call talk to each other directly over the call's
-socket, so the server only forks and reaps. Where a fork is not safe, each call is a fresh
-``python -m zoo.tuning.server --once FD``, which speaks the same protocol.
+socket, so the server only forks and reaps; what to run, the driver may say there at once or later. Where a
+fork is not safe, each call is a fresh ``python -m zoo.tuning.server --once FD SERVER``, which speaks the
+same protocol.
 
 All processes end with the driver: end of file tells the server that it is gone, the server kills its
 children, and on Linux the kernel kills them if the server itself is killed.
@@ -55,14 +56,16 @@ def run_call(connection: socket.socket, server: int) -> NoReturn:
     """Run the call that waits on ``connection`` and end this process with it.
 
     Args:
-        connection: The call's socket; the driver has sent the request before anything else.
+        connection: The call's socket; the driver sends the request before anything else, at once or later.
         server: Process id of the server, with which this process must die.
     """
     status = 1
     try:
         _die_with(server)
         channel = Channel(connection)
-        request = channel.receive(_REQUEST_WAIT_S)
+        while (request := channel.receive(_REQUEST_WAIT_S)) is None:
+            if channel.stop_requested:
+                os._exit(0)  # the driver is gone, or has no call for a process that was begun ahead
         try:
             _enter(request)
             with _data_limit(request["memory_bytes"]):
@@ -265,15 +268,16 @@ def _leave(number: int, stack: FrameType | None) -> NoReturn:
 def _spawn(descriptor: int) -> int:
     """Start a fresh process for one call and return its process id."""
     os.set_inheritable(descriptor, True)
-    command = [sys.executable, "-P", "-m", "zoo.tuning.server", "--once", str(descriptor)]
+    command = [sys.executable, "-P", "-m", "zoo.tuning.server", "--once", str(descriptor), str(os.getpid())]
     return os.posix_spawn(sys.executable, command, os.environ)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve a driver: ``FD MODULE...``, or run one call: ``--once FD``."""
+    """Serve a driver: ``FD MODULE...``, or run one call: ``--once FD SERVER``."""
     if arguments[0] == "--once":
-        run_call(socket.socket(fileno=int(arguments[1])), os.getppid())
+        run_call(socket.socket(fileno=int(arguments[1])), int(arguments[2]))
     with socket.socket(fileno=int(arguments[0])) as driver:
+        driver.set_inheritable(False)  # else what it starts would hold the line open after its death
         signal.signal(signal.SIGTERM, _leave)  # the way out while the imports below take their time
         if forks():
             for name in arguments[1:]:

@@ -168,7 +168,7 @@ class _Tuning:
         """Run, go on with, or recall the search."""
         stored = self._stored()
         known = SearchState.from_json(stored) if stored is not None else None
-        if known is not None and known.is_over(self.job):
+        if known is not None and known.is_over(self.job) and self._was_ended(known):
             return self.finishing.recalled(known)
         if stored is not None:
             self.folder.check_version(stored)
@@ -202,6 +202,10 @@ class _Tuning:
             self.folder.clear()  # its runs were deleted from the store: what is left here belongs to nothing
             return None
         return stored
+
+    def _was_ended(self, known: SearchState) -> bool:
+        """Whether the search's own run has all that finishing puts there: the process may have been killed before."""
+        return str(self.store.client.get_run(known.run_id).info.status) == "FINISHED"
 
     def _space(self) -> CheckedHyperParameters:
         ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}

@@ -44,6 +44,8 @@ class Workers(Slots):
         slots: How many calls may run at the same time.
         folder: Where logs of calls are kept, made if it does not exist.
         preload: Modules that the server imports once for all calls; none of them may start threads.
+        overlap: Whether a slot is free when its call has answered, while the process still gives back its memory;
+            not where calls hold what there is only once, as a GPU's memory.
 
     Example:
         >>> def train(channel, payload):
@@ -64,11 +66,13 @@ class Workers(Slots):
         *,
         folder: Path,
         preload: Sequence[str] = ("tensorflow", "keras", "keras_tuner"),
+        overlap: bool = False,
     ) -> None:
         super().__init__(slots)
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._preload = tuple(preload)
+        self._overlap = overlap
         self._closed = False
         self._server = self._new_server()
 
@@ -127,7 +131,7 @@ class Workers(Slots):
     @property
     def running(self) -> tuple[str, ...]:
         """Keys of the calls whose end has not been seen by `wait`."""
-        return tuple(call.key for call in self._server.calls.values())
+        return tuple(call.key for call in self._server.calls.values() if not call.told)
 
     def close(self) -> None:
         """Kill what is running and end the server; events not yet waited for are dropped."""
@@ -139,12 +143,12 @@ class Workers(Slots):
         self._server.take_in(timeout_s, self._events)
 
     def _new_server(self) -> _ServerProcess:
-        server = _ServerProcess(self.folder, self._preload)
+        server = _ServerProcess(self.folder, self._preload, overlap=self._overlap)
         self._finalizer = weakref.finalize(self, server.end)  # when forgotten, and at the driver's exit
         return server
 
     def _find(self, key: str) -> _Call | None:
-        return next((call for call in self._server.calls.values() if call.key == key), None)
+        return next((call for call in self._server.calls.values() if call.key == key and not call.told), None)
 
 
 # --- the driver's end of server and calls ---
@@ -158,7 +162,8 @@ class _Call:
     number: int
     path: Path
     socket: socket.socket
-    pid: int | None = None
+    overlap: bool
+    told: bool = False
     killed: bool = False
     open: bool = True
     outgoing: bytearray = field(default_factory=bytearray)
@@ -179,20 +184,21 @@ class _Call:
                     self.outgoing.clear()  # it has ended; what it said before is still to be read
 
     def read(self) -> Iterator[Event]:
-        """Yield the messages that have come, and keep the outcome for when the process has ended."""
+        """Yield the messages that have come; the outcome is kept until the process has ended, or comes too."""
         with contextlib.suppress(BlockingIOError):
             while self.open:
                 data = read_some(self.socket)
                 self.open = bool(data)
                 for message in self.frames.feed(data):
                     event = Event(self.key, **message)
-                    if event.kind == "message":
-                        yield event
-                    else:
+                    if event.kind != "message":
                         self.outcome = event
+                    if event.kind == "message" or self.overlap:
+                        self.told = event.kind != "message"
+                        yield event
 
     def finish(self, status: int | None, why: str | None) -> Event:
-        """Return the event with which the call ends, and remove what it leaves."""
+        """Remove what the call leaves, and return the event with which it ends."""
         self.socket.close()
         self.path.unlink(missing_ok=True)
         tail = _tail(self.log)
@@ -210,11 +216,16 @@ class _ServerProcess:
     Args:
         folder: Where the server's log goes.
         preload: Modules that the server imports.
+        overlap: Whether calls end with their answer.
     """
 
-    def __init__(self, folder: Path, preload: Sequence[str]) -> None:
+    def __init__(self, folder: Path, preload: Sequence[str], *, overlap: bool) -> None:
         self.calls: dict[int, _Call] = {}
         self.lost = False
+        self._overlap = overlap
+        self._pids: dict[int, int] = {}
+        # A process that waits for a call: the next one need not wait for a fork. Its number and socket.
+        self._spare: tuple[int, socket.socket] | None = None
         self._ready = False
         self._count = 0
         self._owner = os.getpid()
@@ -238,10 +249,8 @@ class _ServerProcess:
 
     def start(self, key: str, path: Path, memory_bytes: int | None) -> None:
         """Have the call in the file at ``path`` run."""
-        self._count += 1
-        mine, theirs = socket.socketpair()
-        mine.setblocking(False)
-        call = self.calls[self._count] = _Call(key, self._count, path, mine)
+        number, mine = self._spare or self._new_process()
+        call = self.calls[number] = _Call(key, number, path, mine, self._overlap)
         request = {
             "call": str(path),
             "log": str(call.log),
@@ -250,11 +259,17 @@ class _ServerProcess:
             "environment": self._environment,
             "memory_bytes": memory_bytes,
         }
-        with theirs:
-            call.outgoing += frame(request)
-            call.flush()
-            with contextlib.suppress(ConnectionError):  # then the next reading finds the server gone
-                socket.send_fds(self._socket, [frame({"start": call.number})], [theirs.fileno()])
+        call.outgoing += frame(request)
+        call.flush()
+        self._spare = self._new_process()
+
+    def _new_process(self) -> tuple[int, socket.socket]:
+        self._count += 1
+        mine, theirs = socket.socketpair()
+        mine.setblocking(False)
+        with theirs, contextlib.suppress(ConnectionError):  # then the next reading finds the server gone
+            socket.send_fds(self._socket, [frame({"start": self._count})], [theirs.fileno()])
+        return self._count, mine
 
     def tell(self, request: dict[str, Any]) -> None:
         """Send a request to the server."""
@@ -288,11 +303,12 @@ class _ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode != 0:
+            self._end_groups()  # what the server could not do
         for call in self.calls.values():
-            if call.pid is not None and self._process.returncode != 0:
-                end_group(call.pid)  # what the server could not do
             call.finish(None, None)
         self.calls.clear()
+        self._drop_spare()
 
     def _hear(self, events: list[Event]) -> None:
         """Take in what the server reports."""
@@ -301,24 +317,38 @@ class _ServerProcess:
             if "ready" in report:
                 self._ready = True
             elif "started" in report:
-                self.calls[report["started"]].pid = report["pid"]
+                self._pids[report["started"]] = report["pid"]
             else:
+                self._pids.pop(report["ended"], None)
                 self._finish(report["ended"], report["status"], report.get("why"), events)
         if not data:
             self._lose(events)
 
     def _finish(self, number: int, status: int | None, why: str | None, events: list[Event]) -> None:
+        if number not in self.calls:  # the spare process, which no call has been given
+            self._drop_spare()
+            return
         call = self.calls[number]
         events.extend(call.read())  # what it said before its end
         del self.calls[number]
-        events.append(call.finish(status, why))
+        end = call.finish(status, why)
+        if not call.told:
+            events.append(end)
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._spare[1].close()
+            self._spare = None
+
+    def _end_groups(self) -> None:
+        for pid in self._pids.values():
+            end_group(pid)
+        self._pids.clear()
 
     def _lose(self, events: list[Event]) -> None:
         """The server has ended without being asked: so have all calls."""
         self.lost = True
-        for call in self.calls.values():
-            if call.pid is not None:
-                end_group(call.pid)
+        self._end_groups()
         for number in list(self.calls) if self._ready else ():
             self._finish(number, None, "the server of the worker processes ended", events)
         self.end()
