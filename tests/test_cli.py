@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from command import Answer
 
+from zoo.version import __version__
+
 NUMBER, TEXT, MAYBE = (int, float), str, (int, float, type(None))
 RUN_SCHEMA = {
     "run_id": TEXT, "experiment": TEXT, "task": TEXT, "model": TEXT, "source": TEXT, "metrics": {"*": MAYBE},
@@ -162,6 +164,7 @@ def test_lists_and_help(zoo: Callable[..., Answer]) -> None:
     assert zoo("list", "nothing*").out == ""
     assert "train" in zoo("--help").out
     assert zoo("train", "--help").status == 0
+    assert zoo("--version").out == f"zoo {__version__}\n"
 
 
 WRONG: list[tuple[str, list[str], str]] = [

@@ -36,7 +36,8 @@ def test_every_oracle_starts_with_the_default_and_ranks_its_trials(workspace: Pa
     assert [trial.status for trial in made.trials] == ["COMPLETED"] * 3
     default = zoo.describe("regression/linear", "diabetes").hyperparameters
     first = made.trials[0].hyperparameters
-    assert {name: first[name] for name in default} == {name: facts["default"] for name, facts in default.items()}
+    wanted = {name: facts["default"] for name, facts in default.items()} | {"epochs": 4}
+    assert {name: first[name] for name in default} == wanted
     scores = [trial.score for trial in made.trials if trial.score is not None]
     assert made.best.metrics["val_rmse"] == pytest.approx(min(scores))
     assert "test_rmse" in made.best.metrics
@@ -51,6 +52,7 @@ def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
         assert page.data.tags["mlflow.parentRunId"] == made.run_id
         assert page.info.status == "FINISHED"
         assert page.data.params["units"] == "8"
+        assert (page.data.params["epochs"], trial.hyperparameters["epochs"]) == ("2", 2)  # those that were asked for
         assert page.data.metrics["val_log_loss"] == pytest.approx(trial.score)
         curve = client.get_metric_history(str(trial.run_id), "epoch/val_log_loss")
         assert [metric.step for metric in curve] == [1, 2]

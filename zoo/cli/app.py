@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.quietly import import_tensorflow
+from zoo.version import __version__
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -23,6 +24,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"zoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line for each epoch or trial.")]

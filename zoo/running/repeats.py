@@ -322,16 +322,19 @@ def _run_children(
     children = children_of(job, dataset.folds)
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
     runs: list[Run] = []
+    tested_rows: list[Any] = []
     for index, child in enumerate(children, start=1):
         what = _name_of(job, child, index, len(children))
         progress.say(f"{what}: run {index} of {len(children)}")
         named = child.model_copy(update={"experiment": experiment, "name": what})
         runs.append(run_child(named, parent, str(index), known, callbacks=callbacks, progress=progress))
+        if job.cv is not None:  # read at once, while the tracking server that has them is there
+            tested_rows.append(parent.store.read_csv(runs[-1].run_id, PREDICTIONS_FILE))
     tested = share_tested(dataset) if job.cv is not None else 0.0
     made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, made_runs)
     if job.cv is not None:
-        _keep_out_of_fold(parent, made_runs, children)
+        _keep_out_of_fold(parent, tested_rows, children)
     return made_runs
 
 
@@ -349,20 +352,17 @@ def _name_of(job: TrainJob, child: TrainJob, index: int, count: int) -> str:
     return f"fold {child.fold}" + (f", repeat {(index - 1) // folds + 1}" if job.repeats else "")
 
 
-def _keep_out_of_fold(parent: TrackedRun, repeats: Repeats, children: Sequence[TrainJob]) -> None:
+def _keep_out_of_fold(parent: TrackedRun, tested_rows: Sequence[Any], children: Sequence[TrainJob]) -> None:
     """Keep the predictions of all rows, each by the model that did not see it, as one artifact of the parent."""
-    frames = []
+    if any(frame is None for frame in tested_rows):
+        return
     folds = len(children) if not children or children[0].fold is None else int(children[0].fold.split("/")[1])
-    for index, (run, child) in enumerate(zip(repeats.runs, children, strict=True)):
-        frame = parent.store.read_csv(run.run_id, PREDICTIONS_FILE)
-        if frame is None:
-            return
+    for index, (frame, child) in enumerate(zip(tested_rows, children, strict=True)):
         frame.insert(1, "fold", (child.fold or "").split("/")[0])
         frame.insert(1, "repeat", index // folds + 1)
-        frames.append(frame)
     import pandas as pd
 
-    together = pd.concat(frames, ignore_index=True).sort_values(["repeat", "row"], kind="stable")
+    together = pd.concat(tested_rows, ignore_index=True).sort_values(["repeat", "row"], kind="stable")
     parent.text(together.to_csv(index=False), "out_of_fold.csv")
 
 

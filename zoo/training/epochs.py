@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -229,6 +230,23 @@ def can_compile(network: keras.Model) -> str | None:
     if getattr(network, "_distribute_strategy", None) is not None:
         return "the model is distributed"
     return None
+
+
+@contextmanager
+def graphs_as_written() -> Iterator[None]:
+    """Have TensorFlow run graphs as they are for a while, and afterwards as before.
+
+    On a CPU rewriting them delays the first epoch, and makes the others no faster; on a GPU it lays out pictures so
+    that convolutions are.
+    """
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
 
 
 def worth_xla(network: keras.Model, steps: int) -> bool:

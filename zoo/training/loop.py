@@ -16,7 +16,7 @@ from zoo.errors import JobError, UsageError
 from zoo.layers.activations import check_trainable
 from zoo.training.arrays import Arrays
 from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
-from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
+from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, graphs_as_written, worth_xla
 from zoo.training.recorder import Recorder
 from zoo.training.settings import FitSettings
 from zoo.training.streaming import StreamedArrays
@@ -113,15 +113,16 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
     course = _Course(network, train, validation, plan)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
-        if isinstance(train, StreamedArrays):
-            if reason:
-                raise UsageError(f"rows that pass by train in compiled epochs only: {reason}")
-            _fit_streamed(course, train)
-        elif reason:
-            plan.recorder.say(f"training through keras.Model.fit: {reason}")
-            _fit_by_keras(course, train)
-        else:
-            _fit_compiled(course, train)
+        with graphs_as_written():
+            if isinstance(train, StreamedArrays):
+                if reason:
+                    raise UsageError(f"rows that pass by train in compiled epochs only: {reason}")
+                _fit_streamed(course, train)
+            elif reason:
+                plan.recorder.say(f"training through keras.Model.fit: {reason}")
+                _fit_by_keras(course, train)
+            else:
+                _fit_compiled(course, train)
     except KeyboardInterrupt:
         course.result.stopped = "interrupted"
     course.finish()

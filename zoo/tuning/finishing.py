@@ -23,7 +23,7 @@ from zoo.tracking.store import Store
 from zoo.training.loop import FitPlan, FitResult
 from zoo.training.settings import FitSettings
 from zoo.tuning.goal import Goal
-from zoo.tuning.records import SearchState, TrialRecord
+from zoo.tuning.records import SearchState, TrialRecord, as_trained
 from zoo.tuning.search import SearchLoop
 from zoo.tuning.state import SearchFolder
 from zoo.tuning.summary import figures_of, importance_of, summary, varied
@@ -54,7 +54,7 @@ class Finishing:
     progress: SearchProgress
     goal: Goal
 
-    def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> None:
+    def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
         """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
         best, state = loop.best(), loop.state
         for known in loop.ranked()[: self.job.keep]:
@@ -73,17 +73,19 @@ class Finishing:
         loop.save()
         parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
         # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
-        parent.text(json.dumps([t.as_dict() for t in _trials(state)], indent=1), "trials.json")
+        parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
             parent.figures(figures_of(state, self.goal.name, self.goal.direction))
         assert best.score is not None
         parent.metrics({self.goal.name: best.score, "trials": len(state.trials)})
         show_scores(self.store, experiment, run, params=varied(state))
         self.folder.drop_data([known.trial_id for known in loop.ranked()[: self.job.keep]])
+        return self._result(state, run)
 
     def recalled(self, state: SearchState) -> Search:
         """Return a finished search's result; baselines that it lacks are run now."""
-        search = self.result(state)
+        assert state.best is not None
+        search = self._result(state, stored_run(self.store, state.refitted or state.trials[state.best].run_id or ""))
         self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
         if self.job.experiment not in (None, search.best.experiment):
             raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
@@ -91,14 +93,12 @@ class Finishing:
         search.best.baselines = {**search.best.baselines, **baselines}
         return search
 
-    def result(self, state: SearchState) -> Search:
+    def _result(self, state: SearchState, best: Run) -> Search:
         """Return a search that has ended, as its caller gets it."""
-        assert state.best is not None
-        best = state.trials[state.best]
         return Search(
             run_id=state.run_id,
-            best=stored_run(self.store, state.refitted or best.run_id or ""),
-            trials=_trials(state),
+            best=best,
+            trials=_trials(state, self.job),
             direction=self.goal.direction,
             seconds=state.seconds,
             importance=state.importance,
@@ -117,7 +117,7 @@ class Finishing:
     def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
         """Put the trial's kept weights into its network, and end its run as that of a training ends."""
         assert best.run_id is not None
-        candidate, values = self.candidate, best.hyperparameters
+        candidate, values = self.candidate, as_trained(best.hyperparameters, self.job.epochs)
         pieces = candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
         if self.job.cv is not None:
             best.result = dataclasses.asdict(self._trained_on_all(best, pieces))
@@ -145,7 +145,7 @@ class Finishing:
 
     def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
         """Train the best hyperparameters anew on training and validation rows, as one run more below the search."""
-        values = dict(best.hyperparameters)
+        values = as_trained(best.hyperparameters, self.job.epochs)
         # Nothing is held out to stop by: the trial's best epoch is known.
         epochs = fit_result(best.result).best_epoch or best.epochs or self.job.epochs
         job = _train_job(self.job, values, epochs)
@@ -174,13 +174,13 @@ class Finishing:
         return result
 
 
-def _trials(state: SearchState) -> list[Trial]:
+def _trials(state: SearchState, job: TuneJob) -> list[Trial]:
     return [
         Trial(
             r.trial_id,
             "STOPPED" if r.status == "RUNNING" else r.status,
             r.score,
-            r.hyperparameters,
+            as_trained(r.hyperparameters, job.epochs),
             r.seconds,
             r.run_id,
             estimated=r.lost_to is not None,
@@ -193,9 +193,9 @@ def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> T
     """The job that trains a trial's settings again."""
     keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats"}
     settings = {key: getattr(job, key) for key in keys}
-    fixed = {name: value for name, value in values.items() if name != MODEL}
-    model = values.get(MODEL, job.model)
-    return TrainJob(**{**settings, "model": model, "cv": None, "epochs": epochs or job.epochs}, hyperparameters=fixed)
+    told = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
+    fixed = {name: value for name, value in values.items() if name != MODEL and told.get(name) is None}
+    return TrainJob(**{**settings, **told}, hyperparameters=fixed)
 
 
 def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:

@@ -81,6 +81,16 @@ class SearchState:
         return not lacks and (whole or spent)
 
 
+def as_trained(values: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
+    """Return a trial's hyperparameters with the epochs that the job asks for, whatever the model's own are.
+
+    Example:
+        >>> as_trained({"units": 8, "epochs": 200}, 5)
+        {'units': 8, 'epochs': 5}
+    """
+    return {**values, "epochs": epochs} if epochs is not None and "epochs" in values else dict(values)
+
+
 @dataclass(frozen=True)
 class SearchPlan:
     """What stays the same during a search.

@@ -21,7 +21,7 @@ from zoo.tuning.halving import Race, Rungs
 from zoo.tuning.keeping import Keeper
 from zoo.tuning.oracles import Asked, AskTell
 from zoo.tuning.pool import threads_of
-from zoo.tuning.records import SearchPlan, SearchState, TrialRecord
+from zoo.tuning.records import SearchPlan, SearchState, TrialRecord, as_trained
 from zoo.tuning.slots import Event, Slots
 from zoo.tuning.trial import run_trial
 
@@ -217,7 +217,7 @@ class SearchLoop:
             )
             record.run_id = run.run_id
             self.open[record.trial_id] = run
-            run.params(record.hyperparameters)
+            run.params(as_trained(record.hyperparameters, self.plan.job.epochs))
         else:
             self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
             record.reason = ""
@@ -306,7 +306,7 @@ class SearchLoop:
         result, values, goal = answer["result"], answer["hyperparameters"], self.plan.goal
         known = record.result.get("epochs_run", 0)
         record.result, record.hyperparameters = result, values
-        run.params(values)
+        run.params(as_trained(values, self.plan.job.epochs))
         run.epochs(result["history"], after=known)
         facts = {SECONDS: record.seconds, **result["scores"]}  # of several fits it is the mean
         score = goal.score(result, facts)

@@ -83,7 +83,6 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     channel.send({"began": True})
     _limit_threads(payload["threads"])
-    _begin_soon()
     if payload["deterministic"]:
         only_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
@@ -226,14 +225,3 @@ def _limit_threads(threads: int | None) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-
-
-def _begin_soon() -> None:
-    """Have TensorFlow run graphs as they are: rewriting them takes a short trial longer than it saves on a CPU.
-
-    On a GPU the layout of pictures is worth it.
-    """
-    import tensorflow as tf
-
-    if not tf.config.list_physical_devices("GPU"):
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

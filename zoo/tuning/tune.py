@@ -193,8 +193,7 @@ class _Tuning:
                 finally:
                     self.progress.close()
                 _say_if_too_short(self.job, loop.state, self.progress)
-                self.finishing.finish(loop, parent, experiment)
-        return self.finishing.result(loop.state)
+                return self.finishing.finish(loop, parent, experiment)
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
