@@ -22,7 +22,7 @@ demo: setup
 	@"$(BIN)/python" demo.py
 
 test: setup
-	@"$(BIN)/python" -m pytest -q -m "not slow" -n 2 --dist worksteal
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -q -m "not slow" -n 2 --dist worksteal  # each beside another one
 
 test-slow: setup
 	@"$(BIN)/python" -m pytest -q -m slow

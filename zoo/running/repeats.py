@@ -329,12 +329,16 @@ def _run_children(
         named = child.model_copy(update={"experiment": experiment, "name": what})
         runs.append(run_child(named, parent, str(index), known, callbacks=callbacks, progress=progress))
         if job.cv is not None:  # read at once, while the tracking server that has them is there
-            tested_rows.append(parent.store.read_csv(runs[-1].run_id, PREDICTIONS_FILE))
+            tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
     tested = share_tested(dataset) if job.cv is not None else 0.0
     made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, made_runs)
     if job.cv is not None:
-        _keep_out_of_fold(parent, tested_rows, children)
+        known_rows = [frame for frame in tested_rows if frame is not None]
+        if known_rows and len(known_rows) == len(tested_rows):
+            _keep_out_of_fold(parent, known_rows, children)
+        elif known_rows:
+            progress.say("note: there is no out_of_fold.csv: what a fold predicted is at a server that does not answer")
     return made_runs
 
 
@@ -352,10 +356,16 @@ def _name_of(job: TrainJob, child: TrainJob, index: int, count: int) -> str:
     return f"fold {child.fold}" + (f", repeat {(index - 1) // folds + 1}" if job.repeats else "")
 
 
+def _predictions_of(store: Store, run_id: str) -> Any:
+    """The predictions of a fold's test rows as a frame; None where the tracking server has them and is away."""
+    try:
+        return store.read_csv(run_id, PREDICTIONS_FILE)
+    except JobError:
+        return None
+
+
 def _keep_out_of_fold(parent: TrackedRun, tested_rows: Sequence[Any], children: Sequence[TrainJob]) -> None:
     """Keep the predictions of all rows, each by the model that did not see it, as one artifact of the parent."""
-    if any(frame is None for frame in tested_rows):
-        return
     folds = len(children) if not children or children[0].fold is None else int(children[0].fold.split("/")[1])
     for index, (frame, child) in enumerate(zip(tested_rows, children, strict=True)):
         frame.insert(1, "fold", (child.fold or "").split("/")[0])

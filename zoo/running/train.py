@@ -338,6 +338,7 @@ class _OnlyNew(Recorders):
         """Record the epochs that were in the checkpoint, and had not reached MLflow when the process was killed."""
         last = len(next(iter(history.values()), [])) if self.first is None else self.first - 1
         self.tracked.epochs(history, after=self.logged, until=last)
+        self.tracked.flush()
 
 
 def _job_of(store: Store, found: Any) -> TrainJob:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import keras
@@ -23,6 +24,7 @@ MOST_WIDTHS = 6
 ALIGNED_BYTES = 64  # what TensorFlow's kernels take for granted
 # A further width to pad to is another training step to compile, which takes as long as so many steps of time.
 COMPILE_TIME_STEPS = 15_000
+_setting, _as_written, _before = Lock(), 0, False  # of graphs_as_written
 
 
 class RaggedTensors(NamedTuple):
@@ -237,16 +239,23 @@ def graphs_as_written() -> Iterator[None]:
     """Have TensorFlow run graphs as they are for a while, and afterwards as before.
 
     On a CPU rewriting them delays the first epoch, and makes the others no faster; on a GPU it lays out pictures so
-    that convolutions are.
+    that convolutions are. The setting is the process's: of several trainings in threads the last one takes it back.
     """
+    global _as_written, _before
     name = "disable_meta_optimizer"
-    before = tf.config.optimizer.get_experimental_options().get(name, False)
-    if not tf.config.list_physical_devices("GPU"):
-        tf.config.optimizer.set_experimental_options({name: True})
+    with _setting:
+        if not _as_written:
+            _before = tf.config.optimizer.get_experimental_options().get(name, False)
+            if not tf.config.list_physical_devices("GPU"):
+                tf.config.optimizer.set_experimental_options({name: True})
+        _as_written += 1
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({name: before})
+        with _setting:
+            _as_written -= 1
+            if not _as_written:
+                tf.config.optimizer.set_experimental_options({name: _before})
 
 
 def worth_xla(network: keras.Model, steps: int) -> bool:

@@ -20,7 +20,8 @@ WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the 
 def make_workers(job: TuneJob, folder: SearchFolder) -> Slots:
     """Return the slots that a search's trials run in."""
     if job.cluster is None:
-        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=not _has_gpu())
+        overlap = not _has_gpu() and _room(job) > job.workers
+        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=overlap)
     return RayWorkers(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
 
 
@@ -28,6 +29,15 @@ def _has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _room(job: TuneJob) -> int:
+    """How many trials' processes there is memory for."""
+    return int(memory_at_hand() // _bytes_of(job))
+
+
+def _bytes_of(job: TuneJob) -> int:
+    return bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
 
 
 def needs_of(job: TuneJob) -> dict[str, float]:
@@ -50,8 +60,7 @@ def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
     """
     if job.cluster is not None:
         return _with_cluster(job, progress)
-    each = bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
-    most = max(1, int(memory_at_hand() // each))
+    each, most = _bytes_of(job), max(1, _room(job))
     if job.workers <= most:
         return job
     gib = 1 << 30

@@ -113,7 +113,7 @@ class SearchLoop:
         for record in waiting:
             if record.run_id is not None:
                 self.store.client.set_terminated(record.run_id, "KILLED")
-            else:
+            elif not self.plan.folder.has_begun(record.trial_id):
                 self.oracle.forget(record.oracle_id)
                 del self.state.trials[record.trial_id]
 

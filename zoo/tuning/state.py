@@ -61,6 +61,10 @@ class SearchFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def has_begun(self, trial_id: str) -> bool:
+        """Tell whether a trial's process was started, and may have left something."""
+        return (self.path / "trials" / trial_id).is_dir()
+
     def share_data(self) -> None:
         """Send the data to where a cluster's nodes fetch them."""
         if self.storage is not None:

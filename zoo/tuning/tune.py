@@ -204,7 +204,7 @@ class _Tuning:
 
     def _was_ended(self, known: SearchState) -> bool:
         """Whether the search's own run has all that finishing puts there: the process may have been killed before."""
-        return str(self.store.client.get_run(known.run_id).info.status) == "FINISHED"
+        return str(self.store.client.get_run(known.run_id).info.status) not in ("KILLED", "FAILED")
 
     def _space(self) -> CheckedHyperParameters:
         ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
@@ -249,8 +249,10 @@ class _Tuning:
         made = [self._values_of(values) for values in self.job.start]
         if self.job.start_from is not None:
             found = best_of(self.store, self.job.start_from)
-            values = {name: value for name, value in found.hyperparameters.items() if name in space.declared}
-            strange = sorted(set(found.hyperparameters) - set(values))
+            # How long an earlier training was given is nothing that it has found out.
+            told = {k: v for k, v in found.hyperparameters.items() if k != "epochs" or k in self.job.ranges}
+            values = {name: value for name, value in told.items() if name in space.declared}
+            strange = sorted(set(told) - set(values))
             if strange:
                 self.progress.say(f"note: {self.candidate.name} has no {', '.join(strange)}, and starts without")
             made.append(self._values_of(values))

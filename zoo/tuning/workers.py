@@ -191,6 +191,8 @@ class _Call:
                 self.open = bool(data)
                 for message in self.frames.feed(data):
                     event = Event(self.key, **message)
+                    if self.told:
+                        continue  # of a thread that the function left behind
                     if event.kind != "message":
                         self.outcome = event
                     if event.kind == "message" or self.overlap:
@@ -249,7 +251,8 @@ class _ServerProcess:
 
     def start(self, key: str, path: Path, memory_bytes: int | None) -> None:
         """Have the call in the file at ``path`` run."""
-        number, mine = self._spare or self._new_process()
+        spare, self._spare = self._spare, None
+        number, mine = spare or self._new_process()
         call = self.calls[number] = _Call(key, number, path, mine, self._overlap)
         request = {
             "call": str(path),
@@ -261,7 +264,8 @@ class _ServerProcess:
         }
         call.outgoing += frame(request)
         call.flush()
-        self._spare = self._new_process()
+        with contextlib.suppress(OSError):  # then the next call waits for its process
+            self._spare = self._new_process()
 
     def _new_process(self) -> tuple[int, socket.socket]:
         self._count += 1
@@ -341,8 +345,11 @@ class _ServerProcess:
             self._spare = None
 
     def _end_groups(self) -> None:
-        for pid in self._pids.values():
-            end_group(pid)
+        """Kill what may be left; not of calls that have answered, whose numbers may be other processes' by now."""
+        told = {number for number, call in self.calls.items() if call.told}
+        for number, pid in self._pids.items():
+            if number not in told:
+                end_group(pid)
         self._pids.clear()
 
     def _lose(self, events: list[Event]) -> None:
