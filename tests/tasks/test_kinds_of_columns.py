@@ -67,3 +67,15 @@ def test_what_is_missing_for_the_first_time_is_accepted_and_logged_once(caplog):
     assert made["probability_p"].notna().all()
     (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
     assert told == "column weight_kg lacks values, and never did in training: they are taken as usual ones"
+
+
+def test_columns_that_the_model_does_not_use_are_told_once(caplog):
+    dataset = dataset_of("classification", target="kind")
+    model = Model(load_build("classification/linear")(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear")
+    rows = FRAME.assign(shop=1, till="a")
+    with caplog.at_level(logging.WARNING, logger="zoo"):
+        for _ in range(3):
+            pd.testing.assert_frame_equal(model.predict(rows), model.predict(FRAME))
+        model.predict(rows, keep=["shop"])
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
+    assert told == "columns that the model does not use are ignored: shop, till"

@@ -124,6 +124,9 @@ def test_refit_trains_on_validation_rows_too(workspace: Path) -> None:
     # The test part has been looked at by this model alone.
     tested = [run for run in runs.values() if "test_rmse" in run.data.metrics]
     assert [run.info.run_id for run in tested] == [made.best.run_id]
+    page = Store().client.get_experiment_by_name(made.best.experiment).tags
+    view = json.loads(next(text for name, text in page.items() if name.startswith("mlflow.sharedViewState")))
+    assert view["orderByKey"] == "metrics.`val_rmse`"  # by which trials are ranked: they have no score on test
     assert tune(refit=True, trials=2).best.run_id == made.best.run_id
 
 

@@ -304,17 +304,28 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     return run
 
 
-def show_scores(store: Store, experiment: Any, run: Run, *, params: Sequence[str]) -> None:
-    """Bring the scores of an experiment in sight on MLflow's page: the objective first, then those on test."""
+def show_scores(
+    store: Store, experiment: Any, run: Run, *, params: Sequence[str], by: tuple[str, str] | None = None
+) -> None:
+    """Bring the scores of an experiment in sight on MLflow's page: the objective first, then those on test.
+
+    Args:
+        store: Where the experiment is.
+        experiment: MLflow's experiment.
+        run: One of its runs, whose scores the others have too.
+        params: Hyperparameters that are shown beside.
+        by: What ranks its runs, and ``min`` or ``max``; by default the run's own objective on validation.
+    """
     scores = [name for name in run.metrics if name.startswith("test_")][:3]
-    objective = f"val_{run.objective}" if f"val_{run.objective}" in run.metrics else run.headline
+    own = f"val_{run.objective}"
+    objective, direction = by or (own if own in run.metrics else run.headline, run.direction)
     set_view(
         store,
         experiment.experiment_id,
         metrics=[objective, *scores],
         params=list(params),
         order=objective,
-        ascending=run.direction == "min",
+        ascending=direction == "min",
     )
 
 

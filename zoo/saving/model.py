@@ -17,6 +17,8 @@ from zoo.spec import Spec
 from zoo.task import task_of
 
 _log = logging.getLogger("zoo")
+# Kinds of inputs that stand in a column of their own, whatever other columns there are.
+_COLUMNS = ("number", "category", "date", "text")
 
 
 class Model:
@@ -39,6 +41,7 @@ class Model:
         self.name = name
         self.limits = limits
         self._told_missing: set[str] = set()
+        self._told_ignored: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
         self._task = task_of(spec.task)  # the catalogue is not looked through at each call
 
@@ -53,7 +56,7 @@ class Model:
         Args:
             rows: A frame, a dict from column to a cell or to cells, or any source that training reads: N rows with
                 the columns that the model was trained on, in any order, as they are (text, missing cells); others
-                are ignored.
+                are ignored, which is logged once.
             keep: Columns that are carried over in front.
             intervals: Of how many rows in a hundred the truth shall lie in the prediction set or interval, such
                 as 90; None for none.
@@ -79,6 +82,7 @@ class Model:
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
         self._tell_newly_missing(inputs)
+        self._tell_ignored({str(name) for name in table.frame.columns} - set(keep))
         made = self._predictions(self._task.output(self.keras_model, inputs), intervals)
         return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
 
@@ -113,6 +117,16 @@ class Model:
             if name not in self._told_missing:
                 self._told_missing.add(name)
                 _log.warning("column %s lacks values, and never did in training: they are taken as usual ones", name)
+
+    def _tell_ignored(self, columns: set[str]) -> None:
+        """Log, once for each column, that the model does not use it; the target is expected not to be."""
+        if any(known.kind not in _COLUMNS or known.name not in columns for known in self.spec.inputs):
+            return  # columns may belong to an input together
+        used = {known.name for known in self.spec.inputs} | {self.spec.target.name if self.spec.target else ""}
+        if new := sorted(columns - used - self._told_ignored):
+            self._told_ignored.update(new)
+            more = f" and {len(new) - 5} more" if len(new) > 5 else ""
+            _log.warning("columns that the model does not use are ignored: %s%s", ", ".join(new[:5]), more)
 
     def __repr__(self) -> str:
         target = self.spec.target

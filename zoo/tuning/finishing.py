@@ -78,7 +78,8 @@ class Finishing:
             parent.figures(figures_of(state, self.goal.name, self.goal.direction))
         assert best.score is not None
         parent.metrics({self.goal.name: best.score, "trials": len(state.trials)})
-        show_scores(self.store, experiment, run, params=varied(state))
+        ranked_by = (self.goal.name, self.goal.direction)
+        show_scores(self.store, experiment, run, params=varied(state), by=ranked_by)
         self.folder.drop_data([known.trial_id for known in loop.ranked()[: self.job.keep]])
         return self._result(state, run)
 
