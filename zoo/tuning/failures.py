@@ -9,12 +9,18 @@ _MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError"
 _ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
 
 
-def reason_of(event: Event) -> tuple[str, Exception | None]:
-    """Why a trial failed, and the error that ends the whole search where another trial would fail too."""
+def reason_of(event: Event, memory: str | None = None) -> tuple[str, Exception | None]:
+    """Why a trial failed, and the error that ends the whole search where another trial would fail too.
+
+    Args:
+        event: How its call ended.
+        memory: To how much its memory was limited; None for no limit.
+    """
     value = event.value
     if event.kind == "died":
         cause = value["signal"] or f"exit status {value['status']}"
-        return f"its process was ended by {cause}", None
+        limited = memory is not None and value["signal"] == "SIGABRT"  # as TensorFlow ends without memory
+        return f"its process was ended by {cause}{f', as without memory: it had {memory}' if limited else ''}", None
     reason = f"{value['type']}: {value['message']}"
     if value["type"] in _ENDS_ALONE:
         return reason, None

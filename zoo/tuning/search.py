@@ -364,7 +364,7 @@ class SearchLoop:
                 self._dropped.add(record.trial_id)
 
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
-        told, blame = reason_of(event)
+        told, blame = reason_of(event, self.plan.job.memory)
         record.reason = record.reason if event.kind == "died" and event.value["killed"] else told
         run.end("FAILED", record.reason)
         if blame is not None:

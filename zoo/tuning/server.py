@@ -93,7 +93,7 @@ def _die_with(server: int) -> None:
 
 
 def _enter(request: dict[str, Any]) -> None:
-    """Give this process what is its own: log, folder, import path, environment and random numbers."""
+    """Give this process what is its own: log, folder, import path, arguments, environment and random numbers."""
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for standard in (1, 2):
         os.dup2(log, standard)
@@ -102,7 +102,7 @@ def _enter(request: dict[str, Any]) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed survives a kill
     faulthandler.enable()  # a crash in native code leaves its stack in the log
     os.chdir(request["folder"])
-    sys.path[:] = request["path"]
+    sys.path[:], sys.argv[:] = request["path"], request["arguments"]
     for name, value in request["environment"].items():
         os.environ.pop(name, None)
         if value is not None:

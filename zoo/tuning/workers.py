@@ -259,6 +259,7 @@ class _ServerProcess:
             "log": str(call.log),
             "folder": os.getcwd(),
             "path": _import_path(),
+            "arguments": sys.argv,
             "environment": self._environment,
             "memory_bytes": memory_bytes,
         }
