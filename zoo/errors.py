@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_LISTED = 8  # names or lines of evidence
 
 
 class ZooError(Exception):
@@ -81,6 +83,16 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
+    """Return the first of several texts, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    return separator.join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to ``name``, or None when none is close.
 
@@ -102,6 +114,6 @@ def unknown(what: str, name: str, names: Iterable[str], *, where: str | None = N
         "unknown split 'strat'; known: random, stratified (did you mean 'stratified'?)"
     """
     names = list(names)
-    listed = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
-    message = f"unknown {what} {name!r}" + (f"; known: {listed}" if names else "")
+    known = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+    message = f"unknown {what} {name!r}" + (f"; known: {known}" if names else "")
     return UsageError(message, where=where, nearest=nearest_name(name, names))

@@ -11,7 +11,7 @@ from zoo.data.dates import seconds_of
 from zoo.data.examples import cells_from_columns, example_values, row_in_source
 from zoo.data.missing import LAST, is_missing, last_known
 from zoo.data.ragged import Ragged
-from zoo.errors import DataError, nearest_name
+from zoo.errors import DataError, listed, nearest_name
 from zoo.spec import Input, Spec, Target
 
 Values = np.ndarray | Ragged | pd.Categorical
@@ -57,9 +57,8 @@ def raw_inputs(
     columns = {str(name): name for name in frame.columns}
     absent = [known.name for known in spec.inputs if known.name not in columns]
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise DataError(
-            f"columns that the model needs are missing: {', '.join(absent[:5])}{more}",
+            f"columns that the model needs are missing: {listed(absent, 5)}",
             where=where,
             nearest=nearest_name(absent[0], set(columns) - {known.name for known in spec.inputs}),
         )

@@ -23,7 +23,7 @@ from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, frame_digest, read_table
 from zoo.data.weighing import Sampled, column_weights, meaning_of_weights, sampled
 from zoo.data_job import DataJob
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.errors import DataError, UsageError, listed, nearest_name
 from zoo.spec import Spec, Target
 
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
@@ -297,10 +297,10 @@ def _target_name(table: Table, job: DataJob) -> str:
     columns = [str(column) for column in table.frame.columns]
     name = job.target if job.target is not None else table.target
     if name is None:
-        listed = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
+        shown = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
         likely = next((c for known in _LIKELY_TARGETS for c in columns if c.lower() == known), columns[-1])
         raise DataError(
-            f"which column is to be predicted? Say --target COLUMN; columns: {listed}; most likely: {likely}",
+            f"which column is to be predicted? Say --target COLUMN; columns: {shown}; most likely: {likely}",
             where=table.source,
         )
     if name not in columns:
@@ -390,8 +390,5 @@ def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, 
     for known in spec.of_kind("category"):
         unseen = sorted(set(np.unique(np.asarray(inputs[known.key])).tolist()) - {MISSING, *known.levels})
         if unseen:
-            more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-            notes.append(
-                f"column {known.name} of the test source has levels unseen in training: {', '.join(unseen[:5])}{more}"
-            )
+            notes.append(f"column {known.name} of the test source has levels unseen in training: {listed(unseen, 5)}")
     return notes

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from zoo.errors import MOST_LISTED, listed
 from zoo.reporting.facts import (
-    MOST_LISTED,
     NOTE,
     OK,
     WARNING,
@@ -19,7 +19,6 @@ from zoo.reporting.facts import (
     Finding,
     cramers_v,
     evidence_of,
-    listed,
     option,
     share,
 )

@@ -13,12 +13,12 @@ import pandas as pd
 
 from zoo.data.columns import Column
 from zoo.data.dates import seconds_of
+from zoo.errors import MOST_LISTED
 
 Level = Literal["ok", "note", "warning"]
 OK: Level = "ok"
 NOTE: Level = "note"
 WARNING: Level = "warning"
-MOST_LISTED = 8  # names or lines of evidence
 MOST_COLUMNS = 300  # that are looked at one by one
 MOST_ROWS = 10_000  # of which the expensive checks take a sample
 _NUMERIC = ("number", "code", "date")
@@ -157,16 +157,6 @@ def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
         return 0.0, 1.0
     found = stats.chi2_contingency(table, correction=False)
     return float(np.sqrt(found.statistic / table.sum())), float(found.pvalue)
-
-
-def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
-    """Return the first of several texts, and how many more there are.
-
-    Example:
-        >>> listed(["a", "b", "c"], 2)
-        'a, b and 1 more'
-    """
-    return separator.join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def evidence_of(found: Sequence[tuple[str, str]]) -> tuple[str, ...]:

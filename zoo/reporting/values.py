@@ -8,15 +8,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from zoo.errors import MOST_LISTED, listed
 from zoo.reporting.facts import (
     MOST_COLUMNS,
-    MOST_LISTED,
     NOTE,
     WARNING,
     Facts,
     Finding,
     evidence_of,
-    listed,
     option,
     share,
 )

@@ -18,7 +18,7 @@ import pandas as pd
 
 from zoo.data.public_sets import looking_in
 from zoo.data.read import read_table
-from zoo.errors import unknown
+from zoo.errors import listed, unknown
 from zoo.reporting.report import DataReport
 from zoo.running.finish import judged_part
 from zoo.running.lookup import load, resolve_run, stored_run
@@ -185,8 +185,7 @@ def _use(model: Model, run: Run, use: str) -> str:
     target = model.spec.target
     what = f"predicts `{target.name}`" if target is not None else f"is of the task {run.task}"
     if target is not None and target.classes:
-        shown = ", ".join(f"`{name}`" for name in target.classes[:12])
-        what += f", one of {shown}" + (f" and {len(target.classes) - 12} more" if len(target.classes) > 12 else "")
+        what += f", one of {listed([f'`{name}`' for name in target.classes], 12)}"
     told = use or "_Who uses it, and for which decisions, its owner has not said: `zoo card RUN --use TEXT`._"
     return (
         f"## Intended use\n\n{told}\n\nThe model {what}. It has seen rows like those of {run.source} alone: on rows "

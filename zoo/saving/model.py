@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo.data.inputs import raw_inputs
 from zoo.data.missing import newly_missing
-from zoo.errors import UsageError, nearest_name
+from zoo.errors import UsageError, listed, nearest_name
 from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
 from zoo.task import task_of
@@ -125,8 +125,7 @@ class Model:
         used = {known.name for known in self.spec.inputs} | {self.spec.target.name if self.spec.target else ""}
         if new := sorted(columns - used - self._told_ignored):
             self._told_ignored.update(new)
-            more = f" and {len(new) - 5} more" if len(new) > 5 else ""
-            _log.warning("columns that the model does not use are ignored: %s%s", ", ".join(new[:5]), more)
+            _log.warning("columns that the model does not use are ignored: %s", listed(new, 5))
 
     def __repr__(self) -> str:
         target = self.spec.target

@@ -18,9 +18,10 @@ def reason_of(event: Event, memory: str | None = None) -> tuple[str, Exception |
     """
     value = event.value
     if event.kind == "died":
-        cause = value["signal"] or f"exit status {value['status']}"
-        limited = memory is not None and value["signal"] == "SIGABRT"  # as TensorFlow ends without memory
-        return f"its process was ended by {cause}{f', as without memory: it had {memory}' if limited else ''}", None
+        reason = "its process was ended by " + (value["signal"] or f"exit status {value['status']}")
+        if memory is not None and value["signal"] == "SIGABRT":  # as TensorFlow ends where it gets no more
+            reason += f", as without memory: it had {memory}"
+        return reason, None
     reason = f"{value['type']}: {value['message']}"
     if value["type"] in _ENDS_ALONE:
         return reason, None

@@ -68,7 +68,7 @@ class Finishing:
             run = self._finish_best(best, *self._baselines(experiment))
             state.refitted = None
         else:
-            run = stored_run(self.store, state.refitted or best.run_id or "")
+            run = self._stored_best(state)
         state.best = best.trial_id
         loop.save()
         parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
@@ -85,14 +85,17 @@ class Finishing:
 
     def recalled(self, state: SearchState) -> Search:
         """Return a finished search's result; baselines that it lacks are run now."""
-        assert state.best is not None
-        search = self._result(state, stored_run(self.store, state.refitted or state.trials[state.best].run_id or ""))
+        search = self._result(state, self._stored_best(state))
         self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
         if self.job.experiment not in (None, search.best.experiment):
             raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
         baselines, _ = self._baselines(self.store.experiment(search.best.experiment))
         search.best.baselines = {**search.best.baselines, **baselines}
         return search
+
+    def _stored_best(self, state: SearchState) -> Run:
+        assert state.best is not None
+        return stored_run(self.store, state.refitted or state.trials[state.best].run_id or "")
 
     def _result(self, state: SearchState, best: Run) -> Search:
         """Return a search that has ended, as its caller gets it."""

@@ -193,10 +193,12 @@ class _Call:
                     event = Event(self.key, **message)
                     if self.told:
                         continue  # of a thread that the function left behind
-                    if event.kind != "message":
-                        self.outcome = event
-                    if event.kind == "message" or self.overlap:
-                        self.told = event.kind != "message"
+                    if event.kind == "message":
+                        yield event
+                        continue
+                    self.outcome = event
+                    if self.overlap:
+                        self.told = True
                         yield event
 
     def finish(self, status: int | None, why: str | None) -> Event:
