@@ -68,6 +68,11 @@ class TuneJob(TrainJob):
     gpus: float = Field(0, ge=0)
     fresh: bool = False
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """Most memory of one trial's data, in bytes; None without a limit."""
+        return None if self.memory is None else bytes_in(self.memory)
+
     @field_validator("search")
     @classmethod
     def _known_search(cls, value: str | None) -> str | None:

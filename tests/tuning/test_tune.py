@@ -236,6 +236,19 @@ def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
     assert statuses() == {"FINISHED": 2, "FAILED": 1}
 
 
+def test_more_workers_than_trials_or_than_memory_has_room_for(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = {**QUICK, "trials": 2, "quiet": False, "search": "random"}
+    zoo.tune("classification/linear", "wine", **{**job, "workers": 500})
+    told = capsys.readouterr()
+    assert "2 trials, 2 at a time" in told.out + told.err
+    zoo.tune("classification/linear", "wine", **{**job, "memory": "4000GiB"})
+    told = capsys.readouterr()
+    assert "2 workers of 4e+03 GiB each would need more" in told.out + told.err
+    assert "2 trials, 1 at a time" in told.out + told.err
+
+
 SCRIPT = """
 import zoo
 search = zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 LEAST_RANDOM, RANDOM_A_DIMENSION = 5, 2
 MOST_FITTED = 200  # trials that the Gaussian process sees: half of them the best, half the latest
@@ -29,6 +30,10 @@ class BayesianOracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the next values to try, as KerasTuner's oracles do."""
+        with threadpool_limits(1):  # while workers have all cores, threads that wait for each other take thrice as long
+            return self._populate_space(trial_id)
+
+    def _populate_space(self, trial_id: str) -> dict[str, Any]:
         done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         space = self._nonfixed_space()
         wanted = min(max(LEAST_RANDOM, RANDOM_A_DIMENSION * len(space)), max(LEAST_RANDOM, (self.max_trials or 0) // 3))

@@ -6,7 +6,7 @@ import os
 
 from zoo.data.limits import memory_at_hand
 from zoo.running.search_progress import SearchProgress
-from zoo.tune_job import TuneJob, bytes_in
+from zoo.tune_job import TuneJob
 from zoo.tuning.cluster import RayWorkers, room_for
 from zoo.tuning.slots import Slots
 from zoo.tuning.state import SearchFolder
@@ -37,13 +37,13 @@ def _room(job: TuneJob) -> int:
 
 
 def _bytes_of(job: TuneJob) -> int:
-    return bytes_in(job.memory) if job.memory is not None else WORKER_BYTES
+    return job.memory_bytes or WORKER_BYTES
 
 
 def needs_of(job: TuneJob) -> dict[str, float]:
     """Return what a trial occupies of a cluster, as Ray names it."""
     needs = {"CPU": job.cpus, "GPU": job.gpus}
-    return needs if job.memory is None else {**needs, "memory": float(bytes_in(job.memory))}
+    return needs if job.memory_bytes is None else {**needs, "memory": float(job.memory_bytes)}
 
 
 def threads_of(job: TuneJob) -> int | None:
@@ -54,12 +54,13 @@ def threads_of(job: TuneJob) -> int | None:
 
 
 def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
-    """Return the job with as many workers as there is room for, and say where that is fewer than were asked for.
+    """Return the job with as many workers as it has trials and room for, and say where there is too little room.
 
     A cluster may grow: what finds no room there now waits for it.
     """
     if job.cluster is not None:
         return _with_cluster(job, progress)
+    job = job.model_copy(update={"workers": min(job.workers, job.trials)})
     each, most = _bytes_of(job), max(1, _room(job))
     if job.workers <= most:
         return job

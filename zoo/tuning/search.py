@@ -13,7 +13,6 @@ from zoo.errors import JobError
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import TrackedRun
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tune_job import bytes_in
 from zoo.tuning.clock import Clock
 from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.goal import SECONDS
@@ -204,8 +203,7 @@ class SearchLoop:
             "limits": [str(known) for known in plan.goal.constraints],
         }
         self.clock.forget(record.trial_id)
-        limit = bytes_in(plan.job.memory) if plan.job.memory is not None else None
-        workers.start(record.trial_id, run_trial, payload, memory_bytes=limit)
+        workers.start(record.trial_id, run_trial, payload, memory_bytes=plan.job.memory_bytes)
         self._track(record)
 
     def _track(self, record: TrialRecord) -> None:
