@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from contextlib import suppress
+
+import numpy as np
 
 LARGE_BYTES = 1 << 26
 
@@ -21,3 +24,16 @@ def give_back_memory(freed: int) -> None:
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # glibc alone keeps so much, and can be asked
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def let_go(values: object) -> None:
+    """Have no pages in memory of an array that is mapped from a file to be read; who reads it again has them again.
+
+    Args:
+        values: Of anything else nothing is done.
+    """
+    base = values
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -17,6 +17,7 @@ from zoo.data.columns import Column
 from zoo.data.dataset import PARTS, Dataset, Part
 from zoo.data.describe import describe_columns
 from zoo.data.inputs import has_value
+from zoo.data.memory import give_back_memory, let_go
 from zoo.data.public_sets import looking_in
 from zoo.data.read import Table, read_table
 from zoo.data.stream import must_stream
@@ -98,6 +99,7 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
     """Keep the report of a run's data as its artifacts: a page, JSON and text."""
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
+        give_back_memory(dataset.nbytes)
     except TROUBLE as error:  # a report's trouble is not the model's
         trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
         report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
@@ -244,9 +246,14 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     rows = [part.rows[first] for (_, part), first in zip(parts, firsts, strict=True)]
 
     def whole(values: Callable[[Part], Any]) -> np.ndarray:
-        return np.concatenate([np.asarray(values(part))[first] for (_, part), first in zip(parts, firsts, strict=True)])
+        pieces = []
+        for (_, part), first in zip(parts, firsts, strict=True):
+            cells = np.asarray(values(part))
+            pieces.append(cells[first])
+            let_go(cells)
+        return np.concatenate(pieces)
 
-    # Column by column, so that the table is there but once more.
+    # Column by column, so that the table is there but once more; or once, where the dataset is mapped from files.
     columns_of = {known.name: whole(partial(_cells_of, key=known.key)) for known in inputs}
     if spec.target is not None and all(part.target is not None for _, part in parts):
         codes = whole(lambda part: part.target)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import Part
+from zoo.data.memory import let_go
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.training.bulk import by_level
 
@@ -238,6 +239,8 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
             fcntl.flock(lock, fcntl.LOCK_EX)  # what another worker is about to write is waited for
             if not folder.is_dir():
                 _write_arrays(prepare(preparation, part), folder)
+                for values in part.inputs.values():
+                    let_go(values)
     # Whoever wrote to them would write to a copy: so TensorFlow takes them as its own, without one.
     x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:

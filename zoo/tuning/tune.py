@@ -180,12 +180,12 @@ class _Tuning:
             with ending(parent):
                 state = known or SearchState(parent.run_id)
                 self._choose(state, space, new=stored is None)
+                self._write_data()
                 if stored is None:
                     self._begin(parent)
                 loop = SearchLoop(
                     self._plan(space), self._oracle(space, stored), state, self.store, experiment, self.progress
                 )
-                self._write_data()
                 self.folder.share_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
                 try:
