@@ -29,11 +29,13 @@ class Evaluation:
         scores: Value by the score's name, without prefix.
         intervals: 95 % interval by the score's name.
         figures: Function that draws the figures, by file name without ending; drawing is left to who wants them.
+        output: The model's raw output of the part, where rows have one.
     """
 
     scores: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     figures: Callable[[], Mapping[str, Any]] = dict
+    output: Any = None
 
 
 @dataclass(frozen=True)
@@ -192,18 +194,18 @@ class Task(ABC):
         """Return prediction sets or intervals of a raw output, as a frame; only tasks that settle limits have them."""
         raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
 
-    def held_out(self, model: Any, dataset: Any, part: str) -> Any:
-        """Return row in the source, truth and prediction of each row of one part, as a frame; None without a target."""
+    def held_out(self, spec: Spec, rows: Any, output: Any) -> Any:
+        """Return row in the source, truth and prediction of a part's rows, as a frame; None without a target."""
         return None
 
     def interval_scores(
-        self, model: Any, dataset: Any, part: str, limits: Sequence[float | None], percent: float = 90.0
+        self, spec: Spec, rows: Any, output: Any, limits: Sequence[float | None], percent: float = 90.0
     ) -> Mapping[str, float]:
-        """Return coverage and size of prediction sets or intervals of one part."""
+        """Return coverage and size of prediction sets or intervals of a part's rows."""
         return {}
 
-    def draw_intervals(self, model: Any, dataset: Any, part: str, limits: Sequence[float | None]) -> Mapping[str, Any]:
-        """Return figures of the prediction sets or intervals of one part."""
+    def draw_intervals(self, spec: Spec, rows: Any, output: Any, limits: Sequence[float | None]) -> Mapping[str, Any]:
+        """Return figures of the prediction sets or intervals of a part's rows."""
         return {}
 
     @abstractmethod

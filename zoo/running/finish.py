@@ -24,6 +24,7 @@ from zoo.running.report import keep_report
 from zoo.running.results import Run, interval, number
 from zoo.saving.model import Model
 from zoo.scoring.tables import scores_by_class, worst_errors
+from zoo.spec import Spec
 from zoo.task import PART_PREFIX, Evaluation, Settled, Task
 from zoo.tracking.run import TrackedRun
 from zoo.training.loop import FitResult
@@ -65,12 +66,13 @@ def finish_run(
     settled = task.settle(fitted.pieces, fitted.dataset, fitted.job)
     dataset = dataclasses.replace(fitted.dataset, spec=settled.spec)
     model = Model(fitted.pieces.whole(), dataset.spec, fitted.candidate.name, settled.limits)
+    rows = dataset.parts.get(judged)
     first = task.evaluate(model.keras_model, dataset, judged, intervals=True)
 
     def draw() -> dict[str, Any]:
         made = _figures(task, fitted.result, task.scores(dataset.spec)[0].name, first, before)
         limits = settled.limits
-        return {**made, **(task.draw_intervals(model.keras_model, dataset, judged, limits) if limits else {})}
+        return {**made, **(task.draw_intervals(dataset.spec, rows, first.output, limits) if limits else {})}
 
     with painting(draw if getattr(fitted.job, "figures", True) else dict) as painted:
         evaluations = {
@@ -82,11 +84,11 @@ def finish_run(
         run.metrics = {
             **run.metrics,
             **settled.facts,
-            **_prefixed({judged: _of_intervals(task, model.keras_model, dataset, judged, settled)}),
+            **_prefixed({judged: _of_intervals(task, dataset.spec, rows, first.output, settled)}),
             **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
         }
         run.baselines = baselines
-        kept = task.held_out(model, dataset, judged)
+        kept = task.held_out(dataset.spec, rows, first.output)
         if kept is not None and fitted.job.fold is not None:
             tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
         of_fold = fitted.job.fold is not None
@@ -152,8 +154,8 @@ def _named_before(scores: Mapping[str, float]) -> dict[str, float]:
     return {f"{name}_uncalibrated": scores[name] for name in ("ece", "log_loss", "brier") if name in scores}
 
 
-def _of_intervals(task: Task, whole: Any, dataset: Dataset, part: str, settled: Settled) -> Mapping[str, float]:
-    return task.interval_scores(whole, dataset, part, settled.limits) if settled.limits else {}
+def _of_intervals(task: Task, spec: Spec, rows: Any, output: Any, settled: Settled) -> Mapping[str, float]:
+    return task.interval_scores(spec, rows, output, settled.limits) if settled.limits else {}
 
 
 def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:

@@ -140,7 +140,8 @@ def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
         job = stored_job(store, run_id).model_copy(update={"test": on, "test_size": None})
         task = candidate_of(job.model, job.task).task
         dataset = task.read(job)
-        frame = task.held_out(load(run_id), dataset, "test")
+        model, tested = load(run_id), dataset.parts["test"]
+        frame = task.held_out(model.spec, tested, task.output(model.keras_model, tested.inputs))
         if frame is None:
             raise UsageError(f"{task.name} predicts no target by which two models could be told apart", where="on")
         frames.append(frame.set_index("row"))

@@ -209,9 +209,10 @@ class SupervisedTask(Task):
         assert rows.target is not None
         rules = self.rules(spec)
         truth = rules.truth(spec, rows.target)
-        prediction = rules.decode(spec, self.output(model, rows.inputs))
+        output = self.output(model, rows.inputs)
+        prediction = rules.decode(spec, output)
         if intervals and isinstance(rows, StreamedPart):
-            return self._scored_in_passing(model, rows, spec, truth, prediction)
+            return self._scored_in_passing(model, rows, spec, truth, output)
         scores, bounds = evaluate(
             self.scores(spec),
             truth,
@@ -228,13 +229,14 @@ class SupervisedTask(Task):
             strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
             return {**made, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
 
-        return Evaluation(scores, bounds if intervals else {}, figures)
+        return Evaluation(scores, bounds if intervals else {}, figures, output)
 
     def _scored_in_passing(
-        self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, prediction: np.ndarray
+        self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, output: np.ndarray
     ) -> Evaluation:
         """Score all rows of a part that pass by, without holding them; figures are of the sample that is held."""
         rules = self.rules(spec)
+        prediction = rules.decode(spec, output)
 
         def predict(rows: Part) -> np.ndarray:
             return rules.decode(spec, self.output(model, rows.inputs))
@@ -247,7 +249,7 @@ class SupervisedTask(Task):
             target, told, weight = collected(part, predict)
             known, counts = rules.truth(spec, target), spec.weights_count
         scores, bounds = evaluate(self.scores(spec), known, told, weight=weight, counts=counts, resamples=200)
-        return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction))
+        return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction), output)
 
     def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
         """Return calibration, threshold and conformal limits, found after training on rows that taught nothing."""
@@ -258,35 +260,34 @@ class SupervisedTask(Task):
         check_settling(dataset, job)
 
     def interval_scores(
-        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percent: float = 90.0
+        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None], percent: float = 90.0
     ) -> dict[str, float]:
-        """Return coverage and size of the prediction sets or intervals of one part."""
-        return self._interval_metrics(model, dataset, part, limits, [percent])[0]
+        """Return coverage and size of the prediction sets or intervals of a part's rows."""
+        return self._interval_metrics(spec, rows, output, limits, [percent])[0]
 
     def draw_intervals(
-        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None]
+        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None]
     ) -> Mapping[str, Any]:
-        """Return coverage and size of the prediction sets or intervals of one part over what was asked for."""
+        """Return coverage and size of the prediction sets or intervals of a part's rows over what was asked for."""
         from zoo.figures.intervals import interval_coverage
 
         known = [percent for percent in COVERAGES if np.isfinite(limit_at(limits, percent))]
-        made = self._interval_metrics(model, dataset, part, limits, known)
-        target = dataset.spec.target
+        made = self._interval_metrics(spec, rows, output, limits, known)
+        target = spec.target
         if not made or target is None:
             return {}
         kind, size = ("set_size", "classes in a set") if target.kind == "class" else ("interval_width", "width")
         size = f"{size} of {target.name}" if target.kind == "number" else size
         found = [scores[f"conformal_coverage_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
         sizes = [scores[f"conformal_{kind}_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
-        drawn = interval_coverage(known, found, sizes, n_rows=len(dataset.parts[part]), size=size)
-        return {"interval_coverage": drawn}
+        return {"interval_coverage": interval_coverage(known, found, sizes, n_rows=len(rows), size=size)}
 
     def _interval_metrics(
-        self, model: Any, dataset: Dataset, part: str, limits: Sequence[float | None], percents: Sequence[float]
+        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None], percents: Sequence[float]
     ) -> list[dict[str, float]]:
-        rows, spec, rules = dataset.parts[part], dataset.spec, self.rules(dataset.spec)
+        rules = self.rules(spec)
         assert rows.target is not None
-        prediction = rules.decode(spec, self.output(model, rows.inputs))
+        prediction = rules.decode(spec, output)
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         truth = rules.truth(spec, rows.target)
         return [
@@ -294,13 +295,11 @@ class SupervisedTask(Task):
             for percent in percents
         ]
 
-    def held_out(self, model: Any, dataset: Dataset, part: str) -> pd.DataFrame:
-        """Return ``row`` in the source, ``truth``, ``weight`` where there are such, and predictions of one part."""
-        rows, spec = dataset.parts[part], model.spec
+    def held_out(self, spec: Spec, rows: Part, output: np.ndarray) -> pd.DataFrame:
+        """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a part's rows."""
         assert rows.target is not None
         truth = self.rules(spec).named_truth(spec, rows.target)
         columns = {"row": rows.rows, "truth": truth, **({} if rows.weight is None else {"weight": rows.weight})}
-        output = self.output(model.keras_model, rows.inputs)
         return pd.concat([pd.DataFrame(columns), self.predictions(spec, output)], axis=1)
 
     def intervals(self, spec: Spec, output: np.ndarray, limits: Sequence[float | None], percent: float) -> pd.DataFrame:
