@@ -116,6 +116,14 @@ def test_hyperband_promotes_and_a_promoted_trial_stays_one_run(workspace: Path) 
     assert kinds.count("trial") == 9
 
 
+def test_hyperband_begins_with_a_bracket_that_its_trials_fill(workspace: Path) -> None:
+    made = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 6, "epochs": 12})
+    history = Store().client.get_metric_history
+    epochs = [len(history(str(trial.run_id), "epoch/loss")) for trial in made.trials]
+    # Six of 4 epochs, of which two go on; the largest bracket has 12 of 2.
+    assert sorted(epochs) == [4, 4, 4, 4, 12, 12]
+
+
 def test_hyperparameters_that_depend_on_others_are_searched(workspace: Path) -> None:
     def build(hp: Any, spec: Any) -> keras.Model:
         model = keras.Sequential([keras.Input((10,))])

@@ -98,6 +98,10 @@ class AskTell:
             self.oracle._increment_bracket_num = self._next_bracket
             self._new_configuration = self.oracle._random_trial
             self.oracle._random_trial = self._configuration_within_trials
+            # It has begun with the bracket of most configurations by now.
+            self.oracle._current_bracket, self.oracle._brackets = self.oracle._get_num_brackets(), []
+            self._next_bracket()
+            self.oracle._start_new_bracket()
         else:
             classes = {
                 "random": oracles.RandomSearchOracle,
