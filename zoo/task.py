@@ -29,7 +29,8 @@ class Evaluation:
         scores: Value by the score's name, without prefix.
         intervals: 95 % interval by the score's name.
         figures: Function that draws the figures, by file name without ending; drawing is left to who wants them.
-        output: The model's raw output of the part, where rows have one.
+        output: The model's raw output of the rows that the part holds, where intervals were asked for and the task has
+            a target.
     """
 
     scores: Mapping[str, float]

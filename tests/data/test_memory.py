@@ -36,6 +36,8 @@ def test_what_was_written_to_a_mapped_copy_stays(tmp_path: Path) -> None:
     np.save(tmp_path / "numbers.npy", np.zeros(100_000))
     mapped = np.load(tmp_path / "numbers.npy", mmap_mode="c")
     mapped += 1
-    for values in (mapped, mapped[10:], [1, 2], None, np.ones(3)):
+    sealed = mapped[:]
+    sealed.setflags(write=False)
+    for values in (mapped, mapped[10:], sealed, [1, 2], None, np.ones(3)):
         let_go(values)
     assert (mapped == 1).all()

@@ -143,6 +143,7 @@ def surroundings(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     import resource
 
     return {
+        "arguments": sys.argv,
         "folder": os.getcwd(),
         "stdin": sys.stdin.read(),
         "environment": {name: os.environ.get(name) for name in payload["names"]},

@@ -92,6 +92,14 @@ def test_seeds_judge_by_the_mean(workspace: Path) -> None:
         metrics = Store().client.get_run(str(trial.run_id)).data.metrics
         assert metrics["seconds_std"] > 0
     assert made.best.metrics["test_rmse"] > 0
+    assert made.best.epochs_run == 3  # of the training whose weights are kept
+
+
+@pytest.mark.parametrize("told", [{"start": ["unts=3"]}, {"start_from": "deadbeef"}])
+def test_a_start_that_is_wrong_leaves_no_run(workspace: Path, told: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"did you mean 'units'|no run 'deadbeef'"):
+        zoo.tune("classification/mlp", "wine", trials=2, quiet=True, **told)
+    assert not Store().search()
 
 
 def test_several_models_are_one_search(workspace: Path) -> None:
@@ -196,9 +204,11 @@ def test_ranges_and_constraints_are_read_back(low: float, width: float) -> None:
 def test_workers_beyond_memory_and_time_beyond_a_trial_are_told(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {**QUICK, "quiet": False, "trials": 2, "workers": 3, "memory": "900GiB"}
+    options = {**QUICK, "quiet": False, "trials": 3, "workers": 3, "memory": "900GiB"}
     zoo.tune("regression/linear", "diabetes", **options)
     assert "3 workers of 9e+02 GiB each would need more than" in capsys.readouterr().err
-    options = {**QUICK, "quiet": False, "trials": 2, "epochs": 20_000, "time_budget": "1s"}
+    options = {**QUICK, "quiet": False, "trials": 2, "workers": 500, "epochs": 20_000, "time_budget": "1s"}
     zoo.tune("regression/linear", "diabetes", hyperparameters={"patience": 20_000}, **options)
-    assert "no trial was finished within 1s: the first had" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "2 trials, 2 at a time" in told
+    assert "no trial was finished within 1s: the first had" in told

@@ -173,6 +173,31 @@ def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> No
     assert {run.info.status for run in Store().search()} == {"FINISHED"}
 
 
+STOPPED = """
+import keras_tuner
+
+
+class Oracle(keras_tuner.oracles.RandomSearchOracle):
+    def __init__(self, *args, **kwargs):
+        raise KeyboardInterrupt
+"""
+
+
+def test_what_a_search_left_before_it_was_stored_is_not_taken_up(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "stopped.py").write_text(STOPPED)
+    monkeypatch.syspath_prepend(str(workspace))
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    first, second = (pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}) for y in (x[:, 0], 5 * x[:, 1]))
+    options = {**QUICK, "target": "y", "trials": 1, "workers": 1}
+    with pytest.raises(KeyboardInterrupt):
+        zoo.tune("regression/linear", first, name="one", search="stopped:Oracle", **options)
+    again = zoo.tune("regression/linear", second, name="one", search="random", **options)
+    fresh = zoo.tune("regression/linear", second, name="another", search="random", **options)
+    assert [trial.score for trial in again.trials] == [trial.score for trial in fresh.trials]
+
+
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
     made = [zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")]
     facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in made]
@@ -242,19 +267,6 @@ def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
     made = zoo.tune(build, "diabetes", task="regression", search="grid", **{**QUICK, "trials": 2})
     assert [trial.status for trial in made.trials] == ["COMPLETED", "FAILED"]
     assert statuses() == {"FINISHED": 2, "FAILED": 1}
-
-
-def test_more_workers_than_trials_or_than_memory_has_room_for(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    job = {**QUICK, "trials": 2, "quiet": False, "search": "random"}
-    zoo.tune("classification/linear", "wine", **{**job, "workers": 500})
-    told = capsys.readouterr()
-    assert "2 trials, 2 at a time" in told.out + told.err
-    zoo.tune("classification/linear", "wine", **{**job, "memory": "4000GiB"})
-    told = capsys.readouterr()
-    assert "2 workers of 4e+03 GiB each would need more" in told.out + told.err
-    assert "2 trials, 1 at a time" in told.out + told.err
 
 
 SCRIPT = """

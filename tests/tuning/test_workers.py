@@ -95,9 +95,11 @@ def test_surroundings_of_a_call(make: Callable[..., Workers], tmp_path: Path, mo
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     workers = make()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["script.py", "--width", "3"])
     first, second = (run(workers, surroundings, {"names": names}).value for _ in range(2))
     assert first == second
     assert Path(first["folder"]).samefile(tmp_path)
+    assert first["arguments"] == ["script.py", "--width", "3"]
     assert first["stdin"] == ""
     assert first["session"]
     assert first["environment"] == {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": None}

@@ -33,7 +33,8 @@ def let_go(values: object) -> None:
         values: Of anything else nothing is done.
     """
     base = values
-    while isinstance(base, np.ndarray) and not base.flags.writeable:
+    while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    if isinstance(base, mmap.mmap) and memoryview(base).readonly and hasattr(mmap, "MADV_DONTNEED"):
+        with suppress(OSError):  # of pages that are locked
+            base.madvise(mmap.MADV_DONTNEED)

@@ -18,7 +18,7 @@ import pandas as pd
 from zoo.data.dataset import Dataset
 from zoo.data.inputs import raw_inputs
 from zoo.data.ragged import Ragged
-from zoo.errors import JobError, UsageError, ZooError, first_line
+from zoo.errors import JobError, UsageError, ZooError, first_line, listed
 from zoo.export_job import FORMATS
 from zoo.quietly import libraries_silenced
 from zoo.running.finish import judged_part
@@ -329,8 +329,7 @@ class _Answering:
 
 def _guide(one: Export, facts: Mapping[str, Any]) -> str:
     """What somebody reads who was handed the folder."""
-    names = ", ".join(f"`{known['name']}` ({known['kind']})" for known in facts["inputs"][:40])
-    more = f" and {len(facts['inputs']) - 40} more" if len(facts["inputs"]) > 40 else ""
+    names = listed([f"`{known['name']}` ({known['kind']})" for known in facts["inputs"]], 40)
     tensors = "\n".join(f"- `{name}`: {held['dtype']}" for name, held in list(facts["tensors"].items())[:40])
     before = (
         f"The file takes tensors that are made of them by the {len(facts['steps'])} steps in `model.json`; "
@@ -349,7 +348,7 @@ An export of the MLflow run `{facts["run"]}` by zoo {facts["zoo"]}. It needs Num
 
 In Python: `from predict import Exported; Exported(".").predict({{"column": [...]}})`.
 
-Columns: {names}{more}. {before}
+Columns: {names}. {before}
 
 Tensors of `{facts["file"]}`:
 

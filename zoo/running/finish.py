@@ -66,7 +66,7 @@ def finish_run(
     settled = task.settle(fitted.pieces, fitted.dataset, fitted.job)
     dataset = dataclasses.replace(fitted.dataset, spec=settled.spec)
     model = Model(fitted.pieces.whole(), dataset.spec, fitted.candidate.name, settled.limits)
-    rows = dataset.parts.get(judged)
+    rows = dataset.parts[judged]
     first = task.evaluate(model.keras_model, dataset, judged, intervals=True)
 
     def draw() -> dict[str, Any]:

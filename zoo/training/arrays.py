@@ -240,7 +240,7 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
             if not folder.is_dir():
                 _write_arrays(prepare(preparation, part), folder)
                 for values in part.inputs.values():
-                    let_go(values)
+                    let_go(values.values if isinstance(values, Ragged) else values)
     # Whoever wrote to them would write to a copy: so TensorFlow takes them as its own, without one.
     x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:

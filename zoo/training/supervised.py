@@ -229,7 +229,7 @@ class SupervisedTask(Task):
             strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
             return {**made, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
 
-        return Evaluation(scores, bounds if intervals else {}, figures, output)
+        return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
 
     def _scored_in_passing(
         self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, output: np.ndarray

@@ -20,7 +20,7 @@ def reason_of(event: Event, memory: str | None = None) -> tuple[str, Exception |
     if event.kind == "died":
         reason = "its process was ended by " + (value["signal"] or f"exit status {value['status']}")
         if memory is not None and value["signal"] == "SIGABRT":  # as TensorFlow ends where it gets no more
-            reason += f", as without memory: it had {memory}"
+            reason += f", perhaps for lack of memory: it was limited to {memory}"
         return reason, None
     reason = f"{value['type']}: {value['message']}"
     if value["type"] in _ENDS_ALONE:

@@ -135,8 +135,8 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
         elif not fit.recorder.ask(told):
             break
     kept = next((number for number, scores in enumerate(made) if scores[objective] == best), 0)
-    together = FitResult(stopped=results[-1].stopped) if folds else results[kept]
-    together.epochs_run = sum(result.epochs_run for result in results)
+    longest = max(result.epochs_run for result in results)
+    together = FitResult(stopped=results[-1].stopped, epochs_run=longest) if folds else results[kept]
     together.seconds = sum(result.seconds for result in results)
     known = [name for name in made[0] if all(name in scores for scores in made)]
     together.scores = {name: float(np.mean([scores[name] for scores in made])) for name in known}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -129,7 +129,6 @@ def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: 
 def _run_with(
     job: TuneJob, candidate: Candidate, dataset: Dataset, progress: SearchProgress, expected: str | None
 ) -> Search:
-    job = with_room(job, progress)
     store = Store()
     store.close_orphans()
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
@@ -157,8 +156,10 @@ class _Tuning:
         folder: SearchFolder,
         progress: SearchProgress,
     ) -> None:
-        self.job, self.candidate, self.dataset = job, candidate, dataset
+        self.asked, self.job = job, with_room(job, progress)  # another time there may be more room
+        self.candidate, self.dataset = candidate, dataset
         self.store, self.folder, self.progress = store, folder, progress
+        job = self.job
         self.goal = goal_of(job, candidate.task, dataset.spec)
         self.folds = fold_count(job, candidate.task) if job.cv is not None else 0
         self.search = ""
@@ -175,6 +176,7 @@ class _Tuning:
         # The server imports TensorFlow while this process reads the model's search space.
         with make_workers(self.job, self.folder) as workers:
             space = self._space()
+            starts = self._starts(space)  # what is wrong with them is said before there is a run
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
             with ending(parent):
@@ -184,7 +186,7 @@ class _Tuning:
                 if stored is None:
                     self._begin(parent)
                 loop = SearchLoop(
-                    self._plan(space), self._oracle(space, stored), state, self.store, experiment, self.progress
+                    self._plan(space), self._oracle(space, starts, stored), state, self.store, experiment, self.progress
                 )
                 self.folder.share_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
@@ -197,8 +199,9 @@ class _Tuning:
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
-        if stored is not None and not self.store.has(stored["run_id"]):
-            self.folder.clear()  # its runs were deleted from the store: what is left here belongs to nothing
+        if stored is None or not self.store.has(stored["run_id"]):
+            # Killed before its state was stored, or its runs were deleted: what is left here belongs to nothing.
+            self.folder.clear()
             return None
         return stored
 
@@ -237,7 +240,7 @@ class _Tuning:
     def _begin(self, parent: TrackedRun) -> None:
         parent.params({**job_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
-        parent.text(job_yaml(self.job), JOB_FILE)
+        parent.text(job_yaml(self.asked), JOB_FILE)
         keep_report(parent, self.candidate.task, self.dataset, self.job.baselines)
 
     def epochs(self, space: CheckedHyperParameters) -> int:
@@ -287,7 +290,9 @@ class _Tuning:
         """The tags by which the search's runs are ranked."""
         return {OBJECTIVE_TAG: self.goal.name, DIRECTION_TAG: self.goal.direction}
 
-    def _oracle(self, space: CheckedHyperParameters, stored: dict[str, Any] | None) -> AskTell:
+    def _oracle(
+        self, space: CheckedHyperParameters, starts: Sequence[Mapping[str, Any]], stored: dict[str, Any] | None
+    ) -> AskTell:
         plain = keras_tuner.HyperParameters.from_config(space.get_config())
         plain.values = {}
         oracle = AskTell(
@@ -298,7 +303,7 @@ class _Tuning:
             trials=self.job.trials,
             epochs=self.epochs(space),
             seed=self.job.seed,
-            starts=[*({MODEL: name} for name in self.candidate.models[1:]), *self._starts(space)],
+            starts=[*({MODEL: name} for name in self.candidate.models[1:]), *starts],
         )
         if stored is not None:
             oracle.restore(stored["oracle"])
