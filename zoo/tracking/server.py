@@ -19,6 +19,7 @@ from zoo.errors import JobError, UsageError
 from zoo.tracking.pages import page_url
 from zoo.tracking.scoring import MODEL_VARIABLE
 from zoo.tracking.store import Store
+from zoo.version import __version__
 
 HOST = "127.0.0.1"
 MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
@@ -87,7 +88,12 @@ def serve_isolated(folder: Path, port: int, ready: Callable[[str], None], wheel:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "uv"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     found = {"UV_FIND_LINKS": str(wheel.resolve().parent)} if wheel is not None else {}
-    _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **found}, port, ready, MOST_SECONDS_TO_BUILD)
+    try:
+        _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **found}, port, ready, MOST_SECONDS_TO_BUILD)
+    except JobError as error:
+        if wheel is not None:
+            raise
+        raise JobError(f"{error.message}; where zoo {__version__} is on no index, --wheel FILE hands it over") from None
 
 
 def _serve(
