@@ -1,5 +1,9 @@
 """Prepared arrays, their cache, and a task's training and scores with a model of one's own."""
 
+import re
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
@@ -57,6 +61,26 @@ def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
         assert all(np.array_equal(made.x[key], direct.x[key]) for key in made.x)
         assert np.array_equal(made.y, part.target)
         assert made.y.dtype == np.int32
+
+
+def resident_kib(file):
+    """How much of a mapped file this process holds in memory."""
+    found = re.findall(rf"{re.escape(str(file))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    return sum(map(int, found))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells what is in memory of a file")
+def test_raw_rows_are_let_go_once_they_were_prepared(numbers, tmp_path):
+    part, file = numbers.parts["train"], tmp_path / "size.npy"
+    inputs = {key: np.tile(values, 5000) for key, values in part.inputs.items()}
+    np.save(file, inputs["size"])
+    inputs["size"] = np.load(file, mmap_mode="r")
+    assert inputs["size"].sum()
+    assert resident_kib(file) > 1000
+    long = Part(inputs, None, np.arange(len(inputs["size"])))
+    preparation = prepare_table(numbers.spec)
+    prepared(preparation.model(), preparation.digest, "train", long, tmp_path / "cache")
+    assert resident_kib(file) == 0
 
 
 def test_chunks_make_no_difference(classes):
