@@ -17,6 +17,7 @@ from zoo.tracking.store import Store
 from zoo.tune_job import constraint_of, range_of
 from zoo.tuning.choosing import choose_search, is_finite
 from zoo.tuning.halving import Race
+from zoo.tuning.oracles import AskTell
 
 QUICK: dict[str, Any] = {"trials": 4, "workers": 2, "epochs": 3, "quiet": True, "baselines": "none"}
 
@@ -100,6 +101,28 @@ def test_a_start_that_is_wrong_leaves_no_run(workspace: Path, told: dict[str, An
     with pytest.raises(UsageError, match=r"did you mean 'units'|no run 'deadbeef'"):
         zoo.tune("classification/mlp", "wine", trials=2, quiet=True, **told)
     assert not Store().search()
+
+
+def test_a_start_beyond_the_range_is_told(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tune(trials=2, quiet=False, search="random", start=["units=600", "dropout=0.1"])
+    told = capsys.readouterr().err
+    assert "a start has units=600, which is beyond what is searched" in told
+    assert "dropout=0.1, which" not in told
+
+
+@pytest.mark.parametrize("sampling", ["linear", "log"])
+def test_no_proposal_is_beyond_its_range(sampling: str) -> None:
+    space = keras_tuner.HyperParameters()
+    space.Int("units", 16, 64, sampling=sampling)
+    space.Float("rate", 0.1, 0.5)
+    oracle = AskTell("bayesian", space, objective="loss", direction="min", trials=40, epochs=1, seed=0)
+    tried = []
+    while (asked := oracle.ask()).hyperparameters is not None:
+        tried.append(asked.hyperparameters)
+        oracle.tell(asked.oracle_id, -float(asked.hyperparameters["units"]))
+    assert len(tried) == 40
+    assert max(values["units"] for values in tried) == 64
+    assert all(0.1 <= values["rate"] <= 0.5 for values in tried)
 
 
 def test_several_models_are_one_search(workspace: Path) -> None:

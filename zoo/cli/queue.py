@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import ZooError
+
 DONE, FAILED = "done", "failed"
 
 
@@ -36,8 +38,8 @@ class Outcome:
         """The outcome in words: a run with its first test score, or the error."""
         if self.status == FAILED:
             error = self.result.get("error", {})
-            where = f"{error['where']}: " if error.get("where") else ""
-            return f"{where}{error.get('message', 'it ended without a word')}"
+            message = error.get("message", "it ended without a word")
+            return str(ZooError(message, where=error.get("where"), nearest=error.get("nearest")))
         run = self.result.get("best", self.result)
         scores = [(name, value) for name, value in (run.get("metrics") or {}).items() if name.startswith("test_")]
         score = f", {scores[0][0]} {scores[0][1]:.4g}" if scores and scores[0][1] is not None else ""

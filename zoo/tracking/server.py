@@ -108,15 +108,21 @@ def _serve(
 
 @contextlib.contextmanager
 def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server that ends with this process, be it by Ctrl-C or by SIGTERM, which leaves quietly."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server = subprocess.Popen(command, env={**os.environ, **variables})
+    """Start a server that ends with this process: by Ctrl-C, SIGTERM, or with the terminal, and leaves quietly.
+
+    It has a session of its own, so that Ctrl-C reaches this process alone: each of a server's processes would print
+    where it was just then.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    server = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True)
     try:
         yield server
     except KeyboardInterrupt:
         pass
     finally:
-        server.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 LEAST_RANDOM, RANDOM_A_DIMENSION = 5, 2
 MOST_FITTED = 200  # trials that the Gaussian process sees: half of them the best, half the latest
 CANDIDATES, BEST, ROUNDS = 2000, 20, 4
+MOST = 1 - 1e-6  # KerasTuner takes 1 itself for one more than the greatest whole number of a range
 WIDTH = 0.1  # of the neighbourhood of the best candidates, in the unit cube; halved each round
 
 
@@ -65,7 +66,8 @@ class BayesianOracle(keras_tuner.oracles.BayesianOptimizationOracle):
             mean, deviation = self.gpr.predict(points, return_std=True)
             best = points[np.argsort(mean - self.beta * deviation)[:BEST]]
             near = np.repeat(best, CANDIDATES // BEST // 4, axis=0)
-            points = np.concatenate([best, np.clip(near + self._random_state.normal(0, width, near.shape), 0, 1)])
+            moved = near + self._random_state.normal(0, width, near.shape)
+            points = np.concatenate([best, np.clip(moved, 0, MOST)])
             width /= 2
         return np.asarray(best[0])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import JobError
+from zoo.errors import JobError, listed
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.run import TrackedRun
 from zoo.tracking.store import PARENT_TAG, Store
@@ -131,8 +131,8 @@ class SearchLoop:
         """
         ranked = self.ranked()
         if not ranked:
-            reasons = {record.reason for record in self.state.trials.values()}
-            raise JobError(f"no trial completed: {'; '.join(sorted(reasons)) or 'there were none'}")
+            reasons = sorted({record.reason for record in self.state.trials.values()})
+            raise JobError(f"no trial completed: {listed(reasons, 2, '; ') or 'there were none'}")
         return ranked[0]
 
     def ranked(self) -> list[TrialRecord]:

@@ -142,7 +142,9 @@ def _run_with(
         try:
             return _Tuning(job, candidate, dataset, store, folder, progress).run()
         except KeyboardInterrupt:
-            progress.say("stopped; what is finished is kept, and the same command goes on")
+            known = folder.run_id()
+            again = f", or zoo tune --resume {known[:8]}" if known is not None else ""
+            progress.say(f"stopped; what is finished is kept, and the same command goes on{again}")
             raise
 
 
@@ -250,6 +252,9 @@ class _Tuning:
     def _starts(self, space: CheckedHyperParameters) -> list[dict[str, Any]]:
         """What is tried after the default: the values that were told, and the best of an earlier run."""
         made = [self._values_of(values) for values in self.job.start]
+        for values in made:
+            for name in _beyond(values, space):
+                self.progress.say(f"note: a start has {name}={values[name]}, which is beyond what is searched")
         if self.job.start_from is not None:
             found = best_of(self.store, self.job.start_from)
             # How long an earlier training was given is nothing that it has found out.
@@ -318,6 +323,20 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
+
+
+def _beyond(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:
+    """Names of the values that a space's ranges and choices do not hold."""
+    found = []
+    for known in (known for known in space.space if known.name in values):
+        value: Any = values[known.name]
+        if hasattr(known, "min_value"):
+            inside = known.min_value <= value <= known.max_value
+        else:
+            inside = value in getattr(known, "values", [value])
+        if not inside:
+            found.append(known.name)
+    return found
 
 
 def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress) -> None:
