@@ -234,7 +234,7 @@ class Search:
             values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
         told = importance_in_words(self.importance)
-        lines += [f"what mattered, of 1: {told}"] if told else []
+        lines += [f"what mattered (shares of 1, with their spread): {told}"] if told else []
         return "\n".join([*lines, repr(self.best)])
 
     def _repr_html_(self) -> str:

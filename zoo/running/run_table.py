@@ -16,6 +16,7 @@ from zoo.tracking.store import PARENT_TAG, Store
 
 # Scores compare where these agree: on other data, or in other units, a lower error says nothing.
 _ALIKE = ("zoo.task", "zoo.digest", "zoo.target")
+MOST_NAME, MOST_SOURCE = 48, 25  # letters that are shown
 
 
 @dataclass
@@ -37,15 +38,25 @@ class RunTable:
     def __repr__(self) -> str:
         if not self.rows:
             return "no such runs yet"
-        head = f"{'run':<9}{'kind':<17}{'name':<24}{'source':<26}{'status':<10}{'validation':<28}{'test':<28}started"
-        lines = [head]
+        lines = [("run", "kind", "name", "source", "status", "validation", "test", "started")]
         for row in self.rows:
-            source = row["source"] if len(row["source"]) <= 25 else "…" + row["source"][-24:]
+            name, source = row["name"], row["source"]
             lines.append(
-                f"{row['run_id'][:8]:<9}{row['kind']:<17}{row['name'][:23]:<24}{source:<26}{row['status']:<10}"
-                f"{_named(row['objective'], row['score']):<28}{self._beside(row):<28}{row['started']}"
+                (
+                    row["run_id"][:8],
+                    row["kind"],
+                    name if len(name) <= MOST_NAME else name[: MOST_NAME - 1] + "…",
+                    source if len(source) <= MOST_SOURCE else "…" + source[1 - MOST_SOURCE :],
+                    row["status"],
+                    _named(row["objective"], row["score"]),
+                    self._beside(row),
+                    row["started"],
+                )
             )
-        return "\n".join(lines)
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
 
     def _beside(self, row: dict[str, Any]) -> str:
         name = self.sort if self.sort not in (None, row["objective"]) else row["test_name"]
