@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -316,6 +317,29 @@ def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: 
     for trial in made.trials:
         steps = [metric.step for metric in client.get_metric_history(str(trial.run_id), "epoch/loss")]
         assert sorted(steps) == list(range(1, len(steps) + 1))
+
+
+def test_what_was_asked_for_ahead_is_not_run_where_fewer_trials_are_wanted(workspace: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True)
+    stored = ""
+    while process.poll() is None and '"trial_id": "2"' not in stored:  # while two are running
+        time.sleep(0.01)
+        with contextlib.suppress(FileNotFoundError):  # it has just been replaced
+            stored = "".join(file.read_text() for file in Path("mlruns/state").glob("searches/*/*.json*"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    made = zoo.tune("regression/linear", "diabetes", trials=2, workers=2, epochs=150, quiet=True, baselines="none")
+    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 2
+
+
+def test_a_build_without_inputs_is_refused(workspace: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        model = keras.Sequential([keras.layers.Dense(hp.Int("units", 2, 4)), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        return model
+
+    with pytest.raises(UsageError, match=r"begin it with keras\.Input"):
+        zoo.tune(build, "diabetes", task="regression", **QUICK)
 
 
 def test_two_drivers_on_one_search(workspace: Path) -> None:

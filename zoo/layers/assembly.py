@@ -103,6 +103,8 @@ def pieces_of_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> P
         raise UsageError(f"build must return a compiled keras.Model; received a {type(model).__name__}", where=name)
     if not getattr(model, "compiled", False):
         raise UsageError("build must return a compiled model: call model.compile(…) before", where=name)
+    if not getattr(model, "inputs", None):
+        raise UsageError("build must return a model that knows its inputs: begin it with keras.Input", where=name)
     if workbench.preparation is None:
         return pieces_of_model(model)
     return Pieces(model, workbench.preparation)

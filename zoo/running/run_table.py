@@ -121,14 +121,13 @@ def runs(
         where.append(f"tags.`zoo.model` = '{model_entry(model).name}'")
     order = "attributes.start_time DESC"
     if sort is not None:
-        newest = store.search(" and ".join(where), experiment=chosen, limit=1, order=order)
+        newest = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
         sign = _sign_of(newest[0], sort) if newest else 1
         where.append(f"metrics.`{sort}` > -1e300")  # of runs that have it
         order = f"metrics.`{sort}` {'ASC' if sign > 0 else 'DESC'}"
     found = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     if sort is not None and not found:
-        known = sorted(newest[0].data.metrics) if newest else []
-        raise unknown("metric", sort, known, where="sort")
+        raise unknown("metric", sort, sorted({name for run in newest for name in run.data.metrics}), where="sort")
     names = store.experiment_names()
     return RunTable([row_of(run, names, sort) for run in found], sort)
 

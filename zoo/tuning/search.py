@@ -65,7 +65,11 @@ class SearchLoop:
             self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
         self.keeper = Keeper(plan.folder, state, oracle)
         self.clock = Clock(plan.job, state.seconds)
-        self._waiting = [record for record in state.trials.values() if record.status == "RUNNING"]
+        cut = [record for record in state.trials.values() if record.status == "RUNNING"]
+        # What was asked for ahead by a driver that was stopped, when there are to be fewer trials now.
+        fresh = [record for record in cut if not plan.folder.has_begun(record.trial_id)]
+        self._take_back(fresh[::-1][: max(0, len(state.trials) - plan.job.trials)])
+        self._waiting = [record for record in cut if record.trial_id in state.trials]
         self._dropped: set[str] = set()
         self._best_yet: dict[str, float] = {}
         self._resumed = bool(state.trials)
@@ -309,7 +313,8 @@ class SearchLoop:
         facts = {SECONDS: record.seconds, **result["scores"]}  # of several fits it is the mean
         score = goal.score(result, facts)
         broken = goal.broken(facts)
-        run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **_epochs_of(result)})
+        epochs = {"best_epoch": result["best_epoch"], "epochs_run": result["epochs_run"]}
+        run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **epochs})
         if broken is not None:
             constraint, excess = broken
             record.reason = f"{constraint.name} is {facts[constraint.name]:.6g}, and must keep to {constraint}"
@@ -391,7 +396,3 @@ class SearchLoop:
             else:
                 run.end(status, reason)
         self.open.clear()
-
-
-def _epochs_of(result: Mapping[str, Any]) -> dict[str, float]:
-    return {"best_epoch": result["best_epoch"], "epochs_run": result["epochs_run"]}
