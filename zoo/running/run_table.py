@@ -119,15 +119,16 @@ def runs(
         where.append(f"tags.`zoo.task` = '{task}'")
     if model is not None:
         where.append(f"tags.`zoo.model` = '{model_entry(model).name}'")
-    order = "attributes.start_time DESC"
+    order, within = "attributes.start_time DESC", " and ".join(where)
     if sort is not None:
-        newest = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
+        newest = store.search(within, experiment=chosen, limit=1, order=order)
         sign = _sign_of(newest[0], sort) if newest else 1
         where.append(f"metrics.`{sort}` > -1e300")  # of runs that have it
         order = f"metrics.`{sort}` {'ASC' if sign > 0 else 'DESC'}"
     found = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     if sort is not None and not found:
-        raise unknown("metric", sort, sorted({name for run in newest for name in run.data.metrics}), where="sort")
+        latest = store.search(within, experiment=chosen, limit=limit)
+        raise unknown("metric", sort, sorted({name for run in latest for name in run.data.metrics}), where="sort")
     names = store.experiment_names()
     return RunTable([row_of(run, names, sort) for run in found], sort)
 

@@ -210,9 +210,9 @@ class SupervisedTask(Task):
         rules = self.rules(spec)
         truth = rules.truth(spec, rows.target)
         output = self.output(model, rows.inputs)
-        prediction = rules.decode(spec, output)
         if intervals and isinstance(rows, StreamedPart):
             return self._scored_in_passing(model, rows, spec, truth, output)
+        prediction = rules.decode(spec, output)
         scores, bounds = evaluate(
             self.scores(spec),
             truth,

@@ -158,10 +158,10 @@ class _Tuning:
         folder: SearchFolder,
         progress: SearchProgress,
     ) -> None:
-        self.asked, self.job = job, with_room(job, progress)  # another time there may be more room
+        self.asked = job  # another time there may be more room
+        self.job = job = with_room(job, progress)
         self.candidate, self.dataset = candidate, dataset
         self.store, self.folder, self.progress = store, folder, progress
-        job = self.job
         self.goal = goal_of(job, candidate.task, dataset.spec)
         self.folds = fold_count(job, candidate.task) if job.cv is not None else 0
         self.search = ""
