@@ -31,8 +31,8 @@ check: setup
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check .
 	"$(BIN)/mypy"
-	"$(BIN)/python" -m pytest -q tests/test_structure.py tests/test_errors.py tests/test_spec.py tests/test_job.py \
-		tests/test_registry.py tests/scoring
+	"$(BIN)/python" -m pytest -q tests/test_structure.py tests/test_errors.py tests/test_spec.py tests/jobs/test_job.py \
+		tests/test_registry.py tests/metrics
 
 format: setup
 	"$(BIN)/ruff" format .

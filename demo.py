@@ -91,7 +91,7 @@ def _row(how: str, run: Any, seconds: float) -> tuple[str, ...]:
 
 
 def _show_pages() -> None:
-    from zoo.tracking.server import address, serve_pages
+    from zoo.serving.servers import address, serve_pages
     from zoo.tracking.store import Store
 
     if sys.stdout.isatty():

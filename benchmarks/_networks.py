@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from _adult import TARGET, adult_frame, prepared_columns
 
-from zoo.training.arrays import Arrays
+from zoo.training.preprocessed_arrays import Arrays
 
 EVERY_SIDE = ("fit_s", "fit_steps_s", "plain_s", "xla_s", "products_s", "products_xla_s")
 FIT_AND_ZOO = ("fit_s", "plain_s", "xla_s")
@@ -134,9 +134,10 @@ def _adult(data: Path | None, share: float) -> pd.DataFrame:
 
 
 def _catalogue(model: str, source: Any, target: str | None, **options: Any) -> Case:
-    from zoo.job import DataJob, make_job
-    from zoo.running.candidate import candidate_of
-    from zoo.training.arrays import prepare
+    from zoo.fitting.model_builder import candidate_of
+    from zoo.jobs.data_options import DataJob
+    from zoo.jobs.job import make_job
+    from zoo.training.preprocessed_arrays import prepare
 
     candidate = candidate_of(model)
     job = {"source": source, "target": target, "test_size": 0, "validation_size": 0}

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo import quietly
+from zoo import quiet_import as quietly
 
 CHILD = "--child"
 _PROC = Path("/proc")

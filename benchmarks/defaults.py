@@ -94,8 +94,9 @@ def main() -> None:
 def _measure(payload: dict[str, Any]) -> None:
     import_tensorflow()
     import zoo
-    from zoo.job import DataJob, make_job
-    from zoo.running.candidate import candidate_of
+    from zoo.fitting.model_builder import candidate_of
+    from zoo.jobs.data_options import DataJob
+    from zoo.jobs.job import make_job
 
     case, seed = CASES[payload["case"]], payload["seed"]
     source = case.source if case.bundled else str(Path(payload["data"]) / case.source)

@@ -111,10 +111,11 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
     import keras
     import keras_tuner
 
-    from zoo.job import DataJob, make_job
-    from zoo.running.candidate import candidate_of
-    from zoo.training.arrays import prepare
-    from zoo.training.settings import FitSettings
+    from zoo.fitting.model_builder import candidate_of
+    from zoo.jobs.data_options import DataJob
+    from zoo.jobs.job import make_job
+    from zoo.training.fit_settings import FitSettings
+    from zoo.training.preprocessed_arrays import prepare
 
     stand_in_for_tensorboard()
     candidate, seed = candidate_of(case.model), data["seed"]

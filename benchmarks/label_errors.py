@@ -37,9 +37,10 @@ def main() -> None:
 def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from zoo.data.read import read_table
-    from zoo.job import DataJob, make_job
-    from zoo.reporting.labels import confident_joint, out_of_fold, suspect_order, together
+    from zoo.data.sources.read import read_table
+    from zoo.jobs.data_options import DataJob
+    from zoo.jobs.job import make_job
+    from zoo.reporting.label_errors import confident_joint, out_of_fold, suspect_order, together
     from zoo.task import task_of
 
     source = name if name in BUNDLED else str((folder or Path()) / name / FILES[name])

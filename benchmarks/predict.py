@@ -50,8 +50,8 @@ class _Sides:
         import mlflow
 
         import zoo
-        from zoo.data.inputs import raw_inputs
-        from zoo.training.arrays import as_tensor
+        from zoo.data.columns.encode import raw_inputs
+        from zoo.training.preprocessed_arrays import as_tensor
 
         run = zoo.train(MODEL, frame.iloc[:ROWS], target=TARGET, epochs=3, baselines="none", quiet=True)
         self.model = zoo.load(run.run_id)

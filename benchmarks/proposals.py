@@ -52,7 +52,7 @@ def _measure(search: str, size: int) -> dict[str, Any]:
     import keras_tuner
     import numpy as np
 
-    from zoo.tuning.oracles import AskTell
+    from zoo.tuning.oracles.ask_tell import AskTell
 
     warnings.simplefilter("ignore")
     space = _space()
@@ -78,7 +78,7 @@ def _measure(search: str, size: int) -> dict[str, Any]:
 
 def _fill(asked: Any, space: Any, size: int, rng: Any) -> None:
     """Run made-up trials; a Bayesian oracle draws them at random."""
-    from zoo.tuning import bayesian
+    from zoo.tuning.oracles.ask_tell import bayesian
 
     least, bayesian.LEAST_RANDOM = bayesian.LEAST_RANDOM, 10**9
     for _ in range(size):
@@ -94,8 +94,8 @@ def _tell(asked: Any, space: Any, trial: Any, rng: Any) -> None:
 
 def _save_ms(asked: Any, size: int) -> float:
     """The time that one change of a trial takes to be stored, over as many as trials of a second each would make."""
-    from zoo.tuning.keeping import Keeper
-    from zoo.tuning.records import SearchState, TrialRecord
+    from zoo.tuning.storage.journal import Keeper
+    from zoo.tuning.storage.records import SearchState, TrialRecord
 
     curve = {"history": {"loss": [0.5] * 30, "val_loss": [0.5] * 30}, "epochs_run": 30}
     known = list(asked.oracle.trials)
@@ -104,7 +104,7 @@ def _save_ms(asked: Any, size: int) -> float:
 
     class Folder:
         def __init__(self, path: Path) -> None:
-            from zoo.tuning.state import SearchFolder
+            from zoo.tuning.storage.search_folder import SearchFolder
 
             self.path, self.settled = path, {}
             self.write, self.append = SearchFolder.write.__get__(self), SearchFolder.append.__get__(self)

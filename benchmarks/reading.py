@@ -53,12 +53,12 @@ def _round(path: Path, number: int) -> dict[str, Any]:
     import numpy as np
     import pandas as pd
 
+    from zoo.data.columns.describe_table import describe_table
+    from zoo.data.columns.encode import raw_inputs
     from zoo.data.dataset import Part
-    from zoo.data.describe import describe_table
-    from zoo.data.inputs import raw_inputs
-    from zoo.data.read import read_table
-    from zoo.layers import prepare_table
-    from zoo.training.arrays import prepare
+    from zoo.data.sources.read import read_table
+    from zoo.networks import prepare_table
+    from zoo.training.preprocessed_arrays import prepare
 
     taken: dict[str, float] = {}
     readers: dict[str, Callable[[], Any]] = {"pandas_s": lambda: pd.read_csv(path), "read_s": lambda: read_table(path)}

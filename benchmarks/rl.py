@@ -133,7 +133,7 @@ def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
     """Train by ``zoo.train``, tracked; the clock runs while the task fits the network."""
     import_tensorflow()
     import zoo
-    from zoo.running.candidate import candidate_of
+    from zoo.fitting.model_builder import candidate_of
 
     task = candidate_of(MODEL).task
     fit, found = task.fit, {}

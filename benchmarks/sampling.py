@@ -69,7 +69,7 @@ def _measure(folder: Path, known: Set, way: str, seed: int) -> dict[str, Any]:
     import numpy as np
 
     import zoo
-    from zoo.data.read import read_table
+    from zoo.data.sources.read import read_table
 
     frame = read_table(str(folder / known.name / "data.csv.gz")).frame
     if way == UNIFORM:

@@ -149,9 +149,10 @@ def _stock_search(trials: int, folder: Path, *, tracked: bool) -> dict[str, Any]
     import keras_tuner
     import mlflow
 
-    from zoo.job import DataJob, make_job
-    from zoo.running.candidate import candidate_of
-    from zoo.training.arrays import prepare
+    from zoo.fitting.model_builder import candidate_of
+    from zoo.jobs.data_options import DataJob
+    from zoo.jobs.job import make_job
+    from zoo.training.preprocessed_arrays import prepare
 
     stand_in_for_tensorboard()
     candidate = candidate_of(MODEL)

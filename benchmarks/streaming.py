@@ -72,8 +72,8 @@ def _measure(payload: dict[str, Any]) -> None:
     import tensorflow as tf
 
     import zoo
+    from zoo.supervised.supervised_task import SupervisedTask  # noqa: F401
     from zoo.tracking.store import Store
-    from zoo.training.supervised import SupervisedTask  # noqa: F401
 
     tf.constant(1.0)
     before = _peak_gib()

@@ -85,11 +85,12 @@ def _tracked(frame: Any, epochs: int) -> None:
 
 
 def _untracked(frame: Any, epochs: int) -> None:
-    from zoo.job import TrainJob, make_job
-    from zoo.running.candidate import candidate_of
-    from zoo.training.loop import FitPlan
+    from zoo.fitting.model_builder import candidate_of
+    from zoo.jobs.fit_options import TrainJob
+    from zoo.jobs.job import make_job
+    from zoo.training.fit_loop import FitPlan
+    from zoo.training.fit_settings import FitSettings
     from zoo.training.recorder import Recorder
-    from zoo.training.settings import FitSettings
 
     job = make_job(TrainJob, {"model": MODEL, "source": frame, **_options(epochs)})
     candidate = candidate_of(job.model)

@@ -18,19 +18,20 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Part
 from zoo.data.ragged import LENGTH
-from zoo.job import DataJob, make_job
-from zoo.layers.assembly import pieces_of_build, pieces_of_model
-from zoo.layers.knobs import KNOBS
-from zoo.layers.search_space import CheckedHyperParameters
+from zoo.fitting.describe_model import meanings_of
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+from zoo.models.built_model import pieces_of_build, pieces_of_model
+from zoo.models.search_space import CheckedHyperParameters
+from zoo.models.shared_hyperparameters import KNOBS
 from zoo.registry import model_entry
-from zoo.running.describe import meanings_of
-from zoo.saving.folder import load_model, save_model
 from zoo.saving.model import Model
+from zoo.saving.model_folder import load_model, save_model
 from zoo.seeding import seed_everything
 from zoo.task import Task, task_of
-from zoo.training.arrays import as_tensor, compiled, model_inputs
-from zoo.training.loop import FitPlan
-from zoo.training.settings import FitSettings
+from zoo.training.fit_loop import FitPlan
+from zoo.training.fit_settings import FitSettings
+from zoo.training.preprocessed_arrays import as_tensor, compiled, model_inputs
 
 Build = Callable[..., keras.Model]
 # A search that varies fewer knobs finds little, one that varies more finds nothing in twenty trials.

@@ -10,7 +10,7 @@ import contract
 import keras
 import pytest
 
-from zoo.layers import Knobs, assemble, dense_layers, flat_features, head, prepare_table, sequence_model
+from zoo.networks import Knobs, assemble, dense_layers, flat_features, head, prepare_table, sequence_model
 from zoo.registry import list_models, load_build
 from zoo.task import task_of
 

@@ -20,7 +20,7 @@ from zoo.task import task_of
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
 from zoo.tasks.regression._rivals import rivals
-from zoo.training.supervised import SupervisedTask
+from zoo.supervised.supervised_task import SupervisedTask
 
 TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=rivals)
 '''

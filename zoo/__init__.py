@@ -16,37 +16,37 @@ if not (_Path(__file__).parent / "tasks").is_dir():  # a checkout: the catalogue
     __path__.append(str(_Path(__file__).parent.parent))
 
 if TYPE_CHECKING:
+    from zoo.comparing.compare import compare
+    from zoo.comparing.study import study
+    from zoo.fitting.describe_model import arrays, build, describe, hypermodel, spec_of
     from zoo.registry import list_models
-    from zoo.running.card import card
-    from zoo.running.compare import compare
-    from zoo.running.describe import arrays, build, describe, hypermodel, spec_of
-    from zoo.running.export import export
-    from zoo.running.lookup import load
-    from zoo.running.register import register
-    from zoo.running.report import data_report
+    from zoo.running.data_report import data_report
+    from zoo.running.dispatch import train
     from zoo.running.reproduce import reproduce
-    from zoo.running.run_table import best, runs
-    from zoo.running.study import study
-    from zoo.running.train import train
+    from zoo.runs.run_table import best, runs
+    from zoo.runs.stored_runs import load
+    from zoo.serving.card import card
+    from zoo.serving.export import export
+    from zoo.serving.register import register
     from zoo.tuning.tune import tune
 else:
     _PLACES = {
         "list_models": "zoo.registry",
-        "arrays": "zoo.running.describe",
-        "build": "zoo.running.describe",
-        "card": "zoo.running.card",
-        "compare": "zoo.running.compare",
-        "describe": "zoo.running.describe",
-        "export": "zoo.running.export",
-        "hypermodel": "zoo.running.describe",
-        "spec_of": "zoo.running.describe",
-        "best": "zoo.running.run_table",
-        "data_report": "zoo.running.report",
-        "load": "zoo.running.lookup",
-        "register": "zoo.running.register",
+        "arrays": "zoo.fitting.describe_model",
+        "build": "zoo.fitting.describe_model",
+        "card": "zoo.serving.card",
+        "compare": "zoo.comparing.compare",
+        "describe": "zoo.fitting.describe_model",
+        "export": "zoo.serving.export",
+        "hypermodel": "zoo.fitting.describe_model",
+        "spec_of": "zoo.fitting.describe_model",
+        "best": "zoo.runs.run_table",
+        "data_report": "zoo.running.data_report",
+        "load": "zoo.runs.stored_runs",
+        "register": "zoo.serving.register",
         "reproduce": "zoo.running.reproduce",
-        "runs": "zoo.running.run_table",
-        "study": "zoo.running.study",
+        "runs": "zoo.runs.run_table",
+        "study": "zoo.comparing.study",
         "train": "zoo.running.train",
         "tune": "zoo.tuning.tune",
     }
@@ -56,7 +56,7 @@ else:
             raise AttributeError(f"module 'zoo' has no attribute {name!r}")
         import importlib
 
-        from zoo.quietly import import_tensorflow
+        from zoo.quiet_import import import_tensorflow
 
         if name != "list_models":
             import_tensorflow()

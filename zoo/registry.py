@@ -78,6 +78,11 @@ def list_tasks() -> list[str]:
     return sorted({folder.name for folder in folders if (folder / "__init__.py").is_file()})
 
 
+def tasks_reading(kind: str) -> list[str]:
+    """Return the names of the tasks that read sources of a kind, as in ``Task.reads``."""
+    return [name for name in list_tasks() if kind in load_task_module(name).TASK.reads]
+
+
 def model_entry(name: str) -> ModelEntry:
     """Return the model called ``name``.
 

@@ -84,7 +84,7 @@ class Spec:
         rows: Number of examples in the training part.
         options: The task's own options that shaped the data, in plain values (such as a number of clusters).
         weight: Column with the weight of each row; None where all weigh the same.
-        weight_kind: ``importance`` or ``frequency``; see :class:`zoo.data_job.DataJob`.
+        weight_kind: ``importance`` or ``frequency``; see :class:`zoo.jobs.data_options.DataJob`.
 
     Example:
         >>> spec = Spec("regression", (Input("age", "age", "number"),), Target("price", "number"), rows=10)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.errors import UsageError, WrongSourceError, nearest_name
-from zoo.job import DataJob, TaskOptions, make_job
+from zoo.data.dataset import PART_PREFIX
+from zoo.errors import UsageError, nearest_name
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
+from zoo.jobs.job import make_job
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
-
-PART_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}
-
 
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
@@ -45,7 +45,7 @@ class Settled:
 
     Args:
         spec: The spec, with a threshold where one was chosen.
-        limits: From :func:`zoo.scoring.conformal.conformal_limits`; empty without a calibration part.
+        limits: From :func:`zoo.calibration.conformal.conformal_limits`; empty without a calibration part.
         facts: What is worth tracking, by name.
         notes: What a person should know.
     """
@@ -127,7 +127,7 @@ class Task(ABC):
 
     @abstractmethod
     def rows(self, source: Any, spec: Spec) -> Any:
-        """Return raw rows to predict, from any source that the task reads, as a :class:`zoo.data.read.Table`.
+        """Return raw rows to predict, from any source that the task reads, as a :class:`zoo.data.sources.read.Table`.
 
         Raises:
             DataError: When they cannot be read.
@@ -139,7 +139,7 @@ class Task(ABC):
 
     @abstractmethod
     def scores(self, spec: Spec) -> Sequence[Any]:
-        """Return the scores (:class:`zoo.scoring.score.Score`); the first is the objective of a search."""
+        """Return the scores (:class:`zoo.metrics.metric.Score`); the first is the objective of a search."""
 
     def suits(self, model: Any) -> bool:
         """Tell from a user's own compiled Keras model, by its loss, whether it is one for this task."""
@@ -155,7 +155,7 @@ class Task(ABC):
 
     @abstractmethod
     def fit(self, pieces: Any, dataset: Any, plan: Any, *, cache: Any = None) -> Any:
-        """Train a network (:class:`zoo.layers.assembly.Pieces`) and return a ``FitResult``.
+        """Train a network (:class:`zoo.models.built_model.Pieces`) and return a ``FitResult``.
 
         Args:
             pieces: Network and preparation.
@@ -188,7 +188,7 @@ class Task(ABC):
         """Return, in plain values, how :meth:`predictions` come out of an output, for exports that lack zoo.
 
         ``of`` names the output (``output`` where there is one) and ``kind`` the rule, as
-        :func:`zoo.saving.portable.predict.decoded` knows it.
+        :func:`zoo.portable.predict.decoded` knows it.
         """
 
     def intervals(self, spec: Spec, output: Any, limits: Sequence[float | None], percent: float) -> Any:
@@ -238,24 +238,6 @@ class Task(ABC):
     def objective_prefix(self) -> str:
         """Prefix of the score that searches and rankings go by."""
         return PART_PREFIX["validation"]
-
-
-def wrong_source(found: str, where: str, *, hint: str = "") -> WrongSourceError:
-    """Return the error for a source of a kind that a task does not read; it names those that do.
-
-    Args:
-        found: The kind, as in ``Task.reads``.
-        where: The source.
-        hint: What would make this task read it.
-    """
-    able = [name for name in list_tasks() if found in task_of(name).reads]
-    words = {"table": "a table", "environment": "an environment"}.get(found, found)
-    message = f"the source holds {words}, which this task does not read; {_listed(able)}{hint}"
-    return WrongSourceError(message, where=where)
-
-
-def _listed(able: Sequence[str]) -> str:
-    return f"{', '.join(able)} can" if able else "no task can"
 
 
 def task_of(name: str) -> Task:

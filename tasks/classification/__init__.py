@@ -1,6 +1,6 @@
 """Classification: rows of a table belong to one of two or more classes."""
 
-from zoo.training.supervised import SupervisedTask
+from zoo.supervised.supervised_task import SupervisedTask
 
 from ._rivals import rivals
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.spec import Spec
-from zoo.training.baselines import Rival
+from zoo.supervised.classical_estimators import Rival
 
 
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:

@@ -11,7 +11,7 @@ Run: ``zoo train classification/linear wine``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, table_model
+from zoo.networks import Knobs, table_model
 from zoo.spec import Spec
 
 

@@ -12,7 +12,7 @@ Run: ``zoo train classification/mlp wine``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, dense_layers, table_model
+from zoo.networks import Knobs, dense_layers, table_model
 from zoo.spec import Spec
 
 

@@ -12,20 +12,21 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field
 
+from zoo.data.columns.encode import text_columns
 from zoo.data.dataset import Dataset
-from zoo.data.inputs import text_columns
-from zoo.data.read import Table
-from zoo.data.table import table_arrays, table_dataset
+from zoo.data.sources.read import Table
+from zoo.data.table_dataset import table_arrays, table_dataset
 from zoo.errors import UsageError
-from zoo.job import DataJob, TaskOptions
-from zoo.layers.assembly import Pieces
-from zoo.saving.portable.predict import decoded
-from zoo.scoring.clusters import cluster_scores
-from zoo.scoring.score import Score
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
+from zoo.metrics.clusters import cluster_scores
+from zoo.metrics.metric import Score
+from zoo.models.built_model import Pieces
+from zoo.portable.predict import decoded
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
-from zoo.training.arrays import as_tensor, forward, model_inputs
-from zoo.training.loop import FitPlan, FitResult
+from zoo.training.fit_loop import FitPlan, FitResult
+from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
 
 from ._figures import figures
 from ._fit import fit_clusters

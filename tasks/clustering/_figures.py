@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset
-from zoo.layers.assembly import pieces_of_model
-from zoo.training.arrays import prepare
+from zoo.models.built_model import pieces_of_model
+from zoo.training.preprocessed_arrays import prepare
 
 from ._scores import reference_features
 

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from zoo.data.dataset import Dataset
-from zoo.layers.assembly import Pieces
-from zoo.layers.clusters import CLUSTER, ERROR, LATENT
-from zoo.training.arrays import Arrays, forward, prepared
-from zoo.training.loop import FitPlan, FitResult, fit
+from zoo.models.built_model import Pieces
+from zoo.networks.autoencoder import CLUSTER, ERROR, LATENT
+from zoo.training.fit_loop import FitPlan, FitResult, fit
+from zoo.training.preprocessed_arrays import Arrays, forward, prepared
 
 from ._mixture import fit_mixture
 
@@ -23,7 +23,7 @@ def fit_clusters(pieces: Pieces, dataset: Dataset, plan: FitPlan, cache: Path | 
     """Train the network on the reconstruction of prepared examples, and settle its mixture.
 
     Args:
-        pieces: The network's outputs are those of :func:`zoo.layers.clusters.clustered`.
+        pieces: The network's outputs are those of :func:`zoo.networks.autoencoder.clustered`.
         dataset: Labels among it are not looked at.
         plan: How to train; ``val_loss`` stops it.
         cache: Folder for prepared data.

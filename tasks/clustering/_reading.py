@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from zoo.data.cells import IMAGE, arrays_of_cells
+from zoo.data.columns.describe_table import describe_table
 from zoo.data.dataset import Dataset
-from zoo.data.describe import describe_table
-from zoo.data.examples import describe_image
-from zoo.data.read import Table, read_table
-from zoo.data.table import Layout
+from zoo.data.examples.array_columns import IMAGE, arrays_of_cells
+from zoo.data.examples.describe_examples import describe_image
+from zoo.data.sources.read import Table, read_table
+from zoo.data.table_dataset import Layout
 from zoo.errors import DataError, UsageError
-from zoo.layers.preparation import prepare_table
+from zoo.preprocessing.table import prepare_table
 from zoo.spec import Spec, Target
 
 

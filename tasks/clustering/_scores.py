@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.data.dataset import Dataset, Part
-from zoo.layers.pictures import PicturePreparation
-from zoo.layers.preparation import natural_scaling, prepare_table
-from zoo.scoring.clusters import cluster_scores, silhouette_rows, stability
-from zoo.scoring.score import Score, evaluate, percentile_bounds
-from zoo.scoring.weighting import weighted_mean
+from zoo.metrics.clusters import cluster_scores, silhouette_rows, stability
+from zoo.metrics.metric import Score, evaluate, percentile_bounds
+from zoo.metrics.weighting import weighted_mean
+from zoo.preprocessing.images import PicturePreparation
+from zoo.preprocessing.table import natural_scaling, prepare_table
 from zoo.spec import Spec
-from zoo.training.arrays import prepare
+from zoo.training.preprocessed_arrays import prepare
 
 from ._mixture import fit_mixture
 

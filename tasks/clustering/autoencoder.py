@@ -14,10 +14,11 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, prepare_table
-from zoo.layers.clusters import ERROR, OutputItself, clustered
-from zoo.layers.pictures import PicturePreparation, standardized
-from zoo.layers.preparation import natural_scaling
+from zoo.networks import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, prepare_table
+from zoo.networks.autoencoder import ERROR, OutputItself, clustered
+from zoo.networks.convolutional import standardized
+from zoo.preprocessing.images import PicturePreparation
+from zoo.preprocessing.table import natural_scaling
 from zoo.spec import Spec
 
 

@@ -9,14 +9,15 @@ import numpy as np
 from pydantic import Field
 
 from zoo.data.dataset import Part
-from zoo.data.layouts import picture_layout
+from zoo.data.example_layouts import picture_layout
 from zoo.data.ragged import Ragged
-from zoo.data.table import Layout, refuse_kinds_of_columns
-from zoo.job import DataJob, TaskOptions
-from zoo.layers.assembly import network_of
-from zoo.layers.pictures import PicturePreparation
+from zoo.data.table_dataset import Layout, refuse_kinds_of_columns
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
+from zoo.models.built_model import network_of
+from zoo.preprocessing.images import PicturePreparation
 from zoo.spec import Spec
-from zoo.training.supervised import SupervisedTask
+from zoo.supervised.supervised_task import SupervisedTask
 
 from ._rivals import rivals
 
@@ -52,7 +53,7 @@ class ImageClassification(SupervisedTask):
 
     def draw(self, model: Any, part: Part, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return the worst errors, and the filters of the first convolution where there is one."""
-        from zoo.figures.pictures import filters, worst_errors
+        from zoo.figures.images import filters, worst_errors
 
         pictures = part.inputs[spec.inputs[0].key]
         assert isinstance(pictures, Ragged)

@@ -11,7 +11,7 @@ import numpy as np
 from zoo.data.dataset import Part
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
-from zoo.training.baselines import Rival
+from zoo.supervised.classical_estimators import Rival
 
 
 def rivals(level: str, spec: Spec) -> Sequence[Rival]:

@@ -12,8 +12,8 @@ Run: ``zoo train image/cnn digits``.
 import keras
 import keras_tuner
 
-from zoo.layers import Augment, Knobs, convolutional_blocks, dense_layers, picture_model
-from zoo.layers.pictures import POOLINGS
+from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, picture_model
+from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
 

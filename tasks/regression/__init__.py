@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from zoo.errors import UsageError
-from zoo.job import TaskOptions
-from zoo.training.supervised import SupervisedTask
+from zoo.jobs.fit_options import TaskOptions
+from zoo.supervised.supervised_task import SupervisedTask
 
 from ._rivals import rivals
 

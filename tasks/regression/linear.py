@@ -10,7 +10,7 @@ Run: ``zoo train regression/linear diabetes``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, table_model
+from zoo.networks import Knobs, table_model
 from zoo.spec import Spec
 
 

@@ -11,7 +11,7 @@ Run: ``zoo train regression/mlp diabetes``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, dense_layers, table_model
+from zoo.networks import Knobs, dense_layers, table_model
 from zoo.spec import Spec
 
 

@@ -16,19 +16,20 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from zoo.data.columns.encode import raw_inputs
 from zoo.data.dataset import Dataset, Part
-from zoo.data.inputs import raw_inputs
-from zoo.data.read import Table, read_table
+from zoo.data.sources.read import Table, read_table
 from zoo.errors import UsageError
-from zoo.job import DataJob, TaskOptions
-from zoo.layers.assembly import Pieces
-from zoo.layers.observations import OBSERVATION
-from zoo.scoring.returns import return_interval, return_scores
-from zoo.scoring.score import Score
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
+from zoo.metrics.metric import Score
+from zoo.metrics.returns import return_interval, return_scores
+from zoo.models.built_model import Pieces
+from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
-from zoo.training.arrays import as_tensor, forward
-from zoo.training.loop import FitPlan, FitResult
+from zoo.training.fit_loop import FitPlan, FitResult
+from zoo.training.preprocessed_arrays import as_tensor, forward
 
 from ._course import Course, World
 from ._environments import action_target, check_name, make_environment, observation_input, threshold_of

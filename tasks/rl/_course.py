@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError
-from zoo.layers.assembly import Pieces
+from zoo.models.built_model import Pieces
 from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
-from zoo.training.loop import FitPlan, FitResult
+from zoo.training.fit_loop import FitPlan, FitResult
 
 from ._environments import threshold_of
 from ._evaluation import episode_returns

@@ -10,11 +10,11 @@ import gymnasium
 import numpy as np
 from gymnasium import error, spaces
 
-from zoo.data.bundled import BUNDLED
+from zoo.data.source_errors import wrong_source
+from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError, nearest_name
-from zoo.layers.observations import OBSERVATION
+from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Input, Target
-from zoo.task import wrong_source
 
 MOST_NUMBERS = 10_000
 # An episode is cut after so many steps where the environment sets no limit: a policy may go in circles for ever.

@@ -17,9 +17,9 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
-from zoo.layers import Knobs, assemble, dense_layers
-from zoo.layers.assembly import Pieces, network_of
-from zoo.layers.observations import ObservationPreparation
+from zoo.models.built_model import Pieces, network_of
+from zoo.networks import Knobs, assemble, dense_layers
+from zoo.preprocessing.observations import ObservationPreparation
 from zoo.spec import Spec
 
 from ._course import Course

@@ -9,13 +9,14 @@ import numpy as np
 from pydantic import Field
 
 from zoo.data.dataset import Part
-from zoo.data.layouts import SequenceLayout
+from zoo.data.example_layouts import SequenceLayout
 from zoo.data.ragged import Ragged
-from zoo.data.table import Layout, refuse_kinds_of_columns
-from zoo.job import DataJob, TaskOptions
-from zoo.layers.sequences import SequencePreparation
+from zoo.data.table_dataset import Layout, refuse_kinds_of_columns
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
+from zoo.preprocessing.sequences import SequencePreparation
 from zoo.spec import Spec
-from zoo.training.supervised import SupervisedTask
+from zoo.supervised.supervised_task import SupervisedTask
 
 from ._rivals import rivals
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.data.dataset import Part
 from zoo.spec import Spec
-from zoo.training.baselines import Rival
+from zoo.supervised.classical_estimators import Rival
 
 from ._statistics import statistics
 

@@ -11,7 +11,7 @@ Run: ``zoo train sequence/gru japanese_vowels``.
 import keras
 import keras_tuner
 
-from zoo.layers import Knobs, recurrent_layers, sequence_model
+from zoo.networks import Knobs, recurrent_layers, sequence_model
 from zoo.spec import Spec
 
 

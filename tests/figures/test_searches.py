@@ -9,7 +9,7 @@ import pytest
 from drawing import assert_draws
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
-from zoo.tuning.importance import importance
+from zoo.tuning.oracles.hyperparameter_importance import importance
 
 pytestmark = pytest.mark.filterwarnings("error")
 RNG = np.random.default_rng(0)

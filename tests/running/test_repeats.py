@@ -15,8 +15,9 @@ from command import Answer
 
 import zoo
 from zoo.errors import UsageError
-from zoo.job import DataJob, make_job
-from zoo.running.repeats import mean_interval
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+from zoo.metrics.significance import mean_interval
 from zoo.task import task_of
 from zoo.tracking.store import Store
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from zoo.errors import UsageError
-from zoo.job import DataJob
-from zoo.layers.search_space import CheckedHyperParameters
+from zoo.jobs.data_options import DataJob
+from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import load_build
 from zoo.saving.model import Model
+from zoo.supervised.classical_estimators import run_estimator
 from zoo.task import task_of
-from zoo.training.baselines import run_estimator
 
 ROWS = 120
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from zoo.tracking.store import Store
 ROOT = Path(__file__).parents[2]
 PROCESS = """
 import sys
-from zoo.tracking.run import TrackedRun
+from zoo.tracking.tracked_run import TrackedRun
 from zoo.tracking.store import Store
 number, runs = map(int, sys.argv[1:])
 store = Store()

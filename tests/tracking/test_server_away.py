@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 
 import zoo
-from zoo.running.train import resume_run
-from zoo.tracking.run import FLUSH_S
-from zoo.tracking.spare_store import SpareStore
+from zoo.running.dispatch import resume_run
+from zoo.tracking.offline_store import SpareStore
 from zoo.tracking.store import Store
+from zoo.tracking.tracked_run import FLUSH_S
 
 EPOCHS = 8
 
@@ -210,6 +210,6 @@ def test_a_run_that_began_without_the_server_goes_on_after_a_kill(server: Server
 
 
 def rows_of_iris() -> pd.DataFrame:
-    from zoo.data.read import read_table
+    from zoo.data.sources.read import read_table
 
     return read_table("iris").frame

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.ragged import LENGTH, Ragged
-from zoo.layers.sequences import PoolSteps, RealSteps
-from zoo.training.arrays import Arrays, batches
+from zoo.networks.recurrent import PoolSteps, RealSteps
 from zoo.training.epochs import MOST_WIDTHS, POOL_BATCHES, CompiledEpochs, CompiledScores, widths_of
-from zoo.training.loop import FitPlan, fit
-from zoo.training.settings import FitSettings
+from zoo.training.fit_loop import FitPlan, fit
+from zoo.training.fit_settings import FitSettings
+from zoo.training.preprocessed_arrays import Arrays, batches
 
 rng = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.tuning.workers import Workers
+from zoo.tuning.execution.worker_processes import Workers
 
 
 @pytest.fixture(params=["fork", "fresh", "overlap"])

@@ -10,7 +10,8 @@ import pytest
 import zoo
 from zoo.data.dataset import load_dataset
 from zoo.errors import DataError, UsageError
-from zoo.job import TuneJob, make_job
+from zoo.jobs.job import make_job
+from zoo.jobs.search_options import TuneJob
 from zoo.task import task_of
 from zoo.tracking.store import Store
 from zoo.tuning.tune import fold_count, fold_job

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import zoo
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
-from zoo.tuning.halving import FACTOR, Rungs, rungs_of
+from zoo.tuning.pruning import FACTOR, Rungs, rungs_of
 
 QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
 

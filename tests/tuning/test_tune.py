@@ -70,7 +70,7 @@ def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
 
 
 def zoo_table(name: str) -> pd.DataFrame:
-    from zoo.data.bundled import load_bundled
+    from zoo.data.sources.bundled import load_bundled
 
     return load_bundled(name)[0].drop(columns="class")
 

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from zoo.errors import JobError, UsageError, ZooError
-from zoo.quietly import import_tensorflow
+from zoo.quiet_import import import_tensorflow
 from zoo.version import __version__
 
 INTERRUPTED = 130
@@ -86,7 +86,8 @@ def _complain(error: ZooError, status: int | None = None) -> int:
 
 def run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> int:
     """Check the keys of a job, carry it out, print what it gives back, and return the exit status."""
-    from zoo.job import JOBS, make_job
+    from zoo.jobs.commands import JOBS
+    from zoo.jobs.job import make_job
 
     return carry_out(make_job(JOBS[values["command"]], values), as_json, verbose)
 
@@ -95,7 +96,7 @@ def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
     """Carry out a job, print what it gives back, and return the exit status."""
     _check_names(job)
     import_tensorflow()
-    from zoo.tuning.execute import execute
+    from zoo.cli.execute import execute
 
     result = execute(job, verbose=verbose, quiet=as_json)
     print_result(result, as_json)
@@ -104,7 +105,7 @@ def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
 
 def _check_names(job: Any) -> None:
     """Say at once that there is no such model or file: TensorFlow takes seconds to load."""
-    from zoo.data.read import check_there
+    from zoo.data.sources.read import check_there
     from zoo.registry import matching_entries
 
     if isinstance(getattr(job, "model", None), str) and not getattr(job, "names_a_run", False):

@@ -20,7 +20,7 @@ from zoo.cli.options import (
     takes,
 )
 from zoo.errors import UsageError
-from zoo.quietly import import_tensorflow
+from zoo.quiet_import import import_tensorflow
 
 OWN_OPTIONS = "zoo.options"
 OPTIONS_HELP = "Options that only the model's task understands (--clusters 10) are listed by: zoo show MODEL"
@@ -136,8 +136,8 @@ def train(
         if given:
             raise UsageError(f"--resume takes the job of the run; leave out {', '.join(given)}")
         import_tensorflow()
+        from zoo.running.dispatch import resume_run
         from zoo.running.progress import Progress
-        from zoo.running.train import resume_run
 
         progress = Progress(verbose=verbose, quiet=as_json)
         print_result(resume_run(resume, progress=progress), as_json)
@@ -228,7 +228,7 @@ def run_command(
     as_json: Json = False,
 ) -> int:
     """Carry out a job from a YAML file, or several, one of which may fail without the others."""
-    from zoo.job import read_job
+    from zoo.jobs.commands import read_job
 
     read = [read_job(path) for path in job]  # what is wrong with the last is said before the first begins
     if len(read) == 1:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Json, app, given_values, print_result, run_job
-from zoo.quietly import import_tensorflow
+from zoo.quiet_import import import_tensorflow
 
 
 @app.command()
@@ -32,7 +32,7 @@ def runs(
 
 
 def _prune(yes: bool, as_json: bool) -> None:
-    from zoo.running.prune import leftovers
+    from zoo.runs.cleanup import leftovers
 
     found = leftovers()
     if yes and found.found:
@@ -147,7 +147,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
 ) -> None:
     """Serve MLflow's pages on 127.0.0.1, and print the address that opens at the runs."""
-    from zoo.tracking.server import serve_pages
+    from zoo.serving.servers import serve_pages
 
     serve_pages(experiment, port)
 
@@ -165,6 +165,6 @@ def serve(
 ) -> None:
     """Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server."""
     import_tensorflow()
-    from zoo.running.serve import serve as serve_run
+    from zoo.serving.serve import serve as serve_run
 
     serve_run(run, port, isolated=isolated, wheel=wheel)

@@ -183,3 +183,17 @@ def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged | pd.Categorical:
         whole = [texts[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]
         return np.array(whole, dtype=object)
     return Ragged(values, np.load(sizes)) if sizes.exists() else values
+
+
+SPELLINGS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "calibration": "calibration",
+    "test": "test",
+}
+
+
+PART_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}

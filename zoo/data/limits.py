@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
+
 from zoo.errors import DataError
 
 MOST_COLUMNS = 100_000
@@ -127,3 +129,8 @@ def decoding(where: str, what: str = "cannot be read") -> Iterator[None]:
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{what}: {words[:300]}", where=where) from None
+
+
+def row_in_source(values: pd.Series, row: int) -> int:
+    """Return the number, from 1 on, that a row has in its source: a part of it keeps the source's numbers."""
+    return int(values.index[row]) + 1

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.pictures import draw_picture
+from zoo.figures.images import draw_picture
 from zoo.figures.style import BLUE, GREY, LINES, legend_beside, new_figure, shorten
 
 MOST_POINTS = 5000

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from zoo.reporting.facts import WARNING, Finding
+from zoo.reporting.check_inputs import WARNING, Finding
 
 RATE_TOO_HIGH, RATE_TOO_LOW, NOT_CONVERGED = "learning rate too high", "learning rate too low", "not converged"
 UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.describe import SPLIT_NAMES
-from zoo.reporting.facts import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v, option
+from zoo.data.columns.describe_table import SPLIT_NAMES
+from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v, option
 
 NEARLY_SURE = 0.985  # balanced accuracy, or share of the variance, that one column has alone
 FOLDS, LEAST_KNOWN = 3, 30

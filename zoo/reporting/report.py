@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from zoo.data.columns import Column
-from zoo.reporting.facts import OK, WARNING, Finding
+from zoo.data.columns.column_kinds import Column
+from zoo.reporting.check_inputs import OK, WARNING, Finding
 from zoo.reporting.page import STYLE, whole_page
 
 _SIGNS = {"ok": " ", "note": "·", "warning": "!"}

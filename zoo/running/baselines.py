@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from zoo.data.dataset import Dataset
-from zoo.running.lookup import BASELINE_TAG, OBJECTIVE_TAG
-from zoo.task import PART_PREFIX, Baseline, Task
-from zoo.tracking.run import TrackedRun, ending
+from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.task import Baseline, Task
 from zoo.tracking.store import Store
+from zoo.tracking.tags import BASELINE_TAG, OBJECTIVE_TAG
+from zoo.tracking.tracked_run import TrackedRun, ending
 
 
 def run_baselines(

@@ -5,46 +5,32 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import Dataset
-from zoo.data_job import DataJob
+from zoo.data.dataset import PART_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
-from zoo.layers.assembly import Pieces
+from zoo.fitting.fitted import Fitted, judged_part
+from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
-from zoo.running.candidate import Candidate
-from zoo.running.lookup import RESULT_FILE, SCORED_TAG
-from zoo.running.painting import Painted, painting
-from zoo.running.report import keep_report
-from zoo.running.results import Run, interval, number
+from zoo.running.data_report import keep_report
+from zoo.running.draw_figures import Painted, painting
+from zoo.runs.results import Run
 from zoo.saving.model import Model
-from zoo.scoring.tables import scores_by_class, worst_errors
 from zoo.spec import Spec
-from zoo.task import PART_PREFIX, Evaluation, Settled, Task
-from zoo.tracking.run import TrackedRun
-from zoo.training.loop import FitResult
-from zoo.training.settings import FitSettings
+from zoo.task import Evaluation, Settled, Task
+from zoo.text import interval, number
+from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
+from zoo.tracking.tracked_run import TrackedRun
+from zoo.training.fit_loop import FitResult
+from zoo.training.fit_settings import FitSettings
 
 PREDICTIONS_FILE = "predictions.csv"
 MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a table
 READABLE = ("number", "category", "text")  # kinds of inputs that a table shows
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A network that was trained, with all that its run's page is made from."""
-
-    job: DataJob
-    candidate: Candidate
-    pieces: Pieces
-    dataset: Dataset
-    hyperparameters: Mapping[str, Any]
-    result: FitResult
 
 
 def finish_run(
@@ -135,11 +121,6 @@ def _tables(predicted: pd.DataFrame, dataset: Dataset, part: str) -> dict[str, p
     made = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
     target = dataset.spec.target
     return {**made, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else made
-
-
-def judged_part(dataset: Dataset) -> str:
-    """Return the part that a model is judged by: test, or without one validation, or without that the training part."""
-    return next((part for part in ("test", "validation") if part in dataset.parts), "train")
 
 
 def _before_calibration(fitted: Fitted, part: str) -> Evaluation | None:

@@ -14,32 +14,26 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
-from zoo.job import TrainJob, job_yaml
+from zoo.fitting.model_builder import candidate_of
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import job_yaml
+from zoo.metrics.metric import within_limits
+from zoo.metrics.significance import mean_interval
+from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import unstable
-from zoo.reporting.facts import Finding
-from zoo.running.candidate import candidate_of
-from zoo.running.children import run_child, runs_below
+from zoo.running.data_report import keep_report
 from zoo.running.finish import PREDICTIONS_FILE
-from zoo.running.lookup import BEST_TAG
+from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
-from zoo.running.report import keep_report
-from zoo.running.results import Run, best_baseline, diagnosis_lines, interval, number, plain
-from zoo.running.train import (
-    CROSS_VALIDATION,
-    JOB_FILE,
-    SEEDS,
-    check_same_data,
-    experiment_name,
-    job_params,
-    run_tags,
-    show_scores,
-    stored_job,
-)
+from zoo.running.run_facts import check_same_data, experiment_name, job_params, run_tags, show_scores
+from zoo.runs.results import Run, best_baseline, diagnosis_lines
+from zoo.runs.stored_runs import no_model, stored_job
 from zoo.saving.model import Model
-from zoo.scoring.score import within_limits
-from zoo.tracking.processes import is_running
-from zoo.tracking.run import TrackedRun, ending
+from zoo.text import interval, number, plain
+from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
+from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, SEEDS
+from zoo.tracking.tracked_run import TrackedRun, ending
 
 
 @dataclass
@@ -188,38 +182,6 @@ class Repeats:
         return best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)
 
 
-def mean_interval(values: np.ndarray, tested: float = 0.0) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t (1908), corrected for training rows that runs share.
-
-    Args:
-        values: One for each run (R,).
-        tested: Test rows for each row that the models learn from (Nadeau and Bengio 2003); 0 for runs that share
-            nothing but their data.
-
-    Example:
-        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
-        >>> round(low, 2), round(high, 2)
-        (-0.48, 4.48)
-        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]), tested=0.5)
-        >>> round(low, 2), round(high, 2)
-        (-1.93, 5.93)
-    """
-    from scipy import stats
-
-    spread = float(values.std(ddof=1)) * np.sqrt(1 / len(values) + tested)
-    half = float(stats.t.ppf(0.975, len(values) - 1) * spread)
-    return float(values.mean()) - half, float(values.mean()) + half
-
-
-def no_model(run_id: str) -> UsageError:
-    """Return the error for a cross-validation that is asked for its model."""
-    return UsageError(
-        f"run {run_id[:8]} is a cross-validation: it has a model for each fold, and none for all; train once "
-        "without --cv, or name a fold's run",
-        where="run",
-    )
-
-
 def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Repeats:
     """Carry out a train job that has ``seeds`` or ``cv``: its runs stand below one parent run.
 
@@ -291,7 +253,7 @@ def children_of(job: TrainJob, folds: int = 0) -> list[TrainJob]:
         folds: Number of folds of one cross-validation, as the data have it.
 
     Example:
-        >>> from zoo.job import make_job
+        >>> from zoo.jobs.job import make_job
         >>> job = make_job(TrainJob, {"model": "classification/mlp", "source": "wine", "seed": 3, "seeds": 2})
         >>> [(child.seed, child.split_seed) for child in children_of(job)]
         [(3, 3), (4, 3)]

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import PART_PREFIX, Dataset
 from zoo.errors import UsageError
-from zoo.job import TrainJob
-from zoo.running.candidate import candidate_of
-from zoo.running.lookup import BEST_TAG, SCORED_TAG, find_run, stored_run
+from zoo.fitting.model_builder import candidate_of
+from zoo.jobs.fit_options import TrainJob
 from zoo.running.progress import Progress
-from zoo.running.results import Run, number, plain
-from zoo.running.train import REPRODUCTION, VERSIONS_FILE, run_train, stored_job
-from zoo.task import PART_PREFIX
-from zoo.tracking.run import origin_tags, package_versions
+from zoo.running.train import run_train
+from zoo.runs.results import Run
+from zoo.runs.stored_runs import find_run, stored_job, stored_run
+from zoo.text import number, plain
 from zoo.tracking.store import Store
+from zoo.tracking.tags import BEST_TAG, REPRODUCTION, SCORED_TAG, VERSIONS_FILE
+from zoo.tracking.tracked_run import origin_tags, package_versions
 
 ORIGINAL_TAG = "zoo.reproduces"
 EQUAL, WITHIN, DIFFERS = "equal", "within noise", "differs"

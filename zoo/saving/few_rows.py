@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.missing import LAST
-from zoo.saving.portable.rows import raw_inputs
+from zoo.data.columns.missing_values import LAST
+from zoo.portable.rows import raw_inputs
 from zoo.spec import Spec
 
 MOST_ROWS = 64

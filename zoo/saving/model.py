@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.inputs import raw_inputs
-from zoo.data.missing import newly_missing
+from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.missing_values import newly_missing
 from zoo.errors import UsageError, listed, nearest_name
 from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
@@ -28,7 +28,7 @@ class Model:
         keras_model: The whole Keras model, from raw inputs by key to its output.
         spec: Describes inputs and target.
         name: The model's name.
-        limits: What prediction intervals are made by (:mod:`zoo.scoring.conformal`); empty without.
+        limits: What prediction intervals are made by (:mod:`zoo.calibration.conformal`); empty without.
 
     Example:
         >>> model = zoo.load(run_id)  # doctest: +SKIP

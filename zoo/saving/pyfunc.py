@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from zoo.data.cells import IMAGE
+from zoo.data.examples.array_columns import IMAGE
 from zoo.errors import UsageError, ZooError
-from zoo.saving.folder import load_model
 from zoo.saving.model import Model
+from zoo.saving.model_folder import load_model
 
 
 class PyfuncModel:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError, unknown
-from zoo.job import without_password
-from zoo.tracking.processes import HOST_TAG, is_orphan
-from zoo.tracking.spare_client import sparing_client
-from zoo.tracking.spare_store import PARENT_TAG as PARENT_TAG
+from zoo.text import without_password
+from zoo.tracking.offline_client import sparing_client
+from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
+from zoo.tracking.process_tags import HOST_TAG, is_orphan
 
 # MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.ragged import LENGTH, Ragged
-from zoo.training.arrays import CHUNK, Arrays, batches
+from zoo.training.preprocessed_arrays import CHUNK, Arrays, batches
 
 # XLA takes a second or two to compile a training step: it pays where there is that much work to save.
 XLA_LEAST_STEPS = 4000

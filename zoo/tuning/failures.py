@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.errors import JobError, UsageError
-from zoo.tuning.slots import Event
+from zoo.tuning.execution.executor import Event
 
 _MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError", "InterruptedError")
 _ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")

@@ -11,17 +11,17 @@ import numpy as np
 
 from zoo.errors import JobError, listed
 from zoo.running.search_progress import Ended, SearchProgress
-from zoo.tracking.run import TrackedRun
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tuning.clock import Clock
+from zoo.tracking.tracked_run import TrackedRun
+from zoo.tuning.execution.create_executor import threads_of
+from zoo.tuning.execution.executor import Event, Slots
 from zoo.tuning.failures import killed_from_outside, reason_of
-from zoo.tuning.goal import SECONDS
-from zoo.tuning.halving import Race, Rungs
-from zoo.tuning.keeping import Keeper
-from zoo.tuning.oracles import Asked, AskTell
-from zoo.tuning.pool import threads_of
-from zoo.tuning.records import SearchPlan, SearchState, TrialRecord, as_trained
-from zoo.tuning.slots import Event, Slots
+from zoo.tuning.objective import SECONDS
+from zoo.tuning.oracles.ask_tell import Asked, AskTell
+from zoo.tuning.pruning import Race, Rungs
+from zoo.tuning.storage.journal import Keeper
+from zoo.tuning.storage.records import SearchPlan, SearchState, TrialRecord, as_trained
+from zoo.tuning.time_budget import Clock
 from zoo.tuning.trial import run_trial
 
 # Searches whose next trial does not hang on how the last one ended, or hardly.

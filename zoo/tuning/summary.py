@@ -6,8 +6,8 @@ from typing import Any
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
 from zoo.running.finish import description
-from zoo.running.results import Run, importance_in_words, varied_names
-from zoo.tuning.importance import importance
+from zoo.runs.results import Run, importance_in_words, varied_names
+from zoo.tuning.oracles.hyperparameter_importance import importance
 from zoo.tuning.search import SearchState
 
 
@@ -21,7 +21,7 @@ def varied(state: SearchState) -> list[str]:
 
 
 def importance_of(state: SearchState) -> dict[str, tuple[float, float]]:
-    """Return what mattered among the trials that have a score; see :func:`zoo.tuning.importance.importance`."""
+    """Return what mattered among the trials that have a score."""
     values, scores = _scored(state)
     return importance(values, scores)
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
-from zoo.layers.assembly import Pieces
-from zoo.running.candidate import candidate_of
+from zoo.fitting.model_builder import candidate_of
+from zoo.jobs.search_options import constraint_of
+from zoo.models.built_model import Pieces
 from zoo.seeding import only_deterministic_kernels
-from zoo.training.loop import FitPlan, FitResult, Monitor
+from zoo.training.fit_loop import FitPlan, FitResult, Monitor
+from zoo.training.fit_settings import FitSettings
 from zoo.training.recorder import Recorder
-from zoo.training.settings import FitSettings
-from zoo.tune_job import constraint_of
-from zoo.tuning.channel import Channel
-from zoo.tuning.goal import FACTS, SECONDS, measure_after, measure_before
+from zoo.tuning.execution.channel import Channel
+from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
 
 CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.bin", "weights.npz"
 _ANSWER_WAIT_S = 60.0

@@ -9,29 +9,30 @@ import keras_tuner
 
 from zoo.data.dataset import Dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
-from zoo.data.streamed import StreamedPart
+from zoo.data.streaming.streamed_dataset import StreamedPart
 from zoo.errors import UsageError
-from zoo.job import TuneJob, gathered, job_yaml, make_job
-from zoo.layers.search_space import CheckedHyperParameters
-from zoo.running.candidate import MODEL, Candidate, candidate_of
-from zoo.running.lookup import DIRECTION_TAG, OBJECTIVE_TAG, best_of
-from zoo.running.report import keep_report
-from zoo.running.results import Search
+from zoo.fitting.model_builder import MODEL, Candidate, candidate_of
+from zoo.jobs.job import gathered, job_yaml, make_job
+from zoo.jobs.search_options import TuneJob, range_of
+from zoo.models.search_space import CheckedHyperParameters
+from zoo.running.data_report import keep_report
+from zoo.running.run_facts import experiment_name, job_params, run_tags
 from zoo.running.search_progress import SearchProgress, in_words
-from zoo.running.train import JOB_FILE, experiment_name, job_params, run_tags, stored_job
-from zoo.tracking.run import TrackedRun, ending
+from zoo.runs.results import Search
+from zoo.runs.stored_runs import best_of, stored_job
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tune_job import range_of
-from zoo.tuning.choosing import choose_search, grid_size, is_finite
-from zoo.tuning.cluster import connected
-from zoo.tuning.finishing import Finishing
-from zoo.tuning.goal import goal_of
-from zoo.tuning.halving import rungs_of
-from zoo.tuning.oracles import AskTell
-from zoo.tuning.pool import make_workers, with_room
-from zoo.tuning.records import SearchPlan, SearchState
+from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, OBJECTIVE_TAG
+from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tuning.best_trial import Finishing
+from zoo.tuning.execution.create_executor import make_workers, with_room
+from zoo.tuning.execution.ray_executor import connected
+from zoo.tuning.objective import goal_of
+from zoo.tuning.oracles.ask_tell import AskTell
+from zoo.tuning.oracles.choose_search import choose_search, grid_size, is_finite
+from zoo.tuning.pruning import rungs_of
 from zoo.tuning.search import OUT_OF_TIME, SearchLoop
-from zoo.tuning.state import MAY_CHANGE, SearchFolder
+from zoo.tuning.storage.records import SearchPlan, SearchState
+from zoo.tuning.storage.search_folder import MAY_CHANGE, SearchFolder
 
 
 def tune(
@@ -55,7 +56,7 @@ def tune(
         resume: Run of a search that is gone on with; model and source are then given only where they are no names.
         verbose: Print a line for each trial.
         quiet: Print nothing.
-        **options: The other keys of :class:`zoo.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
+        **options: The other keys of :class:`zoo.jobs.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
             ``search``, ``epochs`` or ``hyperparameters={"units": 64}`` for what is fixed.
 
     Returns:

@@ -1,0 +1,123 @@
+"""Weights by column, by sampling and by class: what the loss sees, and what scores see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.data.dataset import Dataset
+from zoo.data.table_dataset import table_dataset
+from zoo.errors import ZooError
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+
+
+def table(rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "x": rng.normal(size=rows),
+            "w": rng.integers(1, 5, rows),
+            "kind": np.where(np.arange(rows) % 10 == 0, "rare", "usual"),
+        }
+    )
+
+
+def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
+    job = make_job(DataJob, {"source": frame, "target": "kind", **options})
+    return table_dataset(job, task="t", target_kind="class")
+
+
+def test_a_column_weighs_every_part_and_is_no_feature() -> None:
+    frame = table()
+    made = dataset_of(frame, weight="w", calibration_size=0.2)
+    assert [known.name for known in made.spec.inputs] == ["x"]
+    for part in made.parts.values():
+        assert part.weight is not None
+        assert part.weight.tolist() == frame["w"][part.rows].tolist()
+    assert any("importance" in note for note in made.notes)
+    assert dataset_of(frame, weight="w", weight_kind="frequency").spec.weights_count
+
+
+def test_down_sampling_keeps_the_mass_of_classes_and_touches_training_alone() -> None:
+    frame = table()
+    plain, made = dataset_of(frame), dataset_of(frame, sample="down=10")
+    for part in ("validation", "test"):
+        assert np.array_equal(plain.parts[part].rows, made.parts[part].rows)
+        assert made.parts[part].weight is None
+    train, everything = made.parts["train"], plain.parts["train"]
+    assert train.weight is not None
+    usual = frame["kind"][train.rows] == "usual"
+    assert (train.weight[usual] == 10).all()
+    assert (train.weight[~usual] == 1).all()
+    assert set(frame.index[frame["kind"] == "rare"]) & set(everything.rows) <= set(train.rows)
+    mass = train.weight[usual].sum()
+    assert mass == pytest.approx((frame["kind"][everything.rows] == "usual").sum(), abs=10)
+    assert made.spec.rows == len(train)
+    assert made.split["train"].tolist() == everything.rows.tolist()
+    assert np.array_equal(dataset_of(frame, sample="down=10").parts["train"].rows, train.rows)
+
+
+def test_down_sampling_multiplies_given_weights() -> None:
+    frame = table()
+    train = dataset_of(frame, sample="down=4", weight="w").parts["train"]
+    factor = np.where(frame["kind"][train.rows] == "usual", 4, 1)
+    assert train.weight is not None
+    assert train.weight.tolist() == (frame["w"][train.rows] * factor).tolist()
+
+
+def test_up_sampling_repeats_in_the_loss_and_not_in_scores() -> None:
+    frame = table()
+    plain, train = dataset_of(frame).parts["train"], dataset_of(frame, sample="up=5").parts["train"]
+    rare = frame["kind"][train.rows] == "rare"
+    assert rare.sum() == 5 * (frame["kind"][plain.rows] == "rare").sum()
+    assert train.weight is not None
+    assert train.weight.sum() == pytest.approx(len(plain))
+    assert train.fit_weight is not None
+    assert (train.fit_weight == 1).all()
+
+
+def test_class_weights_are_the_loss_s_alone() -> None:
+    frame = table()
+    train = dataset_of(frame, class_weight="balanced").parts["train"]
+    rare = (frame["kind"][train.rows] == "rare").to_numpy()
+    assert train.weight is None
+    assert train.fit_weight is not None
+    assert train.fit_weight[rare].sum() == pytest.approx(train.fit_weight[~rare].sum())
+    given = dataset_of(frame, class_weight={"rare": 3}).parts["train"]
+    assert given.fit_weight is not None
+    assert given.fit_weight.tolist() == np.where(frame["kind"][given.rows] == "rare", 3, 1).tolist()
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        ([-1.0], "column w, row 1: a weight must be a number from 0 upwards; received -1.0"),
+        ([1.0, None], "column w, row 2: a weight must be a number from 0 upwards; it is missing"),
+        ([1.0, np.inf], "column w, row 2"),
+        (["many"], "received many"),
+        ([0.0], "all weights are zero"),
+    ],
+)
+def test_weights_that_are_none(weights: list[Any], message: str) -> None:
+    column = pd.Series([*weights, *weights[:1] * (400 - len(weights))])
+    with pytest.raises(ZooError, match=message):
+        dataset_of(table().assign(w=column), weight="w")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"weight": "ww"}, "there is no column 'ww' of weights"),
+        ({"class_weight": {"rear": 2}}, "class 'rear' is not among rare, usual"),
+        ({"sample": "down=2", "split": "column=part"}, "class 'usual' is the only one among the training rows"),
+        ({"weight": "w", "test": table(20).drop(columns="w")}, "the test source has no column 'w'"),
+    ],
+)
+def test_what_is_wrong_is_said(options: dict[str, Any], message: str) -> None:
+    frame = table().assign(part=lambda known: np.where(known["kind"] == "usual", "train", "test"))
+    with pytest.raises(ZooError, match=message):
+        dataset_of(frame, **options)

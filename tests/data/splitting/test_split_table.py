@@ -1,0 +1,212 @@
+"""Parts by group, hash, time and order; given folds; sizes that the number of rows asks for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.calibration.fit_calibration import halves
+from zoo.data.dataset import Dataset
+from zoo.data.splitting.splitters import suggested_sizes
+from zoo.data.table_dataset import table_dataset
+from zoo.errors import UsageError, ZooError
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import make_job
+
+
+def table(rows: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "x": np.arange(rows, dtype=float),
+            "house": [f"h{k}" for k in rng.integers(0, 23, rows)],
+            "day": pd.date_range("2024-01-01", periods=rows // 2).repeat(2).astype(str),
+            "kind": rng.choice(["a", "b"], rows),
+        }
+    )
+
+
+def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
+    job = make_job(DataJob, {"source": frame, "target": "kind", **options})
+    return table_dataset(job, task="t", target_kind="class")
+
+
+def values(dataset: Dataset, part: str) -> np.ndarray:
+    return np.asarray(dataset.parts[part].inputs["x"])
+
+
+@pytest.mark.parametrize("way", ["group=house", "hash=house"])
+def test_a_group_is_on_one_side_whatever_the_order_of_rows(way: str) -> None:
+    frame = table()
+    made = dataset_of(frame, split=way, calibration_size=0.2)
+    sides = {part: set(frame["house"][values(made, part).astype(int)]) for part in made.parts}
+    assert set(sides) == {"train", "calibration", "validation", "test"}
+    assert sum(map(len, sides.values())) == frame["house"].nunique()
+    assert 10 < len(made.parts["test"]) < 80
+    assert "house" not in [known.name for known in made.spec.inputs]
+    mixed = dataset_of(frame.sample(frac=1, random_state=1), split=way, calibration_size=0.2)
+    for part in made.parts:
+        assert sorted(values(made, part)) == sorted(values(mixed, part))
+
+
+def test_a_hashed_side_stays_when_rows_come_in() -> None:
+    frame = table()
+    before = set(frame["house"][values(dataset_of(frame, split="hash=house"), "test").astype(int)])
+    more = pd.concat([frame, table(100).assign(house="new")], ignore_index=True)
+    after = dataset_of(more, split="hash=house").parts["test"].rows
+    assert before == {house for house in more["house"][after] if house != "new"}
+
+
+@pytest.mark.parametrize("gap", [None, "3d"])
+def test_the_latest_are_test_and_moments_stay_whole(gap: str | None) -> None:
+    frame = table().sample(frac=1, random_state=0)
+    made = dataset_of(frame, split="time=day", gap=gap)
+    days = {part: pd.to_datetime(frame["day"].to_numpy()[known.rows]) for part, known in made.parts.items()}
+    between = pd.Timedelta(days=1 if gap is None else 4)
+    assert days["validation"].min() - days["train"].max() == between
+    assert days["test"].min() - days["validation"].max() == between
+    assert abs(len(days["test"]) - 40) <= 2
+    assert len(set(days["test"])) * 2 == len(days["test"])
+
+
+def test_order_takes_the_last_rows() -> None:
+    made = dataset_of(table(), split="order")
+    assert values(made, "test").tolist() == list(range(160, 200))
+    assert values(made, "validation").tolist() == list(range(128, 160))
+
+
+def test_folds_in_time_train_on_what_came_before() -> None:
+    frame = table()
+    for number in range(1, 5):
+        made = dataset_of(frame, split="time=day", fold=f"{number}/4")
+        learnt = np.concatenate([values(made, "train"), values(made, "validation")])
+        assert learnt.max() < values(made, "test").min()
+        assert len(made.parts["test"]) == 40
+
+
+def test_one_group_is_left_out_in_each_fold() -> None:
+    frame = table()
+    tested = []
+    for number in range(1, 24):
+        made = dataset_of(frame, split="group=house", fold=f"{number}/23", folds="leave-one-group-out")
+        assert made.folds == 23
+        assert frame["house"][made.parts["test"].rows].nunique() == 1
+        tested += made.parts["test"].rows.tolist()
+    assert sorted(tested) == list(range(200))
+
+
+@pytest.mark.parametrize("layout", ["masks", "numbers", "csv"])
+def test_given_folds(tmp_path: Path, layout: str) -> None:
+    frame = table()
+    numbers = np.arange(200) % 4
+    path = tmp_path / ("folds.csv" if layout == "csv" else "folds.npz")
+    if layout == "csv":
+        pd.DataFrame({"fold": numbers}).to_csv(path, index=False)
+    else:
+        np.savez(path, folds=np.stack([numbers == k for k in range(4)]) if layout == "masks" else numbers)
+    frame.loc[7, "kind"] = None  # a row that is left out shifts no other
+    made = dataset_of(frame, fold="3/4", folds=f"file={path}")
+    assert made.folds == 4
+    assert made.parts["test"].rows.tolist() == [row for row in range(200) if row % 4 == 2 and row != 7]
+
+
+def test_a_split_is_taken_back(tmp_path: Path) -> None:
+    frame = table()
+    first = dataset_of(frame, seed=5, calibration_size=0.1)
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({part: rows.tolist() for part, rows in first.split.items()}))
+    again = dataset_of(frame, split=f"file={path}")
+    assert {part: sorted(known.rows) for part, known in again.parts.items()} == {
+        part: sorted(known.rows) for part, known in first.parts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        ({"house": "one"}, {"split": "group=house"}, "needs two groups at least, and all rows are of 'one'"),
+        ({"house": None}, {"split": "group=house"}, "column house, row 1: the group is missing"),
+        ({}, {"split": "group=hose"}, "there is no column 'hose' to split by"),
+        ({"day": "soon"}, {"split": "time=day"}, "column day, row 1: 'soon' is no moment"),
+        ({"day": "2024-01-01"}, {"split": "time=day"}, "all rows have the same moment"),
+        ({}, {"split": "time=day", "gap": "3"}, "between dates it needs a unit, such as 3d"),
+        ({}, {"split": "time=x", "gap": "3d"}, "a number in the column's units"),
+        ({}, {"gap": "3d"}, "it needs --split time=COLUMN"),
+        ({}, {"split": "group=house", "fold": "1/30"}, "30 folds by group need as many groups, and there are 23"),
+        ({}, {"fold": "1/2", "folds": "leave-one-group-out"}, "needs to know the groups"),
+        ({}, {"fold": "1/2", "folds": "file=none.npz"}, "the folds cannot be read"),
+        ({}, {"split": "file=none.json"}, "the split cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ZooError, match=message):
+        dataset_of(table().assign(**change), **options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"cv": "leave-one-group-out"}, "needs to know the groups"),
+        ({"cv": 1}, "a number of folds from 2 upwards"),
+        ({"cv": "file=x.npz", "repeats": 2}, "they need cv, a number of folds"),
+        ({"threshold": "f2"}, "unknown way to choose a threshold 'f2'"),
+        ({"sample": "down=0.5"}, "it must be down=N or up=N"),
+        ({"class_weight": {"a": -1}}, "factors are numbers from 0 upwards"),
+    ],
+)
+def test_a_job_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_job(TrainJob, {"model": "m", "source": "s", **options})
+
+
+@settings(deadline=None)
+@given(st.integers(10, 10_000_000), st.integers(0, 20))
+def test_suggested_sizes(rows: int, hyperparameters: int) -> None:
+    test, validation, reason = suggested_sizes(rows, hyperparameters)
+    assert 0.01 <= test <= 0.2
+    assert 0.01 <= validation <= 0.25
+    assert suggested_sizes(rows, hyperparameters + 1)[1] >= validation
+    assert f"test {test:g}" in reason
+
+
+@pytest.mark.parametrize("way", ["group=house", "hash=house"])
+def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
+    frame = table()
+    halved = []
+    for rows in (frame, frame.sample(frac=1, random_state=1)):
+        made = dataset_of(rows, split=way, calibration_size=0.4)
+        part = made.parts["calibration"]
+        halved.append([set(frame["house"][part.inputs["x"][half].astype(int)]) for half in halves(part, made.spec)])
+    assert all(first and second and not first & second for first, second in halved)
+    assert halved[0] == halved[1]
+
+
+def test_rows_that_sampling_draws_are_in_the_digest() -> None:
+    frame = table()
+    frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
+    made = [
+        dataset_of(frame, split="column=part", validation_size=0, sample="down=3", seed=seed).split_digest
+        for seed in (0, 0, 1)
+    ]
+    assert made[0] == made[1] != made[2]
+
+
+def test_suggested_sizes_that_are_not_used_are_not_told() -> None:
+    frame = table()
+    told = [
+        dataset_of(frame, **options, validation_size="suggested").notes
+        for options in ({"test_size": "suggested"}, {"test_size": 0.3})
+    ]
+    assert any(note.startswith("test 0.2: its 40 rows") and "validation" in note for note in told[0])
+    assert any(note.startswith("validation 0.15 of the rest") for note in told[1])
+    frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
+    column = dataset_of(frame, split="column=part", test_size="suggested", validation_size=0.1)
+    assert not [note for note in column.notes if "percentage points" in note]

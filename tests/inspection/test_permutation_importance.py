@@ -1,0 +1,37 @@
+"""Which columns predictions hang on: told by shuffling them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.fitting.model_builder import candidate_of
+from zoo.inspection.permutation_importance import strongest_inputs
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+
+
+def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: object) -> None:
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame({name: generator.normal(size=300) for name in ("weak", "strong", "idle")})
+    frame["kind"] = generator.choice(["a", "b"], 300)
+    frame["y"] = 3 * frame["strong"] + frame["weak"]
+    dataset = candidate_of("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
+
+    def predict(inputs: Mapping[str, Any]) -> np.ndarray:
+        columns = {known.name: known.key for known in dataset.spec.inputs}
+        by_kind = np.where(np.asarray(inputs[columns["kind"]]) == "a", 1.0, 0.0)
+        made: np.ndarray = 3.0 * inputs[columns["strong"]] + inputs[columns["weak"]] + 4 * by_kind
+        return made
+
+    part = dataset.parts["test"]
+    found = strongest_inputs(predict, part, dataset.spec)
+    assert list(found) == ["strong", "kind", "weak"]
+    assert len(found["strong"]) == len(part)
+    assert list(strongest_inputs(predict, part, dataset.spec, count=1)) == ["strong"]
+    alone = dataclasses.replace(dataset.spec, inputs=dataset.spec.inputs[:1])
+    assert strongest_inputs(predict, part, alone) == {}

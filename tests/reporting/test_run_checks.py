@@ -1,0 +1,211 @@
+"""The report's checks: what is planted is found, and a clean table raises no warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoo
+from zoo.reporting.label_errors import confident_joint, suspect_order
+from zoo.reporting.report import DataReport
+
+
+def clean(rows: int = 600) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(rows, 4)), columns=list("abcd"))
+    frame["city"] = rng.choice(["Lyon", "Lille", "Nice"], rows)
+    frame["kind"] = np.where(frame["a"] + frame["b"] + rng.normal(0, 0.1, rows) > 0, "yes", "no")
+    return frame
+
+
+def report_of(frame: pd.DataFrame, **options: Any) -> DataReport:
+    return zoo.data_report(frame, target="kind", quiet=True, **options)
+
+
+def warned(report: DataReport, *levels: str) -> list[str]:
+    return [f"{f.topic}: {f.text} {f.advice}" for f in report.findings if f.level in (levels or ("warning", "note"))]
+
+
+def test_a_clean_table_raises_no_warning() -> None:
+    report = report_of(clean())
+    assert warned(report, "warning") == []
+    assert {"enough rows", "split", "class balance", "missing values", "duplicates", "leakage", "drift"} <= {
+        finding.topic for finding in report.findings
+    }
+
+
+def _plant_leak(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(outcome=np.where(frame["kind"] == "yes", "done", "open"))
+
+
+def _plant_number_leak(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(
+        paid=np.where(frame["kind"] == "yes", 5.0, 1.0) + np.random.default_rng(1).normal(0, 0.1, len(frame))
+    )
+
+
+def _plant_missing(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(closed=frame["a"].where((frame["kind"] == "yes") | (frame["b"] > 2)))
+
+
+def _plant_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, frame.iloc[:300]], ignore_index=True)
+
+
+def _plant_near_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
+    near = frame.iloc[:300].copy()
+    near[list("abcd")] += 1e-5
+    return pd.concat([frame, near], ignore_index=True)
+
+
+def _plant_conflicts(frame: pd.DataFrame) -> pd.DataFrame:
+    other = frame.iloc[:60].assign(kind=lambda known: np.where(known["kind"] == "yes", "no", "yes"))
+    return pd.concat([frame, other], ignore_index=True)
+
+
+def _plant_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(patient=np.arange(len(frame)) % 150)
+
+
+def _plant_units(frame: pd.DataFrame) -> pd.DataFrame:
+    height = np.random.default_rng(1).normal(1.7, 0.1, len(frame))
+    height[::5] *= 100
+    return frame.assign(height=height)
+
+
+def _plant_spellings(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[::7, "city"] = "lyon "
+    return frame
+
+
+def _plant_infinite(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[7, "a"] = np.inf
+    return frame
+
+
+def _plant_rare(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(kind=np.where(np.arange(len(frame)) % 75 == 0, "yes", "no"))
+
+
+@pytest.mark.parametrize(
+    "plant, says",
+    [
+        (_plant_leak, "leakage: column outcome nearly decides the target alone"),
+        (_plant_number_leak, "leakage: column paid nearly decides the target alone"),
+        (_plant_missing, "missing values: whether a value is missing goes with the target, most in closed"),
+        (_plant_duplicates, "equal a training row in all features"),
+        (_plant_near_duplicates, "near-duplicates: "),
+        (_plant_conflicts, "equal one of another class in all features"),
+        (_plant_groups, "--split group=patient"),
+        (_plant_units, "heterogeneity: column height has two scales, around 1.7 and 1"),
+        (_plant_spellings, "'Lyon' = 'lyon '"),
+        (_plant_infinite, "column a has 1 infinite values, the first in row 8"),
+        (_plant_rare, "class balance: class yes has 1.3 % of the rows"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_planted_is_found(plant: Any, says: str) -> None:
+    found = warned(report_of(plant(clean())))
+    assert any(says in text for text in found), found
+
+
+def test_drift_and_outliers_and_constants_are_noted() -> None:
+    frame = clean()
+    frame["part"] = np.where(np.arange(len(frame)) < 450, "train", "test")
+    frame.loc[frame["part"] == "test", "c"] += 3
+    frame.loc[3, "d"] = 5000.0
+    frame["same"] = 1
+    frame["nearly"] = [2] * 3 + [1] * 597
+    report = report_of(frame, split="column=part")
+    found = warned(report)
+    assert any("drift" in text and "by c" in text for text in found), found
+    assert any("d: 1 values such as 5000, rows 4" in line for f in report.findings for line in f.evidence)
+    assert any("hardly vary: nearly" in text for text in found)
+    assert any("left out, with one value only: same" in finding.text for finding in report.findings)
+
+
+def test_flipped_labels_are_the_most_suspect() -> None:
+    frame = clean(800)
+    frame["kind"] = np.where(frame["a"] + frame["b"] > 0, "yes", "no")
+    far = np.flatnonzero((frame["a"] + frame["b"]).abs() > 1)
+    flipped = np.random.default_rng(0).choice(far, 30, replace=False)
+    frame.loc[flipped, "kind"] = np.where(frame.loc[flipped, "kind"] == "yes", "no", "yes")
+    report = report_of(frame)
+    known = next(finding for finding in report.findings if finding.topic == "label errors")
+    rows = [int(line.split()[1].rstrip(":")) - 1 for line in known.evidence]
+    assert np.isin(rows, flipped).mean() > 0.9
+    assert known.level in ("note", "warning")
+
+
+def test_the_confident_joint_of_a_known_noise() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 3000)
+    given = np.where(rng.random(3000) < 0.1, (true + 1) % 3, true)
+    prediction = np.eye(3)[true] * 0.9 + 0.1 / 3
+    joint = confident_joint(given, prediction)
+    assert joint.sum() == pytest.approx(1)
+    assert 1 - joint.trace() == pytest.approx(0.1, abs=0.02)
+    assert (given != true)[suspect_order(given, prediction)[: (given != true).sum()]].all()
+
+
+def test_a_number_far_from_what_its_features_say() -> None:
+    frame = clean().drop(columns="kind")
+    frame["price"] = frame["a"] * 3 + np.random.default_rng(2).normal(0, 0.1, len(frame))
+    frame.loc[5, "price"] = 900.0
+    report = zoo.data_report(frame, target="price", quiet=True)
+    assert report.task == "regression"
+    known = next(finding for finding in report.findings if finding.topic == "label errors")
+    assert known.evidence[0].startswith("row 6: 900")
+
+
+def test_classes_that_overlap_are_no_label_errors() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(2000, 3)), columns=list("abc"))
+    frame["kind"] = np.where(rng.random(2000) < 1 / (1 + np.exp(-3 * frame["a"])), "yes", "no")
+    known = next(finding for finding in report_of(frame).findings if finding.topic == "label errors")
+    assert known.level != "warning", known
+    assert "overlap" in known.text or known.level == "ok"
+
+
+def test_models_that_know_nothing_accuse_no_label() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
+    frame["kind"] = rng.choice(list("klmn"), 900)
+    known = [finding for finding in report_of(frame).findings if finding.topic == "label errors"]
+    assert any("hardly find" in finding.text for finding in known)
+    assert not any(finding.level == "warning" for finding in known)
+
+
+def test_a_random_split_of_a_series_is_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=600, freq="h"), "a": rng.normal(size=600)})
+    frame["load"] = np.cumsum(rng.normal(size=600))
+    mixed = zoo.data_report(frame, target="load", quiet=True)
+    assert any("--split time=when" in f"{f.topic}: {f.advice}" for f in mixed.warnings)
+    in_time = zoo.data_report(frame, target="load", split="time=when", quiet=True)
+    assert not any(finding.topic == "time" for finding in in_time.findings)
+
+
+def test_suspects_of_a_test_source_are_named_as_such() -> None:
+    train, test = clean(), clean(900)[600:].reset_index(drop=True)
+    test.loc[:15, "kind"] = np.where(test.loc[:15, "kind"] == "yes", "no", "yes")
+    report = report_of(train, test=test)
+    known = next(finding for finding in report.findings if finding.topic == "label errors")
+    flipped = [line for line in known.evidence if " of the test source" in line.partition(":")[0]]
+    assert len(flipped) >= 10
+    assert sum(int(line.split()[1]) <= 16 for line in flipped) >= 10
+    assert "900" in known.text
+
+
+def test_rows_of_a_test_source_are_held_against_the_training_rows() -> None:
+    frame = clean()
+    report = report_of(frame, test=frame[:100])
+    found = next(f for f in report.findings if f.topic == "duplicates" and f.level == "warning")
+    assert "test rows" in found.text
+    assert "of the test source" in found.evidence[0]
+    assert not [f for f in report.findings if f.topic == "split"]  # no share of it is to be suggested
+    moved = frame.assign(a=frame["a"] + 3)
+    assert any("drift" in text for text in warned(report_of(frame, test=moved), "warning"))

@@ -1,0 +1,166 @@
+"""Prepared arrays, their cache, and a task's training and scores with a model of one's own."""
+
+import re
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.data.dataset import Part
+from zoo.errors import UsageError
+from zoo.jobs.data_options import DataJob
+from zoo.models.built_model import pieces_of_build
+from zoo.models.search_space import CheckedHyperParameters
+from zoo.networks import prepare_table
+from zoo.registry import load_build
+from zoo.task import task_for, task_of
+from zoo.training.fit_loop import FitPlan
+from zoo.training.fit_settings import FitSettings
+from zoo.training.preprocessed_arrays import CHUNK, prepare, prepared
+
+rng = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "size": rng.normal(size=60),
+        "town": rng.choice(["Ulm", "Bonn"], 60),
+        "word": [f"w{i}" for i in range(60)],
+        "kind": ["a", "b", "c"] * 20,
+        "price": rng.normal(size=60),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def classes():
+    return task_of("classification").read(DataJob(source=FRAME, target="kind"))
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    return task_of("regression").read(DataJob(source=FRAME.drop(columns="word"), target="price"))
+
+
+def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
+    preparation = prepare_table(classes.spec)
+    model, part = preparation.model(), classes.parts["train"]
+    direct = prepared(model, preparation.digest, "train", part, None)
+    assert not list(tmp_path.iterdir())
+    first = prepared(model, preparation.digest, "train", part, tmp_path)
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
+    second = prepared(None, preparation.digest, "train", part, tmp_path)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
+    assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preparation.digest}"]
+    assert set(direct.x) == {"features", "codes"}
+    for made in (first, second):
+        assert len(made) == len(part)
+        assert set(made.x) == set(direct.x)
+        assert all(isinstance(made.x[key], np.memmap) for key in made.x)
+        assert all(np.array_equal(made.x[key], direct.x[key]) for key in made.x)
+        assert np.array_equal(made.y, part.target)
+        assert made.y.dtype == np.int32
+
+
+def resident_kib(file):
+    """How much of a mapped file this process holds in memory."""
+    found = re.findall(rf"{re.escape(str(file))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    return sum(map(int, found))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells what is in memory of a file")
+def test_raw_rows_are_let_go_once_they_were_prepared(numbers, tmp_path):
+    part, file = numbers.parts["train"], tmp_path / "size.npy"
+    inputs = {key: np.tile(values, 5000) for key, values in part.inputs.items()}
+    np.save(file, inputs["size"])
+    inputs["size"] = np.load(file, mmap_mode="r")
+    assert inputs["size"].sum()
+    assert resident_kib(file) > 1000
+    long = Part(inputs, None, np.arange(len(inputs["size"])))
+    preparation = prepare_table(numbers.spec)
+    prepared(preparation.model(), preparation.digest, "train", long, tmp_path / "cache")
+    assert resident_kib(file) == 0
+
+
+def test_chunks_make_no_difference(classes):
+    part = classes.parts["train"]
+    many = CHUNK // len(part) + 2
+    long = Part({key: np.tile(values, many) for key, values in part.inputs.items()}, None, np.arange(many * len(part)))
+    model = prepare_table(classes.spec).model()
+    once, often = prepare(model, part), prepare(model, long)
+    assert len(often) > CHUNK
+    assert often.y is None
+    assert np.array_equal(often.x["features"], np.tile(once.x["features"], (many, 1)))
+
+
+def fitted(task, pieces, dataset, epochs=2, cache=None):
+    return task_of(task).fit(pieces, dataset, FitPlan(FitSettings(batch_size=8, epochs=epochs)), cache=cache)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_training_on_prepared_data_shows_in_the_whole_model(classes, tmp_path, cached):
+    keras.utils.set_random_seed(0)
+    pieces = pieces_of_build(load_build("classification/mlp"), CheckedHyperParameters({"units": 4}), classes.spec)
+    result = fitted("classification", pieces, classes, cache=tmp_path if cached else None)
+    assert set(result.history) == {"loss", "val_loss", "val_log_loss", "learning_rate"}
+    made = task_of("classification").evaluate(pieces.whole(), classes, "validation", intervals=False)
+    assert made.scores["log_loss"] == pytest.approx(result.history["val_log_loss"][result.best_epoch - 1], abs=1e-5)
+    assert made.intervals == {}
+
+
+def own_model(shape, units, loss):
+    model = keras.Sequential(
+        [keras.Input(shape), keras.layers.Dense(units, activation="softmax" if units > 1 else None)]
+    )
+    model.compile("sgd", loss)
+    return model
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_model_of_ones_own_gets_preparation_before_it(numbers, tmp_path, cached):
+    task, width = task_of("regression"), 1 + 2 + 3
+    model = own_model((width,), 1, "mse")
+    assert task_for(model) is task
+    pieces = task.adopt(model, numbers.spec)
+    for _ in range(1 + cached):
+        result = fitted("regression", pieces, numbers, cache=tmp_path if cached else None)
+        assert np.isfinite(result.history["val_rmse"]).all()
+    output = task.output(pieces.whole(), numbers.parts["test"].inputs)
+    assert output.shape == (12, 1)
+    assert task.predictions(numbers.spec, output)["prediction"].notna().all()
+
+
+def test_a_model_of_ones_own_may_take_raw_columns(numbers):
+    size = keras.Input((), name="size")
+    model = keras.Model({"size": size}, keras.layers.Dense(1)(keras.ops.expand_dims(size, -1)))
+    model.compile("sgd", "mae")
+    pieces = task_of("regression").adopt(model, numbers.spec)
+    assert pieces.preparation is None
+    assert pieces.whole() is model
+
+
+@pytest.mark.parametrize(
+    "shape, units, message",
+    [((5,), 1, "do not fit the data: it must have inputs named"), ((6,), 2, r"must have shape \(None, 1\)")],
+)
+def test_a_model_of_ones_own_that_does_not_fit(numbers, shape, units, message):
+    with pytest.raises(UsageError, match=message):
+        task_of("regression").adopt(own_model(shape, units, "mse"), numbers.spec)
+
+
+def test_a_model_whose_task_cannot_be_told():
+    with pytest.raises(UsageError, match="which task is the model"):
+        task_for(own_model((3,), 1, lambda y, p: p))
+
+
+@pytest.mark.parametrize("task, level", [("classification", "quick"), ("regression", "quick")])
+def test_baselines_have_the_same_scores(task, level, classes, numbers):
+    dataset = classes if task == "classification" else numbers
+    names = {score.name for score in task_of(task).scores(dataset.spec)}
+    found = task_of(task).baselines(level, dataset.spec)
+    assert task_of(task).baselines("none", dataset.spec) == []
+    assert {rival.name for rival in task_of(task).baselines("all", dataset.spec)} > {rival.name for rival in found}
+    dummy = found[0].run(dataset, 0)
+    assert set(dummy) == {"train", "validation", "test"}
+    assert all(set(scores) == names for scores in dummy.values())

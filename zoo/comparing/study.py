@@ -1,0 +1,299 @@
+"""A closer look at a run's network, on request: figures that take longer than a training should wait for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.calibration.fit_calibration import part_of
+from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.data.streaming.streamed_dataset import StreamedPart
+from zoo.errors import UsageError
+from zoo.figures.studies import (
+    architecture,
+    input_importances,
+    layer_course,
+    loss_landscape,
+    rate_curve,
+    size_curve,
+)
+from zoo.fitting.describe_model import layer_facts
+from zoo.fitting.fitted import judged_part
+from zoo.fitting.model_builder import Candidate, candidate_of
+from zoo.inspection.layer_statistics import LayerWatch, losses_around
+from zoo.jobs.commands import STUDIES
+from zoo.jobs.fit_options import TrainJob
+from zoo.models.built_model import Pieces, pieces_of_model
+from zoo.running.progress import Progress
+from zoo.runs.results import Run
+from zoo.runs.stored_runs import load, resolve_run, stored_job, stored_run
+from zoo.saving.model import Model
+from zoo.task import Task
+from zoo.text import number, plain
+from zoo.tracking.store import Store
+from zoo.training.fit_loop import FitPlan
+from zoo.training.fit_settings import FitSettings
+from zoo.training.preprocessed_arrays import Arrays, as_tensor, model_inputs, prepare, raw_arrays
+
+MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
+RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
+SMOOTHING, WINDOW, WARM_UP = 0.9, 15, 10  # steps
+SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
+DISTANCES = np.linspace(-1, 1, 15)
+WATCHED_EPOCHS = 30
+
+
+@dataclass
+class Study:
+    """What was found, by the study's name.
+
+    Args:
+        run_id: MLflow's id of the run.
+        found: Numbers behind each figure.
+        told: What they say, a line each.
+        figures: The figures by file name, which the run has now, too.
+    """
+
+    run_id: str
+    found: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo study --json`` prints."""
+        return plain({"run_id": self.run_id, "found": self.found, "told": self.told, "figures": list(self.figures)})
+
+    def __repr__(self) -> str:
+        lines = [f"{name}: {text}" for name, text in self.told.items()]
+        return "\n".join([*lines, f"the figures are with run {self.run_id[:8]}: {', '.join(self.figures)}"])
+
+
+def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -> Study:
+    """Look closer at a run's network; the figures are kept with the run.
+
+    Args:
+        run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
+        kinds: ``architecture``; ``importance`` of inputs by permutation (Breiman 2001, "Random Forests", section 10);
+            ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the score by the
+            number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``, gradients
+            and dead units by epoch.
+        quiet: Show no progress.
+
+    Raises:
+        UsageError: When there is no such run, or a study does not suit it.
+
+    Example:
+        >>> study(run.run_id, ["importance"]).found["importance"]  # doctest: +SKIP
+    """
+    return run_study(run_id, kinds, Progress(quiet=quiet))
+
+
+def run_study(run_id: str, kinds: Sequence[str], progress: Progress) -> Study:
+    """Carry out a study; see :func:`study`."""
+    store = Store()
+    chosen = resolve_run(store, run_id)
+    subject = _Subject(store, chosen)
+    made = Study(chosen)
+    for kind in kinds:
+        progress.say(f"studying {kind} …")
+        try:
+            figure, found, told = _STUDIES[kind](subject)
+        except UsageError as error:
+            if len(kinds) == 1:
+                raise
+            made.told[kind] = f"left out: {error.message}"
+            continue
+        made.figures[kind], made.found[kind], made.told[kind] = figure, found, told
+        store.client.log_figure(chosen, figure, f"figures/study_{kind}.png")
+    return made
+
+
+@dataclass
+class _Subject:
+    """A run with all that a study needs of it, read when it is needed."""
+
+    store: Store
+    run_id: str
+
+    @cached_property
+    def run(self) -> Run:
+        return stored_run(self.store, self.run_id)
+
+    @cached_property
+    def model(self) -> Model:
+        return load(self.run_id)
+
+    @cached_property
+    def job(self) -> TrainJob:
+        return stored_job(self.store, self.run_id)
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        return candidate_of(self.job.model, self.job.task)
+
+    @property
+    def task(self) -> Task:
+        return self.candidate.task
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        dataset: Dataset = self.task.read(self.job)
+        if dataset.spec.target is None:
+            raise UsageError(f"{self.task.name} predicts no target, and this study needs one", where="run")
+        if any(isinstance(part, StreamedPart) for part in dataset.parts.values()):
+            raise UsageError("its rows pass by, and this study needs them in memory", where="run")
+        return dataset
+
+    @cached_property
+    def rate(self) -> float:
+        return float(self.run.hyperparameters.get("learning_rate", math.nan))
+
+    def untrained(self) -> Pieces:
+        """The network as it was before training."""
+        return self.candidate.built(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
+
+    def settings(self, most_epochs: int | None = None) -> FitSettings:
+        known = FitSettings.from_hyperparameters(self.run.hyperparameters)
+        return dataclasses.replace(known, epochs=min(known.epochs, most_epochs or known.epochs))
+
+    def arrays(self, pieces: Pieces, part: str) -> Arrays:
+        """Some prepared rows of a part."""
+        own = self.dataset.parts[part]
+        few = part_of(own, np.sort(np.random.default_rng(0).permutation(len(own))[: MOST_ROWS // 4]))
+        if pieces.preparation is None:
+            return raw_arrays(few, {known.name for known in pieces.network.inputs})
+        return prepare(pieces.preparation.model(), few)
+
+
+def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
+    layers = [layer_facts(layer) for layer in pieces_of_model(subject.model.keras_model).network.layers]
+    deep = sum(layer["parameters"] > 0 for layer in layers)
+    return architecture(layers), layers, f"{len(layers)} layers, {deep} of them with parameters"
+
+
+def _importance(subject: _Subject) -> tuple[Any, Any, str]:
+    dataset, run = subject.dataset, subject.run
+    names = list(dict.fromkeys(known.name for known in dataset.spec.inputs))
+    if len(names) < 2:
+        raise UsageError("the model has one input, which is all that it sees", where="importance")
+    name = judged_part(dataset)
+    generator = np.random.default_rng(0)
+    part = dataset.parts[name]
+    part = part_of(part, np.sort(generator.permutation(len(part))[:MOST_ROWS]))
+    sign = 1 if run.direction == "min" else -1
+
+    def score(inputs: Mapping[str, Any]) -> float:
+        alone = dataclasses.replace(
+            dataset, parts={name: dataclasses.replace(part, inputs=inputs)}, spec=subject.model.spec
+        )
+        told = subject.task.evaluate(subject.model.keras_model, alone, name, intervals=False)
+        return float(told.scores[run.objective])
+
+    usual = score(part.inputs)
+    worth = {}
+    for known in names[:MOST_INPUTS]:
+        keys = [own.key for own in dataset.spec.inputs if own.name == known]  # a column, and whether it was missing
+        losses = []
+        for _ in range(SHUFFLES):
+            order = generator.permutation(len(part))
+            losses.append(sign * (score({**part.inputs, **{key: part.inputs[key][order] for key in keys}}) - usual))
+        worth[known] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
+    worth = dict(sorted(worth.items(), key=lambda pair: -pair[1][0]))
+    score_name = PART_PREFIX[name] + run.objective
+    told = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
+    found = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
+    return input_importances(worth, name=score_name), found, f"shuffled, {score_name} gets worse by: {told}"
+
+
+def _rates(subject: _Subject) -> tuple[Any, Any, str]:
+    pieces, part = subject.untrained(), subject.dataset.parts["train"]
+    whole = pieces.whole()
+    whole.compile(optimizer=pieces.network.optimizer, loss=pieces.network.loss, jit_compile=False)
+    generator = np.random.default_rng(subject.job.seed)
+    size = subject.settings().batch(len(part))
+    rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
+    losses: list[float] = []
+    smooth: list[float] = []
+    mean = 0.0
+    for step, rate in enumerate(rates):
+        whole.optimizer.learning_rate.assign(rate)
+        some = part_of(part, generator.choice(len(part), size, replace=False))
+        x = {key: as_tensor(values) for key, values in model_inputs(some.inputs).items()}
+        losses.append(float(whole.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
+        smooth.append(mean / (1 - SMOOTHING ** (step + 1)))
+        if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
+            break
+    course = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
+    # Over a window: the first steps are smoothed from few, and one step tells nothing.
+    window = max(1, min(WINDOW, len(course) // 3))
+    falls = course[:-window] - course[window:]
+    first = min(WARM_UP, len(falls) - 1)
+    suggested = float(rates[first + int(np.argmax(falls[first:])) + window // 2])
+    figure = rate_curve(
+        rates[: len(course)], np.array(losses[: len(course)]), course, suggested=suggested, used=subject.rate
+    )
+    told = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
+    return figure, {"suggested": suggested, "used": subject.rate}, told
+
+
+def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
+    dataset, run = subject.dataset, subject.run
+    train = dataset.parts["train"]
+    order = np.random.default_rng(subject.job.seed).permutation(len(train))
+    scores: dict[str, list[float]] = {part: [] for part in ("train", "validation") if part in dataset.parts}
+    rows = [max(2, round(share * len(train))) for share in SHARES]
+    for count in rows:
+        few = dataclasses.replace(dataset, parts={**dataset.parts, "train": part_of(train, np.sort(order[:count]))})
+        pieces = subject.untrained()
+        subject.task.fit(pieces, few, FitPlan(subject.settings(), seed=subject.job.seed))
+        whole = pieces.whole()
+        for part, values in scores.items():
+            values.append(float(subject.task.evaluate(whole, few, part, intervals=False).scores[run.objective]))
+    held = scores.get("validation", scores["train"])
+    sign = 1 if run.direction == "min" else -1
+    gained = sign * (held[-2] - held[-1])
+    verdict = "more rows would help" if gained > 0.02 * abs(held[-2]) else "more rows would hardly help"
+    told = f"from {rows[-2]:,} to {rows[-1]:,} rows {run.objective} goes from {number(held[-2])} to {number(held[-1])}"
+    return size_curve(rows, scores, name=run.objective), {"rows": rows, **scores}, f"{told}: {verdict}"
+
+
+def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
+    pieces = pieces_of_model(subject.model.keras_model)
+    part = "validation" if "validation" in subject.dataset.parts else "train"
+    line, plane = losses_around(pieces.network, subject.arrays(pieces, part), DISTANCES, seed=subject.job.seed)
+    middle, edge = float(line[len(line) // 2]), float(np.mean([line[0], line[-1]]))
+    found = {"distances": DISTANCES.tolist(), "line": line.tolist(), "plane": plane.tolist()}
+    told = f"loss {number(middle)} at the weights, {number(edge)} on average at a distance of their own size"
+    return loss_landscape(DISTANCES, line, plane), found, told
+
+
+def _layers(subject: _Subject) -> tuple[Any, Any, str]:
+    pieces = subject.untrained()
+    watch = LayerWatch(pieces.network, subject.arrays(pieces, "train"))
+    callbacks: list[keras.callbacks.Callback] = [watch]
+    settings = subject.settings(WATCHED_EPOCHS)
+    plan = FitPlan(settings, seed=subject.job.seed, callbacks=callbacks, whole=pieces.whole())
+    subject.task.fit(pieces, subject.dataset, plan)
+    worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
+    dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    last = [values[-1] for values in watch.norms.values()]
+    told = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
+    return layer_course(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, told
+
+
+_STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
+    "architecture": _architecture,
+    "importance": _importance,
+    "rates": _rates,
+    "sizes": _sizes,
+    "landscape": _landscape,
+    "layers": _layers,
+}

@@ -1,0 +1,1 @@
+"""Columns of a table: kinds, statistics, missing values and encoding."""

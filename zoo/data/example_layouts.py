@@ -1,0 +1,269 @@
+"""Layouts of sources whose examples are whole: pictures, sequences of numbers, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.examples.array_columns import (
+    IMAGE,
+    SEQUENCE,
+    arrays_of_cells,
+    cells_of,
+)
+from zoo.data.examples.describe_examples import (
+    LETTER,
+    WORD,
+    describe_image,
+    describe_sequence,
+    describe_text,
+    tokens_of,
+)
+from zoo.data.source_errors import wrong_source
+from zoo.data.sources.image_files import PICTURE_FILES, read_picture
+from zoo.data.sources.read import Table, read_table
+from zoo.data.splitting.time_order import read_moments
+from zoo.data.table_dataset import Layout
+from zoo.errors import DataError, UsageError, nearest_name
+from zoo.spec import Spec, Target
+
+MOST_LETTERS, MOST_WORDS = 1000, 10_000
+
+
+def picture_layout(size: int | None = None, *, classes: bool = False) -> Layout:
+    """Return the layout of pictures: arrays, folders, or a table with a column of files.
+
+    Args:
+        size: Height and width that the model brings pictures to; default their own.
+        classes: Whether a folder must have class folders.
+    """
+
+    def read(source: Any, text: Collection[str] = ()) -> Table:
+        table = read_picture_table(source, text)
+        if classes and set(table.frame.columns) == {IMAGE, "file"}:
+            message = "the folder has pictures and no class folders: FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, … is expected"
+            raise DataError(message, where=table.source)
+        return table
+
+    def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+        name = _cell_column(frame)
+        known = describe_image(name, frame[name], size=size, where="the pictures")
+        ignored = [str(column) for column in frame if column not in (name, "file")]
+        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+
+    return Layout(read, describe)
+
+
+def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
+    """Return a table with a column of pictures; names of files in a column are read.
+
+    Raises:
+        DataError: When the source holds none.
+    """
+    table = read_table(source, text=text, cells=IMAGE)
+    cells = arrays_of_cells(table.frame)
+    if cells:
+        name, first = next((name, values.iloc[0]) for name, values in cells.items())
+        if first.ndim < 2:
+            raise DataError(f"column {name} holds rows of {first.size} numbers, and no pictures", where=table.source)
+        return table
+    for name in map(str, table.frame.columns):
+        values = table.frame[name]
+        if values.map(lambda value: str(value).lower().endswith(PICTURE_FILES)).all():
+            file = Path(table.source).expanduser()
+            folder = file.parent if file.is_file() else Path()
+            pictures = cells_of([read_picture(folder / str(value)) for value in values])
+            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: pictures}))
+    raise wrong_source("table", table.source)
+
+
+@dataclass
+class SequenceLayout:
+    """The layout of sequences: arrays, a long table, or a column of texts.
+
+    Args:
+        series: Column of a long table that says which series a row belongs to.
+        time: Its column that orders the rows of a series.
+        text: Column of texts; default the only one there is.
+        target: Column that is predicted.
+        drop: Columns that are left out.
+        split: Column that names the part of each series.
+        unit: ``letter`` or ``word``; default by the texts themselves.
+        vocabulary: Most tokens that are known.
+        columns: Columns of a long table that make up a step; found when a table is first read.
+        cells: What the column of sequences is called that a long table becomes; chosen then, too.
+    """
+
+    series: str | None = None
+    time: str | None = None
+    text: str | None = None
+    target: str | None = None
+    drop: Collection[str] = ()
+    split: str | None = None
+    unit: str | None = None
+    vocabulary: int | None = None
+    columns: list[str] | None = None
+    cells: str | None = None
+
+    @classmethod
+    def of_spec(cls, spec: Spec) -> SequenceLayout:
+        """Return the layout by which rows for a trained model are read."""
+        known = spec.inputs[0]
+        return cls(
+            series=spec.options.get("series"),
+            time=spec.options.get("time"),
+            text=known.name if known.kind == "text" else None,
+            target=spec.target.name if spec.target is not None else None,
+            columns=known.statistics.get("columns"),
+            cells=known.name,
+        )
+
+    def layout(self) -> Layout:
+        """Return the two functions that a dataset is made by."""
+        return Layout(self.read, self.describe)
+
+    def read(self, source: Any, text: Collection[str] = ()) -> Table:
+        """Return a table with one row a sequence."""
+        table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
+        whole = bool(arrays_of_cells(table.frame))
+        served = whole and self.columns is not None  # what a model saw as a long table may come as sequences, too
+        if (self.series is not None or self.time is not None) and not served:
+            return self._grouped(table)
+        if whole and self.text is not None:
+            raise UsageError("the source holds sequences of numbers, and no column of texts", where="text")
+        if not whole and not isinstance(source, Table):
+            self.text = self._text_column(table)
+        return table
+
+    def describe(self, frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+        """Return the spec of the training rows and notes."""
+        where = "the sequences"
+        if self.text is None:
+            name = _cell_column(frame)
+            known = describe_sequence(name, frame[name], where=where)
+            if self.columns is not None:
+                known.statistics["columns"] = self.columns
+        else:
+            name = self.text
+            unit = self.unit or _natural_unit(frame[name])
+            most = self.vocabulary or (MOST_LETTERS if unit == LETTER else MOST_WORDS)
+            known = describe_text(name, frame[name], unit=unit, vocabulary=most, where=where)
+        ignored = [str(column) for column in frame if column != name and column != self.series]
+        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+
+    def _text_column(self, table: Table) -> str:
+        frame = table.frame.drop(columns=[name for name in (self.target or table.target,) if name in table.frame])
+        if self.text is not None:
+            if self.text not in frame.columns:
+                known = [str(name) for name in frame.columns]
+                message = f"there is no column {self.text!r} of texts; columns: {', '.join(known[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(self.text, known))
+            return self.text
+        texts = [str(name) for name in frame.columns if _is_text(frame[name])]
+        if len(texts) == 1:
+            return texts[0]
+        if not texts:
+            hint = "; a long table needs --series COLUMN and --time COLUMN, a column of texts --text COLUMN"
+            raise wrong_source("table", table.source, hint=hint)
+        raise DataError(
+            f"which column holds the texts? Say --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
+        )
+
+    def _grouped(self, table: Table) -> Table:
+        """A long table with a row for each step becomes one with a row for each series."""
+        frame = table.frame
+        for option, name in (("series", self.series), ("time", self.time)):
+            if name is None:
+                raise UsageError("a long table needs both --series COLUMN and --time COLUMN", where=option)
+            if name not in frame.columns:
+                known = [str(column) for column in frame.columns]
+                message = f"there is no column {name!r} for --{option}; columns: {', '.join(known[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(name, known))
+        assert self.series is not None
+        assert self.time is not None
+        target = self.target or table.target
+        if self.columns is None:
+            others = {self.series, self.time, target, self.split, *self.drop}
+            self.columns = [
+                str(name)
+                for name in frame.columns
+                if name not in others and pd.api.types.is_numeric_dtype(frame[name].dtype)
+            ]
+        if not self.columns:
+            raise DataError("no column of numbers is left for the steps of the series", where=table.source)
+        if self.cells is None:
+            self.cells = SEQUENCE
+            while self.cells in frame.columns:
+                self.cells += "_"
+        made = _by_series(table, self.series, self.time, self.columns, self.cells)
+        for what, column in ((f"target {target!r}", target), (f"part in {self.split!r}", self.split)):
+            if column is not None and column in frame.columns:
+                _check_constant(frame[column], frame[self.series], what, table.source)
+        return made
+
+
+def _by_series(table: Table, series: str, time: str, columns: list[str], cells: str) -> Table:
+    """A row for each series: its name, its steps in one cell, and of each other column the first value."""
+    frame = table.frame
+    absent = [name for name in columns if name not in frame.columns]
+    if absent:
+        raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
+    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else read_moments(frame[time])
+    for name, values in ((series, frame[series]), (time, moments)):
+        if values.isna().any():
+            row = int(np.flatnonzero(values.isna())[0])
+            raise DataError(
+                "a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row + 1}"
+            )
+    twice = pd.DataFrame({"series": frame[series], "time": moments}).duplicated().to_numpy()
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        message = f"series {frame[series].iloc[row]} has two rows at {time} {frame[time].iloc[row]}"
+        raise DataError(message, where=f"{table.source}, row {row + 1}")
+    codes, names = pd.factorize(frame[series])  # in the order of first appearance
+    order = np.lexsort((moments.to_numpy(), codes))
+    ends = np.cumsum(np.bincount(codes))[:-1]
+    steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
+    made = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
+    first = pd.Series(codes).drop_duplicates().index
+    for column in frame.columns:
+        if column not in (series, time, *columns):  # the first that is not missing
+            made[column] = frame[column].groupby(codes).first().to_numpy()
+    part = table.part[first] if table.part is not None else None
+    return replace(table, frame=made, part=part)
+
+
+def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:
+    kinds = values.dropna().astype(str).groupby(series, sort=False).nunique()
+    several = kinds.index[kinds > 1]
+    if len(several):
+        raise DataError(f"the {what} changes within the series {several[0]}: a series has one", where=where)
+
+
+def _cell_column(frame: pd.DataFrame) -> str:
+    names = list(arrays_of_cells(frame))
+    if not names:
+        raise DataError("no column holds whole examples")
+    return str(names[0])
+
+
+def _is_text(values: pd.Series) -> bool:
+    present = values.dropna()
+    if pd.api.types.is_numeric_dtype(values.dtype) or not present.map(lambda value: isinstance(value, str)).all():
+        return False
+    return bool(present.nunique() > max(20, len(present) // 10))
+
+
+def _natural_unit(values: pd.Series) -> str:
+    """Words where texts have several of them, else letters, as in a DNA string."""
+    some = values.dropna().iloc[:1000].astype(str)
+    return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else LETTER
+
+
+def _ignored(columns: Collection[str]) -> list[str]:
+    return [f"columns that are not used: {', '.join(columns)}"] if columns else []

@@ -1,0 +1,1 @@
+"""Examples that are arrays in a cell: images, sequences, texts and observations."""

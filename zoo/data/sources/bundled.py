@@ -1,0 +1,85 @@
+"""Bundled sets: scikit-learn's tables and a set of sequences, under the names of tensorflow-datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.examples.array_columns import IMAGE, SEQUENCE, cells_of
+from zoo.data.source_errors import wrong_source
+from zoo.errors import unknown
+
+_LOADERS = {
+    "iris": "load_iris",
+    "wine": "load_wine",
+    "breast_cancer": "load_breast_cancer",
+    "digits": "load_digits",
+    "diabetes": "load_diabetes",
+}
+_PICTURES = {"digits": (8, 8, 1)}
+# Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
+_SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
+BUNDLED = (*_LOADERS, *_SEQUENCES)
+
+
+def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str, np.ndarray | None]:
+    """Return a bundled set, the name of its target column and, where it is split already, the part of each row.
+
+    Classes stand under their own names, not as codes; diabetes is in its original units.
+
+    Args:
+        name: One of ``BUNDLED``.
+        cells: ``image`` or ``sequence``: what a cell shall hold; by default a number.
+
+    Raises:
+        UsageError: When there is no bundled set of that name.
+        DataError: When it is of another kind.
+
+    Example:
+        >>> frame, target, part = load_bundled("wine")
+        >>> frame.shape, target
+        ((178, 14), 'class')
+    """
+    if name not in BUNDLED:
+        raise unknown("bundled set", name, BUNDLED)
+    kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _PICTURES else None
+    if kind != cells:
+        raise wrong_source("sequences" if kind == SEQUENCE else "table", name)
+    if kind == SEQUENCE:
+        return _sequences(_SEQUENCES[name])
+    frame, target = _table(name)
+    if kind == IMAGE:
+        pictures = frame.drop(columns=target).to_numpy().reshape(-1, *_PICTURES[name])
+        # Sixteen levels of grey: as bytes they are pictures as any other.
+        frame = pd.DataFrame({IMAGE: cells_of((pictures * 255 / 16).astype(np.uint8)), target: frame[target]})
+    return frame, target, None
+
+
+def _table(name: str) -> tuple[pd.DataFrame, str]:
+    import sklearn.datasets
+
+    loader: Callable[..., Any] = getattr(sklearn.datasets, _LOADERS[name])
+    bunch = loader(scaled=False) if name == "diabetes" else loader()
+    columns = [str(column).replace(" (cm)", "_cm").replace(" ", "_") for column in bunch.feature_names]
+    frame = pd.DataFrame(bunch.data, columns=columns)
+    target = "progression" if name == "diabetes" else "class"
+    if name == "diabetes" or name == "digits":
+        frame[target] = bunch.target
+    else:
+        frame[target] = bunch.target_names[bunch.target].astype(str)
+    return frame, target
+
+
+def _sequences(path: Path) -> tuple[pd.DataFrame, str, np.ndarray]:
+    frames, parts = [], []
+    with np.load(path, allow_pickle=False) as file:
+        for part in ("train", "test"):
+            ends = np.cumsum(file[f"len_{part}"])[:-1]
+            cells = cells_of(np.split(file[f"x_{part}"], ends))
+            frames.append(pd.DataFrame({SEQUENCE: cells, "speaker": file[f"y_{part}"].astype(np.int64)}))
+            parts += [part] * len(cells)
+    return pd.concat(frames, ignore_index=True), "speaker", np.array(parts)

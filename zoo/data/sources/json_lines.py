@@ -1,0 +1,87 @@
+"""Records in JSON: one a line, or one array of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.data.limits import check_columns, check_memory
+from zoo.data.sources.text_encoding import endings, marked_encoding, open_text
+from zoo.errors import DataError
+
+JSON_FILES = endings(".jsonl", ".ndjson", ".json")
+# What a record's cell costs while it is a Python object, about; records are counted so many at a time.
+_CELL_BYTES, _AT_A_TIME = 40, 1 << 14
+
+
+def read_json(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the table of a file's records, and notes; what a record lacks is missing.
+
+    Args:
+        path: A file of lines, or of one array, also packed by gzip or bzip2.
+
+    Raises:
+        DataError: When the file holds anything else; the message names the line.
+
+    Example:
+        >>> frame, notes = read_json(Path("shop.jsonl"))  # doctest: +SKIP
+    """
+    encoding, words = marked_encoding(path)
+    records: list[dict[str, Any]] = []
+    columns: dict[str, None] = {}
+    try:
+        for place, record in _records(path, encoding):
+            if not isinstance(record, dict):
+                message = f'{place} is {_kind(record)}; an object is expected, such as {{"age": 3, "name": "x"}}'
+                raise DataError(message, where=str(path))
+            if not record.keys() <= columns.keys():
+                columns.update(dict.fromkeys(record))
+                check_columns(len(columns), str(path))
+            records.append(record)
+            if len(records) % _AT_A_TIME == 0:
+                size = len(columns) * _CELL_BYTES * _AT_A_TIME
+                check_memory(size, f"the rows from {len(records):,} on", str(path))
+    except UnicodeDecodeError as error:
+        message = f"not in {words or 'UTF-8'}: {error.reason}; save the file in UTF-8"
+        raise DataError(message, where=str(path)) from None
+    check_memory(16.0 * len(records) * len(columns), f"{len(records):,} records of {len(columns):,} names", str(path))
+    frame = pd.DataFrame.from_records(records, columns=list(columns))
+    return frame, (f"{path.name}: in {words}",) if words else ()
+
+
+def _records(path: Path, encoding: str) -> Iterator[tuple[str, Any]]:
+    """Each record with its place."""
+    with open_text(path, encoding) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            if line.lstrip().startswith("["):
+                yield from _array(path, line + file.read(), number)
+                return
+            yield f"line {number}", _parsed(path, line, number)
+
+
+def _array(path: Path, text: str, line: int) -> Iterator[tuple[str, Any]]:
+    for number, record in enumerate(_parsed(path, text, line), 1):
+        yield f"record {number}", record
+
+
+def _parsed(path: Path, text: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {line + error.lineno - 1}, letter {error.colno}"
+        raise DataError(f"not JSON, {place}: {error.msg}", where=str(path)) from None
+    except RecursionError:
+        raise DataError(f"line {line} is nested too deeply", where=str(path)) from None
+    except ValueError:  # Python's own limit
+        raise DataError(f"line {line} has a number of too many digits; write it as text", where=str(path)) from None
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
+    return kinds.get(type(value), "a number")

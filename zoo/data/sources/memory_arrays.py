@@ -1,0 +1,134 @@
+"""Arrays in memory become columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.examples.array_columns import cells_of
+from zoo.data.limits import check_columns
+from zoo.data.raw_table import Table
+from zoo.data.source_errors import wrong_source
+from zoo.errors import DataError
+
+IN_MEMORY = "(arrays in memory)"
+
+
+def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
+    """Return one column for each number of an example, ``x0``, ``x1``, …, or one with an example a cell.
+
+    Args:
+        values: N examples: an array, or a list of arrays.
+        cells: What the column of examples is called; by default there is none.
+        where: What to call the array in an error.
+
+    Raises:
+        DataError: When they are a single value, or differ in length and make no columns.
+
+    Example:
+        >>> list(columns_of(np.zeros((3, 2))))
+        ['x0', 'x1']
+    """
+    if cells is not None and len(values) and not isinstance(values[0], (str, Real)) and np.ndim(_array(values[0])):
+        return pd.DataFrame({cells: cells_of(values)})
+    values = _array(values)
+    if values.ndim == 0:
+        raise DataError("cannot make a table of a single value", where=None if where == IN_MEMORY else where)
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+    check_columns(flat.shape[1], where)
+    return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
+
+
+def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.DataFrame:
+    """Return a frame of columns by name; an array of more axes is whole examples, or in a table several columns.
+
+    Args:
+        columns: N values, or an array (N, …), by name.
+        cells: Whether such an array becomes an example a cell; by default a column for each of its numbers.
+
+    Raises:
+        DataError: When columns differ in length, or two would have one name.
+
+    Example:
+        >>> list(columns_by_name({"x": np.zeros((3, 2)), "y": [0, 1, 1]}))
+        ['x0', 'x1', 'y']
+    """
+    made: dict[Any, Any] = {}
+    for name, values in columns.items():
+        if not isinstance(values, np.ndarray) or values.ndim < 2:
+            made[name] = values
+        elif cells is not None:
+            made[name] = cells_of(values)
+        else:
+            flat = columns_of(values)
+            many = flat.shape[1] > 1
+            for place, column in enumerate(flat):
+                own = f"{name}{place}" if many else name
+                if own in made or (many and own in columns):
+                    raise DataError(f"the array {name!r} makes a column {own!r}, and there is one already")
+                made[own] = flat[column]
+    try:
+        return pd.DataFrame(made)
+    except ValueError as error:
+        raise DataError(f"cannot make a table of these columns: {error}") from None
+
+
+def plain_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return a frame in the types that columns are described by: durations in seconds, periods by their beginning.
+
+    Decimals, which databases and Parquet have, become numbers of 64 bits.
+
+    Raises:
+        DataError: When a column holds complex numbers, which no layer takes.
+
+    Example:
+        >>> plain_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
+        [60.0, 120.0]
+    """
+    made: dict[str, pd.Series] = {}
+    for name, dtype in frame.dtypes.items():
+        if pd.api.types.is_timedelta64_dtype(dtype):
+            made[str(name)] = frame[name].dt.total_seconds()
+        elif isinstance(dtype, pd.PeriodDtype):
+            made[str(name)] = frame[name].dt.to_timestamp()
+        elif pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(frame[name]) == "decimal":
+            made[str(name)] = frame[name].astype(np.float64)
+        elif pd.api.types.is_complex_dtype(dtype):
+            raise DataError(
+                "complex numbers are two each: give real and imaginary part", where=f"{where}, column {name}"
+            )
+    return frame.assign(**made) if made else frame
+
+
+def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:
+    """Return the table of a frame in memory, with names of columns as text and rows numbered from 0."""
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
+
+
+def pair_table(x: Any, y: Any, cells: str | None) -> Table:
+    """Return the table of examples and their targets, which become the column ``y``.
+
+    Raises:
+        DataError: When there are not as many of both.
+    """
+    if isinstance(x, pd.DataFrame):
+        frame = x.rename(columns=str).reset_index(drop=True)
+    else:
+        frame = columns_of(x if isinstance(x, (list, tuple)) else _array(x), cells)
+    labels = np.asarray(y)
+    if labels.shape not in ((len(frame),), (len(frame), 1)):
+        raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
+    frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
+    return frame_table(frame, target="y")
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:  # of several lengths
+        raise wrong_source("sequences", IN_MEMORY) from None

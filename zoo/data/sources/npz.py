@@ -1,0 +1,144 @@
+"""Arrays in an ``.npz`` file: one set, or one for each part."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.examples.array_columns import SEQUENCE
+from zoo.data.limits import check_memory, decoding, in_bytes
+from zoo.data.raw_table import Table
+from zoo.data.source_errors import wrong_source
+from zoo.data.sources.memory_arrays import columns_of
+from zoo.errors import DataError
+
+_ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Table:
+    """Return the table of a file of arrays.
+
+    Args:
+        path: A file with ``x_train``, ``y_train``, … or ``x``, ``y``; sequences lie end to end or are padded, with
+            their lengths in ``len_train``, … or ``len``; ``names`` has those of the classes.
+        name: Short name of the table.
+        source: What to call it in an error.
+        cells: ``image`` or ``sequence``: an example becomes a cell; by default a column for each number.
+
+    Raises:
+        DataError: When arrays are missing, damaged, of the wrong shape, or larger than the memory at hand.
+
+    Example:
+        >>> read_npz(Path("speakers.npz"), "speakers", "speakers.npz", "sequence")  # doctest: +SKIP
+    """
+    arrays = _npz_arrays(path)
+    if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells != SEQUENCE:
+        raise wrong_source("sequences", source)
+    frames: list[pd.DataFrame] = []
+    parts: list[str] = []
+    for suffix, part in _ARRAY_PARTS.items():
+        if f"x_{suffix}" not in arrays:
+            continue
+        if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
+            shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
+            raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
+        frame = columns_of(_examples(arrays, suffix, path), cells, where=str(path))
+        if f"y_{suffix}" in arrays:
+            frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
+        frames.append(frame)
+        parts += [part] * len(frame)
+    used = {f"{axis}_{suffix}" for axis in ("x", "y", "len") for suffix in _ARRAY_PARTS} | {"names"}
+    ignored = sorted(set(arrays) - used)
+    notes: tuple[str, ...] = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
+    if cells is None and arrays["x_train"].ndim > 2:
+        shape = " x ".join(map(str, arrays["x_train"].shape[1:]))
+        notes += (f"an example of {shape} numbers is read as so many columns; pictures are for --task image",)
+    target = "y" if "y_train" in arrays else None
+    frame = pd.concat(frames, ignore_index=True)
+    return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)
+
+
+def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
+    _check_declared(path)
+    # NumPy leaves a file open that is no archive
+    with path.open("rb") as file, decoding(str(path)):
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise DataError("holds a single array without a name, as .npy files do", where=str(path))
+        arrays = dict(loaded)
+    strange = next((key for key, values in arrays.items() if not isinstance(values, np.ndarray)), None)
+    if strange is not None:
+        raise DataError(f"holds {strange!r}, which is no array", where=str(path))
+    if "x" in arrays and "x_train" not in arrays:
+        spelled = {"x": "x_train", "y": "y_train", "len": "len_train"}
+        arrays = {spelled.get(key, key): values for key, values in arrays.items()}
+    if "x_train" not in arrays:
+        raise DataError(f"has no array x_train; it has {', '.join(arrays)}", where=str(path))
+    return arrays
+
+
+def _check_declared(path: Path) -> None:
+    """Refuse an archive by what it says of itself, before NumPy takes memory for it."""
+    if not zipfile.is_zipfile(path):
+        return  # NumPy says what it is instead
+    total = 0.0
+    with decoding(str(path)), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                declared, objects = _declared(file)
+            name = member.filename.removesuffix(".npy")
+            if objects:
+                message = f"the array {name} cannot be read: it holds Python objects, whose reading would run code"
+                raise DataError(f"{message}; save numbers or texts", where=str(path))
+            if declared is not None and declared > member.file_size:
+                words = f"{in_bytes(declared)}, and {in_bytes(member.file_size)} are there"
+                raise DataError(f"the array {name} cannot be read: it declares {words}", where=str(path))
+            total += member.file_size
+    check_memory(2 * total, "its arrays and a table of them", str(path))  # a member yields no more than its size
+
+
+def _declared(file: IO[bytes]) -> tuple[float | None, bool]:
+    """The bytes that the header of an array declares, and whether they are pickled objects."""
+    if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+        return None, False
+    version = tuple(file.read(2))
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(file)
+    return float(math.prod(shape)) * kind.itemsize, kind.hasobject
+
+
+def _examples(arrays: Mapping[str, np.ndarray], suffix: str, path: Path) -> Any:
+    """The examples of a part: an array, or a list of sequences where they lie end to end or are padded."""
+    values, lengths = arrays[f"x_{suffix}"], arrays.get(f"len_{suffix}")
+    if lengths is None:
+        return values
+    one_each = values.ndim > 1 and lengths.shape == values.shape[:1] and lengths.dtype.kind in "iu"
+    if one_each and (values.ndim > 2 or lengths.sum() != len(values)):  # (N, T, …), with padding behind
+        if (lengths < 0).any() or (lengths > values.shape[1]).any():
+            found = f"{lengths.min()} to {lengths.max()}"
+            message = f"len_{suffix} has lengths {found}, and x_{suffix} has {values.shape[1]} steps"
+            raise DataError(message, where=str(path))
+        return [sequence[:length] for sequence, length in zip(values, lengths, strict=True)]
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 0).any() or lengths.sum() != len(values):
+        total = lengths.sum() if lengths.dtype.kind in "iuf" else "no number"
+        raise DataError(f"len_{suffix} sums up to {total}, and x_{suffix} has {len(values)} steps", where=str(path))
+    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -> np.ndarray:
+    labels = arrays[key]
+    if labels.shape != (rows,):
+        x_key = key.replace("y", "x", 1)
+        raise DataError(f"{key} has shape {labels.shape} and {x_key} has {rows} rows", where=str(path))
+    if "names" not in arrays or labels.dtype.kind not in "iu":
+        return labels
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(arrays["names"]):
+        found = f"{labels.min()} to {labels.max()}"
+        raise DataError(f"{key} has codes {found}, and there are {len(arrays['names'])} names", where=str(path))
+    return arrays["names"][labels]

@@ -1,0 +1,217 @@
+"""Reading a source: frames, arrays, files, databases and names of sets become one table."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.examples.array_columns import IMAGE, arrays_of_cells, lists_as_arrays
+from zoo.data.raw_table import Table as Table
+from zoo.data.source_errors import wrong_source
+from zoo.data.sources.bundled import BUNDLED, load_bundled
+from zoo.data.sources.delimited import DELIMITED_FILES, read_delimited
+from zoo.data.sources.image_files import PICTURE_FILES, read_pictures
+from zoo.data.sources.json_lines import JSON_FILES, read_json
+from zoo.data.sources.memory_arrays import columns_by_name, columns_of, frame_table, pair_table, plain_types
+from zoo.data.sources.npz import read_npz
+from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, read_parquet
+from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, read_public
+from zoo.data.sources.sql import is_database, read_sql
+from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
+from zoo.data.sources.text_files import TEXT_FILES, read_texts
+from zoo.errors import DataError, nearest_name
+
+TABLE_FILES = (*DELIMITED_FILES, *PARQUET_FILES, ".npz", *JSON_FILES, *TEXT_FILES)
+_NO_SCALARS = (list, dict, set, np.ndarray)
+_ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
+
+
+def read_table(
+    source: Any, *, text: Collection[str] = (), cells: str | None = None, data_dir: str | None = None
+) -> Table:
+    """Read a source into a table.
+
+    Args:
+        source: A data frame; a dict of columns; arrays ``(x, y)``; a finite ``tf.data.Dataset``; a path to a CSV (with
+            any separator), JSON, text (also packed by gzip or bzip2), Parquet or ``.npz`` file (``x_train``,
+            ``y_train``, … or ``x``, ``y``; sequences lie end to end or are padded, with their lengths in
+            ``len_train``, … or ``len``); a folder of pictures or of Parquet parts; a database's URL with ``?table=``
+            or ``?query=``; a bundled name; or a public set of tensorflow-datasets as ``tfds:NAME``.
+        text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
+            which rows stand in a file shall not decide what ``01`` means.
+        cells: ``image`` or ``sequence``: arrays become one column of that name with an example a cell; by default
+            they become a column for each number.
+        data_dir: Folder of prepared public sets; default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+
+    Raises:
+        DataError: When there is no such source, or it cannot be read, is empty, or does not fit into memory.
+
+    Example:
+        >>> read_table("wine").frame.shape
+        (178, 14)
+    """
+    if isinstance(source, Table):
+        return source
+    try:
+        table = _table(source, text, cells, data_dir)
+    except MemoryError:
+        named = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
+        raise DataError("it does not fit into the memory at hand", where=named) from None
+    if cells is not None:
+        table = replace(table, frame=lists_as_arrays(table.frame))
+    return _checked(table)
+
+
+def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
+    if isinstance(source, pd.DataFrame):
+        return frame_table(source)
+    if isinstance(source, Mapping):
+        return frame_table(columns_by_name(source, cells))
+    if isinstance(source, tuple) and len(source) == 2:
+        return pair_table(*source, cells)
+    if isinstance(source, np.ndarray):
+        return frame_table(columns_of(source, cells))
+    if is_tensor_set(source):
+        return read_tensor_set(source, cells)
+    if isinstance(source, (str, Path)):
+        return _from_name(str(source), text, cells, data_dir)
+    raise DataError(
+        f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
+        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(TABLE_FILES)}), a database's URL or a bundled name "
+        f"({', '.join(BUNDLED)}) can be read"
+    )
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
+    whole = arrays_of_cells(frame)
+    for values in whole.values():
+        for value in values:
+            digest.update(f"{value.dtype.str}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).data)
+    rest = frame.drop(columns=list(whole))
+    try:
+        digest.update(pd.util.hash_pandas_object(rest, index=False).to_numpy().tobytes())
+    except TypeError:  # cells that cannot be hashed
+        column, kind = next((c, type(v).__name__) for c in rest for v in rest[c] if isinstance(v, _NO_SCALARS))
+        raise DataError(f"column {column!r} has a {kind} in a cell; a table's cells are numbers or text") from None
+    return digest.hexdigest()[:16]
+
+
+def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
+    if source in BUNDLED:  # before any folder of that name, which could not be read anyway
+        frame, target, part = load_bundled(source, cells=cells)
+        return Table(frame, source, source, target, part)
+    if is_database(source):
+        return read_sql(source)
+    if is_public(source):
+        return read_public(source, cells=cells, data_dir=data_dir)
+    path = Path(source).expanduser()
+    if not _exists(path):
+        if is_prepared(source, data_dir):
+            return read_public(source, cells=cells, data_dir=data_dir)
+        raise _missing(source, path)
+    try:
+        return _from_path(path, source, text, cells)
+    except DataError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # of the disk, or of what a file holds
+        raise DataError(f"cannot be read: {' '.join(str(error).split())}", where=source) from None
+
+
+def _from_path(path: Path, source: str, text: Collection[str], cells: str | None) -> Table:
+    ending = path.name.lower()
+    name = path.name.split(".")[0]
+    if name == "data":  # a file called so is named after its folder
+        name = path.resolve().parent.name
+    if is_parquet_folder(path):
+        return Table(read_parquet(path).rename(columns=str), name, source)
+    if path.is_dir() or ending.endswith(PICTURE_FILES):
+        return _from_pictures(path, source, cells)
+    if not path.is_file():  # a pipe, or a device: reading might never end
+        raise DataError("neither a file nor a folder", where=source)
+    if ending.endswith(".npz"):
+        return read_npz(path, name, source, cells)
+    if ending.endswith(PARQUET_FILES):
+        return Table(read_parquet(path).rename(columns=str), name, source)
+    if ending.endswith(DELIMITED_FILES):
+        frame, notes = read_delimited(path, text)
+    elif ending.endswith(JSON_FILES):
+        frame, notes = read_json(path)
+    elif ending.endswith(TEXT_FILES):
+        frame, notes = read_texts(path)
+    else:
+        kind = f"a file that ends in {path.suffix!r}"
+        raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(TABLE_FILES)}", where=source)
+    return Table(frame.rename(columns=str), name, source, notes=notes)
+
+
+def _from_pictures(path: Path, source: str, cells: str | None) -> Table:
+    frame, part = read_pictures(path, source)
+    if cells != IMAGE:
+        raise wrong_source("pictures", source)
+    target = "class" if "class" in frame else None
+    return Table(frame, path.resolve().name.split(".")[0], source, target, part)
+
+
+def check_there(source: Any, data_dir: str | None = None) -> None:
+    """Refuse a file that is not there, or a public set that cannot be had; whatever else a source may be passes.
+
+    It takes no reading, so that who asks for nothing that there is need not wait for what reads it.
+
+    Raises:
+        DataError: As :func:`read_table` does.
+    """
+    if not isinstance(source, str) or source in BUNDLED or is_database(source):
+        return
+    if is_public(source):
+        check_at_hand(source, data_dir)
+        return
+    path = Path(source).expanduser()
+    named_so = path.name.lower().endswith((*TABLE_FILES, *PICTURE_FILES)) and not _ENVIRONMENT.fullmatch(source)
+    if named_so and not _exists(path) and not is_prepared(source, data_dir):
+        raise _missing(source, path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for a file
+        return False
+
+
+def _missing(source: str, path: Path) -> DataError:
+    if _ENVIRONMENT.fullmatch(source):
+        return wrong_source("environment", source)
+    looks_like_a_file = path.suffix or "/" in source
+    if looks_like_a_file:
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
+        return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
+    return DataError(
+        f"neither a file or folder nor a bundled set; bundled: {', '.join(BUNDLED)}; "
+        f"a public set of tensorflow-datasets is called tfds:{source[:40]}",
+        where=source,
+        nearest=nearest_name(source, BUNDLED),
+    )
+
+
+def _checked(table: Table) -> Table:
+    frame = table.frame
+    if frame.shape[1] == 0:
+        raise DataError("the table has no columns", where=table.source)
+    if len(frame) == 0:
+        raise DataError("the table has no rows", where=table.source)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"two columns are called {twice[0]!r}", where=table.source)
+    return replace(table, frame=plain_types(frame, table.source))

@@ -1,0 +1,47 @@
+"""Files of plain text: one document a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from zoo.data.examples.array_columns import TEXT
+from zoo.data.sources.text_encoding import endings, marked_encoding, open_text, other_encoding
+from zoo.errors import DataError
+
+TEXT_FILES = endings(".txt")
+
+
+def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return a file's lines as a column of texts, and notes; empty lines are left out.
+
+    Args:
+        path: A file, also packed by gzip or bzip2.
+
+    Raises:
+        DataError: When the file is no text.
+
+    Example:
+        >>> frame, notes = read_texts(Path("names.txt"))  # doctest: +SKIP
+        >>> list(frame)
+        ['text']
+    """
+    encoding, words = marked_encoding(path)
+    try:
+        lines = _lines(path, encoding)
+    except UnicodeDecodeError as error:
+        if words is not None:
+            raise DataError(f"cannot be read as {words}: {error.reason}", where=str(path)) from None
+        encoding, words = other_encoding(path)
+        lines = _lines(path, encoding)
+    texts = [line for line in lines if line.strip()]
+    notes = [f"{path.name}: in {words}"] if words else []
+    if len(texts) < len(lines):
+        notes.append(f"{path.name}: {len(lines) - len(texts):,} empty lines are left out")
+    return pd.DataFrame({TEXT: texts}), tuple(notes)
+
+
+def _lines(path: Path, encoding: str) -> list[str]:
+    with open_text(path, encoding) as file:
+        return [line.rstrip("\r\n") for line in file]

@@ -1,0 +1,1 @@
+"""Splitting a dataset: splitters, folds, sample weights."""

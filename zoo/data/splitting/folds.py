@@ -1,0 +1,167 @@
+"""Folds of a cross-validation: which rows are the test part of each, and which train."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.dataset import SPELLINGS
+from zoo.data.splitting.splitters import Splitter
+from zoo.data.splitting.time_order import cut_before, without_gap
+from zoo.errors import DataError
+
+
+def take_fold(parts: np.ndarray, number: int, count: int, splitter: Splitter, *, masks: np.ndarray | None) -> None:
+    """Make one fold of the rows that are not test the test part; the others train, until some of them validate.
+
+    Rows that were test are left out (``""``), as are, in time, those that come later than the fold.
+
+    Args:
+        parts: Part of each row (N,), changed in place.
+        number: The fold, from 1.
+        count: Number of folds.
+        splitter: Says by what rows are drawn, and what stays together.
+        masks: Test rows of each given fold (K, N); None to draw them.
+
+    Raises:
+        DataError: When rows, classes, groups or moments are too few.
+    """
+    splitter.check()
+    parts[parts == "test"] = ""
+    rows = np.flatnonzero(parts != "")
+    parts[rows] = "train"
+    if count > len(rows):
+        raise DataError(f"{count} folds need at least as many rows, and there are {len(rows)}", where="folds")
+    if masks is not None:
+        parts[masks[number - 1] & (parts != "")] = "test"
+    elif splitter.method == "time":
+        assert splitter.moments is not None
+        _forward(parts, rows, splitter.moments[rows], number, count, splitter.gap)
+    elif splitter.method == "order":
+        _forward(parts, rows, np.arange(len(rows), dtype=float), number, count, 0.0)
+    else:
+        parts[rows[_drawn(rows, number, count, splitter)]] = "test"
+
+
+def group_masks(groups: np.ndarray) -> np.ndarray:
+    """Return the test rows (K, N) of folds that each leave one group out, groups in the order of their names."""
+    return np.stack([groups == name for name in np.unique(groups)])
+
+
+def read_masks(path: str, rows: int, places: np.ndarray) -> np.ndarray:
+    """Return the test rows of each given fold (K, N) from a file.
+
+    Args:
+        path: ``.npz`` or ``.npy`` with truth values (K, S) or numbers of folds (S,), or a CSV with one column of
+            such numbers, or one of truth values for each fold; S rows of the source.
+        rows: Number S of rows of the source.
+        places: Row in the source of each of the N rows that are used.
+
+    Raises:
+        DataError: When the file cannot be read, or does not fit the source.
+    """
+    file = Path(path).expanduser()
+    try:
+        values = _fold_values(file)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"the folds cannot be read: {error}", where=path) from None
+    if values.ndim == 1 and values.dtype.kind in "iuf" and len(values) == rows:
+        masks = np.stack([values == name for name in np.unique(values)])
+    elif values.ndim == 2 and values.dtype.kind in "biu" and values.shape[1] == rows and np.isin(values, (0, 1)).all():
+        masks = values.astype(bool)
+    else:
+        found = f"{'×'.join(map(str, values.shape))} values of type {values.dtype}"
+        raise DataError(
+            f"holds {found}; folds are truth values (folds × {rows} rows), or the number of its fold for each row",
+            where=path,
+        )
+    if len(masks) < 2 or not masks.any(axis=1).all() or masks.all(axis=1).any():
+        raise DataError("there must be two folds at least, each with rows to test and rows to train", where=path)
+    chosen: np.ndarray = masks[:, places]
+    return chosen
+
+
+def read_parts(path: str, places: np.ndarray) -> np.ndarray:
+    """Return the part (N,) of each row that is used, from the ``split.json`` of a run: row numbers by part.
+
+    Raises:
+        DataError: When the file cannot be read, or names a row that the source does not have.
+    """
+    try:
+        values = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        known = {SPELLINGS[part]: np.asarray(rows, np.int64) for part, rows in values.items()}
+    except OSError as error:
+        raise DataError(f"the split cannot be read: {error.strerror}", where=path) from None
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise DataError(
+            f"is no split: it must be row numbers by part, as split.json is ({error})", where=path
+        ) from None
+    parts = np.full(int(places.max()) + 1, "", dtype="<U11")
+    for part, rows in known.items():
+        if rows.size and (rows.min() < 0 or rows.max() >= len(parts)):
+            raise DataError(f"the {part} part has a row {rows.max()}, and the source has {len(parts)}", where=path)
+        parts[rows] = part
+    chosen = parts[places]
+    if not (chosen == "train").any():
+        raise DataError("the split leaves no training rows", where=path)
+    return chosen
+
+
+def _fold_values(file: Path) -> np.ndarray:
+    if file.suffix.lower() == ".csv":
+        values = pd.read_csv(file).to_numpy()
+        return values[:, 0] if values.shape[1] == 1 else values.T
+    with file.open("rb") as stream:
+        loaded = np.load(stream, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        names = list(loaded)
+        if len(names) != 1:
+            raise DataError(f"has the arrays {', '.join(names)}; one, with the folds, is expected", where=str(file))
+        return np.asarray(loaded[names[0]])
+
+
+def _forward(parts: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: int, count: int, gap: float) -> None:
+    """Train on what lies before a block of time, and test on it: of K + 1 blocks the first one only trains."""
+    if len(np.unique(moments)) <= count:
+        found = len(np.unique(moments))
+        raise DataError(f"{count} folds in time need {count + 1} moments, and there are {found}", where="folds")
+    cuts = [cut_before(moments, 1 - k / (count + 1)) for k in range(1, count + 1)] + [np.inf]
+    first, last = cuts[number - 1], cuts[number]
+    tested = (moments >= first) & (moments < last)
+    if not tested.any():
+        raise DataError(f"fold {number} of {count} has no rows: too many rows share a moment", where="folds")
+    parts[rows] = ""
+    parts[rows[moments < first]] = "train"
+    parts[rows[without_gap(moments, first, gap)]] = ""
+    parts[rows[tested]] = "test"
+
+
+def _drawn(rows: np.ndarray, number: int, count: int, splitter: Splitter) -> np.ndarray:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+    seed = splitter.seed % 2**32
+    if splitter.groups is not None:
+        groups = splitter.groups[rows]
+        found = len(np.unique(groups))
+        if found < count:
+            raise DataError(f"{count} folds by group need as many groups, and there are {found}", where="folds")
+        made = GroupKFold(count, shuffle=True, random_state=seed).split(rows, groups=groups)
+    elif splitter.method == "stratified":
+        assert splitter.classes is not None
+        classes = splitter.classes[rows]
+        names, counts = np.unique(classes, return_counts=True)
+        if counts.min() < count:
+            rare = names[counts.argmin()]
+            message = f"{count} folds need {count} rows of each class, and class {rare!r} has {counts.min()}"
+            raise DataError(message, where="folds")
+        made = StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, classes)
+    else:
+        made = KFold(count, shuffle=True, random_state=seed).split(rows)
+    return np.asarray(list(made)[number - 1][1])

@@ -1,0 +1,1 @@
+"""Data that are read in chunks and never held whole in memory."""

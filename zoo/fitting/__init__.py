@@ -1,0 +1,1 @@
+"""Building, fitting and evaluating a model, without MLflow."""

@@ -1,0 +1,249 @@
+"""Describing a model: its hyperparameters with their meaning and, given data, its layers and steps."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
+from zoo.fitting.model_builder import Candidate, candidate_of
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import gathered, make_job
+from zoo.models.search_space import CheckedHyperParameters
+from zoo.models.shared_hyperparameters import KNOBS
+from zoo.registry import load_build, model_entry
+from zoo.spec import Spec
+from zoo.text import plain
+from zoo.training.fit_settings import FitSettings
+
+_ENTRY = re.compile(r"^\s+(\w+): (.+)$")
+
+
+@dataclass
+class ModelDescription:
+    """What ``zoo show`` tells of a model.
+
+    Args:
+        model: Its name.
+        summary: What it is, in a line.
+        source: The data it is shown on.
+        hyperparameters: For each ``default``, ``range`` or ``choices``, ``searched`` and ``meaning``.
+        n_parameters: Number of parameters that are trained.
+        layers: For each layer of the network name, kind, output shape and number of parameters.
+        rows: Rows of the training part.
+        iterations: Steps in an epoch.
+        options: Options that the model's task alone understands, with ``default`` and ``meaning``.
+    """
+
+    model: str
+    summary: str
+    source: str
+    hyperparameters: dict[str, dict[str, Any]]
+    n_parameters: int
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    rows: int = 0
+    iterations: int = 0
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo show --json`` prints."""
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    def __repr__(self) -> str:
+        rows = f"{self.rows:,} training rows, {self.iterations:,} iterations an epoch, " if self.rows else ""
+        lines = [f"{self.model}: {self.summary}", "", f"On {self.source}: {rows}{self.n_parameters:,} parameters"]
+        lines += [
+            f"  {layer['name']:<18}{layer['kind']:<22}{layer['output']!s:<16}{layer['parameters']:>10,}"
+            for layer in self.layers
+        ]
+        lines += ["", f"{'hyperparameter':<19}{'default':<16}{'range':<26}meaning (* searched by default)"]
+        for name, facts in self.hyperparameters.items():
+            star = "*" if facts["searched"] else " "
+            lines.append(f"{name:<18}{star}{facts['default']!s:<16}{_range(facts):<26}{facts['meaning']}")
+        if self.options:
+            lines += ["", f"{'option':<19}{'default':<16}meaning"]
+        for name, facts in self.options.items():
+            spelled = "--" + name.replace("_", "-")
+            lines.append(f"{spelled:<19}{facts['default']!s:<16}{facts['meaning']}")
+        return "\n".join(lines)
+
+
+def describe(model: str, source: Any = None, **options: Any) -> ModelDescription:
+    """Describe a model of the catalogue, on data or on its task's own example.
+
+    Args:
+        model: Name of the catalogue.
+        source: Data; default the task's example.
+        **options: ``target``, ``hyperparameters`` and the other keys of a show job.
+
+    Raises:
+        UsageError: When there is no such model, or a hyperparameter is wrong.
+
+    Example:
+        >>> describe("classification/linear").hyperparameters["learning_rate"]["default"]
+        0.01
+    """
+    fixed = options.pop("hyperparameters", None) or {}
+    candidate = candidate_of(model)
+    given = {"source": candidate.task.example if source is None else source, **options}
+    job = make_job(DataJob, gathered(DataJob, given))
+    dataset: Dataset = candidate.task.read(job)
+    pieces, hp = candidate.built(fixed, dataset.spec, seed=job.seed)
+    rows = dataset.parts["train"].total if "train" in dataset.parts else 0
+    return ModelDescription(
+        model=model,
+        summary=model_entry(model).summary,
+        source=dataset.source,
+        hyperparameters=described_hyperparameters(candidate, hp),
+        n_parameters=pieces.n_parameters,
+        layers=[layer_facts(layer) for layer in pieces.network.layers],
+        rows=rows,
+        iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
+        options={
+            name: {"default": known.get_default(call_default_factory=True), "meaning": known.description or ""}
+            for name, known in candidate.task.options.model_fields.items()
+        },
+    )
+
+
+def described_hyperparameters(candidate: Candidate, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
+    """Return each hyperparameter that ``build`` declared, with its meaning."""
+    assert candidate.build is not None
+    meanings = meanings_of(candidate.build)
+    described = {}
+    for name, facts in hp.declared.items():
+        known = KNOBS.get(name)
+        choices = facts.get("values") or (list(known.choices) if known is not None else None) or None
+        bounds = (facts["min_value"], facts["max_value"]) if "min_value" in facts else known.range if known else None
+        described[name] = {
+            "default": hp.values[name],
+            "choices": choices,
+            "range": list(bounds) if bounds else None,
+            "searched": facts["kind"] != "fixed",
+            "meaning": meanings.get(name) or (known.meaning if known is not None else ""),
+        }
+    return described
+
+
+def meanings_of(build: Callable[..., Any]) -> dict[str, str]:
+    """Return the meaning of each hyperparameter from the section ``Hyperparameters:`` of a docstring."""
+    lines = (inspect.getdoc(build) or "").split("\n")
+    if "Hyperparameters:" not in lines:
+        return {}
+    found = {}
+    for line in lines[lines.index("Hyperparameters:") + 1 :]:
+        entry = _ENTRY.match(line)
+        if entry:
+            found[entry[1]] = entry[2]
+        elif line and not line.startswith(" "):
+            break
+    return found
+
+
+def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
+    """Return a compiled ``keras.Model`` that takes raw rows: inputs by the columns' names.
+
+    Args:
+        model: Name of the catalogue.
+        spec: From :func:`spec_of`.
+        **hyperparameters: Values that are fixed; the others have their defaults.
+
+    Raises:
+        UsageError: When there is no such model, or a hyperparameter is wrong.
+
+    Example:
+        >>> build("classification/mlp", spec_of("wine", task="classification"), units=8).count_params()
+        331
+    """
+    if not isinstance(spec, Spec):
+        raise UsageError(
+            f"received a {type(spec).__name__}; give what zoo.spec_of(source, task=…) returns", where="spec"
+        )
+    hp = CheckedHyperParameters(hyperparameters)
+    made = load_build(model)(hp, spec)
+    hp.check_all_used(model)
+    return made
+
+
+def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
+    """Return the spec of a source's training part.
+
+    Args:
+        source: A frame, arrays, a file or a bundled name.
+        task: Name of the task.
+        **options: ``target`` and the other keys of :class:`zoo.jobs.job.DataJob`.
+
+    Example:
+        >>> len(spec_of("wine", task="classification").inputs)
+        13
+    """
+    from zoo.task import task_of
+
+    return task_of(task).read(make_job(DataJob, gathered(DataJob, {"source": source, **options}))).spec
+
+
+def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
+    """Return inputs by key, encoded target and weight of raw rows, as Keras and any stock tuner take them.
+
+    Args:
+        frame: Raw rows, with or without the target.
+        spec: From :func:`spec_of`.
+
+    Returns:
+        Inputs by key (N,); encoded target (N,), or None where the frame lacks it; weight (N,), or None.
+    """
+    from zoo.task import task_of
+
+    return task_of(spec.task).arrays(frame, spec)
+
+
+def hypermodel(model: str, spec: Spec) -> Any:
+    """Return a model of the catalogue as a ``keras_tuner.HyperModel``, for any stock tuner.
+
+    Args:
+        model: Name of the catalogue.
+        spec: From :func:`spec_of`.
+
+    Example:
+        >>> hypermodel("classification/mlp", spec).name  # doctest: +SKIP
+        'classification/mlp'
+    """
+    import keras_tuner
+
+    build_model = load_build(model)
+
+    class ZooHyperModel(keras_tuner.HyperModel):
+        """A model of the catalogue for a stock tuner."""
+
+        def build(self, hp: Any) -> Any:
+            return build_model(hp, spec)
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            kwargs.setdefault("batch_size", hp.values.get("batch_size") or spec.rows)
+            return model.fit(*args, **kwargs)
+
+    return ZooHyperModel(name=model)
+
+
+def layer_facts(layer: Any) -> dict[str, Any]:
+    """Return name, kind, output shape and number of trained parameters of a Keras layer."""
+    output = layer.output
+    shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(known.shape) for known in output]
+    return {
+        "name": layer.name,
+        "kind": type(layer).__name__,
+        "output": shape,
+        "parameters": sum(math.prod(weight.shape) for weight in layer.trainable_weights),
+    }
+
+
+def _range(facts: Mapping[str, Any]) -> str:
+    if facts["choices"]:
+        text = "|".join(str(choice) for choice in facts["choices"])
+        return text if len(text) <= 24 else text[:23] + "…"
+    return f"{facts['range'][0]:g}..{facts['range'][1]:g}" if facts["range"] else ""

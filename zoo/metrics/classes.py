@@ -1,0 +1,290 @@
+"""Scores of class probabilities: truth (N,) class indices, prediction (N, K), weights (R, N)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from zoo.metrics.metric import Interval, Score, unbiased_bounds
+from zoo.metrics.ranking import area_under_roc, average_precision
+from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
+
+ECE_BINS = 15
+NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
+
+
+def class_scores(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Score, ...]:
+    """Return the scores of a classification into ``n_classes``, the objective of a search first.
+
+    Args:
+        n_classes: Number of columns K of the prediction, at least 2.
+        positive: Index of the class that brier, roc_auc, pr_auc and f1 are about when there are two classes.
+        threshold: Probability from which on the positive of two classes is called; None for the likelier one.
+
+    Example:
+        >>> [score.name for score in class_scores(3)]
+        ['log_loss', 'accuracy', 'brier', 'roc_auc', 'pr_auc', 'f1_macro', 'ece']
+    """
+    if n_classes < 2 or not 0 <= positive < n_classes:
+        raise ValueError(f"need at least 2 classes, the positive among them; received {n_classes}, {positive}")
+    called: dict[str, Any] = {"threshold": threshold, "positive": positive}
+    binary = (Score("f1", "max", partial(f1, positive=positive, threshold=threshold)),) if n_classes == 2 else ()
+    return (
+        Score("log_loss", "min", log_loss),
+        Score("accuracy", "max", partial(accuracy, **called), interval=partial(accuracy_interval, **called)),
+        Score("brier", "min", partial(brier, positive=positive)),
+        Score("roc_auc", "max", partial(roc_auc, positive=positive)),
+        Score("pr_auc", "max", partial(pr_auc, positive=positive)),
+        *binary,
+        Score("f1_macro", "max", partial(f1_macro, **called)),
+        Score("ece", "min", ece, bounds=unbiased_bounds),
+    )
+
+
+def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean negative logarithm of the true class' probability (Good, 1952), shape (R,).
+
+    Probabilities are kept away from 0 and 1 by the precision of their type, as scikit-learn does.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+
+    Example:
+        >>> log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]]), np.ones((1, 2))).round(4)
+        array([0.6931])
+    """
+    prediction = np.asarray(prediction)
+    if prediction.dtype.kind != "f":
+        prediction = prediction.astype(float)
+    smallest = float(np.finfo(prediction.dtype).eps)
+    chosen = prediction[np.arange(len(truth)), truth].astype(float)
+    return weighted_mean(-np.log(np.clip(chosen, smallest, 1 - smallest)), weights)
+
+
+def accuracy(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
+) -> np.ndarray:
+    """Return the share of rows whose called class is the true one, shape (R,).
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+        threshold: As in :func:`called_classes`.
+        positive: Index of the positive class.
+
+    Example:
+        >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2)))
+        array([0.5])
+    """
+    return weighted_mean((called_classes(prediction, threshold, positive) == truth).astype(float), weights)
+
+
+def accuracy_interval(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    weight: np.ndarray,
+    rows: float,
+    threshold: float | None = None,
+    positive: int = 1,
+) -> Interval:
+    """Return the 95 % score interval of the accuracy (Wilson, JASA 22, 1927).
+
+    The bootstrap collapses to a point when all rows, or none, are right; this does not.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weight: (N,).
+        rows: Number of rows that the weights stand for.
+        threshold: As in :func:`accuracy`.
+        positive: Index of the positive class.
+
+    Example:
+        >>> low, high = accuracy_interval(np.array([0]), np.array([[0.9, 0.1]]), np.ones(1), 1)
+        >>> round(low, 3), high
+        (0.207, 1.0)
+    """
+    share = float(accuracy(truth, prediction, weight[None], threshold, positive)[0])
+    z = NORMAL_QUANTILE
+    centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z / (1 + z**2 / rows) * np.sqrt(max(share * (1 - share), 0.0) / rows + z**2 / (4 * rows**2))
+    # Rounding must not push a bound past the share itself, which is the bound at 0 and at 1.
+    return min(max(0.0, float(centre - half)), share), max(min(1.0, float(centre + half)), share)
+
+
+def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
+    """Return the mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950), shape (R,).
+
+    With two classes of the positive one, from 0 to 1; with more the sum over classes, from 0 to 2.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+        positive: Index of the positive class when K is 2.
+
+    Example:
+        >>> brier(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2))).round(3)
+        array([0.05])
+    """
+    prediction = np.asarray(prediction, dtype=float)
+    if prediction.shape[1] == 2:
+        return weighted_mean((prediction[:, positive] - (truth == positive)) ** 2, weights)
+    # The sum of (p - y)^2 over classes without the (N, K) matrix of indicators.
+    chosen = prediction[np.arange(len(truth)), truth]
+    others = np.einsum("nk,nk->n", prediction, prediction) - chosen**2
+    return weighted_mean(others + (1 - chosen) ** 2, weights)
+
+
+def roc_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
+    """Return the area under the ROC curve, shape (R,); NaN where only one class has weight.
+
+    With two classes of the positive one; with more of each against the rest, the mean over classes that are
+    present (Provost and Domingos, 2001, without weighting by prevalence).
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+        positive: Index of the positive class when K is 2.
+
+    Example:
+        >>> roc_auc(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2)))
+        array([1.])
+    """
+    classes = _ranked_classes(truth, prediction, positive)
+    areas = [area_under_roc(truth == k, prediction[:, k], weights) for k in classes]
+    return mean_of_defined(np.stack(areas, axis=1))
+
+
+def pr_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
+    """Return the average precision, shape (R,); NaN where no positive row has weight.
+
+    With two classes of the positive one; with more of each against the rest, the mean over classes that are
+    present.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+        positive: Index of the positive class when K is 2.
+
+    Example:
+        >>> pr_auc(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2)))
+        array([1.])
+    """
+    classes = _ranked_classes(truth, prediction, positive)
+    areas = [average_precision(truth == k, prediction[:, k], weights) for k in classes]
+    return mean_of_defined(np.stack(areas, axis=1))
+
+
+def f1(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1, threshold: float | None = None
+) -> np.ndarray:
+    """Return the harmonic mean of precision and recall of the positive class, shape (R,).
+
+    Defined by van Rijsbergen (*Information Retrieval*, 1979); NaN where the class is neither true nor called.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities; the most likely class is called.
+        weights: (R, N).
+        positive: Index of the positive class.
+
+    Example:
+        >>> f1(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]]), np.ones((1, 3))).round(3)
+        array([0.667])
+    """
+    true, called = truth == positive, called_classes(prediction, threshold, positive) == positive
+    counts = weights @ np.stack([true & called, true, called], axis=1).astype(float)
+    return ratio(2 * counts[:, 0], counts[:, 1] + counts[:, 2])
+
+
+def f1_macro(
+    truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
+) -> np.ndarray:
+    """Return the mean of each class' F1 over the classes that are true or called somewhere, shape (R,).
+
+    Of the two macro averages this is the one to prefer (Opitz and Burst, *Macro F1 and Macro F1*, 2019). A
+    class that is never right counts 0.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities; the most likely class is called.
+        weights: (R, N).
+
+    Example:
+        >>> f1_macro(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2))).round(3)
+        array([0.333])
+    """
+    called, n_classes = called_classes(prediction, threshold, positive), prediction.shape[1]
+    right = called == truth
+    hits = sum_by_class(weights[:, right], truth[right], n_classes)
+    size = sum_by_class(weights, truth, n_classes) + sum_by_class(weights, called, n_classes)
+    return mean_of_defined(ratio(2 * hits, size))
+
+
+def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the expected calibration error of the most likely class, shape (R,).
+
+    The mean distance between confidence and accuracy over 15 bins of equal mass: the measure of Naeini,
+    Cooper and Hauskrecht (AAAI 2015) with the bins of Nguyen and O'Connor (EMNLP 2015), which no empty bins
+    spoil. Rows of equal confidence share the bin that the middle of their mass falls into.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        weights: (R, N).
+
+    Example:
+        >>> ece(np.array([0, 0]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2))).round(3)
+        array([0.15])
+    """
+    confidence = prediction.max(axis=1).astype(float)
+    order = np.argsort(confidence, kind="stable")
+    sorted_weights = np.take(weights, order, axis=1)
+    mass = running_sum(sorted_weights)
+    sorted_weights *= (_correct(truth, prediction) - confidence)[order]
+    excess = running_sum(sorted_weights)  # accuracy less confidence, summed over the rows so far
+
+    cuts = np.flatnonzero(np.diff(confidence[order], prepend=-np.inf, append=np.inf))
+    if len(cuts) <= len(truth):  # there are ties, so groups are fewer than rows
+        mass, excess = np.take(mass, cuts, axis=1), np.take(excess, cuts, axis=1)
+    middle = (mass[:, 1:] + mass[:, :-1]) / 2
+    edges = mass[:, -1:] * np.arange(1, ECE_BINS) / ECE_BINS
+    inner = [np.searchsorted(row, edge) for row, edge in zip(middle, edges, strict=True)]
+    at_edges = np.take_along_axis(excess, np.reshape(inner, edges.shape), axis=1)
+    at_all = np.concatenate([excess[:, :1], at_edges, excess[:, -1:]], axis=1)
+    return ratio(np.abs(np.diff(at_all, axis=1)).sum(axis=1), mass[:, -1])
+
+
+def called_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
+    """Return the class (N,) that probabilities (N, K) call: the likeliest, of equal ones the first.
+
+    Args:
+        prediction: (N, K).
+        threshold: Of two classes, the probability from which on the positive one is called; None for the likelier.
+        positive: Index of the positive class.
+
+    Example:
+        >>> called_classes(np.array([[0.7, 0.3]]), 0.25), called_classes(np.array([[0.7, 0.3]]))
+        (array([1]), array([0]))
+    """
+    if threshold is None or prediction.shape[1] != 2:
+        called: np.ndarray = np.argmax(prediction, axis=1)
+        return called
+    return np.where(prediction[:, positive] >= threshold, positive, 1 - positive)
+
+
+def _correct(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    return (np.argmax(prediction, axis=1) == truth).astype(float)
+
+
+def _ranked_classes(truth: np.ndarray, prediction: np.ndarray, positive: int) -> np.ndarray:
+    """Return the classes to rank against the rest: the positive of two, else those present."""
+    return np.array([positive]) if prediction.shape[1] == 2 else np.unique(truth)

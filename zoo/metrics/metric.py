@@ -1,0 +1,260 @@
+"""What a score is, and how a set of scores is evaluated with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+ScoreFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Interval = tuple[float, float]
+IntervalFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, float], Interval]
+BoundsFunction = Callable[[np.ndarray, float], Interval]
+
+UNKNOWN: Interval = (math.nan, math.nan)
+PERCENTILES = (2.5, 97.5)
+# A chunk of resampled weights has about this many numbers (8 MB of float64), which stays near the cache:
+# 0.8 s for 10,000 rows, where chunks of four million take 1.0 s.
+CHUNK_NUMBERS = 1_000_000
+# Predictions are sorted once for each chunk, which should pay for some draws, within a bound on memory.
+CHUNK_DRAWS = 16
+MOST_CHUNK_NUMBERS = 4_000_000
+FULL_RESAMPLES_ROWS = 20_000
+FULL_RESAMPLES_COLUMNS = 10
+LEAST_RESAMPLES = 200
+
+
+def percentile_bounds(draws: np.ndarray, value: float) -> Interval:
+    """Return the 2.5 % and 97.5 % percentiles of the draws that are defined, widened to hold the value.
+
+    The percentile bootstrap: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
+
+    Args:
+        draws: (R,) the score in each draw, NaN where undefined.
+        value: The score itself.
+
+    Example:
+        >>> percentile_bounds(np.array([0.0, 1.0, np.nan]), 0.5)
+        (0.025, 0.975)
+    """
+    defined = draws[~np.isnan(draws)]
+    if not defined.size:
+        return UNKNOWN
+    with np.errstate(invalid="ignore"):  # between two infinities there is no percentile
+        low, high = np.percentile(defined, PERCENTILES)
+    return min(float(low), value), max(float(high), value)
+
+
+def unbiased_bounds(draws: np.ndarray, value: float) -> Interval:
+    """Return percentile bounds for a score from 0 upwards that noise can only raise.
+
+    Such a score is too large by some bias, and its draws by that bias once more; the mean draw tells how much
+    (Efron and Tibshirani, 1993, chapter 10), and twice of it is taken off. Plain percentiles of the ece of
+    1000 rows held a true value of 0.058 in 80 % of simulations, these in 90 %; of 200 rows in 4 % and 87 %.
+    A true value of nearly 0 is still held in some 40 % only, where plain ones never do.
+
+    Args:
+        draws: (R,) the score in each draw, NaN where undefined.
+        value: The score itself.
+
+    Example:
+        >>> low, high = unbiased_bounds(np.array([0.03, 0.04, 0.05]), 0.03)
+        >>> round(low, 4), round(high, 4)
+        (0.0105, 0.03)
+    """
+    defined = draws[~np.isnan(draws)]
+    if not defined.size:
+        return UNKNOWN
+    low, high = np.percentile(defined, PERCENTILES) - 2 * (defined.mean() - value)
+    return min(max(float(low), 0.0), value), max(float(high), value)
+
+
+# What a score can be at least and at most; any number where a name is not here.
+_SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
+LIMITS = {
+    **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece"), _SHARE),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "pinball"), _ERROR),
+    "brier": (0.0, 2.0),
+    "r2": (-math.inf, 1.0),
+}
+
+
+def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return an interval without what a score cannot be, such as an accuracy above 1.
+
+    Args:
+        name: The score, with the part that it is of.
+        low: Lower end.
+        high: Upper end.
+
+    Example:
+        >>> within_limits("test_accuracy", 0.9, 1.02), within_limits("test_return_mean", -3.0, 2.0)
+        ((0.9, 1.0), (-3.0, 2.0))
+    """
+    least, most = LIMITS.get(name.partition("_")[2], (-math.inf, math.inf))
+    return (max(low, least), min(high, most))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A named score and which way is better.
+
+    Args:
+        name: The name in tables, tracking and JSON.
+        direction: ``"min"`` when smaller is better, ``"max"`` when larger is.
+        function: ``(truth (N, ...), prediction (N, ...), weights (R, N)) -> (R,)``: the score once for each
+            row of weights; NaN where it is undefined.
+        bounds: ``(draws (R,), value) -> (low, high)``: how bootstrap draws become a 95 % interval.
+        interval: ``(truth, prediction, weight (N,), rows) -> (low, high)`` for scores that have a 95 % interval in
+            closed form, which then stands in place of the bootstrap's; ``rows`` is the number that the weights
+            stand for.
+
+    Example:
+        >>> Score("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
+        True
+    """
+
+    name: str
+    direction: Literal["min", "max"]
+    function: ScoreFunction
+    bounds: BoundsFunction = percentile_bounds
+    interval: IntervalFunction | None = None
+
+    def better(self, a: float, b: float) -> bool:
+        """Return whether the value ``a`` is strictly better than ``b``; NaN is never better than anything."""
+        if math.isnan(a):
+            return False
+        if math.isnan(b):
+            return True
+        return a < b if self.direction == "min" else a > b
+
+
+def evaluate(
+    scores: Sequence[Score],
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    counts: bool = False,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """Return each score and its 95 % interval.
+
+    The interval is the percentile bootstrap over rows: the scores again, with the counts of a multinomial
+    draw of N rows times the example weights as weights. All scores see the same draws. Draws in which a score
+    is undefined (one class only) are left out. A score may bring bounds or an interval of its own.
+
+    Scores are vectorised over rows of weights rather than asked of scikit-learn for each draw, because that
+    takes 25 s for the class scores of 10,000 binary predictions and 1000 draws, without ece, which it has
+    not; here all eight take 0.8 s (one core of a shared server). They are tested to be scikit-learn's
+    numbers, ties and weights included.
+
+    Time and memory are bounded: beyond 20,000 rows, or 200,000 probabilities, there are fewer draws, in
+    inverse proportion, though never below 200 (or ``resamples``, if that is less). A million binary rows take
+    a minute and 0.4 GB.
+
+    Args:
+        scores: What to compute.
+        truth: (N,) or (N, ...) encoded targets.
+        prediction: (N,) or (N, ...), as the scores expect it. Where any number of truth or prediction is not
+            finite, as after a diverged fit, every score is NaN.
+        weight: (N,) example weights that are not negative; None is one for each row.
+        counts: Whether weights are numbers of rows: draws are then of so many rows. Otherwise the number of rows
+            is the effective one, (sum w)^2 / sum w^2 (Kish, *Survey Sampling*, 1965).
+        seed: Seed of the draws.
+        resamples: Number of draws; with 0 only closed-form intervals are given.
+
+    Returns:
+        Two dictionaries by the score's name: the value, and ``(low, high)``; an undefined score is NaN with
+        the interval ``(nan, nan)``.
+
+    Example:
+        >>> from zoo.metrics.numbers import number_scores
+        >>> values, intervals = evaluate(number_scores(), np.arange(50.0), np.arange(50.0) + 0.5)
+        >>> values["mae"], intervals["mae"]
+        (0.5, (0.5, 0.5))
+    """
+    truth, prediction = np.asarray(truth), np.asarray(prediction)
+    given = weight
+    weight = _checked_weight(truth, prediction, weight)
+    if not (_usable(truth) and _usable(prediction) and weight.any()):
+        return {score.name: math.nan for score in scores}, {score.name: UNKNOWN for score in scores}
+
+    values = {score.name: float(score.function(truth, prediction, weight[None])[0]) for score in scores}
+    drawn = [score for score in scores if score.interval is None and not math.isnan(values[score.name])]
+    samples: dict[str, list[np.ndarray]] = {score.name: [] for score in drawn}
+    if drawn:
+        total = float(np.sum(given)) if counts and given is not None else None
+        for weights in _draws(weight, seed, _affordable(resamples, prediction), total):
+            for score in drawn:
+                samples[score.name].append(score.function(truth, prediction, weights))
+
+    rows = rows_of(weight if given is None else np.asarray(given, float), counts=counts)
+    intervals = {score.name: UNKNOWN for score in scores}
+    for score in scores:
+        if score.interval is not None and not math.isnan(values[score.name]):
+            intervals[score.name] = score.interval(truth, prediction, weight, rows)
+        elif samples.get(score.name):
+            intervals[score.name] = score.bounds(np.concatenate(samples[score.name]), values[score.name])
+    return values, intervals
+
+
+def _checked_weight(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the weights (N,), the largest of them 1; scores do not depend on the scale."""
+    if truth.ndim < 1 or prediction.ndim < 1 or len(truth) != len(prediction):
+        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} must have the same rows")
+    if weight is None:
+        return np.ones(len(truth))
+    weight = np.asarray(weight, dtype=float)
+    if weight.shape != (len(truth),):
+        raise ValueError(f"weight must have shape ({len(truth)},), received {weight.shape}")
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError("weights must be finite and not negative")
+    return weight / weight.max() if weight.any() else weight
+
+
+def _usable(values: np.ndarray) -> bool:
+    return values.size > 0 and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
+
+
+def _affordable(resamples: int, prediction: np.ndarray) -> int:
+    """Return how many of the draws asked for are made, by the size of the prediction."""
+    size = max(len(prediction), prediction.size / FULL_RESAMPLES_COLUMNS)
+    if size <= FULL_RESAMPLES_ROWS:
+        return resamples
+    return min(resamples, max(LEAST_RESAMPLES, round(resamples * FULL_RESAMPLES_ROWS / size)))
+
+
+def rows_of(weight: np.ndarray, *, counts: bool) -> float:
+    """Return the number of rows that weights (N,) stand for: their sum, or the effective number.
+
+    Example:
+        >>> rows_of(np.array([2.0, 2.0]), counts=True), rows_of(np.array([2.0, 2.0]), counts=False)
+        (4.0, 2.0)
+    """
+    total = float(np.sum(weight, dtype=float))
+    return total if counts else total**2 / max(float(np.square(weight, dtype=float).sum()), 1e-300)
+
+
+def _draws(weight: np.ndarray, seed: int, resamples: int, total: float | None = None) -> Iterator[np.ndarray]:
+    """Yield chunks (R, N) of multinomial counts times the weights; of ``total`` rows where weights are counts.
+
+    Counting uniform draws is the multinomial distribution: 0.1 s for 10,000 rows and 1000 draws, where
+    ``Generator.multinomial`` takes 0.5 s.
+    """
+    n = len(weight)
+    generator = np.random.default_rng(seed)
+    most = max(CHUNK_NUMBERS // n, min(CHUNK_DRAWS, MOST_CHUNK_NUMBERS // n), 1)
+    for start in range(0, resamples, most):
+        rows = min(most, resamples - start)
+        if total is not None:
+            yield generator.multinomial(max(1, round(total)), weight / weight.sum(), rows).astype(float)
+            continue
+        chosen = generator.integers(0, n, (rows, n))
+        chosen += np.arange(rows)[:, None] * n
+        counts = np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n)
+        yield counts * weight

@@ -1,0 +1,45 @@
+"""Scores of an agent: the returns of its episodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from zoo.metrics.metric import Interval, Score
+
+
+def return_scores() -> tuple[Score, ...]:
+    """Return the scores of an agent, the objective of a search first; the task plays the episodes.
+
+    Example:
+        >>> [score.name for score in return_scores()]
+        ['return_mean', 'return_std', 'steps_to_solve']
+    """
+    return (
+        Score("return_mean", "max", _played_by_the_task),
+        Score("return_std", "min", _played_by_the_task),
+        Score("steps_to_solve", "min", _played_by_the_task),
+    )
+
+
+def return_interval(returns: np.ndarray) -> Interval:
+    """Return the 95 % interval of the mean return by Student's t (1908), widened to hold no more than was seen.
+
+    Args:
+        returns: (E,) return of each episode.
+
+    Example:
+        >>> return_interval(np.array([500.0, 500.0]))
+        (500.0, 500.0)
+    """
+    mean = float(returns.mean())
+    if len(returns) < 2:
+        return float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(returns) - 1) * returns.std(ddof=1) / np.sqrt(len(returns)))
+    return max(mean - half, float(returns.min())), min(mean + half, float(returns.max()))
+
+
+def _played_by_the_task(*_: Any) -> np.ndarray:
+    raise TypeError("this score comes from episodes; the task plays them")

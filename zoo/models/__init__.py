@@ -1,0 +1,1 @@
+"""Built models, their shared hyperparameters and search spaces."""

@@ -1,0 +1,190 @@
+"""Hyperparameters that check the values a user fixed as ``build`` declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+
+from zoo.errors import UsageError, unknown
+from zoo.jobs.search_options import Range
+
+_PARENT = ("parent_name", "parent_values")
+# What KerasTuner lets one give by position after the first arguments.
+_POSITIONAL = {
+    "Int": ("step", "sampling", "default", *_PARENT),
+    "Float": ("step", "sampling", "default", *_PARENT),
+    "Choice": ("ordered", "default", *_PARENT),
+    "Boolean": ("default", *_PARENT),
+    "Fixed": _PARENT,
+}
+
+
+class CheckedHyperParameters(keras_tuner.HyperParameters):
+    """KerasTuner's hyperparameters, with values that are fixed beforehand and checked when declared.
+
+    Ranges are where a search looks, not what is allowed: a fixed value may lie outside of them. An
+    unknown name, a wrong type, an unknown choice or a negative width is an error.
+
+    Args:
+        fixed: Values by name.
+        ranges: Where a search looks, by name, in place of what is declared.
+
+    Example:
+        >>> hp = CheckedHyperParameters({"units": "3"})
+        >>> hp.Int("units", 16, 512, default=64)
+        3
+    """
+
+    def __init__(self, fixed: Mapping[str, Any] | None = None, ranges: Mapping[str, Range] | None = None) -> None:
+        super().__init__()
+        self.fixed = dict(fixed or {})
+        self.ranges = dict(ranges or {})
+        self.declared: dict[str, dict[str, Any]] = {}
+
+    def Int(self, name: str, min_value: int, max_value: int, *positional: Any, **options: Any) -> Any:  # noqa: N802
+        """Declare a whole number; see ``keras_tuner.HyperParameters.Int``."""
+        options |= dict(zip(_POSITIONAL["Int"], positional, strict=False))
+        self._declare(name, "int", options, min_value=min_value, max_value=max_value)
+        if name in self.fixed:
+            return self._fix(name, checked(name, self.fixed[name], int, minimum=min(min_value, 1)))
+        if name in self.ranges:
+            return self._within(name, int, options, minimum=min(min_value, 1))
+        return super().Int(name, min_value, max_value, **options)
+
+    def Float(self, name: str, min_value: float, max_value: float, *positional: Any, **options: Any) -> Any:  # noqa: N802
+        """Declare a number; see ``keras_tuner.HyperParameters.Float``."""
+        options |= dict(zip(_POSITIONAL["Float"], positional, strict=False))
+        self._declare(name, "float", options, min_value=min_value, max_value=max_value)
+        if name in self.fixed:
+            return self._fix(name, checked(name, self.fixed[name], float, minimum=0 if min_value >= 0 else None))
+        if name in self.ranges:
+            return self._within(name, float, options, minimum=0 if min_value >= 0 else None)
+        return super().Float(name, min_value, max_value, **options)
+
+    def Choice(self, name: str, values: Sequence[Any], *positional: Any, **options: Any) -> Any:  # noqa: N802
+        """Declare one of several values; see ``keras_tuner.HyperParameters.Choice``."""
+        options |= dict(zip(_POSITIONAL["Choice"], positional, strict=False))
+        self._declare(name, "choice", options, values=list(values))
+        if name in self.fixed:
+            return self._fix(name, checked(name, self.fixed[name], type(values[0]), choices=values))
+        if name in self.ranges:
+            return self._among(name, type(values[0]), options, values)
+        return super().Choice(name, values, **options)
+
+    def Boolean(self, name: str, *positional: Any, **options: Any) -> Any:  # noqa: N802
+        """Declare yes or no; see ``keras_tuner.HyperParameters.Boolean``."""
+        options |= dict(zip(_POSITIONAL["Boolean"], positional, strict=False))
+        self._declare(name, "boolean", options)
+        if name in self.fixed:
+            return self._fix(name, checked(name, self.fixed[name], bool))
+        if name in self.ranges:
+            raise UsageError(f"{name} is true or false, and has no range; --set {name}=true fixes it", where="range")
+        return super().Boolean(name, **options)
+
+    def Fixed(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:  # noqa: N802
+        """Declare a value that a search does not vary; a user's own value takes its place."""
+        options |= dict(zip(_POSITIONAL["Fixed"], positional, strict=False))
+        self._declare(name, "fixed", {"default": value, **options})
+        if name in self.fixed:
+            return self._fix(name, checked(name, self.fixed[name], type(value)))
+        if name in self.ranges and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self._within(name, type(value), {"default": value, **options})
+        if name in self.ranges:
+            return self._among(name, type(value), {"default": value, **options})
+        return super().Fixed(name, value, **options)
+
+    def check_all_used(self, model: str) -> None:
+        """Raise an error for a fixed value, or a range, that the model did not ask for."""
+        for name in (*self.fixed, *self.ranges):
+            if name not in self.declared:
+                raise unknown("hyperparameter", name, self.declared, where=model)
+
+    def _declare(self, name: str, kind: str, options: Mapping[str, Any], **facts: Any) -> None:
+        self.declared.setdefault(name, {"kind": kind, **facts, **options})
+
+    def _within(self, name: str, kind: type, options: Mapping[str, Any], minimum: float | None = None) -> Any:
+        """Declare a number in the range that was told; the default moves into it."""
+        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if wanted.choices:
+            return self._among(name, kind, options)
+        low, high = (checked(name, value, kind, minimum=minimum) for value in (wanted.low, wanted.high))
+        told = options.get("default")
+        default = min(max(low if told is None else told, low), high)
+        # Over more than a factor of ten it is the order of magnitude that is looked for.
+        sampling = options.get("sampling") or ("log" if 0 < 10 * low < high else "linear")
+        declare = super().Int if kind is int else super().Float
+        return declare(name, low, high, sampling=sampling if low > 0 else "linear", default=default, **others)
+
+    def _among(self, name: str, kind: type, options: Mapping[str, Any], known: Sequence[Any] = ()) -> Any:
+        """Declare one of the values that were told."""
+        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if not wanted.choices:
+            listed = "|".join(str(choice) for choice in known) or "one|another"
+            raise UsageError(f"{name} is one of several values, and has no range; such as {listed}", where="range")
+        values = [checked(name, value, kind, choices=known) for value in wanted.choices]
+        default = options.get("default")
+        return super().Choice(name, values, default=default if default in values else values[0], **others)
+
+    def _fix(self, name: str, value: Any) -> Any:
+        self.values[name] = value
+        return super().Fixed(name, value)
+
+
+def checked(
+    name: str,
+    value: Any,
+    kind: type,
+    *,
+    choices: Sequence[Any] = (),
+    minimum: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """Return a hyperparameter's value in its type, read from text where it was typed.
+
+    Args:
+        name: The hyperparameter, for the error.
+        value: As received.
+        kind: ``bool``, ``int``, ``float`` or ``str``.
+        choices: Values that are allowed; none for all.
+        minimum: Least value that makes sense.
+        below: Value that it must stay under.
+
+    Raises:
+        UsageError: With what was received and what is allowed.
+    """
+    typed = _typed(name, value, kind)
+    if choices and typed not in choices:
+        if kind is str:
+            raise unknown(f"value of {name}", str(typed), [str(choice) for choice in choices])
+        allowed = ", ".join(str(choice) for choice in choices)
+        raise UsageError(f"{name}: received {value!r}; known: {allowed}", where="hyperparameters")
+    if minimum is not None and typed < minimum:
+        raise UsageError(f"{name}: received {value!r}; {minimum:g} is the least", where="hyperparameters")
+    if below is not None and typed >= below:
+        raise UsageError(f"{name}: received {value!r}; it must be below {below:g}", where="hyperparameters")
+    return typed
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    error = UsageError(f"{name}: received {value!r}; it must be {words[kind]}", where="hyperparameters")
+    if kind is bool:
+        spelled = {"true": True, "yes": True, "false": False, "no": False}
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in spelled:
+            return spelled[str(value).lower()]
+        raise error
+    if isinstance(value, bool) and kind is not str:
+        raise error
+    try:
+        if kind is int and float(value) != int(float(value)):
+            raise error
+        typed = kind(float(value)) if kind is int else kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise error from None
+    if kind is float and typed != typed:
+        raise error
+    return typed

@@ -1,0 +1,57 @@
+"""Heads: the last layer and the loss that fit the spec's target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from zoo.models.shared_hyperparameters import Knobs
+from zoo.networks.losses import ClassFocal, ClassKLDivergence, Pinball, ProbabilityHinge
+from zoo.spec import Spec
+
+CLASS_LOSSES = ("crossentropy", "hinge", "kullback_leibler", "focal")
+NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
+QUANTILE_LOSSES = ("pinball",)
+
+
+def head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
+    """Return the output layer and the loss for the spec's target.
+
+    Args:
+        x: Tensor (B, F).
+        spec: Its target is classes or a number.
+        knobs: Gives the loss (by default cross-entropy or squared error), initializer and regularisation.
+
+    Returns:
+        Output and loss: the probability of the second of two classes (B, 1), of each of several
+        (B, K), or the standardised number (B, 1), or its quantiles (B, Q).
+    """
+    target = spec.target
+    assert target is not None
+    losses = CLASS_LOSSES if target.kind == "class" else QUANTILE_LOSSES if target.quantiles else NUMBER_LOSSES
+    knobs.defaults.setdefault("loss", losses[0])
+    loss = knobs.get("loss", choices=losses)
+    units = len(target.classes) if len(target.classes) > 2 else len(target.quantiles) or 1
+    initializer, regularizer = knobs.get("initializer"), knobs.regularizer()
+    x = keras.layers.Dense(units, kernel_initializer=initializer, kernel_regularizer=regularizer, name="output")(x)
+    if target.kind == "class":
+        # Probabilities in 32-bit floats, whatever the precision policy: they are scored and compared.
+        activation = "softmax" if units > 1 else "sigmoid"
+        x = keras.layers.Activation(activation, dtype="float32", name="probability")(x)
+    return x, Pinball(target.quantiles) if target.quantiles else _loss(loss, units)
+
+
+def _loss(name: str, units: int) -> keras.losses.Loss:
+    if name == "crossentropy":
+        multiple = units > 1
+        return keras.losses.SparseCategoricalCrossentropy() if multiple else keras.losses.BinaryCrossentropy()
+    classes = {
+        "hinge": ProbabilityHinge,
+        "focal": ClassFocal,
+        "kullback_leibler": ClassKLDivergence,
+        "squared_error": keras.losses.MeanSquaredError,
+        "absolute_error": keras.losses.MeanAbsoluteError,
+        "huber": keras.losses.Huber,
+    }
+    return classes[name]()

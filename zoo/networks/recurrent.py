@@ -1,0 +1,140 @@
+"""Sequences and texts inside the model: preparation, the mask of real steps, recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.data.ragged import LENGTH
+from zoo.models.built_model import assemble
+from zoo.models.shared_hyperparameters import Knobs
+from zoo.networks.dropout import Dropout
+from zoo.networks.heads import head
+from zoo.preprocessing.sequences import CODES, STEPS, SequencePreparation
+from zoo.spec import Spec
+
+
+@keras.saving.register_keras_serializable("zoo")
+class RealSteps(keras.layers.Layer):
+    """The mask of a batch of sequences: true where a step is real, false where it is padding.
+
+    Call arguments:
+        steps: (B, T, …).
+        length: (B,).
+    """
+
+    def call(self, steps: Any, length: Any) -> Any:
+        """Return the mask (B, T)."""
+        return ops.arange(ops.shape(steps)[1], dtype="int32")[None, :] < ops.cast(length, "int32")[:, None]
+
+    def compute_output_spec(self, steps: Any, length: Any) -> Any:
+        """Return the form of the mask."""
+        return keras.KerasTensor(steps.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PoolSteps(keras.layers.Layer):
+    """Brings the real steps of a sequence together to one vector.
+
+    Args:
+        kind: ``mean`` or ``max``.
+
+    Call arguments:
+        steps: (B, T, F).
+        real: Mask (B, T).
+    """
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.kind = kind
+        self.supports_masking = True  # a bidirectional layer's own mask ends here: ``real`` says the same
+
+    def compute_mask(self, steps: Any, mask: Any = None) -> None:
+        """Return None: one vector has no steps to pass over."""
+
+    def call(self, steps: Any, real: Any) -> Any:
+        """Return (B, F)."""
+        shown = real[..., None]
+        if self.kind == "mean":
+            count = ops.sum(ops.cast(shown, steps.dtype), axis=1)
+            return ops.sum(ops.where(shown, steps, 0), axis=1) / ops.maximum(count, 1)
+        lowest = ops.cast(-np.inf, steps.dtype)
+        return ops.max(ops.where(shown, steps, lowest), axis=1)
+
+    def compute_output_spec(self, steps: Any, real: Any) -> Any:
+        """Return the form (B, F)."""
+        return keras.KerasTensor((steps.shape[0], steps.shape[-1]), dtype=steps.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32) -> keras.Model:
+    """Return the compiled model of sequences or texts, whatever its target.
+
+    Args:
+        spec: Its only input is a sequence or a text.
+        knobs: Give loss, optimizer and how long to train.
+        hidden: From steps (B, T, F) and the mask of real ones (B, T) to what the head takes (B, D).
+        embedding: Width of a token's vector, for texts.
+    """
+    preparation = SequencePreparation(spec)
+    inputs = preparation.tensors()
+    if CODES in inputs:
+        size = len(spec.inputs[0].levels) + 1
+        steps = keras.layers.Embedding(size, embedding, name="embedding")(inputs[CODES])
+    else:
+        steps = inputs[STEPS]
+    real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
+    output, loss = head(hidden(steps, real), spec, knobs)
+    knobs.training(spec.rows)
+    return assemble(preparation, inputs, output, loss, knobs)
+
+
+def recurrent_layers(
+    steps: Any,
+    real: Any,
+    knobs: Knobs,
+    *,
+    kind: type[keras.layers.Layer],
+    units: int,
+    layers: int,
+    bidirectional: bool,
+    summary: str,
+) -> Any:
+    """Return recurrent layers over the real steps of sequences, brought together to one vector.
+
+    Args:
+        steps: (B, T, F).
+        real: Mask (B, T): padding is passed over, in either direction.
+        knobs: Gives initializer, dropout (of each layer's inputs) and regularisation.
+        kind: ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras.
+        units: Width of each layer, in each direction.
+        layers: Number of layers.
+        bidirectional: Read from both ends (Schuster and Paliwal 1997).
+        summary: ``last`` (the state after the last step), ``mean`` or ``max`` over all steps.
+
+    Returns:
+        Tensor (B, D).
+    """
+    initializer, dropout, regularizer = knobs.get("initializer"), knobs.get("dropout"), knobs.regularizer()
+    for index in range(layers):
+        name = f"recurrent_{index}"
+        if dropout:
+            steps = Dropout(dropout, name=f"dropout_{index}")(steps)
+        layer = kind(
+            units,
+            return_sequences=index < layers - 1 or summary != "last",
+            kernel_initializer=initializer,
+            kernel_regularizer=regularizer,
+            name=name,
+        )
+        if bidirectional:
+            layer = keras.layers.Bidirectional(layer, name=f"both_ways_{index}")
+        steps = layer(steps, mask=real)
+    return steps if summary == "last" else PoolSteps(summary, name="pooled")(steps, real)

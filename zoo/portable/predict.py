@@ -1,0 +1,182 @@
+"""Predictions of an exported model: NumPy and the model's own runtime, nothing else.
+
+This file lies in the folder of an export, beside ``model.json`` and the model. What the model's format cannot hold
+(text, 64-bit numbers, the calendar) is done by ``preparation.py`` before the model is asked; after it the output
+becomes classes and numbers in the user's own units.
+
+    python predict.py rows.csv > predictions.csv
+
+    from predict import Exported
+    Exported(".").predict({"age": [39, 50], "workclass": ["State-gov", None]})
+
+Runtimes: ``tensorflow`` for ``saved_model``, ``onnxruntime`` for ``model.onnx``, ``ai-edge-litert`` for
+``model.tflite``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.portable.digests import check_digests, check_nothing_more
+from zoo.portable.preprocessing import prepared
+from zoo.portable.rows import Rows, raw_inputs, read_rows
+
+FACTS_FILE = "model.json"
+FORMAT = 1
+CHUNK = 1024
+Runtime = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+class Exported:
+    """An exported model.
+
+    Args:
+        folder: The export.
+
+    Raises:
+        ValueError: When a file of the folder is not as it was written.
+
+    Example:
+        >>> Exported("adult-onnx").predict({"age": [39], "workclass": ["State-gov"]})  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.facts = read_facts(Path(folder))
+        self._call = RUNTIMES[self.facts["kind"]](Path(folder) / self.facts["file"])
+
+    def predict(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Return the columns of the predictions of N rows, as ``zoo predict`` does.
+
+        Args:
+            rows: For each column N cells: numbers, text, dates; whole pictures (H, W, C) and sequences (T, F). None,
+                not a number and empty text are missing. Other columns are ignored.
+
+        Raises:
+            ValueError: When a column is missing or a cell cannot be read; the message names the row, from 1 on.
+        """
+        return decoded(self.output(rows), self.facts["output"])
+
+    def output(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Return the model's own outputs for N rows by name, (N, …) each."""
+        return self.output_of(raw_inputs(rows, self.facts["inputs"]))
+
+    def output_of(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the model's own outputs for raw values by key, N each."""
+        count = len(next(iter(raw.values())))
+        size = self.facts["batch"] or CHUNK
+        made = []
+        for start in range(0, count, size):
+            tensors = {key: values[start : start + size] for key, values in raw.items()}
+            made.append(self._call(prepared(tensors, self.facts)))
+        if not made:
+            raise ValueError("there are no rows")
+        return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+
+
+# --- the folder ---
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what ``model.json`` says, once every file is found to be as it was written.
+
+    Raises:
+        ValueError: When one is not, or a newer zoo wrote it.
+    """
+    facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    if facts.get("format", 0) > FORMAT:
+        raise ValueError(f"{folder}: format {facts['format']}; this predict.py reads formats up to {FORMAT}")
+    check_digests(facts, folder / FACTS_FILE)
+    check_nothing_more(facts, folder / FACTS_FILE, facts["file"])
+    return facts
+
+
+# --- the runtimes ---
+
+
+def _onnx(path: Path) -> Runtime:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [known.name for known in session.get_outputs()]
+
+    def call(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, dict(tensors)), strict=True))
+
+    return call
+
+
+def _litert(path: Path) -> Runtime:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path)).get_signature_runner()
+    return lambda tensors: dict(run(**tensors))
+
+
+def _saved_model(path: Path) -> Runtime:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+
+    def call(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        made = loaded.serve({name: tf.constant(values) for name, values in tensors.items()})
+        return {name: value.numpy() for name, value in made.items()}
+
+    return call
+
+
+RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
+
+
+# --- from output to predictions ---
+
+
+def decoded(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return columns of predictions, N rows each, of a model's outputs by name."""
+    values = np.asarray(output[rule["of"]], np.float64)
+    if rule["kind"] == "number":
+        return {"prediction": values.reshape(len(values)) * rule["std"] + rule["mean"]}
+    if rule["kind"] == "quantiles":
+        values = np.sort(values, axis=1) * rule["std"] + rule["mean"]
+        columns = {f"quantile_{level:g}": values[:, index] for index, level in enumerate(rule["levels"])}
+        return {"prediction": values[:, rule["middle"]], **columns}
+    if rule["kind"] == "choice":
+        named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
+        return {**(_probabilities(values, rule["classes"]) if rule["probabilities"] else {}), **named}
+    values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values
+    values = values / values.sum(axis=-1, keepdims=True)
+    called = values.argmax(axis=1)
+    if rule["threshold"] is not None:
+        place = rule["positive"]
+        called = np.where(values[:, place] >= rule["threshold"], place, 1 - place)
+    return {"prediction": np.array(rule["classes"])[called], **_probabilities(values, rule["names"])}
+
+
+def _probabilities(values: np.ndarray, names: Sequence[Any]) -> dict[str, np.ndarray]:
+    return {f"probability_{name}": values[:, index] for index, name in enumerate(names)}
+
+
+# --- the command line ---
+
+
+def main() -> None:
+    """Print the predictions of a file's rows as CSV."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python predict.py ROWS.csv (or .jsonl, or .npz with an array of examples by column)")
+    try:
+        made = Exported(Path(__file__).parent).predict(read_rows(Path(sys.argv[1])))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    write = csv.writer(sys.stdout)
+    write.writerow(made)
+    write.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Raw values become the tensors that an exported model takes: NumPy alone.
+
+One function for each layer of the preparation inside a zoo model, by the layer's name in ``STEPS``; ``model.json``
+names the steps with their configuration.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from zoo.portable.rows import EARLIEST, LATEST, OBSERVATION, SEQUENCE
+
+UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
+LENGTH = "length"
+DAYS_A_YEAR = 365.25
+_WORD = re.compile(r"[^\W_]+")
+
+
+def prepared(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the model's tensors by name, for raw values by key: what the preparation inside a zoo model does."""
+    known: dict[str, Any] = dict(raw)
+    for input_ in facts["inputs"]:
+        key = input_["key"]
+        if input_["kind"] == SEQUENCE:
+            known[key], known[LENGTH] = _padded(raw[key])
+        elif input_["kind"] == OBSERVATION:
+            known[key] = np.stack(raw[key])
+    for step in facts["steps"]:
+        made = STEPS[step["layer"]](step["config"], *(known[name] for name in step["takes"]))
+        known.update(zip(step["gives"], made if isinstance(made, list) else [made], strict=True))
+    return {name: _tensor(known[one["from"]], one["dtype"]) for name, one in facts["tensors"].items()}
+
+
+def _tensor(values: Any, dtype: str) -> np.ndarray:
+    whole = np.stack(values) if isinstance(values, list) else np.asarray(values)
+    return whole if dtype == "string" else whole.astype(dtype, copy=False)
+
+
+def _padded(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences (T, …) as one array (B, T, …), zeros behind the short ones, and their lengths (B,)."""
+    lengths = np.array([len(steps) for steps in sequences], np.int32)
+    made = np.zeros((len(sequences), max(1, lengths.max()), *sequences[0].shape[1:]), sequences[0].dtype)
+    for row, steps in enumerate(sequences):
+        made[row, : len(steps)] = steps
+    return made, lengths
+
+
+def _numbers(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
+    """Numbers brought to scale (B, F'), a missing one in the middle; then indicators of missing ones."""
+    known = config["statistics"]
+    x = np.stack(columns, axis=-1)  # (B, F)
+    missing = np.isnan(x)
+    x = np.where(missing, [facts.get("fill", np.nan) for facts in known], x)
+    nothing = np.isnan(x)
+    parts = []
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name in config["scaling"].split("_"):
+            scaled = np.stack([SCALINGS[name](x[:, i], facts, known) for i, facts in enumerate(known)], axis=-1)
+            middle: Any = 0.0
+            if config["scaling"] == "minmax":
+                middle = np.array([SCALINGS["minmax"](facts["mean"], facts, known) for facts in known])
+            limit = np.finfo(np.float32).max
+            parts.append(np.clip(np.where(nothing, middle, scaled), -limit, limit).astype(np.float32))
+    return np.concatenate([*parts, missing[:, config["indicators"]].astype(np.float32)], axis=-1)
+
+
+def _robust(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
+    quantiles = facts["quantiles"]
+    size = len(quantiles) - 1
+    spread = quantiles[3 * size // 4] - quantiles[size // 4]
+    whole = (quantiles[-1] - quantiles[0]) / 2
+    z = np.clip((x - quantiles[size // 2]) / (spread if spread > 0 else whole if whole > 0 else 1.0), -1e100, 1e100)
+    return z / np.sqrt(1 + np.square(z / 3))
+
+
+def _quantile(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
+    """Normal quantiles of ranks between the known quantiles; where several are equal, of the middle of their ranks."""
+    knots = np.asarray(facts["quantiles"], np.float64)
+    steps = len(knots) - 1
+    ranks = []
+    sides: tuple[Any, ...] = ("left", "right")
+    for side in sides:
+        above = np.clip(np.searchsorted(knots, x, side=side), 1, steps)
+        low, high = knots[above - 1], knots[above]
+        share = np.clip(np.divide(x - low, high - low, out=np.zeros_like(x), where=high != low), 0.0, 1.0)
+        share = np.where((high == low) & (x >= high), 1.0, share)
+        ranks.append((above - 1 + share) / steps)
+    rank = np.clip(np.nan_to_num((ranks[0] + ranks[1]) / 2, nan=0.5), 1e-3, 1 - 1e-3)
+    return np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])(rank)
+
+
+def _common(x: Any, facts: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> Any:
+    return (x - facts["mean"]) / (math.sqrt(sum(one["std"] ** 2 for one in known) / len(known)) or 1.0)
+
+
+SCALINGS: dict[str, Callable[[Any, Mapping[str, Any], Any], Any]] = {
+    "standard": lambda x, facts, _: (x - facts["mean"]) / (facts["std"] or 1.0),
+    "minmax": lambda x, facts, _: (x - facts["min"]) / ((facts["max"] - facts["min"]) or 1.0),
+    "robust": _robust,
+    "quantile": _quantile,
+    "common": _common,
+}
+
+
+def _levels(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
+    """Codes (B, C): 0 for an unseen level, 1 for a missing one, 2 and on for the known ones."""
+    codes = []
+    for texts, names, fill in zip(columns, config["levels"], config["fills"], strict=True):
+        known = {"": MISSING, **{name: code for code, name in enumerate(names, FIRST_LEVEL)}}
+        codes.append([known.get(text or fill, UNSEEN) for text in texts])
+    return np.array(codes, np.int32).T
+
+
+def _one_hot(config: Mapping[str, Any], codes: np.ndarray) -> np.ndarray:
+    parts = []
+    for index, (size, missing) in enumerate(zip(config["sizes"], config["missing"], strict=True)):
+        first = MISSING if missing else FIRST_LEVEL
+        parts.append(codes[:, index : index + 1] - first == np.arange(size + int(missing)))
+    return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _steps_of_order(config: Mapping[str, Any], codes: np.ndarray) -> np.ndarray:
+    parts = []
+    for index, (size, missing) in enumerate(zip(config["sizes"], config["missing"], strict=True)):
+        place = codes[:, index : index + 1]
+        parts += [place < FIRST_LEVEL] if missing else []
+        parts.append(place - FIRST_LEVEL >= np.arange(1, size))
+    return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _dates(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
+    """Parts of the calendar of seconds since 1970, brought to scale (B, D); a missing moment is the middle, 0."""
+    made = []
+    for index, (seconds, known) in enumerate(zip(columns, config["statistics"], strict=True)):
+        missing, fill = np.isnan(seconds), known.get("fill")
+        parts = _calendar(np.where(missing, fill or 0.0, seconds))
+        for name, (mean, std) in known["parts"].items():
+            made.append(np.where(missing & (fill is None), 0.0, (parts[name] - mean) / std))
+        made += [missing.astype(np.float64)] if index in config["indicators"] else []
+    return np.stack(made, axis=-1).astype(np.float32)
+
+
+def _calendar(seconds: np.ndarray) -> dict[str, np.ndarray]:
+    seconds = np.clip(seconds, EARLIEST, LATEST)
+    days = np.floor(seconds).astype("datetime64[s]").astype("datetime64[D]")
+    months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
+    angle = 2 * np.pi * (days - years.astype("datetime64[D]")).astype(np.float64) / DAYS_A_YEAR
+    return {
+        "year": years.astype(np.int64) + 1970,
+        "month": months.astype(np.int64) % 12 + 1,
+        "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+        "weekday": (days.astype(np.int64) + 3) % 7,
+        "hour": (seconds % 86_400) / 3600,
+        "season_sin": np.sin(angle),
+        "season_cos": np.cos(angle),
+        "elapsed": seconds / 86_400,
+    }
+
+
+def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
+    """Codes (B, T) of letters or words, 0 for unseen and padding, and lengths (B,)."""
+    known = {token: code for code, token in enumerate(config["vocabulary"], 1)}
+    rows = []
+    for text in texts:
+        tokens = list(text) if config["unit"] == "letter" else _WORD.findall(text.lower())
+        codes = [known.get(token, UNSEEN) for token in tokens][: config["longest"]]
+        rows.append(np.array(codes or [UNSEEN], np.int32))
+    return list(_padded(rows))
+
+
+def _bag_of_words(config: Mapping[str, Any], texts: np.ndarray) -> np.ndarray:
+    size = len(config["vocabulary"]) + 1
+    codes, lengths = _tokens({**config, "unit": "word", "longest": None}, texts)
+    counts = np.stack([np.bincount(row[:n], minlength=size)[1:] for row, n in zip(codes, lengths, strict=True)])
+    weighed = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0.0) * np.array(config["idf"], np.float32)
+    squares = np.square(weighed).sum(axis=-1, keepdims=True)
+    return (weighed / np.sqrt(np.maximum(squares, 1e-12))).astype(np.float32)
+
+
+def _steps(config: Mapping[str, Any], steps: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
+    """Steps brought to scale (B, T, F'), zeros where one is missing or padding, and lengths (B,)."""
+    steps, length = steps[:, : config["longest"]], np.minimum(length, config["longest"] or steps.shape[1])
+    std = np.array([known if known > 0 else 1.0 for known in config["std"]], np.float32)
+    unknown = np.isnan(steps)
+    scaled = np.where(unknown, np.float32(0), (steps - np.array(config["mean"], np.float32)) / std)
+    indicators = unknown[..., [index for index, known in enumerate(config["missing"]) if known]]
+    scaled = np.concatenate([scaled, indicators.astype(np.float32)], axis=-1)
+    real = np.arange(steps.shape[1]) < length[:, None]
+    return [np.where(real[..., None], scaled, np.float32(0)), length.astype(np.int32)]
+
+
+def _resized(config: Mapping[str, Any], pictures: Iterable[np.ndarray]) -> np.ndarray:
+    """Pictures of one size (B, H, W, C), by bilinear interpolation with a wider filter where they shrink."""
+    made = []
+    for picture in pictures:
+        old, new = picture.shape[:2], (config["height"], config["width"])
+        values = picture.astype(np.float32)
+        if old != new:
+            down, across = (_triangles(*sides) for sides in zip(old, new, strict=True))
+            values = np.einsum("hg,gvc->hvc", down, np.einsum("wv,gvc->gwc", across, values))
+        made.append(values)
+    whole = np.stack(made)
+    return np.clip(np.round(whole), 0, 255).astype(np.uint8) if config["whole"] else whole
+
+
+def _triangles(old: int, new: int) -> np.ndarray:
+    """Weights (new, old) of each old line in each new one."""
+    scale = old / new
+    middles = (np.arange(new) + 0.5) * scale
+    weights = np.maximum(0, 1 - np.abs(np.arange(old) + 0.5 - middles[:, None]) / max(scale, 1.0))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _observations(config: Mapping[str, Any], seen: np.ndarray) -> np.ndarray:
+    pairs = [
+        (low, high) if low is not None and high is not None and 0 < high - low < 1e4 else (-1.0, 1.0)
+        for low, high in zip(config["low"], config["high"], strict=True)
+    ]
+    low, high = np.array(pairs, np.float32).T
+    return (seen - (low + high) / 2) / ((high - low) / 2)
+
+
+STEPS: dict[str, Callable[..., Any]] = {
+    "PrepareNumbers": _numbers,
+    "EncodeCategories": _levels,
+    "ChooseColumns": lambda config, codes: codes[:, config["places"]],
+    "OneHotColumns": _one_hot,
+    "StepsOfOrder": _steps_of_order,
+    "MissingLevels": lambda config, *columns: np.stack([c == "" for c in columns], axis=-1).astype(np.float32),
+    "PrepareDates": _dates,
+    "EncodeText": _tokens,
+    "BagOfWords": _bag_of_words,
+    "PrepareSteps": _steps,
+    "ResizePictures": _resized,
+    "ScaleObservation": _observations,
+    "Rescaling": lambda config, x: np.asarray(x, np.float32) * config["scale"] + np.float32(config["offset"]),
+    "Reshape": lambda config, x: x.reshape(len(x), *config["target_shape"]),
+    "CategoryEncoding": lambda config, x: (x == np.arange(config["num_tokens"])).astype(np.float32),
+    "Concatenate": lambda config, *parts: np.concatenate(parts, axis=-1),
+    "Identity": lambda config, x: x,
+}

@@ -1,0 +1,214 @@
+"""Cells of a file or a table become the raw values that a model's inputs take: NumPy alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Seconds from the first to the last year that a calendar of four digits has.
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
+# What a cell of a file holds that has no value, beside nothing.
+ABSENT = frozenset(
+    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
+    | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
+# The spellings of ISO 8601 that whoever reads them reads alike.
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
+_DIGIT = re.compile(r"\d")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
+Rows = Mapping[str, Sequence[Any]]
+IMAGE, SEQUENCE, OBSERVATION = "image", "sequence", "observation"
+
+
+def read_rows(path: Path) -> dict[str, list[Any]]:
+    """Return the columns of a CSV file, of JSON lines, or of the arrays of an ``.npz`` file.
+
+    Raises:
+        ValueError: When a line has more or fewer cells than the first.
+    """
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: list(arrays[name]) for name in arrays.files}
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        if path.suffix in (".jsonl", ".ndjson"):
+            rows = [json.loads(line) for line in lines if line.strip()]
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            return {name: [row.get(name) for row in rows] for name in names}
+        table = [line for line in csv.reader(lines) if line]
+    for number, line in enumerate(table, 1):
+        if len(line) != len(table[0]):
+            raise ValueError(f"{path}, line {number}: {len(line)} cells, where the first line has {len(table[0])}")
+    columns = zip(*table[1:], strict=True) if len(table) > 1 else ([] for _ in table[0])
+    cells = ([None if cell in ABSENT else cell for cell in column] for column in columns)
+    return dict(zip(table[0], cells, strict=True))
+
+
+def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the raw values of each input by key, N each: 64-bit numbers, text as objects, lists of arrays."""
+    made: dict[str, Any] = {}
+    unfilled: dict[str, np.ndarray] = {}
+    for known in inputs:
+        name, facts = known["name"], known["statistics"]
+        if facts.get("was_missing"):  # stands behind the input that it is about
+            made[known["key"]] = _is_missing(unfilled[name]).astype(np.float64)
+            continue
+        cells = rows[name] if name in rows else _cells_of_columns(rows, known)
+        if cells is None:
+            raise ValueError(f"there is no column {name!r}, which the model needs")
+        read = READERS[known["kind"]]
+        values = []
+        for row, cell in enumerate(cells, 1):
+            try:
+                values.append(read(None if _absent(cell) else cell, known))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"column {name}, row {row}: {error}") from None
+        made[known["key"]] = values
+        if known["kind"] in ("number", "date"):
+            made[known["key"]] = np.array(values, np.float64)
+        elif known["kind"] in ("category", "text"):
+            made[known["key"]] = np.array(values, object)
+        if facts.get("way") == "last":
+            unfilled[name] = made[known["key"]]
+            made[known["key"]] = unfilled[name][_last_present(~_is_missing(unfilled[name]))]
+    return made
+
+
+def _absent(cell: Any) -> bool:
+    if cell is None or (isinstance(cell, str) and cell == ""):
+        return True
+    if isinstance(cell, np.datetime64):
+        return bool(np.isnat(cell))
+    if type(cell).__name__ in ("NAType", "NaTType"):  # of pandas, which need not be there
+        return True
+    return isinstance(cell, (float, np.floating)) and math.isnan(cell)
+
+
+def _is_missing(values: np.ndarray) -> np.ndarray:
+    return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "", bool)
+
+
+def _last_present(present: np.ndarray) -> np.ndarray:
+    own = np.arange(len(present))
+    places = np.maximum.accumulate(np.where(present, own, -1))
+    return np.where(places < 0, own, places)
+
+
+def _cells_of_columns(rows: Rows, known: Mapping[str, Any]) -> list[np.ndarray] | None:
+    """Arrays whose numbers stand in columns ``name_0``, ``name_1``, …; None where one is missing."""
+    shape = known["shape"]
+    names = [f"{known['name']}_{index}" for index in range(math.prod(shape) if shape and None not in shape else 0)]
+    if not names or not set(names) <= set(rows):
+        return None
+    return list(np.array([rows[name] for name in names], np.float32).T.reshape(-1, *shape))
+
+
+def _number(cell: Any, known: Mapping[str, Any]) -> float:
+    if isinstance(cell, str) and not cell.strip():
+        return math.nan
+    try:
+        value = math.nan if cell is None else float(cell)
+    except (TypeError, ValueError):
+        value = None
+    if value is None or (isinstance(cell, str) and "_" in cell):
+        raise ValueError(f"{cell!r} is not a number")
+    return math.nan if math.isinf(value) else value
+
+
+def _level(cell: Any, known: Mapping[str, Any]) -> str:
+    """The level that a cell spells: one spelling for ``1``, ``1.0`` and ``"1"``, and empty where it is missing."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str) and known["statistics"].get("numeric"):
+        with suppress(ValueError):
+            cell = float(cell)
+    if isinstance(cell, (bool, np.bool_)):
+        return "true" if cell else "false"
+    if isinstance(cell, (float, np.floating)):
+        return str(int(cell)) if math.isfinite(cell) and cell == int(cell) else str(float(cell))
+    text = str(cell)
+    if _WHOLE.fullmatch(text):
+        return text.split(".")[0]
+    return text.lower() if text in ("True", "TRUE", "true", "False", "FALSE", "false") else text
+
+
+def _text(cell: Any, known: Mapping[str, Any]) -> str:
+    if "idf" in known["statistics"]:
+        return _level(cell, known)
+    if cell is None or not str(cell).strip():
+        raise ValueError("the text is empty")
+    return str(cell)
+
+
+def _date(cell: Any, known: Mapping[str, Any]) -> float:
+    """Seconds since 1970 in UTC; a moment without a time zone is one of UTC."""
+    form = known["statistics"].get("format")
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return math.nan
+    if isinstance(cell, np.datetime64):
+        moment: Any = cell.astype("datetime64[us]").item()
+    elif isinstance(cell, date):
+        moment = cell
+    else:
+        text = str(int(cell)) if isinstance(cell, (float, np.floating)) else str(cell).strip()
+        if not form and _DIGIT.search(text) and not _ISO.fullmatch(text):
+            raise ValueError(
+                f"{text!r}: a date is spelled 2024-01-31, 2024-01-31 08:00:00 or 2024-01-31T08:00:00+01:00"
+            )
+        try:
+            moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            if known["statistics"].get("strict"):
+                raise
+            return math.nan
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return min(max(seconds, EARLIEST), LATEST)
+
+
+def _picture(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
+    """A picture of the model's channels: grey is repeated, colours are averaged, transparency is left out."""
+    picture, channels = np.asarray(cell), known["shape"][-1]
+    picture = picture[..., None] if picture.ndim == 2 else picture
+    if picture.ndim != 3 or picture.size == 0 or picture.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"a picture of shape (H, W, {channels}) is expected; received {np.shape(cell)}")
+    picture = picture[..., :3]
+    if picture.shape[-1] == channels:
+        return picture
+    made = picture.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(picture, 3, axis=-1)
+    return made.astype(picture.dtype)
+
+
+def _sequence(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
+    steps, features = np.asarray(cell, np.float32), known["shape"][-1]
+    steps = steps.reshape(len(steps), -1) if steps.ndim == 1 else steps
+    if steps.ndim != 2 or len(steps) == 0 or steps.shape[1] != features:
+        raise ValueError(f"a sequence of shape (T, {features}) is expected; received {np.shape(cell)}")
+    return np.where(np.isinf(steps), np.float32(np.nan), steps)
+
+
+def _observation(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
+    seen = np.asarray(cell, np.float32)
+    if seen.shape != tuple(known["shape"]) or not np.isfinite(seen).all():
+        raise ValueError(f"finite numbers of shape {tuple(known['shape'])} are expected; received {cell!r}")
+    return seen
+
+
+READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
+    "number": _number,
+    "category": _level,
+    "text": _text,
+    "date": _date,
+    IMAGE: _picture,
+    SEQUENCE: _sequence,
+    OBSERVATION: _observation,
+}

@@ -1,0 +1,1 @@
+"""Keras layers from raw columns to tensors, by kind of input."""

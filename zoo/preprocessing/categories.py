@@ -1,0 +1,238 @@
+"""Categories inside the model: levels are looked up, hashed or brought into order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from zoo.preprocessing.configuration import plain_config
+
+SEPARATOR = "\x1f"
+UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
+
+
+class LevelCodes(keras.layers.Layer):
+    """What layers share that turn the texts of several columns into codes, each by itself.
+
+    Args:
+        fills: For each column the level that stands for a missing one; ``""`` for none.
+    """
+
+    by_level = True  # each column of the output is told by the level of one column alone
+
+    def __init__(self, fills: Sequence[str], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **options)
+        self.fills = list(fills)
+        self.supports_jit = False
+
+    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
+        """Return (B, C) of 32-bit integers."""
+        return keras.KerasTensor((columns[0].shape[0], len(self.fills)), dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        config.pop("trainable", None)
+        return {**config, "fills": self.fills}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class EncodeCategories(LevelCodes):
+    """Looks up levels of all columns in one table: 0 for unseen, 1 for missing, 2 and on for the known levels.
+
+    Args:
+        levels: For each column its known levels.
+        fills: For each column the level that stands for a missing one; ``""`` for none.
+
+    Call arguments:
+        columns: C tensors (B,) of text; an empty one is missing.
+    """
+
+    def __init__(self, levels: Sequence[Sequence[str]], fills: Sequence[str] | None = None, **options: Any) -> None:
+        super().__init__(fills or [""] * len(levels), **options)
+        self.levels = [list(names) for names in levels]
+        vocabulary = [f"{i}{SEPARATOR}{name}" for i, names in enumerate(self.levels) for name in ["", *names]]
+        self.lookup = keras.layers.StringLookup(vocabulary=vocabulary, num_oov_indices=1)
+        self.built = True  # the table is filled from the constructor's arguments: nothing waits for a shape
+        self.starts = [1 + sum(len(names) + 1 for names in self.levels[:i]) for i in range(len(self.levels))]
+
+    def call(self, columns: Sequence[Any]) -> Any:
+        """Return codes (B, C), 32-bit integers."""
+        texts = [_filled(text, fill) for text, fill in zip(columns, self.fills, strict=True)]
+        named = [tf.strings.join([f"{i}{SEPARATOR}", text]) for i, text in enumerate(texts)]
+        found = tf.cast(self.lookup(tf.stack(named, axis=-1)), tf.int32)  # (B, C)
+        return tf.where(found > 0, found - tf.constant(self.starts, tf.int32) + MISSING, UNSEEN)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class OneHotColumns(keras.layers.Layer):
+    """Turns codes into indicator columns; an unseen level is none of them.
+
+    Args:
+        sizes: Number of known levels of each column.
+        missing: For each column whether a missing value has an indicator of its own.
+
+    Call arguments:
+        codes: (B, C) as :class:`EncodeCategories` gives them.
+    """
+
+    def __init__(self, sizes: Sequence[int], missing: Sequence[bool], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
+        self.sizes, self.missing = list(sizes), list(missing)
+
+    def call(self, codes: Any) -> Any:
+        """Return indicators (B, D), 32-bit floats."""
+        columns = []
+        for index, (size, missing) in enumerate(zip(self.sizes, self.missing, strict=True)):
+            first = MISSING if missing else FIRST_LEVEL
+            columns.append(tf.one_hot(codes[:, index] - first, size + int(missing), dtype=tf.float32))
+        return tf.concat(columns, axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        """Return (B, D)."""
+        return (input_shape[0], sum(self.sizes) + sum(self.missing))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = plain_config(super().get_config())
+        return {**config, "sizes": self.sizes, "missing": self.missing}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class HashCategories(LevelCodes):
+    """Sorts levels into buckets by a hash that is the same on every machine: 1 for missing, 2 and on for the buckets.
+
+    Hashing of features: Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
+
+    Args:
+        buckets: Number of buckets of each column.
+        fills: For each column the level that stands for a missing one; ``""`` for none.
+
+    Call arguments:
+        columns: C tensors (B,) of text; an empty one is missing.
+    """
+
+    def __init__(self, buckets: Sequence[int], fills: Sequence[str], **options: Any) -> None:
+        super().__init__(fills, **options)
+        self.buckets = list(buckets)
+
+    def call(self, columns: Sequence[Any]) -> Any:
+        """Return codes (B, C), 32-bit integers."""
+        codes = []
+        for text, size, fill in zip(columns, self.buckets, self.fills, strict=True):
+            known = _filled(text, fill)
+            bucket = tf.cast(tf.strings.to_hash_bucket_fast(known, size), tf.int32)
+            codes.append(tf.where(known == "", MISSING, bucket + FIRST_LEVEL))
+        return tf.stack(codes, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "buckets": self.buckets}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MissingLevels(keras.layers.Layer):
+    """Indicators of missing values, for columns in which a level stands for them.
+
+    Call arguments:
+        columns: C tensors (B,) of text; an empty one is missing.
+    """
+
+    by_level = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
+
+    def call(self, columns: Sequence[Any]) -> Any:
+        """Return indicators (B, C), 32-bit floats."""
+        return tf.stack([tf.cast(tf.reshape(text, [-1]) == "", tf.float32) for text in columns], axis=-1)
+
+    def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
+        """Return (B, C) of 32-bit floats."""
+        return keras.KerasTensor((columns[0].shape[0], len(columns)), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return plain_config(super().get_config())
+
+
+@keras.saving.register_keras_serializable("zoo")
+class StepsOfOrder(keras.layers.Layer):
+    """Turns codes of ordered levels into steps: of K levels, the one at place k has reached the first k of K - 1.
+
+    An unseen level has reached none, and neither has a missing one. The thermometer code of ordinal values:
+    Smith 1993, "Neural networks for statistical modeling".
+
+    Args:
+        sizes: Number of levels of each column, which are in order.
+        missing: For each column whether what is unseen or missing has an indicator of its own.
+
+    Call arguments:
+        codes: (B, C) as :class:`EncodeCategories` gives them.
+    """
+
+    def __init__(self, sizes: Sequence[int], missing: Sequence[bool], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
+        self.sizes, self.missing = list(sizes), list(missing)
+
+    def call(self, codes: Any) -> Any:
+        """Return steps (B, D), 32-bit floats."""
+        parts = []
+        for index, (size, missing) in enumerate(zip(self.sizes, self.missing, strict=True)):
+            place = codes[:, index : index + 1]  # (B, 1)
+            if missing:
+                parts.append(tf.cast(place < FIRST_LEVEL, tf.float32))
+            parts.append(tf.cast(place - FIRST_LEVEL >= tf.range(1, size)[None, :], tf.float32))
+        return tf.concat(parts, axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        """Return (B, D)."""
+        return (input_shape[0], sum(self.sizes) - len(self.sizes) + sum(self.missing))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = plain_config(super().get_config())
+        return {**config, "sizes": self.sizes, "missing": self.missing}
+
+
+@keras.saving.register_keras_serializable("zoo", name="_Columns")
+class ChooseColumns(keras.layers.Layer):
+    """Picks columns of codes by position.
+
+    Args:
+        places: The positions.
+
+    Call arguments:
+        codes: (B, C).
+    """
+
+    def __init__(self, places: Sequence[int], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **options)
+        self.places = list(places)
+
+    def call(self, codes: Any) -> Any:
+        """Return the chosen codes (B, P)."""
+        return tf.gather(codes, self.places, axis=-1)
+
+    def compute_output_spec(self, codes: Any) -> keras.KerasTensor:
+        """Return (B, P) of 32-bit integers."""
+        return keras.KerasTensor((codes.shape[0], len(self.places)), dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        config.pop("trainable", None)
+        return {**config, "places": self.places}
+
+
+def _filled(text: Any, fill: str) -> Any:
+    """A column of text (B,), with what stands for a missing one."""
+    text = tf.reshape(text, [-1])
+    return tf.where(text == "", fill, text) if fill else text

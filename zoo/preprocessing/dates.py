@@ -1,0 +1,95 @@
+"""Dates inside the model: seconds since 1970 become parts of the calendar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.columns.date_parsing import DAYS_A_YEAR, EARLIEST, LATEST
+from zoo.preprocessing.configuration import plain_config
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PrepareDates(keras.layers.Layer):
+    """Turns moments into the parts of the calendar that varied in training, brought to scale by its statistics.
+
+    A missing moment is the middle of each part, 0, with an indicator where training knew such. The calendar is that
+    of :func:`zoo.data.columns.date_parsing.calendar_parts`.
+
+    Args:
+        statistics: For each column ``parts``, with mean and standard deviation of each by name; where a moment was
+            asked for to stand for a missing one, it is ``fill``.
+        indicators: Positions of the columns that get an indicator of missing values.
+
+    Call arguments:
+        columns: F tensors (B,) of 64-bit floats, seconds since 1970 in UTC; not a number where one is missing.
+    """
+
+    def __init__(self, statistics: Sequence[Mapping[str, Any]], indicators: Sequence[int], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, dtype="float32", **options)
+        self.statistics, self.indicators = [dict(known) for known in statistics], list(indicators)
+        self.supports_jit = False
+
+    def call(self, columns: Sequence[Any]) -> Any:
+        """Return prepared parts (B, D), 32-bit."""
+        made = []
+        for index, (column, known) in enumerate(zip(columns, self.statistics, strict=True)):
+            seconds = tf.cast(tf.reshape(column, [-1]), tf.float64)
+            missing = tf.math.is_nan(seconds)
+            fill = known.get("fill")
+            nothing = missing if fill is None else tf.zeros_like(missing)
+            parts = _calendar(tf.where(missing, tf.constant(fill or 0.0, tf.float64), seconds))
+            for name, (mean, std) in known["parts"].items():
+                scaled = (parts[name] - mean) / std
+                made.append(tf.where(nothing, tf.zeros_like(scaled), scaled))
+            if index in self.indicators:
+                made.append(tf.cast(missing, tf.float64))
+        return tf.cast(tf.stack(made, axis=-1), tf.float32)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        """Return (B, D)."""
+        return (input_shape[0][0], sum(len(known["parts"]) for known in self.statistics) + len(self.indicators))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        config = plain_config(super().get_config())
+        return {**config, "statistics": self.statistics, "indicators": self.indicators}
+
+
+def _calendar(seconds: Any) -> dict[str, Any]:
+    """Parts of the calendar of moments (B,) in the proleptic Gregorian calendar, each (B,), 64-bit floats.
+
+    Years begin in March here, so that the leap day is the last one: Fliegel and Van Flandern 1968, "A machine
+    algorithm for processing calendar dates", in the form of Hinnant 2013, "chrono-compatible low-level date
+    algorithms".
+    """
+    seconds = tf.clip_by_value(seconds, EARLIEST, LATEST)
+    days = tf.cast(tf.floor(seconds / 86_400), tf.int64)
+    since = days + 719_468  # from 1 March of the year 0
+    era, in_era = since // 146_097, since % 146_097
+    year_of_era = (in_era - in_era // 1460 + in_era // 36_524 - in_era // 146_096) // 365
+    from_march = in_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month_from_march = (5 * from_march + 2) // 153
+    month = tf.where(month_from_march < 10, month_from_march + 3, month_from_march - 9)
+    year = year_of_era + era * 400 + tf.cast(month <= 2, tf.int64)
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    in_year = tf.where(month <= 2, from_march - 306, from_march + 59 + tf.cast(leap, tf.int64))
+    angle = tf.cast(in_year, tf.float64) * (2 * math.pi / DAYS_A_YEAR)
+    whole = {
+        "year": year,
+        "month": month,
+        "day": from_march - (153 * month_from_march + 2) // 5 + 1,
+        "weekday": (days + 3) % 7,  # 1970 began on a Thursday; Monday is 0
+    }
+    return {
+        **{name: tf.cast(part, tf.float64) for name, part in whole.items()},
+        "hour": tf.math.floormod(seconds, np.float64(86_400)) / 3600,
+        "season_sin": tf.sin(angle),
+        "season_cos": tf.cos(angle),
+        "elapsed": seconds / 86_400,
+    }

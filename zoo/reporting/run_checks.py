@@ -1,0 +1,134 @@
+"""All checks in order, each behind one door: a check that fails is a note, and never the end of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns.column_kinds import Column
+from zoo.data.columns.date_parsing import PARTS as CALENDAR
+from zoo.data.dataset import Dataset
+from zoo.data.examples.array_columns import IMAGE
+from zoo.reporting import column_checks as of_columns
+from zoo.reporting import image_checks as pictures
+from zoo.reporting import relations
+from zoo.reporting import row_checks as rows
+from zoo.reporting import value_checks as values
+from zoo.reporting.check_inputs import NOTE, Facts, Finding
+from zoo.reporting.label_errors import find_suspects, label_errors
+from zoo.spec import Input
+from zoo.supervised.classical_estimators import Rival
+
+TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
+
+
+def facts_of(
+    frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split: Any, seed: int
+) -> Facts:
+    """Return a table as the checks see it.
+
+    Args:
+        frame: The rows, the index is the row in the source.
+        columns: What is known of the feature columns.
+        target: Column that is predicted; None without.
+        classes: Whether it holds classes.
+        split: Rows of the source in each part.
+        seed: Seed of samples.
+    """
+    part = np.full(len(frame), "", dtype="<U11")
+    place = pd.Series(np.arange(len(frame)), index=frame.index)
+    for name, own in split.items():
+        known = place.reindex(np.asarray(own)).dropna().to_numpy(dtype=np.int64)
+        part[known] = name
+    names = [known.name for known in columns if known.name in frame.columns]
+    values = frame[target] if target is not None else None
+    return Facts(frame[names], columns, values, classes, part, seed)
+
+
+def cheap_findings(
+    facts: Facts | None, dataset: Dataset | None, *, parameters: int | None = None, model: str | None = None
+) -> list[Finding]:
+    """Return what is found out in no time."""
+    checks: list[Callable[[], Iterable[Finding]]] = []
+    if dataset is not None and "train" in dataset.parts:
+        total = dataset.parts["train"].total
+        predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
+        checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
+        if not dataset.tests_another:
+            checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
+        checks.append(lambda: _balance(dataset))
+    if facts is not None:
+        known = facts
+        checks += [
+            lambda: of_columns.missing_values(known),
+            lambda: rows.duplicates(known),
+            lambda: rows.groups(known),
+            lambda: rows.time_order(known),
+            lambda: of_columns.constants(known),
+            lambda: of_columns.heterogeneity(known),
+            lambda: values.mixed_formats(known),
+            lambda: values.codes_for_missing(known),
+            lambda: values.capped(known),
+            lambda: values.same_columns(known),
+            lambda: of_columns.outliers(known),
+        ]
+    if dataset is not None and any(known.kind == IMAGE for known in dataset.spec.inputs):
+        held = dataset
+        checks.append(lambda: pictures.near_duplicates(held))
+    return [finding for check in checks for finding in _guarded(check)]
+
+
+def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequence[Rival]) -> list[Finding]:
+    """Return what takes models to find out: leaks, drift, label errors."""
+    checks: list[Callable[[], Iterable[Finding]]] = []
+    if facts is not None:
+        known = facts
+        checks += [lambda: relations.leaks(known), lambda: relations.drift(known)]
+    if dataset is not None and dataset.spec.target is not None and rivals:
+        data = dataset
+        checks.append(lambda: label_errors(find_suspects(data, rivals)))
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes
+        return [finding for check in checks for finding in _guarded(check)]
+
+
+def _predictors(known: Input) -> int:
+    """Numbers that an input becomes inside a model: one, or one for each level, word, bucket or part of a date."""
+    if known.kind == "date":
+        return len(CALENDAR)
+    return max(1, len(known.levels), int(known.statistics.get("buckets", 0)))
+
+
+def _balance(dataset: Dataset) -> Iterable[Finding]:
+    target = dataset.spec.target
+    if target is None or target.kind != "class":
+        return []
+    codes = np.concatenate([np.asarray(part.target) for part in dataset.parts.values()])
+    pictures = any(known.kind == IMAGE for known in dataset.spec.inputs)
+    return rows.class_balance(pd.Series(np.array(target.classes)[codes]), pictures=pictures)
+
+
+@cache
+def version_of_checks() -> str:
+    """Return a digest of the checks' own code: a report that was kept by another version is not this one's."""
+    made = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        made.update(file.read_bytes())
+    return made.hexdigest()[:8]
+
+
+def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return list(check())
+        except TROUBLE as error:
+            return [Finding("report", NOTE, f"a check could not be made: {type(error).__name__}: {error}")]

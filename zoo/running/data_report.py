@@ -1,0 +1,319 @@
+"""The data report of a source, and of each run's data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns.column_kinds import Column
+from zoo.data.columns.describe_table import describe_columns
+from zoo.data.columns.encode import has_value
+from zoo.data.dataset import PARTS, Dataset, Part
+from zoo.data.memory import give_back_memory, let_go
+from zoo.data.sources.public_sets import looking_in
+from zoo.data.sources.read import Table, read_table
+from zoo.data.streaming.stream import must_stream
+from zoo.data.table_dataset import is_measured
+from zoo.errors import UsageError, WrongSourceError
+from zoo.fitting.model_builder import candidate_of
+from zoo.jobs.commands import ReportJob
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import gathered, make_job
+from zoo.models.search_space import CheckedHyperParameters
+from zoo.registry import list_tasks
+from zoo.reporting.check_inputs import Facts, Finding, option
+from zoo.reporting.report import DataReport
+from zoo.reporting.run_checks import TROUBLE, cheap_findings, costly_findings, facts_of, version_of_checks
+from zoo.running.progress import Progress
+from zoo.saving.files import check_folder, replacing
+from zoo.task import Task, task_of
+from zoo.tracking.tracked_run import TrackedRun
+
+REPORT_FILE, REPORTS = "data_report", "reports"
+# Of fewer rows a run's page has what costs nothing; zoo data says all.
+LEAST_ROWS_FOR_MODELS = 500
+MOST_CLASSES_OF_NUMBERS = 30
+
+
+def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataReport:
+    """Return what is to know of data before a model is trained on them.
+
+    Args:
+        source: Anything that training reads.
+        quiet: Show no progress.
+        **options: The other keys of :class:`zoo.jobs.commands.ReportJob`, such as ``target`` or ``task``.
+
+    Raises:
+        DataError, UsageError: As training on the data would.
+
+    Example:
+        >>> [finding.topic for finding in data_report("wine", quiet=True).warnings]
+        []
+    """
+    return run_report(make_job(ReportJob, gathered(ReportJob, {"source": source, **options})), Progress(quiet=quiet))
+
+
+def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
+    """Carry out a report job; see :func:`data_report`."""
+    output = Path(job.output) if job.output is not None else None
+    if output is not None:
+        check_folder(output)
+    table = _table(job)
+    task, dataset = _read(job, table)
+    facts: Facts | None
+    if table is not None:
+        facts = _facts(job, table, dataset)
+    else:  # of rows that pass by a sample, where they are rows of columns
+        facts = _facts_of_dataset(dataset) if dataset is not None else None
+    parameters = _parameters(job, dataset)
+    found = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
+    if progress is not None:
+        progress.say("looking for leaks, drift and label errors …")
+    found += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
+    if table is not None and dataset is None:
+        found.append(_which_target(table))
+    report = DataReport(
+        source=table.source if table is not None else dataset.source if dataset is not None else str(job.source),
+        target=dataset.spec.target.name if dataset is not None and dataset.spec.target is not None else None,
+        task=task.name if task is not None else None,
+        parts=_sizes(table, dataset),
+        columns=facts.columns if facts is not None else (),
+        findings=found,
+        notes=dataset.notes if dataset is not None else table.notes if table is not None else (),
+        output=str(output) if output is not None else None,
+    )
+    if output is not None:
+        with replacing(output) as writing:
+            writing.write_text(report.page(), encoding="utf-8")
+    return report
+
+
+def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -> DataReport:
+    """Keep the report of a run's data as its artifacts: a page, JSON and text."""
+    try:
+        report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
+        give_back_memory(dataset.nbytes)
+    except TROUBLE as error:  # a report's trouble is not the model's
+        trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
+        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
+    tracked.text(report.page(), f"{REPORT_FILE}.html")
+    tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
+    tracked.text(str(report), f"{REPORT_FILE}.txt")
+    return report
+
+
+def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> DataReport:
+    """Return the report of a run's data, which is kept by the data's digest, and made once.
+
+    Args:
+        task: The run's task.
+        dataset: Its data.
+        level: ``none`` leaves out what takes models, as it leaves out baselines.
+        folder: Where reports are kept.
+    """
+    rows = sum(len(part) for part in dataset.parts.values())
+    models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
+    whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    without_models = whole.with_suffix(".cheap.json")
+    for kept in [whole] if models else [whole, without_models]:
+        with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
+            known = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+            return replace(known, source=dataset.source, notes=dataset.notes)  # the same data may have moved
+    facts = _facts_of_dataset(dataset)
+    found = cheap_findings(facts, dataset)
+    if models:
+        found += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
+    report = DataReport(
+        source=dataset.source,
+        target=dataset.spec.target.name if dataset.spec.target is not None else None,
+        task=task.name,
+        parts=dataset.sizes,
+        columns=facts.columns if facts is not None else (),
+        findings=found,
+        notes=dataset.notes,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(whole if models else without_models) as writing:
+        writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
+    return report
+
+
+def _table(job: ReportJob) -> Table | None:
+    """The source as a table of columns; None where it is none, or too large to be one."""
+    if job.stream or (job.stream is None and must_stream(job.source)):
+        return None
+    task = _task_asked_for(job)
+    if task is not None and "table" not in task.reads:
+        return None
+    try:
+        with looking_in(job.data_dir):
+            return read_table(job.source)
+    except WrongSourceError:
+        return None
+
+
+def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | None]:
+    """The task that was asked for, or the first that source and target suit, and what it reads; none without a target.
+
+    Raises:
+        UsageError: When no task reads the source; as the first of them says it.
+    """
+    if table is not None:
+        job = job.model_copy(update={"source": table})
+    asked = _task_asked_for(job)
+    if asked is not None:
+        return asked, asked.read(job)
+    if table is None:
+        return _first_that_reads(job)
+    target = job.target if job.target is not None else table.target
+    if target is None:
+        return None, None
+    kinds: tuple[str, ...] = ("class", "number", "either")
+    if target in table.frame:
+        kinds = ("number" if is_measured(table.frame[target], MOST_CLASSES_OF_NUMBERS) else "class", "either")
+    task = next(task for task, kind in _with_target() if "table" in task.reads and kind in kinds)
+    return task, task.read(job)
+
+
+def _task_asked_for(job: ReportJob) -> Task | None:
+    if job.task is not None:
+        return task_of(job.task)
+    return candidate_of(job.model).task if job.model is not None else None
+
+
+def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
+    refused: UsageError | None = None
+    passes_by = bool(job.stream) or must_stream(job.source)
+    for task, _ in _with_target():
+        if ("table" in task.reads) != passes_by:
+            continue
+        try:
+            return task, task.read(job)
+        except UsageError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def _with_target() -> list[tuple[Task, str]]:
+    """The tasks that predict something, and what: ``class``, ``number`` or ``either``."""
+    known = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
+    return [(task, kind) for task, kind in known if kind is not None]
+
+
+def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
+    """The columns of a table, with target and parts where there are such."""
+    target = dataset.spec.target if dataset is not None else None
+    others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
+    others |= {job.split_by("group"), job.split_by("hash")}
+    features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
+    split: Mapping[str, Any] = dataset.split if dataset is not None else {}
+    train = features.iloc[split["train"]] if "train" in split else features
+    columns = describe_columns(train, column=job.column, missing=job.missing)
+    classes = target is not None and target.kind == "class"
+    frame, test_from = table.frame, None
+    if dataset is not None and dataset.tests_another:
+        # A test source numbers its rows anew: here they come behind all others.
+        test_from = len(frame)
+        with looking_in(job.data_dir):
+            tested = read_table(job.test).frame
+        frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
+        split = {**split, "test": dataset.parts["test"].rows + test_from}
+    frame = frame if target is None else frame[has_value(frame[target.name])]
+    name = target.name if target is not None else None
+    found = facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
+    return replace(found, test_from=test_from)
+
+
+def _facts_of_dataset(dataset: Dataset) -> Facts | None:
+    """A table again, out of the inputs of a run's dataset; None where its inputs are pictures, sequences or texts."""
+    spec = dataset.spec
+    inputs = [known for known in spec.inputs if "was_missing" not in known.statistics]
+    if any(known.kind not in ("number", "category", "date", "text") for known in inputs):
+        return None
+    if len(inputs) == 1 and inputs[0].kind == "text":
+        return None
+    parts = [(name, dataset.parts[name]) for name in PARTS if name in dataset.parts]
+    # Sampling may have drawn a row twice.
+    firsts = [np.sort(np.unique(part.rows, return_index=True)[1]) for _, part in parts]
+    rows = [part.rows[first] for (_, part), first in zip(parts, firsts, strict=True)]
+
+    def whole(values: Callable[[Part], Any]) -> np.ndarray:
+        pieces = []
+        for (_, part), first in zip(parts, firsts, strict=True):
+            cells = np.asarray(values(part))
+            pieces.append(cells[first])
+            let_go(cells)
+        return np.concatenate(pieces)
+
+    # Column by column, so that the table is there but once more; or once, where the dataset is mapped from files.
+    columns_of = {known.name: whole(partial(_cells_of, key=known.key)) for known in inputs}
+    if spec.target is not None and all(part.target is not None for _, part in parts):
+        codes = whole(lambda part: part.target)
+        columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
+    together = pd.DataFrame(columns_of, copy=False)
+    texts = [known.name for known in inputs if known.kind in ("category", "text")]
+    together[texts] = together[texts].astype(object).replace("", None)
+    ends = np.cumsum([len(first) for first in firsts])
+    starts = np.concatenate([[0], ends[:-1]])
+    split = {name: np.arange(a, b) for (name, _), a, b in zip(parts, starts, ends, strict=True)}
+    columns = [_column_of(known, together[known.name]) for known in inputs]
+    target = "\0target" if "\0target" in together else None
+    classes = spec.target is not None and spec.target.kind == "class"
+    test_from = None
+    if dataset.tests_another:
+        test_from = 1 + max(int(known.max()) for (name, _), known in zip(parts, rows, strict=True) if name != "test")
+        rows[-1] = rows[-1] + test_from
+    together.index = np.concatenate(rows)
+    facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
+    return replace(facts, frame=facts.frame.set_axis(together.index, axis=0), test_from=test_from)
+
+
+def _cells_of(part: Part, key: str) -> Any:
+    return part.inputs[key]
+
+
+def _column_of(known: Any, values: Any) -> Column:
+    """What a spec says of a column, in the report's words."""
+    extent = None
+    if known.kind == "number":
+        extent = (f"{known.statistics['min']:g}", f"{known.statistics['max']:g}")
+    levels = (
+        tuple((level, int((values == level).sum())) for level in known.levels[:5]) if known.kind == "category" else ()
+    )
+    kind = "ordered" if known.statistics.get("ordered") else known.kind
+    return Column(known.name, kind, known.missing, int(values.nunique()), extent, levels)
+
+
+def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
+    estimators = getattr(task, "estimators", None)
+    if estimators is None or dataset is None or dataset.spec.target is None or dataset.spec.target.quantiles:
+        return []
+    return list(estimators(level, dataset.spec))
+
+
+def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
+    if job.model is None or dataset is None:
+        return None
+    pieces = candidate_of(job.model).pieces(CheckedHyperParameters(), dataset.spec, seed=job.seed)
+    return pieces.n_parameters
+
+
+def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
+    if dataset is not None:
+        return dataset.sizes
+    assert table is not None
+    return {"all": len(table.frame)}
+
+
+def _which_target(table: Table) -> Finding:
+    text = "no target is named: the columns are looked at alone"
+    return Finding("target", "note", text, f"{option('target', table.frame.columns[-1])}, or another column")

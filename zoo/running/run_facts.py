@@ -1,0 +1,119 @@
+"""What is logged of every run: tags, parameters, data, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
+from zoo.fitting.model_builder import Candidate
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import job_yaml
+from zoo.runs.results import Run
+from zoo.tracking.store import Store
+from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, LESS_TAG, OBJECTIVE_TAG, VERSIONS_FILE
+from zoo.tracking.tracked_run import TrackedRun, package_versions
+from zoo.tracking.ui_views import set_view
+
+
+def check_same_data(found: Any, dataset: Dataset) -> None:
+    """Refuse to go on with a run on other data than it was begun with.
+
+    Args:
+        found: MLflow's run.
+        dataset: The data as they are read now.
+
+    Raises:
+        UsageError: When they differ, in rows, split or target.
+    """
+    if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
+        run_id = found.info.run_id
+        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
+
+
+def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
+    """Return the tags by which the runs table is filtered."""
+    return {
+        "zoo.kind": kind,
+        "zoo.task": candidate.task.name,
+        "zoo.model": candidate.name,
+        "zoo.source": dataset.source[:500],
+        "zoo.digest": dataset.digest,
+        "zoo.split_digest": dataset.split_digest,
+        "zoo.target": dataset.spec.target.name if dataset.spec.target is not None else "",
+        "zoo.seed": str(seed),
+        **objective_tags(candidate, dataset),
+    }
+
+
+def objective_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
+    """Return the score that ranks runs, on validation, and which way is better for it and the others."""
+    objective = candidate.task.scores(dataset.spec)[0]
+    prefix = candidate.task.objective_prefix
+    less = ", ".join(score.name for score in candidate.task.scores(dataset.spec) if score.direction == "min")
+    return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
+
+
+def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
+    """Log what is known before training: hyperparameters, data, job, versions, split."""
+    import json
+
+    tracked.params({**hyperparameters, **job_params(job, dataset)})
+    tracked.dataset(dataset)
+    tracked.text(job_yaml(job), JOB_FILE)
+    tracked.text(json.dumps(package_versions(), indent=1), VERSIONS_FILE)
+    rows = {name: np.asarray(known).tolist() for name, known in split_of(dataset).items()}
+    tracked.text(json.dumps(rows), "split.json")
+
+
+def split_of(dataset: Dataset) -> Mapping[str, Any]:
+    """Return the rows of the source in each part; of a test source its own."""
+    return {**{name: part.rows for name, part in dataset.parts.items()}, **dataset.split}
+
+
+def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
+    """Return what is logged of a job beside the hyperparameters: model, seed, fold, and the options of the task."""
+    fold = {"fold": job.fold} if job.fold is not None else {}
+    return {**dataset.spec.options, "model": tracked_name(job.model), "seed": job.seed, **fold}
+
+
+def tracked_name(model: Any) -> str:
+    """Return what a job's model is called among the parameters."""
+    return model if isinstance(model, str) else getattr(model, "name", None) or type(model).__name__
+
+
+def show_scores(
+    store: Store, experiment: Any, run: Run, *, params: Sequence[str], by: tuple[str, str] | None = None
+) -> None:
+    """Bring the scores of an experiment in sight on MLflow's page: the objective first, then those on test.
+
+    Args:
+        store: Where the experiment is.
+        experiment: MLflow's experiment.
+        run: One of its runs, whose scores the others have too.
+        params: Hyperparameters that are shown beside.
+        by: What ranks its runs, and ``min`` or ``max``; by default the run's own objective on validation.
+    """
+    scores = [name for name in run.metrics if name.startswith("test_")][:3]
+    own = f"val_{run.objective}"
+    objective, direction = by or (own if own in run.metrics else run.headline, run.direction)
+    set_view(
+        store,
+        experiment.experiment_id,
+        metrics=[objective, *scores],
+        params=list(params),
+        order=objective,
+        ascending=direction == "min",
+    )
+
+
+def experiment_name(dataset: Dataset) -> str | None:
+    """Return the experiment's name by default: the data's, unless MLflow's own variable names one."""
+    import os
+
+    from zoo.tracking.store import EXPERIMENT_VARIABLE
+
+    return None if os.environ.get(EXPERIMENT_VARIABLE) else dataset.name

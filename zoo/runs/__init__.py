@@ -1,0 +1,1 @@
+"""Stored runs: look up, list, show, clean up."""

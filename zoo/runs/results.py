@@ -1,0 +1,277 @@
+"""What a run gives back: an object worth looking at, and the JSON that programs rely on."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from zoo.reporting.check_inputs import Finding
+from zoo.saving.model import Model
+from zoo.text import interval, number, plain
+
+
+def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
+    """Return the baseline that is best on validation, or without such a part on training: test chooses nothing.
+
+    Example:
+        >>> best_baseline({"a": {"val_rmse": 2.0}, "b": {"val_rmse": 1.0}}, "rmse", "min")
+        'b'
+    """
+    for prefix in ("val_", "train_"):
+        ranked = {name: scores.get(prefix + objective, math.nan) for name, scores in baselines.items()}
+        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
+        if known:
+            return (min if direction == "min" else max)(known, key=lambda name: known[name])
+    return None
+
+
+@dataclass
+class Run:
+    """One tracked fit.
+
+    Args:
+        run_id: MLflow's id.
+        experiment: Name of the experiment.
+        task: Name of the task.
+        model_name: Name of the model.
+        source: Where the data came from.
+        objective: The score that the model was chosen by, without prefix.
+        direction: ``min`` or ``max``.
+        metrics: Scores by name, such as ``test_accuracy``.
+        intervals: 95 % intervals by the score's name.
+        baselines: Metrics of each baseline on the same parts.
+        hyperparameters: All of them, as trained.
+        n_parameters: Number of trained parameters.
+        epochs_run: Epochs that were trained.
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        seconds: Wall time of the training.
+        artifact_uri: Where MLflow keeps the run's files.
+        notes: What a person should know.
+        diagnosis: What is wrong with the training (:mod:`zoo.reporting.diagnosis`); empty where it is healthy.
+    """
+
+    run_id: str
+    experiment: str
+    task: str
+    model_name: str
+    source: str
+    objective: str
+    direction: str
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    baselines: Mapping[str, Mapping[str, float]]
+    hyperparameters: Mapping[str, Any]
+    n_parameters: int
+    epochs_run: int
+    best_epoch: int
+    seconds: float
+    artifact_uri: str
+    notes: tuple[str, ...] = ()
+    diagnosis: tuple[Finding, ...] = ()
+    draw: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
+    load: Callable[[], Model] | None = field(default=None, repr=False)
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model: raw rows in, predictions out."""
+        assert self.load is not None
+        return self.load()
+
+    @cached_property
+    def figures(self) -> Mapping[str, Any]:
+        """The run's figures by name, as matplotlib figures."""
+        return self.draw()
+
+    @property
+    def headline(self) -> str:
+        """Name of the score that tables show: the objective, on test where there is a test part."""
+        for prefix in ("test_", "val_", "train_"):
+            if prefix + self.objective in self.metrics:
+                return prefix + self.objective
+        return "train_" + self.objective
+
+    @property
+    def best_baseline(self) -> str | None:
+        """Name of the baseline that is best by the objective on validation; see :func:`best_baseline`."""
+        return best_baseline(self.baselines, self.objective, self.direction)
+
+    @property
+    def verdict(self) -> str:
+        """The model against the best baseline: better, worse, or a tie when the baseline is in the interval."""
+        if self.best_baseline is None:
+            return "no baseline"
+        rival = self.baselines[self.best_baseline].get(self.headline, math.nan)
+        low, high = self.intervals.get(self.headline, (math.nan, math.nan))
+        if not (rival < low or rival > high):
+            return "tie"
+        better = self.metrics[self.headline] < rival if self.direction == "min" else self.metrics[self.headline] > rival
+        return "model better" if better else "baseline better"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo train --json`` prints."""
+        names = [
+            "run_id",
+            "experiment",
+            "task",
+            "model_name",
+            "source",
+            "metrics",
+            "intervals",
+            "baselines",
+            "hyperparameters",
+            "n_parameters",
+            "epochs_run",
+            "best_epoch",
+            "seconds",
+            "artifact_uri",
+        ]
+        values = {name: getattr(self, name) for name in names}
+        made = {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+        return {**made, "diagnosis": [finding.as_dict() for finding in self.diagnosis]}
+
+    def __repr__(self) -> str:
+        return self.in_words()
+
+    def in_words(self, *, evidence: bool = False) -> str:
+        """Return scores, baseline and diagnosis as text for a terminal.
+
+        Args:
+            evidence: With the evidence behind each verdict of the diagnosis.
+        """
+        lines = [f"Run {self.run_id[:8]}: {self.model_name} on {self.source}"]
+        names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
+        best = self.best_baseline
+        width = max(18, *(len(name) + 2 for name in names))
+        head = f"{'score':<{width}}{'model':>10}  {'95 % interval':<22}"
+        lines.append(head + (f"best baseline ({best})" if best else ""))
+        for name in names:
+            rival = number(self.baselines[best].get(name, math.nan)) if best else ""
+            value, bounds = number(self.metrics[name]), interval(self.intervals.get(name))
+            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{rival}".rstrip())
+        lines.append(
+            f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
+            f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
+        )
+        lines += diagnosis_lines(self.diagnosis, evidence=evidence)
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+@dataclass
+class Trial:
+    """One set of hyperparameters that a search tried.
+
+    Args:
+        trial_id: Its number, as text.
+        status: ``COMPLETED``, ``PRUNED``, ``FAILED``, or ``STOPPED`` where the time was over while it ran.
+        score: The objective on validation; of a trial that was stopped, the best until then.
+        hyperparameters: By name.
+        seconds: Time that it took.
+        run_id: MLflow's id.
+        estimated: Whether the score is a guess: it was stopped between folds, or seeds.
+    """
+
+    trial_id: str
+    status: str
+    score: float | None
+    hyperparameters: Mapping[str, Any]
+    seconds: float
+    run_id: str | None
+    estimated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the trial as JSON."""
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+@dataclass
+class Search:
+    """A search and its trials.
+
+    Args:
+        run_id: MLflow's id of the parent run.
+        best: The best trial's run, scored on test once.
+        trials: All trials, in the order in which they were asked for.
+        direction: ``min`` or ``max``.
+        seconds: Wall time.
+        importance: Of each hyperparameter that varied, the share of the variance of the trials' ranks that it
+            explains alone, and its spread; the largest first, empty with few trials.
+    """
+
+    run_id: str
+    best: Run
+    trials: list[Trial]
+    direction: str
+    seconds: float
+    importance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Model:
+        """The best trial's model."""
+        return self.best.model
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo tune --json`` prints."""
+        return {
+            "run_id": self.run_id,
+            "best": self.best.as_dict(),
+            "trials": [trial.as_dict() for trial in self.trials],
+            "importance": {name: plain({"mean": mean, "std": std}) for name, (mean, std) in self.importance.items()},
+        }
+
+    def __repr__(self) -> str:
+        done = [trial for trial in self.trials if trial.score is not None and not trial.estimated]
+        ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
+        varied = varied_names([trial.hyperparameters for trial in self.trials])
+        lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
+        for trial in ranked[:5]:
+            values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
+            lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
+        told = importance_in_words(self.importance)
+        lines += [f"what mattered (shares of 1, with their spread): {told}"] if told else []
+        return "\n".join([*lines, repr(self.best)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def varied_names(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the hyperparameters of which trials have several values.
+
+    Example:
+        >>> varied_names([{"units": 8, "layers": 2}, {"units": 16, "layers": 2}])
+        ['units']
+    """
+    names = dict.fromkeys(name for trial in trials for name in trial)
+    return [name for name in names if len({str(trial.get(name)) for trial in trials}) > 1]
+
+
+def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
+    """Return what mattered most in a search, for people; empty where nothing is known.
+
+    Example:
+        >>> importance_in_words({"units": (0.5, 0.125)})
+        'units 0.50 ± 0.12'
+    """
+    return ", ".join(f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(importance.items())[:4])
+
+
+def diagnosis_lines(findings: Sequence[Finding], *, evidence: bool = False) -> list[str]:
+    """Return what is wrong and what to try next, for a terminal; with the evidence behind it on demand.
+
+    Example:
+        >>> diagnosis_lines([Finding("not converged", "warning", "it was still falling", "--epochs 400")])
+        ['not converged: it was still falling', '  next: --epochs 400']
+    """
+    lines = []
+    for known in findings:
+        shown = [f"  {text}" for text in known.evidence] if evidence else []
+        lines += [f"{known.topic}: {known.text}", *shown, f"  next: {known.advice}"]
+    return lines

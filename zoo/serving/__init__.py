@@ -1,0 +1,1 @@
+"""Using a trained model: export, register, serve, model card."""

@@ -1,0 +1,273 @@
+"""A model card of a run: what it was made from and for, how well it does and for whom, and where its limits are.
+
+The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.calibration.fit_calibration import part_of
+from zoo.data.dataset import PART_PREFIX
+from zoo.data.sources.public_sets import looking_in
+from zoo.data.sources.read import read_table
+from zoo.errors import listed, unknown
+from zoo.fitting.fitted import judged_part
+from zoo.reporting.report import DataReport
+from zoo.running.data_report import REPORT_FILE
+from zoo.runs.results import Run
+from zoo.runs.stored_runs import load, resolve_run, stored_job, stored_run
+from zoo.saving.files import check_folder, replacing
+from zoo.saving.model import Model
+from zoo.spec import Input
+from zoo.task import task_of
+from zoo.text import interval, number, plain
+from zoo.tracking.store import Store
+
+CARD_FILE = "model_card.md"
+MOST_GROUPS, BINS, FEW_ROWS = 12, 4, 30
+MOST_COLUMNS = 40
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """How the model does on some of the rows that it is judged by.
+
+    Args:
+        column: The column that tells the groups apart.
+        name: The group: a level, or a range of numbers.
+        rows: Number of rows.
+        score: The objective, and its 95 % interval.
+        worse: Whether all of the interval is on the worse side of the score on all rows.
+    """
+
+    column: str
+    name: str
+    rows: int
+    score: float
+    interval: tuple[float, float]
+    worse: bool
+
+
+@dataclass
+class Card:
+    """A model card.
+
+    Args:
+        run_id: MLflow's id of the run.
+        text: The card as Markdown.
+        subgroups: Scores by subgroup.
+        output: File that it was written to; None for none.
+    """
+
+    run_id: str
+    text: str
+    subgroups: list[Subgroup]
+    output: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo card --json`` prints."""
+        groups = [plain(vars(known)) for known in self.subgroups]
+        return {**vars(self), "subgroups": groups}
+
+    def __repr__(self) -> str:
+        return f"the card is in {self.output}" if self.output else self.text
+
+
+def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | None = None) -> Card:
+    """Write the card of a run's model, and keep it with the run.
+
+    Args:
+        run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
+        by: Columns whose groups are scored alone; also columns that the model does not see.
+        use: What the model is meant for, in words.
+        output: File to write it to.
+
+    Raises:
+        UsageError: When there is no such run or column, or the run has no model.
+
+    Example:
+        >>> card(run.run_id, by=["sex"]).subgroups  # doctest: +SKIP
+    """
+    if output is not None:
+        check_folder(Path(output))
+    store = Store()
+    chosen = resolve_run(store, run_id)
+    run, model = stored_run(store, chosen), load(chosen)
+    groups = _subgroups(store, run, model, by) if by else []
+    report = store.read_text(chosen, f"{REPORT_FILE}.json")
+    told = DataReport.from_dict(json.loads(report)) if report is not None else None
+    made = Card(chosen, _markdown(run, model, groups, told, use), groups, output)
+    store.client.log_text(chosen, made.text, CARD_FILE)
+    if output is not None:
+        with replacing(Path(output)) as writing:
+            writing.write_text(made.text, encoding="utf-8")
+    return made
+
+
+# --- scores by subgroup ---
+
+
+def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[Subgroup]:
+    job = stored_job(store, run.run_id)
+    task = task_of(model.spec.task)
+    dataset = dataclasses.replace(task.read(job), spec=model.spec)
+    name = judged_part(dataset)
+    part = dataset.parts[name]
+    source = job.test if dataset.tests_another and name == "test" else job.source
+    with looking_in(job.data_dir):
+        frame = read_table(source).frame
+    objective = next(score for score in task.scores(model.spec) if score.name == run.objective)
+    made = []
+    for column in by:
+        if column not in frame.columns:
+            raise unknown("column", column, [str(known) for known in frame.columns], where="by")
+        values = frame[column].loc[part.rows].reset_index(drop=True)
+        for group, rows in _groups(values):
+            alone = dataclasses.replace(dataset, parts={name: part_of(part, rows)})
+            told = task.evaluate(model.keras_model, alone, name, intervals=True)
+            low, high = told.intervals.get(run.objective, (math.nan, math.nan))
+            overall = run.metrics[PART_PREFIX[name] + run.objective]
+            worse = low > overall if objective.direction == "min" else high < overall
+            made.append(Subgroup(column, group, len(rows), told.scores[run.objective], (low, high), worse))
+    return made
+
+
+def _groups(values: pd.Series) -> list[tuple[str, np.ndarray]]:
+    """The rows of each group: of numbers with many values by quarters, of others by level, the most frequent first."""
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MOST_GROUPS:
+        cut = pd.qcut(values, BINS, duplicates="drop")
+        edges = {bin_: f"{bin_.left:.4g} to {bin_.right:.4g}" for bin_ in cut.cat.categories}
+        levels, names = cut.map(edges), list(edges.values())
+    else:
+        levels = values.astype(str)
+        names = list(levels[values.notna()].value_counts().index[:MOST_GROUPS])
+    made = [(name, np.flatnonzero((levels == name) & values.notna())) for name in names]
+    missing = np.flatnonzero(values.isna())
+    return [*made, ("missing", missing)] if len(missing) else made
+
+
+# --- the text ---
+
+
+def _markdown(run: Run, model: Model, groups: Sequence[Subgroup], report: DataReport | None, use: str) -> str:
+    sections = [
+        f"# Model card: {run.model_name} on {run.source}",
+        _model(run),
+        _use(model, run, use),
+        _data(model, run, report),
+        _scores(run),
+        *([_by_group(run, groups)] if groups else []),
+        _limits(model, run, groups, report),
+        _how(run),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _model(run: Run) -> str:
+    values = ", ".join(f"{name} {number(value)}" for name, value in run.hyperparameters.items())
+    return (
+        f"## The model\n\nA Keras network of {run.n_parameters:,} parameters, `{run.model_name}`, with the preparation "
+        f"of raw columns inside. MLflow run `{run.run_id}` in the experiment *{run.experiment}*; the weights are those "
+        f"of epoch {run.best_epoch} of {run.epochs_run}.\n\nHyperparameters: {values}."
+    )
+
+
+def _use(model: Model, run: Run, use: str) -> str:
+    target = model.spec.target
+    what = f"predicts `{target.name}`" if target is not None else f"is of the task {run.task}"
+    if target is not None and target.classes:
+        what += f", one of {listed([f'`{name}`' for name in target.classes], 12)}"
+    told = use or "_Who uses it, and for which decisions, its owner has not said: `zoo card RUN --use TEXT`._"
+    return (
+        f"## Intended use\n\n{told}\n\nThe model {what}. It has seen rows like those of {run.source} alone: on rows "
+        "from elsewhere, of another time, or beyond the ranges below its scores say nothing."
+    )
+
+
+def _data(model: Model, run: Run, report: DataReport | None) -> str:
+    lines = ["## The data", "", f"Source: {run.source}."]
+    if report is not None:
+        parts = ", ".join(f"{name} {rows:,}" for name, rows in report.parts.items())
+        lines += [f"Rows: {parts}. The test part was scored once and chose nothing."]
+    target = model.spec.target
+    if target is not None and target.counts:
+        counts = ", ".join(f"`{n}` {c:,}" for n, c in zip(target.classes, target.counts, strict=True))
+        lines += [f"Classes among the training rows: {counts}."]
+    lines += ["", "| column | kind | missing | range or levels, in training |", "|---|---|---|---|"]
+    for known in model.spec.inputs[:MOST_COLUMNS]:
+        lines.append(f"| {_cell(known.name)} | {known.kind} | {known.missing:,} | {_cell(_extent(known))} |")
+    if len(model.spec.inputs) > MOST_COLUMNS:
+        lines.append(f"| … | {len(model.spec.inputs) - MOST_COLUMNS} more | | |")
+    return "\n".join(lines)
+
+
+def _scores(run: Run) -> str:
+    prefix = run.headline.split("_")[0] + "_"
+    best = run.best_baseline
+    lines = ["## Scores", "", f"| score | model | 95 % interval |{f' {best} |' if best else ''}"]
+    lines.append("|---|---|---|" + ("---|" if best else ""))
+    for name in (known for known in run.metrics if known.startswith(prefix)):
+        rival = f" {number(run.baselines[best].get(name, math.nan))} |" if best else ""
+        lines.append(f"| {name} | {number(run.metrics[name])} | {interval(run.intervals.get(name))} |{rival}")
+    verdict = f"Against the best baseline by validation: {run.verdict}." if best else "No baseline was run."
+    return "\n".join([*lines, "", verdict])
+
+
+def _by_group(run: Run, groups: Sequence[Subgroup]) -> str:
+    lines = ["## Scores by subgroup", "", f"On the same rows, {run.headline}:", ""]
+    lines += ["| column | group | rows | score | 95 % interval | |", "|---|---|---|---|---|---|"]
+    for known in groups:
+        remark = "**worse than on all rows**" if known.worse else "few rows" if known.rows < FEW_ROWS else ""
+        bounds = interval(known.interval)
+        name = f"{_cell(known.column)} | {_cell(known.name)}"
+        lines.append(f"| {name} | {known.rows:,} | {number(known.score)} | {bounds} | {remark} |")
+    return "\n".join(lines)
+
+
+def _limits(model: Model, run: Run, groups: Sequence[Subgroup], report: DataReport | None) -> str:
+    lines = [f"- {found.topic}: {found.text}" for found in run.diagnosis]
+    lines += [f"- data, {found.topic}: {found.text}" for found in report.warnings] if report is not None else []
+    lines += [
+        f"- {known.column} {known.name}: {run.objective} is worse than on all rows" for known in groups if known.worse
+    ]
+    if not groups:
+        lines.append("- Scores by subgroup were not asked for: `zoo card RUN --by COLUMN`.")
+    if model.classes and "test_ece" in run.metrics:
+        lines.append(
+            f"- Probabilities are off by {number(run.metrics['test_ece'])} on average (expected calibration error)."
+        )
+    if not model.limits:
+        lines.append("- It gives no prediction sets or intervals: that takes `--calibration-size`.")
+    return "\n".join(["## Limits", "", *lines])
+
+
+def _how(run: Run) -> str:
+    short = run.run_id[:8]
+    return (
+        "## How to use it\n\n```\n"
+        f"zoo predict {short} rows.csv            # raw rows in, predictions out\n"
+        f"zoo serve {short}                       # the same over HTTP\n```\n\n```python\nimport zoo\n\n"
+        f'zoo.load("{short}").predict("rows.csv")\n```'
+    )
+
+
+def _extent(known: Input) -> str:
+    if known.levels:
+        shown = ", ".join(known.levels[:5])
+        return shown + (f", … {len(known.levels)} in all" if len(known.levels) > 5 else "")
+    low, high = known.statistics.get("min"), known.statistics.get("max")
+    return f"{low:g} to {high:g}" if isinstance(low, (int, float)) and isinstance(high, (int, float)) else ""
+
+
+def _cell(text: Any) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,77 @@
+"""MLflow's scoring server for a model of zoo: the same addresses and answers, and CSV that is read as everywhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from zoo.data.examples.array_columns import IMAGE
+from zoo.errors import UsageError, ZooError
+from zoo.quiet_import import import_tensorflow
+from zoo.saving.model import Model
+
+MODEL_VARIABLE = "ZOO_SERVED_MODEL"
+CSV = "text/csv"
+
+
+def app() -> Any:
+    """Return the application that serves the model in the folder that ``ZOO_SERVED_MODEL`` names.
+
+    MLflow's parser of CSV needs a type for each column, and the signature leaves them open on purpose: such rows are
+    read here, as ``zoo predict`` reads a file. ``?intervals=90`` asks for intervals, as ``params`` do in JSON.
+    """
+    import_tensorflow()
+    from fastapi import Request
+    from fastapi.concurrency import run_in_threadpool
+    from fastapi.responses import Response
+    from mlflow import pyfunc
+    from mlflow.pyfunc import scoring_server
+
+    model = pyfunc.load_model(os.environ[MODEL_VARIABLE])
+    served: Any = scoring_server.init(model)
+
+    @served.middleware("http")
+    async def read_csv(request: Request, call_next: Any) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        if request.method != "POST" or request.url.path != "/invocations" or kind != CSV:
+            answer: Response = await call_next(request)
+            return answer
+        rows, asked = await request.body(), request.query_params.get("intervals")
+        status, text = await run_in_threadpool(_answer, model.get_raw_model(), rows, asked)
+        return Response(text, status, media_type="application/json")
+
+    return served
+
+
+def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]:
+    """Return status and text of the answer to rows in CSV."""
+    from mlflow.pyfunc.scoring_server import predictions_to_json
+
+    if model.spec.of_kind(IMAGE):  # a table of pictures has their paths, and those are of this machine
+        told = "pictures are sent as lists of lists of numbers, in JSON"
+        return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        path = Path(folder) / "rows.csv"
+        path.write_bytes(rows)
+        try:
+            made = model.predict(path, intervals=_percent(intervals))
+        except ZooError as error:
+            told = str(error).replace(str(path), "rows")
+            return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
+    text = io.StringIO()
+    predictions_to_json(made, text)
+    return 200, text.getvalue()
+
+
+def _percent(text: str | None) -> float | None:
+    try:
+        value = None if text is None else float(text)
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 < value < 100:
+        raise UsageError(f"received {text!r}; it must be a number between 0 and 100, such as 90", where="intervals")
+    return value

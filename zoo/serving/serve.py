@@ -1,0 +1,67 @@
+"""Serving the model of a run: raw rows in, predictions out, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from zoo.errors import UsageError
+from zoo.runs.stored_runs import model_folder
+from zoo.saving.pyfunc import check_flavor
+from zoo.serving.servers import serve_isolated, serve_model
+from zoo.tracking.store import Store
+
+EXAMPLE_FILE = "serving_input_example.json"
+MOST_COLUMNS_SHOWN = 30
+
+
+def serve(run_id: str, port: int = 5001, *, isolated: bool = False, wheel: str | None = None) -> None:
+    """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
+
+    Args:
+        run_id: MLflow's id, or its first characters, or ``NAME@ALIAS``.
+        port: Port on 127.0.0.1.
+        isolated: Serve from an environment of its own, with only what the model names, in place of the present one.
+        wheel: File of zoo's own wheel for that environment, where its version is on no index.
+
+    Raises:
+        UsageError: When there is no such run or file, the run has no model, or the port is taken.
+        JobError: When the server does not begin to answer.
+    """
+    if wheel is not None and not isolated:
+        raise UsageError("a wheel is for an environment of the model's own: --isolated", where="wheel")
+    if wheel is not None and not Path(wheel).is_file():
+        raise UsageError("there is no such file", where=wheel)
+    with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
+        folder = model_folder(Store(), run_id, Path(fetched))
+        check_flavor(folder)
+
+        def ready(address: str) -> None:
+            print(_how_to_ask(address, folder), flush=True)
+
+        if isolated:
+            serve_isolated(folder, port, ready, Path(wheel) if wheel is not None else None)
+        else:
+            serve_model(folder, port, ready)
+
+
+def _how_to_ask(address: str, folder: Path) -> str:
+    """Commands that ask for predictions: of a row of the model's own example, and of a file."""
+    lines = [f"predictions: {address}", "", "ask for them with a file of raw rows,", ""]
+    lines += [f"  curl -s {address} -H 'Content-Type: text/csv' --data-binary @rows.csv"]
+    row = _example_row(folder)
+    if row is not None:
+        told = json.dumps({"dataframe_records": [row]}).replace("'", "'\\''")
+        lines += ["", "or in JSON:", "", f"  curl -s {address} -H 'Content-Type: application/json' -d '{told}'"]
+    return "\n".join([*lines, "", "Ctrl-C ends it"])
+
+
+def _example_row(folder: Path) -> dict[str, object] | None:
+    """The first row of the model's example; None where it has none, or is no row of columns."""
+    try:
+        split = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))["dataframe_split"]
+        row = dict(zip(split["columns"], split["data"][0], strict=True))
+    except (OSError, ValueError, LookupError):
+        return None
+    return row if len(row) <= MOST_COLUMNS_SHOWN else None

@@ -1,0 +1,132 @@
+"""Settling: calibration, threshold and conformal limits, found after training on rows that taught nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.calibration.conformal import conformal_limits
+from zoo.calibration.fit_calibration import (
+    LEAST_ROWS,
+    SHARES,
+    check_rows,
+    choose_threshold,
+    fit_calibration,
+    halves,
+    part_of,
+    with_threshold,
+)
+from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
+from zoo.jobs.data_options import DataJob
+from zoo.metrics.classes import log_loss
+from zoo.models.built_model import Pieces
+from zoo.spec import Spec
+from zoo.supervised.targets import TargetRules
+from zoo.task import Settled
+
+FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
+WORSE = 1.01  # times the loss: what is less is chance
+
+
+class Learner(Protocol):
+    """What settling asks a task."""
+
+    def rules(self, spec: Spec) -> TargetRules:
+        """The rules for the spec's kind of target."""
+
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
+        """The model's output for raw inputs by key."""
+
+
+def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
+    """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
+
+    Raises:
+        UsageError: When calibration or a threshold are asked for a target that has none.
+    """
+    spec, rules = dataset.spec, task.rules(dataset.spec)
+    facts: dict[str, float] = {}
+    whole, notes = pieces.whole(), []
+    part = dataset.parts.get("calibration")
+    if part is not None and job.calibrate is not None:
+        first, second = halves(part, spec)
+        chosen = part_of(part, first)
+        assert chosen.target is not None
+        output = task.output(whole, chosen.inputs)
+        pieces.calibration, facts = fit_calibration(
+            job.calibrate, output, chosen.target, chosen.weight, moved=_moves_shares(job)
+        )
+        before, whole, part = whole, pieces.whole(), part_of(part, second)
+        notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
+        if job.calibrate == "isotonic" and len(first) < FEW_FOR_ISOTONIC:
+            notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
+        notes += _made_worse(task, before, whole, dataset)
+    elif (job.sample or "").startswith("down") and len(dataset.parts.get("validation", ())) >= LEAST_ROWS:
+        # Of few rows, drawn anew, a network's mean prediction is off by chance: validation has all classes' shares.
+        rows = dataset.parts["validation"]
+        pieces.calibration, facts = fit_calibration(
+            SHARES, task.output(whole, rows.inputs), np.asarray(rows.target), rows.weight
+        )
+        whole = pieces.whole()
+        notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes in validation")
+    threshold = getattr(job, "threshold", None)
+    if threshold is not None:
+        rows = dataset.parts["validation"]
+        prediction = rules.decode(spec, task.output(whole, rows.inputs))
+        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+        assert rows.target is not None
+        assert spec.target is not None
+        chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
+        notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
+        spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
+    limits: list[float | None] = []
+    if part is not None:
+        assert part.target is not None
+        prediction = rules.decode(spec, task.output(whole, part.inputs))
+        wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
+        limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
+        if threshold is not None:
+            notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
+    return Settled(spec, limits, facts, tuple(notes))
+
+
+def check_settling(dataset: Dataset, job: DataJob) -> None:
+    """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+    spec = dataset.spec
+    assert spec.target is not None
+    threshold = getattr(job, "threshold", None)
+    if job.calibrate is not None and spec.target.kind != "class":
+        raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
+    if job.calibrate is not None and "calibration" in dataset.parts:
+        check_rows(len(halves(dataset.parts["calibration"], spec)[0]))
+    if threshold is not None and len(spec.target.classes) != 2:
+        raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
+    if threshold is not None and "validation" not in dataset.parts:
+        raise UsageError("a threshold is chosen on validation, and there is no such part", where="threshold")
+
+
+def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:
+    """A note where calibration makes the probabilities of the validation part worse, which did not fit it."""
+    rows = dataset.parts.get("validation")
+    if rows is None or rows.target is None:
+        return []
+    spec, rules = dataset.spec, task.rules(dataset.spec)
+    truth = np.asarray(rows.target)
+    weight = np.ones(len(truth)) if rows.weight is None else np.asarray(rows.weight, float)
+    predictions = [rules.decode(spec, task.output(model, rows.inputs)) for model in (before, after)]
+    losses = [float(log_loss(truth, prediction, weight[None])[0]) for prediction in predictions]
+    if losses[1] <= losses[0] * WORSE:
+        return []
+    return [
+        f"calibration makes log_loss on validation worse, {losses[0]:.4g} before and {losses[1]:.4g} after: the rows "
+        "set aside differ from those, as few whole groups do, or are too few; leave out --calibrate"
+    ]
+
+
+def _moves_shares(job: DataJob) -> bool:
+    """Whether the loss sees other shares of the classes than the data have, or looks away from them."""
+    focal = getattr(job, "hyperparameters", {}).get("loss") == "focal"
+    return focal or job.class_weight is not None or job.sample is not None

@@ -1,0 +1,170 @@
+"""Classical rivals from scikit-learn, on the same parts as the model, from the same raw columns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns.date_parsing import calendar_parts
+from zoo.data.columns.encode import MISSING
+from zoo.data.columns.missing_values import LAST, is_missing
+from zoo.data.dataset import PART_PREFIX, Dataset, Part
+from zoo.data.examples.describe_examples import tokens_of
+from zoo.spec import Input, Spec
+
+MOST_LEVELS = 254  # histogram boosting takes no more
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A scikit-learn estimator that stands beside the models.
+
+    Args:
+        name: Its name, in snake case.
+        make: From a seed to a fresh estimator that takes prepared columns.
+        columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes), or a
+            function from a part and the spec to what the estimator takes, N rows.
+        most_rows: Training rows beyond which it would take too long.
+        guesses: Whether it knows nothing but the training part's targets.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    columns: str | Callable[[Part, Spec], Any] = "scaled"
+    most_rows: int | None = None
+    guesses: bool = False
+
+
+Estimators = Callable[[str, Spec], Sequence[Rival]]
+
+
+def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
+    """Return the estimator behind the preparation of raw columns that suits it."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+    numbers = [name for known in spec.inputs for name in _names_of_numbers(known)]
+    categories = [known.key for known in spec.of_kind("category") if not known.statistics.get("ordered")]
+    if columns == "coded":
+        codes = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_LEVELS, dtype=np.float64
+        )
+        prepare = ColumnTransformer(
+            [("numbers", "passthrough", numbers), ("categories", codes, categories), *_bags(spec, MOST_LEVELS)],
+            sparse_threshold=0,
+        )
+        if categories:
+            places = range(len(numbers), len(numbers) + len(categories))
+            estimator.set_params(categorical_features=list(places))
+        return make_pipeline(prepare, estimator)
+    scale = make_pipeline(
+        SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    one_hot = OneHotEncoder(handle_unknown="ignore", max_categories=1000, sparse_output=True)
+    prepare = ColumnTransformer([("numbers", scale, numbers), ("categories", one_hot, categories), *_bags(spec)])
+    return make_pipeline(prepare, estimator)
+
+
+def _names_of_numbers(known: Input) -> list[str]:
+    """The columns of numbers that :func:`raw_frame` makes of an input."""
+    if known.kind == "date":
+        return [f"{known.key} {part}" for part in known.statistics["parts"]] + _name_of_missing(known)
+    if known.kind == "category":
+        return [known.key] * bool(known.statistics.get("ordered")) + _name_of_missing(known)
+    return [known.key, *_name_of_missing(known)] if known.kind == "number" else []
+
+
+def _name_of_missing(known: Input) -> list[str]:
+    """The column that says where a value was missing, if another stands for it and no other input says so."""
+    told = "fill" in known.statistics and known.statistics["way"] != LAST and known.missing > 0
+    return [f"{known.key} was missing"] if told else []
+
+
+def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
+    """A bag of words for each column of text, of the words that the models know."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
+    return [(known.key, bag(vocabulary=known.levels[:most]), known.key) for known in spec.of_kind("text")]
+
+
+def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Fit on the training part; return encoded target and prediction of each part.
+
+    The validation part is left out of the training, as it is for a model: it ranks them both.
+
+    Returns:
+        For each part target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
+    """
+    columns = rival.columns
+    pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
+    features: Callable[[Part, Spec], Any] = raw_frame if isinstance(columns, str) else columns
+    train = dataset.parts["train"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*failed to converge")  # a rival has its limit of time
+        pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
+    results = {}
+    for name in PART_PREFIX.keys() & dataset.parts.keys():
+        part = dataset.parts[name]
+        frame = features(part, dataset.spec)
+        assert part.target is not None
+        if hasattr(pipeline, "predict_proba"):
+            target = dataset.spec.target
+            assert target is not None
+            prediction = np.zeros((len(part), len(target.classes)))
+            prediction[:, pipeline.classes_] = pipeline.predict_proba(frame)
+        else:
+            prediction = pipeline.predict(frame)
+        results[name] = (np.asarray(part.target), prediction)
+    return results
+
+
+def _weights(pipeline: Any, train: Part) -> dict[str, np.ndarray]:
+    """The weights of the rows under the name that the pipeline's last step takes them by; it may take none.
+
+    A search among neighbours has no use for them; up-sampling and weights by class are the model's own.
+    """
+    from sklearn.utils.validation import has_fit_parameter
+
+    last = pipeline.steps[-1] if hasattr(pipeline, "steps") else (None, pipeline)
+    if train.weight is None or not has_fit_parameter(last[1], "sample_weight"):
+        return {}
+    name = "sample_weight" if last[0] is None else f"{last[0]}__sample_weight"
+    return {name: np.asarray(train.weight / np.mean(train.weight), np.float64)}
+
+
+def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
+    """Return the raw inputs of a part as a frame, a missing category as a level of its own.
+
+    A date is a column for each part of the calendar, an ordered category the place of its level; what was asked to
+    stand for a missing value stands there, with a column that says where.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for known in spec.inputs:
+        values = np.asarray(part.inputs[known.key])
+        values = values.astype(str) if values.dtype.kind in "OU" else values
+        missing = is_missing(values)
+        if "fill" in known.statistics:
+            values = np.where(missing, known.statistics["fill"], values)
+        columns |= {name: missing.astype(np.float64) for name in _name_of_missing(known)}
+        if known.kind == "date":
+            nothing = np.isnan(values)
+            parts = calendar_parts(np.where(nothing, 0.0, values))
+            named = known.statistics["parts"]
+            columns |= {f"{known.key} {name}": np.where(nothing, np.nan, parts[name]) for name in named}
+        elif known.statistics.get("ordered"):
+            place = {level: index for index, level in enumerate(known.levels)}
+            columns[known.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)
+        elif known.kind == "category":
+            columns[known.key] = np.where(values == MISSING, "(missing)", values)
+        else:
+            columns[known.key] = values
+    return pd.DataFrame(columns)

@@ -1,0 +1,327 @@
+"""A run in MLflow as a recorder: scores of each epoch in batches, and all that belongs to a run's page."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from zoo.data.dataset import Dataset
+from zoo.saving.model import Model
+from zoo.saving.model_folder import save_model
+from zoo.text import without_password
+from zoo.tracking.offline_client import ModelLeftBehindError
+from zoo.tracking.process_tags import own_process_tags
+from zoo.tracking.store import PARENT_TAG, Store
+from zoo.tracking.system_metrics import SystemMetrics
+from zoo.training.recorder import Recorder
+from zoo.version import __version__
+
+FLUSH_S = 3.0
+PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
+PARAM_LENGTH = 500
+_NO_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no metric's name, as a class may have it
+SCHEMA_COLUMNS = 500  # MLflow keeps 65,535 characters of a schema
+
+
+class TrackedRun(Recorder):
+    """One run in MLflow.
+
+    Args:
+        store: Where runs are kept.
+        run: MLflow's run.
+    """
+
+    def __init__(self, store: Store, run: Any) -> None:
+        self.store, self.run_id = store, run.info.run_id
+        self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
+        self._params = set(run.data.params)
+        self._waiting: list[Any] = []
+        self._system: SystemMetrics | None = None
+        self._flushed = time.monotonic()
+
+    @classmethod
+    def create(
+        cls, store: Store, experiment: Any, name: str, *, tags: Mapping[str, str], parent: str | None = None
+    ) -> TrackedRun:
+        """Begin a run; an already active run of MLflow's becomes its parent where no other is given."""
+        import mlflow
+
+        if parent is None and mlflow.active_run() is not None:
+            parent = mlflow.active_run().info.run_id
+        all_tags = {**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})}
+        run = store.client.create_run(experiment.experiment_id, run_name=name, tags=all_tags)
+        tracked = cls(store, run)
+        tracked.experiment_id = experiment.experiment_id  # a run that waits for its server stands in another one
+        return tracked
+
+    @classmethod
+    def reopen(cls, store: Store, run_id: str) -> TrackedRun:
+        """Go on with a run that was begun before."""
+        tracked = cls(store, store.client.get_run(run_id))
+        # The tags come first: a run that is RUNNING with the tags of a dead process would be closed as an orphan.
+        tracked.tags(own_process_tags())
+        store.client.update_run(run_id, status="RUNNING")
+        return tracked
+
+    def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Keep the scores of an epoch and write them with others, some seconds later at most."""
+        self._waiting += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
+        if self._system is not None:
+            self._waiting += _metrics(self._system.sample(), epoch)
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def watch_machine(self) -> None:
+        """Write with the epochs from now on what the machine does, too."""
+        self._system = SystemMetrics()
+
+    def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
+        """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
+
+        They are written with what comes next.
+        """
+        for name, values in history.items():
+            for number, value in enumerate(values[after:until], start=after + 1):
+                self._waiting += _metrics({f"epoch/{name}": value}, number)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), 1000):
+            self.store.client.log_batch(self.run_id, metrics=waiting[start : start + 1000])
+        self._flushed = time.monotonic()
+
+    def epochs_logged(self) -> int:
+        """Return the last epoch whose scores MLflow has."""
+        steps = [metric.step for metric in self.store.client.get_metric_history(self.run_id, "epoch/loss")]
+        return max(steps, default=0)
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters; one that is there already stays as it is."""
+        from mlflow.entities import Param
+
+        made = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in values.items() if name not in self._params]
+        for start in range(0, len(made), 100):
+            self.store.client.log_batch(self.run_id, params=made[start : start + 100])
+        self._params.update(values)
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Log final scores, each once."""
+        self._waiting += _metrics(values, 0)
+        self.flush()
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        self.store.client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in values.items()])
+
+    def dataset(self, dataset: Dataset) -> None:
+        """Log the data as the run's input: name, digest, where from, columns and sizes."""
+        self.store.client.log_inputs(self.run_id, [_dataset_input(dataset)])
+
+    def text(self, text: str, path: str) -> None:
+        """Keep a text as an artifact."""
+        self.store.client.log_text(self.run_id, text, path)
+
+    def figures(self, figures: Mapping[str, Any]) -> None:
+        """Keep figures as artifacts, in ``figures/``."""
+        for name, figure in figures.items():
+            self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
+
+    def files(self, folder: Path, path: str) -> None:
+        """Keep the files of a folder as artifacts, in ``path/``."""
+        self.store.client.log_artifacts(self.run_id, str(folder), path)
+
+    def tables(self, tables: Mapping[str, Any]) -> None:
+        """Keep frames as tables that MLflow's pages show, in ``tables/``; those of before are replaced.
+
+        MLflow's own ``log_table`` would append to what a killed process had written.
+        """
+        if not tables:
+            return
+        for name, frame in tables.items():
+            text = frame.to_json(orient="split", index=False, default_handler=str)
+            self.text(text, f"tables/{name}.json")
+        listed = [{"path": f"tables/{name}.json", "type": "table"} for name in tables]
+        self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
+
+    def model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
+        """Keep a model so that MLflow loads and serves it, with signature and an example of raw rows."""
+        try:
+            self._model(model, facts, example)
+        except ModelLeftBehindError:
+            self._model(model, facts, example)
+
+    def _model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
+        from mlflow.entities import LoggedModelOutput
+
+        client = self.store.client
+        logged = client.create_logged_model(
+            self.experiment_id, name="model", source_run_id=self.run_id, model_type="pyfunc"
+        )
+        with _temporary_folder() as folder:
+            write_mlflow_model(folder / "model", model, facts, example, run_id=self.run_id, model_id=logged.model_id)
+            client.log_model_artifacts(logged.model_id, str(folder / "model"))
+        client.finalize_logged_model(logged.model_id, "READY")
+        client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, 0)])
+
+    def end(self, status: str, reason: str = "") -> None:
+        """End the run: FINISHED, FAILED or KILLED."""
+        try:
+            self.flush()
+            if reason:
+                self.tags({"zoo.reason": without_password(reason)[:5000]})
+        finally:
+            self.store.client.set_terminated(self.run_id, status)
+
+
+@contextmanager
+def ending(run: TrackedRun) -> Iterator[TrackedRun]:
+    """End a run whatever happens: FINISHED, KILLED when interrupted, else FAILED with the reason."""
+    try:
+        yield run
+    except KeyboardInterrupt:
+        run.end("KILLED", "interrupted")
+        raise
+    except BaseException as error:
+        run.end("FAILED", f"{type(error).__name__}: {error}")
+        raise
+    run.end("FINISHED")
+
+
+def write_mlflow_model(
+    path: Path, model: Model, facts: dict[str, Any], example: Any, *, run_id: str, model_id: str
+) -> None:
+    """Write a folder that MLflow loads: ours, inside a pyfunc whose loader is in the installed package.
+
+    The signature names each column and leaves its type open: a stricter one would refuse an integer
+    for a float, and a column of text whose values are all missing, before our own checks.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model as MlflowModel
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
+
+    prediction = model.predict(example)
+    signature = ModelSignature(
+        Schema([ColSpec(AnyType(), name, required=False) for name in _columns_of(model)]),
+        Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
+        ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.limits else None,
+    )
+    with _temporary_folder() as folder:
+        save_model(folder / "zoo", model, facts)
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module="zoo.saving.pyfunc",
+            data_path=str(folder / "zoo"),
+            signature=signature,
+            input_example=example,
+            pip_requirements=requirements(),
+            mlflow_model=MlflowModel(run_id=run_id, model_id=model_id),
+        )
+
+
+def _columns_of(model: Model) -> list[str]:
+    return list(dict.fromkeys(known.name for known in model.spec.inputs))
+
+
+def requirements() -> list[str]:
+    """Return the packages that a model needs, pinned to what is installed here."""
+    wanted = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "numpy", "pandas")
+    return [f"{name}=={number}" for name, number in package_versions().items() if name in wanted]
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that scores depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a checkout that was not installed
+            found[name] = __version__ if name == "keras-task-zoo" else ""
+    return found
+
+
+def origin_tags() -> dict[str, str]:
+    """Return where a run comes from: host, process, user, versions, git commit."""
+    tags = {
+        **own_process_tags(),
+        "zoo.version": __version__,
+        "zoo.python": platform.python_version(),
+        "zoo.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "mlflow.user": _user(),
+        "mlflow.source.name": Path(sys.argv[0]).name or "python",
+        "mlflow.source.type": "LOCAL",
+    }
+    return {**tags, **_git_tags()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user may have no name
+        return "unknown"
+
+
+@cache
+def _git_tags() -> dict[str, str]:
+    def git(*words: str) -> str:
+        answer = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+        return answer.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        if not commit:
+            return {}
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except OSError:  # git is not installed
+        return {}
+    return {"mlflow.source.git.commit": commit, "zoo.git_changed": "yes" if changed else "no"}
+
+
+def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    known = {_NO_NAME.sub("_", name): value for name, value in values.items()}
+    return [Metric(name, float(value), now, step) for name, value in known.items() if not math.isinf(value)]
+
+
+def _dataset_input(dataset: Dataset) -> Any:
+    from mlflow.entities import Dataset as MlflowDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    columns = [{"name": known.name, "type": known.kind, "required": True} for known in dataset.spec.inputs]
+    sizes = {f"num_rows_{name}": rows for name, rows in dataset.sizes.items()}
+    entity = MlflowDataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="local",
+        source=json.dumps({"uri": dataset.source}),
+        schema=json.dumps({"mlflow_colspec": columns[:SCHEMA_COLUMNS]}),
+        profile=json.dumps({"num_rows": sum(sizes.values()), **sizes}),
+    )
+    return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        yield Path(folder)

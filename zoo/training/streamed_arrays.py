@@ -1,0 +1,178 @@
+"""Training on rows that pass by, and scoring them by accumulation: memory does not grow with rows."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from zoo.calibration.fit_calibration import part_of
+from zoo.data.dataset import Part
+from zoo.data.streaming.stream import row_shares
+from zoo.data.streaming.streamed_dataset import StreamedPart
+from zoo.metrics.metric import rows_of
+from zoo.training.preprocessed_arrays import Arrays, prepare, raw_arrays
+
+BUFFER_ROWS = 1 << 18  # rows that are shuffled together
+# Bins of the logarithm of odds, 1/256 wide: the mean log-loss in a bin is off by a millionth of it.
+_BINS, _BINS_A_UNIT, _MOST = 8192, 256, 16.0
+_DRAW = 7  # salt of the draw of rows to be scored
+MOST_VALUES = 1 << 21  # predicted numbers of a part that are scored: of more rows so many are drawn
+
+
+class StreamedArrays:
+    """Prepared training rows in buffers: pieces in a new order each epoch, rows shuffled inside each buffer.
+
+    Args:
+        part: The training rows.
+        preparation: Keras model from raw to prepared; None for a network that takes raw columns.
+        names: Inputs of the network.
+        seed: Decides the order.
+    """
+
+    def __init__(self, part: StreamedPart, preparation: Any, names: set[str], seed: int) -> None:
+        self.part, self.preparation, self.names, self.seed = part, preparation, names, seed
+        self.ragged = None
+
+    def __len__(self) -> int:
+        return self.part.total
+
+    def buffers(self, epoch: int, batch: int) -> Iterator[Arrays]:
+        """Yield all rows once, a whole number of batches at a time but for the last; the next is made meanwhile."""
+        most = max(1, BUFFER_ROWS // batch) * batch
+        return _ahead(self._buffers(epoch, most))
+
+    def _buffers(self, epoch: int, most: int) -> Iterator[Arrays]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.part.pieces).tolist()
+        waiting: list[Arrays] = []
+        for part in self.part.chunks(order):
+            waiting.append(self.prepared(part))
+            while sum(map(len, waiting)) >= most:
+                together = _joined(waiting)
+                yield _rows(together, slice(0, most))
+                rest = _rows(together, slice(most, len(together)))
+                waiting = [rest] if len(rest) else []
+        if waiting:
+            yield _joined(waiting)
+
+    def prepared(self, part: Part) -> Arrays:
+        """Return the arrays of a piece; weights are 1 on average over all pieces."""
+        raw = self.preparation is None
+        made = raw_arrays(part, self.names) if raw else prepare(self.preparation, part, again=True)
+        sample = self.part.weight
+        weight = None if part.weight is None or sample is None else (part.weight / np.mean(sample)).astype(np.float32)
+        return Arrays(made.x, made.y, weight)
+
+
+def _rows(arrays: Arrays, chosen: slice) -> Arrays:
+    x = {k: v[chosen] for k, v in arrays.x.items()} if isinstance(arrays.x, dict) else arrays.x[chosen]
+    y, weight = arrays.y, arrays.weight
+    return Arrays(x, None if y is None else y[chosen], None if weight is None else weight[chosen])
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    if isinstance(first.x, dict):
+        x: Any = {key: np.concatenate([part.x[key] for part in parts]) for key in first.x}
+    else:
+        x = np.concatenate([part.x for part in parts])
+    y = None if first.y is None else np.concatenate([part.y for part in parts])
+    weight = None if first.weight is None else np.concatenate([part.weight for part in parts])
+    return Arrays(x, y, weight)
+
+
+def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
+    """Yield items that a thread makes one ahead: reading and preparing go on while a network trains."""
+    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put((item, None))
+                if stop.is_set():
+                    return
+            put((None, None))
+        except BaseException as error:  # it belongs to who waits for the item
+            put((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def accumulated(
+    part: StreamedPart, probabilities: Callable[[Part], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return truth (M,), probabilities (M, 2) and number of rows (M,) that score as all rows of a part do.
+
+    Rows of two classes are counted in 8,192 bins of the odds, each with its mean probability: M is at most twice
+    that, whatever the number of rows.
+
+    Args:
+        part: The part; its targets are 0 and 1.
+        probabilities: From rows to probabilities (N, 2).
+    """
+    weight, mass = np.zeros((2, _BINS)), np.zeros((2, _BINS))
+    for chunk in part.chunks(None):
+        p = np.clip(probabilities(chunk)[:, 1], 1e-12, 1 - 1e-12)
+        odds = np.clip(np.log(p) - np.log1p(-p), -_MOST, _MOST - 1e-9)
+        assert chunk.target is not None
+        place = np.asarray(chunk.target) * _BINS + np.floor((odds + _MOST) * _BINS_A_UNIT).astype(np.int64)
+        own = np.ones(len(p)) if chunk.weight is None else np.asarray(chunk.weight, float)
+        weight += np.bincount(place, weights=own, minlength=2 * _BINS).reshape(2, _BINS)
+        mass += np.bincount(place, weights=own * p, minlength=2 * _BINS).reshape(2, _BINS)
+    truth, bins = np.nonzero(weight)
+    p = mass[truth, bins] / weight[truth, bins]
+    counts = weight[truth, bins]
+    if part.weight is not None:  # weights that are no counts stand for fewer rows than their sum
+        counts *= rows_of(np.asarray(part.weight), counts=False) / len(part) * part.total / counts.sum()
+    return truth, np.stack([1 - p, p], axis=1), counts
+
+
+def collected(
+    part: StreamedPart, predict: Callable[[Part], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return encoded targets, predictions and weights (None for equal ones) of the rows of a part.
+
+    Predictions alone are held, and no more than ``MOST_VALUES`` numbers: of a part with more rows than have room, so
+    many are drawn by their numbers.
+
+    Args:
+        part: The part.
+        predict: From rows to predictions (N,) or (N, K).
+    """
+    width = np.asarray(predict(part_of(part, np.arange(1)))).size
+    share = MOST_VALUES / width / max(part.total, 1)
+    held: list[tuple[Any, ...]] = []
+    for chunk in part.chunks(None):
+        rows = np.flatnonzero(row_shares(chunk.rows, _DRAW) < share)
+        if len(rows):
+            drawn = part_of(chunk, rows)
+            held.append((drawn.target, predict(drawn), drawn.weight))
+    target, prediction, weight = (None if some[0] is None else np.concatenate(some) for some in zip(*held, strict=True))
+    assert target is not None
+    assert prediction is not None
+    return target, prediction, weight

@@ -1,0 +1,219 @@
+"""The end of a search: the best trial's model is scored on test once, or trained anew on all rows that are not test."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.data.dataset import Dataset
+from zoo.errors import UsageError
+from zoo.fitting.fitted import Fitted
+from zoo.fitting.model_builder import MODEL, Candidate, candidate_of
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import job_yaml
+from zoo.jobs.search_options import TuneJob
+from zoo.running.baselines import run_baselines
+from zoo.running.finish import finish_run
+from zoo.running.run_facts import begin_run, objective_tags, run_tags, show_scores, split_of
+from zoo.running.search_progress import SearchProgress
+from zoo.runs.results import Run, Search, Trial
+from zoo.runs.stored_runs import stored_run
+from zoo.tracking.store import Store
+from zoo.tracking.tags import BEST_TAG, JOB_FILE
+from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.training.fit_loop import FitPlan, FitResult
+from zoo.training.fit_settings import FitSettings
+from zoo.tuning.objective import Goal
+from zoo.tuning.search import SearchLoop
+from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained
+from zoo.tuning.storage.search_folder import SearchFolder
+from zoo.tuning.summary import figures_of, importance_of, summary, varied
+from zoo.tuning.trial import CHECKPOINT_FILE, WEIGHTS_FILE, fit_result, restore_weights, trial_hyperparameters
+
+REFIT = "refit"
+
+
+@dataclass
+class Finishing:
+    """Ends a search.
+
+    Args:
+        job: The search's job.
+        candidate: Its model.
+        dataset: Its data.
+        store: Where runs are tracked.
+        folder: Where trials keep their weights.
+        progress: Told of what is done.
+        goal: What the search is after.
+    """
+
+    job: TuneJob
+    candidate: Candidate
+    dataset: Dataset
+    store: Store
+    folder: SearchFolder
+    progress: SearchProgress
+    goal: Goal
+
+    def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
+        """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
+        best, state = loop.best(), loop.state
+        for known in loop.ranked()[: self.job.keep]:
+            self.folder.fetch_trial(known.trial_id)
+        state.importance = importance_of(state)
+        fresh = state.best != best.trial_id
+        if self.job.refit and (fresh or state.refitted is None):
+            run = self._refit(best, parent, experiment)
+            state.refitted = run.run_id
+        elif fresh:
+            run = self._finish_best(best, *self._baselines(experiment))
+            state.refitted = None
+        else:
+            run = self._stored_best(state)
+        state.best = best.trial_id
+        loop.save()
+        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
+        # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
+        parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
+        if self.job.figures:
+            parent.figures(figures_of(state, self.goal.name, self.goal.direction))
+        assert best.score is not None
+        parent.metrics({self.goal.name: best.score, "trials": len(state.trials)})
+        ranked_by = (self.goal.name, self.goal.direction)
+        show_scores(self.store, experiment, run, params=varied(state), by=ranked_by)
+        self.folder.drop_data([known.trial_id for known in loop.ranked()[: self.job.keep]])
+        return self._result(state, run)
+
+    def recalled(self, state: SearchState) -> Search:
+        """Return a finished search's result; baselines that it lacks are run now."""
+        search = self._result(state, self._stored_best(state))
+        self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
+        if self.job.experiment not in (None, search.best.experiment):
+            raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
+        baselines, _ = self._baselines(self.store.experiment(search.best.experiment))
+        search.best.baselines = {**search.best.baselines, **baselines}
+        return search
+
+    def _stored_best(self, state: SearchState) -> Run:
+        assert state.best is not None
+        return stored_run(self.store, state.refitted or state.trials[state.best].run_id or "")
+
+    def _result(self, state: SearchState, best: Run) -> Search:
+        """Return a search that has ended, as its caller gets it."""
+        return Search(
+            run_id=state.run_id,
+            best=best,
+            trials=_trials(state, self.job),
+            direction=self.goal.direction,
+            seconds=state.seconds,
+            importance=state.importance,
+        )
+
+    def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
+        return run_baselines(
+            self.candidate.task,
+            self.dataset,
+            self.job.baselines,
+            store=self.store,
+            experiment=experiment,
+            seed=self.job.seed,
+        )
+
+    def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
+        """Put the trial's kept weights into its network, and end its run as that of a training ends."""
+        assert best.run_id is not None
+        candidate, values = self.candidate, as_trained(best.hyperparameters, self.job.epochs)
+        pieces = candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
+        if self.job.cv is not None:
+            best.result = dataclasses.asdict(self._trained_on_all(best, pieces))
+        else:
+            restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
+        result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
+        named = candidate if not candidate.models else candidate_of(values[MODEL])
+        run = TrackedRun.reopen(self.store, best.run_id)
+        with ending(run):
+            if self.job.cv is not None:
+                run.epochs(result.history)
+                run.tags(objective_tags(named, self.dataset))
+            run.tags({"zoo.model": named.name})
+            run.dataset(self.dataset)
+            run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
+            fitted = Fitted(self.job, named, pieces, self.dataset, values, result)
+            return finish_run(run, fitted, baselines, (*self.dataset.notes, *notes))
+
+    def _trained_on_all(self, best: TrialRecord, pieces: Any) -> FitResult:
+        """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
+        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training part")
+        settings = FitSettings.from_hyperparameters(best.hyperparameters, epochs=best.epochs or self.job.epochs)
+        checkpoint = self.folder.trial(best.trial_id) / CHECKPOINT_FILE
+        return self._fitted(pieces, self.dataset, FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint))
+
+    def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
+        """Train the best hyperparameters anew on training and validation rows, as one run more below the search."""
+        values = as_trained(best.hyperparameters, self.job.epochs)
+        # Nothing is held out to stop by: the trial's best epoch is known.
+        epochs = fit_result(best.result).best_epoch or best.epochs or self.job.epochs
+        job = _train_job(self.job, values, epochs)
+        file = self.folder.path / "refit.json"
+        job = job.model_copy(update=_on_all_rows(job, self.dataset, file))
+        self.progress.say(f"the best is trained once more, on training and validation rows, for {epochs} epochs")
+        candidate = candidate_of(values.get(MODEL, self.job.model), self.job.task)
+        dataset = candidate.task.read(job)
+        pieces = candidate.pieces(trial_hyperparameters(values), dataset.spec, seed=job.seed)
+        tags = {**run_tags(candidate, dataset, REFIT, job.seed), "zoo.trial": best.trial_id}
+        name = f"refit of trial {best.trial_id}"
+        run = TrackedRun.create(self.store, experiment, name, tags=tags, parent=parent.run_id)
+        with ending(run):
+            begin_run(run, job, dataset, {**values, "epochs": epochs})
+            settings = FitSettings.from_hyperparameters(values, epochs=epochs)
+            result = self._fitted(pieces, dataset, FitPlan(settings, seed=job.seed))
+            run.epochs(result.history)
+            baselines, notes = self._baselines(experiment)
+            fitted = Fitted(job, candidate, pieces, dataset, values, result)
+            return finish_run(run, fitted, baselines, (*dataset.notes, *notes))
+
+    def _fitted(self, pieces: Any, dataset: Dataset, plan: FitPlan) -> FitResult:
+        result: FitResult = self.candidate.task.fit(pieces, dataset, plan)
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return result
+
+
+def _trials(state: SearchState, job: TuneJob) -> list[Trial]:
+    return [
+        Trial(
+            r.trial_id,
+            "STOPPED" if r.status == "RUNNING" else r.status,
+            r.score,
+            as_trained(r.hyperparameters, job.epochs),
+            r.seconds,
+            r.run_id,
+            estimated=r.lost_to is not None,
+        )
+        for r in state.trials.values()
+    ]
+
+
+def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> TrainJob:
+    """The job that trains a trial's settings again."""
+    keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats"}
+    settings = {key: getattr(job, key) for key in keys}
+    told = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
+    fixed = {name: value for name, value in values.items() if name != MODEL and told.get(name) is None}
+    return TrainJob(**{**settings, **told}, hyperparameters=fixed)
+
+
+def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:
+    """What changes in a job so that validation rows are training rows: the parts stand in a file."""
+    rows = {name: [int(row) for row in known] for name, known in split_of(dataset).items()}
+    rows["train"] = sorted(rows["train"] + rows.pop("validation", []))
+    if dataset.tests_another:
+        rows.pop("test", None)
+    file.write_text(json.dumps(rows))
+    # The column that a split went by is no feature, whoever splits.
+    column = job.split_column or job.split_by("group") or job.split_by("hash")
+    drop = job.drop if column is None else (*job.drop, column)
+    return {"split": f"file={file}", "validation_size": 0, "gap": None, "drop": drop}

@@ -1,0 +1,1 @@
+"""Where trials run: worker processes of this machine, or Ray."""

@@ -1,0 +1,146 @@
+"""What runs on a node of a cluster: one slot for trials, and its files' way from and to the shared storage."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import JobError, ZooError
+from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.storage.shared_storage import Storage
+
+SAME_VERSION = ("keras-task-zoo", "tensorflow", "keras")
+DATA = "data"
+ERROR = "error"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that must be the same on all nodes, or a checkpoint would mean something else."""
+    return {name: importlib.metadata.version(name) for name in SAME_VERSION}
+
+
+class Place:
+    """A slot on a node: trials run in it one after another, each in a process forked from its server.
+
+    Args:
+        folder: The search's folder, as the driver names it.
+        storage: What stands between the driver's folder and the node's; None where the folder itself is shared.
+        token: Of this driver; what is copied to the node is shared by the places of one driver.
+        expected: The driver's :func:`versions`.
+        preload: Modules that the server imports.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        storage: Storage | None,
+        token: str,
+        expected: Mapping[str, str],
+        preload: Sequence[str],
+    ) -> None:
+        self._expected, self._preload = dict(expected), tuple(preload)
+        self._storage = storage
+        self._root = Path(tempfile.gettempdir()) / f"zoo-{token}" if storage is not None else Path(folder)
+        self._calls = Path(tempfile.mkdtemp(prefix="zoo-calls-"))
+        self._workers: Workers | None = None
+        self._lock: Any = None
+        self._trial = ""
+        self._sent: dict[Path, int] = {}
+
+    def work(self, orders: Sequence[Mapping[str, Any]], wait_s: float) -> list[tuple[str, str, Any]]:
+        """Carry out what the driver orders, and return what happens within ``wait_s``, as soon as something does.
+
+        Returns:
+            Key, kind and value of each event; kind ``error`` where this node cannot be used, whatever the trial.
+        """
+        try:
+            workers = self._opened()
+            for order in orders:
+                self._carry_out(workers, order)
+            events = workers.wait(wait_s)
+            self._send_new()
+        except ZooError as error:
+            return [("", ERROR, {**error.as_dict(), "node": os.uname().nodename})]
+        return [(event.key, event.kind, event.value) for event in events]
+
+    def close(self) -> None:
+        """End what runs, and remove what was copied to this node unless another place uses it."""
+        if self._workers is not None:
+            self._workers.close()
+        shutil.rmtree(self._calls, ignore_errors=True)
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(self._root, ignore_errors=True)
+            self._lock.close()
+
+    def _opened(self) -> Workers:
+        if self._workers is not None:
+            return self._workers
+        own = versions()
+        if differing := [name for name in own if own[name] != self._expected[name]]:
+            here, there = (", ".join(f"{name} {all_[name]}" for name in differing) for all_ in (own, self._expected))
+            raise JobError(f"it has {here}, and the driver {there}", where="cluster")
+        if self._storage is not None:
+            self._fetch_data(self._storage)
+        elif not (self._root / DATA / "dataset.json").exists():
+            raise JobError(
+                f"it does not see {self._root}; say with --storage where all nodes and this machine meet",
+                where="cluster",
+            )
+        os.chdir(self._root)  # the driver names files relative to the search's folder
+        self._workers = Workers(1, folder=self._calls, preload=self._preload)
+        return self._workers
+
+    def _fetch_data(self, storage: Storage) -> None:
+        """Copy the data to this node, once for all of its places."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = (self._root / "in-use").open("a")
+        fcntl.flock(self._lock, fcntl.LOCK_SH)  # held as long as this place is there
+        with (self._root / "fetching").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (self._root / DATA).exists():
+                arriving = self._root / f".{DATA}"
+                storage.fetch_folder(DATA, arriving)
+                arriving.replace(self._root / DATA)
+
+    def _carry_out(self, workers: Workers, order: Mapping[str, Any]) -> None:
+        key = order["key"]
+        if "call" in order:
+            self._trial, self._sent = order["folder"], {}
+            if self._storage is not None:
+                folder = self._root / self._trial
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                self._storage.fetch_folder(self._trial, folder)
+                self._sent = self._files()
+            workers.start_packed(key, order["call"], memory_bytes=order["memory_bytes"])
+        elif "message" in order:
+            workers.tell(key, order["message"])
+        else:
+            workers.kill(key)
+
+    def _files(self) -> dict[Path, int]:
+        """What the trial has written, with the time of each; what it is still writing begins with a dot."""
+        found: dict[Path, int] = {}
+        for path in (self._root / self._trial).rglob("[!.]*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    found[path] = path.stat().st_mtime_ns
+        return found
+
+    def _send_new(self) -> None:
+        """Send what the trial has written since."""
+        if self._storage is None or not self._trial:
+            return
+        for path, written in self._files().items():
+            if self._sent.get(path) != written:
+                self._storage.send(path, str(path.relative_to(self._root)))
+                self._sent[path] = written

@@ -1,0 +1,1 @@
+"""Search algorithms: KerasTuner's oracles, driven by ask and tell."""

@@ -1,0 +1,284 @@
+"""KerasTuner's oracles by ask and tell: they decide what to try, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial as KerasTrial
+
+from zoo.errors import JobError, UsageError
+from zoo.tuning.oracles.bayesian import BayesianOracle
+
+HYPERBAND_PREFIX = "tuner/"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An oracle's answer: a trial to run, or that none can be had now (``idle``), or no more at all (``stopped``).
+
+    Args:
+        status: ``running``, ``idle`` or ``stopped``.
+        oracle_id: What the oracle calls it.
+        hyperparameters: The model's, without the oracle's own.
+        promotes: The oracle's id of the trial that this one goes on with, for more epochs.
+        epochs: Most epochs, where the oracle says so.
+    """
+
+    status: str
+    oracle_id: str = ""
+    hyperparameters: Mapping[str, Any] | None = None
+    promotes: str | None = None
+    epochs: int | None = None
+
+
+def oracle_class(path: str) -> type[keras_tuner.Oracle]:
+    """Return a user's own oracle by its import path, ``module:Class``.
+
+    Raises:
+        UsageError: When there is no such module or class, or it is no oracle.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise UsageError(f"the oracle {path} cannot be imported: {error}", where="search") from None
+    except AttributeError:
+        raise UsageError(f"module {module} has no {name}", where="search") from None
+    if not (isinstance(found, type) and issubclass(found, keras_tuner.Oracle)):
+        raise UsageError(f"{path} is no keras_tuner.Oracle", where="search")
+    return found
+
+
+class AskTell:
+    """An oracle of KerasTuner outside of a Tuner, in one process, with state that we store.
+
+    The model's default is the first trial. Failed trials do not stop it: who fails, and why, the driver knows.
+
+    Args:
+        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha`` (which draws as ``random`` does), or
+            ``module:Class`` of an oracle of KerasTuner's kind.
+        space: The model's hyperparameters, declared, with fixed ones fixed.
+        objective: Name of the score.
+        direction: ``min`` or ``max``.
+        trials: Most trials.
+        epochs: Most epochs of a trial, for Hyperband.
+        seed: Seed of the oracle.
+        starts: Values that are tried first, after the default, each in place of some of its own.
+    """
+
+    def __init__(
+        self,
+        search: str,
+        space: keras_tuner.HyperParameters,
+        *,
+        objective: str,
+        direction: str,
+        trials: int,
+        epochs: int,
+        seed: int,
+        starts: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.objective = objective
+        self.trials = trials
+        options: dict[str, Any] = {
+            "objective": keras_tuner.Objective(objective, direction),
+            "hyperparameters": space,
+            "seed": seed + 1,  # KerasTuner takes 0 for "draw a seed"
+            "max_consecutive_failed_trials": 10**9,
+        }
+        oracles = keras_tuner.oracles
+        self.hyperband = search == "hyperband"
+        if self.hyperband:
+            self.oracle = oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=10**6, **options)
+            self.oracle._increment_bracket_num = self._next_bracket
+            self._new_configuration = self.oracle._random_trial
+            self.oracle._random_trial = self._configuration_within_trials
+            # It has begun with the bracket of most configurations by now.
+            self.oracle._current_bracket, self.oracle._brackets = self.oracle._get_num_brackets(), []
+            self._next_bracket()
+            self.oracle._start_new_bracket()
+        else:
+            classes = {
+                "random": oracles.RandomSearchOracle,
+                "asha": oracles.RandomSearchOracle,
+                "bayesian": BayesianOracle,
+                "grid": oracles.GridSearchOracle,
+            }
+            kind = classes[search] if search in classes else oracle_class(search)
+            self.oracle = kind(max_trials=trials, **options)
+        self.oracle.verbose = 0
+        # Its own way of saving writes in place, so that a kill tears the file: the driver stores get_state().
+        self.oracle.save = lambda: None
+        self.oracle._save_trial = lambda trial: None
+        self._first = [_completed(space, values) for values in ({}, *starts)]
+        self._proposed: dict[str, Any] = {}
+        self._populate_space = self.oracle.populate_space
+        self.oracle.populate_space = self._noted
+        self._random_values = self.oracle._random_values
+        self.oracle._random_values = self._default_first
+
+    def ask(self) -> Asked:
+        """Return the next trial to run."""
+        if not self.hyperband and len(self.oracle.trials) >= self.trials:
+            return Asked("stopped")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its lock asks threading for names in a way that is deprecated
+            trial = self.oracle.create_trial(f"slot-{len(self.oracle.trials)}")
+        if trial.status != "RUNNING":
+            return Asked(str(trial.status).lower())
+        # Of a name that several models declare, KerasTuner drops the value where one of them is not chosen.
+        trial.hyperparameters.values = {**self._proposed, **trial.hyperparameters.values}
+        values = dict(trial.hyperparameters.values)
+        own = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
+        promotes, epochs = own.get(f"{HYPERBAND_PREFIX}trial_id"), own.get(f"{HYPERBAND_PREFIX}epochs")
+        return Asked("running", trial.trial_id, values, promotes, epochs)
+
+    def tell(
+        self,
+        oracle_id: str,
+        score: float | None,
+        message: str = "",
+        space: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say how a trial went; without a score it failed.
+
+        Args:
+            oracle_id: As asked.
+            score: The objective's value.
+            message: Why it failed.
+            space: Configuration of all hyperparameters that the model declared: some appear only where another
+                one has a certain value.
+            values: Their values.
+        """
+        trial = self.oracle.trials[oracle_id]
+        if space is not None:
+            own = {k: v for k, v in trial.hyperparameters.values.items() if k.startswith(HYPERBAND_PREFIX)}
+            trial.hyperparameters = keras_tuner.HyperParameters.from_config(dict(space))
+            trial.hyperparameters.values = {**(values or {}), **own}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if score is None:
+                trial.status, trial.message = "FAILED", message
+            else:
+                self.oracle.update_trial(oracle_id, {self.objective: score})
+                trial.status = "COMPLETED"
+            self.oracle.end_trial(trial)
+
+    def may_promote(self, oracle_id: str) -> bool:
+        """Tell whether a trial may go on for more epochs, so that its checkpoint is needed."""
+        if not self.hyperband:
+            return False
+        rounds = [trials for bracket in self.oracle._brackets for trials in bracket["rounds"]]
+        return any(oracle_id == known["id"] for trials in rounds for known in trials)
+
+    def forget(self, oracle_id: str) -> None:
+        """Take back a trial that was asked for and will not be run."""
+        trial = self.oracle.trials.pop(oracle_id)
+        self.oracle.start_order.remove(oracle_id)
+        self.oracle._tried_so_far.discard(self.oracle._compute_values_hash(trial.hyperparameters.values))
+        for tuner, ongoing in list(self.oracle.ongoing_trials.items()):
+            if ongoing is trial:
+                del self.oracle.ongoing_trials[tuner]
+
+    def trial_state(self, oracle_id: str) -> dict[str, Any]:
+        """Return one trial's part of the state."""
+        return dict(self.oracle.trials[oracle_id].get_state())
+
+    def state(self) -> dict[str, Any]:
+        """Return all that :meth:`restore` needs, as JSON."""
+        trials = {oracle_id: self.trial_state(oracle_id) for oracle_id in self.oracle.trials}
+        state = {"oracle": self.oracle.get_state(), "trials": trials}
+        if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):
+            # Its own state leaves out where it is in the grid: an order of trials, and whose successor is next.
+            order = self.oracle._ordered_ids
+            state["grid"] = [
+                order._memory,
+                [[key, value] for key, value in order._next_index.items()],
+                order._last_index,
+                self.oracle._populate_next,
+            ]
+        return state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state; trials that were running then count as running now."""
+        try:
+            self.oracle.trials = {key: KerasTrial.from_state(value) for key, value in state["trials"].items()}
+            self.oracle.set_state(state["oracle"])
+            self._catch_up()
+        except (KeyError, TypeError, ValueError) as error:
+            raise JobError(f"the stored search cannot be read: {error}") from None
+        if "grid" in state:
+            order = self.oracle._ordered_ids
+            order._memory, links, order._last_index, self.oracle._populate_next = state["grid"]
+            order._data_to_index = {oracle_id: index for index, oracle_id in enumerate(order._memory)}
+            order._next_index.update({key: value for key, value in links})
+            finished = [key for key, trial in self.oracle.trials.items() if trial.status != "RUNNING"]
+            self.oracle._populate_next += [key for key in finished if key not in self.oracle._populate_next]
+        if self.oracle.max_trials is not None:
+            self.oracle.max_trials = self.trials
+
+    def _catch_up(self) -> None:
+        """Bring the oracle's lists in line with trials that were stored after them."""
+        started, ended, oracle = set(self.oracle.start_order), set(self.oracle.end_order), self.oracle
+        for oracle_id, trial in oracle.trials.items():
+            if oracle_id not in started:
+                oracle.start_order.append(oracle_id)
+                oracle.ongoing_trials[f"slot-late-{oracle_id}"] = trial
+                oracle._tried_so_far.add(oracle._compute_values_hash(trial.hyperparameters.values))
+            if trial.status != "RUNNING" and oracle_id not in ended:
+                oracle.end_order.append(oracle_id)
+        running = {name: trial for name, trial in oracle.ongoing_trials.items() if trial.status == "RUNNING"}
+        oracle.ongoing_trials = running
+
+    def _noted(self, oracle_id: str) -> Any:
+        answer = self._populate_space(oracle_id)
+        self._proposed = {}
+        for known in self.oracle.hyperparameters.space if answer.get("values") else ():
+            chosen = all(condition.is_active(answer["values"]) for condition in known.conditions)
+            if chosen and known.name in answer["values"]:
+                self._proposed[known.name] = answer["values"][known.name]
+        return answer
+
+    def _default_first(self) -> Any:
+        if len(self.oracle.start_order) >= len(self._first):
+            return self._random_values()
+        values = dict(self._first[len(self.oracle.start_order)])
+        self.oracle._tried_so_far.add(self.oracle._compute_values_hash(values))
+        return values
+
+    def _configurations(self) -> int:
+        """How many configurations were drawn; a promotion draws none."""
+        promotion = f"{HYPERBAND_PREFIX}trial_id"
+        return sum(promotion not in trial.hyperparameters.values for trial in self.oracle.trials.values())
+
+    def _configuration_within_trials(self, oracle_id: str, bracket: Any) -> Any:
+        if self._configurations() >= self.trials:
+            return {"status": "IDLE" if self.oracle.ongoing_trials else "STOPPED"}
+        return self._new_configuration(oracle_id, bracket)
+
+    def _next_bracket(self) -> None:
+        """Choose a bracket that the trials left can fill.
+
+        KerasTuner begins with the one of most configurations, which with 20 trials of 200 epochs would give
+        each three epochs and promote none.
+        """
+        oracle, left = self.oracle, self.trials - self._configurations()
+        fitting = [b for b in range(oracle._get_num_brackets()) if oracle._get_size(b, 0) <= left]
+        most = max(fitting, default=0)
+        following = oracle._current_bracket - 1
+        oracle._current_bracket = following if 0 <= following <= most else most
+
+
+def _completed(space: keras_tuner.HyperParameters, start: Mapping[str, Any]) -> dict[str, Any]:
+    """Values to begin with, and the defaults of all others that they leave a choice of."""
+    values: dict[str, Any] = {}
+    for known in space.space:
+        if all(condition.is_active(values) for condition in known.conditions):
+            values[known.name] = start.get(known.name, known.default)
+    return {**values, **start}

@@ -1,0 +1,1 @@
+"""What a search keeps: its folder, journal and shared storage."""
