@@ -1,4 +1,4 @@
-"""The networks whose epochs are timed, each with its rows: tables, sequences, texts, pictures."""
+"""The networks whose epochs are timed, each with its rows: tables, sequences, texts, images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIT_AND_ZOO = ("fit_s", "plain_s", "xla_s")
 NO_XLA = ("fit_s", "plain_s")  # XLA makes convolutions on a CPU 35 times slower, and is never chosen for them
 SEQUENCES, STEPS, FEATURES = 2048, 40, 12
 TEXTS, LONGEST_TEXT = 4096, 190
-PICTURES, SIDE = 4096, 28
+IMAGES, SIDE = 4096, 28
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ def _texts(data: Path | None, share: float) -> Case:
         lengths = np.clip(random.lognormal(2.55, 0.71, rows).round(), 1, LONGEST_TEXT).astype(int)
         lengths[0] = LONGEST_TEXT
         words = np.minimum(random.zipf(1.5, lengths.sum()), 4000)
-        texts = [" ".join(f"w{word}" for word in part) for part in np.split(words, np.cumsum(lengths)[:-1])]
+        texts = [" ".join(f"w{word}" for word in split) for split in np.split(words, np.cumsum(lengths)[:-1])]
         frame = pd.DataFrame({"text": texts, "label": np.where(random.random(rows) < 0.13, "spam", "ham")})
     return _catalogue("sequence/gru", frame, "label", batch=64, still=None, sides=FIT_AND_ZOO)
 
 
-def _pictures(data: Path | None, share: float, *, augmented: bool) -> Case:
-    rows = int(PICTURES * share)
+def _images(data: Path | None, share: float, *, augmented: bool) -> Case:
+    rows = int(IMAGES * share)
     if data is not None:
         with np.load(data / "mnist" / "data.npz") as arrays:
             source = arrays["x_train"][:rows], arrays["y_train"][:rows]
@@ -134,21 +134,21 @@ def _adult(data: Path | None, share: float) -> pd.DataFrame:
 
 
 def _catalogue(model: str, source: Any, target: str | None, **options: Any) -> Case:
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
-    from zoo.training.preprocessed_arrays import prepare
+    from zoo.training.preprocessed_arrays import preprocess
 
-    candidate = candidate_of(model)
+    builder = model_builder(model)
     job = {"source": source, "target": target, "test_size": 0, "validation_size": 0}
-    dataset = candidate.task.read(make_job(DataJob, job))
+    dataset = builder.task.read(make_job(DataJob, job))
 
     def make(**hyperparameters: Any) -> Any:
-        return candidate.built(hyperparameters, dataset.spec, seed=0)[0].network
+        return builder.build_checked(hyperparameters, dataset.spec, seed=0)[0].network
 
-    pieces, _ = candidate.built({}, dataset.spec, seed=0)
-    assert pieces.preparation is not None
-    return Case(make, prepare(pieces.preparation.model(), dataset.parts["train"]), **options)
+    built_model, _ = builder.build_checked({}, dataset.spec, seed=0)
+    assert built_model.preprocessing is not None
+    return Case(make, preprocess(built_model.preprocessing.model(), dataset.splits["train"]), **options)
 
 
 CASES: dict[str, Callable[[Path | None, float], Case]] = {
@@ -157,6 +157,6 @@ CASES: dict[str, Callable[[Path | None, float], Case]] = {
     "sequence/gru, equal lengths": lambda data, share: _equal_sequences(data, share, bidirectional=True),
     "sequence/gru, equal lengths, one way": lambda data, share: _equal_sequences(data, share, bidirectional=False),
     "sequence/gru, texts": _texts,
-    "image/cnn": lambda data, share: _pictures(data, share, augmented=False),
-    "image/cnn, augmentation": lambda data, share: _pictures(data, share, augmented=True),
+    "image/cnn": lambda data, share: _images(data, share, augmented=False),
+    "image/cnn, augmentation": lambda data, share: _images(data, share, augmented=True),
 }

@@ -36,7 +36,7 @@ class Case:
 
     model: str
     source: str
-    rival: str
+    baseline: str
     scores: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
     least: float | None = None
@@ -94,7 +94,7 @@ def main() -> None:
 def _measure(payload: dict[str, Any]) -> None:
     import_tensorflow()
     import zoo
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
 
@@ -108,10 +108,10 @@ def _measure(payload: dict[str, Any]) -> None:
         epochs = QUICK_EPOCHS if payload["quick"] else None
         run = zoo.train(case.model, **data, **own, epochs=epochs, baselines="none", quiet=True)
         seconds = time.process_time() - began
-        task = candidate_of(case.model).task
+        task = model_builder(case.model).task
         dataset = task.read(make_job(DataJob, {**data, "options": own}))
-        rivals = {known.name: known for known in task.baselines("all", dataset.spec)}
-        theirs = rivals[case.rival].run(dataset, seed)["test"]
+        baselines = {known.name: known for known in task.baselines("all", dataset.spec)}
+        theirs = baselines[case.baseline].run(dataset, seed)["test"]
     answer = {"cpu_minutes": seconds / SECONDS_A_MINUTE}
     for score in case.scores:
         answer |= {score: run.metrics[f"test_{score}"], f"rival_{score}": theirs[score]}
@@ -126,7 +126,7 @@ def _report(results: Results, cases: list[Case]) -> None:
         for score in case.scores:
             ours, theirs = [row[score] for row in rows], [row[f"rival_{score}"] for row in rows]
             first = score == case.scores[0]
-            aim = f"at least {case.least:g}" if case.least is not None else f"not below {case.rival}"
+            aim = f"at least {case.least:g}" if case.least is not None else f"not below {case.baseline}"
             least = case.least if case.least is not None else statistics.mean(theirs)
             met = statistics.mean(ours) >= least
             if case.most_minutes is not None:
@@ -137,7 +137,7 @@ def _report(results: Results, cases: list[Case]) -> None:
                     case.name if first else "",
                     score,
                     mean_and_deviation(ours),
-                    f"{case.rival} {mean_and_deviation(theirs)}",
+                    f"{case.baseline} {mean_and_deviation(theirs)}",
                     spread(minutes, ".1f") if first else "",
                     aim if first else "",
                     ("yes" if met else "no") if first else "",

@@ -3,7 +3,7 @@
 Tables: two networks on adult's shape (32,561 rows, batches of 256), 108-128-128-1 on 108 prepared columns and
 the catalogue's `classification/mlp`. Sequences: `sequence/gru` on 2,048 sequences of 40 steps, read from both ends
 as is its default or from one, and on 4,096 texts whose lengths are spread as in sms_spam, which `fit` pads to the
-longest. Pictures: `image/cnn` on 4,096 of 28 x 28, once as it is and once with augmentation, while `fit` has none.
+longest. Images: `image/cnn` on 4,096 of 28 x 28, once as it is and once with augmentation, while `fit` has none.
 Each in a fresh process with TensorFlow's default threads and in another with one thread; the sides take turns, and
 each has the same arrays and begins with the same weights.
 """
@@ -61,11 +61,11 @@ def main() -> None:
     share, rounds = (QUICK_SHARE, QUICK_ROUNDS) if options.quick else (1.0, ROUNDS)
     data = "adult, sms_spam and mnist" if options.data is not None else "drawn, of their shapes"
     results = Results(__file__, options, {"share": share, "rounds": rounds, "data": data})
-    parts = ["facts", *(f"round {number}" for number in range(rounds))]
+    splits = ["facts", *(f"round {number}" for number in range(rounds))]
     for threads in THREADS:
         for network in CASES:
             prefix = f"{network}, {threads}, "
-            missing = [part for part in parts if prefix + part not in results]
+            missing = [split for split in splits if prefix + split not in results]
             if not missing:
                 continue
             say(f"epoch: {network}, threads: {threads}")
@@ -95,13 +95,13 @@ def _measure(payload: dict[str, Any]) -> None:
     first = {f"first_{side}": run(1) for side, run in sides.items()}  # traces and compiles
     if facts:
         tell_parent({"part": "facts", **first, **facts})
-    for part in payload["parts"]:
-        if part != "facts":
+    for split in payload["parts"]:
+        if split != "facts":
             taken = {}
-            for side in alternated(list(sides), int(part.split()[1])):
+            for side in alternated(list(sides), int(split.split()[1])):
                 gc.collect()  # nobody pays for what another side left
                 taken[side] = sides[side](EPOCHS_A_ROUND if _epochs(name) == TABLE_EPOCHS else 1)
-            tell_parent({"part": part, **{side: taken[side] for side in sides}})
+            tell_parent({"part": split, **{side: taken[side] for side in sides}})
 
 
 def _epochs(name: str) -> int:
@@ -129,7 +129,7 @@ def _sides(case: Case, epochs: int) -> dict[str, Callable[[int], float]]:
 def _fit_side(case: Case, network: Any) -> Callable[[int], float]:
     import keras
 
-    class Clock(keras.callbacks.Callback):
+    class TimeBudgetClock(keras.callbacks.Callback):
         """Times the epochs alone: what a call of ``fit`` costs once is left out, in its favour."""
 
         taken = 0.0
@@ -143,7 +143,7 @@ def _fit_side(case: Case, network: Any) -> Callable[[int], float]:
     x, y = case.data.padded(), case.data.y
 
     def run(epochs: int) -> float:
-        clock = Clock()
+        clock = TimeBudgetClock()
         network.fit(x, y, batch_size=case.batch, epochs=epochs, shuffle=True, callbacks=[clock], verbose=0)
         return clock.taken / epochs
 
@@ -242,7 +242,7 @@ def _report(results: Results) -> None:
                 sizes.append(f"{network}: {facts['rows']:,} rows, {facts['parameters']:,} parameters")
     notes = [
         f"Median (least to greatest) of {results.settings['rounds']} rounds of {EPOCHS_A_ROUND} epochs each, one epoch "
-        f"for sequences and pictures; data: {results.settings['data']}. {'; '.join(sizes)}.",
+        f"for sequences and images; data: {results.settings['data']}. {'; '.join(sizes)}.",
         "*By default* stands beside what a training chooses; the aims are for that one. The floor is the faster of "
         "the two ways to run the matrix products. "
         f"The first epoch with XLA, compilation included, took {spread(compiles, '.1f', ' s')}. Weights are compared "

@@ -98,7 +98,7 @@ def _zoo_search(case: Case, data: dict[str, Any], budget: int) -> dict[str, Any]
         baselines="none", quiet=True,
     )  # fmt: skip
     best, name = search.best, search.best.objective
-    scores = {part: best.metrics[f"{part}_{name}"] for part in ("val", "test")}
+    scores = {split: best.metrics[f"{split}_{name}"] for split in ("val", "test")}
     client = mlflow.MlflowClient()
     seconds = {trial.run_id: trial.seconds for trial in search.trials if trial.run_id is not None}
     began = {run_id: client.get_run(run_id).info.start_time / 1000 for run_id in seconds}
@@ -111,19 +111,19 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
     import keras
     import keras_tuner
 
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
     from zoo.training.fit_settings import FitSettings
-    from zoo.training.preprocessed_arrays import prepare
+    from zoo.training.preprocessed_arrays import preprocess
 
     stand_in_for_tensorboard()
-    candidate, seed = candidate_of(case.model), data["seed"]
-    dataset = candidate.task.read(make_job(DataJob, data))
-    pieces, space = candidate.built(FIXED, dataset.spec, seed=seed)
-    assert pieces.preparation is not None
-    model = pieces.preparation.model()
-    train, validation = (prepare(model, dataset.parts[name]) for name in ("train", "validation"))
+    builder, seed = model_builder(case.model), data["seed"]
+    dataset = builder.task.read(make_job(DataJob, data))
+    built_model, space = builder.build_checked(FIXED, dataset.spec, seed=seed)
+    assert built_model.preprocessing is not None
+    model = built_model.preprocessing.model()
+    train, validation = (preprocess(model, dataset.splits[name]) for name in ("train", "validation"))
     settings = FitSettings.from_hyperparameters(space.values)
 
     class OutOfTime(keras_tuner.errors.FatalError):
@@ -152,7 +152,7 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
     }
     kind, limits = kinds[side]
     tuner = kind(
-        lambda hp: candidate.pieces(hp, dataset.spec, seed=seed).network,
+        lambda hp: builder.build_model(hp, dataset.spec, seed=seed).network,
         keras_tuner.Objective("val_loss", "min"),
         seed=seed + 1,
         hyperparameters=keras_tuner.HyperParameters.from_config(space.get_config()),
@@ -170,12 +170,12 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
         )  # fmt: skip
     seconds = time.perf_counter() - began
     best = tuner.oracle.get_best_trials(1)[0]
-    pieces = candidate.pieces(best.hyperparameters, dataset.spec, seed=seed)
-    pieces.network.set_weights(tuner.load_model(best).get_weights())
-    whole, name = pieces.whole(), candidate.task.scores(dataset.spec)[0].name
+    built_model = builder.build_model(best.hyperparameters, dataset.spec, seed=seed)
+    built_model.network.set_weights(tuner.load_model(best).get_weights())
+    whole, name = built_model.full_model(), builder.task.metrics(dataset.spec)[0].name
     scores = {
-        short: candidate.task.evaluate(whole, dataset, part, intervals=False).scores[name]
-        for short, part in (("val", "validation"), ("test", "test"))
+        short: builder.task.evaluate(whole, dataset, split, intervals=False).scores[name]
+        for short, split in (("val", "validation"), ("test", "test"))
     }
     return {**scores, "trials": len(tuner.oracle.trials), "search_s": seconds}
 

@@ -55,16 +55,18 @@ def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
     drop = [column for column in ("split",) if column in frame]
     dataset = task.read(make_job(DataJob, {"source": frame, "target": target, "drop": drop}))
     began = time.perf_counter()
-    rivals = list(task.estimators("all", dataset.spec))
-    part, _, _ = together(dataset, seed)
-    prediction, given = out_of_fold(part, dataset.spec, rivals, seed=seed)
+    baselines = list(task.estimators("all", dataset.spec))
+    split, _, _ = together(dataset, seed)
+    prediction, given = out_of_fold(split, dataset.spec, baselines, seed=seed)
     seconds = time.perf_counter() - began
-    most = part.rows[suspect_order(given, prediction)[: len(flipped)]]
-    alone, _ = out_of_fold(part, dataset.spec, [rival for rival in rivals if rival.name == "logistic"], seed=seed)
+    most = split.rows[suspect_order(given, prediction)[: len(flipped)]]
+    alone, _ = out_of_fold(
+        split, dataset.spec, [baseline for baseline in baselines if baseline.name == "logistic"], seed=seed
+    )
     believed = np.argsort(alone[np.arange(len(given)), given], kind="stable")[: len(flipped)]
     return {
         "found": float(np.isin(most, flipped).mean()),
-        "found_by_logistic_alone": float(np.isin(part.rows[believed], flipped).mean()),
+        "found_by_logistic_alone": float(np.isin(split.rows[believed], flipped).mean()),
         "estimated_rate": float(1 - confident_joint(given, prediction).trace()),
         "seconds": seconds,
     }

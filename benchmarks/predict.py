@@ -60,8 +60,8 @@ class _Sides:
         self.cells = {name: None if value != value else value for name, value in rows.iloc[0].items()}
         self.rows = rows.iloc[np.arange(many) % len(rows)].reset_index(drop=True)
 
-        def tensors(part: Any) -> dict[str, Any]:
-            return {key: as_tensor(values) for key, values in raw_inputs(part, self.model.spec).items()}
+        def tensors(split: Any) -> dict[str, Any]:
+            return {key: as_tensor(values) for key, values in raw_inputs(split, self.model.spec).items()}
 
         self.one, self.all = tensors(self.row), tensors(self.rows)
         with mlflow.start_run():

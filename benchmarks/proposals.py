@@ -94,7 +94,7 @@ def _tell(asked: Any, space: Any, trial: Any, rng: Any) -> None:
 
 def _save_ms(asked: Any, size: int) -> float:
     """The time that one change of a trial takes to be stored, over as many as trials of a second each would make."""
-    from zoo.tuning.storage.journal import Keeper
+    from zoo.tuning.storage.journal import SearchJournal
     from zoo.tuning.storage.records import SearchState, TrialRecord
 
     curve = {"history": {"loss": [0.5] * 30, "val_loss": [0.5] * 30}, "epochs_run": 30}
@@ -106,11 +106,11 @@ def _save_ms(asked: Any, size: int) -> float:
         def __init__(self, path: Path) -> None:
             from zoo.tuning.storage.search_folder import SearchFolder
 
-            self.path, self.settled = path, {}
+            self.path, self.calibration = path, {}
             self.write, self.append = SearchFolder.write.__get__(self), SearchFolder.append.__get__(self)
 
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        keeper = Keeper(Folder(Path(folder)), state, asked)
+        keeper = SearchJournal(Folder(Path(folder)), state, asked)
         keeper.save()
         record, taken = trials["0"], []
         for _ in range(50):

@@ -55,10 +55,10 @@ def _round(path: Path, number: int) -> dict[str, Any]:
 
     from zoo.data.columns.describe_table import describe_table
     from zoo.data.columns.encode import raw_inputs
-    from zoo.data.dataset import Part
+    from zoo.data.dataset import Split
     from zoo.data.sources.read import read_table
-    from zoo.networks import prepare_table
-    from zoo.training.preprocessed_arrays import prepare
+    from zoo.networks import preprocess_table
+    from zoo.training.preprocessed_arrays import preprocess
 
     taken: dict[str, float] = {}
     readers: dict[str, Callable[[], Any]] = {"pandas_s": lambda: pd.read_csv(path), "read_s": lambda: read_table(path)}
@@ -70,14 +70,16 @@ def _round(path: Path, number: int) -> dict[str, Any]:
             continue
         (spec, _), taken["described_s"] = _timed(lambda frame=frame: describe_table(frame, None, "t"))
         raw, taken["raw_s"] = _timed(lambda frame=frame, spec=spec: raw_inputs(frame, spec))
-        part = Part(raw, None, np.arange(len(frame)))
-        _, taken["prepared_s"] = _timed(lambda spec=spec, part=part: prepare(prepare_table(spec).model(), part))
+        split = Split(raw, None, np.arange(len(frame)))
+        _, taken["prepared_s"] = _timed(
+            lambda spec=spec, split=split: preprocess(preprocess_table(spec).model(), split)
+        )
     ready = taken["read_s"] + taken["described_s"]
-    prepared = taken["raw_s"] + taken["prepared_s"]
+    preprocessed = taken["raw_s"] + taken["prepared_s"]
     return {
         **taken,
         "ready_ratio": ready / taken["pandas_s"],
-        "prepared_ratio": prepared / taken["read_s"],
+        "prepared_ratio": preprocessed / taken["read_s"],
     }
 
 

@@ -35,9 +35,9 @@ def main() -> None:
     results = Results(__file__, options, {"trials": trials, "mib": mib})
     for search in SEARCHES:
         results.measure(search, lambda search=search: _watched({"what": search, "trials": trials}))
-    for part in ("thousandth", "large"):
-        size = mib if part == "large" else mib / 1000
-        results.measure(part, lambda size=size: _watched({"what": "large", "mib": size}))
+    for split in ("thousandth", "large"):
+        size = mib if split == "large" else mib / 1000
+        results.measure(split, lambda size=size: _watched({"what": "large", "mib": size}))
     return _report(results)
 
 

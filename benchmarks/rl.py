@@ -133,15 +133,15 @@ def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
     """Train by ``zoo.train``, tracked; the clock runs while the task fits the network."""
     import_tensorflow()
     import zoo
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
 
-    task = candidate_of(MODEL).task
+    task = model_builder(MODEL).task
     fit, found = task.fit, {}
 
-    def clocked(pieces: Any, dataset: Any, plan: Any) -> Any:
-        assert dataset.parts["validation"].rows.tolist() == list(CHECK_SEEDS)
+    def clocked(built_model: Any, dataset: Any, plan: Any) -> Any:
+        assert dataset.splits["validation"].rows.tolist() == list(CHECK_SEEDS)
         began = time.process_time()
-        result = fit(pieces, dataset, plan)
+        result = fit(built_model, dataset, plan)
         found["cpu_s"] = time.process_time() - began
         found["steps"], found["solved"] = int(result.history["steps"][-1]), result.stopped == "solved"
         return result

@@ -90,7 +90,7 @@ def _call(payload: dict[str, Any]) -> None:
     import mlflow  # noqa: F401
 
     import zoo
-    from zoo.runs.show import show_run
+    from zoo.stored_runs.show import show_run
 
     calls: dict[str, Callable[[], Any]] = {
         "runs": zoo.runs,

@@ -149,18 +149,18 @@ def _stock_search(trials: int, folder: Path, *, tracked: bool) -> dict[str, Any]
     import keras_tuner
     import mlflow
 
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
-    from zoo.training.preprocessed_arrays import prepare
+    from zoo.training.preprocessed_arrays import preprocess
 
     stand_in_for_tensorboard()
-    candidate = candidate_of(MODEL)
-    dataset = candidate.task.read(make_job(DataJob, {"source": SOURCE, "seed": SEED}))
-    pieces, space = candidate.built(FIXED, dataset.spec, seed=SEED)
-    assert pieces.preparation is not None
-    model = pieces.preparation.model()
-    train, validation = (prepare(model, dataset.parts[name]) for name in ("train", "validation"))
+    builder = model_builder(MODEL)
+    dataset = builder.task.read(make_job(DataJob, {"source": SOURCE, "seed": SEED}))
+    built_model, space = builder.build_checked(FIXED, dataset.spec, seed=SEED)
+    assert built_model.preprocessing is not None
+    model = built_model.preprocessing.model()
+    train, validation = (preprocess(model, dataset.splits[name]) for name in ("train", "validation"))
     spans: dict[str, list[float]] = {}
 
     class Timed(keras_tuner.RandomSearch):
@@ -176,7 +176,7 @@ def _stock_search(trials: int, folder: Path, *, tracked: bool) -> dict[str, Any]
 
     plain = keras_tuner.HyperParameters.from_config(space.get_config())
     tuner = Timed(
-        lambda hp: candidate.pieces(hp, dataset.spec, seed=SEED).network,
+        lambda hp: builder.build_model(hp, dataset.spec, seed=SEED).network,
         keras_tuner.Objective("val_loss", "min"),
         max_trials=trials,
         seed=SEED + 1,
@@ -231,7 +231,10 @@ def _report(results: Results, rounds: int) -> None:
     lines = []
     for (side, load), several in rows.items():
         best = max(SIDES, key=lambda known: statistics.median(speed[known, load]))
-        times = {rival: [a / b for a, b in zip(speed[side, load], speed[rival, load], strict=True)] for rival in AIMS}
+        times = {
+            baseline: [a / b for a, b in zip(speed[side, load], speed[baseline, load], strict=True)]
+            for baseline in AIMS
+        }
         memory = {
             field: [row[field] for row in several if field in row]
             for field in ("own_mib", "tree_mib", "own_growth", "tree_growth")
@@ -240,7 +243,7 @@ def _report(results: Results, rounds: int) -> None:
             (
                 f"{SIDES[side]}, {load}",
                 spread(speed[side, load], ",.0f"),
-                *(spread(times[rival]) for rival in AIMS),
+                *(spread(times[baseline]) for baseline in AIMS),
                 spread([row["whole_s"] for row in several], ".0f"),
                 spread(memory["own_mib"], ",.0f"),
                 spread(memory["tree_mib"], ",.0f"),
@@ -259,7 +262,7 @@ def _report(results: Results, rounds: int) -> None:
 
 def _verdict(times: dict[str, list[float]], memory: dict[str, list[float]], *, fastest: bool) -> str:
     """Say whether the aims are met; those of speed are for the best number of workers."""
-    met = {rival: "yes" if statistics.median(times[rival]) >= aim else "no" for rival, aim in AIMS.items()}
+    met = {baseline: "yes" if statistics.median(times[baseline]) >= aim else "no" for baseline, aim in AIMS.items()}
     worst = [max(pair) for pair in zip(memory["own_growth"], memory["tree_growth"], strict=True)]
     return f"{', '.join(met.values() if fastest else '–')}; {judged(worst, AIM_GROWTH)}"
 

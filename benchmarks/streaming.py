@@ -52,8 +52,8 @@ def _write_rows(folder: Path, millions: int) -> None:
     import pandas as pd
 
     for number in range(millions * MILLION // PART):
-        part = folder / f"part-{number:03}.parquet"
-        if part.exists():
+        split = folder / f"part-{number:03}.parquet"
+        if split.exists():
             continue
         rng = np.random.default_rng(number)
         x = rng.normal(size=(PART, NUMBERS)).astype(np.float32)
@@ -62,7 +62,7 @@ def _write_rows(folder: Path, millions: int) -> None:
         frame["plan"] = rng.choice(["basic", "plus", "team"], PART)
         odds = x[:, 0] * x[:, 1] + x[:, 2] + (frame["city"] == "Lyon") - 1
         frame[TARGET] = np.where(rng.random(PART) < 1 / (1 + np.exp(-2 * odds)), "yes", "no")
-        frame.to_parquet(part, index=False)
+        frame.to_parquet(split, index=False)
 
 
 def _measure(payload: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def _tracked(frame: Any, epochs: int) -> None:
 
 
 def _untracked(frame: Any, epochs: int) -> None:
-    from zoo.fitting.model_builder import candidate_of
+    from zoo.fitting.model_builder import model_builder
     from zoo.jobs.fit_options import TrainJob
     from zoo.jobs.job import make_job
     from zoo.training.fit_loop import FitPlan
@@ -93,15 +93,15 @@ def _untracked(frame: Any, epochs: int) -> None:
     from zoo.training.recorder import Recorder
 
     job = make_job(TrainJob, {"model": MODEL, "source": frame, **_options(epochs)})
-    candidate = candidate_of(job.model)
-    dataset = candidate.task.read(job)
-    pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
+    builder = model_builder(job.model)
+    dataset = builder.task.read(job)
+    built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
     settings = FitSettings.from_hyperparameters(hp.values, epochs=epochs)
-    result = candidate.task.fit(pieces, dataset, FitPlan(settings, seed=job.seed, recorder=Recorder()))
+    result = builder.task.fit(built_model, dataset, FitPlan(settings, seed=job.seed, recorder=Recorder()))
     assert result.epochs_run == epochs
-    whole = pieces.whole()
-    for part in dataset.parts:
-        candidate.task.evaluate(whole, dataset, part, intervals=part == "test")
+    whole = built_model.full_model()
+    for split in dataset.splits:
+        builder.task.evaluate(whole, dataset, split, intervals=split == "test")
 
 
 def _report(results: Results, lengths: tuple[int, ...], pairs: int) -> None:

@@ -1,4 +1,4 @@
-"""Draws the README's pictures of MLflow's pages: a run, and the charts of a search.
+"""Draws the README's images of MLflow's pages: a run, and the charts of a search.
 
 python docs/screenshots.py     needs chromium; writes docs/run.png and docs/search.png
 """
@@ -21,7 +21,7 @@ SIZES = {"run": (1700, 1000), "search": (2300, 1150)}
 
 
 def main() -> None:
-    """Make a run and a search in a temporary folder, and take a picture of each one's page."""
+    """Make a run and a search in a temporary folder, and take an image of each one's page."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
@@ -43,11 +43,11 @@ def main() -> None:
                 runs = line.split()[-1]
                 base, _, view = runs.partition("/runs?")
                 address = f"{runs}&compareRunsMode=CHART" if name == "search" else f"{base}/runs/{run.run_id}?{view}"
-                _picture(browser, address, FOLDER / f"{name}.png")
+                _image(browser, address, FOLDER / f"{name}.png")
                 server.terminate()
 
 
-def _picture(browser: str, address: str, file: Path) -> None:
+def _image(browser: str, address: str, file: Path) -> None:
     width, height = SIZES[file.stem]
     command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},{height}"]
     command += ["--virtual-time-budget=40000", "--hide-scrollbars", f"--screenshot={file}", address]

@@ -16,12 +16,12 @@ import keras
 import keras_tuner
 import numpy as np
 
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import LENGTH
 from zoo.fitting.describe_model import meanings_of
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
-from zoo.models.built_model import pieces_of_build, pieces_of_model
+from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
 from zoo.registry import model_entry
@@ -53,8 +53,8 @@ def built(build: Build, dataset: Dataset, **fixed: Any) -> tuple[keras.Model, Ch
 
 
 def first_rows(dataset: Dataset, rows: slice) -> dict[str, Any]:
-    part = dataset.parts.get("train") or next(iter(dataset.parts.values()))
-    return {key: values[rows] for key, values in part.inputs.items()}
+    split = dataset.splits.get("train") or next(iter(dataset.splits.values()))
+    return {key: values[rows] for key, values in split.inputs.items()}
 
 
 def output(task: Task, model: keras.Model, inputs: dict[str, Any]) -> np.ndarray:
@@ -109,21 +109,21 @@ def check_padding(build: Build, task: Task, dataset: Dataset) -> None:
         np.testing.assert_allclose(padded, plain, atol=1e-5)
 
 
-def check_preparation(build: Build, task: Task, dataset: Dataset) -> None:
+def check_preprocessing(build: Build, task: Task, dataset: Dataset) -> None:
     """Preparation has nothing that trains, and the network alone is what the whole model ends with."""
     model, _ = built(build, dataset)
-    pieces = pieces_of_model(model)
-    assert pieces.preparation is not None
-    assert pieces.preparation.model().trainable_weights == []
+    built_model = split_model(model)
+    assert built_model.preprocessing is not None
+    assert built_model.preprocessing.model().trainable_weights == []
 
 
 def check_one_step(build: Build, task: Task, dataset: Dataset) -> None:
     """One epoch changes the weights and leaves them finite."""
     seed_everything(0)
-    pieces = pieces_of_build(build, CheckedHyperParameters(), dataset.spec)
-    before = [weight.numpy() for weight in pieces.network.trainable_weights]
-    task.fit(pieces, dataset, FitPlan(FitSettings(epochs=1)))
-    after = [weight.numpy() for weight in pieces.network.trainable_weights]
+    built_model = call_build(build, CheckedHyperParameters(), dataset.spec)
+    before = [weight.numpy() for weight in built_model.network.trainable_weights]
+    task.fit(built_model, dataset, FitPlan(FitSettings(epochs=1)))
+    after = [weight.numpy() for weight in built_model.network.trainable_weights]
     assert all(np.isfinite(weight).all() for weight in after)
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -173,16 +173,16 @@ def check_seeds(build: Build, task: Task, dataset: Dataset) -> None:
     results = []
     for _ in range(2):
         seed_everything(0)
-        pieces = pieces_of_build(build, CheckedHyperParameters(), dataset.spec)
-        task.fit(pieces, dataset, FitPlan(FitSettings(epochs=2)))
-        results.append([weight.numpy() for weight in pieces.network.weights])
+        built_model = call_build(build, CheckedHyperParameters(), dataset.spec)
+        task.fit(built_model, dataset, FitPlan(FitSettings(epochs=2)))
+        results.append([weight.numpy() for weight in built_model.network.weights])
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
     """Trained on 16 examples without regularisation it learns them nearly by heart: a fifth of the loss is left."""
-    if "train" not in dataset.parts or dataset.spec.target is None:
+    if "train" not in dataset.splits or dataset.spec.target is None:
         return  # an agent has no examples, and a clustering nothing that it could know by heart
     few = _few(dataset, 16)
     seed_everything(0)
@@ -198,8 +198,8 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
     }
     _, hp = built(build, dataset)
     fixed = {name: value for name, value in off.items() if name in hp.declared}
-    pieces = pieces_of_build(build, CheckedHyperParameters(fixed), few.spec)
-    result = task.fit(pieces, few, FitPlan(FitSettings(epochs=600, batch_size=16)))
+    built_model = call_build(build, CheckedHyperParameters(fixed), few.spec)
+    result = task.fit(built_model, few, FitPlan(FitSettings(epochs=600, batch_size=16)))
     losses = result.history["loss"]
     assert losses[-1] < 0.2 * losses[0], f"from {losses[0]:.3g} to {losses[-1]:.3g}"
 
@@ -217,7 +217,9 @@ def check_stock_tuner(build: Build, task: Task, dataset: Dataset) -> None:
 def _few(dataset: Dataset, rows: int) -> Dataset:
     import dataclasses
 
-    train = dataset.parts["train"]
+    train = dataset.splits["train"]
     chosen = np.linspace(0, len(train) - 1, rows).astype(int)  # tables are often sorted by class
-    part = Part({key: values[chosen] for key, values in train.inputs.items()}, train.target[chosen], train.rows[chosen])
-    return dataclasses.replace(dataset, parts={"train": part})
+    split = Split(
+        {key: values[chosen] for key, values in train.inputs.items()}, train.target[chosen], train.rows[chosen]
+    )
+    return dataclasses.replace(dataset, splits={"train": split})

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def assert_draws(figure: Any, dpi: float | None = 40) -> None:
-    """It is a figure that can be saved as a picture.
+    """It is a figure that can be saved as an image.
 
     Args:
         figure: What was drawn.

@@ -10,7 +10,7 @@ import contract
 import keras
 import pytest
 
-from zoo.networks import Knobs, assemble, dense_layers, flat_features, head, prepare_table, sequence_model
+from zoo.networks import Knobs, assemble, dense_layers, flat_features, head, preprocess_table, sequence_model
 from zoo.registry import list_models, load_build
 from zoo.task import task_of
 
@@ -20,7 +20,7 @@ QUICK = [
     contract.check_output,
     contract.check_batches,
     contract.check_padding,
-    contract.check_preparation,
+    contract.check_preprocessing,
     contract.check_one_step,
     contract.check_defaults,
     contract.check_meanings,
@@ -73,13 +73,13 @@ def test_thorough(name: str, check: Callable[..., None]) -> None:
     check(load_build(name), task, contract.example_of(task.name))
 
 
-def parts(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:
+def splits(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:
     """The beginning of a sound model, for a canary to spoil."""
     vary = {"learning_rate", "dropout", "l2"} - set(options)
     knobs = Knobs(hp, vary=sorted(vary), defaults={"dropout": 0.1, "l2": 1e-4, **options})
-    preparation = prepare_table(spec)
-    inputs = preparation.tensors()
-    return knobs, preparation, inputs, flat_features(inputs, preparation)
+    preprocessing = preprocess_table(spec)
+    inputs = preprocessing.tensors()
+    return knobs, preprocessing, inputs, flat_features(inputs, preprocessing)
 
 
 def sound(hp: Any, spec: Any, **options: Any) -> keras.Model:
@@ -88,11 +88,11 @@ def sound(hp: Any, spec: Any, **options: Any) -> keras.Model:
     Hyperparameters:
         units: Width.
     """
-    knobs, preparation, inputs, x = parts(hp, spec, **options)
+    knobs, preprocessing, inputs, x = splits(hp, spec, **options)
     x = dense_layers(x, knobs, units=hp.Int("units", 2, 64, default=16), layers=1)
     y, loss = head(x, spec, knobs)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def not_compiled(hp: Any, spec: Any) -> Any:
@@ -101,15 +101,15 @@ def not_compiled(hp: Any, spec: Any) -> Any:
 
 
 def not_finite(hp: Any, spec: Any) -> Any:
-    knobs, preparation, inputs, x = parts(hp, spec)
+    knobs, preprocessing, inputs, x = splits(hp, spec)
     y, loss = head(x * float("nan"), spec, knobs)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def mixes_rows(hp: Any, spec: Any) -> Any:
-    knobs, preparation, inputs, x = parts(hp, spec)
+    knobs, preprocessing, inputs, x = splits(hp, spec)
     y, loss = head(x - keras.ops.mean(x, axis=0, keepdims=True), spec, knobs)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def forgets_the_mask(hp: Any, spec: Any) -> Any:
@@ -117,7 +117,7 @@ def forgets_the_mask(hp: Any, spec: Any) -> Any:
     return sequence_model(spec, knobs, lambda steps, real: keras.layers.GRU(4)(steps))
 
 
-def no_preparation(hp: Any, spec: Any) -> Any:
+def no_preprocessing(hp: Any, spec: Any) -> Any:
     return keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
 
 
@@ -136,11 +136,11 @@ class Forgetful(keras.layers.Layer):
 
 
 def forgets(hp: Any, spec: Any) -> Any:
-    knobs, preparation, inputs, x = parts(hp, spec)
+    knobs, preprocessing, inputs, x = splits(hp, spec)
     layer = Forgetful()
     layer.factor = 3.0  # set later, so that the configuration does not know
     y, loss = head(layer(x), spec, knobs)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def outside(hp: Any, spec: Any) -> Any:
@@ -163,16 +163,16 @@ _calls = iter(range(1000))
 
 
 def unseeded(hp: Any, spec: Any) -> Any:
-    knobs, preparation, inputs, x = parts(hp, spec)
+    knobs, preprocessing, inputs, x = splits(hp, spec)
     x = keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=next(_calls)))(x)
     y, loss = head(x, spec, knobs)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def cannot_learn(hp: Any, spec: Any) -> Any:
-    knobs, preparation, inputs, x = parts(hp, spec)
+    knobs, preprocessing, inputs, x = splits(hp, spec)
     y, loss = head(keras.ops.zeros_like(x), spec, knobs)
-    return assemble(preparation, inputs, y, loss, knobs)
+    return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def one_point_only(hp: Any, spec: Any) -> Any:
@@ -185,7 +185,7 @@ CANARIES = [
     (contract.check_compiled, not_compiled),
     (contract.check_output, not_finite),
     (contract.check_batches, mixes_rows),
-    (contract.check_preparation, no_preparation),
+    (contract.check_preprocessing, no_preprocessing),
     (contract.check_one_step, frozen),
     (contract.check_defaults, outside),
     (contract.check_defaults, too_many_searched),

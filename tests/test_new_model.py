@@ -30,7 +30,7 @@ from zoo.registry import load_build
 from zoo.task import task_of
 assert [entry.name for entry in zoo.list_models("*/wide")] == ["classification/wide"]
 build, task = load_build("classification/wide"), task_of("classification")
-for name in ("compiled", "output", "batches", "preparation", "one_step", "defaults", "meanings"):
+for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("classification"))
 contract.check_docstring(build, "classification/wide")
 run = zoo.train("classification/wide", "wine", epochs=2, quiet=True, baselines="none")
@@ -61,7 +61,7 @@ import contract, zoo
 from zoo.registry import load_build
 from zoo.task import task_of
 build, task = load_build("quantiles/mlp"), task_of("quantiles")
-for name in ("compiled", "output", "batches", "preparation", "one_step", "defaults", "meanings"):
+for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("quantiles"))
 contract.check_docstring(build, "quantiles/mlp")
 search = zoo.tune("quantiles/mlp", "diabetes", trials=2, workers=2, epochs=2, quiet=True)

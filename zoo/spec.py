@@ -25,7 +25,7 @@ class Input:
         levels: The known levels of a category, or of a text its vocabulary; most frequent first.
         missing: How many rows of the training part lack a value.
         statistics: What preparation needs: for a number ``mean``, ``std``, ``min``, ``max`` and
-            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``parts`` and
+            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``splits`` and
             ``format``; for a category ``ordered`` or ``buckets``; for words ``idf``; and what stands for a missing
             value, ``fill``, with the ``way`` it was found.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.data.dataset import PART_PREFIX
+from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
@@ -40,18 +40,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Calibration:
     """What is settled after training, on rows that taught the network nothing.
 
     Args:
         spec: The spec, with a threshold where one was chosen.
-        limits: From :func:`zoo.calibration.conformal.conformal_limits`; empty without a calibration part.
+        limits: From :func:`zoo.calibration.conformal.conformal_quantiles`; empty without a calibration part.
         facts: What is worth tracking, by name.
         notes: What a person should know.
     """
 
     spec: Spec
-    limits: Sequence[float | None] = ()
+    conformal_quantiles: Sequence[float | None] = ()
     facts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -70,14 +70,14 @@ class Baseline:
     name: str
     run: Callable[[Any, int], Mapping[str, Mapping[str, float]]]
     most_rows: int | None = None
-    guesses: bool = False
+    is_dummy: bool = False
 
 
 class Task(ABC):
     """A kind of problem. A task's folder has one instance of a subclass, called ``TASK``.
 
     A subclass may set ``options``, the class of the options that it alone understands; ``reads``, the kinds of
-    sources that it takes (``table``, ``pictures``, ``sequences``, ``text``, ``environment``); ``refuses``, the keys of
+    sources that it takes (``table``, ``images``, ``sequences``, ``text``, ``environment``); ``refuses``, the keys of
     a job that mean nothing to it, with the reason; and ``no_folds``, why a cross-validation makes no sense for it.
 
     Args:
@@ -138,8 +138,8 @@ class Task(ABC):
         """Return inputs by key, encoded target (or None) and weight (or None) of raw rows."""
 
     @abstractmethod
-    def scores(self, spec: Spec) -> Sequence[Any]:
-        """Return the scores (:class:`zoo.metrics.metric.Score`); the first is the objective of a search."""
+    def metrics(self, spec: Spec) -> Sequence[Any]:
+        """Return the scores (:class:`zoo.metrics.metric.Metric`); the first is the objective of a search."""
 
     def suits(self, model: Any) -> bool:
         """Tell from a user's own compiled Keras model, by its loss, whether it is one for this task."""
@@ -154,8 +154,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def fit(self, pieces: Any, dataset: Any, plan: Any, *, cache: Any = None) -> Any:
-        """Train a network (:class:`zoo.models.built_model.Pieces`) and return a ``FitResult``.
+    def fit(self, built_model: Any, dataset: Any, plan: Any, *, cache: Any = None) -> Any:
+        """Train a network (:class:`zoo.models.built_model.BuiltModel`) and return a ``FitResult``.
 
         Args:
             pieces: Network and preparation.
@@ -169,14 +169,14 @@ class Task(ABC):
         """Return the model's raw output for inputs by key, N rows."""
 
     @abstractmethod
-    def evaluate(self, model: Any, dataset: Any, part: str, *, intervals: bool) -> Evaluation:
+    def evaluate(self, model: Any, dataset: Any, split: str, *, intervals: bool) -> Evaluation:
         """Score the whole model on one part."""
 
-    def settle(self, pieces: Any, dataset: Any, job: DataJob) -> Any:
-        """Return what is found after training, on rows that taught nothing: a :class:`Settled`."""
-        return Settled(dataset.spec)
+    def calibrate(self, built_model: Any, dataset: Any, job: DataJob) -> Any:
+        """Return what is found after training, on rows that taught nothing: a :class:`Calibration`."""
+        return Calibration(dataset.spec)
 
-    def check_settling(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
+    def check_calibration(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
         """Refuse, before training, what :meth:`settle` could not do after it."""
 
     @abstractmethod
@@ -191,7 +191,7 @@ class Task(ABC):
         :func:`zoo.portable.predict.decoded` knows it.
         """
 
-    def intervals(self, spec: Spec, output: Any, limits: Sequence[float | None], percent: float) -> Any:
+    def intervals(self, spec: Spec, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> Any:
         """Return prediction sets or intervals of a raw output, as a frame; only tasks that settle limits have them."""
         raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
 
@@ -200,12 +200,14 @@ class Task(ABC):
         return None
 
     def interval_scores(
-        self, spec: Spec, rows: Any, output: Any, limits: Sequence[float | None], percent: float = 90.0
+        self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
     ) -> Mapping[str, float]:
         """Return coverage and size of prediction sets or intervals of a part's rows."""
         return {}
 
-    def draw_intervals(self, spec: Spec, rows: Any, output: Any, limits: Sequence[float | None]) -> Mapping[str, Any]:
+    def draw_intervals(
+        self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None]
+    ) -> Mapping[str, Any]:
         """Return figures of the prediction sets or intervals of a part's rows."""
         return {}
 
@@ -217,11 +219,11 @@ class Task(ABC):
         """Return figures of the course of training, by name, beside the learning curve."""
         return {}
 
-    def example_rows(self, dataset: Any, part: str = "train", rows: int = 3) -> Any:
+    def example_rows(self, dataset: Any, split: str = "train", rows: int = 3) -> Any:
         """Return raw rows of a part as a frame, as users had them; of the first part where there is no such."""
         import pandas as pd
 
-        chosen = dataset.parts.get(part) or next(iter(dataset.parts.values()))
+        chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))
         columns: dict[str, Any] = {}
         for known in dataset.spec.inputs:
             values = chosen.inputs[known.key]
@@ -237,7 +239,7 @@ class Task(ABC):
     @property
     def objective_prefix(self) -> str:
         """Prefix of the score that searches and rankings go by."""
-        return PART_PREFIX["validation"]
+        return SPLIT_PREFIX["validation"]
 
 
 def task_of(name: str) -> Task:
@@ -247,7 +249,7 @@ def task_of(name: str) -> Task:
         UsageError: When there is no such folder, or it has no ``TASK``.
 
     Example:
-        >>> task_of(name).scores(spec)  # doctest: +SKIP
+        >>> task_of(name).metrics(spec)  # doctest: +SKIP
     """
     module = load_task_module(name)
     task = getattr(module, "TASK", None)

@@ -2,6 +2,6 @@
 
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._rivals import rivals
+from ._baselines import baselines
 
-TASK = SupervisedTask("classification", example="iris", target_kind="class", estimators=rivals)
+TASK = SupervisedTask("classification", example="iris", target_kind="class", estimators=baselines)

@@ -1,4 +1,4 @@
-"""Clustering: rows of a table or pictures fall into groups, without anybody having named them."""
+"""Clustering: rows of a table or images fall into groups, without anybody having named them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.clusters import cluster_scores
-from zoo.metrics.metric import Score
-from zoo.models.built_model import Pieces
+from zoo.metrics.metric import Metric
+from zoo.models.built_model import BuiltModel
 from zoo.portable.predict import decoded
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
 from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
 
+from ._baselines import BASELINES, run_baseline
 from ._figures import figures
 from ._fit import fit_clusters
+from ._metrics import Judge
 from ._reading import ROWS, check_enough, describe_rows
-from ._rivals import RIVALS, run_rival
-from ._scores import Judge
 
 
 class Options(TaskOptions):
@@ -40,14 +40,14 @@ class Options(TaskOptions):
 
     clusters: int = Field(8, ge=2, description="number of clusters")
     labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
-    size: int | None = Field(None, ge=4, description="height and width that pictures are brought to; default their own")
+    size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
 
 
 class Clustering(Task):
-    """Clusters of rows or pictures."""
+    """Clusters of rows or images."""
 
     options = Options
-    reads = ("table", "pictures")
+    reads = ("table", "images")
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset; its targets are the labels to score by, where there are such."""
@@ -75,19 +75,19 @@ class Clustering(Task):
         inputs, _, _ = table_arrays(frame, spec, ROWS)
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
 
-    def scores(self, spec: Spec) -> Several[Score]:
+    def metrics(self, spec: Spec) -> Several[Metric]:
         """Return stability, which comes first, silhouette and, where labels are known, the scores by them."""
         return cluster_scores("labels" in spec.options)
 
-    def adopt(self, model: Any, spec: Spec) -> Pieces:
+    def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Refuse: what a user's own model would be clustered by is not known."""
         raise UsageError("a model of one's own cannot cluster yet; take a model of the catalogue", where=model.name)
 
-    def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+    def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the autoencoder, then fit the mixture on its latent vectors."""
-        result = fit_clusters(pieces, dataset, plan, cache)
-        part = "validation" if "validation" in dataset.parts else "train"
-        known = self.evaluate(pieces.whole(), dataset, part, intervals=False).scores
+        result = fit_clusters(built_model, dataset, plan, cache)
+        split = "validation" if "validation" in dataset.splits else "train"
+        known = self.evaluate(built_model.full_model(), dataset, split, intervals=False).scores
         result.scores = {self.objective_prefix + name: value for name, value in known.items()}
         return result
 
@@ -95,14 +95,14 @@ class Clustering(Task):
         """Return ``cluster`` (N, K), ``latent`` (N, L), ``reconstruction`` and ``error`` (N, 1) of N rows."""
         return dict(forward(model, inputs))
 
-    def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
+    def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the clusters of one part; the mixture is fitted again on resampled training rows for stability."""
-        train = self.output(model, dataset.parts["train"].inputs)["latent"]
-        output = self.output(model, dataset.parts[part].inputs)
+        train = self.output(model, dataset.splits["train"].inputs)["latent"]
+        output = self.output(model, dataset.splits[split].inputs)
         kind = model.get_layer("network").get_layer("cluster").kind
         judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
-        scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, part)
-        return Evaluation(scores, bounds, lambda: figures(dataset, part, output, model))
+        scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, split)
+        return Evaluation(scores, bounds, lambda: figures(dataset, split, output, model))
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
         """Return ``probability_<cluster>`` of each cluster, and the most probable ``cluster``, of N rows."""
@@ -115,7 +115,7 @@ class Clustering(Task):
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clusterings of raw columns or pixels at this level."""
-        return [Baseline(name, partial(run_rival, name), most_rows) for name, most_rows in RIVALS[level]]
+        return [Baseline(name, partial(run_baseline, name), most_rows) for name, most_rows in BASELINES[level]]
 
 
 TASK = Clustering("clustering", example="digits")

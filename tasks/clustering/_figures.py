@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset
-from zoo.models.built_model import pieces_of_model
-from zoo.training.preprocessed_arrays import prepare
+from zoo.models.built_model import split_model
+from zoo.training.preprocessed_arrays import preprocess
 
-from ._scores import reference_features
+from ._metrics import reference_features
 
 
-def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray], model: Any) -> dict[str, Any]:
+def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], model: Any) -> dict[str, Any]:
     """Return the figures of one part, by name.
 
     Args:
@@ -25,7 +25,7 @@ def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray], model
     """
     from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, reconstructions, to_plane
 
-    rows, spec = dataset.parts[part], dataset.spec
+    rows, spec = dataset.splits[split], dataset.spec
     assigned = output["cluster"].argmax(axis=1)
     drawn = {
         "latent_map": latent_map(to_plane(output["latent"]), assigned, labels=rows.target, names=dataset.labels),
@@ -39,9 +39,9 @@ def figures(dataset: Dataset, part: str, output: Mapping[str, np.ndarray], model
         return {**drawn, "reconstructions": reconstructions(original, made)}
     numbers = [known.name for known in spec.of_kind("number")]
     if numbers:  # they come first among the prepared columns
-        preparation = pieces_of_model(model).preparation
-        assert preparation is not None
-        wanted = prepare(preparation.model(), rows).x["features"][:, : len(numbers)]
+        preprocessing = split_model(model).preprocessing
+        assert preprocessing is not None
+        wanted = preprocess(preprocessing.model(), rows).x["features"][:, : len(numbers)]
         spread = np.maximum(wanted.var(axis=0), 1e-12)
         errors = np.square(wanted - output["reconstruction"][:, : len(numbers)]).mean(axis=0) / spread
         drawn["column_errors"] = column_errors(numbers, errors)

@@ -9,17 +9,17 @@ import keras
 import numpy as np
 
 from zoo.data.dataset import Dataset
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.networks.autoencoder import CLUSTER, ERROR, LATENT
 from zoo.training.fit_loop import FitPlan, FitResult, fit
-from zoo.training.preprocessed_arrays import Arrays, forward, prepared
+from zoo.training.preprocessed_arrays import Arrays, forward, preprocessed
 
 from ._mixture import fit_mixture
 
 MOST_ROWS = 20_000
 
 
-def fit_clusters(pieces: Pieces, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
+def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
     """Train the network on the reconstruction of prepared examples, and settle its mixture.
 
     Args:
@@ -28,23 +28,23 @@ def fit_clusters(pieces: Pieces, dataset: Dataset, plan: FitPlan, cache: Path | 
         plan: How to train; ``val_loss`` stops it.
         cache: Folder for prepared data.
     """
-    network, preparation = pieces.network, pieces.preparation
-    assert preparation is not None
-    model = preparation.model()
-    digest = preparation.digest if cache is not None else ""
-    parts = {}
+    network, preprocessing = built_model.network, built_model.preprocessing
+    assert preprocessing is not None
+    model = preprocessing.model()
+    digest = preprocessing.digest if cache is not None else ""
+    splits = {}
     for name in ("train", "validation"):
-        if name in dataset.parts:
-            made = prepared(model, digest, name, dataset.parts[name], cache)
-            parts[name] = Arrays(made.x, np.zeros(len(made), np.float32))
+        if name in dataset.splits:
+            made = preprocessed(model, digest, name, dataset.splits[name], cache)
+            splits[name] = Arrays(made.x, np.zeros(len(made), np.float32))
     trained = keras.Model(network.input, network.output[ERROR], name="autoencoder")
     trained.compile(network.optimizer, network.loss[ERROR])
-    result = fit(trained, parts["train"], parts.get("validation"), plan)
+    result = fit(trained, splits["train"], splits.get("validation"), plan)
     encoder = keras.Model(network.input, network.output[LATENT], name="encoder")
-    latent = _sample(forward(encoder, parts["train"].x), MOST_ROWS, plan.seed)
+    latent = _sample(forward(encoder, splits["train"].x), MOST_ROWS, plan.seed)
     layer: Any = network.get_layer(CLUSTER)
     mixture = fit_mixture(latent, layer.clusters, layer.kind, plan.seed)
-    layer.settle(mixture.means, mixture.factors, mixture.weights)
+    layer.calibrate(mixture.means, mixture.factors, mixture.weights)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Reading what is clustered: rows of a table, or pictures."""
+"""Reading what is clustered: rows of a table, or images."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zoo.data.columns.describe_table import describe_table
 from zoo.data.dataset import Dataset
 from zoo.data.examples.array_columns import IMAGE, arrays_of_cells
 from zoo.data.examples.describe_examples import describe_image
+from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
-from zoo.data.table_dataset import Layout
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing.table import prepare_table
+from zoo.preprocessing.table import preprocess_table
 from zoo.spec import Spec, Target
 
 
 def read_rows(source: Any, text: Collection[str] = ()) -> Table:
-    """Return pictures where the source holds arrays of rows and columns, else a table."""
+    """Return images where the source holds arrays of rows and columns, else a table."""
     bundled = isinstance(source, str) and not Path(source).expanduser().exists()
     if bundled or isinstance(source, (pd.DataFrame, Mapping)):
         return read_table(source, text=text)
@@ -43,10 +43,10 @@ def describe_rows(
     if not cells:
         return describe_table(frame, target, task, column=column, missing=missing)
     if column or missing:
-        message = "this is for tables, and the examples here are pictures"
+        message = "this is for tables, and the examples here are images"
         raise UsageError(message, where="column" if column else "missing")
     name, values = next(iter(cells.items()))
-    return Spec(task, (describe_image(name, values, size=size, where="the pictures"),), target, len(frame)), []
+    return Spec(task, (describe_image(name, values, size=size, where="the images"),), target, len(frame)), []
 
 
 def check_enough(dataset: Dataset, clusters: int) -> None:
@@ -60,7 +60,7 @@ def check_enough(dataset: Dataset, clusters: int) -> None:
     if clusters >= spec.rows:
         message = f"{clusters} clusters for {spec.rows} training rows: there must be more rows"
         raise UsageError(message, where="clusters")
-    if not spec.of_kind("image") and "features" not in prepare_table(spec).tensors():
+    if not spec.of_kind("image") and "features" not in preprocess_table(spec).tensors():
         names = ", ".join(known.name for known in spec.inputs)
         raise DataError(f"no column to cluster by: each has many levels, as ids have: {names}", where=dataset.source)
 

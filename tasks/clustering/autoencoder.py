@@ -2,9 +2,9 @@
 
 Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks"; a mixture on its latent
 vectors after McConville et al. 2021, "N2D", section 3 (without its manifold). Dense for tables, convolutional for
-pictures. Rows or pixels are left out at random while it trains (Vincent et al. 2008).
+images. Rows or pixels are left out at random while it trains (Vincent et al. 2008).
 
-Input: one scalar a column, or a picture, raw. Output: ``cluster`` (B, K) probabilities, ``latent`` (B, L),
+Input: one scalar a column, or an image, raw. Output: ``cluster`` (B, K) probabilities, ``latent`` (B, L),
 ``reconstruction`` and its ``error`` (B, 1).
 Run: ``zoo train clustering/autoencoder digits --clusters 10``.
 """
@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, prepare_table
+from zoo.networks import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, preprocess_table
 from zoo.networks.autoencoder import ERROR, OutputItself, clustered
 from zoo.networks.convolutional import standardized
-from zoo.preprocessing.images import PicturePreparation
+from zoo.preprocessing.images import ImagePreprocessing
 from zoo.preprocessing.table import natural_scaling
 from zoo.spec import Spec
 
@@ -29,7 +29,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         latent: Width of the narrow layer.
         units: Width of each dense layer, on either side.
         layers: Number of dense layers on each side, for tables.
-        filters: Filters of the first convolution, for pictures; the second has twice as many.
+        filters: Filters of the first convolution, for images; the second has twice as many.
         noise: Share of inputs left out at random while training.
         mixture: What clusters are in the latent space: balls of one size (k-means), or Gaussians.
     """
@@ -44,10 +44,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     noise = hp.Float("noise", 0.0, 0.5, default=0.1)
     mixture = hp.Choice("mixture", ["gaussian", "k_means"], default="gaussian")
     scaling = knobs.get("scaling")
-    pictures = bool(spec.of_kind("image"))
-    preparation: Any = PicturePreparation(spec) if pictures else prepare_table(spec, scaling=scaling)
-    inputs = preparation.tensors()
-    if pictures:
+    images = bool(spec.of_kind("image"))
+    preprocessing: Any = ImagePreprocessing(spec) if images else preprocess_table(spec, scaling=scaling)
+    inputs = preprocessing.tensors()
+    if images:
         original = standardized(inputs, spec)
         x = convolutional_blocks(
             keras.layers.Dropout(noise, name="noise")(original),
@@ -55,10 +55,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         )  # fmt: skip
         corner = tuple(x.shape[1:])
         z = _narrow(dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=1), latent)
-        made = _picture_of(z, original.shape[1:], corner, knobs, filters)
+        made = _image_of(z, original.shape[1:], corner, knobs, filters)
     else:
         original = inputs["features"]
-        x = keras.layers.Dropout(noise, name="noise")(flat_features(inputs, preparation))
+        x = keras.layers.Dropout(noise, name="noise")(flat_features(inputs, preprocessing))
         z = _narrow(dense_layers(x, knobs, units=units, layers=layers), latent)
         x = z
         for index in range(layers):
@@ -66,15 +66,15 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         made = keras.layers.Dense(original.shape[-1], name="made")(x)
     outputs = clustered(original, z, made, clusters=spec.options["clusters"], kind=mixture)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, outputs, {ERROR: OutputItself()}, knobs)
+    return assemble(preprocessing, inputs, outputs, {ERROR: OutputItself()}, knobs)
 
 
 def _narrow(x: keras.KerasTensor, latent: int) -> keras.KerasTensor:
     return keras.layers.Dense(latent, name="latent_vector")(x)
 
 
-def _picture_of(z: Any, shape: tuple[int, ...], corner: tuple[int, ...], knobs: Knobs, filters: int) -> Any:
-    """A picture (B, H, W, C) out of a latent vector: the encoder's way back."""
+def _image_of(z: Any, shape: tuple[int, ...], corner: tuple[int, ...], knobs: Knobs, filters: int) -> Any:
+    """An image (B, H, W, C) out of a latent vector: the encoder's way back."""
     activation = knobs.get("activation")
     x = keras.layers.Dense(corner[0] * corner[1] * corner[2], activation, name="unfold")(z)
     x = keras.layers.Reshape(corner, name="corner")(x)

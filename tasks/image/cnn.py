@@ -1,10 +1,10 @@
 """Convolutional network: blocks of convolution and pooling, then fully connected layers.
 
 LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II; small
-filters on top of each other after Simonyan and Zisserman 2015. While it trains, each picture is shifted and zoomed a
+filters on top of each other after Simonyan and Zisserman 2015. While it trains, each image is shifted and zoomed a
 little at random.
 
-Input: a picture of any size (H, W, C), raw. Output: probability of the second of two classes (B, 1), or of each of
+Input: an image of any size (H, W, C), raw. Output: probability of the second of two classes (B, 1), or of each of
 several (B, K).
 Run: ``zoo train image/cnn digits``.
 """
@@ -12,7 +12,7 @@ Run: ``zoo train image/cnn digits``.
 import keras
 import keras_tuner
 
-from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, picture_model
+from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
@@ -28,7 +28,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         pooling: What a window of 2 x 2 becomes.
         units: Width of each fully connected layer.
         layers: Number of fully connected layers between the blocks and the output.
-        shift: Greatest random shift of a picture in training, as a share of its side.
+        shift: Greatest random shift of an image in training, as a share of its side.
         zoom: Greatest random change of its size in training, as a share.
         flip: Whether left and right are exchanged at random in training.
     """
@@ -37,7 +37,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         vary=("learning_rate", "dropout", "normalization"),
         defaults={
             "dropout": 0.3,
-            # An epoch over many pictures takes as many steps as several over few.
+            # An epoch over many images takes as many steps as several over few.
             "epochs": min(40, max(12, 400_000 // max(spec.rows, 1))),
             "patience": 8,
             "schedule": "cosine",
@@ -58,4 +58,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         )
         return dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
 
-    return picture_model(spec, knobs, hidden)
+    return image_model(spec, knobs, hidden)

@@ -17,23 +17,23 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from zoo.data.columns.encode import raw_inputs
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import Dataset, Split
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.metrics.metric import Score
-from zoo.metrics.returns import return_interval, return_scores
-from zoo.models.built_model import Pieces
+from zoo.metrics.metric import Metric
+from zoo.metrics.returns import return_interval, return_metrics
+from zoo.models.built_model import BuiltModel
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
 from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.preprocessed_arrays import as_tensor, forward
 
-from ._course import Course, World
 from ._environments import action_target, check_name, make_environment, observation_input, threshold_of
 from ._evaluation import constant_policy, episode_returns, random_policy
+from ._training_state import TrainingEnvironment, TrainingState
 
 # Seeds of the episodes that choose the policy, and of those that judge it: never the same.
 VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
@@ -86,16 +86,16 @@ class ReinforcementLearning(Task):
         if known.solved == "auto" and threshold_of(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
         observation, action = observation_input(environment, name), action_target(environment, name)
-        parts = {}
-        for part, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
+        splits = {}
+        for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
-            parts[part] = Part({OBSERVATION: first}, None, np.array(seeds))
+            splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         environment.close()
         options = known.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
         spec = Spec(self.name, (observation,), action, rows=0, options=options)
-        return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, parts)
+        return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, splits)
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return observations: columns ``observation_0``, …, or arrays."""
@@ -107,29 +107,29 @@ class ReinforcementLearning(Task):
         inputs = raw_inputs(table.frame, spec, where=table.source)
         return {key: as_tensor(values) for key, values in inputs.items()}, None, None
 
-    def scores(self, spec: Spec) -> Several[Score]:
+    def metrics(self, spec: Spec) -> Several[Metric]:
         """Return the mean and deviation of an episode's return, and the steps until it was solved."""
-        return return_scores()
+        return return_metrics()
 
-    def adopt(self, model: Any, spec: Spec) -> Pieces:
+    def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Refuse: how a user's own model would learn here is not known."""
         raise UsageError("a model of one's own has no agent; take a model of the catalogue", where=model.name)
 
-    def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+    def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Let the network's agent learn; the weights with the best validation episodes are kept."""
-        course = Course(pieces, World.of(dataset), plan)
+        state = TrainingState(built_model, TrainingEnvironment.of(dataset), plan)
         try:
-            pieces.network.agent.train(course)
+            built_model.network.agent.train(state)
         except KeyboardInterrupt:
-            course.result.stopped = "interrupted"
-        return course.finish()
+            state.result.stopped = "interrupted"
+        return state.finish()
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the value of each action (N, A)."""
         made: np.ndarray = forward(model, inputs)
         return made
 
-    def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
+    def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the part's episodes with the greedy policy."""
         import tensorflow as tf
 
@@ -137,11 +137,13 @@ class ReinforcementLearning(Task):
         returns = episode_returns(
             dataset.source,
             dataset.spec.options["env"],
-            lambda seen: call({OBSERVATION: tf.constant(seen, tf.float32)}, training=False).numpy().argmax(axis=1),
-            dataset.parts[part].rows.tolist(),
+            lambda observations: (
+                call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False).numpy().argmax(axis=1)
+            ),
+            dataset.splits[split].rows.tolist(),
         )
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
-        threshold = World.of(dataset).threshold
+        threshold = TrainingEnvironment.of(dataset).threshold
         return Evaluation(_scores_of(returns), bounds, lambda: _figures(returns, threshold))
 
     def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
@@ -175,11 +177,11 @@ def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, f
     assert dataset.spec.target is not None
     classes = dataset.spec.target.classes
     scored = {}
-    for part, known in dataset.parts.items():
+    for split, known in dataset.splits.items():
         action = None if name == "random" else classes.index(name.removeprefix("always_"))
         policy = random_policy(len(classes), seed) if action is None else constant_policy(action)
         returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, known.rows.tolist())
-        scored[part] = _scores_of(returns)
+        scored[split] = _scores_of(returns)
     return scored
 
 

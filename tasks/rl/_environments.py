@@ -92,7 +92,7 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
     size = int(np.prod(space.shape or (0,)))
     if size > MOST_NUMBERS:
         raise UsageError(
-            f"its observations have {size:,} numbers, as pictures have; agents here see at most {MOST_NUMBERS:,}",
+            f"its observations have {size:,} numbers, as images have; agents here see at most {MOST_NUMBERS:,}",
             where=name,
         )
     assert isinstance(space, spaces.Box)

@@ -33,17 +33,17 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
     environments = [make_environment(name, options) for _ in seeds]
     start = getattr(environments[0].action_space, "start", 0)
     try:
-        seen = np.array([env.reset(seed=int(seed))[0] for env, seed in zip(environments, seeds, strict=True)])
+        observations = np.array([env.reset(seed=int(seed))[0] for env, seed in zip(environments, seeds, strict=True)])
         returns = np.zeros(len(seeds))
         playing = np.arange(len(seeds))
         while len(playing):
             # All observations go in, so that the policy is compiled for one size only.
-            actions = policy(seen)
+            actions = policy(observations)
             left = []
             for row in playing:
-                seen[row], reward, ended, cut, _ = environments[row].step(int(actions[row] + start))
+                observations[row], reward, terminated, truncated, _ = environments[row].step(int(actions[row] + start))
                 returns[row] += float(reward)
-                if not (ended or cut):
+                if not (terminated or truncated):
                     left.append(row)
             playing = np.array(left, int)
         return returns

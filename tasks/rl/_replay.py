@@ -22,12 +22,12 @@ class Transitions:
     observations: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
-    following: np.ndarray
-    terminal: np.ndarray
+    next_observations: np.ndarray
+    terminated: np.ndarray
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """Return the fields in order."""
-        return self.observations, self.actions, self.rewards, self.following, self.terminal
+        return self.observations, self.actions, self.rewards, self.next_observations, self.terminated
 
 
 class Replay:

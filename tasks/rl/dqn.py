@@ -17,14 +17,14 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
-from zoo.models.built_model import Pieces, network_of
+from zoo.models.built_model import BuiltModel, network_of
 from zoo.networks import Knobs, assemble, dense_layers
-from zoo.preprocessing.observations import ObservationPreparation
+from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
-from ._course import Course
 from ._environments import vector_environment
 from ._replay import Replay, Transitions
+from ._training_state import TrainingState
 
 # XLA takes a second to compile a round of updates and saves 19 of its 53 ms, for a network of 2 x 128.
 XLA_LEAST_ROUNDS = 100
@@ -68,12 +68,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         double=hp.Fixed("double", True),
     )
     assert spec.target is not None
-    preparation = ObservationPreparation(spec)
-    inputs = preparation.tensors()
+    preprocessing = ObservationPreprocessing(spec)
+    inputs = preprocessing.tensors()
     x = dense_layers(inputs["observations"], knobs, units=units, layers=layers)
     values = keras.layers.Dense(len(spec.target.classes), name="values")(x)
     knobs.training(2_048)
-    model = assemble(preparation, inputs, values, keras.losses.Huber(), knobs)
+    model = assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs)
     network_of(model).agent = agent
     return model
 
@@ -94,38 +94,38 @@ class DQN:
     exploration_steps: int
     double: bool
 
-    def train(self, course: Course) -> None:
+    def train(self, state: TrainingState) -> None:
         """Step environments and learn from replay, period by period, until the course is over.
 
         After a break it goes on with weights, optimizer and counts as they were; memories are gathered anew,
         as many as before the first update, and episodes begin anew.
         """
-        seed = course.plan.seed
-        rng = np.random.default_rng([seed, course.steps])
-        world = course.world
-        environments = vector_environment(world.name, world.options, self.environments)
+        seed = state.plan.seed
+        rng = np.random.default_rng([seed, state.steps])
+        environment = state.environment
+        environments = vector_environment(environment.name, environment.options, self.environments)
         shape = environments.single_observation_space.shape or ()
         rounds = max(1, self.period // self.train_every)
-        xla = course.plan.settings.epochs * rounds >= XLA_LEAST_ROUNDS
-        replay, learn = Replay(self.replay, shape), Learner(self, course.pieces, xla=xla)
+        xla = state.plan.settings.epochs * rounds >= XLA_LEAST_ROUNDS
+        replay, learn = Replay(self.replay, shape), Learner(self, state.built_model, xla=xla)
         gathered, loss = 0, float("nan")
         try:
-            seen, _ = environments.reset(seed=int(rng.integers(2**31)))
-            while not course.over:
-                rates = course.plan.settings.rates(course.base_rate, course.result.epochs_run, rounds)
+            observations, _ = environments.reset(seed=int(rng.integers(2**31)))
+            while not state.over:
+                rates = state.plan.settings.rates(state.base_rate, state.result.epochs_run, rounds)
                 for number in range(rounds):
                     for _ in range(max(1, self.train_every // self.environments)):
-                        actions = self.act(course, seen, rng)
-                        seen = self.remember(replay, environments, seen, actions)
-                        course.steps += self.environments
+                        actions = self.act(state, observations, rng)
+                        observations = self.step_and_store(replay, environments, observations, actions)
+                        state.steps += self.environments
                         gathered += self.environments
                     if gathered >= self.learning_starts:
                         if rates is not None:
-                            course.network.optimizer.learning_rate = float(rates[number])
-                        batch = course.plan.settings.batch(len(replay))
-                        loss = learn(replay.sample(rng, self.updates, batch), course.updates)
-                        course.updates += 1
-                course.after_period(loss, exploration=self.share(course.steps))
+                            state.network.optimizer.learning_rate = float(rates[number])
+                        batch = state.plan.settings.batch(len(replay))
+                        loss = learn(replay.sample(rng, self.updates, batch), state.updates)
+                        state.updates += 1
+                state.after_evaluation(loss, exploration=self.share(state.steps))
         finally:
             environments.close()
 
@@ -133,22 +133,24 @@ class DQN:
         """Return the share of random actions after so many steps."""
         return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
 
-    def act(self, course: Course, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def act(self, state: TrainingState, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return an action for each environment: the best one, or now and then any."""
-        greedy = course.policy(seen)
-        at_random = rng.random(len(seen)) < self.share(course.steps)
-        actions = int(course.network.output.shape[-1])
-        return np.where(at_random, rng.integers(0, actions, len(seen)), greedy)
+        greedy = state.policy(observations)
+        at_random = rng.random(len(observations)) < self.share(state.steps)
+        actions = int(state.network.output.shape[-1])
+        return np.where(at_random, rng.integers(0, actions, len(observations)), greedy)
 
-    def remember(self, replay: Replay, environments: Any, seen: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    def step_and_store(
+        self, replay: Replay, environments: Any, observations: np.ndarray, actions: np.ndarray
+    ) -> np.ndarray:
         """Take a step everywhere, store it, and return what is seen then."""
         start = getattr(environments.single_action_space, "start", 0)
-        following, rewards, ended, cut, infos = environments.step(actions + start)
-        last = following.copy()
-        for row in np.flatnonzero(ended | cut):
+        next_observations, rewards, terminated, truncated, infos = environments.step(actions + start)
+        last = next_observations.copy()
+        for row in np.flatnonzero(terminated | truncated):
             last[row] = infos["final_obs"][row]  # not the first observation of the next episode
-        replay.add(Transitions(seen, actions, rewards, last, ended))
-        return following
+        replay.add(Transitions(observations, actions, rewards, last, terminated))
+        return next_observations
 
 
 class Learner:
@@ -160,29 +162,32 @@ class Learner:
         xla: Whether to compile with XLA.
     """
 
-    def __init__(self, agent: DQN, pieces: Pieces, *, xla: bool = False) -> None:
-        assert pieces.preparation is not None
-        self.agent, self.network = agent, pieces.network
-        self.older = keras.models.clone_model(pieces.network)
-        self.older.set_weights(pieces.network.get_weights())
-        self.prepare, self.key = pieces.preparation.model(), next(iter(pieces.preparation.raw_tensors()))
+    def __init__(self, agent: DQN, built_model: BuiltModel, *, xla: bool = False) -> None:
+        assert built_model.preprocessing is not None
+        self.agent, self.network = agent, built_model.network
+        self.target_network = keras.models.clone_model(built_model.network)
+        self.target_network.set_weights(built_model.network.get_weights())
+        self.preprocess, self.key = (
+            built_model.preprocessing.model(),
+            next(iter(built_model.preprocessing.raw_tensors())),
+        )
         self.network.optimizer.build(self.network.trainable_variables)
         self._round = tf.function(self._updates, autograph=False, jit_compile=xla)
 
     def __call__(self, batches: tuple[np.ndarray, ...], rounds: int) -> float:
         """Update the network once by each batch (U, B, …); return the mean loss."""
         if rounds % self.agent.target_every == 0:
-            for old, new in zip(self.older.weights, self.network.weights, strict=True):
+            for old, new in zip(self.target_network.weights, self.network.weights, strict=True):
                 old.assign(new)
         return float(self._round(*(tf.constant(values) for values in batches)))
 
-    def _updates(self, observations: Any, actions: Any, rewards: Any, following: Any, terminal: Any) -> Any:
+    def _updates(self, observations: Any, actions: Any, rewards: Any, next_observations: Any, terminated: Any) -> Any:
         count = actions.shape[0]
 
         def one(step: Any, total: Any) -> Any:
-            targets = self.targets(rewards[step], following[step], terminal[step])
+            targets = self.targets(rewards[step], next_observations[step], terminated[step])
             with tf.GradientTape() as tape:
-                values = self.network(self.prepared(observations[step]), training=True)
+                values = self.network(self.preprocessed(observations[step]), training=True)
                 taken = tf.gather(values, actions[step], batch_dims=1)
                 loss = tf.reduce_mean(huber(targets - taken)) + tf.add_n([tf.constant(0.0), *self.network.losses])
             variables = self.network.trainable_variables
@@ -193,20 +198,20 @@ class Learner:
         _, total = tf.while_loop(lambda step, _: step < count, one, start, parallel_iterations=1)
         return total / count
 
-    def targets(self, rewards: Any, following: Any, terminal: Any) -> Any:
+    def targets(self, rewards: Any, next_observations: Any, terminated: Any) -> Any:
         """Return what the action taken was worth (B,): the reward, and what follows unless the episode ended."""
-        prepared = self.prepared(following)
-        older = self.older(prepared, training=False)
+        preprocessed = self.preprocessed(next_observations)
+        target_network = self.target_network(preprocessed, training=False)
         if self.agent.double:
-            chosen = tf.argmax(self.network(prepared, training=False), axis=-1, output_type=tf.int32)
-            following_value = tf.gather(older, chosen, batch_dims=1)
+            chosen = tf.argmax(self.network(preprocessed, training=False), axis=-1, output_type=tf.int32)
+            next_values = tf.gather(target_network, chosen, batch_dims=1)
         else:
-            following_value = tf.reduce_max(older, axis=-1)
-        return rewards + self.agent.gamma * (1 - terminal) * following_value
+            next_values = tf.reduce_max(target_network, axis=-1)
+        return rewards + self.agent.gamma * (1 - terminated) * next_values
 
-    def prepared(self, observations: Any) -> Any:
+    def preprocessed(self, observations: Any) -> Any:
         """Return observations as the network takes them."""
-        return self.prepare({self.key: observations})
+        return self.preprocess({self.key: observations})
 
 
 def huber(error: Any) -> Any:

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.example_layouts import SequenceLayout
+from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
-from zoo.data.table_dataset import Layout, refuse_kinds_of_columns
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.preprocessing.sequences import SequencePreparation
+from zoo.preprocessing.sequences import SequencePreprocessing
 from zoo.spec import Spec
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._rivals import rivals
+from ._baselines import baselines
 
 
 class Options(TaskOptions):
@@ -27,10 +27,17 @@ class Options(TaskOptions):
     series: str | None = Field(None, description="column of a long table that says which series a row belongs to")
     time: str | None = Field(None, description="column of a long table that orders the rows of a series")
     text: str | None = Field(None, description="column of texts; default the only one there is")
-    unit: Literal["letter", "word"] | None = Field(None, description="what a text is cut into; default by the texts")
-    vocabulary: int | None = Field(None, ge=1, description="most letters or words that are known; default 1000, 10000")
+    unit: Literal["character", "word"] | None = Field(None, description="what a text is cut into; default by the texts")
+    vocabulary: int | None = Field(
+        None, ge=1, description="size of the vocabulary; default 1000 characters or 10000 words"
+    )
     kind: Literal["class", "number"] | None = Field(None, description="what the target is; default by its values")
     max_length: int | None = Field(None, ge=1, description="steps that are kept of a sequence; default all")
+
+    @field_validator("unit", mode="before")
+    @classmethod
+    def _earlier_name(cls, value: Any) -> Any:
+        return "character" if value == "letter" else value  # jobs of zoo 0.1.0
 
 
 class Sequence(SupervisedTask):
@@ -58,22 +65,24 @@ class Sequence(SupervisedTask):
         """Return how rows for a trained model become sequences."""
         return SequenceLayout.of_spec(spec).layout()
 
-    def standard(self, spec: Spec) -> SequencePreparation:
+    def standard(self, spec: Spec) -> SequencePreprocessing:
         """Return the preparation of sequences."""
-        return SequencePreparation(spec)
+        return SequencePreprocessing(spec)
 
     def takes(self, ranks: set[int]) -> bool:
         """Tell whether a model's inputs may be sequences."""
         return 3 in ranks
 
-    def draw(self, model: Any, part: Part, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(
+        self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
+    ) -> Mapping[str, Any]:
         """Return the share that is right by length."""
         from zoo.figures.sequences import accuracy_by_length
 
-        values = part.inputs[spec.inputs[0].key]
+        values = split.inputs[spec.inputs[0].key]
         if not isinstance(values, Ragged) or values.uniform or prediction.ndim != 2:
             return {}
         return {"accuracy_by_length": accuracy_by_length(values.lengths, prediction.argmax(axis=1) == truth)}
 
 
-TASK = Sequence("sequence", example="japanese_vowels", target_kind="either", estimators=rivals)
+TASK = Sequence("sequence", example="japanese_vowels", target_kind="either", estimators=baselines)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
 
-def statistics(part: Part, spec: Spec) -> np.ndarray:
+def statistics(split: Split, spec: Spec) -> np.ndarray:
     """Return statistics of each sequence (N, 9 F + 1).
 
     They are mean, deviation, least, greatest, quartiles, first and last value of each feature, and the length.
     """
-    sequences = part.inputs[spec.inputs[0].key]
+    sequences = split.inputs[spec.inputs[0].key]
     assert isinstance(sequences, Ragged)
     mean = np.array(spec.inputs[0].statistics["mean"])
     rows = []
@@ -22,6 +22,6 @@ def statistics(part: Part, spec: Spec) -> np.ndarray:
         steps = np.asarray(sequences.example(index), np.float64)
         steps = np.where(np.isnan(steps), mean, steps)
         quartiles = np.quantile(steps, [0.25, 0.5, 0.75], axis=0)
-        parts = (steps.mean(0), steps.std(0), steps.min(0), steps.max(0), *quartiles, steps[0], steps[-1])
-        rows.append(np.concatenate([*parts, [len(steps)]]))
+        splits = (steps.mean(0), steps.std(0), steps.min(0), steps.max(0), *quartiles, steps[0], steps[-1])
+        rows.append(np.concatenate([*splits, [len(steps)]]))
     return np.array(rows)

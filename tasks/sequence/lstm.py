@@ -23,7 +23,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         layers: Number of recurrent layers, one on top of the other.
         bidirectional: Whether sequences are read from both ends.
         summary: What the answer is told from: the last state, or the mean or the greatest over all steps.
-        embedding: Width of the vector of each letter or word, for texts only.
+        embedding: Width of the vector of each character or word, for texts only.
     """
     knobs = Knobs(
         hp,

@@ -1,4 +1,4 @@
-"""Whole examples out of every kind of source: pictures, sequences laid out in three ways, texts."""
+"""Whole examples out of every kind of source: images, sequences laid out in three ways, texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.data.dataset import Dataset
-from zoo.data.example_layouts import SequenceLayout, picture_layout, read_picture_table
+from zoo.data.example_layouts import SequenceLayout, image_layout, read_image_table
 from zoo.data.examples.describe_examples import (
     cells_from_columns,
     describe_image,
@@ -40,9 +40,9 @@ def column(*examples: Any) -> pd.Series:
     return pd.Series(cells)
 
 
-def pictures(source: Any, *, size: int | None = None, **options: Any) -> Dataset:
+def images(source: Any, *, size: int | None = None, **options: Any) -> Dataset:
     job = DataJob(source=source, **options)
-    return table_dataset(job, task="image", target_kind="class", layout=picture_layout(size))
+    return table_dataset(job, task="image", target_kind="class", layout=image_layout(size))
 
 
 def sequences(source: Any, *, layout: SequenceLayout | None = None, **options: Any) -> Dataset:
@@ -53,30 +53,30 @@ def sequences(source: Any, *, layout: SequenceLayout | None = None, **options: A
 def whole(dataset: Dataset) -> dict[int, np.ndarray]:
     """Every example of a dataset by its row in the source."""
     found = {}
-    for part in dataset.parts.values():
-        values = next(iter(part.inputs.values()))
+    for split in dataset.splits.values():
+        values = next(iter(split.inputs.values()))
         assert isinstance(values, Ragged)
-        found.update({int(row): values.example(place) for place, row in enumerate(part.rows)})
+        found.update({int(row): values.example(place) for place, row in enumerate(split.rows)})
     return found
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3, 4])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-def test_arrays_of_pictures(channels: int | None, kind: Any) -> None:
+def test_arrays_of_images(channels: int | None, kind: Any) -> None:
     shape = (10, 5, 7) if channels is None else (10, 5, 7, channels)
     x = rng.integers(0, 256, shape).astype(kind)
-    dataset = pictures((x, LABELS))
+    dataset = images((x, LABELS))
     known = dataset.spec.inputs[0]
     wanted = x[..., None] if channels is None else x[..., :3]
     assert (known.kind, known.shape) == ("image", (None, None, wanted.shape[-1]))
     assert (known.statistics["height"], known.statistics["width"]) == (5, 7)
     assert known.statistics["whole"] is (kind is np.uint8)
-    for row, picture in whole(dataset).items():
-        assert np.array_equal(picture, wanted[row])
-    train = wanted[dataset.parts["train"].rows].astype(float)
+    for row, image in whole(dataset).items():
+        assert np.array_equal(image, wanted[row])
+    train = wanted[dataset.splits["train"].rows].astype(float)
     np.testing.assert_allclose(known.statistics["mean"], train.mean(axis=(0, 1, 2)))
     np.testing.assert_allclose(known.statistics["std"], train.std(axis=(0, 1, 2)))
 
@@ -96,9 +96,9 @@ def test_pictures_of_several_sizes_are_brought_to_the_median_side() -> None:
 
 
 def test_many_pixels_are_counted_in_pieces() -> None:
-    picture = rng.normal(1000, 3, (1100, 1000, 1))
-    facts = describe_image("image", column(picture), size=None, where="t").statistics
-    np.testing.assert_allclose([facts["mean"], facts["std"]], [[picture.mean()], [picture.std()]], rtol=1e-5)
+    image = rng.normal(1000, 3, (1100, 1000, 1))
+    facts = describe_image("image", column(image), size=None, where="t").statistics
+    np.testing.assert_allclose([facts["mean"], facts["std"]], [[image.mean()], [image.std()]], rtol=1e-5)
 
 
 def test_grey_among_colour_and_colour_where_grey_was_learnt() -> None:
@@ -120,11 +120,11 @@ def test_grey_among_colour_and_colour_where_grey_was_learnt() -> None:
     [
         (np.ones((2, 2, 2)), r"with 1 or 3 channels; received \(2, 2, 2\)"),
         (np.ones(4), r"received \(4,\)"),
-        (np.ones((0, 3)), r"an empty picture, of shape \(0, 3\)"),
-        (np.full((2, 2), "x"), "a picture's values are numbers"),
+        (np.ones((0, 3)), r"an empty image, of shape \(0, 3\)"),
+        (np.full((2, 2), "x"), "an image's values are numbers"),
     ],
 )
-def test_what_is_no_picture_is_named_by_its_row(bad: np.ndarray, message: str) -> None:
+def test_what_is_no_image_is_named_by_its_row(bad: np.ndarray, message: str) -> None:
     good = np.ones((2, 2))
     with pytest.raises(DataError, match=message) as caught:
         describe_image("image", column(good, good, bad), size=None, where="t")
@@ -142,32 +142,32 @@ def test_pictures_are_finite(bad: float) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A table of ten files in a folder beside it, each picture of its own shade."""
+    """A table of ten files in a folder beside it, each image of its own shade."""
     (tmp_path / "files").mkdir()
     for row in range(10):
         Image.fromarray(np.full((3, 4), row, np.uint8)).save(tmp_path / "files" / f"{row}.png")
     names = [f"files/{row}.png" for row in range(10)]
-    frame = pd.DataFrame({"when": range(10), "picture": names, "kind": LABELS})
+    frame = pd.DataFrame({"when": range(10), "image": names, "kind": LABELS})
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path
 
 
 def test_a_table_with_a_column_of_files(files: Path) -> None:
-    dataset = pictures(files / "table.csv", target="kind")
-    assert [known.name for known in dataset.spec.inputs] == ["picture"]
-    assert {row: int(picture.max()) for row, picture in whole(dataset).items()} == {row: row for row in range(10)}
+    dataset = images(files / "table.csv", target="kind")
+    assert [known.name for known in dataset.spec.inputs] == ["image"]
+    assert {row: int(image.max()) for row, image in whole(dataset).items()} == {row: row for row in range(10)}
     assert dataset.notes == ("columns that are not used: when",)
-    assert pictures(files / "table.csv", target="kind", drop=("when",)).notes == ()
+    assert images(files / "table.csv", target="kind", drop=("when",)).notes == ()
 
 
 def test_a_frame_names_files_from_where_one_is(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.read_csv(files / "table.csv")
-    absolute = frame.assign(picture=[str(files / name) for name in frame["picture"]])
-    assert len(read_picture_table(absolute).frame["picture"][9]) == 3
+    absolute = frame.assign(image=[str(files / name) for name in frame["image"]])
+    assert len(read_image_table(absolute).frame["image"][9]) == 3
     with pytest.raises(DataError, match="No such file"):
-        read_picture_table(frame)
+        read_image_table(frame)
     monkeypatch.chdir(files)
-    assert len(read_picture_table(frame).frame["picture"][9]) == 3
+    assert len(read_image_table(frame).frame["image"][9]) == 3
 
 
 def test_a_table_below_the_home_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,27 +177,27 @@ def test_a_table_below_the_home_folder(files: Path, monkeypatch: pytest.MonkeyPa
 
 def test_files_beside_a_table_below_the_home_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(files))
-    assert len(read_picture_table("~/table.csv").frame) == 10
+    assert len(read_image_table("~/table.csv").frame) == 10
 
 
 def test_a_file_that_is_missing_or_broken_is_named(files: Path) -> None:
-    (files / "files" / "4.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="not a picture that can be read") as caught:
-        read_picture_table(files / "table.csv")
+    (files / "files" / "4.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="not an image that can be read") as caught:
+        read_image_table(files / "table.csv")
     assert caught.value.where == str(files / "files" / "4.png")
 
 
 def test_folders_keep_their_parts(tmp_path: Path) -> None:
-    for row, part in enumerate(["train", "test"]):
+    for row, split in enumerate(["train", "test"]):
         for kind in ("cat", "dog"):
             for number in range(4):
-                path = tmp_path / part / kind / f"{number}.png"
+                path = tmp_path / split / kind / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.full((3, 4), 100 * row, np.uint8)).save(path)
-    dataset = pictures(tmp_path, validation_size=0.5)
-    assert {name: len(part) for name, part in dataset.parts.items()} == {"train": 4, "validation": 4, "test": 8}
+    dataset = images(tmp_path, validation_size=0.5)
+    assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 4, "validation": 4, "test": 8}
     shown = whole(dataset)
-    assert all((shown[int(row)] == 100).all() for row in dataset.parts["test"].rows)
+    assert all((shown[int(row)] == 100).all() for row in dataset.splits["test"].rows)
     assert dataset.notes == ()  # names of files are no features
 
 
@@ -271,7 +271,7 @@ def test_a_long_table_becomes_a_dataset() -> None:
     known = dataset.spec.inputs[0]
     assert (known.name, known.kind, known.shape) == ("sequence", "sequence", (None, 2))
     assert known.statistics["columns"] == ["size", "twice"]
-    assert sum(len(part) for part in dataset.parts.values()) == 12
+    assert sum(len(split) for split in dataset.splits.values()) == 12
     assert dataset.notes == ()
     order = frame["who"].drop_duplicates().tolist()
     assert {row: len(steps) for row, steps in whole(dataset).items()} == {
@@ -280,10 +280,10 @@ def test_a_long_table_becomes_a_dataset() -> None:
 
 
 def test_a_test_part_of_its_own() -> None:
-    train, test = (long_table({f"{part}{number}": 3 for number in range(8)}, rng) for part in ("a", "b"))
+    train, test = (long_table({f"{split}{number}": 3 for number in range(8)}, rng) for split in ("a", "b"))
     layout = SequenceLayout(series="who", time="when", target="kind")
     dataset = sequences(train, layout=layout, target="kind", test=test[test.columns[::-1]].assign(more=1.0))
-    shown = dataset.parts["test"].inputs["sequence"]
+    shown = dataset.splits["test"].inputs["sequence"]
     assert isinstance(shown, Ragged)
     order = test["who"].drop_duplicates().tolist()
     wanted = [[[10 * int(name[1:]) + step, 2 * step] for step in range(3)] for name in order]
@@ -433,7 +433,7 @@ def test_padded_and_end_to_end_files_hold_the_same(
         arrays: dict[str, Any] = {f"x{suffix}": values, f"len{suffix}": lengths, f"y{suffix}": np.arange(len(known))}
         np.savez(path, **arrays)
         table = read_table(path, cells="sequence")
-        assert (table.target, table.notes, table.part) == ("y", (), None)
+        assert (table.target, table.notes, table.split) == ("y", (), None)
         assert table.frame["y"].tolist() == list(range(len(known)))
         for read, wanted in zip(table.frame["sequence"], known, strict=True):
             np.testing.assert_array_equal(read.reshape(wanted.shape), wanted)
@@ -447,8 +447,8 @@ def test_parts_of_a_file_may_be_padded_to_different_widths(tmp_path: Path) -> No
         x_test=padded_with_junk(test, 1), len_test=[5], y_test=[1],
     )  # fmt: skip
     table = read_table(tmp_path / "a.npz", cells="sequence")
-    assert table.part is not None
-    assert table.part.tolist() == ["train", "train", "test"]
+    assert table.split is not None
+    assert table.split.tolist() == ["train", "train", "test"]
     assert [steps.tolist() for steps in table.frame["sequence"]] == [each.tolist() for each in train + test]
 
 
@@ -553,21 +553,21 @@ TEXTS = [f"the {'cat' if row % 2 else 'dog'} number{row} sat on the mat" for row
 KINDS = ["cat" if row % 2 else "dog" for row in range(24)]
 
 
-@pytest.mark.parametrize("unit, named", [(None, "word"), ("word", "word"), ("letter", "letter")])
+@pytest.mark.parametrize("unit, named", [(None, "word"), ("word", "word"), ("character", "character")])
 def test_texts_are_cut_into_words_or_letters(unit: str | None, named: str) -> None:
     dataset = sequences({"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(target="kind", unit=unit), target="kind")
     known = dataset.spec.inputs[0]
     assert (known.name, known.kind, known.shape, known.statistics["unit"]) == ("text", "text", (), named)
-    train = [TEXTS[row] for row in dataset.parts["train"].rows]
+    train = [TEXTS[row] for row in dataset.splits["train"].rows]
     counts: dict[str, int] = {}
     for text in train:
         for token in text.split() if named == "word" else text:
             counts[token] = counts.get(token, 0) + 1
     assert set(known.levels) == {token for token, count in counts.items() if count > 1}
     assert [counts[token] for token in known.levels] == sorted((counts[token] for token in known.levels), reverse=True)
-    test = dataset.parts["test"].inputs["text"]
+    test = dataset.splits["test"].inputs["text"]
     assert isinstance(test, np.ndarray)
-    assert test.tolist() == [TEXTS[row] for row in dataset.parts["test"].rows]
+    assert test.tolist() == [TEXTS[row] for row in dataset.splits["test"].rows]
 
 
 def test_letters_where_texts_have_no_words() -> None:
@@ -575,7 +575,7 @@ def test_letters_where_texts_have_no_words() -> None:
     known = sequences({"dna": strands, "kind": KINDS}, layout=SequenceLayout(target="kind"), target="kind").spec.inputs[
         0
     ]
-    assert known.statistics == {"unit": "letter", "greatest_length": 30, "mean_length": 30.0}
+    assert known.statistics == {"unit": "character", "greatest_length": 30, "mean_length": 30.0}
     assert sorted(known.levels) == list("acgt")
 
 
@@ -599,7 +599,7 @@ def test_a_vocabulary_holds_the_most_frequent() -> None:
 )
 def test_words_are_letters_and_digits(text: str, words: list[str]) -> None:
     assert tokens_of(text, "word") == words
-    assert tokens_of(text, "letter") == list(text)
+    assert tokens_of(text, "character") == list(text)
 
 
 @pytest.mark.parametrize(
@@ -663,12 +663,12 @@ def test_a_source_without_sequences_names_who_reads_it(source: Any, holds: str, 
 )
 def test_a_source_without_pictures_names_who_reads_it(source: Any, holds: str, able: str) -> None:
     with pytest.raises(DataError, match=rf"holds {holds}, which this task does not read; .*{able}.* can"):
-        read_picture_table(source)
+        read_image_table(source)
 
 
-def test_rows_of_numbers_are_no_pictures() -> None:
-    with pytest.raises(DataError, match="column image holds rows of 4 numbers, and no pictures"):
-        read_picture_table((np.zeros((3, 4)), [0, 1, 0]))
+def test_rows_of_numbers_are_no_images() -> None:
+    with pytest.raises(DataError, match="column image holds rows of 4 numbers, and no images"):
+        read_image_table((np.zeros((3, 4)), [0, 1, 0]))
 
 
 def test_tables_are_not_read_from_sequences(tmp_path: Path) -> None:
@@ -681,7 +681,7 @@ def test_tables_are_not_read_from_sequences(tmp_path: Path) -> None:
 def test_pictures_are_not_read_from_sequences(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((5, 2)), len=[2, 3], y=[0, 1])
     with pytest.raises(DataError, match="holds sequences, which this task does not read; sequence can"):
-        read_picture_table(tmp_path / "a.npz")
+        read_image_table(tmp_path / "a.npz")
 
 
 def test_tables_are_not_read_from_lists_of_unequal_arrays() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.dataset import load_dataset, map_numbers, save_dataset
+from zoo.data.layout import column_layout
 from zoo.data.sources.read import read_table
-from zoo.data.table_dataset import column_layout, table_arrays, table_dataset
+from zoo.data.table_dataset import table_arrays, table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -33,7 +34,7 @@ def numbers(source=FRAME, **options):
 
 
 def sizes(made):
-    return {name: len(part) for name, part in made.parts.items()}
+    return {name: len(split) for name, split in made.splits.items()}
 
 
 def test_classes():
@@ -45,15 +46,15 @@ def test_classes():
     target = made.spec.target
     assert (target.classes, target.dtype, target.positive) == (("a", "b"), "str", "b")
     assert sum(target.counts) == 25
-    for part in made.parts.values():
-        assert np.array_equal(np.array(["a", "b"])[part.target], FRAME["kind"].to_numpy()[part.rows])
-        assert np.array_equal(part.inputs["size"], FRAME["size"].to_numpy()[part.rows])
+    for split in made.splits.values():
+        assert np.array_equal(np.array(["a", "b"])[split.target], FRAME["kind"].to_numpy()[split.rows])
+        assert np.array_equal(split.inputs["size"], FRAME["size"].to_numpy()[split.rows])
     assert repr(made) == "<Dataset data: 3 inputs, train 25, validation 7, test 8>"
 
 
 def test_numbers_are_standardised_by_the_training_part():
     made = numbers()
-    train = made.parts["train"]
+    train = made.splits["train"]
     own = FRAME["price"].to_numpy()[train.rows]
     assert made.spec.target.mean == pytest.approx(own.mean())
     assert made.spec.target.std == pytest.approx(own.std())
@@ -108,12 +109,12 @@ def _tables(draw):
 def test_every_row_is_in_one_part(frame, method, seed, data):
     validation = data.draw(st.sampled_from([0, 0.2, 0.4]))
     made = dataset(frame, "y", split=method, seed=seed, validation_size=validation)
-    rows = np.concatenate([part.rows for part in made.parts.values()])
+    rows = np.concatenate([split.rows for split in made.splits.values()])
     assert sorted(rows) == list(range(len(frame)))
-    assert set(made.parts) == {"train", "test"} | ({"validation"} if validation else set())
-    for part in made.parts.values():
-        assert np.array_equal(np.array(made.spec.target.classes)[part.target], frame["y"].to_numpy()[part.rows])
-        assert all(len(values) == len(part) for values in part.inputs.values())
+    assert set(made.splits) == {"train", "test"} | ({"validation"} if validation else set())
+    for split in made.splits.values():
+        assert np.array_equal(np.array(made.spec.target.classes)[split.target], frame["y"].to_numpy()[split.rows])
+        assert all(len(values) == len(split) for values in split.inputs.values())
     again = dataset(frame, "y", split=method, seed=seed, validation_size=validation)
     assert again.split_digest == made.split_digest
 
@@ -146,7 +147,7 @@ def test_a_column_may_name_the_parts():
     made = dataset(FRAME.assign(use=column), split="column=use")
     assert sizes(made) == {"train": 30, "validation": 6, "test": 4}
     assert "use" not in [known.name for known in made.spec.inputs]
-    assert made.parts["test"].rows.tolist() == [36, 37, 38, 39]
+    assert made.splits["test"].rows.tolist() == [36, 37, 38, 39]
 
 
 def test_parts_of_an_npz_are_kept(tmp_path):
@@ -154,7 +155,7 @@ def test_parts_of_an_npz_are_kept(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=x[:16], y_train=y[:16], x_test=x[16:], y_test=y[16:])
     made = dataset(tmp_path / "a.npz", None)
     assert sizes(made) == {"train": 12, "validation": 4, "test": 4}
-    assert made.parts["test"].rows.tolist() == [16, 17, 18, 19]
+    assert made.splits["test"].rows.tolist() == [16, 17, 18, 19]
     with pytest.raises(UsageError, match="holds a test part of its own"):
         dataset(tmp_path / "a.npz", None, test=tmp_path / "a.npz")
 
@@ -270,22 +271,22 @@ def test_a_dataset_is_written_and_mapped(tmp_path, target, target_kind, options)
     again = load_dataset(tmp_path / "deep" / "data")
     for name in ("name", "source", "digest", "split_digest", "spec", "notes"):
         assert getattr(again, name) == getattr(made, name)
-    assert list(again.parts) == list(made.parts)
-    for name, part in made.parts.items():
-        other = again.parts[name]
+    assert list(again.splits) == list(made.splits)
+    for name, split in made.splits.items():
+        other = again.splits[name]
         assert isinstance(other.inputs["size"], np.memmap)
-        assert list(other.inputs) == list(part.inputs)
-        assert all(np.array_equal(other.inputs[key], values) or key == "town" for key, values in part.inputs.items())
-        assert other.inputs["town"].tolist() == part.inputs["town"].tolist()
-        assert np.array_equal(other.target, part.target)
-        assert np.array_equal(other.rows, part.rows)
+        assert list(other.inputs) == list(split.inputs)
+        assert all(np.array_equal(other.inputs[key], values) or key == "town" for key, values in split.inputs.items())
+        assert other.inputs["town"].tolist() == split.inputs["town"].tolist()
+        assert np.array_equal(other.target, split.target)
+        assert np.array_equal(other.rows, split.rows)
         assert other.weight is None
-    numbers = {name: part.inputs["size"].copy() for name, part in made.parts.items()}
+    numbers = {name: split.inputs["size"].copy() for name, split in made.splits.items()}
     map_numbers(made, tmp_path / "deep" / "data")
-    for name, part in made.parts.items():
-        assert isinstance(part.inputs["size"], np.memmap)
-        np.testing.assert_array_equal(part.inputs["size"], numbers[name])
-        assert isinstance(part.inputs["town"], pd.Categorical)
+    for name, split in made.splits.items():
+        assert isinstance(split.inputs["size"], np.memmap)
+        np.testing.assert_array_equal(split.inputs["size"], numbers[name])
+        assert isinstance(split.inputs["town"], pd.Categorical)
 
 
 def test_arrays_of_raw_rows():

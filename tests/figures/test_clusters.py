@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 
 from zoo.figures.clusters import (
     MOST_COLUMNS,
-    MOST_PICTURES,
+    MOST_IMAGES,
     MOST_POINTS,
     cluster_sizes,
     column_errors,
@@ -187,18 +187,18 @@ def test_sizes_without_empty_ones_and_without_rows() -> None:
 # Reconstructions
 
 
-@pytest.mark.parametrize("count", [2, MOST_PICTURES, 25])
+@pytest.mark.parametrize("count", [2, MOST_IMAGES, 25])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_stand_above_what_is_made_of_them(count: int, channels: int) -> None:
     original = rng.normal(100, 30, (count, 6, 5, channels))
     made = original + rng.normal(0, 40, original.shape)
     figure = reconstructions(original, made)
-    shown = min(count, MOST_PICTURES)
+    shown = min(count, MOST_IMAGES)
     assert len(figure.axes) == 2 * shown
     low, high = original[:shown].min(), original[:shown].max()
-    for panels, pictures in ((figure.axes[:shown], original), (figure.axes[shown:], made)):
-        for panel, picture in zip(panels, pictures[:shown], strict=True):
-            wanted = np.clip((picture - low) / (high - low), 0, 1)  # one scale for all
+    for panels, images in ((figure.axes[:shown], original), (figure.axes[shown:], made)):
+        for panel, image in zip(panels, images[:shown], strict=True):
+            wanted = np.clip((image - low) / (high - low), 0, 1)  # one scale for all
             drawn = np.asarray(panel.images[0].get_array())
             np.testing.assert_allclose(drawn, wanted[..., 0] if channels == 1 else wanted)
             assert panel.images[0].get_clim() == (0, 1)
@@ -210,7 +210,7 @@ def test_pictures_that_never_change() -> None:
     assert_fits(reconstructions(np.full((3, 4, 4, 1), 7.0), np.full((3, 4, 4, 1), 9.0)))
 
 
-def test_a_single_picture() -> None:
+def test_a_single_image() -> None:
     assert_fits(reconstructions(np.ones((1, 4, 4, 1)), np.ones((1, 4, 4, 1))))
 
 

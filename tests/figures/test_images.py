@@ -1,4 +1,4 @@
-"""Figures of pictures: the worst errors are those, in their order, and filters share one scale."""
+"""Figures of images: the worst errors are those, in their order, and filters share one scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from zoo.figures.images import COLUMNS, MOST_ERRORS, MOST_FILTERS, draw_picture, filters, worst_errors
+from zoo.figures.images import COLUMNS, MOST_ERRORS, MOST_FILTERS, draw_image, filters, worst_errors
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
@@ -38,28 +38,28 @@ def shown(panel: Any) -> np.ndarray:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]), st.integers(0, 99))
-def test_a_picture_is_scaled_from_black_to_white(height: int, width: int, channels: int, seed: int) -> None:
-    picture = np.random.default_rng(seed).integers(-50, 300, (height, width, channels)).astype(float)
+def test_a_image_is_scaled_from_black_to_white(height: int, width: int, channels: int, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(-50, 300, (height, width, channels)).astype(float)
     axis = Figure().subplots()
-    draw_picture(axis, picture, low=0, high=200)
-    wanted = np.clip(picture / 200, 0, 1)
+    draw_image(axis, image, low=0, high=200)
+    wanted = np.clip(image / 200, 0, 1)
     np.testing.assert_allclose(shown(axis), wanted[..., 0] if channels == 1 else wanted)
     assert axis.images[0].get_clim() == (0, 1)
     assert axis.images[0].get_cmap().name == ("gray" if channels == 1 else axis.images[0].get_cmap().name)
     assert (len(axis.get_xticks()), len(axis.get_yticks())) == (0, 0)
 
 
-def test_a_picture_without_a_range() -> None:
+def test_a_image_without_a_range() -> None:
     axis = Figure().subplots()
-    draw_picture(axis, np.full((2, 2, 1), 3.0), low=3, high=3)
+    draw_image(axis, np.full((2, 2, 1), 3.0), low=3, high=3)
     assert shown(axis).tolist() == [[0, 0], [0, 0]]
 
 
 def tagged(rows: int, *, kind: Any = np.uint8) -> list[np.ndarray]:
-    """Pictures of several sizes whose first pixel says which row they are of."""
+    """Images of several sizes whose first pixel says which row they are of."""
     made = [rng.integers(0, 200, (3 + row % 4, 3 + row % 3, 1)).astype(kind) for row in range(rows)]
-    for row, picture in enumerate(made):
-        picture[0, 0, 0] = row
+    for row, image in enumerate(made):
+        image[0, 0, 0] = row
     return made
 
 
@@ -68,15 +68,15 @@ def test_the_surest_errors_come_first(rows: int, classes: int) -> None:
     truth = rng.integers(0, classes, rows)
     prediction = rng.dirichlet(np.full(classes, 0.2), rows)
     prediction[0] = np.eye(classes)[(truth[0] + 1) % classes]
-    pictures = tagged(rows)
-    figure = worst_errors(pictures, truth, prediction, [f"class {code}" for code in range(classes)])
+    images = tagged(rows)
+    figure = worst_errors(images, truth, prediction, [f"class {code}" for code in range(classes)])
     chosen, sure = prediction.argmax(axis=1), prediction.max(axis=1)
     wanted = sorted(np.flatnonzero(chosen != truth), key=lambda row: -sure[row])[:MOST_ERRORS]
     drawn = [panel for panel in figure.axes if panel.images]
     assert len(drawn) == len(wanted)
     assert len(figure.axes) % COLUMNS == 0
     for panel, row in zip(drawn, wanted, strict=True):
-        np.testing.assert_allclose(shown(panel), pictures[row][..., 0] / 255)
+        np.testing.assert_allclose(shown(panel), images[row][..., 0] / 255)
         named = f"class {truth[row]} taken for\nclass {chosen[row]}, {100 * sure[row]:.0f} %"
         assert panel.get_title() == named
     assert not any(panel.axison for panel in figure.axes if not panel.images)
@@ -91,8 +91,8 @@ def test_ties_stay_in_their_order() -> None:
 
 
 def test_pictures_of_broken_numbers_have_their_own_white() -> None:
-    pictures = [np.array([[[0.0], [0.5]]]), np.array([[[-1.0], [3.0]]]), np.zeros((1, 2, 1))]
-    figure = worst_errors(pictures, np.zeros(3, int), np.tile([0.0, 1.0], (3, 1)), ["a", "b"])
+    images = [np.array([[[0.0], [0.5]]]), np.array([[[-1.0], [3.0]]]), np.zeros((1, 2, 1))]
+    figure = worst_errors(images, np.zeros(3, int), np.tile([0.0, 1.0], (3, 1)), ["a", "b"])
     assert [shown(panel).tolist() for panel in figure.axes[:3]] == [[[0, 1]], [[0, 1]], [[0, 0]]]
     assert_fits(figure)
 
@@ -101,7 +101,7 @@ def test_pictures_of_broken_numbers_have_their_own_white() -> None:
 def test_no_errors_are_said_so(rows: int) -> None:
     truth = np.arange(rows) % 2
     figure = worst_errors(tagged(rows), truth, np.eye(2)[truth], ["a", "b"])
-    assert (figure.axes, figure.texts[0].get_text()) == ([], "No picture of this part was wrong.")
+    assert (figure.axes, figure.texts[0].get_text()) == ([], "No image of this part was wrong.")
     assert_fits(figure)
 
 

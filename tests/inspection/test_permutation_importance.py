@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.inspection.permutation_importance import strongest_inputs
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -20,7 +20,7 @@ def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: ob
     frame = pd.DataFrame({name: generator.normal(size=300) for name in ("weak", "strong", "idle")})
     frame["kind"] = generator.choice(["a", "b"], 300)
     frame["y"] = 3 * frame["strong"] + frame["weak"]
-    dataset = candidate_of("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
+    dataset = model_builder("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
 
     def predict(inputs: Mapping[str, Any]) -> np.ndarray:
         columns = {known.name: known.key for known in dataset.spec.inputs}
@@ -28,10 +28,10 @@ def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: ob
         made: np.ndarray = 3.0 * inputs[columns["strong"]] + inputs[columns["weak"]] + 4 * by_kind
         return made
 
-    part = dataset.parts["test"]
-    found = strongest_inputs(predict, part, dataset.spec)
+    split = dataset.splits["test"]
+    found = strongest_inputs(predict, split, dataset.spec)
     assert list(found) == ["strong", "kind", "weak"]
-    assert len(found["strong"]) == len(part)
-    assert list(strongest_inputs(predict, part, dataset.spec, count=1)) == ["strong"]
+    assert len(found["strong"]) == len(split)
+    assert list(strongest_inputs(predict, split, dataset.spec, count=1)) == ["strong"]
     alone = dataclasses.replace(dataset.spec, inputs=dataset.spec.inputs[:1])
-    assert strongest_inputs(predict, part, alone) == {}
+    assert strongest_inputs(predict, split, alone) == {}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from zoo.metrics.returns import return_interval, return_scores
+from zoo.metrics.returns import return_interval, return_metrics
 
 pytestmark = pytest.mark.filterwarnings("error")
 numbers = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
@@ -56,9 +56,9 @@ def test_returns_that_are_all_the_same() -> None:
 
 
 def test_which_scores_there_are() -> None:
-    directions = {score.name: score.direction for score in return_scores()}
+    directions = {score.name: score.direction for score in return_metrics()}
     assert directions == {"return_mean": "max", "return_std": "min", "steps_to_solve": "min"}
     assert next(iter(directions)) == "return_mean"
-    for score in return_scores():
+    for score in return_metrics():
         with pytest.raises(TypeError, match="the task plays them"):
             score.function(np.zeros(2), np.zeros(2), np.ones((1, 2)))

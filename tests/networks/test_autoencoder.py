@@ -28,10 +28,12 @@ def heaps(k: int, size: int, rows: int = 200) -> np.ndarray:
     return np.array([middles[code] + forms[code] @ made.normal(size=size) for code in chosen])
 
 
-def settled(means: np.ndarray, factors: np.ndarray, weights: np.ndarray, kind: str = "gaussian") -> MixtureAssignment:
+def calibration(
+    means: np.ndarray, factors: np.ndarray, weights: np.ndarray, kind: str = "gaussian"
+) -> MixtureAssignment:
     layer = MixtureAssignment(len(means), kind)
     layer.build((None, means.shape[1]))
-    layer.settle(means, factors, weights)
+    layer.calibrate(means, factors, weights)
     return layer
 
 
@@ -39,7 +41,7 @@ def settled(means: np.ndarray, factors: np.ndarray, weights: np.ndarray, kind: s
 def test_probabilities_are_those_of_a_gaussian_mixture(k: int, size: int) -> None:
     x = heaps(k, size)
     known = GaussianMixture(k, random_state=0, reg_covar=1e-3).fit(x)
-    layer = settled(known.means_, known.precisions_cholesky_, known.weights_)
+    layer = calibration(known.means_, known.precisions_cholesky_, known.weights_)
     new = np.concatenate([x, rng.normal(0, 5, (50, size))])
     made = np.asarray(layer(new))
     assert made.dtype == np.float32
@@ -54,7 +56,7 @@ def test_the_most_probable_cluster_is_that_of_k_means(k: int, size: int) -> None
     known = KMeans(k, n_init=2, random_state=0).fit(x)
     variance = known.inertia_ / x.size
     factors = np.repeat(np.eye(size)[None] / np.sqrt(variance), k, axis=0)
-    layer = settled(known.cluster_centers_, factors, np.full(k, 1 / k), "k_means")
+    layer = calibration(known.cluster_centers_, factors, np.full(k, 1 / k), "k_means")
     new = np.concatenate([x, rng.normal(0, 5, (50, size))])
     made = np.asarray(layer(new))
     distance = np.square(known.transform(new))
@@ -73,14 +75,14 @@ def test_probabilities_sum_to_one_however_far_away(latent: np.ndarray, weights: 
     random = np.random.default_rng(seed)
     factors = np.stack([np.diag(random.uniform(0.1, 9, 2)) for _ in range(3)])
     shares = np.array(weights) / sum(weights)
-    made = np.asarray(settled(random.normal(size=(3, 2)), factors, shares)(latent))
+    made = np.asarray(calibration(random.normal(size=(3, 2)), factors, shares)(latent))
     assert np.isfinite(made).all()
     assert (made >= 0).all()
     np.testing.assert_allclose(made.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_cluster_of_no_weight_takes_nothing() -> None:
-    layer = settled(np.array([[0.0], [0.1]]), np.ones((2, 1, 1)), np.array([1.0, 0.0]))
+    layer = calibration(np.array([[0.0], [0.1]]), np.ones((2, 1, 1)), np.array([1.0, 0.0]))
     assert np.asarray(layer(np.array([[0.1]])))[0, 1] < 1e-6
 
 
@@ -124,7 +126,7 @@ def test_an_autoencoder_that_clusters(tmp_path: Path, kind: str) -> None:
         "error": (None, 1),
     }
     layer = model.get_layer("cluster")
-    layer.settle(rng.normal(size=(4, 2)), np.stack([np.eye(2)] * 4), np.full(4, 0.25))
+    layer.calibrate(rng.normal(size=(4, 2)), np.stack([np.eye(2)] * 4), np.full(4, 0.25))
     x = rng.normal(size=(6, 3)).astype(np.float32)
     made = {name: value.numpy() for name, value in model(x).items()}
     np.testing.assert_allclose(made["error"][:, 0], np.square(x - made["reconstruction"]).mean(axis=1), rtol=1e-4)

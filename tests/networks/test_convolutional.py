@@ -1,4 +1,4 @@
-"""Pictures inside the model: resized and pooled as NumPy would, changed at random in training and never after."""
+"""Images inside the model: resized and pooled as NumPy would, changed at random in training and never after."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.examples.describe_examples import describe_image
-from zoo.models.built_model import pieces_of_model
+from zoo.models.built_model import split_model
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, picture_model
+from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, image_model
 from zoo.networks.convolutional import POOLINGS, MinPooling2D, Standardize
-from zoo.preprocessing.images import PicturePreparation, ResizePictures
+from zoo.preprocessing.images import ImagePreprocessing, ResizeImages
 from zoo.spec import Spec, Target
 
 rng = np.random.default_rng(0)
 SIDE = 20
 
 
-def spec_of(pictures: Any, *, size: int | None = None) -> Spec:
-    known = describe_image("image", pd.Series(list(pictures), dtype=object), size=size, where="t")
+def spec_of(images: Any, *, size: int | None = None) -> Spec:
+    known = describe_image("image", pd.Series(list(images), dtype=object), size=size, where="t")
     return Spec("t", (known,), Target("y", "class", ("a", "b", "c"), "str"), 100)
 
 
@@ -40,9 +40,9 @@ def triangles(old: int, new: int) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def resized(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
-    down, across = triangles(pictures.shape[1], height), triangles(pictures.shape[2], width)
-    return np.einsum("yh,xw,bhwc->byxc", down, across, pictures.astype(float))
+def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    down, across = triangles(images.shape[1], height), triangles(images.shape[2], width)
+    return np.einsum("yh,xw,bhwc->byxc", down, across, images.astype(float))
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,57 +53,57 @@ def resized(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
     st.integers(0, 99),
 )
 def test_resized_pictures_are_numpys(old: tuple[int, int], new: tuple[int, int], channels: int, seed: int) -> None:
-    pictures = np.random.default_rng(seed).integers(0, 256, (2, *old, channels), dtype=np.uint8)
-    floats = np.asarray(ResizePictures(*new, whole=False)(pictures))
+    images = np.random.default_rng(seed).integers(0, 256, (2, *old, channels), dtype=np.uint8)
+    floats = np.asarray(ResizeImages(*new, whole=False)(images))
     assert floats.dtype == np.float32
-    np.testing.assert_allclose(floats, resized(pictures, *new), atol=1e-3)
-    whole = np.asarray(ResizePictures(*new, whole=True)(pictures))
+    np.testing.assert_allclose(floats, resized(images, *new), atol=1e-3)
+    whole = np.asarray(ResizeImages(*new, whole=True)(images))
     assert whole.dtype == np.uint8
-    assert np.abs(whole - resized(pictures, *new)).max() < 0.501
+    assert np.abs(whole - resized(images, *new)).max() < 0.501
     if old == new:
-        assert np.array_equal(whole, pictures)
+        assert np.array_equal(whole, images)
 
 
 def test_pictures_of_their_size_stay_as_they_are() -> None:
-    pictures = rng.normal(0, 1e4, (3, 5, 4, 1)).astype(np.float32)
-    assert np.array_equal(ResizePictures(5, 4, whole=False)(pictures), pictures)
+    images = rng.normal(0, 1e4, (3, 5, 4, 1)).astype(np.float32)
+    assert np.array_equal(ResizeImages(5, 4, whole=False)(images), images)
     wild = np.array([-3.0, 0.4, 0.6, 254.6, 300.0]).reshape(1, 1, 5, 1)
-    assert np.asarray(ResizePictures(1, 5, whole=True)(wild)).ravel().tolist() == [0, 0, 1, 255, 255]
+    assert np.asarray(ResizeImages(1, 5, whole=True)(wild)).ravel().tolist() == [0, 0, 1, 255, 255]
 
 
 def test_one_preparation_takes_pictures_of_any_size() -> None:
-    pictures = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 6, 3), (4, 9, 3), (30, 30, 3))]
-    preparation = PicturePreparation(spec_of(pictures))
-    assert preparation.size == (6, 6)
-    model = preparation.model()
+    images = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 6, 3), (4, 9, 3), (30, 30, 3))]
+    preprocessing = ImagePreprocessing(spec_of(images))
+    assert preprocessing.size == (6, 6)
+    model = preprocessing.model()
     assert model.weights == []
-    for picture in pictures:
-        made = np.asarray(model({"image": picture[None].astype(np.float32)})["pictures"])
+    for image in images:
+        made = np.asarray(model({"image": image[None].astype(np.float32)})["images"])
         assert made.dtype == np.uint8
-        assert np.abs(made - resized(picture[None], 6, 6)).max() < 0.501
-    tensor = preparation.tensors()["pictures"]
+        assert np.abs(made - resized(image[None], 6, 6)).max() < 0.501
+    tensor = preprocessing.tensors()["images"]
     assert (tensor.shape, tensor.dtype) == ((None, 6, 6, 3), "uint8")
 
 
 def test_the_digest_is_of_what_is_prepared() -> None:
-    pictures = rng.integers(0, 256, (4, 6, 6, 1), dtype=np.uint8)
-    spec = spec_of(pictures)
-    digest = PicturePreparation(spec).digest
-    assert digest == PicturePreparation(Spec.from_json(spec.to_json())).digest
-    others = [spec_of(pictures, size=5), spec_of(pictures[:3]), spec_of(pictures.astype(float))]
-    assert len({digest, *(PicturePreparation(other).digest for other in others)}) == 4
+    images = rng.integers(0, 256, (4, 6, 6, 1), dtype=np.uint8)
+    spec = spec_of(images)
+    digest = ImagePreprocessing(spec).digest
+    assert digest == ImagePreprocessing(Spec.from_json(spec.to_json())).digest
+    others = [spec_of(images, size=5), spec_of(images[:3]), spec_of(images.astype(float))]
+    assert len({digest, *(ImagePreprocessing(other).digest for other in others)}) == 4
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_standardised_pictures_have_mean_0_and_deviation_1(kind: Any) -> None:
-    pictures = rng.integers(0, 256, (9, 5, 4, 3)).astype(kind)
-    pictures[..., 2] = 7
-    facts = spec_of(pictures).inputs[0].statistics
-    made = np.asarray(Standardize(facts["mean"], facts["std"])(pictures))
+    images = rng.integers(0, 256, (9, 5, 4, 3)).astype(kind)
+    images[..., 2] = 7
+    facts = spec_of(images).inputs[0].statistics
+    made = np.asarray(Standardize(facts["mean"], facts["std"])(images))
     assert made.dtype == np.float32
     np.testing.assert_allclose(made.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(made.std(axis=(0, 1, 2)), [1, 1, 0], atol=1e-5)
-    flat = pictures[..., :2].astype(float)
+    flat = images[..., :2].astype(float)
     wanted = (flat - flat.mean(axis=(0, 1, 2))) / flat.std(axis=(0, 1, 2))
     np.testing.assert_allclose(made[..., :2], wanted, atol=1e-4)
 
@@ -112,19 +112,19 @@ def test_standardised_pictures_have_mean_0_and_deviation_1(kind: Any) -> None:
 
 
 def ramps(rows: int, more: int = 0, side: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
-    """Pictures whose first two channels say where each pixel is, so that one sees where it came from."""
+    """Images whose first two channels say where each pixel is, so that one sees where it came from."""
     down, across = np.meshgrid(np.arange(side[0]), np.arange(side[1]), indexing="ij")
     places = np.broadcast_to(np.stack([down, across], axis=-1), (rows, *side, 2))
     return np.concatenate([places, rng.normal(size=(rows, *side, more))], axis=-1).astype(np.float32)
 
 
-def bilinear(picture: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """A picture (H, W, C) read at broken places (H', W')."""
+def bilinear(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """An image (H, W, C) read at broken places (H', W')."""
     top, left = np.floor(down).astype(int), np.floor(across).astype(int)
-    bottom, right = np.minimum(top + 1, len(picture) - 1), np.minimum(left + 1, picture.shape[1] - 1)
+    bottom, right = np.minimum(top + 1, len(image) - 1), np.minimum(left + 1, image.shape[1] - 1)
     y, x = (down - top)[..., None], (across - left)[..., None]
-    above = picture[top, left] * (1 - x) + picture[top, right] * x
-    below = picture[bottom, left] * (1 - x) + picture[bottom, right] * x
+    above = image[top, left] * (1 - x) + image[top, right] * x
+    below = image[bottom, left] * (1 - x) + image[bottom, right] * x
     return above * (1 - y) + below * y
 
 
@@ -140,7 +140,7 @@ def line_of(places: np.ndarray, middle: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def changes(layer: Augment, side: tuple[int, int] = (SIDE, SIDE), rows: int = 300) -> dict[str, np.ndarray]:
-    """What a layer did to each of many pictures."""
+    """What a layer did to each of many images."""
     made = np.asarray(layer(ramps(rows, side=side), training=True))
     down, down_shift = line_of(made[:, :, 0, 0], (side[0] - 1) / 2)
     across, across_shift = line_of(made[:, 0, :, 1], (side[1] - 1) / 2)
@@ -149,12 +149,12 @@ def changes(layer: Augment, side: tuple[int, int] = (SIDE, SIDE), rows: int = 30
 
 @pytest.mark.parametrize("options", [(0.3, 0.0, False), (0.0, 0.3, False), (0.0, 0.0, True), (0.2, 0.2, True)])
 def test_changed_pictures_are_bilinear_and_go_on_beyond_the_edge(options: Any) -> None:
-    pictures = ramps(12, more=3)
+    images = ramps(12, more=3)
     shift, zoom, flip = options
-    made = np.asarray(Augment(shift, zoom, flip, seed=4)(pictures, training=True))
-    assert made.shape == pictures.shape
-    assert not np.allclose(made, pictures)
-    for before, after in zip(pictures, made, strict=True):
+    made = np.asarray(Augment(shift, zoom, flip, seed=4)(images, training=True))
+    assert made.shape == images.shape
+    assert not np.allclose(made, images)
+    for before, after in zip(images, made, strict=True):
         down, across = (np.clip(after[..., index], 0, SIDE - 1) for index in (0, 1))
         assert np.ptp(down, axis=1).max() < 1e-4  # rows stay rows, and columns columns
         assert np.ptp(across, axis=0).max() < 1e-4
@@ -185,35 +185,35 @@ def test_a_zoom_keeps_the_middle_and_the_proportions() -> None:
 
 
 def test_a_flip_exchanges_left_and_right_every_second_time() -> None:
-    pictures = ramps(300, more=1)
-    made = np.asarray(Augment(0.0, 0.0, flip=True, seed=3)(pictures, training=True))
+    images = ramps(300, more=1)
+    made = np.asarray(Augment(0.0, 0.0, flip=True, seed=3)(images, training=True))
     flipped = np.array(
-        [np.allclose(after, before[:, ::-1], atol=1e-4) for before, after in zip(pictures, made, strict=True)]
+        [np.allclose(after, before[:, ::-1], atol=1e-4) for before, after in zip(images, made, strict=True)]
     )
-    same = np.array([np.allclose(after, before, atol=1e-4) for before, after in zip(pictures, made, strict=True)])
+    same = np.array([np.allclose(after, before, atol=1e-4) for before, after in zip(images, made, strict=True)])
     assert (flipped ^ same).all()
     assert 0.4 < flipped.mean() < 0.6
 
 
 def test_nothing_is_changed_when_predicting_or_by_zeros() -> None:
-    pictures = ramps(5, more=2)
+    images = ramps(5, more=2)
     for training in (False, None):
-        kept = Augment(0.3, 0.3, flip=True)(pictures, **({} if training is None else {"training": training}))
-        assert np.array_equal(kept, pictures)
-    np.testing.assert_allclose(Augment(0.0, 0.0)(pictures, training=True), pictures, atol=1e-4)
+        kept = Augment(0.3, 0.3, flip=True)(images, **({} if training is None else {"training": training}))
+        assert np.array_equal(kept, images)
+    np.testing.assert_allclose(Augment(0.0, 0.0)(images, training=True), images, atol=1e-4)
 
 
 def test_the_seed_decides_and_each_call_draws_anew() -> None:
-    pictures = ramps(8)
+    images = ramps(8)
     one, same, other = (Augment(0.2, 0.2, seed=seed) for seed in (1, 1, 2))
-    drawn = [np.asarray(layer(pictures, training=True)) for layer in (one, same, other)]
+    drawn = [np.asarray(layer(images, training=True)) for layer in (one, same, other)]
     assert np.array_equal(drawn[0], drawn[1])
     assert not np.allclose(drawn[0], drawn[2])
-    assert not np.allclose(drawn[0], np.asarray(one(pictures, training=True)))
+    assert not np.allclose(drawn[0], np.asarray(one(images, training=True)))
     keras.utils.set_random_seed(5)
-    by_keras = np.asarray(Augment(0.2, 0.2)(pictures, training=True))
+    by_keras = np.asarray(Augment(0.2, 0.2)(images, training=True))
     keras.utils.set_random_seed(5)
-    assert np.array_equal(by_keras, Augment(0.2, 0.2)(pictures, training=True))
+    assert np.array_equal(by_keras, Augment(0.2, 0.2)(images, training=True))
 
 
 # Pooling and blocks
@@ -291,15 +291,15 @@ def build(spec: Spec, *, pooling: str = "min", augmented: bool = True) -> keras.
         x = convolutional_blocks(x, knobs, filters=4, blocks=2, convolutions=1, kernel=3, pooling=pooling)
         return dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=5, layers=1)
 
-    return picture_model(spec, knobs, hidden)
+    return image_model(spec, knobs, hidden)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_saved_and_loaded_in_safe_mode(tmp_path: Path, kind: Any) -> None:
-    pictures = rng.integers(0, 256, (6, 9, 8, 3)).astype(kind)
-    model = build(spec_of(pictures))
-    raw = {"image": pictures.astype(np.float32)}
+    images = rng.integers(0, 256, (6, 9, 8, 3)).astype(kind)
+    model = build(spec_of(images))
+    raw = {"image": images.astype(np.float32)}
     wanted = model(raw).numpy()
     assert np.ptp(wanted, axis=0).max() > 1e-3
     assert np.array_equal(model(raw).numpy(), wanted)  # no chance in predictions
@@ -308,15 +308,15 @@ def test_saved_and_loaded_in_safe_mode(tmp_path: Path, kind: Any) -> None:
     assert np.array_equal(loaded(raw).numpy(), wanted)
     augment = loaded.get_layer("network").get_layer("augment")
     assert (augment.shift, augment.zoom, augment.flip) == (0.2, 0.2, True)
-    pieces = pieces_of_model(loaded)
-    assert pieces.preparation is not None
-    prepared = pieces.preparation.model()(raw)
-    assert np.array_equal(pieces.network(prepared).numpy(), wanted)
-    drawn = [pieces.network(prepared, training=True).numpy() for _ in range(2)]
+    built_model = split_model(loaded)
+    assert built_model.preprocessing is not None
+    preprocessed = built_model.preprocessing.model()(raw)
+    assert np.array_equal(built_model.network(preprocessed).numpy(), wanted)
+    drawn = [built_model.network(preprocessed, training=True).numpy() for _ in range(2)]
     assert not np.allclose(drawn[0], drawn[1])
 
 
-def test_a_picture_is_predicted_as_its_resized_self() -> None:
+def test_a_image_is_predicted_as_its_resized_self() -> None:
     spec = spec_of(rng.integers(0, 256, (6, 9, 8, 1), dtype=np.uint8))
     model = build(spec, augmented=False)
     large = rng.integers(0, 256, (2, 20, 31, 1)).astype(np.float32)
@@ -324,5 +324,5 @@ def test_a_picture_is_predicted_as_its_resized_self() -> None:
     np.testing.assert_allclose(model({"image": large}), model({"image": small}), atol=1e-2)
     assert np.array_equal(
         model({"image": large}).numpy(),
-        model({"image": np.asarray(ResizePictures(9, 8, True)(large), np.float32)}).numpy(),
+        model({"image": np.asarray(ResizeImages(9, 8, True)(large), np.float32)}).numpy(),
     )

@@ -22,11 +22,11 @@ from zoo.data.examples.describe_examples import (
     tokens_of,
 )
 from zoo.data.ragged import Ragged
-from zoo.models.built_model import pieces_of_build, pieces_of_model
+from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks import Knobs, recurrent_layers, sequence_model
 from zoo.networks.recurrent import PoolSteps, RealSteps
-from zoo.preprocessing.sequences import EncodeText, PrepareSteps, SequencePreparation
+from zoo.preprocessing.sequences import EncodeText, PrepareSteps, SequencePreprocessing
 from zoo.spec import Spec, Target
 
 rng = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def output(model: Any, inputs: dict[str, Any]) -> np.ndarray:
     return np.asarray(model(inputs, training=False))
 
 
-# Preparation
+# Preprocessing
 
 
 @st.composite
@@ -97,13 +97,13 @@ def test_prepared_steps_are_the_formula(known: tuple[np.ndarray, np.ndarray], da
     std = data.draw(st.lists(st.just(0.0) | st.floats(0.5, 9), min_size=features, max_size=features))
     missing = data.draw(st.lists(st.booleans(), min_size=features, max_size=features))
     longest = data.draw(st.none() | st.integers(1, 6))
-    prepared, kept = PrepareSteps(mean, std, missing, longest)(steps, lengths)
+    preprocessed, kept = PrepareSteps(mean, std, missing, longest)(steps, lengths)
     divisor = np.where(np.array(std) > 0, std, 1)
     wanted = (steps - np.array(mean)) / divisor
     holes = np.isnan(steps)
     wanted = np.concatenate([np.where(holes, 0, wanted), holes[..., np.array(missing, bool)]], axis=-1)
     wanted[np.arange(steps.shape[1]) >= lengths[:, None]] = 0
-    np.testing.assert_allclose(prepared, wanted[:, :longest], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(preprocessed, wanted[:, :longest], rtol=1e-4, atol=1e-4)
     assert np.asarray(kept).tolist() == np.minimum(lengths, longest or 99).tolist()
 
 
@@ -125,25 +125,25 @@ def test_training_without_missing_values_has_no_indicator() -> None:
     holed = [steps.copy() for steps in SEQUENCES]
     holed[1][2, 1] = np.nan
     spec = spec_of(holed)
-    prepared = SequencePreparation(spec).model()(raw(holed))["steps"].numpy()
+    preprocessed = SequencePreprocessing(spec).model()(raw(holed))["steps"].numpy()
     flat = np.concatenate(holed)
-    assert prepared.shape == (6, 5, 3)
-    assert prepared[1, 2].tolist() == [
+    assert preprocessed.shape == (6, 5, 3)
+    assert preprocessed[1, 2].tolist() == [
         pytest.approx((holed[1][2, 0] - flat[:, 0].mean()) / flat[:, 0].std(), abs=1e-5),
         0,
         1,
     ]
-    assert prepared[..., 2].sum() == 1
-    plain = SequencePreparation(spec_of(SEQUENCES)).model()(raw(holed))["steps"].numpy()
+    assert preprocessed[..., 2].sum() == 1
+    plain = SequencePreprocessing(spec_of(SEQUENCES)).model()(raw(holed))["steps"].numpy()
     assert plain.shape == (6, 5, 2)
     assert plain[1, 2, 1] == 0
 
 
 def test_only_the_first_steps_are_kept() -> None:
     spec = spec_of(SEQUENCES, max_length=3)
-    prepared = SequencePreparation(spec).model()(raw(SEQUENCES))
-    assert prepared["steps"].shape == (6, 3, 2)
-    assert prepared["length"].numpy().tolist() == [1, 3, 2, 3, 3, 3]
+    preprocessed = SequencePreprocessing(spec).model()(raw(SEQUENCES))
+    assert preprocessed["steps"].shape == (6, 3, 2)
+    assert preprocessed["length"].numpy().tolist() == [1, 3, 2, 3, 3, 3]
     model = made(spec, both=True, kind="gru")
     np.testing.assert_allclose(
         output(model, raw(SEQUENCES)), output(model, raw([steps[:3] for steps in SEQUENCES])), atol=1e-6
@@ -154,10 +154,10 @@ def test_only_the_first_steps_are_kept() -> None:
 
 def test_the_digest_is_of_what_is_prepared() -> None:
     spec = spec_of(SEQUENCES)
-    digest = SequencePreparation(spec).digest
-    assert digest == SequencePreparation(Spec.from_json(spec.to_json())).digest
-    others = [spec_of(SEQUENCES, max_length=3), spec_of(SEQUENCES[1:]), text_spec("word"), text_spec("letter")]
-    assert len({digest, *(SequencePreparation(other).digest for other in others)}) == 5
+    digest = SequencePreprocessing(spec).digest
+    assert digest == SequencePreprocessing(Spec.from_json(spec.to_json())).digest
+    others = [spec_of(SEQUENCES, max_length=3), spec_of(SEQUENCES[1:]), text_spec("word"), text_spec("character")]
+    assert len({digest, *(SequencePreprocessing(other).digest for other in others)}) == 5
 
 
 # Masks and pooling
@@ -242,10 +242,10 @@ def test_padding_changes_nothing(kind: str, both: bool, summary: str) -> None:
 
 def test_dropout_and_regularisation_reach_the_layers() -> None:
     hp = CheckedHyperParameters({"dropout": 0.5, "l2": 0.1})
-    network = pieces_of_build(lambda hp, spec: build(hp, spec, layers=2), hp, spec_of(SEQUENCES)).network
+    network = call_build(lambda hp, spec: build(hp, spec, layers=2), hp, spec_of(SEQUENCES)).network
     assert [layer.name for layer in network.layers if "dropout" in layer.name] == ["dropout_0", "dropout_1"]
     assert len(network.losses) == 3
-    inputs = SequencePreparation(spec_of(SEQUENCES)).model()(raw(SEQUENCES))
+    inputs = SequencePreprocessing(spec_of(SEQUENCES)).model()(raw(SEQUENCES))
     drawn = [network(inputs, training=True).numpy() for _ in range(2)]
     assert not np.allclose(*drawn)
     assert np.array_equal(output(network, inputs), output(network, inputs))
@@ -274,7 +274,7 @@ OLD = unicodedata.ucd_3_2_0
 known_characters = st.characters(codec="utf-8").filter(lambda sign: sign != "\0" and OLD.category(sign) != "Cn")
 
 
-@pytest.mark.parametrize("unit", ["letter", "word"])
+@pytest.mark.parametrize("unit", ["character", "word"])
 @settings(max_examples=30, deadline=None)
 @given(
     texts=st.lists(st.text(known_characters, min_size=1, max_size=12), min_size=1, max_size=5), most=st.integers(1, 9)
@@ -285,7 +285,7 @@ def test_the_graph_cuts_text_as_python_does(unit: str, texts: list[str], most: i
     assert_codes(texts, tokens[:most] or ["x"], unit)
 
 
-@pytest.mark.parametrize("unit", ["letter", "word"])
+@pytest.mark.parametrize("unit", ["character", "word"])
 def test_every_character_is_told_as_in_python(unit: str) -> None:
     signs = [chr(code) for code in range(1, sys.maxunicode + 1)]
     texts = [f"a{sign}b" for sign in signs if OLD.category(sign) not in ("Cn", "Co", "Cs")]
@@ -294,7 +294,7 @@ def test_every_character_is_told_as_in_python(unit: str) -> None:
     assert_codes(texts, list(tokens), unit)
 
 
-@pytest.mark.parametrize("unit", ["letter", "word"])
+@pytest.mark.parametrize("unit", ["character", "word"])
 def test_texts_outside_the_vocabulary(unit: str) -> None:
     assert_codes(["xyz", "?", "a x a", " "], ["a"], unit)
     codes, lengths = EncodeText(["a"], unit, 2)(np.array(["a b a", "x"]))
@@ -302,7 +302,7 @@ def test_texts_outside_the_vocabulary(unit: str) -> None:
     assert np.asarray(lengths).tolist() == [2, 1]
 
 
-@pytest.mark.parametrize("unit", ["letter", "word"])
+@pytest.mark.parametrize("unit", ["character", "word"])
 def test_a_batch_of_texts_changes_no_prediction(unit: str) -> None:
     model = made(text_spec(unit), kind="gru", both=True)
     texts = np.array([*TEXTS, "?", "der unbekannte hund"])
@@ -331,7 +331,7 @@ def test_words_are_the_same_in_turkey() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
-@pytest.mark.parametrize("what", ["steps", "word", "letter"])
+@pytest.mark.parametrize("what", ["steps", "word", "character"])
 def test_saved_and_loaded_in_safe_mode(tmp_path: Path, what: str) -> None:
     holed = [steps.copy() for steps in SEQUENCES]
     holed[1][2, 1] = np.nan
@@ -341,8 +341,8 @@ def test_saved_and_loaded_in_safe_mode(tmp_path: Path, what: str) -> None:
     model.save(tmp_path / "model.keras", include_optimizer=False)
     loaded: Any = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert np.array_equal(output(loaded, inputs), output(model, inputs))
-    pieces = pieces_of_model(loaded)
-    assert pieces.preparation is not None
-    apart = pieces.network(pieces.preparation.model()(inputs))
+    built_model = split_model(loaded)
+    assert built_model.preprocessing is not None
+    apart = built_model.network(built_model.preprocessing.model()(inputs))
     assert np.array_equal(np.asarray(apart), output(model, inputs))
-    assert model.get_layer("preparation").trainable_weights == []
+    assert model.get_layer("preprocessing").trainable_weights == []

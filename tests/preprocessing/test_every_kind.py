@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.columns.encode import raw_inputs
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
-from zoo.networks import prepare_table
-from zoo.portable.preprocessing import prepared
+from zoo.networks import preprocess_table
+from zoo.portable.preprocessing import preprocessed
 from zoo.portable.rows import raw_inputs as portable_inputs
 from zoo.saving.export_formats import as_columns, steps_of
 from zoo.spec import Input, Spec
 from zoo.training import level_lookup as bulk
-from zoo.training.preprocessed_arrays import as_tensor, prepare
+from zoo.training.preprocessed_arrays import as_tensor, preprocess
 
 ROOT = Path(__file__).parents[2]
 DATES = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59))
@@ -117,13 +117,13 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
     spec = describe_table(frame, None, "t", column=told, missing=ways)[0]
     assert {known.name for known in spec.inputs} == set(CELLS)
     assert Spec.from_json(spec.to_json()) == spec
-    preparation = prepare_table(spec, scaling=scaling)
-    model, folder = preparation.model(), other_process[0] / str(len(list(other_process[0].iterdir())))
+    preprocessing = preprocess_table(spec, scaling=scaling)
+    model, folder = preprocessing.model(), other_process[0] / str(len(list(other_process[0].iterdir())))
     folder.mkdir()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
     expected = _in_bulk(model, raw_inputs(rows, spec))
     assert {name: array.shape[1:] for name, array in expected.items()} == {
-        name: tuple(tensor.shape[1:]) for name, tensor in preparation.tensors().items()
+        name: tuple(tensor.shape[1:]) for name, tensor in preprocessing.tensors().items()
     }
     assert all(np.isfinite(array).all() for array in expected.values())
     model.save(folder / "model.keras")
@@ -143,14 +143,14 @@ def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
     frame, later, told, ways = table
     told = {name: kind for name, kind in told.items() if name != "code"}  # hashes are TensorFlow's alone
     spec = describe_table(frame, None, "t", column=told, missing=ways)[0]
-    model = prepare_table(spec, scaling=scaling).model()
+    model = preprocess_table(spec, scaling=scaling).model()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
     expected = {name: np.asarray(value) for name, value in model(_tensors(raw_inputs(rows, spec))).items()}
     steps, tensors = steps_of(model, "onnx")
     assert steps == json.loads(json.dumps(steps))
     plain = [{**vars(known), "statistics": dict(known.statistics)} for known in spec.inputs]
     dtypes = {name: {"from": held, "dtype": str(expected[name].dtype)} for name, held in tensors.items()}
-    made = prepared(portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes})
+    made = preprocessed(portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes})
     for name, array in expected.items():
         np.testing.assert_allclose(made[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
 
@@ -159,17 +159,17 @@ def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
 def test_an_export_reads_pictures_of_other_channels_as_the_model_does(channels):
     generator = np.random.default_rng(0)
     shapes = [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)]
-    spec = Spec("image", (Input("picture", "picture", "image", shape=(None, None, channels), statistics={}),))
+    spec = Spec("image", (Input("image", "image", "image", shape=(None, None, channels), statistics={}),))
     plain = [{**vars(known), "statistics": {}} for known in spec.inputs]
     for cast in (np.uint8, np.float32):
-        pictures = [(255 * generator.random(shape)).astype(cast) for shape in shapes]
-        frame = pd.DataFrame({"picture": pd.Series(pictures, dtype=object)})
-        made = portable_inputs({"picture": pictures}, plain)["picture"]
-        found, expected = Ragged.of(made, axes=2), raw_inputs(frame, spec)["picture"]
+        images = [(255 * generator.random(shape)).astype(cast) for shape in shapes]
+        frame = pd.DataFrame({"image": pd.Series(images, dtype=object)})
+        made = portable_inputs({"image": images}, plain)["image"]
+        found, expected = Ragged.of(made, axes=2), raw_inputs(frame, spec)["image"]
         np.testing.assert_array_equal(found.values, expected.values)
         np.testing.assert_array_equal(found.sizes, expected.sizes)
-    with pytest.raises(ValueError, match="row 1: a picture of shape"):
-        portable_inputs({"picture": [np.zeros((4, 5, 2))]}, plain)
+    with pytest.raises(ValueError, match="row 1: an image of shape"):
+        portable_inputs({"image": [np.zeros((4, 5, 2))]}, plain)
 
 
 DAYS = [
@@ -203,6 +203,6 @@ def _in_bulk(model, raw):
     """What a network is trained on: levels looked up once each."""
     least, bulk.LEAST_ROWS = bulk.LEAST_ROWS, 1
     try:
-        return prepare(model, Part(raw, None, np.arange(len(next(iter(raw.values())))))).x
+        return preprocess(model, Split(raw, None, np.arange(len(next(iter(raw.values())))))).x
     finally:
         bulk.LEAST_ROWS = least

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.preprocessing.observations import MOST_BOUND, ObservationPreparation, ScaleObservation
+from zoo.preprocessing.observations import MOST_BOUND, ObservationPreprocessing, ScaleObservation
 from zoo.spec import Input, Spec
 
 
@@ -51,13 +51,13 @@ def test_a_bound_just_below_the_greatest_counts() -> None:
 
 
 def test_numbers_through_the_preparation(tmp_path: Path) -> None:
-    preparation = ObservationPreparation(spec_of((2,), low=[-2.0, None], high=[6.0, None]))
-    model = preparation.model()
+    preprocessing = ObservationPreprocessing(spec_of((2,), low=[-2.0, None], high=[6.0, None]))
+    model = preprocessing.model()
     raw = {"observation": np.array([[2.0, 9.0], [6.0, -1.0]], np.float32)}
     wanted = [[0.0, 9.0], [1.0, -1.0]]
     assert model(raw)["observations"].numpy().tolist() == wanted
     assert model.weights == []
-    assert preparation.tensors()["observations"].shape == (None, 2)
+    assert preprocessing.tensors()["observations"].shape == (None, 2)
     model.save(tmp_path / "model.keras")
     loaded: Any = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert loaded(raw)["observations"].numpy().tolist() == wanted
@@ -66,12 +66,12 @@ def test_numbers_through_the_preparation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", [0, -2, 5])
 @pytest.mark.parametrize("kind", [np.int64, np.float32])
 def test_a_whole_number_becomes_indicators(tmp_path: Path, kind: Any, start: int) -> None:
-    preparation = ObservationPreparation(spec_of((), n=4, start=start))
-    model = preparation.model()
+    preprocessing = ObservationPreprocessing(spec_of((), n=4, start=start))
+    model = preprocessing.model()
     raw = {"observation": np.array([0, 3, 1], kind) + kind(start)}
     assert model(raw)["observations"].numpy().tolist() == np.eye(4)[[0, 3, 1]].tolist()
     assert model({"observation": raw["observation"][:1]})["observations"].shape == (1, 4)
-    assert preparation.tensors()["observations"].shape == (None, 4)
+    assert preprocessing.tensors()["observations"].shape == (None, 4)
     model.save(tmp_path / "model.keras")
     loaded: Any = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert loaded(raw)["observations"].numpy().tolist() == np.eye(4)[[0, 3, 1]].tolist()
@@ -79,7 +79,7 @@ def test_a_whole_number_becomes_indicators(tmp_path: Path, kind: Any, start: int
 
 def test_the_digest_is_of_what_is_prepared() -> None:
     spec = spec_of((2,), low=[0.0, None], high=[1.0, None])
-    digest = ObservationPreparation(spec).digest
-    assert digest == ObservationPreparation(Spec.from_json(spec.to_json())).digest
+    digest = ObservationPreprocessing(spec).digest
+    assert digest == ObservationPreprocessing(Spec.from_json(spec.to_json())).digest
     others = [spec_of((2,), low=[0.0, None], high=[2.0, None]), spec_of((), n=4, start=0), spec_of((), n=4, start=1)]
-    assert len({digest, *(ObservationPreparation(other).digest for other in others)}) == 4
+    assert len({digest, *(ObservationPreprocessing(other).digest for other in others)}) == 4

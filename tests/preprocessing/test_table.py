@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.columns.encode import raw_inputs
-from zoo.models.built_model import pieces_of_build, pieces_of_model
+from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import Knobs, assemble, flat_features, head, prepare_table
+from zoo.networks import Knobs, assemble, flat_features, head, preprocess_table
 from zoo.preprocessing.table import MOST_ONE_HOT
 from zoo.spec import Spec, Target
 from zoo.training.preprocessed_arrays import as_tensor
@@ -36,14 +36,14 @@ def tensors(frame, spec):
     return {key: as_tensor(values) for key, values in raw_inputs(frame, spec).items()}
 
 
-def prepared(frame, scaling="standard", spec=None):
+def preprocessed(frame, scaling="standard", spec=None):
     spec = spec or spec_of(frame)
-    made = prepare_table(spec, scaling=scaling).model()(tensors(frame, spec))
+    made = preprocess_table(spec, scaling=scaling).model()(tensors(frame, spec))
     return {name: value.numpy() for name, value in made.items()}
 
 
 def features(frame, scaling="standard", spec=None):
-    return prepared(frame, scaling, spec)["features"]
+    return preprocessed(frame, scaling, spec)["features"]
 
 
 def test_standard_is_scikit_learns():
@@ -133,12 +133,12 @@ def test_unseen_levels_are_all_zeros():
 @pytest.mark.parametrize("levels, embedded", [(MOST_ONE_HOT, False), (MOST_ONE_HOT + 1, True)])
 def test_many_levels_become_codes(levels, embedded):
     frame = pd.DataFrame({"word": [f"w{i:02}" for i in range(levels)] * 2})
-    made = prepared(frame)
+    made = preprocessed(frame)
     assert list(made) == (["codes"] if embedded else ["features"])
     if embedded:
         assert made["codes"].dtype == np.int32
         assert made["codes"][:, 0].tolist() == [2 + i for i in range(levels)] * 2
-        late = prepared(pd.DataFrame({"word": ["new", None]}), spec=spec_of(frame))
+        late = preprocessed(pd.DataFrame({"word": ["new", None]}), spec=spec_of(frame))
         assert late["codes"].tolist() == [[0], [1]]
 
 
@@ -154,17 +154,17 @@ def test_each_row_has_one_indicator_of_its_level(cells):
 NAMES = [
     "plain", "with space", "a/b", "a_b", "a_b_", "Größe", "été", "列", "\U0001f600", "", " ", "x:y", "x.y", "-1", "0",
     "tab\tin", "back\\slash", "per%cent", "name", "training", "features", "numbers", "inputs", "network",
-    "preparation", "levels", "one_hot", "few_levels", "many_levels", "model", "output", "dense_0", "{x}", "a/b/c",
+    "preprocessing", "levels", "one_hot", "few_levels", "many_levels", "model", "output", "dense_0", "{x}", "a/b/c",
 ]  # fmt: skip
 
 
 def build(hp, spec):
     knobs = Knobs(hp, defaults={"scaling": "robust_quantile"})
-    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
-    inputs = preparation.tensors()
-    output, loss = head(flat_features(inputs, preparation), spec, knobs)
+    preprocessing = preprocess_table(spec, scaling=knobs.get("scaling"))
+    inputs = preprocessing.tensors()
+    output, loss = head(flat_features(inputs, preprocessing), spec, knobs)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    return assemble(preprocessing, inputs, output, loss, knobs)
 
 
 @pytest.fixture(scope="module")
@@ -188,29 +188,29 @@ def test_keys_are_distinct_and_safe(mixed):
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_the_whole_equals_network_on_prepared_to_the_last_bit(mixed, tmp_path):
     frame, spec = mixed
-    pieces = pieces_of_build(build, CheckedHyperParameters(), spec)
+    built_model = call_build(build, CheckedHyperParameters(), spec)
     raw = tensors(frame, spec)
-    expected = pieces.network(pieces.preparation.model()(raw)).numpy()
-    whole = pieces.whole()
+    expected = built_model.network(built_model.preprocessing.model()(raw)).numpy()
+    whole = built_model.full_model()
     assert np.array_equal(whole(raw).numpy(), expected)
     whole.save(tmp_path / "model.keras", include_optimizer=False)
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert np.array_equal(loaded(raw).numpy(), expected)
     for model in (whole, loaded):
-        apart = pieces_of_model(model)
-        assert np.array_equal(apart.network(apart.preparation.model()(raw)).numpy(), expected)
-        assert np.array_equal(apart.whole()(raw).numpy(), expected)
+        apart = split_model(model)
+        assert np.array_equal(apart.network(apart.preprocessing.model()(raw)).numpy(), expected)
+        assert np.array_equal(apart.full_model()(raw).numpy(), expected)
     one = {key: value[:1] for key, value in raw.items()}
     assert np.allclose(loaded(one).numpy(), expected[:1], atol=1e-6)
 
 
 def test_preparation_has_no_weight_that_trains(mixed):
     model = build(CheckedHyperParameters(), mixed[1])
-    preparation = model.get_layer("preparation")
-    assert preparation.trainable_weights == []
+    preprocessing = model.get_layer("preprocessing")
+    assert preprocessing.trainable_weights == []
     assert len(model.trainable_weights) == len(model.get_layer("network").trainable_weights) == 3
-    preparation.trainable = True
-    assert preparation.trainable_weights == []
+    preprocessing.trainable = True
+    assert preprocessing.trainable_weights == []
 
 
 def test_build_outside_the_workbench_gives_the_whole_model(mixed):
@@ -218,16 +218,16 @@ def test_build_outside_the_workbench_gives_the_whole_model(mixed):
     model = build(CheckedHyperParameters(), spec)
     assert model.compiled
     assert model(tensors(frame, spec)).shape == (80, 1)
-    assert {layer.name for layer in model.layers} >= {"preparation", "network"}
+    assert {layer.name for layer in model.layers} >= {"preprocessing", "network"}
     assert model.optimizer is model.get_layer("network").optimizer
 
 
 def test_the_digest_is_of_what_is_prepared(mixed):
     spec = mixed[1]
-    digest = prepare_table(spec).digest
-    assert digest == prepare_table(Spec.from_json(spec.to_json())).digest
-    assert digest != prepare_table(spec, scaling="robust").digest
-    assert digest != prepare_table(spec_of(NUMBERS)).digest
+    digest = preprocess_table(spec).digest
+    assert digest == preprocess_table(Spec.from_json(spec.to_json())).digest
+    assert digest != preprocess_table(spec, scaling="robust").digest
+    assert digest != preprocess_table(spec_of(NUMBERS)).digest
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])

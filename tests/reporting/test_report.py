@@ -25,7 +25,7 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     assert "classification/mlp has" in answer.out
     told = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
     assert {known["name"]: known["kind"] for known in told["columns"]}["age"] == "category"
-    assert set(told) == {"source", "target", "task", "parts", "columns", "findings", "notes", "output"}
+    assert set(told) == {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
     assert all({"topic", "level", "text", "advice", "evidence"} == set(finding) for finding in told["findings"])
     assert DataReport.from_dict(told).as_dict() == told
 

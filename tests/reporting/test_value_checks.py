@@ -1,4 +1,4 @@
-"""The report's checks of values, and of pictures: what is planted is found, and what is clean stays unsaid."""
+"""The report's checks of values, and of images: what is planted is found, and what is clean stays unsaid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import zoo
-from zoo.reporting import image_checks as pictures
+from zoo.reporting import image_checks as images
 from zoo.reporting.report import DataReport
 from zoo.tracking.store import Store
 
@@ -123,7 +123,7 @@ def test_pictures_that_hardly_differ_across_the_split() -> None:
     report = zoo.data_report(both, task="image", quiet=True)
     known = [finding for finding in report.findings if finding.topic == "near-duplicates"]
     assert {finding.level for finding in known} == {"warning"}
-    assert any("of the test pictures are a training picture" in finding.text for finding in known)
+    assert any("of the test images are a training image" in finding.text for finding in known)
     one = zoo.data_report((drawn, labels[:120]), task="image", quiet=True)
     assert [f.level for f in one.findings if f.topic == "near-duplicates"] == ["ok"]
     for source, sizes in ((both, {"test_size": 0, "validation_size": 0}), ((np.full_like(drawn, 7), labels[:120]), {})):
@@ -132,7 +132,7 @@ def test_pictures_that_hardly_differ_across_the_split() -> None:
 
 
 def test_a_sample_of_pictures_is_told_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_TRAIN", 50)
+    monkeypatch.setattr(images, "MOST_TRAIN", 50)
     drawn = np.random.default_rng(0).integers(0, 256, (120, 12, 12, 1)).astype(np.uint8)
     report = zoo.data_report((drawn, np.arange(120) % 2), task="image", quiet=True)
     text = next(finding.text for finding in report.findings if finding.topic == "near-duplicates")

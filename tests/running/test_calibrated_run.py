@@ -96,7 +96,7 @@ def test_nothing_held_out_reaches_what_is_fitted(workspace: Path, people: pd.Dat
     (first, weights), (second, others) = made
     for one, two in zip(weights, others, strict=True):
         assert np.array_equal(one, two)
-    assert first.model.limits == second.model.limits
+    assert first.model.conformal_quantiles == second.model.conformal_quantiles
     assert first.model.spec == second.model.spec
     assert first.metrics["temperature"] == second.metrics["temperature"]
     folder = Store().download_model(second.run_id, workspace / "model")
@@ -117,8 +117,8 @@ def test_validation_reaches_neither_preparation_nor_calibration_rows(workspace: 
     keys = {"target": "rich", "split": "column=part", "calibrate": "isotonic", "sample": "up=3"}
     one, two = (task_of("classification").read(make_job(DataJob, {"source": f, **keys})) for f in (frame, other))
     assert one.spec == two.spec
-    for part in ("train", "calibration"):
-        assert np.array_equal(one.parts[part].rows, two.parts[part].rows)
+    for split in ("train", "calibration"):
+        assert np.array_equal(one.splits[split].rows, two.splits[split].rows)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -59,11 +59,11 @@ def test_each_row_is_in_one_test_part_of_a_cross_validation() -> None:
     seen = []
     for number in range(1, 5):
         dataset = task.read(make_job(DataJob, {"source": "wine", "fold": f"{number}/4"}))
-        parts = [set(part.rows.tolist()) for part in dataset.parts.values()]
-        assert sum(map(len, parts)) == len(set().union(*parts)) == 178
-        classes = np.bincount(dataset.parts["test"].target)
+        splits = [set(split.rows.tolist()) for split in dataset.splits.values()]
+        assert sum(map(len, splits)) == len(set().union(*splits)) == 178
+        classes = np.bincount(dataset.splits["test"].target)
         assert (abs(classes - np.array([59, 71, 48]) / 4) < 1).all()
-        seen += dataset.parts["test"].rows.tolist()
+        seen += dataset.splits["test"].rows.tolist()
     assert sorted(seen) == list(range(178))
 
 
@@ -85,8 +85,8 @@ def test_folds_leave_a_given_test_part_alone() -> None:
     task = task_of("sequence")
     whole = task.read(make_job(DataJob, {"source": "japanese_vowels"}))
     dataset = task.read(make_job(DataJob, {"source": "japanese_vowels", "fold": "1/2"}))
-    used = {row for part in dataset.parts.values() for row in part.rows.tolist()}
-    assert used.isdisjoint(whole.parts["test"].rows.tolist())
+    used = {row for split in dataset.splits.values() for row in split.rows.tolist()}
+    assert used.isdisjoint(whole.splits["test"].rows.tolist())
     assert len(used) == 270
     assert "left alone" in " ".join(dataset.notes)
 

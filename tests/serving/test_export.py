@@ -29,7 +29,7 @@ runpy.run_path({script!r}, run_name="__main__")
 
 
 @pytest.fixture
-def run(people: pd.DataFrame, workspace: Path) -> zoo.runs.results.Run:
+def run(people: pd.DataFrame, workspace: Path) -> zoo.stored_runs.results.Run:
     people["born"] = (pd.Timestamp("1960-03-01") + pd.to_timedelta(np.arange(200) * 37, "D")).strftime("%d.%m.%Y")
     people.to_csv("people.csv", index=False)
     return zoo.train(

@@ -109,23 +109,23 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
 @pytest.mark.slow
 def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Path) -> None:
     generator = np.random.default_rng(0)
-    pictures = (255 * generator.random((60, 8, 8, 1))).astype(np.uint8)
-    np.savez("pictures.npz", x=pictures, y=generator.integers(0, 2, 60))
-    run = zoo.train("image/cnn", "pictures.npz", epochs=1, baselines="none", quiet=True)
-    expected = zoo.load(run.run_id).predict({"image": list(pictures[:2])})
+    images = (255 * generator.random((60, 8, 8, 1))).astype(np.uint8)
+    np.savez("images.npz", x=images, y=generator.integers(0, 2, 60))
+    run = zoo.train("image/cnn", "images.npz", epochs=1, baselines="none", quiet=True)
+    expected = zoo.load(run.run_id).predict({"image": list(images[:2])})
     with serving(run.run_id) as (port, _):
-        status, answer = ask(port, json.dumps({"dataframe_records": [{"image": p.tolist()} for p in pictures[:2]]}))
+        status, answer = ask(port, json.dumps({"dataframe_records": [{"image": p.tolist()} for p in images[:2]]}))
         assert status == 200
         pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False, atol=1e-6)
         for body, kind in (
-            (json.dumps({"dataframe_records": [{"image": str(Path("pictures.npz").resolve())}]}), "application/json"),
-            (f"image\n{Path('pictures.npz').resolve()}\n", "text/csv"),
+            (json.dumps({"dataframe_records": [{"image": str(Path("images.npz").resolve())}]}), "application/json"),
+            (f"image\n{Path('images.npz').resolve()}\n", "text/csv"),
             (json.dumps({"dataframe_records": [{"image": [1, 2]}]}), "application/json"),
         ):
             status, answer = ask(port, body, kind)
             assert status == 400
             assert "No such file" not in answer["message"]
-            assert "picture" in answer["message"]
+            assert "image" in answer["message"]
     run = zoo.train("sequence/rnn", "japanese_vowels", epochs=1, baselines="none", quiet=True)
     sequences = [generator.normal(size=(steps, 12)) for steps in (7, 12)]
     expected = zoo.load(run.run_id).predict({"sequence": sequences})

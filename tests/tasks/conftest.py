@@ -11,17 +11,17 @@ from PIL import Image
 
 
 @pytest.fixture
-def pictures(workspace: Path) -> Path:
+def images(workspace: Path) -> Path:
     """A folder of class folders: bright at the top, or at the bottom; sizes differ."""
     rng = np.random.default_rng(0)
     for name in ("top", "bottom"):
         (workspace / "shapes" / name).mkdir(parents=True)
         for number in range(24):
             height, width = rng.integers(8, 13, 2)
-            picture = rng.integers(0, 80, (height, width), np.uint8)
+            image = rng.integers(0, 80, (height, width), np.uint8)
             rows = slice(0, height // 2) if name == "top" else slice(height // 2, None)
-            picture[rows] += 150
-            Image.fromarray(picture).save(workspace / "shapes" / name / f"{number}.png")
+            image[rows] += 150
+            Image.fromarray(image).save(workspace / "shapes" / name / f"{number}.png")
     return workspace / "shapes"
 
 

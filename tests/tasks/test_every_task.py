@@ -42,8 +42,8 @@ class Use:
 TWO = ["prediction", "probability_0", "probability_1"]
 CLASSES = {"confusion_matrix", "reliability", "roc_and_precision_recall", "threshold_cost"}
 USES = {
-    "pictures": Use(
-        "image/cnn", "pictures", {}, "accuracy", {*CLASSES, "worst_errors", "filters"},
+    "images": Use(
+        "image/cnn", "images", {}, "accuracy", {*CLASSES, "worst_errors", "filters"},
         ["prediction", "probability_bottom", "probability_top"], {"filters": 8, "units": 32},
     ),
     "sequences": Use("sequence/gru", "sequences", {}, "accuracy", {*CLASSES, "accuracy_by_length"}, TWO, {"units": 16}),
@@ -60,8 +60,8 @@ USES = {
         {"latent_map", "cluster_sizes", "column_errors"},
         ["probability_0", "probability_1", "probability_2", "cluster"],
     ),
-    "pictures of groups": Use(
-        "clustering/autoencoder", "pictures", {"clusters": 2, "labels": "class", "size": 8}, "clustering_accuracy",
+    "images of groups": Use(
+        "clustering/autoencoder", "images", {"clusters": 2, "labels": "class", "size": 8}, "clustering_accuracy",
         {"latent_map", "cluster_sizes", "reconstructions"}, ["probability_0", "probability_1", "cluster"],
     ),
     "environment": Use(
@@ -72,7 +72,7 @@ USES = {
 }  # fmt: skip
 
 
-FIXTURES = {"pictures", "sequences", "long_table", "texts", "groups"}
+FIXTURES = {"images", "sequences", "long_table", "texts", "groups"}
 
 
 def source_of(use: Use, request: pytest.FixtureRequest) -> str:
@@ -145,7 +145,7 @@ def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
-    "name", [name if name in ("pictures", "sequences") else pytest.param(name, marks=pytest.mark.slow) for name in USES]
+    "name", [name if name in ("images", "sequences") else pytest.param(name, marks=pytest.mark.slow) for name in USES]
 )
 def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, request: pytest.FixtureRequest) -> None:
     use = USES[name]
@@ -156,5 +156,5 @@ def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, reques
     made = zoo.export(run.run_id, output="exported", quiet=True)
     assert made.refused == {}
     assert [one.format for one in made.made] == ["savedmodel", "onnx", "litert"]
-    # Pictures that are resized have pixels between two whole numbers, which may become either.
-    assert all(one.difference < (1e-4 if "pictures" not in name else 1e-2) for one in made.made)
+    # Images that are resized have pixels between two whole numbers, which may become either.
+    assert all(one.difference < (1e-4 if "images" not in name else 1e-2) for one in made.made)

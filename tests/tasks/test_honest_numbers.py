@@ -54,7 +54,7 @@ def test_rows_without_a_label_are_not_scored_by_one(workspace: Path) -> None:
     task = task_of("clustering")
     options = {"clusters": 2, "labels": "kind"}
     dataset = task.read(make_job(DataJob, {"source": frame, "test": test, "options": options}))
-    target = dataset.parts["test"].target
+    target = dataset.splits["test"].target
     assert (target[:30] == -1).all()
     assert sorted(np.unique(target[30:])) == [0, 1]
     assert dataset.labels == ("x", "y")
@@ -71,10 +71,10 @@ def test_a_users_own_model_may_not_take_padding_for_steps(workspace: Path) -> No
     model.compile("adam", "sparse_categorical_crossentropy")
     task = task_of("sequence")
     dataset = task.read(make_job(DataJob, {"source": "japanese_vowels"}))
-    pieces = task.adopt(model, dataset.spec)
-    task.fit(pieces, dataset, FitPlan(FitSettings(epochs=1)))
-    inputs = {key: values[:6] for key, values in dataset.parts["test"].inputs.items()}
-    whole = pieces.whole()
+    built_model = task.adopt(model, dataset.spec)
+    task.fit(built_model, dataset, FitPlan(FitSettings(epochs=1)))
+    inputs = {key: values[:6] for key, values in dataset.splits["test"].inputs.items()}
+    whole = built_model.full_model()
     together = forward(whole, inputs)
     alone = [forward(whole, {key: values[row : row + 1] for key, values in inputs.items()}) for row in range(6)]
     np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-6)
@@ -86,11 +86,11 @@ def test_texts_of_digits_keep_their_zeros(workspace: Path) -> None:
     frame = pd.DataFrame({"bits": bits, "odd": [text[0] == "1" for text in bits]})
     frame.to_csv("bits.csv", index=False)
     task = task_of("sequence")
-    options = {"text": "bits", "unit": "letter"}
+    options = {"text": "bits", "unit": "character"}
     dataset = task.read(make_job(DataJob, {"source": "bits.csv", "target": "odd", "options": options}))
-    part = dataset.parts["train"]
-    (texts,) = part.inputs.values()
-    assert [str(text) for text in texts] == [bits[row] for row in part.rows]
+    split = dataset.splits["train"]
+    (texts,) = split.inputs.values()
+    assert [str(text) for text in texts] == [bits[row] for row in split.rows]
 
 
 def test_whole_numbers_may_be_names_of_classes(workspace: Path) -> None:

@@ -38,8 +38,8 @@ def dataset_of(task, **options):
 def test_rivals_get_the_same_columns(missing):
     task = task_of("classification")
     dataset = dataset_of("classification", target="kind", missing=missing)
-    for rival in task.estimators("quick", dataset.spec):
-        scored = run_estimator(rival, rival.make(0), dataset)
+    for baseline in task.estimators("quick", dataset.spec):
+        scored = run_estimator(baseline, baseline.make(0), dataset)
         assert all(np.isfinite(prediction).all() for _, prediction in scored.values())
 
 

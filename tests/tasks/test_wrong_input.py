@@ -15,15 +15,15 @@ from zoo.tracking.store import Store
 
 CARTPOLE = ["train", "rl/dqn", "CartPole-v1"]
 CASES = {
-    "train image/cnn broken": "broken/dog/1.png: not a picture that can be read",
-    "train image/cnn nothing": "the folder has no pictures; a folder of class folders is expected",
-    "train image/cnn pictures/cat": "the folder has pictures and no class folders",
+    "train image/cnn broken": "broken/dog/1.png: not an image that can be read",
+    "train image/cnn nothing": "the folder has no images; a folder of class folders is expected",
+    "train image/cnn images/cat": "the folder has images and no class folders",
     "train sequence/gru long.csv --target who": "a long table needs --series COLUMN and --time COLUMN",
     "train image/cnn wine": "holds a table, which this task does not read; classification, clustering, regression can",
-    "train image/cnn pictures --size 2": "size: received '2'; input should be greater than or equal to 4",
-    "train image/cnn pictures --sise 9": "unknown option 'sise'; the options of image are size (did you mean 'size'?)",
+    "train image/cnn images --size 2": "size: received '2'; input should be greater than or equal to 4",
+    "train image/cnn images --sise 9": "unknown option 'sise'; the options of image are size (did you mean 'size'?)",
     "train image/cnn digits --clusters 3": "unknown option 'clusters'; the options of image are size",
-    "train classification/mlp pictures": "holds pictures, which this task does not read; clustering, image can",
+    "train classification/mlp images": "holds images, which this task does not read; clustering, image can",
     "train classification/mlp sequences.npz": "holds sequences, which this task does not read; sequence can",
     "train classification/mlp CartPole-v1": "holds an environment, which this task does not read; rl can",
     "train sequence/gru wine": "holds a table, which this task does not read",
@@ -31,7 +31,7 @@ CASES = {
     "train sequence/gru long.csv --series id": "time: a long table needs both --series COLUMN and --time COLUMN",
     "train sequence/gru long.csv --series ids --time t": "no column 'ids' for --series; columns: id, t, u, who "
     "(did you mean 'id'?)",
-    "train sequence/gru long.csv --series id --time t --target u --unit syllable": "input should be 'letter' or 'word'",
+    "train sequence/gru long.csv --series id --time t --target u --unit syllable": "should be 'character' or 'word'",
     "train sequence/gru too_long.npz": "len_train has lengths 3 to 99, and x_train has 5 steps",
     "train clustering/autoencoder points.csv --clusters 90": "90 clusters for 38 training rows: there must be "
     "more rows",
@@ -65,13 +65,13 @@ CASES = {
 @pytest.fixture
 def folder(workspace: Path) -> Path:
     rng = np.random.default_rng(0)
-    for name in ("pictures", "broken"):
+    for name in ("images", "broken"):
         for kind in ("cat", "dog"):
             (workspace / name / kind).mkdir(parents=True)
             for number in range(3):
-                picture = rng.integers(0, 256, (8, 8), np.uint8)
-                Image.fromarray(picture).save(workspace / name / kind / f"{number}.png")
-    (workspace / "broken" / "dog" / "1.png").write_bytes(b"no picture")
+                image = rng.integers(0, 256, (8, 8), np.uint8)
+                Image.fromarray(image).save(workspace / name / kind / f"{number}.png")
+    (workspace / "broken" / "dog" / "1.png").write_bytes(b"no image")
     (workspace / "nothing" / "cat").mkdir(parents=True)
     lengths = np.full(60, 3)
     steps = rng.normal(size=(60, 5, 2)).astype(np.float32)

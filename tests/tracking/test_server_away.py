@@ -18,7 +18,7 @@ import pytest
 
 import zoo
 from zoo.running.dispatch import resume_run
-from zoo.tracking.offline_store import SpareStore
+from zoo.tracking.offline_store import OfflineStore
 from zoo.tracking.store import Store
 from zoo.tracking.tracked_run import FLUSH_S
 
@@ -136,7 +136,7 @@ def test_what_was_kept_is_sent_by_the_next_command_and_once(server: Server, capl
     Store()
     assert len(Store().search()) == before
     assert not list(Path("mlruns/state/unsent").glob("*/artifacts/*/*"))
-    spare = SpareStore(next(Path("mlruns/state/unsent").resolve().iterdir()))
+    spare = OfflineStore(next(Path("mlruns/state/unsent").resolve().iterdir()))
     lost = spare.run_for("0" * 32)  # of a run that somebody removed at the server
     spare.client.set_terminated(lost)
     assert "disturbed" in str(zoo.runs())

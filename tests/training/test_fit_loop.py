@@ -304,8 +304,8 @@ def test_what_can_be_compiled():
 def test_xla_is_taken_where_it_pays():
     assert worth_xla(network(), 4000)
     assert not worth_xla(network(), 3999)
-    pictures = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
-    assert not worth_xla(pictures, 10**6)
+    images = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
+    assert not worth_xla(images, 10**6)
     series = keras.Sequential([keras.Input((8, 1)), keras.layers.LSTM(2)])
     assert worth_xla(series, 300)
     assert not worth_xla(series, 299)

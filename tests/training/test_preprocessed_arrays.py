@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.models.built_model import pieces_of_build
+from zoo.models.built_model import call_build
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import prepare_table
+from zoo.networks import preprocess_table
 from zoo.registry import load_build
 from zoo.task import task_for, task_of
 from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import CHUNK, prepare, prepared
+from zoo.training.preprocessed_arrays import CHUNK, preprocess, preprocessed
 
 rng = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -44,22 +44,22 @@ def numbers():
 
 
 def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
-    preparation = prepare_table(classes.spec)
-    model, part = preparation.model(), classes.parts["train"]
-    direct = prepared(model, preparation.digest, "train", part, None)
+    preprocessing = preprocess_table(classes.spec)
+    model, split = preprocessing.model(), classes.splits["train"]
+    direct = preprocessed(model, preprocessing.digest, "train", split, None)
     assert not list(tmp_path.iterdir())
-    first = prepared(model, preparation.digest, "train", part, tmp_path)
+    first = preprocessed(model, preprocessing.digest, "train", split, tmp_path)
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
-    second = prepared(None, preparation.digest, "train", part, tmp_path)
+    second = preprocessed(None, preprocessing.digest, "train", split, tmp_path)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
-    assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preparation.digest}"]
+    assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preprocessing.digest}"]
     assert set(direct.x) == {"features", "codes"}
     for made in (first, second):
-        assert len(made) == len(part)
+        assert len(made) == len(split)
         assert set(made.x) == set(direct.x)
         assert all(isinstance(made.x[key], np.memmap) for key in made.x)
         assert all(np.array_equal(made.x[key], direct.x[key]) for key in made.x)
-        assert np.array_equal(made.y, part.target)
+        assert np.array_equal(made.y, split.target)
         assert made.y.dtype == np.int32
 
 
@@ -71,40 +71,42 @@ def resident_kib(file):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells what is in memory of a file")
 def test_raw_rows_are_let_go_once_they_were_prepared(numbers, tmp_path):
-    part, file = numbers.parts["train"], tmp_path / "size.npy"
-    inputs = {key: np.tile(values, 5000) for key, values in part.inputs.items()}
+    split, file = numbers.splits["train"], tmp_path / "size.npy"
+    inputs = {key: np.tile(values, 5000) for key, values in split.inputs.items()}
     np.save(file, inputs["size"])
     inputs["size"] = np.load(file, mmap_mode="r")
     assert inputs["size"].sum()
     assert resident_kib(file) > 1000
-    long = Part(inputs, None, np.arange(len(inputs["size"])))
-    preparation = prepare_table(numbers.spec)
-    prepared(preparation.model(), preparation.digest, "train", long, tmp_path / "cache")
+    long = Split(inputs, None, np.arange(len(inputs["size"])))
+    preprocessing = preprocess_table(numbers.spec)
+    preprocessed(preprocessing.model(), preprocessing.digest, "train", long, tmp_path / "cache")
     assert resident_kib(file) == 0
 
 
 def test_chunks_make_no_difference(classes):
-    part = classes.parts["train"]
-    many = CHUNK // len(part) + 2
-    long = Part({key: np.tile(values, many) for key, values in part.inputs.items()}, None, np.arange(many * len(part)))
-    model = prepare_table(classes.spec).model()
-    once, often = prepare(model, part), prepare(model, long)
+    split = classes.splits["train"]
+    many = CHUNK // len(split) + 2
+    long = Split(
+        {key: np.tile(values, many) for key, values in split.inputs.items()}, None, np.arange(many * len(split))
+    )
+    model = preprocess_table(classes.spec).model()
+    once, often = preprocess(model, split), preprocess(model, long)
     assert len(often) > CHUNK
     assert often.y is None
     assert np.array_equal(often.x["features"], np.tile(once.x["features"], (many, 1)))
 
 
-def fitted(task, pieces, dataset, epochs=2, cache=None):
-    return task_of(task).fit(pieces, dataset, FitPlan(FitSettings(batch_size=8, epochs=epochs)), cache=cache)
+def fitted(task, built_model, dataset, epochs=2, cache=None):
+    return task_of(task).fit(built_model, dataset, FitPlan(FitSettings(batch_size=8, epochs=epochs)), cache=cache)
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_training_on_prepared_data_shows_in_the_whole_model(classes, tmp_path, cached):
     keras.utils.set_random_seed(0)
-    pieces = pieces_of_build(load_build("classification/mlp"), CheckedHyperParameters({"units": 4}), classes.spec)
-    result = fitted("classification", pieces, classes, cache=tmp_path if cached else None)
+    built_model = call_build(load_build("classification/mlp"), CheckedHyperParameters({"units": 4}), classes.spec)
+    result = fitted("classification", built_model, classes, cache=tmp_path if cached else None)
     assert set(result.history) == {"loss", "val_loss", "val_log_loss", "learning_rate"}
-    made = task_of("classification").evaluate(pieces.whole(), classes, "validation", intervals=False)
+    made = task_of("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)
     assert made.scores["log_loss"] == pytest.approx(result.history["val_log_loss"][result.best_epoch - 1], abs=1e-5)
     assert made.intervals == {}
 
@@ -122,11 +124,11 @@ def test_a_model_of_ones_own_gets_preparation_before_it(numbers, tmp_path, cache
     task, width = task_of("regression"), 1 + 2 + 3
     model = own_model((width,), 1, "mse")
     assert task_for(model) is task
-    pieces = task.adopt(model, numbers.spec)
+    built_model = task.adopt(model, numbers.spec)
     for _ in range(1 + cached):
-        result = fitted("regression", pieces, numbers, cache=tmp_path if cached else None)
+        result = fitted("regression", built_model, numbers, cache=tmp_path if cached else None)
         assert np.isfinite(result.history["val_rmse"]).all()
-    output = task.output(pieces.whole(), numbers.parts["test"].inputs)
+    output = task.output(built_model.full_model(), numbers.splits["test"].inputs)
     assert output.shape == (12, 1)
     assert task.predictions(numbers.spec, output)["prediction"].notna().all()
 
@@ -135,9 +137,9 @@ def test_a_model_of_ones_own_may_take_raw_columns(numbers):
     size = keras.Input((), name="size")
     model = keras.Model({"size": size}, keras.layers.Dense(1)(keras.ops.expand_dims(size, -1)))
     model.compile("sgd", "mae")
-    pieces = task_of("regression").adopt(model, numbers.spec)
-    assert pieces.preparation is None
-    assert pieces.whole() is model
+    built_model = task_of("regression").adopt(model, numbers.spec)
+    assert built_model.preprocessing is None
+    assert built_model.full_model() is model
 
 
 @pytest.mark.parametrize(
@@ -157,10 +159,12 @@ def test_a_model_whose_task_cannot_be_told():
 @pytest.mark.parametrize("task, level", [("classification", "quick"), ("regression", "quick")])
 def test_baselines_have_the_same_scores(task, level, classes, numbers):
     dataset = classes if task == "classification" else numbers
-    names = {score.name for score in task_of(task).scores(dataset.spec)}
+    names = {score.name for score in task_of(task).metrics(dataset.spec)}
     found = task_of(task).baselines(level, dataset.spec)
     assert task_of(task).baselines("none", dataset.spec) == []
-    assert {rival.name for rival in task_of(task).baselines("all", dataset.spec)} > {rival.name for rival in found}
+    assert {baseline.name for baseline in task_of(task).baselines("all", dataset.spec)} > {
+        baseline.name for baseline in found
+    }
     dummy = found[0].run(dataset, 0)
     assert set(dummy) == {"train", "validation", "test"}
     assert all(set(scores) == names for scores in dummy.values())

@@ -18,7 +18,7 @@ from zoo.data.streaming.stream import Kept, Totals, open_stream, row_shares
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
-from zoo.metrics.classes import class_scores
+from zoo.metrics.classes import class_metrics
 from zoo.metrics.metric import evaluate
 from zoo.task import task_of
 from zoo.training import streamed_arrays as streaming
@@ -56,9 +56,9 @@ def read(source: Any, **options: Any) -> Dataset:
     return dataset
 
 
-def rows_of(dataset: Dataset, part: str) -> list[int]:
-    known = dataset.parts[part]
-    if isinstance(known, streamed.StreamedPart):
+def rows_of(dataset: Dataset, split: str) -> list[int]:
+    known = dataset.splits[split]
+    if isinstance(known, streamed.StreamedSplit):
         return sorted(int(row) for chunk in known.chunks(None) for row in chunk.rows)
     return sorted(known.rows.tolist())
 
@@ -67,14 +67,16 @@ def test_each_row_is_in_one_part_whatever_the_pieces(
     folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = read(folder, calibration_size=0.1)
-    rows = {part: rows_of(made, part) for part in made.parts}
+    rows = {split: rows_of(made, split) for split in made.splits}
     assert set(rows) == {"train", "calibration", "validation", "test"}
     assert sorted(row for own in rows.values() for row in own) == list(range(3000))
-    assert {part: known.total for part, known in made.parts.items()} == {part: len(own) for part, own in rows.items()}
+    assert {split: known.total for split, known in made.splits.items()} == {
+        split: len(own) for split, own in rows.items()
+    }
     monkeypatch.setattr(streams, "CHUNK_ROWS", 64)
     frame_of().to_parquet(workspace / "one.parquet", index=False)
     again = read(workspace / "one.parquet", calibration_size=0.1)
-    assert {part: rows_of(again, part) for part in again.parts} == rows
+    assert {split: rows_of(again, split) for split in again.splits} == rows
     for one, two in zip(again.spec.inputs, made.spec.inputs, strict=True):
         assert (one.kind, one.levels, one.missing) == (two.kind, two.levels, two.missing)
         assert one.statistics.get("quantiles") == two.statistics.get("quantiles")
@@ -85,7 +87,7 @@ def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(streamed, "SAMPLE_ROWS", 200)
     made = read(folder)
     train = frame_of().iloc[rows_of(made, "train")]
-    assert len(made.parts["train"]) <= 200 < made.parts["train"].total
+    assert len(made.splits["train"]) <= 200 < made.splits["train"].total
     facts = made.spec.input("a").statistics
     assert facts["mean"] == pytest.approx(train["a"].mean())
     assert facts["std"] == pytest.approx(train["a"].std(ddof=0))
@@ -97,20 +99,20 @@ def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.M
 
 
 def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
-    test = read(folder).parts["test"]
-    assert isinstance(test, streamed.StreamedPart)
+    test = read(folder).splits["test"]
+    assert isinstance(test, streamed.StreamedSplit)
     p = {int(row): share for row, share in zip(range(3000), row_shares(np.arange(3000), 9), strict=True)}
 
-    def probabilities(part: Any) -> np.ndarray:
-        own = np.array([p[int(row)] for row in part.rows])
+    def probabilities(split: Any) -> np.ndarray:
+        own = np.array([p[int(row)] for row in split.rows])
         return np.stack([1 - own, own], axis=1)
 
     truth, prediction, counts = accumulated(test, probabilities)
     chunks = list(test.chunks(None))
     every = np.concatenate([probabilities(chunk) for chunk in chunks])
     target = np.concatenate([np.asarray(chunk.target) for chunk in chunks])
-    scores, _ = evaluate(class_scores(2), truth, prediction, weight=counts, counts=True, resamples=0)
-    wanted, _ = evaluate(class_scores(2), target, every, resamples=0)
+    scores, _ = evaluate(class_metrics(2), truth, prediction, weight=counts, counts=True, resamples=0)
+    wanted, _ = evaluate(class_metrics(2), target, every, resamples=0)
     assert scores == pytest.approx(wanted, abs=2e-3)
     assert scores["log_loss"] == pytest.approx(wanted["log_loss"], abs=1e-5)
     assert counts.sum() == test.total
@@ -252,10 +254,10 @@ def test_weights_are_one_on_average_over_all_pieces_of_raw_columns(workspace: Pa
     (workspace / "two").mkdir()
     frame[:1500].to_parquet(workspace / "two" / "a.parquet", index=False)
     frame[1500:].to_parquet(workspace / "two" / "b.parquet", index=False)
-    part = read(workspace / "two", weight="w").parts["train"]
-    assert isinstance(part, streamed.StreamedPart)
-    arrays = StreamedArrays(part, None, {"b"}, 0)
-    means = [float(np.mean(arrays.prepared(chunk).weight)) for chunk in part.chunks(None)]
+    split = read(workspace / "two", weight="w").splits["train"]
+    assert isinstance(split, streamed.StreamedSplit)
+    arrays = StreamedArrays(split, None, {"b"}, 0)
+    means = [float(np.mean(arrays.preprocessed(chunk).weight)) for chunk in split.chunks(None)]
     np.testing.assert_allclose(means, [1 / 50, 99 / 50], rtol=0.05)
 
 
@@ -269,8 +271,8 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
     dataset = task_of("regression").read(
         make_job(DataJob, {"source": str(workspace / "one.parquet"), "target": "b", "stream": True})
     )
-    test = dataset.parts["test"]
-    assert isinstance(test, streamed.StreamedPart)
+    test = dataset.splits["test"]
+    assert isinstance(test, streamed.StreamedSplit)
     assert len(test) < test.total / 2
     rows = np.concatenate([chunk.rows for chunk in test.chunks(None)])
     told = zoo.load(run.run_id).predict(frame.iloc[rows].drop(columns="b"))["prediction"].to_numpy()
@@ -278,7 +280,7 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
     assert run.metrics["test_mae"] == pytest.approx(error, rel=1e-5)
 
     monkeypatch.setattr(streaming, "MOST_VALUES", 300)
-    target, prediction, weight = streaming.collected(test, lambda part: np.asarray(part.target))
+    target, prediction, weight = streaming.collected(test, lambda split: np.asarray(split.target))
     assert 200 < len(target) < 400
     assert weight is None
     np.testing.assert_array_equal(target, prediction)

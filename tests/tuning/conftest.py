@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.execution.worker_processes import WorkerProcesses
 
 
 @pytest.fixture(params=["fork", "fresh", "overlap"])
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Workers]]:
+) -> Iterator[Callable[..., WorkerProcesses]]:
     """Makes workers without heavy imports: forked, as fresh processes, and forked where one begins as one ends."""
     monkeypatch.setenv("ZOO_FORK", "0" if request.param == "fresh" else "1")
-    made: list[Workers] = []
+    made: list[WorkerProcesses] = []
 
-    def workers(slots: int = 1, preload: tuple[str, ...] = ()) -> Workers:
-        made.append(Workers(slots, folder=tmp_path / "calls", preload=preload, overlap=request.param == "overlap"))
+    def workers(slots: int = 1, preload: tuple[str, ...] = ()) -> WorkerProcesses:
+        made.append(
+            WorkerProcesses(slots, folder=tmp_path / "calls", preload=preload, overlap=request.param == "overlap")
+        )
         return made[-1]
 
     yield workers

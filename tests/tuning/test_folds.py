@@ -33,14 +33,14 @@ def test_test_rows_are_in_no_fold() -> None:
     job = make_job(TuneJob, {"model": "classification/linear", "source": "wine", "cv": 4})
     task = task_of("classification")
     assert fold_count(job, task) == 4
-    test = set(task.read(job).parts["test"].rows)
+    test = set(task.read(job).splits["test"].rows)
     judged = []
     for number in range(1, 5):
         dataset = task.read(fold_job(job, number, 4))
-        used = np.concatenate([part.rows for part in dataset.parts.values()])
+        used = np.concatenate([split.rows for split in dataset.splits.values()])
         assert not test & set(used)
-        assert "validation" in dataset.parts
-        judged += dataset.parts["test"].rows.tolist()
+        assert "validation" in dataset.splits
+        judged += dataset.splits["test"].rows.tolist()
     assert sorted([*judged, *test]) == list(range(178))
 
 
@@ -57,6 +57,6 @@ def test_folds_are_kept_for_processes(tmp_path: Path) -> None:
     job = make_job(TuneJob, {"model": "classification/linear", "source": "wine", "cv": 3, "class_weight": "balanced"})
     dataset = task_of("classification").read(fold_job(job, 1, 3))
     save_dataset(dataset, tmp_path)
-    loaded = load_dataset(tmp_path).parts["train"]
+    loaded = load_dataset(tmp_path).splits["train"]
     assert loaded.fit_weight is not None
-    np.testing.assert_array_equal(loaded.fit_weight, dataset.parts["train"].fit_weight)
+    np.testing.assert_array_equal(loaded.fit_weight, dataset.splits["train"].fit_weight)

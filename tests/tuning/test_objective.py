@@ -17,7 +17,7 @@ from zoo.jobs.search_options import constraint_of, range_of
 from zoo.tracking.store import Store
 from zoo.tuning.oracles.ask_tell import AskTell
 from zoo.tuning.oracles.choose_search import choose_search, is_finite
-from zoo.tuning.pruning import Race
+from zoo.tuning.pruning import Racing
 
 QUICK: dict[str, Any] = {"trials": 4, "workers": 2, "epochs": 3, "quiet": True, "baselines": "none"}
 
@@ -204,7 +204,7 @@ def test_a_race_stops_who_is_worse_everywhere_and_never_the_best(
     scores: list[float], gap: float, direction: str
 ) -> None:
     sign = 1 if direction == "min" else -1
-    race = Race(direction)
+    race = Racing(direction)
     for number, score in enumerate(scores, start=1):
         assert race.take("best", number, score) is None
     race.ended("best", complete=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import zoo
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
-from zoo.tuning.pruning import FACTOR, Rungs, rungs_of
+from zoo.tuning.pruning import FACTOR, SuccessiveHalving, rungs_of
 
 QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
 
@@ -56,7 +56,7 @@ def test_rungs_lie_inside_a_training(epochs: int) -> None:
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from(["min", "max"]))
 def test_the_best_so_far_always_goes_on_and_few_others_do(scores: list[float], direction: str) -> None:
-    rungs = Rungs((3,), direction)
+    rungs = SuccessiveHalving((3,), direction)
     better = min if direction == "min" else max
     went_on = 0
     for trial, score in enumerate(scores):
@@ -64,7 +64,7 @@ def test_the_best_so_far_always_goes_on_and_few_others_do(scores: list[float], d
         went_on += goes_on
         if score == better(scores[: trial + 1]) and scores[: trial + 1].count(score) == 1:
             assert goes_on
-    again = Rungs((3,), direction, rungs.scores)
+    again = SuccessiveHalving((3,), direction, rungs.scores)
     assert again.scores == rungs.scores
 
 

@@ -16,7 +16,7 @@ from zoo.metrics.metric import rows_of
 STEPS = 1000  # coverages are known in steps of 0.1 %
 
 
-def conformal_limits(scores: np.ndarray, weight: np.ndarray | None, *, counts: bool) -> list[float | None]:
+def conformal_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts: bool) -> list[float | None]:
     """Return, for each coverage of 0.1 %, 0.2 %, …, 99.9 %, the score that so many new rows do not exceed.
 
     The new row counts as one more calibration row with the greatest score (Lei et al. 2018, section 2.2), so that
@@ -28,7 +28,7 @@ def conformal_limits(scores: np.ndarray, weight: np.ndarray | None, *, counts: b
         counts: Whether weights are numbers of rows: their sum is then the number of rows, else the effective one.
 
     Example:
-        >>> limits = conformal_limits(np.arange(1.0, 10.0), None, counts=False)
+        >>> limits = conformal_quantiles(np.arange(1.0, 10.0), None, counts=False)
         >>> limits[899], limits[900]
         (9.0, None)
     """
@@ -42,7 +42,7 @@ def conformal_limits(scores: np.ndarray, weight: np.ndarray | None, *, counts: b
     return [float(scores[order[place]]) if place < len(scores) else None for place in places]
 
 
-def limit_at(limits: Sequence[float | None], percent: float) -> float:
+def quantile_at(conformal_quantiles: Sequence[float | None], percent: float) -> float:
     """Return the limit for a coverage in percent; infinite where calibration rows are too few for it.
 
     Raises:
@@ -51,7 +51,7 @@ def limit_at(limits: Sequence[float | None], percent: float) -> float:
     step = round(percent * STEPS / 100)
     if not 1 <= step < STEPS or abs(step - percent * STEPS / 100) > 1e-6:
         raise UsageError(f"received {percent:g}; a coverage is 0.1, 0.2, … or 99.9 percent", where="intervals")
-    limit = limits[step - 1]
+    limit = conformal_quantiles[step - 1]
     return np.inf if limit is None else limit
 
 

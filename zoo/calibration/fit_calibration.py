@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from zoo.calibration.calibration_layers import SMALLEST, Isotonic, Temperature
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.splitting.splitters import hashed_share
 from zoo.errors import UsageError
 from zoo.spec import Spec
@@ -22,14 +22,14 @@ LEAST_ROWS = 20
 SHARES = "shares"
 
 
-def halves(part: Part, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+def halves(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the calibration part that calibrate, and those that limits are found on.
 
     Rows of a group stay together where the split kept them so. Groups, or else rows by their place in the source, are
     gone through in an order that depends on their names alone, and each joins the half that has fewer rows yet.
     """
     names, codes, counts = np.unique(
-        part.rows if part.group is None else part.group, return_inverse=True, return_counts=True
+        split.rows if split.group is None else split.group, return_inverse=True, return_counts=True
     )
     halved = np.zeros(len(names), np.int64)
     sizes = [0, 0]
@@ -157,13 +157,13 @@ def with_threshold(spec: Spec, threshold: float) -> Spec:
     return dataclasses.replace(spec, target=dataclasses.replace(spec.target, threshold=threshold))
 
 
-def part_of(part: Part, rows: np.ndarray) -> Part:
+def part_of(split: Split, rows: np.ndarray) -> Split:
     """Return some rows of a part."""
-    inputs: dict[str, Any] = {key: values[rows] for key, values in part.inputs.items()}
-    return Part(
+    inputs: dict[str, Any] = {key: values[rows] for key, values in split.inputs.items()}
+    return Split(
         inputs,
-        part.target[rows] if part.target is not None else None,
-        part.rows[rows],
-        part.weight[rows] if part.weight is not None else None,
-        group=part.group[rows] if part.group is not None else None,
+        split.target[rows] if split.target is not None else None,
+        split.rows[rows],
+        split.weight[rows] if split.weight is not None else None,
+        group=split.group[rows] if split.group is not None else None,
     )

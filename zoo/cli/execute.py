@@ -35,13 +35,13 @@ from zoo.running.dispatch import run_job
 from zoo.running.progress import Progress
 from zoo.running.reproduce import run_reproduce
 from zoo.running.search_progress import SearchProgress
-from zoo.runs.run_table import ranking, runs
-from zoo.runs.show import show_run
-from zoo.runs.stored_runs import load
 from zoo.saving.files import check_folder, replacing
 from zoo.serving.card import card
 from zoo.serving.export import run_export
 from zoo.serving.register import register
+from zoo.stored_runs.lookup import load
+from zoo.stored_runs.run_table import ranking, runs
+from zoo.stored_runs.show import show_run
 from zoo.text import plain
 from zoo.tuning.tune import run_tune
 

@@ -32,7 +32,7 @@ def runs(
 
 
 def _prune(yes: bool, as_json: bool) -> None:
-    from zoo.runs.cleanup import leftovers
+    from zoo.stored_runs.cleanup import leftovers
 
     found = leftovers()
     if yes and found.found:

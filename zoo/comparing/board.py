@@ -15,7 +15,7 @@ import numpy as np
 from zoo.figures.comparisons import critical_difference, scores_beside
 from zoo.metrics.metric import within_limits
 from zoo.metrics.significance import SIGNIFICANT, Estimate, Ranks, estimate_mean, holm, rank_over_sources
-from zoo.reporting.page import STYLE, picture, whole_page
+from zoo.reporting.page import STYLE, image, whole_page
 from zoo.text import interval, number, plain
 
 MODEL, BASELINE = "model", "baseline"
@@ -220,7 +220,7 @@ class Board:
         return (
             f"<h2><code>{html.escape(self.source)}</code></h2><p>{html.escape(self.judged)}</p>"
             f"<p><b>{html.escape(self.summary)}.</b></p><table><tr>{head}</tr>{body}</table>"
-            f"{picture(self.figure(), f'{self.score} of each model with its interval')}"
+            f"{image(self.figure(), f'{self.score} of each model with its interval')}"
             + (f"<ul>{notes}</ul>" if notes else "")
         )
 
@@ -301,16 +301,16 @@ class Comparison:
         return f"<style>{STYLE}</style><div>{self._body()}</div>"
 
     def _body(self) -> str:
-        parts = ["<h1>Comparison</h1>", *(board.html() for board in self.boards)]
+        splits = ["<h1>Comparison</h1>", *(board.html() for board in self.boards)]
         if (ranks := self.ranks) is not None:
             figure = critical_difference(ranks.mean, ranks.distance, sources=len(self.boards))
             told = "".join(f"<p>{html.escape(text)}</p>" for text in self._ranks_in_words())
-            parts.append(f"<h2>Over all sources</h2>{told}{picture(figure, 'mean ranks with the critical difference')}")
-        parts.append(
+            splits.append(f"<h2>Over all sources</h2>{told}{image(figure, 'mean ranks with the critical difference')}")
+        splits.append(
             "<p>The table is ordered by the mean. <i>p</i> is of the paired difference to the first, corrected for "
             f"all pairs of the table (Holm 1979); below {SIGNIFICANT} it is no tie.</p>"
         )
-        return "".join(parts)
+        return "".join(splits)
 
     def _ranks_in_words(self) -> list[str]:
         ranks = self.ranks

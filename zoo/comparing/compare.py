@@ -15,7 +15,7 @@ import numpy as np
 from zoo.comparing.board import BASELINE, MODEL, Board, Comparison, Entry
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.inspection.latency import latency_ms
 from zoo.jobs.commands import DEFAULT_SEEDS, CompareJob
 from zoo.jobs.fit_options import TrainJob
@@ -25,9 +25,9 @@ from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
 from zoo.running.repeats import children_of, share_tested
 from zoo.running.run_facts import experiment_name, show_scores, split_of, tracked_name
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import stored_job, stored_run
 from zoo.saving.files import check_folder, replacing
+from zoo.stored_runs.lookup import stored_job, stored_run
+from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, SCORED_TAG, SEEDS
@@ -104,8 +104,8 @@ class _Training:
         self.sources = (job.source, *job.others)
         first = self.contestants[0]
         self.children = [self._jobs(first, source) for source in self.sources]
-        self.candidates = {known.name: candidate_of(known.model, job.task) for known in self.contestants}
-        tasks = {candidate.task.name for candidate in self.candidates.values()}
+        self.candidates = {known.name: model_builder(known.model, job.task) for known in self.contestants}
+        tasks = {builder.task.name for builder in self.candidates.values()}
         if len(tasks) > 1:
             raise UsageError(f"models of {' and '.join(sorted(tasks))} have different scores", where="models")
         self.task = next(iter(self.candidates.values())).task
@@ -119,7 +119,7 @@ class _Training:
             ]
         for contestant in self.contestants:  # what is wrong with the last is said before the first is trained
             for dataset in self.datasets:
-                self.candidates[contestant.name].built(contestant.hyperparameters, dataset.spec, seed=job.seed)
+                self.candidates[contestant.name].build_checked(contestant.hyperparameters, dataset.spec, seed=job.seed)
 
     def compare(self) -> Comparison:
         """Train what is missing, and bring it together."""
@@ -195,7 +195,7 @@ class _Training:
         if self.job.cv is not None:
             return share_tested(dataset), False, f"{len(children)} folds"
         told = f"{len(children)} seeds"
-        if "test" not in dataset.split:
+        if "test" not in dataset.split_rows:
             return 0.0, False, told
         other = split_of(self.task.read(children[1]))["test"]
         if np.array_equal(np.asarray(split_of(dataset)["test"]), np.asarray(other)):
@@ -229,16 +229,16 @@ class _Made:
             count = len(first)
             kind = self.found[0].data.tags.get("zoo.kind")
             folds = kind == CROSS_VALIDATION
-            told = f"{count} {'folds' if folds else 'seeds on one test part'}"
+            told = f"{count} {'folds' if folds else 'seeds on one test split'}"
             judged = told if count > 1 else "one run of each: the luck of a training is not in the intervals"
             tested = self._tested() if folds else 0.0
             board = _board(first[0].task, self.runs, tested=tested, shared=not folds, judged=judged)
             return _keep(parent, experiment, Comparison(parent.run_id, experiment.name, [board], self.job.output))
 
     def _tested(self) -> float:
-        split = _split(self.store, next(iter(self.runs.values()))[0])
-        learnt = sum(len(rows) for part, rows in split.items() if part != "test")
-        return len(split["test"]) / learnt
+        split_rows = _split(self.store, next(iter(self.runs.values()))[0])
+        trained = sum(len(rows) for name, rows in split_rows.items() if name != "test")
+        return len(split_rows["test"]) / trained
 
     def _check_alike(self) -> None:
         """Refuse runs whose scores do not compare.

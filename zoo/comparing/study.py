@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from zoo.calibration.fit_calibration import part_of
-from zoo.data.dataset import PART_PREFIX, Dataset
-from zoo.data.streaming.streamed_dataset import StreamedPart
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
+from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
 from zoo.figures.studies import (
     architecture,
@@ -25,22 +25,22 @@ from zoo.figures.studies import (
     size_curve,
 )
 from zoo.fitting.describe_model import layer_facts
-from zoo.fitting.fitted import judged_part
-from zoo.fitting.model_builder import Candidate, candidate_of
+from zoo.fitting.fitted import evaluated_split
+from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.inspection.layer_statistics import LayerWatch, losses_around
 from zoo.jobs.commands import STUDIES
 from zoo.jobs.fit_options import TrainJob
-from zoo.models.built_model import Pieces, pieces_of_model
+from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import load, resolve_run, stored_job, stored_run
 from zoo.saving.model import Model
+from zoo.stored_runs.lookup import load, resolve_run, stored_job, stored_run
+from zoo.stored_runs.results import Run
 from zoo.task import Task
 from zoo.text import number, plain
 from zoo.tracking.store import Store
 from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import Arrays, as_tensor, model_inputs, prepare, raw_arrays
+from zoo.training.preprocessed_arrays import Arrays, as_tensor, model_inputs, preprocess, raw_arrays
 
 MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
 RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
@@ -135,19 +135,19 @@ class _Subject:
         return stored_job(self.store, self.run_id)
 
     @cached_property
-    def candidate(self) -> Candidate:
-        return candidate_of(self.job.model, self.job.task)
+    def builder(self) -> ModelBuilder:
+        return model_builder(self.job.model, self.job.task)
 
     @property
     def task(self) -> Task:
-        return self.candidate.task
+        return self.builder.task
 
     @cached_property
     def dataset(self) -> Dataset:
         dataset: Dataset = self.task.read(self.job)
         if dataset.spec.target is None:
             raise UsageError(f"{self.task.name} predicts no target, and this study needs one", where="run")
-        if any(isinstance(part, StreamedPart) for part in dataset.parts.values()):
+        if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
             raise UsageError("its rows pass by, and this study needs them in memory", where="run")
         return dataset
 
@@ -155,25 +155,25 @@ class _Subject:
     def rate(self) -> float:
         return float(self.run.hyperparameters.get("learning_rate", math.nan))
 
-    def untrained(self) -> Pieces:
+    def untrained(self) -> BuiltModel:
         """The network as it was before training."""
-        return self.candidate.built(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
+        return self.builder.build_checked(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
 
     def settings(self, most_epochs: int | None = None) -> FitSettings:
         known = FitSettings.from_hyperparameters(self.run.hyperparameters)
         return dataclasses.replace(known, epochs=min(known.epochs, most_epochs or known.epochs))
 
-    def arrays(self, pieces: Pieces, part: str) -> Arrays:
+    def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Some prepared rows of a part."""
-        own = self.dataset.parts[part]
+        own = self.dataset.splits[split]
         few = part_of(own, np.sort(np.random.default_rng(0).permutation(len(own))[: MOST_ROWS // 4]))
-        if pieces.preparation is None:
-            return raw_arrays(few, {known.name for known in pieces.network.inputs})
-        return prepare(pieces.preparation.model(), few)
+        if built_model.preprocessing is None:
+            return raw_arrays(few, {known.name for known in built_model.network.inputs})
+        return preprocess(built_model.preprocessing.model(), few)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
-    layers = [layer_facts(layer) for layer in pieces_of_model(subject.model.keras_model).network.layers]
+    layers = [layer_facts(layer) for layer in split_model(subject.model.keras_model).network.layers]
     deep = sum(layer["parameters"] > 0 for layer in layers)
     return architecture(layers), layers, f"{len(layers)} layers, {deep} of them with parameters"
 
@@ -183,48 +183,48 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     names = list(dict.fromkeys(known.name for known in dataset.spec.inputs))
     if len(names) < 2:
         raise UsageError("the model has one input, which is all that it sees", where="importance")
-    name = judged_part(dataset)
+    name = evaluated_split(dataset)
     generator = np.random.default_rng(0)
-    part = dataset.parts[name]
-    part = part_of(part, np.sort(generator.permutation(len(part))[:MOST_ROWS]))
+    split = dataset.splits[name]
+    split = part_of(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
     sign = 1 if run.direction == "min" else -1
 
     def score(inputs: Mapping[str, Any]) -> float:
         alone = dataclasses.replace(
-            dataset, parts={name: dataclasses.replace(part, inputs=inputs)}, spec=subject.model.spec
+            dataset, splits={name: dataclasses.replace(split, inputs=inputs)}, spec=subject.model.spec
         )
         told = subject.task.evaluate(subject.model.keras_model, alone, name, intervals=False)
         return float(told.scores[run.objective])
 
-    usual = score(part.inputs)
+    usual = score(split.inputs)
     worth = {}
     for known in names[:MOST_INPUTS]:
         keys = [own.key for own in dataset.spec.inputs if own.name == known]  # a column, and whether it was missing
         losses = []
         for _ in range(SHUFFLES):
-            order = generator.permutation(len(part))
-            losses.append(sign * (score({**part.inputs, **{key: part.inputs[key][order] for key in keys}}) - usual))
+            order = generator.permutation(len(split))
+            losses.append(sign * (score({**split.inputs, **{key: split.inputs[key][order] for key in keys}}) - usual))
         worth[known] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
     worth = dict(sorted(worth.items(), key=lambda pair: -pair[1][0]))
-    score_name = PART_PREFIX[name] + run.objective
+    score_name = SPLIT_PREFIX[name] + run.objective
     told = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
     found = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
     return input_importances(worth, name=score_name), found, f"shuffled, {score_name} gets worse by: {told}"
 
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
-    pieces, part = subject.untrained(), subject.dataset.parts["train"]
-    whole = pieces.whole()
-    whole.compile(optimizer=pieces.network.optimizer, loss=pieces.network.loss, jit_compile=False)
+    built_model, split = subject.untrained(), subject.dataset.splits["train"]
+    whole = built_model.full_model()
+    whole.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
     generator = np.random.default_rng(subject.job.seed)
-    size = subject.settings().batch(len(part))
+    size = subject.settings().batch(len(split))
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
     losses: list[float] = []
     smooth: list[float] = []
     mean = 0.0
     for step, rate in enumerate(rates):
         whole.optimizer.learning_rate.assign(rate)
-        some = part_of(part, generator.choice(len(part), size, replace=False))
+        some = part_of(split, generator.choice(len(split), size, replace=False))
         x = {key: as_tensor(values) for key, values in model_inputs(some.inputs).items()}
         losses.append(float(whole.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
         mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
@@ -246,17 +246,17 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     dataset, run = subject.dataset, subject.run
-    train = dataset.parts["train"]
+    train = dataset.splits["train"]
     order = np.random.default_rng(subject.job.seed).permutation(len(train))
-    scores: dict[str, list[float]] = {part: [] for part in ("train", "validation") if part in dataset.parts}
+    scores: dict[str, list[float]] = {split: [] for split in ("train", "validation") if split in dataset.splits}
     rows = [max(2, round(share * len(train))) for share in SHARES]
     for count in rows:
-        few = dataclasses.replace(dataset, parts={**dataset.parts, "train": part_of(train, np.sort(order[:count]))})
-        pieces = subject.untrained()
-        subject.task.fit(pieces, few, FitPlan(subject.settings(), seed=subject.job.seed))
-        whole = pieces.whole()
-        for part, values in scores.items():
-            values.append(float(subject.task.evaluate(whole, few, part, intervals=False).scores[run.objective]))
+        few = dataclasses.replace(dataset, splits={**dataset.splits, "train": part_of(train, np.sort(order[:count]))})
+        built_model = subject.untrained()
+        subject.task.fit(built_model, few, FitPlan(subject.settings(), seed=subject.job.seed))
+        whole = built_model.full_model()
+        for split, values in scores.items():
+            values.append(float(subject.task.evaluate(whole, few, split, intervals=False).scores[run.objective]))
     held = scores.get("validation", scores["train"])
     sign = 1 if run.direction == "min" else -1
     gained = sign * (held[-2] - held[-1])
@@ -266,9 +266,11 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
 
 
 def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
-    pieces = pieces_of_model(subject.model.keras_model)
-    part = "validation" if "validation" in subject.dataset.parts else "train"
-    line, plane = losses_around(pieces.network, subject.arrays(pieces, part), DISTANCES, seed=subject.job.seed)
+    built_model = split_model(subject.model.keras_model)
+    split = "validation" if "validation" in subject.dataset.splits else "train"
+    line, plane = losses_around(
+        built_model.network, subject.arrays(built_model, split), DISTANCES, seed=subject.job.seed
+    )
     middle, edge = float(line[len(line) // 2]), float(np.mean([line[0], line[-1]]))
     found = {"distances": DISTANCES.tolist(), "line": line.tolist(), "plane": plane.tolist()}
     told = f"loss {number(middle)} at the weights, {number(edge)} on average at a distance of their own size"
@@ -276,12 +278,12 @@ def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
 
 
 def _layers(subject: _Subject) -> tuple[Any, Any, str]:
-    pieces = subject.untrained()
-    watch = LayerWatch(pieces.network, subject.arrays(pieces, "train"))
+    built_model = subject.untrained()
+    watch = LayerWatch(built_model.network, subject.arrays(built_model, "train"))
     callbacks: list[keras.callbacks.Callback] = [watch]
     settings = subject.settings(WATCHED_EPOCHS)
-    plan = FitPlan(settings, seed=subject.job.seed, callbacks=callbacks, whole=pieces.whole())
-    subject.task.fit(pieces, subject.dataset, plan)
+    plan = FitPlan(settings, seed=subject.job.seed, callbacks=callbacks, whole=built_model.full_model())
+    subject.task.fit(built_model, subject.dataset, plan)
     worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]

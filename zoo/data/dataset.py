@@ -14,19 +14,19 @@ import pandas as pd
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
 
-PARTS = ("train", "calibration", "validation", "test")
+SPLITS = ("train", "calibration", "validation", "test")
 COLUMNS = ("target", "rows", "weight", "fit_weight", "group")
 # Texts are stored at one width unless that takes so many times what they have, and more than a few kilobytes.
 MOST_PADDING, LEAST_PADDED = 8, 10_000
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """Rows of one part, as a model takes them before preparation.
 
     Args:
         inputs: Raw values by the input's key, each with N rows: float64 for numbers, text for categories, ragged
-            arrays for pictures and sequences.
+            arrays for images and sequences.
         target: Encoded target of N rows: class index or standardised number; None where there is none.
         rows: Position of each row in the source (in the test source, where that is another one).
         weight: Example weights of N rows; None for equal weights.
@@ -61,10 +61,10 @@ class Dataset:
         digest: Digest of the data as read, without the split.
         split_digest: Digest of data, split and target together: equal digests mean equal parts.
         spec: Description of the training part.
-        parts: The parts that have rows.
+        splits: The splits that have rows.
         notes: What was noticed while reading, for people.
         labels: Names of the groups that are for scoring only, by code; empty where there are none.
-        split: Rows of the source in each part, before any sampling.
+        split_rows: Rows of the source in each part, before any sampling.
         folds: Number of folds that ``fold`` is one of; 0 without.
     """
 
@@ -73,26 +73,26 @@ class Dataset:
     digest: str
     split_digest: str
     spec: Spec
-    parts: Mapping[str, Part]
+    splits: Mapping[str, Split]
     notes: tuple[str, ...] = field(default=())
     labels: tuple[str, ...] = field(default=())
-    split: Mapping[str, np.ndarray] = field(default_factory=dict)
+    split_rows: Mapping[str, np.ndarray] = field(default_factory=dict)
     folds: int = 0
 
     @property
     def sizes(self) -> dict[str, int]:
         """Number of rows of each part."""
-        return {name: part.total for name, part in self.parts.items()}
+        return {name: split.total for name, split in self.splits.items()}
 
     @property
     def nbytes(self) -> int:
         """Bytes of the numbers in memory, about."""
-        return sum(getattr(values, "nbytes", 0) for part in self.parts.values() for values in part.inputs.values())
+        return sum(getattr(values, "nbytes", 0) for split in self.splits.values() for values in split.inputs.values())
 
     @property
     def tests_another(self) -> bool:
         """Whether the test part is of a source of its own, which numbers its rows anew."""
-        return "test" in self.parts and bool(self.split) and "test" not in self.split
+        return "test" in self.splits and bool(self.split_rows) and "test" not in self.split_rows
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {rows}" for name, rows in self.sizes.items())
@@ -105,15 +105,15 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     Numbers are one ``.npy`` file an array, so that reading one copies nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, part in dataset.parts.items():
-        for index, value in enumerate(part.inputs.values()):
+    for name, split in dataset.splits.items():
+        for index, value in enumerate(split.inputs.values()):
             _save_input(folder, f"{name}-{index}", value)
         for column in COLUMNS:
-            value = getattr(part, column)
+            value = getattr(split, column)
             if value is not None:
                 np.save(folder / f"{name}-{column}.npy", value)
-    values = dataclasses.asdict(dataclasses.replace(dataset, parts={}, split={}, spec=None))  # type: ignore[arg-type]
-    values |= {"spec": dataset.spec.to_json(), "parts": {n: list(p.inputs) for n, p in dataset.parts.items()}}
+    values = dataclasses.asdict(dataclasses.replace(dataset, splits={}, split_rows={}, spec=None))  # type: ignore[arg-type]
+    values |= {"spec": dataset.spec.to_json(), "splits": {n: list(s.inputs) for n, s in dataset.splits.items()}}
     writing = folder / ".dataset.json"
     writing.write_text(json.dumps(values))
     writing.replace(folder / "dataset.json")  # last, and whole: who finds it finds all
@@ -122,17 +122,19 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
 def load_dataset(folder: Path) -> Dataset:
     """Return the dataset that :func:`save_dataset` wrote, its arrays mapped and not copied."""
     values = json.loads((folder / "dataset.json").read_text())
-    parts = {}
-    for name, keys in values.pop("parts").items():
+    splits = {}
+    if "parts" in values:  # as zoo 0.1.0 wrote it
+        values["splits"], values["split_rows"] = values.pop("parts"), values.pop("split")
+    for name, keys in values.pop("splits").items():
         inputs = {key: _mapped(folder, f"{name}-{i}") for i, key in enumerate(keys)}
         others = {
             column: np.load(path, mmap_mode="r") if (path := folder / f"{name}-{column}.npy").exists() else None
             for column in COLUMNS
         }
-        parts[name] = Part(inputs, **others)  # type: ignore[arg-type]
+        splits[name] = Split(inputs, **others)  # type: ignore[arg-type]
     spec = Spec.from_json(values.pop("spec"))
     return Dataset(
-        spec=spec, parts=parts, **{**values, "notes": tuple(values["notes"]), "labels": tuple(values["labels"])}
+        spec=spec, splits=splits, **{**values, "notes": tuple(values["notes"]), "labels": tuple(values["labels"])}
     )
 
 
@@ -142,14 +144,14 @@ def map_numbers(dataset: Dataset, folder: Path) -> None:
     Whoever holds the dataset has the same values as before, and the memory of a large one is free.
     """
     mapped = load_dataset(folder)
-    assert isinstance(dataset.parts, dict)
-    for name, part in dataset.parts.items():
+    assert isinstance(dataset.splits, dict)
+    for name, split in dataset.splits.items():
         numbers = {
-            key: mapped.parts[name].inputs[key]
-            for key, values in part.inputs.items()
+            key: mapped.splits[name].inputs[key]
+            for key, values in split.inputs.items()
             if isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
         }
-        dataset.parts[name] = dataclasses.replace(part, inputs={**part.inputs, **numbers})
+        dataset.splits[name] = dataclasses.replace(split, inputs={**split.inputs, **numbers})
 
 
 def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged | pd.Categorical) -> None:
@@ -196,4 +198,4 @@ SPELLINGS = {
 }
 
 
-PART_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}
+SPLIT_PREFIX = {"train": "train_", "validation": "val_", "test": "test_"}

@@ -1,4 +1,4 @@
-"""Layouts of sources whose examples are whole: pictures, sequences of numbers, texts."""
+"""Layouts of sources whose examples are whole: images, sequences of numbers, texts."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from zoo.data.examples.array_columns import (
     cells_of,
 )
 from zoo.data.examples.describe_examples import (
-    LETTER,
+    CHARACTER,
     WORD,
     describe_image,
     describe_sequence,
     describe_text,
     tokens_of,
 )
+from zoo.data.layout import Layout
 from zoo.data.source_errors import wrong_source
-from zoo.data.sources.image_files import PICTURE_FILES, read_picture
+from zoo.data.sources.image_files import IMAGE_FILES, read_image
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_moments
-from zoo.data.table_dataset import Layout
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.spec import Spec, Target
 
-MOST_LETTERS, MOST_WORDS = 1000, 10_000
+MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
 
 
-def picture_layout(size: int | None = None, *, classes: bool = False) -> Layout:
-    """Return the layout of pictures: arrays, folders, or a table with a column of files.
+def image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
+    """Return the layout of images: arrays, folders, or a table with a column of files.
 
     Args:
-        size: Height and width that the model brings pictures to; default their own.
+        size: Height and width that the model brings images to; default their own.
         classes: Whether a folder must have class folders.
     """
 
     def read(source: Any, text: Collection[str] = ()) -> Table:
-        table = read_picture_table(source, text)
+        table = read_image_table(source, text)
         if classes and set(table.frame.columns) == {IMAGE, "file"}:
-            message = "the folder has pictures and no class folders: FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, … is expected"
+            message = "the folder has images and no class folders: FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, … is expected"
             raise DataError(message, where=table.source)
         return table
 
     def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
         name = _cell_column(frame)
-        known = describe_image(name, frame[name], size=size, where="the pictures")
+        known = describe_image(name, frame[name], size=size, where="the images")
         ignored = [str(column) for column in frame if column not in (name, "file")]
         return Spec(task, (known,), target, len(frame)), _ignored(ignored)
 
     return Layout(read, describe)
 
 
-def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
-    """Return a table with a column of pictures; names of files in a column are read.
+def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
+    """Return a table with a column of images; names of files in a column are read.
 
     Raises:
         DataError: When the source holds none.
@@ -70,15 +70,15 @@ def read_picture_table(source: Any, text: Collection[str] = ()) -> Table:
     if cells:
         name, first = next((name, values.iloc[0]) for name, values in cells.items())
         if first.ndim < 2:
-            raise DataError(f"column {name} holds rows of {first.size} numbers, and no pictures", where=table.source)
+            raise DataError(f"column {name} holds rows of {first.size} numbers, and no images", where=table.source)
         return table
     for name in map(str, table.frame.columns):
         values = table.frame[name]
-        if values.map(lambda value: str(value).lower().endswith(PICTURE_FILES)).all():
+        if values.map(lambda value: str(value).lower().endswith(IMAGE_FILES)).all():
             file = Path(table.source).expanduser()
             folder = file.parent if file.is_file() else Path()
-            pictures = cells_of([read_picture(folder / str(value)) for value in values])
-            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: pictures}))
+            images = cells_of([read_image(folder / str(value)) for value in values])
+            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: images}))
     raise wrong_source("table", table.source)
 
 
@@ -93,7 +93,7 @@ class SequenceLayout:
         target: Column that is predicted.
         drop: Columns that are left out.
         split: Column that names the part of each series.
-        unit: ``letter`` or ``word``; default by the texts themselves.
+        unit: ``character`` or ``word``; default by the texts themselves.
         vocabulary: Most tokens that are known.
         columns: Columns of a long table that make up a step; found when a table is first read.
         cells: What the column of sequences is called that a long table becomes; chosen then, too.
@@ -151,7 +151,7 @@ class SequenceLayout:
         else:
             name = self.text
             unit = self.unit or _natural_unit(frame[name])
-            most = self.vocabulary or (MOST_LETTERS if unit == LETTER else MOST_WORDS)
+            most = self.vocabulary or (MOST_CHARACTERS if unit == CHARACTER else MOST_WORDS)
             known = describe_text(name, frame[name], unit=unit, vocabulary=most, where=where)
         ignored = [str(column) for column in frame if column != name and column != self.series]
         return Spec(task, (known,), target, len(frame)), _ignored(ignored)
@@ -234,8 +234,8 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     for column in frame.columns:
         if column not in (series, time, *columns):  # the first that is not missing
             made[column] = frame[column].groupby(codes).first().to_numpy()
-    part = table.part[first] if table.part is not None else None
-    return replace(table, frame=made, part=part)
+    split = table.split[first] if table.split is not None else None
+    return replace(table, frame=made, split=split)
 
 
 def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:
@@ -262,7 +262,7 @@ def _is_text(values: pd.Series) -> bool:
 def _natural_unit(values: pd.Series) -> str:
     """Words where texts have several of them, else letters, as in a DNA string."""
     some = values.dropna().iloc[:1000].astype(str)
-    return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else LETTER
+    return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else CHARACTER
 
 
 def _ignored(columns: Collection[str]) -> list[str]:

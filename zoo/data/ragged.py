@@ -1,4 +1,4 @@
-"""Examples of unequal sizes, end to end in one array: sequences and pictures without padding."""
+"""Examples of unequal sizes, end to end in one array: sequences and images without padding."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Ragged:
     """N examples whose first axes differ, kept without padding.
 
     Args:
-        values: All of them end to end (S, …): the steps of sequences (S, F), or the pixels of pictures (S, C).
-        sizes: Size of each example along the axes that differ (N, A): A is 1 for sequences, 2 for pictures.
+        values: All of them end to end (S, …): the steps of sequences (S, F), or the pixels of images (S, C).
+        sizes: Size of each example along the axes that differ (N, A): A is 1 for sequences, 2 for images.
 
     Example:
         >>> known = Ragged.of([np.zeros((2, 3)), np.ones((4, 3))], axes=1)

@@ -17,7 +17,7 @@ class Table:
         name: Short name of the source.
         source: The source in words that can be typed again, where it can be.
         target: Column that the source itself names as its target.
-        part: Part of each row (``train``, ``validation``, ``test``) where the source itself is split.
+        part: Split of each row (``train``, ``validation``, ``test``) where the source itself is split.
         notes: What was noticed while reading.
         weight: Column that the source itself names as the weight of each row.
     """
@@ -26,6 +26,6 @@ class Table:
     name: str
     source: str
     target: str | None = None
-    part: np.ndarray | None = None
+    split: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     weight: str | None = None

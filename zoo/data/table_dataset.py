@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.column_kinds import NAMED, told_kind
-from zoo.data.columns.describe_table import describe_classes, describe_numbers, describe_table
+from zoo.data.columns.describe_table import describe_classes, describe_numbers
 from zoo.data.columns.encode import (
     MISSING,
     Values,
@@ -24,63 +22,18 @@ from zoo.data.columns.encode import (
     raw_inputs,
     text_columns,
 )
-from zoo.data.dataset import PARTS, Dataset, Part
+from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.examples.array_columns import arrays_of_cells
+from zoo.data.layout import COLUMNS, Layout
 from zoo.data.sources.public_sets import looking_in
-from zoo.data.sources.read import Table, frame_digest, read_table
+from zoo.data.sources.read import Table, frame_digest
 from zoo.data.splitting.sample_weights import Sampled, column_weights, meaning_of_weights, sampled
-from zoo.data.splitting.split_table import Split, given_parts, split_table
+from zoo.data.splitting.split_table import RowSplits, given_parts, split_table
 from zoo.errors import DataError, UsageError, listed, nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Spec, Target
 
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a task's sources become examples, and examples a spec.
-
-    Args:
-        read: From a source and the columns that are text whatever they look like to a table.
-        describe: From the features of the training rows, the target and the task's name to the spec and notes.
-    """
-
-    read: Callable[[Any, Collection[str]], Table]
-    describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]]
-
-
-COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_table)
-
-
-def column_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layout:
-    """Return the layout of a table whose columns have kinds that were told, or ways for missing values.
-
-    Args:
-        column: Kinds that overrule what would be found out, by column.
-        missing: What stands for missing values, by column; ``*`` for all.
-    """
-    # A zip code that is told to be a category keeps the zeros that it begins with.
-    named = [name for name, kind in column.items() if told_kind(kind).kind in NAMED]
-    return Layout(
-        lambda source, text: read_table(source, text=[*text, *named]),
-        partial(describe_table, column=column, missing=missing),
-    )
-
-
-def refuse_kinds_of_columns(job: DataJob, examples: str) -> None:
-    """Refuse kinds of columns and ways for missing values, where examples are no rows of columns.
-
-    Args:
-        job: The job.
-        examples: What they are instead, such as ``pictures``.
-
-    Raises:
-        UsageError: When the job has such.
-    """
-    for option in ("column", "missing"):
-        if getattr(job, option):
-            raise UsageError(f"this is for tables, and the examples here are {examples}", where=option)
 
 
 def table_dataset(
@@ -120,7 +73,7 @@ def table_dataset(
         found = _found_target(table, job, name, target_kind, dropped_note)
     weight = column_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, found.names, given, source_rows=source_rows)
-    train = np.flatnonzero(split.parts == "train")
+    train = np.flatnonzero(split.splits == "train")
     target = found.described(table, train)
     features = table.frame.drop(columns=_not_features(table, job, found.columns))
     spec, notes = layout.describe(features.iloc[train], target, task)
@@ -129,13 +82,13 @@ def table_dataset(
     spec = dataclasses.replace(
         spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
     )
-    inputs = raw_inputs(table.frame, spec, where=table.source, train=split.parts == "train")
+    inputs = raw_inputs(table.frame, spec, where=table.source, train=split.splits == "train")
     places = table.frame.index.to_numpy()
     made = _parts(split, kept, inputs, codes, weight, places)
     notes = [*table.notes, *found.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
     notes += [meaning_of_weights(job, weight)] if job.weight is not None else []
     digest = frame_digest(table.frame)
-    if job.fold is not None and (job.test is not None or "" in split.parts):
+    if job.fold is not None and (job.test is not None or "" in split.splits):
         notes.append("the test part is left alone: each fold has its own")
     elif job.test is not None:
         made["test"], test_digest, more = _test_part(job, table, found, spec, layout)
@@ -145,43 +98,43 @@ def table_dataset(
         name=table.name,
         source=table.source,
         digest=digest,
-        split_digest=_split_digest(digest, target, spec, split.parts, kept, job),
+        split_digest=_split_digest(digest, target, spec, split.splits, kept, job),
         spec=spec,
-        parts=made,
+        splits=made,
         notes=tuple(notes),
         labels=found.labels,
-        split={part: places[split.parts == part] for part in PARTS if (split.parts == part).any()},
+        split_rows={name: places[split.splits == name] for name in SPLITS if (split.splits == name).any()},
         folds=split.folds,
     )
 
 
 def _parts(
-    split: Split,
+    split: RowSplits,
     kept: Sampled,
     inputs: Mapping[str, Values],
     codes: np.ndarray | None,
     weight: np.ndarray | None,
     places: np.ndarray,
-) -> dict[str, Part]:
+) -> dict[str, Split]:
     """The parts that have rows; of the training part those that sampling kept."""
     made = {}
-    for part in PARTS:
-        rows = np.flatnonzero(split.parts == part)
-        if part == "train":
-            made[part] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
+    for name in SPLITS:
+        rows = np.flatnonzero(split.splits == name)
+        if name == "train":
+            made[name] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
         elif len(rows):
-            made[part] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
-        if part == "calibration" and part in made and split.groups is not None:
-            made[part] = dataclasses.replace(made[part], group=split.groups[rows].astype(str))
+            made[name] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
+        if name == "calibration" and name in made and split.groups is not None:
+            made[name] = dataclasses.replace(made[name], group=split.groups[rows].astype(str))
     return made
 
 
 def _split_digest(
-    digest: str, target: Target | None, spec: Spec, parts: np.ndarray, kept: Sampled, job: DataJob
+    digest: str, target: Target | None, spec: Spec, splits: np.ndarray, kept: Sampled, job: DataJob
 ) -> str:
     names = f"{digest} {target.name if target else ''} {sorted(known.name for known in spec.inputs)}"
     made = hashlib.sha256(names.encode())
-    made.update(parts.astype("S10").tobytes())
+    made.update(splits.astype("S10").tobytes())
     if job.sample is not None:  # the seed draws the rows, also where the split is given
         made.update(kept.rows.tobytes())
     for name in ("weight", "sample", "class_weight", "column", "missing"):
@@ -332,7 +285,7 @@ def _with_target(table: Table, given: np.ndarray | None, name: str) -> tuple[Tab
     kept = dataclasses.replace(
         table,
         frame=table.frame[~missing],  # with the source's own numbers of rows
-        part=table.part[~missing] if table.part is not None else None,
+        split=table.split[~missing] if table.split is not None else None,
     )
     left = None if given is None else given[~missing]
     return kept, left, (f"{int(missing.sum())} rows without a target are left out",)
@@ -363,12 +316,12 @@ def _part(
     places: np.ndarray,
     weight: np.ndarray | None,
     fit_weight: np.ndarray | None = None,
-) -> Part:
+) -> Split:
     chosen = {key: values[rows] for key, values in inputs.items()}
-    return Part(chosen, codes[rows] if codes is not None else None, places[rows], weight, fit_weight)
+    return Split(chosen, codes[rows] if codes is not None else None, places[rows], weight, fit_weight)
 
 
-def _test_part(job: DataJob, trained: Table, found: _Found, spec: Spec, layout: Layout) -> tuple[Part, str, list[str]]:
+def _test_part(job: DataJob, trained: Table, found: _Found, spec: Spec, layout: Layout) -> tuple[Split, str, list[str]]:
     """The test part out of a source of its own, its digest, and how it differs."""
     with looking_in(job.data_dir):
         table = layout.read(job.test, text_columns(spec))
@@ -385,8 +338,8 @@ def _test_part(job: DataJob, trained: Table, found: _Found, spec: Spec, layout: 
         codes = _label_codes(level_names(table.frame[found.columns[0]]), found.labels)
     inputs = raw_inputs(table.frame, spec, where=table.source)
     weight = column_weights(table.frame, job.weight, where=table.source)
-    part = Part(inputs, codes, table.frame.index.to_numpy(), weight)
-    return part, frame_digest(table.frame), _differences(trained, table, spec, inputs)
+    split = Split(inputs, codes, table.frame.index.to_numpy(), weight)
+    return split, frame_digest(table.frame), _differences(trained, table, spec, inputs)
 
 
 def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, Values]) -> list[str]:

@@ -9,12 +9,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.images import draw_picture
+from zoo.figures.images import draw_image
 from zoo.figures.style import BLUE, GREY, LINES, legend_beside, new_figure, shorten
 
 MOST_POINTS = 5000
 MOST_COLUMNS = 20
-MOST_PICTURES = 10
+MOST_IMAGES = 10
 MOST_NAMES = 40
 
 
@@ -110,7 +110,7 @@ def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
 
 
 def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
-    """Draw pictures above what an autoencoder makes of them, up to ten.
+    """Draw images above what an autoencoder makes of them, up to ten.
 
     Args:
         original: (N, H, W, C).
@@ -120,15 +120,15 @@ def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
         >>> len(reconstructions(np.zeros((3, 4, 4, 1)), np.zeros((3, 4, 4, 1))).axes)
         6
     """
-    count = min(MOST_PICTURES, len(original))
+    count = min(MOST_IMAGES, len(original))
     low, high = float(np.min(original[:count])), float(np.max(original[:count]))
     figure = Figure(figsize=(max(1.0 * count + 0.6, 3.2), 2.6), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(2, count, squeeze=False)
-    for row, (name, pictures) in enumerate((("original", original), ("made", made))):
+    for row, (name, images) in enumerate((("original", original), ("made", made))):
         for column in range(count):
-            draw_picture(panels[row, column], pictures[column], low=low, high=high)
+            draw_image(panels[row, column], images[column], low=low, high=high)
         panels[row, 0].set_ylabel(name)
-    figure.suptitle("Pictures and their reconstructions", x=0.01, ha="left", fontsize=11)
+    figure.suptitle("Images and their reconstructions", x=0.01, ha="left", fontsize=11)
     return figure
 
 

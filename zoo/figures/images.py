@@ -1,4 +1,4 @@
-"""Pictures: the worst errors of a classifier, and what its first filters look for."""
+"""Images: the worst errors of a classifier, and what its first filters look for."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ MOST_FILTERS = 64
 COLUMNS = 5
 
 
-def draw_picture(axis: Axes, picture: np.ndarray, *, low: float = 0.0, high: float = 255.0) -> None:
-    """Draw one picture into a panel, without axes.
+def draw_image(axis: Axes, image: np.ndarray, *, low: float = 0.0, high: float = 255.0) -> None:
+    """Draw one image into a panel, without axes.
 
     Args:
         axis: The panel.
-        picture: (H, W, C) with one channel or three.
+        image: (H, W, C) with one channel or three.
         low: Value that is black.
         high: Value that is white.
     """
-    scaled = np.clip((np.asarray(picture, np.float64) - low) / max(high - low, 1e-12), 0, 1)
+    scaled = np.clip((np.asarray(image, np.float64) - low) / max(high - low, 1e-12), 0, 1)
     grey = scaled.shape[-1] == 1
     axis.imshow(scaled[..., 0] if grey else scaled, cmap="gray" if grey else None, vmin=0, vmax=1)
     axis.set_xticks([])
@@ -33,11 +33,11 @@ def draw_picture(axis: Axes, picture: np.ndarray, *, low: float = 0.0, high: flo
     axis.spines[:].set_visible(False)
 
 
-def worst_errors(pictures: Sequence[Any], truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw the pictures that a classifier was surest of and got wrong, up to 20.
+def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw the images that a classifier was surest of and got wrong, up to 20.
 
     Args:
-        pictures: N pictures (H, W, C), of one size or of several.
+        images: N images (H, W, C), of one size or of several.
         truth: (N,) class indices.
         prediction: (N, K) probabilities.
         classes: Names of the K classes by index.
@@ -52,7 +52,7 @@ def worst_errors(pictures: Sequence[Any], truth: np.ndarray, prediction: np.ndar
     order = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_ERRORS]
     if len(order) == 0:
         figure = Figure(figsize=(5, 1.6), dpi=DPI, facecolor="white")
-        figure.text(0.5, 0.5, "No picture of this part was wrong.", ha="center", va="center", fontsize=12)
+        figure.text(0.5, 0.5, "No image of this part was wrong.", ha="center", va="center", fontsize=12)
         return figure
     rows = -(-len(order) // COLUMNS)
     figure = Figure(figsize=(8.5, 2.1 * rows + 0.5), dpi=DPI, facecolor="white", layout="constrained")
@@ -60,9 +60,9 @@ def worst_errors(pictures: Sequence[Any], truth: np.ndarray, prediction: np.ndar
     for panel in panels:
         panel.set_axis_off()
     for panel, row in zip(figure.axes, order, strict=False):
-        picture = np.asarray(pictures[row])
+        image = np.asarray(images[row])
         panel.set_axis_on()
-        draw_picture(panel, picture, low=float(min(picture.min(), 0)), high=_white(picture))
+        draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
         sure = 100 * prediction[row].max()
         name, taken = shorten(classes[truth[row]], 12), shorten(classes[chosen[row]], 12)
         panel.set_title(f"{name} taken for\n{taken}, {sure:.0f} %", fontsize=9)
@@ -100,5 +100,5 @@ def filters(kernels: np.ndarray) -> Figure:
     return figure
 
 
-def _white(picture: np.ndarray) -> float:
-    return 255.0 if picture.dtype == np.uint8 else max(float(picture.max()), 1e-12)
+def _white(image: np.ndarray) -> float:
+    return 255.0 if image.dtype == np.uint8 else max(float(image.max()), 1e-12)

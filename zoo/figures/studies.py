@@ -80,9 +80,9 @@ def size_curve(rows: Sequence[int], scores: Mapping[str, Sequence[float]], *, na
         'training rows'
     """
     figure, (axis,) = new_figure(width=8.0)
-    for index, (part, values) in enumerate(scores.items()):
+    for index, (split, values) in enumerate(scores.items()):
         colour, dash = line_style(index)
-        axis.plot(rows, values, color=colour, linestyle=dash, marker="o", label=part)
+        axis.plot(rows, values, color=colour, linestyle=dash, marker="o", label=split)
     axis.set_xscale("log")
     axis.set_xticks(rows, [f"{count:,}" for count in rows])
     axis.minorticks_off()

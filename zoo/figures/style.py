@@ -54,7 +54,7 @@ def new_figure(
         >>> len(panels), figure.get_facecolor()
         (2, (1.0, 1.0, 1.0, 1.0))
     """
-    # The page behind may be dark: the white is part of the picture.
+    # The page behind may be dark: the white is part of the image.
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     if beside:
         grid = figure.subplots(1, n_panels, sharey=True, squeeze=False, width_ratios=shares)

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import Candidate, candidate_of
+from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import gathered, make_job
 from zoo.models.search_space import CheckedHyperParameters
@@ -89,32 +89,32 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         0.01
     """
     fixed = options.pop("hyperparameters", None) or {}
-    candidate = candidate_of(model)
-    given = {"source": candidate.task.example if source is None else source, **options}
+    builder = model_builder(model)
+    given = {"source": builder.task.example if source is None else source, **options}
     job = make_job(DataJob, gathered(DataJob, given))
-    dataset: Dataset = candidate.task.read(job)
-    pieces, hp = candidate.built(fixed, dataset.spec, seed=job.seed)
-    rows = dataset.parts["train"].total if "train" in dataset.parts else 0
+    dataset: Dataset = builder.task.read(job)
+    built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)
+    rows = dataset.splits["train"].total if "train" in dataset.splits else 0
     return ModelDescription(
         model=model,
         summary=model_entry(model).summary,
         source=dataset.source,
-        hyperparameters=described_hyperparameters(candidate, hp),
-        n_parameters=pieces.n_parameters,
-        layers=[layer_facts(layer) for layer in pieces.network.layers],
+        hyperparameters=described_hyperparameters(builder, hp),
+        n_parameters=built_model.n_parameters,
+        layers=[layer_facts(layer) for layer in built_model.network.layers],
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
         options={
             name: {"default": known.get_default(call_default_factory=True), "meaning": known.description or ""}
-            for name, known in candidate.task.options.model_fields.items()
+            for name, known in builder.task.options.model_fields.items()
         },
     )
 
 
-def described_hyperparameters(candidate: Candidate, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
+def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
     """Return each hyperparameter that ``build`` declared, with its meaning."""
-    assert candidate.build is not None
-    meanings = meanings_of(candidate.build)
+    assert builder.build is not None
+    meanings = meanings_of(builder.build)
     described = {}
     for name, facts in hp.declared.items():
         known = KNOBS.get(name)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.data.dataset import Dataset
-from zoo.fitting.model_builder import Candidate
+from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.data_options import DataJob
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.training.fit_loop import FitResult
 
 
@@ -18,13 +18,13 @@ class Fitted:
     """A network that was trained, with all that its run's page is made from."""
 
     job: DataJob
-    candidate: Candidate
-    pieces: Pieces
+    builder: ModelBuilder
+    built_model: BuiltModel
     dataset: Dataset
     hyperparameters: Mapping[str, Any]
     result: FitResult
 
 
-def judged_part(dataset: Dataset) -> str:
+def evaluated_split(dataset: Dataset) -> str:
     """Return the part that a model is judged by: test, or without one validation, or without that the training part."""
-    return next((part for part in ("test", "validation") if part in dataset.parts), "train")
+    return next((split for split in ("test", "validation") if split in dataset.splits), "train")

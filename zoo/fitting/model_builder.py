@@ -11,7 +11,7 @@ from typing import Any
 from zoo.errors import UsageError
 from zoo.jobs.search_options import Range
 from zoo.models.activations import check_trainable
-from zoo.models.built_model import Pieces, pieces_of_build
+from zoo.models.built_model import BuiltModel, call_build
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.registry import is_pattern, load_build, matching_entries, model_entry
@@ -24,7 +24,7 @@ MODEL = "model"  # the hyperparameter that chooses among several models
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ModelBuilder:
     """A model that can be built for a spec.
 
     Args:
@@ -41,31 +41,31 @@ class Candidate:
     keras_model: Any = None
     models: tuple[str, ...] = ()
 
-    def pieces(self, hp: Any, spec: Spec, *, seed: int) -> Pieces:
+    def build_model(self, hp: Any, spec: Spec, *, seed: int) -> BuiltModel:
         """Return network and preparation, built with a seed."""
         seed_everything(seed)
         if self.build is None:
             return self.task.adopt(self.keras_model, spec)
-        pieces = pieces_of_build(self.build, hp, spec)
-        return pieces if pieces.preparation is not None else self.task.adopt(pieces.network, spec)
+        built_model = call_build(self.build, hp, spec)
+        return built_model if built_model.preprocessing is not None else self.task.adopt(built_model.network, spec)
 
-    def built(
+    def build_checked(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
-    ) -> tuple[Pieces, CheckedHyperParameters]:
+    ) -> tuple[BuiltModel, CheckedHyperParameters]:
         """Return the pieces for fixed hyperparameters, and all hyperparameters with what was declared.
 
         Raises:
             UsageError: When a fixed one, or one with a range, is unknown or impossible.
         """
         hp = CheckedHyperParameters(fixed, ranges)
-        pieces = self.pieces(hp, spec, seed=seed)
+        built_model = self.build_model(hp, spec, seed=seed)
         knobs = Knobs(hp)
         for name in FitSettings.__dataclass_fields__:  # a model of the user's own declares none of them
             if name not in hp.declared:
                 knobs.get(name)
         hp.check_all_used(self.name)
-        check_trainable(pieces.network)
-        return pieces, hp
+        check_trainable(built_model.network)
+        return built_model, hp
 
     def space(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
@@ -76,19 +76,19 @@ class Candidate:
             UsageError: When a fixed one, or one with a range, is none of any model's, or impossible.
         """
         if not self.models:
-            return self.built(fixed, spec, seed=seed, ranges=ranges)[1]
+            return self.build_checked(fixed, spec, seed=seed, ranges=ranges)[1]
         whole = CheckedHyperParameters(fixed, ranges)
         for name in self.models:
             hp = CheckedHyperParameters(fixed, ranges)
             hp.values[MODEL] = name
-            self.pieces(hp, spec, seed=seed)
+            self.build_model(hp, spec, seed=seed)
             whole.merge(hp, overwrite=False)
             whole.declared |= hp.declared
         whole.check_all_used(self.name)
         return whole
 
 
-def candidate_of(model: Any, task: str | None = None, *, several: bool = False) -> Candidate:
+def model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
     """Return what a job's ``model`` stands for.
 
     Args:
@@ -108,14 +108,14 @@ def candidate_of(model: Any, task: str | None = None, *, several: bool = False) 
         entry = model_entry(model)
         if task is not None and task != entry.task:
             raise UsageError(f"{model} is of the task {entry.task}, not {task}", where="task")
-        return Candidate(model, task_of(entry.task), load_build(model))
+        return ModelBuilder(model, task_of(entry.task), load_build(model))
     import keras
     import keras_tuner
 
     if isinstance(model, keras.Model):
         if not model.compiled:
             raise UsageError("the model must be compiled: call model.compile(…) before", where=model.name)
-        return Candidate(model.name, task_of(task) if task else task_for(model), keras_model=model)
+        return ModelBuilder(model.name, task_of(task) if task else task_for(model), keras_model=model)
     if isinstance(model, keras_tuner.HyperModel):
         name = type(model).__name__
         build: Callable[..., Any] = partial(_without_spec, model.build)
@@ -127,10 +127,10 @@ def candidate_of(model: Any, task: str | None = None, *, several: bool = False) 
             "keras_tuner.HyperModel or a function build(hp, spec) is",
             where="model",
         )
-    return Candidate(name, task_of(task) if task else _task_of_build(build, name), build)
+    return ModelBuilder(name, task_of(task) if task else _task_of_build(build, name), build)
 
 
-def _several(pattern: str, task: str | None) -> Candidate:
+def _several(pattern: str, task: str | None) -> ModelBuilder:
     """Several models of a task, of which the first hyperparameter chooses."""
     entries = matching_entries(pattern)
     names = tuple(entry.name for entry in entries)
@@ -140,7 +140,7 @@ def _several(pattern: str, task: str | None) -> Candidate:
         with hp.conditional_scope(MODEL, [name]):
             return load_build(name)(hp, spec)
 
-    return Candidate(pattern, task_of(entries[0].task), build, models=names)
+    return ModelBuilder(pattern, task_of(entries[0].task), build, models=names)
 
 
 def _with_spec(build: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,4 +156,4 @@ def _without_spec(build: Callable[..., Any], hp: Any, spec: Spec) -> Any:
 def _task_of_build(build: Callable[..., Any], name: str) -> Task:
     if not isinstance(build, partial):
         raise UsageError(f"which task is {name} for? Say task=…", where="task")
-    return task_for(pieces_of_build(build, CheckedHyperParameters(), Spec("", ())).network)
+    return task_for(call_build(build, CheckedHyperParameters(), Spec("", ())).network)

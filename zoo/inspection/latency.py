@@ -15,9 +15,9 @@ _CALLS, _WARM = 30, 3
 
 def latency_ms(whole: Any, dataset: Dataset) -> float:
     """Return the median time, in milliseconds, that the whole model takes for one raw row, compiled and warm."""
-    part = next(iter(dataset.parts.values()))
+    split = next(iter(dataset.splits.values()))
     names = {known.name for known in whole.inputs}
-    row = model_inputs({key: values[:1] for key, values in part.inputs.items()})
+    row = model_inputs({key: values[:1] for key, values in split.inputs.items()})
     tensors = {key: as_tensor(values) for key, values in row.items() if key in names}
     call, times = compiled(whole), []
     for _ in range(_WARM + _CALLS):

@@ -70,7 +70,7 @@ class ShowJob(DataJob):
 
 
 class RunsJob(Job):
-    """The runs that were tracked; see :func:`zoo.runs.stored_runs.runs`."""
+    """The runs that were tracked; see :func:`zoo.stored_runs.lookup.runs`."""
 
     command: Literal["runs"] = "runs"
     experiment: str | None = None

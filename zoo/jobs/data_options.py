@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from zoo.errors import UsageError, nearest_name, unknown
 from zoo.jobs.job import Job
 
-SPLITS = (
+SPLIT_METHODS = (
     "random", "stratified", "order", "group=COLUMN", "time=COLUMN", "hash=COLUMN", "column=NAME", "file=PATH"
 )  # fmt: skip
 SUGGESTED = "suggested"
@@ -100,8 +100,8 @@ class DataJob(Job):
         if value is None or value in ("random", "stratified", "order") or re.fullmatch(named, value):
             return value
         word = value.partition("=")[0]
-        close = next((known for known in SPLITS if nearest_name(word, [known.partition("=")[0]])), None)
-        error = unknown("split", value, SPLITS, where="split")
+        close = next((known for known in SPLIT_METHODS if nearest_name(word, [known.partition("=")[0]])), None)
+        error = unknown("split", value, SPLIT_METHODS, where="split")
         raise UsageError(error.message, where="split", nearest=error.nearest or close)
 
     @field_validator("test_size", "validation_size", mode="before")

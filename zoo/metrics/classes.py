@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.metrics.metric import Interval, Score, unbiased_bounds
+from zoo.metrics.metric import Interval, Metric, unbiased_bounds
 from zoo.metrics.ranking import area_under_roc, average_precision
 from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
 
@@ -15,7 +15,7 @@ ECE_BINS = 15
 NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 
 
-def class_scores(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Score, ...]:
+def class_metrics(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Metric, ...]:
     """Return the scores of a classification into ``n_classes``, the objective of a search first.
 
     Args:
@@ -24,22 +24,22 @@ def class_scores(n_classes: int, positive: int = 1, threshold: float | None = No
         threshold: Probability from which on the positive of two classes is called; None for the likelier one.
 
     Example:
-        >>> [score.name for score in class_scores(3)]
+        >>> [score.name for score in class_metrics(3)]
         ['log_loss', 'accuracy', 'brier', 'roc_auc', 'pr_auc', 'f1_macro', 'ece']
     """
     if n_classes < 2 or not 0 <= positive < n_classes:
         raise ValueError(f"need at least 2 classes, the positive among them; received {n_classes}, {positive}")
     called: dict[str, Any] = {"threshold": threshold, "positive": positive}
-    binary = (Score("f1", "max", partial(f1, positive=positive, threshold=threshold)),) if n_classes == 2 else ()
+    binary = (Metric("f1", "max", partial(f1, positive=positive, threshold=threshold)),) if n_classes == 2 else ()
     return (
-        Score("log_loss", "min", log_loss),
-        Score("accuracy", "max", partial(accuracy, **called), interval=partial(accuracy_interval, **called)),
-        Score("brier", "min", partial(brier, positive=positive)),
-        Score("roc_auc", "max", partial(roc_auc, positive=positive)),
-        Score("pr_auc", "max", partial(pr_auc, positive=positive)),
+        Metric("log_loss", "min", log_loss),
+        Metric("accuracy", "max", partial(accuracy, **called), interval=partial(accuracy_interval, **called)),
+        Metric("brier", "min", partial(brier, positive=positive)),
+        Metric("roc_auc", "max", partial(roc_auc, positive=positive)),
+        Metric("pr_auc", "max", partial(pr_auc, positive=positive)),
         *binary,
-        Score("f1_macro", "max", partial(f1_macro, **called)),
-        Score("ece", "min", ece, bounds=unbiased_bounds),
+        Metric("f1_macro", "max", partial(f1_macro, **called)),
+        Metric("ece", "min", ece, bounds=unbiased_bounds),
     )
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
-from zoo.metrics.metric import Score
+from zoo.metrics.metric import Metric
 
 BLOCK = 512
 
 
-def cluster_scores(labelled: bool) -> tuple[Score, ...]:
+def cluster_scores(labelled: bool) -> tuple[Metric, ...]:
     """Return the scores of a clustering, the objective of a search first.
 
     Stability and silhouette need more than assignments: the task computes them (:func:`stability`,
@@ -26,14 +26,14 @@ def cluster_scores(labelled: bool) -> tuple[Score, ...]:
         >>> [score.name for score in cluster_scores(True)]
         ['stability', 'silhouette', 'clustering_accuracy', 'nmi', 'ari']
     """
-    free = (Score("stability", "max", _computed_by_the_task), Score("silhouette", "max", _computed_by_the_task))
+    free = (Metric("stability", "max", _computed_by_the_task), Metric("silhouette", "max", _computed_by_the_task))
     if not labelled:
         return free
     return (
         *free,
-        Score("clustering_accuracy", "max", clustering_accuracy),
-        Score("nmi", "max", normalized_mutual_information),
-        Score("ari", "max", adjusted_rand),
+        Metric("clustering_accuracy", "max", clustering_accuracy),
+        Metric("nmi", "max", normalized_mutual_information),
+        Metric("ari", "max", adjusted_rand),
     )
 
 

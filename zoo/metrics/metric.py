@@ -99,7 +99,7 @@ def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Score:
+class Metric:
     """A named score and which way is better.
 
     Args:
@@ -113,7 +113,7 @@ class Score:
             stand for.
 
     Example:
-        >>> Score("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
+        >>> Metric("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
         True
     """
 
@@ -133,7 +133,7 @@ class Score:
 
 
 def evaluate(
-    scores: Sequence[Score],
+    scores: Sequence[Metric],
     truth: np.ndarray,
     prediction: np.ndarray,
     *,
@@ -173,8 +173,8 @@ def evaluate(
         the interval ``(nan, nan)``.
 
     Example:
-        >>> from zoo.metrics.numbers import number_scores
-        >>> values, intervals = evaluate(number_scores(), np.arange(50.0), np.arange(50.0) + 0.5)
+        >>> from zoo.metrics.numbers import number_metrics
+        >>> values, intervals = evaluate(number_metrics(), np.arange(50.0), np.arange(50.0) + 0.5)
         >>> values["mae"], intervals["mae"]
         (0.5, (0.5, 0.5))
     """

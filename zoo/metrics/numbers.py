@@ -7,21 +7,21 @@ from functools import partial
 
 import numpy as np
 
-from zoo.metrics.metric import Score, ScoreFunction
+from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.weighting import ratio, weighted_mean
 
 
-def number_scores() -> tuple[Score, ...]:
+def number_metrics() -> tuple[Metric, ...]:
     """Return the scores of a regression, the objective of a search first.
 
     Example:
-        >>> [(score.name, score.direction) for score in number_scores()]
+        >>> [(score.name, score.direction) for score in number_metrics()]
         [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
     """
-    return Score("rmse", "min", rmse), Score("mae", "min", mae), Score("r2", "max", r2)
+    return Metric("rmse", "min", rmse), Metric("mae", "min", mae), Metric("r2", "max", r2)
 
 
-def quantile_scores(levels: Sequence[float]) -> tuple[Score, ...]:
+def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     """Return the scores of predicted quantiles (N, Q), the objective of a search first.
 
     Args:
@@ -29,16 +29,16 @@ def quantile_scores(levels: Sequence[float]) -> tuple[Score, ...]:
             median as a predicted number.
 
     Example:
-        >>> [score.name for score in quantile_scores([0.05, 0.5, 0.95])]
+        >>> [score.name for score in quantile_metrics([0.05, 0.5, 0.95])]
         ['pinball', 'interval_score_90', 'coverage_90', 'rmse', 'mae', 'r2']
     """
     known = np.asarray(levels, float)
     percent, middle = round(100 * float(known[-1] - known[0]), 6), middle_quantile(levels)
-    own = [Score("pinball", "min", partial(pinball, levels=known))]
+    own = [Metric("pinball", "min", partial(pinball, levels=known))]
     if len(known) > 1:
-        own.append(Score(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
-        own.append(Score(f"coverage_{percent:g}", "max", _coverage))
-    of_median = (Score(s.name, s.direction, partial(_of_column, s.function, middle)) for s in number_scores())
+        own.append(Metric(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
+        own.append(Metric(f"coverage_{percent:g}", "max", _coverage))
+    of_median = (Metric(s.name, s.direction, partial(_of_column, s.function, middle)) for s in number_metrics())
     return (*own, *of_median)
 
 

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from zoo.metrics.metric import Interval, Score
+from zoo.metrics.metric import Interval, Metric
 
 
-def return_scores() -> tuple[Score, ...]:
+def return_metrics() -> tuple[Metric, ...]:
     """Return the scores of an agent, the objective of a search first; the task plays the episodes.
 
     Example:
-        >>> [score.name for score in return_scores()]
+        >>> [score.name for score in return_metrics()]
         ['return_mean', 'return_std', 'steps_to_solve']
     """
     return (
-        Score("return_mean", "max", _played_by_the_task),
-        Score("return_std", "min", _played_by_the_task),
-        Score("steps_to_solve", "min", _played_by_the_task),
+        Metric("return_mean", "max", _played_by_the_task),
+        Metric("return_std", "min", _played_by_the_task),
+        Metric("steps_to_solve", "min", _played_by_the_task),
     )
 
 

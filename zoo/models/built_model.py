@@ -1,4 +1,4 @@
-"""A compiled model is ``network(preparation(raw inputs))``: putting it together and taking it apart."""
+"""A compiled model is ``network(preprocessing(raw inputs))``: putting it together and taking it apart."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from zoo.errors import UsageError
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.spec import Spec
 
-PREPARATION, NETWORK, CALIBRATION = "preparation", "network", "calibration"
+PREPROCESSING, NETWORK, CALIBRATION = "preprocessing", "network", "calibration"
+_EARLIER_PREPROCESSING = "preparation"  # as zoo 0.1.0 called it
 
 
-class Preparation(Protocol):
+class Preprocessing(Protocol):
     """What turns raw inputs into the tensors that a network takes."""
 
     @property
@@ -33,14 +34,14 @@ class Preparation(Protocol):
 
 
 @dataclass
-class Pieces:
+class BuiltModel:
     """A network, the preparation that belongs before it, and the calibration behind it.
 
     ``calibration`` is a layer called so, from output to output; None for none.
     """
 
     network: keras.Model
-    preparation: Preparation | None
+    preprocessing: Preprocessing | None
     calibration: keras.layers.Layer | None = None
 
     @property
@@ -48,49 +49,49 @@ class Pieces:
         """Numbers that training changes."""
         return sum(math.prod(weight.shape) for weight in self.network.trainable_weights)
 
-    def whole(self) -> keras.Model:
+    def full_model(self) -> keras.Model:
         """Return the compiled model from raw inputs to prediction; it shares the network's weights and optimizer.
 
         A network without preparation or calibration is the whole model already.
         """
-        if self.preparation is None:
+        if self.preprocessing is None:
             return self.network if self.calibration is None else _calibrated(self.network, self.calibration)
-        return _join(self.preparation, self.network, self.calibration)
+        return _join(self.preprocessing, self.network, self.calibration)
 
 
 @dataclass
 class _Workbench:
-    preparation: Preparation | None = None
+    preprocessing: Preprocessing | None = None
     made: list[Any] = field(default_factory=list)
 
 
 _workbench: ContextVar[_Workbench | None] = ContextVar("workbench", default=None)
 
 
-def assemble(preparation: Preparation, inputs: dict[str, Any], output: Any, loss: Any, knobs: Knobs) -> keras.Model:
+def assemble(preprocessing: Preprocessing, inputs: dict[str, Any], output: Any, loss: Any, knobs: Knobs) -> keras.Model:
     """Return the compiled model: preparation, then the network from ``inputs`` to ``output``.
 
     Args:
-        preparation: From :func:`zoo.networks.prepare_table`.
+        preparation: From :func:`zoo.networks.preprocess_table`.
         inputs: The preparation's ``tensors()``, which the network starts from.
         output: The network's output.
         loss: A Keras loss.
         knobs: Gives the optimizer.
 
     Returns:
-        A ``keras.Model`` that takes raw inputs by key. Inside :func:`pieces_of_build` it is the network
+        A ``keras.Model`` that takes raw inputs by key. Inside :func:`call_build` it is the network
         alone, for what is trained many times over needs no preparation built.
     """
     network = keras.Model(inputs, output, name=NETWORK)
     network.compile(optimizer=knobs.optimizer(), loss=loss)
     workbench = _workbench.get()
     if workbench is not None:
-        workbench.preparation = preparation
+        workbench.preprocessing = preprocessing
         return network
-    return _join(preparation, network)
+    return _join(preprocessing, network)
 
 
-def pieces_of_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> Pieces:
+def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltModel:
     """Call ``build(hp, spec)`` and return network and preparation, without building the preparation.
 
     Raises:
@@ -105,30 +106,38 @@ def pieces_of_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> P
         raise UsageError("build must return a compiled model: call model.compile(…) before", where=name)
     if not getattr(model, "inputs", None):
         raise UsageError("build must return a model that knows its inputs: begin it with keras.Input", where=name)
-    if workbench.preparation is None:
-        return pieces_of_model(model)
-    return Pieces(model, workbench.preparation)
+    if workbench.preprocessing is None:
+        return split_model(model)
+    return BuiltModel(model, workbench.preprocessing)
 
 
-def pieces_of_model(model: keras.Model) -> Pieces:
+def split_model(model: keras.Model) -> BuiltModel:
     """Take a whole model apart; one that has no preparation inside is its own network."""
-    names = [layer.name for layer in model.layers]
-    if names and {PREPARATION, NETWORK} <= set(names):
-        return Pieces(model.get_layer(NETWORK), _Built(model))
-    return Pieces(model, None)
+    if _is_full(model):
+        return BuiltModel(model.get_layer(NETWORK), _Built(model))
+    return BuiltModel(model, None)
 
 
 def network_of(model: keras.Model) -> keras.Model:
     """Return the network of a model, whether it is whole or a network already."""
-    names = {layer.name for layer in model.layers}
-    return model.get_layer(NETWORK) if {PREPARATION, NETWORK} <= names else model
+    return model.get_layer(NETWORK) if _is_full(model) else model
+
+
+def preprocessing_of(model: keras.Model) -> Any:
+    """Return the preprocessing inside a full model; None where it has none."""
+    layers = {layer.name: layer for layer in model.layers}
+    return layers.get(PREPROCESSING, layers.get(_EARLIER_PREPROCESSING))
+
+
+def _is_full(model: keras.Model) -> bool:
+    return preprocessing_of(model) is not None and any(layer.name == NETWORK for layer in model.layers)
 
 
 class _Built:
     """The preparation of a model that is already whole."""
 
     def __init__(self, whole: keras.Model) -> None:
-        self._model = whole.get_layer(PREPARATION)
+        self._model = preprocessing_of(whole)
 
     @property
     def digest(self) -> str:
@@ -148,9 +157,11 @@ def _calibrated(network: keras.Model, calibration: keras.layers.Layer) -> keras.
     return whole
 
 
-def _join(preparation: Preparation, network: keras.Model, calibration: keras.layers.Layer | None = None) -> keras.Model:
-    raw = preparation.raw_tensors()
-    output = network(preparation.model()(raw))
+def _join(
+    preprocessing: Preprocessing, network: keras.Model, calibration: keras.layers.Layer | None = None
+) -> keras.Model:
+    raw = preprocessing.raw_tensors()
+    output = network(preprocessing.model()(raw))
     whole = keras.Model(raw, output if calibration is None else calibration(output), name="model")
     # One optimizer for both: what the network's training changed is what the whole saves and shows.
     whole.compile(optimizer=network.optimizer, loss=network.loss)

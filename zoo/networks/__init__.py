@@ -2,12 +2,12 @@
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.convolutional import Augment, convolutional_blocks, picture_model
+from zoo.networks.convolutional import Augment, convolutional_blocks, image_model
 from zoo.networks.dense import dense_layers
 from zoo.networks.heads import head
 from zoo.networks.recurrent import recurrent_layers, sequence_model
 from zoo.networks.table_model import table_model
-from zoo.preprocessing.table import flat_features, prepare_table
+from zoo.preprocessing.table import flat_features, preprocess_table
 
 __all__ = [
     "Augment",
@@ -17,8 +17,8 @@ __all__ = [
     "dense_layers",
     "flat_features",
     "head",
-    "picture_model",
-    "prepare_table",
+    "image_model",
+    "preprocess_table",
     "recurrent_layers",
     "sequence_model",
     "table_model",

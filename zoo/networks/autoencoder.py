@@ -38,7 +38,7 @@ class MixtureAssignment(keras.layers.Layer):
         self.factors = self.add_weight(shape=(self.clusters, size, size), name="factors", **fixed)
         self.offsets = self.add_weight(shape=(self.clusters,), name="offsets", **fixed)
 
-    def settle(self, means: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> None:
+    def calibrate(self, means: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> None:
         """Set the mixture.
 
         Args:

@@ -1,4 +1,4 @@
-"""Pictures inside the model: resizing, standardising, augmentation, and convolutional blocks."""
+"""Images inside the model: resizing, standardising, augmentation, and convolutional blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 from zoo.networks.heads import head
-from zoo.preprocessing.images import PicturePreparation
+from zoo.preprocessing.images import ImagePreprocessing
 from zoo.spec import Spec
 
 POOLINGS = ("max", "average", "min")
@@ -28,22 +28,22 @@ class Standardize(keras.layers.Layer):
         std: Standard deviation of each channel (C,).
 
     Call arguments:
-        pictures: (B, H, W, C) of any numbers.
+        images: (B, H, W, C) of any numbers.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any) -> None:
         super().__init__(autocast=False, **options)
         self.mean, self.std = list(mean), list(std)
 
-    def call(self, pictures: Any) -> Any:
+    def call(self, images: Any) -> Any:
         """Return (B, H, W, C) in the layer's floats."""
         std = [known if known > 0 else 1.0 for known in self.std]
-        scaled = (ops.cast(pictures, "float32") - ops.array(self.mean, "float32")) / ops.array(std, "float32")
+        scaled = (ops.cast(images, "float32") - ops.array(self.mean, "float32")) / ops.array(std, "float32")
         return ops.cast(scaled, self.compute_dtype)
 
-    def compute_output_spec(self, pictures: Any) -> Any:
-        """Return the form of the pictures, as floats."""
-        return keras.KerasTensor(pictures.shape, dtype=self.compute_dtype)
+    def compute_output_spec(self, images: Any) -> Any:
+        """Return the form of the images, as floats."""
+        return keras.KerasTensor(images.shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -52,10 +52,10 @@ class Standardize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class Augment(keras.layers.Layer):
-    """Shifts, zooms and flips each picture at random while training, and leaves it alone when predicting.
+    """Shifts, zooms and flips each image at random while training, and leaves it alone when predicting.
 
-    All three move rows and columns apart from each other, so that a picture is a product of two small
-    matrices, which hold bilinear weights, with what lies between: some 85,000 pictures of 28 x 28 a second
+    All three move rows and columns apart from each other, so that an image is a product of two small
+    matrices, which hold bilinear weights, with what lies between: some 85,000 images of 28 x 28 a second
     on two cores, where a batch of Keras' random layers makes 7,200. Beyond the edge the edge goes on.
 
     Args:
@@ -65,7 +65,7 @@ class Augment(keras.layers.Layer):
         seed: Seed; drawn from Keras' own by default.
 
     Call arguments:
-        pictures: (B, H, W, C).
+        images: (B, H, W, C).
         training: Whether to change anything.
     """
 
@@ -75,17 +75,17 @@ class Augment(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        """Return pictures (B, H, W, C)."""
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Return images (B, H, W, C)."""
         if not training:
-            return pictures
-        rows = ops.shape(pictures)[0]
-        drawn = keras.random.uniform((rows, 4), -1, 1, dtype=pictures.dtype, seed=self.seed_generator)
+            return images
+        rows = ops.shape(images)[0]
+        drawn = keras.random.uniform((rows, 4), -1, 1, dtype=images.dtype, seed=self.seed_generator)
         scale = 1 + self.zoom * drawn[:, 0]
         mirrored = ops.where(drawn[:, 1] > 0, -scale, scale) if self.flip else scale
-        down = self._weights(pictures.shape[1], scale, drawn[:, 2])
-        across = self._weights(pictures.shape[2], mirrored, drawn[:, 3])
-        return ops.einsum("bwv,bhvc->bhwc", across, ops.einsum("bhg,bgvc->bhvc", down, pictures))
+        down = self._weights(images.shape[1], scale, drawn[:, 2])
+        across = self._weights(images.shape[2], mirrored, drawn[:, 3])
+        return ops.einsum("bwv,bhvc->bhwc", across, ops.einsum("bhg,bgvc->bhvc", down, images))
 
     def _weights(self, side: int, scale: Any, shift: Any) -> Any:
         """Bilinear weights (B, side, side) of each old row in each new one."""
@@ -96,7 +96,7 @@ class Augment(keras.layers.Layer):
         return ops.maximum(0, 1 - ops.abs(from_[:, :, None] - places[:, None, :]))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of the pictures."""
+        """Return the shape of the images."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -114,25 +114,25 @@ class MinPooling2D(keras.layers.MaxPooling2D):
         return -super().call(-inputs)
 
 
-def picture_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras.Model:
-    """Return the compiled model of pictures, whatever its target.
+def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras.Model:
+    """Return the compiled model of images, whatever its target.
 
     Args:
-        spec: Its only input is a picture.
+        spec: Its only input is an image.
         knobs: Give loss, optimizer and how long to train.
-        hidden: From standardised pictures (B, H, W, C) to what the head takes (B, D).
+        hidden: From standardised images (B, H, W, C) to what the head takes (B, D).
     """
-    preparation = PicturePreparation(spec)
-    inputs = preparation.tensors()
+    preprocessing = ImagePreprocessing(spec)
+    inputs = preprocessing.tensors()
     output, loss = head(hidden(standardized(inputs, spec)), spec, knobs)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    return assemble(preprocessing, inputs, output, loss, knobs)
 
 
 def standardized(inputs: dict[str, Any], spec: Spec) -> Any:
-    """Return prepared pictures as floats with mean 0 and deviation 1 in each channel."""
+    """Return prepared images as floats with mean 0 and deviation 1 in each channel."""
     facts = spec.inputs[0].statistics
-    return Standardize(facts["mean"], facts["std"], name="standardized")(inputs["pictures"])
+    return Standardize(facts["mean"], facts["std"], name="standardized")(inputs["images"])
 
 
 def convolutional_blocks(
@@ -140,10 +140,10 @@ def convolutional_blocks(
 ) -> Any:
     """Return blocks of convolutions, each ended by pooling that halves the sides and doubles the next one's filters.
 
-    A block that would leave nothing of the picture is left out.
+    A block that would leave nothing of the image is left out.
 
     Args:
-        x: Pictures (B, H, W, C).
+        x: Images (B, H, W, C).
         knobs: Gives activation, initializer, normalisation, dropout (after pooling) and regularisation.
         filters: Filters of the first block.
         blocks: Number of blocks.

@@ -14,7 +14,7 @@ from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 from zoo.networks.heads import head
-from zoo.preprocessing.sequences import CODES, STEPS, SequencePreparation
+from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
 from zoo.spec import Spec
 
 
@@ -83,8 +83,8 @@ def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], 
         hidden: From steps (B, T, F) and the mask of real ones (B, T) to what the head takes (B, D).
         embedding: Width of a token's vector, for texts.
     """
-    preparation = SequencePreparation(spec)
-    inputs = preparation.tensors()
+    preprocessing = SequencePreprocessing(spec)
+    inputs = preprocessing.tensors()
     if CODES in inputs:
         size = len(spec.inputs[0].levels) + 1
         steps = keras.layers.Embedding(size, embedding, name="embedding")(inputs[CODES])
@@ -93,7 +93,7 @@ def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], 
     real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
     output, loss = head(hidden(steps, real), spec, knobs)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    return assemble(preprocessing, inputs, output, loss, knobs)
 
 
 def recurrent_layers(

@@ -10,7 +10,7 @@ import keras
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.heads import head
-from zoo.preprocessing.table import flat_features, prepare_table
+from zoo.preprocessing.table import flat_features, preprocess_table
 from zoo.spec import Spec
 
 
@@ -22,8 +22,8 @@ def table_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any] = lambda 
         knobs: Give scaling, loss, optimizer and how long to train.
         hidden: From prepared features (B, D) to what the head takes (B, F); by default nothing lies between.
     """
-    preparation = prepare_table(spec, scaling=knobs.get("scaling"))
-    inputs = preparation.tensors()
-    output, loss = head(hidden(flat_features(inputs, preparation)), spec, knobs)
+    preprocessing = preprocess_table(spec, scaling=knobs.get("scaling"))
+    inputs = preprocessing.tensors()
+    output, loss = head(hidden(flat_features(inputs, preprocessing)), spec, knobs)
     knobs.training(spec.rows)
-    return assemble(preparation, inputs, output, loss, knobs)
+    return assemble(preprocessing, inputs, output, loss, knobs)

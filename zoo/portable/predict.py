@@ -1,7 +1,7 @@
 """Predictions of an exported model: NumPy and the model's own runtime, nothing else.
 
 This file lies in the folder of an export, beside ``model.json`` and the model. What the model's format cannot hold
-(text, 64-bit numbers, the calendar) is done by ``preparation.py`` before the model is asked; after it the output
+(text, 64-bit numbers, the calendar) is done by ``preprocessing.py`` before the model is asked; after it the output
 becomes classes and numbers in the user's own units.
 
     python predict.py rows.csv > predictions.csv
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from zoo.portable.digests import check_digests, check_nothing_more
-from zoo.portable.preprocessing import prepared
+from zoo.portable.preprocessing import preprocessed
 from zoo.portable.rows import Rows, raw_inputs, read_rows
 
 FACTS_FILE = "model.json"
@@ -55,7 +55,7 @@ class Exported:
         """Return the columns of the predictions of N rows, as ``zoo predict`` does.
 
         Args:
-            rows: For each column N cells: numbers, text, dates; whole pictures (H, W, C) and sequences (T, F). None,
+            rows: For each column N cells: numbers, text, dates; whole images (H, W, C) and sequences (T, F). None,
                 not a number and empty text are missing. Other columns are ignored.
 
         Raises:
@@ -74,7 +74,7 @@ class Exported:
         made = []
         for start in range(0, count, size):
             tensors = {key: values[start : start + size] for key, values in raw.items()}
-            made.append(self._call(prepared(tensors, self.facts)))
+            made.append(self._call(preprocessed(tensors, self.facts)))
         if not made:
             raise ValueError("there are no rows")
         return {name: np.concatenate([part[name] for part in made]) for name in made[0]}

@@ -22,7 +22,7 @@ DAYS_A_YEAR = 365.25
 _WORD = re.compile(r"[^\W_]+")
 
 
-def prepared(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def preprocessed(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the model's tensors by name, for raw values by key: what the preparation inside a zoo model does."""
     known: dict[str, Any] = dict(raw)
     for input_ in facts["inputs"]:
@@ -164,11 +164,11 @@ def _calendar(seconds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
-    """Codes (B, T) of letters or words, 0 for unseen and padding, and lengths (B,)."""
+    """Codes (B, T) of characters or words, 0 for unseen and padding, and lengths (B,)."""
     known = {token: code for code, token in enumerate(config["vocabulary"], 1)}
     rows = []
     for text in texts:
-        tokens = list(text) if config["unit"] == "letter" else _WORD.findall(text.lower())
+        tokens = _WORD.findall(text.lower()) if config["unit"] == "word" else list(text)
         codes = [known.get(token, UNSEEN) for token in tokens][: config["longest"]]
         rows.append(np.array(codes or [UNSEEN], np.int32))
     return list(_padded(rows))
@@ -195,12 +195,12 @@ def _steps(config: Mapping[str, Any], steps: np.ndarray, length: np.ndarray) -> 
     return [np.where(real[..., None], scaled, np.float32(0)), length.astype(np.int32)]
 
 
-def _resized(config: Mapping[str, Any], pictures: Iterable[np.ndarray]) -> np.ndarray:
-    """Pictures of one size (B, H, W, C), by bilinear interpolation with a wider filter where they shrink."""
+def _resized(config: Mapping[str, Any], images: Iterable[np.ndarray]) -> np.ndarray:
+    """Images of one size (B, H, W, C), by bilinear interpolation with a wider filter where they shrink."""
     made = []
-    for picture in pictures:
-        old, new = picture.shape[:2], (config["height"], config["width"])
-        values = picture.astype(np.float32)
+    for image in images:
+        old, new = image.shape[:2], (config["height"], config["width"])
+        values = image.astype(np.float32)
         if old != new:
             down, across = (_triangles(*sides) for sides in zip(old, new, strict=True))
             values = np.einsum("hg,gvc->hvc", down, np.einsum("wv,gvc->gwc", across, values))
@@ -237,7 +237,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "EncodeText": _tokens,
     "BagOfWords": _bag_of_words,
     "PrepareSteps": _steps,
-    "ResizePictures": _resized,
+    "ResizeImages": _resized,
     "ScaleObservation": _observations,
     "Rescaling": lambda config, x: np.asarray(x, np.float32) * config["scale"] + np.float32(config["offset"]),
     "Reshape": lambda config, x: x.reshape(len(x), *config["target_shape"]),

@@ -175,17 +175,17 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
     return min(max(seconds, EARLIEST), LATEST)
 
 
-def _picture(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
-    """A picture of the model's channels: grey is repeated, colours are averaged, transparency is left out."""
-    picture, channels = np.asarray(cell), known["shape"][-1]
-    picture = picture[..., None] if picture.ndim == 2 else picture
-    if picture.ndim != 3 or picture.size == 0 or picture.shape[-1] not in (1, 3, 4):
-        raise ValueError(f"a picture of shape (H, W, {channels}) is expected; received {np.shape(cell)}")
-    picture = picture[..., :3]
-    if picture.shape[-1] == channels:
-        return picture
-    made = picture.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(picture, 3, axis=-1)
-    return made.astype(picture.dtype)
+def _image(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
+    """An image of the model's channels: grey is repeated, colours are averaged, transparency is left out."""
+    image, channels = np.asarray(cell), known["shape"][-1]
+    image = image[..., None] if image.ndim == 2 else image
+    if image.ndim != 3 or image.size == 0 or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"an image of shape (H, W, {channels}) is expected; received {np.shape(cell)}")
+    image = image[..., :3]
+    if image.shape[-1] == channels:
+        return image
+    made = image.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(image, 3, axis=-1)
+    return made.astype(image.dtype)
 
 
 def _sequence(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
@@ -208,7 +208,7 @@ READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "category": _level,
     "text": _text,
     "date": _date,
-    IMAGE: _picture,
+    IMAGE: _image,
     SEQUENCE: _sequence,
     OBSERVATION: _observation,
 }

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from zoo.models.built_model import PREPROCESSING
 from zoo.spec import Input, Spec
 
 OBSERVATION = "observation"
@@ -55,7 +56,7 @@ class ScaleObservation(keras.layers.Layer):
 
 
 @dataclass(frozen=True)
-class ObservationPreparation:
+class ObservationPreprocessing:
     """How observations are prepared; makes the Keras model that does it.
 
     Args:
@@ -92,4 +93,4 @@ class ObservationPreparation:
             counted = keras.layers.Rescaling(1.0, -facts["start"], name="from_zero")(raw[self.known.key])
             whole = keras.layers.Reshape((1,), name="one")(counted)
             made = keras.layers.CategoryEncoding(facts["n"], output_mode="one_hot", name="indicators")(whole)
-        return keras.Model(raw, {"observations": made}, name="preparation")
+        return keras.Model(raw, {"observations": made}, name=PREPROCESSING)

@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.data.examples.describe_examples import LETTER
+from zoo.data.examples.describe_examples import WORD
 from zoo.data.ragged import LENGTH
+from zoo.models.built_model import PREPROCESSING
 from zoo.preprocessing.configuration import plain_config
 from zoo.spec import Input, Spec
 
@@ -72,11 +73,11 @@ class PrepareSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class EncodeText(keras.layers.Layer):
-    """Cuts texts into letters or words and looks them up: 0 for unseen, 1 and on for the vocabulary.
+    """Cuts texts into characters or words and looks them up: 0 for unseen, 1 and on for the vocabulary.
 
     Args:
         vocabulary: The known tokens.
-        unit: ``letter`` or ``word`` (letters and digits, in small letters).
+        unit: ``character`` or ``word`` (letters and digits, in lower case).
         longest: Tokens that are kept, from the first on; None for all.
 
     Call arguments:
@@ -93,7 +94,7 @@ class EncodeText(keras.layers.Layer):
     def call(self, texts: Any) -> list[Any]:
         """Return codes (B, T) and lengths (B,), 32-bit integers."""
         texts = tf.reshape(texts, [-1])
-        if self.unit == LETTER:
+        if self.unit != WORD:  # ``letter`` in models of zoo 0.1.0
             tokens = tf.strings.unicode_split(texts, "UTF-8")
         else:
             # Letters of English first, and the dotted capital I: what is done with them depends on the language of
@@ -119,7 +120,7 @@ class EncodeText(keras.layers.Layer):
 
 
 @dataclass(frozen=True)
-class SequencePreparation:
+class SequencePreprocessing:
     """How sequences or texts are prepared; makes the Keras model that does it.
 
     Args:
@@ -166,10 +167,10 @@ class SequencePreparation:
         raw, facts = self.raw_tensors(), self.known.statistics
         if self.known.kind == "text":
             made = EncodeText(self.known.levels, facts["unit"], self.longest, name="tokens")(raw[self.known.key])
-            return keras.Model(raw, {CODES: made[0], LENGTH: made[1]}, name="preparation")
+            return keras.Model(raw, {CODES: made[0], LENGTH: made[1]}, name=PREPROCESSING)
         layer = PrepareSteps(facts["mean"], facts["std"], facts["missing"], self.longest, name="scaled")
         made = layer(raw[self.known.key], raw[LENGTH])
-        return keras.Model(raw, {STEPS: made[0], LENGTH: made[1]}, name="preparation")
+        return keras.Model(raw, {STEPS: made[0], LENGTH: made[1]}, name=PREPROCESSING)
 
 
 def _shortened(values: Any, length: Any, longest: int | None) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.data.columns.describe_column import MOST_ONE_HOT
 from zoo.data.columns.missing_values import LAST
+from zoo.models.built_model import PREPROCESSING
 from zoo.preprocessing.bag_of_words import BagOfWords
 from zoo.preprocessing.categories import (
     FIRST_LEVEL,
@@ -42,7 +43,7 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class TablePreparation:
+class TablePreprocessing:
     """How a table's columns are prepared; makes the Keras model that does it.
 
     Args:
@@ -95,7 +96,7 @@ class TablePreparation:
             made["codes"] = _joined(codes, "codes")
         if parts:
             made["features"] = _joined(parts, "features")
-        return keras.Model(raw, made, name="preparation")
+        return keras.Model(raw, made, name=PREPROCESSING)
 
     def _codes(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Codes of the categories: of those that are looked up, and of those that are hashed."""
@@ -217,24 +218,24 @@ def natural_scaling(spec: Spec) -> str:
     return "common" if alike and not any(known.missing for known in spec.inputs) else "standard"
 
 
-def prepare_table(spec: Spec, *, scaling: str = "standard") -> TablePreparation:
+def preprocess_table(spec: Spec, *, scaling: str = "standard") -> TablePreprocessing:
     """Return the preparation of a table's columns.
 
     Args:
         spec: Describes the columns of the training part.
         scaling: How numbers are brought to scale; see :class:`PrepareNumbers`.
     """
-    return TablePreparation(spec, scaling)
+    return TablePreprocessing(spec, scaling)
 
 
-def flat_features(tensors: dict[str, Any], preparation: TablePreparation) -> Any:
+def flat_features(tensors: dict[str, Any], preprocessing: TablePreprocessing) -> Any:
     """Return one tensor (B, D) of a table's prepared tensors; categories with many levels are embedded.
 
     The width of an embedding is 1.6 times the number of levels to the power 0.56, at most 50 (the rule
     of fastai's tabular learner).
     """
     parts = [tensors["features"]] if "features" in tensors else []
-    for index, known in enumerate(preparation.embedded):
+    for index, known in enumerate(preprocessing.embedded):
         levels = _buckets(known) or len(known.levels)
         width = min(50, round(1.6 * levels**0.56))
         parts.append(

@@ -67,7 +67,7 @@ class Facts:
         columns: What is known of each column.
         target: The target of N rows; None without.
         classes: Whether the target is classes.
-        part: Part of each row, ``""`` for none.
+        part: Split of each row, ``""`` for none.
         seed: Seed of samples.
         test_from: Number that the first row of a test source of its own has here; None without one.
     """
@@ -76,7 +76,7 @@ class Facts:
     columns: Sequence[Column]
     target: pd.Series | None
     classes: bool
-    part: np.ndarray
+    split: np.ndarray
     seed: int = 0
     test_from: int | None = None
     _coded: dict[str, np.ndarray] = field(default_factory=dict)

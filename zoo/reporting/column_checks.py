@@ -22,7 +22,7 @@ FAR = 10.0  # interquartile ranges beyond the quartiles
 def missing_values(facts: Facts) -> Iterator[Finding]:
     """Tell where values are missing, and what their being missing goes with."""
     shares = {name: float(facts.missing(name).mean()) for name in map(str, facts.frame.columns)}
-    lacking = {name: part for name, part in shares.items() if part > 0}
+    lacking = {name: split for name, split in shares.items() if split > 0}
     infinite = {n: k for n in map(str, facts.frame.columns) if (k := _infinite(facts.frame[n]))}
     for name, (count, row) in infinite.items():
         text = f"column {name} has {count} infinite values, the first in row {row + 1}; they are taken as missing"

@@ -53,7 +53,7 @@ class Training:
     metrics: Mapping[str, float] = field(default_factory=dict)
     interval: tuple[float, float] | None = None
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    guess: str | None = None
+    dummy: str | None = None
     verdict: str = ""
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
@@ -63,14 +63,14 @@ class Training:
         """Epochs that were trained."""
         return len(self.history.get("loss", ()))
 
-    def skill(self, scores: Mapping[str, float], part: str) -> float:
+    def skill(self, scores: Mapping[str, float], split: str) -> float:
         """Return the share of the guess's error that is gone: 0 is no better than it, 1 perfect; NaN where unknown.
 
         Args:
             scores: Of a model or baseline, with prefix.
             part: Prefix of the part, such as ``val_``.
         """
-        return self._skill(scores.get(part + self.objective, math.nan), part)
+        return self._skill(scores.get(split + self.objective, math.nan), split)
 
     def skills(self) -> np.ndarray:
         """Return the skill on validation after each epoch (E,); empty where unknown."""
@@ -94,8 +94,8 @@ class Training:
         name = max(known, key=lambda name: known[name])
         return name, known[name]
 
-    def _skill(self, value: float, part: str) -> float:
-        guessed = self.baselines.get(self.guess or "", {}).get(part + self.objective, math.nan)
+    def _skill(self, value: float, split: str) -> float:
+        guessed = self.baselines.get(self.dummy or "", {}).get(split + self.objective, math.nan)
         if not guessed > 0:
             return math.nan
         ratio = value / guessed
@@ -266,7 +266,7 @@ def _under_fitting(training: Training) -> list[Finding]:
 
 
 def _over_fitting(training: Training) -> list[Finding]:
-    trained, validated = (training.skill(training.metrics, part) for part in ("train_", "val_"))
+    trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
     skills = training.skills()
     known = skills[np.isfinite(skills)]
     lost = float(known.max() - np.median(known[-3:])) if len(known) else 0.0
@@ -288,7 +288,7 @@ def _over_fitting(training: Training) -> list[Finding]:
 
 def _too_few(training: Training) -> list[Finding]:
     short = [known for known in training.report if known.topic == "enough rows" and known.level == WARNING]
-    trained, validated = (training.skill(training.metrics, part) for part in ("train_", "val_"))
+    trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
     if not short or not (trained - validated > GAP or training.noise() > GAP):
         return []
     evidence = [f"gap between training and validation {trained - validated:.2f} of a guess's error"]
@@ -311,8 +311,8 @@ def _worse(training: Training) -> list[Finding]:
     if training.verdict != "baseline better" or training.best_baseline is None:
         return []
     name = next((p + training.objective for p in ("test_", "val_") if p + training.objective in training.metrics), "")
-    rival = training.baselines[training.best_baseline].get(name, math.nan)
-    text = f"{training.best_baseline} has {name} {rival:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
+    baseline = training.baselines[training.best_baseline].get(name, math.nan)
+    text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
     low, high = training.interval or (math.nan, math.nan)
     shown = f"95 % interval of the network {low:.4g} to {high:.4g}"
     return [Finding(WORSE, WARNING, text, "zoo tune, or the baseline's kind of model", (shown,))]
@@ -352,15 +352,15 @@ def _lower(training: Training) -> str:
 
 def _facts(training: Training) -> tuple[str, ...]:
     """The objective on both parts, beside the best baseline and the guess."""
-    parts = [
+    splits = [
         f"{p}{training.objective} {training.metrics[p + training.objective]:.4g}"
         for p in ("train_", "val_")
         if p + training.objective in training.metrics
     ]
     name, _ = training.attained()
-    for known in dict.fromkeys((name, training.guess or "")):
+    for known in dict.fromkeys((name, training.dummy or "")):
         value = training.baselines.get(known, {}).get(f"val_{training.objective}")
         if value is not None:
-            parts.append(f"{known} on validation {value:.4g}")
+            splits.append(f"{known} on validation {value:.4g}")
     rate = _rate(training)
-    return (", ".join(parts), *([f"learning rate {rate:.2g}"] if rate else []))
+    return (", ".join(splits), *([f"learning rate {rate:.2g}"] if rate else []))

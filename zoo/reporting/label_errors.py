@@ -15,11 +15,11 @@ import numpy as np
 
 from zoo.calibration.fit_calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.calibration.fit_calibration import fit_calibration
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
 from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, share
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import Rival, raw_frame, with_columns
+from zoo.supervised.classical_estimators import ClassicalBaseline, raw_frame, with_columns
 
 FOLDS = 5
 MOST_ROWS, LEAST_ROWS = 20_000, 2_000
@@ -70,7 +70,9 @@ class Suspects:
     there_are: int = 0
 
 
-def out_of_fold(part: Part, spec: Spec, rivals: Sequence[Rival], *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def out_of_fold(
+    split: Split, spec: Spec, baselines: Sequence[ClassicalBaseline], *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return predictions of rows by models that did not see them, and the encoded targets.
 
     Several classical models are trained on the folds and their predictions averaged: what one of them alone finds
@@ -87,22 +89,22 @@ def out_of_fold(part: Part, spec: Spec, rivals: Sequence[Rival], *, seed: int = 
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    target = np.asarray(part.target)
+    target = np.asarray(split.target)
     assert spec.target is not None
     classes = spec.target.kind == "class"
     few = int(np.bincount(target).max()) if classes else len(target)
     kind: Any = StratifiedKFold if classes else KFold
     folds = kind(max(2, min(FOLDS, few)), shuffle=True, random_state=seed)
     made = []
-    for rival in _useful(rivals, len(target)):
-        columns = rival.columns if callable(rival.columns) else raw_frame
-        x = columns(part, spec)
+    for baseline in _useful(baselines, len(target)):
+        columns = baseline.columns if callable(baseline.columns) else raw_frame
+        x = columns(split, spec)
         told = np.zeros((len(target), len(spec.target.classes))) if classes else np.zeros(len(target))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for train, test in folds.split(np.zeros(len(target)), target):
-                model = rival.make(seed)
-                model = model if callable(rival.columns) else with_columns(model, spec, rival.columns)
+                model = baseline.make(seed)
+                model = model if callable(baseline.columns) else with_columns(model, spec, baseline.columns)
                 model.fit(_taken(x, train), target[train])
                 if classes:
                     told[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
@@ -157,7 +159,7 @@ def suspect_order(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.argsort(own - others.max(axis=1), kind="stable")
 
 
-def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -> Suspects:
+def find_suspects(dataset: Dataset, baselines: Sequence[ClassicalBaseline], *, seed: int = 0) -> Suspects:
     """Return the rows whose label is most doubtful, the worst first.
 
     Args:
@@ -165,19 +167,19 @@ def find_suspects(dataset: Dataset, rivals: Sequence[Rival], *, seed: int = 0) -
         rivals: Classical models of the task.
         seed: Seed of the folds.
     """
-    part, of_test, there_are = together(dataset, seed)
+    split, of_test, there_are = together(dataset, seed)
     spec = dataset.spec
     assert spec.target is not None
-    prediction, target = out_of_fold(part, spec, rivals, seed=seed)
+    prediction, target = out_of_fold(split, spec, baselines, seed=seed)
     if spec.target.kind == "class":
-        wrong, found = _of_classes(target, prediction, np.array(spec.target.classes), part.rows)
+        wrong, found = _of_classes(target, prediction, np.array(spec.target.classes), split.rows)
         return replace(found, of_test=of_test[wrong], there_are=there_are)
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
-    return Suspects(part.rows[far], back[0], back[1], None, len(target), of_test=of_test[far], there_are=there_are)
+    return Suspects(split.rows[far], back[0], back[1], None, len(target), of_test=of_test[far], there_are=there_are)
 
 
 def _of_classes(
@@ -254,16 +256,18 @@ def _said(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
-def _useful(rivals: Sequence[Rival], rows: int) -> list[Rival]:
+def _useful(baselines: Sequence[ClassicalBaseline], rows: int) -> list[ClassicalBaseline]:
     """Those that learn something, and in time."""
-    few = rows <= MOST_ROWS_OF_SLOW and any(rival.name in _FOR_FEW for rival in rivals)
+    few = rows <= MOST_ROWS_OF_SLOW and any(baseline.name in _FOR_FEW for baseline in baselines)
     left_out = _DULL | ({"histogram_boosting"} if few else set(_FOR_FEW))
     return [
-        rival for rival in rivals if rival.name not in left_out and (rival.most_rows is None or rows <= rival.most_rows)
+        baseline
+        for baseline in baselines
+        if baseline.name not in left_out and (baseline.most_rows is None or rows <= baseline.most_rows)
     ]
 
 
-def together(dataset: Dataset, seed: int) -> tuple[Part, np.ndarray, int]:
+def together(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
     """Return rows of all parts as one, which of them are of a test source of its own, and how many rows there are.
 
     Each row is there once, also where sampling repeats it, and of more than ``MOST_ROWS`` so many are drawn.
@@ -272,18 +276,18 @@ def together(dataset: Dataset, seed: int) -> tuple[Part, np.ndarray, int]:
         dataset: All its parts are used.
         seed: Decides which are drawn.
     """
-    parts = dataset.parts
-    rows = np.concatenate([part.rows for part in parts.values()])
-    keys = next(iter(parts.values())).inputs
-    inputs: dict[str, Any] = {key: _joined([part.inputs[key] for part in parts.values()]) for key in keys}
-    target = np.concatenate([np.asarray(part.target) for part in parts.values()])
-    of_test = np.repeat([name == "test" and dataset.tests_another for name in parts], [*map(len, parts.values())])
+    splits = dataset.splits
+    rows = np.concatenate([split.rows for split in splits.values()])
+    keys = next(iter(splits.values())).inputs
+    inputs: dict[str, Any] = {key: _joined([split.inputs[key] for split in splits.values()]) for key in keys}
+    target = np.concatenate([np.asarray(split.target) for split in splits.values()])
+    of_test = np.repeat([name == "test" and dataset.tests_another for name in splits], [*map(len, splits.values())])
     first = np.unique(rows + of_test * (rows.max() + 1), return_index=True)[1]
-    there_are = len(first) + sum(part.total - len(part) for part in parts.values())
+    there_are = len(first) + sum(split.total - len(split) for split in splits.values())
     most = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))
     if len(first) > most:
         first = np.sort(np.random.default_rng(seed).choice(first, most, replace=False))
-    chosen = Part({key: values[first] for key, values in inputs.items()}, target[first], rows[first])
+    chosen = Split({key: values[first] for key, values in inputs.items()}, target[first], rows[first])
     return chosen, of_test[first], there_are
 
 

@@ -33,7 +33,7 @@ def whole_page(title: str, body: str) -> str:
     )
 
 
-def picture(figure: Any, description: str) -> str:
+def image(figure: Any, description: str) -> str:
     """Return a matplotlib figure as an element of a page, drawn as SVG.
 
     Args:

@@ -69,8 +69,8 @@ def drift(facts: Facts) -> Iterator[Finding]:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    rows = facts.sample[np.isin(facts.part[facts.sample], ("train", "test"))]
-    side = (facts.part[rows] == "test").astype(int)
+    rows = facts.sample[np.isin(facts.split[facts.sample], ("train", "test"))]
+    side = (facts.split[rows] == "test").astype(int)
     few = min(int(side.sum()), int((1 - side).sum()))
     # A moment, or a column that says the part, tells parts apart by what they are.
     names = [n for n in map(str, facts.frame.columns) if facts.kind(n) != "date" and not SPLIT_NAMES.match(n)]

@@ -23,7 +23,7 @@ class DataReport:
         target: Column that is predicted; None without.
         task: Task that they were read for; None without a target.
         parts: Number of rows of each part.
-        columns: What was understood of each column; empty for pictures, sequences and texts.
+        columns: What was understood of each column; empty for images, sequences and texts.
         findings: The verdicts.
         notes: What was noticed while reading.
     """
@@ -31,7 +31,7 @@ class DataReport:
     source: str
     target: str | None
     task: str | None
-    parts: Mapping[str, int]
+    splits: Mapping[str, int]
     columns: Sequence[Column] = ()
     findings: Sequence[Finding] = ()
     notes: Sequence[str] = ()
@@ -48,7 +48,7 @@ class DataReport:
             "source": self.source,
             "target": self.target,
             "task": self.task,
-            "parts": dict(self.parts),
+            "splits": dict(self.splits),
             "columns": [_column_as_dict(known) for known in self.columns],
             "findings": [finding.as_dict() for finding in self.findings],
             "notes": list(self.notes),
@@ -60,6 +60,8 @@ class DataReport:
         """Return the report that :meth:`as_dict` described."""
         findings = list(map(Finding.from_dict, values["findings"]))
         columns = [_column_of_dict(known) for known in values["columns"]]
+        values = {**values, "splits": values.get("splits", values.get("parts"))}  # zoo 0.1.0 wrote parts
+        values.pop("parts", None)
         return cls(**{**values, "findings": findings, "columns": columns, "notes": tuple(values["notes"])})
 
     def short(self) -> str:
@@ -68,8 +70,8 @@ class DataReport:
         return "\n".join(["Data report:", *lines]) if lines else ""
 
     def __str__(self) -> str:
-        rows = sum(self.parts.values())
-        sizes = ", ".join(f"{count:,} {name}" for name, count in self.parts.items())
+        rows = sum(self.splits.values())
+        sizes = ", ".join(f"{count:,} {name}" for name, count in self.splits.items())
         predicted = f", target {self.target} ({self.task})" if self.target else ""
         lines = [f"{self.source}: {rows:,} rows ({sizes}), {len(self.columns)} columns{predicted}"]
         lines += [f"  {note}" for note in self.notes if not note.startswith("column ")]
@@ -104,24 +106,24 @@ class DataReport:
         return f"<style>{STYLE}</style><div>{self._body()}</div>"
 
     def _body(self) -> str:
-        rows = ", ".join(f"{count:,} {html.escape(name)}" for name, count in self.parts.items())
+        rows = ", ".join(f"{count:,} {html.escape(name)}" for name, count in self.splits.items())
         predicted = f", target <code>{html.escape(self.target)}</code>" if self.target else ""
-        parts = [f"<h1>Data report</h1><p><code>{html.escape(self.source)}</code>: {rows}{predicted}</p>"]
-        parts.append("<h2>Verdicts</h2><table><tr><th></th><th>topic</th><th>verdict</th><th>what to do</th></tr>")
+        lines = [f"<h1>Data report</h1><p><code>{html.escape(self.source)}</code>: {rows}{predicted}</p>"]
+        lines.append("<h2>Verdicts</h2><table><tr><th></th><th>topic</th><th>verdict</th><th>what to do</th></tr>")
         ranked = sorted(self.findings, key=lambda finding: ("warning", "note", "ok").index(finding.level))
-        parts += [_finding_row(finding) for finding in ranked]
-        parts.append("</table>")
+        lines += [_finding_row(finding) for finding in ranked]
+        lines.append("</table>")
         if self.columns:
             head = ("column", "kind", "missing", "range or levels", "enters as", "remarks")
             cells = "".join(f"<th>{name}</th>" for name in head)
-            parts.append(f"<h2>Columns</h2><table><tr>{cells}</tr>")
-            parts += [_column_row(known) for known in self.columns]
-            parts.append("</table><p>A kind that is wrong is overruled by <code>--column NAME=KIND</code>.</p>")
+            lines.append(f"<h2>Columns</h2><table><tr>{cells}</tr>")
+            lines += [_column_row(known) for known in self.columns]
+            lines.append("</table><p>A kind that is wrong is overruled by <code>--column NAME=KIND</code>.</p>")
         notes = [note for note in self.notes if not note.startswith("column ")]
-        parts += (
+        lines += (
             [f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>"] if notes else []
         )
-        return "".join(parts)
+        return "".join(lines)
 
 
 def _counted(warnings: int) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from zoo.data.splitting.splitters import suggested_sizes
 from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, share
 
-ROWS_A_PARAMETER, ROWS_A_PREDICTOR, PICTURES_A_CLASS = 10, 10, 1000
+ROWS_A_PARAMETER, ROWS_A_PREDICTOR, IMAGES_A_CLASS = 10, 10, 1000
 RARE, VERY_RARE = 0.1, 0.02
 _GROUPS = re.compile(
     r"(^|_)(id|patient|user|customer|client|subject|group|household|house|session|device|person|family|machine|sensor)"
@@ -43,27 +43,27 @@ def sizes(rows: int) -> Finding:
     return Finding("split", OK, f"for {rows:,} rows: {reason}", advice)
 
 
-def class_balance(names: pd.Series, *, pictures: bool = False) -> Iterator[Finding]:
+def class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding]:
     """Tell how rare the rarest class is."""
     counts = names.astype(str).value_counts()
     rare, most = counts.index[-1], counts.index[0]
-    part = counts.iloc[-1] / counts.sum()
+    split = counts.iloc[-1] / counts.sum()
     evidence = tuple(f"{name}: {count:,} ({share(count / counts.sum())})" for name, count in counts.head(12).items())
     even = 1 / len(counts)
-    if part >= min(RARE, even / 2):
+    if split >= min(RARE, even / 2):
         yield Finding(
-            "class balance", OK, f"{len(counts)} classes, the rarest has {share(part)} of the rows", "", evidence
+            "class balance", OK, f"{len(counts)} classes, the rarest has {share(split)} of the rows", "", evidence
         )
     else:
         factor = max(2, round(counts.iloc[0] / counts.iloc[-1] / 4))
-        level = WARNING if part < VERY_RARE or counts.iloc[-1] < 10 else NOTE
-        text = f"class {rare} has {share(part)} of the rows, {counts.iloc[-1]:,}, and class {most} {counts.iloc[0]:,}"
+        level = WARNING if split < VERY_RARE or counts.iloc[-1] < 10 else NOTE
+        text = f"class {rare} has {share(split)} of the rows, {counts.iloc[-1]:,}, and class {most} {counts.iloc[0]:,}"
         ways = f"--sample down={factor}, or --class-weight balanced --calibrate temperature"
         advice = f"judge by pr_auc, not by accuracy; {ways}"
         yield Finding("class balance", level, text, advice, evidence)
-    if pictures:
-        short = [f"{name} {count}" for name, count in counts.items() if count < PICTURES_A_CLASS]
-        text = f"{len(short)} of {len(counts)} classes have fewer than {PICTURES_A_CLASS} pictures"
+    if images:
+        short = [f"{name} {count}" for name, count in counts.items() if count < IMAGES_A_CLASS]
+        text = f"{len(short)} of {len(counts)} classes have fewer than {IMAGES_A_CLASS} images"
         yield Finding("enough rows", NOTE if short else OK, text, "", tuple(short[:12]))
 
 
@@ -98,17 +98,17 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
 
 
 def _across(facts: Facts, codes: np.ndarray, topic: str, what: str, but: np.ndarray | None = None) -> Iterator[Finding]:
-    train = codes[facts.part == "train"]
-    for part in ("validation", "test"):
-        held = np.flatnonzero(facts.part == part)
+    train = codes[facts.split == "train"]
+    for split in ("validation", "test"):
+        held = np.flatnonzero(facts.split == split)
         found = held[np.isin(codes[held], train)]
         if but is not None:  # what is the same is told already
-            found = found[~np.isin(but[found], but[facts.part == "train"])]
+            found = found[~np.isin(but[found], but[facts.split == "train"])]
         if not len(found) or len(found) < 0.005 * len(held):
             continue
         portion = len(found) / len(held)
         level = WARNING if portion > 0.05 else NOTE
-        text = f"{len(found):,} {part} rows ({share(portion)}) {what}"
+        text = f"{len(found):,} {split} rows ({share(portion)}) {what}"
         advice = (
             "the score tells of what was learnt by heart; leave repeats out, or, where a column says what belongs "
             "together, --split group=COLUMN"
@@ -134,7 +134,7 @@ def _cells(facts: Facts) -> np.ndarray | None:
 
 def time_order(facts: Facts) -> Iterator[Finding]:
     """Tell whether rows have a time, and training ones lie among the test ones all the same."""
-    held, train = facts.part == "test", facts.part == "train"
+    held, train = facts.split == "test", facts.split == "train"
     if not held.any() or not train.any():
         return
     for name in map(str, facts.frame.columns):
@@ -165,7 +165,7 @@ def _alike_in_time(facts: Facts, seconds: np.ndarray) -> float:
 
 def groups(facts: Facts) -> Iterator[Finding]:
     """Tell which columns name groups that lie on both sides of the split."""
-    train, held = facts.part == "train", facts.part == "test"
+    train, held = facts.split == "train", facts.split == "test"
     for name in map(str, facts.frame.columns):
         if not _GROUPS.search(name) or not held.any():
             continue

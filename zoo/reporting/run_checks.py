@@ -17,20 +17,20 @@ from zoo.data.columns.date_parsing import PARTS as CALENDAR
 from zoo.data.dataset import Dataset
 from zoo.data.examples.array_columns import IMAGE
 from zoo.reporting import column_checks as of_columns
-from zoo.reporting import image_checks as pictures
+from zoo.reporting import image_checks as images
 from zoo.reporting import relations
 from zoo.reporting import row_checks as rows
 from zoo.reporting import value_checks as values
 from zoo.reporting.check_inputs import NOTE, Facts, Finding
 from zoo.reporting.label_errors import find_suspects, label_errors
 from zoo.spec import Input
-from zoo.supervised.classical_estimators import Rival
+from zoo.supervised.classical_estimators import ClassicalBaseline
 
 TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
 
 
 def facts_of(
-    frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split: Any, seed: int
+    frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split_rows: Any, seed: int
 ) -> Facts:
     """Return a table as the checks see it.
 
@@ -39,17 +39,16 @@ def facts_of(
         columns: What is known of the feature columns.
         target: Column that is predicted; None without.
         classes: Whether it holds classes.
-        split: Rows of the source in each part.
+        split_rows: Rows of the source in each split.
         seed: Seed of samples.
     """
-    part = np.full(len(frame), "", dtype="<U11")
+    split = np.full(len(frame), "", dtype="<U11")
     place = pd.Series(np.arange(len(frame)), index=frame.index)
-    for name, own in split.items():
-        known = place.reindex(np.asarray(own)).dropna().to_numpy(dtype=np.int64)
-        part[known] = name
+    for name, rows_of_split in split_rows.items():
+        split[place.reindex(np.asarray(rows_of_split)).dropna().to_numpy(dtype=np.int64)] = name
     names = [known.name for known in columns if known.name in frame.columns]
     values = frame[target] if target is not None else None
-    return Facts(frame[names], columns, values, classes, part, seed)
+    return Facts(frame[names], columns, values, classes, split, seed)
 
 
 def cheap_findings(
@@ -57,8 +56,8 @@ def cheap_findings(
 ) -> list[Finding]:
     """Return what is found out in no time."""
     checks: list[Callable[[], Iterable[Finding]]] = []
-    if dataset is not None and "train" in dataset.parts:
-        total = dataset.parts["train"].total
+    if dataset is not None and "train" in dataset.splits:
+        total = dataset.splits["train"].total
         predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
         if not dataset.tests_another:
@@ -81,19 +80,21 @@ def cheap_findings(
         ]
     if dataset is not None and any(known.kind == IMAGE for known in dataset.spec.inputs):
         held = dataset
-        checks.append(lambda: pictures.near_duplicates(held))
+        checks.append(lambda: images.near_duplicates(held))
     return [finding for check in checks for finding in _guarded(check)]
 
 
-def costly_findings(facts: Facts | None, dataset: Dataset | None, rivals: Sequence[Rival]) -> list[Finding]:
+def costly_findings(
+    facts: Facts | None, dataset: Dataset | None, baselines: Sequence[ClassicalBaseline]
+) -> list[Finding]:
     """Return what takes models to find out: leaks, drift, label errors."""
     checks: list[Callable[[], Iterable[Finding]]] = []
     if facts is not None:
         known = facts
         checks += [lambda: relations.leaks(known), lambda: relations.drift(known)]
-    if dataset is not None and dataset.spec.target is not None and rivals:
+    if dataset is not None and dataset.spec.target is not None and baselines:
         data = dataset
-        checks.append(lambda: label_errors(find_suspects(data, rivals)))
+        checks.append(lambda: label_errors(find_suspects(data, baselines)))
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes
@@ -111,9 +112,9 @@ def _balance(dataset: Dataset) -> Iterable[Finding]:
     target = dataset.spec.target
     if target is None or target.kind != "class":
         return []
-    codes = np.concatenate([np.asarray(part.target) for part in dataset.parts.values()])
-    pictures = any(known.kind == IMAGE for known in dataset.spec.inputs)
-    return rows.class_balance(pd.Series(np.array(target.classes)[codes]), pictures=pictures)
+    codes = np.concatenate([np.asarray(split.target) for split in dataset.splits.values()])
+    images = any(known.kind == IMAGE for known in dataset.spec.inputs)
+    return rows.class_balance(pd.Series(np.array(target.classes)[codes]), images=images)
 
 
 @cache

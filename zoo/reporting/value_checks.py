@@ -28,7 +28,7 @@ _DATES = {
 # Three digits behind a comma are thousands.
 _DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,(\d{1,2}|\d{4,})"}
 _MEASURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]+|%|°[CF]?|[€$£¥])")
-# In small letters; a letter behind a house number is none, and nor is therefore that of amperes.
+# In lower case; a letter behind a house number is none, and nor is therefore that of amperes.
 _UNITS = re.compile(
     "[mk]?g|t|lbs?|oz|st|[cmk]?m|in|inch(es)?|ft|yd|mi|miles?|[mcd]?l|gal|pt|m?s|sec|min|h|hrs?|hours?|days?|weeks?"
     "|months?|years?|yrs?|[km]?wh?|[mk]?v|ma|[kmg]?hz|[kmgt]i?b|m?bar|[hk]?pa|psi|mph|kmh|rpm|k?cal|k?j|ppm|%|°[cf]|k"

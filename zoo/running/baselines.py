@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.task import Baseline, Task
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BASELINE_TAG, OBJECTIVE_TAG
@@ -30,7 +30,7 @@ def run_baselines(
     """
     results: dict[str, dict[str, float]] = {}
     notes: list[str] = []
-    rows = len(dataset.parts["train"]) if "train" in dataset.parts else 0
+    rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
     for baseline in task.baselines(level, dataset.spec):
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(
@@ -60,7 +60,7 @@ def _tracked(
         "zoo.model": baseline.name,
         "zoo.source": dataset.source,
         "zoo.digest": dataset.digest,
-        OBJECTIVE_TAG: task.objective_prefix + task.scores(dataset.spec)[0].name,
+        OBJECTIVE_TAG: task.objective_prefix + task.metrics(dataset.spec)[0].name,
     }
     with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)
@@ -76,11 +76,11 @@ def _tracked(
 
 
 def _flat(by_part: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    return {PART_PREFIX[part] + name: value for part, scores in by_part.items() for name, value in scores.items()}
+    return {SPLIT_PREFIX[split] + name: value for split, scores in by_part.items() for name, value in scores.items()}
 
 
 def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if name.startswith(tuple(PART_PREFIX.values()))}
+    return {name: value for name, value in metrics.items() if name.startswith(tuple(SPLIT_PREFIX.values()))}
 
 
 def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:

@@ -16,14 +16,14 @@ import pandas as pd
 from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.describe_table import describe_columns
 from zoo.data.columns.encode import has_value
-from zoo.data.dataset import PARTS, Dataset, Part
+from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.memory import give_back_memory, let_go
 from zoo.data.sources.public_sets import looking_in
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.table_dataset import is_measured
 from zoo.errors import UsageError, WrongSourceError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.jobs.commands import ReportJob
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import gathered, make_job
@@ -84,7 +84,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
         source=table.source if table is not None else dataset.source if dataset is not None else str(job.source),
         target=dataset.spec.target.name if dataset is not None and dataset.spec.target is not None else None,
         task=task.name if task is not None else None,
-        parts=_sizes(table, dataset),
+        splits=_sizes(table, dataset),
         columns=facts.columns if facts is not None else (),
         findings=found,
         notes=dataset.notes if dataset is not None else table.notes if table is not None else (),
@@ -119,7 +119,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         level: ``none`` leaves out what takes models, as it leaves out baselines.
         folder: Where reports are kept.
     """
-    rows = sum(len(part) for part in dataset.parts.values())
+    rows = sum(len(split) for split in dataset.splits.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
     whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
     without_models = whole.with_suffix(".cheap.json")
@@ -135,7 +135,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         source=dataset.source,
         target=dataset.spec.target.name if dataset.spec.target is not None else None,
         task=task.name,
-        parts=dataset.sizes,
+        splits=dataset.sizes,
         columns=facts.columns if facts is not None else (),
         findings=found,
         notes=dataset.notes,
@@ -186,7 +186,7 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
 def _task_asked_for(job: ReportJob) -> Task | None:
     if job.task is not None:
         return task_of(job.task)
-    return candidate_of(job.model).task if job.model is not None else None
+    return model_builder(job.model).task if job.model is not None else None
 
 
 def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
@@ -215,7 +215,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
     others |= {job.split_by("group"), job.split_by("hash")}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
-    split: Mapping[str, Any] = dataset.split if dataset is not None else {}
+    split: Mapping[str, Any] = dataset.split_rows if dataset is not None else {}
     train = features.iloc[split["train"]] if "train" in split else features
     columns = describe_columns(train, column=job.column, missing=job.missing)
     classes = target is not None and target.kind == "class"
@@ -226,59 +226,61 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
         with looking_in(job.data_dir):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
-        split = {**split, "test": dataset.parts["test"].rows + test_from}
+        split = {**split, "test": dataset.splits["test"].rows + test_from}
     frame = frame if target is None else frame[has_value(frame[target.name])]
     name = target.name if target is not None else None
-    found = facts_of(frame, columns, target=name, classes=classes, split=split, seed=job.seed)
+    found = facts_of(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
     return replace(found, test_from=test_from)
 
 
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
-    """A table again, out of the inputs of a run's dataset; None where its inputs are pictures, sequences or texts."""
+    """A table again, out of the inputs of a run's dataset; None where its inputs are images, sequences or texts."""
     spec = dataset.spec
     inputs = [known for known in spec.inputs if "was_missing" not in known.statistics]
     if any(known.kind not in ("number", "category", "date", "text") for known in inputs):
         return None
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
-    parts = [(name, dataset.parts[name]) for name in PARTS if name in dataset.parts]
+    splits = [(name, dataset.splits[name]) for name in SPLITS if name in dataset.splits]
     # Sampling may have drawn a row twice.
-    firsts = [np.sort(np.unique(part.rows, return_index=True)[1]) for _, part in parts]
-    rows = [part.rows[first] for (_, part), first in zip(parts, firsts, strict=True)]
+    firsts = [np.sort(np.unique(split.rows, return_index=True)[1]) for _, split in splits]
+    rows = [split.rows[first] for (_, split), first in zip(splits, firsts, strict=True)]
 
-    def whole(values: Callable[[Part], Any]) -> np.ndarray:
+    def whole(values: Callable[[Split], Any]) -> np.ndarray:
         pieces = []
-        for (_, part), first in zip(parts, firsts, strict=True):
-            cells = np.asarray(values(part))
+        for (_, split), first in zip(splits, firsts, strict=True):
+            cells = np.asarray(values(split))
             pieces.append(cells[first])
             let_go(cells)
         return np.concatenate(pieces)
 
     # Column by column, so that the table is there but once more; or once, where the dataset is mapped from files.
     columns_of = {known.name: whole(partial(_cells_of, key=known.key)) for known in inputs}
-    if spec.target is not None and all(part.target is not None for _, part in parts):
-        codes = whole(lambda part: part.target)
+    if spec.target is not None and all(split.target is not None for _, split in splits):
+        codes = whole(lambda split: split.target)
         columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
     together = pd.DataFrame(columns_of, copy=False)
     texts = [known.name for known in inputs if known.kind in ("category", "text")]
     together[texts] = together[texts].astype(object).replace("", None)
     ends = np.cumsum([len(first) for first in firsts])
     starts = np.concatenate([[0], ends[:-1]])
-    split = {name: np.arange(a, b) for (name, _), a, b in zip(parts, starts, ends, strict=True)}
+    split_rows = {name: np.arange(a, b) for (name, _), a, b in zip(splits, starts, ends, strict=True)}
     columns = [_column_of(known, together[known.name]) for known in inputs]
     target = "\0target" if "\0target" in together else None
     classes = spec.target is not None and spec.target.kind == "class"
     test_from = None
     if dataset.tests_another:
-        test_from = 1 + max(int(known.max()) for (name, _), known in zip(parts, rows, strict=True) if name != "test")
+        test_from = 1 + max(int(known.max()) for (name, _), known in zip(splits, rows, strict=True) if name != "test")
         rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)
-    facts = facts_of(together.reset_index(drop=True), columns, target=target, classes=classes, split=split, seed=0)
+    facts = facts_of(
+        together.reset_index(drop=True), columns, target=target, classes=classes, split_rows=split_rows, seed=0
+    )
     return replace(facts, frame=facts.frame.set_axis(together.index, axis=0), test_from=test_from)
 
 
-def _cells_of(part: Part, key: str) -> Any:
-    return part.inputs[key]
+def _cells_of(split: Split, key: str) -> Any:
+    return split.inputs[key]
 
 
 def _column_of(known: Any, values: Any) -> Column:
@@ -303,8 +305,8 @@ def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]
 def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
     if job.model is None or dataset is None:
         return None
-    pieces = candidate_of(job.model).pieces(CheckedHyperParameters(), dataset.spec, seed=job.seed)
-    return pieces.n_parameters
+    built_model = model_builder(job.model).build_model(CheckedHyperParameters(), dataset.spec, seed=job.seed)
+    return built_model.n_parameters
 
 
 def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
-from zoo.fitting.fitted import Fitted, judged_part
+from zoo.fitting.fitted import Fitted, evaluated_split
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import Painted, painting
-from zoo.runs.results import Run
 from zoo.saving.model import Model
 from zoo.spec import Spec
-from zoo.task import Evaluation, Settled, Task
+from zoo.stored_runs.results import Run
+from zoo.task import Calibration, Evaluation, Task
 from zoo.text import interval, number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
@@ -47,30 +47,37 @@ def finish_run(
     Returns:
         The run as the caller gets it; the same can be had later by its id.
     """
-    task, judged = fitted.candidate.task, judged_part(fitted.dataset)
+    task, judged = fitted.builder.task, evaluated_split(fitted.dataset)
     before = _before_calibration(fitted, judged)
-    settled = task.settle(fitted.pieces, fitted.dataset, fitted.job)
-    dataset = dataclasses.replace(fitted.dataset, spec=settled.spec)
-    model = Model(fitted.pieces.whole(), dataset.spec, fitted.candidate.name, settled.limits)
-    rows = dataset.parts[judged]
+    calibration = task.calibrate(fitted.built_model, fitted.dataset, fitted.job)
+    dataset = dataclasses.replace(fitted.dataset, spec=calibration.spec)
+    model = Model(fitted.built_model.full_model(), dataset.spec, fitted.builder.name, calibration.conformal_quantiles)
+    rows = dataset.splits[judged]
     first = task.evaluate(model.keras_model, dataset, judged, intervals=True)
 
     def draw() -> dict[str, Any]:
-        made = _figures(task, fitted.result, task.scores(dataset.spec)[0].name, first, before)
-        limits = settled.limits
-        return {**made, **(task.draw_intervals(dataset.spec, rows, first.output, limits) if limits else {})}
+        made = _figures(task, fitted.result, task.metrics(dataset.spec)[0].name, first, before)
+        conformal_quantiles = calibration.conformal_quantiles
+        return {
+            **made,
+            **(
+                task.draw_intervals(dataset.spec, rows, first.output, conformal_quantiles)
+                if conformal_quantiles
+                else {}
+            ),
+        }
 
     with painting(draw if getattr(fitted.job, "figures", True) else dict) as painted:
         evaluations = {
-            part: first if part == judged else task.evaluate(model.keras_model, dataset, part, intervals=False)
-            for part in PART_PREFIX
-            if part in dataset.parts
+            split: first if split == judged else task.evaluate(model.keras_model, dataset, split, intervals=False)
+            for split in SPLIT_PREFIX
+            if split in dataset.splits
         }
-        run = _run_of(tracked, fitted, model, evaluations, (*notes, *settled.notes))
+        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
         run.metrics = {
             **run.metrics,
-            **settled.facts,
-            **_prefixed({judged: _of_intervals(task, dataset.spec, rows, first.output, settled)}),
+            **calibration.facts,
+            **_prefixed({judged: _of_intervals(task, dataset.spec, rows, first.output, calibration)}),
             **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
         }
         run.baselines = baselines
@@ -87,21 +94,21 @@ def _run_of(
     tracked: TrackedRun, fitted: Fitted, model: Model, evaluations: Mapping[str, Evaluation], notes: tuple[str, ...]
 ) -> Run:
     """The run with its scores."""
-    result, task = fitted.result, fitted.candidate.task
-    objective, judged = task.scores(model.spec)[0], judged_part(fitted.dataset)
+    result, task = fitted.result, fitted.builder.task
+    objective, judged = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
         task=task.name,
-        model_name=fitted.candidate.name,
+        model_name=fitted.builder.name,
         source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **_prefixed({part: known.scores for part, known in evaluations.items()})},
+        metrics={**result.scores, **_prefixed({split: known.scores for split, known in evaluations.items()})},
         intervals=_prefixed({judged: evaluations[judged].intervals}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
-        n_parameters=fitted.pieces.n_parameters,
+        n_parameters=fitted.built_model.n_parameters,
         epochs_run=result.epochs_run,
         best_epoch=result.best_epoch,
         seconds=result.seconds,
@@ -111,39 +118,43 @@ def _run_of(
     )
 
 
-def _tables(predicted: pd.DataFrame, dataset: Dataset, part: str) -> dict[str, pd.DataFrame]:
+def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
     """Predictions of the judged part, the worst of them and, of classes, scores by class."""
     inputs = {
         known.name: np.asarray(values)
         for known in dataset.spec.inputs[:MOST_COLUMNS]
-        if known.kind in READABLE and len(values := dataset.parts[part].inputs[known.key]) == len(predicted)
+        if known.kind in READABLE and len(values := dataset.splits[split].inputs[known.key]) == len(predicted)
     }
     made = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
     target = dataset.spec.target
     return {**made, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else made
 
 
-def _before_calibration(fitted: Fitted, part: str) -> Evaluation | None:
+def _before_calibration(fitted: Fitted, split: str) -> Evaluation | None:
     """How the network did before its probabilities are calibrated; None where they are not."""
     if fitted.job.calibrate is None:
         return None
-    task, dataset = fitted.candidate.task, fitted.dataset
-    return task.evaluate(fitted.pieces.whole(), dataset, part, intervals=False)
+    task, dataset = fitted.builder.task, fitted.dataset
+    return task.evaluate(fitted.built_model.full_model(), dataset, split, intervals=False)
 
 
 def _named_before(scores: Mapping[str, float]) -> dict[str, float]:
     return {f"{name}_uncalibrated": scores[name] for name in ("ece", "log_loss", "brier") if name in scores}
 
 
-def _of_intervals(task: Task, spec: Spec, rows: Any, output: Any, settled: Settled) -> Mapping[str, float]:
-    return task.interval_scores(spec, rows, output, settled.limits) if settled.limits else {}
+def _of_intervals(task: Task, spec: Spec, rows: Any, output: Any, calibration: Calibration) -> Mapping[str, float]:
+    return (
+        task.interval_scores(spec, rows, output, calibration.conformal_quantiles)
+        if calibration.conformal_quantiles
+        else {}
+    )
 
 
 def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
     """Keep the model of a training that was cut short: its best weights so far, unscored."""
-    model = Model(fitted.pieces.whole(), fitted.dataset.spec, fitted.candidate.name)
-    facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.candidate.task.name}
-    tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.candidate.task.example_rows(fitted.dataset))
+    model = Model(fitted.built_model.full_model(), fitted.dataset.spec, fitted.builder.name)
+    facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.builder.task.name}
+    tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.builder.task.example_rows(fitted.dataset))
 
 
 def _log(
@@ -155,11 +166,11 @@ def _log(
     painted: Callable[[], Painted],
 ) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
-    tracked.model(model, facts, fitted.candidate.task.example_rows(fitted.dataset))
+    tracked.model(model, facts, fitted.builder.task.example_rows(fitted.dataset))
     tracked.tables(tables)
     report = None
     if fitted.job.fold is None:  # a fold's data are its parent's
-        report = keep_report(tracked, fitted.candidate.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
+        report = keep_report(tracked, fitted.builder.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     made = painted()
@@ -183,19 +194,19 @@ def _log(
 
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     """What the diagnosis is made from."""
-    task, spec, part = fitted.candidate.task, fitted.dataset.spec, fitted.dataset.parts.get("train")
-    guesses = [known.name for known in task.baselines("quick", spec) if known.guesses]
+    task, spec, split = fitted.builder.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
+    is_dummy = [known.name for known in task.baselines("quick", spec) if known.is_dummy]
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     return Training(
         history=fitted.result.history,
         best_epoch=run.best_epoch,
         stopped=fitted.result.stopped,
-        steps=settings.steps(part.total) if part is not None else 0,
+        steps=settings.steps(split.total) if split is not None else 0,
         objective=run.objective,
         metrics=run.metrics,
         interval=run.intervals.get(f"test_{run.objective}"),
         baselines=run.baselines,
-        guess=guesses[0] if guesses else None,
+        dummy=is_dummy[0] if is_dummy else None,
         verdict=run.verdict,
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
@@ -211,7 +222,7 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
         artifacts: What is worth looking at.
     """
     name = run.headline
-    rows = report.parts.get("train", 0) if report is not None else 0
+    rows = report.splits.get("train", 0) if report is not None else 0
     columns = len(report.columns) if report is not None else 0
     told = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
     bounds = interval(run.intervals.get(name))
@@ -222,8 +233,8 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     ]
     best = run.best_baseline
     if best:
-        rival = number(run.baselines[best].get(name))
-        lines.append(f"Best baseline by validation: {best}, {name} {rival}. Verdict: **{run.verdict}**.")
+        baseline = number(run.baselines[best].get(name))
+        lines.append(f"Best baseline by validation: {best}, {name} {baseline}. Verdict: **{run.verdict}**.")
     lines.append(
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
@@ -250,4 +261,4 @@ def _figures(
 
 
 def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {PART_PREFIX[part] + name: value for part, values in by_part.items() for name, value in values.items()}
+    return {SPLIT_PREFIX[split] + name: value for split, values in by_part.items() for name, value in values.items()}

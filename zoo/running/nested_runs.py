@@ -8,8 +8,8 @@ from typing import Any
 from zoo.jobs.fit_options import TrainJob
 from zoo.running.progress import Progress
 from zoo.running.train import resume_train, run_train
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import stored_run
+from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.results import Run
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import CHECKPOINT_FILE, REPEAT_TAG
 from zoo.tracking.tracked_run import TrackedRun

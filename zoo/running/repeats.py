@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
 from zoo.metrics.metric import within_limits
@@ -26,9 +26,9 @@ from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
 from zoo.running.run_facts import check_same_data, experiment_name, job_params, run_tags, show_scores
-from zoo.runs.results import Run, best_baseline, diagnosis_lines
-from zoo.runs.stored_runs import no_model, stored_job
 from zoo.saving.model import Model
+from zoo.stored_runs.lookup import no_model, stored_job
+from zoo.stored_runs.results import Run, best_baseline, diagnosis_lines
 from zoo.text import interval, number, plain
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
@@ -121,8 +121,8 @@ class Repeats:
         first, found = self.runs[0], []
         name = first.headline
         if self.kind == SEEDS:
-            rivals = [known[name] for known in self.baselines.values() if math.isfinite(known.get(name, math.nan))]
-            guessed = (max if first.direction == "min" else min)(rivals, default=math.nan)
+            baselines = [known[name] for known in self.baselines.values() if math.isfinite(known.get(name, math.nan))]
+            guessed = (max if first.direction == "min" else min)(baselines, default=math.nan)
             bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
             found += unstable(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
@@ -162,10 +162,10 @@ class Repeats:
         lines.append(head + (f"best baseline ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
-            rival = number(baselines[best].get(name, math.nan)) if best else ""
+            baseline = number(baselines[best].get(name, math.nan)) if best else ""
             lines.append(
                 f"{name:<{width}}{number(metrics[name]):>10}  {number(metrics[name + '_std']):<11}"
-                f"{interval(intervals[name]):<22}{rival}".rstrip()
+                f"{interval(intervals[name]):<22}{baseline}".rstrip()
             )
         each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
         told = f"{self.verdict} by {first.objective}" if best else self.verdict
@@ -189,24 +189,24 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
         UsageError: When the task knows no folds, or the data are too few for them.
         JobError: When a run failed; ``zoo train --resume`` of the parent goes on with the others.
     """
-    candidate = candidate_of(job.model, job.task)
-    if job.cv is not None and candidate.task.no_folds is not None:
-        raise UsageError(candidate.task.no_folds, where="cv")
-    dataset = candidate.task.read(first_child(job))
-    candidate.task.check_settling(dataset, job)
+    builder = model_builder(job.model, job.task)
+    if job.cv is not None and builder.task.no_folds is not None:
+        raise UsageError(builder.task.no_folds, where="cv")
+    dataset = builder.task.read(first_child(job))
+    builder.task.check_calibration(dataset, job)
     children = children_of(job, dataset.folds)
     store = Store()
     store.close_orphans()
     experiment = store.experiment(job.experiment or experiment_name(dataset))
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
-    name = job.name or f"{candidate.name} on {dataset.name}, {len(children)} {'seeds' if job.cv is None else 'folds'}"
-    tags = run_tags(candidate, dataset, kind, job.seed)
+    name = job.name or f"{builder.name} on {dataset.name}, {len(children)} {'seeds' if job.cv is None else 'folds'}"
+    tags = run_tags(builder, dataset, kind, job.seed)
     parent = TrackedRun.create(store, experiment, name, tags=tags)
     with ending(parent):
         parent.params({**job_params(job, dataset), kind: len(children)})
         parent.dataset(dataset)
         parent.text(job_yaml(job), JOB_FILE)
-        keep_report(parent, candidate.task, dataset, job.baselines)
+        keep_report(parent, builder.task, dataset, job.baselines)
         return _run_children(job, dataset, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
 
 
@@ -231,7 +231,7 @@ def resume_repeats(
     if is_running(found):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
-    dataset = candidate_of(job.model, job.task).task.read(first_child(job))
+    dataset = model_builder(job.model, job.task).task.read(first_child(job))
     check_same_data(found, dataset)
     known = runs_below(store, run_id)
     experiment = store.client.get_experiment(found.info.experiment_id)
@@ -306,8 +306,8 @@ def _run_children(
 
 def share_tested(dataset: Dataset) -> float:
     """Return the number of test rows for each row that a model learns from; 0 without a test part."""
-    tested = len(dataset.parts["test"]) if "test" in dataset.parts else 0
-    learnt = sum(len(rows) for part, rows in dataset.split.items() if part != "test")
+    tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
+    learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")
     return tested / learnt if learnt else 0.0
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.running.progress import Progress
 from zoo.running.train import run_train
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import find_run, stored_job, stored_run
+from zoo.stored_runs.lookup import find_run, stored_job, stored_run
+from zoo.stored_runs.results import Run
 from zoo.text import number, plain
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, REPRODUCTION, SCORED_TAG, VERSIONS_FILE
@@ -157,7 +157,7 @@ def run_reproduce(
         raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
     job = stored_job(store, original).model_copy(update=changes)
-    dataset = candidate_of(job.model, job.task).task.read(job)
+    dataset = model_builder(job.model, job.task).task.read(job)
     changed = _changed(store, found, dataset)
     for text in changed:
         progress.say(f"changed since: {text}")
@@ -168,7 +168,7 @@ def run_reproduce(
     scores = [
         Agreement(name, value, now.metrics[name], spread.get(name))
         for name, value in then.metrics.items()
-        if name.startswith(tuple(PART_PREFIX.values())) and name in now.metrics
+        if name.startswith(tuple(SPLIT_PREFIX.values())) and name in now.metrics
     ]
     made = Reproduction(original, now, changed, scores, seeds)
     store.client.log_text(now.run_id, json.dumps(made.as_dict(), indent=1), "reproduction.json")

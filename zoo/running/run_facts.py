@@ -9,10 +9,10 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import Candidate
+from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
-from zoo.runs.results import Run
+from zoo.stored_runs.results import Run
 from zoo.tracking.store import Store
 from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, LESS_TAG, OBJECTIVE_TAG, VERSIONS_FILE
 from zoo.tracking.tracked_run import TrackedRun, package_versions
@@ -34,26 +34,26 @@ def check_same_data(found: Any, dataset: Dataset) -> None:
         raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
 
 
-def run_tags(candidate: Candidate, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
+def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
     """Return the tags by which the runs table is filtered."""
     return {
         "zoo.kind": kind,
-        "zoo.task": candidate.task.name,
-        "zoo.model": candidate.name,
+        "zoo.task": builder.task.name,
+        "zoo.model": builder.name,
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
         "zoo.split_digest": dataset.split_digest,
         "zoo.target": dataset.spec.target.name if dataset.spec.target is not None else "",
         "zoo.seed": str(seed),
-        **objective_tags(candidate, dataset),
+        **objective_tags(builder, dataset),
     }
 
 
-def objective_tags(candidate: Candidate, dataset: Dataset) -> dict[str, str]:
+def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the score that ranks runs, on validation, and which way is better for it and the others."""
-    objective = candidate.task.scores(dataset.spec)[0]
-    prefix = candidate.task.objective_prefix
-    less = ", ".join(score.name for score in candidate.task.scores(dataset.spec) if score.direction == "min")
+    objective = builder.task.metrics(dataset.spec)[0]
+    prefix = builder.task.objective_prefix
+    less = ", ".join(score.name for score in builder.task.metrics(dataset.spec) if score.direction == "min")
     return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
 
 
@@ -71,7 +71,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
     """Return the rows of the source in each part; of a test source its own."""
-    return {**{name: part.rows for name, part in dataset.parts.items()}, **dataset.split}
+    return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
 
 
 def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.running.progress import Progress
-from zoo.runs.results import varied_names
+from zoo.stored_runs.results import varied_names
 from zoo.text import number
 
 MOST_ROWS, MOST_COLUMNS, LOOKED_AT = 12, 6, 200

@@ -13,16 +13,16 @@ import keras
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.fitted import Fitted
-from zoo.fitting.model_builder import Candidate, candidate_of
+from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run, keep_model
 from zoo.running.progress import Progress
 from zoo.running.run_facts import begin_run, check_same_data, experiment_name, run_tags, show_scores
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import stored_job
 from zoo.seeding import only_deterministic_kernels
+from zoo.stored_runs.lookup import stored_job
+from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
@@ -61,24 +61,24 @@ def run_train(
             raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
     if job.deterministic:
         only_deterministic_kernels()
-    candidate = candidate_of(job.model, job.task)
-    dataset = dataset if dataset is not None else candidate.task.read(job)
-    candidate.task.check_settling(dataset, job)
-    pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
+    builder = model_builder(job.model, job.task)
+    dataset = dataset if dataset is not None else builder.task.read(job)
+    builder.task.check_calibration(dataset, job)
+    built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
     store = Store()
     store.close_orphans()
     experiment = store.experiment(job.experiment or experiment_name(dataset))
     tracked = TrackedRun.create(
         store,
         experiment,
-        job.name or f"{candidate.name} on {dataset.name}",
-        tags={**run_tags(candidate, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
+        job.name or f"{builder.name} on {dataset.name}",
+        tags={**run_tags(builder, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
         parent=parent,
     )
-    prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
+    preprocessed = _Prepared(job, builder, dataset, built_model, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
-        begin_run(tracked, job, dataset, prepared.hyperparameters)
-        return _fit_and_finish(prepared, tracked, experiment)
+        begin_run(tracked, job, dataset, preprocessed.hyperparameters)
+        return _fit_and_finish(preprocessed, tracked, experiment)
 
 
 def resume_train(
@@ -97,22 +97,22 @@ def resume_train(
     job = _job_of(store, found).model_copy(update=changes)
     if job.deterministic:
         only_deterministic_kernels()
-    candidate = candidate_of(job.model, job.task)
-    dataset = candidate.task.read(job)
+    builder = model_builder(job.model, job.task)
+    dataset = builder.task.read(job)
     check_same_data(found, dataset)
-    pieces, hp = candidate.built(job.hyperparameters, dataset.spec, seed=job.seed)
+    built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
     tracked = TrackedRun.reopen(store, run_id)
-    prepared = _Prepared(job, candidate, dataset, pieces, hp, callbacks, progress or Progress(quiet=True))
+    preprocessed = _Prepared(job, builder, dataset, built_model, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
-        return _fit_and_finish(prepared, tracked, store.client.get_experiment(found.info.experiment_id))
+        return _fit_and_finish(preprocessed, tracked, store.client.get_experiment(found.info.experiment_id))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Prepared:
     job: TrainJob
-    candidate: Candidate
+    builder: ModelBuilder
     dataset: Dataset
-    pieces: Any
+    built_model: Any
     hp: CheckedHyperParameters
     callbacks: Sequence[Any]
     progress: Progress
@@ -124,8 +124,8 @@ class _Prepared:
         return {**self.hp.values, **epochs}
 
 
-def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -> Run:
-    job, progress, dataset = prepared.job, prepared.progress, prepared.dataset
+def _fit_and_finish(preprocessed: _Prepared, tracked: TrackedRun, experiment: Any) -> Run:
+    job, progress, dataset = preprocessed.job, preprocessed.progress, preprocessed.dataset
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
     notes = list(dataset.notes)
     for note in notes if job.fold is None else ():  # what folds share their parent says
@@ -133,19 +133,19 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
     curves = _OnlyNew(tracked)
     tracked.watch_machine()
     plan = FitPlan(
-        FitSettings.from_hyperparameters(prepared.hyperparameters),
+        FitSettings.from_hyperparameters(preprocessed.hyperparameters),
         seed=job.seed,
         recorder=Recorders([curves, progress]),
         checkpoint=checkpoint,
-        callbacks=prepared.callbacks,
-        whole=prepared.pieces.whole() if prepared.callbacks else None,
+        callbacks=preprocessed.callbacks,
+        whole=preprocessed.built_model.full_model() if preprocessed.callbacks else None,
     )
     try:
-        result = prepared.candidate.task.fit(prepared.pieces, dataset, plan)
+        result = preprocessed.builder.task.fit(preprocessed.built_model, dataset, plan)
     finally:
         progress.close()
     curves.fill(result.history)
-    fitted = Fitted(job, prepared.candidate, prepared.pieces, dataset, prepared.hyperparameters, result)
+    fitted = Fitted(job, preprocessed.builder, preprocessed.built_model, dataset, preprocessed.hyperparameters, result)
     if result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
         progress.say(
@@ -155,7 +155,7 @@ def _fit_and_finish(prepared: _Prepared, tracked: TrackedRun, experiment: Any) -
         raise KeyboardInterrupt
     try:
         baselines, more = run_baselines(
-            prepared.candidate.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+            preprocessed.builder.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
         )
         run = finish_run(tracked, fitted, baselines, (*notes, *more))
     except KeyboardInterrupt:

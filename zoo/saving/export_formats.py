@@ -18,6 +18,7 @@ import numpy as np
 
 from zoo.data.examples.array_columns import IMAGE
 from zoo.errors import JobError, UsageError
+from zoo.models.built_model import CALIBRATION, preprocessing_of
 from zoo.portable import predict
 from zoo.portable.digests import with_digests
 from zoo.portable.predict import FACTS_FILE
@@ -62,12 +63,12 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         JobError: With the reason, where the format cannot hold the model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = _whole(model.keras_model) if kind == SAVED_MODEL else _behind_preparation(model.keras_model, kind)
+    held = _whole(model.keras_model) if kind == SAVED_MODEL else _behind_preprocessing(model.keras_model, kind)
     batch = None
     if kind == SAVED_MODEL:
         _write_saved_model(folder / FILES[kind], held, held.signature())
         if any(known.kind == IMAGE for known in model.spec.inputs):
-            batch = 1  # pictures of several sizes make no batch
+            batch = 1  # images of several sizes make no batch
     elif kind == ONNX:
         _write_onnx(folder / FILES[kind], held)
     else:
@@ -143,11 +144,16 @@ def _whole(model: Any) -> _Held:
     return _Held(lambda tensors: model(dict(tensors), training=False), [model], model.inputs, [], names)
 
 
-def _behind_preparation(model: Any, kind: str) -> _Held:
+def _behind_preprocessing(model: Any, kind: str) -> _Held:
     """Network and calibration, with the steps of the preparation before them."""
-    parts = {layer.name: layer for layer in model.layers if type(layer).__name__ != "InputLayer"}
-    preparation, calibration = parts.pop("preparation", None), parts.pop("calibration", None)
-    if preparation is None or len(parts) != 1:
+    preprocessing = preprocessing_of(model)
+    parts = {
+        layer.name: layer
+        for layer in model.layers
+        if type(layer).__name__ != "InputLayer" and layer is not preprocessing
+    }
+    calibration = parts.pop(CALIBRATION, None)
+    if preprocessing is None or len(parts) != 1:
         texts = [known.name for known in model.inputs if known.dtype == "string"]
         if texts:
             told = f"the network itself takes text ({texts[0]}), and {kind} holds none; savedmodel does"
@@ -161,13 +167,13 @@ def _behind_preparation(model: Any, kind: str) -> _Held:
         output = network(next(iter(tensors.values())) if alone else dict(tensors), training=False)
         return output if calibration is None else calibration(output)
 
-    steps, made = steps_of(preparation, kind)
+    steps, made = steps_of(preprocessing, kind)
     only = next(iter(made.values()))
     tensors = {known.name: made.get(known.name, only) for known in network.inputs}
     return _Held(call, layers, network.inputs, steps, tensors)
 
 
-def steps_of(preparation: Any, kind: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def steps_of(preprocessing: Any, kind: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the layers of a preparation as plain steps in order, and which tensor each of its outputs is.
 
     Args:
@@ -177,8 +183,8 @@ def steps_of(preparation: Any, kind: str) -> tuple[list[dict[str, Any]], dict[st
     Raises:
         JobError: When NumPy has no counterpart of a layer.
     """
-    names = {id(tensor): tensor.name for tensor in preparation.inputs}
-    waiting = [layer for layer in preparation.layers if type(layer).__name__ != "InputLayer"]
+    names = {id(tensor): tensor.name for tensor in preprocessing.inputs}
+    waiting = [layer for layer in preprocessing.layers if type(layer).__name__ != "InputLayer"]
     steps = []
     while waiting:
         ready = [layer for layer in waiting if all(id(known) in names for known in _node(layer).input_tensors)]
@@ -192,7 +198,7 @@ def steps_of(preparation: Any, kind: str) -> tuple[list[dict[str, Any]], dict[st
             takes = [names[id(tensor)] for tensor in node.input_tensors]
             steps.append({"layer": name, "config": layer.get_config(), "takes": takes, "gives": gives})
             waiting.remove(layer)
-    output = preparation.output
+    output = preprocessing.output
     outputs = output if isinstance(output, Mapping) else {OUTPUT: output}
     return steps, {name: names[id(tensor)] for name, tensor in outputs.items()}
 

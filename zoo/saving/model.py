@@ -35,11 +35,13 @@ class Model:
         >>> model.predict(frame)["prediction"]  # doctest: +SKIP
     """
 
-    def __init__(self, keras_model: Any, spec: Spec, name: str, limits: Sequence[float | None] = ()) -> None:
+    def __init__(
+        self, keras_model: Any, spec: Spec, name: str, conformal_quantiles: Sequence[float | None] = ()
+    ) -> None:
         self.keras_model = keras_model
         self.spec = spec
         self.name = name
-        self.limits = limits
+        self.conformal_quantiles = conformal_quantiles
         self._told_missing: set[str] = set()
         self._told_ignored: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
@@ -87,7 +89,7 @@ class Model:
         return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
 
     def _check_intervals(self, percent: float | None) -> None:
-        if percent is not None and not self.limits:
+        if percent is not None and not self.conformal_quantiles:
             raise UsageError(
                 "the model was trained without a calibration part, and knows no intervals; train it with "
                 "--calibration-size 0.2",
@@ -98,7 +100,7 @@ class Model:
         made: pd.DataFrame = self._task.predictions(self.spec, output)
         if percent is None:
             return made
-        return pd.concat([made, self._task.intervals(self.spec, output, self.limits, percent)], axis=1)
+        return pd.concat([made, self._task.intervals(self.spec, output, self.conformal_quantiles, percent)], axis=1)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return the probability of each class (N, K), in the order of ``classes``.

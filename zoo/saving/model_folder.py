@@ -40,7 +40,7 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         "zoo": __version__,
         "model": model.name,
         "spec": json.loads(model.spec.to_json()),
-        "limits": list(model.limits),
+        "limits": list(model.conformal_quantiles),
         **(facts or {}),
     }
     told = with_digests(values, folder, [folder / KERAS_FILE])

@@ -44,7 +44,7 @@ class PyfuncModel:
 
 
 def check_no_paths(model: Model, rows: Any) -> None:
-    """Refuse pictures that are named by a path: who asks a server has no business with the files of its machine.
+    """Refuse images that are named by a path: who asks a server has no business with the files of its machine.
 
     Raises:
         UsageError: With the column.
@@ -52,7 +52,7 @@ def check_no_paths(model: Model, rows: Any) -> None:
     for known in model.spec.of_kind(IMAGE):
         cells = rows[known.name] if isinstance(rows, (pd.DataFrame, Mapping)) and known.name in rows else ()
         if any(isinstance(cell, (str, bytes, Path)) for cell in cells):
-            raise UsageError("a picture is a list of lists of numbers here, and no path of a file", where=known.name)
+            raise UsageError("an image is a list of lists of numbers here, and no path of a file", where=known.name)
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

@@ -17,18 +17,18 @@ import numpy as np
 import pandas as pd
 
 from zoo.calibration.fit_calibration import part_of
-from zoo.data.dataset import PART_PREFIX
+from zoo.data.dataset import SPLIT_PREFIX
 from zoo.data.sources.public_sets import looking_in
 from zoo.data.sources.read import read_table
 from zoo.errors import listed, unknown
-from zoo.fitting.fitted import judged_part
+from zoo.fitting.fitted import evaluated_split
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import load, resolve_run, stored_job, stored_run
 from zoo.saving.files import check_folder, replacing
 from zoo.saving.model import Model
 from zoo.spec import Input
+from zoo.stored_runs.lookup import load, resolve_run, stored_job, stored_run
+from zoo.stored_runs.results import Run
 from zoo.task import task_of
 from zoo.text import interval, number, plain
 from zoo.tracking.store import Store
@@ -121,22 +121,22 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     job = stored_job(store, run.run_id)
     task = task_of(model.spec.task)
     dataset = dataclasses.replace(task.read(job), spec=model.spec)
-    name = judged_part(dataset)
-    part = dataset.parts[name]
+    name = evaluated_split(dataset)
+    split = dataset.splits[name]
     source = job.test if dataset.tests_another and name == "test" else job.source
     with looking_in(job.data_dir):
         frame = read_table(source).frame
-    objective = next(score for score in task.scores(model.spec) if score.name == run.objective)
+    objective = next(score for score in task.metrics(model.spec) if score.name == run.objective)
     made = []
     for column in by:
         if column not in frame.columns:
             raise unknown("column", column, [str(known) for known in frame.columns], where="by")
-        values = frame[column].loc[part.rows].reset_index(drop=True)
+        values = frame[column].loc[split.rows].reset_index(drop=True)
         for group, rows in _groups(values):
-            alone = dataclasses.replace(dataset, parts={name: part_of(part, rows)})
+            alone = dataclasses.replace(dataset, splits={name: part_of(split, rows)})
             told = task.evaluate(model.keras_model, alone, name, intervals=True)
             low, high = told.intervals.get(run.objective, (math.nan, math.nan))
-            overall = run.metrics[PART_PREFIX[name] + run.objective]
+            overall = run.metrics[SPLIT_PREFIX[name] + run.objective]
             worse = low > overall if objective.direction == "min" else high < overall
             made.append(Subgroup(column, group, len(rows), told.scores[run.objective], (low, high), worse))
     return made
@@ -197,8 +197,8 @@ def _use(model: Model, run: Run, use: str) -> str:
 def _data(model: Model, run: Run, report: DataReport | None) -> str:
     lines = ["## The data", "", f"Source: {run.source}."]
     if report is not None:
-        parts = ", ".join(f"{name} {rows:,}" for name, rows in report.parts.items())
-        lines += [f"Rows: {parts}. The test part was scored once and chose nothing."]
+        splits = ", ".join(f"{name} {rows:,}" for name, rows in report.splits.items())
+        lines += [f"Rows: {splits}. The test part was scored once and chose nothing."]
     target = model.spec.target
     if target is not None and target.counts:
         counts = ", ".join(f"`{n}` {c:,}" for n, c in zip(target.classes, target.counts, strict=True))
@@ -217,8 +217,8 @@ def _scores(run: Run) -> str:
     lines = ["## Scores", "", f"| score | model | 95 % interval |{f' {best} |' if best else ''}"]
     lines.append("|---|---|---|" + ("---|" if best else ""))
     for name in (known for known in run.metrics if known.startswith(prefix)):
-        rival = f" {number(run.baselines[best].get(name, math.nan))} |" if best else ""
-        lines.append(f"| {name} | {number(run.metrics[name])} | {interval(run.intervals.get(name))} |{rival}")
+        baseline = f" {number(run.baselines[best].get(name, math.nan))} |" if best else ""
+        lines.append(f"| {name} | {number(run.metrics[name])} | {interval(run.intervals.get(name))} |{baseline}")
     verdict = f"Against the best baseline by validation: {run.verdict}." if best else "No baseline was run."
     return "\n".join([*lines, "", verdict])
 
@@ -246,7 +246,7 @@ def _limits(model: Model, run: Run, groups: Sequence[Subgroup], report: DataRepo
         lines.append(
             f"- Probabilities are off by {number(run.metrics['test_ece'])} on average (expected calibration error)."
         )
-    if not model.limits:
+    if not model.conformal_quantiles:
         lines.append("- It gives no prediction sets or intervals: that takes `--calibration-size`.")
     return "\n".join(["## Limits", "", *lines])
 

@@ -19,12 +19,12 @@ from zoo.data.columns.encode import raw_inputs
 from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
 from zoo.errors import JobError, UsageError, ZooError, first_line, listed
-from zoo.fitting.fitted import judged_part
+from zoo.fitting.fitted import evaluated_split
 from zoo.jobs.commands import FORMATS
+from zoo.models.built_model import preprocessing_of
 from zoo.portable.predict import Exported, decoded
 from zoo.quiet_import import libraries_silenced
 from zoo.running.progress import Progress
-from zoo.runs.stored_runs import load, resolve_run, stored_job
 from zoo.saving.export_formats import (
     OUTPUT,
     as_columns,
@@ -35,6 +35,7 @@ from zoo.saving.export_formats import (
 )
 from zoo.saving.files import check_folder
 from zoo.saving.model import Model
+from zoo.stored_runs.lookup import load, resolve_run, stored_job
 from zoo.task import Task, task_of
 from zoo.text import number, plain
 from zoo.tracking.store import Store
@@ -42,7 +43,7 @@ from zoo.tracking.store import Store
 MOST_ROWS, MADE_ROWS = 500, 100
 # 32-bit floats that are added up in another order; and two classes that are all but equally likely.
 TOLERANCE, MOST_TIES = 1e-4, 0.01
-# A pixel between two whole numbers may become either, once a picture is resized.
+# A pixel between two whole numbers may become either, once an image is resized.
 TOLERANCE_RESIZED = 1e-2
 CALLS, WARM = 100, 5
 TABLE_KINDS = {"number", "category", "date"}
@@ -211,9 +212,9 @@ class _Subject:
             except UsageError as error:
                 told = f"the run's own source cannot be read again ({error.message}); name rows: --on SOURCE"
                 raise UsageError(told, where="on") from None
-            order = [judged_part(dataset), *(name for name in dataset.parts if name != judged_part(dataset))]
-            parts = [task.example_rows(dataset, name, MOST_ROWS) for name in order]
-            frame = pd.concat(parts, ignore_index=True).head(MOST_ROWS)
+            order = [evaluated_split(dataset), *(name for name in dataset.splits if name != evaluated_split(dataset))]
+            splits = [task.example_rows(dataset, name, MOST_ROWS) for name in order]
+            frame = pd.concat(splits, ignore_index=True).head(MOST_ROWS)
         frame = pd.concat([frame, _made_rows(frame, model)], ignore_index=True)
         if not len(frame):
             raise UsageError("there are no rows to compare on", where="on")
@@ -228,11 +229,11 @@ def _made_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
     if {known.kind for known in inputs} - TABLE_KINDS or not len(frame):
         return frame.head(0)
     rng = np.random.default_rng(0)
-    prepared = any(layer.name == "preparation" for layer in model.keras_model.layers)
+    preprocessed = preprocessing_of(model.keras_model) is not None
     columns: dict[str, list[Any]] = {}
     for known in inputs:
         cells = frame[known.name].to_numpy(object)[rng.integers(len(frame), size=MADE_ROWS)].tolist()
-        for row in np.flatnonzero(rng.random(MADE_ROWS) < 0.1) if known.missing or prepared else ():
+        for row in np.flatnonzero(rng.random(MADE_ROWS) < 0.1) if known.missing or preprocessed else ():
             cells[row] = None  # a network that takes columns raw promises nothing of what it never saw missing
         if known.kind == "category":
             for row in np.flatnonzero(rng.random(MADE_ROWS) < 0.1):
@@ -279,8 +280,8 @@ def _exported(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> 
 
 
 def _resized(frame: pd.DataFrame, steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether pictures of whole numbers are resized on their way."""
-    sizes = [step["config"] for step in steps if step["layer"] == "ResizePictures" and step["config"]["whole"]]
+    """Whether images of whole numbers are resized on their way."""
+    sizes = [step["config"] for step in steps if step["layer"] == "ResizeImages" and step["config"]["whole"]]
     shapes = {np.shape(cell)[:2] for name in frame.columns for cell in frame[name]} if sizes else set()
     return any(shape != (known["height"], known["width"]) for known in sizes for shape in shapes)
 
@@ -300,15 +301,15 @@ def _with_loss(one: Export, subject: _Subject, exported: Exported) -> Export:
     """The export with what 8 bits cost: its score and the model's, on the part that the model is judged by."""
     dataset = subject.dataset
     one = dataclasses.replace(one, quantized=True)
-    part = judged_part(dataset) if dataset is not None else ""
-    if dataset is None or dataset.parts[part].target is None:
+    split = evaluated_split(dataset) if dataset is not None else ""
+    if dataset is None or dataset.splits[split].target is None:
         return one
-    objective = subject.task.scores(subject.model.spec)[0].name
+    objective = subject.task.metrics(subject.model.spec)[0].name
     before, after = (
-        subject.task.evaluate(model, dataset, part, intervals=False).scores[objective]
+        subject.task.evaluate(model, dataset, split, intervals=False).scores[objective]
         for model in (subject.model.keras_model, _Answering(exported))
     )
-    return dataclasses.replace(one, score=f"{part}_{objective}", before=before, after=after)
+    return dataclasses.replace(one, score=f"{split}_{objective}", before=before, after=after)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.metrics.significance import paired_difference, row_losses
-from zoo.runs.stored_runs import load, resolve_run, stored_job
+from zoo.stored_runs.lookup import load, resolve_run, stored_job
 from zoo.text import interval, number, plain
 from zoo.tracking.model_registry import Version, describe_version, holder_of, register_version, set_alias
 from zoo.tracking.store import Store
@@ -137,9 +137,9 @@ def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
     frames, seen = [], set()
     for run_id in (champion, challenger):
         job = stored_job(store, run_id).model_copy(update={"test": on, "test_size": None})
-        task = candidate_of(job.model, job.task).task
+        task = model_builder(job.model, job.task).task
         dataset = task.read(job)
-        model, tested = load(run_id), dataset.parts["test"]
+        model, tested = load(run_id), dataset.splits["test"]
         frame = task.held_out(model.spec, tested, task.output(model.keras_model, tested.inputs))
         if frame is None:
             raise UsageError(f"{task.name} predicts no target by which two models could be told apart", where="on")
@@ -166,21 +166,21 @@ def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
 
 def _seen(dataset: Dataset) -> set[int]:
     """Rows of the test part whose inputs equal those of a row that the model learnt from or was chosen by."""
-    learnt = [_hashes(part) for name, part in dataset.parts.items() if name != "test"]
-    test = dataset.parts["test"]
+    learnt = [_hashes(split) for name, split in dataset.splits.items() if name != "test"]
+    test = dataset.splits["test"]
     again = np.isin(_hashes(test), np.concatenate(learnt)) if learnt else np.zeros(len(test), bool)
     return set(test.rows[again].tolist())
 
 
-def _hashes(part: Part) -> np.ndarray:
+def _hashes(split: Split) -> np.ndarray:
     """A number for each row, the same for rows that are the same in all inputs (N,)."""
-    made = np.zeros(len(part), np.uint64)
-    for values in part.inputs.values():
+    made = np.zeros(len(split), np.uint64)
+    for values in split.inputs.values():
         if isinstance(values, Ragged):
-            own = np.array([hash(values.example(row).tobytes()) for row in range(len(part))], np.int64)
+            own = np.array([hash(values.example(row).tobytes()) for row in range(len(split))], np.int64)
         else:
-            flat = np.asarray(values).reshape(len(part), -1)
-            own = np.zeros(len(part), np.uint64)
+            flat = np.asarray(values).reshape(len(split), -1)
+            own = np.zeros(len(split), np.uint64)
             for column in flat.T:
                 own = own * np.uint64(31) + pd.util.hash_array(np.ascontiguousarray(column), categorize=False)
         made = made * np.uint64(1_000_003) + own.astype(np.uint64)

@@ -51,8 +51,8 @@ def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]
     """Return status and text of the answer to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
-    if model.spec.of_kind(IMAGE):  # a table of pictures has their paths, and those are of this machine
-        told = "pictures are sent as lists of lists of numbers, in JSON"
+    if model.spec.of_kind(IMAGE):  # a table of images has their paths, and those are of this machine
+        told = "images are sent as lists of lists of numbers, in JSON"
         return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(folder) / "rows.csv"

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from zoo.errors import UsageError
-from zoo.runs.stored_runs import model_folder
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import serve_isolated, serve_model
+from zoo.stored_runs.lookup import model_folder
 from zoo.tracking.store import Store
 
 EXAMPLE_FILE = "serving_input_example.json"

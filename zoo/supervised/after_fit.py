@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.calibration.conformal import conformal_limits
+from zoo.calibration.conformal import conformal_quantiles
 from zoo.calibration.fit_calibration import (
     LEAST_ROWS,
     SHARES,
@@ -22,10 +22,10 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.classes import log_loss
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.supervised.targets import TargetRules
-from zoo.task import Settled
+from zoo.task import Calibration
 
 FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
 WORSE = 1.01  # times the loss: what is less is chance
@@ -41,7 +41,7 @@ class Learner(Protocol):
         """The model's output for raw inputs by key."""
 
 
-def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
+def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
     """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
 
     Raises:
@@ -49,32 +49,32 @@ def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Set
     """
     spec, rules = dataset.spec, task.rules(dataset.spec)
     facts: dict[str, float] = {}
-    whole, notes = pieces.whole(), []
-    part = dataset.parts.get("calibration")
-    if part is not None and job.calibrate is not None:
-        first, second = halves(part, spec)
-        chosen = part_of(part, first)
+    whole, notes = built_model.full_model(), []
+    split = dataset.splits.get("calibration")
+    if split is not None and job.calibrate is not None:
+        first, second = halves(split, spec)
+        chosen = part_of(split, first)
         assert chosen.target is not None
         output = task.output(whole, chosen.inputs)
-        pieces.calibration, facts = fit_calibration(
+        built_model.calibration, facts = fit_calibration(
             job.calibrate, output, chosen.target, chosen.weight, moved=_moves_shares(job)
         )
-        before, whole, part = whole, pieces.whole(), part_of(part, second)
+        before, whole, split = whole, built_model.full_model(), part_of(split, second)
         notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
         if job.calibrate == "isotonic" and len(first) < FEW_FOR_ISOTONIC:
             notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
         notes += _made_worse(task, before, whole, dataset)
-    elif (job.sample or "").startswith("down") and len(dataset.parts.get("validation", ())) >= LEAST_ROWS:
+    elif (job.sample or "").startswith("down") and len(dataset.splits.get("validation", ())) >= LEAST_ROWS:
         # Of few rows, drawn anew, a network's mean prediction is off by chance: validation has all classes' shares.
-        rows = dataset.parts["validation"]
-        pieces.calibration, facts = fit_calibration(
+        rows = dataset.splits["validation"]
+        built_model.calibration, facts = fit_calibration(
             SHARES, task.output(whole, rows.inputs), np.asarray(rows.target), rows.weight
         )
-        whole = pieces.whole()
+        whole = built_model.full_model()
         notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes in validation")
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
-        rows = dataset.parts["validation"]
+        rows = dataset.splits["validation"]
         prediction = rules.decode(spec, task.output(whole, rows.inputs))
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         assert rows.target is not None
@@ -82,35 +82,35 @@ def settle(task: Learner, pieces: Pieces, dataset: Dataset, job: DataJob) -> Set
         chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
         spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
-    limits: list[float | None] = []
-    if part is not None:
-        assert part.target is not None
-        prediction = rules.decode(spec, task.output(whole, part.inputs))
-        wrong = rules.nonconformity(spec, rules.truth(spec, part.target), prediction)
-        limits = conformal_limits(wrong, part.weight, counts=spec.weights_count)
+    quantiles: list[float | None] = []
+    if split is not None:
+        assert split.target is not None
+        prediction = rules.decode(spec, task.output(whole, split.inputs))
+        wrong = rules.nonconformity(spec, rules.truth(spec, split.target), prediction)
+        quantiles = conformal_quantiles(wrong, split.weight, counts=spec.weights_count)
         if threshold is not None:
             notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
-    return Settled(spec, limits, facts, tuple(notes))
+    return Calibration(spec, quantiles, facts, tuple(notes))
 
 
-def check_settling(dataset: Dataset, job: DataJob) -> None:
+def check_calibration(dataset: Dataset, job: DataJob) -> None:
     """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
     spec = dataset.spec
     assert spec.target is not None
     threshold = getattr(job, "threshold", None)
     if job.calibrate is not None and spec.target.kind != "class":
         raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
-    if job.calibrate is not None and "calibration" in dataset.parts:
-        check_rows(len(halves(dataset.parts["calibration"], spec)[0]))
+    if job.calibrate is not None and "calibration" in dataset.splits:
+        check_rows(len(halves(dataset.splits["calibration"], spec)[0]))
     if threshold is not None and len(spec.target.classes) != 2:
         raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
-    if threshold is not None and "validation" not in dataset.parts:
+    if threshold is not None and "validation" not in dataset.splits:
         raise UsageError("a threshold is chosen on validation, and there is no such part", where="threshold")
 
 
 def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:
     """A note where calibration makes the probabilities of the validation part worse, which did not fit it."""
-    rows = dataset.parts.get("validation")
+    rows = dataset.splits.get("validation")
     if rows is None or rows.target is None:
         return []
     spec, rules = dataset.spec, task.rules(dataset.spec)

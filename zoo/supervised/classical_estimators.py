@@ -14,7 +14,7 @@ import pandas as pd
 from zoo.data.columns.date_parsing import calendar_parts
 from zoo.data.columns.encode import MISSING
 from zoo.data.columns.missing_values import LAST, is_missing
-from zoo.data.dataset import PART_PREFIX, Dataset, Part
+from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.examples.describe_examples import tokens_of
 from zoo.spec import Input, Spec
 
@@ -22,7 +22,7 @@ MOST_LEVELS = 254  # histogram boosting takes no more
 
 
 @dataclass(frozen=True)
-class Rival:
+class ClassicalBaseline:
     """A scikit-learn estimator that stands beside the models.
 
     Args:
@@ -36,12 +36,12 @@ class Rival:
 
     name: str
     make: Callable[[int], Any]
-    columns: str | Callable[[Part, Spec], Any] = "scaled"
+    columns: str | Callable[[Split, Spec], Any] = "scaled"
     most_rows: int | None = None
-    guesses: bool = False
+    is_dummy: bool = False
 
 
-Estimators = Callable[[str, Spec], Sequence[Rival]]
+Estimators = Callable[[str, Spec], Sequence[ClassicalBaseline]]
 
 
 def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
@@ -57,26 +57,26 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_LEVELS, dtype=np.float64
         )
-        prepare = ColumnTransformer(
+        preprocess = ColumnTransformer(
             [("numbers", "passthrough", numbers), ("categories", codes, categories), *_bags(spec, MOST_LEVELS)],
             sparse_threshold=0,
         )
         if categories:
             places = range(len(numbers), len(numbers) + len(categories))
             estimator.set_params(categorical_features=list(places))
-        return make_pipeline(prepare, estimator)
+        return make_pipeline(preprocess, estimator)
     scale = make_pipeline(
         SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True), StandardScaler()
     )
     one_hot = OneHotEncoder(handle_unknown="ignore", max_categories=1000, sparse_output=True)
-    prepare = ColumnTransformer([("numbers", scale, numbers), ("categories", one_hot, categories), *_bags(spec)])
-    return make_pipeline(prepare, estimator)
+    preprocess = ColumnTransformer([("numbers", scale, numbers), ("categories", one_hot, categories), *_bags(spec)])
+    return make_pipeline(preprocess, estimator)
 
 
 def _names_of_numbers(known: Input) -> list[str]:
     """The columns of numbers that :func:`raw_frame` makes of an input."""
     if known.kind == "date":
-        return [f"{known.key} {part}" for part in known.statistics["parts"]] + _name_of_missing(known)
+        return [f"{known.key} {split}" for split in known.statistics["parts"]] + _name_of_missing(known)
     if known.kind == "category":
         return [known.key] * bool(known.statistics.get("ordered")) + _name_of_missing(known)
     return [known.key, *_name_of_missing(known)] if known.kind == "number" else []
@@ -96,7 +96,9 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
     return [(known.key, bag(vocabulary=known.levels[:most]), known.key) for known in spec.of_kind("text")]
 
 
-def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def run_estimator(
+    baseline: ClassicalBaseline, estimator: Any, dataset: Dataset
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Fit on the training part; return encoded target and prediction of each part.
 
     The validation part is left out of the training, as it is for a model: it ranks them both.
@@ -104,30 +106,30 @@ def run_estimator(rival: Rival, estimator: Any, dataset: Dataset) -> dict[str, t
     Returns:
         For each part target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
     """
-    columns = rival.columns
+    columns = baseline.columns
     pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
-    features: Callable[[Part, Spec], Any] = raw_frame if isinstance(columns, str) else columns
-    train = dataset.parts["train"]
+    features: Callable[[Split, Spec], Any] = raw_frame if isinstance(columns, str) else columns
+    train = dataset.splits["train"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*failed to converge")  # a rival has its limit of time
         pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
     results = {}
-    for name in PART_PREFIX.keys() & dataset.parts.keys():
-        part = dataset.parts[name]
-        frame = features(part, dataset.spec)
-        assert part.target is not None
+    for name in SPLIT_PREFIX.keys() & dataset.splits.keys():
+        split = dataset.splits[name]
+        frame = features(split, dataset.spec)
+        assert split.target is not None
         if hasattr(pipeline, "predict_proba"):
             target = dataset.spec.target
             assert target is not None
-            prediction = np.zeros((len(part), len(target.classes)))
+            prediction = np.zeros((len(split), len(target.classes)))
             prediction[:, pipeline.classes_] = pipeline.predict_proba(frame)
         else:
             prediction = pipeline.predict(frame)
-        results[name] = (np.asarray(part.target), prediction)
+        results[name] = (np.asarray(split.target), prediction)
     return results
 
 
-def _weights(pipeline: Any, train: Part) -> dict[str, np.ndarray]:
+def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:
     """The weights of the rows under the name that the pipeline's last step takes them by; it may take none.
 
     A search among neighbours has no use for them; up-sampling and weights by class are the model's own.
@@ -141,7 +143,7 @@ def _weights(pipeline: Any, train: Part) -> dict[str, np.ndarray]:
     return {name: np.asarray(train.weight / np.mean(train.weight), np.float64)}
 
 
-def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
+def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
     """Return the raw inputs of a part as a frame, a missing category as a level of its own.
 
     A date is a column for each part of the calendar, an ordered category the place of its level; what was asked to
@@ -149,7 +151,7 @@ def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
     """
     columns: dict[str, np.ndarray] = {}
     for known in spec.inputs:
-        values = np.asarray(part.inputs[known.key])
+        values = np.asarray(split.inputs[known.key])
         values = values.astype(str) if values.dtype.kind in "OU" else values
         missing = is_missing(values)
         if "fill" in known.statistics:
@@ -157,9 +159,9 @@ def raw_frame(part: Part, spec: Spec) -> pd.DataFrame:
         columns |= {name: missing.astype(np.float64) for name in _name_of_missing(known)}
         if known.kind == "date":
             nothing = np.isnan(values)
-            parts = calendar_parts(np.where(nothing, 0.0, values))
+            splits = calendar_parts(np.where(nothing, 0.0, values))
             named = known.statistics["parts"]
-            columns |= {f"{known.key} {name}": np.where(nothing, np.nan, parts[name]) for name in named}
+            columns |= {f"{known.key} {name}": np.where(nothing, np.nan, splits[name]) for name in named}
         elif known.statistics.get("ordered"):
             place = {level: index for index, level in enumerate(known.levels)}
             columns[known.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)

@@ -12,28 +12,30 @@ import keras
 import numpy as np
 import pandas as pd
 
-from zoo.calibration.conformal import limit_at
+from zoo.calibration.conformal import quantile_at
 from zoo.data.columns.encode import text_columns
-from zoo.data.dataset import PART_PREFIX, Dataset, Part
+from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
+from zoo.data.layout import COLUMNS, Layout, column_layout
 from zoo.data.memory import give_back_memory
-from zoo.data.ragged import LENGTH, Ragged
+from zoo.data.ragged import Ragged
 from zoo.data.sources.read import Table
 from zoo.data.streaming.stream import must_stream, open_stream
-from zoo.data.streaming.streamed_dataset import StreamedPart, streamed_dataset
-from zoo.data.table_dataset import COLUMNS, Layout, column_layout, table_arrays, table_dataset
+from zoo.data.streaming.streamed_dataset import StreamedSplit, streamed_dataset
+from zoo.data.table_dataset import table_arrays, table_dataset
 from zoo.errors import UsageError
 from zoo.inspection.permutation_importance import strongest_inputs
 from zoo.jobs.data_options import DataJob
-from zoo.metrics.metric import Score, evaluate
-from zoo.models.built_model import Pieces, pieces_of_model
-from zoo.preprocessing.table import prepare_table
+from zoo.metrics.metric import Metric, evaluate
+from zoo.models.built_model import BuiltModel
+from zoo.preprocessing.table import preprocess_table
 from zoo.spec import Spec
-from zoo.supervised.after_fit import check_settling, settle
-from zoo.supervised.classical_estimators import Estimators, Rival, run_estimator
+from zoo.supervised.after_fit import calibrate, check_calibration
+from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, run_estimator
+from zoo.supervised.own_model import adopt_model
 from zoo.supervised.targets import RULES, TargetRules, rules_of
-from zoo.task import Baseline, Evaluation, Settled, Task
+from zoo.task import Baseline, Calibration, Evaluation, Task
 from zoo.training.fit_loop import FitPlan, FitResult, Monitor, fit
-from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, prepared, raw_arrays
+from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, preprocessed, raw_arrays
 from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
 
 COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, of a figure
@@ -68,9 +70,11 @@ class SupervisedTask(Task):
 
     def standard(self, spec: Spec) -> Any:
         """Return the preparation that is put before a user's own model with a single nameless input."""
-        return prepare_table(spec)
+        return preprocess_table(spec)
 
-    def draw(self, model: Any, part: Part, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(
+        self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
+    ) -> Mapping[str, Any]:
         """Return figures of one part that belong to this task, beside those of its kind of target."""
         return {}
 
@@ -114,17 +118,17 @@ class SupervisedTask(Task):
         Sequences are padded to the longest.
 
         Raises:
-            UsageError: When pictures of several sizes would have to be one array.
+            UsageError: When images of several sizes would have to be one array.
         """
         inputs, target, weight = table_arrays(frame, spec, self.layout_of(spec))
         for key, values in inputs.items():
             if isinstance(values, Ragged) and values.sizes.shape[1] > 1 and not values.uniform:
-                raise UsageError("pictures of several sizes make no array; bring them to one size before", where=key)
+                raise UsageError("images of several sizes make no array; bring them to one size before", where=key)
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, target, weight
 
-    def scores(self, spec: Spec) -> Sequence[Score]:
+    def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return the scores for the spec's kind of target; the first is the objective of a search."""
-        return self.rules(spec).scores(spec)
+        return self.rules(spec).metrics(spec)
 
     def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
         """Return ``prediction`` of N rows and, for classes, ``probability_<class>`` of each."""
@@ -146,75 +150,51 @@ class SupervisedTask(Task):
         """Tell from the ranks of a model's inputs, batch axis included, whether they may be this task's."""
         return max(ranks) <= 2
 
-    def adopt(self, model: Any, spec: Spec) -> Pieces:
-        """Return the pieces of a user's own compiled model.
+    def adopt(self, model: Any, spec: Spec) -> BuiltModel:
+        """Return a user's own compiled model as a built model, with preprocessing where it has none."""
+        return adopt_model(model, spec, self.standard(spec), self.rules(spec).output_width(spec))
 
-        A model whose inputs have the columns' names takes them raw. One with a single input (B, F) gets
-        the standard preparation of the table's columns put before it.
-        """
-        pieces = pieces_of_model(model)
-        self._check_output(model, spec)
-        names = set(_input_names(model))
-        if pieces.preparation is not None or names <= {known.key for known in spec.inputs}:
-            return pieces
-        preparation = self.standard(spec)
-        wanted = preparation.tensors()
-        if names == set(wanted):
-            return Pieces(model, preparation)
-        facts = spec.inputs[0].statistics
-        if LENGTH in wanted and facts.get("least_length") != facts["greatest_length"]:
-            raise UsageError(
-                "the sequences differ in length, and a model with one input would take padding for steps; it must "
-                f"have the inputs {', '.join(wanted)}",
-                where=model.name,
-            )
-        tensors = {name: tuple(known.shape[1:]) for name, known in wanted.items() if name != LENGTH}
-        name, prepared_shape = next(iter(tensors.items()))
-        shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else None
-        if len(tensors) > 1 or shape is None or not _fits(shape, prepared_shape):
-            one = "" if len(tensors) > 1 else f", or one input {(None, *prepared_shape)} of prepared values"
-            raise UsageError(
-                f"the model's inputs {[tuple(known.shape) for known in model.inputs]} do not fit the data: "
-                f"it must have inputs named {', '.join(known.key for known in spec.inputs[:5])} …{one}",
-                where=model.name,
-            )
-        return Pieces(model, _Single(preparation, name))
-
-    def fit(self, pieces: Pieces, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+    def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on prepared data; early stopping watches the first score on validation."""
-        parts: dict[str, Any] = {}
-        model = pieces.preparation.model() if pieces.preparation is not None else None
-        names = set(_input_names(pieces.network))
+        splits: dict[str, Any] = {}
+        model = built_model.preprocessing.model() if built_model.preprocessing is not None else None
+        names = {tensor.name for tensor in built_model.network.inputs}
         for name in ("train", "validation"):
-            if name in dataset.parts:
-                digest = pieces.preparation.digest if cache is not None and pieces.preparation is not None else ""
-                part = dataset.parts[name]
-                if isinstance(part, StreamedPart):
-                    parts[name] = StreamedArrays(part, model, names, plan.seed)
+            if name in dataset.splits:
+                digest = (
+                    built_model.preprocessing.digest
+                    if cache is not None and built_model.preprocessing is not None
+                    else ""
+                )
+                split = dataset.splits[name]
+                if isinstance(split, StreamedSplit):
+                    splits[name] = StreamedArrays(split, model, names, plan.seed)
                     continue
-                parts[name] = raw_arrays(part, names) if model is None else prepared(model, digest, name, part, cache)
+                splits[name] = (
+                    raw_arrays(split, names) if model is None else preprocessed(model, digest, name, split, cache)
+                )
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
-        if dataset.spec.weights_count and isinstance(pieces.network.loss, keras.losses.Loss):
+        if dataset.spec.weights_count and isinstance(built_model.network.loss, keras.losses.Loss):
             # A row twice divides the loss by two rows: so does a row of weight 2.
-            pieces.network.loss.reduction = "mean_with_sample_weight"
-        return fit(pieces.network, parts["train"], parts.get("validation"), plan)
+            built_model.network.loss.reduction = "mean_with_sample_weight"
+        return fit(built_model.network, splits["train"], splits.get("validation"), plan)
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the model's output (N, …) for raw inputs by key."""
         return forward(model, inputs)
 
-    def evaluate(self, model: Any, dataset: Dataset, part: str, *, intervals: bool) -> Evaluation:
+    def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the whole model, from raw rows on, on one part."""
-        rows, spec = dataset.parts[part], dataset.spec
+        rows, spec = dataset.splits[split], dataset.spec
         assert rows.target is not None
         rules = self.rules(spec)
         truth = rules.truth(spec, rows.target)
         output = self.output(model, rows.inputs)
-        if intervals and isinstance(rows, StreamedPart):
+        if intervals and isinstance(rows, StreamedSplit):
             return self._scored_in_passing(model, rows, spec, truth, output)
         prediction = rules.decode(spec, output)
         scores, bounds = evaluate(
-            self.scores(spec),
+            self.metrics(spec),
             truth,
             prediction,
             weight=rows.weight,
@@ -232,47 +212,52 @@ class SupervisedTask(Task):
         return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
 
     def _scored_in_passing(
-        self, model: Any, part: StreamedPart, spec: Spec, truth: np.ndarray, output: np.ndarray
+        self, model: Any, split: StreamedSplit, spec: Spec, truth: np.ndarray, output: np.ndarray
     ) -> Evaluation:
         """Score all rows of a part that pass by, without holding them; figures are of the sample that is held."""
         rules = self.rules(spec)
         prediction = rules.decode(spec, output)
 
-        def predict(rows: Part) -> np.ndarray:
+        def predict(rows: Split) -> np.ndarray:
             return rules.decode(spec, self.output(model, rows.inputs))
 
         weight: np.ndarray | None
         if prediction.ndim == 2 and prediction.shape[1] == 2:
-            known, told, weight = accumulated(part, predict)
+            known, told, weight = accumulated(split, predict)
             counts = True
         else:
-            target, told, weight = collected(part, predict)
+            target, told, weight = collected(split, predict)
             known, counts = rules.truth(spec, target), spec.weights_count
-        scores, bounds = evaluate(self.scores(spec), known, told, weight=weight, counts=counts, resamples=200)
+        scores, bounds = evaluate(self.metrics(spec), known, told, weight=weight, counts=counts, resamples=200)
         return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction), output)
 
-    def settle(self, pieces: Pieces, dataset: Dataset, job: DataJob) -> Settled:
+    def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
         """Return calibration, threshold and conformal limits, found after training on rows that taught nothing."""
-        return settle(self, pieces, dataset, job)
+        return calibrate(self, built_model, dataset, job)
 
-    def check_settling(self, dataset: Dataset, job: DataJob) -> None:
+    def check_calibration(self, dataset: Dataset, job: DataJob) -> None:
         """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
-        check_settling(dataset, job)
+        check_calibration(dataset, job)
 
     def interval_scores(
-        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None], percent: float = 90.0
+        self,
+        spec: Spec,
+        rows: Split,
+        output: np.ndarray,
+        conformal_quantiles: Sequence[float | None],
+        percent: float = 90.0,
     ) -> dict[str, float]:
         """Return coverage and size of the prediction sets or intervals of a part's rows."""
-        return self._interval_metrics(spec, rows, output, limits, [percent])[0]
+        return self._interval_metrics(spec, rows, output, conformal_quantiles, [percent])[0]
 
     def draw_intervals(
-        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None]
+        self, spec: Spec, rows: Split, output: np.ndarray, conformal_quantiles: Sequence[float | None]
     ) -> Mapping[str, Any]:
         """Return coverage and size of the prediction sets or intervals of a part's rows over what was asked for."""
         from zoo.figures.intervals import interval_coverage
 
-        known = [percent for percent in COVERAGES if np.isfinite(limit_at(limits, percent))]
-        made = self._interval_metrics(spec, rows, output, limits, known)
+        known = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
+        made = self._interval_metrics(spec, rows, output, conformal_quantiles, known)
         target = spec.target
         if not made or target is None:
             return {}
@@ -283,7 +268,12 @@ class SupervisedTask(Task):
         return {"interval_coverage": interval_coverage(known, found, sizes, n_rows=len(rows), size=size)}
 
     def _interval_metrics(
-        self, spec: Spec, rows: Part, output: np.ndarray, limits: Sequence[float | None], percents: Sequence[float]
+        self,
+        spec: Spec,
+        rows: Split,
+        output: np.ndarray,
+        conformal_quantiles: Sequence[float | None],
+        percents: Sequence[float],
     ) -> list[dict[str, float]]:
         rules = self.rules(spec)
         assert rows.target is not None
@@ -291,33 +281,35 @@ class SupervisedTask(Task):
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         truth = rules.truth(spec, rows.target)
         return [
-            rules.interval_metrics(spec, truth, prediction, limit_at(limits, percent), percent, weight)
+            rules.interval_metrics(spec, truth, prediction, quantile_at(conformal_quantiles, percent), percent, weight)
             for percent in percents
         ]
 
-    def held_out(self, spec: Spec, rows: Part, output: np.ndarray) -> pd.DataFrame:
+    def held_out(self, spec: Spec, rows: Split, output: np.ndarray) -> pd.DataFrame:
         """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a part's rows."""
         assert rows.target is not None
         truth = self.rules(spec).named_truth(spec, rows.target)
         columns = {"row": rows.rows, "truth": truth, **({} if rows.weight is None else {"weight": rows.weight})}
         return pd.concat([pd.DataFrame(columns), self.predictions(spec, output)], axis=1)
 
-    def intervals(self, spec: Spec, output: np.ndarray, limits: Sequence[float | None], percent: float) -> pd.DataFrame:
+    def intervals(
+        self, spec: Spec, output: np.ndarray, conformal_quantiles: Sequence[float | None], percent: float
+    ) -> pd.DataFrame:
         """Return prediction sets or intervals of N rows that hold the truth so many times in a hundred."""
-        return self.rules(spec).intervals(spec, output, limit_at(limits, percent), percent)
+        return self.rules(spec).intervals(spec, output, quantile_at(conformal_quantiles, percent), percent)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return scikit-learn's rivals at this level."""
         return [
-            Baseline(rival.name, partial(self._run_rival, rival), rival.most_rows, rival.guesses)
-            for rival in self.estimators(level, spec)
+            Baseline(baseline.name, partial(self._run_rival, baseline), baseline.most_rows, baseline.is_dummy)
+            for baseline in self.estimators(level, spec)
         ]
 
     def _monitor(self, dataset: Dataset) -> Monitor:
         spec = dataset.spec
         rules = self.rules(spec)
-        first: Score = self.scores(spec)[0]
-        validation = dataset.parts.get("validation")
+        first: Metric = self.metrics(spec)[0]
+        validation = dataset.splits.get("validation")
         weight = np.ones(len(validation)) if validation is not None else np.ones(1)
         if validation is not None and validation.weight is not None:
             weight = np.asarray(validation.weight)
@@ -326,27 +318,18 @@ class SupervisedTask(Task):
             truth = rules.truth(spec, target.reshape(len(target)))
             return float(first.function(truth, rules.decode(spec, output), weight[None])[0])
 
-        return Monitor(PART_PREFIX["validation"] + first.name, first.direction, score)
+        return Monitor(SPLIT_PREFIX["validation"] + first.name, first.direction, score)
 
-    def _run_rival(self, rival: Rival, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+    def _run_rival(self, baseline: ClassicalBaseline, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
         spec, rules = dataset.spec, self.rules(dataset.spec)
         scored: dict[str, Mapping[str, float]] = {}
-        for part, (target, prediction) in run_estimator(rival, rival.make(seed), dataset).items():
+        for split, (target, prediction) in run_estimator(baseline, baseline.make(seed), dataset).items():
             truth, values = rules.truth(spec, target), rules.decode(spec, prediction)
-            weight = dataset.parts[part].weight
-            scored[part], _ = evaluate(
-                self.scores(spec), truth, values, weight=weight, counts=spec.weights_count, resamples=0
+            weight = dataset.splits[split].weight
+            scored[split], _ = evaluate(
+                self.metrics(spec), truth, values, weight=weight, counts=spec.weights_count, resamples=0
             )
         return scored
-
-    def _check_output(self, model: Any, spec: Spec) -> None:
-        outputs = model.outputs if isinstance(model.outputs, (list, tuple)) else [model.outputs]
-        width = self.rules(spec).output_width(spec)
-        if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (width,):
-            shapes = ", ".join(str(tuple(known.shape)) for known in outputs)
-            raise UsageError(
-                f"the model's output must have shape (None, {width}) for this target; it has {shapes}", where=model.name
-            )
 
 
 def _with_quantiles(dataset: Dataset, levels: Sequence[float]) -> Dataset:
@@ -354,33 +337,3 @@ def _with_quantiles(dataset: Dataset, levels: Sequence[float]) -> Dataset:
     assert spec.target is not None
     target = dataclasses.replace(spec.target, quantiles=tuple(levels))
     return dataclasses.replace(dataset, spec=dataclasses.replace(spec, target=target))
-
-
-class _Single:
-    """A preparation for a network with a single nameless input: one of its tensors."""
-
-    def __init__(self, preparation: Any, name: str) -> None:
-        self._preparation, self._name = preparation, name
-
-    @property
-    def digest(self) -> str:
-        return str(self._preparation.digest)
-
-    def raw_tensors(self) -> dict[str, Any]:
-        return dict(self._preparation.raw_tensors())
-
-    def model(self) -> Any:
-        import keras
-
-        named = self._preparation.model()
-        return keras.Model(named.input, named.output[self._name], name=named.name)
-
-
-def _fits(shape: tuple[int | None, ...], prepared_shape: tuple[int | None, ...]) -> bool:
-    if len(shape) != len(prepared_shape):
-        return False
-    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, prepared_shape, strict=True))
-
-
-def _input_names(model: Any) -> list[str]:
-    return [known.name for known in model.inputs]

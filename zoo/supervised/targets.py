@@ -19,9 +19,9 @@ from zoo.calibration.conformal import (
     set_metrics,
 )
 from zoo.data.columns.encode import decode_classes
-from zoo.metrics.classes import called_classes, class_scores
-from zoo.metrics.metric import Score
-from zoo.metrics.numbers import middle_quantile, number_scores, quantile_scores
+from zoo.metrics.classes import called_classes, class_metrics
+from zoo.metrics.metric import Metric
+from zoo.metrics.numbers import middle_quantile, number_metrics, quantile_metrics
 from zoo.spec import Spec
 
 
@@ -34,7 +34,7 @@ class TargetRules(ABC):
     loss_words: Sequence[str] = ()
 
     @abstractmethod
-    def scores(self, spec: Spec) -> Sequence[Score]:
+    def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return the scores; the first is the objective of a search."""
 
     @abstractmethod
@@ -91,10 +91,10 @@ class ClassRules(TargetRules):
 
     loss_words = ("crossentropy", "hinge", "kullback", "kl_div")
 
-    def scores(self, spec: Spec) -> Sequence[Score]:
+    def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return the scores of class probabilities; log_loss comes first."""
         assert spec.target is not None
-        return class_scores(len(spec.target.classes), spec.target.positive_index, spec.target.threshold)
+        return class_metrics(len(spec.target.classes), spec.target.positive_index, spec.target.threshold)
 
     def output_width(self, spec: Spec) -> int:
         """Return 1 for two classes, else the number of classes."""
@@ -187,9 +187,9 @@ class NumberRules(TargetRules):
 
     loss_words = ("squared", "absolute", "huber", "cosh", "mse", "mae", "mape")
 
-    def scores(self, spec: Spec) -> Sequence[Score]:
+    def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return rmse, mae and r2, in the target's own units."""
-        return number_scores()
+        return number_metrics()
 
     def output_width(self, spec: Spec) -> int:
         """Return 1."""
@@ -258,10 +258,10 @@ class NumberRules(TargetRules):
 class QuantileRules(NumberRules):
     """A number of which several quantiles are predicted, by the pinball loss (Koenker and Bassett 1978)."""
 
-    def scores(self, spec: Spec) -> Sequence[Score]:
+    def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return pinball, which comes first, score and coverage of the outermost quantiles, and those of the median."""
         assert spec.target is not None
-        return quantile_scores(spec.target.quantiles)
+        return quantile_metrics(spec.target.quantiles)
 
     def output_width(self, spec: Spec) -> int:
         """Return the number of quantiles."""

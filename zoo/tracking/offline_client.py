@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from zoo.errors import JobError, first_line
 from zoo.text import without_password
-from zoo.tracking.offline_store import SpareStore, is_away
+from zoo.tracking.offline_store import OfflineStore, is_away
 
 _log = logging.getLogger("zoo")
 
@@ -25,14 +25,14 @@ _WRITES_OF_A_RUN = {
 }  # fmt: skip
 _READS_OF_A_RUN = {"get_run", "get_metric_history", "list_artifacts", "download_artifacts"}
 _OF_A_MODEL = {"log_model_artifacts", "finalize_logged_model"}
-_clients: dict[tuple[str, Path], SparingClient] = {}
+_clients: dict[tuple[str, Path], OfflineClient] = {}
 
 
 class ModelLeftBehindError(Exception):
     """The server died between the steps of logging a model: all of them are to be taken again."""
 
 
-def sparing_client(uri: str, folder: Path) -> SparingClient:
+def offline_client(uri: str, folder: Path) -> OfflineClient:
     """Return this process's client of a server.
 
     A command begins only with a server that answers; one that is under way, and begins a fold or another run below
@@ -47,14 +47,14 @@ def sparing_client(uri: str, folder: Path) -> SparingClient:
     """
     import mlflow
 
-    client = _clients.get((uri, folder)) or SparingClient(mlflow.MlflowClient(uri), uri, folder)
+    client = _clients.get((uri, folder)) or OfflineClient(mlflow.MlflowClient(uri), uri, folder)
     if not client.under_way:
         client.connect()
     _clients[uri, folder] = client
     return client
 
 
-class SparingClient:
+class OfflineClient:
     """MLflow's client of a server that may die: what it would not take goes into a spare store.
 
     It is asked again every two seconds; once it answers, the spare runs are sent, and all goes on there. A run keeps
@@ -68,7 +68,7 @@ class SparingClient:
 
     def __init__(self, client: Any, uri: str, folder: Path) -> None:
         self._client, self._uri, self._shown = client, uri, without_password(uri)
-        self.spare = SpareStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
+        self.spare = OfflineStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
         self._away, self._asked = False, 0.0
         self._experiments: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}

@@ -29,7 +29,7 @@ _RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 _DEAD = re.compile(r"failed with exception|Max retries exceeded|too many 50\d|error code 50[234]")
 
 
-class SpareStore:
+class OfflineStore:
     """Runs that a server has not got yet, in a store of MLflow's own.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.errors import UsageError, unknown
 from zoo.text import without_password
-from zoo.tracking.offline_client import sparing_client
+from zoo.tracking.offline_client import offline_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import HOST_TAG, is_orphan
 
@@ -62,7 +62,7 @@ class Store:
                 self.client: Any = mlflow.MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
             else:
-                self.client = sparing_client(self.uri, self.state / "unsent")
+                self.client = offline_client(self.uri, self.state / "unsent")
 
     def experiment(self, name: str | None) -> Any:
         """Return MLflow's experiment of that name, made when it is not there.

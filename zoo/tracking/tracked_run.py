@@ -220,7 +220,7 @@ def write_mlflow_model(
     signature = ModelSignature(
         Schema([ColSpec(AnyType(), name, required=False) for name in _columns_of(model)]),
         Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
-        ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.limits else None,
+        ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.conformal_quantiles else None,
     )
     with _temporary_folder() as folder:
         save_model(folder / "zoo", model, facts)

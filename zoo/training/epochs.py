@@ -238,7 +238,7 @@ def can_compile(network: keras.Model) -> str | None:
 def graphs_as_written() -> Iterator[None]:
     """Have TensorFlow run graphs as they are for a while, and afterwards as before.
 
-    On a CPU rewriting them delays the first epoch, and makes the others no faster; on a GPU it lays out pictures so
+    On a CPU rewriting them delays the first epoch, and makes the others no faster; on a GPU it lays out images so
     that convolutions are. The setting is the process's: of several trainings in threads the last one takes it back.
     """
     global _as_written, _before

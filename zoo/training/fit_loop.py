@@ -110,26 +110,26 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
         JobError: When the loss is not a number from the first epoch on.
     """
     check_trainable(network)
-    course = _Course(network, train, validation, plan)
+    state = TrainingState(network, train, validation, plan)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
         with graphs_as_written():
             if isinstance(train, StreamedArrays):
                 if reason:
                     raise UsageError(f"rows that pass by train in compiled epochs only: {reason}")
-                _fit_streamed(course, train)
+                _fit_streamed(state, train)
             elif reason:
                 plan.recorder.say(f"training through keras.Model.fit: {reason}")
-                _fit_by_keras(course, train)
+                _fit_by_keras(state, train)
             else:
-                _fit_compiled(course, train)
+                _fit_compiled(state, train)
     except KeyboardInterrupt:
-        course.result.stopped = "interrupted"
-    course.finish()
-    return course.result
+        state.result.stopped = "interrupted"
+    state.finish()
+    return state.result
 
 
-class _Course:
+class TrainingState:
     """The course of one training: scores, best weights, stopping and checkpoints, whoever runs the epochs."""
 
     def __init__(
@@ -246,32 +246,32 @@ class _Course:
         self.plan.recorder.recall(self.result.history)
 
 
-def _fit_compiled(course: _Course, train: Arrays) -> None:
-    settings, rows = course.settings, len(train)
-    if course.over:
+def _fit_compiled(state: TrainingState, train: Arrays) -> None:
+    settings, rows = state.settings, len(train)
+    if state.over:
         return
     steps = settings.steps(rows)
-    xla = worth_xla(course.network, steps * settings.epochs)
-    epochs = CompiledEpochs(course.network, train, settings.batch(rows), epochs=settings.epochs, xla=xla)
-    _run_epochs(course, lambda epoch: epochs.run(course.order(epoch), settings.rates(course.base_rate, epoch, steps)))
+    xla = worth_xla(state.network, steps * settings.epochs)
+    epochs = CompiledEpochs(state.network, train, settings.batch(rows), epochs=settings.epochs, xla=xla)
+    _run_epochs(state, lambda epoch: epochs.run(state.order(epoch), settings.rates(state.base_rate, epoch, steps)))
 
 
-def _fit_streamed(course: _Course, train: StreamedArrays) -> None:
+def _fit_streamed(state: TrainingState, train: StreamedArrays) -> None:
     """Epochs over rows that pass by: each buffer is trained on in one compiled call, whose traces are kept."""
-    settings, plan = course.settings, course.plan
-    if course.over:
+    settings, plan = state.settings, state.plan
+    if state.over:
         return
     batch, steps = settings.batch(len(train)), settings.steps(len(train))
-    xla = worth_xla(course.network, steps * settings.epochs)
+    xla = worth_xla(state.network, steps * settings.epochs)
     compiled: list[CompiledEpochs] = []  # one, made of the first buffer
 
     def run(epoch: int) -> dict[str, float]:
-        rates = settings.rates(course.base_rate, epoch, steps)
+        rates = settings.rates(state.base_rate, epoch, steps)
         sums: dict[str, float] = {}
         seen = step = 0
         for number, arrays in enumerate(train.buffers(epoch, batch)):
             if not compiled:
-                compiled.append(CompiledEpochs(course.network, arrays, batch, xla=xla))
+                compiled.append(CompiledEpochs(state.network, arrays, batch, xla=xla))
             compiled[0].feed(arrays)
             order = np.random.default_rng([plan.seed, epoch, number]).permutation(len(arrays))
             many = settings.steps(len(arrays))
@@ -281,49 +281,49 @@ def _fit_streamed(course: _Course, train: StreamedArrays) -> None:
             plan.recorder.within(epoch + 1, seen / len(train))
         return {name: value / seen for name, value in sums.items()}
 
-    _run_epochs(course, run)
+    _run_epochs(state, run)
 
 
-def _run_epochs(course: _Course, run: Callable[[int], dict[str, float]]) -> None:
+def _run_epochs(state: TrainingState, run: Callable[[int], dict[str, float]]) -> None:
     """Run epochs until the course or a callback ends them; ``run`` trains one, counted from 0, and returns its logs."""
-    whole = course.plan.whole or course.network
-    callbacks = keras.callbacks.CallbackList(list(course.plan.callbacks), model=whole)
+    whole = state.plan.whole or state.network
+    callbacks = keras.callbacks.CallbackList(list(state.plan.callbacks), model=whole)
     whole.stop_training = False
     callbacks.on_train_begin()
-    for epoch in range(course.result.epochs_run, course.settings.epochs):
+    for epoch in range(state.result.epochs_run, state.settings.epochs):
         callbacks.on_epoch_begin(epoch)
-        stop = course.after_epoch(run(epoch))
-        callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in course.result.history.items()})
+        stop = state.after_epoch(run(epoch))
+        callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in state.result.history.items()})
         if whole.stop_training and not stop:
-            course.result.stopped = "requested"
-        if course.result.stopped != "epochs":
+            state.result.stopped = "requested"
+        if state.result.stopped != "epochs":
             break
     callbacks.on_train_end()
 
 
-class _CourseCallback(keras.callbacks.Callback):
+class _StateCallback(keras.callbacks.Callback):
     """Lets ``keras.Model.fit`` run the epochs of a course."""
 
-    def __init__(self, course: _Course) -> None:
+    def __init__(self, state: TrainingState) -> None:
         super().__init__()
-        self.course = course
+        self.state = state
         self.rates: np.ndarray | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        course = self.course
-        steps = course.settings.steps(len(course.train))
-        self.rates = course.settings.rates(course.base_rate, epoch, steps)
+        state = self.state
+        steps = state.settings.steps(len(state.train))
+        self.rates = state.settings.rates(state.base_rate, epoch, steps)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.rates is not None:
-            self.course.network.optimizer.learning_rate = float(self.rates[batch])
+            self.state.network.optimizer.learning_rate = float(self.rates[batch])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        stop = self.course.after_epoch({name: float(value) for name, value in (logs or {}).items()})
+        stop = self.state.after_epoch({name: float(value) for name, value in (logs or {}).items()})
         if logs is not None:
-            logs.update({name: values[-1] for name, values in self.course.result.history.items()})
+            logs.update({name: values[-1] for name, values in self.state.result.history.items()})
         if stop:
-            self.course.network.stop_training = True
+            self.state.network.stop_training = True
 
 
 class _StopWithWhole(keras.callbacks.Callback):
@@ -344,13 +344,13 @@ class _StopWithWhole(keras.callbacks.Callback):
             self.network.stop_training = True
 
 
-def _fit_by_keras(course: _Course, train: Arrays) -> None:
+def _fit_by_keras(state: TrainingState, train: Arrays) -> None:
     """Epochs by ``keras.Model.fit``, for what the compiled loop cannot run."""
-    if course.over:
+    if state.over:
         return
-    network, settings, plan = course.network, course.settings, course.plan
+    network, settings, plan = state.network, state.settings, state.plan
     whole = plan.whole or network
-    own = _CourseCallback(course)
+    own = _StateCallback(state)
     own.set_model(network)
     # The course comes first: others then see the validation scores that it computed.
     callbacks = keras.callbacks.CallbackList([own, *plan.callbacks, _StopWithWhole(network)], model=whole)
@@ -362,13 +362,13 @@ def _fit_by_keras(course: _Course, train: Arrays) -> None:
         sample_weight=train.weight,
         batch_size=settings.batch(len(train)),
         epochs=settings.epochs,
-        initial_epoch=course.result.epochs_run,
+        initial_epoch=state.result.epochs_run,
         shuffle=True,
         callbacks=callbacks,
         verbose=0,
     )
-    if course.result.epochs_run < settings.epochs and course.result.stopped == "epochs":
-        course.result.stopped = "requested"
+    if state.result.epochs_run < settings.epochs and state.result.stopped == "epochs":
+        state.result.stopped = "requested"
 
 
 def _needs_batches(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:

@@ -18,7 +18,7 @@ LEAST_ROWS = 20_000
 _apart: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def by_level(preparation: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
+def by_level(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
     """Return what is left of a preparation once levels are looked up, and what that takes, N rows each.
 
     The layers that look levels up are those of the model: they are shown each different level once. So bulk
@@ -29,12 +29,12 @@ def by_level(preparation: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras
         inputs: Raw values by key, N rows each.
     """
     if len(next(iter(inputs.values()))) < LEAST_ROWS:
-        return preparation, dict(inputs)
-    if preparation not in _apart:
-        _apart[preparation] = _taken_apart(preparation)
-    apart = _apart[preparation]
+        return preprocessing, dict(inputs)
+    if preprocessing not in _apart:
+        _apart[preprocessing] = _taken_apart(preprocessing)
+    apart = _apart[preprocessing]
     if apart is None:
-        return preparation, dict(inputs)
+        return preprocessing, dict(inputs)
     names = {name for layer in apart.layers for name in _names_of_inputs(layer)}
     factored = {name: _factored(inputs[name]) for name in names}
     made = {name: values for name, values in inputs.items() if name in {known.name for known in apart.rest.inputs}}
@@ -51,11 +51,11 @@ class _Apart:
     rest: keras.Model
 
 
-def _taken_apart(preparation: keras.Model) -> _Apart | None:
+def _taken_apart(preprocessing: keras.Model) -> _Apart | None:
     import keras
 
     # A copy: Keras can no longer save a model whose tensors another one begins at.
-    copy = keras.models.clone_model(preparation)
+    copy = keras.models.clone_model(preprocessing)
     layers = [layer for layer in copy.layers if getattr(layer, "by_level", False)]
     if not layers:
         return None
@@ -63,7 +63,7 @@ def _taken_apart(preparation: keras.Model) -> _Apart | None:
     # Text that no such layer takes is still wanted as it is.
     tensors = {tensor.name: tensor for tensor in copy.inputs if tensor.name not in looked_up}
     cut = {layer.output.name: layer.output for layer in layers}
-    return _Apart(layers, keras.Model({**tensors, **cut}, copy.output, name=preparation.name))
+    return _Apart(layers, keras.Model({**tensors, **cut}, copy.output, name=preprocessing.name))
 
 
 def _names_of_inputs(layer: Any) -> list[str]:

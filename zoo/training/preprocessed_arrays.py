@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.memory import let_go
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.training.level_lookup import by_level
@@ -75,7 +75,7 @@ def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield row numbers and the tensors of as many rows as one call of a model takes.
 
-    Sequences come sorted by length, so that little is padded; pictures by their size, for a batch has one.
+    Sequences come sorted by length, so that little is padded; images by their size, for a batch has one.
 
     Args:
         inputs: Raw or prepared values by key, N rows each.
@@ -83,8 +83,8 @@ def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any,
     """
     rows = len(next(iter(inputs.values())))
     for chosen in _groups(*_sizes(inputs), rows, most):
-        part = {key: values[chosen] for key, values in inputs.items()}
-        yield chosen, {key: as_tensor(values) for key, values in model_inputs(part).items()}
+        split = {key: values[chosen] for key, values in inputs.items()}
+        yield chosen, {key: as_tensor(values) for key, values in model_inputs(split).items()}
 
 
 def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
@@ -107,7 +107,7 @@ def _groups(sizes: np.ndarray | None, item: int, rows: int, chunk: int) -> Itera
         return
     order = np.lexsort(sizes.T)
     ordered = sizes[order].astype(np.int64)
-    # Pictures of another size begin another batch; sequences are padded.
+    # Images of another size begin another batch; sequences are padded.
     changed = (ordered[1:] != ordered[:-1]).any(axis=1) if sizes.shape[1] > 1 else np.zeros(max(rows - 1, 0), bool)
     fresh = np.append(True, changed)
     lengths = ordered.prod(axis=1) * item
@@ -172,7 +172,7 @@ def _has_loops(model: keras.Model) -> bool:
     )
 
 
-def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arrays:
+def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False) -> Arrays:
     """Return the prepared arrays of a part.
 
     Args:
@@ -183,13 +183,13 @@ def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arr
     import tensorflow as tf
 
     if again:
-        call, inputs = compiled(preparation), dict(part.inputs)
+        call, inputs = compiled(preprocessing), dict(split.inputs)
     else:
-        left, inputs = by_level(preparation, part.inputs)
+        left, inputs = by_level(preprocessing, split.inputs)
         call = tf.function(left, reduce_retracing=True)
     x: dict[str, Any] = {}
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
-    everything = np.arange(len(part))
+    everything = np.arange(len(split))
     for chosen, tensors in batches(inputs, PREPARED_CHUNK):
         made = call(tensors)
         chunk = {name: np.asarray(value) for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
@@ -198,12 +198,12 @@ def prepare(preparation: keras.Model, part: Part, *, again: bool = False) -> Arr
             continue
         for name, values in chunk.items():
             if name not in x:
-                x[name] = np.empty((len(part), *values.shape[1:]), values.dtype)
+                x[name] = np.empty((len(split), *values.shape[1:]), values.dtype)
             x[name][chosen] = values
     if ragged:
         back = np.argsort(np.concatenate([rows for rows, _ in ragged]))
         x = {name: values[back] for name, values in _joined([chunk for _, chunk in ragged]).items()}
-    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
+    return Arrays(x.get(_NAMELESS, x), _trainable(split.target), _loss_weight(split))
 
 
 def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     return x
 
 
-def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache: Path | None) -> Arrays:
+def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:
     """Return the prepared arrays of a part, from a folder where another process may have put them.
 
     Whoever needs them first writes them; the arrays are mapped, not copied.
@@ -231,22 +231,22 @@ def prepared(preparation: keras.Model, digest: str, name: str, part: Part, cache
         cache: Folder that belongs to this dataset; None keeps the arrays in memory only.
     """
     if cache is None:
-        return prepare(preparation, part)
+        return preprocess(preprocessing, split)
     folder = cache / f"{name}-{digest}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with folder.with_name(f".{folder.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # what another worker is about to write is waited for
             if not folder.is_dir():
-                _write_arrays(prepare(preparation, part), folder)
-                for values in part.inputs.values():
+                _write_arrays(preprocess(preprocessing, split), folder)
+                for values in split.inputs.values():
                     let_go(values.values if isinstance(values, Ragged) else values)
     # Whoever wrote to them would write to a copy: so TensorFlow takes them as its own, without one.
     x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:
         sizes = np.asarray(x.pop(key))
         x[key.removesuffix(_SIZES)] = Ragged(x[key.removesuffix(_SIZES)], sizes)
-    return Arrays(x.get(_NAMELESS, x), _trainable(part.target), _loss_weight(part))
+    return Arrays(x.get(_NAMELESS, x), _trainable(split.target), _loss_weight(split))
 
 
 def _write_arrays(arrays: Arrays, folder: Path) -> None:
@@ -260,10 +260,10 @@ def _write_arrays(arrays: Arrays, folder: Path) -> None:
     writing.rename(folder)
 
 
-def raw_arrays(part: Part, names: Collection[str]) -> Arrays:
+def raw_arrays(split: Split, names: Collection[str]) -> Arrays:
     """Return the arrays of a part as they are, for a network that takes some of the columns raw."""
-    x = {key: _raw(values) for key, values in part.inputs.items() if key in names}
-    return Arrays(x, _trainable(part.target), _loss_weight(part))
+    x = {key: _raw(values) for key, values in split.inputs.items() if key in names}
+    return Arrays(x, _trainable(split.target), _loss_weight(split))
 
 
 def _raw(values: Any) -> Any:
@@ -290,9 +290,9 @@ def _trainable(target: np.ndarray | None) -> np.ndarray | None:
     return np.asarray(target, np.int32) if target.dtype.kind in "iu" else np.asarray(target, np.float32)
 
 
-def _loss_weight(part: Part) -> np.ndarray | None:
+def _loss_weight(split: Split) -> np.ndarray | None:
     """Weights of the rows in the loss, 1 on average, so that a learning rate means the same whatever their unit."""
-    weight = part.fit_weight if part.fit_weight is not None else part.weight
+    weight = split.fit_weight if split.fit_weight is not None else split.weight
     if weight is None:
         return None
     mean = float(np.mean(weight))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from zoo.calibration.fit_calibration import part_of
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.streaming.stream import row_shares
-from zoo.data.streaming.streamed_dataset import StreamedPart
+from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.metrics.metric import rows_of
-from zoo.training.preprocessed_arrays import Arrays, prepare, raw_arrays
+from zoo.training.preprocessed_arrays import Arrays, preprocess, raw_arrays
 
 BUFFER_ROWS = 1 << 18  # rows that are shuffled together
 # Bins of the logarithm of odds, 1/256 wide: the mean log-loss in a bin is off by a millionth of it.
@@ -34,12 +34,12 @@ class StreamedArrays:
         seed: Decides the order.
     """
 
-    def __init__(self, part: StreamedPart, preparation: Any, names: set[str], seed: int) -> None:
-        self.part, self.preparation, self.names, self.seed = part, preparation, names, seed
+    def __init__(self, split: StreamedSplit, preprocessing: Any, names: set[str], seed: int) -> None:
+        self.split, self.preprocessing, self.names, self.seed = split, preprocessing, names, seed
         self.ragged = None
 
     def __len__(self) -> int:
-        return self.part.total
+        return self.split.total
 
     def buffers(self, epoch: int, batch: int) -> Iterator[Arrays]:
         """Yield all rows once, a whole number of batches at a time but for the last; the next is made meanwhile."""
@@ -47,10 +47,10 @@ class StreamedArrays:
         return _ahead(self._buffers(epoch, most))
 
     def _buffers(self, epoch: int, most: int) -> Iterator[Arrays]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.part.pieces).tolist()
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.split.pieces).tolist()
         waiting: list[Arrays] = []
-        for part in self.part.chunks(order):
-            waiting.append(self.prepared(part))
+        for split in self.split.chunks(order):
+            waiting.append(self.preprocessed(split))
             while sum(map(len, waiting)) >= most:
                 together = _joined(waiting)
                 yield _rows(together, slice(0, most))
@@ -59,12 +59,12 @@ class StreamedArrays:
         if waiting:
             yield _joined(waiting)
 
-    def prepared(self, part: Part) -> Arrays:
+    def preprocessed(self, split: Split) -> Arrays:
         """Return the arrays of a piece; weights are 1 on average over all pieces."""
-        raw = self.preparation is None
-        made = raw_arrays(part, self.names) if raw else prepare(self.preparation, part, again=True)
-        sample = self.part.weight
-        weight = None if part.weight is None or sample is None else (part.weight / np.mean(sample)).astype(np.float32)
+        raw = self.preprocessing is None
+        made = raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
+        sample = self.split.weight
+        weight = None if split.weight is None or sample is None else (split.weight / np.mean(sample)).astype(np.float32)
         return Arrays(made.x, made.y, weight)
 
 
@@ -74,16 +74,16 @@ def _rows(arrays: Arrays, chosen: slice) -> Arrays:
     return Arrays(x, None if y is None else y[chosen], None if weight is None else weight[chosen])
 
 
-def _joined(parts: list[Arrays]) -> Arrays:
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
+def _joined(splits: list[Arrays]) -> Arrays:
+    if len(splits) == 1:
+        return splits[0]
+    first = splits[0]
     if isinstance(first.x, dict):
-        x: Any = {key: np.concatenate([part.x[key] for part in parts]) for key in first.x}
+        x: Any = {key: np.concatenate([split.x[key] for split in splits]) for key in first.x}
     else:
-        x = np.concatenate([part.x for part in parts])
-    y = None if first.y is None else np.concatenate([part.y for part in parts])
-    weight = None if first.weight is None else np.concatenate([part.weight for part in parts])
+        x = np.concatenate([split.x for split in splits])
+    y = None if first.y is None else np.concatenate([split.y for split in splits])
+    weight = None if first.weight is None else np.concatenate([split.weight for split in splits])
     return Arrays(x, y, weight)
 
 
@@ -124,7 +124,7 @@ def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
 
 
 def accumulated(
-    part: StreamedPart, probabilities: Callable[[Part], np.ndarray]
+    split: StreamedSplit, probabilities: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return truth (M,), probabilities (M, 2) and number of rows (M,) that score as all rows of a part do.
 
@@ -136,7 +136,7 @@ def accumulated(
         probabilities: From rows to probabilities (N, 2).
     """
     weight, mass = np.zeros((2, _BINS)), np.zeros((2, _BINS))
-    for chunk in part.chunks(None):
+    for chunk in split.chunks(None):
         p = np.clip(probabilities(chunk)[:, 1], 1e-12, 1 - 1e-12)
         odds = np.clip(np.log(p) - np.log1p(-p), -_MOST, _MOST - 1e-9)
         assert chunk.target is not None
@@ -147,13 +147,13 @@ def accumulated(
     truth, bins = np.nonzero(weight)
     p = mass[truth, bins] / weight[truth, bins]
     counts = weight[truth, bins]
-    if part.weight is not None:  # weights that are no counts stand for fewer rows than their sum
-        counts *= rows_of(np.asarray(part.weight), counts=False) / len(part) * part.total / counts.sum()
+    if split.weight is not None:  # weights that are no counts stand for fewer rows than their sum
+        counts *= rows_of(np.asarray(split.weight), counts=False) / len(split) * split.total / counts.sum()
     return truth, np.stack([1 - p, p], axis=1), counts
 
 
 def collected(
-    part: StreamedPart, predict: Callable[[Part], np.ndarray]
+    split: StreamedSplit, predict: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return encoded targets, predictions and weights (None for equal ones) of the rows of a part.
 
@@ -164,10 +164,10 @@ def collected(
         part: The part.
         predict: From rows to predictions (N,) or (N, K).
     """
-    width = np.asarray(predict(part_of(part, np.arange(1)))).size
-    share = MOST_VALUES / width / max(part.total, 1)
+    width = np.asarray(predict(part_of(split, np.arange(1)))).size
+    share = MOST_VALUES / width / max(split.total, 1)
     held: list[tuple[Any, ...]] = []
-    for chunk in part.chunks(None):
+    for chunk in split.chunks(None):
         rows = np.flatnonzero(row_shares(chunk.rows, _DRAW) < share)
         if len(rows):
             drawn = part_of(chunk, rows)

@@ -11,7 +11,7 @@ from typing import Any
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.fitted import Fitted
-from zoo.fitting.model_builder import MODEL, Candidate, candidate_of
+from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
 from zoo.jobs.search_options import TuneJob
@@ -19,14 +19,14 @@ from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run
 from zoo.running.run_facts import begin_run, objective_tags, run_tags, show_scores, split_of
 from zoo.running.search_progress import SearchProgress
-from zoo.runs.results import Run, Search, Trial
-from zoo.runs.stored_runs import stored_run
+from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.results import Run, Search, Trial
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
 from zoo.tracking.tracked_run import TrackedRun, ending
 from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.fit_settings import FitSettings
-from zoo.tuning.objective import Goal
+from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
 from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained
 from zoo.tuning.storage.search_folder import SearchFolder
@@ -51,12 +51,12 @@ class Finishing:
     """
 
     job: TuneJob
-    candidate: Candidate
+    builder: ModelBuilder
     dataset: Dataset
     store: Store
     folder: SearchFolder
     progress: SearchProgress
-    goal: Goal
+    objective: Objective
 
     def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
         """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
@@ -79,10 +79,10 @@ class Finishing:
         # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
         parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
-            parent.figures(figures_of(state, self.goal.name, self.goal.direction))
+            parent.figures(figures_of(state, self.objective.name, self.objective.direction))
         assert best.score is not None
-        parent.metrics({self.goal.name: best.score, "trials": len(state.trials)})
-        ranked_by = (self.goal.name, self.goal.direction)
+        parent.metrics({self.objective.name: best.score, "trials": len(state.trials)})
+        ranked_by = (self.objective.name, self.objective.direction)
         show_scores(self.store, experiment, run, params=varied(state), by=ranked_by)
         self.folder.drop_data([known.trial_id for known in loop.ranked()[: self.job.keep]])
         return self._result(state, run)
@@ -107,14 +107,14 @@ class Finishing:
             run_id=state.run_id,
             best=best,
             trials=_trials(state, self.job),
-            direction=self.goal.direction,
+            direction=self.objective.direction,
             seconds=state.seconds,
             importance=state.importance,
         )
 
     def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
         return run_baselines(
-            self.candidate.task,
+            self.builder.task,
             self.dataset,
             self.job.baselines,
             store=self.store,
@@ -125,14 +125,14 @@ class Finishing:
     def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
         """Put the trial's kept weights into its network, and end its run as that of a training ends."""
         assert best.run_id is not None
-        candidate, values = self.candidate, as_trained(best.hyperparameters, self.job.epochs)
-        pieces = candidate.pieces(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
+        builder, values = self.builder, as_trained(best.hyperparameters, self.job.epochs)
+        built_model = builder.build_model(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
         if self.job.cv is not None:
-            best.result = dataclasses.asdict(self._trained_on_all(best, pieces))
+            best.result = dataclasses.asdict(self._trained_on_all(best, built_model))
         else:
-            restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, pieces)
+            restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, built_model)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
-        named = candidate if not candidate.models else candidate_of(values[MODEL])
+        named = builder if not builder.models else model_builder(values[MODEL])
         run = TrackedRun.reopen(self.store, best.run_id)
         with ending(run):
             if self.job.cv is not None:
@@ -141,15 +141,15 @@ class Finishing:
             run.tags({"zoo.model": named.name})
             run.dataset(self.dataset)
             run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
-            fitted = Fitted(self.job, named, pieces, self.dataset, values, result)
+            fitted = Fitted(self.job, named, built_model, self.dataset, values, result)
             return finish_run(run, fitted, baselines, (*self.dataset.notes, *notes))
 
-    def _trained_on_all(self, best: TrialRecord, pieces: Any) -> FitResult:
+    def _trained_on_all(self, best: TrialRecord, built_model: Any) -> FitResult:
         """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
         self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training part")
         settings = FitSettings.from_hyperparameters(best.hyperparameters, epochs=best.epochs or self.job.epochs)
         checkpoint = self.folder.trial(best.trial_id) / CHECKPOINT_FILE
-        return self._fitted(pieces, self.dataset, FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint))
+        return self._fitted(built_model, self.dataset, FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint))
 
     def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
         """Train the best hyperparameters anew on training and validation rows, as one run more below the search."""
@@ -160,23 +160,23 @@ class Finishing:
         file = self.folder.path / "refit.json"
         job = job.model_copy(update=_on_all_rows(job, self.dataset, file))
         self.progress.say(f"the best is trained once more, on training and validation rows, for {epochs} epochs")
-        candidate = candidate_of(values.get(MODEL, self.job.model), self.job.task)
-        dataset = candidate.task.read(job)
-        pieces = candidate.pieces(trial_hyperparameters(values), dataset.spec, seed=job.seed)
-        tags = {**run_tags(candidate, dataset, REFIT, job.seed), "zoo.trial": best.trial_id}
+        builder = model_builder(values.get(MODEL, self.job.model), self.job.task)
+        dataset = builder.task.read(job)
+        built_model = builder.build_model(trial_hyperparameters(values), dataset.spec, seed=job.seed)
+        tags = {**run_tags(builder, dataset, REFIT, job.seed), "zoo.trial": best.trial_id}
         name = f"refit of trial {best.trial_id}"
         run = TrackedRun.create(self.store, experiment, name, tags=tags, parent=parent.run_id)
         with ending(run):
             begin_run(run, job, dataset, {**values, "epochs": epochs})
             settings = FitSettings.from_hyperparameters(values, epochs=epochs)
-            result = self._fitted(pieces, dataset, FitPlan(settings, seed=job.seed))
+            result = self._fitted(built_model, dataset, FitPlan(settings, seed=job.seed))
             run.epochs(result.history)
             baselines, notes = self._baselines(experiment)
-            fitted = Fitted(job, candidate, pieces, dataset, values, result)
+            fitted = Fitted(job, builder, built_model, dataset, values, result)
             return finish_run(run, fitted, baselines, (*dataset.notes, *notes))
 
-    def _fitted(self, pieces: Any, dataset: Dataset, plan: FitPlan) -> FitResult:
-        result: FitResult = self.candidate.task.fit(pieces, dataset, plan)
+    def _fitted(self, built_model: Any, dataset: Dataset, plan: FitPlan) -> FitResult:
+        result: FitResult = self.builder.task.fit(built_model, dataset, plan)
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
         return result

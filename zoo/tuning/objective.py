@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.data.dataset import PART_PREFIX, Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError, unknown
 from zoo.inspection.latency import latency_ms
 from zoo.jobs.search_options import Constraint, TuneJob, constraint_of
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Task
 
@@ -21,7 +21,7 @@ FACTS = (PARAMETERS, LATENCY, SECONDS)
 
 
 @dataclass(frozen=True)
-class Goal:
+class Objective:
     """What a search is after.
 
     Args:
@@ -38,12 +38,12 @@ class Goal:
     watched: str
     watched_direction: str
     constraints: tuple[Constraint, ...] = ()
-    prefix: str = PART_PREFIX["validation"]
+    prefix: str = SPLIT_PREFIX["validation"]
 
     @property
     def own(self) -> bool:
         """Whether the objective is another than the score that is had each epoch."""
-        return self.name.removeprefix(self.prefix) != self.watched.removeprefix(PART_PREFIX["validation"])
+        return self.name.removeprefix(self.prefix) != self.watched.removeprefix(SPLIT_PREFIX["validation"])
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -64,13 +64,13 @@ class Goal:
         return worst if worst is not None and worst[1] > 0 else None
 
 
-def goal_of(job: TuneJob, task: Task, spec: Spec) -> Goal:
+def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
     """Return the goal of a job.
 
     Raises:
         UsageError: When the objective or a constraint names what the task has not, with the nearest.
     """
-    scores = {score.name: score for score in task.scores(spec)}
+    scores = {score.name: score for score in task.metrics(spec)}
     first = next(iter(scores))
     prefix = task.objective_prefix if job.cv is None else FOLDS_PREFIX
     watched = task.objective_prefix + first
@@ -93,23 +93,23 @@ def goal_of(job: TuneJob, task: Task, spec: Spec) -> Goal:
             f"--subject-to '{prefix}{first}{'>' if scores[first].direction == 'max' else '<'}…'",
             where="objective",
         )
-    return Goal(name, direction, watched, scores[first].direction, constraints, prefix)
+    return Objective(name, direction, watched, scores[first].direction, constraints, prefix)
 
 
-def measure_before(names: Collection[str], pieces: Pieces, dataset: Dataset) -> dict[str, float]:
+def measure_before(names: Collection[str], built_model: BuiltModel, dataset: Dataset) -> dict[str, float]:
     """Return what is known of a network before it is trained: its parameters, and where asked for its latency."""
-    made = {PARAMETERS: float(pieces.n_parameters)}
+    made = {PARAMETERS: float(built_model.n_parameters)}
     if LATENCY in names:
-        made[LATENCY] = latency_ms(pieces.whole(), dataset)
+        made[LATENCY] = latency_ms(built_model.full_model(), dataset)
     return made
 
 
 def measure_after(
-    names: Collection[str], task: Task, pieces: Pieces, dataset: Dataset, *, part: str, prefix: str
+    names: Collection[str], task: Task, built_model: BuiltModel, dataset: Dataset, *, split: str, prefix: str
 ) -> dict[str, float]:
     """Return the scores that are asked for of a trained network on one part, by name with prefix."""
     wanted = [name for name in names if name not in FACTS]
     if not wanted:
         return {}
-    scores = task.evaluate(pieces.whole(), dataset, part, intervals=False).scores
+    scores = task.evaluate(built_model.full_model(), dataset, split, intervals=False).scores
     return {prefix + name: float(scores[name]) for name in wanted}

@@ -27,7 +27,7 @@ def rungs_of(epochs: int) -> tuple[int, ...]:
     return tuple(made)
 
 
-class Rungs:
+class SuccessiveHalving:
     """Stops a trial at a rung unless it is among the best third of those that reached it before.
 
     Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA, algorithm 2), by stopping: a trial
@@ -39,7 +39,7 @@ class Rungs:
         known: What an earlier driver had taken down.
 
     Example:
-        >>> rungs = Rungs((3, 9), "min")
+        >>> rungs = SuccessiveHalving((3, 9), "min")
         >>> [rungs.goes_on(trial, 3, score) for trial, score in (("0", 0.5), ("1", 0.6), ("2", 0.4), ("3", 0.45))]
         [True, False, True, False]
     """
@@ -61,7 +61,7 @@ class Rungs:
         return ranked.index(trial_id) < -(-len(ranked) // FACTOR)
 
 
-class Race:
+class Racing:
     """Stops a trial between its folds, or seeds, once it is clearly worse than the best on the same ones.
 
     The paired t-test of a race (Maron and Moore 1994, "Hoeffding Races"; Birattari et al. 2002, "A Racing Algorithm
@@ -72,7 +72,7 @@ class Race:
         known: What an earlier driver had taken down.
 
     Example:
-        >>> race = Race("min")
+        >>> race = Racing("min")
         >>> race.take("0", 1, 0.50), race.take("0", 2, 0.60), race.take("0", 3, 0.55)
         (None, None, None)
         >>> race.ended("0", complete=True)

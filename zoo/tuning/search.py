@@ -14,14 +14,14 @@ from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.tuning.execution.create_executor import threads_of
-from zoo.tuning.execution.executor import Event, Slots
+from zoo.tuning.execution.executor import Event, TrialExecutor
 from zoo.tuning.failures import killed_from_outside, reason_of
 from zoo.tuning.objective import SECONDS
-from zoo.tuning.oracles.ask_tell import Asked, AskTell
-from zoo.tuning.pruning import Race, Rungs
-from zoo.tuning.storage.journal import Keeper
+from zoo.tuning.oracles.ask_tell import AskTell, ProposedTrial
+from zoo.tuning.pruning import Racing, SuccessiveHalving
+from zoo.tuning.storage.journal import SearchJournal
 from zoo.tuning.storage.records import SearchPlan, SearchState, TrialRecord, as_trained
-from zoo.tuning.time_budget import Clock
+from zoo.tuning.time_budget import TimeBudgetClock
 from zoo.tuning.trial import run_trial
 
 # Searches whose next trial does not hang on how the last one ended, or hardly.
@@ -57,14 +57,14 @@ class SearchLoop:
         self.plan, self.oracle, self.state = plan, oracle, state
         self.store, self.experiment, self.progress = store, experiment, progress
         self.open: dict[str, TrackedRun] = {}
-        self.rungs = Rungs(plan.rungs, plan.goal.watched_direction, state.rungs)
+        self.rungs = SuccessiveHalving(plan.rungs, plan.objective.watched_direction, state.rungs)
         state.rungs = self.rungs.scores
-        self.race = Race(plan.goal.direction, state.fits)
+        self.race = Racing(plan.objective.direction, state.fits)
         state.fits = self.race.scores
         for record in state.scored:
             self.race.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
-        self.keeper = Keeper(plan.folder, state, oracle)
-        self.clock = Clock(plan.job, state.seconds)
+        self.keeper = SearchJournal(plan.folder, state, oracle)
+        self.clock = TimeBudgetClock(plan.job, state.seconds)
         cut = [record for record in state.trials.values() if record.status == "RUNNING"]
         # What was asked for ahead by a driver that was stopped, when there are to be fewer trials now.
         fresh = [record for record in cut if not plan.folder.has_begun(record.trial_id)]
@@ -76,7 +76,7 @@ class SearchLoop:
         self._mark = time.perf_counter()
         self._without_epoch: set[str] = set()
 
-    def run(self, workers: Slots) -> None:
+    def run(self, workers: TrialExecutor) -> None:
         """Run trials until the oracle has no more.
 
         Raises:
@@ -142,7 +142,7 @@ class SearchLoop:
     def ranked(self) -> list[TrialRecord]:
         """Return the trials that have a score, the best first; one that was stopped between folds only has a guess."""
         done = [record for record in self.state.scored if record.lost_to is None]
-        sign = 1 if self.plan.goal.direction == "min" else -1
+        sign = 1 if self.plan.objective.direction == "min" else -1
         return sorted(done, key=lambda record: sign * (record.score if record.score is not None else math.inf))
 
     def _following(self, waiting: list[TrialRecord]) -> TrialRecord | None:
@@ -151,7 +151,7 @@ class SearchLoop:
             return None
         return waiting.pop(0) if waiting else self._next()
 
-    def _end_in_time(self, workers: Slots) -> None:
+    def _end_in_time(self, workers: TrialExecutor) -> None:
         """Have trials end with their epoch once the search's time is over, and end those that take too long.
 
         One without an epoch ends at once where others have a score: it goes on when the search gets more time.
@@ -169,12 +169,12 @@ class SearchLoop:
                 else:
                     workers.tell(key, {"stop": True})
 
-    def _kill(self, workers: Slots, key: str, reason: str) -> None:
+    def _kill(self, workers: TrialExecutor, key: str, reason: str) -> None:
         self.state.trials[key].reason = reason
         workers.kill(key)
 
     def _next(self) -> TrialRecord | None:
-        asked: Asked = self.oracle.ask()
+        asked: ProposedTrial = self.oracle.ask()
         if asked.hyperparameters is None:
             return None
         if asked.promotes is not None:
@@ -187,7 +187,7 @@ class SearchLoop:
         self.save(record)  # what its process leaves in its folder must never meet another trial of the same number
         return record
 
-    def _start(self, workers: Slots, record: TrialRecord) -> None:
+    def _start(self, workers: TrialExecutor, record: TrialRecord) -> None:
         plan = self.plan
         payload = {
             "model": plan.job.model,
@@ -200,11 +200,11 @@ class SearchLoop:
             "rungs": list(plan.rungs),
             "fits": [list(fit) for fit in plan.fits],
             "folds": plan.folds,
-            "objective": plan.goal.name,
-            "direction": plan.goal.direction,
-            "prefix": plan.goal.prefix,
-            "measured": list(plan.goal.measured),
-            "limits": [str(known) for known in plan.goal.constraints],
+            "objective": plan.objective.name,
+            "direction": plan.objective.direction,
+            "prefix": plan.objective.prefix,
+            "measured": list(plan.objective.measured),
+            "constraints": [str(known) for known in plan.objective.constraints],
         }
         self.clock.forget(record.trial_id)
         workers.start(record.trial_id, run_trial, payload, memory_bytes=plan.job.memory_bytes)
@@ -233,7 +233,7 @@ class SearchLoop:
         found = self.store.search(wanted, limit=1)
         return TrackedRun.reopen(self.store, found[0].info.run_id) if found else None
 
-    def _hear_fit(self, workers: Slots, trial_id: str, number: int, score: float) -> None:
+    def _hear_fit(self, workers: TrialExecutor, trial_id: str, number: int, score: float) -> None:
         """Take in the score of a fold, or a seed, and say whether the next one is worth while."""
         better = self.race.take(trial_id, number, score)
         if number == len(self.plan.fits):
@@ -248,9 +248,9 @@ class SearchLoop:
         self.save(record)
         workers.tell(trial_id, {"go": True} if better is None else {"stop": True})
 
-    def _hear(self, workers: Slots, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
+    def _hear(self, workers: TrialExecutor, trial_id: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Take in an epoch of a trial, and at a rung say whether it goes on."""
-        self._note_best(trial_id, [scores.get(self.plan.goal.watched, math.nan)])
+        self._note_best(trial_id, [scores.get(self.plan.objective.watched, math.nan)])
         if epoch not in self.rungs.epochs:
             return
         record = self.state.trials[trial_id]
@@ -262,10 +262,10 @@ class SearchLoop:
 
     def _note_best(self, trial_id: str, values: Sequence[float]) -> None:
         """Take down the best that a trial has shown so far; not a number where it has shown none."""
-        better = np.fmin if self.plan.goal.watched_direction == "min" else np.fmax
+        better = np.fmin if self.plan.objective.watched_direction == "min" else np.fmax
         self._best_yet[trial_id] = float(better.reduce([self._best_yet.get(trial_id, math.nan), *values]))
 
-    def _handle(self, workers: Slots, event: Event) -> None:
+    def _handle(self, workers: TrialExecutor, event: Event) -> None:
         if event.kind == "message":
             told = event.value
             if "fit" in told:
@@ -273,7 +273,7 @@ class SearchLoop:
             elif "began" in told:
                 self.clock.begin(event.key)
             elif "recalled" in told:
-                self._note_best(event.key, told["recalled"].get(self.plan.goal.watched, []))
+                self._note_best(event.key, told["recalled"].get(self.plan.objective.watched, []))
             else:
                 self._hear(workers, event.key, told["epoch"], told["scores"])
             return
@@ -305,23 +305,23 @@ class SearchLoop:
         self._show(record)
 
     def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:
-        result, values, goal = answer["result"], answer["hyperparameters"], self.plan.goal
+        result, values, objective = answer["result"], answer["hyperparameters"], self.plan.objective
         known = record.result.get("epochs_run", 0)
         record.result, record.hyperparameters = result, values
         run.params(as_trained(values, self.plan.job.epochs))
         run.epochs(result["history"], after=known)
         facts = {SECONDS: record.seconds, **result["scores"]}  # of several fits it is the mean
-        score = goal.score(result, facts)
-        broken = goal.broken(facts)
+        score = objective.score(result, facts)
+        broken = objective.broken(facts)
         epochs = {"best_epoch": result["best_epoch"], "epochs_run": result["epochs_run"]}
-        run.metrics({**facts, **({} if math.isnan(score) else {goal.name: score}), **epochs})
+        run.metrics({**facts, **({} if math.isnan(score) else {objective.name: score}), **epochs})
         if broken is not None:
             constraint, excess = broken
             record.reason = f"{constraint.name} is {facts[constraint.name]:.6g}, and must keep to {constraint}"
             self._refuse(record, run, answer, excess)
             return
         if math.isnan(score):
-            record.status, record.reason = "FAILED", f"{goal.name} is not a number"
+            record.status, record.reason = "FAILED", f"{objective.name} is not a number"
             self.oracle.tell(record.oracle_id, None, record.reason)
             run.end("FAILED", record.reason)
             return
@@ -347,7 +347,7 @@ class SearchLoop:
     def _refuse(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any], excess: float) -> None:
         """End a trial that breaks a constraint; the oracle hears of a score that is worse the further it is beyond."""
         scores = [known.score for known in self.state.scored if known.score is not None]
-        sign = 1 if self.plan.goal.direction == "min" else -1
+        sign = 1 if self.plan.objective.direction == "min" else -1
         told = None
         if scores:
             worst = max(scores, key=lambda score: sign * score)

@@ -1,4 +1,4 @@
-"""A search in words and pictures, for its parent run."""
+"""A search in words and images, for its parent run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
 from zoo.running.finish import description
-from zoo.runs.results import Run, importance_in_words, varied_names
+from zoo.stored_runs.results import Run, importance_in_words, varied_names
 from zoo.tuning.oracles.hyperparameter_importance import importance
 from zoo.tuning.search import SearchState
 
@@ -27,7 +27,7 @@ def importance_of(state: SearchState) -> dict[str, tuple[float, float]]:
 
 
 def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
-    """Return a search as pictures: the best score by time, what mattered, and where the good trials lie.
+    """Return a search as images: the best score by time, what mattered, and where the good trials lie.
 
     Args:
         state: With the importance that was found.

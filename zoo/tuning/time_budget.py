@@ -11,7 +11,7 @@ from zoo.jobs.search_options import TuneJob, seconds_in
 _LEAST_GRACE_S, _GRACE_SHARE = 30.0, 0.1
 
 
-class Clock:
+class TimeBudgetClock:
     """Tells when a search's time is over, and which of its trials takes too long.
 
     Args:

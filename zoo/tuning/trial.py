@@ -13,9 +13,9 @@ import numpy as np
 
 from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
-from zoo.fitting.model_builder import candidate_of
+from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
 from zoo.training.fit_loop import FitPlan, FitResult, Monitor
 from zoo.training.fit_settings import FitSettings
@@ -73,8 +73,8 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
         payload: ``model``, ``task``, ``folder`` (the trial's), ``hyperparameters``, ``epochs``, ``threads``,
             ``deterministic`` (as the job has it), ``rungs`` (epochs after which the driver is asked), ``fits`` (pairs
             of a folder of data and a seed), ``folds`` (whether these are folds), ``objective`` and ``prefix`` (of its
-            name), ``measured`` (what is to be worked out beside it) and ``limits`` (what must hold before training is
-            worth while).
+            name), ``measured`` (what is to be worked out beside it) and ``constraints`` (what must hold
+            before training is worth while).
 
     Returns:
         The fit's result as a dict, under ``space`` and ``hyperparameters`` all that the model declared, and under
@@ -97,7 +97,7 @@ def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]
     if fit.hopeless:
         return FitResult(scores=fit.before, stopped="limits"), fit.hp
     result = fit.run()
-    save_weights(folder / WEIGHTS_FILE, fit.pieces)
+    save_weights(folder / WEIGHTS_FILE, fit.built_model)
     result.scores |= {**fit.before, **fit.after("validation")}
     return result, fit.hp
 
@@ -128,7 +128,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
         better = Monitor(objective, payload["direction"]).improves(scores[objective], best, 0.0)
         if not folds and (better or best is None):
             best = scores[objective]
-            save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.pieces)
+            save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.built_model)
         told = {"fit": number, "score": scores[objective]}
         if number == len(payload["fits"]):
             channel.send(told)
@@ -150,15 +150,19 @@ class _Fit:
 
     def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
         self.dataset = load_dataset(data)
-        candidate = candidate_of(payload["model"], payload["task"], several=True)
-        self.task, self.seed, self.data, self.folder = candidate.task, seed, data, folder
+        builder = model_builder(payload["model"], payload["task"], several=True)
+        self.task, self.seed, self.data, self.folder = builder.task, seed, data, folder
         self.hp = trial_hyperparameters(payload["hyperparameters"])
-        self.pieces = candidate.pieces(self.hp, self.dataset.spec, seed=seed)
+        self.built_model = builder.build_model(self.hp, self.dataset.spec, seed=seed)
         self.recorder = ChannelRecorder(channel, payload["rungs"])
         self.epochs, self.measured, self.prefix = payload["epochs"], payload["measured"], payload["prefix"]
-        limits = [constraint_of(text) for text in payload["limits"]]
-        self.before = measure_before([*self.measured, *(known.name for known in limits)], self.pieces, self.dataset)
-        self.hopeless = any(known.name in self.before and known.excess(self.before[known.name]) for known in limits)
+        constraints = [constraint_of(text) for text in payload["constraints"]]
+        self.before = measure_before(
+            [*self.measured, *(known.name for known in constraints)], self.built_model, self.dataset
+        )
+        self.hopeless = any(
+            known.name in self.before and known.excess(self.before[known.name]) for known in constraints
+        )
 
     def run(self) -> FitResult:
         """Train the network, from its checkpoint on where there is one."""
@@ -168,23 +172,23 @@ class _Fit:
             recorder=self.recorder,
             checkpoint=self.folder / CHECKPOINT_FILE,
         )
-        result: FitResult = self.task.fit(self.pieces, self.dataset, plan, cache=self.data / "prepared")
+        result: FitResult = self.task.fit(self.built_model, self.dataset, plan, cache=self.data / "prepared")
         if result.stopped == "diverged":
             raise JobError("training diverged: the loss is not a number")
         return result
 
-    def after(self, part: str) -> dict[str, float]:
+    def after(self, split: str) -> dict[str, float]:
         """Return what was to be worked out of the trained network on a part."""
-        return measure_after(self.measured, self.task, self.pieces, self.dataset, part=part, prefix=self.prefix)
+        return measure_after(self.measured, self.task, self.built_model, self.dataset, split=split, prefix=self.prefix)
 
-    def objective(self, result: FitResult, name: str, part: str) -> float:
+    def objective(self, result: FitResult, name: str, split: str) -> float:
         """Return the first score: of its best epoch where the part is the one that was watched, else worked out."""
         course = result.history.get(f"{self.prefix}{name}", [])
         if course and result.best_epoch:
             return course[result.best_epoch - 1]
         if name in FACTS:
             return result.seconds if name == SECONDS else self.before[name]
-        (value,) = measure_after([name], self.task, self.pieces, self.dataset, part=part, prefix="").values()
+        (value,) = measure_after([name], self.task, self.built_model, self.dataset, split=split, prefix="").values()
         return value
 
 
@@ -197,18 +201,18 @@ def trial_hyperparameters(values: Mapping[str, Any]) -> Any:
     return hp
 
 
-def save_weights(path: Path, pieces: Pieces) -> None:
+def save_weights(path: Path, built_model: BuiltModel) -> None:
     """Keep a network's weights, in one file that is whole or not there."""
     writing = path.with_name(f".{path.name}.{os.getpid()}")
     with writing.open("wb") as file:
-        np.savez(file, *[weight.numpy() for weight in pieces.network.weights])
+        np.savez(file, *[weight.numpy() for weight in built_model.network.weights])
     writing.replace(path)
 
 
-def restore_weights(path: Path, pieces: Pieces) -> None:
+def restore_weights(path: Path, built_model: BuiltModel) -> None:
     """Put kept weights into a network that was built the same way."""
     with np.load(path, allow_pickle=False) as file:
-        for index, weight in enumerate(pieces.network.weights):
+        for index, weight in enumerate(built_model.network.weights):
             weight.assign(file[f"arr_{index}"])
 
 

@@ -9,24 +9,24 @@ import keras_tuner
 
 from zoo.data.dataset import Dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
-from zoo.data.streaming.streamed_dataset import StreamedPart
+from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import MODEL, Candidate, candidate_of
+from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
 from zoo.jobs.job import gathered, job_yaml, make_job
 from zoo.jobs.search_options import TuneJob, range_of
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.data_report import keep_report
 from zoo.running.run_facts import experiment_name, job_params, run_tags
 from zoo.running.search_progress import SearchProgress, in_words
-from zoo.runs.results import Search
-from zoo.runs.stored_runs import best_of, stored_job
+from zoo.stored_runs.lookup import best_of, stored_job
+from zoo.stored_runs.results import Search
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, OBJECTIVE_TAG
 from zoo.tracking.tracked_run import TrackedRun, ending
 from zoo.tuning.best_trial import Finishing
-from zoo.tuning.execution.create_executor import make_workers, with_room
+from zoo.tuning.execution.create_executor import create_executor, with_room
 from zoo.tuning.execution.ray_executor import connected
-from zoo.tuning.objective import goal_of
+from zoo.tuning.objective import objective_of
 from zoo.tuning.oracles.ask_tell import AskTell
 from zoo.tuning.oracles.choose_search import choose_search, grid_size, is_finite
 from zoo.tuning.pruning import rungs_of
@@ -110,25 +110,25 @@ def resume_search(
 
 def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: str | None = None) -> Search:
     """Carry out a tune job; see :func:`tune`."""
-    candidate = candidate_of(job.model, job.task, several=True)
-    if candidate.build is None:
+    builder = model_builder(job.model, job.task, several=True)
+    if builder.build is None:
         raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
-    dataset = candidate.task.read(job)
-    candidate.task.check_settling(dataset, job)
-    if any(isinstance(part, StreamedPart) for part in dataset.parts.values()):
+    dataset = builder.task.read(job)
+    builder.task.check_calibration(dataset, job)
+    if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
         raise UsageError(
             "a search trains many times, and these rows pass by because they are many; search on a sample of them, "
             "then train with what was found: zoo train --set …",
             where="stream",
         )
-    if "validation" not in dataset.parts and job.cv is None:
+    if "validation" not in dataset.splits and job.cv is None:
         raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
     with connected(job.cluster):
-        return _run_with(job, candidate, dataset, progress or SearchProgress(quiet=True), expected)
+        return _run_with(job, builder, dataset, progress or SearchProgress(quiet=True), expected)
 
 
 def _run_with(
-    job: TuneJob, candidate: Candidate, dataset: Dataset, progress: SearchProgress, expected: str | None
+    job: TuneJob, builder: ModelBuilder, dataset: Dataset, progress: SearchProgress, expected: str | None
 ) -> Search:
     store = Store()
     store.close_orphans()
@@ -141,7 +141,7 @@ def _run_with(
         if job.fresh:
             folder.clear()
         try:
-            return _Tuning(job, candidate, dataset, store, folder, progress).run()
+            return _Tuning(job, builder, dataset, store, folder, progress).run()
         except KeyboardInterrupt:
             known = folder.run_id()
             again = f", or zoo tune --resume {known[:8]}" if known is not None else ""
@@ -153,7 +153,7 @@ class _Tuning:
     def __init__(
         self,
         job: TuneJob,
-        candidate: Candidate,
+        builder: ModelBuilder,
         dataset: Dataset,
         store: Store,
         folder: SearchFolder,
@@ -161,12 +161,12 @@ class _Tuning:
     ) -> None:
         self.asked = job  # another time there may be more room
         self.job = job = with_room(job, progress)
-        self.candidate, self.dataset = candidate, dataset
+        self.builder, self.dataset = builder, dataset
         self.store, self.folder, self.progress = store, folder, progress
-        self.goal = goal_of(job, candidate.task, dataset.spec)
-        self.folds = fold_count(job, candidate.task) if job.cv is not None else 0
+        self.objective = objective_of(job, builder.task, dataset.spec)
+        self.folds = fold_count(job, builder.task) if job.cv is not None else 0
         self.search = ""
-        self.finishing = Finishing(job, candidate, dataset, store, folder, progress, self.goal)
+        self.finishing = Finishing(job, builder, dataset, store, folder, progress, self.objective)
 
     def run(self) -> Search:
         """Run, go on with, or recall the search."""
@@ -177,7 +177,7 @@ class _Tuning:
         if stored is not None:
             self.folder.check_version(stored)
         # The server imports TensorFlow while this process reads the model's search space.
-        with make_workers(self.job, self.folder) as workers:
+        with create_executor(self.job, self.folder) as workers:
             space = self._space()
             starts = self._starts(space)  # what is wrong with them is said before there is a run
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
@@ -214,7 +214,7 @@ class _Tuning:
 
     def _space(self) -> CheckedHyperParameters:
         ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
-        return self.candidate.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
+        return self.builder.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
 
     def _choose(self, state: SearchState, space: CheckedHyperParameters, *, new: bool) -> None:
         """Take the search that was asked for, or was taken before, or that suits, and say why."""
@@ -236,15 +236,15 @@ class _Tuning:
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
             return TrackedRun.reopen(self.store, stored["run_id"])
-        name = self.job.name or f"search {self.candidate.name} on {self.dataset.name}"
-        tags = {**run_tags(self.candidate, self.dataset, "search", self.job.seed), **self._ranking()}
+        name = self.job.name or f"search {self.builder.name} on {self.dataset.name}"
+        tags = {**run_tags(self.builder, self.dataset, "search", self.job.seed), **self._ranking()}
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:
         parent.params({**job_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
         parent.text(job_yaml(self.asked), JOB_FILE)
-        keep_report(parent, self.candidate.task, self.dataset, self.job.baselines)
+        keep_report(parent, self.builder.task, self.dataset, self.job.baselines)
 
     def epochs(self, space: CheckedHyperParameters) -> int:
         """Most epochs of a trial."""
@@ -263,23 +263,25 @@ class _Tuning:
             values = {name: value for name, value in told.items() if name in space.declared}
             strange = sorted(set(told) - set(values))
             if strange:
-                self.progress.say(f"note: {self.candidate.name} has no {', '.join(strange)}, and starts without")
+                self.progress.say(f"note: {self.builder.name} has no {', '.join(strange)}, and starts without")
             made.append(self._values_of(values))
         return made
 
     def _values_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values in the types that the model declares; one that is fixed stays as it is."""
-        _, space = self.candidate.built({**values, **self.job.hyperparameters}, self.dataset.spec, seed=self.job.seed)
+        _, space = self.builder.build_checked(
+            {**values, **self.job.hyperparameters}, self.dataset.spec, seed=self.job.seed
+        )
         return {name: space.values[name] for name in values if name not in self.job.hyperparameters}
 
     def _plan(self, space: CheckedHyperParameters) -> SearchPlan:
-        tags = {**run_tags(self.candidate, self.dataset, "trial", self.job.seed), **self._ranking()}
+        tags = {**run_tags(self.builder, self.dataset, "trial", self.job.seed), **self._ranking()}
         fits = self._fits()
         return SearchPlan(
             self.job,
             self.folder,
-            self.candidate.task.name,
-            self.goal,
+            self.builder.task.name,
+            self.objective,
             fits,
             self.folds > 0,
             tags,
@@ -294,7 +296,7 @@ class _Tuning:
 
     def _ranking(self) -> dict[str, str]:
         """The tags by which the search's runs are ranked."""
-        return {OBJECTIVE_TAG: self.goal.name, DIRECTION_TAG: self.goal.direction}
+        return {OBJECTIVE_TAG: self.objective.name, DIRECTION_TAG: self.objective.direction}
 
     def _oracle(
         self, space: CheckedHyperParameters, starts: Sequence[Mapping[str, Any]], stored: dict[str, Any] | None
@@ -304,12 +306,12 @@ class _Tuning:
         oracle = AskTell(
             self.search,
             plain,
-            objective=self.goal.name,
-            direction=self.goal.direction,
+            objective=self.objective.name,
+            direction=self.objective.direction,
             trials=self.job.trials,
             epochs=self.epochs(space),
             seed=self.job.seed,
-            starts=[*({MODEL: name} for name in self.candidate.models[1:]), *starts],
+            starts=[*({MODEL: name} for name in self.builder.models[1:]), *starts],
         )
         if stored is not None:
             oracle.restore(stored["oracle"])
@@ -323,7 +325,7 @@ class _Tuning:
         for number in range(1, self.folds + 1):
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
-                save_dataset(self.candidate.task.read(fold_job(self.job, number, self.folds)), folder)
+                save_dataset(self.builder.task.read(fold_job(self.job, number, self.folds)), folder)
 
 
 def _beyond(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:

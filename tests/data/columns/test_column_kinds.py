@@ -13,7 +13,8 @@ from zoo.data.columns.date_parsing import PARTS, calendar_parts, find_date_forma
 from zoo.data.columns.describe_table import describe_columns, describe_table
 from zoo.data.columns.encode import raw_inputs
 from zoo.data.columns.missing_values import last_known, newly_missing
-from zoo.data.table_dataset import column_layout, table_dataset
+from zoo.data.layout import column_layout
+from zoo.data.table_dataset import table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 

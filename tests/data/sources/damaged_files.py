@@ -63,7 +63,7 @@ def parquet_bytes(rng: Random) -> bytes:
     return file.getvalue()
 
 
-def picture_bytes(rng: Random, ending: str) -> bytes:
+def image_bytes(rng: Random, ending: str) -> bytes:
     file = io.BytesIO()
     kind = {"jpg": "JPEG", "tif": "TIFF"}.get(ending, ending.upper())
     shape = (rng.randint(1, 40), rng.randint(1, 40), 3)
@@ -163,14 +163,14 @@ def gzip_bomb(rng: Random) -> bytes:
 
 def large_png(rng: Random) -> bytes:
     sides = rng.choice([60_000, 13_000, 2**31 - 1])
-    content = bytearray(picture_bytes(Random(1), "png"))
+    content = bytearray(image_bytes(Random(1), "png"))
     content[16:24] = struct.pack(">II", sides, sides)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     return bytes(content)
 
 
 def blank_png(rng: Random) -> bytes:
-    """A picture of 13,000 x 13,000 that really unpacks, to 500 MB, out of half a MB."""
+    """An image of 13,000 x 13,000 that really unpacks, to 500 MB, out of half a MB."""
     chunks = [struct.pack(">IIBBBBB", 13_000, 13_000, 8, 2, 0, 0, 0), zlib.compress(bytes(13_000 * 39_001), 9), b""]
     made = b"\x89PNG\r\n\x1a\n"
     for name, chunk in zip((b"IHDR", b"IDAT", b"IEND"), chunks, strict=True):
@@ -195,12 +195,12 @@ def pickled(rng: Random) -> bytes:
     return npz_bytes(rng, x=np.array([{"a": 1}, "b", None], dtype=object), y=np.arange(3))
 
 
-def linked_pictures(folder: Path, rng: Random) -> Path:
+def linked_images(folder: Path, rng: Random) -> Path:
     for kind in ("cat", "dog"):
         (folder / "photos" / kind).mkdir(parents=True)
-        (folder / "photos" / kind / "1.png").write_bytes(picture_bytes(rng, "png"))
+        (folder / "photos" / kind / "1.png").write_bytes(image_bytes(rng, "png"))
     (folder / "outside").mkdir()
-    (folder / "outside" / "2.png").write_bytes(picture_bytes(rng, "png"))
+    (folder / "outside" / "2.png").write_bytes(image_bytes(rng, "png"))
     link, target = rng.choice(
         [("cat/2.png", folder / "outside" / "2.png"), ("cow", folder / "outside"), ("cat/3.png", Path("/dev/zero")),
          ("cat/4.png", Path("4.png")), ("cat/5.png", Path("/etc/passwd"))]
@@ -241,7 +241,7 @@ def wide_json(rng: Random) -> bytes:
 
 
 def other_content(rng: Random) -> bytes:
-    makers = [csv_text, json_text, npz_bytes, parquet_bytes, lambda rng: picture_bytes(rng, "png"), gzip_bomb_head]
+    makers = [csv_text, json_text, npz_bytes, parquet_bytes, lambda rng: image_bytes(rng, "png"), gzip_bomb_head]
     return rng.choice(makers)(rng)
 
 
@@ -249,7 +249,7 @@ def gzip_bomb_head(rng: Random) -> bytes:
     return gzip.compress(b"a,b\n1,2\n")
 
 
-PICTURES = ("png", "jpg", "bmp", "gif", "webp", "tif")
+IMAGES = ("png", "jpg", "bmp", "gif", "webp", "tif")
 COMMON: list[Put] = [
     *[damaged(".csv", csv_text)] * 4,
     damaged(".csv.gz", csv_text, gzip.compress),
@@ -258,7 +258,7 @@ COMMON: list[Put] = [
     damaged(".json.gz", json_text, gzip.compress),
     *[damaged(".npz", npz_bytes)] * 4,
     *[damaged(".parquet", parquet_bytes)] * 4,
-    *[damaged(f".{kind}", lambda rng, kind=kind: picture_bytes(rng, kind)) for kind in PICTURES],
+    *[damaged(f".{kind}", lambda rng, kind=kind: image_bytes(rng, kind)) for kind in IMAGES],
     damaged(".txt", csv_text),
     *[huge(ending, other_content) for ending in (".csv", ".json", ".npz", ".parquet", ".png", ".csv.gz", ".txt")],
 ]
@@ -279,7 +279,7 @@ RARE: list[Put] = [
     huge(".png", large_png),
     huge(".png", blank_png),
     huge(".parquet", rows_parquet),
-    linked_pictures,
+    linked_images,
     linked_parts,
 ]
 RARE_EVERY = 12  # each of the rare ones costs up to a second
@@ -295,16 +295,16 @@ def put_file(folder: Path, number: int) -> tuple[Path, str]:
 
 def read_one(path: Path) -> dict[str, Any]:
     """Read a file, and say how that ended."""
-    from zoo.data.sources.image_files import PICTURE_FILES
+    from zoo.data.sources.image_files import IMAGE_FILES
     from zoo.data.sources.read import read_table
     from zoo.errors import DataError
 
     start = time.monotonic()
-    pictures = path.name == "photos" or path.suffix in PICTURE_FILES
+    images = path.name == "photos" or path.suffix in IMAGE_FILES
     try:
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(record=True):
             warnings.simplefilter("always")
-            told: dict[str, Any] = {"rows": len(read_table(path, cells="image" if pictures else None).frame)}
+            told: dict[str, Any] = {"rows": len(read_table(path, cells="image" if images else None).frame)}
     except DataError as error:
         told = {"error": str(error), "where": error.where}
     except BaseException:

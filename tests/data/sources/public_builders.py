@@ -39,7 +39,7 @@ class ZooPeople(tfds.core.GeneratorBasedBuilder):
 
 
 class ZooShades(tfds.core.GeneratorBasedBuilder):
-    """Grey pictures whose shade is their class."""
+    """Grey images whose shade is their class."""
 
     VERSION = tfds.core.Version("2.1.0")
     RELEASE_NOTES = {"2.1.0": "First."}

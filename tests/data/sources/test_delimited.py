@@ -99,7 +99,7 @@ def test_a_long_column_is_of_one_type(tmp_path: Path, last: str) -> None:
         (b"\xff\xfea\0,\0b\0\n", "cannot be read as UTF-16"),
         (b"\xef\xbb\xbfa,b\n1,\xe9\n", "cannot be read as UTF-8 with a byte-order mark"),
         (",".join(f"c{index}" for index in range(100_001)) + "\n", "100,001 columns, and a table has at most 100,000"),
-        ("a" * (1 << 24) + "bb\n", "the first line is longer than 16,777,216 letters"),
+        ("a" * (1 << 24) + "bb\n", "the first line is longer than 16,777,216 characters"),
     ],
 )
 def test_rows_and_headers_that_do_not_fit(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -145,12 +145,12 @@ def test_sequences_in_records(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, message",
     [
-        ('{"a": 1}\n{"a": 1,}\n', "not JSON, line 2, letter 9"),
+        ('{"a": 1}\n{"a": 1,}\n', "not JSON, line 2, column 9"),
         ('{"a": 1}\n[1, 2]\n', "record 1 is a number; an object is expected"),
         ('{"a": 1}\n"x"\n', "line 2 is a text; an object"),
         ('{"a": 1}\n{"a": 2', "not JSON, line 2"),
-        ('[{"a": 1},\n{"a": }]', "not JSON, line 2, letter 7"),
-        ('{\n "a": [1, 2]\n}', "not JSON, line 2, letter 1"),
+        ('[{"a": 1},\n{"a": }]', "not JSON, line 2, column 7"),
+        ('{\n "a": [1, 2]\n}', "not JSON, line 2, column 1"),
         ('{"a": ' + "9" * 5000 + "}\n", "line 1 has a number of too many digits"),
         ("[" * 200_000, "nested too deeply"),
         ('{"a": 1}\n{"a": "é"}'.encode("latin-1"), "not in UTF-8"),

@@ -14,26 +14,26 @@ from zoo.errors import DataError
 SIZES = pd.CategoricalDtype(["small", "medium", "large"], ordered=True)
 
 
-def part(start: int, sizes: list[str]) -> pd.DataFrame:
+def split(start: int, sizes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {"a": np.arange(start, start + len(sizes)) / 2, "size": pd.Categorical(sizes, dtype=SIZES), "b": "x"}
     )
 
 
-PARTS = [part(0, ["large", "small"]), part(2, ["medium"]), part(3, ["small", "small"])]
+SPLITS = [split(0, ["large", "small"]), split(2, ["medium"]), split(3, ["small", "small"])]
 
 
 def folder_of(root: Path) -> Path:
     root.mkdir()
-    for number, frame in enumerate(PARTS):
+    for number, frame in enumerate(SPLITS):
         frame.to_parquet(root / f"part-{number}.parquet")
     return root
 
 
 def test_ordered_categories_survive(tmp_path: Path) -> None:
-    PARTS[0].to_parquet(tmp_path / "a.parquet")
+    SPLITS[0].to_parquet(tmp_path / "a.parquet")
     table = read_table(tmp_path / "a.parquet")
-    pd.testing.assert_frame_equal(table.frame, PARTS[0])
+    pd.testing.assert_frame_equal(table.frame, SPLITS[0])
     assert table.frame["size"].cat.ordered
 
 
@@ -43,25 +43,25 @@ def test_a_folder_of_parts(tmp_path: Path, name: str) -> None:
     (folder / "_SUCCESS").write_text("")
     (folder / ".crc").write_text("")
     table = read_table(folder)
-    pd.testing.assert_frame_equal(table.frame, pd.concat(PARTS, ignore_index=True))
+    pd.testing.assert_frame_equal(table.frame, pd.concat(SPLITS, ignore_index=True))
     assert table.name == "shop"
     assert list(table.frame["size"].dtype.categories) == ["small", "medium", "large"]
 
 
 def test_parts_may_have_categories_of_their_own_and_columns_in_another_order(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "shop")
-    own = PARTS[0].assign(size=pd.Categorical(["tiny", "small"]))[["size", "b", "a"]]
+    own = SPLITS[0].assign(size=pd.Categorical(["tiny", "small"]))[["size", "b", "a"]]
     for path in folder.iterdir():
         path.unlink()
     own.to_parquet(folder / "1.parquet")
-    PARTS[2].astype({"size": "category"}).assign(size=pd.Categorical(["huge"] * 2)).to_parquet(folder / "2.parquet")
+    SPLITS[2].astype({"size": "category"}).assign(size=pd.Categorical(["huge"] * 2)).to_parquet(folder / "2.parquet")
     assert read_table(folder).frame["size"].tolist() == ["tiny", "small", "huge", "huge"]
 
 
 def test_an_index_with_a_name_is_a_column(tmp_path: Path) -> None:
-    PARTS[0].set_index("b").to_parquet(tmp_path / "a.parquet")
+    SPLITS[0].set_index("b").to_parquet(tmp_path / "a.parquet")
     assert sorted(read_table(tmp_path / "a.parquet").frame) == ["a", "b", "size"]
-    PARTS[0].set_index(pd.Index([5, 7])).to_parquet(tmp_path / "a.parquet")
+    SPLITS[0].set_index(pd.Index([5, 7])).to_parquet(tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet").frame.index.tolist() == [0, 1]
 
 
@@ -74,7 +74,7 @@ def other_folder(folder: Path) -> None:
 
 
 def other_columns(folder: Path) -> None:
-    PARTS[0].assign(c=1).to_parquet(folder / "part-9.parquet")
+    SPLITS[0].assign(c=1).to_parquet(folder / "part-9.parquet")
 
 
 def damaged(folder: Path) -> None:
@@ -82,7 +82,7 @@ def damaged(folder: Path) -> None:
 
 
 def outside(folder: Path) -> None:
-    PARTS[0].to_parquet(folder.parent / "secret.parquet")
+    SPLITS[0].to_parquet(folder.parent / "secret.parquet")
     (folder / "part-9.parquet").symlink_to(folder.parent / "secret.parquet")
 
 

@@ -38,7 +38,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["tfds:zoo_people", "tfds:zoo_people/1.0.0", "tfds:zoo_people:1.0.0", "zoo_people"])
 def test_a_table(prepared: Path, name: str) -> None:
     table = read_table(name, data_dir=str(prepared))
-    frame = table.frame.assign(part=table.part)
+    frame = table.frame.assign(part=table.split)
     assert list(table.frame) == ["age", "home_rooms", "home_town", "note", "visits", "kind"]
     assert (table.name, table.source, table.target) == ("zoo_people", name, "kind")
     assert frame["part"].value_counts().to_dict() == {"train": 12, "test": 6, "validation": 4}
@@ -49,13 +49,13 @@ def test_a_table(prepared: Path, name: str) -> None:
     assert (frame["age"] * 2 == frame["visits"]).all()
 
 
-def test_pictures(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
     table = read_table("tfds:zoo_shades", cells="image")
     assert (list(table.frame), table.target) == (["image", "label"], "label")
     assert [cell.shape for cell in table.frame["image"]] == [(4, 5, 1)] * 14
     assert table.frame["label"].tolist() == ["light" if cell[0, 0, 0] else "dark" for cell in table.frame["image"]]
-    with pytest.raises(DataError, match=r"holds pictures, which this task does not read; .*image.* can"):
+    with pytest.raises(DataError, match=r"holds images, which this task does not read; .*image.* can"):
         read_table("tfds:zoo_shades")
 
 

@@ -65,9 +65,9 @@ def test_bundled_tables(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a folder of that name is not in the way
     cells = "sequence" if name == "japanese_vowels" else None
     table = read_table(name, cells=cells)
-    frame, target, part = load_bundled(name, cells=cells)
+    frame, target, split = load_bundled(name, cells=cells)
     assert (table.name, table.source, table.target) == (name, name, target)
-    assert (table.part is None) == (part is None)
+    assert (table.split is None) == (split is None)
     assert list(frame)[-1] == target
     assert not frame.isna().any().any()
     assert not [column for column in frame if " " in column]
@@ -82,7 +82,7 @@ X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
 
 
 @pytest.mark.parametrize(
-    "arrays, parts, labels",
+    "arrays, splits, labels",
     [
         ({"x": X, "y": Y}, None, [0, 1, 0, 1, 0, 1]),
         ({"x_train": X, "y_train": Y}, None, [0, 1, 0, 1, 0, 1]),
@@ -100,11 +100,11 @@ X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
         ({"x_train": X, "y_train": Y / 2}, None, [0, 0.5] * 3),
     ],
 )
-def test_npz(tmp_path, arrays, parts, labels):
+def test_npz(tmp_path, arrays, splits, labels):
     np.savez(tmp_path / "a.npz", **arrays)
     table = read_table(tmp_path / "a.npz")
     assert table.target == "y"
-    assert (None if table.part is None else table.part.tolist()) == parts
+    assert (None if table.split is None else table.split.tolist()) == splits
     assert table.frame["y"].tolist() == labels
     assert np.array_equal(table.frame[["x0", "x1"]], X)
     assert table.notes == ()
@@ -222,7 +222,7 @@ def test_files_that_are_not_there(tmp_path):
     assert caught.value.nearest == "iris"
     with pytest.raises(DataError, match="neither a file"):
         read_table("x" * 300)
-    with pytest.raises(DataError, match="the folder has no pictures; a folder of class folders is expected"):
+    with pytest.raises(DataError, match="the folder has no images; a folder of class folders is expected"):
         read_table(tmp_path)
 
 

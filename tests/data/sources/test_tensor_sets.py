@@ -14,7 +14,7 @@ from zoo.errors import DataError
 rng = np.random.default_rng(0)
 X, Y, W = rng.normal(size=(10, 3)), np.arange(10) % 2, np.linspace(1, 2, 10)
 NAMED = {"a": np.arange(10), "b": np.array([f"é{index}" for index in range(10)])}
-PICTURES = rng.integers(0, 256, (10, 4, 4, 1), dtype=np.uint8)
+IMAGES = rng.integers(0, 256, (10, 4, 4, 1), dtype=np.uint8)
 
 
 def made(arrays: Any, batch: int | None = None, drop: bool = False) -> Any:
@@ -50,9 +50,9 @@ def test_dicts_and_weights(batch: int | None, drop: bool) -> None:
 
 
 @pytest.mark.parametrize("batch, drop", BATCHES)
-def test_pictures(batch: int | None, drop: bool) -> None:
-    table = read_table(made((PICTURES, Y), batch, drop), cells="image")
-    np.testing.assert_array_equal(np.stack(table.frame["image"]), PICTURES)
+def test_images(batch: int | None, drop: bool) -> None:
+    table = read_table(made((IMAGES, Y), batch, drop), cells="image")
+    np.testing.assert_array_equal(np.stack(table.frame["image"]), IMAGES)
     assert table.frame["y"].tolist() == Y.tolist()
 
 

@@ -36,9 +36,9 @@ def folds(
     splitter = Splitter(method, validation_size=validation, seed=seed, classes=classes)
     made = []
     for number in range(1, count + 1):
-        parts = np.full(rows, "train", "<U11") if given is None else given.astype("<U11")
-        take_fold(parts, number, count, splitter, masks=None)
-        made.append(splitter.inner_parts(parts))
+        splits = np.full(rows, "train", "<U11") if given is None else given.astype("<U11")
+        take_fold(splits, number, count, splitter, masks=None)
+        made.append(splitter.inner_parts(splits))
     return made
 
 
@@ -46,7 +46,7 @@ def folds(
 @given(st.integers(2, 60), st.integers(2, 9), st.integers(0, 2**32 - 1))
 def test_each_row_is_tested_once(rows: int, count: int, seed: int) -> None:
     assume(count <= rows)
-    tested = np.array([parts == "test" for parts in folds(rows, count, validation=0, seed=seed)])
+    tested = np.array([splits == "test" for splits in folds(rows, count, validation=0, seed=seed)])
     assert (tested.sum(axis=0) == 1).all()
     sizes = tested.sum(axis=1)
     assert sizes.max() - sizes.min() <= 1
@@ -58,7 +58,7 @@ def test_classes_are_shared_out_evenly(sizes: list[int], count: int, seed: int) 
     assume(count <= min(sizes))
     classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     tested = np.array(
-        [parts == "test" for parts in folds(len(classes), count, classes=classes, validation=0, seed=seed)]
+        [splits == "test" for splits in folds(len(classes), count, classes=classes, validation=0, seed=seed)]
     )
     assert (tested.sum(axis=0) == 1).all()
     for code in range(len(sizes)):
@@ -69,14 +69,14 @@ def test_classes_are_shared_out_evenly(sizes: list[int], count: int, seed: int) 
 @pytest.mark.parametrize("stratified", [False, True])
 def test_the_rest_trains_and_validates(stratified: bool) -> None:
     classes = np.repeat([0, 1], 50) if stratified else None
-    for parts in folds(100, 5, classes=classes):
-        assert {part: int((parts == part).sum()) for part in np.unique(parts)} == {
+    for splits in folds(100, 5, classes=classes):
+        assert {split: int((splits == split).sum()) for split in np.unique(splits)} == {
             "test": 20,
             "train": 64,
             "validation": 16,
         }
         if stratified:
-            assert (parts[:50] == "validation").sum() == 8
+            assert (splits[:50] == "validation").sum() == 8
 
 
 def test_the_seed_decides() -> None:
@@ -112,11 +112,11 @@ def test_folds_of_a_table() -> None:
     seen: list[float] = []
     for number in range(1, 6):
         dataset = dataset_of(frame, fold=f"{number}/5")
-        values = {name: part.inputs["x"] for name, part in dataset.parts.items()}
+        values = {name: split.inputs["x"] for name, split in dataset.splits.items()}
         test = values["test"]
         assert isinstance(test, np.ndarray)
-        assert dataset.parts["test"].target is not None
-        assert np.bincount(dataset.parts["test"].target).tolist() == [2, 4]
+        assert dataset.splits["test"].target is not None
+        assert np.bincount(dataset.splits["test"].target).tolist() == [2, 4]
         assert sum(map(len, values.values())) == 30
         seen += test.tolist()
         assert dataset.notes == ()
@@ -126,8 +126,8 @@ def test_folds_of_a_table() -> None:
 def test_a_test_part_of_ones_own_is_left_alone() -> None:
     frame = pd.DataFrame({"x": np.arange(30.0), "kind": ["a", "b"] * 15, "part": ["train"] * 20 + ["test"] * 10})
     dataset = dataset_of(frame, split="column=part", fold="2/4")
-    test = dataset.parts["test"]
+    test = dataset.splits["test"]
     assert len(test) == 5
     assert test.rows.max() < 20
     assert dataset.notes == ("the test part is left alone: each fold has its own",)
-    assert sum(len(part) for part in dataset.parts.values()) == 20
+    assert sum(len(split) for split in dataset.splits.values()) == 20

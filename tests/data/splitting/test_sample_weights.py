@@ -35,9 +35,9 @@ def test_a_column_weighs_every_part_and_is_no_feature() -> None:
     frame = table()
     made = dataset_of(frame, weight="w", calibration_size=0.2)
     assert [known.name for known in made.spec.inputs] == ["x"]
-    for part in made.parts.values():
-        assert part.weight is not None
-        assert part.weight.tolist() == frame["w"][part.rows].tolist()
+    for split in made.splits.values():
+        assert split.weight is not None
+        assert split.weight.tolist() == frame["w"][split.rows].tolist()
     assert any("importance" in note for note in made.notes)
     assert dataset_of(frame, weight="w", weight_kind="frequency").spec.weights_count
 
@@ -45,10 +45,10 @@ def test_a_column_weighs_every_part_and_is_no_feature() -> None:
 def test_down_sampling_keeps_the_mass_of_classes_and_touches_training_alone() -> None:
     frame = table()
     plain, made = dataset_of(frame), dataset_of(frame, sample="down=10")
-    for part in ("validation", "test"):
-        assert np.array_equal(plain.parts[part].rows, made.parts[part].rows)
-        assert made.parts[part].weight is None
-    train, everything = made.parts["train"], plain.parts["train"]
+    for split in ("validation", "test"):
+        assert np.array_equal(plain.splits[split].rows, made.splits[split].rows)
+        assert made.splits[split].weight is None
+    train, everything = made.splits["train"], plain.splits["train"]
     assert train.weight is not None
     usual = frame["kind"][train.rows] == "usual"
     assert (train.weight[usual] == 10).all()
@@ -57,13 +57,13 @@ def test_down_sampling_keeps_the_mass_of_classes_and_touches_training_alone() ->
     mass = train.weight[usual].sum()
     assert mass == pytest.approx((frame["kind"][everything.rows] == "usual").sum(), abs=10)
     assert made.spec.rows == len(train)
-    assert made.split["train"].tolist() == everything.rows.tolist()
-    assert np.array_equal(dataset_of(frame, sample="down=10").parts["train"].rows, train.rows)
+    assert made.split_rows["train"].tolist() == everything.rows.tolist()
+    assert np.array_equal(dataset_of(frame, sample="down=10").splits["train"].rows, train.rows)
 
 
 def test_down_sampling_multiplies_given_weights() -> None:
     frame = table()
-    train = dataset_of(frame, sample="down=4", weight="w").parts["train"]
+    train = dataset_of(frame, sample="down=4", weight="w").splits["train"]
     factor = np.where(frame["kind"][train.rows] == "usual", 4, 1)
     assert train.weight is not None
     assert train.weight.tolist() == (frame["w"][train.rows] * factor).tolist()
@@ -71,7 +71,7 @@ def test_down_sampling_multiplies_given_weights() -> None:
 
 def test_up_sampling_repeats_in_the_loss_and_not_in_scores() -> None:
     frame = table()
-    plain, train = dataset_of(frame).parts["train"], dataset_of(frame, sample="up=5").parts["train"]
+    plain, train = dataset_of(frame).splits["train"], dataset_of(frame, sample="up=5").splits["train"]
     rare = frame["kind"][train.rows] == "rare"
     assert rare.sum() == 5 * (frame["kind"][plain.rows] == "rare").sum()
     assert train.weight is not None
@@ -82,12 +82,12 @@ def test_up_sampling_repeats_in_the_loss_and_not_in_scores() -> None:
 
 def test_class_weights_are_the_loss_s_alone() -> None:
     frame = table()
-    train = dataset_of(frame, class_weight="balanced").parts["train"]
+    train = dataset_of(frame, class_weight="balanced").splits["train"]
     rare = (frame["kind"][train.rows] == "rare").to_numpy()
     assert train.weight is None
     assert train.fit_weight is not None
     assert train.fit_weight[rare].sum() == pytest.approx(train.fit_weight[~rare].sum())
-    given = dataset_of(frame, class_weight={"rare": 3}).parts["train"]
+    given = dataset_of(frame, class_weight={"rare": 3}).splits["train"]
     assert given.fit_weight is not None
     assert given.fit_weight.tolist() == np.where(frame["kind"][given.rows] == "rare", 3, 1).tolist()
 

@@ -39,29 +39,29 @@ def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
     return table_dataset(job, task="t", target_kind="class")
 
 
-def values(dataset: Dataset, part: str) -> np.ndarray:
-    return np.asarray(dataset.parts[part].inputs["x"])
+def values(dataset: Dataset, split: str) -> np.ndarray:
+    return np.asarray(dataset.splits[split].inputs["x"])
 
 
 @pytest.mark.parametrize("way", ["group=house", "hash=house"])
 def test_a_group_is_on_one_side_whatever_the_order_of_rows(way: str) -> None:
     frame = table()
     made = dataset_of(frame, split=way, calibration_size=0.2)
-    sides = {part: set(frame["house"][values(made, part).astype(int)]) for part in made.parts}
+    sides = {split: set(frame["house"][values(made, split).astype(int)]) for split in made.splits}
     assert set(sides) == {"train", "calibration", "validation", "test"}
     assert sum(map(len, sides.values())) == frame["house"].nunique()
-    assert 10 < len(made.parts["test"]) < 80
+    assert 10 < len(made.splits["test"]) < 80
     assert "house" not in [known.name for known in made.spec.inputs]
     mixed = dataset_of(frame.sample(frac=1, random_state=1), split=way, calibration_size=0.2)
-    for part in made.parts:
-        assert sorted(values(made, part)) == sorted(values(mixed, part))
+    for split in made.splits:
+        assert sorted(values(made, split)) == sorted(values(mixed, split))
 
 
 def test_a_hashed_side_stays_when_rows_come_in() -> None:
     frame = table()
     before = set(frame["house"][values(dataset_of(frame, split="hash=house"), "test").astype(int)])
     more = pd.concat([frame, table(100).assign(house="new")], ignore_index=True)
-    after = dataset_of(more, split="hash=house").parts["test"].rows
+    after = dataset_of(more, split="hash=house").splits["test"].rows
     assert before == {house for house in more["house"][after] if house != "new"}
 
 
@@ -69,7 +69,7 @@ def test_a_hashed_side_stays_when_rows_come_in() -> None:
 def test_the_latest_are_test_and_moments_stay_whole(gap: str | None) -> None:
     frame = table().sample(frac=1, random_state=0)
     made = dataset_of(frame, split="time=day", gap=gap)
-    days = {part: pd.to_datetime(frame["day"].to_numpy()[known.rows]) for part, known in made.parts.items()}
+    days = {split: pd.to_datetime(frame["day"].to_numpy()[known.rows]) for split, known in made.splits.items()}
     between = pd.Timedelta(days=1 if gap is None else 4)
     assert days["validation"].min() - days["train"].max() == between
     assert days["test"].min() - days["validation"].max() == between
@@ -89,7 +89,7 @@ def test_folds_in_time_train_on_what_came_before() -> None:
         made = dataset_of(frame, split="time=day", fold=f"{number}/4")
         learnt = np.concatenate([values(made, "train"), values(made, "validation")])
         assert learnt.max() < values(made, "test").min()
-        assert len(made.parts["test"]) == 40
+        assert len(made.splits["test"]) == 40
 
 
 def test_one_group_is_left_out_in_each_fold() -> None:
@@ -98,8 +98,8 @@ def test_one_group_is_left_out_in_each_fold() -> None:
     for number in range(1, 24):
         made = dataset_of(frame, split="group=house", fold=f"{number}/23", folds="leave-one-group-out")
         assert made.folds == 23
-        assert frame["house"][made.parts["test"].rows].nunique() == 1
-        tested += made.parts["test"].rows.tolist()
+        assert frame["house"][made.splits["test"].rows].nunique() == 1
+        tested += made.splits["test"].rows.tolist()
     assert sorted(tested) == list(range(200))
 
 
@@ -115,17 +115,17 @@ def test_given_folds(tmp_path: Path, layout: str) -> None:
     frame.loc[7, "kind"] = None  # a row that is left out shifts no other
     made = dataset_of(frame, fold="3/4", folds=f"file={path}")
     assert made.folds == 4
-    assert made.parts["test"].rows.tolist() == [row for row in range(200) if row % 4 == 2 and row != 7]
+    assert made.splits["test"].rows.tolist() == [row for row in range(200) if row % 4 == 2 and row != 7]
 
 
 def test_a_split_is_taken_back(tmp_path: Path) -> None:
     frame = table()
     first = dataset_of(frame, seed=5, calibration_size=0.1)
     path = tmp_path / "split.json"
-    path.write_text(json.dumps({part: rows.tolist() for part, rows in first.split.items()}))
+    path.write_text(json.dumps({split: rows.tolist() for split, rows in first.split_rows.items()}))
     again = dataset_of(frame, split=f"file={path}")
-    assert {part: sorted(known.rows) for part, known in again.parts.items()} == {
-        part: sorted(known.rows) for part, known in first.parts.items()
+    assert {split: sorted(known.rows) for split, known in again.splits.items()} == {
+        split: sorted(known.rows) for split, known in first.splits.items()
     }
 
 
@@ -183,8 +183,8 @@ def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
     halved = []
     for rows in (frame, frame.sample(frac=1, random_state=1)):
         made = dataset_of(rows, split=way, calibration_size=0.4)
-        part = made.parts["calibration"]
-        halved.append([set(frame["house"][part.inputs["x"][half].astype(int)]) for half in halves(part, made.spec)])
+        split = made.splits["calibration"]
+        halved.append([set(frame["house"][split.inputs["x"][half].astype(int)]) for half in halves(split, made.spec)])
     assert all(first and second and not first & second for first, second in halved)
     assert halved[0] == halved[1]
 

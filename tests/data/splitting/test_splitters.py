@@ -13,11 +13,11 @@ from zoo.errors import DataError
 def split(rows=100, method="random", test=0.2, validation=0.2, seed=0, **options):
     given_parts = options.pop("given", None)
     splitter = Splitter(method, test_size=test, validation_size=validation, seed=seed, **options)
-    return splitter.parts(rows, given_parts)
+    return splitter.splits(rows, given_parts)
 
 
-def counts(parts):
-    return {name: int((parts == name).sum()) for name in ("train", "validation", "test")}
+def counts(splits):
+    return {name: int((splits == name).sum()) for name in ("train", "validation", "test")}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_other_sizes_of_validation_keep_the_test_part():
 )
 def test_stratified_shares_are_kept_within_rounding(sizes, test, validation, seed):
     classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    parts = split(len(classes), "stratified", test, validation, seed, classes=classes)
+    splits = split(len(classes), "stratified", test, validation, seed, classes=classes)
     for code, size in enumerate(sizes):
-        own = parts[classes == code]
+        own = splits[classes == code]
         assert abs((own == "test").sum() - size * test) < 2
         assert abs((own == "validation").sum() - (own != "test").sum() * validation) < 2
 
@@ -78,9 +78,9 @@ def test_a_class_with_one_row_left_stays_in_training():
 )
 def test_given_parts_stay(given_parts, expected):
     given_parts = np.array(given_parts)
-    parts = split(10, given=given_parts)
-    assert counts(parts) == expected
-    assert all(parts[given_parts != "train"] == given_parts[given_parts != "train"])
+    splits = split(10, given=given_parts)
+    assert counts(splits) == expected
+    assert all(splits[given_parts != "train"] == given_parts[given_parts != "train"])
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from typing import Any
 
 import zoo
 from zoo.errors import DataError
-from zoo.tuning.execution.worker_processes import Channel, Event, Workers
+from zoo.tuning.execution.worker_processes import Channel, Event, WorkerProcesses
 
 ROOT = str(Path(zoo.__file__).parents[1])
 PATIENCE_S = 60.0  # how long a test waits for what must come: never reached when all is well
 LINUX = sys.platform == "linux"
 
 
-def events_until(workers: Workers, ended: Callable[[Event], bool]) -> list[Event]:
+def events_until(workers: WorkerProcesses, ended: Callable[[Event], bool]) -> list[Event]:
     """The events up to and with the first for which ``ended`` holds."""
     events: list[Event] = []
     deadline = time.monotonic() + PATIENCE_S
@@ -31,7 +31,7 @@ def events_until(workers: Workers, ended: Callable[[Event], bool]) -> list[Event
     return events
 
 
-def outcome(workers: Workers, key: str = "call") -> Event:
+def outcome(workers: WorkerProcesses, key: str = "call") -> Event:
     """How the call ended; messages and ends of other calls that came before are dropped."""
 
     def ended(event: Event) -> bool:
@@ -40,7 +40,7 @@ def outcome(workers: Workers, key: str = "call") -> Event:
     return next(filter(ended, events_until(workers, ended)))
 
 
-def outcomes(workers: Workers) -> dict[str, Event]:
+def outcomes(workers: WorkerProcesses) -> dict[str, Event]:
     """The last event of each running call, by key."""
     last: dict[str, Event] = {}
     while workers.running:
@@ -50,7 +50,7 @@ def outcomes(workers: Workers) -> dict[str, Event]:
     return last
 
 
-def run(workers: Workers, function: Callable[..., Any], payload: dict[str, Any], **options: Any) -> Event:
+def run(workers: WorkerProcesses, function: Callable[..., Any], payload: dict[str, Any], **options: Any) -> Event:
     workers.start("call", function, payload, **options)
     return outcome(workers)
 

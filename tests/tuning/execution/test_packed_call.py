@@ -12,27 +12,27 @@ import pytest
 
 from tests.tuning.execution.processes import add, run
 from zoo.errors import UsageError
-from zoo.tuning.execution.worker_processes import Channel, Event, Workers
+from zoo.tuning.execution.worker_processes import Channel, Event, WorkerProcesses
 
 
-def test_function_by_import_path(make: Callable[..., Workers]) -> None:
+def test_function_by_import_path(make: Callable[..., WorkerProcesses]) -> None:
     assert run(make(), add, {"a": 1, "b": 2}) == Event("call", "done", 3)
 
 
 def test_module_beside_the_script_is_imported(
-    make: Callable[..., Workers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., WorkerProcesses], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "beside_the_script.py").write_text(
-        "import sys\nclass Place:\n    @staticmethod\n    def f(c, p):\n        return __name__ in sys.modules\n"
+        "import sys\nclass RayWorker:\n    @staticmethod\n    def f(c, p):\n        return __name__ in sys.modules\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "beside_the_script", raising=False)
     module = importlib.import_module("beside_the_script")
-    assert run(make(), module.Place.f, {}).value is True
+    assert run(make(), module.RayWorker.f, {}).value is True
 
 
 def test_module_that_no_path_leads_to_goes_by_value(
-    make: Callable[..., Workers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., WorkerProcesses], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = types.ModuleType("made_by_hand")
     monkeypatch.setitem(sys.modules, "made_by_hand", module)
@@ -40,7 +40,7 @@ def test_module_that_no_path_leads_to_goes_by_value(
     assert run(make(), module.f, {"x": 4, "build": module.half}).value == 1.0
 
 
-def test_closure_goes_by_value(make: Callable[..., Workers]) -> None:
+def test_closure_goes_by_value(make: Callable[..., WorkerProcesses]) -> None:
     factor = 3
 
     def scale(channel: Channel, payload: dict[str, Any]) -> int:
@@ -49,7 +49,7 @@ def test_closure_goes_by_value(make: Callable[..., Workers]) -> None:
     assert run(make(), scale, {"x": 4, "build": lambda x: x + 1}).value == 15
 
 
-def test_payload_comes_as_it_was(make: Callable[..., Workers]) -> None:
+def test_payload_comes_as_it_was(make: Callable[..., WorkerProcesses]) -> None:
     def kinds(channel: Channel, payload: dict[str, Any]) -> list[str]:
         return [type(value).__name__ for value in payload["values"]]
 
@@ -73,7 +73,7 @@ def test_size_limit_names_what_is_large(tmp_path: Path) -> None:
 
     notebook: dict[str, Any] = {"__name__": "__main__", "TABLE": table}
     exec("def call(channel, payload):\n    return [TABLE[i] for i in payload['rows']]", notebook)
-    with Workers(1, folder=tmp_path, preload=()) as workers:
+    with WorkerProcesses(1, folder=tmp_path, preload=()) as workers:
         with pytest.raises(UsageError, match=r"variable 'helper', by its variable 'table'"):
             workers.start("call", call, {})
         with pytest.raises(UsageError, match=r"call, by its global 'TABLE'"):
@@ -87,7 +87,7 @@ def test_size_limit_names_what_is_large(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_pickled_is_refused(tmp_path: Path) -> None:
-    with Workers(1, folder=tmp_path, preload=()) as workers:
+    with WorkerProcesses(1, folder=tmp_path, preload=()) as workers:
         with pytest.raises(UsageError, match="add: cannot be sent to a process"):
             workers.start("call", add, {"lock": threading.Lock()})
         assert workers.free == 1

@@ -19,7 +19,7 @@ from tests.tuning.execution.processes import PATIENCE_S
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
 from zoo.tuning.execution.packed_call import pack_call
-from zoo.tuning.execution.ray_worker import Place, versions
+from zoo.tuning.execution.ray_worker import RayWorker, versions
 from zoo.tuning.storage.shared_storage import Storage
 
 # A cluster of a head that runs nothing and two nodes for one trial each; each line on standard input loses a node.
@@ -133,7 +133,7 @@ def write_twice(channel: Any, payload: dict[str, Any]) -> str:
     return before
 
 
-def work_until_done(place: Place, orders: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
+def work_until_done(place: RayWorker, orders: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
     told: list[tuple[str, str, Any]] = []
     while not any(kind not in ("message", "error") for _, kind, _ in told):
         told += place.work(orders, 0.5)
@@ -150,15 +150,15 @@ def test_a_place_fetches_what_a_trial_needs_and_sends_what_it_writes(tmp_path: P
     call = pack_call(write_twice, {"folder": "trials/0", "data": "data"})
     order = {"key": "0", "call": call, "folder": "trials/0", "memory_bytes": None}
     for before in ("", "x", "xx"):  # each place stands for another node
-        place = Place("/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ())
+        place = RayWorker("/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ())
         told = work_until_done(place, [order])
         place.close()
         monkeypatch.chdir(tmp_path)
         assert told == [("0", "message", {"data": "{}"}), ("0", "done", before)]
         assert (tmp_path / "there" / "search" / "trials" / "0" / "checkpoint.bin").read_text() == f"{before}x"
-    elsewhere = Place(str(tmp_path / "not" / "shared"), None, "test", versions(), ())
+    elsewhere = RayWorker(str(tmp_path / "not" / "shared"), None, "test", versions(), ())
     ((_, kind, error),) = elsewhere.work([order], 0.1)
     assert (kind, "does not see" in error["message"]) == ("error", True)
-    older = Place(str(tmp_path), None, "test", {**versions(), "keras": "2.0"}, ())
+    older = RayWorker(str(tmp_path), None, "test", {**versions(), "keras": "2.0"}, ())
     ((_, kind, error),) = older.work([order], 0.1)
     assert (kind, "and the driver keras 2.0" in error["message"]) == ("error", True)

@@ -27,12 +27,12 @@ from tests.tuning.execution.processes import (
     wait_for_stop,
 )
 from zoo.errors import UsageError
-from zoo.tuning.execution.worker_processes import Channel, Event, Workers
+from zoo.tuning.execution.worker_processes import Channel, Event, WorkerProcesses
 
 SCRIPT = """
 import os
 from pathlib import Path
-from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.execution.worker_processes import WorkerProcesses
 
 OFFSET = 10
 
@@ -44,7 +44,7 @@ def call(channel, payload):
     channel.send({"x": payload["x"]})
     return shift(payload["x"])
 
-with Workers(1, folder=Path(os.environ["CALLS"]), preload=()) as workers:
+with WorkerProcesses(1, folder=Path(os.environ["CALLS"]), preload=()) as workers:
     workers.start("call", call, {"x": 5})
     while workers.running:
         for event in workers.wait():
@@ -73,7 +73,7 @@ def test_function_of_a_script(way: str, fork: str, tmp_path: Path) -> None:
     assert (finished.stdout, finished.stderr, finished.returncode) == (PRINTED, "", 0)
 
 
-def test_kill_of_one_leaves_the_others(make: Callable[..., Workers]) -> None:
+def test_kill_of_one_leaves_the_others(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(3)
     pids: dict[str, list[int]] = {}
     for key in ("a", "b", "c"):
@@ -95,7 +95,7 @@ def test_kill_of_one_leaves_the_others(make: Callable[..., Workers]) -> None:
     assert outcome(workers, "c").value == "stopped"
 
 
-def test_killed_call_says_so(make: Callable[..., Workers]) -> None:
+def test_killed_call_says_so(make: Callable[..., WorkerProcesses]) -> None:
     workers = make()
     workers.start("call", wait_for_stop, {})
     workers.kill("call")
@@ -104,7 +104,7 @@ def test_killed_call_says_so(make: Callable[..., Workers]) -> None:
     assert (event.value["signal"], event.value["killed"]) == ("SIGKILL", True)
 
 
-def test_children_of_a_finished_call_end(make: Callable[..., Workers]) -> None:
+def test_children_of_a_finished_call_end(make: Callable[..., WorkerProcesses]) -> None:
     def forget_a_child(channel: Channel, payload: dict[str, Any]) -> int:
         child = subprocess.Popen(["sleep", "600"])
         child.returncode = 0  # no warning that it still runs
@@ -113,7 +113,7 @@ def test_children_of_a_finished_call_end(make: Callable[..., Workers]) -> None:
     assert_all_end([run(make(), forget_a_child, {}).value])
 
 
-def test_server_that_is_killed_is_replaced(make: Callable[..., Workers]) -> None:
+def test_server_that_is_killed_is_replaced(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(2)
     for key in ("a", "b"):
         workers.start(key, wait_for_stop, {})
@@ -126,7 +126,7 @@ def test_server_that_is_killed_is_replaced(make: Callable[..., Workers]) -> None
     assert run(workers, add, {"a": 1, "b": 2}).value == 3
 
 
-def test_process_that_waits_for_a_call_and_is_killed_is_replaced(make: Callable[..., Workers]) -> None:
+def test_process_that_waits_for_a_call_and_is_killed_is_replaced(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(2)
     workers.start("a", wait_for_stop, {})
     (told,) = workers.wait(PATIENCE_S)
@@ -141,7 +141,7 @@ def test_process_that_waits_for_a_call_and_is_killed_is_replaced(make: Callable[
     assert workers.running == ("a",)
 
 
-def test_close_leaves_no_process_and_no_file_open(make: Callable[..., Workers], tmp_path: Path) -> None:
+def test_close_leaves_no_process_and_no_file_open(make: Callable[..., WorkerProcesses], tmp_path: Path) -> None:
     descriptors = set(os.listdir("/proc/self/fd")) if LINUX else set()
     workers = make(2)
     for key in ("a", "b"):
@@ -161,7 +161,7 @@ def test_close_leaves_no_process_and_no_file_open(make: Callable[..., Workers], 
         assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
-def test_close_before_the_server_is_ready(make: Callable[..., Workers]) -> None:
+def test_close_before_the_server_is_ready(make: Callable[..., WorkerProcesses]) -> None:
     workers = make()
     workers.start("call", wait_for_stop, {})
     workers.close()
@@ -171,7 +171,7 @@ def test_close_before_the_server_is_ready(make: Callable[..., Workers]) -> None:
 DRIVER = """
 import os, subprocess, sys, time
 from pathlib import Path
-from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.execution.worker_processes import WorkerProcesses
 
 def call(channel, payload):
     own = subprocess.Popen(["sleep", "600"])
@@ -181,7 +181,7 @@ def call(channel, payload):
 def shown(workers):
     print(*[pid for event in workers.wait() for pid in event.value], flush=True)
 
-workers = Workers(2, folder=Path(os.environ["CALLS"]), preload=())
+workers = WorkerProcesses(2, folder=Path(os.environ["CALLS"]), preload=())
 for key in ("a", "b"):
     workers.start(key, call, {})
     shown(workers)

@@ -32,10 +32,10 @@ from tests.tuning.execution.processes import (
     wait_for_stop,
 )
 from zoo.errors import JobError, UsageError
-from zoo.tuning.execution.worker_processes import Event, Workers
+from zoo.tuning.execution.worker_processes import Event, WorkerProcesses
 
 
-def test_messages_both_ways_and_stop_between_steps(make: Callable[..., Workers]) -> None:
+def test_messages_both_ways_and_stop_between_steps(make: Callable[..., WorkerProcesses]) -> None:
     workers = make()
     workers.start("call", steps, {"steps": 100})
     last = None
@@ -48,7 +48,7 @@ def test_messages_both_ways_and_stop_between_steps(make: Callable[..., Workers])
     assert last == Event("call", "done", 7)
 
 
-def test_neither_side_blocks_the_other(make: Callable[..., Workers]) -> None:
+def test_neither_side_blocks_the_other(make: Callable[..., WorkerProcesses]) -> None:
     workers = make()
     workers.start("call", flood, {"messages": 200})
     for number in range(200):
@@ -59,7 +59,7 @@ def test_neither_side_blocks_the_other(make: Callable[..., Workers]) -> None:
     assert events[-1] == Event("call", "done", 200)
 
 
-def test_slots_are_counted(make: Callable[..., Workers]) -> None:
+def test_slots_are_counted(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(2)
     assert (workers.free, workers.running) == (2, ())
     workers.start("a", wait_for_stop, {})
@@ -76,7 +76,7 @@ def test_slots_are_counted(make: Callable[..., Workers]) -> None:
     assert run(workers, add, {"a": 1, "b": 1}).value == 2
 
 
-def test_wait_returns_when_nothing_comes(make: Callable[..., Workers]) -> None:
+def test_wait_returns_when_nothing_comes(make: Callable[..., WorkerProcesses]) -> None:
     workers = make()
     assert workers.wait() == []  # nothing is running
     workers.start("call", wait_for_stop, {})
@@ -89,7 +89,9 @@ def test_wait_returns_when_nothing_comes(make: Callable[..., Workers]) -> None:
     workers.tell("call", {"stop": True})
 
 
-def test_surroundings_of_a_call(make: Callable[..., Workers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_surroundings_of_a_call(
+    make: Callable[..., WorkerProcesses], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ("PYTHONPATH", "OPENBLAS_NUM_THREADS")
     monkeypatch.setenv("PYTHONPATH", ROOT)
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
@@ -105,7 +107,7 @@ def test_surroundings_of_a_call(make: Callable[..., Workers], tmp_path: Path, mo
     assert first["environment"] == {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": None}
 
 
-def test_random_numbers_differ(make: Callable[..., Workers]) -> None:
+def test_random_numbers_differ(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(4, preload=("numpy",))
     for number in range(4):
         workers.start(str(number), draw, {})
@@ -117,7 +119,7 @@ def test_random_numbers_differ(make: Callable[..., Workers]) -> None:
 # --- errors ---
 
 
-def test_exception_is_told(make: Callable[..., Workers]) -> None:
+def test_exception_is_told(make: Callable[..., WorkerProcesses]) -> None:
     event = run(make(), raise_error, {})
     assert event.kind == "failed"
     assert (event.value["type"], event.value["message"]) == ("KeyError", "'units'")
@@ -125,7 +127,7 @@ def test_exception_is_told(make: Callable[..., Workers]) -> None:
     assert "error" not in event.value
 
 
-def test_error_of_zoo_comes_with_its_parts(make: Callable[..., Workers]) -> None:
+def test_error_of_zoo_comes_with_its_parts(make: Callable[..., WorkerProcesses]) -> None:
     event = run(make(), raise_data_error, {})
     assert event.kind == "failed"
     assert event.value["error"] == {
@@ -140,13 +142,13 @@ def test_error_of_zoo_comes_with_its_parts(make: Callable[..., Workers]) -> None
     ("function", "kind"), [(leave, "SystemExit"), (return_a_set, "TypeError")], ids=["exit", "not JSON"]
 )
 def test_what_is_not_a_return_of_json_fails(
-    make: Callable[..., Workers], function: Callable[..., Any], kind: str
+    make: Callable[..., WorkerProcesses], function: Callable[..., Any], kind: str
 ) -> None:
     event = run(make(), function, {})
     assert (event.kind, event.value["type"]) == ("failed", kind)
 
 
-def test_crash_shows_its_signal_and_the_log(make: Callable[..., Workers]) -> None:
+def test_crash_shows_its_signal_and_the_log(make: Callable[..., WorkerProcesses]) -> None:
     event = run(make(), print_and_crash, {})
     assert event.kind == "died"
     assert (event.value["status"], event.value["signal"]) == (-signal.SIGSEGV, "SIGSEGV")
@@ -155,13 +157,13 @@ def test_crash_shows_its_signal_and_the_log(make: Callable[..., Workers]) -> Non
     assert "print_and_crash" in event.value["log"]  # the stack
 
 
-def test_end_without_a_word_shows_its_status(make: Callable[..., Workers]) -> None:
+def test_end_without_a_word_shows_its_status(make: Callable[..., WorkerProcesses]) -> None:
     value = run(make(), end_without_a_word, {}).value
     assert value == {"status": 3, "signal": None, "killed": False, "log": ""}
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux enforces RLIMIT_DATA")
-def test_memory_limit_ends_as_an_exception(make: Callable[..., Workers]) -> None:
+def test_memory_limit_ends_as_an_exception(make: Callable[..., WorkerProcesses]) -> None:
     workers, limit = make(), 256 * 1024**2
     event = run(workers, allocate, {"bytes": 4 * limit}, memory_bytes=limit)
     assert (event.kind, event.value["type"]) == ("failed", "MemoryError")
@@ -169,7 +171,7 @@ def test_memory_limit_ends_as_an_exception(make: Callable[..., Workers]) -> None
 
 
 def test_preload_that_fails_is_told(tmp_path: Path) -> None:
-    with Workers(1, folder=tmp_path, preload=("no_such_module",)) as workers:
+    with WorkerProcesses(1, folder=tmp_path, preload=("no_such_module",)) as workers:
         if sys.platform == "darwin":
             pytest.skip("nothing is preloaded where nothing is forked")
         for _ in range(2):
@@ -183,7 +185,7 @@ def test_preload_that_fails_is_told(tmp_path: Path) -> None:
 
 
 def test_tensorflow_computes_after_the_fork(tmp_path: Path) -> None:
-    with Workers(2, folder=tmp_path, preload=("tensorflow",)) as workers:
+    with WorkerProcesses(2, folder=tmp_path, preload=("tensorflow",)) as workers:
         for value in (1, 2):
             workers.start(str(value), tensorflow_product, {"value": value})
         started: set[str] = set()

@@ -30,7 +30,18 @@ from zoo.spec import Input, Spec, Target
 
 # Layers that stand beside the inputs, in the whole model and in its preparation.
 _NAMES_OF_LAYERS = frozenset(
-    {"preparation", "network", "numbers", "levels", "few_levels", "many_levels", "one_hot", "features", "codes"}
+    {
+        "preprocessing",
+        "preparation",
+        "network",
+        "numbers",
+        "levels",
+        "few_levels",
+        "many_levels",
+        "one_hot",
+        "features",
+        "codes",
+    }
     | {"ordered_levels", "steps_of_order", "hashed", "missing_levels", "dates"}
 )
 SPLIT_NAMES = re.compile(r"^(split|fold|part|subset|is_?(train|test|valid))$", re.IGNORECASE)

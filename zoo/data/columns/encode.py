@@ -47,7 +47,7 @@ def raw_inputs(
     Returns:
         For each input by key an array (N,): float64 with NaN for a missing number, or for a date (seconds
         since 1970 in UTC); a category as ``pandas.Categorical``, which has each level once, and text with ``""`` for
-        a missing one; pictures and sequences are ragged, an array in a cell is (N, …).
+        a missing one; images and sequences are ragged, an array in a cell is (N, …).
 
     Raises:
         DataError: When a column is missing, or a number cannot be read as one.

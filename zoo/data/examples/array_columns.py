@@ -1,4 +1,4 @@
-"""Whole examples in the cells of a frame: an array a cell, as pictures and sequences come."""
+"""Whole examples in the cells of a frame: an array a cell, as images and sequences come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole examples as inputs: pictures, sequences of numbers, texts and observations, described and read from cells."""
+"""Whole examples as inputs: images, sequences of numbers, texts and observations, described and read from cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.data.ragged import Ragged
 from zoo.errors import DataError
 from zoo.spec import Input
 
-LETTER, WORD = "letter", "word"
+CHARACTER, WORD = "character", "word"
 # Letters and digits: the same in TensorFlow's regular expressions is [\p{L}\p{N}]+.
 _WORD = re.compile(r"[^\W_]+")
 LEAST_COUNT = 2
@@ -24,26 +24,26 @@ MOST_SIDE = 64
 
 
 def describe_image(name: str, values: pd.Series, *, size: int | None, where: str) -> Input:
-    """Return the input for a column of pictures of the training part.
+    """Return the input for a column of images of the training part.
 
     Args:
         name: The column.
-        values: N pictures (H, W) or (H, W, C), of one size or of several.
+        values: N images (H, W) or (H, W, C), of one size or of several.
         size: Height and width that the model brings them to; default their own where they have one size, else
             the median of their sides, at most 64.
         where: The source, for errors.
     """
     channels = max(_channels(value, name, row, where) for row, value in _placed(values))
-    pictures = _pictures(values, name, channels, where)
-    heights, widths = pictures.sizes[:, 0], pictures.sizes[:, 1]
+    images = _images(values, name, channels, where)
+    heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     if size is not None:
         height = width = size
-    elif pictures.uniform:
+    elif images.uniform:
         height, width = int(heights[0]), int(widths[0])
     else:
         height = width = min(MOST_SIDE, int(np.median(np.minimum(heights, widths))))
-    whole = pictures.values.dtype == np.uint8
-    statistics = {**_moments(pictures.values), "height": height, "width": width, "whole": whole}
+    whole = images.values.dtype == np.uint8
+    statistics = {**_moments(images.values), "height": height, "width": width, "whole": whole}
     return Input(name, IMAGE, IMAGE, shape=(None, None, channels), statistics=statistics)
 
 
@@ -73,7 +73,7 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
     Args:
         name: The column.
         values: N texts.
-        unit: ``letter`` or ``word``.
+        unit: ``character`` or ``word``.
         vocabulary: Most tokens that are known; those that occur once are not.
         where: The source, for errors.
     """
@@ -96,23 +96,23 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
 
 
 def tokens_of(text: str, unit: str) -> list[str]:
-    """Return a text's letters, or its words in small letters.
+    """Return a text's letters, or its words in lower case.
 
     Example:
         >>> tokens_of("Ça va?", "word")
         ['ça', 'va']
     """
-    return list(text) if unit == LETTER else _WORD.findall(text.lower())
+    return _WORD.findall(text.lower()) if unit == WORD else list(text)
 
 
 def example_values(values: pd.Series, known: Input, where: str) -> Any:
-    """Return N whole examples as a model's input takes them: ragged pictures or sequences, texts, or an array.
+    """Return N whole examples as a model's input takes them: ragged images or sequences, texts, or an array.
 
     Raises:
         DataError: An example of another shape than training had, an empty one, or one that cannot be read.
     """
     if known.kind == IMAGE:
-        return _pictures(values, known.name, int(known.shape[-1] or 1), where)
+        return _images(values, known.name, int(known.shape[-1] or 1), where)
     if known.kind == SEQUENCE:
         return _sequences(values, known.name, int(known.shape[-1] or 1), where)
     if known.kind == TEXT:
@@ -150,31 +150,31 @@ def _channels(value: Any, name: str, row: int, where: str) -> int:
     if len(shape) == 3 and shape[-1] in (1, 3, 4):
         return 3 if shape[-1] == 4 else int(shape[-1])
     raise DataError(
-        f"a picture has shape (height, width) or (height, width, channels) with 1 or 3 channels; received {shape}",
+        f"an image has shape (height, width) or (height, width, channels) with 1 or 3 channels; received {shape}",
         where=f"{where}, column {name}, row {row}",
     )
 
 
-def _pictures(values: pd.Series, name: str, channels: int, where: str) -> Ragged:
-    pictures = []
+def _images(values: pd.Series, name: str, channels: int, where: str) -> Ragged:
+    images = []
     for row, value in _placed(values):
         own = _channels(value, name, row, where)
-        picture = np.asarray(value)
+        image = np.asarray(value)
         place = f"{where}, column {name}, row {row}"
-        if picture.size == 0:
-            raise DataError(f"an empty picture, of shape {picture.shape}", where=place)
-        if picture.dtype.kind not in "uifb":
-            raise DataError(f"a picture's values are numbers; received {picture.dtype}", where=place)
-        picture = picture[..., None] if picture.ndim == 2 else picture[..., :3]
+        if image.size == 0:
+            raise DataError(f"an empty image, of shape {image.shape}", where=place)
+        if image.dtype.kind not in "uifb":
+            raise DataError(f"an image's values are numbers; received {image.dtype}", where=place)
+        image = image[..., None] if image.ndim == 2 else image[..., :3]
         if own != channels:
-            grey = picture.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(picture, 3, axis=-1)
-            picture = grey.astype(picture.dtype)
-        pictures.append(picture)
-    made = Ragged.of(pictures, axes=2)
+            grey = image.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(image, 3, axis=-1)
+            image = grey.astype(image.dtype)
+        images.append(image)
+    made = Ragged.of(images, axes=2)
     if made.values.dtype == np.uint8:
         return made
     if made.values.dtype.kind == "f" and not np.isfinite(made.values).all():
-        raise DataError(f"column {name}: a picture has values that are not finite", where=where)
+        raise DataError(f"column {name}: an image has values that are not finite", where=where)
     return Ragged(made.values.astype(np.float32), made.sizes)
 
 

@@ -20,7 +20,7 @@ _LOADERS = {
     "digits": "load_digits",
     "diabetes": "load_diabetes",
 }
-_PICTURES = {"digits": (8, 8, 1)}
+_IMAGES = {"digits": (8, 8, 1)}
 # Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
 BUNDLED = (*_LOADERS, *_SEQUENCES)
@@ -46,16 +46,16 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
     """
     if name not in BUNDLED:
         raise unknown("bundled set", name, BUNDLED)
-    kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _PICTURES else None
+    kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:
         raise wrong_source("sequences" if kind == SEQUENCE else "table", name)
     if kind == SEQUENCE:
         return _sequences(_SEQUENCES[name])
     frame, target = _table(name)
     if kind == IMAGE:
-        pictures = frame.drop(columns=target).to_numpy().reshape(-1, *_PICTURES[name])
-        # Sixteen levels of grey: as bytes they are pictures as any other.
-        frame = pd.DataFrame({IMAGE: cells_of((pictures * 255 / 16).astype(np.uint8)), target: frame[target]})
+        images = frame.drop(columns=target).to_numpy().reshape(-1, *_IMAGES[name])
+        # Sixteen levels of grey: as bytes they are images as any other.
+        frame = pd.DataFrame({IMAGE: cells_of((images * 255 / 16).astype(np.uint8)), target: frame[target]})
     return frame, target, None
 
 
@@ -75,11 +75,11 @@ def _table(name: str) -> tuple[pd.DataFrame, str]:
 
 
 def _sequences(path: Path) -> tuple[pd.DataFrame, str, np.ndarray]:
-    frames, parts = [], []
+    frames, splits = [], []
     with np.load(path, allow_pickle=False) as file:
-        for part in ("train", "test"):
-            ends = np.cumsum(file[f"len_{part}"])[:-1]
-            cells = cells_of(np.split(file[f"x_{part}"], ends))
-            frames.append(pd.DataFrame({SEQUENCE: cells, "speaker": file[f"y_{part}"].astype(np.int64)}))
-            parts += [part] * len(cells)
-    return pd.concat(frames, ignore_index=True), "speaker", np.array(parts)
+        for split in ("train", "test"):
+            ends = np.cumsum(file[f"len_{split}"])[:-1]
+            cells = cells_of(np.split(file[f"x_{split}"], ends))
+            frames.append(pd.DataFrame({SEQUENCE: cells, "speaker": file[f"y_{split}"].astype(np.int64)}))
+            splits += [split] * len(cells)
+    return pd.concat(frames, ignore_index=True), "speaker", np.array(splits)

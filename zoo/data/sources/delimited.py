@@ -27,7 +27,7 @@ from zoo.errors import DataError
 
 DELIMITED_FILES = endings(".csv", ".tsv")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
-_SAMPLE_LETTERS, _LONGEST_HEADER = 1 << 16, 1 << 24
+_SAMPLE_CHARACTERS, _LONGEST_HEADER = 1 << 16, 1 << 24
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*|\s*[+-]?\d+\s*")
 
 
@@ -100,12 +100,12 @@ def _parsed(path: Path, encoding: str, separator: str, texts: dict[str, type]) -
 def _dialect(path: Path, encoding: str) -> tuple[str, list[str]]:
     """The separator, and the names in the header."""
     with open_text(path, encoding) as file:
-        sample = file.read(_SAMPLE_LETTERS)
-        while "\n" not in sample.lstrip() and "\r" not in sample.lstrip() and (more := file.read(_SAMPLE_LETTERS)):
+        sample = file.read(_SAMPLE_CHARACTERS)
+        while "\n" not in sample.lstrip() and "\r" not in sample.lstrip() and (more := file.read(_SAMPLE_CHARACTERS)):
             sample += more
             if len(sample) > _LONGEST_HEADER:
                 message = (
-                    f"the first line is longer than {_LONGEST_HEADER:,} letters, and names of columns are expected"
+                    f"the first line is longer than {_LONGEST_HEADER:,} characters, and names of columns are expected"
                 )
                 raise DataError(message, where=str(path))
         whole = not file.read(1)
@@ -122,7 +122,7 @@ def _dialect(path: Path, encoding: str) -> tuple[str, list[str]]:
 def _sample_rows(lines: list[str], separator: str) -> Iterator[list[str]]:
     try:
         yield from (row for row in csv.reader(lines, delimiter=separator) if row)
-    except csv.Error:  # a cell beyond csv's limit of 131,072 letters: what was read by then has to do
+    except csv.Error:  # a cell beyond csv's limit of 131,072 characters: what was read by then has to do
         return
 
 

@@ -74,7 +74,7 @@ def _parsed(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"line {line + error.lineno - 1}, letter {error.colno}"
+        place = f"line {line + error.lineno - 1}, column {error.colno}"
         raise DataError(f"not JSON, {place}: {error.msg}", where=str(path)) from None
     except RecursionError:
         raise DataError(f"line {line} is nested too deeply", where=str(path)) from None

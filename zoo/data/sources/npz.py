@@ -41,8 +41,8 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells != SEQUENCE:
         raise wrong_source("sequences", source)
     frames: list[pd.DataFrame] = []
-    parts: list[str] = []
-    for suffix, part in _ARRAY_PARTS.items():
+    splits: list[str] = []
+    for suffix, split in _ARRAY_PARTS.items():
         if f"x_{suffix}" not in arrays:
             continue
         if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
@@ -52,16 +52,16 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
         if f"y_{suffix}" in arrays:
             frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
         frames.append(frame)
-        parts += [part] * len(frame)
+        splits += [split] * len(frame)
     used = {f"{axis}_{suffix}" for axis in ("x", "y", "len") for suffix in _ARRAY_PARTS} | {"names"}
     ignored = sorted(set(arrays) - used)
     notes: tuple[str, ...] = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
     if cells is None and arrays["x_train"].ndim > 2:
         shape = " x ".join(map(str, arrays["x_train"].shape[1:]))
-        notes += (f"an example of {shape} numbers is read as so many columns; pictures are for --task image",)
+        notes += (f"an example of {shape} numbers is read as so many columns; images are for --task image",)
     target = "y" if "y_train" in arrays else None
     frame = pd.concat(frames, ignore_index=True)
-    return Table(frame, name, source, target, np.array(parts) if len(frames) > 1 else None, notes)
+    return Table(frame, name, source, target, np.array(splits) if len(frames) > 1 else None, notes)
 
 
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:

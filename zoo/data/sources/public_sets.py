@@ -50,7 +50,7 @@ def read_public(source: str, *, cells: str | None = None, data_dir: str | None =
 
     Args:
         source: ``tfds:NAME``, ``tfds:NAME/CONFIG``, ``tfds:NAME/VERSION`` or ``tfds:NAME/CONFIG/VERSION``.
-        cells: ``image``: pictures are wanted.
+        cells: ``image``: images are wanted.
         data_dir: Folder of prepared sets; default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
 
     Raises:
@@ -183,9 +183,9 @@ def _table(builder: Any, name: str, source: str, cells: str | None) -> Table:
     target = keys[1] if keys and isinstance(keys[1], str) else None
     # A folder keeps its features in no order: they come by name here, and the target last.
     kinds = dict(sorted(_flat(info.features).items(), key=lambda item: (item[0] == target, item[0])))
-    pictures = [key for key, kind in kinds.items() if type(kind).__name__ == "Image"]
-    if pictures and cells != IMAGE:
-        raise wrong_source("pictures", source)
+    images = [key for key, kind in kinds.items() if type(kind).__name__ == "Image"]
+    if images and cells != IMAGE:
+        raise wrong_source("images", source)
     known = {split: SPELLINGS[split] for split in info.splits if split in SPELLINGS} or dict.fromkeys(info.splits)
     frames, parts = [], []
     for split, part in known.items():

@@ -18,7 +18,7 @@ from zoo.data.raw_table import Table as Table
 from zoo.data.source_errors import wrong_source
 from zoo.data.sources.bundled import BUNDLED, load_bundled
 from zoo.data.sources.delimited import DELIMITED_FILES, read_delimited
-from zoo.data.sources.image_files import PICTURE_FILES, read_pictures
+from zoo.data.sources.image_files import IMAGE_FILES, read_images
 from zoo.data.sources.json_lines import JSON_FILES, read_json
 from zoo.data.sources.memory_arrays import columns_by_name, columns_of, frame_table, pair_table, plain_types
 from zoo.data.sources.npz import read_npz
@@ -43,7 +43,7 @@ def read_table(
         source: A data frame; a dict of columns; arrays ``(x, y)``; a finite ``tf.data.Dataset``; a path to a CSV (with
             any separator), JSON, text (also packed by gzip or bzip2), Parquet or ``.npz`` file (``x_train``,
             ``y_train``, … or ``x``, ``y``; sequences lie end to end or are padded, with their lengths in
-            ``len_train``, … or ``len``); a folder of pictures or of Parquet parts; a database's URL with ``?table=``
+            ``len_train``, … or ``len``); a folder of images or of Parquet parts; a database's URL with ``?table=``
             or ``?query=``; a bundled name; or a public set of tensorflow-datasets as ``tfds:NAME``.
         text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
             which rows stand in a file shall not decide what ``01`` means.
@@ -109,8 +109,8 @@ def frame_digest(frame: pd.DataFrame) -> str:
 
 def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
     if source in BUNDLED:  # before any folder of that name, which could not be read anyway
-        frame, target, part = load_bundled(source, cells=cells)
-        return Table(frame, source, source, target, part)
+        frame, target, split = load_bundled(source, cells=cells)
+        return Table(frame, source, source, target, split)
     if is_database(source):
         return read_sql(source)
     if is_public(source):
@@ -135,8 +135,8 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
         name = path.resolve().parent.name
     if is_parquet_folder(path):
         return Table(read_parquet(path).rename(columns=str), name, source)
-    if path.is_dir() or ending.endswith(PICTURE_FILES):
-        return _from_pictures(path, source, cells)
+    if path.is_dir() or ending.endswith(IMAGE_FILES):
+        return _from_images(path, source, cells)
     if not path.is_file():  # a pipe, or a device: reading might never end
         raise DataError("neither a file nor a folder", where=source)
     if ending.endswith(".npz"):
@@ -155,12 +155,12 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
     return Table(frame.rename(columns=str), name, source, notes=notes)
 
 
-def _from_pictures(path: Path, source: str, cells: str | None) -> Table:
-    frame, part = read_pictures(path, source)
+def _from_images(path: Path, source: str, cells: str | None) -> Table:
+    frame, split = read_images(path, source)
     if cells != IMAGE:
-        raise wrong_source("pictures", source)
+        raise wrong_source("images", source)
     target = "class" if "class" in frame else None
-    return Table(frame, path.resolve().name.split(".")[0], source, target, part)
+    return Table(frame, path.resolve().name.split(".")[0], source, target, split)
 
 
 def check_there(source: Any, data_dir: str | None = None) -> None:
@@ -177,7 +177,7 @@ def check_there(source: Any, data_dir: str | None = None) -> None:
         check_at_hand(source, data_dir)
         return
     path = Path(source).expanduser()
-    named_so = path.name.lower().endswith((*TABLE_FILES, *PICTURE_FILES)) and not _ENVIRONMENT.fullmatch(source)
+    named_so = path.name.lower().endswith((*TABLE_FILES, *IMAGE_FILES)) and not _ENVIRONMENT.fullmatch(source)
     if named_so and not _exists(path) and not is_prepared(source, data_dir):
         raise _missing(source, path)
 

@@ -15,13 +15,13 @@ from zoo.data.splitting.time_order import cut_before, without_gap
 from zoo.errors import DataError
 
 
-def take_fold(parts: np.ndarray, number: int, count: int, splitter: Splitter, *, masks: np.ndarray | None) -> None:
+def take_fold(splits: np.ndarray, number: int, count: int, splitter: Splitter, *, masks: np.ndarray | None) -> None:
     """Make one fold of the rows that are not test the test part; the others train, until some of them validate.
 
     Rows that were test are left out (``""``), as are, in time, those that come later than the fold.
 
     Args:
-        parts: Part of each row (N,), changed in place.
+        parts: Split of each row (N,), changed in place.
         number: The fold, from 1.
         count: Number of folds.
         splitter: Says by what rows are drawn, and what stays together.
@@ -31,20 +31,20 @@ def take_fold(parts: np.ndarray, number: int, count: int, splitter: Splitter, *,
         DataError: When rows, classes, groups or moments are too few.
     """
     splitter.check()
-    parts[parts == "test"] = ""
-    rows = np.flatnonzero(parts != "")
-    parts[rows] = "train"
+    splits[splits == "test"] = ""
+    rows = np.flatnonzero(splits != "")
+    splits[rows] = "train"
     if count > len(rows):
         raise DataError(f"{count} folds need at least as many rows, and there are {len(rows)}", where="folds")
     if masks is not None:
-        parts[masks[number - 1] & (parts != "")] = "test"
+        splits[masks[number - 1] & (splits != "")] = "test"
     elif splitter.method == "time":
         assert splitter.moments is not None
-        _forward(parts, rows, splitter.moments[rows], number, count, splitter.gap)
+        _forward(splits, rows, splitter.moments[rows], number, count, splitter.gap)
     elif splitter.method == "order":
-        _forward(parts, rows, np.arange(len(rows), dtype=float), number, count, 0.0)
+        _forward(splits, rows, np.arange(len(rows), dtype=float), number, count, 0.0)
     else:
-        parts[rows[_drawn(rows, number, count, splitter)]] = "test"
+        splits[rows[_drawn(rows, number, count, splitter)]] = "test"
 
 
 def group_masks(groups: np.ndarray) -> np.ndarray:
@@ -95,19 +95,19 @@ def read_parts(path: str, places: np.ndarray) -> np.ndarray:
     """
     try:
         values = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        known = {SPELLINGS[part]: np.asarray(rows, np.int64) for part, rows in values.items()}
+        known = {SPELLINGS[split]: np.asarray(rows, np.int64) for split, rows in values.items()}
     except OSError as error:
         raise DataError(f"the split cannot be read: {error.strerror}", where=path) from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(
             f"is no split: it must be row numbers by part, as split.json is ({error})", where=path
         ) from None
-    parts = np.full(int(places.max()) + 1, "", dtype="<U11")
-    for part, rows in known.items():
-        if rows.size and (rows.min() < 0 or rows.max() >= len(parts)):
-            raise DataError(f"the {part} part has a row {rows.max()}, and the source has {len(parts)}", where=path)
-        parts[rows] = part
-    chosen = parts[places]
+    splits = np.full(int(places.max()) + 1, "", dtype="<U11")
+    for split, rows in known.items():
+        if rows.size and (rows.min() < 0 or rows.max() >= len(splits)):
+            raise DataError(f"the {split} part has a row {rows.max()}, and the source has {len(splits)}", where=path)
+        splits[rows] = split
+    chosen = splits[places]
     if not (chosen == "train").any():
         raise DataError("the split leaves no training rows", where=path)
     return chosen
@@ -127,7 +127,7 @@ def _fold_values(file: Path) -> np.ndarray:
         return np.asarray(loaded[names[0]])
 
 
-def _forward(parts: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: int, count: int, gap: float) -> None:
+def _forward(splits: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: int, count: int, gap: float) -> None:
     """Train on what lies before a block of time, and test on it: of K + 1 blocks the first one only trains."""
     if len(np.unique(moments)) <= count:
         found = len(np.unique(moments))
@@ -137,10 +137,10 @@ def _forward(parts: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: i
     tested = (moments >= first) & (moments < last)
     if not tested.any():
         raise DataError(f"fold {number} of {count} has no rows: too many rows share a moment", where="folds")
-    parts[rows] = ""
-    parts[rows[moments < first]] = "train"
-    parts[rows[without_gap(moments, first, gap)]] = ""
-    parts[rows[tested]] = "test"
+    splits[rows] = ""
+    splits[rows[moments < first]] = "train"
+    splits[rows[without_gap(moments, first, gap)]] = ""
+    splits[rows[tested]] = "test"
 
 
 def _drawn(rows: np.ndarray, number: int, count: int, splitter: Splitter) -> np.ndarray:

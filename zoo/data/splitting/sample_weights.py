@@ -103,7 +103,7 @@ def sampled(
     return made
 
 
-def _sample(job: DataJob, part: Sampled, codes: np.ndarray, target: Target) -> Sampled:
+def _sample(job: DataJob, split: Sampled, codes: np.ndarray, target: Target) -> Sampled:
     assert job.sample is not None
     way, _, text = job.sample.partition("=")
     factor = float(text)
@@ -114,13 +114,13 @@ def _sample(job: DataJob, part: Sampled, codes: np.ndarray, target: Target) -> S
         raise DataError(
             f"class {name!r} is the only one among the training rows: sampling needs another", where="sample"
         )
-    weight = np.ones(len(codes)) if part.weight is None else part.weight
+    weight = np.ones(len(codes)) if split.weight is None else split.weight
     seed = [job.seed if job.split_seed is None else job.split_seed, 3]
     if way == "up":
         times = np.where(codes == most, 1, round(factor))
         chosen = np.repeat(np.arange(len(codes)), times)
         note = f"training rows of all classes but {name} are repeated {round(factor)} times"
-        return Sampled(part.rows[chosen], (weight / times)[chosen], weight[chosen], note)
+        return Sampled(split.rows[chosen], (weight / times)[chosen], weight[chosen], note)
     frequent = np.flatnonzero(codes == most)
     many = max(1, round(len(frequent) / factor))
     kept = np.sort(np.random.default_rng(seed).choice(frequent, many, replace=False))
@@ -129,7 +129,7 @@ def _sample(job: DataJob, part: Sampled, codes: np.ndarray, target: Target) -> S
     note = (
         f"{many:,} of {len(frequent):,} training rows of class {name} are kept, each with {factor:g} times its weight"
     )
-    return Sampled(part.rows[chosen], weight[chosen], None, note)
+    return Sampled(split.rows[chosen], weight[chosen], None, note)
 
 
 def _class_factors(given: Any, codes: np.ndarray, weight: np.ndarray | None, target: Target) -> np.ndarray:

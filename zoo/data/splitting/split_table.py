@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.data.columns.encode import MISSING, level_names
-from zoo.data.dataset import PARTS
+from zoo.data.dataset import SPLITS
 from zoo.data.sources.read import Table
 from zoo.data.splitting.folds import group_masks, read_masks, read_parts, take_fold
 from zoo.data.splitting.splitters import Splitter, parts_of_column, suggested_sizes
@@ -20,7 +20,7 @@ _SEARCHED = 5
 
 
 @dataclass(frozen=True)
-class Split:
+class RowSplits:
     """Which part each row belongs to.
 
     Args:
@@ -30,7 +30,7 @@ class Split:
         groups: Group of each row (N,) by name, where rows of one stay together.
     """
 
-    parts: np.ndarray
+    splits: np.ndarray
     folds: int
     notes: tuple[str, ...]
     groups: np.ndarray | None = None
@@ -49,18 +49,18 @@ def given_parts(table: Table, job: DataJob) -> np.ndarray | None:
             raise UsageError("a test source and a column that names the test part exclude each other", where="test")
         return parts_of_column(table.frame[column], where=table.source)
     if file is not None:
-        parts = read_parts(file, table.frame.index.to_numpy())
+        splits = read_parts(file, table.frame.index.to_numpy())
         if job.test is not None:
-            parts[parts == "test"] = ""
-        return parts
-    if table.part is not None and job.test is not None:
+            splits[splits == "test"] = ""
+        return splits
+    if table.split is not None and job.test is not None:
         raise UsageError(f"{table.source} holds a test part of its own", where="test")
-    return table.part
+    return table.split
 
 
 def split_table(
     table: Table, job: DataJob, classes: np.ndarray | None, given: np.ndarray | None, *, source_rows: int
-) -> Split:
+) -> RowSplits:
     """Return the part of each row of a table.
 
     Args:
@@ -76,32 +76,32 @@ def split_table(
     splitter, notes = _splitter(table, job, classes, given)
     rows = len(table.frame)
     if job.fold is None:
-        parts = splitter.parts(rows, given)
-        return Split(parts, 0, (*notes, *_when(table, job, splitter, parts)), splitter.groups)
-    parts = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
+        splits = splitter.splits(rows, given)
+        return RowSplits(splits, 0, (*notes, *_when(table, job, splitter, splits)), splitter.groups)
+    splits = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
     if job.aside and job.test is None and given is None:
         splitter.check()
-        splitter.move(parts, "test", splitter.test_size)
+        splitter.move(splits, "test", splitter.test_size)
     masks = _masks(table, job, splitter, source_rows)
     number, count = (int(text) for text in job.fold.split("/"))
     count = count if masks is None else len(masks)
     if number > count:
         raise UsageError(f"received {job.fold!r}, and there are {count} folds", where="fold")
-    take_fold(parts, number, count, splitter, masks=masks)
-    return Split(splitter.inner_parts(parts), count, notes, splitter.groups)
+    take_fold(splits, number, count, splitter, masks=masks)
+    return RowSplits(splitter.inner_parts(splits), count, notes, splitter.groups)
 
 
-def _when(table: Table, job: DataJob, splitter: Splitter, parts: np.ndarray) -> list[str]:
+def _when(table: Table, job: DataJob, splitter: Splitter, splits: np.ndarray) -> list[str]:
     """A note on when each part of a split in time begins, and how many rows the gap leaves out."""
     if splitter.moments is None:
         return []
     values = table.frame[job.split_by("time") or ""]
     begins = []
-    for part in PARTS:
-        own = np.flatnonzero(parts == part)
+    for split in SPLITS:
+        own = np.flatnonzero(splits == split)
         if len(own):
-            begins.append(f"{part} {values.iloc[own[np.argmin(splitter.moments[own])]]}")
-    left = int((parts == "").sum())
+            begins.append(f"{split} {values.iloc[own[np.argmin(splitter.moments[own])]]}")
+    left = int((splits == "").sum())
     gap = f"; the gap leaves out {left:,} rows" if left else ""
     return [f"in time the parts begin: {', '.join(begins)}{gap}"]
 
@@ -140,7 +140,7 @@ def _splitter(
         method = "stratified" if classes is not None else "random"
     drawn = {"test": job.test is None and given is None, "validation": given is None or "validation" not in given}
     asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
-    told = [part for part in drawn if drawn[part] and asked[part]]
+    told = [split for split in drawn if drawn[split] and asked[split]]
     test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, told)
     notes += [reason] if reason else []
     splitter = Splitter(

@@ -46,7 +46,7 @@ class Splitter:
     moments: np.ndarray | None = None
     gap: float = 0.0
 
-    def parts(self, rows: int, given: np.ndarray | None = None) -> np.ndarray:
+    def splits(self, rows: int, given: np.ndarray | None = None) -> np.ndarray:
         """Return the part of each row.
 
         Parts that ``given`` holds stay as they are; a validation or test part that it lacks is drawn
@@ -54,7 +54,7 @@ class Splitter:
 
         Args:
             rows: Number of rows N.
-            given: Part of each row as the source has it; ``""`` for none.
+            given: Split of each row as the source has it; ``""`` for none.
 
         Returns:
             ``train``, ``calibration``, ``validation`` or ``test`` for each of N rows, or ``""`` for none of them.
@@ -68,19 +68,19 @@ class Splitter:
             2
         """
         self.check()
-        parts = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
+        splits = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
         if given is None and self.test_size > 0:
-            self.move(parts, "test", self.test_size)
-        return self.inner_parts(parts)
+            self.move(splits, "test", self.test_size)
+        return self.inner_parts(splits)
 
-    def inner_parts(self, parts: np.ndarray) -> np.ndarray:
+    def inner_parts(self, splits: np.ndarray) -> np.ndarray:
         """Draw validation and calibration parts out of the training rows, where there are none yet."""
         for name, share in (("validation", self.validation_size), ("calibration", self.calibration_size)):
-            if share > 0 and not np.any(parts == name):
-                self.move(parts, name, share)
-        if not np.any(parts == "train"):
+            if share > 0 and not np.any(splits == name):
+                self.move(splits, name, share)
+        if not np.any(splits == "train"):
             raise DataError("the split leaves no training rows")
-        return parts
+        return splits
 
     def check(self) -> None:
         """Raise DataError where the method lacks what it goes by."""
@@ -89,31 +89,31 @@ class Splitter:
         if self.groups is not None and len(np.unique(self.groups)) < 2:
             raise DataError(f"a split by group needs two groups at least, and all rows are of {self.groups[0]!r}")
 
-    def move(self, parts: np.ndarray, to: str, share: float) -> None:
+    def move(self, splits: np.ndarray, to: str, share: float) -> None:
         """Move a share of the training rows to another part."""
-        train = np.flatnonzero(parts == "train")
+        train = np.flatnonzero(splits == "train")
         if len(train) < 2:
-            left = f"{len(parts)} rows are too few for a {to} part"
+            left = f"{len(splits)} rows are too few for a {to} part"
             if self.gap:
-                left = f"the gap leaves no rows for a {to} part: of {len(parts)} rows {len(train)} are left before it"
+                left = f"the gap leaves no rows for a {to} part: of {len(splits)} rows {len(train)} are left before it"
             raise DataError(left)
         if self.method == "order":
             moved = train[len(train) - max(1, round(share * len(train))) :]
         elif self.method == "time":
-            moved = self._latest(parts, train, to, share)
+            moved = self._latest(splits, train, to, share)
         elif self.groups is not None:
             moved = self._groups(train, to, share)
         else:
             moved = self._drawn(train, to, share)
         if len(moved) == 0 or len(moved) == len(train):
             raise DataError(f"cannot take a {to} part of {share:g} from {len(train)} rows")
-        parts[moved] = to
+        splits[moved] = to
 
-    def _latest(self, parts: np.ndarray, train: np.ndarray, to: str, share: float) -> np.ndarray:
+    def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, share: float) -> np.ndarray:
         assert self.moments is not None
         moments = self.moments[train]
         first = latest_moment(moments, share, to)
-        parts[train[without_gap(moments, first, self.gap)]] = ""
+        splits[train[without_gap(moments, first, self.gap)]] = ""
         return train[moments >= first]
 
     def _groups(self, train: np.ndarray, to: str, share: float) -> np.ndarray:
@@ -169,12 +169,12 @@ def parts_of_column(values: pd.Series, *, where: str) -> np.ndarray:
     Raises:
         DataError: When a value is none of train, validation (or valid, val), calibration and test.
     """
-    parts = values.astype(str).str.strip().str.lower().map(SPELLINGS)
-    if parts.isna().any():
-        row = int(np.flatnonzero(parts.isna())[0])
+    splits = values.astype(str).str.strip().str.lower().map(SPELLINGS)
+    if splits.isna().any():
+        row = int(np.flatnonzero(splits.isna())[0])
         error = unknown("part", str(values.iloc[row]), SPELLINGS)
         raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
-    return parts.to_numpy(dtype="<U11")
+    return splits.to_numpy(dtype="<U11")
 
 
 # --- what number of rows asks for ---
@@ -212,7 +212,7 @@ def suggested_sizes(
         "test": f"test {test:g}: its {round(rows * test):,} rows tell a share to within {sides:.2g} percentage points",
         "validation": f"validation {validation:g} of the rest, which {choice}",
     }
-    words = [reason for part, reason in reasons.items() if part in told]
+    words = [reason for split, reason in reasons.items() if split in told]
     if words and rows < 1000:
         words.append("of so few rows --cv 5 makes more")
     return test, validation, "; ".join(words)

@@ -78,10 +78,10 @@ def cut_before(moments: np.ndarray, share: float) -> float:
     return float(known[1:][np.argmin(np.abs(later[1:] - share))])
 
 
-def latest_moment(moments: np.ndarray, share: float, part: str) -> float:
+def latest_moment(moments: np.ndarray, share: float, split: str) -> float:
     """Return :func:`cut_before`, or say that there is but one moment."""
     if moments.min() == moments.max():
-        raise DataError(f"one moment is too few for a {part} part: rows of a moment stay together")
+        raise DataError(f"one moment is too few for a {split} part: rows of a moment stay together")
     return cut_before(moments, share)
 
 

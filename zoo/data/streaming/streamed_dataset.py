@@ -14,7 +14,7 @@ import pandas as pd
 
 from zoo.data.columns.describe_table import describe_classes
 from zoo.data.columns.encode import MISSING, encode_target, has_value, raw_inputs
-from zoo.data.dataset import PARTS, Dataset, Part
+from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.sources.read import frame_digest
 from zoo.data.splitting.sample_weights import column_weights
 from zoo.data.splitting.splitters import parts_of_column, suggested_sizes
@@ -31,7 +31,7 @@ _SPLITS = (None, "random", "column")
 
 
 @dataclass(frozen=True)
-class StreamedPart(Part):
+class StreamedSplit(Split):
     """A part whose rows pass by; what it holds is a sample of them.
 
     Args:
@@ -41,7 +41,7 @@ class StreamedPart(Part):
     """
 
     total_rows: int = 0
-    chunks: Callable[[Any], Iterator[Part]] = field(default=iter)
+    chunks: Callable[[Any], Iterator[Split]] = field(default=iter)
     pieces: int = 1
 
     @property
@@ -60,19 +60,19 @@ class _Rule:
     held: Mapping[str, Kept]  # validation and calibration, in this order
     given: frozenset[str] = frozenset()  # parts that the column names
 
-    def parts(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    def splits(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """Return the part of each row (N,) by the shares as they are now."""
         column = self.job.split_column
-        parts = np.full(len(rows), "train", dtype="<U11")
+        splits = np.full(len(rows), "train", dtype="<U11")
         if column is not None:
-            parts = parts_of_column(frame[column], where=str(self.job.source))
+            splits = parts_of_column(frame[column], where=str(self.job.source))
         else:
-            parts[row_shares(rows, self.seed) < self.test] = "test"
+            splits[row_shares(rows, self.seed) < self.test] = "test"
         for salt, (name, kept) in enumerate(self.held.items(), start=1):
             if name in self.given:
                 continue
-            parts[(parts == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
-        return parts
+            splits[(splits == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
+        return splits
 
 
 def streamed_dataset(
@@ -97,7 +97,7 @@ def streamed_dataset(
         job: Says which target, columns and split.
         task: Name of the task.
         target_kind: ``class`` or ``number``.
-        describe: As in :class:`zoo.data.table_dataset.Layout`.
+        describe: As in :class:`zoo.data.layout.Layout`.
         options: The task's own options, in plain values.
 
     Raises:
@@ -120,24 +120,24 @@ def streamed_dataset(
         spec, options=dict(options), rows=survey.counts["train"], weight=job.weight, weight_kind=job.weight_kind
     )
 
-    def part(frame: pd.DataFrame) -> Part:
+    def split(frame: pd.DataFrame) -> Split:
         inputs = raw_inputs(frame, spec, where=stream.source)
         weight = column_weights(frame, job.weight, where=stream.source) if job.weight else None
-        return Part(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
+        return Split(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
     held_frames = {which: kept.frame() for which, kept in survey.rule.held.items()}
-    parts = {which: part(frame) for which, frame in held_frames.items() if frame is not None}
+    splits = {which: split(frame) for which, frame in held_frames.items() if frame is not None}
     for which, kept in (("train", survey.sample), ("test", survey.test)):
         frame = kept.frame()
         if frame is not None:
-            kept_rows = part(frame)
-            parts[which] = StreamedPart(
+            kept_rows = split(frame)
+            splits[which] = StreamedSplit(
                 **vars(kept_rows),
                 total_rows=survey.counts[which],
-                chunks=_chunks_of(stream, survey.rule, which, name, part),
+                chunks=_chunks_of(stream, survey.rule, which, name, split),
                 pieces=len(stream.pieces),
             )
-    parts = {which: parts[which] for which in PARTS if which in parts}
+    splits = {which: splits[which] for which in SPLITS if which in splits}
     digest, split_digest = _digests(stream, sample, survey, job, name)
     told = (
         f"rows pass by and are not held in memory: {survey.counts['train']:,} train, {survey.counts['test']:,} test; "
@@ -149,7 +149,7 @@ def streamed_dataset(
         digest=digest,
         split_digest=split_digest,
         spec=spec,
-        parts=parts,
+        splits=splits,
         notes=(told, *why, *notes),
     )
 
@@ -175,7 +175,9 @@ class _Survey:
 def _sizes(stream: Stream, job: DataJob, given: frozenset[str]) -> tuple[float, float, list[str]]:
     """The shares of test and validation rows, and why, where they were to be suggested."""
     asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
-    told = [part for part in asked if asked[part] and part not in given and not (part == "test" and job.split_column)]
+    told = [
+        split for split in asked if asked[split] and split not in given and not (split == "test" and job.split_column)
+    ]
     if stream.rows is None:
         test, held = UNKNOWN, UNKNOWN
         why = f"{UNKNOWN:g} for the {' and the '.join(told)} part: how many rows there are is not known before"
@@ -221,16 +223,16 @@ def _pass(stream: Stream, made: _Survey, seed: int, target: str, classes: bool) 
         rows, frame = rows[keep], frame[keep]
         if classes:
             count_levels(made.classes, frame[target])
-        parts = rule.parts(rows, frame)
+        splits = rule.splits(rows, frame)
         places = row_shares(rows, seed + 3)
         for name, kept in (("train", made.sample), ("test", made.test)):
-            own = parts == name
+            own = splits == name
             kept.add(frame[own], rows[own], places[own])
             made.counts[name] += int(own.sum())
         for salt, (name, kept) in enumerate(rule.held.items(), start=1):
-            own = parts == name
+            own = splits == name
             kept.add(frame[own], rows[own], row_shares(rows[own], seed + salt))
-        train = frame[parts == "train"]
+        train = frame[splits == "train"]
         for column in frame.columns:
             if column not in made.totals:
                 numeric = pd.api.types.is_numeric_dtype(frame[column].dtype) and not (classes and column == target)
@@ -288,16 +290,16 @@ def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
 
 
 def _chunks_of(
-    stream: Stream, rule: _Rule, which: str, target: str, part: Callable[[pd.DataFrame], Part]
-) -> Callable[[Any], Iterator[Part]]:
-    def chunks(order: Any = None) -> Iterator[Part]:
+    stream: Stream, rule: _Rule, which: str, target: str, split: Callable[[pd.DataFrame], Split]
+) -> Callable[[Any], Iterator[Split]]:
+    def chunks(order: Any = None) -> Iterator[Split]:
         for first, frame in stream.chunks(order):
             rows = np.arange(first, first + len(frame))
             keep = has_value(frame[target])
             own = keep.copy()
-            own[keep] = rule.parts(rows[keep], frame[keep]) == which
+            own[keep] = rule.splits(rows[keep], frame[keep]) == which
             if own.any():
-                yield part(frame[own].set_axis(rows[own], axis=0))
+                yield split(frame[own].set_axis(rows[own], axis=0))
 
     return chunks
 

@@ -7,9 +7,9 @@ import os
 from zoo.data.limits import memory_at_hand
 from zoo.jobs.search_options import TuneJob
 from zoo.running.search_progress import SearchProgress
-from zoo.tuning.execution.executor import Slots
-from zoo.tuning.execution.ray_executor import RayWorkers, room_for
-from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.execution.executor import TrialExecutor
+from zoo.tuning.execution.ray_executor import RayExecutor, room_for
+from zoo.tuning.execution.worker_processes import WorkerProcesses
 from zoo.tuning.storage.search_folder import SearchFolder
 
 # Modules that every trial needs: the server imports them once.
@@ -17,12 +17,12 @@ PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "
 WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
 
 
-def make_workers(job: TuneJob, folder: SearchFolder) -> Slots:
+def create_executor(job: TuneJob, folder: SearchFolder) -> TrialExecutor:
     """Return the slots that a search's trials run in."""
     if job.cluster is None:
         overlap = not _has_gpu() and _room(job) > job.workers
-        return Workers(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=overlap)
-    return RayWorkers(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
+        return WorkerProcesses(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=overlap)
+    return RayExecutor(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
 
 
 def _has_gpu() -> bool:

@@ -25,7 +25,7 @@ class Event:
             raised, "died" when its process ended without either. The last three end the call.
         value: The message; the return value; a dict with ``type``, ``message``, ``traceback`` and, for
             an error of `zoo.errors`, its ``as_dict`` under ``error``; a dict with ``status``, ``signal``
-            (such as "SIGKILL", or None), ``killed`` (whether `Slots.kill` asked for it), ``log``,
+            (such as "SIGKILL", or None), ``killed`` (whether `TrialExecutor.kill` asked for it), ``log``,
             the tail of what the process printed, and ``lost``, true, where a cluster lost its node.
     """
 
@@ -34,7 +34,7 @@ class Event:
     value: Any
 
 
-class Slots(abc.ABC):
+class TrialExecutor(abc.ABC):
     """Slots in which functions run, each call in a process of its own.
 
     Args:

@@ -121,7 +121,7 @@ def _importable(module: str) -> bool:
     if module == "__main__" or module not in sys.modules:
         return False
     top = module.partition(".")[0]
-    # Asked of the finders, for importlib.util.find_spec trusts sys.modules.
+    # ProposedTrial of the finders, for importlib.util.find_spec trusts sys.modules.
     spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     file = getattr(sys.modules.get(top), "__file__", None)
     return spec is not None and spec.origin in ("built-in", "frozen", file)

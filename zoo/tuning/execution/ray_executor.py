@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import JobError, UsageError, first_line
-from zoo.tuning.execution.executor import Event, Slots
+from zoo.tuning.execution.executor import Event, TrialExecutor
 from zoo.tuning.execution.packed_call import pack_call
-from zoo.tuning.execution.ray_worker import ERROR, Place, versions
+from zoo.tuning.execution.ray_worker import ERROR, RayWorker, versions
 from zoo.tuning.storage.shared_storage import Storage
 
 ANSWER_WAIT_S = 8.0
@@ -110,8 +110,8 @@ class _Call:
     killed: bool = False
 
 
-class RayWorkers(Slots):
-    """Slots on a cluster, with the methods of :class:`zoo.tuning.execution.worker_processes.Workers`.
+class RayExecutor(TrialExecutor):
+    """Slots on a cluster, with the methods of :class:`zoo.tuning.execution.worker_processes.WorkerProcesses`.
 
     A call waits where the cluster has no room. A call whose node is lost has died by SIGKILL, with ``lost`` beside
     it. Use it within :func:`connected`.
@@ -139,7 +139,7 @@ class RayWorkers(Slots):
         self.folder = folder
         self._calls: dict[str, _Call] = {}
         self._idle: list[Any] = []
-        kind = ray.remote(Place).options(
+        kind = ray.remote(RayWorker).options(
             num_cpus=needs.get("CPU", 1),
             num_gpus=needs.get("GPU", 0),
             memory=needs.get("memory") or None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import JobError, ZooError
-from zoo.tuning.execution.worker_processes import Workers
+from zoo.tuning.execution.worker_processes import WorkerProcesses
 from zoo.tuning.storage.shared_storage import Storage
 
 SAME_VERSION = ("keras-task-zoo", "tensorflow", "keras")
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in SAME_VERSION}
 
 
-class Place:
+class RayWorker:
     """A slot on a node: trials run in it one after another, each in a process forked from its server.
 
     Args:
@@ -49,7 +49,7 @@ class Place:
         self._storage = storage
         self._root = Path(tempfile.gettempdir()) / f"zoo-{token}" if storage is not None else Path(folder)
         self._calls = Path(tempfile.mkdtemp(prefix="zoo-calls-"))
-        self._workers: Workers | None = None
+        self._workers: WorkerProcesses | None = None
         self._lock: Any = None
         self._trial = ""
         self._sent: dict[Path, int] = {}
@@ -81,7 +81,7 @@ class Place:
                 shutil.rmtree(self._root, ignore_errors=True)
             self._lock.close()
 
-    def _opened(self) -> Workers:
+    def _opened(self) -> WorkerProcesses:
         if self._workers is not None:
             return self._workers
         own = versions()
@@ -96,7 +96,7 @@ class Place:
                 where="cluster",
             )
         os.chdir(self._root)  # the driver names files relative to the search's folder
-        self._workers = Workers(1, folder=self._calls, preload=self._preload)
+        self._workers = WorkerProcesses(1, folder=self._calls, preload=self._preload)
         return self._workers
 
     def _fetch_data(self, storage: Storage) -> None:
@@ -111,7 +111,7 @@ class Place:
                 storage.fetch_folder(DATA, arriving)
                 arriving.replace(self._root / DATA)
 
-    def _carry_out(self, workers: Workers, order: Mapping[str, Any]) -> None:
+    def _carry_out(self, workers: WorkerProcesses, order: Mapping[str, Any]) -> None:
         key = order["key"]
         if "call" in order:
             self._trial, self._sent = order["folder"], {}

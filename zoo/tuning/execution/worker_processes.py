@@ -24,17 +24,17 @@ from typing import Any
 
 from zoo.errors import JobError, UsageError
 from zoo.tuning.execution.channel import Channel, Frames, frame, read_some
-from zoo.tuning.execution.executor import Event, Slots
+from zoo.tuning.execution.executor import Event, TrialExecutor
 from zoo.tuning.execution.fork_server import end_group
 from zoo.tuning.execution.packed_call import pack_call, write_call
 
-__all__ = ["Channel", "Event", "Workers"]
+__all__ = ["Channel", "Event", "WorkerProcesses"]
 
 _LOG_TAIL_BYTES = 4096
 _END_WAIT_S = 5.0
 
 
-class Workers(Slots):
+class WorkerProcesses(TrialExecutor):
     """Slots in which functions run, each call in a process of its own.
 
     Not for use from several threads at once. Close it, or use it in a ``with`` statement; a driver that
@@ -51,7 +51,7 @@ class Workers(Slots):
         >>> def train(channel, payload):
         ...     channel.send({"epoch": 1, "loss": 0.5})
         ...     return payload["units"] * 2
-        >>> with Workers(2, folder=Path("trials")) as workers:      # doctest: +SKIP
+        >>> with WorkerProcesses(2, folder=Path("trials")) as workers:      # doctest: +SKIP
         ...     workers.start("first", train, {"units": 8})
         ...     while workers.running:
         ...         for event in workers.wait():

@@ -18,7 +18,7 @@ HYPERBAND_PREFIX = "tuner/"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProposedTrial:
     """An oracle's answer: a trial to run, or that none can be had now (``idle``), or no more at all (``stopped``).
 
     Args:
@@ -122,21 +122,21 @@ class AskTell:
         self._random_values = self.oracle._random_values
         self.oracle._random_values = self._default_first
 
-    def ask(self) -> Asked:
+    def ask(self) -> ProposedTrial:
         """Return the next trial to run."""
         if not self.hyperband and len(self.oracle.trials) >= self.trials:
-            return Asked("stopped")
+            return ProposedTrial("stopped")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its lock asks threading for names in a way that is deprecated
             trial = self.oracle.create_trial(f"slot-{len(self.oracle.trials)}")
         if trial.status != "RUNNING":
-            return Asked(str(trial.status).lower())
+            return ProposedTrial(str(trial.status).lower())
         # Of a name that several models declare, KerasTuner drops the value where one of them is not chosen.
         trial.hyperparameters.values = {**self._proposed, **trial.hyperparameters.values}
         values = dict(trial.hyperparameters.values)
         own = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
         promotes, epochs = own.get(f"{HYPERBAND_PREFIX}trial_id"), own.get(f"{HYPERBAND_PREFIX}epochs")
-        return Asked("running", trial.trial_id, values, promotes, epochs)
+        return ProposedTrial("running", trial.trial_id, values, promotes, epochs)
 
     def tell(
         self,

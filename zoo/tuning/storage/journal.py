@@ -15,7 +15,7 @@ MOST_SHARE = 0.05  # of the time that may go into storing the whole
 _FOLLOWS = ("random", "asha", "bayesian")
 
 
-class Keeper:
+class SearchJournal:
     """Stores a search so that a kill loses nothing.
 
     The whole, whose size grows with the trials, is written as often as takes no more than a twentieth of the time;

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.jobs.search_options import TuneJob, seconds_in
-from zoo.tuning.objective import Goal
+from zoo.tuning.objective import Objective
 from zoo.tuning.storage.search_folder import SearchFolder
 
 
@@ -109,7 +109,7 @@ class SearchPlan:
     job: TuneJob
     folder: SearchFolder
     task: str
-    goal: Goal
+    objective: Objective
     fits: Sequence[tuple[str, int]]
     folds: bool
     tags: Mapping[str, str]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.runs.results import Run
-from zoo.runs.run_table import row_of
-from zoo.runs.stored_runs import find_run, stored_run
+from zoo.stored_runs.lookup import find_run, stored_run
+from zoo.stored_runs.results import Run
+from zoo.stored_runs.run_table import row_of
 from zoo.text import plain
 from zoo.tracking.store import Store
 from zoo.tracking.tags import RESULT_FILE

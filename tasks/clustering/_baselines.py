@@ -9,11 +9,11 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 
+from ._metrics import Judge, reference_features
 from ._mixture import fit_mixture
-from ._scores import Judge, reference_features
 
 _QUICK: list[tuple[str, int | None]] = [("k_means", 200_000), ("gaussian_mixture", 100_000)]
-RIVALS: dict[str, list[tuple[str, int | None]]] = {
+BASELINES: dict[str, list[tuple[str, int | None]]] = {
     "none": [],
     "quick": _QUICK,
     "all": [*_QUICK, ("ward", 10_000)],
@@ -21,28 +21,28 @@ RIVALS: dict[str, list[tuple[str, int | None]]] = {
 EXPLAINED = 0.9
 
 
-def run_rival(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+def run_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
     """Return the scores of a classical clustering by part.
 
     ``k_means`` is of the columns as they are, ``gaussian_mixture`` of the principal components that hold 90 % of
     the variance, ``ward`` (1963) of the columns; a row that Ward did not see belongs to the nearest of its means.
     """
-    features = {part: reference_features(known, dataset.spec) for part, known in dataset.parts.items()}
+    features = {split: reference_features(known, dataset.spec) for split, known in dataset.splits.items()}
     clusters = dataset.spec.options["clusters"]
     kind = "gaussian" if name == "gaussian_mixture" else "k_means"
     if kind == "gaussian":
         from sklearn.decomposition import PCA
 
         reduced = PCA(EXPLAINED, svd_solver="full", random_state=seed).fit(features["train"])
-        features = {part: reduced.transform(values) for part, values in features.items()}
+        features = {split: reduced.transform(values) for split, values in features.items()}
     assign = _ward(features["train"], clusters) if name == "ward" else None
     if assign is None:
         assign = fit_mixture(features["train"], clusters, kind, seed).assign
     judge = Judge(clusters, kind, seed=seed)
     scored = {}
-    for part, values in features.items():
+    for split, values in features.items():
         hard = np.eye(clusters)[assign(np.asarray(values, np.float64))]
-        scored[part], _ = judge.scores(features["train"], values, hard, dataset, part)
+        scored[split], _ = judge.scores(features["train"], values, hard, dataset, split)
     return scored
 
 

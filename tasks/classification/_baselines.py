@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import Rival
+from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
-def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
-        Rival("majority", _majority, guesses=True),
-        Rival("logistic", _logistic, most_rows=1_000_000),
-        Rival("histogram_boosting", _histogram_boosting, columns="coded"),
+        ClassicalBaseline("majority", _majority, is_dummy=True),
+        ClassicalBaseline("logistic", _logistic, most_rows=1_000_000),
+        ClassicalBaseline("histogram_boosting", _histogram_boosting, columns="coded"),
     ]
     slow = [
-        Rival("svm", _svm, most_rows=10_000),
-        Rival("nearest_neighbours", _nearest_neighbours, most_rows=50_000),
-        Rival("random_forest", _random_forest, most_rows=200_000),
+        ClassicalBaseline("svm", _svm, most_rows=10_000),
+        ClassicalBaseline("nearest_neighbours", _nearest_neighbours, most_rows=50_000),
+        ClassicalBaseline("random_forest", _random_forest, most_rows=200_000),
     ]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 

@@ -1,4 +1,4 @@
-"""The classical rivals of picture models, on pixels."""
+"""The classical rivals of image models, on pixels."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import Rival
+from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
-def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     quick = [
-        Rival("majority", _majority, pixels, guesses=True),
-        Rival("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),
+        ClassicalBaseline("majority", _majority, pixels, is_dummy=True),
+        ClassicalBaseline("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),
     ]
     slow = [
-        Rival("svm", _svm, pixels, most_rows=10_000),
-        Rival("random_forest", _random_forest, pixels, most_rows=100_000),
+        ClassicalBaseline("svm", _svm, pixels, most_rows=10_000),
+        ClassicalBaseline("random_forest", _random_forest, pixels, most_rows=100_000),
     ]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 
 
-def pixels(part: Part, spec: Spec) -> np.ndarray:
-    """Return the pixels of each picture (N, H W C) in standard units, all brought to one size."""
-    pictures, facts = part.inputs[spec.inputs[0].key], spec.inputs[0].statistics
-    assert isinstance(pictures, Ragged)
+def pixels(split: Split, spec: Spec) -> np.ndarray:
+    """Return the pixels of each image (N, H W C) in standard units, all brought to one size."""
+    images, facts = split.inputs[spec.inputs[0].key], spec.inputs[0].statistics
+    assert isinstance(images, Ragged)
     size = (facts["height"], facts["width"])
-    if pictures.uniform and (pictures.sizes == size).all():
-        values = pictures.padded()
+    if images.uniform and (images.sizes == size).all():
+        values = images.padded()
     else:
-        values = np.stack([_resized(pictures.example(row), size) for row in range(len(pictures))])
+        values = np.stack([_resized(images.example(row), size) for row in range(len(images))])
     std = np.where(np.array(facts["std"]) > 0, facts["std"], 1)
     scaled = (values.astype(np.float32) - np.array(facts["mean"], np.float32)) / std.astype(np.float32)
     return scaled.reshape(len(scaled), -1)
 
 
-def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     channels = [
-        Image.fromarray(np.asarray(picture[..., index], np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
-        for index in range(picture.shape[-1])
+        Image.fromarray(np.asarray(image[..., index], np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
+        for index in range(image.shape[-1])
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
@@ -60,7 +60,7 @@ def _majority(seed: int) -> Any:
 def _logistic(rows: int, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    # scikit-learn's C weighs the sum over rows: the same strength for few pictures and for many.
+    # scikit-learn's C weighs the sum over rows: the same strength for few images and for many.
     return LogisticRegression(C=min(1.0, 500 / max(rows, 1)), max_iter=300, tol=1e-3)
 
 

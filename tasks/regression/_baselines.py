@@ -7,36 +7,36 @@ from functools import partial
 from typing import Any
 
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import Rival
+from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
-def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
     assert spec.target is not None
     if spec.target.quantiles:
         return _of_quantiles(level, spec.target.quantiles)
     quick = [
-        Rival("mean", _mean, guesses=True),
-        Rival("ridge", _ridge),
-        Rival("histogram_boosting", _histogram_boosting, columns="coded"),
+        ClassicalBaseline("mean", _mean, is_dummy=True),
+        ClassicalBaseline("ridge", _ridge),
+        ClassicalBaseline("histogram_boosting", _histogram_boosting, columns="coded"),
     ]
     slow = [
-        Rival("linear", _linear),
-        Rival("lasso", _lasso),
-        Rival("svm", _svm, most_rows=10_000),
-        Rival("random_forest", _random_forest, most_rows=100_000),
+        ClassicalBaseline("linear", _linear),
+        ClassicalBaseline("lasso", _lasso),
+        ClassicalBaseline("svm", _svm, most_rows=10_000),
+        ClassicalBaseline("random_forest", _random_forest, most_rows=100_000),
     ]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 
 
-def _of_quantiles(level: str, levels: Sequence[float]) -> Sequence[Rival]:
+def _of_quantiles(level: str, levels: Sequence[float]) -> Sequence[ClassicalBaseline]:
     from ._quantiles import EachQuantile
 
     quick = [
-        Rival("quantiles_of_train", partial(EachQuantile, "dummy", levels), guesses=True),
-        Rival("quantile_boosting", partial(EachQuantile, "boosting", levels), columns="coded"),
+        ClassicalBaseline("quantiles_of_train", partial(EachQuantile, "dummy", levels), is_dummy=True),
+        ClassicalBaseline("quantile_boosting", partial(EachQuantile, "boosting", levels), columns="coded"),
     ]
-    slow = [Rival("linear_quantiles", partial(EachQuantile, "linear", levels), most_rows=20_000)]
+    slow = [ClassicalBaseline("linear_quantiles", partial(EachQuantile, "linear", levels), most_rows=20_000)]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 
 

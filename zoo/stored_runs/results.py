@@ -104,11 +104,15 @@ class Run:
         """The model against the best baseline: better, worse, or a tie when the baseline is in the interval."""
         if self.best_baseline is None:
             return "no baseline"
-        rival = self.baselines[self.best_baseline].get(self.headline, math.nan)
+        baseline = self.baselines[self.best_baseline].get(self.headline, math.nan)
         low, high = self.intervals.get(self.headline, (math.nan, math.nan))
-        if not (rival < low or rival > high):
+        if not (baseline < low or baseline > high):
             return "tie"
-        better = self.metrics[self.headline] < rival if self.direction == "min" else self.metrics[self.headline] > rival
+        better = (
+            self.metrics[self.headline] < baseline
+            if self.direction == "min"
+            else self.metrics[self.headline] > baseline
+        )
         return "model better" if better else "baseline better"
 
     def as_dict(self) -> dict[str, Any]:
@@ -149,9 +153,9 @@ class Run:
         head = f"{'score':<{width}}{'model':>10}  {'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         for name in names:
-            rival = number(self.baselines[best].get(name, math.nan)) if best else ""
+            baseline = number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = number(self.metrics[name]), interval(self.intervals.get(name))
-            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{rival}".rstrip())
+            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
             f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.data.dataset import PART_PREFIX
+from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, unknown
 from zoo.registry import list_tasks, model_entry
-from zoo.runs.results import Run
-from zoo.runs.stored_runs import stored_run
+from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.results import Run
 from zoo.text import number, plain
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG
 
 # Scores compare where these agree: on other data, or in other units, a lower error says nothing.
 _ALIKE = ("zoo.task", "zoo.digest", "zoo.target")
-MOST_NAME, MOST_SOURCE = 48, 25  # letters that are shown
+MOST_NAME, MOST_SOURCE = 48, 25  # characters that are shown
 
 
 @dataclass
@@ -142,7 +142,7 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
 
     Args:
         experiment: Its name; default the one with the latest run.
-        metric: Score to rank by, such as ``val_accuracy``; default the task's objective on validation.
+        metric: Metric to rank by, such as ``val_accuracy``; default the task's objective on validation.
 
     Raises:
         UsageError: When there is no such experiment or score, or no run with a model.
@@ -155,7 +155,7 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
 
     Args:
         experiment: Its name.
-        metric: Score to rank by.
+        metric: Metric to rank by.
         limit: Most runs.
     """
     store = Store()
@@ -238,5 +238,5 @@ def _sign_of(run: Any, metric: str) -> int:
     if metric == tags.get(OBJECTIVE_TAG):
         return 1 if tags[DIRECTION_TAG] == "min" else -1
     less = tags.get(LESS_TAG, "").split(", ")
-    name = metric.split("_", 1)[1] if metric.startswith(tuple(PART_PREFIX.values())) else metric
+    name = metric.split("_", 1)[1] if metric.startswith(tuple(SPLIT_PREFIX.values())) else metric
     return 1 if name in less or name in ("loss", "seconds", "n_parameters", "latency_ms") else -1

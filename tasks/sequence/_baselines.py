@@ -7,35 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Part
+from zoo.data.dataset import Split
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import Rival
+from zoo.supervised.classical_estimators import ClassicalBaseline
 
 from ._statistics import statistics
 
 
-def rivals(level: str, spec: Spec) -> Sequence[Rival]:
+def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the rivals of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
     assert spec.target is not None
     classes = spec.target.kind == "class"
-    guess = ("majority", _majority) if classes else ("mean", _mean)
-    dummy = Rival(*guess, _nothing, guesses=True)
+    dummy_name, make_dummy = ("majority", _majority) if classes else ("mean", _mean)
+    dummy = ClassicalBaseline(dummy_name, make_dummy, _nothing, is_dummy=True)
     if spec.inputs[0].kind == "text":
         name, make = ("tf_idf_logistic", _words_logistic) if classes else ("tf_idf_ridge", _words_ridge)
-        quick = [dummy, Rival(name, make, _texts)]
-        slow = [Rival("tf_idf_letters", _letters_logistic if classes else _letters_ridge, _texts)]
+        quick = [dummy, ClassicalBaseline(name, make, _texts)]
+        slow = [ClassicalBaseline("tf_idf_characters", _character_logistic if classes else _character_ridge, _texts)]
     else:
-        quick = [dummy, Rival("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
-        slow = [Rival("statistics_forest", _forest if classes else _forest_number, statistics, most_rows=200_000)]
+        quick = [dummy, ClassicalBaseline("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
+        slow = [
+            ClassicalBaseline(
+                "statistics_forest", _forest if classes else _forest_number, statistics, most_rows=200_000
+            )
+        ]
     return {"none": [], "quick": quick, "all": quick + slow}[level]
 
 
-def _texts(part: Part, spec: Spec) -> Any:
-    return [str(text) for text in np.asarray(part.inputs[spec.inputs[0].key])]
+def _texts(split: Split, spec: Spec) -> Any:
+    return [str(text) for text in np.asarray(split.inputs[spec.inputs[0].key])]
 
 
-def _nothing(part: Part, spec: Spec) -> np.ndarray:
-    return np.zeros((len(part), 1))
+def _nothing(split: Split, spec: Spec) -> np.ndarray:
+    return np.zeros((len(split), 1))
 
 
 def _majority(seed: int) -> Any:
@@ -110,9 +114,9 @@ def _words_ridge(seed: int) -> Any:
     return _tf_idf("word", (1, 2), _ridge())
 
 
-def _letters_logistic(seed: int) -> Any:
+def _character_logistic(seed: int) -> Any:
     return _tf_idf("char", (1, 4), _logistic())
 
 
-def _letters_ridge(seed: int) -> Any:
+def _character_ridge(seed: int) -> Any:
     return _tf_idf("char", (1, 4), _ridge())

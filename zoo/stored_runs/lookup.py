@@ -12,9 +12,9 @@ from zoo.errors import JobError, UsageError
 from zoo.jobs.commands import read_job
 from zoo.jobs.fit_options import TrainJob
 from zoo.reporting.check_inputs import Finding
-from zoo.runs.results import Run
 from zoo.saving.model import Model
 from zoo.saving.model_folder import FACTS_FILE, load_model
+from zoo.stored_runs.results import Run
 from zoo.tracking.model_registry import holder_of
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
@@ -156,15 +156,15 @@ def stored_run(store: Store, run_id: str) -> Run:
 
 
 def _stored_figures(store: Store, run_id: str) -> dict[str, Any]:
-    """The run's figures as pictures: what was drawn then is not drawn again."""
+    """The run's figures as images: what was drawn then is not drawn again."""
     from PIL import Image
 
     figures = {}
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         for file in store.client.list_artifacts(run_id, "figures"):
             path = Path(store.client.download_artifacts(run_id, file.path, folder))
-            with Image.open(path) as picture:
-                figures[path.stem] = picture.copy()
+            with Image.open(path) as image:
+                figures[path.stem] = image.copy()
     return figures
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.dataset import Dataset, Part
+from zoo.data.dataset import Dataset, Split
 from zoo.metrics.clusters import cluster_scores, silhouette_rows, stability
-from zoo.metrics.metric import Score, evaluate, percentile_bounds
+from zoo.metrics.metric import Metric, evaluate, percentile_bounds
 from zoo.metrics.weighting import weighted_mean
-from zoo.preprocessing.images import PicturePreparation
-from zoo.preprocessing.table import natural_scaling, prepare_table
+from zoo.preprocessing.images import ImagePreprocessing
+from zoo.preprocessing.table import natural_scaling, preprocess_table
 from zoo.spec import Spec
-from zoo.training.preprocessed_arrays import prepare
+from zoo.training.preprocessed_arrays import preprocess
 
 from ._mixture import fit_mixture
 
@@ -39,7 +39,7 @@ class Judge:
     seed: int = 0
 
     def scores(
-        self, train: np.ndarray, space: np.ndarray, probabilities: np.ndarray, dataset: Dataset, part: str
+        self, train: np.ndarray, space: np.ndarray, probabilities: np.ndarray, dataset: Dataset, split: str
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         """Return scores and intervals of one part.
 
@@ -54,8 +54,8 @@ class Judge:
         value, draws = self._stability(train, space, assigned)
         scores = {"stability": value}
         bounds = {"stability": percentile_bounds(draws, value)}
-        self._add_silhouette(scores, bounds, dataset, part, assigned)
-        labels = dataset.parts[part].target
+        self._add_silhouette(scores, bounds, dataset, split, assigned)
+        labels = dataset.splits[split].target
         if labels is not None:
             known = labels >= 0
             named = [score for score in cluster_scores(True) if score.name not in scores]
@@ -80,25 +80,25 @@ class Judge:
         scores: dict[str, float],
         bounds: dict[str, tuple[float, float]],
         dataset: Dataset,
-        part: str,
+        split: str,
         assigned: np.ndarray,
     ) -> None:
         rows = np.random.default_rng(self.seed).permutation(len(assigned))[:MOST_SILHOUETTES]
-        features = reference_features(dataset.parts[part], dataset.spec, rows)
+        features = reference_features(dataset.splits[split], dataset.spec, rows)
         values = silhouette_rows(features, assigned[rows])
-        mean = Score("silhouette", "max", _mean)
+        mean = Metric("silhouette", "max", _mean)
         made, intervals = evaluate([mean], values, values, resamples=1000 if self.intervals else 0)
         scores.update(made)
         bounds.update(intervals)
 
 
-def reference_features(part: Part, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+def reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Return rows (N, D) as every clustering of this data is judged: prepared in one way, whatever a model did."""
-    chosen = Part({key: values[rows] for key, values in part.inputs.items()}, None, part.rows[rows])
+    chosen = Split({key: values[rows] for key, values in split.inputs.items()}, None, split.rows[rows])
     if spec.of_kind("image"):
-        pictures = prepare(PicturePreparation(spec).model(), chosen).x["pictures"]
-        return np.asarray(pictures, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
-    made = prepare(prepare_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
+        images = preprocess(ImagePreprocessing(spec).model(), chosen).x["images"]
+        return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
+    made = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
     return np.asarray(made["features"], np.float32)  # numbers of levels are no distances
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError
-from zoo.models.built_model import Pieces
+from zoo.models.built_model import BuiltModel
 from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.fit_loop import FitPlan, FitResult
 
@@ -24,7 +24,7 @@ CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 
 
 @dataclass
-class World:
+class TrainingEnvironment:
     """Where an agent learns.
 
     Args:
@@ -42,16 +42,16 @@ class World:
     stop: bool
 
     @classmethod
-    def of(cls, dataset: Dataset) -> World:
+    def of(cls, dataset: Dataset) -> TrainingEnvironment:
         """Return the world of a dataset."""
         options = dataset.spec.options
         solved = options.get("solved")
         threshold = threshold_of(dataset.source, solved if isinstance(solved, float) else None)
-        return cls(dataset.source, options["env"], dataset.parts["validation"].rows, threshold, solved is not None)
+        return cls(dataset.source, options["env"], dataset.splits["validation"].rows, threshold, solved is not None)
 
 
 @dataclass
-class Course:
+class TrainingState:
     """Takes in each period of training and says when it is over; the best weights by validation are kept.
 
     Args:
@@ -61,27 +61,27 @@ class Course:
         extra: Arrays beside the weights that a checkpoint shall hold, by :meth:`saved`.
     """
 
-    pieces: Pieces
-    world: World
+    built_model: BuiltModel
+    environment: TrainingEnvironment
     plan: FitPlan
     result: FitResult = field(default_factory=FitResult)
     steps: int = 0
     updates: int = 0
 
     def __post_init__(self) -> None:
-        self.network: keras.Model = self.pieces.network
+        self.network: keras.Model = self.built_model.network
         self.best: list[np.ndarray] = []
         self.best_score = -math.inf
         self.started, self.earlier_s = time.perf_counter(), 0.0
-        self.values = value_function(self.pieces)
+        self.values = value_function(self.built_model)
         self.base_rate = float(self.network.optimizer.learning_rate)
         path = self.plan.checkpoint
         if path is not None and path.exists():
             self._resume()
         self._updates_before = self.updates
-        threshold = "" if self.world.threshold is None else f"; solved from {self.world.threshold:g} on"
-        self.plan.recorder.start(self.plan.settings.epochs, f"{self.world.name}: {len(self.world.seeds)} episodes "
-                                 f"judge the policy after each period{threshold}")  # fmt: skip
+        threshold = "" if self.environment.threshold is None else f"; solved from {self.environment.threshold:g} on"
+        message = f"{self.environment.name}: {len(self.environment.seeds)} evaluation episodes{threshold}"
+        self.plan.recorder.start(self.plan.settings.epochs, message)
 
     @property
     def over(self) -> bool:
@@ -93,9 +93,11 @@ class Course:
         chosen: np.ndarray = self.values(tf.constant(observations, tf.float32)).numpy().argmax(axis=1)
         return chosen
 
-    def after_period(self, loss: float, **facts: float) -> None:
+    def after_evaluation(self, loss: float, **facts: float) -> None:
         """Judge the policy after a period of training, and decide how to go on."""
-        returns = episode_returns(self.world.name, self.world.options, self.policy, self.world.seeds.tolist())
+        returns = episode_returns(
+            self.environment.name, self.environment.options, self.policy, self.environment.seeds.tolist()
+        )
         scores = {
             "loss": loss,
             "val_return_mean": float(returns.mean()),
@@ -136,10 +138,10 @@ class Course:
             self.best = [variable.numpy() for variable in self.network.weights]
         elif result.epochs_run - result.best_epoch >= settings.patience:
             result.stopped = "patience"
-        reached = self.world.threshold is not None and mean >= self.world.threshold
+        reached = self.environment.threshold is not None and mean >= self.environment.threshold
         if reached and "val_steps_to_solve" not in result.scores and self._confirmed():
             result.scores["val_steps_to_solve"] = float(self.steps)
-            if self.world.stop:
+            if self.environment.stop:
                 result.stopped, result.best_epoch = "solved", result.epochs_run
                 self.best = [variable.numpy() for variable in self.network.weights]
         if self.plan.recorder.stop_requested and result.stopped == "epochs":
@@ -147,10 +149,10 @@ class Course:
 
     def _confirmed(self) -> bool:
         """Whether the policy also holds in a hundred other episodes: few that went well may be luck."""
-        assert self.world.threshold is not None
+        assert self.environment.threshold is not None
         seeds = list(CONFIRMATION_SEEDS)
-        returns = episode_returns(self.world.name, self.world.options, self.policy, seeds)
-        return bool(returns.mean() >= self.world.threshold)
+        returns = episode_returns(self.environment.name, self.environment.options, self.policy, seeds)
+        return bool(returns.mean() >= self.environment.threshold)
 
     def _save(self) -> None:
         assert self.plan.checkpoint is not None
@@ -169,9 +171,11 @@ class Course:
         self.steps, self.updates = progress["steps"], progress["updates"]
 
 
-def value_function(pieces: Pieces) -> Any:
+def value_function(built_model: BuiltModel) -> Any:
     """Return the compiled function from raw observations (B, …) to the value of each action (B, A)."""
-    assert pieces.preparation is not None
-    prepare, network = pieces.preparation.model(), pieces.network
-    key = next(iter(pieces.preparation.raw_tensors()))
-    return tf.function(lambda raw: network(prepare({key: raw}), training=False), reduce_retracing=True, autograph=False)
+    assert built_model.preprocessing is not None
+    preprocess, network = built_model.preprocessing.model(), built_model.network
+    key = next(iter(built_model.preprocessing.raw_tensors()))
+    return tf.function(
+        lambda raw: network(preprocess({key: raw}), training=False), reduce_retracing=True, autograph=False
+    )

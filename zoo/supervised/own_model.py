@@ -1,0 +1,88 @@
+"""A user's own compiled Keras model becomes a built model: its inputs and output are held against the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from zoo.data.ragged import LENGTH
+from zoo.errors import UsageError
+from zoo.models.built_model import BuiltModel, split_model
+from zoo.spec import Spec
+
+
+def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> BuiltModel:
+    """Return a user's own compiled model as a built model.
+
+    A model whose inputs have the columns' names takes them raw. One with a single input (B, F) gets the standard
+    preprocessing in front of it.
+
+    Args:
+        model: The compiled Keras model.
+        spec: Description of the training split.
+        standard: The task's standard preprocessing for this spec.
+        output_width: Number of values that the task needs for each row.
+
+    Raises:
+        UsageError: When its inputs or its output do not fit the data.
+    """
+    built_model = split_model(model)
+    _check_output(model, output_width)
+    names = {tensor.name for tensor in model.inputs}
+    if built_model.preprocessing is not None or names <= {column.key for column in spec.inputs}:
+        return built_model
+    tensors = standard.tensors()
+    if names == set(tensors):
+        return BuiltModel(model, standard)
+    statistics = spec.inputs[0].statistics
+    if LENGTH in tensors and statistics.get("least_length") != statistics["greatest_length"]:
+        raise UsageError(
+            "the sequences differ in length, and a model with one input would take padding for steps; it must "
+            f"have the inputs {', '.join(tensors)}",
+            where=model.name,
+        )
+    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in tensors.items() if name != LENGTH}
+    name, preprocessed_shape = next(iter(shapes.items()))
+    shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else None
+    if len(shapes) > 1 or shape is None or not _fits(shape, preprocessed_shape):
+        single = "" if len(shapes) > 1 else f", or one input {(None, *preprocessed_shape)} of preprocessed values"
+        raise UsageError(
+            f"the model's inputs {[tuple(tensor.shape) for tensor in model.inputs]} do not fit the data: "
+            f"it must have inputs named {', '.join(column.key for column in spec.inputs[:5])} …{single}",
+            where=model.name,
+        )
+    return BuiltModel(model, _SingleTensor(standard, name))
+
+
+class _SingleTensor:
+    """Preprocessing for a network with a single nameless input: one of its tensors."""
+
+    def __init__(self, preprocessing: Any, name: str) -> None:
+        self._preprocessing, self._name = preprocessing, name
+
+    @property
+    def digest(self) -> str:
+        return str(self._preprocessing.digest)
+
+    def raw_tensors(self) -> dict[str, Any]:
+        return dict(self._preprocessing.raw_tensors())
+
+    def model(self) -> Any:
+        model = self._preprocessing.model()
+        return keras.Model(model.input, model.output[self._name], name=model.name)
+
+
+def _fits(shape: tuple[int | None, ...], preprocessed_shape: tuple[int | None, ...]) -> bool:
+    if len(shape) != len(preprocessed_shape):
+        return False
+    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, preprocessed_shape, strict=True))
+
+
+def _check_output(model: Any, width: int) -> None:
+    outputs = model.outputs if isinstance(model.outputs, (list, tuple)) else [model.outputs]
+    if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (width,):
+        shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
+        raise UsageError(
+            f"the model's output must have shape (None, {width}) for this target; it has {shapes}", where=model.name
+        )
