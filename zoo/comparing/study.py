@@ -25,7 +25,7 @@ from zoo.figures.studies import (
     size_curve,
 )
 from zoo.fitting.describe_model import layer_facts
-from zoo.fitting.fitted import evaluated_split
+from zoo.fitting.fit import Fitted, Plan, evaluate, evaluated_split, fit_built
 from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.inspection.layer_statistics import LayerWatch, losses_around
 from zoo.jobs.commands import STUDIES
@@ -38,7 +38,6 @@ from zoo.stored_runs.results import Run
 from zoo.task import Task
 from zoo.text import number, plain
 from zoo.tracking.store import Store
-from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays, as_tensor, model_inputs, preprocess, raw_arrays
 
@@ -159,6 +158,11 @@ class _Subject:
         """The network as it was before training."""
         return self.builder.build_checked(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
 
+    def fit(self, dataset: Dataset) -> Fitted:
+        """Train the run's model again, on other data."""
+        plan = Plan(seed=self.job.seed)
+        return fit_built(self.builder, self.untrained(), dataset, self.run.hyperparameters, plan)
+
     def settings(self, most_epochs: int | None = None) -> FitSettings:
         known = FitSettings.from_hyperparameters(self.run.hyperparameters)
         return dataclasses.replace(known, epochs=min(known.epochs, most_epochs or known.epochs))
@@ -252,11 +256,9 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     rows = [max(2, round(share * len(train))) for share in SHARES]
     for count in rows:
         few = dataclasses.replace(dataset, splits={**dataset.splits, "train": part_of(train, np.sort(order[:count]))})
-        built_model = subject.untrained()
-        subject.task.fit(built_model, few, FitPlan(subject.settings(), seed=subject.job.seed))
-        whole = built_model.full_model()
-        for split, values in scores.items():
-            values.append(float(subject.task.evaluate(whole, few, split, intervals=False).scores[run.objective]))
+        fitted = subject.fit(few)
+        for name, evaluation in evaluate(fitted, list(scores)).items():
+            scores[name].append(float(evaluation.scores[run.objective]))
     held = scores.get("validation", scores["train"])
     sign = 1 if run.direction == "min" else -1
     gained = sign * (held[-2] - held[-1])
@@ -281,9 +283,8 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = subject.untrained()
     watch = LayerWatch(built_model.network, subject.arrays(built_model, "train"))
     callbacks: list[keras.callbacks.Callback] = [watch]
-    settings = subject.settings(WATCHED_EPOCHS)
-    plan = FitPlan(settings, seed=subject.job.seed, callbacks=callbacks, whole=built_model.full_model())
-    subject.task.fit(built_model, subject.dataset, plan)
+    plan = Plan(seed=subject.job.seed, epochs=subject.settings(WATCHED_EPOCHS).epochs, callbacks=callbacks)
+    fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
     worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,16 +11,16 @@ import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
-from zoo.fitting.fitted import Fitted, evaluated_split
+from zoo.fitting.fit import Fitted, evaluate, evaluated_split, post_process
+from zoo.jobs.data_options import DataJob
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import Painted, painting
 from zoo.saving.model import Model
-from zoo.spec import Spec
 from zoo.stored_runs.results import Run
-from zoo.task import Calibration, Evaluation, Task
+from zoo.task import Evaluation, Task
 from zoo.text import interval, number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
@@ -34,59 +33,56 @@ READABLE = ("number", "category", "text")  # kinds of inputs that a table shows
 
 
 def finish_run(
-    tracked: TrackedRun, fitted: Fitted, baselines: Mapping[str, Mapping[str, float]], notes: tuple[str, ...]
+    tracked: TrackedRun,
+    job: DataJob,
+    fitted: Fitted,
+    baselines: Mapping[str, Mapping[str, float]],
+    notes: tuple[str, ...],
 ) -> Run:
-    """Score the kept weights once on each part, and log scores, figures, model and description.
+    """Fit calibration, score the kept weights once on each split, and log metrics, figures, model and description.
 
     Args:
         tracked: The run in MLflow, still open.
-        fitted: What was trained.
-        baselines: Metrics of each baseline on the same parts.
-        notes: What a person should know.
+        job: The run's job.
+        fitted: The trained model.
+        baselines: Metrics of each baseline on the same splits.
+        notes: Notes for people.
 
     Returns:
         The run as the caller gets it; the same can be had later by its id.
     """
-    task, judged = fitted.builder.task, evaluated_split(fitted.dataset)
-    before = _before_calibration(fitted, judged)
-    calibration = task.calibrate(fitted.built_model, fitted.dataset, fitted.job)
-    dataset = dataclasses.replace(fitted.dataset, spec=calibration.spec)
+    task, judged = fitted.task, evaluated_split(fitted.dataset)
+    uncalibrated = evaluate(fitted, [judged])[judged] if job.calibrate is not None else None
+    fitted = post_process(fitted, job)
+    assert fitted.calibration is not None
+    calibration, dataset = fitted.calibration, fitted.dataset
     model = Model(fitted.built_model.full_model(), dataset.spec, fitted.builder.name, calibration.conformal_quantiles)
     rows = dataset.splits[judged]
-    first = task.evaluate(model.keras_model, dataset, judged, intervals=True)
+    evaluations = evaluate(fitted, [judged], intervals=[judged], model=model.keras_model)
+    output, quantiles = evaluations[judged].output, calibration.conformal_quantiles
 
     def draw() -> dict[str, Any]:
-        made = _figures(task, fitted.result, task.metrics(dataset.spec)[0].name, first, before)
-        conformal_quantiles = calibration.conformal_quantiles
-        return {
-            **made,
-            **(
-                task.draw_intervals(dataset.spec, rows, first.output, conformal_quantiles)
-                if conformal_quantiles
-                else {}
-            ),
-        }
+        objective = task.metrics(dataset.spec)[0].name
+        figures = _figures(task, fitted.result, objective, evaluations[judged], uncalibrated)
+        return {**figures, **(task.draw_intervals(dataset.spec, rows, output, quantiles) if quantiles else {})}
 
-    with painting(draw if getattr(fitted.job, "figures", True) else dict) as painted:
-        evaluations = {
-            split: first if split == judged else task.evaluate(model.keras_model, dataset, split, intervals=False)
-            for split in SPLIT_PREFIX
-            if split in dataset.splits
-        }
+    with painting(draw if getattr(job, "figures", True) else dict) as painted:
+        others = [name for name in SPLIT_PREFIX if name != judged]
+        evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
+        of_intervals = task.interval_scores(dataset.spec, rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
             **calibration.facts,
-            **_prefixed({judged: _of_intervals(task, dataset.spec, rows, first.output, calibration)}),
-            **({} if before is None else _prefixed({judged: _named_before(before.scores)})),
+            **_prefixed({judged: of_intervals}),
+            **({} if uncalibrated is None else _prefixed({judged: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
-        kept = task.held_out(dataset.spec, rows, first.output)
-        if kept is not None and fitted.job.fold is not None:
-            tracked.text(kept.to_csv(index=False), PREDICTIONS_FILE)
-        of_fold = fitted.job.fold is not None
-        tables = {} if kept is None or of_fold else _tables(kept, dataset, judged)
-        _log(tracked, run, model, fitted, tables, painted)
+        predicted = task.held_out(dataset.spec, rows, output)
+        if predicted is not None and job.fold is not None:
+            tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
+        tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, judged)
+        _log(tracked, job, run, model, fitted, tables, painted)
     return run
 
 
@@ -94,7 +90,7 @@ def _run_of(
     tracked: TrackedRun, fitted: Fitted, model: Model, evaluations: Mapping[str, Evaluation], notes: tuple[str, ...]
 ) -> Run:
     """The run with its scores."""
-    result, task = fitted.result, fitted.builder.task
+    result, task = fitted.result, fitted.task
     objective, judged = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
@@ -130,35 +126,20 @@ def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, 
     return {**made, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else made
 
 
-def _before_calibration(fitted: Fitted, split: str) -> Evaluation | None:
-    """How the network did before its probabilities are calibrated; None where they are not."""
-    if fitted.job.calibrate is None:
-        return None
-    task, dataset = fitted.builder.task, fitted.dataset
-    return task.evaluate(fitted.built_model.full_model(), dataset, split, intervals=False)
-
-
-def _named_before(scores: Mapping[str, float]) -> dict[str, float]:
+def _named_uncalibrated(scores: Mapping[str, float]) -> dict[str, float]:
     return {f"{name}_uncalibrated": scores[name] for name in ("ece", "log_loss", "brier") if name in scores}
-
-
-def _of_intervals(task: Task, spec: Spec, rows: Any, output: Any, calibration: Calibration) -> Mapping[str, float]:
-    return (
-        task.interval_scores(spec, rows, output, calibration.conformal_quantiles)
-        if calibration.conformal_quantiles
-        else {}
-    )
 
 
 def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
     """Keep the model of a training that was cut short: its best weights so far, unscored."""
     model = Model(fitted.built_model.full_model(), fitted.dataset.spec, fitted.builder.name)
-    facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.builder.task.name}
-    tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.builder.task.example_rows(fitted.dataset))
+    facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.task.name}
+    tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.task.example_rows(fitted.dataset))
 
 
 def _log(
     tracked: TrackedRun,
+    job: DataJob,
     run: Run,
     model: Model,
     fitted: Fitted,
@@ -166,11 +147,11 @@ def _log(
     painted: Callable[[], Painted],
 ) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
-    tracked.model(model, facts, fitted.builder.task.example_rows(fitted.dataset))
+    tracked.model(model, facts, fitted.task.example_rows(fitted.dataset))
     tracked.tables(tables)
     report = None
-    if fitted.job.fold is None:  # a fold's data are its parent's
-        report = keep_report(tracked, fitted.builder.task, fitted.dataset, getattr(fitted.job, "baselines", "none"))
+    if job.fold is None:  # a fold's data are its parent's
+        report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     made = painted()
@@ -194,7 +175,7 @@ def _log(
 
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     """What the diagnosis is made from."""
-    task, spec, split = fitted.builder.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
+    task, spec, split = fitted.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
     is_dummy = [known.name for known in task.baselines("quick", spec) if known.is_dummy]
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     return Training(

@@ -12,10 +12,10 @@ import keras
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.fitted import Fitted
+from zoo.fitting.fit import Fitted, Plan, fit_built
 from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.jobs.fit_options import TrainJob
-from zoo.models.search_space import CheckedHyperParameters
+from zoo.models.built_model import BuiltModel
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run, keep_model
 from zoo.running.progress import Progress
@@ -32,9 +32,7 @@ from zoo.tracking.tags import (
     REPRODUCTION,
 )
 from zoo.tracking.tracked_run import TrackedRun, ending
-from zoo.training.fit_loop import FitPlan
-from zoo.training.fit_settings import FitSettings
-from zoo.training.recorder import Recorders
+from zoo.training.recorder import Recorder, Recorders
 
 
 def run_train(
@@ -64,7 +62,7 @@ def run_train(
     builder = model_builder(job.model, job.task)
     dataset = dataset if dataset is not None else builder.task.read(job)
     builder.task.check_calibration(dataset, job)
-    built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
+    training = _Training.of(job, builder, dataset, callbacks, progress)
     store = Store()
     store.close_orphans()
     experiment = store.experiment(job.experiment or experiment_name(dataset))
@@ -75,10 +73,9 @@ def run_train(
         tags={**run_tags(builder, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
         parent=parent,
     )
-    preprocessed = _Prepared(job, builder, dataset, built_model, hp, callbacks, progress or Progress(quiet=True))
     with ending(tracked):
-        begin_run(tracked, job, dataset, preprocessed.hyperparameters)
-        return _fit_and_finish(preprocessed, tracked, experiment)
+        begin_run(tracked, job, dataset, training.hyperparameters)
+        return _fit_and_finish(training, tracked, experiment)
 
 
 def resume_train(
@@ -91,76 +88,78 @@ def resume_train(
 ) -> Run:
     """Resume a single run from its last epoch; see :func:`zoo.running.dispatch.resume_run`."""
     store = Store()
-    found = store.run(run_id)
-    run_id = found.info.run_id
+    run = store.run(run_id)
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
-    job = _job_of(store, found).model_copy(update=changes)
+    job = _job_of(store, run).model_copy(update=changes)
     if job.deterministic:
         only_deterministic_kernels()
     builder = model_builder(job.model, job.task)
     dataset = builder.task.read(job)
-    check_same_data(found, dataset)
-    built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
-    tracked = TrackedRun.reopen(store, run_id)
-    preprocessed = _Prepared(job, builder, dataset, built_model, hp, callbacks, progress or Progress(quiet=True))
+    check_same_data(run, dataset)
+    training = _Training.of(job, builder, dataset, callbacks, progress)
+    tracked = TrackedRun.reopen(store, run.info.run_id)
     with ending(tracked):
-        return _fit_and_finish(preprocessed, tracked, store.client.get_experiment(found.info.experiment_id))
+        return _fit_and_finish(training, tracked, store.client.get_experiment(run.info.experiment_id))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Prepared:
+class _Training:
+    """A model that is built and not trained yet: what is wrong with a job is reported before its run begins."""
+
     job: TrainJob
     builder: ModelBuilder
     dataset: Dataset
-    built_model: Any
-    hp: CheckedHyperParameters
+    built_model: BuiltModel
+    hyperparameters: Mapping[str, Any]
     callbacks: Sequence[Any]
     progress: Progress
 
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """The model's hyperparameters, with the epochs that the job asks for."""
-        epochs = {"epochs": self.job.epochs} if self.job.epochs is not None else {}
-        return {**self.hp.values, **epochs}
+    @classmethod
+    def of(
+        cls,
+        job: TrainJob,
+        builder: ModelBuilder,
+        dataset: Dataset,
+        callbacks: Sequence[Any],
+        progress: Progress | None,
+    ) -> _Training:
+        built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
+        values = {**hp.values, **({"epochs": job.epochs} if job.epochs is not None else {})}
+        return cls(job, builder, dataset, built_model, values, callbacks, progress or Progress(quiet=True))
+
+    def fit(self, recorder: Recorder, checkpoint: Path) -> Fitted:
+        """Train it, from its checkpoint on where there is one."""
+        plan = Plan(seed=self.job.seed, recorder=recorder, checkpoint=checkpoint, callbacks=self.callbacks)
+        try:
+            return fit_built(self.builder, self.built_model, self.dataset, self.hyperparameters, plan)
+        finally:
+            self.progress.close()
 
 
-def _fit_and_finish(preprocessed: _Prepared, tracked: TrackedRun, experiment: Any) -> Run:
-    job, progress, dataset = preprocessed.job, preprocessed.progress, preprocessed.dataset
+def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -> Run:
+    job, progress, dataset = training.job, training.progress, training.dataset
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
-    notes = list(dataset.notes)
-    for note in notes if job.fold is None else ():  # what folds share their parent says
+    for note in dataset.notes if job.fold is None else ():  # folds share their notes: the parent shows them
         progress.say(f"note: {note}")
     curves = _OnlyNew(tracked)
     tracked.watch_machine()
-    plan = FitPlan(
-        FitSettings.from_hyperparameters(preprocessed.hyperparameters),
-        seed=job.seed,
-        recorder=Recorders([curves, progress]),
-        checkpoint=checkpoint,
-        callbacks=preprocessed.callbacks,
-        whole=preprocessed.built_model.full_model() if preprocessed.callbacks else None,
-    )
-    try:
-        result = preprocessed.builder.task.fit(preprocessed.built_model, dataset, plan)
-    finally:
-        progress.close()
-    curves.fill(result.history)
-    fitted = Fitted(job, preprocessed.builder, preprocessed.built_model, dataset, preprocessed.hyperparameters, result)
-    if result.stopped == "interrupted":
-        keep_model(tracked, fitted)  # the test part waits for the weights that training ends with
+    fitted = training.fit(Recorders([curves, progress]), checkpoint)
+    curves.fill(fitted.result.history)
+    if fitted.result.stopped == "interrupted":
+        keep_model(tracked, fitted)  # the test split is scored only with the weights that training ends with
         progress.say(
-            f"stopped after epoch {result.epochs_run}; the best weights so far are kept: "
-            f"zoo predict {tracked.run_id[:8]} …; to go on: zoo train --resume {tracked.run_id[:8]}"
+            f"stopped after epoch {fitted.result.epochs_run}; the best weights so far are kept: "
+            f"zoo predict {tracked.run_id[:8]} …; to resume: zoo train --resume {tracked.run_id[:8]}"
         )
         raise KeyboardInterrupt
     try:
-        baselines, more = run_baselines(
-            preprocessed.builder.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+        baselines, notes = run_baselines(
+            training.builder.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
         )
-        run = finish_run(tracked, fitted, baselines, (*notes, *more))
+        run = finish_run(tracked, job, fitted, baselines, (*dataset.notes, *notes))
     except KeyboardInterrupt:
         progress.say(
-            "stopped before baselines and scores; the trained weights are kept, to go on: "
+            "stopped before baselines and scores; the trained weights are kept; to resume: "
             f"zoo train --resume {tracked.run_id[:8]}"
         )
         raise

@@ -21,7 +21,7 @@ from zoo.data.dataset import SPLIT_PREFIX
 from zoo.data.sources.public_sets import looking_in
 from zoo.data.sources.read import read_table
 from zoo.errors import listed, unknown
-from zoo.fitting.fitted import evaluated_split
+from zoo.fitting.fit import evaluated_split
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
 from zoo.saving.files import check_folder, replacing

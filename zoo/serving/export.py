@@ -19,7 +19,7 @@ from zoo.data.columns.encode import raw_inputs
 from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
 from zoo.errors import JobError, UsageError, ZooError, first_line, listed
-from zoo.fitting.fitted import evaluated_split
+from zoo.fitting.fit import evaluated_split
 from zoo.jobs.commands import FORMATS
 from zoo.models.built_model import preprocessing_of
 from zoo.portable.predict import Exported, decoded

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.fitted import Fitted
+from zoo.fitting.fit import Fitted, Plan, fit_built
 from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
@@ -24,8 +24,7 @@ from zoo.stored_runs.results import Run, Search, Trial
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
 from zoo.tracking.tracked_run import TrackedRun, ending
-from zoo.training.fit_loop import FitPlan, FitResult
-from zoo.training.fit_settings import FitSettings
+from zoo.training.fit_loop import FitResult
 from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
 from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained
@@ -141,15 +140,18 @@ class Finishing:
             run.tags({"zoo.model": named.name})
             run.dataset(self.dataset)
             run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
-            fitted = Fitted(self.job, named, built_model, self.dataset, values, result)
-            return finish_run(run, fitted, baselines, (*self.dataset.notes, *notes))
+            fitted = Fitted(named, built_model, self.dataset, values, result)
+            return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes))
 
     def _trained_on_all(self, best: TrialRecord, built_model: Any) -> FitResult:
         """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
-        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training part")
-        settings = FitSettings.from_hyperparameters(best.hyperparameters, epochs=best.epochs or self.job.epochs)
-        checkpoint = self.folder.trial(best.trial_id) / CHECKPOINT_FILE
-        return self._fitted(built_model, self.dataset, FitPlan(settings, seed=self.job.seed, checkpoint=checkpoint))
+        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training split")
+        plan = Plan(
+            seed=self.job.seed,
+            epochs=best.epochs or self.job.epochs,
+            checkpoint=self.folder.trial(best.trial_id) / CHECKPOINT_FILE,
+        )
+        return self._fit(self.builder, built_model, self.dataset, best.hyperparameters, plan).result
 
     def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
         """Train the best hyperparameters anew on training and validation rows, as one run more below the search."""
@@ -168,18 +170,19 @@ class Finishing:
         run = TrackedRun.create(self.store, experiment, name, tags=tags, parent=parent.run_id)
         with ending(run):
             begin_run(run, job, dataset, {**values, "epochs": epochs})
-            settings = FitSettings.from_hyperparameters(values, epochs=epochs)
-            result = self._fitted(built_model, dataset, FitPlan(settings, seed=job.seed))
-            run.epochs(result.history)
+            fitted = self._fit(builder, built_model, dataset, values, Plan(seed=job.seed, epochs=epochs))
+            run.epochs(fitted.result.history)
             baselines, notes = self._baselines(experiment)
-            fitted = Fitted(job, builder, built_model, dataset, values, result)
-            return finish_run(run, fitted, baselines, (*dataset.notes, *notes))
+            return finish_run(run, job, fitted, baselines, (*dataset.notes, *notes))
 
-    def _fitted(self, built_model: Any, dataset: Dataset, plan: FitPlan) -> FitResult:
-        result: FitResult = self.builder.task.fit(built_model, dataset, plan)
-        if result.stopped == "interrupted":
+    @staticmethod
+    def _fit(
+        builder: ModelBuilder, built_model: Any, dataset: Dataset, values: Mapping[str, Any], plan: Plan
+    ) -> Fitted:
+        fitted = fit_built(builder, built_model, dataset, values, plan)
+        if fitted.result.stopped == "interrupted":
             raise KeyboardInterrupt
-        return result
+        return fitted
 
 
 def _trials(state: SearchState, job: TuneJob) -> list[Trial]:

@@ -13,12 +13,12 @@ import numpy as np
 
 from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
+from zoo.fitting.fit import Plan, fit_built
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
 from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
-from zoo.training.fit_loop import FitPlan, FitResult, Monitor
-from zoo.training.fit_settings import FitSettings
+from zoo.training.fit_loop import FitResult, Monitor
 from zoo.training.recorder import Recorder
 from zoo.tuning.execution.channel import Channel
 from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
@@ -150,10 +150,10 @@ class _Fit:
 
     def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
         self.dataset = load_dataset(data)
-        builder = model_builder(payload["model"], payload["task"], several=True)
-        self.task, self.seed, self.data, self.folder = builder.task, seed, data, folder
+        self.builder = model_builder(payload["model"], payload["task"], several=True)
+        self.task, self.seed, self.data, self.folder = self.builder.task, seed, data, folder
         self.hp = trial_hyperparameters(payload["hyperparameters"])
-        self.built_model = builder.build_model(self.hp, self.dataset.spec, seed=seed)
+        self.built_model = self.builder.build_model(self.hp, self.dataset.spec, seed=seed)
         self.recorder = ChannelRecorder(channel, payload["rungs"])
         self.epochs, self.measured, self.prefix = payload["epochs"], payload["measured"], payload["prefix"]
         constraints = [constraint_of(text) for text in payload["constraints"]]
@@ -166,13 +166,14 @@ class _Fit:
 
     def run(self) -> FitResult:
         """Train the network, from its checkpoint on where there is one."""
-        plan = FitPlan(
-            FitSettings.from_hyperparameters(self.hp.values, epochs=self.epochs),
+        plan = Plan(
             seed=self.seed,
+            epochs=self.epochs,
             recorder=self.recorder,
             checkpoint=self.folder / CHECKPOINT_FILE,
+            cache=self.data / "preprocessed",
         )
-        result: FitResult = self.task.fit(self.built_model, self.dataset, plan, cache=self.data / "prepared")
+        result = fit_built(self.builder, self.built_model, self.dataset, self.hp.values, plan).result
         if result.stopped == "diverged":
             raise JobError("training diverged: the loss is not a number")
         return result

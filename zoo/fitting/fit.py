@@ -1,0 +1,159 @@
+"""Fit and evaluate a model: no tracking, nothing on disk, and the test split only when it is asked for.
+
+>>> builder = model_builder("classification/mlp")
+>>> dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "wine"}))
+>>> fitted = fit(builder, dataset, {"units": 16}, Plan(epochs=2))
+>>> sorted(evaluate(fitted, ["validation"]))
+['validation']
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.data.dataset import Dataset
+from zoo.fitting.model_builder import ModelBuilder
+from zoo.jobs.data_options import DataJob
+from zoo.models.built_model import BuiltModel
+from zoo.spec import Spec
+from zoo.task import Calibration, Evaluation, Task
+from zoo.training.fit_loop import FitPlan, FitResult
+from zoo.training.fit_settings import FitSettings
+from zoo.training.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is fitted.
+
+    Args:
+        seed: Seed of the initial weights and of the order of rows.
+        epochs: Number of epochs; None for the model's own.
+        recorder: What training reports to.
+        checkpoint: File that holds the training state after each epoch; None for none. Training resumes from it.
+        callbacks: Keras callbacks, which see the full model.
+        cache: Folder of preprocessed data that processes share; None for none.
+    """
+
+    seed: int = 0
+    epochs: int | None = None
+    recorder: Recorder = field(default_factory=Recorder)
+    checkpoint: Path | None = None
+    callbacks: Sequence[Any] = ()
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model.
+
+    Args:
+        builder: What built it.
+        built_model: The network with the weights of its best epoch, preprocessing and calibration.
+        dataset: The data that it was fitted on.
+        hyperparameters: All hyperparameters with their values.
+        result: How training went.
+        calibration: What was fitted after training; None before :func:`post_process`.
+    """
+
+    builder: ModelBuilder
+    built_model: BuiltModel
+    dataset: Dataset
+    hyperparameters: Mapping[str, Any]
+    result: FitResult
+    calibration: Calibration | None = None
+
+    @property
+    def task(self) -> Task:
+        """The model's task."""
+        return self.builder.task
+
+    @property
+    def spec(self) -> Spec:
+        """The spec, with a threshold where one was chosen after training."""
+        return self.calibration.spec if self.calibration is not None else self.dataset.spec
+
+
+def fit(
+    builder: ModelBuilder,
+    dataset: Dataset,
+    hyperparameters: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
+) -> Fitted:
+    """Build a model for a dataset and train it.
+
+    Args:
+        builder: From :func:`zoo.fitting.model_builder.model_builder`.
+        dataset: From its task's ``read``.
+        hyperparameters: Values that differ from the defaults.
+        plan: Seed, epochs, recorder, checkpoint and callbacks.
+
+    Raises:
+        UsageError: An unknown or impossible hyperparameter.
+        JobError: When training diverges in its first epoch.
+    """
+    plan = plan or Plan()
+    built_model, hp = builder.build_checked(hyperparameters or {}, dataset.spec, seed=plan.seed)
+    return fit_built(builder, built_model, dataset, hp.values, plan)
+
+
+def fit_built(
+    builder: ModelBuilder, built_model: BuiltModel, dataset: Dataset, hyperparameters: Mapping[str, Any], plan: Plan
+) -> Fitted:
+    """Train a model that is built already.
+
+    Args:
+        builder: What built it.
+        built_model: The network with its preprocessing.
+        dataset: The data.
+        hyperparameters: The values that it was built with, and those of training.
+        plan: Seed, epochs, recorder, checkpoint and callbacks.
+    """
+    fit_plan = FitPlan(
+        FitSettings.from_hyperparameters(hyperparameters, epochs=plan.epochs),
+        seed=plan.seed,
+        recorder=plan.recorder,
+        checkpoint=plan.checkpoint,
+        callbacks=plan.callbacks,
+        whole=built_model.full_model() if plan.callbacks else None,
+    )
+    result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
+    return Fitted(builder, built_model, dataset, hyperparameters, result)
+
+
+def post_process(fitted: Fitted, job: DataJob) -> Fitted:
+    """Fit calibration, threshold and conformal quantiles on held-out rows, as a job asks for them."""
+    calibration = fitted.task.calibrate(fitted.built_model, fitted.dataset, job)
+    dataset = dataclasses.replace(fitted.dataset, spec=calibration.spec)
+    return dataclasses.replace(fitted, dataset=dataset, calibration=calibration)
+
+
+def evaluate(
+    fitted: Fitted, splits: Sequence[str], *, intervals: Sequence[str] = (), model: Any = None
+) -> dict[str, Evaluation]:
+    """Score a fitted model, from raw rows on.
+
+    Args:
+        fitted: The model.
+        splits: Names of the splits; those that the dataset does not have are left out.
+        intervals: Splits whose scores get a 95 % interval.
+        model: The full Keras model, where the caller has it already.
+
+    Returns:
+        Scores, intervals and a function that draws figures, by split.
+    """
+    model = model if model is not None else fitted.built_model.full_model()
+    return {
+        name: fitted.task.evaluate(model, fitted.dataset, name, intervals=name in intervals)
+        for name in splits
+        if name in fitted.dataset.splits
+    }
+
+
+def evaluated_split(dataset: Dataset) -> str:
+    """Return the split that a model is judged by: test, else validation, else the training split."""
+    return next((name for name in ("test", "validation") if name in dataset.splits), "train")
