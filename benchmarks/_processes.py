@@ -79,10 +79,10 @@ class MemorySamples:
 
     def take(self, pid: int) -> None:
         """Add a sample: time and MiB."""
-        own = _status_mib(pid)
-        if own is None:
+        status = _status_mib(pid)
+        if status is None:
             return
-        self.own.append((time.time(), own))
+        self.own.append((time.time(), status))
         if self._count % _TREE_EVERY == 0:
             shares = [_shares_mib(member) for member in _with_descendants(pid)]
             self.tree.append((time.time(), sum(anonymous for anonymous, _ in shares)))
@@ -92,7 +92,7 @@ class MemorySamples:
     def peaks(self, spans: Sequence[Sequence[float]], which: str) -> list[float]:
         """Return the greatest sample within each span of time; spans without one are left out."""
         inside = [[mib for when, mib in getattr(self, which) if span[0] <= when <= span[1]] for span in spans]
-        return [max(found) for found in inside if found]
+        return [max(samples) for samples in inside if samples]
 
 
 @contextmanager
@@ -122,14 +122,14 @@ def repeated(function: Callable[[], None], every_s: float) -> Iterator[None]:
 
 
 def _with_descendants(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
+    pids = [pid]
+    for parent in pids:
         for task in _PROC.glob(f"{parent}/task/*/children"):
             try:
-                found += [int(child) for child in task.read_text().split()]
+                pids += [int(child) for child in task.read_text().split()]
             except OSError:  # it has just ended
                 continue
-    return found
+    return pids
 
 
 def _status_mib(pid: int) -> float | None:
@@ -138,9 +138,9 @@ def _status_mib(pid: int) -> float | None:
 
 def _shares_mib(pid: int) -> tuple[float, float]:
     """The proportional share of anonymous memory, and of all."""
-    found = _fields_mib(_PROC / str(pid) / "smaps_rollup")
-    anonymous = found.get("Pss_Anon:", _status_mib(pid) or 0.0)
-    return anonymous, found.get("Pss:", anonymous)
+    fields = _fields_mib(_PROC / str(pid) / "smaps_rollup")
+    anonymous = fields.get("Pss_Anon:", _status_mib(pid) or 0.0)
+    return anonymous, fields.get("Pss:", anonymous)
 
 
 def _fields_mib(path: Path) -> dict[str, float]:

@@ -102,15 +102,15 @@ def _measure(payload: dict[str, Any]) -> None:
     source = case.source if case.bundled else str(Path(payload["data"]) / case.source)
     named = {"target", "split"}
     data = {"source": source, "seed": seed, **{key: value for key, value in case.options.items() if key in named}}
-    own = {key: value for key, value in case.options.items() if key not in named}
+    case_options = {key: value for key, value in case.options.items() if key not in named}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, working_folder(Path(folder)):
         began = time.process_time()
         epochs = QUICK_EPOCHS if payload["quick"] else None
-        run = zoo.train(case.model, **data, **own, epochs=epochs, baselines="none", quiet=True)
+        run = zoo.train(case.model, **data, **case_options, epochs=epochs, baselines="none", quiet=True)
         seconds = time.process_time() - began
         task = model_builder(case.model).task
-        dataset = task.read(make_job(DataJob, {**data, "options": own}))
-        baselines = {known.name: known for known in task.baselines("all", dataset.spec)}
+        dataset = task.read(make_job(DataJob, {**data, "options": case_options}))
+        baselines = {baseline.name: baseline for baseline in task.baselines("all", dataset.spec)}
         theirs = baselines[case.baseline].run(dataset, seed)["test"]
     answer = {"cpu_minutes": seconds / SECONDS_A_MINUTE}
     for score in case.scores:

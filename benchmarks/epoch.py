@@ -111,19 +111,19 @@ def _epochs(name: str) -> int:
 
 def _sides(case: Case, epochs: int) -> dict[str, Callable[[int], float]]:
     """Return for each side a function that runs so many epochs and gives the mean seconds of one."""
-    made: dict[str, Callable[[int], float]] = {}
+    sides: dict[str, Callable[[int], float]] = {}
     for side in case.sides:
         if side == "fit_s":
-            made[side] = _fit_side(case, case.make(**case.theirs))
+            sides[side] = _fit_side(case, case.make(**case.theirs))
         elif side == "fit_steps_s":
             several = case.make(**case.theirs)
             several.compile(type(several.optimizer)(1e-3), several.loss, steps_per_execution=STEPS_A_CALL)
-            made[side] = _fit_side(case, several)
+            sides[side] = _fit_side(case, several)
         elif side.startswith("products"):
-            made[side] = _products_side(case, xla="xla" in side)
+            sides[side] = _products_side(case, xla="xla" in side)
         else:
-            made[side] = _zoo_side(case, epochs, xla="xla" in side)
-    return made
+            sides[side] = _zoo_side(case, epochs, xla="xla" in side)
+    return sides
 
 
 def _fit_side(case: Case, network: Any) -> Callable[[int], float]:

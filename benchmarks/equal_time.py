@@ -186,18 +186,23 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
 def _report(results: Results, names: list[str], seeds: int) -> None:
     lines = []
     for name in names:
-        found = {
+        results_by_side = {
             side: {
                 field: _over_seeds(results, name, side, field, seeds) for field in ("val", "test", "trials", "search_s")
             }
             for side in SIDES
         }
         for side, title in SIDES.items():
-            own = found[side]
-            cells = [name, title, f"{statistics.median(own['trials']):,.0f}", spread(own["search_s"], ".0f")]
+            side_results = results_by_side[side]
+            cells = [
+                name,
+                title,
+                f"{statistics.median(side_results['trials']):,.0f}",
+                spread(side_results["search_s"], ".0f"),
+            ]
             for field in ("val", "test"):
-                cells.append(f"{statistics.mean(own[field]):.4g} ± {_deviation(own[field]):.2g}")
-                cells.append("" if side == "zoo" else _verdict(found["zoo"][field], own[field]))
+                cells.append(f"{statistics.mean(side_results[field]):.4g} ± {_deviation(side_results[field]):.2g}")
+                cells.append("" if side == "zoo" else _verdict(results_by_side["zoo"][field], side_results[field]))
             lines.append(cells)
     for side in ("bayesian", "hyperband"):
         cells = ["all", SIDES[side], "", ""]
@@ -223,11 +228,11 @@ def _deviation(values: list[float]) -> float:
 
 def _ratios(pairs: list[tuple[list[float], list[float]]], which: int) -> list[float]:
     """Return one side's scores on all sets, each over the mean of both sides on its set."""
-    made: list[float] = []
+    ratios: list[float] = []
     for both in pairs:
         middle = statistics.mean([*both[0], *both[1]])
-        made += [value / middle for value in both[which]]
-    return made
+        ratios += [value / middle for value in both[which]]
+    return ratios
 
 
 def _verdict(zoo: list[float], other: list[float], *, ranks: bool = False) -> str:

@@ -69,8 +69,10 @@ def _measure(folder: Path, case: Case, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place, working_folder(Path(place)):
         run = zoo.train(case.model, source, **keys, **case.options, baselines="none", quiet=True)
     prefix = "test_conformal_"
-    own = {name.removeprefix(prefix): float(v) for name, v in run.metrics.items() if name.startswith(prefix)}
-    return {**own, "ece": float(run.metrics.get("test_ece", float("nan")))} if "test_ece" in run.metrics else own
+    metrics = {name.removeprefix(prefix): float(v) for name, v in run.metrics.items() if name.startswith(prefix)}
+    return (
+        {**metrics, "ece": float(run.metrics.get("test_ece", float("nan")))} if "test_ece" in run.metrics else metrics
+    )
 
 
 def _report(results: Results) -> None:
@@ -80,8 +82,10 @@ def _report(results: Results) -> None:
         coverage = [row[f"coverage_{PERCENT}"] for row in rows]
         mean = statistics.mean(coverage)
         others = {name for row in rows for name in row} - {f"coverage_{PERCENT}", "ece"}
-        told = "; ".join(f"{name.replace('_90', '')} {_mean([row[name] for row in rows])}" for name in sorted(others))
-        lines.append((case.name, _mean(coverage), told, f"{LOW} to {HIGH}", "yes" if LOW <= mean <= HIGH else "no"))
+        others_ = "; ".join(
+            f"{name.replace('_90', '')} {_mean([row[name] for row in rows])}" for name in sorted(others)
+        )
+        lines.append((case.name, _mean(coverage), others_, f"{LOW} to {HIGH}", "yes" if LOW <= mean <= HIGH else "no"))
     header = ("data and way", f"coverage of {PERCENT} % sets", "size and coverage by class", "aim for the mean", "met")
     notes = [
         f"Means over {results.settings['seeds']} seeds with the standard deviation; each seed has its own split. Width "

@@ -69,14 +69,14 @@ def _round(number: int, undisturbed: dict[str, Any]) -> dict[str, Any]:
                 json.loads(file.read_text())
             except ValueError:
                 torn += 1
-        made = _searched(folder)
-    trials, wanted = made["trials"], undisturbed["trials"]
-    runs = Counter(trial for _, trial, kind in made["runs"] if kind == "trial")
+        search = _searched(folder)
+    trials, wanted = search["trials"], undisturbed["trials"]
+    runs = Counter(trial for _, trial, kind in search["runs"] if kind == "trial")
     return {
         "victim": victim,
         "moment_s": moment,
         "torn": torn,
-        "unfinished": sum(status != "FINISHED" for status, _, _ in made["runs"]),
+        "unfinished": sum(status != "FINISHED" for status, _, _ in search["runs"]),
         "twice_or_lost": sum(abs(runs[str(n)] - 1) for n in range(len(wanted))) + abs(len(trials) - len(wanted)),
         "others": sum(a[1] != b[1] for a, b in zip(trials, wanted, strict=False)),
         "other_scores": sum(abs(a[2] - b[2]) > 1e-5 * abs(b[2]) for a, b in zip(trials, wanted, strict=False)),

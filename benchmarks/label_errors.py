@@ -78,18 +78,18 @@ def _report(results: Results, names: list[str]) -> None:
         rows = [row for key, row in results.rows.items() if key.startswith(f"{name}, seed")]
         if not rows:
             continue
-        found = [row["found"] for row in rows]
+        found_counts = [row["found"] for row in rows]
         aim = f"at least {AIM}" if name == "digits" else ""
-        met = ("yes" if statistics.mean(found) >= AIM else "no") if aim else ""
-        told = [
+        met = ("yes" if statistics.mean(found_counts) >= AIM else "no") if aim else ""
+        cells = [
             mean_and_deviation([row[field] for row in rows], ".3f")
             for field in ("found_by_logistic_alone", "estimated_rate")
         ]
         lines.append(
             (
                 name,
-                mean_and_deviation(found, ".3f"),
-                *told,
+                mean_and_deviation(found_counts, ".3f"),
+                *cells,
                 f"{statistics.median(row['seconds'] for row in rows):.0f}",
                 aim,
                 met,

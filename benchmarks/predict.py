@@ -65,8 +65,8 @@ class _Sides:
 
         self.one, self.all = tensors(self.row), tensors(self.rows)
         with mlflow.start_run():
-            made = mlflow.keras.log_model(self.model.keras_model, name="stock", pip_requirements=[])
-        self.stock = mlflow.pyfunc.load_model(made.model_uri)
+            logged = mlflow.keras.log_model(self.model.keras_model, name="stock", pip_requirements=[])
+        self.stock = mlflow.pyfunc.load_model(logged.model_uri)
 
     def one_row(self, calls: int, number: int) -> dict[str, Any]:
         """Return the median time of each way, in milliseconds."""
@@ -100,7 +100,7 @@ def _median_ms(way: Callable[[], Any], calls: int, warm: int = 10) -> float:
 def _report(results: Results, many: int) -> None:
     one = {name: results.column(name, "one row") for name in (FRAME, DICT, KERAS, STOCK)}
     all_ = {name: results.column(name, "many rows") for name in (FRAME, KERAS, STOCK)}
-    times = [stock / own for stock, own in zip(all_[STOCK], all_[FRAME], strict=True)]
+    times = [stock / zoo_time for stock, zoo_time in zip(all_[STOCK], all_[FRAME], strict=True)]
     aims = {FRAME: AIM_FRAME_MS, DICT: AIM_DICT_MS}
     lines = [
         (

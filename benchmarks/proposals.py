@@ -98,8 +98,8 @@ def _save_ms(asked: Any, size: int) -> float:
     from zoo.tuning.storage.records import SearchState, TrialRecord
 
     curve = {"history": {"loss": [0.5] * 30, "val_loss": [0.5] * 30}, "epochs_run": 30}
-    known = list(asked.oracle.trials)
-    trials = {str(n): TrialRecord(str(n), {}, "COMPLETED", 0.5, 1.0, "", curve, "", known[n]) for n in range(size)}
+    trial_ids = list(asked.oracle.trials)
+    trials = {str(n): TrialRecord(str(n), {}, "COMPLETED", 0.5, 1.0, "", curve, "", trial_ids[n]) for n in range(size)}
     state = SearchState("run", trials, search="random")
 
     class Folder:
@@ -128,9 +128,9 @@ def _report(results: Results, sizes: tuple[int, ...]) -> None:
             row = results.rows.get(f"{search}, {size}")
             if row is not None:
                 met = "" if aim is None else "yes" if row["ask_ms"] <= aim else "no"
-                told = f"at most {aim} ms" if aim is not None else ""
+                limit = f"at most {aim} ms" if aim is not None else ""
                 asked, saved = f"{row['ask_ms']:.1f} ms", f"{row['save_ms']:.2f} ms"
-                lines.append((search, f"{size:,}", asked, told, met, saved))
+                lines.append((search, f"{size:,}", asked, limit, met, saved))
     notes = [
         f"The next proposal: the median of {ROUNDS}, of the stock oracle one. Storing a change of a trial: the mean of "
         "50 in a row, lines added to a file; the whole is written as often as takes a twentieth of the time."

@@ -63,8 +63,8 @@ def _round(path: Path, number: int) -> dict[str, Any]:
     taken: dict[str, float] = {}
     readers: dict[str, Callable[[], Any]] = {"pandas_s": lambda: pd.read_csv(path), "read_s": lambda: read_table(path)}
     for side in alternated(list(readers), number):
-        made, taken[side] = _timed(readers[side])
-        table = made if side == "read_s" else None
+        result, taken[side] = _timed(readers[side])
+        table = result if side == "read_s" else None
         frame = table.frame.drop(columns=TARGET) if table is not None else None
         if frame is None:
             continue
@@ -85,8 +85,8 @@ def _round(path: Path, number: int) -> dict[str, Any]:
 
 def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
     began = time.perf_counter()
-    made = function()
-    return made, time.perf_counter() - began
+    result = function()
+    return result, time.perf_counter() - began
 
 
 def _report(results: Results, rows: int) -> None:

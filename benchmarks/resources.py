@@ -81,11 +81,11 @@ def _many(payload: dict[str, Any]) -> None:
     import zoo
 
     with working_folder(Path(payload["folder"])):
-        found = zoo.tune(
+        search = zoo.tune(
             "classification/mlp", "digits", search=payload["what"], trials=payload["trials"], workers=2, epochs=10,
             hyperparameters={"scaling": "robust_quantile", "patience": 10}, baselines="none", seed=SEED, quiet=True,
         )  # fmt: skip
-        tell_parent({**_times(found, 2), "kept": _trials_kept(), "state_end_mib": _mib(Path("mlruns/state/searches"))})
+        tell_parent({**_times(search, 2), "kept": _trials_kept(), "state_end_mib": _mib(Path("mlruns/state/searches"))})
 
 
 def _large(payload: dict[str, Any]) -> None:
@@ -96,12 +96,12 @@ def _large(payload: dict[str, Any]) -> None:
     import zoo
 
     with working_folder(Path(payload["folder"])):
-        found = zoo.tune(
+        search = zoo.tune(
             "regression/linear", str(file), target="y", stream=False, search="random", trials=4, workers=4, epochs=2,
             hyperparameters={"scaling": "standard", "batch_size": 4096}, baselines="none", figures=False, seed=SEED,
             quiet=True,
         )  # fmt: skip
-        tell_parent(_times(found, 4))
+        tell_parent(_times(search, 4))
 
 
 def _write(file: Path, rows: int) -> None:
@@ -123,20 +123,20 @@ def _write(file: Path, rows: int) -> None:
     writer.close()
 
 
-def _times(found: Any, workers: int) -> dict[str, Any]:
+def _times(search: Any, workers: int) -> dict[str, Any]:
     """When trials ran, and the share of the workers' time in which they had none."""
     import mlflow
 
     client = mlflow.MlflowClient()
     # The best trial's run is opened again to be scored: when its trial ended is not told by it.
-    ends = {trial.run_id: client.get_run(trial.run_id).info.end_time / 1000 for trial in found.trials}
+    ends = {trial.run_id: client.get_run(trial.run_id).info.end_time / 1000 for trial in search.trials}
     spans = [
         [ends[trial.run_id] - trial.seconds, ends[trial.run_id]]
-        for trial in found.trials
-        if trial.run_id != found.best.run_id
+        for trial in search.trials
+        if trial.run_id != search.best.run_id
     ]
     whole_s = max(end for _, end in spans) - min(start for start, _ in spans)
-    busy_s = sum(trial.seconds for trial in found.trials)
+    busy_s = sum(trial.seconds for trial in search.trials)
     return {"spans": spans, "trials_s": whole_s, "busy_s": busy_s, "idle": max(0.0, 1 - busy_s / (workers * whole_s))}
 
 

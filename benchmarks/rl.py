@@ -136,14 +136,14 @@ def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
     from zoo.fitting.model_builder import model_builder
 
     task = model_builder(MODEL).task
-    fit, found = task.fit, {}
+    fit, results_ = task.fit, {}
 
     def clocked(built_model: Any, dataset: Any, plan: Any) -> Any:
         assert dataset.splits["validation"].rows.tolist() == list(CHECK_SEEDS)
         began = time.process_time()
         result = fit(built_model, dataset, plan)
-        found["cpu_s"] = time.process_time() - began
-        found["steps"], found["solved"] = int(result.history["steps"][-1]), result.stopped == "solved"
+        results_["cpu_s"] = time.process_time() - began
+        results_["steps"], results_["solved"] = int(result.history["steps"][-1]), result.stopped == "solved"
         return result
 
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, working_folder(Path(folder)):
@@ -153,7 +153,7 @@ def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
         whole_cpu_s = time.process_time() - began
         assert run.hyperparameters["period"] == STEPS_A_PERIOD
         judged_returns = _episode_returns(lambda seen: run.model.predict(seen)["prediction"].to_numpy(), JUDGE_SEEDS)
-    return {**found, "whole_cpu_s": whole_cpu_s, "return_mean": float(judged_returns.mean())}
+    return {**results_, "whole_cpu_s": whole_cpu_s, "return_mean": float(judged_returns.mean())}
 
 
 def _stock_training(seed: int, periods: int) -> dict[str, Any]:

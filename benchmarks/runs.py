@@ -38,7 +38,7 @@ def main() -> None:
     runs, rounds = (QUICK_RUNS, QUICK_ROUNDS) if options.quick else (RUNS, ROUNDS)
     results = Results(__file__, options, {"runs": runs, "rounds": rounds})
     keys = [(number, name) for number in range(rounds) for name in alternated(list(CALLS), number)]
-    if any(_key(*known) not in results for known in keys):
+    if any(_key(*key) not in results for key in keys):
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
             run_id = _filled(Path(folder), runs)
             for number, name in keys:
@@ -63,11 +63,11 @@ def _filled(folder: Path, runs: int) -> str:
         import_tensorflow()
         import zoo
 
-        made = zoo.train("classification/mlp", "iris", epochs=20, quiet=True, baselines="none")
+        run = zoo.train("classification/mlp", "iris", epochs=20, quiet=True, baselines="none")
     with sqlite3.connect(folder / "mlruns" / "mlflow.db") as store:
         for _ in range(runs - 1):
-            _copied(store, made.run_id)
-    return made.run_id
+            _copied(store, run.run_id)
+    return run.run_id
 
 
 def _copied(store: sqlite3.Connection, run_id: str) -> None:
@@ -77,8 +77,11 @@ def _copied(store: sqlite3.Connection, run_id: str) -> None:
     store.execute(f"INSERT INTO runs SELECT {chosen} FROM runs WHERE run_uuid = ?", (new, run_id))
     for table in COPIED:
         names = [row[1] for row in store.execute(f"PRAGMA table_info({table})")]
-        told = {"run_uuid": "?", "value": "value * (1 + abs(random()) / 1e20)" if "metrics" in table else "value"}
-        chosen = ", ".join(told.get(name, name) for name in names)
+        replacements = {
+            "run_uuid": "?",
+            "value": "value * (1 + abs(random()) / 1e20)" if "metrics" in table else "value",
+        }
+        chosen = ", ".join(replacements.get(name, name) for name in names)
         store.execute(f"INSERT INTO {table} SELECT {chosen} FROM {table} WHERE run_uuid = ?", (new, run_id))
 
 
@@ -113,9 +116,9 @@ def _call(payload: dict[str, Any]) -> None:
 
 def _report(results: Results, runs: int, rounds: int) -> None:
     lines = []
-    for name, told in CALLS.items():
+    for name, description in CALLS.items():
         seconds = [results.rows[_key(number, name)]["seconds"] for number in range(rounds)]
-        lines.append((told, spread(seconds), judged(seconds, AIM_S)))
+        lines.append((description, spread(seconds), judged(seconds, AIM_S)))
     results.report(
         f"{runs:,} runs in the store",
         ("call", "seconds", f"met: {AIM_S:g} s"),

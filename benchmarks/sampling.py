@@ -56,30 +56,31 @@ def main() -> None:
     import_tensorflow()
     seeds = range(QUICK_SEEDS if options.quick else SEEDS)
     results = Results(__file__, options, {"seeds": len(seeds), "factor": FACTOR, "model": MODEL})
-    for known in SETS[:1] if options.quick else SETS:
+    for dataset_ in SETS[:1] if options.quick else SETS:
         for seed in seeds:
             for way in WAYS:
                 results.measure(
-                    f"{known.name}, {way}, seed {seed}", lambda k=known, w=way, s=seed: _measure(options.data, k, w, s)
+                    f"{dataset_.name}, {way}, seed {seed}",
+                    lambda k=dataset_, w=way, s=seed: _measure(options.data, k, w, s),
                 )
     _report(results)
 
 
-def _measure(folder: Path, known: Set, way: str, seed: int) -> dict[str, Any]:
+def _measure(folder: Path, dataset_: Set, way: str, seed: int) -> dict[str, Any]:
     import numpy as np
 
     import zoo
     from zoo.data.sources.read import read_table
 
-    frame = read_table(str(folder / known.name / "data.csv.gz")).frame
+    frame = read_table(str(folder / dataset_.name / "data.csv.gz")).frame
     if way == UNIFORM:
-        frame = _uniform(frame, known, seed)
-    keys = {"target": known.target, "positive": known.positive, "split": "column=split"}
+        frame = _uniform(frame, dataset_, seed)
+    keys = {"target": dataset_.target, "positive": dataset_.positive, "split": "column=split"}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place, working_folder(Path(place)):
         run = zoo.train(MODEL, frame, seed=seed, **keys, **WAYS[way], baselines="none", quiet=True)
         test = frame[frame["split"] == "test"]
-        weight = run.model.predict(test)[f"probability_{known.positive}"].to_numpy()
-    base = float(np.mean(test[known.target] == known.positive))
+        weight = run.model.predict(test)[f"probability_{dataset_.positive}"].to_numpy()
+    base = float(np.mean(test[dataset_.target] == dataset_.positive))
     return {
         **{score: float(run.metrics[f"test_{score}"]) for score in SCORES},
         "bias": float(weight.mean() / base - 1),
@@ -87,10 +88,10 @@ def _measure(folder: Path, known: Set, way: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _uniform(frame: Any, known: Set, seed: int) -> Any:
+def _uniform(frame: Any, dataset_: Set, seed: int) -> Any:
     """As many training rows as down-sampling leaves, drawn with equal chances; the test rows stay."""
     train = frame["split"] == "train"
-    rare = (frame[known.target] == known.positive) & train
+    rare = (frame[dataset_.target] == dataset_.positive) & train
     rows = int(rare.sum() + round((train & ~rare).sum() / FACTOR))
     chosen = frame[train].sample(rows, random_state=seed).index
     return frame[(~train) | frame.index.isin(chosen)].reset_index(drop=True)
@@ -98,16 +99,18 @@ def _uniform(frame: Any, known: Set, seed: int) -> Any:
 
 def _report(results: Results) -> None:
     lines = []
-    for known in SETS:
+    for dataset_ in SETS:
         for way in WAYS:
-            rows = [row for key, row in results.rows.items() if key.startswith(f"{known.name}, {way}, seed")]
+            rows = [row for key, row in results.rows.items() if key.startswith(f"{dataset_.name}, {way}, seed")]
             if not rows:
                 continue
-            of_all = results.column("log_loss", f"{known.name}, {ALL}, seed")
+            of_all = results.column("log_loss", f"{dataset_.name}, {ALL}, seed")
             shares = [row["log_loss"] / whole for row, whole in zip(rows, of_all, strict=True)]
-            told = [f"{mean_and_deviation([row[score] for row in rows])}" for score in SCORES]
+            cells = [f"{mean_and_deviation([row[score] for row in rows])}" for score in SCORES]
             bias = mean_and_deviation([100 * row["bias"] for row in rows], ".1f") + " %"
-            lines.append((known.name, way, *told, bias, mean_and_deviation(shares, ".3f"), _kept(results, known, way)))
+            lines.append(
+                (dataset_.name, way, *cells, bias, mean_and_deviation(shares, ".3f"), _kept(results, dataset_, way))
+            )
     header = ("data", "way", *SCORES, "mean prediction over base rate", "log_loss over that of all rows", "aim kept")
     notes = [
         f"Means over {results.settings['seeds']} seeds with the standard deviation, of `{MODEL}` by its "
@@ -118,12 +121,12 @@ def _report(results: Results) -> None:
     results.report("Ways with unbalanced classes", header, lines, notes)
 
 
-def _kept(results: Results, known: Set, way: str) -> str:
+def _kept(results: Results, dataset_: Set, way: str) -> str:
     if way != DOWN:
         return ""
-    bias = statistics.mean(results.column("bias", f"{known.name}, {DOWN}, seed"))
-    ours = statistics.mean(results.column("log_loss", f"{known.name}, {DOWN}, seed"))
-    theirs = statistics.mean(results.column("log_loss", f"{known.name}, {UNIFORM}, seed"))
+    bias = statistics.mean(results.column("bias", f"{dataset_.name}, {DOWN}, seed"))
+    ours = statistics.mean(results.column("log_loss", f"{dataset_.name}, {DOWN}, seed"))
+    theirs = statistics.mean(results.column("log_loss", f"{dataset_.name}, {UNIFORM}, seed"))
     kept = "yes" if abs(bias) <= MOST_BIAS and ours <= MOST_LOSS * theirs else "no"
     return f"{kept}: {ours / theirs:.3f} of the uniform sample's log-loss"
 

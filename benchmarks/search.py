@@ -117,11 +117,11 @@ def _search(payload: dict[str, Any]) -> None:
     import_tensorflow()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, working_folder(Path(folder)):
         if payload["side"] in AIMS:
-            found = _stock_search(payload["trials"], Path(folder), tracked=payload["side"] == "autolog")
+            result = _stock_search(payload["trials"], Path(folder), tracked=payload["side"] == "autolog")
         else:
-            found = _zoo_search(payload["trials"], int(payload["side"].split()[1]))
-    text = json.dumps([_comparable(values) for values in found.pop("hyperparameters")], sort_keys=True)
-    tell_parent({**found, "settings": hashlib.sha256(text.encode()).hexdigest()[:16]})
+            result = _zoo_search(payload["trials"], int(payload["side"].split()[1]))
+    text = json.dumps([_comparable(values) for values in result.pop("hyperparameters")], sort_keys=True)
+    tell_parent({**result, "settings": hashlib.sha256(text.encode()).hexdigest()[:16]})
 
 
 def _zoo_search(trials: int, workers: int) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _stock_search(trials: int, folder: Path, *, tracked: bool) -> dict[str, Any]
         directory=str(folder),
         project_name="stock",
     )
-    _begin_with_defaults(tuner.oracle, {known.name: known.default for known in plain.space})
+    _begin_with_defaults(tuner.oracle, {hyperparameter.name: hyperparameter.default for hyperparameter in plain.space})
     if tracked:
         mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
         mlflow.create_experiment("stock", (folder / "artifacts").as_uri())
@@ -230,7 +230,7 @@ def _report(results: Results, rounds: int) -> None:
     speed = {key: [3600 * trials / row["trials_s"] for row in several] for key, several in rows.items()}
     lines = []
     for (side, load), several in rows.items():
-        best = max(SIDES, key=lambda known: statistics.median(speed[known, load]))
+        best = max(SIDES, key=lambda candidate: statistics.median(speed[candidate, load]))
         times = {
             baseline: [a / b for a, b in zip(speed[side, load], speed[baseline, load], strict=True)]
             for baseline in AIMS

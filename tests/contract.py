@@ -41,8 +41,8 @@ FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
 @cache
 def example_of(task: str) -> Dataset:
     """The task's own example."""
-    known = task_of(task)
-    return known.read(make_job(DataJob, {"source": known.example}))
+    task_ = task_of(task)
+    return task_.read(make_job(DataJob, {"source": task_.example}))
 
 
 def built(build: Build, dataset: Dataset, **fixed: Any) -> tuple[keras.Model, CheckedHyperParameters]:
@@ -59,10 +59,10 @@ def first_rows(dataset: Dataset, rows: slice) -> dict[str, Any]:
 
 def output(task: Task, model: keras.Model, inputs: dict[str, Any]) -> np.ndarray:
     """What a model makes of rows, its outputs side by side where it has several: (N, …)."""
-    made = task.output(model, inputs)
-    if not isinstance(made, dict):
-        return np.asarray(made)
-    return np.concatenate([values.reshape(len(values), -1) for values in made.values()], axis=1)
+    output_ = task.output(model, inputs)
+    if not isinstance(output_, dict):
+        return np.asarray(output_)
+    return np.concatenate([values.reshape(len(values), -1) for values in output_.values()], axis=1)
 
 
 def check_compiled(build: Build, task: Task, dataset: Dataset) -> None:
@@ -94,18 +94,18 @@ def check_batches(build: Build, task: Task, dataset: Dataset) -> None:
 
 def check_padding(build: Build, task: Task, dataset: Dataset) -> None:
     """What stands behind the last step of a sequence changes nothing, nor how far it reaches."""
-    known = dataset.spec.inputs[0]
-    if known.kind != "sequence":
+    input_ = dataset.spec.inputs[0]
+    if input_.kind != "sequence":
         return
     model, _ = built(build, dataset)
     few = model_inputs(first_rows(dataset, slice(0, 6)))
     plain = compiled(model)({key: as_tensor(values) for key, values in few.items()}, training=False)
     rng = np.random.default_rng(0)
     for steps in (1, 7):
-        wide = np.pad(few[known.key], ((0, 0), (0, steps), (0, 0)))
+        wide = np.pad(few[input_.key], ((0, 0), (0, steps), (0, 0)))
         behind = np.arange(wide.shape[1]) >= few[LENGTH][:, None]
         wide[behind] = rng.normal(0, 100, (behind.sum(), wide.shape[2]))
-        padded = compiled(model)({known.key: as_tensor(wide), LENGTH: as_tensor(few[LENGTH])}, training=False)
+        padded = compiled(model)({input_.key: as_tensor(wide), LENGTH: as_tensor(few[LENGTH])}, training=False)
         np.testing.assert_allclose(padded, plain, atol=1e-5)
 
 
@@ -153,8 +153,8 @@ def check_defaults(build: Build, task: Task, dataset: Dataset) -> None:
 def check_meanings(build: Build, task: Task, dataset: Dataset) -> None:
     """The docstring says what each hyperparameter of the model's own means, and names no other."""
     _, hp = built(build, dataset)
-    own = set(hp.declared) - set(KNOBS)
-    assert set(meanings_of(build)) == own
+    specific = set(hp.declared) - set(KNOBS)
+    assert set(meanings_of(build)) == specific
 
 
 def check_docstring(build: Build, name: str) -> None:
@@ -210,7 +210,7 @@ def check_stock_tuner(build: Build, task: Task, dataset: Dataset) -> None:
     build(hp, dataset.spec)
     for seed in range(3):
         drawn = hp.copy()
-        drawn.values = {known.name: known.random_sample(seed) for known in hp.space}
+        drawn.values = {hyperparameter.name: hyperparameter.random_sample(seed) for hyperparameter in hp.space}
         assert build(drawn, dataset.spec).compiled
 
 

@@ -196,7 +196,7 @@ CANARIES = [
 ]
 
 
-@pytest.mark.parametrize(("check", "canary"), CANARIES, ids=lambda known: known.__name__)
+@pytest.mark.parametrize(("check", "canary"), CANARIES, ids=lambda value: value.__name__)
 def test_a_check_bites(check: Callable[..., None], canary: Callable[..., Any]) -> None:
     task = task_of("classification")
     with pytest.raises((AssertionError, ValueError)):

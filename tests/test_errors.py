@@ -47,6 +47,6 @@ def test_a_known_name_is_nearest_to_itself_but_for_case(names, data):
 
 def test_long_lists_are_cut():
     message = str(unknown("column", "nope", [f"c{index}" for index in range(99)]))
-    assert "c29, … (99 in all)" in message
+    assert "c29, … (99 in total)" in message
     assert "c30" not in message
     assert str(unknown("input", "a", [])) == "unknown input 'a'"

@@ -90,9 +90,9 @@ def test_the_task_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
 
     assert "quantiles/mlp" in command("list")
     assert "units" in command("show", "quantiles/mlp")
-    made = json.loads(command("train", "quantiles/mlp", "diabetes", "--json", "--epochs", "30"))
-    assert made["metrics"]["test_pinball"] < 40
-    predicted = pd.read_csv(io.StringIO(command("predict", made["run_id"], "diabetes")))
+    report = json.loads(command("train", "quantiles/mlp", "diabetes", "--json", "--epochs", "30"))
+    assert report["metrics"]["test_pinball"] < 40
+    predicted = pd.read_csv(io.StringIO(command("predict", report["run_id"], "diabetes")))
     assert (predicted["low"] <= predicted["prediction"]).all()
     assert (predicted["prediction"] <= predicted["high"]).all()
 

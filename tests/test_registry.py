@@ -45,7 +45,7 @@ def write(folder, **files):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def own_folder(tmp_path, monkeypatch):
     """A folder of one's own models, named by the environment; forgotten again afterwards."""
     import zoo.tasks
 
@@ -84,10 +84,10 @@ def test_listing_imports_nothing_heavy():
     ],
 )
 def test_patterns(pattern, expected):
-    found = names(pattern)
-    assert set(found) >= expected
-    assert bool(found) == bool(expected)
-    assert found == sorted(found)
+    matches = names(pattern)
+    assert set(matches) >= expected
+    assert bool(matches) == bool(expected)
+    assert matches == sorted(matches)
 
 
 def test_entries_know_task_and_summary():
@@ -104,56 +104,56 @@ def test_unknown_names_have_a_nearest(look_up, name):
     assert caught.value.nearest == name.replace("clas", "class")
 
 
-def test_a_folder_of_ones_own_adds_a_model_to_a_task(own):
-    write(own / "regression", mine=MODEL_FILE, _private="VALUE = 7\n")
+def test_a_folder_of_ones_own_adds_a_model_to_a_task(own_folder):
+    write(own_folder / "regression", mine=MODEL_FILE, _private="VALUE = 7\n")
     assert "regression/mine" in names()
     assert model_entry("regression/mine").summary == "A model of one's own."
     assert load_build("regression/mine")(None, None) == 7
     assert callable(load_build("regression/mlp"))
 
 
-def test_a_folder_of_ones_own_adds_a_task(own):
-    write(own / "risk", __init__=TASK_FILE.format(name="risk"), mine=MODEL_FILE, _private="VALUE = 8\n")
+def test_a_folder_of_ones_own_adds_a_task(own_folder):
+    write(own_folder / "risk", __init__=TASK_FILE.format(name="risk"), mine=MODEL_FILE, _private="VALUE = 8\n")
     assert "risk" in list_tasks()
     assert "risk/mine" in names("risk/*")
     assert task_of("risk").name == "risk"
     assert load_build("risk/mine")(None, None) == 8
 
 
-def test_two_files_of_one_name_are_an_error(own):
-    write(own / "regression", mlp=MODEL_FILE)
+def test_two_files_of_one_name_are_an_error(own_folder):
+    write(own_folder / "regression", mlp=MODEL_FILE)
     with pytest.raises(UsageError, match=r"two files are called regression/mlp: .* and .*; rename one"):
         list_models()
 
 
-def test_what_editors_and_python_leave_is_not_listed(own):
-    write(own / "regression" / "__pycache__", mine=MODEL_FILE)
-    write(own / ".hidden", mine=MODEL_FILE)
-    write(own / "regression", **{".#mine": "", "_helper": ""})
+def test_what_editors_and_python_leave_is_not_listed(own_folder):
+    write(own_folder / "regression" / "__pycache__", mine=MODEL_FILE)
+    write(own_folder / ".hidden", mine=MODEL_FILE)
+    write(own_folder / "regression", **{".#mine": "", "_helper": ""})
     assert not [name for name in names() if "mine" in name or "helper" in name]
 
 
 def test_a_folder_that_is_not_there(monkeypatch):
     monkeypatch.setenv(FOLDERS_VARIABLE, "/no/such/folder")
-    with pytest.raises(UsageError, match="ZOO_TASKS names '/no/such/folder', which is not a folder"):
+    with pytest.raises(UsageError, match="ZOO_TASKS contains '/no/such/folder', which is not a folder"):
         list_models()
 
 
 @pytest.mark.parametrize(
     "files, name, message",
     [
-        ({"mine": '"""Doc."""'}, "regression/mine", r"function build\(hp, spec\), and .*mine\.py has none"),
-        ({"mine": ""}, "fresh/mine", "the folder fresh is no task: it has no __init__.py"),
+        ({"mine": '"""Doc."""'}, "regression/mine", r"mine\.py has no function build\(hp, spec\)"),
+        ({"mine": ""}, "fresh/mine", "the folder fresh is not a task: it has no __init__.py"),
     ],
 )
-def test_files_that_are_no_model(own, files, name, message):
-    write(own / name.split("/")[0], **files)
+def test_files_that_are_no_model(own_folder, files, name, message):
+    write(own_folder / name.split("/")[0], **files)
     with pytest.raises(UsageError, match=message):
         load_build(name)
 
 
-def test_a_task_without_its_instance(own):
-    write(own / "fresh", __init__="TASK = 3\n")
+def test_a_task_without_its_instance(own_folder):
+    write(own_folder / "fresh", __init__="TASK = 3\n")
     with pytest.raises(UsageError, match=r"exposes TASK, an instance of zoo\.task\.Task"):
         task_of("fresh")
 
@@ -165,9 +165,9 @@ def test_a_task_without_its_instance(own):
         (b"\xff\xfe", r"mine\.py: not valid Python: "),
     ],
 )
-def test_a_broken_file_is_named(own, content, message):
-    write(own / "regression")
-    (own / "regression" / "mine.py").write_bytes(content)
+def test_a_broken_file_is_named(own_folder, content, message):
+    write(own_folder / "regression")
+    (own_folder / "regression" / "mine.py").write_bytes(content)
     with pytest.raises(UsageError, match=message):
         print([entry.summary for entry in list_models()])
 

@@ -1,4 +1,4 @@
-"""The errors that zoo raises for people: what was wrong, where, what would be right, the nearest name."""
+"""Errors with a message for the user: what is wrong, where, what is expected, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MOST_LISTED = 8  # names or lines of evidence
 
 
 class ZooError(Exception):
-    """Base of the errors that zoo raises on purpose; each is one message for a person.
+    """Base class of errors with a message for the user.
 
     Args:
-        message: What was wrong and what would be right, in a sentence or two.
-        where: File, column, key or row that the message is about.
-        nearest: The valid name nearest to what was received.
+        message: What is wrong and what is expected, in one or two sentences.
+        where: File, column, key or row of the error.
+        nearest: The valid name nearest to the received one.
 
     Example:
         >>> raise UsageError("unknown column 'agee'", where="titanic.csv", nearest="age")
@@ -37,11 +37,11 @@ class ZooError(Exception):
         return f"{text} (did you mean {self.nearest!r}?)" if self.nearest else text
 
     def __reduce__(self) -> tuple:
-        """Survive the way through a pipe: exceptions are rebuilt from positional arguments only."""
+        """Support pickling, which recreates exceptions from positional arguments only."""
         return _rebuild, (type(self), self.message, self.where, self.nearest)
 
     def as_dict(self) -> dict[str, str | None]:
-        """Return the error as the command line prints it with ``--json``."""
+        """Return the error as a dict, as printed by the command line with ``--json``."""
         return {"kind": self.kind, "message": self.message, "where": self.where, "nearest": self.nearest}
 
 
@@ -50,31 +50,31 @@ def _rebuild(cls: type[ZooError], message: str, where: str | None, nearest: str 
 
 
 class UsageError(ZooError):
-    """The request cannot be carried out as it stands: wrong name, value, option or combination."""
+    """The request is invalid: wrong name, value, option or combination."""
 
     kind = "usage"
     exit_status = 2
 
 
 class DataError(UsageError):
-    """The data cannot be used as they are: a missing file, an empty table, a constant target."""
+    """The data cannot be used: a missing file, an empty table, a constant target."""
 
     kind = "data"
 
 
 class WrongSourceError(DataError):
-    """The source is of a kind that this task does not read, and another may."""
+    """The task does not read this kind of source, but another task may."""
 
 
 class JobError(ZooError):
-    """The request was right, and carrying it out failed: a full disk, a store that went away."""
+    """A valid request failed: a full disk, an unavailable store."""
 
     kind = "failed"
     exit_status = 1
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its type where it says nothing.
+    """Return the first line of an error's message, or its type if the message is empty.
 
     Example:
         >>> first_line(ValueError("no such key\\nin all of it")), first_line(KeyError())
@@ -84,7 +84,7 @@ def first_line(error: BaseException) -> str:
 
 
 def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
-    """Return the first of several texts, and how many more there are.
+    """Join the first of several texts, with the number of further ones.
 
     Example:
         >>> listed(["a", "b", "c"], 2)
@@ -94,26 +94,26 @@ def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ")
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
-    """Return the valid name closest to ``name``, or None when none is close.
+    """Return the valid name closest to ``name``, or None if none is close.
 
     Example:
         >>> nearest_name("clasification/mlp", ["classification/mlp", "regression/mlp"])
         'classification/mlp'
     """
     names = list(names)
-    by_lower = {known.lower(): known for known in names}
+    by_lower = {candidate.lower(): candidate for candidate in names}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None
 
 
 def unknown(what: str, name: str, names: Iterable[str], *, where: str | None = None) -> UsageError:
-    """Return the error for a name that is not among ``names``, listing them when they are few.
+    """Return the error for a name that is not among ``names``, with the first 30 of them.
 
     Example:
         >>> str(unknown("split", "strat", ["random", "stratified"]))
         "unknown split 'strat'; known: random, stratified (did you mean 'stratified'?)"
     """
     names = list(names)
-    known = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
-    message = f"unknown {what} {name!r}" + (f"; known: {known}" if names else "")
+    listing = ", ".join(names[:30]) + (f", … ({len(names)} in total)" if len(names) > 30 else "")
+    message = f"unknown {what} {name!r}" + (f"; known: {listing}" if names else "")
     return UsageError(message, where=where, nearest=nearest_name(name, names))

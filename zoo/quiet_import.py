@@ -1,4 +1,4 @@
-"""Importing TensorFlow without the lines that its libraries write as they load."""
+"""Import TensorFlow without the messages that its libraries print."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, which writes to standard error as it loads, whatever its log level says.
+    """Import TensorFlow silently; while loading it writes to standard error at any log level.
 
-    Python's own errors are raised as ever.
+    Python exceptions are still raised.
     """
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each fold's model is traced anew, and that is right
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing warnings are expected with several models
     with libraries_silenced():
         import tensorflow  # noqa: F401
 
 
 @contextmanager
 def libraries_silenced() -> Iterator[None]:
-    """Let nothing through to standard error, not even what libraries in C++ write there; errors are raised as ever."""
+    """Discard standard error, including output of C++ libraries; exceptions are still raised."""
     sys.stderr.flush()
     standard_error, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,4 +1,4 @@
-"""The registry: tasks are folders and models are files, found by listing, imported when asked for."""
+"""The registry: tasks are folders and models are files, listed without importing and imported on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDERS_VARIABLE = "ZOO_TASKS"
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model of the catalogue: a file that was listed and not imported.
+    """A model of the catalogue: a file that is listed but not imported.
 
     Args:
         name: Task and file, ``task/model``.
@@ -45,35 +45,35 @@ class ModelEntry:
 
 
 def list_models(pattern: str = "*") -> list[ModelEntry]:
-    """Return the models whose name matches a shell pattern, sorted by name, without importing any.
+    """Return the models whose name matches a shell pattern, sorted by name, without importing them.
 
     Args:
-        pattern: Such as ``*``, ``seq*`` or ``*/mlp``; without a slash it is also tried on the model's own name.
+        pattern: Such as ``*``, ``seq*`` or ``*/mlp``; it is also matched with the name without its task.
 
     Raises:
-        UsageError: When two files have the same name, or ``ZOO_TASKS`` names no folder.
+        UsageError: If two files have the same name, or ``ZOO_TASKS`` is not a folder.
 
     Example:
         >>> len(list_models("*")) >= len(list_models("*/mlp"))
         True
     """
-    found: dict[str, ModelEntry] = {}
+    entries: dict[str, ModelEntry] = {}
     for root in catalogue_folders():
         for task_folder in _folders_in(root):
             for path in sorted(task_folder.glob("[!._]*.py")):
                 name = f"{task_folder.name}/{path.stem}"
-                if name in found:
-                    raise UsageError(f"two files are called {name}: {found[name].path} and {path}; rename one")
-                found[name] = ModelEntry(name, path)
+                if name in entries:
+                    raise UsageError(f"two files have the name {name}: {entries[name].path} and {path}; rename one")
+                entries[name] = ModelEntry(name, path)
     return [
-        found[name]
-        for name in sorted(found)
+        entries[name]
+        for name in sorted(entries)
         if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.split("/")[1], pattern)
     ]
 
 
 def list_tasks() -> list[str]:
-    """Return the names of all tasks, sorted: folders that have an ``__init__.py``, in one catalogue or another."""
+    """Return the sorted names of all tasks: folders with an ``__init__.py`` in any catalogue."""
     folders = [folder for root in catalogue_folders() for folder in _folders_in(root)]
     return sorted({folder.name for folder in folders if (folder / "__init__.py").is_file()})
 
@@ -87,18 +87,18 @@ def model_entry(name: str) -> ModelEntry:
     """Return the model called ``name``.
 
     Raises:
-        UsageError: When there is none, with the nearest name.
+        UsageError: If there is none; the error suggests the nearest name.
     """
     models = {entry.name: entry for entry in list_models()}
     if name not in models:
         error = unknown("model", name, models)
-        namesakes = [known for known in models if known.split("/")[1] == name]
+        namesakes = [entry_name for entry_name in models if entry_name.split("/")[1] == name]
         raise UsageError(error.message, nearest=error.nearest or next(iter(namesakes), None))
     return models[name]
 
 
 def is_pattern(name: str) -> bool:
-    """Tell whether a name stands for several models.
+    """Return whether a name is a pattern for several models.
 
     Example:
         >>> is_pattern("classification/*"), is_pattern("classification/mlp")
@@ -108,24 +108,24 @@ def is_pattern(name: str) -> bool:
 
 
 def matching_entries(pattern: str) -> list[ModelEntry]:
-    """Return the models of one task whose names match a pattern; of a plain name the one model.
+    """Return the models of one task whose names match a pattern, or the model of a plain name.
 
     Raises:
-        UsageError: When there is none, or they are of several tasks.
+        UsageError: If there is none, or they belong to several tasks.
     """
     if not is_pattern(pattern):
         return [model_entry(pattern)]
-    found = list_models(pattern)
-    tasks = sorted({entry.task for entry in found})
-    if not found:
+    entries = list_models(pattern)
+    tasks = sorted({entry.task for entry in entries})
+    if not entries:
         raise UsageError(f"no model matches {pattern!r}; known: {', '.join(entry.name for entry in list_models())}")
     if len(tasks) > 1:
-        raise UsageError(f"{pattern!r} matches models of several tasks, {', '.join(tasks)}: a search is for one")
-    return found
+        raise UsageError(f"{pattern!r} matches models of several tasks, {', '.join(tasks)}; a search needs one task")
+    return entries
 
 
 def code_digest(pattern: str) -> str:
-    """Return a digest of models' files and their task's private files: it changes when a model does."""
+    """Return a digest of the files of models and of the private files of their task."""
     digest = hashlib.sha256()
     for entry in matching_entries(pattern):
         digest.update(entry.path.read_bytes())
@@ -138,21 +138,21 @@ def load_build(name: str) -> Callable[..., Any]:
     """Import a model's file and return its ``build(hp, spec)``.
 
     Raises:
-        UsageError: When there is no such model, or its file has no ``build``.
+        UsageError: If there is no such model, or its file has no ``build``.
     """
     entry = model_entry(name)
     module = _import(f"{CATALOGUE}.{name.replace('/', '.')}")
     if not callable(getattr(module, "build", None)):
-        raise UsageError(f"a model's file has a function build(hp, spec), and {entry.path} has none")
+        raise UsageError(f"{entry.path} has no function build(hp, spec)")
     build: Callable[..., Any] = module.build
     return build
 
 
 def load_task_module(name: str) -> ModuleType:
-    """Import a task's folder.
+    """Import the package of a task.
 
     Raises:
-        UsageError: When there is no such task.
+        UsageError: If there is no such task.
     """
     tasks = list_tasks()
     if name not in tasks:
@@ -166,15 +166,15 @@ def summary_of(path: Path) -> str:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     except SyntaxError as error:
         raise UsageError(f"not valid Python: {error.msg}", where=f"{path}, line {error.lineno}") from None
-    except ValueError as error:  # bytes that are no text
+    except ValueError as error:  # not text
         raise UsageError(f"not valid Python: {error}", where=str(path)) from None
     return docstring.split("\n")[0].strip()
 
 
 def catalogue_folders() -> list[Path]:
-    """Return the folders that hold tasks: the bundled one, ``ZOO_TASKS``, and installed plug-ins.
+    """Return the folders that contain tasks: the bundled one, ``ZOO_TASKS``, and installed plug-ins.
 
-    A plug-in is a package named by an entry point in the group ``zoo.tasks``.
+    A plug-in is a package with an entry point in the group ``zoo.tasks``.
     """
     bundled = importlib.util.find_spec(CATALOGUE)
     assert bundled is not None
@@ -183,7 +183,7 @@ def catalogue_folders() -> list[Path]:
     for text in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)):
         folder = Path(text).expanduser().resolve()
         if not folder.is_dir():
-            raise UsageError(f"{FOLDERS_VARIABLE} names {text!r}, which is not a folder")
+            raise UsageError(f"{FOLDERS_VARIABLE} contains {text!r}, which is not a folder")
         folders.append(folder)
     for entry_point in importlib.metadata.entry_points(group=CATALOGUE):
         plugin = importlib.util.find_spec(entry_point.value)
@@ -197,17 +197,17 @@ def _folders_in(root: Path) -> list[Path]:
 
 
 def _import(module: str) -> ModuleType:
-    """Import a module of the catalogue after putting every catalogue folder on its packages' paths.
+    """Import a module of the catalogue, with all catalogue folders on the paths of its packages.
 
-    A user's folder thereby extends ``zoo.tasks``, and a folder in it that is called as a bundled task
-    extends that task, so that relative imports and private helpers work as in the bundled catalogue.
+    Thus a user's folder extends ``zoo.tasks``, and a folder in it with the name of a bundled task extends that task, so
+    that relative imports and private modules work as in the bundled catalogue.
     """
     folders = catalogue_folders()
     catalogue = importlib.import_module(CATALOGUE)
     _extend(catalogue, folders)
     task = module.removeprefix(f"{CATALOGUE}.").split(".")[0]
     if not any((folder / task / "__init__.py").is_file() for folder in folders):
-        raise UsageError(f"the folder {task} is no task: it has no __init__.py with a TASK")
+        raise UsageError(f"the folder {task} is not a task: it has no __init__.py with a TASK")
     package = importlib.import_module(f"{CATALOGUE}.{task}")
     _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
     importlib.invalidate_caches()
@@ -215,5 +215,5 @@ def _import(module: str) -> ModuleType:
 
 
 def _extend(package: ModuleType, folders: list[Path]) -> None:
-    known = {str(Path(path).resolve()) for path in package.__path__}
-    package.__path__ = [*package.__path__, *(str(f) for f in folders if str(f.resolve()) not in known)]
+    existing = {str(Path(path).resolve()) for path in package.__path__}
+    package.__path__ = [*package.__path__, *(str(f) for f in folders if str(f.resolve()) not in existing)]

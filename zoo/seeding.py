@@ -1,4 +1,4 @@
-"""Seeds: one number decides everything that is drawn at random."""
+"""Seed all random number generators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 
 def only_deterministic_kernels() -> None:
-    """Let TensorFlow use only kernels that give the same result each time, for the rest of this process.
+    """Enable deterministic kernels of TensorFlow for the rest of this process.
 
     Example:
         >>> only_deterministic_kernels()  # doctest: +SKIP
@@ -17,7 +17,7 @@ def only_deterministic_kernels() -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, TensorFlow and Keras, so that what is drawn next is drawn again next time.
+    """Seed the random number generators of Python, NumPy, TensorFlow and Keras.
 
     Args:
         seed: Any integer from 0 to 2**32 - 1.
@@ -26,6 +26,6 @@ def seed_everything(seed: int) -> None:
         >>> seed_everything(0)
     """
     random.seed(seed)
-    import keras  # not before it is needed: importing it takes seconds
+    import keras  # imported late, since it takes seconds
 
     keras.utils.set_random_seed(seed)

@@ -1,4 +1,4 @@
-"""The spec: what ``build`` is told about the training part of a dataset, in plain Python and JSON."""
+"""The spec: description of the training split of a dataset, which ``build`` receives, in plain Python and JSON."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a model, by the name that the user's data have for it.
+    """One input of a model.
 
     Args:
-        name: The column's name in the source.
-        key: The name of the Keras input (the column's name, made safe for Keras).
+        name: Name of the column in the source.
+        key: Name of the Keras input (the column's name, made valid for Keras).
         kind: ``number``, ``category``, ``date``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may
             add kinds of their own.
-        shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for an axis that varies.
-        levels: The known levels of a category, or of a text its vocabulary; most frequent first.
-        missing: How many rows of the training part lack a value.
-        statistics: What preparation needs: for a number ``mean``, ``std``, ``min``, ``max`` and
-            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``splits`` and
-            ``format``; for a category ``ordered`` or ``buckets``; for words ``idf``; and what stands for a missing
-            value, ``fill``, with the ``way`` it was found.
+        shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for a variable axis.
+        levels: The known categories, or the vocabulary of a text; most frequent first.
+        missing: Number of training rows without a value.
+        statistics: Statistics for preprocessing: for a number ``mean``, ``std``, ``min``, ``max`` and
+            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``parts`` and
+            ``format``; for a category ``ordered`` or ``buckets``; for words ``idf``; and for missing values
+            ``fill`` and the imputation ``way``.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Input:
 
 @dataclass(frozen=True)
 class Target:
-    """What a model predicts.
+    """The target of a model.
 
     Args:
         name: The column's name.
-        kind: ``class`` (encoded as the class's index) or ``number`` (encoded as standardised number).
+        kind: ``class`` (encoded as class index) or ``number`` (encoded as standardised number).
         classes: Names of the classes in the order of their index.
-        dtype: Type that predicted classes are given back in: ``int``, ``float``, ``bool`` or ``str``.
-        positive: With two classes the one that scores such as f1 are about.
-        counts: Rows of each class in the training part.
-        mean: Mean of a number over the training part, in its own units.
-        std: Standard deviation of a number over the training part, in its own units.
-        quantiles: Levels of the quantiles that are predicted of a number; empty for its mean.
-        threshold: Probability from which on the positive of two classes is called; None for the likelier one.
+        dtype: Type of predicted classes: ``int``, ``float``, ``bool`` or ``str``.
+        positive: The positive class of two, for metrics such as f1.
+        counts: Number of training rows of each class.
+        mean: Mean of a number over the training split, in its own units.
+        std: Standard deviation of a number over the training split, in its own units.
+        quantiles: Probabilities of the predicted quantiles of a number; empty for its mean.
+        threshold: Probability from which the positive class of two is predicted; None for the most likely class.
     """
 
     name: str
@@ -69,21 +69,21 @@ class Target:
 
     @property
     def positive_index(self) -> int:
-        """Index of the positive class; the last class where none is set."""
+        """Index of the positive class; the last class if none is set."""
         return self.classes.index(self.positive) if self.positive is not None else len(self.classes) - 1
 
 
 @dataclass(frozen=True)
 class Spec:
-    """The frozen description of the training part that ``build(hp, spec)`` gets.
+    """The frozen description of the training split that ``build(hp, spec)`` receives.
 
     Args:
         task: Name of the task.
         inputs: The model's inputs, in the order of the source's columns.
-        target: What is predicted; None where a task has no target.
-        rows: Number of examples in the training part.
-        options: The task's own options that shaped the data, in plain values (such as a number of clusters).
-        weight: Column with the weight of each row; None where all weigh the same.
+        target: The target; None if the task has none.
+        rows: Number of examples in the training split.
+        options: Options of the task, as plain values (such as a number of clusters).
+        weight: Column of sample weights; None for equal weights.
         weight_kind: ``importance`` or ``frequency``; see :class:`zoo.jobs.data_options.DataJob`.
 
     Example:
@@ -102,41 +102,40 @@ class Spec:
 
     @property
     def weights_count(self) -> bool:
-        """Whether weights are numbers of rows."""
+        """Whether weights are frequencies."""
         return self.weight is not None and self.weight_kind == "frequency"
 
     def input(self, name: str) -> Input:
         """Return the input called ``name``.
 
         Raises:
-            UsageError: When there is none of that name.
+            UsageError: If there is no input of that name.
         """
         for candidate in self.inputs:
             if candidate.name == name:
                 return candidate
-        raise unknown("input", name, [known.name for known in self.inputs])
+        raise unknown("input", name, [input_.name for input_ in self.inputs])
 
     def of_kind(self, kind: str) -> tuple[Input, ...]:
         """Return the inputs of one kind, in order."""
-        return tuple(known for known in self.inputs if known.kind == kind)
+        return tuple(input_ for input_ in self.inputs if input_.kind == kind)
 
     def to_json(self) -> str:
-        """Return the spec as JSON text that :meth:`from_json` reads back."""
+        """Return the spec as JSON text for :meth:`from_json`."""
         return json.dumps({"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
-        """Return the spec that :meth:`to_json` wrote.
+        """Create a spec from the JSON text of :meth:`to_json`.
 
         Raises:
-            UsageError: When a newer version of zoo wrote it.
+            UsageError: If a newer version of zoo wrote it.
         """
         values = json.loads(text)
         written = values.pop("format")
         if written > FORMAT:
             raise UsageError(
-                f"this spec has format {written}, and this version of zoo reads formats up to {FORMAT}: "
-                "a newer zoo is needed"
+                f"this spec has format {written}, but this version of zoo reads formats up to {FORMAT}; update zoo"
             )
         target = values.pop("target")
         inputs = tuple(Input(**_tuples(item, "shape", "levels")) for item in values.pop("inputs"))
@@ -148,5 +147,5 @@ class Spec:
 
 
 def _tuples(values: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """JSON has lists only; a frozen spec holds tuples."""
+    """Return values with lists of JSON converted to tuples."""
     return {**values, **{key: tuple(values[key]) for key in keys if key in values}}

@@ -1,4 +1,4 @@
-"""Numbers and other values as text for people."""
+"""Format numbers and other values for display."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PASSWORD = re.compile(r"([a-z][\w+.-]*://[^:/@?\s]*):[^@/?\s]*@", re.IGNORECASE
 
 
 def without_password(text: str) -> str:
-    """Return a text without the passwords of the addresses in it.
+    """Remove passwords of URLs from a text.
 
     Example:
         >>> without_password("postgresql://me:secret@host/runs")
@@ -21,19 +21,19 @@ def without_password(text: str) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a number in four digits, for people; other values as they are."""
+    """Format a number with four significant digits; other values as ``str``."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def interval(bounds: tuple[float, float] | None) -> str:
-    """Return an interval for people; empty without one."""
+    """Format an interval; empty for None."""
     return f"[{number(float(bounds[0]))}, {number(float(bounds[1]))}]" if bounds is not None else ""
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: not-a-number and infinity are null."""
+    """Return a JSON-compatible value; NaN and infinity become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

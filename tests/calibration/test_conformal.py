@@ -90,5 +90,5 @@ def test_a_set_is_never_empty_and_an_interval_never_inside_out():
 
 
 def test_a_coverage_that_is_none():
-    with pytest.raises(UsageError, match=r"received 99.95; a coverage is 0.1, 0.2"):
+    with pytest.raises(UsageError, match=r"received 99.95; a coverage must be 0.1, 0.2"):
         quantile_at([1.0] * 999, 99.95)

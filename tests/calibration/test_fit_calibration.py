@@ -33,13 +33,13 @@ def test_calibration_makes_probabilities_true_on_other_rows(way: str, classes: i
     sure, truth = overconfident(4000, classes)
     output = sure[:, 1:] if classes == 2 else sure
     layer, facts = fit_calibration(way, output[:2000], truth[:2000], None)
-    made = np.asarray(layer(output[2000:].astype(np.float32)))
-    both = np.concatenate([1 - made, made], axis=1) if classes == 2 else made
+    calibrated = np.asarray(layer(output[2000:].astype(np.float32)))
+    both = np.concatenate([1 - calibrated, calibrated], axis=1) if classes == 2 else calibrated
     np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-5)
     assert ece(truth[2000:], both, np.ones((1, 2000)))[0] < 0.05 < ece(truth[2000:], sure[2000:], np.ones((1, 2000)))[0]
     if way == "temperature":
         assert facts["temperature"] == pytest.approx(3, rel=0.15)
-        assert (made.argmax(axis=1) == output[2000:].argmax(axis=1)).all()
+        assert (calibrated.argmax(axis=1) == output[2000:].argmax(axis=1)).all()
 
 
 @pytest.mark.parametrize("way", ["temperature", "isotonic"])
@@ -53,7 +53,7 @@ def test_a_weight_of_two_is_the_row_twice(way: str) -> None:
 
 
 def test_too_few_rows() -> None:
-    with pytest.raises(UsageError, match="19 rows are too few to calibrate by"):
+    with pytest.raises(UsageError, match="19 rows are too few for calibration"):
         fit_calibration("isotonic", np.full((19, 1), 0.5), np.zeros(19, int), None)
 
 

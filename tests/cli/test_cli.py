@@ -105,8 +105,8 @@ def test_from_training_to_prediction(zoo: Callable[..., Answer], table: Path) ->
     run = trained.json["run_id"]
     predicted = zoo("predict", run[:8], table, "--keep", "height", "--output", "made.csv")
     assert predicted.status == 0, predicted.err
-    made = pd.read_csv("made.csv")
-    assert list(made.columns) == ["height", "prediction", "probability_no", "probability_yes"]
+    frame = pd.read_csv("made.csv")
+    assert list(frame.columns) == ["height", "prediction", "probability_no", "probability_yes"]
     shown = zoo("predict", run, table)
     assert shown.out.splitlines()[0] == "prediction,probability_no,probability_yes"
     assert len(shown.out.splitlines()) == 201
@@ -120,10 +120,10 @@ def test_from_training_to_prediction(zoo: Callable[..., Answer], table: Path) ->
 
 def test_a_comparison_from_words_and_from_a_file(zoo: Callable[..., Answer], table: Path) -> None:
     words = ["--models", "classification/linear", "--target", "rich", "--epochs", 2, "--seeds", 2]
-    told = zoo("compare", table, *words, "--output", "page.html")
-    assert told.status == 0, told.err
-    assert "to the first" in told.out
-    assert told.out.splitlines()[-1] == "the page is in page.html"
+    answer = zoo("compare", table, *words, "--output", "page.html")
+    assert answer.status == 0, answer.err
+    assert "vs. first" in answer.out
+    assert answer.out.splitlines()[-1] == "page written to page.html"
     Path("job.yaml").write_text(
         "command: compare\nsource: people.csv\nmodels: [classification/linear]\ntarget: rich\nepochs: 2\nseeds: 2\n"
     )
@@ -186,8 +186,8 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("unknown model", ["train", "clasification/mlp", "wine"], "did you mean 'classification/mlp'"),
     ("unknown task", ["train", "vision/cnn", "wine"], "unknown model 'vision/cnn'"),
     ("unknown hyperparameter", ["train", "classification/mlp", "wine", "--set", "unit=3"], "did you mean 'units'"),
-    ("wrong type", ["train", "classification/mlp", "wine", "--set", "units=many"], "whole number"),
-    ("negative", ["train", "classification/mlp", "wine", "--set", "units=-3"], "1 is the least"),
+    ("wrong type", ["train", "classification/mlp", "wine", "--set", "units=many"], "an integer"),
+    ("negative", ["train", "classification/mlp", "wine", "--set", "units=-3"], "it must be at least 1"),
     ("unknown choice", ["train", "classification/mlp", "wine", "--set", "optimizer=adm"], "did you mean 'adam'"),
     ("step", ["train", "classification/mlp", "wine", "--set", "activation=step"], "gradient zero"),
     ("set twice", ["train", "classification/mlp", "wine", "--set", "units=3", "--set", "units=4"], "set twice"),
@@ -206,7 +206,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("zero trials", ["tune", "classification/mlp", "wine", "--trials", "0"], "trials"),
     ("zero workers", ["tune", "classification/mlp", "wine", "--workers", "0"], "workers"),
     ("unknown search", ["tune", "classification/mlp", "wine", "--search", "bayes"], "did you mean 'bayesian'"),
-    ("no validation", ["tune", "classification/mlp", "wine", "--validation-size", "0"], "validation part"),
+    ("no validation", ["tune", "classification/mlp", "wine", "--validation-size", "0"], "validation split"),
     ("unknown run", ["predict", "abcdef12", "people.csv"], "there is no run 'abcdef12'"),
     ("no runs", ["best"], "no runs yet"),
     ("unknown experiment", ["best", "wine"], "unknown experiment 'wine'"),
@@ -236,7 +236,7 @@ def wrong_files(table: Path, people: pd.DataFrame) -> None:
     Path("value.yaml").write_text("command: tune\nmodel: classification/mlp\nsource: wine\ntrials: many\n")
 
 
-@pytest.mark.parametrize(("what", "words", "says"), WRONG, ids=[known[0] for known in WRONG])
+@pytest.mark.parametrize(("what", "words", "says"), WRONG, ids=[case[0] for case in WRONG])
 @pytest.mark.usefixtures("wrong_files")
 def test_wrong_input(zoo: Callable[..., Answer], what: str, words: list[str], says: str) -> None:
     before = sorted(Path().rglob("*.csv"))

@@ -31,21 +31,21 @@ def trained(workspace: Path) -> str:
 
 def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer]) -> None:
     before = zoo.load(trained).predict("rows.csv")
-    made = command("study", trained[:10], "--json").json
-    found = made["found"]
-    assert list(found["importance"]) == ["much", "little", "nothing"]
-    assert found["importance"]["much"]["mean"] > 10 * abs(found["importance"]["nothing"]["mean"])
-    assert 1e-5 < found["rates"]["suggested"] < 1
-    assert found["sizes"]["rows"] == [26, 51, 102, 179, 256]
-    assert found["sizes"]["validation"][-1] < found["sizes"]["validation"][0]
-    middle = found["landscape"]["line"][7]
-    assert middle < min(found["landscape"]["line"][0], found["landscape"]["line"][-1])
-    assert found["landscape"]["plane"][7][7] == pytest.approx(middle, rel=1e-5)
-    assert all(len(values) == 12 for values in found["layers"]["gradient_norms"].values())
-    assert all(0 <= share <= 1 for values in found["layers"]["dead"].values() for share in values)
-    assert sum(layer["parameters"] for layer in found["architecture"]) == zoo.best().n_parameters
+    answer = command("study", trained[:10], "--json").json
+    results = answer["found"]
+    assert list(results["importance"]) == ["much", "little", "nothing"]
+    assert results["importance"]["much"]["mean"] > 10 * abs(results["importance"]["nothing"]["mean"])
+    assert 1e-5 < results["rates"]["suggested"] < 1
+    assert results["sizes"]["rows"] == [26, 51, 102, 179, 256]
+    assert results["sizes"]["validation"][-1] < results["sizes"]["validation"][0]
+    middle = results["landscape"]["line"][7]
+    assert middle < min(results["landscape"]["line"][0], results["landscape"]["line"][-1])
+    assert results["landscape"]["plane"][7][7] == pytest.approx(middle, rel=1e-5)
+    assert all(len(values) == 12 for values in results["layers"]["gradient_norms"].values())
+    assert all(0 <= share <= 1 for values in results["layers"]["dead"].values() for share in values)
+    assert sum(layer["parameters"] for layer in results["architecture"]) == zoo.best().n_parameters
     kept = {file.path for file in Store().client.list_artifacts(trained, "figures")}
-    assert {f"figures/study_{kind}.png" for kind in found} <= kept
+    assert {f"figures/study_{kind}.png" for kind in results} <= kept
     pd.testing.assert_frame_equal(zoo.load(trained).predict("rows.csv"), before)
 
 
@@ -61,6 +61,6 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
 
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
-    made = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
-    assert set(made.found) == {"architecture", "rates", "landscape"}
-    assert "one input" in made.told["importance"]
+    study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
+    assert set(study.found) == {"architecture", "rates", "landscape"}
+    assert "one input" in study.told["importance"]

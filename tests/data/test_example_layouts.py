@@ -35,8 +35,8 @@ LABELS = np.array(["a", "b"] * 5)
 
 def column(*examples: Any) -> pd.Series:
     cells = np.empty(len(examples), object)
-    for row, known in enumerate(examples):
-        cells[row] = np.asarray(known)
+    for row, example in enumerate(examples):
+        cells[row] = np.asarray(example)
     return pd.Series(cells)
 
 
@@ -46,18 +46,18 @@ def images(source: Any, *, size: int | None = None, **options: Any) -> Dataset:
 
 
 def sequences(source: Any, *, layout: SequenceLayout | None = None, **options: Any) -> Dataset:
-    made = (layout or SequenceLayout()).layout()
-    return table_dataset(DataJob(source=source, **options), task="sequence", target_kind="either", layout=made)
+    layout_ = (layout or SequenceLayout()).layout()
+    return table_dataset(DataJob(source=source, **options), task="sequence", target_kind="either", layout=layout_)
 
 
 def whole(dataset: Dataset) -> dict[int, np.ndarray]:
     """Every example of a dataset by its row in the source."""
-    found = {}
+    examples = {}
     for split in dataset.splits.values():
         values = next(iter(split.inputs.values()))
         assert isinstance(values, Ragged)
-        found.update({int(row): values.example(place) for place, row in enumerate(split.rows)})
-    return found
+        examples.update({int(row): values.example(place) for place, row in enumerate(split.rows)})
+    return examples
 
 
 # Images
@@ -69,16 +69,16 @@ def test_arrays_of_images(channels: int | None, kind: Any) -> None:
     shape = (10, 5, 7) if channels is None else (10, 5, 7, channels)
     x = rng.integers(0, 256, shape).astype(kind)
     dataset = images((x, LABELS))
-    known = dataset.spec.inputs[0]
+    input_ = dataset.spec.inputs[0]
     wanted = x[..., None] if channels is None else x[..., :3]
-    assert (known.kind, known.shape) == ("image", (None, None, wanted.shape[-1]))
-    assert (known.statistics["height"], known.statistics["width"]) == (5, 7)
-    assert known.statistics["whole"] is (kind is np.uint8)
+    assert (input_.kind, input_.shape) == ("image", (None, None, wanted.shape[-1]))
+    assert (input_.statistics["height"], input_.statistics["width"]) == (5, 7)
+    assert input_.statistics["whole"] is (kind is np.uint8)
     for row, image in whole(dataset).items():
         assert np.array_equal(image, wanted[row])
     train = wanted[dataset.splits["train"].rows].astype(float)
-    np.testing.assert_allclose(known.statistics["mean"], train.mean(axis=(0, 1, 2)))
-    np.testing.assert_allclose(known.statistics["std"], train.std(axis=(0, 1, 2)))
+    np.testing.assert_allclose(input_.statistics["mean"], train.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(input_.statistics["std"], train.std(axis=(0, 1, 2)))
 
 
 def test_pictures_of_several_sizes_are_brought_to_the_median_side() -> None:
@@ -120,8 +120,8 @@ def test_grey_among_colour_and_colour_where_grey_was_learnt() -> None:
     [
         (np.ones((2, 2, 2)), r"with 1 or 3 channels; received \(2, 2, 2\)"),
         (np.ones(4), r"received \(4,\)"),
-        (np.ones((0, 3)), r"an empty image, of shape \(0, 3\)"),
-        (np.full((2, 2), "x"), "an image's values are numbers"),
+        (np.ones((0, 3)), r"the image is empty, with shape \(0, 3\)"),
+        (np.full((2, 2), "x"), "an image needs numeric values"),
     ],
 )
 def test_what_is_no_image_is_named_by_its_row(bad: np.ndarray, message: str) -> None:
@@ -129,9 +129,9 @@ def test_what_is_no_image_is_named_by_its_row(bad: np.ndarray, message: str) -> 
     with pytest.raises(DataError, match=message) as caught:
         describe_image("image", column(good, good, bad), size=None, where="t")
     assert caught.value.where == "t, column image, row 3"
-    known = describe_image("image", column(good), size=None, where="t")
+    input_ = describe_image("image", column(good), size=None, where="t")
     with pytest.raises(DataError, match=message):
-        example_values(column(good, bad), known, "t")
+        example_values(column(good, bad), input_, "t")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -154,9 +154,9 @@ def files(tmp_path: Path) -> Path:
 
 def test_a_table_with_a_column_of_files(files: Path) -> None:
     dataset = images(files / "table.csv", target="kind")
-    assert [known.name for known in dataset.spec.inputs] == ["image"]
+    assert [input_.name for input_ in dataset.spec.inputs] == ["image"]
     assert {row: int(image.max()) for row, image in whole(dataset).items()} == {row: row for row in range(10)}
-    assert dataset.notes == ("columns that are not used: when",)
+    assert dataset.notes == ("unused columns: when",)
     assert images(files / "table.csv", target="kind", drop=("when",)).notes == ()
 
 
@@ -182,7 +182,7 @@ def test_files_beside_a_table_below_the_home_folder(files: Path, monkeypatch: py
 
 def test_a_file_that_is_missing_or_broken_is_named(files: Path) -> None:
     (files / "files" / "4.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="not an image that can be read") as caught:
+    with pytest.raises(DataError, match="cannot be read as an image") as caught:
         read_image_table(files / "table.csv")
     assert caught.value.where == str(files / "files" / "4.png")
 
@@ -268,9 +268,9 @@ def test_a_long_table_becomes_a_dataset() -> None:
     frame = long_table(named, np.random.default_rng(2))
     layout = SequenceLayout(series="who", time="when", target="kind")
     dataset = sequences(frame, layout=layout, target="kind")
-    known = dataset.spec.inputs[0]
-    assert (known.name, known.kind, known.shape) == ("sequence", "sequence", (None, 2))
-    assert known.statistics["columns"] == ["size", "twice"]
+    input_ = dataset.spec.inputs[0]
+    assert (input_.name, input_.kind, input_.shape) == ("sequence", "sequence", (None, 2))
+    assert input_.statistics["columns"] == ["size", "twice"]
     assert sum(len(split) for split in dataset.splits.values()) == 12
     assert dataset.notes == ()
     order = frame["who"].drop_duplicates().tolist()
@@ -333,12 +333,18 @@ def changed(**columns: Any) -> pd.DataFrame:
         (changed(), {"series": None}, UsageError, "needs both --series COLUMN and --time COLUMN", "series"),
         (changed(), {"time": "wen"}, DataError, "no column 'wen' for --time; columns: who, when, v, kind", "memory)"),
         (changed(), {"series": "whom"}, DataError, "no column 'whom' for --series", "memory)"),
-        (changed(v=list("wxyz")), {}, DataError, "no column of numbers is left", "memory)"),
-        (changed(), {"drop": ("v",)}, DataError, "no column of numbers is left", "memory)"),
+        (changed(v=list("wxyz")), {}, DataError, "no numeric column is left", "memory)"),
+        (changed(), {"drop": ("v",)}, DataError, "no numeric column is left", "memory)"),
         (changed(when=[1, 2, 2, 2]), {}, DataError, "series b has two rows at when 2", "memory), row 4"),
         (changed(when=[1, None, 1, 2]), {}, DataError, "missing or cannot be read", "column when, row 2"),
         (changed(who=["a", "a", None, "b"]), {}, DataError, "missing or cannot be read", "column who, row 3"),
-        (changed(kind=list("ppqp")), {}, DataError, "the target 'kind' changes within the series b", "memory)"),
+        (
+            changed(kind=list("ppqp")),
+            {},
+            DataError,
+            "the target 'kind' changes within series b; it must be constant",
+            "memory)",
+        ),
     ],
 )
 def test_long_tables_that_do_not_fit(frame: pd.DataFrame, options: Any, kind: Any, message: str, where: str) -> None:
@@ -401,7 +407,7 @@ def test_a_target_called_sequence_is_not_needed_to_predict() -> None:
 
 
 def test_a_series_of_numbers_whose_target_changes_is_named_as_it_stands() -> None:
-    with pytest.raises(DataError, match="within the series 7: a series has one"):
+    with pytest.raises(DataError, match="within series 7; it must be constant"):
         SequenceLayout(series="who", time="when", target="kind").read(changed(who=[5, 5, 7, 7], kind=list("ppqp")))
 
 
@@ -409,33 +415,37 @@ def test_a_series_of_numbers_whose_target_changes_is_named_as_it_stands() -> Non
 def some_sequences(draw: st.DrawFn) -> list[np.ndarray]:
     features = draw(st.sampled_from([None, 1, 3]))
     lengths = draw(st.lists(st.integers(1, 5), min_size=2, max_size=7))
-    made = np.random.default_rng(draw(st.integers(0, 99)))
-    return [made.integers(0, 99, (length,) if features is None else (length, features)) for length in lengths]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    return [rng.integers(0, 99, (length,) if features is None else (length, features)) for length in lengths]
 
 
-def padded_with_junk(known: list[np.ndarray], more: int) -> np.ndarray:
-    width = max(map(len, known)) + more
+def padded_with_junk(sequences_: list[np.ndarray], more: int) -> np.ndarray:
+    width = max(map(len, sequences_)) + more
     return np.stack(
-        [np.concatenate([each, np.full((width - len(each), *each.shape[1:]), -7)], axis=0) for each in known]
+        [np.concatenate([each, np.full((width - len(each), *each.shape[1:]), -7)], axis=0) for each in sequences_]
     )
 
 
 @settings(max_examples=60, deadline=None)
-@given(known=some_sequences(), more=st.integers(0, 2), short=st.booleans())
+@given(sequences_=some_sequences(), more=st.integers(0, 2), short=st.booleans())
 def test_padded_and_end_to_end_files_hold_the_same(
-    tmp_path_factory: Any, known: list[np.ndarray], more: int, short: bool
+    tmp_path_factory: Any, sequences_: list[np.ndarray], more: int, short: bool
 ) -> None:
-    lengths = np.array([len(each) for each in known])
+    lengths = np.array([len(each) for each in sequences_])
     more = 0 if lengths.max() == 1 else more  # single steps in several columns are rows of features
     path = tmp_path_factory.getbasetemp() / "any.npz"
     suffix = "" if short else "_train"
-    for values in (np.concatenate(known), padded_with_junk(known, more)):
-        arrays: dict[str, Any] = {f"x{suffix}": values, f"len{suffix}": lengths, f"y{suffix}": np.arange(len(known))}
+    for values in (np.concatenate(sequences_), padded_with_junk(sequences_, more)):
+        arrays: dict[str, Any] = {
+            f"x{suffix}": values,
+            f"len{suffix}": lengths,
+            f"y{suffix}": np.arange(len(sequences_)),
+        }
         np.savez(path, **arrays)
         table = read_table(path, cells="sequence")
         assert (table.target, table.notes, table.split) == ("y", (), None)
-        assert table.frame["y"].tolist() == list(range(len(known)))
-        for read, wanted in zip(table.frame["sequence"], known, strict=True):
+        assert table.frame["y"].tolist() == list(range(len(sequences_)))
+        for read, wanted in zip(table.frame["sequence"], sequences_, strict=True):
             np.testing.assert_array_equal(read.reshape(wanted.shape), wanted)
 
 
@@ -455,15 +465,15 @@ def test_parts_of_a_file_may_be_padded_to_different_widths(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "x, lengths, message",
     [
-        (np.zeros((5, 2)), [2, 2], "len_train sums up to 4, and x_train has 5 steps"),
-        (np.zeros((5, 2)), [7, -2], "len_train sums up to 5"),
-        (np.zeros((5, 2)), [2.0, 3.0], "len_train sums up to 5.0"),
-        (np.zeros((5, 2)), ["2", "3"], "sums up to no number"),
-        (np.zeros((5, 2)), [[2, 3]], "sums up to 5"),
-        (np.zeros((2, 4, 1)), [3, 5], "len_train has lengths 3 to 5, and x_train has 4 steps"),
-        (np.zeros((2, 4, 1)), [3, -1], "len_train has lengths -1 to 3, and x_train has 4 steps"),
-        (np.zeros((2, 4)), [3, 5], "len_train has lengths 3 to 5, and x_train has 4 steps"),
-        (np.zeros(4), [3, 2], "len_train sums up to 5, and x_train has 4 steps"),
+        (np.zeros((5, 2)), [2, 2], "len_train sums to 4, but x_train has 5 steps"),
+        (np.zeros((5, 2)), [7, -2], "len_train sums to 5"),
+        (np.zeros((5, 2)), [2.0, 3.0], "len_train sums to 5.0"),
+        (np.zeros((5, 2)), ["2", "3"], "sums to no number"),
+        (np.zeros((5, 2)), [[2, 3]], "sums to 5"),
+        (np.zeros((2, 4, 1)), [3, 5], "len_train has lengths 3 to 5, but x_train has 4 steps"),
+        (np.zeros((2, 4, 1)), [3, -1], "len_train has lengths -1 to 3, but x_train has 4 steps"),
+        (np.zeros((2, 4)), [3, 5], "len_train has lengths 3 to 5, but x_train has 4 steps"),
+        (np.zeros(4), [3, 2], "len_train sums to 5, but x_train has 4 steps"),
     ],
 )
 def test_lengths_that_do_not_fit(tmp_path: Path, x: np.ndarray, lengths: Any, message: str) -> None:
@@ -475,9 +485,9 @@ def test_lengths_that_do_not_fit(tmp_path: Path, x: np.ndarray, lengths: Any, me
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_a_sequence_without_steps_is_named_by_its_row(tmp_path: Path, padded: bool) -> None:
-    known = [rng.normal(size=(length, 2)) for length in [2, 3] * 4 + [0, 4]]
-    values = padded_with_junk(known, 0) if padded else np.concatenate(known)
-    np.savez(tmp_path / "a.npz", x=values, len=[len(each) for each in known], y=[0, 1] * 5)
+    sequences_ = [rng.normal(size=(length, 2)) for length in [2, 3] * 4 + [0, 4]]
+    values = padded_with_junk(sequences_, 0) if padded else np.concatenate(sequences_)
+    np.savez(tmp_path / "a.npz", x=values, len=[len(each) for each in sequences_], y=[0, 1] * 5)
     with pytest.raises(DataError, match="the sequence has no steps") as caught:
         sequences(tmp_path / "a.npz")
     assert (caught.value.where or "").endswith("column sequence, row 9")
@@ -494,48 +504,48 @@ def test_arrays_of_sequences() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(known=some_sequences(), holes=st.integers(0, 5), seed=st.integers(0, 99))
-def test_what_is_known_of_sequences(known: list[np.ndarray], holes: int, seed: int) -> None:
+@given(sequences_=some_sequences(), holes=st.integers(0, 5), seed=st.integers(0, 99))
+def test_what_is_known_of_sequences(sequences_: list[np.ndarray], holes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    made = [each.astype(float).reshape(len(each), -1) for each in known]
+    arrays = [each.astype(float).reshape(len(each), -1) for each in sequences_]
     for _ in range(holes):
-        chosen = made[random.integers(len(made))]
+        chosen = arrays[random.integers(len(arrays))]
         chosen[random.integers(len(chosen)), random.integers(chosen.shape[1])] = random.choice([np.nan, np.inf])
-    steps = np.concatenate(made)
+    steps = np.concatenate(arrays)
     steps[np.isinf(steps)] = np.nan
     full = ~np.isnan(steps).all(axis=0)
     if not full.all() or not (np.nanstd(steps, axis=0) > 0).any():
         return
-    found = describe_sequence("sequence", column(*made), where="t")
-    np.testing.assert_allclose(found.statistics["mean"], np.nanmean(steps, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found.statistics["std"], np.nanstd(steps, axis=0), rtol=1e-5, atol=1e-6)
-    assert found.statistics["missing"] == np.isnan(steps).any(axis=0).tolist()
-    assert found.missing == np.isnan(steps).any(axis=1).sum()
-    lengths = [len(each) for each in made]
-    assert (found.statistics["least_length"], found.statistics["greatest_length"]) == (min(lengths), max(lengths))
-    assert found.statistics["mean_length"] == pytest.approx(np.mean(lengths))
-    read = example_values(column(*made), found, "t")
+    input_ = describe_sequence("sequence", column(*arrays), where="t")
+    np.testing.assert_allclose(input_.statistics["mean"], np.nanmean(steps, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(input_.statistics["std"], np.nanstd(steps, axis=0), rtol=1e-5, atol=1e-6)
+    assert input_.statistics["missing"] == np.isnan(steps).any(axis=0).tolist()
+    assert input_.missing == np.isnan(steps).any(axis=1).sum()
+    lengths = [len(each) for each in arrays]
+    assert (input_.statistics["least_length"], input_.statistics["greatest_length"]) == (min(lengths), max(lengths))
+    assert input_.statistics["mean_length"] == pytest.approx(np.mean(lengths))
+    read = example_values(column(*arrays), input_, "t")
     np.testing.assert_array_equal(read.values, steps.astype(np.float32))
 
 
 @pytest.mark.parametrize(
     "bad, message",
     [
-        (np.zeros((3, 3)), "a sequence of 3 features, where 2 are expected"),
-        (np.zeros(3), "a sequence of 1 features, where 2 are expected"),
+        (np.zeros((3, 3)), "the sequence has 3 features; expected 2"),
+        (np.zeros(3), "the sequence has 1 features; expected 2"),
         (np.zeros((2, 2, 2)), r"received float64 of shape \(2, 2, 2\)"),
-        (np.array([["a", "b"]]), "holds numbers; received <U1"),
+        (np.array([["a", "b"]]), r"a sequence needs numbers of shape \(steps,\) or \(steps, features\); received <U1"),
         (np.zeros((0, 2)), "the sequence has no steps"),
         (np.zeros(0), "the sequence has no steps"),
     ],
 )
 def test_what_is_no_sequence_is_named_by_its_row(bad: np.ndarray, message: str) -> None:
     good = rng.normal(size=(3, 2))
-    known = describe_sequence("sequence", column(good), where="t")
+    input_ = describe_sequence("sequence", column(good), where="t")
     rows = column(good, bad).set_axis([4, 11])  # a part of a table keeps the numbers of its rows
     for read in (
         lambda: describe_sequence("sequence", rows, where="t"),
-        lambda: example_values(rows, known, "t"),
+        lambda: example_values(rows, input_, "t"),
     ):
         with pytest.raises(DataError, match=message) as caught:
             read()
@@ -556,15 +566,17 @@ KINDS = ["cat" if row % 2 else "dog" for row in range(24)]
 @pytest.mark.parametrize("unit, named", [(None, "word"), ("word", "word"), ("character", "character")])
 def test_texts_are_cut_into_words_or_letters(unit: str | None, named: str) -> None:
     dataset = sequences({"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(target="kind", unit=unit), target="kind")
-    known = dataset.spec.inputs[0]
-    assert (known.name, known.kind, known.shape, known.statistics["unit"]) == ("text", "text", (), named)
+    input_ = dataset.spec.inputs[0]
+    assert (input_.name, input_.kind, input_.shape, input_.statistics["unit"]) == ("text", "text", (), named)
     train = [TEXTS[row] for row in dataset.splits["train"].rows]
     counts: dict[str, int] = {}
     for text in train:
         for token in text.split() if named == "word" else text:
             counts[token] = counts.get(token, 0) + 1
-    assert set(known.levels) == {token for token, count in counts.items() if count > 1}
-    assert [counts[token] for token in known.levels] == sorted((counts[token] for token in known.levels), reverse=True)
+    assert set(input_.levels) == {token for token, count in counts.items() if count > 1}
+    assert [counts[token] for token in input_.levels] == sorted(
+        (counts[token] for token in input_.levels), reverse=True
+    )
     test = dataset.splits["test"].inputs["text"]
     assert isinstance(test, np.ndarray)
     assert test.tolist() == [TEXTS[row] for row in dataset.splits["test"].rows]
@@ -572,11 +584,11 @@ def test_texts_are_cut_into_words_or_letters(unit: str | None, named: str) -> No
 
 def test_letters_where_texts_have_no_words() -> None:
     strands = ["".join(rng.choice(list("acgt"), 30)) for _ in range(24)]
-    known = sequences({"dna": strands, "kind": KINDS}, layout=SequenceLayout(target="kind"), target="kind").spec.inputs[
-        0
-    ]
-    assert known.statistics == {"unit": "character", "greatest_length": 30, "mean_length": 30.0}
-    assert sorted(known.levels) == list("acgt")
+    input_ = sequences(
+        {"dna": strands, "kind": KINDS}, layout=SequenceLayout(target="kind"), target="kind"
+    ).spec.inputs[0]
+    assert input_.statistics == {"unit": "character", "greatest_length": 30, "mean_length": 30.0}
+    assert sorted(input_.levels) == list("acgt")
 
 
 def test_a_vocabulary_holds_the_most_frequent() -> None:
@@ -620,11 +632,11 @@ def test_a_text_that_is_empty_is_named_by_its_row(bad: str | None, unit: str | N
 
 def test_which_column_holds_the_texts() -> None:
     source = {"one": TEXTS, "two": [text[::-1] for text in TEXTS], "kind": KINDS, "size": range(24)}
-    with pytest.raises(DataError, match="Say --text COLUMN; columns of text: one, two"):
+    with pytest.raises(DataError, match="Use --text COLUMN; columns of text: one, two"):
         sequences(source, layout=SequenceLayout(target="kind"), target="kind")
     dataset = sequences(source, layout=SequenceLayout(target="kind", text="two"), target="kind")
-    assert [known.name for known in dataset.spec.inputs] == ["two"]
-    assert dataset.notes == ("columns that are not used: one, size",)
+    assert [input_.name for input_ in dataset.spec.inputs] == ["two"]
+    assert dataset.notes == ("unused columns: one, size",)
     read = SequenceLayout.of_spec(dataset.spec).read({"two": ["new"], "one": ["x"]})
     assert read.frame["two"].tolist() == ["new"]
 
@@ -648,7 +660,7 @@ def test_a_column_of_texts_that_is_not_there(name: str) -> None:
     ],
 )
 def test_a_source_without_sequences_names_who_reads_it(source: Any, holds: str, able: str) -> None:
-    with pytest.raises(DataError, match=rf"holds {holds}, which this task does not read; .*{able}.* can"):
+    with pytest.raises(DataError, match=rf"has {holds}, which this task does not read; tasks that do: .*{able}"):
         SequenceLayout().read(source)
 
 
@@ -662,25 +674,25 @@ def test_a_source_without_sequences_names_who_reads_it(source: Any, holds: str, 
     ],
 )
 def test_a_source_without_pictures_names_who_reads_it(source: Any, holds: str, able: str) -> None:
-    with pytest.raises(DataError, match=rf"holds {holds}, which this task does not read; .*{able}.* can"):
+    with pytest.raises(DataError, match=rf"has {holds}, which this task does not read; tasks that do: .*{able}"):
         read_image_table(source)
 
 
 def test_rows_of_numbers_are_no_images() -> None:
-    with pytest.raises(DataError, match="column image holds rows of 4 numbers, and no images"):
+    with pytest.raises(DataError, match="column image has vectors of 4 numbers, not images"):
         read_image_table((np.zeros((3, 4)), [0, 1, 0]))
 
 
 def test_tables_are_not_read_from_sequences(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((5, 2)), len=[2, 3])
     for source in ("japanese_vowels", tmp_path / "a.npz"):
-        with pytest.raises(DataError, match="holds sequences, which this task does not read; sequence can"):
+        with pytest.raises(DataError, match="has sequences, which this task does not read; tasks that do: sequence"):
             read_table(source)
 
 
 def test_pictures_are_not_read_from_sequences(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((5, 2)), len=[2, 3], y=[0, 1])
-    with pytest.raises(DataError, match="holds sequences, which this task does not read; sequence can"):
+    with pytest.raises(DataError, match="has sequences, which this task does not read; tasks that do: sequence"):
         read_image_table(tmp_path / "a.npz")
 
 
@@ -693,16 +705,16 @@ def test_tables_are_not_read_from_lists_of_unequal_arrays() -> None:
 
 
 def test_columns_of_an_array_in_cells() -> None:
-    known = Input("seen", "seen", "observation", (2, 2))
+    input_ = Input("seen", "seen", "observation", (2, 2))
     frame = pd.DataFrame({f"seen_{index}": [index, 10.0 + index] for index in (3, 1, 0, 2)})
-    cells = cells_from_columns(frame.set_axis([5, 6]), known)
+    cells = cells_from_columns(frame.set_axis([5, 6]), input_)
     assert cells is not None
     assert cells.index.tolist() == [5, 6]
     assert cells[6].tolist() == [[10, 11], [12, 13]]
-    assert cells_from_columns(frame.drop(columns="seen_2"), known) is None
+    assert cells_from_columns(frame.drop(columns="seen_2"), input_) is None
     for shape in ((), (None, 2)):
         assert cells_from_columns(frame, Input("seen", "seen", "observation", shape)) is None
-    assert example_values(cells, known, "t").tolist() == [[[0, 1], [2, 3]], [[10, 11], [12, 13]]]
+    assert example_values(cells, input_, "t").tolist() == [[[0, 1], [2, 3]], [[10, 11], [12, 13]]]
     with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, 2\); received shape \(3,\)") as caught:
-        example_values(column(np.zeros((2, 2)), np.zeros(3)), known, "t")
+        example_values(column(np.zeros((2, 2)), np.zeros(3)), input_, "t")
     assert caught.value.where == "t, column seen, row 2"

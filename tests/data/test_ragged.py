@@ -18,68 +18,68 @@ def examples(draw: st.DrawFn) -> tuple[list[np.ndarray], int]:
     axes = draw(st.sampled_from([1, 2]))
     item = draw(st.sampled_from([(), (1,), (3,), (2, 2)]))
     sizes = draw(st.lists(st.tuples(*[st.integers(0, 4)] * axes), min_size=1, max_size=7))
-    start, made = 1, []
+    start, arrays = 1, []
     for size in sizes:
         count = int(np.prod((*size, *item)))
-        made.append(np.arange(start, start + count, dtype=np.float32).reshape(*size, *item))
+        arrays.append(np.arange(start, start + count, dtype=np.float32).reshape(*size, *item))
         start += count
-    return made, axes
+    return arrays, axes
 
 
 def assert_same(ragged: Ragged, wanted: list[np.ndarray]) -> None:
     assert len(ragged) == len(wanted)
-    assert ragged.lengths.tolist() == [int(np.prod(known.shape[: ragged.sizes.shape[1]])) for known in wanted]
-    for index, known in enumerate(wanted):
-        np.testing.assert_array_equal(ragged.example(index), known)
+    assert ragged.lengths.tolist() == [int(np.prod(example.shape[: ragged.sizes.shape[1]])) for example in wanted]
+    for index, example in enumerate(wanted):
+        np.testing.assert_array_equal(ragged.example(index), example)
     if wanted:
         np.testing.assert_array_equal(ragged.example(-1), wanted[-1])
 
 
 @settings(deadline=None)
-@given(known=examples())
-def test_what_went_in_comes_out(known: tuple[list[np.ndarray], int]) -> None:
-    made, axes = known
-    ragged = Ragged.of(made, axes=axes)
-    assert_same(ragged, made)
+@given(case=examples())
+def test_what_went_in_comes_out(case: tuple[list[np.ndarray], int]) -> None:
+    arrays, axes = case
+    ragged = Ragged.of(arrays, axes=axes)
+    assert_same(ragged, arrays)
     assert ragged.values.dtype == np.float32
-    assert ragged.values.shape == (sum(map(len, made)) if axes == 1 else len(ragged.values), *made[0].shape[axes:])
+    assert ragged.values.shape == (sum(map(len, arrays)) if axes == 1 else len(ragged.values), *arrays[0].shape[axes:])
     assert ragged.starts.tolist() == np.concatenate([[0], np.cumsum(ragged.lengths)[:-1]]).tolist()
 
 
 @settings(deadline=None)
-@given(known=examples(), data=st.data())
-def test_chosen_examples_are_those_of_a_list(known: tuple[list[np.ndarray], int], data: st.DataObject) -> None:
-    made, axes = known
-    ragged = Ragged.of(made, axes=axes)
-    chosen = data.draw(st.slices(len(made)))
-    assert_same(ragged[chosen], made[chosen])
-    rows = data.draw(st.lists(st.integers(-len(made), len(made) - 1), max_size=9))
-    assert_same(ragged[np.array(rows, int)], [made[row] for row in rows])
-    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(made), max_size=len(made))))
-    wanted = [array for array, taken in zip(made, mask, strict=True) if taken]
+@given(case=examples(), data=st.data())
+def test_chosen_examples_are_those_of_a_list(case: tuple[list[np.ndarray], int], data: st.DataObject) -> None:
+    arrays, axes = case
+    ragged = Ragged.of(arrays, axes=axes)
+    chosen = data.draw(st.slices(len(arrays)))
+    assert_same(ragged[chosen], arrays[chosen])
+    rows = data.draw(st.lists(st.integers(-len(arrays), len(arrays) - 1), max_size=9))
+    assert_same(ragged[np.array(rows, int)], [arrays[row] for row in rows])
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(arrays), max_size=len(arrays))))
+    wanted = [array for array, taken in zip(arrays, mask, strict=True) if taken]
     assert_same(ragged[mask], wanted)
     # Chosen twice over: what was chosen is whole itself.
     assert_same(ragged[mask][::-1], wanted[::-1])
 
 
 @settings(deadline=None)
-@given(known=examples(), more=st.integers(0, 2))
-def test_padding_is_zeros_behind(known: tuple[list[np.ndarray], int], more: int) -> None:
-    made, axes = known
-    ragged = Ragged.of(made, axes=axes)
+@given(case=examples(), more=st.integers(0, 2))
+def test_padding_is_zeros_behind(case: tuple[list[np.ndarray], int], more: int) -> None:
+    arrays, axes = case
+    ragged = Ragged.of(arrays, axes=axes)
     greatest = tuple(int(extent) for extent in ragged.sizes.max(axis=0) + more)
     padded = ragged.padded(greatest) if more else ragged.padded()
-    assert padded.shape == (len(made), *greatest, *made[0].shape[axes:])
+    assert padded.shape == (len(arrays), *greatest, *arrays[0].shape[axes:])
     assert padded.dtype == np.float32
     rest = padded.copy()
-    for row, array in enumerate(made):
+    for row, array in enumerate(arrays):
         inside: Any = (row, *(slice(0, extent) for extent in array.shape[:axes]))
         np.testing.assert_array_equal(padded[inside], array)
         rest[inside] = 0
     assert not rest.any()
     if axes == 1:  # and taking the padding off again gives the same
         back = [sequence[:length] for sequence, length in zip(padded, ragged.lengths, strict=True)]
-        assert_same(Ragged.of(back, axes=1), made)
+        assert_same(Ragged.of(back, axes=1), arrays)
 
 
 @pytest.mark.parametrize(

@@ -33,38 +33,38 @@ def numbers(source=FRAME, **options):
     return dataset(source, "price", "number", **options)
 
 
-def sizes(made):
-    return {name: len(split) for name, split in made.splits.items()}
+def sizes(data):
+    return {name: len(split) for name, split in data.splits.items()}
 
 
 def test_classes():
-    made = dataset()
-    assert sizes(made) == {"train": 25, "validation": 7, "test": 8}
-    assert [known.name for known in made.spec.inputs] == ["size", "town", "price"]
-    assert [known.kind for known in made.spec.inputs] == ["number", "category", "number"]
-    assert made.spec.rows == 25
-    target = made.spec.target
+    data = dataset()
+    assert sizes(data) == {"train": 25, "validation": 7, "test": 8}
+    assert [input_.name for input_ in data.spec.inputs] == ["size", "town", "price"]
+    assert [input_.kind for input_ in data.spec.inputs] == ["number", "category", "number"]
+    assert data.spec.rows == 25
+    target = data.spec.target
     assert (target.classes, target.dtype, target.positive) == (("a", "b"), "str", "b")
     assert sum(target.counts) == 25
-    for split in made.splits.values():
+    for split in data.splits.values():
         assert np.array_equal(np.array(["a", "b"])[split.target], FRAME["kind"].to_numpy()[split.rows])
         assert np.array_equal(split.inputs["size"], FRAME["size"].to_numpy()[split.rows])
-    assert repr(made) == "<Dataset data: 3 inputs, train 25, validation 7, test 8>"
+    assert repr(data) == "<Dataset data: 3 inputs, train 25, validation 7, test 8>"
 
 
 def test_numbers_are_standardised_by_the_training_part():
-    made = numbers()
-    train = made.splits["train"]
-    own = FRAME["price"].to_numpy()[train.rows]
-    assert made.spec.target.mean == pytest.approx(own.mean())
-    assert made.spec.target.std == pytest.approx(own.std())
+    data = numbers()
+    train = data.splits["train"]
+    prices = FRAME["price"].to_numpy()[train.rows]
+    assert data.spec.target.mean == pytest.approx(prices.mean())
+    assert data.spec.target.std == pytest.approx(prices.std())
     assert train.target.mean() == pytest.approx(0, abs=1e-12)
-    statistics = made.spec.input("size").statistics
+    statistics = data.spec.input("size").statistics
     sizes_seen = train.inputs["size"]
     assert statistics["mean"] == pytest.approx(sizes_seen.mean())
     assert (statistics["min"], statistics["max"]) == (sizes_seen.min(), sizes_seen.max())
     assert statistics["quantiles"][::16] == pytest.approx(np.quantile(sizes_seen, [0, 0.25, 0.5, 0.75, 1]))
-    assert made.spec.input("town").missing == (train.inputs["town"] == "").sum()
+    assert data.spec.input("town").missing == (train.inputs["town"] == "").sum()
 
 
 @pytest.mark.parametrize("positive, kept", [(None, "b"), ("a", "a")])
@@ -83,8 +83,8 @@ def test_the_positive_class_is_the_rarer(positive, kept):
     ],
 )
 def test_classes_of_other_types(cells, positive, dtype, classes):
-    made = dataset(FRAME.assign(kind=cells * (ROWS // 2)), positive=positive)
-    target = made.spec.target
+    data = dataset(FRAME.assign(kind=cells * (ROWS // 2)), positive=positive)
+    target = data.spec.target
     assert (target.dtype, target.classes) == (dtype, classes)
     assert target.positive in classes
 
@@ -108,25 +108,25 @@ def _tables(draw):
 @given(_tables(), st.sampled_from([None, "random", "stratified"]), st.integers(0, 2**32 - 1), st.data())
 def test_every_row_is_in_one_part(frame, method, seed, data):
     validation = data.draw(st.sampled_from([0, 0.2, 0.4]))
-    made = dataset(frame, "y", split=method, seed=seed, validation_size=validation)
-    rows = np.concatenate([split.rows for split in made.splits.values()])
+    data_ = dataset(frame, "y", split=method, seed=seed, validation_size=validation)
+    rows = np.concatenate([split.rows for split in data_.splits.values()])
     assert sorted(rows) == list(range(len(frame)))
-    assert set(made.splits) == {"train", "test"} | ({"validation"} if validation else set())
-    for split in made.splits.values():
-        assert np.array_equal(np.array(made.spec.target.classes)[split.target], frame["y"].to_numpy()[split.rows])
+    assert set(data_.splits) == {"train", "test"} | ({"validation"} if validation else set())
+    for split in data_.splits.values():
+        assert np.array_equal(np.array(data_.spec.target.classes)[split.target], frame["y"].to_numpy()[split.rows])
         assert all(len(values) == len(split) for values in split.inputs.values())
     again = dataset(frame, "y", split=method, seed=seed, validation_size=validation)
-    assert again.split_digest == made.split_digest
+    assert again.split_digest == data_.split_digest
 
 
 def test_digests_tell_data_split_and_target_apart():
-    made, again = dataset(), dataset(FRAME.copy())
-    assert (made.digest, made.split_digest) == (again.digest, again.split_digest)
+    data, again = dataset(), dataset(FRAME.copy())
+    assert (data.digest, data.split_digest) == (again.digest, again.split_digest)
     for other in (dataset(seed=1), dataset(drop=("size",)), dataset(validation_size=0), numbers()):
-        assert other.digest == made.digest
-        assert other.split_digest != made.split_digest
-    assert dataset(FRAME.assign(size=0.5 + FRAME["size"])).digest != made.digest
-    assert dataset(test=FRAME).digest != made.digest
+        assert other.digest == data.digest
+        assert other.split_digest != data.split_digest
+    assert dataset(FRAME.assign(size=0.5 + FRAME["size"])).digest != data.digest
+    assert dataset(test=FRAME).digest != data.digest
 
 
 @pytest.mark.parametrize(
@@ -144,19 +144,19 @@ def test_sizes(options, expected):
 
 def test_a_column_may_name_the_parts():
     column = np.array(["train"] * 30 + ["valid"] * 6 + ["Test"] * 4)
-    made = dataset(FRAME.assign(use=column), split="column=use")
-    assert sizes(made) == {"train": 30, "validation": 6, "test": 4}
-    assert "use" not in [known.name for known in made.spec.inputs]
-    assert made.splits["test"].rows.tolist() == [36, 37, 38, 39]
+    data = dataset(FRAME.assign(use=column), split="column=use")
+    assert sizes(data) == {"train": 30, "validation": 6, "test": 4}
+    assert "use" not in [input_.name for input_ in data.spec.inputs]
+    assert data.splits["test"].rows.tolist() == [36, 37, 38, 39]
 
 
 def test_parts_of_an_npz_are_kept(tmp_path):
     x, y = np.arange(60.0).reshape(20, 3), np.arange(20) % 2
     np.savez(tmp_path / "a.npz", x_train=x[:16], y_train=y[:16], x_test=x[16:], y_test=y[16:])
-    made = dataset(tmp_path / "a.npz", None)
-    assert sizes(made) == {"train": 12, "validation": 4, "test": 4}
-    assert made.splits["test"].rows.tolist() == [16, 17, 18, 19]
-    with pytest.raises(UsageError, match="holds a test part of its own"):
+    data = dataset(tmp_path / "a.npz", None)
+    assert sizes(data) == {"train": 12, "validation": 4, "test": 4}
+    assert data.splits["test"].rows.tolist() == [16, 17, 18, 19]
+    with pytest.raises(UsageError, match="already has a test split"):
         dataset(tmp_path / "a.npz", None, test=tmp_path / "a.npz")
 
 
@@ -168,9 +168,9 @@ def test_bundled_names_know_their_target():
 @pytest.mark.parametrize("empty", [None, "", "  "])
 def test_rows_without_a_target_are_left_out(empty):
     frame = FRAME.assign(kind=FRAME["kind"].where(np.arange(ROWS) > 1, empty))
-    made = dataset(frame)
-    assert sum(sizes(made).values()) == ROWS - 2
-    assert made.notes[0] == "2 rows without a target are left out"
+    data = dataset(frame)
+    assert sum(sizes(data).values()) == ROWS - 2
+    assert data.notes[0] == "2 rows without a target are left out"
     frame = FRAME.assign(price=FRAME["price"].astype(object).where(np.arange(ROWS) > 1, empty))
     assert sum(sizes(numbers(frame)).values()) == ROWS - 2
 
@@ -188,25 +188,25 @@ def with_kind(values):
 @pytest.mark.parametrize(
     "options, message, nearest",
     [
-        ({"target": None}, "which column is to be predicted.*columns: size, town, kind, price; most likely", None),
+        ({"target": None}, "which column is the target.*columns: size, town, kind, price; most likely", None),
         ({"target": "kid"}, "there is no column 'kid' to predict; columns: size, town", "kind"),
         ({"source": with_kind(None)}, "the target 'kind' is missing in every row", None),
         ({"source": with_kind("a")}, "the target 'kind' is constant: every row is 'a'", None),
-        ({"source": with_kind(["a"] * 39 + ["c"])}, "class 'c' of the target 'kind' has one row only", None),
-        ({"source": with_kind(np.arange(ROWS) / 8)}, "40 different values in 40 rows: numbers to predict", None),
+        ({"source": with_kind(["a"] * 39 + ["c"])}, "class 'c' of the target 'kind' has only one row", None),
+        ({"source": with_kind(np.arange(ROWS) / 8)}, "40 different values in 40 rows: to predict numbers", None),
         ({"positive": "B"}, "the positive class 'B' is not among a, b", "b"),
         ({"drop": ("towm",)}, "there is no column 'towm' to drop", "town"),
         ({"drop": ("kind",)}, "the column 'kind' is both the target and dropped", None),
-        ({"drop": ("size", "town", "price")}, "no column is left to learn from", None),
+        ({"drop": ("size", "town", "price")}, "no usable feature", None),
         ({"split": "column=twon"}, "there is no column 'twon' to split by", "town"),
-        ({"split": "column=town"}, "column town, row 1: unknown part 'Ulm'", None),
-        ({"split": "column=town", "test": FRAME}, "exclude each other", None),
+        ({"split": "column=town"}, "column town, row 1: unknown split 'Ulm'", None),
+        ({"split": "column=town", "test": FRAME}, "a test source cannot be combined with a split column", None),
         ({"test": FRAME.drop(columns="kind")}, "the test source has no column 'kind'", None),
         ({"test": FRAME.drop(columns="town")}, "columns that the model needs are missing: town", None),
-        ({"test": FRAME.assign(kind="c")}, "column kind, row 1: class 'c' is not among", None),
+        ({"test": FRAME.assign(kind="c")}, "column kind, row 1: class 'c' does not occur in the training split", None),
         ({"test": FRAME.assign(size="big")}, "column size, row 1: 'big' is not a number", None),
         ({"test": FRAME.assign(kind=None)}, "the target 'kind' is missing in every row", None),
-        ({"source": FRAME[:4]}, "cannot take a test part of 0.2 from 4 rows", None),
+        ({"source": FRAME[:4]}, "cannot take a test split of 0.2 from 4 rows", None),
     ],
 )
 def test_classes_that_cannot_be_used(options, message, nearest):
@@ -232,7 +232,7 @@ def test_numbers_that_cannot_be_predicted(price, message):
 @pytest.mark.parametrize(
     "columns, note",
     [
-        ({"flat": 1}, "column flat is left out: it has one value only"),
+        ({"flat": 1}, "column flat is left out: it has only one value"),
         ({"empty": None}, "column empty is left out: it has no value"),
         ({"fold": FRAME["size"]}, "column fold looks like a split and is used as a feature; --split column=fold?"),
         ({"row_id": np.arange(ROWS)}, "column row_id is left out: it looks like an id"),
@@ -241,7 +241,7 @@ def test_numbers_that_cannot_be_predicted(price, message):
             {"weight": FRAME["size"]},
             "column weight looks like a weight and is used as a feature; --weight weight, or --drop weight?",
         ),
-        ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values, taken as missing"),
+        ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values, treated as missing"),
     ],
 )
 def test_what_is_noticed_about_columns(columns, note):
@@ -251,28 +251,28 @@ def test_what_is_noticed_about_columns(columns, note):
 def test_text_that_never_repeats_is_left_out():
     frame = pd.DataFrame({"text": [f"t{i}" for i in range(200)], "a": np.arange(200), "kind": ["a", "b"] * 100})
     (note,) = dataset(frame).notes
-    assert note.startswith("column text is left out: it looks like an id, for none of its values repeats; --column")
+    assert note.startswith("column text is left out: it looks like an id, since no value repeats; --column")
     job = DataJob(source=frame, target="kind", column={"text": "hashed"})
-    made = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, job.missing))
-    assert made.spec.input("text").statistics == {"buckets": 128}
+    data = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, job.missing))
+    assert data.spec.input("text").statistics == {"buckets": 128}
 
 
 def test_levels_stand_most_frequent_first():
     towns = ["Ulm"] * 25 + ["Bonn"] * 10 + [None] * 5
-    known = dataset(FRAME.assign(town=towns)).spec.input("town")
-    assert known.levels == ("Ulm", "Bonn")
+    input_ = dataset(FRAME.assign(town=towns)).spec.input("town")
+    assert input_.levels == ("Ulm", "Bonn")
 
 
 @pytest.mark.parametrize("target, target_kind", [("kind", "class"), ("price", "number")])
 @pytest.mark.parametrize("options", [{}, {"validation_size": 0}])
 def test_a_dataset_is_written_and_mapped(tmp_path, target, target_kind, options):
-    made = dataset(FRAME, target, target_kind, **options)
-    save_dataset(made, tmp_path / "deep" / "data")
+    data = dataset(FRAME, target, target_kind, **options)
+    save_dataset(data, tmp_path / "deep" / "data")
     again = load_dataset(tmp_path / "deep" / "data")
     for name in ("name", "source", "digest", "split_digest", "spec", "notes"):
-        assert getattr(again, name) == getattr(made, name)
-    assert list(again.splits) == list(made.splits)
-    for name, split in made.splits.items():
+        assert getattr(again, name) == getattr(data, name)
+    assert list(again.splits) == list(data.splits)
+    for name, split in data.splits.items():
         other = again.splits[name]
         assert isinstance(other.inputs["size"], np.memmap)
         assert list(other.inputs) == list(split.inputs)
@@ -281,29 +281,29 @@ def test_a_dataset_is_written_and_mapped(tmp_path, target, target_kind, options)
         assert np.array_equal(other.target, split.target)
         assert np.array_equal(other.rows, split.rows)
         assert other.weight is None
-    numbers = {name: split.inputs["size"].copy() for name, split in made.splits.items()}
-    map_numbers(made, tmp_path / "deep" / "data")
-    for name, split in made.splits.items():
+    numbers = {name: split.inputs["size"].copy() for name, split in data.splits.items()}
+    map_numbers(data, tmp_path / "deep" / "data")
+    for name, split in data.splits.items():
         assert isinstance(split.inputs["size"], np.memmap)
         np.testing.assert_array_equal(split.inputs["size"], numbers[name])
         assert isinstance(split.inputs["town"], pd.Categorical)
 
 
 def test_arrays_of_raw_rows():
-    made = dataset()
-    inputs, target, weight = table_arrays(FRAME[:3], made.spec)
+    data = dataset()
+    inputs, target, weight = table_arrays(FRAME[:3], data.spec)
     assert inputs["town"].tolist() == ["Ulm", "Bonn", ""]
     assert target.tolist() == [0, 1, 0]
     assert weight is None
-    assert table_arrays(FRAME[["town", "size", "price"]], made.spec)[1] is None
+    assert table_arrays(FRAME[["town", "size", "price"]], data.spec)[1] is None
     assert read_table(FRAME).frame is not FRAME
 
 
 def test_a_number_that_is_none_is_named():
     numbers = [f"{index / 7:.3f}" for index in range(60)]
     frame = pd.DataFrame({"rm": [*numbers, "unknown"] * 2, "town": list("ab") * 61, "y": list("yn") * 61})
-    made = table_dataset(make_job(DataJob, {"source": frame, "target": "y"}), task="t", target_kind="class")
-    (note,) = [note for note in made.notes if "rm" in note]
-    assert "taken as a category" in note
-    assert "'unknown' is none" in note
-    assert not [note for note in made.notes if "town" in note]
+    data = table_dataset(make_job(DataJob, {"source": frame, "target": "y"}), task="t", target_kind="class")
+    (note,) = [note for note in data.notes if "rm" in note]
+    assert "treated as a category" in note
+    assert "'unknown' is not" in note
+    assert not [note for note in data.notes if "town" in note]

@@ -86,13 +86,13 @@ def test_a_plane_of_little(x: np.ndarray, wanted: list[list[float]]) -> None:
 
 def points_of(panel: Any) -> dict[str, np.ndarray]:
     """The points of each group by its number, which stands at their median."""
-    found = {}
+    points_ = {}
     names = [text for text in panel.texts if text.get_text()]
     for points, text in zip(panel.collections, names, strict=True):
         places = np.asarray(points.get_offsets())
         np.testing.assert_allclose(text.get_position(), np.median(places, axis=0), atol=1e-12)
-        found[text.get_text()] = places
-    return found
+        points_[text.get_text()] = places
+    return points_
 
 
 def rows_of(values: np.ndarray) -> list[tuple[float, ...]]:
@@ -105,13 +105,13 @@ def test_each_row_lies_in_its_group(groups: int) -> None:
     clusters, labels = rng.integers(0, groups, 300), rng.integers(0, 5, 300)
     figure = latent_map(points, clusters, labels=labels, title="Latent space")
     for panel, codes in zip(figure.axes, (clusters, labels), strict=True):
-        found = points_of(panel)
-        assert set(found) == {str(code) for code in codes}
-        for name, places in found.items():
+        points_ = points_of(panel)
+        assert set(points_) == {str(code) for code in codes}
+        for name, places in points_.items():
             assert rows_of(places) == rows_of(points[codes == int(name)])
         faces: list[Any] = [points.get_facecolor() for points in panel.collections]
         colours = {to_hex(face[0]) for face in faces}
-        assert len(colours) == len(found)
+        assert len(colours) == len(points_)
         (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
         assert left < points[:, 0].min() < points[:, 0].max() < right
         assert low < points[:, 1].min() < points[:, 1].max() < high
@@ -191,18 +191,18 @@ def test_sizes_without_empty_ones_and_without_rows() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_stand_above_what_is_made_of_them(count: int, channels: int) -> None:
     original = rng.normal(100, 30, (count, 6, 5, channels))
-    made = original + rng.normal(0, 40, original.shape)
-    figure = reconstructions(original, made)
+    reconstructed = original + rng.normal(0, 40, original.shape)
+    figure = reconstructions(original, reconstructed)
     shown = min(count, MOST_IMAGES)
     assert len(figure.axes) == 2 * shown
     low, high = original[:shown].min(), original[:shown].max()
-    for panels, images in ((figure.axes[:shown], original), (figure.axes[shown:], made)):
+    for panels, images in ((figure.axes[:shown], original), (figure.axes[shown:], reconstructed)):
         for panel, image in zip(panels, images[:shown], strict=True):
             wanted = np.clip((image - low) / (high - low), 0, 1)  # one scale for all
             drawn = np.asarray(panel.images[0].get_array())
             np.testing.assert_allclose(drawn, wanted[..., 0] if channels == 1 else wanted)
             assert panel.images[0].get_clim() == (0, 1)
-    assert [figure.axes[0].get_ylabel(), figure.axes[shown].get_ylabel()] == ["original", "made"]
+    assert [figure.axes[0].get_ylabel(), figure.axes[shown].get_ylabel()] == ["original", "reconstructed"]
     assert_fits(figure)
 
 
@@ -227,8 +227,8 @@ def test_columns_that_are_lost_most_come_first(count: int) -> None:
     np.testing.assert_allclose([bar.get_width() for bar in axis.patches], errors[order])
     assert [text.get_text() for text in axis.get_yticklabels()] == [rf"\$ column {index}" for index in order]
     assert axis.yaxis_inverted()
-    assert axis.get_title(loc="left") == f"Columns that are lost most, {len(order)} of {count}"
-    assert axis.get_xlabel() == "mean squared error of the reconstruction, share of the variance"
+    assert axis.get_title(loc="left") == f"Columns with the largest reconstruction error, {len(order)} of {count}"
+    assert axis.get_xlabel() == "mean squared reconstruction error / variance"
     assert list(axis.lines[0].get_xdata()) == [1, 1]
     assert_fits(figure)
 

@@ -57,10 +57,10 @@ def test_a_image_without_a_range() -> None:
 
 def tagged(rows: int, *, kind: Any = np.uint8) -> list[np.ndarray]:
     """Images of several sizes whose first pixel says which row they are of."""
-    made = [rng.integers(0, 200, (3 + row % 4, 3 + row % 3, 1)).astype(kind) for row in range(rows)]
-    for row, image in enumerate(made):
+    images_ = [rng.integers(0, 200, (3 + row % 4, 3 + row % 3, 1)).astype(kind) for row in range(rows)]
+    for row, image in enumerate(images_):
         image[0, 0, 0] = row
-    return made
+    return images_
 
 
 @pytest.mark.parametrize("rows, classes", [(3, 2), (12, 150), (120, 10)])
@@ -77,7 +77,7 @@ def test_the_surest_errors_come_first(rows: int, classes: int) -> None:
     assert len(figure.axes) % COLUMNS == 0
     for panel, row in zip(drawn, wanted, strict=True):
         np.testing.assert_allclose(shown(panel), images[row][..., 0] / 255)
-        named = f"class {truth[row]} taken for\nclass {chosen[row]}, {100 * sure[row]:.0f} %"
+        named = f"class {truth[row]} predicted as\nclass {chosen[row]}, {100 * sure[row]:.0f} %"
         assert panel.get_title() == named
     assert not any(panel.axison for panel in figure.axes if not panel.images)
     assert_fits(figure)
@@ -101,7 +101,7 @@ def test_pictures_of_broken_numbers_have_their_own_white() -> None:
 def test_no_errors_are_said_so(rows: int) -> None:
     truth = np.arange(rows) % 2
     figure = worst_errors(tagged(rows), truth, np.eye(2)[truth], ["a", "b"])
-    assert (figure.axes, figure.texts[0].get_text()) == ([], "No image of this part was wrong.")
+    assert (figure.axes, figure.texts[0].get_text()) == ([], "No image was misclassified.")
     assert_fits(figure)
 
 

@@ -27,7 +27,7 @@ def test_residual_is_truth_less_prediction():
     figure = residuals(np.array([1.0, 3.0]), np.array([2.0, 5.0]), name="price in EUR")
     axis, beside = figure.axes
     assert axis.collections[0].get_offsets().tolist() == [[2, -1], [5, -2]]
-    assert axis.get_ylabel() == "true less predicted price in EUR"
+    assert axis.get_ylabel() == "true minus predicted price in EUR"
     assert beside.get_xlabel() == "rows"
     assert [line.get_ydata()[0] for line in axis.lines] == [0, -1.5]
     assert axis.get_ylim()[0] < 0 < axis.get_ylim()[1]
@@ -91,7 +91,7 @@ def test_residuals_lie_over_numbers_and_stand_in_boxes_over_categories():
     assert {label.get_text() for label in town.get_xticklabels()} == {"Bern", "Köln", "missing"}
     assert {label.get_text() for label in floor.get_xticklabels()} == {"0", "1", "2"}
     assert len({panel.get_ylim() for panel in figure.axes}) == 1
-    assert age.get_ylabel() == "true less predicted\nrent"
+    assert age.get_ylabel() == "true minus predicted\nrent"
     assert price.get_xlabel() == "price in \\$"
     assert_draws(figure)
 
@@ -105,8 +105,8 @@ def test_residuals_over_inputs_that_leave_nothing_to_scale_by(error):
 def test_coverage_stands_over_what_was_asked_for():
     figure = interval_coverage([50, 90], [0.5, 0.8], [1.0, 2.5], n_rows=100, size="width in EUR")
     above, below = figure.axes
-    found = next(line for line in above.lines if line.get_label() == "found")
-    assert found.get_xydata().tolist() == [[50, 50], [90, 80]]
+    observed = next(line for line in above.lines if line.get_label() == "observed")
+    assert observed.get_xydata().tolist() == [[50, 50], [90, 80]]
     assert below.lines[0].get_xydata().tolist() == [[50, 1.0], [90, 2.5]]
     assert_draws(figure)
     assert_draws(interval_coverage([90], [1.0], [1.0], n_rows=1, size="classes in a set"))

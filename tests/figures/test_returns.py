@@ -28,8 +28,8 @@ def test_the_curve_goes_through_the_evaluations() -> None:
     assert [list(values) for values in best.get_data()] == [[200], [5.0]]
     corners = {tuple(corner) for corner in axis.collections[0].get_paths()[0].vertices.tolist()}
     assert corners == {(x, y + sign * s) for x, y, s in zip(steps, mean, std, strict=True) for sign in (-1, 1)}
-    assert named(axis) == ["deviation of episodes", "mean return", "solved: 4.5", "policy that was kept"]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("steps of environments", "return of validation episodes")
+    assert named(axis) == ["standard deviation", "mean return", "solved: 4.5", "kept policy"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("environment steps", "return of evaluation episodes")
     assert axis.get_title(loc="left") == "Return while learning"
     low, high = axis.get_ylim()
     assert low < 0.5

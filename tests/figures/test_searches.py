@@ -42,12 +42,12 @@ def test_the_best_so_far_passes_over_trials_without_a_score() -> None:
 
 
 def test_what_decides_the_score_matters_most() -> None:
-    found = importance(MIXED, SCORES)
-    assert next(iter(found)) == "rate"
-    assert found["rate"][0] > 0.5
-    assert found["rate"][0] > 3 * max(share for name, (share, _) in found.items() if name != "rate")
-    assert all(0 <= share <= 1 and spread >= 0 for share, spread in found.values())
-    assert_draws(importances(found))
+    importances_ = importance(MIXED, SCORES)
+    assert next(iter(importances_)) == "rate"
+    assert importances_["rate"][0] > 0.5
+    assert importances_["rate"][0] > 3 * max(share for name, (share, _) in importances_.items() if name != "rate")
+    assert all(0 <= share <= 1 and spread >= 0 for share, spread in importances_.values())
+    assert_draws(importances(importances_))
 
 
 def test_too_few_trials_or_nothing_that_varies_say_nothing() -> None:

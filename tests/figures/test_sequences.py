@@ -1,4 +1,4 @@
-"""The share that is right by length: counted in bins of equal mass, with Wilson's intervals."""
+"""Accuracy by length: counted in bins of equal mass, with Wilson's intervals."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_bins_hold_equally_many() -> None:
     np.testing.assert_allclose(share, right[order].mean(axis=1), atol=0.02)
     assert ((interval[:, 0] < share) & (share < interval[:, 1])).all()
     axis: Any = figure.axes[0]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("steps of the sequence", "share that is right")
-    assert axis.get_title(loc="left") == "Right by length, 800 sequences"
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("steps of the sequence", "accuracy")
+    assert axis.get_title(loc="left") == "Accuracy by length, 800 sequences"
     assert axis.get_legend().get_texts()[0].get_text() == "with 95 % interval"
     assert_draws(figure)
 
@@ -49,9 +49,9 @@ def told(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(known=told())
-def test_what_is_drawn_is_a_mean_of_what_was_told(known: tuple[np.ndarray, np.ndarray]) -> None:
-    lengths, right = known
+@given(case=told())
+def test_what_is_drawn_is_a_mean_of_what_was_told(case: tuple[np.ndarray, np.ndarray]) -> None:
+    lengths, right = case
     figure = accuracy_by_length(lengths, right)
     middle, share, interval = drawn(figure)
     assert 1 <= len(middle) <= MOST_BINS

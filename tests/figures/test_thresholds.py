@@ -51,7 +51,7 @@ def test_the_least_cost_is_where_it_can_be_counted() -> None:
     assert at[0.0] == pytest.approx(3 / 2)
     by_five = dict(zip(np.round(five.get_xdata(), 3), five.get_ydata(), strict=True))
     assert by_five[0.3] == pytest.approx(1 / 3)
-    assert "called from 0.3" in [text.get_text() for text in axis.get_legend().get_texts()]
+    assert "threshold in use: 0.3" in [text.get_text() for text in axis.get_legend().get_texts()]
     assert_draws(figure)
 
 

@@ -23,15 +23,15 @@ def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: ob
     dataset = model_builder("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
 
     def predict(inputs: Mapping[str, Any]) -> np.ndarray:
-        columns = {known.name: known.key for known in dataset.spec.inputs}
+        columns = {input_.name: input_.key for input_ in dataset.spec.inputs}
         by_kind = np.where(np.asarray(inputs[columns["kind"]]) == "a", 1.0, 0.0)
-        made: np.ndarray = 3.0 * inputs[columns["strong"]] + inputs[columns["weak"]] + 4 * by_kind
-        return made
+        prediction: np.ndarray = 3.0 * inputs[columns["strong"]] + inputs[columns["weak"]] + 4 * by_kind
+        return prediction
 
     split = dataset.splits["test"]
-    found = strongest_inputs(predict, split, dataset.spec)
-    assert list(found) == ["strong", "kind", "weak"]
-    assert len(found["strong"]) == len(split)
+    strongest = strongest_inputs(predict, split, dataset.spec)
+    assert list(strongest) == ["strong", "kind", "weak"]
+    assert len(strongest["strong"]) == len(split)
     assert list(strongest_inputs(predict, split, dataset.spec, count=1)) == ["strong"]
     alone = dataclasses.replace(dataset.spec, inputs=dataset.spec.inputs[:1])
     assert strongest_inputs(predict, split, alone) == {}

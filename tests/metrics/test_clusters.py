@@ -73,10 +73,10 @@ def test_every_score_is_sklearns(data: tuple[np.ndarray, np.ndarray, np.ndarray]
 def test_accuracy_is_that_of_the_best_of_all_matchings(data: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     truth, prediction, weights = data
     size = max(prediction.shape[1], truth.max() + 1)
-    for made, weight in zip(clustering_accuracy(*data), weights, strict=True):
+    for accuracy, weight in zip(clustering_accuracy(*data), weights, strict=True):
         labels, clusters = drawn(truth, prediction, weight)
         best = max(np.mean(np.array(order)[clusters] == labels) for order in permutations(range(size)))
-        assert made == pytest.approx(best, abs=1e-12)
+        assert accuracy == pytest.approx(best, abs=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -100,15 +100,15 @@ def test_bounds(data: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     truth, prediction, weights = data
     scored = {name: function(truth, prediction, weights) for name, function in SCORES.items()}
     shares = [np.bincount(truth, weight).max() / weight.sum() for weight in weights]
-    for found in scored.values():
-        assert (found <= 1 + 1e-9).all()
+    for values in scored.values():
+        assert (values <= 1 + 1e-9).all()
     # All rows of a cluster in the greatest class's heap is the least that a matching can be sure of.
     assert (scored["clustering_accuracy"] >= np.array(shares) / prediction.shape[1] - 1e-9).all()
     assert (scored["nmi"] >= 0).all()
     assert (scored["ari"] >= -0.5 - 1e-9).all()
-    own = np.eye(truth.max() + 1)[truth]
+    one_hot = np.eye(truth.max() + 1)[truth]
     for function in SCORES.values():
-        np.testing.assert_allclose(function(truth, own, weights), 1, atol=1e-9)
+        np.testing.assert_allclose(function(truth, one_hot, weights), 1, atol=1e-9)
 
 
 def test_chance_scores_nothing() -> None:
@@ -129,8 +129,8 @@ def test_one_heap_and_rows_all_apart(n: int) -> None:
         apart = np.arange(n)
         assert [float(function(apart, np.eye(n), ones)[0]) for function in SCORES.values()] == [1, 1, 1]
         for one, other in ((apart, heap), (zeros, np.eye(n))):
-            found = [float(function(one, other, ones)[0]) for function in SCORES.values()]
-            assert found == pytest.approx([1 / 7, 0, 0], abs=1e-12)
+            scores_ = [float(function(one, other, ones)[0]) for function in SCORES.values()]
+            assert scores_ == pytest.approx([1 / 7, 0, 0], abs=1e-12)
 
 
 def test_without_weight_there_is_no_score() -> None:
@@ -186,12 +186,12 @@ def test_silhouettes_are_sklearns(n: int, size: int, clusters: int, seed: int, c
     random = np.random.default_rng(seed)
     x = random.normal(size=(n, size)) if not coarse else random.integers(0, 3, (n, size)).astype(float)
     assigned = 7 * random.integers(0, clusters, n) - 3  # names need not be codes
-    found = silhouette_rows(x, assigned)
+    scores_ = silhouette_rows(x, assigned)
     if not 2 <= len(np.unique(assigned)) < n:
-        assert len(np.unique(assigned)) == n or np.isnan(found).all()
+        assert len(np.unique(assigned)) == n or np.isnan(scores_).all()
         return
-    np.testing.assert_allclose(found, metrics.silhouette_samples(x, assigned), atol=1e-6)
-    assert (np.abs(found) <= 1).all()
+    np.testing.assert_allclose(scores_, metrics.silhouette_samples(x, assigned), atol=1e-6)
+    assert (np.abs(scores_) <= 1).all()
 
 
 def test_blocks_make_no_difference() -> None:

@@ -60,5 +60,5 @@ def test_which_scores_there_are() -> None:
     assert directions == {"return_mean": "max", "return_std": "min", "steps_to_solve": "min"}
     assert next(iter(directions)) == "return_mean"
     for score in return_metrics():
-        with pytest.raises(TypeError, match="the task plays them"):
+        with pytest.raises(TypeError, match="the task runs"):
             score.function(np.zeros(2), np.zeros(2), np.ones((1, 2)))

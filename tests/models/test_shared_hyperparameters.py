@@ -165,17 +165,17 @@ def test_values_may_lie_outside_of_the_range_of_a_search(fixed, name, kept, vary
 @pytest.mark.parametrize(
     "fixed, message, nearest",
     [
-        ({"units": -1}, "units: received -1; 1 is the least", None),
-        ({"units": 0}, "1 is the least", None),
-        ({"units": "many"}, "units: received 'many'; it must be a whole number", None),
-        ({"units": 2.5}, "units: received 2.5; it must be a whole number", None),
-        ({"units": True}, "it must be a whole number", None),
-        ({"units": float("inf")}, "it must be a whole number", None),
+        ({"units": -1}, "units: received -1; it must be at least 1", None),
+        ({"units": 0}, "it must be at least 1", None),
+        ({"units": "many"}, "units: received 'many'; it must be an integer", None),
+        ({"units": 2.5}, "units: received 2.5; it must be an integer", None),
+        ({"units": True}, "it must be an integer", None),
+        ({"units": float("inf")}, "it must be an integer", None),
         ({"dropout": 1}, "dropout: received 1; it must be below 1", None),
-        ({"dropout": -0.1}, "dropout: received -0.1; 0 is the least", None),
+        ({"dropout": -0.1}, "dropout: received -0.1; it must be at least 0", None),
         ({"dropout": float("nan")}, "it must be a number", None),
         ({"learning_rate": "fast"}, "it must be a number", None),
-        ({"epochs": 0}, "epochs: received 0; 1 is the least", None),
+        ({"epochs": 0}, "epochs: received 0; it must be at least 1", None),
         ({"batch_size": -1}, "batch_size: received -1", None),
         ({"activation": "rleu"}, "unknown value of activation 'rleu'; known: relu", "relu"),
         ({"optimizer": "Adm"}, "unknown value of optimizer", "adam"),
@@ -192,7 +192,7 @@ def test_values_that_make_no_sense(fixed, message, nearest, vary):
 
 
 def test_an_unknown_knob_of_a_models_own():
-    with pytest.raises(UsageError, match=r"no such knob: droput; known: .*dropout"):
+    with pytest.raises(UsageError, match=r"unknown shared hyperparameters droput; known: .*dropout"):
         Knobs(keras_tuner.HyperParameters(), vary=["droput"])
 
 
@@ -209,7 +209,7 @@ def test_a_search_varies_what_the_model_says(hyperparameters):
     hp = hyperparameters()
     knobs = Knobs(hp, vary=("dropout", "batch_size", "activation"), defaults={"dropout": 0.2, "batch_size": 64})
     assert [knobs.get(name) for name in ("dropout", "batch_size", "activation", "l2")] == [0.2, 64, "relu", 0.0]
-    kinds = {known.name: type(known).__name__ for known in hp.space}
+    kinds = {hyperparameter.name: type(hyperparameter).__name__ for hyperparameter in hp.space}
     assert kinds == {"dropout": "Float", "batch_size": "Int", "activation": "Choice", "l2": "Fixed"}
 
 
@@ -218,9 +218,9 @@ def test_a_search_varies_what_the_model_says(hyperparameters):
     [("yes", bool, True), ("False", bool, False), ("3", int, 3), ("1e2", int, 100), (3, float, 3.0), (3, str, "3")],
 )
 def test_text_is_read_in_the_type(value, kind, kept):
-    made = checked("name", value, kind)
-    assert made == kept
-    assert type(made) is kind
+    typed = checked("name", value, kind)
+    assert typed == kept
+    assert type(typed) is kind
 
 
 def test_booleans_and_choices_of_numbers():

@@ -21,11 +21,11 @@ rng = np.random.default_rng(0)
 
 def heaps(k: int, size: int, rows: int = 200) -> np.ndarray:
     """Rows in k heaps of different size and form, which overlap a little."""
-    made = np.random.default_rng(10 * k + size)
-    forms = [made.normal(size=(size, size)) for _ in range(k)]
-    middles = made.normal(0, 3, (k, size))
-    chosen = made.integers(0, k, rows)
-    return np.array([middles[code] + forms[code] @ made.normal(size=size) for code in chosen])
+    rng = np.random.default_rng(10 * k + size)
+    forms = [rng.normal(size=(size, size)) for _ in range(k)]
+    middles = rng.normal(0, 3, (k, size))
+    chosen = rng.integers(0, k, rows)
+    return np.array([middles[code] + forms[code] @ rng.normal(size=size) for code in chosen])
 
 
 def calibration(
@@ -40,29 +40,29 @@ def calibration(
 @pytest.mark.parametrize("k, size", [(2, 1), (3, 2), (5, 4)])
 def test_probabilities_are_those_of_a_gaussian_mixture(k: int, size: int) -> None:
     x = heaps(k, size)
-    known = GaussianMixture(k, random_state=0, reg_covar=1e-3).fit(x)
-    layer = calibration(known.means_, known.precisions_cholesky_, known.weights_)
+    reference = GaussianMixture(k, random_state=0, reg_covar=1e-3).fit(x)
+    layer = calibration(reference.means_, reference.precisions_cholesky_, reference.weights_)
     new = np.concatenate([x, rng.normal(0, 5, (50, size))])
-    made = np.asarray(layer(new))
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, known.predict_proba(new), atol=2e-4)
-    np.testing.assert_allclose(made.sum(axis=1), 1, atol=1e-5)
-    assert ((made > 0.05) & (made < 0.95)).any()  # some rows are in doubt
+    probabilities = np.asarray(layer(new))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, reference.predict_proba(new), atol=2e-4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert ((probabilities > 0.05) & (probabilities < 0.95)).any()  # some rows are in doubt
 
 
 @pytest.mark.parametrize("k, size", [(2, 1), (3, 2), (6, 3)])
 def test_the_most_probable_cluster_is_that_of_k_means(k: int, size: int) -> None:
     x = heaps(k, size)
-    known = KMeans(k, n_init=2, random_state=0).fit(x)
-    variance = known.inertia_ / x.size
+    reference = KMeans(k, n_init=2, random_state=0).fit(x)
+    variance = reference.inertia_ / x.size
     factors = np.repeat(np.eye(size)[None] / np.sqrt(variance), k, axis=0)
-    layer = calibration(known.cluster_centers_, factors, np.full(k, 1 / k), "k_means")
+    layer = calibration(reference.cluster_centers_, factors, np.full(k, 1 / k), "k_means")
     new = np.concatenate([x, rng.normal(0, 5, (50, size))])
-    made = np.asarray(layer(new))
-    distance = np.square(known.transform(new))
+    probabilities = np.asarray(layer(new))
+    distance = np.square(reference.transform(new))
     wanted = np.exp(-(distance - distance.min(axis=1, keepdims=True)) / (2 * variance))
-    np.testing.assert_allclose(made, wanted / wanted.sum(axis=1, keepdims=True), atol=2e-4)
-    assert np.array_equal(made.argmax(axis=1), known.predict(new))
+    np.testing.assert_allclose(probabilities, wanted / wanted.sum(axis=1, keepdims=True), atol=2e-4)
+    assert np.array_equal(probabilities.argmax(axis=1), reference.predict(new))
 
 
 @settings(max_examples=40, deadline=None)
@@ -75,10 +75,10 @@ def test_probabilities_sum_to_one_however_far_away(latent: np.ndarray, weights: 
     random = np.random.default_rng(seed)
     factors = np.stack([np.diag(random.uniform(0.1, 9, 2)) for _ in range(3)])
     shares = np.array(weights) / sum(weights)
-    made = np.asarray(calibration(random.normal(size=(3, 2)), factors, shares)(latent))
-    assert np.isfinite(made).all()
-    assert (made >= 0).all()
-    np.testing.assert_allclose(made.sum(axis=1), 1, atol=1e-5)
+    probabilities = np.asarray(calibration(random.normal(size=(3, 2)), factors, shares)(latent))
+    assert np.isfinite(probabilities).all()
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_cluster_of_no_weight_takes_nothing() -> None:
@@ -88,8 +88,8 @@ def test_a_cluster_of_no_weight_takes_nothing() -> None:
 
 def test_before_it_is_settled_all_clusters_are_one() -> None:
     layer = MixtureAssignment(4)
-    made = np.asarray(layer(rng.normal(size=(3, 2))))
-    np.testing.assert_allclose(made, 0.25)
+    probabilities = np.asarray(layer(rng.normal(size=(3, 2))))
+    np.testing.assert_allclose(probabilities, 0.25)
     assert layer.trainable_weights == []
     assert len(layer.non_trainable_weights) == 3
 
@@ -99,11 +99,11 @@ def test_before_it_is_settled_all_clusters_are_one() -> None:
 def test_errors_are_mean_squares_of_each_example(shape: list[int], rows: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     original = random.integers(0, 256, (rows, *shape)).astype(np.uint8)
-    made = random.normal(100, 50, (rows, *shape)).astype(np.float32)
-    wanted = np.square(original - made.astype(float)).reshape(rows, -1).mean(axis=1)
-    found = np.asarray(MeanSquares()(original, made))
-    assert found.shape == (rows, 1)
-    np.testing.assert_allclose(found[:, 0], wanted, rtol=1e-4)
+    reconstruction = random.normal(100, 50, (rows, *shape)).astype(np.float32)
+    wanted = np.square(original - reconstruction.astype(float)).reshape(rows, -1).mean(axis=1)
+    errors = np.asarray(MeanSquares()(original, reconstruction))
+    assert errors.shape == (rows, 1)
+    np.testing.assert_allclose(errors[:, 0], wanted, rtol=1e-4)
 
 
 def test_the_output_is_the_loss() -> None:
@@ -128,11 +128,13 @@ def test_an_autoencoder_that_clusters(tmp_path: Path, kind: str) -> None:
     layer = model.get_layer("cluster")
     layer.calibrate(rng.normal(size=(4, 2)), np.stack([np.eye(2)] * 4), np.full(4, 0.25))
     x = rng.normal(size=(6, 3)).astype(np.float32)
-    made = {name: value.numpy() for name, value in model(x).items()}
-    np.testing.assert_allclose(made["error"][:, 0], np.square(x - made["reconstruction"]).mean(axis=1), rtol=1e-4)
-    assert np.ptp(made["cluster"], axis=0).max() > 0.01
+    outputs_ = {name: value.numpy() for name, value in model(x).items()}
+    np.testing.assert_allclose(
+        outputs_["error"][:, 0], np.square(x - outputs_["reconstruction"]).mean(axis=1), rtol=1e-4
+    )
+    assert np.ptp(outputs_["cluster"], axis=0).max() > 0.01
     model.save(tmp_path / "model.keras")
     loaded: Any = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert loaded.get_layer("cluster").kind == kind
     for name, value in loaded(x).items():
-        assert np.array_equal(value.numpy(), made[name])
+        assert np.array_equal(value.numpy(), outputs_[name])

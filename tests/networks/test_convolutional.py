@@ -25,8 +25,8 @@ SIDE = 20
 
 
 def spec_of(images: Any, *, size: int | None = None) -> Spec:
-    known = describe_image("image", pd.Series(list(images), dtype=object), size=size, where="t")
-    return Spec("t", (known,), Target("y", "class", ("a", "b", "c"), "str"), 100)
+    input_ = describe_image("image", pd.Series(list(images), dtype=object), size=size, where="t")
+    return Spec("t", (input_,), Target("y", "class", ("a", "b", "c"), "str"), 100)
 
 
 # Resizing
@@ -78,9 +78,9 @@ def test_one_preparation_takes_pictures_of_any_size() -> None:
     model = preprocessing.model()
     assert model.weights == []
     for image in images:
-        made = np.asarray(model({"image": image[None].astype(np.float32)})["images"])
-        assert made.dtype == np.uint8
-        assert np.abs(made - resized(image[None], 6, 6)).max() < 0.501
+        output = np.asarray(model({"image": image[None].astype(np.float32)})["images"])
+        assert output.dtype == np.uint8
+        assert np.abs(output - resized(image[None], 6, 6)).max() < 0.501
     tensor = preprocessing.tensors()["images"]
     assert (tensor.shape, tensor.dtype) == ((None, 6, 6, 3), "uint8")
 
@@ -99,13 +99,13 @@ def test_standardised_pictures_have_mean_0_and_deviation_1(kind: Any) -> None:
     images = rng.integers(0, 256, (9, 5, 4, 3)).astype(kind)
     images[..., 2] = 7
     facts = spec_of(images).inputs[0].statistics
-    made = np.asarray(Standardize(facts["mean"], facts["std"])(images))
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made.mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    np.testing.assert_allclose(made.std(axis=(0, 1, 2)), [1, 1, 0], atol=1e-5)
+    output = np.asarray(Standardize(facts["mean"], facts["std"])(images))
+    assert output.dtype == np.float32
+    np.testing.assert_allclose(output.mean(axis=(0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(output.std(axis=(0, 1, 2)), [1, 1, 0], atol=1e-5)
     flat = images[..., :2].astype(float)
     wanted = (flat - flat.mean(axis=(0, 1, 2))) / flat.std(axis=(0, 1, 2))
-    np.testing.assert_allclose(made[..., :2], wanted, atol=1e-4)
+    np.testing.assert_allclose(output[..., :2], wanted, atol=1e-4)
 
 
 # Augmentation
@@ -141,9 +141,9 @@ def line_of(places: np.ndarray, middle: float) -> tuple[np.ndarray, np.ndarray]:
 
 def changes(layer: Augment, side: tuple[int, int] = (SIDE, SIDE), rows: int = 300) -> dict[str, np.ndarray]:
     """What a layer did to each of many images."""
-    made = np.asarray(layer(ramps(rows, side=side), training=True))
-    down, down_shift = line_of(made[:, :, 0, 0], (side[0] - 1) / 2)
-    across, across_shift = line_of(made[:, 0, :, 1], (side[1] - 1) / 2)
+    output = np.asarray(layer(ramps(rows, side=side), training=True))
+    down, down_shift = line_of(output[:, :, 0, 0], (side[0] - 1) / 2)
+    across, across_shift = line_of(output[:, 0, :, 1], (side[1] - 1) / 2)
     return {"down": down, "across": across, "down_shift": down_shift, "across_shift": across_shift}
 
 
@@ -151,10 +151,10 @@ def changes(layer: Augment, side: tuple[int, int] = (SIDE, SIDE), rows: int = 30
 def test_changed_pictures_are_bilinear_and_go_on_beyond_the_edge(options: Any) -> None:
     images = ramps(12, more=3)
     shift, zoom, flip = options
-    made = np.asarray(Augment(shift, zoom, flip, seed=4)(images, training=True))
-    assert made.shape == images.shape
-    assert not np.allclose(made, images)
-    for before, after in zip(images, made, strict=True):
+    output = np.asarray(Augment(shift, zoom, flip, seed=4)(images, training=True))
+    assert output.shape == images.shape
+    assert not np.allclose(output, images)
+    for before, after in zip(images, output, strict=True):
         down, across = (np.clip(after[..., index], 0, SIDE - 1) for index in (0, 1))
         assert np.ptp(down, axis=1).max() < 1e-4  # rows stay rows, and columns columns
         assert np.ptp(across, axis=0).max() < 1e-4
@@ -163,34 +163,34 @@ def test_changed_pictures_are_bilinear_and_go_on_beyond_the_edge(options: Any) -
 
 @pytest.mark.parametrize("side", [(SIDE, SIDE), (12, 30)])
 def test_a_shift_is_at_most_its_share_of_the_side(side: tuple[int, int]) -> None:
-    made = changes(Augment(0.2, 0.0, seed=1), side)
+    output = changes(Augment(0.2, 0.0, seed=1), side)
     for axis, extent in zip(("down", "across"), side, strict=True):
-        np.testing.assert_allclose(made[axis], 1, atol=1e-3)
-        shift = made[f"{axis}_shift"] / extent
+        np.testing.assert_allclose(output[axis], 1, atol=1e-3)
+        shift = output[f"{axis}_shift"] / extent
         assert np.abs(shift).max() <= 0.2 + 1e-4
         assert shift.min() < -0.17  # and it goes nearly so far, either way
         assert shift.max() > 0.17
         assert abs(shift.mean()) < 0.03
-    assert abs(np.corrcoef(made["down_shift"], made["across_shift"])[0, 1]) < 0.2
+    assert abs(np.corrcoef(output["down_shift"], output["across_shift"])[0, 1]) < 0.2
 
 
 def test_a_zoom_keeps_the_middle_and_the_proportions() -> None:
-    made = changes(Augment(0.0, 0.25, seed=2))
-    assert np.abs(made["down"] - 1).max() <= 0.25 + 1e-3
-    assert made["down"].min() < 0.8
-    assert made["down"].max() > 1.2
-    np.testing.assert_allclose(made["down"], made["across"], atol=1e-3)
+    output = changes(Augment(0.0, 0.25, seed=2))
+    assert np.abs(output["down"] - 1).max() <= 0.25 + 1e-3
+    assert output["down"].min() < 0.8
+    assert output["down"].max() > 1.2
+    np.testing.assert_allclose(output["down"], output["across"], atol=1e-3)
     for axis in ("down_shift", "across_shift"):
-        np.testing.assert_allclose(made[axis], 0, atol=1e-3)
+        np.testing.assert_allclose(output[axis], 0, atol=1e-3)
 
 
 def test_a_flip_exchanges_left_and_right_every_second_time() -> None:
     images = ramps(300, more=1)
-    made = np.asarray(Augment(0.0, 0.0, flip=True, seed=3)(images, training=True))
+    output = np.asarray(Augment(0.0, 0.0, flip=True, seed=3)(images, training=True))
     flipped = np.array(
-        [np.allclose(after, before[:, ::-1], atol=1e-4) for before, after in zip(images, made, strict=True)]
+        [np.allclose(after, before[:, ::-1], atol=1e-4) for before, after in zip(images, output, strict=True)]
     )
-    same = np.array([np.allclose(after, before, atol=1e-4) for before, after in zip(images, made, strict=True)])
+    same = np.array([np.allclose(after, before, atol=1e-4) for before, after in zip(images, output, strict=True)])
     assert (flipped ^ same).all()
     assert 0.4 < flipped.mean() < 0.6
 
@@ -223,10 +223,10 @@ def test_the_seed_decides_and_each_call_draws_anew() -> None:
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 2), st.integers(0, 99))
 def test_least_pooling_is_the_greatest_of_negatives(height: int, width: int, channels: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(2, height, width, channels)).astype(np.float32)
-    made = np.asarray(MinPooling2D(2)(x))
-    assert np.array_equal(made, -np.asarray(keras.ops.max_pool(-x, 2)))
+    output = np.asarray(MinPooling2D(2)(x))
+    assert np.array_equal(output, -np.asarray(keras.ops.max_pool(-x, 2)))
     windows = x[:, : height // 2 * 2, : width // 2 * 2].reshape(2, height // 2, 2, width // 2, 2, channels)
-    assert np.array_equal(made, windows.min(axis=(2, 4)))
+    assert np.array_equal(output, windows.min(axis=(2, 4)))
 
 
 def blocks(x: Any, **options: Any) -> keras.Model:

@@ -42,8 +42,8 @@ def spec_of(sequences: list[np.ndarray], **options: Any) -> Spec:
 
 
 def text_spec(unit: str, **options: Any) -> Spec:
-    known = describe_text("text", pd.Series(TEXTS), unit=unit, vocabulary=99, where="t")
-    return Spec("t", (known,), CLASSES, 100, options)
+    input_ = describe_text("text", pd.Series(TEXTS), unit=unit, vocabulary=99, where="t")
+    return Spec("t", (input_,), CLASSES, 100, options)
 
 
 def raw(sequences: list[np.ndarray], width: int | None = None, junk: float = 0.0) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def batches_of_steps(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(known=batches_of_steps(), data=st.data())
-def test_prepared_steps_are_the_formula(known: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
-    steps, lengths = known
+@given(padded_steps=batches_of_steps(), data=st.data())
+def test_prepared_steps_are_the_formula(padded_steps: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
+    steps, lengths = padded_steps
     features = steps.shape[2]
     mean = data.draw(st.lists(st.floats(-9, 9), min_size=features, max_size=features))
     std = data.draw(st.lists(st.just(0.0) | st.floats(0.5, 9), min_size=features, max_size=features))
@@ -164,9 +164,9 @@ def test_the_digest_is_of_what_is_prepared() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(known=batches_of_steps())
-def test_pooled_steps_are_numpys(known: tuple[np.ndarray, np.ndarray]) -> None:
-    steps, lengths = np.nan_to_num(known[0]), known[1]
+@given(padded_steps=batches_of_steps())
+def test_pooled_steps_are_numpys(padded_steps: tuple[np.ndarray, np.ndarray]) -> None:
+    steps, lengths = np.nan_to_num(padded_steps[0]), padded_steps[1]
     real = RealSteps()(steps, lengths)
     assert np.asarray(real).tolist() == [[step < length for step in range(steps.shape[1])] for length in lengths]
     cut = [sequence[:length] for sequence, length in zip(steps, lengths, strict=True)]
@@ -262,11 +262,11 @@ def wanted_codes(texts: list[str], vocabulary: list[str], unit: str) -> list[lis
 def assert_codes(texts: list[str], vocabulary: list[str], unit: str) -> None:
     codes, lengths = (np.asarray(value) for value in EncodeText(vocabulary, unit)(np.array(texts)))
     wanted = wanted_codes(texts, vocabulary, unit)
-    assert lengths.tolist() == [len(known) for known in wanted]
+    assert lengths.tolist() == [len(tokens) for tokens in wanted]
     assert codes.shape == (len(texts), max(map(len, wanted)))
-    for row, known in zip(codes, wanted, strict=True):
-        assert row[: len(known)].tolist() == known
-        assert not row[len(known) :].any()
+    for row, tokens in zip(codes, wanted, strict=True):
+        assert row[: len(tokens)].tolist() == tokens
+        assert not row[len(tokens) :].any()
 
 
 # What Unicode knew in 2002, so that Python's tables and TensorFlow's agree.
@@ -321,10 +321,10 @@ print(np.asarray(EncodeText(["title"], "word")(np.array(["TITLE"]))[0]).tolist()
 
 @pytest.mark.slow
 def test_words_are_the_same_in_turkey() -> None:
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", TURKISH], env={**os.environ, "LC_ALL": "tr_TR.UTF-8"}, capture_output=True, text=True
     )
-    assert made.stdout.strip() == "[[1]]"
+    assert process.stdout.strip() == "[[1]]"
 
 
 # Through a save and a load

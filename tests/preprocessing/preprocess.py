@@ -21,8 +21,8 @@ def prepare_rows(folder: Path) -> None:
     raw = raw_inputs(pd.read_parquet(folder / "rows.parquet"), spec)
     rows = len(next(iter(raw.values())))
     for name, chosen in (("one", [[row] for row in range(rows)]), ("many", [np.arange(1000) % rows])):
-        made = [model({key: as_tensor(values[part]) for key, values in raw.items()}) for part in chosen]
-        joined = {key: np.concatenate([np.asarray(one[key]) for one in made])[:rows] for key in made[0]}
+        tensors = [model({key: as_tensor(values[part]) for key, values in raw.items()}) for part in chosen]
+        joined = {key: np.concatenate([np.asarray(one[key]) for one in tensors])[:rows] for key in tensors[0]}
         np.savez(folder / f"{name}.npz", **joined)
 
 

@@ -67,15 +67,15 @@ def tables(draw):
     """A table, new rows beside it, the kinds that are told, and ways for missing values."""
     rows, new = draw(st.integers(6, 30)), draw(st.integers(1, 6))
     columns, later = {}, {}
-    for name, (known, strange) in CELLS.items():
-        columns[name] = SURE[name] + draw(st.lists(known, min_size=rows, max_size=rows))
-        later[name] = draw(st.lists(known | strange, min_size=new, max_size=new))
+    for name, (values, strange) in CELLS.items():
+        columns[name] = SURE[name] + draw(st.lists(values, min_size=rows, max_size=rows))
+        later[name] = draw(st.lists(values | strange, min_size=new, max_size=new))
     way = draw(st.sampled_from(WAYS))
     day = later["day"] = [None if text in ("", None) else text for text in later["day"]]
-    told = dict(TOLD)
+    kinds = dict(TOLD)
     if any(text is not None and not _is_day(text) for text in day):
-        del told["day"]  # what was told to be a date must be one; what seems to be one need not
-    return _frame(columns), _frame(later), told, {"*": way} if way else {}
+        del kinds["day"]  # what was told to be a date must be one; what seems to be one need not
+    return _frame(columns), _frame(later), kinds, {"*": way} if way else {}
 
 
 def _is_day(text):
@@ -113,9 +113,9 @@ def other_process(tmp_path_factory):
 )
 @given(tables(), st.sampled_from(["standard", "robust_quantile", "minmax"]))
 def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
-    frame, later, told, ways = table
-    spec = describe_table(frame, None, "t", column=told, missing=ways)[0]
-    assert {known.name for known in spec.inputs} == set(CELLS)
+    frame, later, kinds, ways = table
+    spec = describe_table(frame, None, "t", column=kinds, missing=ways)[0]
+    assert {input_.name for input_ in spec.inputs} == set(CELLS)
     assert Spec.from_json(spec.to_json()) == spec
     preprocessing = preprocess_table(spec, scaling=scaling)
     model, folder = preprocessing.model(), other_process[0] / str(len(list(other_process[0].iterdir())))
@@ -131,28 +131,30 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
     rows.to_parquet(folder / "rows.parquet")
     other_process[1](folder.name)
     for size in ("one", "many"):
-        made = np.load(folder / f"{size}.npz")
-        assert sorted(made) == sorted(expected)
+        arrays = np.load(folder / f"{size}.npz")
+        assert sorted(arrays) == sorted(expected)
         for name, array in expected.items():
-            np.testing.assert_allclose(made[name], array, rtol=1e-6, atol=1e-6, err_msg=f"{name} {size}")
+            np.testing.assert_allclose(arrays[name], array, rtol=1e-6, atol=1e-6, err_msg=f"{name} {size}")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables(), st.sampled_from(["standard", "robust_quantile", "minmax", "common", "quantile", "robust"]))
 def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
-    frame, later, told, ways = table
-    told = {name: kind for name, kind in told.items() if name != "code"}  # hashes are TensorFlow's alone
-    spec = describe_table(frame, None, "t", column=told, missing=ways)[0]
+    frame, later, kinds, ways = table
+    kinds = {name: kind for name, kind in kinds.items() if name != "code"}  # hashes are TensorFlow's alone
+    spec = describe_table(frame, None, "t", column=kinds, missing=ways)[0]
     model = preprocess_table(spec, scaling=scaling).model()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
     expected = {name: np.asarray(value) for name, value in model(_tensors(raw_inputs(rows, spec))).items()}
     steps, tensors = steps_of(model, "onnx")
     assert steps == json.loads(json.dumps(steps))
-    plain = [{**vars(known), "statistics": dict(known.statistics)} for known in spec.inputs]
+    plain = [{**vars(input_), "statistics": dict(input_.statistics)} for input_ in spec.inputs]
     dtypes = {name: {"from": held, "dtype": str(expected[name].dtype)} for name, held in tensors.items()}
-    made = preprocessed(portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes})
+    tensors_ = preprocessed(
+        portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes}
+    )
     for name, array in expected.items():
-        np.testing.assert_allclose(made[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(tensors_[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -160,14 +162,14 @@ def test_an_export_reads_pictures_of_other_channels_as_the_model_does(channels):
     generator = np.random.default_rng(0)
     shapes = [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)]
     spec = Spec("image", (Input("image", "image", "image", shape=(None, None, channels), statistics={}),))
-    plain = [{**vars(known), "statistics": {}} for known in spec.inputs]
+    plain = [{**vars(input_), "statistics": {}} for input_ in spec.inputs]
     for cast in (np.uint8, np.float32):
         images = [(255 * generator.random(shape)).astype(cast) for shape in shapes]
         frame = pd.DataFrame({"image": pd.Series(images, dtype=object)})
-        made = portable_inputs({"image": images}, plain)["image"]
-        found, expected = Ragged.of(made, axes=2), raw_inputs(frame, spec)["image"]
-        np.testing.assert_array_equal(found.values, expected.values)
-        np.testing.assert_array_equal(found.sizes, expected.sizes)
+        images_ = portable_inputs({"image": images}, plain)["image"]
+        received, expected = Ragged.of(images_, axes=2), raw_inputs(frame, spec)["image"]
+        np.testing.assert_array_equal(received.values, expected.values)
+        np.testing.assert_array_equal(received.sizes, expected.sizes)
     with pytest.raises(ValueError, match="row 1: an image of shape"):
         portable_inputs({"image": [np.zeros((4, 5, 2))]}, plain)
 
@@ -186,10 +188,10 @@ DAYS = [
 def test_an_export_reads_a_date_as_the_model_does_or_says_that_it_cannot():
     frame = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", "2021-01-01", None, "2020-05-05"]), "x": range(4)})
     spec = describe_table(frame, None, "t")[0]
-    plain = [{**vars(known), "statistics": dict(known.statistics)} for known in spec.inputs]
+    plain = [{**vars(input_), "statistics": dict(input_.statistics)} for input_ in spec.inputs]
     rows = pd.DataFrame({"day": pd.Series(DAYS, dtype=object), "x": range(len(DAYS))})
-    found = portable_inputs({"day": DAYS, "x": list(range(len(DAYS)))}, plain)["day"]
-    np.testing.assert_array_equal(found, raw_inputs(rows, spec)["day"])
+    received = portable_inputs({"day": DAYS, "x": list(range(len(DAYS)))}, plain)["day"]
+    np.testing.assert_array_equal(received, raw_inputs(rows, spec)["day"])
     for text in ("20240131", "2024-W05-3", "2024-01", "2024-01-31T08", "31.01.2024"):
         with pytest.raises(ValueError, match="a date is spelled"):
             portable_inputs({"day": [text], "x": [1]}, plain)

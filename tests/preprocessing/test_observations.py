@@ -1,4 +1,4 @@
-"""Observations inside the model: bounded numbers become -1 to 1, others stay, whole numbers become indicators."""
+"""Observations inside the model: bounded numbers become -1 to 1, others stay, integers become indicators."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def spec_of(shape: tuple[int, ...], **statistics: Any) -> Spec:
     return Spec("t", (Input("observation", "observation", "observation", shape, statistics=statistics),))
 
 
-bounds = st.tuples(st.floats(-1000, 1000), st.floats(0.01, 1000)).map(lambda known: (known[0], known[0] + known[1]))
+bounds = st.tuples(st.floats(-1000, 1000), st.floats(0.01, 1000)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(bounds, min_size=1, max_size=5), st.lists(st.floats(0, 1), min_size=1, max_size=4))
-def test_bounded_numbers_become_minus_1_to_1(known: list[tuple[float, float]], shares: list[float]) -> None:
-    low, high = np.array(known).T
+def test_bounded_numbers_become_minus_1_to_1(bounds_: list[tuple[float, float]], shares: list[float]) -> None:
+    low, high = np.array(bounds_).T
     rows = np.array([low + share * (high - low) for share in shares])
-    made = np.asarray(ScaleObservation(low.tolist(), high.tolist())(rows))
-    assert made.dtype == np.float32
-    wanted = np.repeat(2 * np.array(shares)[:, None] - 1, len(known), axis=1)
+    scaled = np.asarray(ScaleObservation(low.tolist(), high.tolist())(rows))
+    assert scaled.dtype == np.float32
+    wanted = np.repeat(2 * np.array(shares)[:, None] - 1, len(bounds_), axis=1)
     tolerance = 1e-5 + 4e-7 * (np.abs(low) + np.abs(high)) / (high - low)  # of 32-bit floats far from zero
-    assert (np.abs(made - wanted) <= tolerance).all()
+    assert (np.abs(scaled - wanted) <= tolerance).all()
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_bounded_numbers_become_minus_1_to_1(known: list[tuple[float, float]], s
 )
 def test_numbers_without_bounds_stay_as_they_are(low: float | None, high: float | None) -> None:
     rows = np.array([[-7.5, 0.0], [1.0, 5.0], [3e30, 10.0]], np.float32)
-    made = np.asarray(ScaleObservation([low, 0.0], [high, 10.0])(rows))
-    assert made[:, 0].tolist() == rows[:, 0].tolist()
-    np.testing.assert_allclose(made[:, 1], [-1, 0, 1], atol=1e-6)
+    scaled = np.asarray(ScaleObservation([low, 0.0], [high, 10.0])(rows))
+    assert scaled[:, 0].tolist() == rows[:, 0].tolist()
+    np.testing.assert_allclose(scaled[:, 1], [-1, 0, 1], atol=1e-6)
 
 
 def test_a_bound_just_below_the_greatest_counts() -> None:
-    made = ScaleObservation([0.0], [MOST_BOUND - 1])(np.array([[0.0], [MOST_BOUND - 1]]))
-    np.testing.assert_allclose(made, [[-1], [1]], atol=1e-6)
+    scaled = ScaleObservation([0.0], [MOST_BOUND - 1])(np.array([[0.0], [MOST_BOUND - 1]]))
+    np.testing.assert_allclose(scaled, [[-1], [1]], atol=1e-6)
 
 
 def test_numbers_through_the_preparation(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def tensors(frame, spec):
 
 def preprocessed(frame, scaling="standard", spec=None):
     spec = spec or spec_of(frame)
-    made = preprocess_table(spec, scaling=scaling).model()(tensors(frame, spec))
-    return {name: value.numpy() for name, value in made.items()}
+    tensors_ = preprocess_table(spec, scaling=scaling).model()(tensors(frame, spec))
+    return {name: value.numpy() for name, value in tensors_.items()}
 
 
 def features(frame, scaling="standard", spec=None):
@@ -71,11 +71,11 @@ def test_quantile_is_scikit_learns():
 
     transformer = QuantileTransformer(n_quantiles=65, output_distribution="normal", subsample=None)
     expected = transformer.fit_transform(NUMBERS)
-    made = features(NUMBERS, "quantile")
+    prepared = features(NUMBERS, "quantile")
     middle = np.abs(expected) < 2.5
     assert middle.mean() > 0.5
-    assert np.allclose(made[middle], expected[middle], atol=1e-5)
-    assert np.all(np.sign(made[~middle]) == np.sign(expected[~middle]))
+    assert np.allclose(prepared[middle], expected[middle], atol=1e-5)
+    assert np.all(np.sign(prepared[~middle]) == np.sign(expected[~middle]))
 
 
 def test_both_stand_side_by_side():
@@ -87,20 +87,20 @@ def test_both_stand_side_by_side():
 def test_values_that_training_never_saw_stay_finite_and_in_order(scaling):
     spec = spec_of(NUMBERS)
     strange = pd.DataFrame({name: [-1e30, -1.0, 0.0, 1.0, 1e30] for name in NUMBERS})
-    made = features(strange, scaling, spec)
-    assert np.isfinite(made).all()
-    assert (np.diff(made, axis=0) >= 0).all()
+    prepared = features(strange, scaling, spec)
+    assert np.isfinite(prepared).all()
+    assert (np.diff(prepared, axis=0) >= 0).all()
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_missing_numbers_are_the_middle_with_an_indicator(scaling):
     frame = pd.DataFrame({"holes": [1.0, np.nan, 3.0, 9.0], "full": [1.0, 2.0, 4.0, 8.0], "empty": [5, None, 5, 5]})
-    made = features(frame, scaling)
+    prepared = features(frame, scaling)
     width = 3 * len(scaling.split("_"))
-    assert made.shape == (4, width + 2)
+    assert prepared.shape == (4, width + 2)
     middle = {"minmax": (13 / 3 - 1) / 8}.get(scaling, 0)
-    np.testing.assert_allclose(made[1, [0, 2]], [middle, 0], atol=1e-7)
-    assert made[:, width:].tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
+    np.testing.assert_allclose(prepared[1, [0, 2]], [middle, 0], atol=1e-7)
+    assert prepared[:, width:].tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
     late = features(pd.DataFrame({"holes": [1.0], "full": [np.nan], "empty": [5.0]}), scaling, spec_of(frame))
     np.testing.assert_allclose(late[0, 1], (3.75 - 1) / 7 if scaling == "minmax" else 0, atol=1e-7)
     assert late[0, width:].tolist() == [0, 0]
@@ -117,10 +117,10 @@ LEVELS = pd.DataFrame({"town": ["Ulm", "Ulm", "Bonn", None], "flag": [True, Fals
 
 
 def test_levels_become_indicators():
-    made = features(LEVELS)
+    prepared = features(LEVELS)
     # town: missing, Ulm, Bonn; flag: true, false
     expected = [[0, 1, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0], [1, 0, 0, 1, 0]]
-    assert made.tolist() == expected
+    assert prepared.tolist() == expected
 
 
 def test_unseen_levels_are_all_zeros():
@@ -133,11 +133,11 @@ def test_unseen_levels_are_all_zeros():
 @pytest.mark.parametrize("levels, embedded", [(MOST_ONE_HOT, False), (MOST_ONE_HOT + 1, True)])
 def test_many_levels_become_codes(levels, embedded):
     frame = pd.DataFrame({"word": [f"w{i:02}" for i in range(levels)] * 2})
-    made = preprocessed(frame)
-    assert list(made) == (["codes"] if embedded else ["features"])
+    prepared = preprocessed(frame)
+    assert list(prepared) == (["codes"] if embedded else ["features"])
     if embedded:
-        assert made["codes"].dtype == np.int32
-        assert made["codes"][:, 0].tolist() == [2 + i for i in range(levels)] * 2
+        assert prepared["codes"].dtype == np.int32
+        assert prepared["codes"][:, 0].tolist() == [2 + i for i in range(levels)] * 2
         late = preprocessed(pd.DataFrame({"word": ["new", None]}), spec=spec_of(frame))
         assert late["codes"].tolist() == [[0], [1]]
 
@@ -146,9 +146,9 @@ def test_many_levels_become_codes(levels, embedded):
 @given(st.lists(st.none() | st.sampled_from(["", "a", "ä", "1", "\U0001f600", "a b"]), min_size=1, max_size=9))
 def test_each_row_has_one_indicator_of_its_level(cells):
     frame = pd.DataFrame({"known": ["a", "ä", "1", "\U0001f600", "a b", None]})
-    made = features(pd.DataFrame({"known": pd.Series(cells, dtype=object)}), spec=spec_of(frame))
-    assert (made.sum(axis=1) == 1).all()
-    assert [row == 0 for row in made.argmax(axis=1)] == [not cell for cell in cells]
+    prepared = features(pd.DataFrame({"known": pd.Series(cells, dtype=object)}), spec=spec_of(frame))
+    assert (prepared.sum(axis=1) == 1).all()
+    assert [row == 0 for row in prepared.argmax(axis=1)] == [not cell for cell in cells]
 
 
 NAMES = [
@@ -179,10 +179,10 @@ def mixed():
 
 
 def test_keys_are_distinct_and_safe(mixed):
-    keys = [known.key for known in mixed[1].inputs]
+    keys = [input_.key for input_ in mixed[1].inputs]
     assert len(set(keys)) == len(NAMES) + 1
     assert not [key for key in keys if "/" in key or "\t" in key or not key]
-    assert [known.name for known in mixed[1].inputs][: len(NAMES[::2])] == NAMES[::2]
+    assert [input_.name for input_ in mixed[1].inputs][: len(NAMES[::2])] == NAMES[::2]
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
@@ -236,8 +236,8 @@ def test_the_precision_policy_does_not_reach_preparation(policy):
     expected = features(NUMBERS)
     keras.config.set_dtype_policy(policy)
     try:
-        made = features(NUMBERS)
+        prepared = features(NUMBERS)
     finally:
         keras.config.set_dtype_policy(before)
-    assert made.dtype == np.float32
-    assert np.array_equal(made, expected)
+    assert prepared.dtype == np.float32
+    assert np.array_equal(prepared, expected)

@@ -98,10 +98,10 @@ def diagnosed(model: str, source: Any, settings: dict[str, Any]) -> list[str]:
     options = {name: given.pop(name) for name in ("seeds", "epochs") if name in given}
     target = {"target": "y"} if isinstance(source, pd.DataFrame) else {}
     try:
-        made = zoo.train(model, source, hyperparameters=given, quiet=True, **target, **options)
+        run = zoo.train(model, source, hyperparameters=given, quiet=True, **target, **options)
     except JobError as error:  # there are no weights to keep, and the run says so
         return ["learning rate too high"] if "try a lower learning rate" in str(error) else [str(error)]
-    return [finding.topic for finding in made.diagnosis]
+    return [finding.topic for finding in run.diagnosis]
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=() if c in FEW else pytest.mark.slow) for c in MADE])
@@ -117,15 +117,15 @@ def test_a_healthy_run_gets_no_verdict(workspace: Path, case: str) -> None:
 
 
 def test_the_diagnosis_stands_on_the_page_and_in_show(workspace: Path, command: Callable[..., Answer]) -> None:
-    made = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
-    (finding,) = [known for known in made["diagnosis"] if known["topic"] == "not converged"]
+    report = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
+    (finding,) = [entry for entry in report["diagnosis"] if entry["topic"] == "not converged"]
     assert finding["advice"] == "--epochs 8"
     assert "learning_curve" in " ".join(finding["evidence"])
-    shown = command("show", made["run_id"][:8])
+    shown = command("show", report["run_id"][:8])
     assert "not converged: validation was still improving" in shown.out
     assert "next: --epochs 8" in shown.out
-    again = command("show", made["run_id"], "--json").json
-    assert again["result"]["diagnosis"] == made["diagnosis"]
+    again = command("show", report["run_id"], "--json").json
+    assert again["result"]["diagnosis"] == report["diagnosis"]
     assert "**not converged**" in again["note"]
     wrong = command("show", "0123abcd")
     assert wrong.status == 2

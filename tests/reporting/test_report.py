@@ -23,11 +23,11 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     assert "age                   number" in answer.out
     assert "enough rows" in answer.out
     assert "classification/mlp has" in answer.out
-    told = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
-    assert {known["name"]: known["kind"] for known in told["columns"]}["age"] == "category"
-    assert set(told) == {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
-    assert all({"topic", "level", "text", "advice", "evidence"} == set(finding) for finding in told["findings"])
-    assert DataReport.from_dict(told).as_dict() == told
+    report = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
+    assert {column["name"]: column["kind"] for column in report["columns"]}["age"] == "category"
+    assert set(report) == {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
+    assert all({"topic", "level", "text", "advice", "evidence"} == set(finding) for finding in report["findings"])
+    assert DataReport.from_dict(report).as_dict() == report
 
 
 def test_without_a_target_the_columns_are_looked_at(people: pd.DataFrame, command: Callable[..., Answer]) -> None:
@@ -63,7 +63,7 @@ def test_the_page_escapes_what_a_source_says(workspace: Path, command: Callable[
         (["wine", "--task", "clasification"], "unknown task 'clasification'"),
         (["wine", "--column", "ash=nmber"], "'nmber'"),
         (["wine", "--column", "ash"], "it must be NAME=VALUE, such as age=number"),
-        (["wine", "--output", "nowhere/page.html"], "the folder is not there"),
+        (["wine", "--output", "nowhere/page.html"], "the folder does not exist"),
         (["none.csv"], "no such file"),
     ],
 )

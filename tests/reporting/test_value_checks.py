@@ -80,20 +80,20 @@ def _fahrenheit(frame: pd.DataFrame) -> pd.DataFrame:
         (_unit, "column mass has numbers that are text for their unit, kg"),
         (_code, "column age is -999 in 20 rows (3.3 %), far from all others"),
         (_code_of_nines, "column age is 999 in 20 rows"),
-        (_cap, "values pile up at the end of income"),
-        (_recoded, "town says the same as city"),
-        (_fahrenheit, "fahrenheit says the same as c"),
+        (_cap, "values accumulate at the maximum or minimum of income"),
+        (_recoded, "town is equivalent to city"),
+        (_fahrenheit, "fahrenheit is equivalent to c"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_is_planted_is_found(plant: Any, says: str) -> None:
-    found = said(zoo.data_report(plant(clean()), target="kind", quiet=True))
-    assert any(says in text for text in found), found
+    texts = said(zoo.data_report(plant(clean()), target="kind", quiet=True))
+    assert any(says in text for text in texts), texts
 
 
 def test_a_clean_table_has_none_of_them() -> None:
-    found = said(zoo.data_report(clean(), target="kind", quiet=True))
-    assert not [text for text in found if text.startswith(("heterogeneity", "capped", "columns"))], found
+    texts = said(zoo.data_report(clean(), target="kind", quiet=True))
+    assert not [text for text in texts if text.startswith(("heterogeneity", "capped", "columns"))], texts
 
 
 def test_a_target_that_was_capped_is_told() -> None:
@@ -107,11 +107,11 @@ def test_the_same_remark_on_many_columns_is_one_finding() -> None:
     frame = clean()
     for number in range(12):
         frame[f"mark{number}"] = rng.integers(1, 4 + number % 3, len(frame))
-    found = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if text.startswith("columns")]
-    assert len(found) == 1
-    assert "mark0, mark1" in found[0]
-    assert "and 4 more" in found[0]
-    assert "3 to 5 values" in found[0]
+    texts = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if text.startswith("columns")]
+    assert len(texts) == 1
+    assert "mark0, mark1" in texts[0]
+    assert "and 4 more" in texts[0]
+    assert "3 to 5 values" in texts[0]
 
 
 def test_pictures_that_hardly_differ_across_the_split() -> None:
@@ -121,14 +121,14 @@ def test_pictures_that_hardly_differ_across_the_split() -> None:
     labels = np.arange(180) % 2
     both = (np.concatenate([drawn, again]), labels)
     report = zoo.data_report(both, task="image", quiet=True)
-    known = [finding for finding in report.findings if finding.topic == "near-duplicates"]
-    assert {finding.level for finding in known} == {"warning"}
-    assert any("of the test images are a training image" in finding.text for finding in known)
+    findings_ = [finding for finding in report.findings if finding.topic == "near-duplicates"]
+    assert {finding.level for finding in findings_} == {"warning"}
+    assert any("of the test images are a training image" in finding.text for finding in findings_)
     one = zoo.data_report((drawn, labels[:120]), task="image", quiet=True)
     assert [f.level for f in one.findings if f.topic == "near-duplicates"] == ["ok"]
     for source, sizes in ((both, {"test_size": 0, "validation_size": 0}), ((np.full_like(drawn, 7), labels[:120]), {})):
-        made = zoo.data_report(source, task="image", quiet=True, **sizes)
-        assert not [f for f in made.findings if f.topic == "near-duplicates"]  # nothing was compared
+        report_ = zoo.data_report(source, task="image", quiet=True, **sizes)
+        assert not [f for f in report_.findings if f.topic == "near-duplicates"]  # nothing was compared
 
 
 def test_a_sample_of_pictures_is_told_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +145,10 @@ def test_units_that_differ_in_case_alone() -> None:
     frame["power"] = [f"{value} {'MW' if value % 2 else 'mW'}" for value in rng.integers(1, 99, len(frame))]
     frame["dose"] = [f"{value}{'MG' if value % 2 else 'mg'}" for value in rng.integers(1, 99, len(frame))]
     frame["flat"] = [f"{value}A" for value in rng.integers(1, 99, len(frame))]
-    found = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if "unit" in text]
-    assert len(found) == 2
-    assert any("power has numbers in 2 units" in text and "MW" in text and "mw" in text for text in found)
-    assert any("dose has numbers that are text for their unit, mg" in text for text in found)
+    texts = [text for text in said(zoo.data_report(frame, target="kind", quiet=True)) if "unit" in text]
+    assert len(texts) == 2
+    assert any("power has numbers in 2 units" in text and "MW" in text and "mw" in text for text in texts)
+    assert any("dose has numbers that are text for their unit, mg" in text for text in texts)
 
 
 def test_names_are_told_whole_and_typed_as_a_shell_takes_them() -> None:
@@ -158,11 +158,11 @@ def test_names_are_told_whole_and_typed_as_a_shell_takes_them() -> None:
     frame["none"] = np.nan
     frame["code"] = np.where(np.arange(len(frame)) % 20, frame["a"], 9999999)
     report = zoo.data_report(frame, target="kind", quiet=True)
-    found = [finding.text for finding in report.findings]
-    assert any("values of ratio a:b" in text for text in found)
+    texts = [finding.text for finding in report.findings]
+    assert any("values of ratio a:b" in text for text in texts)
     assert any("--drop 'town name'" in finding.advice for finding in report.findings)
-    assert any("column code is 9999999 in 30 rows (5 %)" in text for text in found)
-    assert any("without any value: none" in text for text in found)
+    assert any("column code is 9999999 in 30 rows (5 %)" in text for text in texts)
+    assert any("without any value: none" in text for text in texts)
 
 
 def test_the_order_of_dates_in_a_format_that_was_told() -> None:
@@ -179,8 +179,8 @@ def test_house_numbers_ordinals_and_thousands_are_no_units() -> None:
     frame["flat"] = [f"{number}{'abcd'[number % 4]}" for number in rng.integers(1, 99, len(frame))]
     frame["floor"] = rng.choice(["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "22nd", "23rd", "24th"], 600)
     frame["people"] = [f"{value},{value + 100}" if value % 2 else f"{value}.5" for value in rng.integers(1, 99, 600)]
-    found = said(zoo.data_report(frame, target="kind", quiet=True))
-    assert not [text for text in found if "units" in text or "formats" in text], found
+    texts = said(zoo.data_report(frame, target="kind", quiet=True))
+    assert not [text for text in texts if "units" in text or "formats" in text], texts
 
 
 def test_a_run_reports_its_times_and_no_rows_that_sampling_repeats(workspace: Path) -> None:
@@ -197,11 +197,11 @@ def test_a_run_reports_its_times_and_no_rows_that_sampling_repeats(workspace: Pa
     assert "time" in topics
     assert "report" not in topics
     assert [f["text"] for f in report["findings"] if f["topic"] == "duplicates"] == [
-        "no two rows are the same in all features"
+        "no two rows are equal in all features"
     ]
 
 
 def test_the_column_that_rows_are_split_by_is_no_feature_of_the_report() -> None:
     frame = clean().assign(patient=np.arange(600) // 10)
     report = zoo.data_report(frame, target="kind", split="group=patient", quiet=True)
-    assert "patient" not in [known.name for known in report.columns]
+    assert "patient" not in [column.name for column in report.columns]

@@ -30,19 +30,19 @@ def many(people: pd.DataFrame) -> pd.DataFrame:
 def test_from_training_to_served_sets(workspace: Path, people: pd.DataFrame, command: Callable[..., Answer]) -> None:
     many(people).to_csv("people.csv", index=False)
     words = ["--target", "rich", "--calibrate", "isotonic", "--threshold", "cost=1:5", "--positive", "yes"]
-    made = command(
+    run = command(
         "train", "classification/linear", "people.csv", *words, "--baselines", "none", "--epochs", 3, "--json"
     ).json
-    assert {"test_ece", "test_ece_uncalibrated", "test_conformal_coverage_90", "threshold"} <= set(made["metrics"])
+    assert {"test_ece", "test_ece_uncalibrated", "test_conformal_coverage_90", "threshold"} <= set(run["metrics"])
     assert {"reliability_uncalibrated", "interval_coverage"} <= set(zoo.best("people").figures)
     rows = many(people).head(7).drop(columns="rich")
     rows.to_csv("rows.csv", index=False)
-    served = command("predict", made["run_id"], "rows.csv", "--intervals", 90, "--json").json["predictions"]
+    served = command("predict", run["run_id"], "rows.csv", "--intervals", 90, "--json").json["predictions"]
     assert list(served[0]) == ["prediction", "probability_no", "probability_yes", "set_90"]
-    threshold = made["metrics"]["threshold"]
+    threshold = run["metrics"]["threshold"]
     assert [row["prediction"] == "yes" for row in served] == [row["probability_yes"] >= threshold for row in served]
     assert all(set(json.loads(row["set_90"])) <= {"no", "yes"} for row in served)
-    loaded = mlflow.pyfunc.load_model(f"runs:/{made['run_id']}/model")
+    loaded = mlflow.pyfunc.load_model(f"runs:/{run['run_id']}/model")
     pd.testing.assert_frame_equal(
         loaded.predict(rows, params={"intervals": 90.0}), pd.DataFrame(served), check_dtype=False
     )
@@ -60,10 +60,10 @@ def test_quantiles_and_their_intervals(workspace: Path) -> None:
     run = zoo.train("regression/linear", "diabetes", **options)
     assert {"test_pinball", "test_interval_score_80", "test_conformal_interval_score_90"} <= set(run.metrics)
     assert set(run.baselines) == {"quantiles_of_train", "quantile_boosting"}
-    made = zoo.load(run.run_id).predict("diabetes", intervals=80)
-    assert list(made)[-2:] == ["lower_80", "upper_80"]
-    assert (made["quantile_0.1"] <= made["quantile_0.9"]).all()
-    assert (made["prediction"] == made["quantile_0.5"]).all()
+    predictions = zoo.load(run.run_id).predict("diabetes", intervals=80)
+    assert list(predictions)[-2:] == ["lower_80", "upper_80"]
+    assert (predictions["quantile_0.1"] <= predictions["quantile_0.9"]).all()
+    assert (predictions["prediction"] == predictions["quantile_0.5"]).all()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_quantiles_and_their_intervals(workspace: Path) -> None:
     [
         ({"calibrate": "temperature"}, "probabilities are calibrated, and the target has none"),
         ({"threshold": "f1"}, "a threshold is between two classes"),
-        ({"sample": "down=2"}, "it goes by class, and the target has none"),
+        ({"sample": "down=2"}, "needs a target with classes"),
         ({"quantiles": "0.9,0.1"}, "levels rise between 0 and 1"),
     ],
 )
@@ -88,12 +88,12 @@ def test_nothing_held_out_reaches_what_is_fitted(workspace: Path, people: pd.Dat
     other.loc[held, "age"] = 987654.0
     other.loc[held, "job"] = "MARKER"
     other.loc[held, "rich"] = np.where(other.loc[held, "rich"] == "yes", "no", "yes")
-    made = []
+    models = []
     for table in (frame, other):
         options = {"split": "column=part", "calibrate": "temperature", "threshold": "f1", "sample": "down=2"}
         run = zoo.train("classification/mlp", table, **QUICK, **options)
-        made.append((run, [weight.numpy() for weight in run.model.keras_model.weights]))
-    (first, weights), (second, others) = made
+        models.append((run, [weight.numpy() for weight in run.model.keras_model.weights]))
+    (first, weights), (second, others) = models
     for one, two in zip(weights, others, strict=True):
         assert np.array_equal(one, two)
     assert first.model.conformal_quantiles == second.model.conformal_quantiles
@@ -143,18 +143,18 @@ def test_as_frequency_weight_two_is_the_row_twice_in_full_batch_training(
         frame[target] = repeated[target] = 0.0
         frame[target] = np.arange(len(frame)) % 2
         repeated = frame.loc[frame.index.repeat(frame["w"])].drop(columns="w")
-    made = [
+    runs = [
         zoo.train(f"{task}/linear", frame, weight="w", weight_kind="frequency", hyperparameters=fixed, **options),
         zoo.train(f"{task}/linear", repeated, hyperparameters=fixed, **options),
     ]
     if task == "classification":
         for name in ("val_log_loss", "val_accuracy", "val_ece", "train_log_loss"):
-            assert made[0].metrics[name] == pytest.approx(made[1].metrics[name], rel=1e-5)
-        one, two = ([w.numpy() for w in run.model.keras_model.get_layer("network").weights] for run in made)
+            assert runs[0].metrics[name] == pytest.approx(runs[1].metrics[name], rel=1e-5)
+        one, two = ([w.numpy() for w in run.model.keras_model.get_layer("network").weights] for run in runs)
         for a, b in zip(one, two, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
-    assert made[0].metrics["val_" + made[0].objective] == pytest.approx(
-        made[1].metrics["val_" + made[0].objective], rel=0.05
+    assert runs[0].metrics["val_" + runs[0].objective] == pytest.approx(
+        runs[1].metrics["val_" + runs[0].objective], rel=0.05
     )
 
 
@@ -175,17 +175,17 @@ def test_a_user_s_own_model_is_calibrated_too(workspace: Path) -> None:
 
 def test_cross_validation_keeps_what_each_row_was_predicted_as(workspace: Path) -> None:
     options: dict[str, Any] = {"epochs": 2, "quiet": True, "baselines": "none"}
-    made = zoo.train("classification/linear", "wine", cv=3, repeats=2, **options)
-    assert len(made.runs) == 6
-    kept = Store().read_csv(made.run_id, "out_of_fold.csv")
+    run = zoo.train("classification/linear", "wine", cv=3, repeats=2, **options)
+    assert len(run.runs) == 6
+    kept = Store().read_csv(run.run_id, "out_of_fold.csv")
     assert len(kept) == 2 * 178
     assert kept.groupby("repeat")["row"].apply(lambda rows: sorted(rows) == list(range(178))).all()
     first = kept[(kept["repeat"] == 1) & (kept["fold"] == 1)]
-    assert (first["truth"] == first["prediction"]).mean() == pytest.approx(made.runs[0].metrics["test_accuracy"])
-    values = np.array([run.metrics["test_log_loss"] for run in made.runs])
+    assert (first["truth"] == first["prediction"]).mean() == pytest.approx(run.runs[0].metrics["test_accuracy"])
+    values = np.array([run.metrics["test_log_loss"] for run in run.runs])
     from scipy import stats
 
-    tested = made.tested
+    tested = run.tested
     assert tested == pytest.approx(60 / 118, abs=0.02)
     half = stats.t.ppf(0.975, 5) * values.std(ddof=1) * np.sqrt(1 / 6 + tested)
-    assert made.intervals["test_log_loss"] == pytest.approx((values.mean() - half, values.mean() + half))
+    assert run.intervals["test_log_loss"] == pytest.approx((values.mean() - half, values.mean() + half))

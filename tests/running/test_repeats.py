@@ -34,24 +34,24 @@ def children(parent: str) -> list[Any]:
 
 
 def test_seeds_share_the_split_and_stand_below_one_run(workspace: Path) -> None:
-    made = zoo.train("classification/linear", "wine", seeds=3, seed=5, **OPTIONS)
-    assert made.kind == "seeds"
-    below = children(made.run_id)
+    parent = zoo.train("classification/linear", "wine", seeds=3, seed=5, **OPTIONS)
+    assert parent.kind == "seeds"
+    below = children(parent.run_id)
     assert [run.data.params["seed"] for run in below] == ["5", "6", "7"]
     digests = {run.inputs.dataset_inputs[0].dataset.digest for run in below}
     assert len(digests) == 1
-    values = np.array([run.metrics["test_log_loss"] for run in made.runs])
+    values = np.array([run.metrics["test_log_loss"] for run in parent.runs])
     assert len(set(values)) == 3
-    page = client().get_run(made.run_id)
+    page = client().get_run(parent.run_id)
     assert page.info.status == "FINISHED"
     assert page.data.metrics["test_log_loss_mean"] == pytest.approx(values.mean())
     assert page.data.metrics["test_log_loss_std"] == pytest.approx(values.std(ddof=1))
-    assert made.intervals["test_log_loss"] == pytest.approx(mean_interval(values))
-    assert "5" in repr(made)
+    assert parent.intervals["test_log_loss"] == pytest.approx(mean_interval(values))
+    assert "5" in repr(parent)
     # The split is the parent's: a baseline that needs no seed is the same in each run.
-    assert len({run.baselines["majority"]["test_log_loss"] for run in made.runs}) == 1
-    best = min(made.runs, key=lambda run: run.metrics["val_log_loss"])
-    np.testing.assert_array_equal(zoo.load(made.run_id).predict_proba("wine"), best.model.predict_proba("wine"))
+    assert len({run.baselines["majority"]["test_log_loss"] for run in parent.runs}) == 1
+    best = min(parent.runs, key=lambda run: run.metrics["val_log_loss"])
+    np.testing.assert_array_equal(zoo.load(parent.run_id).predict_proba("wine"), best.model.predict_proba("wine"))
 
 
 def test_each_row_is_in_one_test_part_of_a_cross_validation() -> None:
@@ -68,14 +68,14 @@ def test_each_row_is_in_one_test_part_of_a_cross_validation() -> None:
 
 
 def test_a_cross_validation_has_a_model_for_each_fold_and_none_for_all(workspace: Path) -> None:
-    made = zoo.train("regression/linear", "diabetes", cv=3, **OPTIONS)
-    assert [run.data.params["fold"] for run in children(made.run_id)] == ["1/3", "2/3", "3/3"]
-    assert {run.data.tags["zoo.kind"] for run in children(made.run_id)} == {"fold"}
+    parent = zoo.train("regression/linear", "diabetes", cv=3, **OPTIONS)
+    assert [run.data.params["fold"] for run in children(parent.run_id)] == ["1/3", "2/3", "3/3"]
+    assert {run.data.tags["zoo.kind"] for run in children(parent.run_id)} == {"fold"}
     with pytest.raises(UsageError, match="a model for each fold, and none for all"):
-        zoo.load(made.run_id)
+        zoo.load(parent.run_id)
     with pytest.raises(UsageError, match="cross-validation"):
-        _ = made.model
-    assert zoo.load(made.runs[1].run_id).predict("diabetes").shape == (442, 1)
+        _ = parent.model
+    assert zoo.load(parent.runs[1].run_id).predict("diabetes").shape == (442, 1)
     # A fold's model has seen the others' test rows, so that none of them can be the best run of the experiment.
     plain = zoo.train("regression/linear", "diabetes", **OPTIONS)
     assert zoo.best("diabetes").run_id == plain.run_id
@@ -118,23 +118,23 @@ def test_repeats_go_on_after_a_kill(workspace: Path) -> None:
     (broken,) = [run for run in Store().search() if run.info.run_name == "broken"]
     assert broken.info.status == "FAILED"
     first = children(broken.info.run_id)[0]
-    made = zoo.train(None, resume=broken.info.run_id, quiet=True)
-    assert made.run_id == broken.info.run_id
-    assert len(children(made.run_id)) == 3
-    assert children(made.run_id)[0].info.end_time == first.info.end_time  # what was finished is not run again
-    assert made.metrics == undisturbed.metrics
-    assert client().get_run(made.run_id).info.status == "FINISHED"
+    parent = zoo.train(None, resume=broken.info.run_id, quiet=True)
+    assert parent.run_id == broken.info.run_id
+    assert len(children(parent.run_id)) == 3
+    assert children(parent.run_id)[0].info.end_time == first.info.end_time  # what was finished is not run again
+    assert parent.metrics == undisturbed.metrics
+    assert client().get_run(parent.run_id).info.status == "FINISHED"
     with pytest.raises(UsageError, match="finished"):
-        zoo.train(None, resume=made.run_id, quiet=True)
+        zoo.train(None, resume=parent.run_id, quiet=True)
 
 
 def test_at_the_command_line(command: Callable[..., Answer]) -> None:
-    made = command("train", "rl/dqn", "CartPole-v1", "--seeds", 2, "--epochs", 1, "--set", "period=256", "--json")
-    assert made.status == 0, made.err
-    assert made.json["kind"] == "seeds"
-    assert len(made.json["runs"]) == 2
-    assert made.json["metrics"]["test_return_mean_std"] >= 0
-    assert "random" in made.json["baselines"]
+    answer = command("train", "rl/dqn", "CartPole-v1", "--seeds", 2, "--epochs", 1, "--set", "period=256", "--json")
+    assert answer.status == 0, answer.err
+    assert answer.json["kind"] == "seeds"
+    assert len(answer.json["runs"]) == 2
+    assert answer.json["metrics"]["test_return_mean_std"] >= 0
+    assert "random" in answer.json["baselines"]
     shown = command("train", "clustering/autoencoder", "iris", "--clusters", 3, "--cv", 2, "--epochs", 1)
     assert shown.status == 0, shown.err
     assert "2 folds" in shown.out

@@ -70,23 +70,23 @@ def test_errors_stand_over_inputs_and_what_the_machine_did_stands_beside_the_cur
     workspace: Path, people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"target": "income", "epochs": 2, "quiet": True, "baselines": "none"}
-    made = zoo.train("regression/linear", people.assign(income=range(len(people))), **options)
+    run = zoo.train("regression/linear", people.assign(income=range(len(people))), **options)
     drawn = {"learning_curve", "predicted_against_true", "residuals", "residuals_by_input"}
-    assert set(made.figures) == drawn
-    read = {name for name in client().get_run(made.run_id).data.metrics if name.startswith("system/")}
+    assert set(run.figures) == drawn
+    read = {name for name in client().get_run(run.run_id).data.metrics if name.startswith("system/")}
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= read
     monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
-    made = zoo.train("regression/linear", people.assign(income=range(len(people))), figures=False, **options)
-    assert not made.figures
-    assert client().list_artifacts(made.run_id, "figures") == []
-    assert not any(name.startswith("system/") for name in client().get_run(made.run_id).data.metrics)
+    run = zoo.train("regression/linear", people.assign(income=range(len(people))), figures=False, **options)
+    assert not run.figures
+    assert client().list_artifacts(run.run_id, "figures") == []
+    assert not any(name.startswith("system/") for name in client().get_run(run.run_id).data.metrics)
 
 
 def test_baselines_are_computed_once(run: Any, people: pd.DataFrame) -> None:
     again = zoo.train("classification/linear", people, target="rich", epochs=1, quiet=True)
     assert again.baselines == run.baselines
-    found = client().search_runs([client().get_run(run.run_id).info.experiment_id], "tags.`zoo.kind` = 'baseline'")
-    assert len(found) == 3
+    baselines = client().search_runs([client().get_run(run.run_id).info.experiment_id], "tags.`zoo.kind` = 'baseline'")
+    assert len(baselines) == 3
 
 
 def test_a_saved_model_predicts_the_same_in_a_new_process(run: Any, people: pd.DataFrame, workspace: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_saved_model_predicts_the_same_in_a_new_process(run: Any, people: pd.D
     here = run.model.predict(raw)
     script = f"import zoo; zoo.load({run.run_id!r}).predict('rows.csv').to_csv('made.csv', index=False)"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    made = pd.read_csv("made.csv")
-    assert list(made.prediction) == list(here.prediction)
-    np.testing.assert_allclose(made.iloc[:, 1:], here.iloc[:, 1:], atol=1e-6)
+    elsewhere = pd.read_csv("made.csv")
+    assert list(elsewhere.prediction) == list(here.prediction)
+    np.testing.assert_allclose(elsewhere.iloc[:, 1:], here.iloc[:, 1:], atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -106,11 +106,11 @@ def test_mlflow_loads_it_and_predicts_the_same(run: Any, people: pd.DataFrame) -
     raw = people.drop(columns="rich")
     loaded = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model")
     here = run.model.predict(raw)
-    made = loaded.predict(raw)
-    np.testing.assert_allclose(made.iloc[:, 1:], here.iloc[:, 1:], atol=1e-6)
+    predictions = loaded.predict(raw)
+    np.testing.assert_allclose(predictions.iloc[:, 1:], here.iloc[:, 1:], atol=1e-6)
     integers = raw.assign(age=[30] * len(raw), job=[None] * len(raw))
     assert len(loaded.predict(integers)) == len(raw)
-    assert {known.name for known in loaded.metadata.signature.inputs} == {"age", "job", "height"}
+    assert {column.name for column in loaded.metadata.signature.inputs} == {"age", "job", "height"}
 
 
 def test_no_pickle_in_what_is_saved(run: Any, workspace: Path) -> None:
@@ -319,7 +319,7 @@ def test_the_best_run_is_chosen_by_validation(workspace: Path) -> None:
     assert best.run_id == min(runs, key=lambda run: run.metrics["val_rmse"]).run_id
     assert best.metrics == next(run for run in runs if run.run_id == best.run_id).metrics
     assert zoo.best("diabetes", metric="val_r2").run_id == max(runs, key=lambda run: run.metrics["val_r2"]).run_id
-    with pytest.raises(UsageError, match="cannot choose"):
+    with pytest.raises(UsageError, match="cannot choose a model"):
         zoo.best("diabetes", metric="test_rmse")
     with pytest.raises(UsageError, match="val_rmse"):
         zoo.best("diabetes", metric="val_rmsee")

@@ -27,8 +27,8 @@ ROWS = pd.DataFrame({"size": [1.0, None, 30.0], "town": ["Ulm", "Bonn", "elsewhe
 
 
 def test_a_model_of_an_older_format_loads() -> None:
-    made = load_model(OLDER).predict(ROWS)["prediction"].tolist()
-    assert made == pytest.approx(json.loads((OLDER / "predicted.json").read_text()), rel=1e-5)
+    predictions = load_model(OLDER).predict(ROWS)["prediction"].tolist()
+    assert predictions == pytest.approx(json.loads((OLDER / "predicted.json").read_text()), rel=1e-5)
     assert json.loads((OLDER / FACTS_FILE).read_text())["format"] == 1
 
 
@@ -71,16 +71,16 @@ def test_a_changed_byte_is_refused(folder: Path, name: str, place: float, change
 
 
 def test_code_in_a_model_is_not_run(folder: Path, tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    trace = tmp_path / "told"
     inputs = {name: keras.Input((), name=name, dtype=kind) for name, kind in (("size", "float64"), ("town", "string"))}
-    code = eval(f"lambda x: (open({str(told)!r}, 'w').close(), x)[1]")
+    code = eval(f"lambda x: (open({str(trace)!r}, 'w').close(), x)[1]")
     output = keras.layers.Lambda(code, output_shape=())(inputs["size"])
     keras.Model(inputs, output).save(folder / KERAS_FILE)
-    told.unlink(missing_ok=True)
+    trace.unlink(missing_ok=True)
     sealed(folder, {})
     with pytest.raises(zoo.UsageError, match="cannot be loaded"):
         load_model(folder)
-    assert not told.exists()
+    assert not trace.exists()
 
 
 def test_nothing_outside_of_the_folder_is_read_or_written(folder: Path, tmp_path: Path) -> None:
@@ -92,16 +92,16 @@ def test_nothing_outside_of_the_folder_is_read_or_written(folder: Path, tmp_path
         load_model(folder)
     (folder / KERAS_FILE).unlink()
     shutil.copy(outside, folder / KERAS_FILE)
-    told = with_digests({**facts, FILES: None}, folder, [folder / KERAS_FILE])
-    told[FILES] = {f"../{outside.name}": told[FILES][KERAS_FILE]}
-    (folder / FACTS_FILE).write_text(json.dumps(told))
+    contents = with_digests({**facts, FILES: None}, folder, [folder / KERAS_FILE])
+    contents[FILES] = {f"../{outside.name}": contents[FILES][KERAS_FILE]}
+    (folder / FACTS_FILE).write_text(json.dumps(contents))
     with pytest.raises(zoo.UsageError, match="changed since it was saved"):
         load_model(folder)
     with zipfile.ZipFile(folder / KERAS_FILE, "a") as archive:
         archive.writestr("../../escaped", "x")
         archive.writestr("assets/../../../escaped", "x")
     sealed(folder, {})
-    with pytest.raises(zoo.UsageError, match=r"it holds the path \.\./\.\./escaped"):
+    with pytest.raises(zoo.UsageError, match=r"it contains the path \.\./\.\./escaped"):
         load_model(folder)
     assert not list(tmp_path.rglob("escaped"))
     assert not list(tmp_path.parent.glob("escaped"))
@@ -111,8 +111,8 @@ def test_nothing_outside_of_the_folder_is_read_or_written(folder: Path, tmp_path
     ("change", "said"),
     [
         ({"loader_module": "antigravity"}, "its loader is antigravity"),
-        ({"code": "code"}, "it brings code"),
-        ({"data": "../../elsewhere"}, "its data lie outside"),
+        ({"code": "code"}, "it contains code"),
+        ({"data": "../../elsewhere"}, "its data are outside"),
         ({"data": None}, "cannot be read"),
     ],
 )
@@ -121,10 +121,10 @@ def test_a_description_that_asks_for_other_code_is_not_served(
 ) -> None:
     run = zoo.train("classification/linear", "iris", epochs=1, baselines="none", quiet=True)
     (file,) = Path("mlruns").rglob("MLmodel")
-    told = yaml.safe_load(file.read_text())
+    description = yaml.safe_load(file.read_text())
     check_flavor(file.parent)
-    told["flavors"]["python_function"].update(change)
-    file.write_text(yaml.safe_dump(told))
+    description["flavors"]["python_function"].update(change)
+    file.write_text(yaml.safe_dump(description))
     with pytest.raises(zoo.UsageError, match=said):
         check_flavor(file.parent)
     answer = command("serve", run.run_id)

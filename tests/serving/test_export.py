@@ -39,12 +39,12 @@ def run(people: pd.DataFrame, workspace: Path) -> zoo.stored_runs.results.Run:
 
 
 def test_each_format_is_compared_and_predicts_without_zoo(run, command: Callable[..., Answer]) -> None:
-    made = command("export", run.run_id, "--output", "exported", "--json")
-    assert made.status == 0, made.err
-    assert [one["format"] for one in made.json["exports"]] == FORMATS
-    assert made.json["refused"] == {}
+    answer = command("export", run.run_id, "--output", "exported", "--json")
+    assert answer.status == 0, answer.err
+    assert [one["format"] for one in answer.json["exports"]] == FORMATS
+    assert answer.json["refused"] == {}
     expected = zoo.load(run.run_id).predict("people.csv")
-    for one in made.json["exports"]:
+    for one in answer.json["exports"]:
         assert one["rows"] >= 100
         assert one["difference"] < 1e-5
         assert one["bytes"] > 1000
@@ -65,15 +65,15 @@ def test_each_format_is_compared_and_predicts_without_zoo(run, command: Callable
 
 
 def test_eight_bits_say_what_they_cost(run) -> None:
-    whole = zoo.export(run.run_id, "litert", "whole", quiet=True).made[0]
-    made = zoo.export(run.run_id, "litert", "small", quantize=True, quiet=True).made[0]
-    assert made.quantized
-    assert made.bytes < 0.5 * whole.bytes
-    assert made.score == "test_log_loss"
-    assert made.before == pytest.approx(run.metrics["test_log_loss"], rel=1e-4)
-    assert made.after == pytest.approx(made.before, rel=0.1)
-    assert made.after != made.before
-    assert "in 8 bits test_log_loss" in str(made)
+    whole = zoo.export(run.run_id, "litert", "whole", quiet=True).exports[0]
+    quantized = zoo.export(run.run_id, "litert", "small", quantize=True, quiet=True).exports[0]
+    assert quantized.quantized
+    assert quantized.bytes < 0.5 * whole.bytes
+    assert quantized.score == "test_log_loss"
+    assert quantized.before == pytest.approx(run.metrics["test_log_loss"], rel=1e-4)
+    assert quantized.after == pytest.approx(quantized.before, rel=0.1)
+    assert quantized.after != quantized.before
+    assert "in 8 bits test_log_loss" in str(quantized)
     assert whole.before is None
 
 
@@ -90,15 +90,15 @@ def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(
     assert asked.status == 1
     assert "HashCategories" in asked.err
     assert not list(Path("exported").glob("*"))
-    made = zoo.export(run.run_id, output="exported", quiet=True)
-    assert [one.format for one in made.made] == ["savedmodel"]
-    assert set(made.refused) == {"onnx", "litert"}
+    exports = zoo.export(run.run_id, output="exported", quiet=True)
+    assert [one.format for one in exports.exports] == ["savedmodel"]
+    assert set(exports.refused) == {"onnx", "litert"}
     assert sorted(path.name for path in Path("exported").iterdir()) == ["savedmodel"]
 
 
 @pytest.fixture
 def exported(run) -> Path:
-    return Path(zoo.export(run.run_id, ["onnx", "savedmodel"], "exported", quiet=True).made[0].folder).parent
+    return Path(zoo.export(run.run_id, ["onnx", "savedmodel"], "exported", quiet=True).exports[0].folder).parent
 
 
 def test_a_folder_that_somebody_changed_is_refused(exported: Path) -> None:
@@ -106,26 +106,26 @@ def test_a_folder_that_somebody_changed_is_refused(exported: Path) -> None:
     row = {"age": [50], "job": ["cook"], "height": [170.0], "born": ["13.01.1970"]}
     Exported(folder).predict(row)
     file, facts_file = folder / "model.onnx", folder / "model.json"
-    whole, told = file.read_bytes(), facts_file.read_text()
+    whole, text = file.read_bytes(), facts_file.read_text()
     file.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
-    with pytest.raises(ValueError, match=r"model\.onnx is not as it was written"):
+    with pytest.raises(ValueError, match=r"model\.onnx was changed"):
         Exported(folder)
     file.write_bytes(whole)
-    facts_file.write_text(told.replace('"kind": "classes"', '"kind": "number"'))
-    with pytest.raises(ValueError, match=r"model\.json is not as it was written"):
+    facts_file.write_text(text.replace('"kind": "classes"', '"kind": "number"'))
+    with pytest.raises(ValueError, match=r"model\.json was changed"):
         Exported(folder)
-    facts = json.loads(told)
+    facts = json.loads(text)
     (exported / "other").write_bytes(whole)
     facts["files"] = {"../other": facts["files"]["model.onnx"]}
     facts_file.write_text(json.dumps({**facts, "digest": digest_of_facts(facts)}))
     with pytest.raises(ValueError, match="outside of the folder"):
         Exported(folder)
-    facts["files"], facts["file"] = json.loads(told)["files"], "../other"
+    facts["files"], facts["file"] = json.loads(text)["files"], "../other"
     facts_file.write_text(json.dumps({**facts, "digest": digest_of_facts(facts)}))
     with pytest.raises(ValueError, match="outside of the folder"):
         Exported(folder)
     (exported / "savedmodel" / "saved_model" / "assets" / "more").write_text("x")
-    with pytest.raises(ValueError, match="was not written with the model"):
+    with pytest.raises(ValueError, match="was not exported with the model"):
         Exported(exported / "savedmodel")
 
 
@@ -145,8 +145,8 @@ def test_cells_that_cannot_be_read_name_column_and_row(exported: Path) -> None:
 def test_wrong_use(run, command: Callable[..., Answer]) -> None:
     for words, said in (
         (["--format", "onx"], "did you mean 'onnx'"),
-        (["--format", "onnx", "--quantize"], "only litert is quantized"),
-        (["--output", "not/there"], "the folder is not there"),
+        (["--format", "onnx", "--quantize"], "only litert can be quantized"),
+        (["--output", "not/there"], "the folder does not exist"),
         (["--on", "nothing.csv"], "nothing.csv"),
     ):
         asked = command("export", run.run_id, *words)
@@ -162,8 +162,8 @@ def test_rows_of_ones_own_and_runs_of_frames(people: pd.DataFrame, workspace: Pa
     run = zoo.train("regression/mlp", people, target="height", epochs=1, quiet=True, baselines="none")
     with pytest.raises(zoo.UsageError, match="--on SOURCE"):
         zoo.export(run.run_id, "onnx", "exported", quiet=True)
-    made = zoo.export(run.run_id, "onnx", "exported", on=people, quiet=True).made[0]
-    assert made.rows == 300
+    export = zoo.export(run.run_id, "onnx", "exported", on=people, quiet=True).exports[0]
+    assert export.rows == 300
     columns = {name: people[name].tolist() for name in people.columns}
-    numbers = Exported(made.folder).predict(columns)["prediction"]
+    numbers = Exported(export.folder).predict(columns)["prediction"]
     np.testing.assert_allclose(numbers, zoo.load(run.run_id).predict(people)["prediction"], rtol=1e-5)

@@ -41,10 +41,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
             "classification/mlp", people, target="rich", column={"grade": "category"}, epochs=1, quiet=True,
             baselines="none", calibration_size=0.3,
         )  # fmt: skip
-        made = zoo.load(run.run_id)
+        loaded = zoo.load(run.run_id)
         for _ in range(UNCOMPILED_CALLS):  # from now on a few rows go the short way
-            made.predict(people.head(2))
-        yield made
+            loaded.predict(people.head(2))
+        yield loaded
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

@@ -48,11 +48,11 @@ def serving(run: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "zoo", "serve", run, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        told = [server.stdout.readline()]
-        while told[-1] and not told[-1].startswith("Ctrl-C"):
-            told.append(server.stdout.readline())
-        assert f"http://127.0.0.1:{port}/invocations" in told[0]
-        assert any("dataframe_records" in line for line in told)
+        lines = [server.stdout.readline()]
+        while lines[-1] and not lines[-1].startswith("Ctrl-C"):
+            lines.append(server.stdout.readline())
+        assert f"http://127.0.0.1:{port}/invocations" in lines[0]
+        assert any("dataframe_records" in line for line in lines)
         yield port, server
         server.kill()
 
@@ -160,4 +160,4 @@ def test_a_port_that_is_taken(workspace: Path, command: Any) -> None:
         taken.listen()
         answer: Answer = command("serve", run.run_id, "--port", taken.getsockname()[1])
     assert answer.status == 2
-    assert "is taken on 127.0.0.1" in answer.err
+    assert "is in use on 127.0.0.1" in answer.err

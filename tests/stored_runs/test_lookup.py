@@ -42,14 +42,14 @@ def test_a_run_is_made_again_with_equal_scores(january: Path, command: Callable[
     run = zoo.train("classification/mlp", str(january), **QUICK, deterministic=True)
     answer = command("reproduce", run.run_id[:10], "--json")
     assert answer.status == 0
-    made = answer.json
-    assert made["agrees"] is True
-    assert {score["verdict"] for score in made["scores"].values()} == {"equal"}
-    assert made["scores"]["test_log_loss"]["then"] == run.metrics["test_log_loss"]
+    result = answer.json
+    assert result["agrees"] is True
+    assert {score["verdict"] for score in result["scores"].values()} == {"equal"}
+    assert result["scores"]["test_log_loss"]["then"] == run.metrics["test_log_loss"]
     assert zoo.best().run_id == run.run_id  # what was reproduced is there once
-    again = mlflow.get_run(made["run_id"])
+    again = mlflow.get_run(result["run_id"])
     assert again.data.tags["zoo.reproduces"] == run.run_id
-    weights = [zoo.load(known).keras_model.get_weights() for known in (run.run_id, made["run_id"])]
+    weights = [zoo.load(run_id).keras_model.get_weights() for run_id in (run.run_id, result["run_id"])]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -70,11 +70,11 @@ def test_recorded_seeds_tell_noise(january: Path) -> None:
     seeds = zoo.train("classification/mlp", str(january), seeds=3, **QUICK)
     first = seeds.runs[0]
     Store().client.log_metric(first.run_id, "unrelated", 1.0)
-    made = zoo.reproduce(first.run_id, quiet=True)
-    assert made.seeds == 3
-    known = {score.name: score for score in made.scores}
+    reproduction = zoo.reproduce(first.run_id, quiet=True)
+    assert reproduction.seeds == 3
+    scores = {score.name: score for score in reproduction.scores}
     spread = np.std([run.metrics["test_log_loss"] for run in seeds.runs], ddof=1)
-    assert known["test_log_loss"].noise == pytest.approx(4.3027 * np.sqrt(2) * spread, rel=1e-3)
+    assert scores["test_log_loss"].noise == pytest.approx(4.3027 * np.sqrt(2) * spread, rel=1e-3)
 
 
 def test_what_cannot_be_made_again(january: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     assert third["contest"]["challenger"] < third["contest"]["champion"]
     back = zoo.register(weak.run_id, "income", on=str(june))
     assert not back.promoted
-    assert "not better beyond the noise" in repr(back)
+    assert "not significantly better" in repr(back)
     expected = zoo.load(strong.run_id).predict(str(june))
     pd.testing.assert_frame_equal(zoo.load("income@champion").predict(str(june)), expected)
     assert f"run {strong.run_id[:8]}".lower() in command("show", "income@champion").out.lower()
@@ -118,15 +118,15 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [(("income@champion", "x.csv"), "no registered model 'income' has the alias 'champion'")],
 )
 def test_an_alias_that_nobody_has(
-    workspace: Path, command: Callable[..., Answer], words: tuple[str, ...], told: str
+    workspace: Path, command: Callable[..., Answer], words: tuple[str, ...], message: str
 ) -> None:
     answer = command("predict", *words)
     assert answer.status == 2
-    assert told in answer.err
+    assert message in answer.err
 
 
 # --- described ---
@@ -134,9 +134,9 @@ def test_an_alias_that_nobody_has(
 
 def test_a_card_tells_scores_by_subgroup(january: Path, command: Callable[..., Answer]) -> None:
     run = zoo.train("classification/linear", str(january), drop=("sex",), **QUICK)
-    made = command("card", run.run_id, "--by", "sex", "--by", "a", "--output", "card.md", "--json").json
-    assert sum(group["rows"] for group in made["subgroups"] if group["column"] == "sex") == 60
-    assert {group["name"] for group in made["subgroups"] if group["column"] == "sex"} == {"f", "m"}
+    card = command("card", run.run_id, "--by", "sex", "--by", "a", "--output", "card.md", "--json").json
+    assert sum(group["rows"] for group in card["subgroups"] if group["column"] == "sex") == 60
+    assert {group["name"] for group in card["subgroups"] if group["column"] == "sex"} == {"f", "m"}
     text = Path("card.md").read_text(encoding="utf-8")
     assert text == Store().read_text(run.run_id, "model_card.md")
     for section in ("The model", "Intended use", "The data", "Scores", "Scores by subgroup", "Limits", "How to use it"):
@@ -150,28 +150,28 @@ def test_a_card_tells_scores_by_subgroup(january: Path, command: Callable[..., A
 
 
 def test_runs_are_listed_by_task_and_metric(workspace: Path, command: Callable[..., Answer]) -> None:
-    made = [zoo.train("classification/linear", "wine", epochs=epochs, quiet=True) for epochs in (1, 12)]
+    trained = [zoo.train("classification/linear", "wine", epochs=epochs, quiet=True) for epochs in (1, 12)]
     zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, baselines="none")
     listed = command("runs", "--json").json["runs"]
     assert [row["kind"] for row in listed] == ["train"] * 3  # baselines only on demand
     assert len(command("runs", "--all", "--json").json["runs"]) == 6
     best_first = command("runs", "--task", "classification", "--sort", "test_log_loss", "--json").json["runs"]
-    assert [row["run_id"] for row in best_first] == [made[1].run_id, made[0].run_id]
+    assert [row["run_id"] for row in best_first] == [trained[1].run_id, trained[0].run_id]
     by_accuracy = command("runs", "--model", "classification/linear", "--sort", "val_accuracy", "--json").json["runs"]
     accuracies = [row["sorted_by"] for row in by_accuracy]
     assert accuracies == sorted(accuracies, reverse=True)
     ranked = command("best", "wine", "--json").json
-    assert ranked["run_id"] == made[1].run_id
-    assert [row["run_id"] for row in ranked["ranking"]] == [made[1].run_id, made[0].run_id]
-    assert "test chose nothing" in command("best", "wine").out
-    for words, told in (
+    assert ranked["run_id"] == trained[1].run_id
+    assert [row["run_id"] for row in ranked["ranking"]] == [trained[1].run_id, trained[0].run_id]
+    assert "the test split is not used to choose" in command("best", "wine").out
+    for words, message in (
         (("--task", "clasification"), "did you mean 'classification'?"),
         (("--sort", "test_los"), "did you mean 'test_log_loss'?"),
         (("--model", "classification/liner"), "classification/linear"),
     ):
         wrong = command("runs", "wine", *words)
         assert wrong.status == 2
-        assert told in wrong.err
+        assert message in wrong.err
 
 
 def test_what_came_to_nothing_is_removed_when_a_person_says_so(workspace: Path, command: Callable[..., Answer]) -> None:
@@ -185,9 +185,9 @@ def test_what_came_to_nothing_is_removed_when_a_person_says_so(workspace: Path, 
     (lost / "figure.png").write_bytes(b"1" * 1000)
     asked = command("runs", "--prune")
     assert asked.status == 0
-    assert "nothing is removed without --yes" in asked.out
+    assert "nothing was removed; confirm with --yes" in asked.out
     assert {"failed run", "files without a run"} == {
-        known["what"] for known in command("runs", "--prune", "--json").json["leftovers"]
+        leftover["what"] for leftover in command("runs", "--prune", "--json").json["leftovers"]
     }
     assert command("runs", "--prune", "--yes", "--json").json["removed"] is True
     assert not lost.parent.exists()

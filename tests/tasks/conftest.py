@@ -30,11 +30,11 @@ def sequences(workspace: Path) -> Path:
     """Rising and falling sequences of 3 to 9 steps, end to end."""
     rng = np.random.default_rng(0)
     kinds = np.arange(80) % 2
-    made = [rng.normal(0, 0.3, (rng.integers(3, 10), 2)).astype(np.float32) for _ in kinds]
-    for sequence, kind in zip(made, kinds, strict=True):
+    sequences_ = [rng.normal(0, 0.3, (rng.integers(3, 10), 2)).astype(np.float32) for _ in kinds]
+    for sequence, kind in zip(sequences_, kinds, strict=True):
         sequence[:, 0] += np.arange(len(sequence)) * (1 if kind else -1)
     path = workspace / "slopes.npz"
-    np.savez(path, x=np.concatenate(made), len=[len(sequence) for sequence in made], y=kinds)
+    np.savez(path, x=np.concatenate(sequences_), len=[len(sequence) for sequence in sequences_], y=kinds)
     return path
 
 

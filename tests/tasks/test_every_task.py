@@ -134,13 +134,13 @@ def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest
     use = USES[name]
     source = source_of(use, request)
     fixed = {key: value for key, value in use.hyperparameters.items() if key != "units"}
-    found = zoo.tune(
+    search = zoo.tune(
         use.model, source, trials=2, epochs=1, quiet=True, baselines="none", hyperparameters=fixed, **use.options
     )
-    assert [trial.status for trial in found.trials] == ["COMPLETED"] * 2
-    best = min if found.best.direction == "min" else max
-    assert found.best.metrics[f"val_{found.best.objective}"] == pytest.approx(best(t.score for t in found.trials))
-    assert list(zoo.load(found.run_id).predict(rows_to_predict(use, source)).columns) == use.columns
+    assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2
+    best = min if search.best.direction == "min" else max
+    assert search.best.metrics[f"val_{search.best.objective}"] == pytest.approx(best(t.score for t in search.trials))
+    assert list(zoo.load(search.run_id).predict(rows_to_predict(use, source)).columns) == use.columns
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -153,8 +153,8 @@ def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, reques
     run = zoo.train(
         use.model, source, epochs=1, quiet=True, baselines="none", hyperparameters=use.hyperparameters, **use.options
     )
-    made = zoo.export(run.run_id, output="exported", quiet=True)
-    assert made.refused == {}
-    assert [one.format for one in made.made] == ["savedmodel", "onnx", "litert"]
+    exports = zoo.export(run.run_id, output="exported", quiet=True)
+    assert exports.refused == {}
+    assert [one.format for one in exports.exports] == ["savedmodel", "onnx", "litert"]
     # Images that are resized have pixels between two whole numbers, which may become either.
-    assert all(one.difference < (1e-4 if "images" not in name else 1e-2) for one in made.made)
+    assert all(one.difference < (1e-4 if "images" not in name else 1e-2) for one in exports.exports)

@@ -45,8 +45,8 @@ def test_rivals_get_the_same_columns(missing):
 
 def test_a_regression_and_a_clustering_understand_them():
     assert dataset_of("regression", target="age").spec.input("city").statistics["buckets"] == 16
-    made = dataset_of("clustering", drop=("kind",), options={"clusters": 2}, missing={"age": "drop"})
-    assert [known.kind for known in made.spec.inputs] == ["number", "category", "date", "category", "text"]
+    dataset = dataset_of("clustering", drop=("kind",), options={"clusters": 2}, missing={"age": "drop"})
+    assert [input_.kind for input_ in dataset.spec.inputs] == ["number", "category", "date", "category", "text"]
 
 
 @pytest.mark.parametrize("task, source", [("image", "digits"), ("sequence", "japanese_vowels")])
@@ -63,10 +63,12 @@ def test_what_is_missing_for_the_first_time_is_accepted_and_logged_once(caplog):
     rows = FRAME.assign(weight_kg=np.nan)
     with caplog.at_level(logging.WARNING, logger="zoo"):
         for _ in range(3):
-            made = model.predict(rows)
-    assert made["probability_p"].notna().all()
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
-    assert told == "column weight_kg lacks values, and never did in training: they are taken as usual ones"
+            predictions = model.predict(rows)
+    assert predictions["probability_p"].notna().all()
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
+    assert (
+        message == "column weight_kg has missing values but had none in training: they are imputed with a typical value"
+    )
 
 
 def test_columns_that_the_model_does_not_use_are_told_once(caplog):
@@ -77,5 +79,5 @@ def test_columns_that_the_model_does_not_use_are_told_once(caplog):
         for _ in range(3):
             pd.testing.assert_frame_equal(model.predict(rows), model.predict(FRAME))
         model.predict(rows, keep=["shop"])
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
-    assert told == "columns that the model does not use are ignored: shop, till"
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "zoo"]
+    assert message == "columns that the model does not use are ignored: shop, till"

@@ -43,9 +43,9 @@ def check_a_crowd(processes: int, runs: int) -> None:
         _, said = process.communicate(timeout=900)
         assert process.returncode == 0, said
     store = Store()
-    found = {run.data.tags["who"]: run for run in store.search(experiment=store.known_experiment("crowd"))}
-    assert set(found) == {f"{number}-{i}" for number in range(processes) for i in range(runs)}
-    for who, run in found.items():
+    tracked = {run.data.tags["who"]: run for run in store.search(experiment=store.known_experiment("crowd"))}
+    assert set(tracked) == {f"{number}-{i}" for number in range(processes) for i in range(runs)}
+    for who, run in tracked.items():
         number, i = map(int, who.split("-"))
         assert run.info.run_name == who
         assert run.info.status == "FINISHED"

@@ -29,9 +29,9 @@ class Server:
     """MLflow's server on a port of its own, which can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         self.uri, self.folder, self.process = f"http://127.0.0.1:{self.port}", folder, None
 
     def start(self) -> None:
@@ -63,12 +63,12 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     (tmp_path / "server").mkdir()
-    made = Server(tmp_path / "server")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.uri)
-    made.start()
-    mlflow.MlflowClient(made.uri).create_experiment("of somebody else")  # ours is not the first one
-    yield made
-    made.kill()
+    mlflow_server = Server(tmp_path / "server")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
+    mlflow_server.start()
+    mlflow.MlflowClient(mlflow_server.uri).create_experiment("of somebody else")  # ours is not the first one
+    yield mlflow_server
+    mlflow_server.kill()
 
 
 class At(keras.callbacks.Callback):
@@ -93,8 +93,8 @@ def everything(run_id: str) -> dict[str, Any]:
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
     # What the machine does is read every few seconds, however many that are.
-    told = [name for name in run.data.metrics if not name.startswith("system/")]
-    curves = {name: len(client.get_metric_history(run_id, name)) for name in told}
+    names = [name for name in run.data.metrics if not name.startswith("system/")]
+    curves = {name: len(client.get_metric_history(run_id, name)) for name in names}
     children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
     files = [file.path for path in ("", "figures", "tables") for file in client.list_artifacts(run_id, path)]
     return {
@@ -158,16 +158,16 @@ def test_folds_and_trials_begin_without_the_server_too(server: Server) -> None:
     zoo.runs()
     assert everything(run.run_id) == folds
     assert all(
-        zoo.load(fold).predict("iris").shape[0] == 150 for fold in (known.run_id for known in run.runs)
+        zoo.load(fold).predict("iris").shape[0] == 150 for fold in (child.run_id for child in run.runs)
     )  # one had another id when it ended
     search = {"trials": 4, "workers": 1, "epochs": 2, "baselines": "none", "quiet": True}
-    found = zoo.tune("classification/linear", "iris", name="begun with it", **search)
+    first = zoo.tune("classification/linear", "iris", name="begun with it", **search)
     server.kill()
     with pytest.raises(zoo.UsageError, match="does not answer"):
         zoo.tune("classification/linear", "iris", name="other", **search)
     server.start()
     again = zoo.tune("classification/linear", "iris", name="begun with it", **search)
-    assert [trial.run_id for trial in again.trials] == [trial.run_id for trial in found.trials]
+    assert [trial.run_id for trial in again.trials] == [trial.run_id for trial in first.trials]
 
 
 CUT = """
@@ -203,10 +203,10 @@ def test_a_run_that_began_without_the_server_goes_on_after_a_kill(server: Server
     )
     assert seen[0] > 0
     assert seen == list(range(seen[0], 8))  # from the second fold's checkpoint, and no other fold
-    told = everything(parent.info.run_id)
-    assert told["status"] == "FINISHED"
-    assert told["children"] == ["fold 1/2", "fold 2/2"]
-    assert told["ended"] == {"FINISHED"}
+    facts = everything(parent.info.run_id)
+    assert facts["status"] == "FINISHED"
+    assert facts["children"] == ["fold 1/2", "fold 2/2"]
+    assert facts["ended"] == {"FINISHED"}
 
 
 def rows_of_iris() -> pd.DataFrame:

@@ -119,23 +119,23 @@ def test_many_rows_are_scored_in_chunks():
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_after_a_break_the_weights_are_the_same(tmp_path, stop_after):
     options = {"epochs": 5, "seed": 3}
-    made = {"dropout": 0.3, "optimizer": "adam"}
-    straight = network(**made)
+    hyperparameters = {"dropout": 0.3, "optimizer": "adam"}
+    straight = network(**hyperparameters)
     expected = fit(straight, TRAIN, VALIDATION, plan(**options))
     path = tmp_path / "deep" / "checkpoint.npz"
     first = fit(
-        network(**made),
+        network(**hyperparameters),
         TRAIN,
         VALIDATION,
         plan(**options, checkpoint=path, recorder=MemoryRecorder(stop_after)),
     )
     assert (first.stopped, first.epochs_run) == ("requested", stop_after)
-    resumed = network(seed=9, **made)
+    resumed = network(seed=9, **hyperparameters)
     result = fit(resumed, TRAIN, VALIDATION, plan(**options, checkpoint=path))
     assert same(resumed, straight)
     assert (result.history, result.best_epoch, result.epochs_run) == (expected.history, expected.best_epoch, 5)
     assert result.seconds >= first.seconds
-    again = network(seed=8, **made)
+    again = network(seed=8, **hyperparameters)
     assert fit(again, TRAIN, VALIDATION, plan(**options, checkpoint=path)).epochs_run == 5
     assert same(again, straight)
 
@@ -245,12 +245,12 @@ def test_callbacks_see_the_whole_model_and_stop_it(kind, callback, message):
     model = network(kind=kind)
     whole, remember = whole_of(model), callback(2, stop)
     whole.stop_training = True  # left over from an earlier training
-    made = plan(5, callbacks=[remember], whole=whole)
-    result = fit(model, TRAIN, VALIDATION, made)
+    plan_ = plan(5, callbacks=[remember], whole=whole)
+    result = fit(model, TRAIN, VALIDATION, plan_)
     assert (result.stopped, result.epochs_run) == ("requested", 2)
     assert remember.models == [whole, whole]
     assert set(remember.logs[0]) >= {"loss", "val_loss", "learning_rate"}
-    assert [text.startswith(message or "nothing") for text in made.recorder.messages] == [True] * bool(message)
+    assert [text.startswith(message or "nothing") for text in plan_.recorder.messages] == [True] * bool(message)
 
 
 @pytest.mark.parametrize("kind, callback, message", WAYS.values(), ids=WAYS)
@@ -265,12 +265,12 @@ def test_an_interrupt_ends_with_the_best_weights(kind, callback, message):
 def test_every_way_follows_schedule_and_patience(kind, callback, message):
     model, remember = network(kind=kind), callback()
     settings = FitSettings(batch_size=4, epochs=4, patience=2, schedule="cosine")
-    made = FitPlan(settings, monitor=scripted([1, 2, 3]), recorder=MemoryRecorder(), callbacks=[remember])
-    result = fit(model, TRAIN, VALIDATION, made)
+    plan_ = FitPlan(settings, monitor=scripted([1, 2, 3]), recorder=MemoryRecorder(), callbacks=[remember])
+    result = fit(model, TRAIN, VALIDATION, plan_)
     assert (result.stopped, result.epochs_run, result.best_epoch) == ("patience", 3, 1)
     done = (np.arange(3) * 4 + 3) / 16
     assert np.allclose(result.history["learning_rate"], 0.05 * (1 + np.cos(np.pi * done)) / 2)
-    assert made.recorder.history == result.history
+    assert plan_.recorder.history == result.history
     assert all(np.array_equal(a, b) for a, b in zip(weights(model), remember.seen[0], strict=True))
 
 

@@ -54,19 +54,19 @@ def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
     assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preprocessing.digest}"]
     assert set(direct.x) == {"features", "codes"}
-    for made in (first, second):
-        assert len(made) == len(split)
-        assert set(made.x) == set(direct.x)
-        assert all(isinstance(made.x[key], np.memmap) for key in made.x)
-        assert all(np.array_equal(made.x[key], direct.x[key]) for key in made.x)
-        assert np.array_equal(made.y, split.target)
-        assert made.y.dtype == np.int32
+    for arrays_ in (first, second):
+        assert len(arrays_) == len(split)
+        assert set(arrays_.x) == set(direct.x)
+        assert all(isinstance(arrays_.x[key], np.memmap) for key in arrays_.x)
+        assert all(np.array_equal(arrays_.x[key], direct.x[key]) for key in arrays_.x)
+        assert np.array_equal(arrays_.y, split.target)
+        assert arrays_.y.dtype == np.int32
 
 
 def resident_kib(file):
     """How much of a mapped file this process holds in memory."""
-    found = re.findall(rf"{re.escape(str(file))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
-    return sum(map(int, found))
+    matches = re.findall(rf"{re.escape(str(file))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    return sum(map(int, matches))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells what is in memory of a file")
@@ -106,9 +106,9 @@ def test_training_on_prepared_data_shows_in_the_whole_model(classes, tmp_path, c
     built_model = call_build(load_build("classification/mlp"), CheckedHyperParameters({"units": 4}), classes.spec)
     result = fitted("classification", built_model, classes, cache=tmp_path if cached else None)
     assert set(result.history) == {"loss", "val_loss", "val_log_loss", "learning_rate"}
-    made = task_of("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)
-    assert made.scores["log_loss"] == pytest.approx(result.history["val_log_loss"][result.best_epoch - 1], abs=1e-5)
-    assert made.intervals == {}
+    scores = task_of("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)
+    assert scores.scores["log_loss"] == pytest.approx(result.history["val_log_loss"][result.best_epoch - 1], abs=1e-5)
+    assert scores.intervals == {}
 
 
 def own_model(shape, units, loss):
@@ -160,11 +160,11 @@ def test_a_model_whose_task_cannot_be_told():
 def test_baselines_have_the_same_scores(task, level, classes, numbers):
     dataset = classes if task == "classification" else numbers
     names = {score.name for score in task_of(task).metrics(dataset.spec)}
-    found = task_of(task).baselines(level, dataset.spec)
+    matches = task_of(task).baselines(level, dataset.spec)
     assert task_of(task).baselines("none", dataset.spec) == []
     assert {baseline.name for baseline in task_of(task).baselines("all", dataset.spec)} > {
-        baseline.name for baseline in found
+        baseline.name for baseline in matches
     }
-    dummy = found[0].run(dataset, 0)
+    dummy = matches[0].run(dataset, 0)
     assert set(dummy) == {"train", "validation", "test"}
     assert all(set(scores) == names for scores in dummy.values())

@@ -50,8 +50,8 @@ def network(rate: float = 0.0, features: int = 1) -> tuple[keras.Model, Watch]:
 
 def numbered(lengths: Any) -> Arrays:
     """Sequences whose every step is their number, from 1 on."""
-    made = [np.full((length, 1), row, np.float32) for row, length in enumerate(lengths, 1)]
-    return Arrays({"steps": Ragged.of(made, axes=1)}, np.arange(1, len(made) + 1, dtype=np.float32))
+    sequences_ = [np.full((length, 1), row, np.float32) for row, length in enumerate(lengths, 1)]
+    return Arrays({"steps": Ragged.of(sequences_, axes=1)}, np.arange(1, len(sequences_) + 1, dtype=np.float32))
 
 
 def rows_of(steps: np.ndarray, length: np.ndarray) -> list[int]:
@@ -84,10 +84,10 @@ def test_each_sequence_is_seen_once_and_whole(lengths: list[int], batch: int, pl
         seen = epoch(epochs, watch, order)
         rows = [rows_of(*batch) for batch in seen]
         assert sorted(chain.from_iterable(rows)) == list(range(1, len(lengths) + 1))
-        assert [len(known) for known in rows[:-1]] == [batch] * (len(rows) - 1)
+        assert [len(batch_rows) for batch_rows in rows[:-1]] == [batch] * (len(rows) - 1)
         assert len(rows) == -(-len(lengths) // batch)
-        for (steps, length), known in zip(seen, rows, strict=True):
-            assert length.tolist() == [lengths[row - 1] for row in known]
+        for (steps, length), batch_rows in zip(seen, rows, strict=True):
+            assert length.tolist() == [lengths[row - 1] for row in batch_rows]
             assert length.max() <= steps.shape[1] <= max(lengths)
 
 
@@ -158,8 +158,8 @@ def test_the_order_changes_from_epoch_to_epoch_and_depends_on_the_seed_alone() -
 @pytest.mark.parametrize("planned", [1, 10**6])
 def test_an_epoch_learns_what_keras_learns(planned: int) -> None:
     lengths = rng.integers(1, 30, 23)
-    made = [rng.normal(size=(length, 2)).astype(np.float32) for length in lengths]
-    arrays = Arrays({"steps": Ragged.of(made, axes=1)}, rng.normal(size=23).astype(np.float32))
+    sequences_ = [rng.normal(size=(length, 2)).astype(np.float32) for length in lengths]
+    arrays = Arrays({"steps": Ragged.of(sequences_, axes=1)}, rng.normal(size=23).astype(np.float32))
     (ours, watch), (theirs, _) = network(0.1, 2), network(0.1, 2)
     epochs = CompiledEpochs(ours, arrays, 4, epochs=planned, xla=False)
     assert (len(epochs.widths) > 1) == (planned > 1)
@@ -169,7 +169,7 @@ def test_an_epoch_learns_what_keras_learns(planned: int) -> None:
         logs = epochs.run(rng.permutation(23), None)
         total = 0.0
         for steps, length in watch.seen:
-            rows = [[known[0, 0] for known in made].index(first) for first in steps[:, 0, 0]]
+            rows = [[sequence[0, 0] for sequence in sequences_].index(first) for first in steps[:, 0, 0]]
             total += len(rows) * float(theirs.train_on_batch({"steps": steps, LENGTH: length}, arrays.y[rows]))
         assert logs["loss"] == pytest.approx(total / 23, rel=1e-4)
     for one, two in zip(ours.weights, theirs.weights, strict=True):
@@ -180,7 +180,7 @@ def test_xla_makes_no_difference() -> None:
     lengths = rng.integers(1, 30, 19)
     arrays = numbered(lengths)
     order = rng.permutation(19)
-    found = []
+    losses = []
     for xla in (False, True):
         steps, length = keras.Input((None, 1), name="steps"), keras.Input((), dtype="int32", name=LENGTH)
         keras.utils.set_random_seed(0)
@@ -188,8 +188,8 @@ def test_xla_makes_no_difference() -> None:
         model = keras.Model({"steps": steps, LENGTH: length}, keras.layers.Dense(1)(hidden))
         model.compile(keras.optimizers.SGD(0.01), "mse")
         logs = CompiledEpochs(model, arrays, 6, xla=xla).run(order, None)
-        found.append([logs["loss"], *(weight.numpy() for weight in model.weights)])
-    for one, two in zip(*found, strict=True):
+        losses.append([logs["loss"], *(weight.numpy() for weight in model.weights)])
+    for one, two in zip(*losses, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
@@ -217,7 +217,7 @@ def test_predictions_stand_in_the_order_of_the_rows(uniform: bool) -> None:
     lengths = np.full(40, 5) if uniform else rng.integers(1, 20, 40)
     model, _ = network()
     arrays = numbered(lengths)
-    weight, bias = (float(known.numpy().ravel()[0]) for known in model.weights)
+    weight, bias = (float(variable.numpy().ravel()[0]) for variable in model.weights)
     loss, output = CompiledScores(model, arrays).loss_and_prediction()
     assert arrays.y is not None
     np.testing.assert_allclose(output[:, 0], weight * arrays.y + bias, rtol=1e-5)
@@ -227,22 +227,22 @@ def test_predictions_stand_in_the_order_of_the_rows(uniform: bool) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30))
 def test_batches_for_prediction_are_sorted_and_whole(lengths: list[int]) -> None:
-    found, longest = [], 0
+    batched_rows, longest = [], 0
     for chosen, tensors in batches(numbered(lengths).x):
         rows = rows_of(tensors["steps"].numpy(), tensors[LENGTH].numpy())
         assert rows == (np.arange(1, len(lengths) + 1)[chosen]).tolist()
         assert min(tensors[LENGTH].numpy()) >= longest or len(set(lengths)) == 1
         longest = int(max(tensors[LENGTH].numpy()))
-        found += rows
-    assert sorted(found) == list(range(1, len(lengths) + 1))
+        batched_rows += rows
+    assert sorted(batched_rows) == list(range(1, len(lengths) + 1))
     if len(set(lengths)) > 1:
-        assert [lengths[row - 1] for row in found] == sorted(lengths)
+        assert [lengths[row - 1] for row in batched_rows] == sorted(lengths)
 
 
 def test_missing_values_stay_with_their_sequence() -> None:
-    known = Ragged.of([np.ones((1, 1)), np.full((3, 1), np.nan), np.ones((2, 1))], axes=1)
+    ragged = Ragged.of([np.ones((1, 1)), np.full((3, 1), np.nan), np.ones((2, 1))], axes=1)
     model, watch = network()
-    arrays = Arrays({"steps": Ragged(known.values.astype(np.float32), known.sizes)}, np.zeros(3, np.float32))
+    arrays = Arrays({"steps": Ragged(ragged.values.astype(np.float32), ragged.sizes)}, np.zeros(3, np.float32))
     epochs = CompiledEpochs(model, arrays, 3, xla=False)
     ((steps, _),) = epoch(epochs, watch, np.arange(3))
     assert steps[0, :, 0].tolist() == [1, 0, 0]

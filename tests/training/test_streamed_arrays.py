@@ -57,27 +57,27 @@ def read(source: Any, **options: Any) -> Dataset:
 
 
 def rows_of(dataset: Dataset, split: str) -> list[int]:
-    known = dataset.splits[split]
-    if isinstance(known, streamed.StreamedSplit):
-        return sorted(int(row) for chunk in known.chunks(None) for row in chunk.rows)
-    return sorted(known.rows.tolist())
+    data = dataset.splits[split]
+    if isinstance(data, streamed.StreamedSplit):
+        return sorted(int(row) for chunk in data.chunks(None) for row in chunk.rows)
+    return sorted(data.rows.tolist())
 
 
 def test_each_row_is_in_one_part_whatever_the_pieces(
     folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = read(folder, calibration_size=0.1)
-    rows = {split: rows_of(made, split) for split in made.splits}
+    dataset_ = read(folder, calibration_size=0.1)
+    rows = {split: rows_of(dataset_, split) for split in dataset_.splits}
     assert set(rows) == {"train", "calibration", "validation", "test"}
-    assert sorted(row for own in rows.values() for row in own) == list(range(3000))
-    assert {split: known.total for split, known in made.splits.items()} == {
-        split: len(own) for split, own in rows.items()
+    assert sorted(row for split_rows in rows.values() for row in split_rows) == list(range(3000))
+    assert {split: data.total for split, data in dataset_.splits.items()} == {
+        split: len(split_rows) for split, split_rows in rows.items()
     }
     monkeypatch.setattr(streams, "CHUNK_ROWS", 64)
     frame_of().to_parquet(workspace / "one.parquet", index=False)
     again = read(workspace / "one.parquet", calibration_size=0.1)
     assert {split: rows_of(again, split) for split in again.splits} == rows
-    for one, two in zip(again.spec.inputs, made.spec.inputs, strict=True):
+    for one, two in zip(again.spec.inputs, dataset_.spec.inputs, strict=True):
         assert (one.kind, one.levels, one.missing) == (two.kind, two.levels, two.missing)
         assert one.statistics.get("quantiles") == two.statistics.get("quantiles")
         assert one.statistics.get("mean") == pytest.approx(two.statistics.get("mean"))
@@ -85,17 +85,17 @@ def test_each_row_is_in_one_part_whatever_the_pieces(
 
 def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamed, "SAMPLE_ROWS", 200)
-    made = read(folder)
-    train = frame_of().iloc[rows_of(made, "train")]
-    assert len(made.splits["train"]) <= 200 < made.splits["train"].total
-    facts = made.spec.input("a").statistics
+    dataset_ = read(folder)
+    train = frame_of().iloc[rows_of(dataset_, "train")]
+    assert len(dataset_.splits["train"]) <= 200 < dataset_.splits["train"].total
+    facts = dataset_.spec.input("a").statistics
     assert facts["mean"] == pytest.approx(train["a"].mean())
     assert facts["std"] == pytest.approx(train["a"].std(ddof=0))
     assert (facts["min"], facts["max"]) == (train["a"].min(), train["a"].max())
-    assert made.spec.input("a").missing == train["a"].isna().sum()
-    assert list(made.spec.input("c").levels) == train["c"].value_counts().index.tolist()
-    assert made.spec.target is not None
-    assert sum(made.spec.target.counts) == len(train)
+    assert dataset_.spec.input("a").missing == train["a"].isna().sum()
+    assert list(dataset_.spec.input("c").levels) == train["c"].value_counts().index.tolist()
+    assert dataset_.spec.target is not None
+    assert sum(dataset_.spec.target.counts) == len(train)
 
 
 def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
@@ -104,8 +104,8 @@ def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
     p = {int(row): share for row, share in zip(range(3000), row_shares(np.arange(3000), 9), strict=True)}
 
     def probabilities(split: Any) -> np.ndarray:
-        own = np.array([p[int(row)] for row in split.rows])
-        return np.stack([1 - own, own], axis=1)
+        probability = np.array([p[int(row)] for row in split.rows])
+        return np.stack([1 - probability, probability], axis=1)
 
     truth, prediction, counts = accumulated(test, probabilities)
     chunks = list(test.chunks(None))
@@ -144,10 +144,10 @@ def test_kept_rows_are_bounded_and_alike() -> None:
     for start in range(0, 5000, 250):
         rows = np.arange(start, start + 250)
         kept.add(frame[start : start + 250], rows, row_shares(rows, 0))
-    made = kept.frame()
-    assert made is not None
-    assert 25 <= len(made) <= 100
-    assert set(made.index) == set(np.flatnonzero(row_shares(np.arange(5000), 0) < kept.share))
+    sample = kept.frame()
+    assert sample is not None
+    assert 25 <= len(sample) <= 100
+    assert set(sample.index) == set(np.flatnonzero(row_shares(np.arange(5000), 0) < kept.share))
 
 
 def test_totals_of_a_column_far_from_zero() -> None:
@@ -217,8 +217,8 @@ def test_rows_that_go_back_to_training_are_counted_there(monkeypatch: pytest.Mon
         "0": int((frame["kind"][train] == "off").sum()),
         "1": int((frame["kind"][train] == "on").sum()),
     }
-    known = next(known for known in dataset.spec.inputs if known.name == "b")
-    assert known.statistics["mean"] == pytest.approx(frame["b"][train].mean())
+    input_ = next(input_ for input_ in dataset.spec.inputs if input_.name == "b")
+    assert input_.statistics["mean"] == pytest.approx(frame["b"][train].mean())
 
 
 def test_what_stands_for_a_missing_level_is_a_level_of_rows_that_pass_by(workspace: Path) -> None:
@@ -275,8 +275,8 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
     assert isinstance(test, streamed.StreamedSplit)
     assert len(test) < test.total / 2
     rows = np.concatenate([chunk.rows for chunk in test.chunks(None)])
-    told = zoo.load(run.run_id).predict(frame.iloc[rows].drop(columns="b"))["prediction"].to_numpy()
-    error = np.abs(frame["b"].to_numpy()[rows] - told).mean()
+    prediction_ = zoo.load(run.run_id).predict(frame.iloc[rows].drop(columns="b"))["prediction"].to_numpy()
+    error = np.abs(frame["b"].to_numpy()[rows] - prediction_).mean()
     assert run.metrics["test_mae"] == pytest.approx(error, rel=1e-5)
 
     monkeypatch.setattr(streaming, "MOST_VALUES", 300)

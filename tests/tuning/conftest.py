@@ -14,14 +14,14 @@ def make(
 ) -> Iterator[Callable[..., WorkerProcesses]]:
     """Makes workers without heavy imports: forked, as fresh processes, and forked where one begins as one ends."""
     monkeypatch.setenv("ZOO_FORK", "0" if request.param == "fresh" else "1")
-    made: list[WorkerProcesses] = []
+    executors: list[WorkerProcesses] = []
 
-    def workers(slots: int = 1, preload: tuple[str, ...] = ()) -> WorkerProcesses:
-        made.append(
-            WorkerProcesses(slots, folder=tmp_path / "calls", preload=preload, overlap=request.param == "overlap")
+    def workers(max_workers: int = 1, preload: tuple[str, ...] = ()) -> WorkerProcesses:
+        executors.append(
+            WorkerProcesses(max_workers, folder=tmp_path / "calls", preload=preload, overlap=request.param == "overlap")
         )
-        return made[-1]
+        return executors[-1]
 
     yield workers
-    for each in made:
+    for each in executors:
         each.close()

@@ -18,15 +18,17 @@ from zoo.tuning.tune import fold_count, fold_job
 
 
 def test_a_search_over_folds(workspace: Path) -> None:
-    made = zoo.tune("classification/linear", "wine", trials=2, workers=2, cv=3, epochs=3, quiet=True, baselines="none")
-    assert len(made.trials) == 2
-    page = Store().client.get_run(made.run_id)
-    assert page.data.metrics["cv_log_loss"] == pytest.approx(min(trial.score or 9 for trial in made.trials))
-    best = Store().client.get_run(made.best.run_id)
+    search = zoo.tune(
+        "classification/linear", "wine", trials=2, workers=2, cv=3, epochs=3, quiet=True, baselines="none"
+    )
+    assert len(search.trials) == 2
+    page = Store().client.get_run(search.run_id)
+    assert page.data.metrics["cv_log_loss"] == pytest.approx(min(trial.score or 9 for trial in search.trials))
+    best = Store().client.get_run(search.best.run_id)
     assert {"cv_log_loss", "cv_log_loss_std", "val_log_loss", "test_log_loss"} <= set(best.data.metrics)
-    assert zoo.load(made.run_id).predict("wine").shape == (178, 4)
+    assert zoo.load(search.run_id).predict("wine").shape == (178, 4)
     again = zoo.tune("classification/linear", "wine", trials=2, workers=2, cv=3, epochs=3, quiet=True, baselines="none")
-    assert again.run_id == made.run_id  # recalled
+    assert again.run_id == search.run_id  # recalled
 
 
 def test_test_rows_are_in_no_fold() -> None:

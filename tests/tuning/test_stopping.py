@@ -70,10 +70,10 @@ def test_the_best_so_far_always_goes_on_and_few_others_do(scores: list[float], d
 
 def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
     options = {**QUICK, "trials": 6, "epochs": 4, "workers": 1, "search": "asha"}
-    made = zoo.tune("classification/mlp", "wine", **options)
-    pruned = [trial for trial in made.trials if trial.status == "PRUNED"]
+    search = zoo.tune("classification/mlp", "wine", **options)
+    pruned = [trial for trial in search.trials if trial.status == "PRUNED"]
     assert pruned
-    assert {trial.status for trial in made.trials} == {"PRUNED", "COMPLETED"}
+    assert {trial.status for trial in search.trials} == {"PRUNED", "COMPLETED"}
     client = Store().client
     for trial in pruned:
         page = client.get_run(str(trial.run_id))
@@ -84,8 +84,8 @@ def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
             page.data.tags["zoo.pruned_epoch"]
         )
     again = zoo.tune("classification/mlp", "wine", fresh=True, **options)
-    assert again.run_id != made.run_id
-    assert [(t.status, t.score) for t in again.trials] == [(t.status, t.score) for t in made.trials]
+    assert again.run_id != search.run_id
+    assert [(t.status, t.score) for t in again.trials] == [(t.status, t.score) for t in search.trials]
 
 
 def test_a_budget_ends_a_search_which_is_recalled_and_goes_on_with_more(workspace: Path) -> None:
@@ -116,19 +116,19 @@ def test_a_trial_that_takes_too_long_or_too_much_ends_alone(workspace: Path) -> 
     "search", ["random", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bayesian", "hyperband"))]
 )
 def test_starting_points_come_after_the_default(workspace: Path, search: str) -> None:
-    made = zoo.tune(
+    search_ = zoo.tune(
         "regression/linear", "diabetes", search=search, start=["l2=0.25", {"l2": 0.5, "learning_rate": 0.125}], **QUICK
     )
-    assert [trial.hyperparameters["l2"] for trial in made.trials][1:] == [0.25, 0.5]
-    assert made.trials[2].hyperparameters["learning_rate"] == 0.125
-    warm = zoo.tune("regression/mlp", "diabetes", start_from=made.run_id, **{**QUICK, "trials": 2})
-    best = made.best.hyperparameters
+    assert [trial.hyperparameters["l2"] for trial in search_.trials][1:] == [0.25, 0.5]
+    assert search_.trials[2].hyperparameters["learning_rate"] == 0.125
+    warm = zoo.tune("regression/mlp", "diabetes", start_from=search_.run_id, **{**QUICK, "trials": 2})
+    best = search_.best.hyperparameters
     assert warm.trials[1].hyperparameters["learning_rate"] == best["learning_rate"]
 
 
 def test_an_oracle_of_ones_own(workspace: Path) -> None:
-    made = zoo.tune("regression/mlp", "diabetes", search=f"{__name__}:Ordered", **QUICK)
-    assert [trial.hyperparameters["units"] for trial in made.trials] == [1, 2, 3]
+    search = zoo.tune("regression/mlp", "diabetes", search=f"{__name__}:Ordered", **QUICK)
+    assert [trial.hyperparameters["units"] for trial in search.trials] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_oracle_of_ones_own(workspace: Path) -> None:
     [
         ({"search": "bayes"}, "bayesian"),
         ({"search": "no_such_module:Oracle"}, "cannot be imported"),
-        ({"search": "json:JSONDecoder"}, "is no keras_tuner.Oracle"),
+        ({"search": "json:JSONDecoder"}, "is not a keras_tuner.Oracle"),
         ({"time_budget": "soon"}, "90s, 20m or 1h30m"),
         ({"trial_timeout": "0"}, "90s, 20m or 1h30m"),
         ({"memory": "lots"}, "2GiB or 500MB"),
@@ -163,25 +163,25 @@ def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:
 
 def test_a_trial_without_an_epoch_ends_with_the_budget_and_goes_on_with_more(workspace: Path) -> None:
     options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
-    made = zoo.tune(slow, "diabetes", time_budget="8s", **options)
-    assert [trial.status for trial in made.trials] == ["COMPLETED", "STOPPED"]
-    page = Store().client.get_run(str(made.trials[1].run_id))
-    assert (page.info.status, page.data.tags["zoo.reason"]) == ("KILLED", "the search's time was over")
+    search = zoo.tune(slow, "diabetes", time_budget="8s", **options)
+    assert [trial.status for trial in search.trials] == ["COMPLETED", "STOPPED"]
+    page = Store().client.get_run(str(search.trials[1].run_id))
+    assert (page.info.status, page.data.tags["zoo.reason"]) == ("KILLED", "the time budget of the search was over")
     more = zoo.tune(slow, "diabetes", time_budget="60s", **options)
     assert [trial.status for trial in more.trials] == ["COMPLETED", "COMPLETED"]
-    assert more.trials[1].run_id == made.trials[1].run_id
+    assert more.trials[1].run_id == search.trials[1].run_id
 
 
 def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
     options = {**QUICK, "trials": 10, "epochs": 3}
-    made = zoo.tune("regression/linear", "diabetes", **options)
-    assert made.importance
-    assert all(0 <= share <= 1 for share, _ in made.importance.values())
-    assert "what mattered" in repr(made)
-    assert zoo.tune("regression/linear", "diabetes", **options).importance == made.importance
+    search = zoo.tune("regression/linear", "diabetes", **options)
+    assert search.importance
+    assert all(0 <= share <= 1 for share, _ in search.importance.values())
+    assert "hyperparameter importance" in repr(search)
+    assert zoo.tune("regression/linear", "diabetes", **options).importance == search.importance
     client = Store().client
-    drawn = {Path(file.path).stem for file in client.list_artifacts(made.run_id, "figures")}
+    drawn = {Path(file.path).stem for file in client.list_artifacts(search.run_id, "figures")}
     assert drawn == {"best_so_far", "importance", "slices", "parallel_coordinates"}
-    assert client.get_run(made.run_id).data.tags["mlflow.note.content"].startswith("10 trials; the best")
+    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("10 trials; the best")
     zoo.tune("regression/linear", "diabetes", **{**options, "trials": 11})
-    assert client.get_run(made.run_id).data.tags["mlflow.note.content"].startswith("11 trials")
+    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("11 trials")

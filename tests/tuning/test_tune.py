@@ -27,46 +27,46 @@ QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, 
 
 
 def statuses() -> dict[str, int]:
-    found = [run.info.status for run in Store().search()]
-    return {status: found.count(status) for status in set(found)}
+    values = [run.info.status for run in Store().search()]
+    return {status: values.count(status) for status in set(values)}
 
 
 @pytest.mark.parametrize("search", ["random", "bayesian", "hyperband", "grid"])
 def test_every_oracle_starts_with_the_default_and_ranks_its_trials(workspace: Path, search: str) -> None:
-    made = zoo.tune("regression/linear", "diabetes", search=search, **{**QUICK, "epochs": 4})
-    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 3
+    result = zoo.tune("regression/linear", "diabetes", search=search, **{**QUICK, "epochs": 4})
+    assert [trial.status for trial in result.trials] == ["COMPLETED"] * 3
     default = zoo.describe("regression/linear", "diabetes").hyperparameters
-    first = made.trials[0].hyperparameters
+    first = result.trials[0].hyperparameters
     wanted = {name: facts["default"] for name, facts in default.items()} | {"epochs": 4}
     assert {name: first[name] for name in default} == wanted
-    scores = [trial.score for trial in made.trials if trial.score is not None]
-    assert made.best.metrics["val_rmse"] == pytest.approx(min(scores))
-    assert "test_rmse" in made.best.metrics
-    assert made.best.run_id in {trial.run_id for trial in made.trials}
+    scores = [trial.score for trial in result.trials if trial.score is not None]
+    assert result.best.metrics["val_rmse"] == pytest.approx(min(scores))
+    assert "test_rmse" in result.best.metrics
+    assert result.best.run_id in {trial.run_id for trial in result.trials}
 
 
 def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
-    made = zoo.tune("classification/mlp", "wine", hyperparameters={"units": 8}, **QUICK)
+    search = zoo.tune("classification/mlp", "wine", hyperparameters={"units": 8}, **QUICK)
     client = Store().client
-    for trial in made.trials:
+    for trial in search.trials:
         page = client.get_run(str(trial.run_id))
-        assert page.data.tags["mlflow.parentRunId"] == made.run_id
+        assert page.data.tags["mlflow.parentRunId"] == search.run_id
         assert page.info.status == "FINISHED"
         assert page.data.params["units"] == "8"
         assert (page.data.params["epochs"], trial.hyperparameters["epochs"]) == ("2", 2)  # those that were asked for
         assert page.data.metrics["val_log_loss"] == pytest.approx(trial.score)
         curve = client.get_metric_history(str(trial.run_id), "epoch/val_log_loss")
         assert [metric.step for metric in curve] == [1, 2]
-    parent = client.get_run(made.run_id)
+    parent = client.get_run(search.run_id)
     assert parent.info.status == "FINISHED"
-    assert parent.data.tags["zoo.best"] == made.best.run_id
+    assert parent.data.tags["zoo.best"] == search.best.run_id
     scored = client.search_runs([parent.info.experiment_id], "metrics.test_log_loss < 1e9")
-    assert [run.info.run_id for run in scored] == [made.best.run_id]
-    mine, theirs = zoo.load(made.run_id).predict("wine"), zoo.load(made.best.run_id).predict("wine")
+    assert [run.info.run_id for run in scored] == [search.best.run_id]
+    mine, theirs = zoo.load(search.run_id).predict("wine"), zoo.load(search.best.run_id).predict("wine")
     pd.testing.assert_frame_equal(mine, theirs)
-    loaded = mlflow.pyfunc.load_model(f"runs:/{made.best.run_id}/model")
+    loaded = mlflow.pyfunc.load_model(f"runs:/{search.best.run_id}/model")
     assert len(loaded.predict(zoo_table("wine"))) == 178
-    assert "the best of them" in repr(made)
+    assert "the best of them" in repr(search)
 
 
 def zoo_table(name: str) -> pd.DataFrame:
@@ -102,25 +102,25 @@ def test_every_search_is_added_to(workspace: Path, search: str) -> None:
 
 
 def test_hyperband_promotes_and_a_promoted_trial_stays_one_run(workspace: Path) -> None:
-    made = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 9, "epochs": 9})
-    assert len(made.trials) == 9
+    search = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 9, "epochs": 9})
+    assert len(search.trials) == 9
     epochs = {}
-    for trial in made.trials:
+    for trial in search.trials:
         assert not [name for name in trial.hyperparameters if name.startswith("tuner/")]
         steps = [metric.step for metric in Store().client.get_metric_history(str(trial.run_id), "epoch/loss")]
         assert sorted(steps) == list(range(1, len(steps) + 1))
         epochs[trial.trial_id] = len(steps)
     assert len(set(epochs.values())) > 1, "no trial was promoted"
     assert max(epochs.values()) == 9
-    assert made.best.epochs_run == 9
+    assert search.best.epochs_run == 9
     kinds = [run.data.tags["zoo.kind"] for run in Store().search()]
     assert kinds.count("trial") == 9
 
 
 def test_hyperband_begins_with_a_bracket_that_its_trials_fill(workspace: Path) -> None:
-    made = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 6, "epochs": 12})
+    search = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 6, "epochs": 12})
     history = Store().client.get_metric_history
-    epochs = [len(history(str(trial.run_id), "epoch/loss")) for trial in made.trials]
+    epochs = [len(history(str(trial.run_id), "epoch/loss")) for trial in search.trials]
     # Six of 4 epochs, of which two go on; the largest bracket has 12 of 2.
     assert sorted(epochs) == [4, 4, 4, 4, 12, 12]
 
@@ -134,10 +134,10 @@ def test_hyperparameters_that_depend_on_others_are_searched(workspace: Path) -> 
         model.compile(loss="mse", optimizer="adam")
         return model
 
-    made = zoo.tune(build, "diabetes", task="regression", **{**QUICK, "trials": 8})
-    for trial in made.trials:
+    search = zoo.tune(build, "diabetes", task="regression", **{**QUICK, "trials": 8})
+    for trial in search.trials:
         assert f"units_{trial.hyperparameters['layers'] - 1}" in trial.hyperparameters
-    assert len({t.hyperparameters["units_1"] for t in made.trials if "units_1" in t.hyperparameters}) > 1
+    assert len({t.hyperparameters["units_1"] for t in search.trials if "units_1" in t.hyperparameters}) > 1
 
 
 def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,13 +163,13 @@ def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monke
 
 
 def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> None:
-    made = zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
+    search = zoo.tune("regression/linear", "diabetes", name="mine", **QUICK)
     with pytest.raises(UsageError, match="epochs was 2, is 3"):
         zoo.tune("regression/linear", "diabetes", name="mine", **{**QUICK, "epochs": 3})
     (file,) = Path("mlruns/state/searches").glob("*/search.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), "zoo": "0.0.9"}))
-    assert zoo.tune("regression/linear", "diabetes", name="mine", **QUICK).run_id == made.run_id  # as it was
-    with pytest.raises(UsageError, match=r"begun by zoo 0\.0\.9"):
+    assert zoo.tune("regression/linear", "diabetes", name="mine", **QUICK).run_id == search.run_id  # as it was
+    with pytest.raises(UsageError, match=r"started with zoo 0\.0\.9"):
         zoo.tune("regression/linear", "diabetes", name="mine", **{**QUICK, "trials": QUICK["trials"] + 1})
     assert {run.info.status for run in Store().search()} == {"FINISHED"}
 
@@ -200,8 +200,10 @@ def test_what_a_search_left_before_it_was_stored_is_not_taken_up(
 
 
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
-    made = [zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")]
-    facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in made]
+    searches = [
+        zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")
+    ]
+    facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in searches]
     assert facts[0] == facts[1]
 
 
@@ -225,9 +227,9 @@ def test_a_users_own_build_function_and_hypermodel(workspace: Path) -> None:
 
     with pytest.raises(UsageError, match="do not fit"):
         zoo.tune(build, "wine", **QUICK)
-    made = zoo.tune(build_for, "wine", task="classification", **QUICK)
-    assert {"rate", "batch_size", "epochs"} <= set(made.trials[0].hyperparameters)
-    assert zoo.load(made.run_id).predict("wine").shape == (178, 4)
+    search = zoo.tune(build_for, "wine", task="classification", **QUICK)
+    assert {"rate", "batch_size", "epochs"} <= set(search.trials[0].hyperparameters)
+    assert zoo.load(search.run_id).predict("wine").shape == (178, 4)
     iris = zoo.tune(Mine(), (np.random.default_rng(0).normal(size=(90, 26)), np.arange(90) % 3), target="y", **QUICK)
     assert {trial.hyperparameters["width"] for trial in iris.trials} <= set(range(2, 9))
 
@@ -265,8 +267,8 @@ def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
         model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
         return model
 
-    made = zoo.tune(build, "diabetes", task="regression", search="grid", **{**QUICK, "trials": 2})
-    assert [trial.status for trial in made.trials] == ["COMPLETED", "FAILED"]
+    search = zoo.tune(build, "diabetes", task="regression", search="grid", **{**QUICK, "trials": 2})
+    assert [trial.status for trial in search.trials] == ["COMPLETED", "FAILED"]
     assert statuses() == {"FINISHED": 2, "FAILED": 1}
 
 
@@ -306,15 +308,15 @@ def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: 
     start_and_stop(number, after)
     assert "RUNNING" not in {row["status"] for row in zoo.runs(limit=100).rows}
     options: dict[str, Any] = {"trials": 6, "workers": 2, "epochs": 150, "quiet": True, "baselines": "none"}
-    made = zoo.tune("regression/linear", "diabetes", **options)
-    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 6
-    assert len({str(sorted(trial.hyperparameters.items())) for trial in made.trials}) == 6
+    search = zoo.tune("regression/linear", "diabetes", **options)
+    assert [trial.status for trial in search.trials] == ["COMPLETED"] * 6
+    assert len({str(sorted(trial.hyperparameters.items())) for trial in search.trials}) == 6
     kinds = [run.data.tags["zoo.kind"] for run in Store().search()]
     assert kinds.count("search") == 1
     assert kinds.count("trial") == 6
     assert statuses() == {"FINISHED": 7}
     client = Store().client
-    for trial in made.trials:
+    for trial in search.trials:
         steps = [metric.step for metric in client.get_metric_history(str(trial.run_id), "epoch/loss")]
         assert sorted(steps) == list(range(1, len(steps) + 1))
 
@@ -328,8 +330,8 @@ def test_what_was_asked_for_ahead_is_not_run_where_fewer_trials_are_wanted(works
             stored = "".join(file.read_text() for file in Path("mlruns/state").glob("searches/*/*.json*"))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    made = zoo.tune("regression/linear", "diabetes", trials=2, workers=2, epochs=150, quiet=True, baselines="none")
-    assert [trial.status for trial in made.trials] == ["COMPLETED"] * 2
+    search = zoo.tune("regression/linear", "diabetes", trials=2, workers=2, epochs=150, quiet=True, baselines="none")
+    assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2
 
 
 def test_a_build_without_inputs_is_refused(workspace: Path) -> None:
@@ -347,7 +349,7 @@ def test_two_drivers_on_one_search(workspace: Path) -> None:
     try:
         while not list(Path("mlruns/state").glob("searches/*/search.json")):
             time.sleep(0.02)
-        with pytest.raises(UsageError, match=f"running already, in process {process.pid}"):
+        with pytest.raises(UsageError, match=f"already running in process {process.pid}"):
             zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Calibration inside the model: probabilities of a network become those that held on rows it was not trained on."""
+"""Calibration layers, which adjust the probabilities of a network and are part of the saved model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SMALLEST = 1e-7
 
 @keras.saving.register_keras_serializable("zoo")
 class Temperature(keras.layers.Layer):
-    """Divides the logarithms of probabilities by a temperature (Guo et al. 2017, section 4.2): order stays as it is.
+    """Temperature scaling (Guo et al. 2017, section 4.2), which divides log probabilities by a temperature.
 
-    With biases classes are moved, too, where training saw other shares of them than there are ("bias-corrected
-    temperature scaling", Alexandari, Kundaje and Shrikumar 2020; with two classes Platt 1999).
+    Biases correct class frequencies that differ between training and application ("bias-corrected temperature
+    scaling", Alexandari, Kundaje and Shrikumar 2020; with two classes Platt 1999).
 
     Args:
-        temperature: Above 1 it makes a network less sure, below 1 surer.
-        biases: Added to the logarithm of each class; empty for none.
+        temperature: Above 1 predictions become less confident, below 1 more confident.
+        biases: Added to the log probability of each class; empty for none.
 
     Call arguments:
         probabilities: (B, 1) of the second of two classes, or (B, K) of each.
@@ -54,10 +54,10 @@ class Temperature(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class Isotonic(keras.layers.Layer):
-    """Maps the probability of each class along a rising broken line (Zadrozny and Elkan 2002), then to a sum of 1.
+    """Isotonic calibration of each class (Zadrozny and Elkan 2002), then normalised to a sum of 1.
 
     Args:
-        lines: For each output the line's corners, ``[x, y]`` with x rising.
+        lines: For each output the knots ``[x, y]`` of a piecewise linear function, with x ascending.
 
     Call arguments:
         probabilities: (B, 1) of the second of two classes, or (B, K) of each.
@@ -69,10 +69,10 @@ class Isotonic(keras.layers.Layer):
 
     def call(self, probabilities: Any) -> Any:
         """Return probabilities of the same shape."""
-        made = tf.stack([_along(probabilities[:, k], *line) for k, line in enumerate(self.lines)], axis=-1)
+        mapped = tf.stack([_along(probabilities[:, k], *line) for k, line in enumerate(self.lines)], axis=-1)
         if len(self.lines) == 1:
-            return made
-        return made / tf.reduce_sum(made, axis=-1, keepdims=True)
+            return mapped
+        return mapped / tf.reduce_sum(mapped, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the input's shape."""
@@ -84,7 +84,7 @@ class Isotonic(keras.layers.Layer):
 
 
 def _along(values: Any, x: Sequence[float], y: Sequence[float]) -> Any:
-    """Values (B,) along a broken line, flat outside of it."""
+    """Interpolate values (B,) linearly between knots, constant outside."""
     corners, heights = tf.constant(x, tf.float32), tf.constant(y, tf.float32)
     if len(x) == 1:
         return tf.fill(tf.shape(values), heights[0])

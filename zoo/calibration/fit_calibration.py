@@ -1,7 +1,7 @@
-"""What is settled after training, on rows that taught the network nothing: calibration, threshold, limits.
+"""Post-processing fitted after training on held-out rows: calibration, decision threshold, conformal quantiles.
 
-Calibration and conformal limits come from the calibration part, which neither stopped nor chose the model; where it
-serves both, each has half of it. The threshold is chosen on validation.
+Calibration and conformal quantiles use the calibration split, which was not used for early stopping or model
+selection; if both are fitted, each uses half of it. The threshold is chosen on the validation split.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ SHARES = "shares"
 
 
 def halves(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the calibration part that calibrate, and those that limits are found on.
+    """Return the rows of the calibration split for calibration, and those for conformal quantiles.
 
-    Rows of a group stay together where the split kept them so. Groups, or else rows by their place in the source, are
-    gone through in an order that depends on their names alone, and each joins the half that has fewer rows yet.
+    Groups stay together if the split kept them together. Groups, or else rows, are processed in an order that depends
+    only on their names; each is added to the half with fewer rows.
     """
     names, codes, counts = np.unique(
         split.rows if split.group is None else split.group, return_inverse=True, return_counts=True
@@ -40,11 +40,10 @@ def halves(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_rows(rows: int) -> None:
-    """Raise UsageError where there are too few rows to calibrate by."""
+    """Raise UsageError if there are too few rows for calibration."""
     if rows < LEAST_ROWS:
         raise UsageError(
-            f"{rows} rows are too few to calibrate by, and {LEAST_ROWS} are the least; "
-            "a larger --calibration-size has more",
+            f"{rows} rows are too few for calibration, which needs at least {LEAST_ROWS}; increase --calibration-size",
             where="calibrate",
         )
 
@@ -52,18 +51,17 @@ def check_rows(rows: int) -> None:
 def fit_calibration(
     way: str, output: np.ndarray, truth: np.ndarray, weight: np.ndarray | None, *, moved: bool = False
 ) -> tuple[keras.layers.Layer, dict[str, float]]:
-    """Return the layer that brings probabilities in line with what happened, and what it was fitted to.
+    """Fit a calibration layer; return it and its parameters.
 
     Args:
-        way: ``temperature``, ``isotonic``, or ``shares``: classes are moved to the shares that they have, and
-            nothing else changes.
-        output: The network's output on rows that it did not learn from (N, 1) or (N, K).
-        truth: Class of each row by index (N,).
+        way: ``temperature``, ``isotonic``, or ``shares``, which only corrects class frequencies.
+        output: Output of the network on held-out rows (N, 1) or (N, K).
+        truth: Class index of each row (N,).
         weight: Weights (N,); None for equal ones.
-        moved: Whether training saw other shares of the classes than there are: a temperature then has biases.
+        moved: Whether class frequencies differed in training, so that temperature scaling needs biases.
 
     Raises:
-        UsageError: When there are too few rows.
+        UsageError: If there are too few rows.
     """
     check_rows(len(truth))
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, float)
@@ -78,7 +76,7 @@ def fit_calibration(
 def _temperature(
     output: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, heated: bool, moved: bool
 ) -> tuple[float, list[float]]:
-    """The temperature, 0.05 to 20, and the bias of each class, that give the least log-loss."""
+    """Return the temperature, from 0.05 to 20, and the bias of each class that minimise the log loss."""
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
@@ -91,31 +89,31 @@ def _temperature(
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         cold = np.exp(-x[0])
         scaled = log_softmax(logarithms * cold + x[1:], axis=1)
-        error = share[:, None] * (np.exp(scaled) - one_hot)  # of the loss by each logit
+        error = share[:, None] * (np.exp(scaled) - one_hot)  # gradient by logit
         slope = np.concatenate([[-(error * logarithms).sum() * cold * heated], error.sum(axis=0) * moved])
         return float(-share @ scaled[rows, truth]), slope
 
     bounds = [(np.log(0.05), np.log(20))] + [(-20.0, 20.0)] * logarithms.shape[1]
-    found = minimize(loss, np.zeros(1 + logarithms.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
-    return float(np.exp(found[0])), (found[1:] - found[1:].mean()).tolist() if moved else []
+    solution = minimize(loss, np.zeros(1 + logarithms.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(solution[0])), (solution[1:] - solution[1:].mean()).tolist() if moved else []
 
 
 def _lines(output: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> list[list[list[float]]]:
     from sklearn.isotonic import IsotonicRegression
 
-    # No probability of 0 or 1: of so few rows nobody can know that something never happens.
+    # Avoid probabilities of 0 and 1, which a finite sample cannot justify.
     least = 0.5 / (len(truth) + 1)
     lines = []
     for index in range(output.shape[1]):
-        own = truth == (1 if output.shape[1] == 1 else index)
+        is_class = truth == (1 if output.shape[1] == 1 else index)
         line = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
-        line.fit(output[:, index], own.astype(float), sample_weight=weight)
+        line.fit(output[:, index], is_class.astype(float), sample_weight=weight)
         lines.append([line.X_thresholds_.tolist(), line.y_thresholds_.tolist()])
     return lines
 
 
 def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positive: int, weight: np.ndarray) -> float:
-    """Return the probability from which on the positive class is best called.
+    """Return the best decision threshold on the probability of the positive class.
 
     Args:
         way: ``accuracy``, ``f1``, ``balanced_accuracy`` or ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
@@ -132,7 +130,7 @@ def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positi
     score = prediction[:, positive]
     order = np.argsort(-score, kind="stable")
     score, hit, weight = score[order], (truth == positive)[order], weight[order]
-    right, wrong = np.cumsum(weight * hit), np.cumsum(weight * ~hit)  # called positive down to each row
+    right, wrong = np.cumsum(weight * hit), np.cumsum(weight * ~hit)  # weights predicted positive up to each row
     right, wrong = np.append(0, right), np.append(0, wrong)
     hits, others = right[-1], wrong[-1]
     if way == "accuracy":
@@ -145,7 +143,7 @@ def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positi
         false_positive, false_negative = (float(text) for text in way.removeprefix("cost=").split(":"))
         gain = false_negative * right - false_positive * wrong
     edges = np.append(np.append(np.inf, score), -np.inf)
-    allowed = edges[:-1] != edges[1:]  # rows of equal probability are called together
+    allowed = edges[:-1] != edges[1:]  # rows with equal probability are predicted together
     best = int(np.argmax(np.where(allowed, gain, -np.inf)))
     upper = min(edges[best], 1.0) if best else 1.0 + (1.0 - score[0])
     return float((upper + max(edges[best + 1], 0.0)) / 2)
@@ -158,7 +156,7 @@ def with_threshold(spec: Spec, threshold: float) -> Spec:
 
 
 def part_of(split: Split, rows: np.ndarray) -> Split:
-    """Return some rows of a part."""
+    """Return the given rows of a split."""
     inputs: dict[str, Any] = {key: values[rows] for key, values in split.inputs.items()}
     return Split(
         inputs,

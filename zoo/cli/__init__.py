@@ -1,6 +1,6 @@
-"""The command ``zoo``: thin over the functions that Python calls."""
+"""The command line ``zoo``: a thin layer over the Python functions."""
 
-from zoo.cli import learn, use  # noqa: F401  the commands join the application as they are imported
+from zoo.cli import learn, use  # noqa: F401  importing them registers the commands
 from zoo.cli.app import main
 
 __all__ = ["main"]

@@ -1,4 +1,4 @@
-"""What all commands share: the application, printing, carrying out a job, errors and exit statuses."""
+"""The application, and what all commands share: printing, running a job, errors and exit statuses."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def main() -> None:
 
 
 def _guarded(command: Callable[[], Any]) -> int:
-    """Call a command; turn what it raises into a message and an exit status."""
+    """Call a command; turn its errors into a message and an exit status."""
     try:
         status = command()
         sys.stdout.flush()
-        if status == INTERRUPTED:  # Typer has caught Ctrl-C, and tells nobody
+        if status == INTERRUPTED:  # Typer catches Ctrl-C and returns this status
             raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except ZooError as error:
@@ -63,7 +63,7 @@ def _guarded(command: Callable[[], Any]) -> int:
         return _complain(UsageError(getattr(error, "format_message", error.__str__)()))
     except (KeyboardInterrupt, typer.Abort):
         return _complain(JobError("interrupted"), status=INTERRUPTED)
-    except BrokenPipeError:  # the reader has gone, as with `| head`
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -73,7 +73,7 @@ def _guarded(command: Callable[[], Any]) -> int:
         if os.environ.get("ZOO_DEBUG"):
             raise
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return _complain(JobError(f"{text} (ZOO_DEBUG=1 shows where)"))
+        return _complain(JobError(f"{text} (set ZOO_DEBUG=1 for the traceback)"))
 
 
 def _complain(error: ZooError, status: int | None = None) -> int:
@@ -85,7 +85,7 @@ def _complain(error: ZooError, status: int | None = None) -> int:
 
 
 def run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> int:
-    """Check the keys of a job, carry it out, print what it gives back, and return the exit status."""
+    """Validate the keys of a job, run it, print its result, and return the exit status."""
     from zoo.jobs.commands import JOBS
     from zoo.jobs.job import make_job
 
@@ -93,7 +93,7 @@ def run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> int
 
 
 def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
-    """Carry out a job, print what it gives back, and return the exit status."""
+    """Run a job, print its result, and return the exit status."""
     _check_names(job)
     import_tensorflow()
     from zoo.cli.execute import execute
@@ -104,7 +104,7 @@ def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
 
 
 def _check_names(job: Any) -> None:
-    """Say at once that there is no such model or file: TensorFlow takes seconds to load."""
+    """Raise an error for an unknown model or file before TensorFlow is loaded, which takes seconds."""
     from zoo.data.sources.read import check_there
     from zoo.registry import matching_entries
 
@@ -128,5 +128,5 @@ def print_json(values: dict[str, Any]) -> None:
 
 
 def given_values(**options: Any) -> dict[str, Any]:
-    """Return the options that were given."""
+    """Return the options that are set."""
     return {name: value for name, value in options.items() if value not in (None, [], {})}

@@ -1,4 +1,4 @@
-"""Any job, carried out: what the command line and a job file call."""
+"""Execution of any job, for the command line and for job files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from zoo.tuning.tune import run_tune
 
 @dataclass
 class Predictions:
-    """Predictions of raw rows, and the file that they were written to."""
+    """Predictions for raw rows, and the file that they were written to."""
 
     run_id: str
     frame: pd.DataFrame
@@ -65,7 +65,7 @@ class Predictions:
 
 @dataclass
 class ModelList:
-    """Models with a line on each."""
+    """Models with a one-line summary each."""
 
     models: list[dict[str, str]]
 
@@ -74,11 +74,11 @@ class ModelList:
         return {"models": self.models}
 
     def __str__(self) -> str:
-        return "\n".join(f"{known['model']:<26}{known['summary']}" for known in self.models)
+        return "\n".join(f"{model['model']:<26}{model['summary']}" for model in self.models)
 
 
 def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
-    """Carry out a job and return its result, which has ``as_dict`` and prints for people.
+    """Run a job and return its result, which has ``as_dict`` and prints as text.
 
     Args:
         job: Any of the jobs.
@@ -90,9 +90,9 @@ def execute(job: Any, *, verbose: bool = False, quiet: bool = False) -> Any:
     """
     if isinstance(job, TuneJob):
         return run_tune(job, progress=SearchProgress(verbose=verbose, quiet=quiet))
-    if type(job) not in _WAYS:
+    if type(job) not in _RUNNERS:
         raise UsageError(f"no such job: {type(job).__name__}")
-    return _WAYS[type(job)](job, Progress(verbose=verbose, quiet=quiet))
+    return _RUNNERS[type(job)](job, Progress(verbose=verbose, quiet=quiet))
 
 
 def _list(job: ListJob, progress: Progress) -> ModelList:
@@ -120,7 +120,7 @@ def _predict(job: PredictJob, progress: Progress) -> Predictions:
     return Predictions(job.run, frame, job.output)
 
 
-_WAYS: dict[type, Callable[[Any, Progress], Any]] = {
+_RUNNERS: dict[type, Callable[[Any, Progress], Any]] = {
     BestJob: lambda job, progress: ranking(job.experiment, metric=job.metric),
     CardJob: lambda job, progress: card(job.run, by=job.by, use=job.use, output=job.output),
     CompareJob: lambda job, progress: run_compare(job, progress=progress),

@@ -1,4 +1,4 @@
-"""The commands that learn from data: list, show, data, train, tune, compare, run."""
+"""Commands for training: list, show, data, train, tune, compare, run."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ from zoo.errors import UsageError
 from zoo.quiet_import import import_tensorflow
 
 OWN_OPTIONS = "zoo.options"
-OPTIONS_HELP = "Options that only the model's task understands (--clusters 10) are listed by: zoo show MODEL"
+OPTIONS_HELP = "Options of the model's task, such as --clusters 10, are listed by: zoo show MODEL"
 
 
 class TaskCommand(TyperCommand):
-    """A command that passes on options that it does not know: the model's task may know them.
+    """A command that passes on unknown options, which may be options of the model's task.
 
-    Each takes a value, ``--name VALUE`` or ``--name=VALUE``; one that is followed by another option is ``true``.
+    Each takes a value, ``--name VALUE`` or ``--name=VALUE``; without a value it is ``true``.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Set the task's options aside, then parse the others."""
-        known = {name for parameter in self.get_params(ctx) for name in parameter.opts + parameter.secondary_opts}
-        own: dict[str, list[str]] = {}
-        others: list[str] = []
-        left = list(args)
-        while left:
-            word = left.pop(0)
+        """Collect the task's options, then parse the others."""
+        names = {name for parameter in self.get_params(ctx) for name in parameter.opts + parameter.secondary_opts}
+        task_options: dict[str, list[str]] = {}
+        arguments: list[str] = []
+        remaining = list(args)
+        while remaining:
+            word = remaining.pop(0)
             name, sign, value = word.partition("=")
-            if not word.startswith("--") or word == "--" or name in known:
-                others.append(word)
-                if word in known and left and self._takes_value(ctx, word):
-                    others.append(left.pop(0))
+            if not word.startswith("--") or word == "--" or name in names:
+                arguments.append(word)
+                if word in names and remaining and self._takes_value(ctx, word):
+                    arguments.append(remaining.pop(0))
                 continue
             if not sign:
-                value = left.pop(0) if left and not left[0].startswith("--") else "true"
-            own.setdefault(name.removeprefix("--").replace("-", "_"), []).append(value)
-        ctx.meta[OWN_OPTIONS] = {name: values[0] if len(values) == 1 else values for name, values in own.items()}
-        rest: list[str] = super().parse_args(ctx, others)
+                value = remaining.pop(0) if remaining and not remaining[0].startswith("--") else "true"
+            task_options.setdefault(name.removeprefix("--").replace("-", "_"), []).append(value)
+        ctx.meta[OWN_OPTIONS] = {
+            name: values[0] if len(values) == 1 else values for name, values in task_options.items()
+        }
+        rest: list[str] = super().parse_args(ctx, arguments)
         return rest
 
     def _takes_value(self, ctx: Any, word: str) -> bool:
@@ -59,31 +61,31 @@ class TaskCommand(TyperCommand):
 
 Cv = Annotated[
     str | None,
-    typer.Option(metavar="N|leave-one-group-out|file=PATH", help="Cross-validate: number of folds, or which."),
+    typer.Option(metavar="N|leave-one-group-out|file=PATH", help="Cross-validate: number of folds, groups or a file."),
 ]
 Threshold = Annotated[
     str | None,
-    typer.Option(metavar="METRIC", help="Call the positive class so that accuracy, f1, … or cost=1:5 is best."),
+    typer.Option(metavar="METRIC", help="Choose the decision threshold by accuracy, f1, … or cost=1:5."),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a hyperparameter.")]
-Epochs = Annotated[int | None, typer.Option(help="Most epochs; default the model's.")]
-Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models beside it.")]
+Epochs = Annotated[int | None, typer.Option(help="Maximum number of epochs; default the model's.")]
+Baselines = Annotated[str | None, typer.Option(metavar="quick|all|none", help="Classical models on the same split.")]
 Experiment = Annotated[str | None, typer.Option(help="MLflow experiment; default the data's name.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run or search.")]
 
 
 @app.command("list")
 def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json = False) -> None:
-    """List the models whose name matches PATTERN, with a line on each."""
+    """List the models whose name matches PATTERN, with a one-line summary each."""
     from zoo.registry import list_models
 
     models = [{"model": entry.name, "summary": entry.summary} for entry in list_models(pattern)]
     if as_json:
         return print_json({"models": models})
     if not models:
-        print("no model has such a name", file=sys.stderr)
-    for known in models:
-        print(f"{known['model']:<26}{known['summary']}")
+        print("no model matches this name", file=sys.stderr)
+    for model in models:
+        print(f"{model['model']:<26}{model['summary']}")
     return None
 
 
@@ -97,10 +99,10 @@ def show(
     as_json: Json = False,
     **shared: Any,
 ) -> None:
-    """Show a model's hyperparameters, layers and steps on SOURCE; or a run's scores, and what is wrong with it."""
-    own = context.meta[OWN_OPTIONS]
-    given = given_values(source=source, hyperparameters=_settings(set_), options=own, **job_values(shared))
-    run_job({"command": "show", "model": model, **given}, as_json)
+    """Show a model's hyperparameters, layers and steps on SOURCE; or a run's scores and diagnosis."""
+    task_options = context.meta[OWN_OPTIONS]
+    values = given_values(source=source, hyperparameters=_settings(set_), options=task_options, **job_values(shared))
+    run_job({"command": "show", "model": model, **values}, as_json)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
@@ -111,30 +113,30 @@ def train(
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
     set_: Set = None,
     epochs: Epochs = None,
-    seeds: Annotated[int | None, typer.Option(help="Repeat with so many seeds, on the same split.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds to train with, on the same split.")] = None,
     cv: Cv = None,
-    repeats: Annotated[int | None, typer.Option(help="Cross-validate so many times, on folds drawn anew.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Number of cross-validations, each on new folds.")] = None,
     folds: Annotated[str | None, typer.Option(hidden=True)] = None,
-    fold: Annotated[str | None, typer.Option(metavar="K/N", help="Of N folds the K-th is the test part.")] = None,
-    split_seed: Annotated[int | None, typer.Option(help="Seed of the split alone; default the seed.")] = None,
+    fold: Annotated[str | None, typer.Option(metavar="K/N", help="Use the K-th of N folds as the test split.")] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Seed of the split only; default the seed.")] = None,
     threshold: Threshold = None,
     baselines: Baselines = None,
     experiment: Experiment = None,
     name: Name = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was cut short.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Resume an interrupted run.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
     **shared: Any,
 ) -> int:
-    """Train MODEL on SOURCE: one tracked run, with baselines beside it."""
-    given = given_values(
+    """Train MODEL on SOURCE: one tracked run, with baselines on the same split."""
+    values = given_values(
         model=model, source=source, hyperparameters=_settings(set_), epochs=epochs, seeds=seeds, cv=cv, repeats=repeats,
         fold=fold, folds=folds, split_seed=split_seed, threshold=threshold, baselines=baselines, experiment=experiment,
         name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
     )  # fmt: skip
     if resume is not None:
-        if given:
-            raise UsageError(f"--resume takes the job of the run; leave out {', '.join(given)}")
+        if values:
+            raise UsageError(f"--resume uses the job of the run; leave out {', '.join(values)}")
         import_tensorflow()
         from zoo.running.dispatch import resume_run
         from zoo.running.progress import Progress
@@ -143,7 +145,7 @@ def train(
         print_result(resume_run(resume, progress=progress), as_json)
         return 0
     _needs(model, source, "train")
-    return run_job({"command": "train", **given}, as_json, verbose)
+    return run_job({"command": "train", **values}, as_json, verbose)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
@@ -153,7 +155,7 @@ def tune(
     model: Annotated[str | None, typer.Argument(help="Such as classification/mlp.")] = None,
     source: Annotated[str | None, typer.Argument(help="A file, or a bundled name.")] = None,
     set_: Set = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a search by its run.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Resume a search, given its run.")] = None,
     cv: Cv = None,
     threshold: Threshold = None,
     epochs: Epochs = None,
@@ -165,7 +167,7 @@ def tune(
     **shared: Any,
 ) -> int:
     """Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run."""
-    given = given_values(
+    values = given_values(
         model=model, source=source, hyperparameters=_settings(set_), cv=cv, threshold=threshold, epochs=epochs,
         baselines=baselines, experiment=experiment, name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
     )  # fmt: skip
@@ -175,10 +177,10 @@ def tune(
         from zoo.tuning.tune import resume_search
 
         progress = SearchProgress(verbose=verbose, quiet=as_json)
-        print_result(resume_search(resume, progress=progress, **given), as_json)
+        print_result(resume_search(resume, progress=progress, **values), as_json)
         return 0
     _needs(model, source, "tune")
-    return run_job({"command": "tune", **given}, as_json, verbose)
+    return run_job({"command": "tune", **values}, as_json, verbose)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
@@ -195,13 +197,13 @@ def compare(
     as_json: Json = False,
     **shared: Any,
 ) -> None:
-    """Compare models on SOURCE with each other and with baselines: what is better, and what is luck."""
+    """Compare models on SOURCE with each other and with baselines, with significance tests."""
     first, others = (source[0], source[1:]) if source else (None, [])
-    given = given_values(
+    values = given_values(
         source=first, others=others, hyperparameters=_settings(set_), cv=cv, epochs=epochs, experiment=experiment,
         name=name, options=context.meta[OWN_OPTIONS], **job_values(shared),
     )  # fmt: skip
-    run_job({"command": "compare", **given}, as_json, verbose)
+    run_job({"command": "compare", **values}, as_json, verbose)
 
 
 @app.command(cls=TaskCommand, epilog=OPTIONS_HELP)
@@ -210,29 +212,33 @@ def data(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A file, a folder, a database or a name.")],
     task: Annotated[str | None, typer.Option(help="The task; default by the target.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model whose parameters the rows are held against.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model whose number of parameters is compared with the rows.")
+    ] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as a page, .html.")] = None,
     as_json: Json = False,
     **shared: Any,
 ) -> None:
-    """Report on SOURCE before a model learns from it: what was understood, and what is wrong with it."""
-    given = given_values(task=task, model=model, output=output, options=context.meta[OWN_OPTIONS], **job_values(shared))
-    run_job({"command": "data", "source": source, **given}, as_json)
+    """Report on SOURCE before training: the detected columns, and problems of the data."""
+    values = given_values(
+        task=task, model=model, output=output, options=context.meta[OWN_OPTIONS], **job_values(shared)
+    )
+    run_job({"command": "data", "source": source, **values}, as_json)
 
 
 @app.command("run")
 def run_command(
     job: Annotated[list[Path], typer.Argument(help="Jobs as YAML files.")],
-    jobs: Annotated[int, typer.Option(min=1, help="So many at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of jobs at the same time.")] = 1,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
-    """Carry out a job from a YAML file, or several, one of which may fail without the others."""
+    """Run one or more jobs from YAML files; with several, a job that fails does not stop the others."""
     from zoo.jobs.commands import read_job
 
-    read = [read_job(path) for path in job]  # what is wrong with the last is said before the first begins
-    if len(read) == 1:
-        return carry_out(read[0], as_json, verbose)
+    parsed = [read_job(path) for path in job]  # raises errors of all jobs before the first begins
+    if len(parsed) == 1:
+        return carry_out(parsed[0], as_json, verbose)
     from zoo.cli.queue import run_jobs
 
     outcomes = run_jobs(job, jobs, quiet=as_json)
@@ -247,5 +253,5 @@ def _needs(model: str | None, source: str | None, command: str) -> None:
 
 
 def _settings(texts: list[str] | None) -> dict[str, str]:
-    """Hyperparameters that are set, by name."""
+    """Return the hyperparameters set by ``--set``, by name."""
     return named_values(texts, "--set", "units=64")

@@ -1,4 +1,4 @@
-"""Several jobs of one command: each in a process of its own, so that one that fails costs no other."""
+"""Several jobs of one command, each in its own process, so that a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DONE, FAILED = "done", "failed"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The result of a job.
 
     Args:
         path: The job's file.
         status: ``done`` or ``failed``.
-        seconds: How long it took.
-        result: What the job alone would have printed as JSON; with ``error`` where it failed.
+        seconds: Running time.
+        result: What the job alone would have printed as JSON; with ``error`` if it failed.
     """
 
     path: str
@@ -34,11 +34,11 @@ class Outcome:
     result: dict[str, Any]
 
     @property
-    def told(self) -> str:
-        """The outcome in words: a run with its first test score, or the error."""
+    def summary(self) -> str:
+        """One line: the run with its first test score, or the error."""
         if self.status == FAILED:
             error = self.result.get("error", {})
-            message = error.get("message", "it ended without a word")
+            message = error.get("message", "it ended without a message")
             return str(ZooError(message, where=error.get("where"), nearest=error.get("nearest")))
         run = self.result.get("best", self.result)
         scores = [(name, value) for name, value in (run.get("metrics") or {}).items() if name.startswith("test_")]
@@ -48,14 +48,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """How several jobs ended, in the order in which they were given."""
+    """The results of several jobs, in the given order."""
 
     jobs: tuple[Outcome, ...]
 
     @property
     def failed(self) -> int:
         """Number of jobs that failed."""
-        return sum(known.status == FAILED for known in self.jobs)
+        return sum(job.status == FAILED for job in self.jobs)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo run --json`` prints for several jobs."""
@@ -64,7 +64,7 @@ class Outcomes:
 
     def __str__(self) -> str:
         width = max(len(job.path) for job in self.jobs)
-        lines = [f"{job.path:<{width}}  {job.status:<6}  {job.seconds:>7.1f} s  {job.told}" for job in self.jobs]
+        lines = [f"{job.path:<{width}}  {job.status:<6}  {job.seconds:>7.1f} s  {job.summary}" for job in self.jobs]
         done = len(self.jobs) - self.failed
         return "\n".join(
             [*lines, f"{done} of {len(self.jobs)} jobs done" + (f", {self.failed} failed" * bool(self.failed))]
@@ -72,18 +72,18 @@ class Outcomes:
 
 
 def run_jobs(paths: Sequence[Path], at_once: int, *, quiet: bool = False) -> Outcomes:
-    """Carry out several jobs, so many at once, and return how each ended.
+    """Run several jobs, some at the same time, and return their results.
 
     Args:
         paths: Files of jobs that are valid.
-        at_once: Most jobs at the same time.
-        quiet: Say nothing while they run.
+        at_once: Maximum number of jobs at the same time.
+        quiet: Print nothing while they run.
     """
 
     def run(path: Path) -> Outcome:
         outcome = _run(path)
         if not quiet:
-            print(f"{outcome.path}: {outcome.status}, {outcome.told}", file=sys.stderr, flush=True)
+            print(f"{outcome.path}: {outcome.status}, {outcome.summary}", file=sys.stderr, flush=True)
         return outcome
 
     with ThreadPoolExecutor(at_once) as pool:

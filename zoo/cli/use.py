@@ -1,4 +1,4 @@
-"""The commands that use what was tracked: runs, best, predict, serve, ui."""
+"""Commands for tracked runs: runs, best, predict, serve, ui and others."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ from zoo.quiet_import import import_tensorflow
 @app.command()
 def runs(
     experiment: Annotated[str | None, typer.Argument()] = None,
-    limit: Annotated[int | None, typer.Option(help="Most rows; default 20.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of rows; default 20.")] = None,
     task: Annotated[str | None, typer.Option(help="Only runs of this task.")] = None,
     model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
-    sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Best first, such as by test_accuracy.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="Sort by a metric, best first, such as test_accuracy.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also baselines, trials, seeds and folds.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what failed, and files without a run.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove failed runs, and files without a run.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the latest runs, or the best by a metric; or remove what is left of those that came to nothing."""
+    """List the latest runs, or the best by a metric; or remove leftovers of failed runs."""
     if prune:
         return _prune(yes, as_json)
-    given = given_values(experiment=experiment, limit=limit, task=task, model=model, sort=sort, every=every or None)
-    run_job({"command": "runs", **given}, as_json)
+    values = given_values(experiment=experiment, limit=limit, task=task, model=model, sort=sort, every=every or None)
+    run_job({"command": "runs", **values}, as_json)
     return None
 
 
 def _prune(yes: bool, as_json: bool) -> None:
     from zoo.stored_runs.cleanup import leftovers
 
-    found = leftovers()
-    if yes and found.found:
-        found.remove()
-    if as_json or yes or not found.found:
-        return print_result(found, as_json)
-    print(found)
+    leftovers_ = leftovers()
+    if yes and leftovers_.items:
+        leftovers_.remove()
+    if as_json or yes or not leftovers_.items:
+        return print_result(leftovers_, as_json)
+    print(leftovers_)
     if sys.stdin.isatty() and typer.confirm("Remove them for good?"):
-        found.remove()
+        leftovers_.remove()
         print("removed")
     elif not sys.stdin.isatty():
-        print("nothing is removed without --yes where nobody can be asked")
+        print("nothing was removed; confirm with --yes")
     return None
 
 
 @app.command()
 def best(
     experiment: Annotated[str | None, typer.Argument()] = None,
-    metric: Annotated[str | None, typer.Option(help="Score on validation to rank by, such as val_accuracy.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Validation metric to rank by, such as val_accuracy.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the best run of an experiment, ranked by validation."""
@@ -60,33 +62,35 @@ def best(
 
 @app.command()
 def reproduce(run: str, as_json: Json = False) -> int:
-    """Train RUN again by its job; say what has changed since, and whether each score agrees (else exit with 1)."""
+    """Run the job of RUN again; report what has changed since, and whether the scores agree (else exit with 1)."""
     return run_job({"command": "reproduce", "run": run}, as_json)
 
 
 @app.command()
 def register(
     run: str,
-    name: Annotated[str, typer.Argument(help="Of the registered model.")],
-    alias: Annotated[str | None, typer.Option(help="To point at it; default champion.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the registered model.")],
+    alias: Annotated[str | None, typer.Option(help="Alias to set; default champion.")] = None,
     on: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Rows that neither has seen, on which the champion is beaten.")
+        str | None, typer.Option(metavar="SOURCE", help="Rows unseen by both models, to compare with the champion.")
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Register RUN's model; it becomes champion if there is none, or by winning beyond the noise on SOURCE."""
+    """Register RUN's model; it becomes champion if there is none, or if it is significantly better on SOURCE."""
     return run_job({"command": "register", "run": run, "name": name, **given_values(alias=alias, on=on)}, as_json)
 
 
 @app.command()
 def card(
     run: str,
-    by: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Score its groups alone; repeatable.")] = None,
-    use: Annotated[str | None, typer.Option(metavar="TEXT", help="What the model is meant for.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Score its groups separately; repeatable.")
+    ] = None,
+    use: Annotated[str | None, typer.Option(metavar="TEXT", help="Intended use of the model.")] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="Write it as Markdown.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Write the card of RUN's model: data, use, scores also by subgroup, limits; kept with the run too."""
+    """Write the model card of RUN: data, intended use, scores also by subgroup, limits; logged to the run too."""
     return run_job({"command": "card", "run": run, **given_values(by=by, use=use, output=output)}, as_json)
 
 
@@ -99,7 +103,7 @@ def study(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Look closer at RUN's network: what its inputs are worth, rates, more rows, the loss around it, its layers."""
+    """Study RUN's network: architecture, input importance, learning rates, data sizes, loss landscape, layers."""
     return run_job({"command": "study", "run": run, **given_values(kinds=kinds)}, as_json)
 
 
@@ -108,20 +112,24 @@ def export(
     run: str,
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="savedmodel|onnx|litert", help="Repeatable; default all that can hold it."),
+        typer.Option(
+            "--format", metavar="savedmodel|onnx|litert", help="Repeatable; default all that support the model."
+        ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Gets a folder for each format; default MODEL-RUN.")
+        str | None, typer.Option(metavar="FOLDER", help="Folder with a subfolder per format; default MODEL-RUN.")
     ] = None,
     quantize: Annotated[
-        bool, typer.Option("--quantize", help="LiteRT: weights in 8 bits; tells what that costs.")
+        bool, typer.Option("--quantize", help="LiteRT: weights in 8 bits; reports the change of the score.")
     ] = False,
-    on: Annotated[str | None, typer.Option(metavar="SOURCE", help="Rows to compare on; default the run's own.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Rows to compare predictions on; default the run's own.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """Export RUN's model to predict without zoo; each export is run and compared with the model before it counts."""
-    given = given_values(format=format_, output=output, quantize=quantize or None, on=on)
-    return run_job({"command": "export", "run": run, **given}, as_json)
+    """Export RUN's model to predict without zoo; each export is checked against the model."""
+    values = given_values(format=format_, output=output, quantize=quantize or None, on=on)
+    return run_job({"command": "export", "run": run, **values}, as_json)
 
 
 @app.command()
@@ -129,16 +137,18 @@ def predict(
     run: str,
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file with raw rows.")],
     output: Annotated[str | None, typer.Option(metavar="FILE", help="CSV to write; default standard output.")] = None,
-    keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to carry over.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column to copy to the output; repeatable.")
+    ] = None,
     intervals: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="Sets or intervals that hold the truth so often, such as 90."),
+        typer.Option(metavar="PERCENT", help="Coverage of prediction sets or intervals, such as 90."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict raw rows with the model of RUN, or of a search's best trial."""
-    given = given_values(output=output, keep=keep, intervals=intervals)
-    run_job({"command": "predict", "run": run, "input": input_, **given}, as_json)
+    """Predict raw rows with the model of RUN; for a search, its best trial."""
+    values = given_values(output=output, keep=keep, intervals=intervals)
+    run_job({"command": "predict", "run": run, "input": input_, **values}, as_json)
 
 
 @app.command()
@@ -146,7 +156,7 @@ def ui(
     experiment: Annotated[str | None, typer.Argument()] = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
 ) -> None:
-    """Serve MLflow's pages on 127.0.0.1, and print the address that opens at the runs."""
+    """Serve MLflow's pages on 127.0.0.1, and print the address of the runs."""
     from zoo.serving.servers import serve_pages
 
     serve_pages(experiment, port)
@@ -157,10 +167,10 @@ def serve(
     run: str,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5001,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="In an environment of its own, built by uv from what the model names.")
+        bool, typer.Option("--isolated", help="In a separate environment, built by uv from the model's requirements.")
     ] = False,
     wheel: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Zoo's wheel for it, where this version is on no index.")
+        str | None, typer.Option(metavar="FILE", help="Zoo's wheel for it, if this version is not on a package index.")
     ] = None,
 ) -> None:
     """Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server."""

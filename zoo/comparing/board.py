@@ -1,4 +1,4 @@
-"""What a comparison gives back: a board for each source, the tests between its models, and ranks over sources."""
+"""Results of a comparison: a board for each source, significance tests, and ranks over sources."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Entry:
     Args:
         name: Its name.
         kind: ``model`` or ``baseline``.
-        scores: The score that the board ranks by, one for each repeat (R,).
-        metrics: The mean of each score, by its name with prefix.
-        noise: Standard error of the score by the test rows alone, where all repeats share them; else 0.
-        seconds: Mean time of a training; of a baseline with its scoring.
-        latency_ms: Time of one row; None where it was not measured.
-        n_parameters: Number of parameters; None of baselines.
+        scores: The metric that the board ranks by, one value for each repeat: (R,).
+        metrics: The mean of each metric, by its name with prefix.
+        noise: Standard error from the sampling of test rows, if all repeats share them; else 0.
+        seconds: Mean training time; for a baseline, evaluation included.
+        latency_ms: Time for one row; None if it was not measured.
+        n_parameters: Number of parameters; None for baselines.
         run_ids: MLflow's ids of its runs.
     """
 
@@ -50,12 +50,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two entries held against each other.
+    """A comparison of two entries.
 
     Args:
         names: Their names, the better first.
-        difference: Of the first's scores to the second's, on the same parts, before the correction.
-        p: Corrected for all pairs of the board (Holm 1979).
+        difference: First minus second on the same splits, before the correction.
+        p: p-value, corrected for all pairs of the board (Holm 1979).
     """
 
     names: tuple[str, str]
@@ -64,23 +64,23 @@ class Pair:
 
     @property
     def tied(self) -> bool:
-        """Whether the difference may be luck."""
+        """Whether the difference is not significant."""
         return not self.p < SIGNIFICANT
 
 
 @dataclass
 class Board:
-    """The models and baselines on one source, the best first.
+    """Models and baselines on one source, the best first.
 
     Args:
         source: Where the data came from.
         task: Name of the task.
-        score: The score that ranks, with the prefix of its part.
+        score: The metric that ranks, with the prefix of its split.
         direction: ``min`` or ``max``.
         entries: Models and baselines, in any order.
-        tested: Test rows for each row that is learnt from, where each repeat draws its parts; else 0.
-        judged: In words, what the repeats are and what noise the intervals hold.
-        notes: What a person should know.
+        test_ratio: Test rows divided by training rows, if each repeat draws its own split; else 0.
+        evaluation: Text that says what the repeats are and what the intervals include.
+        notes: Notes for the user.
     """
 
     source: str
@@ -88,8 +88,8 @@ class Board:
     score: str
     direction: str
     entries: list[Entry]
-    tested: float
-    judged: str
+    test_ratio: float
+    evaluation: str
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -99,45 +99,45 @@ class Board:
 
     def interval(self, entry: Entry) -> tuple[float, float]:
         """Return the 95 % interval of an entry's mean score."""
-        made = estimate_mean(np.asarray(entry.scores), tested=self.tested, noise=entry.noise)
-        return within_limits(self.score, made.low, made.high)
+        estimate = estimate_mean(np.asarray(entry.scores), tested=self.test_ratio, noise=entry.noise)
+        return within_limits(self.score, estimate.low, estimate.high)
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Each entry with each that stands below it."""
-        made = []
+        """All pairs of entries, the better one first."""
+        differences = []
         for a, b in combinations(self.entries, 2):
             difference = np.asarray(a.scores) - np.asarray(b.scores)
-            # Errors on the same rows go together: to take them for independent ones errs towards a tie.
+            # Errors on the same rows are correlated; assuming independence is conservative.
             noise = math.hypot(a.noise, b.noise)
-            made.append((a.name, b.name, estimate_mean(difference, tested=self.tested, noise=noise)))
-        corrected = holm([estimate.p for _, _, estimate in made])
-        return [Pair((a, b), estimate, p) for (a, b, estimate), p in zip(made, corrected, strict=True)]
+            differences.append((a.name, b.name, estimate_mean(difference, tested=self.test_ratio, noise=noise)))
+        corrected = holm([estimate.p for _, _, estimate in differences])
+        return [Pair((a, b), estimate, p) for (a, b, estimate), p in zip(differences, corrected, strict=True)]
 
     def verdict(self, entry: Entry) -> str:
-        """Return how an entry stands to the first: ``first``, ``tie`` or ``worse``."""
+        """Return how an entry compares with the first: ``first``, ``tie``, ``worse`` or ``unknown``."""
         first = self.entries[0]
         if entry is first:
             return "first"
-        pair = next(known for known in self.pairs if known.names == (first.name, entry.name))
+        pair = next(candidate for candidate in self.pairs if candidate.names == (first.name, entry.name))
         return "unknown" if math.isnan(pair.p) else "tie" if pair.tied else "worse"
 
     @property
     def summary(self) -> str:
-        """Who is first, and with whom it is tied."""
+        """One sentence: which entry is first, and which are tied with it."""
         first, *others = self.entries
         tied = [entry.name for entry in others if self.verdict(entry) == "tie"]
         if any(self.verdict(entry) == "unknown" for entry in others):
-            return f"{first.name} has the best mean; one run without an interval does not tell whether that is luck"
-        told = f"tied with {', '.join(tied)}" if tied else "better than all others beyond the noise"
-        return f"{first.name} has the best mean, and is {told}" if others else f"{first.name} stands alone"
+            return f"{first.name} has the best mean; one run without an interval cannot show significance"
+        result = f"tied with {', '.join(tied)}" if tied else "significantly better than all others"
+        return f"{first.name} has the best mean and is {result}" if others else f"{first.name} is the only entry"
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the table: a row for each entry, the best first."""
-        first, made = self.entries[0], []
+        """Return the table as one dictionary for each entry, the best first."""
+        first, rows = self.entries[0], []
         for entry in self.entries:
-            pair = next((known for known in self.pairs if known.names == (first.name, entry.name)), None)
-            made.append(
+            pair = next((candidate for candidate in self.pairs if candidate.names == (first.name, entry.name)), None)
+            rows.append(
                 {
                     "name": entry.name,
                     "kind": entry.kind,
@@ -154,11 +154,11 @@ class Board:
                     "runs": list(entry.run_ids),
                 }
             )
-        return made
+        return rows
 
     def as_dict(self) -> dict[str, Any]:
         """Return the board as JSON."""
-        names = ("source", "task", "score", "direction", "judged")
+        names = ("source", "task", "score", "direction")
         pairs = [
             {
                 "better": pair.names[0],
@@ -170,16 +170,18 @@ class Board:
             }
             for pair in self.pairs
         ]
-        told = {name: getattr(self, name) for name in names}
-        return plain({**told, "entries": self.rows(), "pairs": pairs, "notes": list(self.notes)})
+        facts = {name: getattr(self, name) for name in names}
+        return plain(
+            {**facts, "judged": self.evaluation, "entries": self.rows(), "pairs": pairs, "notes": list(self.notes)}
+        )
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the table for people: its header, and its rows as texts."""
-        header = [self.score, "mean", "95 % interval", "to the first", "p", "training", "one row", "parameters"]
-        made = []
+        """Return the table as text: its header and its rows."""
+        header = [self.score, "mean", "95 % interval", "vs. first", "p", "training", "one row", "parameters"]
+        cells = []
         for row in self.rows():
             latency, size = row["latency_ms"], row["n_parameters"]
-            made.append(
+            cells.append(
                 [
                     row["name"] + (" (baseline)" if row["kind"] == BASELINE else ""),
                     number(row["mean"]),
@@ -191,7 +193,7 @@ class Board:
                     "–" if size is None else f"{size:,}",
                 ]
             )
-        return header, made
+        return header, cells
 
     def figure(self) -> Any:
         """Return the scores with their intervals, as a figure."""
@@ -207,7 +209,7 @@ class Board:
     def __str__(self) -> str:
         header, rows = self.cells()
         widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
-        lines = [f"{self.source}: {self.judged}"]
+        lines = [f"{self.source}: {self.evaluation}"]
         lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
         return "\n".join([*lines, self.summary, *(f"note: {note}" for note in self.notes)])
 
@@ -218,7 +220,7 @@ class Board:
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in rows)
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         return (
-            f"<h2><code>{html.escape(self.source)}</code></h2><p>{html.escape(self.judged)}</p>"
+            f"<h2><code>{html.escape(self.source)}</code></h2><p>{html.escape(self.evaluation)}</p>"
             f"<p><b>{html.escape(self.summary)}.</b></p><table><tr>{head}</tr>{body}</table>"
             f"{image(self.figure(), f'{self.score} of each model with its interval')}"
             + (f"<ul>{notes}</ul>" if notes else "")
@@ -228,7 +230,7 @@ class Board:
         """Return the board for a run's description."""
         header, rows = self.cells()
         lines = [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows]]
-        return "\n".join([f"**{self.source}**: {self.judged}", "", *lines, "", f"{self.summary}."])
+        return "\n".join([f"**{self.source}**: {self.evaluation}", "", *lines, "", f"{self.summary}."])
 
 
 def _p_in_words(p: float) -> str:
@@ -237,7 +239,7 @@ def _p_in_words(p: float) -> str:
 
 @dataclass
 class Comparison:
-    """Models beside each other and beside baselines.
+    """Models compared with each other and with baselines.
 
     Args:
         run_id: MLflow's id of the parent run.
@@ -253,7 +255,7 @@ class Comparison:
 
     @property
     def ranks(self) -> Ranks | None:
-        """Mean ranks over sources of what stands on each board; None of one source, or of different scores."""
+        """Mean ranks over sources of the entries on every board; None for one source, or for different metrics."""
         kinds = {(board.score, board.direction) for board in self.boards}
         common = [
             entry.name
@@ -272,20 +274,24 @@ class Comparison:
     def figures(self) -> dict[str, Any]:
         """The figures by name."""
         several = len(self.boards) > 1
-        made = {f"scores_{index}" if several else "scores": b.figure() for index, b in enumerate(self.boards, start=1)}
+        figures = {
+            f"scores_{index}" if several else "scores": b.figure() for index, b in enumerate(self.boards, start=1)
+        }
         if (ranks := self.ranks) is not None:
-            made["critical_difference"] = critical_difference(ranks.mean, ranks.distance, sources=len(self.boards))
-        return made
+            figures["critical_difference"] = critical_difference(ranks.mean, ranks.distance, sources=len(self.boards))
+        return figures
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo compare --json`` prints."""
         ranks = self.ranks
-        told = None if ranks is None else {"mean": ranks.mean, "p": ranks.p, "critical_difference": ranks.distance}
+        rank_values = (
+            None if ranks is None else {"mean": ranks.mean, "p": ranks.p, "critical_difference": ranks.distance}
+        )
         return {
             "run_id": self.run_id,
             "experiment": self.experiment,
             "boards": [board.as_dict() for board in self.boards],
-            "ranks": plain(told),
+            "ranks": plain(rank_values),
             "output": self.output,
         }
 
@@ -294,36 +300,38 @@ class Comparison:
         return "\n\n".join([*(board.markdown() for board in self.boards), *self._ranks_in_words()])
 
     def page(self) -> str:
-        """Return one page of HTML that needs nothing else."""
+        """Return a self-contained page of HTML."""
         return whole_page(f"Comparison on {', '.join(board.source for board in self.boards)}", self._body())
 
     def _repr_html_(self) -> str:
         return f"<style>{STYLE}</style><div>{self._body()}</div>"
 
     def _body(self) -> str:
-        splits = ["<h1>Comparison</h1>", *(board.html() for board in self.boards)]
+        sections = ["<h1>Comparison</h1>", *(board.html() for board in self.boards)]
         if (ranks := self.ranks) is not None:
             figure = critical_difference(ranks.mean, ranks.distance, sources=len(self.boards))
-            told = "".join(f"<p>{html.escape(text)}</p>" for text in self._ranks_in_words())
-            splits.append(f"<h2>Over all sources</h2>{told}{image(figure, 'mean ranks with the critical difference')}")
-        splits.append(
-            "<p>The table is ordered by the mean. <i>p</i> is of the paired difference to the first, corrected for "
-            f"all pairs of the table (Holm 1979); below {SIGNIFICANT} it is no tie.</p>"
+            paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in self._ranks_in_words())
+            sections.append(
+                f"<h2>Over all sources</h2>{paragraphs}{image(figure, 'mean ranks with the critical difference')}"
+            )
+        sections.append(
+            "<p>The table is ordered by the mean. <i>p</i> is the p-value of the paired difference to the first, "
+            f"corrected for all pairs of the table (Holm 1979); below {SIGNIFICANT} the difference is significant.</p>"
         )
-        return "".join(splits)
+        return "".join(sections)
 
     def _ranks_in_words(self) -> list[str]:
         ranks = self.ranks
         if ranks is None:
             return []
-        each = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.mean.items(), key=lambda known: known[1]))
-        alike = "" if math.isnan(ranks.p) else f"; p of all being alike {ranks.p:.2g} (Friedman)"
+        each = ", ".join(f"{name} {rank:.2f}" for name, rank in sorted(ranks.mean.items(), key=lambda item: item[1]))
+        equal = "" if math.isnan(ranks.p) else f"; p-value of no difference {ranks.p:.2g} (Friedman)"
         return [
-            f"Mean ranks over {len(self.boards)} sources: {each}{alike}. Ranks less than {ranks.distance:.2f} apart "
+            f"Mean ranks over {len(self.boards)} sources: {each}{equal}. Ranks less than {ranks.distance:.2f} apart "
             "are tied (Nemenyi)."
         ]
 
     def __repr__(self) -> str:
         lines = [f"Comparison {self.run_id[:8]}", *(f"\n{board}" for board in self.boards)]
         lines += [f"\n{text}" for text in self._ranks_in_words()]
-        return "\n".join([*lines, f"the page is in {self.output}"] if self.output else lines)
+        return "\n".join([*lines, f"page written to {self.output}"] if self.output else lines)

@@ -1,4 +1,4 @@
-"""A compare job becomes one parent run: models trained on the same parts, tested against each other and baselines."""
+"""Comparison of models on the same splits: one parent run, tests against each other and baselines."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def compare(
     verbose: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Compare models with each other and with baselines: what is better, and what is luck.
+    """Compare models with each other and with baselines, with significance tests.
 
-    All are trained on the same parts. Over ``seeds``, each draws another split where the split is drawn; the tests
-    allow for rows that the splits share, and for the luck of a test part that they all share.
+    All models are trained on the same splits. Each of the ``seeds`` draws another split if the split is random. The
+    tests account for rows that the splits share, and for the sampling error of a shared test split.
 
     Args:
         source: A frame, arrays, a file or a bundled name.
-        models: Names of the catalogue, patterns, or models of one's own.
-        runs: Runs that were made before, in place of a source and models.
+        models: Names of the catalogue, patterns, or your own models.
+        runs: Existing runs, in place of a source and models.
         quiet: Print nothing.
         verbose: Print a line for each epoch.
         **options: The other keys of :class:`zoo.jobs.commands.CompareJob`, such as ``seeds``, ``cv``, ``others``
@@ -64,30 +64,30 @@ def compare(
         The comparison: a board for each source, figures, and a page.
 
     Raises:
-        UsageError: When models, runs or data do not fit each other.
+        UsageError: When models, runs and data do not fit together.
 
     Example:
         >>> compare("wine", ["classification/mlp", "classification/linear"], seeds=3)  # doctest: +SKIP
     """
-    given = {"source": source, "models": models, "runs": runs, **options}
-    job = make_job(CompareJob, gathered(CompareJob, given))
+    values = {"source": source, "models": models, "runs": runs, **options}
+    job = make_job(CompareJob, gathered(CompareJob, values))
     return run_compare(job, progress=Progress(verbose=verbose, quiet=quiet))
 
 
 def run_compare(job: CompareJob, *, progress: Progress | None = None) -> Comparison:
-    """Carry out a compare job; see :func:`compare`."""
+    """Run a compare job; see :func:`compare`."""
     if job.output is not None:
         check_folder(Path(job.output))
     store, progress = Store(), progress or Progress(quiet=True)
     store.close_orphans()
     if job.runs and not job.refit:
-        return _Made(store, job).compare()
-    return _Training(store, _again(store, job) if job.refit else job, progress).compare()
+        return _TrackedRunsComparison(store, job).compare()
+    return _TrainedComparison(store, _refit_job(store, job) if job.refit else job, progress).compare()
 
 
 @dataclass
 class _Contestant:
-    """A model that takes part, by the name that the board calls it."""
+    """A model of the comparison, with its name on the board."""
 
     name: str
     model: Any
@@ -95,8 +95,8 @@ class _Contestant:
     epochs: int | None
 
 
-class _Training:
-    """A comparison of models that are trained for it."""
+class _TrainedComparison:
+    """A comparison that trains its models."""
 
     def __init__(self, store: Store, job: CompareJob, progress: Progress) -> None:
         self.store, self.job, self.progress = store, job, progress
@@ -104,56 +104,55 @@ class _Training:
         self.sources = (job.source, *job.others)
         first = self.contestants[0]
         self.children = [self._jobs(first, source) for source in self.sources]
-        self.candidates = {known.name: model_builder(known.model, job.task) for known in self.contestants}
-        tasks = {builder.task.name for builder in self.candidates.values()}
+        self.builders = {item.name: model_builder(item.model, job.task) for item in self.contestants}
+        tasks = {builder.task.name for builder in self.builders.values()}
         if len(tasks) > 1:
-            raise UsageError(f"models of {' and '.join(sorted(tasks))} have different scores", where="models")
-        self.task = next(iter(self.candidates.values())).task
+            raise UsageError(f"models of {' and '.join(sorted(tasks))} have different metrics", where="models")
+        self.task = next(iter(self.builders.values())).task
         if job.cv is not None and self.task.no_folds is not None:
             raise UsageError(self.task.no_folds, where="cv")
         self.datasets: list[Dataset] = [self.task.read(jobs[0]) for jobs in self.children]
         if job.cv is not None:
             self.children = [
-                self._jobs(first, source, known.folds)
-                for source, known in zip(self.sources, self.datasets, strict=True)
+                self._jobs(first, source, item.folds) for source, item in zip(self.sources, self.datasets, strict=True)
             ]
-        for contestant in self.contestants:  # what is wrong with the last is said before the first is trained
+        for contestant in self.contestants:  # raises errors of all models before the first is trained
             for dataset in self.datasets:
-                self.candidates[contestant.name].build_checked(contestant.hyperparameters, dataset.spec, seed=job.seed)
+                self.builders[contestant.name].build_checked(contestant.hyperparameters, dataset.spec, seed=job.seed)
 
     def compare(self) -> Comparison:
-        """Train what is missing, and bring it together."""
+        """Train the missing runs, and compare all."""
         store, job = self.store, self.job
         name = job.experiment or (experiment_name(self.datasets[0]) if len(self.sources) == 1 else COMPARISON)
         experiment = store.experiment(name)
         parent = self._parent(experiment)
         with ending(parent):
-            boards = [self._board(parent, experiment, place) for place in range(len(self.sources))]
+            boards = [self._board(parent, experiment, source_index) for source_index in range(len(self.sources))]
             return _keep(parent, experiment, Comparison(parent.run_id, experiment.name, boards, job.output))
 
     def _jobs(self, contestant: _Contestant, source: Any, folds: int = 0) -> list[TrainJob]:
-        """The jobs of a model on a source, one for each repeat."""
+        """Return the jobs of a model on a source, one for each repeat."""
         job = self.job
-        left_out = ("command", "model", "source", "seeds", "cv", "repeats", "hyperparameters", "epochs")
-        shared = {name: getattr(job, name) for name in TrainJob.model_fields if name not in left_out}
-        own = {"hyperparameters": contestant.hyperparameters, "epochs": contestant.epochs}
-        values = {**shared, **own, "model": contestant.model, "source": source}
+        excluded = ("command", "model", "source", "seeds", "cv", "repeats", "hyperparameters", "epochs")
+        shared = {name: getattr(job, name) for name in TrainJob.model_fields if name not in excluded}
+        model_options = {"hyperparameters": contestant.hyperparameters, "epochs": contestant.epochs}
+        values = {**shared, **model_options, "model": contestant.model, "source": source}
         if job.cv is not None:
             repeated = make_job(TrainJob, {**values, "cv": job.cv, "repeats": job.repeats})
             return children_of(repeated, folds or (job.cv if isinstance(job.cv, int) else 2))
         return [make_job(TrainJob, {**values, "seed": job.seed + k}) for k in range(job.seeds or DEFAULT_SEEDS)]
 
     def _parent(self, experiment: Any) -> TrackedRun:
-        """The run above all: a new one, or that of the same comparison, which was cut short."""
+        """Return the parent run: a new one, or the interrupted one of the same comparison."""
         job, store = self.job, self.store
-        told = job_yaml(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
-        key = hashlib.sha256(told.encode()).hexdigest()[:24]
-        for found in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
-            if is_running(found):
-                raise UsageError(f"this comparison is running already, in process {found.data.tags['zoo.process']}")
-            if found.info.status != "FINISHED":
-                self.progress.say(f"run {found.info.run_id[:8]} was cut short: it goes on")
-                return TrackedRun.reopen(store, found.info.run_id)
+        key_text = job_yaml(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
+        key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
+        for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
+            if is_running(run):
+                raise UsageError(f"this comparison is already running in process {run.data.tags['zoo.process']}")
+            if run.info.status != "FINISHED":
+                self.progress.say(f"resuming the interrupted run {run.info.run_id[:8]}")
+                return TrackedRun.reopen(store, run.info.run_id)
         names = ", ".join(contestant.name for contestant in self.contestants)
         on = ", ".join(dataset.name for dataset in self.datasets)
         tags = {
@@ -167,124 +166,127 @@ class _Training:
         parent.text(job_yaml(job), JOB_FILE)
         return parent
 
-    def _board(self, parent: TrackedRun, experiment: Any, place: int) -> Board:
-        known, dataset = runs_below(self.store, parent.run_id), self.datasets[place]
-        count = len(self.children[place])
+    def _board(self, parent: TrackedRun, experiment: Any, source_index: int) -> Board:
+        finished, dataset = runs_below(self.store, parent.run_id), self.datasets[source_index]
+        count = len(self.children[source_index])
         runs: dict[str, list[Run]] = {contestant.name: [] for contestant in self.contestants}
         for index in range(count):
             for contestant in self.contestants:
-                child = self._jobs(contestant, self.sources[place], dataset.folds)[index]
+                child = self._jobs(contestant, self.sources[source_index], dataset.folds)[index]
                 what = f"fold {child.fold}" if child.fold else f"seed {child.seed}"
                 title = f"{contestant.name} on {dataset.name}, {what}"
                 self.progress.say(f"{title}: {index + 1} of {count}")
                 child = child.model_copy(update={"experiment": experiment.name, "name": title})
-                key = f"{place}/{contestant.name}/{index + 1}"
+                key = f"{source_index}/{contestant.name}/{index + 1}"
                 tags = {"zoo.kind": COMPARED}
-                made = run_child(child, parent, key, known, tags=tags, progress=self.progress)
-                runs[contestant.name].append(made)
-        tested, shared, judged = self._judged(place)
-        latencies = {name: latency_ms(made[0].model.keras_model, dataset) for name, made in runs.items()}
+                run = run_child(child, parent, key, finished, tags=tags, progress=self.progress)
+                runs[contestant.name].append(run)
+        test_ratio, shared, evaluation = self._evaluation(source_index)
+        latencies = {name: latency_ms(model_runs[0].model.keras_model, dataset) for name, model_runs in runs.items()}
         seconds = _baseline_seconds(self.store, experiment, dataset.digest)
         return _board(
-            self.task.name, runs, tested=tested, shared=shared, judged=judged, latencies=latencies, seconds=seconds
-        )
+            self.task.name, runs, test_ratio=test_ratio, shared=shared, evaluation=evaluation, latencies=latencies,
+            seconds=seconds,
+        )  # fmt: skip
 
-    def _judged(self, place: int) -> tuple[float, bool, str]:
-        """Test rows for each row that is learnt from, whether all repeats share them, and what the repeats are."""
-        children, dataset = self.children[place], self.datasets[place]
+    def _evaluation(self, source_index: int) -> tuple[float, bool, str]:
+        """Return test rows per training row, whether all repeats share the test rows, and a text about the repeats."""
+        children, dataset = self.children[source_index], self.datasets[source_index]
         if self.job.cv is not None:
             return share_tested(dataset), False, f"{len(children)} folds"
-        told = f"{len(children)} seeds"
+        count_text = f"{len(children)} seeds"
         if "test" not in dataset.split_rows:
-            return 0.0, False, told
+            return 0.0, False, count_text
         other = split_of(self.task.read(children[1]))["test"]
         if np.array_equal(np.asarray(split_of(dataset)["test"]), np.asarray(other)):
-            return 0.0, True, f"{told} on one test part, whose rows' luck is in the intervals"
-        if self.task.no_folds is not None:  # episodes are drawn from an endless supply
-            return 0.0, False, told
-        return share_tested(dataset), False, f"{told}, each with a split of its own"
+            return 0.0, True, f"{count_text} on one test split; the intervals include its sampling error"
+        if self.task.no_folds is not None:  # each episode is a new sample
+            return 0.0, False, count_text
+        return share_tested(dataset), False, f"{count_text}, each with its own split"
 
 
-class _Made:
-    """A comparison of runs that were made before."""
+class _TrackedRunsComparison:
+    """A comparison of existing runs."""
 
     def __init__(self, store: Store, job: CompareJob) -> None:
         self.store, self.job = store, job
-        self.found = [store.run(run_id) for run_id in job.runs]
-        self.runs = {f"{_title(found)} {found.info.run_id[:8]}": _runs_of(store, found) for found in self.found}
-        if len(self.runs) < len(self.found):
-            raise UsageError("a run is given twice", where="runs")
-        self._check_alike()
+        self.tracked_runs = [store.run(run_id) for run_id in job.runs]
+        self.runs = {f"{_title(run)} {run.info.run_id[:8]}": _runs_of(store, run) for run in self.tracked_runs}
+        if len(self.runs) < len(self.tracked_runs):
+            raise UsageError("the same run is given twice", where="runs")
+        self._check_comparable()
 
     def compare(self) -> Comparison:
-        """Bring them together."""
+        """Compare the runs."""
         first = next(iter(self.runs.values()))
         experiment = self.store.experiment(self.job.experiment or first[0].experiment)
         tags = {"zoo.kind": COMPARISON, "zoo.task": first[0].task, "zoo.source": first[0].source[:500]}
         name = self.job.name or f"{', '.join(self.runs)}"[:200]
         parent = TrackedRun.create(self.store, experiment, name, tags=tags)
         with ending(parent):
-            parent.params({"runs": ", ".join(found.info.run_id for found in self.found)})
+            parent.params({"runs": ", ".join(run.info.run_id for run in self.tracked_runs)})
             parent.text(job_yaml(self.job), JOB_FILE)
             count = len(first)
-            kind = self.found[0].data.tags.get("zoo.kind")
+            kind = self.tracked_runs[0].data.tags.get("zoo.kind")
             folds = kind == CROSS_VALIDATION
-            told = f"{count} {'folds' if folds else 'seeds on one test split'}"
-            judged = told if count > 1 else "one run of each: the luck of a training is not in the intervals"
-            tested = self._tested() if folds else 0.0
-            board = _board(first[0].task, self.runs, tested=tested, shared=not folds, judged=judged)
+            count_text = f"{count} {'folds' if folds else 'seeds on one test split'}"
+            single = "one run of each; the intervals do not include the variance between trainings"
+            evaluation = count_text if count > 1 else single
+            test_ratio = self._test_ratio() if folds else 0.0
+            board = _board(first[0].task, self.runs, test_ratio=test_ratio, shared=not folds, evaluation=evaluation)
             return _keep(parent, experiment, Comparison(parent.run_id, experiment.name, [board], self.job.output))
 
-    def _tested(self) -> float:
+    def _test_ratio(self) -> float:
         split_rows = _split(self.store, next(iter(self.runs.values()))[0])
         trained = sum(len(rows) for name, rows in split_rows.items() if name != "test")
         return len(split_rows["test"]) / trained
 
-    def _check_alike(self) -> None:
-        """Refuse runs whose scores do not compare.
+    def _check_comparable(self) -> None:
+        """Refuse runs whose scores are not comparable.
 
         Raises:
-            UsageError: They are of another task, target or number, or have different test rows.
+            UsageError: They differ in task, target, number or test rows.
         """
         (name, first), *others = self.runs.items()
-        wanted = [_judged_rows(self.store, run) for run in first]
-        for other, several in others:
-            if several[0].task != first[0].task or several[0].objective != first[0].objective:
-                raise UsageError(f"{name} and {other} have different scores, and do not compare", where="runs")
-            if len(several) != len(first):
+        test_rows = [_test_rows(self.store, run) for run in first]
+        for other, other_runs in others:
+            if other_runs[0].task != first[0].task or other_runs[0].objective != first[0].objective:
+                raise UsageError(f"{name} and {other} have different metrics and cannot be compared", where="runs")
+            if len(other_runs) != len(first):
                 raise UsageError(
-                    f"{name} has {len(first)} runs and {other} {len(several)}; --refit trains them again, as often",
+                    f"{name} has {len(first)} runs, but {other} has {len(other_runs)}; train equally many with --refit",
                     where="runs",
                 )
-            if [_judged_rows(self.store, run) for run in several] != wanted:
+            if [_test_rows(self.store, run) for run in other_runs] != test_rows:
                 raise UsageError(
-                    f"{name} and {other} have different test rows; --refit trains them again on the data of the first",
+                    f"{name} and {other} have different test rows; train both on the data of the first with --refit",
                     where="runs",
                 )
 
 
 def _contestants(store: Store, job: CompareJob) -> list[_Contestant]:
-    """The models that take part; of runs that are trained again, with their hyperparameters."""
-    made = []
+    """Return the models to train; for runs that are trained again, with their hyperparameters."""
+    contestants = []
     for run_id in job.runs:
-        found = store.run(run_id)
-        own = stored_job(store, found.data.tags.get(BEST_TAG, found.info.run_id))
-        name = f"{_title(found)} {found.info.run_id[:8]}"
-        made.append(_Contestant(name, own.model, dict(own.hyperparameters), job.epochs or own.epochs))
+        run = store.run(run_id)
+        stored = stored_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
+        name = f"{_title(run)} {run.info.run_id[:8]}"
+        contestants.append(_Contestant(name, stored.model, dict(stored.hyperparameters), job.epochs or stored.epochs))
     for model in job.models:
-        names = [known.name for known in matching_entries(model)] if isinstance(model, str) else [model]
-        made += [_Contestant(tracked_name(one), one, dict(job.hyperparameters), job.epochs) for one in names]
-    if len({contestant.name for contestant in made}) < len(made):
-        raise UsageError("a model is given twice", where="models")
-    return made
+        names = [entry.name for entry in matching_entries(model)] if isinstance(model, str) else [model]
+        contestants += [_Contestant(tracked_name(one), one, dict(job.hyperparameters), job.epochs) for one in names]
+    if len({contestant.name for contestant in contestants}) < len(contestants):
+        raise UsageError("the same model is given twice", where="models")
+    return contestants
 
 
-def _again(store: Store, job: CompareJob) -> CompareJob:
-    """The job that trains runs again, all on the data of the first of them."""
-    found = store.run(job.runs[0])
-    first = stored_job(store, found.data.tags.get(BEST_TAG, found.info.run_id))
-    own = {"model", "hyperparameters", "epochs", "baselines", "experiment", "name", "seeds", "cv", "repeats", "command"}
-    shared = {name: getattr(first, name) for name in TrainJob.model_fields if name not in own}
+def _refit_job(store: Store, job: CompareJob) -> CompareJob:
+    """Return the job that trains runs again, all on the data of the first."""
+    run = store.run(job.runs[0])
+    first = stored_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
+    excluded = {"command", "model", "hyperparameters", "epochs", "baselines", "experiment", "name"}
+    excluded |= {"seeds", "cv", "repeats"}
+    shared = {name: getattr(first, name) for name in TrainJob.model_fields if name not in excluded}
     return job.model_copy(update=shared)
 
 
@@ -292,101 +294,105 @@ def _board(
     task: str,
     runs: dict[str, list[Run]],
     *,
-    tested: float,
+    test_ratio: float,
     shared: bool,
-    judged: str,
+    evaluation: str,
     latencies: dict[str, float] | None = None,
     seconds: dict[str, float] | None = None,
 ) -> Board:
-    """Bring runs of models, and the baselines beside them, on one board."""
+    """Build a board from runs of models and their baselines."""
     first = next(iter(runs.values()))[0]
     score = first.headline
     entries = []
-    for name, made in runs.items():
-        bounds = [run.intervals.get(score, (math.nan, math.nan)) for run in made]
-        errors = [(high - low) / (2 * _NORMAL_95) for low, high in bounds if not math.isnan(high - low)]
+    for name, model_runs in runs.items():
+        intervals = [run.intervals.get(score, (math.nan, math.nan)) for run in model_runs]
+        errors = [(high - low) / (2 * _NORMAL_95) for low, high in intervals if not math.isnan(high - low)]
         entries.append(
             Entry(
                 name,
                 MODEL,
-                [run.metrics.get(score, math.nan) for run in made],
-                _means([run.metrics for run in made]),
+                [run.metrics.get(score, math.nan) for run in model_runs],
+                _means([run.metrics for run in model_runs]),
                 noise=float(np.mean(errors)) if shared and errors else 0.0,
-                seconds=float(np.mean([run.seconds for run in made])),
+                seconds=float(np.mean([run.seconds for run in model_runs])),
                 latency_ms=(latencies or {}).get(name),
-                n_parameters=made[0].n_parameters,
-                run_ids=[run.run_id for run in made],
+                n_parameters=model_runs[0].n_parameters,
+                run_ids=[run.run_id for run in model_runs],
             )
         )
-    # A baseline has no interval of its own; the same rows are as lucky for it as for a model.
+    # A baseline has no interval of its own; its sampling error on the same rows is taken from the models.
     noise = max(entry.noise for entry in entries)
-    beside = next(iter(runs.values()))
-    for name in beside[0].baselines:
-        if all(name in run.baselines for run in beside):
-            scores = [run.baselines[name].get(score, math.nan) for run in beside]
-            means = _means([run.baselines[name] for run in beside])
+    first_runs = next(iter(runs.values()))
+    for name in first_runs[0].baselines:
+        if all(name in run.baselines for run in first_runs):
+            scores = [run.baselines[name].get(score, math.nan) for run in first_runs]
+            means = _means([run.baselines[name] for run in first_runs])
             entries.append(Entry(name, BASELINE, scores, means, noise, (seconds or {}).get(name, math.nan)))
-    notes = dict.fromkeys(note for made in runs.values() for run in made for note in run.notes if "baseline" in note)
-    return Board(first.source, task, score, first.direction, entries, tested, judged, tuple(notes))
+    notes = dict.fromkeys(
+        note for model_runs in runs.values() for run in model_runs for note in run.notes if "baseline" in note
+    )
+    return Board(first.source, task, score, first.direction, entries, test_ratio, evaluation, tuple(notes))
 
 
-def _means(several: Sequence[Any]) -> dict[str, float]:
-    names = [name for name in several[0] if all(name in one for one in several)]
-    return {name: float(np.mean([one[name] for one in several])) for name in names}
+def _means(runs: Sequence[Any]) -> dict[str, float]:
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    return {name: float(np.mean([run[name] for run in runs])) for name in names}
 
 
-def _keep(parent: TrackedRun, experiment: Any, made: Comparison) -> Comparison:
-    """Log the comparison, and write its page where one was asked for."""
-    page = made.page()
+def _keep(parent: TrackedRun, experiment: Any, comparison: Comparison) -> Comparison:
+    """Log the comparison, and write its page if requested."""
+    page = comparison.page()
     parent.text(page, "comparison.html")
-    parent.text(json.dumps(made.as_dict(), indent=1), "comparison.json")
-    parent.figures(made.figures)
-    parent.tags({"mlflow.note.content": made.markdown()})
-    ids = [run_id for entry in made.boards[0].entries for run_id in entry.run_ids]
+    parent.text(json.dumps(comparison.as_dict(), indent=1), "comparison.json")
+    parent.figures(comparison.figures)
+    parent.tags({"mlflow.note.content": comparison.markdown()})
+    ids = [run_id for entry in comparison.boards[0].entries for run_id in entry.run_ids]
     show_scores(parent.store, experiment, stored_run(parent.store, ids[0]), params=("model", "seed"))
-    if made.output is not None:
-        with replacing(Path(made.output)) as writing:
+    if comparison.output is not None:
+        with replacing(Path(comparison.output)) as writing:
             writing.write_text(page, encoding="utf-8")
-    return made
+    return comparison
 
 
 def _baseline_seconds(store: Store, experiment: Any, digest: str) -> dict[str, float]:
-    """The mean time of the baselines on some data, by name."""
-    found: dict[str, list[float]] = {}
+    """Return the mean training time of each baseline on some data, by name."""
+    seconds: dict[str, list[float]] = {}
     where = f"tags.`zoo.kind` = 'baseline' and tags.`zoo.digest` = '{digest}' and attributes.status = 'FINISHED'"
     for run in store.search(where, experiment=experiment):
         if "seconds" in run.data.metrics:
-            found.setdefault(run.data.tags["zoo.model"], []).append(run.data.metrics["seconds"])
-    return {name: float(np.mean(values)) for name, values in found.items()}
+            seconds.setdefault(run.data.tags["zoo.model"], []).append(run.data.metrics["seconds"])
+    return {name: float(np.mean(values)) for name, values in seconds.items()}
 
 
-def _title(found: Any) -> str:
-    return found.data.tags.get("zoo.model") or found.info.run_name or "run"
+def _title(run: Any) -> str:
+    return run.data.tags.get("zoo.model") or run.info.run_name or "run"
 
 
-def _runs_of(store: Store, found: Any) -> list[Run]:
-    """The runs that a run stands for: itself, of a search its best, of repeats each.
+def _runs_of(store: Store, run: Any) -> list[Run]:
+    """Return the finished runs of a run: itself, the best of a search, or all repeats.
 
     Raises:
-        UsageError: When it did not finish, or is no run of a model.
+        UsageError: When it did not finish, or is not a run of a model.
     """
-    if found.data.tags.get("zoo.kind") in (SEEDS, CROSS_VALIDATION):
-        below = store.search(f"tags.`{PARENT_TAG}` = '{found.info.run_id}' and attributes.status = 'FINISHED'")
-        return [stored_run(store, run.info.run_id) for run in sorted(below, key=lambda run: run.info.start_time)]
-    chosen = store.run(found.data.tags.get(BEST_TAG, found.info.run_id))
+    if run.data.tags.get("zoo.kind") in (SEEDS, CROSS_VALIDATION):
+        children = store.search(f"tags.`{PARENT_TAG}` = '{run.info.run_id}' and attributes.status = 'FINISHED'")
+        return [
+            stored_run(store, child.info.run_id) for child in sorted(children, key=lambda child: child.info.start_time)
+        ]
+    chosen = store.run(run.data.tags.get(BEST_TAG, run.info.run_id))
     if chosen.data.tags.get(SCORED_TAG) is None:
-        kind = found.data.tags.get("zoo.kind", "other")
-        raise UsageError(f"run {found.info.run_id[:8]} ({kind}) has no scores of a model", where="runs")
+        kind = run.data.tags.get("zoo.kind", "other")
+        raise UsageError(f"run {run.info.run_id[:8]} ({kind}) has no scores of a model", where="runs")
     return [stored_run(store, chosen.info.run_id)]
 
 
-def _judged_rows(store: Store, run: Run) -> tuple[str, str]:
-    """The data and the test rows of a run, as what tells them from others."""
+def _test_rows(store: Store, run: Run) -> tuple[str, str]:
+    """Return what identifies a run's data and test rows."""
     tags = store.run(run.run_id).data.tags
     rows = _split(store, run).get("test", [])
     return tags.get("zoo.digest", ""), f"{tags.get('zoo.target', '')} {sorted(rows)}"
 
 
 def _split(store: Store, run: Run) -> dict[str, list[int]]:
-    known: dict[str, list[int]] = json.loads(store.read_text(run.run_id, "split.json") or "{}")
-    return known
+    split_rows: dict[str, list[int]] = json.loads(store.read_text(run.run_id, "split.json") or "{}")
+    return split_rows

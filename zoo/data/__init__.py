@@ -1,1 +1,1 @@
-"""Data: reading a source, splitting it, describing its training part, and turning rows into inputs."""
+"""Data: reading a source, splitting it, describing its training split, and turning rows into inputs."""

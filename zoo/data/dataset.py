@@ -1,4 +1,4 @@
-"""A dataset: a source that was read and split, with the spec of its training part."""
+"""Datasets: a source that was read and split, with the spec of its training split."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zoo.spec import Spec
 
 SPLITS = ("train", "calibration", "validation", "test")
 COLUMNS = ("target", "rows", "weight", "fit_weight", "group")
-# Texts are stored at one width unless that takes so many times what they have, and more than a few kilobytes.
+# Texts are stored at a fixed width, unless padding multiplies their size by this and exceeds a few kilobytes.
 MOST_PADDING, LEAST_PADDED = 8, 10_000
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one part, as a model takes them before preparation.
+    """The rows of one split, as raw model inputs before preprocessing.
 
     Args:
-        inputs: Raw values by the input's key, each with N rows: float64 for numbers, text for categories, ragged
-            arrays for images and sequences.
-        target: Encoded target of N rows: class index or standardised number; None where there is none.
-        rows: Position of each row in the source (in the test source, where that is another one).
-        weight: Example weights of N rows; None for equal weights.
-        fit_weight: Weights of N rows in the loss, where those are others, as by class.
-        group: Group of N rows by name, where a split keeps groups together; the calibration part has it, which is
-            halved.
+        inputs: Raw values by input key, each with N rows: float64 for numbers, text for categories, ragged arrays for
+            images and sequences.
+        target: Encoded target (N,): class index or standardised number; None if there is no target.
+        rows: Position of each row in its source.
+        weight: Sample weights (N,); None for equal weights.
+        fit_weight: Weights in the loss (N,), if they differ from ``weight``, as with class weights.
+        group: Group names (N,), if the split keeps groups together; needed for the calibration split, which is
+            divided in two.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]
@@ -47,7 +47,7 @@ class Split:
 
     @property
     def total(self) -> int:
-        """Number of rows; more than there are here, where they pass by and are not held in memory."""
+        """Number of rows; larger than ``len`` when the data are streamed, not held in memory."""
         return len(self)
 
 
@@ -57,15 +57,15 @@ class Dataset:
 
     Args:
         name: Short name, which also names the experiment.
-        source: Where the data come from, in words that can be typed again where that is possible.
-        digest: Digest of the data as read, without the split.
-        split_digest: Digest of data, split and target together: equal digests mean equal parts.
-        spec: Description of the training part.
-        splits: The splits that have rows.
-        notes: What was noticed while reading, for people.
-        labels: Names of the groups that are for scoring only, by code; empty where there are none.
-        split_rows: Rows of the source in each part, before any sampling.
-        folds: Number of folds that ``fold`` is one of; 0 without.
+        source: The source, as the user can type it again where possible.
+        digest: Digest of the data, without the split.
+        split_digest: Digest of data, split and target together: equal digests mean equal splits.
+        spec: Description of the training split.
+        splits: The splits that have rows, by name.
+        notes: Notes for the user from reading.
+        labels: Names of the labels used only for scoring, by code; empty if there are none.
+        split_rows: Source rows of each split, before any sampling.
+        folds: Number of cross-validation folds; 0 without.
     """
 
     name: str
@@ -81,17 +81,17 @@ class Dataset:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Number of rows of each part."""
+        """Number of rows of each split."""
         return {name: split.total for name, split in self.splits.items()}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the numbers in memory, about."""
+        """Approximate size of the inputs in bytes."""
         return sum(getattr(values, "nbytes", 0) for split in self.splits.values() for values in split.inputs.values())
 
     @property
     def tests_another(self) -> bool:
-        """Whether the test part is of a source of its own, which numbers its rows anew."""
+        """Whether the test split comes from a separate source, with row numbers of its own."""
         return "test" in self.splits and bool(self.split_rows) and "test" not in self.split_rows
 
     def __repr__(self) -> str:
@@ -100,9 +100,9 @@ class Dataset:
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write a dataset where other processes can map it into memory (:func:`load_dataset`).
+    """Write a dataset so that other processes can memory-map it (:func:`load_dataset`).
 
-    Numbers are one ``.npy`` file an array, so that reading one copies nothing.
+    Each array of numbers is one ``.npy`` file, so that loading copies nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, split in dataset.splits.items():
@@ -116,11 +116,11 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     values |= {"spec": dataset.spec.to_json(), "splits": {n: list(s.inputs) for n, s in dataset.splits.items()}}
     writing = folder / ".dataset.json"
     writing.write_text(json.dumps(values))
-    writing.replace(folder / "dataset.json")  # last, and whole: who finds it finds all
+    writing.replace(folder / "dataset.json")  # last and atomically: if it exists, everything exists
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Return the dataset that :func:`save_dataset` wrote, its arrays mapped and not copied."""
+    """Load a dataset that :func:`save_dataset` wrote, with memory-mapped arrays."""
     values = json.loads((folder / "dataset.json").read_text())
     splits = {}
     if "parts" in values:  # as zoo 0.1.0 wrote it
@@ -139,9 +139,9 @@ def load_dataset(folder: Path) -> Dataset:
 
 
 def map_numbers(dataset: Dataset, folder: Path) -> None:
-    """Give up a dataset's numbers in memory for the files that :func:`save_dataset` wrote them to, in their place.
+    """Replace a dataset's numeric arrays in place by the memory-mapped files of :func:`save_dataset`.
 
-    Whoever holds the dataset has the same values as before, and the memory of a large one is free.
+    All values stay the same, and the memory of a large dataset is freed.
     """
     mapped = load_dataset(folder)
     assert isinstance(dataset.splits, dict)
@@ -165,7 +165,7 @@ def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged | pd.Catego
         lengths = np.array([len(text) for text in values])
         if lengths.max(initial=0) * len(values) <= MOST_PADDING * (lengths.sum() + LEAST_PADDED):
             values = values.astype(str)
-        else:  # of one width it would take that of the longest for each
+        else:  # a fixed width would give each text the size of the longest
             encoded = [str(text).encode("utf-8", "surrogatepass") for text in values]
             np.save(folder / f"{stem}.bytes.npy", [len(text) for text in encoded])
             values = np.frombuffer(b"".join(encoded), np.uint8)

@@ -1,4 +1,4 @@
-"""Layouts of sources whose examples are whole: images, sequences of numbers, texts."""
+"""Layouts of sources with one array or text per row: images, sequences of numbers, texts."""
 
 from __future__ import annotations
 
@@ -39,38 +39,38 @@ def image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
     """Return the layout of images: arrays, folders, or a table with a column of files.
 
     Args:
-        size: Height and width that the model brings images to; default their own.
-        classes: Whether a folder must have class folders.
+        size: Height and width to which the model resizes images; default their own.
+        classes: Whether a folder must contain one folder per class.
     """
 
     def read(source: Any, text: Collection[str] = ()) -> Table:
         table = read_image_table(source, text)
         if classes and set(table.frame.columns) == {IMAGE, "file"}:
-            message = "the folder has images and no class folders: FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, … is expected"
+            message = "the folder has images but no class folders; expected FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, …"
             raise DataError(message, where=table.source)
         return table
 
     def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
         name = _cell_column(frame)
-        known = describe_image(name, frame[name], size=size, where="the images")
+        input_ = describe_image(name, frame[name], size=size, where="the images")
         ignored = [str(column) for column in frame if column not in (name, "file")]
-        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+        return Spec(task, (input_,), target, len(frame)), _ignored(ignored)
 
     return Layout(read, describe)
 
 
 def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
-    """Return a table with a column of images; names of files in a column are read.
+    """Return a table with a column of images; a column of file names is replaced by the images.
 
     Raises:
-        DataError: When the source holds none.
+        DataError: If the source has no images.
     """
     table = read_table(source, text=text, cells=IMAGE)
     cells = arrays_of_cells(table.frame)
     if cells:
         name, first = next((name, values.iloc[0]) for name, values in cells.items())
         if first.ndim < 2:
-            raise DataError(f"column {name} holds rows of {first.size} numbers, and no images", where=table.source)
+            raise DataError(f"column {name} has vectors of {first.size} numbers, not images", where=table.source)
         return table
     for name in map(str, table.frame.columns):
         values = table.frame[name]
@@ -87,16 +87,16 @@ class SequenceLayout:
     """The layout of sequences: arrays, a long table, or a column of texts.
 
     Args:
-        series: Column of a long table that says which series a row belongs to.
-        time: Its column that orders the rows of a series.
-        text: Column of texts; default the only one there is.
-        target: Column that is predicted.
+        series: Column of a long table with the series that a row belongs to.
+        time: Column that orders the rows of a series.
+        text: Column of texts; default the only one.
+        target: Column to predict.
         drop: Columns that are left out.
-        split: Column that names the part of each series.
-        unit: ``character`` or ``word``; default by the texts themselves.
-        vocabulary: Most tokens that are known.
-        columns: Columns of a long table that make up a step; found when a table is first read.
-        cells: What the column of sequences is called that a long table becomes; chosen then, too.
+        split: Column with the split of each series.
+        unit: ``character`` or ``word``; by default inferred from the texts.
+        vocabulary: Maximum size of the vocabulary.
+        columns: Columns of a long table that make up a step; inferred when a table is first read.
+        cells: Name of the column of sequences that a long table is converted to; chosen at the same time.
     """
 
     series: str | None = None
@@ -112,30 +112,30 @@ class SequenceLayout:
 
     @classmethod
     def of_spec(cls, spec: Spec) -> SequenceLayout:
-        """Return the layout by which rows for a trained model are read."""
-        known = spec.inputs[0]
+        """Return the layout for reading rows for a trained model."""
+        input_ = spec.inputs[0]
         return cls(
             series=spec.options.get("series"),
             time=spec.options.get("time"),
-            text=known.name if known.kind == "text" else None,
+            text=input_.name if input_.kind == "text" else None,
             target=spec.target.name if spec.target is not None else None,
-            columns=known.statistics.get("columns"),
-            cells=known.name,
+            columns=input_.statistics.get("columns"),
+            cells=input_.name,
         )
 
     def layout(self) -> Layout:
-        """Return the two functions that a dataset is made by."""
+        """Return the functions that read and describe a source."""
         return Layout(self.read, self.describe)
 
     def read(self, source: Any, text: Collection[str] = ()) -> Table:
-        """Return a table with one row a sequence."""
+        """Return a table with one row per sequence."""
         table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
         whole = bool(arrays_of_cells(table.frame))
-        served = whole and self.columns is not None  # what a model saw as a long table may come as sequences, too
+        served = whole and self.columns is not None  # a model trained on a long table also accepts sequences
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
         if whole and self.text is not None:
-            raise UsageError("the source holds sequences of numbers, and no column of texts", where="text")
+            raise UsageError("the source has sequences of numbers, not a column of texts", where="text")
         if not whole and not isinstance(source, Table):
             self.text = self._text_column(table)
         return table
@@ -145,24 +145,24 @@ class SequenceLayout:
         where = "the sequences"
         if self.text is None:
             name = _cell_column(frame)
-            known = describe_sequence(name, frame[name], where=where)
+            input_ = describe_sequence(name, frame[name], where=where)
             if self.columns is not None:
-                known.statistics["columns"] = self.columns
+                input_.statistics["columns"] = self.columns
         else:
             name = self.text
             unit = self.unit or _natural_unit(frame[name])
-            most = self.vocabulary or (MOST_CHARACTERS if unit == CHARACTER else MOST_WORDS)
-            known = describe_text(name, frame[name], unit=unit, vocabulary=most, where=where)
+            max_tokens = self.vocabulary or (MOST_CHARACTERS if unit == CHARACTER else MOST_WORDS)
+            input_ = describe_text(name, frame[name], unit=unit, vocabulary=max_tokens, where=where)
         ignored = [str(column) for column in frame if column != name and column != self.series]
-        return Spec(task, (known,), target, len(frame)), _ignored(ignored)
+        return Spec(task, (input_,), target, len(frame)), _ignored(ignored)
 
     def _text_column(self, table: Table) -> str:
         frame = table.frame.drop(columns=[name for name in (self.target or table.target,) if name in table.frame])
         if self.text is not None:
             if self.text not in frame.columns:
-                known = [str(name) for name in frame.columns]
-                message = f"there is no column {self.text!r} of texts; columns: {', '.join(known[:30])}"
-                raise DataError(message, where=table.source, nearest=nearest_name(self.text, known))
+                columns = [str(name) for name in frame.columns]
+                message = f"there is no column {self.text!r} of texts; columns: {', '.join(columns[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(self.text, columns))
             return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name])]
         if len(texts) == 1:
@@ -171,19 +171,19 @@ class SequenceLayout:
             hint = "; a long table needs --series COLUMN and --time COLUMN, a column of texts --text COLUMN"
             raise wrong_source("table", table.source, hint=hint)
         raise DataError(
-            f"which column holds the texts? Say --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
+            f"which column has the texts? Use --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
         )
 
     def _grouped(self, table: Table) -> Table:
-        """A long table with a row for each step becomes one with a row for each series."""
+        """Convert a long table, with a row per step, to a table with a row per series."""
         frame = table.frame
         for option, name in (("series", self.series), ("time", self.time)):
             if name is None:
                 raise UsageError("a long table needs both --series COLUMN and --time COLUMN", where=option)
             if name not in frame.columns:
-                known = [str(column) for column in frame.columns]
-                message = f"there is no column {name!r} for --{option}; columns: {', '.join(known[:30])}"
-                raise DataError(message, where=table.source, nearest=nearest_name(name, known))
+                columns = [str(column) for column in frame.columns]
+                message = f"there is no column {name!r} for --{option}; columns: {', '.join(columns[:30])}"
+                raise DataError(message, where=table.source, nearest=nearest_name(name, columns))
         assert self.series is not None
         assert self.time is not None
         target = self.target or table.target
@@ -195,20 +195,20 @@ class SequenceLayout:
                 if name not in others and pd.api.types.is_numeric_dtype(frame[name].dtype)
             ]
         if not self.columns:
-            raise DataError("no column of numbers is left for the steps of the series", where=table.source)
+            raise DataError("no numeric column is left for the steps of the series", where=table.source)
         if self.cells is None:
             self.cells = SEQUENCE
             while self.cells in frame.columns:
                 self.cells += "_"
-        made = _by_series(table, self.series, self.time, self.columns, self.cells)
-        for what, column in ((f"target {target!r}", target), (f"part in {self.split!r}", self.split)):
+        grouped = _by_series(table, self.series, self.time, self.columns, self.cells)
+        for what, column in ((f"target {target!r}", target), (f"split in {self.split!r}", self.split)):
             if column is not None and column in frame.columns:
                 _check_constant(frame[column], frame[self.series], what, table.source)
-        return made
+        return grouped
 
 
 def _by_series(table: Table, series: str, time: str, columns: list[str], cells: str) -> Table:
-    """A row for each series: its name, its steps in one cell, and of each other column the first value."""
+    """Return one row per series: its name, its steps in one cell, and the first value of each other column."""
     frame = table.frame
     absent = [name for name in columns if name not in frame.columns]
     if absent:
@@ -229,26 +229,26 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     order = np.lexsort((moments.to_numpy(), codes))
     ends = np.cumsum(np.bincount(codes))[:-1]
     steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
-    made = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
+    grouped = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
     first = pd.Series(codes).drop_duplicates().index
     for column in frame.columns:
         if column not in (series, time, *columns):  # the first that is not missing
-            made[column] = frame[column].groupby(codes).first().to_numpy()
+            grouped[column] = frame[column].groupby(codes).first().to_numpy()
     split = table.split[first] if table.split is not None else None
-    return replace(table, frame=made, split=split)
+    return replace(table, frame=grouped, split=split)
 
 
 def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:
     kinds = values.dropna().astype(str).groupby(series, sort=False).nunique()
     several = kinds.index[kinds > 1]
     if len(several):
-        raise DataError(f"the {what} changes within the series {several[0]}: a series has one", where=where)
+        raise DataError(f"the {what} changes within series {several[0]}; it must be constant", where=where)
 
 
 def _cell_column(frame: pd.DataFrame) -> str:
     names = list(arrays_of_cells(frame))
     if not names:
-        raise DataError("no column holds whole examples")
+        raise DataError("no column has arrays or texts as examples")
     return str(names[0])
 
 
@@ -260,10 +260,10 @@ def _is_text(values: pd.Series) -> bool:
 
 
 def _natural_unit(values: pd.Series) -> str:
-    """Words where texts have several of them, else letters, as in a DNA string."""
-    some = values.dropna().iloc[:1000].astype(str)
-    return WORD if np.median([len(tokens_of(text, WORD)) for text in some]) >= 3 else CHARACTER
+    """Return ``word`` if texts have several words, else ``character``, as for DNA strings."""
+    sample = values.dropna().iloc[:1000].astype(str)
+    return WORD if np.median([len(tokens_of(text, WORD)) for text in sample]) >= 3 else CHARACTER
 
 
 def _ignored(columns: Collection[str]) -> list[str]:
-    return [f"columns that are not used: {', '.join(columns)}"] if columns else []
+    return [f"unused columns: {', '.join(columns)}"] if columns else []

@@ -1,4 +1,4 @@
-"""Layouts: how the source of a task becomes examples, and examples a spec."""
+"""Layouts: how a task reads a source into examples, and describes them as a spec."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from zoo.data.columns.column_kinds import NAMED, told_kind
+from zoo.data.columns.column_kinds import NAMED, parse_kind
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import UsageError
@@ -19,11 +19,11 @@ from zoo.spec import Spec, Target
 
 @dataclass(frozen=True)
 class Layout:
-    """How a task's sources become examples, and examples a spec.
+    """Functions that read a task's source into examples and describe them as a spec.
 
     Args:
-        read: From a source and the columns that are text whatever they look like to a table.
-        describe: From the features of the training rows, the target and the task's name to the spec and notes.
+        read: Takes a source and the columns to read as text; returns a table.
+        describe: Takes the features of the training rows, the target and the task's name; returns the spec and notes.
     """
 
     read: Callable[[Any, Collection[str]], Table]
@@ -34,14 +34,14 @@ COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_ta
 
 
 def column_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layout:
-    """Return the layout of a table whose columns have kinds that were told, or ways for missing values.
+    """Return the layout of a table with given column kinds or imputation of missing values.
 
     Args:
-        column: Kinds that overrule what would be found out, by column.
-        missing: What stands for missing values, by column; ``*`` for all.
+        column: Kinds that override the inferred ones, by column.
+        missing: Imputation of missing values, by column; ``*`` for all.
     """
-    # A zip code that is told to be a category keeps the zeros that it begins with.
-    named = [name for name, kind in column.items() if told_kind(kind).kind in NAMED]
+    # A zip code with the kind category keeps its leading zeros.
+    named = [name for name, kind in column.items() if parse_kind(kind).kind in NAMED]
     return Layout(
         lambda source, text: read_table(source, text=[*text, *named]),
         partial(describe_table, column=column, missing=missing),
@@ -49,15 +49,15 @@ def column_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layo
 
 
 def refuse_kinds_of_columns(job: DataJob, examples: str) -> None:
-    """Refuse kinds of columns and ways for missing values, where examples are no rows of columns.
+    """Raise an error if a job sets column kinds or imputation for examples that are not table rows.
 
     Args:
         job: The job.
-        examples: What they are instead, such as ``images``.
+        examples: What the examples are, such as ``images``.
 
     Raises:
-        UsageError: When the job has such.
+        UsageError: If the job sets ``column`` or ``missing``.
     """
     for option in ("column", "missing"):
         if getattr(job, option):
-            raise UsageError(f"this is for tables, and the examples here are {examples}", where=option)
+            raise UsageError(f"only for tables; the examples of this task are {examples}", where=option)

@@ -1,7 +1,7 @@
-"""What a source may ask for: sizes that it declares against the memory at hand, and decoders that fail.
+"""Limits on sources: declared sizes against the available memory, and decoders that fail.
 
-A damaged or hostile file shall cost an error, not the machine: https://www.bamsoftware.com/hacks/zipbomb/
-has 46 MB that unpack to 4.5 PB.
+A damaged or malicious file must cause an error, not exhaust the machine:
+https://www.bamsoftware.com/hacks/zipbomb/ has 46 MB that unpack to 4.5 PB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from zoo.errors import DataError
 
 MOST_COLUMNS = 100_000
-# Text out of gzip or bzip2: tables have ratios of 5 to 50; what repeats one byte has 1,000 and more.
+# Compression ratio of text in gzip or bzip2: tables have 5 to 50; a repeated byte has 1,000 and more.
 MOST_RATIO, RATIO_FROM_BYTES = 200, 1 << 26
 
 _WHERE_MEMORY_IS_LIMITED = (
@@ -25,79 +25,79 @@ _WHERE_MEMORY_IS_LIMITED = (
 )
 
 
-def memory_at_hand() -> int:
-    """Return how many bytes this process may still take: the least of the machine's, its container's and its own limit.
+def available_memory() -> int:
+    """Return the bytes that this process may still allocate: the minimum over machine, container and process limit.
 
     Example:
-        >>> memory_at_hand() > 0
+        >>> available_memory() > 0
         True
     """
     import psutil
 
-    at_hand = [int(psutil.virtual_memory().available)]
+    available = [int(psutil.virtual_memory().available)]
     for limit, used in _WHERE_MEMORY_IS_LIMITED:
         try:
-            at_hand.append(int(limit.read_text()) - int(used.read_text()))
+            available.append(int(limit.read_text()) - int(used.read_text()))
         except (OSError, ValueError):  # no such file, or "max": no limit
             continue
-    own = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if own != resource.RLIM_INFINITY:
-        at_hand.append(own - psutil.Process().memory_info().data)
-    return max(min(at_hand), 0)
+    process_limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if process_limit != resource.RLIM_INFINITY:
+        available.append(process_limit - psutil.Process().memory_info().data)
+    return max(min(available), 0)
 
 
 def check_memory(size: float, what: str, where: str) -> None:
-    """Refuse what would not fit into memory, before it is read.
+    """Raise an error, before reading, if something would not fit into memory.
 
     Args:
-        size: Bytes that it would take.
-        what: What takes them, as the beginning of the message.
+        size: Size in bytes.
+        what: What has this size, as the beginning of the message.
         where: The source.
 
     Raises:
-        DataError: When there is less memory at hand.
+        DataError: If less memory is available.
     """
-    at_hand = memory_at_hand()
-    if size > at_hand:
-        message = f"{what} would take {in_bytes(size)} of memory, and {in_bytes(at_hand)} are at hand"
+    available = available_memory()
+    if size > available:
+        message = f"{what} would need {in_bytes(size)} of memory; {in_bytes(available)} are available"
         raise DataError(message, where=where)
 
 
 def check_columns(count: int, where: str) -> None:
-    """Refuse a table that is wider than any model's.
+    """Raise an error if a table has too many columns.
 
     Raises:
-        DataError: When there are too many columns.
+        DataError: If there are more than ``MOST_COLUMNS``.
     """
     if count > MOST_COLUMNS:
         message = (
-            f"{count:,} columns, and a table has at most {MOST_COLUMNS:,}; save them as an array x in an .npz file"
+            f"{count:,} columns; a table may have at most {MOST_COLUMNS:,}. Save them as an array x in an .npz file"
         )
         raise DataError(message, where=where)
 
 
 def check_table_fits(rows: int, columns: int, where: str) -> None:
-    """Refuse a table that a file declares and that memory cannot hold: eight bytes a cell at least.
+    """Raise an error if a table of the declared size would not fit into memory, at eight bytes per cell.
 
     Raises:
-        DataError: When there is less memory at hand.
+        DataError: If less memory is available.
     """
     check_columns(columns, where)
     check_memory(8.0 * rows * columns, f"{rows:,} rows of {columns:,} columns", where)
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Refuse a symbolic link that leads out of its folder: data that came as an archive may hold any.
+    """Raise an error if a path is a symbolic link that leads out of its folder, as an archive may contain.
 
     Raises:
-        DataError: When it does.
+        DataError: If it leads out of the folder.
     """
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError("a symbolic link that leads out of the folder; copy what it names", where=str(path))
+        raise DataError("the symbolic link leads out of the folder; copy the file instead", where=str(path))
 
 
 def in_bytes(size: float) -> str:
-    """Return a size for people.
+    """Format a size in bytes.
 
     Example:
         >>> in_bytes(3_200_000_000)
@@ -112,25 +112,25 @@ def in_bytes(size: float) -> str:
 
 @contextmanager
 def decoding(where: str, what: str = "cannot be read") -> Iterator[None]:
-    """Turn whatever a decoder raises into an error that names the file.
+    """Convert any exception of a decoder to an error that names the file.
 
-    Only around calls of a library that decodes bytes: what a damaged file makes it raise is anything at all (TIFF alone
-    has brought forth eight kinds), and none of it is a fault of the program.
+    Use it only around calls of a library that decodes bytes: damaged files make it raise exceptions of any kind (eight
+    for TIFF alone), none of which is an error of this program.
 
     Raises:
-        DataError: What went wrong, in the decoder's words.
+        DataError: With the decoder's message.
     """
     try:
         yield
-    except (DataError, MemoryError):  # the door says of memory what is to be said
+    except (DataError, MemoryError):  # the command line reports these itself
         raise
     except RecursionError:
-        raise DataError(f"{what}: it is nested too deeply", where=where) from None
+        raise DataError(f"{what}: nested too deeply", where=where) from None
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{what}: {words[:300]}", where=where) from None
 
 
 def row_in_source(values: pd.Series, row: int) -> int:
-    """Return the number, from 1 on, that a row has in its source: a part of it keeps the source's numbers."""
+    """Return the number of a row in its source, counted from 1."""
     return int(values.index[row]) + 1

@@ -1,4 +1,4 @@
-"""A source that was read: what every reader returns."""
+"""The table that every reader returns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Table:
     Args:
         frame: The rows.
         name: Short name of the source.
-        source: The source in words that can be typed again, where it can be.
-        target: Column that the source itself names as its target.
-        part: Split of each row (``train``, ``validation``, ``test``) where the source itself is split.
-        notes: What was noticed while reading.
-        weight: Column that the source itself names as the weight of each row.
+        source: The source, as the user can type it again where possible.
+        target: Target column, if the source defines one.
+        split: Split of each row (``train``, ``validation``, ``test``), if the source defines it.
+        notes: Notes for the user from reading.
+        weight: Column of sample weights, if the source defines one.
     """
 
     frame: pd.DataFrame

@@ -1,4 +1,4 @@
-"""The error for a source of a kind that a task does not read."""
+"""The error for a source that a task cannot read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def wrong_source(kind: str, where: str, *, hint: str = "") -> WrongSourceError:
     Args:
         kind: Kind of the source, as in ``Task.reads``.
         where: The source.
-        hint: What would make this task read it.
+        hint: How this task could read it.
     """
     tasks = tasks_reading(kind)
-    readers = f"{', '.join(tasks)} can" if tasks else "no task can"
-    message = f"the source holds {_NOUNS.get(kind, kind)}, which this task does not read; {readers}{hint}"
+    readers = f"tasks that do: {', '.join(tasks)}" if tasks else "no task does"
+    message = f"the source has {_NOUNS.get(kind, kind)}, which this task does not read; {readers}{hint}"
     return WrongSourceError(message, where=where)

@@ -1,4 +1,4 @@
-"""Where a classifier errs, and whether its probabilities can be believed."""
+"""Figures of a classifier: confusion matrix and reliability diagram."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ BINS = 15
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw how often each true class was called each class.
+    """Draw the confusion matrix: how often each true class was predicted as each class.
 
-    Cells have the count and, as colour and per cent, its share of the true class; beyond 20 classes the
-    colour only.
+    Cells show the count and, as colour and per cent, the fraction of the true class; above 20 classes only the colour.
 
     Args:
         truth: (N,) class indices.
@@ -44,13 +43,13 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: Sequenc
     figure, (axis,) = new_figure(width=side + 1.0, height=side)
     axis.grid(False)
     image = axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
-    bar = figure.colorbar(image, ax=axis, shrink=0.7, label="share of the true class")
+    bar = figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the true class")
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     _name_classes(axis, classes)
     if k <= MOST_NUMBERED:
         _write_cells(axis, counts, shares)
     right = np.trace(counts) / max(counts.sum(), 1)
-    axis.set_title(f"Confusion matrix: {100 * right:.1f} % of {counts.sum():,} rows right", loc="left")
+    axis.set_title(f"Confusion matrix: {100 * right:.1f} % of {counts.sum():,} rows correct", loc="left")
     return figure
 
 
@@ -71,14 +70,14 @@ def _write_cells(axis: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     size = 9 if k <= 10 else 6
     for row, column in np.ndindex(k, k):
         share = shares[row, column]
-        # Black on the light half of the colours, white on the dark half.
+        # Black text on light colours, white text on dark ones.
         colour = "white" if share > 0.45 else "black"
         text = f"{_short_count(int(counts[row, column]))}\n{100 * share:.0f} %"
         axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
 
 
 def _short_count(count: int) -> str:
-    """Return the count in at most five signs or so, which a cell has room for."""
+    """Return the count in about five characters, so that it fits a cell."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if count >= 100 * size or (unit == "M" and count >= size):
             return f"{count / size:.3g}{unit}"
@@ -86,10 +85,10 @@ def _short_count(count: int) -> str:
 
 
 def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
-    """Draw the share of rows that are right against how sure the model was, in 15 bins of equal mass.
+    """Draw the reliability diagram: accuracy against confidence, in 15 bins of equal mass.
 
-    The reliability diagram of Murphy and Winkler (Applied Statistics 26, 1977), of the most likely class
-    (Guo and others, ICML 2017). Bars through the points are 95 % intervals (Wilson, 1927); the lower panel
+    After Murphy and Winkler (Applied Statistics 26, 1977), for the most likely class
+    (Guo and others, ICML 2017). Error bars are 95 % intervals (Wilson, 1927); the lower panel
     counts rows by confidence.
 
     Args:
@@ -102,7 +101,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
     Example:
         >>> figure = reliability(np.array([0, 1]), np.array([[0.9, 0.1], [0.4, 0.6]]))
         >>> [panel.get_ylabel() for panel in figure.axes]
-        ['share of rows that are right', 'rows']
+        ['accuracy', 'rows']
     """
     probabilities = np.asarray(probabilities, dtype=float)
     confidence = probabilities.max(axis=1)
@@ -118,7 +117,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
     left = min(1 / probabilities.shape[1], confidence.min(initial=1.0))  # the top class has at least 1/K
     upper.set_xlim(left - 0.02, 1.02)
     upper.set_ylim(-0.02, 1.02)
-    upper.set_ylabel("share of rows that are right")
+    upper.set_ylabel("accuracy")
     lower.set_ylabel("rows")
     lower.set_xlabel("confidence: probability of the most likely class")
     upper.set_title(f"Reliability of the probabilities, {confidence.size:,} rows", loc="left")
@@ -127,7 +126,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
 
 
 def _draw_bins(axis: Axes, confidence: np.ndarray, right: np.ndarray) -> None:
-    """Draw the bins, ties in one and the same, and the interval of each."""
+    """Draw the bins with their intervals; ties share a bin."""
     order = np.argsort(confidence, kind="stable")
     ranked = confidence[order]
     middle = (np.searchsorted(ranked, ranked, "left") + np.searchsorted(ranked, ranked, "right")) / 2

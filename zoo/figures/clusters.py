@@ -1,4 +1,4 @@
-"""What a clustering looks like: where its clusters lie, how large they are, what a reconstruction keeps."""
+"""Figures of a clustering: latent space, cluster sizes and reconstructions."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def latent_map(
     names: Sequence[str] = (),
     title: str = "Latent space",
 ) -> Figure:
-    """Draw rows in the plane, coloured by cluster and, beside it, by label where labels are known.
+    """Draw rows in the plane, coloured by cluster and, if there are labels, next to it by label.
 
     Args:
         points: (N, 2); at most 5,000 of them are drawn.
-        clusters: (N,) cluster of each row; its number stands in the middle of its rows.
-        labels: (N,) label codes, -1 for a row without one, which is left out; or None.
+        clusters: (N,) cluster of each row; its number is drawn at the median of its rows.
+        labels: (N,) label codes, -1 for unlabelled rows, which are left out; or None.
         names: Names of the labels by code; default the codes.
         title: Title of the first panel.
 
@@ -76,7 +76,7 @@ def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray, names: Sequence
         rows = points[groups == code]
         colour = colours[index % len(colours)]
         axis.scatter(rows[:, 0], rows[:, 1], s=size, color=[colour], alpha=0.7, linewidths=0)
-    for code in codes if len(codes) <= MOST_NAMES else ():  # last, so that no point hides them
+    for code in codes if len(codes) <= MOST_NAMES else ():  # drawn last, on top of the points
         middle = np.median(points[groups == code], axis=0)
         frame = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         name = shorten(names[code], 12) if names else str(code)
@@ -84,11 +84,11 @@ def _scatter(axis: Axes, points: np.ndarray, groups: np.ndarray, names: Sequence
 
 
 def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
-    """Draw how many rows each cluster has.
+    """Draw the number of rows of each cluster.
 
     Args:
         clusters: (N,) cluster of each row.
-        k: Number of clusters that there should be; empty ones are shown too.
+        k: Requested number of clusters; empty ones are also shown.
 
     Example:
         >>> figure = cluster_sizes(np.array([0, 0, 2]), 3)
@@ -109,12 +109,12 @@ def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
     return figure
 
 
-def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
-    """Draw images above what an autoencoder makes of them, up to ten.
+def reconstructions(original: np.ndarray, reconstructed: np.ndarray) -> Figure:
+    """Draw up to ten images above their reconstructions by an autoencoder.
 
     Args:
         original: (N, H, W, C).
-        made: (N, H, W, C), in the same units.
+        reconstructed: (N, H, W, C), in the same units.
 
     Example:
         >>> len(reconstructions(np.zeros((3, 4, 4, 1)), np.zeros((3, 4, 4, 1))).axes)
@@ -124,7 +124,7 @@ def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
     low, high = float(np.min(original[:count])), float(np.max(original[:count]))
     figure = Figure(figsize=(max(1.0 * count + 0.6, 3.2), 2.6), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(2, count, squeeze=False)
-    for row, (name, images) in enumerate((("original", original), ("made", made))):
+    for row, (name, images) in enumerate((("original", original), ("reconstructed", reconstructed))):
         for column in range(count):
             draw_image(panels[row, column], images[column], low=low, high=high)
         panels[row, 0].set_ylabel(name)
@@ -133,11 +133,11 @@ def reconstructions(original: np.ndarray, made: np.ndarray) -> Figure:
 
 
 def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
-    """Draw the mean squared error of the reconstruction of the columns that lose most, up to 20.
+    """Draw the reconstruction errors of the columns with the largest ones, up to 20.
 
     Args:
         names: Names of the F columns.
-        errors: (F,) as a share of each column's variance: 1 is as bad as always saying the mean.
+        errors: (F,) mean squared errors as a fraction of each column's variance: 1 is as bad as predicting the mean.
 
     Example:
         >>> figure = column_errors(["a", "b"], np.array([0.1, 0.4]))
@@ -151,7 +151,7 @@ def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
     axis.axvline(1.0, color=GREY, linestyle="--", linewidth=1, label="as bad as the mean")
     axis.set_yticks(places, [shorten(names[index], 28) for index in order])
     axis.invert_yaxis()
-    axis.set_xlabel("mean squared error of the reconstruction, share of the variance")
-    axis.set_title(f"Columns that are lost most, {len(order)} of {len(names)}", loc="left")
+    axis.set_xlabel("mean squared reconstruction error / variance")
+    axis.set_title(f"Columns with the largest reconstruction error, {len(order)} of {len(names)}", loc="left")
     legend_beside(axis)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of models beside each other: scores with intervals, and mean ranks with what counts as a tie."""
+"""Figures that compare models: scores with intervals, and mean ranks with the critical difference."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def scores_beside(
     baselines: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Draw the mean of a score with its interval, and each repeat, for models one above the other.
+    """Draw the mean of a metric with its interval, and each repeat, one row per model.
 
     Args:
         names: The models, the best first.
-        means: One for each.
-        intervals: Low and high end; not a number where it is unknown.
-        repeats: The score in each repeat.
-        score: Its name.
-        baselines: Those of the names that are baselines, drawn in grey.
-        title: Above it.
+        means: Mean of each model.
+        intervals: Lower and upper end; NaN if unknown.
+        repeats: Values of each repeat.
+        score: Name of the metric.
+        baselines: Names of the baselines, drawn in grey.
+        title: Title of the figure.
 
     Example:
-        >>> made = scores_beside(["a", "b"], [0.9, 0.8], [(0.8, 1.0)] * 2, [[0.9], [0.8]], score="accuracy")
-        >>> made.axes[0].get_xlabel()
+        >>> figure = scores_beside(["a", "b"], [0.9, 0.8], [(0.8, 1.0)] * 2, [[0.9], [0.8]], score="accuracy")
+        >>> figure.axes[0].get_xlabel()
         'accuracy'
     """
     figure, (axis,) = new_figure(height=1.3 + 0.4 * max(1, len(names)))
@@ -52,14 +52,14 @@ def scores_beside(
 
 
 def critical_difference(ranks: Mapping[str, float], distance: float, *, sources: int) -> Figure:
-    """Draw mean ranks on an axis, with a bar over those that are no further apart than chance puts them.
+    """Draw mean ranks on an axis, with a bar over models that do not differ significantly.
 
     The figure of Demšar (2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", section 3.2.4).
 
     Args:
         ranks: Mean rank by the model's name; 1 is best.
         distance: The critical difference.
-        sources: Number of sources that the ranks are means over.
+        sources: Number of sources.
 
     Example:
         >>> critical_difference({"a": 1.0, "b": 2.0}, 1.5, sources=4).axes[0].get_xlabel()
@@ -80,12 +80,12 @@ def critical_difference(ranks: Mapping[str, float], distance: float, *, sources:
     axis.set_yticks([])
     axis.set_xlim(0.8, max(float(np.max(list(ranks.values()))) + 1.2, 2.5))
     axis.set_xlabel(f"mean rank over {sources} sources; 1 is best")
-    axis.set_title(f"Critical difference {distance:.2f}: under one bar is a tie", loc="left")
+    axis.set_title(f"Critical difference {distance:.2f}: models under one bar are tied", loc="left")
     return figure
 
 
 def _tied(ordered: Sequence[str], ranks: Mapping[str, float], distance: float) -> list[tuple[float, float]]:
-    """Runs of neighbours that are all within the distance, as their first and last rank; none inside another."""
+    """Return maximal groups of models within the distance, as their first and last rank."""
     groups: list[tuple[int, int]] = []
     for start in range(len(ordered)):
         last = max(i for i in range(start, len(ordered)) if ranks[ordered[i]] - ranks[ordered[start]] < distance)

@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch."""
+"""Learning curves: loss and metrics by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.figures.style import BLACK, legend_beside, line_style, new_figure, shor
 
 LOSSES = ("loss", "val_loss")
 LOG_SCALE_RANGE = 30
-# Beyond float32 a loss has diverged, and axes overflow.
+# Larger losses have diverged, and axes would overflow.
 LARGEST, SMALLEST = 1e100, 1e-100
 LOSS, SCORE, LEARNING_RATE = "loss", "score", "learning rate"
 HEIGHTS = {LOSS: 1.2, SCORE: 1.0, LEARNING_RATE: 0.6}
@@ -21,14 +21,14 @@ HEIGHTS = {LOSS: 1.2, SCORE: 1.0, LEARNING_RATE: 0.6}
 def learning_curve(
     history: Mapping[str, Sequence[float]], *, best_epoch: int | None = None, monitor: str = "val_loss"
 ) -> Figure:
-    """Draw loss and scores by epoch, with the epoch whose weights were kept.
+    """Draw loss and metrics by epoch, with the epoch whose weights were kept.
 
     Args:
-        history: For each name one number an epoch, as ``keras.callbacks.History.history``; NaN leaves a gap.
-            ``loss`` and ``val_loss`` share the upper panel, on a logarithmic scale where they span more than
-            a factor of 30; other scores, and a learning rate that varies, have panels of their own.
+        history: For each name one number per epoch, as in ``keras.callbacks.History.history``; NaN leaves a gap.
+            ``loss`` and ``val_loss`` share the upper panel, on a logarithmic scale if they span more than a factor
+            of 30; other metrics, and a learning rate that varies, have panels of their own.
         best_epoch: The epoch, counted from 1, whose weights were kept.
-        monitor: The name of the score that chose it.
+        monitor: Name of the metric that selected it.
 
     Returns:
         A figure of one to three panels over the same epochs.
@@ -47,7 +47,7 @@ def learning_curve(
             _scale(axis, curves)
         axis.set_ylabel(label)
         if best_epoch is not None:
-            kept = f"epoch {best_epoch}, kept" if axis is axes[0] else None  # named once is enough
+            kept = f"epoch {best_epoch}, kept" if axis is axes[0] else None  # one legend entry
             axis.axvline(best_epoch, color=BLACK, linestyle=":", linewidth=1.2, label=kept)
         if axis.get_legend_handles_labels()[0]:
             legend_beside(axis)
@@ -58,7 +58,7 @@ def learning_curve(
 
 
 def _drawable(values: Sequence[float]) -> np.ndarray:
-    """Return the values, NaN where a curve has to have a gap."""
+    """Return the values, NaN where they are too large to draw."""
     numbers = np.asarray(values, dtype=float)
     return np.where(np.abs(numbers) < LARGEST, numbers, np.nan)
 
@@ -76,7 +76,7 @@ def _by_panel(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarr
 def _draw(axis: Axes, curves: Mapping[str, np.ndarray], *, steps: bool) -> None:
     for index, (name, values) in enumerate(curves.items()):
         colour, dash = line_style(index)
-        # Without markers a lone epoch, or one between two gaps, would not be seen.
+        # Without markers, a single epoch between two gaps would be invisible.
         marker = "o" if len(values) <= 30 or np.isnan(values).any() else ""
         (line,) = axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash)
         line.set(label=shorten(name), marker=marker, markersize=3.5)
@@ -84,7 +84,7 @@ def _draw(axis: Axes, curves: Mapping[str, np.ndarray], *, steps: bool) -> None:
 
 
 def _scale(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
-    """Make the y axis logarithmic where a linear one would flatten most of the curve."""
+    """Use a logarithmic y axis if a linear one would flatten most of the curve."""
     numbers = np.concatenate([values[~np.isnan(values)] for values in curves.values()] or [np.empty(0)])
     if numbers.size and numbers.min() > SMALLEST and numbers.max() > LOG_SCALE_RANGE * numbers.min():
         axis.set_yscale("log")

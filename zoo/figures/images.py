@@ -1,4 +1,4 @@
-"""Images: the worst errors of a classifier, and what its first filters look for."""
+"""Figures of image classifiers: the worst errors, and the filters of the first convolution."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def draw_image(axis: Axes, image: np.ndarray, *, low: float = 0.0, high: float =
 
 
 def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw the images that a classifier was surest of and got wrong, up to 20.
+    """Draw up to 20 misclassified images, the most confident first.
 
     Args:
-        images: N images (H, W, C), of one size or of several.
+        images: N images (H, W, C), whose sizes may differ.
         truth: (N,) class indices.
         prediction: (N, K) probabilities.
         classes: Names of the K classes by index.
@@ -45,14 +45,14 @@ def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarra
     Example:
         >>> figure = worst_errors(np.zeros((1, 4, 4, 1)), np.array([0]), np.array([[0.1, 0.9]]), ["cat", "dog"])
         >>> figure.axes[0].get_title()
-        'cat taken for\\ndog, 90 %'
+        'cat predicted as\\ndog, 90 %'
     """
     chosen = prediction.argmax(axis=1)
     wrong = np.flatnonzero(chosen != truth)
     order = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_ERRORS]
     if len(order) == 0:
         figure = Figure(figsize=(5, 1.6), dpi=DPI, facecolor="white")
-        figure.text(0.5, 0.5, "No image of this part was wrong.", ha="center", va="center", fontsize=12)
+        figure.text(0.5, 0.5, "No image was misclassified.", ha="center", va="center", fontsize=12)
         return figure
     rows = -(-len(order) // COLUMNS)
     figure = Figure(figsize=(8.5, 2.1 * rows + 0.5), dpi=DPI, facecolor="white", layout="constrained")
@@ -65,13 +65,13 @@ def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarra
         draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
         sure = 100 * prediction[row].max()
         name, taken = shorten(classes[truth[row]], 12), shorten(classes[chosen[row]], 12)
-        panel.set_title(f"{name} taken for\n{taken}, {sure:.0f} %", fontsize=9)
-    figure.suptitle("Worst errors: surest first", x=0.01, ha="left", fontsize=11)
+        panel.set_title(f"{name} predicted as\n{taken}, {sure:.0f} %", fontsize=9)
+    figure.suptitle("Worst errors: most confident first", x=0.01, ha="left", fontsize=11)
     return figure
 
 
 def filters(kernels: np.ndarray) -> Figure:
-    """Draw the filters of a convolution, up to 64: blue below zero, red above, one scale for all.
+    """Draw up to 64 filters of a convolution on a common scale: blue below zero, red above.
 
     Args:
         kernels: (h, w, C, F); with several channels their mean is drawn.

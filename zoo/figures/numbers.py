@@ -1,4 +1,4 @@
-"""How predicted numbers lie about the true ones."""
+"""Figures of a regression: predictions against true values, and residuals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Box = tuple[float, float, float, float]
 
 
 def predicted_against_true(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure:
-    """Draw each prediction over its true value, with the line on which both agree.
+    """Draw each prediction over its true value, with the diagonal.
 
-    Beyond 2,000 rows, where points would hide each other, cells show how many there are.
+    Above 2,000 rows, hexagonal cells show counts instead of points.
 
     Args:
         truth: (N,).
         prediction: (N,).
-        name: What is predicted, with its unit if it has one; it labels the axes.
+        name: Name of the target, with its unit if it has one, as label of the axes.
 
     Returns:
         A figure with one square panel, both axes with the same limits.
@@ -50,14 +50,14 @@ def predicted_against_true(truth: np.ndarray, prediction: np.ndarray, *, name: s
 
 
 def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure:
-    """Draw the error of each row over its prediction, and beside it how errors are distributed.
+    """Draw the residual of each row over its prediction, and the distribution of residuals next to it.
 
-    Errors that lean, bend or fan out show what the model misses (Anscombe and Tukey, Technometrics 5, 1963).
+    A trend, a bend or a changing spread shows what the model misses (Anscombe and Tukey, Technometrics 5, 1963).
 
     Args:
         truth: (N,).
         prediction: (N,).
-        name: What is predicted, with its unit if it has one; it labels the axes.
+        name: Name of the target, with its unit if it has one, as label of the axes.
 
     Returns:
         A figure with two panels that share the error's axis.
@@ -70,7 +70,7 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
     truth, prediction, n_lost = _finite(truth, prediction)
     error = truth - prediction
     figure, (axis, beside) = new_figure(2, beside=True, width=8.6, height=5.0, shares=(3.0, 1.0))
-    low, high = _limits(np.append(error, 0.0))  # no error is always in view
+    low, high = _limits(np.append(error, 0.0))  # always include zero
     _scatter(axis, prediction, error, (*_limits(prediction), low, high), bar_beside=beside)
     axis.axhline(0, color=RED, linestyle="--", linewidth=1.2, label="no error")
     beside.hist(error, bins=np.linspace(low, high, 41).tolist(), orientation="horizontal", color=BLUE)
@@ -80,7 +80,7 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
         axis.axhline(middle, color="black", linestyle=":", linewidth=1.2, label=f"median error {middle:.3g}")
         beside.axhline(middle, color="black", linestyle=":", linewidth=1.2)
     axis.set_xlabel(f"predicted {shorten(name, LONGEST_NAME)}")
-    axis.set_ylabel(f"true less predicted {shorten(name, LONGEST_NAME)}")
+    axis.set_ylabel(f"true minus predicted {shorten(name, LONGEST_NAME)}")
     beside.set_xlabel("rows")
     axis.set_title(f"Residuals, {_rows(len(truth), n_lost)}", loc="left")
     _legend_below(figure, axis)
@@ -88,15 +88,15 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
 
 
 def residuals_by_input(error: np.ndarray, inputs: Mapping[str, np.ndarray], *, name: str) -> Figure:
-    """Draw the error of each row over the value of each input, with the median error along it.
+    """Draw the residual of each row over each input, with the median residual.
 
-    A median that leaves the line of no error says where the model misses something of that input.
+    Where the median leaves the zero line, the model misses an effect of that input.
 
     Args:
-        error: True less predicted (N,).
-        inputs: Values (N,) by column: numbers, or anything else, and up to 8 different numbers, as
-            categories, of which the 8 commonest are shown.
-        name: What is predicted, with its unit if it has one; it labels the axes.
+        error: True minus predicted values (N,).
+        inputs: Values (N,) by column. Columns that are not numeric, or have at most 8 distinct numbers, are
+            categories, of which the 8 most frequent are shown.
+        name: Name of the target, with its unit if it has one, as label of the axes.
 
     Returns:
         A figure with a panel for each input, all with the same limits for the error.
@@ -120,19 +120,19 @@ def residuals_by_input(error: np.ndarray, inputs: Mapping[str, np.ndarray], *, n
         axis.set_ylim(low, high)
         axis.set_xlabel(shorten(title, 28))
         if place % columns == 0:
-            axis.set_ylabel(f"true less predicted\n{shorten(name, 28)}")
+            axis.set_ylabel(f"true minus predicted\n{shorten(name, 28)}")
     figure.suptitle("Residuals over the strongest inputs", x=0.01, ha="left")
     _legend_below(figure, figure.axes[0])
     return figure
 
 
 def _is_spread(values: np.ndarray) -> bool:
-    """Whether values are numbers, and more of them than categories have."""
+    """Return whether values are numbers with more distinct values than a category."""
     return values.dtype.kind in "fiub" and len(np.unique(values[np.isfinite(values)])) > MOST_LEVELS
 
 
 def _along_number(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
-    """Points, or cells of counts, and the median error in up to ten groups of as many rows each, 20 at least."""
+    """Draw points, or cells of counts, and the median residual in up to ten equal groups of at least 20 rows."""
     values, error, _ = _finite(values, error)
     low, high = _limits(values)
     _scatter(axis, values, error, (low, high, *_limits(np.append(error, 0.0))), bar_beside=None)
@@ -143,11 +143,11 @@ def _along_number(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
 
 
 def _along_category(axis: Axes, values: np.ndarray, error: np.ndarray) -> None:
-    """A box for each of the commonest categories: quartiles, and whiskers to the fifth and ninety-fifth percentile."""
+    """Draw box plots of the most frequent categories, with whiskers at the 5th and 95th percentile."""
     kept = np.isfinite(error)
     names = np.array([_level(value) for value in values[kept]], dtype=object)
-    known, counts = np.unique(names, return_counts=True)
-    shown = [str(known[place]) for place in np.argsort(-counts, kind="stable")[:MOST_LEVELS]]
+    categories, counts = np.unique(names, return_counts=True)
+    shown = [str(categories[place]) for place in np.argsort(-counts, kind="stable")[:MOST_LEVELS]]
     axis.boxplot(
         [error[kept][names == level] for level in shown], whis=(5, 95), showfliers=False,
         medianprops={"color": BLACK}, boxprops={"color": BLUE}, whiskerprops={"color": BLUE}, capprops={"color": BLUE},
@@ -163,7 +163,7 @@ def _level(value: Any) -> str:
 
 
 def _finite(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the rows in which both numbers are finite, and how many are not."""
+    """Return the rows in which both numbers are finite, and the number of other rows."""
     truth, prediction = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
     if truth.shape != prediction.shape or truth.ndim != 1:
         raise ValueError(f"truth and prediction must both be (N,), received {truth.shape}, {prediction.shape}")
@@ -172,18 +172,18 @@ def _finite(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Return limits with a margin, an interval even where all values are one."""
+    """Return axis limits with a margin, also if all values are equal."""
     if not values.size:
         return -1.0, 1.0
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low)
-    if margin <= 1e-12 * max(abs(low), abs(high)):  # all but one value, which rounding would blur
+    if margin <= 1e-12 * max(abs(low), abs(high)):  # practically a single value
         margin = 0.05 * abs(high) or 1.0
     return low - margin, high + margin
 
 
 def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, box: Box, *, bar_beside: Axes | None) -> None:
-    """Draw points, the more transparent the more there are, or cells of counts for very many."""
+    """Draw points, more transparent if there are more, or hexagonal cells of counts for very many."""
     if len(x) > MOST_POINTS:
         cells = axis.hexbin(x, y, gridsize=45, extent=box, bins="log", mincnt=1, cmap=DENSITY, linewidths=0.2)
         if bar_beside is not None:

@@ -1,4 +1,4 @@
-"""Returns of an agent: how they grew while it learnt, and how they spread over episodes."""
+"""Figures of an agent: return by environment steps, and the distribution of returns over episodes."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ def return_curve(
     steps: Sequence[float], mean: Sequence[float], std: Sequence[float] | None = None, *, best: int | None = None,
     threshold: float | None = None,
 ) -> Figure:  # fmt: skip
-    """Draw the mean return of evaluation episodes against the steps of environments.
+    """Draw the mean return of evaluation episodes by environment steps.
 
     Args:
-        steps: Steps until each evaluation (P,).
-        mean: Mean return of each (P,).
-        std: Deviation over its episodes (P,), drawn as a band.
-        best: Evaluation whose policy was kept, from 1.
+        steps: Environment steps until each evaluation (P,).
+        mean: Mean return of each evaluation (P,).
+        std: Standard deviation over episodes (P,), drawn as a band.
+        best: Evaluation whose policy was kept, counted from 1.
         threshold: Mean return from which the environment counts as solved.
 
     Example:
         >>> return_curve([10, 20], [1.0, 3.0], best=2).axes[0].get_xlabel()
-        'steps of environments'
+        'environment steps'
     """
     x, y = np.asarray(steps, float), np.asarray(mean, float)
     figure, (axis,) = new_figure(width=7.4, height=4.2)
     if std is not None:
         spread = np.asarray(std, float)
-        axis.fill_between(x, y - spread, y + spread, color=SKY, alpha=0.35, linewidth=0, label="deviation of episodes")
+        axis.fill_between(x, y - spread, y + spread, color=SKY, alpha=0.35, linewidth=0, label="standard deviation")
     axis.plot(x, y, color=BLUE, marker="o", markersize=3.5, label="mean return")
     if threshold is not None:
         axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
     if best is not None and 1 <= best <= len(x):
-        axis.plot(x[best - 1], y[best - 1], "o", color=GREEN, markersize=9, label="policy that was kept")
-    axis.set_xlabel("steps of environments")
-    axis.set_ylabel("return of validation episodes")
-    axis.set_title("Return while learning", loc="left")
+        axis.plot(x[best - 1], y[best - 1], "o", color=GREEN, markersize=9, label="kept policy")
+    axis.set_xlabel("environment steps")
+    axis.set_ylabel("return of evaluation episodes")
+    axis.set_title("Return during training", loc="left")
     legend_beside(axis)
     return figure
 
 
 def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> Figure:
-    """Draw how the returns of episodes spread.
+    """Draw a histogram of the returns of episodes.
 
     Args:
         returns: (E,) return of each episode.
@@ -56,9 +56,9 @@ def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> F
         'episodes'
     """
     figure, (axis,) = new_figure(width=7.4, height=4.0)
-    known = [*returns, *([] if threshold is None else [threshold])]
-    low, high = float(np.min(known)), float(np.max(known))
-    if low == high:  # a bar that can be seen
+    shown = [*returns, *([] if threshold is None else [threshold])]
+    low, high = float(np.min(shown)), float(np.max(shown))
+    if low == high:  # a visible bar
         low, high = low - 0.5, high + 0.5
     axis.hist(returns, bins=min(30, max(5, len(returns) // 3)), range=(low, high), color=SKY, edgecolor="white")
     mean = float(np.mean(returns))

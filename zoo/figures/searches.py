@@ -1,4 +1,4 @@
-"""How a search went: the best score by time, what mattered, and where the good trials lie."""
+"""Figures of a search: best score by time, hyperparameter importance, slices and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from zoo.figures.style import BLACK, BLUE, DENSITY, GREY, RED, legend_beside, new_figure, shorten
 
 MOST_NAMES = 10
-LONG_S = 180.0  # from which on time is in minutes
-WIDE = 30.0  # the greatest in times of the least, from which on an axis is logarithmic
+LONG_S = 180.0  # above this, time is in minutes
+WIDE = 30.0  # ratio of maximum to minimum above which an axis is logarithmic
 
 
 def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str, direction: str) -> Figure:
-    """Draw the score of each trial when it ended, and the best until then.
+    """Draw the score of each trial by its end time, and the best score so far.
 
     Args:
-        seconds: When each trial ended, counted from the search's begin.
-        scores: Its score; NaN for a trial without one.
+        seconds: End of each trial, counted from the start of the search.
+        scores: Score of each trial; NaN if it has none.
         name: Name of the score.
         direction: ``min`` or ``max``.
 
@@ -49,14 +49,14 @@ def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str,
 
 
 def importances(shares: Mapping[str, tuple[float, float]]) -> Figure:
-    """Draw how much of the scores each hyperparameter explains.
+    """Draw the importance of hyperparameters.
 
     Args:
-        shares: Mean and spread by name, the largest first.
+        shares: Mean and spread of the explained variance by name, the largest first.
 
     Example:
         >>> importances({"units": (0.6, 0.1)}).axes[0].get_xlabel()
-        'share of the variance of the ranks'
+        'fraction of the variance of ranks'
     """
     names = list(shares)[:MOST_NAMES]
     figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
@@ -65,8 +65,8 @@ def importances(shares: Mapping[str, tuple[float, float]]) -> Figure:
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
     axis.set_yticks(places, [shorten(name) for name in names])
     axis.set_xlim(left=0)
-    axis.set_xlabel("share of the variance of the ranks")
-    axis.set_title("What mattered, alone; lines: spread over the trees", loc="left")
+    axis.set_xlabel("fraction of the variance of ranks")
+    axis.set_title("Hyperparameter importance, main effects; error bars: spread over trees", loc="left")
     return figure
 
 
@@ -75,7 +75,7 @@ def slices(trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: 
 
     Args:
         trials: Hyperparameters of each trial.
-        scores: Its score.
+        scores: Score of each trial.
         names: The hyperparameters, the most important first; at most ten are drawn.
         name: Name of the score.
 
@@ -106,12 +106,12 @@ def slices(trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: 
 def parallel_coordinates(
     trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: Sequence[str], *, name: str, direction: str
 ) -> Figure:
-    """Draw each trial as a line through its hyperparameters, the darker the better; the best one is red.
+    """Draw each trial as a line through its hyperparameters, darker for better scores; the best one is red.
 
     Args:
         trials: Hyperparameters of each trial.
-        scores: Its score.
-        names: The hyperparameters, an axis each; at most ten are drawn.
+        scores: Score of each trial.
+        names: The hyperparameters, one axis each; at most ten are drawn.
         name: Name of the score, the last axis.
         direction: ``min`` or ``max``.
 
@@ -122,15 +122,17 @@ def parallel_coordinates(
     """
     shown = list(names)[:MOST_NAMES]
     values = np.asarray(scores, float)
-    known = np.flatnonzero(np.isfinite(values)).tolist()
-    ranks = np.argsort(np.argsort(values[known] if direction == "max" else -values[known])) / max(1, len(known) - 1)
+    finished = np.flatnonzero(np.isfinite(values)).tolist()
+    ranks = np.argsort(np.argsort(values[finished] if direction == "max" else -values[finished])) / max(
+        1, len(finished) - 1
+    )
     figure, (axis,) = new_figure(width=2.2 + 1.25 * (len(shown) + 1))
     scaled = []
     for place, hyperparameter in enumerate(shown):
-        heights, ticks = _heights([trials[row].get(hyperparameter) for row in known])
+        heights, ticks = _heights([trials[row].get(hyperparameter) for row in finished])
         scaled.append(heights)
         _ticks(axis, place, ticks)
-    heights, ticks = _heights(values[known].tolist())
+    heights, ticks = _heights(values[finished].tolist())
     scaled.append(heights)
     _ticks(axis, len(shown), ticks)
     for row in np.argsort(ranks):
@@ -140,7 +142,7 @@ def parallel_coordinates(
     axis.set_xticks(range(len(scaled)), [shorten(text, 16) for text in (*shown, name)])
     axis.set_yticks([])
     axis.set_ylim(-0.05, 1.05)
-    axis.set_title("Each line a trial; red: the best", loc="left")
+    axis.set_title("One line per trial; red: the best", loc="left")
     colours = ScalarMappable(Normalize(0, 1), DENSITY)
     bar = figure.colorbar(colours, ax=axis, ticks=[0, 1], fraction=0.03)
     bar.ax.set_yticklabels(["worst", "best"])
@@ -155,13 +157,13 @@ def _slice(axis: Axes, values: list[Any], scores: np.ndarray) -> None:
         return
     levels = list(dict.fromkeys(map(str, values)))
     places = np.array([levels.index(str(value)) for value in values], float)
-    jitter = np.linspace(-0.15, 0.15, len(values))  # points of one level lie beside each other
+    jitter = np.linspace(-0.15, 0.15, len(values))  # spreads points of the same category
     axis.plot(places + jitter, scores, "o", color=BLUE, markersize=4, alpha=0.7)
     axis.set_xticks(range(len(levels)), [shorten(level, 10) for level in levels], rotation=30)
 
 
 def _heights(values: list[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    """Where values lie between 0 and 1 on an axis of their own, and its ticks."""
+    """Return values scaled to [0, 1] on an axis of their own, and its ticks."""
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
     if not numeric:
         levels = list(dict.fromkeys(map(str, values)))
@@ -185,6 +187,6 @@ def _ticks(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:
 
 
 def _scale(setter: Any, values: np.ndarray) -> None:
-    known = values[np.isfinite(values)]
-    if len(known) and known.min() > 0 and known.max() / known.min() > WIDE:
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.min() > 0 and finite.max() / finite.min() > WIDE:
         setter("log")

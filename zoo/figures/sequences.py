@@ -1,4 +1,4 @@
-"""Sequences: whether long ones are told as well as short ones."""
+"""Figures of sequence classifiers: accuracy by length."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MOST_BINS = 8
 
 
 def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
-    """Draw the share of sequences that are right by their length, in up to eight bins of equal mass.
+    """Draw accuracy by the length of sequences, in up to eight bins of equal mass.
 
     Args:
         lengths: (N,) steps of each sequence.
-        right: (N,) whether each was told right.
+        right: (N,) whether each prediction is correct.
 
     Example:
         >>> figure = accuracy_by_length(np.array([3, 9]), np.array([True, False]))
@@ -26,7 +26,7 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     figure, (axis,) = new_figure(width=7.0, height=3.8)
     bins = max(1, min(MOST_BINS, len(np.unique(lengths))))
     ends = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:], method="higher"))
-    member = np.searchsorted(ends, lengths)  # a bin ends with a length; one that many have is a bin by itself
+    member = np.searchsorted(ends, lengths)  # bins end with a length; a frequent length is a bin of its own
     counts = np.bincount(member)
     filled = counts > 0
     share = np.bincount(member, right)[filled] / counts[filled]
@@ -36,14 +36,14 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     axis.errorbar(middle, share, yerr=spread, color=BLUE, marker="o", markersize=5, label="with 95 % interval")
     axis.set_ylim(min(0.0 if share.min() < 0.5 else 0.45, float(low.min())), 1.03)
     axis.set_xlabel("steps of the sequence")
-    axis.set_ylabel("share that is right")
-    axis.set_title(f"Right by length, {len(lengths):,} sequences", loc="left")
+    axis.set_ylabel("accuracy")
+    axis.set_title(f"Accuracy by length, {len(lengths):,} sequences", loc="left")
     legend_beside(axis)
     return figure
 
 
 def _wilson(share: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 % interval of each share (JASA 22, 1927)."""
+    """Return Wilson's 95 % interval of each fraction (JASA 22, 1927)."""
     z2 = 1.959964**2
     centre = (share + z2 / (2 * counts)) / (1 + z2 / counts)
     half = np.sqrt(z2 * (share * (1 - share) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)

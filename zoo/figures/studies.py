@@ -1,4 +1,4 @@
-"""What a study of a trained network shows: what its inputs are worth, rates, sizes, its loss around it, its layers."""
+"""Figures of a study: permutation importance, learning rates, training sizes, loss landscape, layers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_NAMES, MOST_LAYERS = 25, 30
 
 
 def input_importances(worth: Mapping[str, tuple[float, float]], *, name: str) -> Figure:
-    """Draw by how much a score gets worse when an input's values are shuffled among the rows.
+    """Draw permutation importance: how much a metric gets worse when an input is shuffled.
 
     Args:
-        worth: Mean and spread over shuffles by input, the largest first.
+        worth: Mean and spread over permutations by input, the largest first.
         name: Name of the score.
 
     Example:
@@ -28,25 +28,25 @@ def input_importances(worth: Mapping[str, tuple[float, float]], *, name: str) ->
     names = list(worth)[:MOST_NAMES]
     figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
     places = np.arange(len(names))[::-1]
-    means, spreads = [worth[known][0] for known in names], [worth[known][1] for known in names]
+    means, spreads = [worth[input_][0] for input_ in names], [worth[input_][1] for input_ in names]
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
     axis.axvline(0, color=GREY, linewidth=1)
-    axis.set_yticks(places, [shorten(known) for known in names])
+    axis.set_yticks(places, [shorten(input_) for input_ in names])
     axis.set_xlabel(f"{name} gets worse by")
     left_out = f", the first {MOST_NAMES} of {len(worth)}" if len(worth) > MOST_NAMES else ""
-    axis.set_title(f"Inputs shuffled one at a time{left_out}; lines: spread over shuffles", loc="left")
+    axis.set_title(f"Permutation importance{left_out}; error bars: spread over permutations", loc="left")
     return figure
 
 
 def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, suggested: float, used: float) -> Figure:
-    """Draw the loss of each step while the learning rate rises.
+    """Draw the loss of each step while the learning rate increases.
 
     Args:
-        rates: Of S steps.
-        losses: Of each step (S,).
-        smooth: The same, smoothed (S,).
-        suggested: The rate at which the loss falls fastest.
-        used: The rate that the model was trained with.
+        rates: Learning rates of S steps.
+        losses: Loss of each step (S,).
+        smooth: Smoothed losses (S,).
+        suggested: Learning rate at which the loss decreases fastest.
+        used: Learning rate of the model's training.
 
     Example:
         >>> figure = rate_curve(np.array([0.1, 1.0]), np.ones(2), np.ones(2), suggested=0.1, used=1.0)
@@ -56,7 +56,7 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
     figure, (axis,) = new_figure(width=8.0)
     axis.plot(rates, losses, color=SKY, linewidth=1, label="each step")
     axis.plot(rates, smooth, color=BLUE, linewidth=2, label="smoothed")
-    axis.axvline(suggested, color=RED, linestyle="--", label=f"falls fastest at {suggested:.2g}")
+    axis.axvline(suggested, color=RED, linestyle="--", label=f"steepest at {suggested:.2g}")
     axis.axvline(used, color=BLACK, linestyle=":", label=f"trained with {used:.2g}")
     axis.set_xscale("log")
     top = float(np.nanmax(smooth[: max(2, len(smooth) // 2)]))
@@ -68,11 +68,11 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
 
 
 def size_curve(rows: Sequence[int], scores: Mapping[str, Sequence[float]], *, name: str) -> Figure:
-    """Draw a score by the number of training rows.
+    """Draw a metric by the number of training rows.
 
     Args:
         rows: Numbers of training rows.
-        scores: One for each of them, by part.
+        scores: One value for each of them, by split.
         name: Name of the score.
 
     Example:
@@ -87,7 +87,7 @@ def size_curve(rows: Sequence[int], scores: Mapping[str, Sequence[float]], *, na
     axis.set_xticks(rows, [f"{count:,}" for count in rows])
     axis.minorticks_off()
     axis.set(xlabel="training rows", ylabel=name)
-    axis.set_title("Learning curve over the size of the training part", loc="left")
+    axis.set_title("Learning curve by number of training rows", loc="left")
     legend_beside(axis)
     return figure
 
@@ -96,7 +96,7 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
     """Draw the loss around trained weights, along one random direction and over two.
 
     Args:
-        steps: Distances from the weights, in the weights' own size (D,).
+        steps: Distances from the weights, relative to the norm of the weights (D,).
         line: Loss along the first direction (D,).
         plane: Loss over both directions (D, D).
 
@@ -118,11 +118,11 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
 
 
 def layer_course(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw how strongly each layer learns, and how much of it is dead, by epoch.
+    """Draw gradient norms and dead units of each layer by epoch.
 
     Args:
-        norms: Norm of the loss's gradient by layer, one for each epoch.
-        dead: Share of units that answer all rows alike, by layer, one for each epoch.
+        norms: Gradient norms by layer, one per epoch.
+        dead: Fractions of units with the same output for all rows, by layer, one per epoch.
 
     Example:
         >>> len(layer_course({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
@@ -139,7 +139,7 @@ def layer_course(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequen
         top.set_yscale("log")
     top.set_ylabel("norm of the gradient")
     top.set_title("Layers by epoch, from input to output", loc="left")
-    bottom.set(xlabel="epoch", ylabel="share of dead units", ylim=(-0.03, 1.03))
+    bottom.set(xlabel="epoch", ylabel="fraction of dead units", ylim=(-0.03, 1.03))
     return figure
 
 
@@ -147,7 +147,7 @@ def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw a network as boxes from input to output, with shapes and numbers of parameters.
 
     Args:
-        layers: ``name``, ``kind``, ``output`` (shape) and ``parameters`` of each, as ``zoo show`` lists them.
+        layers: ``name``, ``kind``, ``output`` (shape) and ``parameters`` of each layer, as listed by ``zoo show``.
 
     Example:
         >>> figure = architecture([{"name": "dense", "kind": "Dense", "output": (None, 8), "parameters": 40}])
@@ -164,18 +164,18 @@ def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
         face = SKY if trained else "#EEEEEE"
         axis.add_patch(FancyBboxPatch((0, y), 10, 0.62, boxstyle="round,pad=0.04", facecolor=face, edgecolor=GREY))
         axis.text(0.2, y + 0.31, f"{shorten(layer['kind'], 22)}  {shorten(layer['name'], 22)}", va="center", fontsize=9)
-        told = f"{_shape(layer['output'])}   {layer['parameters']:,}" if trained else _shape(layer["output"])
-        axis.text(9.8, y + 0.31, told, va="center", ha="right", fontsize=9)
+        label = f"{_shape(layer['output'])}   {layer['parameters']:,}" if trained else _shape(layer["output"])
+        axis.text(9.8, y + 0.31, label, va="center", ha="right", fontsize=9)
         if place:
             axis.annotate("", (5, y + 0.66), (5, y + 0.96), arrowprops={"arrowstyle": "->", "color": GREY})
     axis.set(xlim=(-0.2, 10.2), ylim=(0.8, len(shown) + 0.9))
     more = f", {len(layers) - len(shown)} more below" if len(layers) > len(shown) else ""
     total = sum(layer["parameters"] for layer in layers)
-    axis.set_title(f"{len(layers)} layers, {total:,} parameters{more}; on the right output and parameters", loc="left")
+    axis.set_title(f"{len(layers)} layers, {total:,} parameters{more}; right: output shape and parameters", loc="left")
     return figure
 
 
 def _shape(shape: Any) -> str:
     if shape and isinstance(shape[0], (tuple, list)):
-        return " + ".join(_shape(known) for known in shape)
+        return " + ".join(_shape(part) for part in shape)
     return "(" + ", ".join("any" if size is None else str(size) for size in shape[1:]) + ")"

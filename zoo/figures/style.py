@@ -1,4 +1,4 @@
-"""The look that all figures share."""
+"""Common style of all figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
+# Okabe and Ito, "Color Universal Design" (2008): distinguishable with any kind of colour blindness.
 BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
@@ -18,12 +18,12 @@ RED = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#666666"
 PALE = "#DDDDDD"
-# Yellow is left out of the lines: on white it can hardly be seen.
+# Without yellow, which is hardly visible on white.
 LINES = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 DASHES = ("-", "--", ":", "-.")
-# From white to blue to nearly black, so that lightness alone carries the value.
+# From white to blue to nearly black, so that lightness alone shows the value.
 SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", SKY, BLUE, "#00263E"])
-# The same without the lightest part, for single cells on white.
+# The same without the lightest colours, for single cells on white.
 DENSITY = LinearSegmentedColormap.from_list("density", ["#B9DDF4", SKY, BLUE, "#00263E"])
 
 DPI = 120
@@ -41,9 +41,9 @@ def new_figure(
 
     Args:
         n_panels: Number of panels.
-        beside: Put them beside each other with a common y axis, not above each other with a common x axis.
-        width: Of the figure, in inches.
-        height: Of the figure, in inches.
+        beside: Arrange panels in a row with a common y axis, not in a column with a common x axis.
+        width: Width of the figure in inches.
+        height: Height of the figure in inches.
         shares: Relative sizes of the panels; None for equal ones.
 
     Returns:
@@ -54,7 +54,7 @@ def new_figure(
         >>> len(panels), figure.get_facecolor()
         (2, (1.0, 1.0, 1.0, 1.0))
     """
-    # The page behind may be dark: the white is part of the image.
+    # An explicit white background, since the page may be dark.
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     if beside:
         grid = figure.subplots(1, n_panels, sharey=True, squeeze=False, width_ratios=shares)
@@ -68,7 +68,7 @@ def new_figure(
 
 
 def line_style(index: int) -> tuple[str, str]:
-    """Return colour and dash of the line with this index; 28 are different.
+    """Return colour and dash style of the line with this index; there are 28 combinations.
 
     Example:
         >>> line_style(0), line_style(7)
@@ -78,7 +78,7 @@ def line_style(index: int) -> tuple[str, str]:
 
 
 def legend_beside(panel: Axes) -> None:
-    """Put the legend to the right of the panel, where it covers no data.
+    """Place the legend to the right of the panel.
 
     Example:
         >>> figure, (panel,) = new_figure()
@@ -88,14 +88,14 @@ def legend_beside(panel: Axes) -> None:
         ['loss']
     """
     n_entries = len(panel.get_legend_handles_labels()[0])
-    columns = 1 + n_entries // 20  # a column longer than the panel would be cut off
+    columns = 1 + n_entries // 20  # a longer column would be cut off
     panel.legend(
         loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9, ncols=columns
     )
 
 
 def whole_numbers(panel: Axes) -> None:
-    """Let the x axis have ticks at whole numbers only.
+    """Restrict the ticks of the x axis to integers.
 
     Example:
         >>> figure, (panel,) = new_figure()
@@ -107,9 +107,9 @@ def whole_numbers(panel: Axes) -> None:
 
 
 def shorten(text: str, longest: int = 24) -> str:
-    """Return the text, its middle left out where it is long, so that a label cannot fill a figure.
+    """Shorten a long text by leaving out its middle, so that labels fit a figure.
 
-    Dollar signs are escaped, for matplotlib would read what is between two of them as a formula.
+    Dollar signs are escaped, since matplotlib would treat text between two of them as a formula.
 
     Example:
         >>> shorten("Iris-versicolor of the northern provinces", 20)

@@ -1,4 +1,4 @@
-"""How long a model takes for one row."""
+"""Latency of a model for one row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zoo.training.preprocessed_arrays import as_tensor, compiled, model_inputs
 _CALLS, _WARM = 30, 3
 
 
-def latency_ms(whole: Any, dataset: Dataset) -> float:
-    """Return the median time, in milliseconds, that the whole model takes for one raw row, compiled and warm."""
+def latency_ms(model: Any, dataset: Dataset) -> float:
+    """Return the median time in milliseconds of the full model for one raw row, compiled and after warm-up."""
     split = next(iter(dataset.splits.values()))
-    names = {known.name for known in whole.inputs}
+    names = {tensor.name for tensor in model.inputs}
     row = model_inputs({key: values[:1] for key, values in split.inputs.items()})
     tensors = {key: as_tensor(values) for key, values in row.items() if key in names}
-    call, times = compiled(whole), []
+    call, times = compiled(model), []
     for _ in range(_WARM + _CALLS):
         began = time.perf_counter()
         call(tensors, training=False)

@@ -1,4 +1,4 @@
-"""Looking into a network: how strongly its layers learn, which units are dead, and the loss around its weights."""
+"""Statistics of a network: gradient norms, dead units, and the loss landscape."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zoo.training.epochs import CompiledScores
 from zoo.training.preprocessed_arrays import Arrays, as_tensor
 
 PROBE_ROWS = 256
-DEAD = 1e-6  # a unit whose output varies by less over all rows
+DEAD = 1e-6  # standard deviation over rows below which a unit is dead
 
 
 class LayerWatch(keras.callbacks.Callback):
-    """Measures, after each epoch, the gradient's norm and the share of dead units of each layer on a few rows.
+    """Measures gradient norms and fractions of dead units of each layer after each epoch, on a few rows.
 
     Vanishing and exploding gradients: Bengio, Simard and Frasconi 1994, "Learning long-term dependencies with
     gradient descent is difficult"; dead units: Lu et al. 2020, "Dying ReLU and initialization".
 
     Args:
         network: The network.
-        arrays: Prepared rows.
+        arrays: Preprocessed rows.
     """
 
     def __init__(self, network: keras.Model, arrays: Arrays) -> None:
@@ -41,14 +41,14 @@ class LayerWatch(keras.callbacks.Callback):
         self._outputs = keras.Model(network.inputs, [layer.output for layer in self.hidden]) if self.hidden else None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Measure."""
+        """Measure gradient norms and dead units."""
         with tf.GradientTape() as tape:
             loss = self.network.compute_loss(x=self.x, y=self.y, y_pred=self.network(self.x, training=False))
         variables = {layer: layer.trainable_variables for layer in self.network.layers if layer.trainable_weights}
-        flat = [variable.value for own in variables.values() for variable in own]
+        flat = [variable.value for layer_variables in variables.values() for variable in layer_variables]
         gradients = iter(tape.gradient(loss, flat))
-        for layer, own in variables.items():
-            parts = [next(gradients) for _ in own]
+        for layer, layer_variables in variables.items():
+            parts = [next(gradients) for _ in layer_variables]
             squares = [float(tf.reduce_sum(tf.square(tf.convert_to_tensor(g)))) for g in parts if g is not None]
             self.norms[layer.name].append(float(np.sqrt(sum(squares))))
         if self._outputs is None:
@@ -61,14 +61,14 @@ class LayerWatch(keras.callbacks.Callback):
 
 
 def losses_around(network: keras.Model, arrays: Arrays, steps: np.ndarray, *, seed: int) -> tuple[Any, Any]:
-    """Return the loss along one random direction (D,) and over two (D, D), and leave the weights as they were.
+    """Return the loss along one random direction (D,) and over two (D, D); the weights are restored.
 
-    Directions are scaled filter by filter to the weights' own size, biases stay (Li et al. 2018, "Visualizing the
-    loss landscape of neural nets", section 4).
+    Directions are normalised filter by filter to the norm of the weights, without biases (Li et al. 2018, "Visualizing
+    the loss landscape of neural nets", section 4).
 
     Args:
         network: A trained, compiled network.
-        arrays: Prepared rows.
+        arrays: Preprocessed rows.
         steps: Distances (D,).
         seed: Seed of the directions.
     """

@@ -28,11 +28,11 @@ class PredictJob(Job):
 
 
 class ReportJob(DataJob):
-    """What is to know of data before a model is trained on them.
+    """A data report, before a model is trained.
 
     Args:
         task: Name of the task; default by the target.
-        model: A model of the catalogue, whose parameters the number of rows is held against.
+        model: A model of the catalogue, whose number of parameters is compared with the number of rows.
         output: File that the report is written to as a page.
     """
 
@@ -50,7 +50,7 @@ class ListJob(Job):
 
 
 class ShowJob(DataJob):
-    """A model's hyperparameters and, given data, its layers; or what is known of a run.
+    """A model's hyperparameters and, given data, its layers; or the facts and results of a run.
 
     Args:
         model: Name of the catalogue, or MLflow's id of a run, its first characters, or ``NAME@ALIAS``.
@@ -65,12 +65,12 @@ class ShowJob(DataJob):
 
     @property
     def names_a_run(self) -> bool:
-        """Whether it is a run that is shown: a model of the catalogue has a stroke in its name."""
+        """Whether a run is shown: a model of the catalogue has a slash in its name."""
         return re.fullmatch("[0-9a-f]{4,32}|[^/]+@[^/]+", self.model) is not None
 
 
 class RunsJob(Job):
-    """The runs that were tracked; see :func:`zoo.stored_runs.lookup.runs`."""
+    """A table of tracked runs; see :func:`zoo.stored_runs.run_table.runs`."""
 
     command: Literal["runs"] = "runs"
     experiment: str | None = None
@@ -82,14 +82,14 @@ class RunsJob(Job):
 
 
 class ReproduceJob(Job):
-    """A tracked run, made again by its job."""
+    """A second run of a tracked run's job."""
 
     command: Literal["reproduce"] = "reproduce"
     run: str
 
 
 class RegisterJob(Job):
-    """A run's model under a name in MLflow's registry; see :func:`zoo.serving.register.register`."""
+    """Registration of a run's model in MLflow's registry; see :func:`zoo.serving.register.register`."""
 
     command: Literal["register"] = "register"
     run: str
@@ -120,15 +120,15 @@ DEFAULT_SEEDS = 5
 
 
 class CompareJob(TrainJob):
-    """Models beside each other and beside baselines, on the same parts of the same data.
+    """Models compared with each other and with baselines, on the same splits of the same data.
 
     Args:
-        models: Names of the catalogue, patterns such as ``classification/*``, or in Python models of one's own.
-        runs: Runs that were made before, in place of ``models``: trainings, searches (their best), or repeats.
+        models: Names of the catalogue, patterns such as ``classification/*``, or in Python your own models.
+        runs: Existing runs, in place of ``models``: trainings, searches (their best), or repeats.
         others: Further sources, on which the same models are compared.
-        seeds: Train each so many times; each time with another split, where the split is drawn. Default 5.
+        seeds: Number of seeds to train each with; each draws another split if the split is random. Default 5.
         cv: Compare over folds instead of seeds.
-        refit: Train the models of ``runs`` again, as they were set, on the data of the first of them.
+        refit: Train the models of ``runs`` again with their hyperparameters, on the data of the first.
         output: File that the comparison is written to as a page, .html.
     """
 
@@ -152,20 +152,20 @@ class CompareJob(TrainJob):
     def _models_or_runs(self) -> CompareJob:
         if bool(self.models) == bool(self.runs):
             raise UsageError(
-                "give either models to train (zoo list names them) or runs that were made; several with commas between",
+                "give either models to train (see zoo list) or existing runs, separated by commas",
                 where="models",
             )
         if self.models and self.source is None:
-            raise UsageError("the source is missing: the data that the models are compared on", where="source")
+            raise UsageError("the source is missing: give the data to compare the models on", where="source")
         if self.runs and (self.source is not None or self.others):
-            raise UsageError("runs have their own data; leave the source out", where="source")
+            raise UsageError("runs have their own data; leave out the source", where="source")
         if self.refit and not self.runs:
-            raise UsageError("refit trains runs again, and none are given", where="refit")
+            raise UsageError("refit needs runs to train again", where="refit")
         if self.baselines == "none":
-            raise UsageError("baselines always stand in a comparison: quick or all", where="baselines")
+            raise UsageError("a comparison always includes baselines: quick or all", where="baselines")
         for name in ("seeds", "cv", "epochs", "hyperparameters"):
             if self.runs and not self.refit and getattr(self, name):
-                raise UsageError("runs are compared as they are; refit trains them again", where=name)
+                raise UsageError("runs are compared as they are; train them again with refit", where=name)
         return self
 
 
@@ -177,10 +177,10 @@ class ExportJob(Job):
 
     Args:
         run: MLflow's id, or its first characters, or ``NAME@ALIAS``.
-        format: One or several of ``savedmodel``, ``onnx`` and ``litert``; default all that can hold the model.
-        output: Folder, in which each format gets one of its own; default named by model and run.
-        quantize: For LiteRT: keep weights in 8 bits, and tell what that costs.
-        on: Rows on which the exports are compared with the model; default those of the run's own source.
+        format: One or several of ``savedmodel``, ``onnx`` and ``litert``; default all that support the model.
+        output: Folder with a subfolder for each format; default named by model and run.
+        quantize: For LiteRT: store weights in 8 bits, and report the change of the score.
+        on: Rows to compare predictions on; default those of the run's own source.
     """
 
     command: Literal["export"] = "export"
@@ -198,7 +198,7 @@ class ExportJob(Job):
     @model_validator(mode="after")
     def _something_to_quantize(self) -> ExportJob:
         if self.quantize and self.format and "litert" not in self.format:
-            raise UsageError("only litert is quantized", where="quantize")
+            raise UsageError("only litert can be quantized", where="quantize")
         return self
 
 
@@ -206,11 +206,11 @@ STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers"
 
 
 class StudyJob(Job):
-    """A closer look at a run's network; see :func:`zoo.comparing.study.study`.
+    """Studies of a run's network; see :func:`zoo.comparing.study.study`.
 
     Args:
         run: MLflow's id, or its first characters, or ``NAME@ALIAS``.
-        kinds: What is looked at; default all.
+        kinds: The studies; default all.
     """
 
     command: Literal["study"] = "study"
@@ -242,7 +242,7 @@ JOBS: dict[str, type[Job]] = {
 
 
 def read_job(path: str | Path) -> Any:
-    """Return the job in a YAML file; its key ``command`` says which kind it is.
+    """Read a job from a YAML file; its key ``command`` says which kind it is.
 
     Raises:
         UsageError: A file that is missing or not valid YAML (with line and column), or a job that is not valid.
@@ -262,7 +262,7 @@ def read_job(path: str | Path) -> Any:
     except yaml.YAMLError as error:
         raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
     if not isinstance(values, dict):
-        raise UsageError("a job is keys and values, such as 'command: train'", where=str(path))
+        raise UsageError("a job must consist of keys and values, such as 'command: train'", where=str(path))
     command = values.get("command")
     if not isinstance(command, str) or command not in JOBS:
         if command is None:

@@ -1,4 +1,4 @@
-"""What a job says of its data: source, target, columns, split, folds, weights, sampling."""
+"""Options of the data: source, target, columns, split, folds, weights, sampling."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-Share = float | Literal["suggested"]
+Fraction = float | Literal["suggested"]
 
 
 class DataJob(Job):
-    """The part of a job that says which data are used and how they are split.
+    """Which data a job uses and how they are split.
 
     Args:
         source: A file, a bundled name, or in Python a frame or arrays.
-        target: Column to predict; a bundled set knows its own.
-        drop: Columns that are left out.
-        positive: Of two classes the one that scores such as f1 are about; default the rarer.
-        test: Another source that is the test part.
-        split: ``random``, ``stratified``, ``order`` (the last rows are the test part), ``group=COLUMN`` (a group is
-            never on two sides), ``hash=COLUMN`` (a value's side is its own, whatever other rows there are),
-            ``time=COLUMN`` (the latest are the test part), ``column=NAME`` (values train,
+        target: Column to predict; a bundled set has its own.
+        drop: Columns to leave out.
+        positive: For two classes, the positive class of metrics such as f1; default the rarer.
+        test: Another source that is the test split.
+        split: ``random``, ``stratified``, ``order`` (the last rows are the test split), ``group=COLUMN`` (a group is
+            in one split only), ``hash=COLUMN`` (a row's split depends only on its value in this column),
+            ``time=COLUMN`` (the latest rows are the test split), ``column=NAME`` (values train,
             validation or valid, test) or ``file=PATH`` (the ``split.json`` of a run); the default is the task's.
-        gap: With ``time=COLUMN``, what is left out before each part, such as ``7d``, or a number in the column's units.
-        test_size: Share of the rows that is the test part; ``suggested`` for what their number asks for.
-        validation_size: Share of the other rows that is the validation part; 0 for none; ``suggested`` likewise.
-        calibration_size: Share of the rows that would train that is set aside for calibration and intervals.
-        calibrate: ``temperature`` or ``isotonic``: probabilities are brought in line with the calibration part.
+        gap: With ``time=COLUMN``, what is left out between splits, such as ``7d``, or a number in the column's units.
+        test_size: Fraction of the rows for the test split; ``suggested`` to choose it by the number of rows.
+        validation_size: Fraction of the other rows for the validation split; 0 for none; ``suggested`` likewise.
+        calibration_size: Fraction of the training rows that is held out for calibration and intervals.
+        calibrate: ``temperature`` or ``isotonic``: calibrate probabilities on the calibration split.
         seed: Seed of the split, the weights and the order of rows.
-        split_seed: Seed of the split alone; default the seed.
-        fold: ``k/n``: of n folds the k-th is the test part.
+        split_seed: Seed of the split only; default the seed.
+        fold: ``k/n``: the k-th of n folds is the test split.
         folds: How the folds of ``fold`` are made: ``leave-one-group-out`` or ``file=PATH`` (masks of test rows);
             default by the split.
-        aside: Whether the test part is set aside before the folds are made, as a search does.
-        column: Kinds that overrule what was found out, by column.
-        missing: What stands for a missing value, by column; ``*`` for all.
-        weight: Column with the weight of each row; it is no feature.
-        weight_kind: What a weight means: ``importance`` (it scales the loss; weights say nothing of how many rows
-            there are) or ``frequency`` (a weight of 2 is the same row twice).
+        aside: Whether the test split is taken out before the folds are made, as a search does.
+        column: Kinds that override the detected ones, by column.
+        missing: Imputation of missing values, by column; ``*`` for all.
+        weight: Column with the weight of each row; it is not a feature.
+        weight_kind: What a weight means: ``importance`` (it scales the loss and is not a number of rows) or
+            ``frequency`` (a weight of 2 is the same row twice).
         sample: ``down=10`` keeps one in ten training rows of the most frequent class, with ten times the weight;
             ``up=10`` repeats those of all others ten times.
-        class_weight: ``balanced``, or factors of the loss by class such as ``{yes: 5}``; scores do not see them.
+        class_weight: ``balanced``, or factors of the loss by class such as ``{yes: 5}``; metrics do not use them.
         data_dir: Folder of tensorflow-datasets' prepared sets; default ``TFDS_DATA_DIR``, else its own.
-        stream: Whether rows pass by in batches instead of being held in memory; default by their size.
-        options: What only the model's task understands; the task checks it (:meth:`zoo.task.Task.settings`).
+        stream: Whether rows are streamed in batches instead of held in memory; default by their size.
+        options: Options of the model's task, which checks them (:meth:`zoo.task.Task.settings`).
     """
 
     source: Any
@@ -74,8 +74,8 @@ class DataJob(Job):
     test: Any = None
     split: str | None = None
     gap: str | None = None
-    test_size: Share = 0.2
-    validation_size: Share = 0.2
+    test_size: Fraction = 0.2
+    validation_size: Fraction = 0.2
     calibration_size: float = Field(0.0, ge=0, lt=1)
     calibrate: Literal["temperature", "isotonic"] | None = None
     seed: int = Field(0, ge=0, lt=2**32)
@@ -100,33 +100,33 @@ class DataJob(Job):
         if value is None or value in ("random", "stratified", "order") or re.fullmatch(named, value):
             return value
         word = value.partition("=")[0]
-        close = next((known for known in SPLIT_METHODS if nearest_name(word, [known.partition("=")[0]])), None)
+        nearest = next((method for method in SPLIT_METHODS if nearest_name(word, [method.partition("=")[0]])), None)
         error = unknown("split", value, SPLIT_METHODS, where="split")
-        raise UsageError(error.message, where="split", nearest=error.nearest or close)
+        raise UsageError(error.message, where="split", nearest=error.nearest or nearest)
 
     @field_validator("test_size", "validation_size", mode="before")
     @classmethod
-    def _known_share(cls, value: Any, info: ValidationInfo) -> Any:
+    def _known_fraction(cls, value: Any, info: ValidationInfo) -> Any:
         if value == SUGGESTED:
             return value
         if not _is_number(value) or not 0 <= float(value) < 1:
-            allowed = f"input should be a number from 0 up to, and less than 1, or {SUGGESTED!r}"
+            allowed = f"input should be a number from 0 to below 1, or {SUGGESTED!r}"
             raise UsageError(f"{info.field_name}: received {value!r}; {allowed}")
         return float(value)
 
     @property
     def split_column(self) -> str | None:
-        """The column that names each row's part, where the split is ``column=NAME``."""
+        """The column that names each row's split, if the split is ``column=NAME``."""
         return self.split_by("column")
 
     def split_by(self, way: str) -> str | None:
-        """Return what stands behind ``way=`` in the split, such as the column of ``group=COLUMN``; None for others."""
+        """Return the value of ``way=`` in the split, such as the column of ``group=COLUMN``; None for other splits."""
         name, sign, value = (self.split or "").partition("=")
         return value if sign and name == way else None
 
     @property
     def calibration_share(self) -> float:
-        """Share of the training rows that is set aside; a fifth where calibration was asked for and no size given."""
+        """Fraction of the training rows that is held out; 0.2 if calibration was requested without a size."""
         return self.calibration_size or (0.2 if self.calibrate is not None else 0.0)
 
     @field_validator("gap", mode="before")
@@ -156,15 +156,15 @@ class DataJob(Job):
         if not isinstance(value, Mapping):
             return value
         if any(not _is_number(factor) or not 0 <= float(factor) < float("inf") for factor in value.values()):
-            raise UsageError(f"received {dict(value)}; factors are numbers from 0 upwards", where="class_weight")
+            raise UsageError(f"received {dict(value)}; factors must be numbers of at least 0", where="class_weight")
         return {str(cls._as_level(name)): factor for name, factor in value.items()}
 
     @model_validator(mode="after")
     def _options_that_belong_together(self) -> DataJob:
         if self.gap is not None and self.split_by("time") is None:
-            raise UsageError("a gap is left out between times: it needs --split time=COLUMN", where="gap")
+            raise UsageError("a gap needs --split time=COLUMN", where="gap")
         if self.folds == LEAVE_ONE_GROUP_OUT and self.split_by("group") is None:
-            raise UsageError("leaving one group out needs to know the groups: --split group=COLUMN", where="folds")
+            raise UsageError("leave-one-group-out needs --split group=COLUMN", where="folds")
         return self
 
     @field_validator("fold")
@@ -173,7 +173,7 @@ class DataJob(Job):
         match = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", value or "")
         if value is None or (match and int(match[1]) <= int(match[2]) and int(match[2]) >= 2):
             return value
-        raise UsageError(f"received {value!r}; it must be k/n, the k-th of n folds, such as 2/5", where="fold")
+        raise UsageError(f"received {value!r}; it must be k/n for the k-th of n folds, such as 2/5", where="fold")
 
     @field_validator("target", mode="before")
     @classmethod
@@ -183,7 +183,7 @@ class DataJob(Job):
     @field_validator("positive", mode="before")
     @classmethod
     def _as_level(cls, value: Any) -> Any:
-        """Spell a class as the data's levels are spelled: ``true`` and ``1``, not ``True`` and ``1.0``."""
+        """Spell a class as in the data: ``true`` and ``1``, not ``True`` and ``1.0``."""
         if isinstance(value, bool):
             return str(value).lower()
         whole = isinstance(value, Real) and float(value).is_integer()

@@ -1,4 +1,4 @@
-"""What a job says of a training: the model, its hyperparameters, repeats, and how it is judged."""
+"""Options of training: model, hyperparameters, repeats and evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Baselines = Literal["quick", "all", "none"]
 
 
 class TaskOptions(Job):
-    """Options that one task understands and no other: a task's class names a subclass of this.
+    """Base for the options of one task.
 
     Each field has a default and a ``description``, which ``zoo show`` prints.
     """
@@ -28,21 +28,21 @@ class TrainJob(DataJob):
 
     Args:
         model: A name of the catalogue, or in Python a compiled ``keras.Model`` or a ``keras_tuner.HyperModel``.
-        task: Task of a user's own model; the default is told by its loss.
+        task: Task of a user's own model; by default inferred from its loss.
         hyperparameters: Values that are fixed; the others have the model's defaults.
-        epochs: Most epochs; default the model's.
+        epochs: Maximum number of epochs; default the model's.
         baselines: ``quick``, ``all`` or ``none``.
         experiment: MLflow experiment; default the data's name.
         name: Name of the run; default the model's name.
-        seeds: Repeat it with so many seeds on the same split; the runs stand below one parent run.
-        cv: Cross-validate: in so many folds, ``leave-one-group-out``, or ``file=PATH`` with given folds; the runs
-            stand below one parent run.
-        repeats: Cross-validate so many times, each on folds drawn anew.
-        threshold: Of two classes, from which probability on a row is called positive: chosen on validation for
-            ``accuracy``, ``f1``, ``balanced_accuracy`` or the least ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
-        deterministic: Use only kernels that give the same sum each time: the same job ends with equal weights, bit for
-            bit, on the same kind of machine.
-        figures: Draw figures once the training is over.
+        seeds: Number of seeds to train with, on the same split; their runs are below one parent run.
+        cv: Cross-validation: number of folds, ``leave-one-group-out``, or ``file=PATH`` with given folds; their
+            runs are below one parent run.
+        repeats: Number of cross-validations, each on newly drawn folds.
+        threshold: For two classes, the metric that the decision threshold optimises on validation: ``accuracy``,
+            ``f1``, ``balanced_accuracy`` or ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
+        deterministic: Use only deterministic kernels: the same job gives bit-identical weights on the same kind of
+            machine.
+        figures: Draw figures after training.
     """
 
     command: Literal["train"] = "train"
@@ -68,8 +68,8 @@ class TrainJob(DataJob):
         if value is None or value == LEAVE_ONE_GROUP_OUT or (isinstance(value, str) and re.fullmatch("file=.+", value)):
             return value
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 2:
-            known = f"a number of folds from 2 upwards, {LEAVE_ONE_GROUP_OUT} or file=PATH"
-            raise UsageError(f"received {value!r}; it must be {known}", where="cv")
+            allowed = f"a number of folds of at least 2, {LEAVE_ONE_GROUP_OUT} or file=PATH"
+            raise UsageError(f"received {value!r}; it must be {allowed}", where="cv")
         return int(value)
 
     @field_validator("threshold")
@@ -83,11 +83,11 @@ class TrainJob(DataJob):
     @model_validator(mode="after")
     def _one_kind_of_repeats(self) -> TrainJob:
         if self.seeds is not None and self.cv is not None:
-            raise UsageError("seeds and cv exclude each other: a repeat is over one of them", where="cv")
+            raise UsageError("seeds and cv exclude each other; repeat over one of them", where="cv")
         if self.cv is not None and self.fold is not None:
-            raise UsageError("cv makes all folds, and fold is one of them", where="cv")
+            raise UsageError("cv and fold exclude each other: cv runs all folds, fold only one", where="cv")
         if self.repeats is not None and not isinstance(self.cv, int):
-            raise UsageError("repeats draw folds anew: they need cv, a number of folds", where="repeats")
+            raise UsageError("repeats need cv, a number of folds", where="repeats")
         if self.cv == LEAVE_ONE_GROUP_OUT and self.split_by("group") is None:
-            raise UsageError("leaving one group out needs to know the groups: --split group=COLUMN", where="cv")
+            raise UsageError("leave-one-group-out needs --split group=COLUMN", where="cv")
         return self

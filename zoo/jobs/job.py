@@ -1,4 +1,4 @@
-"""The job: all that a run needs as one typed object, the same from Python, YAML and the command line."""
+"""The base of all jobs: a typed object, the same from Python, YAML and the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.text import without_password
 
 
 class Job(BaseModel):
-    """What all jobs share: unknown keys are errors, and values are not changed afterwards."""
+    """Base of all jobs: unknown keys are errors, and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), frozen=True)
 
@@ -26,7 +26,7 @@ _MAY_BE_IN_MEMORY = ("source", "test", "input", "model")
 
 
 def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None) -> J:
-    """Return a job from its keys and values, checked.
+    """Create a job from its keys and values, validated.
 
     Args:
         kind: The job's class.
@@ -34,9 +34,10 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
         where: Where the values come from, for the error.
 
     Raises:
-        UsageError: With the key, what was received, what is allowed and the nearest name.
+        UsageError: With the key, the received value, the allowed values and the nearest name.
 
     Example:
+        >>> from zoo.jobs.fit_options import TrainJob
         >>> make_job(TrainJob, {"model": "classification/mlp", "source": "wine"}).seed
         0
     """
@@ -47,27 +48,30 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
 
 
 def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
-    """Return keys and values with those that the job does not know moved into its ``options``, for the task to check.
+    """Move keys that the job does not know into its ``options``, which the task checks.
 
     Args:
         kind: The job's class, one with ``options``.
-        values: Keys and values as a caller in Python or at the command line gave them.
+        values: Keys and values from Python or the command line.
 
     Example:
+        >>> from zoo.jobs.fit_options import TrainJob
         >>> gathered(TrainJob, {"source": "digits", "clusters": 10})
         {'source': 'digits', 'options': {'clusters': 10}}
     """
-    own = {key: value for key, value in values.items() if key in kind.model_fields}
-    others = {key: value for key, value in values.items() if key not in own and value is not None}
-    return {**own, "options": {**(own.get("options") or {}), **others}} if others else own
+    job_values = {key: value for key, value in values.items() if key in kind.model_fields}
+    task_options = {key: value for key, value in values.items() if key not in job_values and value is not None}
+    return (
+        {**job_values, "options": {**(job_values.get("options") or {}), **task_options}} if task_options else job_values
+    )
 
 
 def job_yaml(job: BaseModel) -> str:
-    """Return a job as YAML that :func:`read_job` reads; data in memory stand as a description."""
+    """Return a job as YAML that :func:`read_job` reads; data in memory are replaced by a description."""
     values = {}
-    for key, known in type(job).model_fields.items():
+    for key, field in type(job).model_fields.items():
         value = (_in_words if key in _MAY_BE_IN_MEMORY else _plain)(getattr(job, key))
-        if known.is_required() or value != _plain(known.get_default(call_default_factory=True)):
+        if field.is_required() or value != _plain(field.get_default(call_default_factory=True)):
             values[key] = value
     return yaml.safe_dump({"command": getattr(job, "command"), **values}, sort_keys=False, allow_unicode=True)  # noqa: B009
 
@@ -79,20 +83,20 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, Real):  # NumPy's numbers are told from Python's by YAML
+    if isinstance(value, Real):  # YAML does not write NumPy's numbers as Python's
         return int(value) if isinstance(value, Integral) else float(value)
     return _in_words(value)
 
 
 def _in_words(value: Any) -> str | None:
     if value is None or isinstance(value, (str, Path)):
-        # A password is its owner's alone: a job that is kept has none, and runs again with one from the environment.
+        # A stored job has no password; to run it again, the password comes from the environment.
         return None if value is None else without_password(str(value))
     return f"({type(value).__name__} in memory)"
 
 
 def _explained(error: ValidationError, kind: type[Job], where: str | None) -> UsageError:
-    """One message for a person out of pydantic's list: the first thing that is wrong."""
+    """Turn pydantic's list of errors into one message about the first."""
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, UsageError):
@@ -106,7 +110,7 @@ def _explained(error: ValidationError, kind: type[Job], where: str | None) -> Us
         return UsageError(f"the key {key!r} is missing", where=where)
     received = first["input"]
     same = [item for item in error.errors() if item["loc"][0] == first["loc"][0] and item["input"] == received]
-    if len(same) > 1:  # a value that is none of several types
+    if len(same) > 1:  # the value fits none of several types
         key = str(first["loc"][0])
     others = [item["msg"].removeprefix("Input should ") for item in same[1:]]
     allowed = " or ".join([first["msg"][0].lower() + first["msg"][1:], *others])
@@ -118,16 +122,16 @@ def _explained(error: ValidationError, kind: type[Job], where: str | None) -> Us
 
 
 def names_among(value: Any, what: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
-    """Return names as a list, or a text with commas, says them.
+    """Parse a list of names, or a text with commas, and check each name.
 
     Args:
         value: The list or text.
-        what: What such a name is the name of.
-        names: Those that there are.
+        what: The kind of name, for the error.
+        names: The allowed names.
         where: The job's key, for the error.
 
     Raises:
-        UsageError: When there is no such name; with the nearest.
+        UsageError: When there is no such name, with the nearest.
     """
     chosen = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
     for name in chosen:

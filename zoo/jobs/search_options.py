@@ -1,4 +1,4 @@
-"""What a job says of a search: how many trials, by which search, within what time, and what counts as the best."""
+"""Options of a search: trials, algorithm, time limits, objective and constraints."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ class TuneJob(TrainJob):
     """A search over a model's hyperparameters.
 
     Args:
-        trials: Most sets of hyperparameters that are tried.
-        workers: Trials that run at the same time, each in a process of its own.
-        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha``, or ``module:Class`` of an oracle of
-            KerasTuner's kind; by default what suits the space and the number of trials.
-        seeds: Judge each set of hyperparameters by the mean over so many seeds.
-        ranges: Where to look, by hyperparameter: ``32..512``, or ``relu|gelu``; also of one that the model does not
-            vary by itself.
-        objective: What is to be best: a score on validation such as ``val_log_loss``, or ``n_parameters``,
-            ``latency_ms`` (of one row) or ``seconds``; by default the task's first score.
-        subject_to: What a set of hyperparameters must keep to, such as ``n_parameters<100000``.
-        refit: Train the best once more, on training and validation rows together, and score that model on test.
-        keep: Checkpoints of so many of the best trials are kept.
-        time_budget: Most time of the search in all, such as ``20m`` or ``1h30m``; trials end with the epoch that
-            they are in.
-        trial_timeout: Most time of one trial; one that takes longer fails alone.
-        memory: Most memory of one trial's data, such as ``2GiB``; one that needs more fails alone.
-        start: Hyperparameters to try first, after the model's own default, such as ``units=128,dropout=0.2``.
+        trials: Maximum number of sets of hyperparameters to try.
+        workers: Trials that run at the same time, each in its own process.
+        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha``, or ``module:Class`` of a
+            ``keras_tuner.Oracle``; default by the search space and the number of trials.
+        seeds: Evaluate each set of hyperparameters by the mean over this many seeds.
+        ranges: Ranges by hyperparameter: ``32..512``, or ``relu|gelu``; also of one that the model does not vary by
+            default.
+        objective: What to optimise: a metric on validation such as ``val_log_loss``, or ``n_parameters``,
+            ``latency_ms`` (of one row) or ``seconds``; by default the task's first metric.
+        subject_to: Constraints on a trial, such as ``n_parameters<100000``.
+        refit: Train the best once more, on training and validation rows together, and evaluate that model on test.
+        keep: Number of best trials whose checkpoints are kept.
+        time_budget: Time limit of the whole search, such as ``20m`` or ``1h30m``; trials stop after their current
+            epoch.
+        trial_timeout: Time limit of one trial; a trial that exceeds it fails, and the search continues.
+        memory: Memory limit of one trial's data, such as ``2GiB``; a trial that exceeds it fails, and the search
+            continues.
+        start: Hyperparameters to try first, after the model's defaults, such as ``units=128,dropout=0.2``.
         start_from: A run, or a search, whose best hyperparameters are tried first.
         cluster: Run the trials on a Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        storage: Where a cluster's nodes and this machine meet, any URL that fsspec knows such as ``s3://bucket/searches``;
-            by default the folder of searches itself, which must then be a shared one.
-        cpus: CPUs that a trial occupies on a cluster, and its threads; ``memory`` is occupied too.
-        gpus: GPUs that a trial occupies on a cluster; parts such as 0.5 share one.
-        fresh: Forget an earlier search of the same name or job, and begin anew; its runs stay.
+        storage: Shared storage for a cluster's nodes and this machine, any URL that fsspec supports such as
+            ``s3://bucket/searches``; default the folder of searches itself, which must then be shared.
+        cpus: CPUs of a trial on a cluster, and its threads; ``memory`` is reserved too.
+        gpus: GPUs of a trial on a cluster; fractions such as 0.5 share one.
+        fresh: Discard an earlier search of the same name or job, and start again; its runs stay.
     """
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
@@ -70,7 +71,7 @@ class TuneJob(TrainJob):
 
     @property
     def memory_bytes(self) -> int | None:
-        """Most memory of one trial's data, in bytes; None without a limit."""
+        """Memory limit of one trial's data in bytes; None without a limit."""
         return None if self.memory is None else bytes_in(self.memory)
 
     @field_validator("search")
@@ -116,36 +117,39 @@ class TuneJob(TrainJob):
     @field_validator("subject_to", mode="before")
     @classmethod
     def _known_constraints(cls, value: Any) -> tuple[str, ...]:
-        several = tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
-        for text in several:
+        constraints = tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
+        for text in constraints:
             constraint_of(text)
-        return several
+        return constraints
 
     @field_validator("start", mode="before")
     @classmethod
     def _several_starts(cls, value: Any) -> Any:
-        several = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(values_in(one) if isinstance(one, str) else one for one in several)
+        starts = value if isinstance(value, (list, tuple)) else (value,)
+        return tuple(values_in(start) if isinstance(start, str) else start for start in starts)
 
     @model_validator(mode="after")
     def _options_fit(self) -> TuneJob:
         twice = sorted(set(self.ranges) & set(self.hyperparameters))
         if twice:
-            raise UsageError(f"{twice[0]} is fixed by --set, and has a range", where="ranges")
+            raise UsageError(f"{twice[0]} is fixed by --set and also has a range; use one of them", where="ranges")
         fields = type(self).model_fields
-        alone = [name for name in ("storage", "cpus", "gpus") if getattr(self, name) != fields[name].default]
-        if alone and self.cluster is None:
-            raise UsageError("it is said of trials on a cluster, and no --cluster is given", where=alone[0])
+        cluster_options = [name for name in ("storage", "cpus", "gpus") if getattr(self, name) != fields[name].default]
+        if cluster_options and self.cluster is None:
+            raise UsageError("this option needs --cluster", where=cluster_options[0])
         if self.refit and self.threshold is not None:
-            raise UsageError("a threshold is chosen on validation, which refit trains on", where="refit")
+            raise UsageError(
+                "threshold and refit exclude each other: refit trains on the validation split",
+                where="refit",
+            )
         if self.search == "grid" and (self.start or self.start_from):
-            raise UsageError("a grid is tried in its own order, and takes no starting points", where="start")
+            raise UsageError("a grid search has a fixed order and takes no starting points", where="start")
         return self
 
 
 @dataclass(frozen=True)
 class Range:
-    """Where a search looks for a hyperparameter: from ``low`` to ``high``, or among ``choices``."""
+    """The range of a hyperparameter: from ``low`` to ``high``, or one of ``choices``."""
 
     low: float = 0.0
     high: float = 0.0
@@ -153,20 +157,20 @@ class Range:
 
 
 def range_of(name: str, text: str) -> Range:
-    """Return the range that a text stands for.
+    """Parse a range.
 
     Raises:
-        UsageError: When it is none, or its least value is above its greatest.
+        UsageError: When it is not a range, or its lower end is not below its upper end.
 
     Example:
         >>> range_of("units", "32..512"), range_of("activation", "relu|gelu").choices
         (Range(low=32.0, high=512.0, choices=()), ('relu', 'gelu'))
     """
     number = r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?"
-    if matched := re.fullmatch(rf"\s*({number})\s*\.\.\s*({number})\s*", text):
-        low, high = float(matched[1]), float(matched[2])
+    if match := re.fullmatch(rf"\s*({number})\s*\.\.\s*({number})\s*", text):
+        low, high = float(match[1]), float(match[2])
         if not low < high:
-            raise UsageError(f"{name}: received {text!r}; its least value must be below its greatest", where="range")
+            raise UsageError(f"{name}: received {text!r}; its lower end must be below its upper end", where="range")
         return Range(low, high)
     choices = tuple(yaml.safe_load(piece) for piece in text.split("|")) if text.strip() else ()
     if len(choices) < 2 or None in choices or len(set(map(str, choices))) < len(choices):
@@ -179,16 +183,16 @@ def range_of(name: str, text: str) -> Range:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a set of hyperparameters must keep to: a name, ``<``, ``<=``, ``>`` or ``>=``, and a number."""
+    """A constraint on a trial: a name, ``<``, ``<=``, ``>`` or ``>=``, and a number."""
 
     name: str
     sign: str
     limit: float
 
     def excess(self, value: float) -> float:
-        """Return by how much a value is beyond the limit, as a share of it; 0 where it keeps to it."""
-        keeps = {"<": value < self.limit, "<=": value <= self.limit, ">": value > self.limit}
-        if keeps.get(self.sign, value >= self.limit):
+        """Return the relative excess of a value over the limit; 0 if it satisfies the constraint."""
+        satisfied = {"<": value < self.limit, "<=": value <= self.limit, ">": value > self.limit}
+        if satisfied.get(self.sign, value >= self.limit):
             return 0.0
         return max(abs(value - self.limit) / max(abs(self.limit), 1e-12), 1e-9) if value == value else 1.0
 
@@ -197,27 +201,29 @@ class Constraint:
 
 
 def constraint_of(text: str) -> Constraint:
-    """Return the constraint that a text stands for.
+    """Parse a constraint.
 
     Raises:
-        UsageError: When it is none.
+        UsageError: When it is not a constraint.
 
     Example:
         >>> str(constraint_of("n_parameters<1e5")), constraint_of("latency_ms <= 2").excess(3.0)
         ('n_parameters < 100000', 0.5)
     """
-    matched = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?\.?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?)\s*", text)
-    if matched is None or matched[3].count(".") > 1:
-        known = "such as n_parameters<100000 or val_accuracy>=0.9"
-        raise UsageError(f"received {text!r}; a constraint is a name, a sign and a number, {known}", where="subject_to")
-    return Constraint(matched[1], matched[2], float(matched[3]))
+    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?\.?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?)\s*", text)
+    if match is None or match[3].count(".") > 1:
+        example = "such as n_parameters<100000 or val_accuracy>=0.9"
+        raise UsageError(
+            f"received {text!r}; a constraint is a name, a sign and a number, {example}", where="subject_to"
+        )
+    return Constraint(match[1], match[2], float(match[3]))
 
 
 def values_in(text: str) -> dict[str, Any]:
-    """Return names and values of a text such as ``units=128,dropout=0.2``.
+    """Parse names and values, such as ``units=128,dropout=0.2``.
 
     Raises:
-        UsageError: When a piece is no ``NAME=VALUE``.
+        UsageError: When a piece is not ``NAME=VALUE``.
     """
     pairs = [piece.partition("=") for piece in text.split(",")]
     for name, sign, _ in pairs:
@@ -227,7 +233,7 @@ def values_in(text: str) -> dict[str, Any]:
 
 
 def seconds_in(text: str) -> float:
-    """Return a time in seconds; 0 for a text that is none.
+    """Parse a duration into seconds; 0 if the text is not one.
 
     Example:
         >>> seconds_in("1h30m"), seconds_in("90"), seconds_in("soon")
@@ -242,11 +248,11 @@ def seconds_in(text: str) -> float:
 
 
 def bytes_in(text: str) -> int:
-    """Return a size in bytes; 0 for a text that is none.
+    """Parse a size into bytes; 0 if the text is not one.
 
     Example:
         >>> bytes_in("1.5GiB"), bytes_in("500MB"), bytes_in("much")
         (1610612736, 500000000, 0)
     """
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMG]i?B|B?)", text)
-    return int(float(matched[1]) * _UNITS_OF_SIZE.get(matched[2], 0)) if matched else 0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMG]i?B|B?)", text)
+    return int(float(match[1]) * _UNITS_OF_SIZE.get(match[2], 0)) if match else 0

@@ -1,4 +1,4 @@
-"""Scores of class probabilities: truth (N,) class indices, prediction (N, K), weights (R, N)."""
+"""Metrics of class probabilities: truth (N,) class indices, prediction (N, K), weights (R, N)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distributio
 
 
 def class_metrics(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Metric, ...]:
-    """Return the scores of a classification into ``n_classes``, the objective of a search first.
+    """Return the metrics of a classification into ``n_classes``, the objective of a search first.
 
     Args:
         n_classes: Number of columns K of the prediction, at least 2.
-        positive: Index of the class that brier, roc_auc, pr_auc and f1 are about when there are two classes.
-        threshold: Probability from which on the positive of two classes is called; None for the likelier one.
+        positive: Index of the positive class of two, for brier, roc_auc, pr_auc and f1.
+        threshold: Probability from which the positive class of two is predicted; None for the most likely class.
 
     Example:
         >>> [score.name for score in class_metrics(3)]
@@ -46,7 +46,7 @@ def class_metrics(n_classes: int, positive: int = 1, threshold: float | None = N
 def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean negative logarithm of the true class' probability (Good, 1952), shape (R,).
 
-    Probabilities are kept away from 0 and 1 by the precision of their type, as scikit-learn does.
+    Probabilities are clipped to the precision of their dtype, as in scikit-learn.
 
     Args:
         truth: (N,) class indices.
@@ -68,7 +68,7 @@ def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> 
 def accuracy(
     truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
 ) -> np.ndarray:
-    """Return the share of rows whose called class is the true one, shape (R,).
+    """Return the fraction of rows whose predicted class is the true one, shape (R,).
 
     Args:
         truth: (N,) class indices.
@@ -94,13 +94,13 @@ def accuracy_interval(
 ) -> Interval:
     """Return the 95 % score interval of the accuracy (Wilson, JASA 22, 1927).
 
-    The bootstrap collapses to a point when all rows, or none, are right; this does not.
+    Unlike the bootstrap, it does not collapse to a point if all rows, or none, are correct.
 
     Args:
         truth: (N,) class indices.
         prediction: (N, K) probabilities.
         weight: (N,).
-        rows: Number of rows that the weights stand for.
+        rows: Number of rows that the weights represent.
         threshold: As in :func:`accuracy`.
         positive: Index of the positive class.
 
@@ -113,14 +113,14 @@ def accuracy_interval(
     z = NORMAL_QUANTILE
     centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
     half = z / (1 + z**2 / rows) * np.sqrt(max(share * (1 - share), 0.0) / rows + z**2 / (4 * rows**2))
-    # Rounding must not push a bound past the share itself, which is the bound at 0 and at 1.
+    # Rounding must not move a bound past the accuracy itself, which is the bound at 0 and at 1.
     return min(max(0.0, float(centre - half)), share), max(min(1.0, float(centre + half)), share)
 
 
 def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
     """Return the mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950), shape (R,).
 
-    With two classes of the positive one, from 0 to 1; with more the sum over classes, from 0 to 2.
+    For two classes, that of the positive class, from 0 to 1; for more, the sum over classes, from 0 to 2.
 
     Args:
         truth: (N,) class indices.
@@ -135,7 +135,7 @@ def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positi
     prediction = np.asarray(prediction, dtype=float)
     if prediction.shape[1] == 2:
         return weighted_mean((prediction[:, positive] - (truth == positive)) ** 2, weights)
-    # The sum of (p - y)^2 over classes without the (N, K) matrix of indicators.
+    # The sum of (p - y)^2 over classes, without the (N, K) matrix of indicators.
     chosen = prediction[np.arange(len(truth)), truth]
     others = np.einsum("nk,nk->n", prediction, prediction) - chosen**2
     return weighted_mean(others + (1 - chosen) ** 2, weights)
@@ -144,8 +144,8 @@ def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positi
 def roc_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
     """Return the area under the ROC curve, shape (R,); NaN where only one class has weight.
 
-    With two classes of the positive one; with more of each against the rest, the mean over classes that are
-    present (Provost and Domingos, 2001, without weighting by prevalence).
+    For two classes, that of the positive class; for more, the mean of one class against the rest over the classes
+    that occur (Provost and Domingos, 2001, without weighting by prevalence).
 
     Args:
         truth: (N,) class indices.
@@ -165,8 +165,8 @@ def roc_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, posi
 def pr_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
     """Return the average precision, shape (R,); NaN where no positive row has weight.
 
-    With two classes of the positive one; with more of each against the rest, the mean over classes that are
-    present.
+    For two classes, that of the positive class; for more, the mean of one class against the rest over the classes
+    that occur.
 
     Args:
         truth: (N,) class indices.
@@ -188,11 +188,11 @@ def f1(
 ) -> np.ndarray:
     """Return the harmonic mean of precision and recall of the positive class, shape (R,).
 
-    Defined by van Rijsbergen (*Information Retrieval*, 1979); NaN where the class is neither true nor called.
+    Defined by van Rijsbergen (*Information Retrieval*, 1979); NaN where the class is neither true nor predicted.
 
     Args:
         truth: (N,) class indices.
-        prediction: (N, K) probabilities; the most likely class is called.
+        prediction: (N, K) probabilities; the most likely class is predicted.
         weights: (R, N).
         positive: Index of the positive class.
 
@@ -208,14 +208,14 @@ def f1(
 def f1_macro(
     truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, threshold: float | None = None, positive: int = 1
 ) -> np.ndarray:
-    """Return the mean of each class' F1 over the classes that are true or called somewhere, shape (R,).
+    """Return the mean F1 over the classes that are true or predicted in some row, shape (R,).
 
-    Of the two macro averages this is the one to prefer (Opitz and Burst, *Macro F1 and Macro F1*, 2019). A
-    class that is never right counts 0.
+    Of the two macro averages this one is preferable (Opitz and Burst, *Macro F1 and Macro F1*, 2019). A class that is
+    never correct counts 0.
 
     Args:
         truth: (N,) class indices.
-        prediction: (N, K) probabilities; the most likely class is called.
+        prediction: (N, K) probabilities; the most likely class is predicted.
         weights: (R, N).
 
     Example:
@@ -233,8 +233,8 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     """Return the expected calibration error of the most likely class, shape (R,).
 
     The mean distance between confidence and accuracy over 15 bins of equal mass: the measure of Naeini,
-    Cooper and Hauskrecht (AAAI 2015) with the bins of Nguyen and O'Connor (EMNLP 2015), which no empty bins
-    spoil. Rows of equal confidence share the bin that the middle of their mass falls into.
+    Cooper and Hauskrecht (AAAI 2015) with the bins of Nguyen and O'Connor (EMNLP 2015), none of which is empty.
+    Rows of equal confidence share the bin that the middle of their mass falls into.
 
     Args:
         truth: (N,) class indices.
@@ -250,10 +250,10 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     sorted_weights = np.take(weights, order, axis=1)
     mass = running_sum(sorted_weights)
     sorted_weights *= (_correct(truth, prediction) - confidence)[order]
-    excess = running_sum(sorted_weights)  # accuracy less confidence, summed over the rows so far
+    excess = running_sum(sorted_weights)  # cumulative sum of accuracy minus confidence
 
     cuts = np.flatnonzero(np.diff(confidence[order], prepend=-np.inf, append=np.inf))
-    if len(cuts) <= len(truth):  # there are ties, so groups are fewer than rows
+    if len(cuts) <= len(truth):  # with ties there are fewer groups than rows
         mass, excess = np.take(mass, cuts, axis=1), np.take(excess, cuts, axis=1)
     middle = (mass[:, 1:] + mass[:, :-1]) / 2
     edges = mass[:, -1:] * np.arange(1, ECE_BINS) / ECE_BINS
@@ -264,11 +264,11 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
 
 
 def called_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
-    """Return the class (N,) that probabilities (N, K) call: the likeliest, of equal ones the first.
+    """Return the predicted class (N,) for probabilities (N, K): the most likely one, the first of equal ones.
 
     Args:
         prediction: (N, K).
-        threshold: Of two classes, the probability from which on the positive one is called; None for the likelier.
+        threshold: Probability from which the positive class of two is predicted; None for the most likely class.
         positive: Index of the positive class.
 
     Example:

@@ -1,4 +1,4 @@
-"""Scores of clusterings: with labels that are for scoring only, and without any."""
+"""Metrics of clusterings, with or without labels for scoring."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BLOCK = 512
 
 
 def cluster_scores(labelled: bool) -> tuple[Metric, ...]:
-    """Return the scores of a clustering, the objective of a search first.
+    """Return the metrics of a clustering, the objective of a search first.
 
     Stability and silhouette need more than assignments: the task computes them (:func:`stability`,
-    :func:`silhouette_rows`), and their functions here say so.
+    :func:`silhouette_rows`), and their functions here only raise an error.
 
     Args:
-        labelled: Whether labels are known.
+        labelled: Whether there are labels.
 
     Example:
         >>> [score.name for score in cluster_scores(True)]
@@ -38,9 +38,9 @@ def cluster_scores(labelled: bool) -> tuple[Metric, ...]:
 
 
 def clustering_accuracy(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share of rows in the right cluster under the best one-to-one matching of clusters and labels, (R,).
+    """Return the fraction of rows in the correct cluster under the best matching of clusters and labels, shape (R,).
 
-    The matching is found by the Hungarian method (Kuhn, Naval Research Logistics 2, 1955).
+    The one-to-one matching is found by the Hungarian method (Kuhn, Naval Research Logistics 2, 1955).
 
     Args:
         truth: (N,) label codes.
@@ -51,12 +51,12 @@ def clustering_accuracy(truth: np.ndarray, prediction: np.ndarray, weights: np.n
         >>> clustering_accuracy(np.array([0, 0, 1]), np.eye(2)[[1, 1, 0]], np.ones((1, 3)))
         array([1.])
     """
-    found = []
+    accuracies = []
     for table in contingency(truth, prediction, weights):
         rows, columns = linear_sum_assignment(-table)
         total = table.sum()
-        found.append(table[rows, columns].sum() / total if total else np.nan)
-    return np.array(found)
+        accuracies.append(table[rows, columns].sum() / total if total else np.nan)
+    return np.array(accuracies)
 
 
 def normalized_mutual_information(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def adjusted_rand(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
     Args:
         truth: (N,) label codes.
         prediction: (N, K) probabilities of clusters.
-        weights: (R, N); whole numbers are counts of rows.
+        weights: (R, N); integers are counts of rows.
 
     Example:
         >>> adjusted_rand(np.array([0, 0, 1]), np.eye(2)[[1, 1, 0]], np.ones((1, 3)))
@@ -109,17 +109,17 @@ def adjusted_rand_of(tables: np.ndarray) -> np.ndarray:
     all_pairs = total * (total - 1) / 2
     expected = np.divide(in_rows * in_columns, all_pairs, out=np.zeros_like(pairs), where=all_pairs > 0)
     spread = (in_rows + in_columns) / 2 - expected
-    # Both of one cluster, or both of single rows: they agree, and there is nothing to correct.
+    # Both have a single cluster, or only clusters of one row: they agree, and there is nothing to correct.
     trivial = np.abs(spread) < 1e-9
     return np.where(trivial, 1.0, np.divide(pairs - expected, spread, out=np.ones_like(pairs), where=~trivial))
 
 
 def contingency(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return how many rows, by weight, lie in each cluster and have each label, shape (R, K, L).
+    """Return the weighted number of rows by cluster and label, shape (R, K, L).
 
     Args:
         truth: (N,) label codes from 0.
-        prediction: (N, K) probabilities; of equal ones the first cluster is taken.
+        prediction: (N, K) probabilities; the first of equal ones is taken.
         weights: (R, N).
     """
     clusters, labels = prediction.shape[1], int(truth.max(initial=0)) + 1
@@ -129,19 +129,19 @@ def contingency(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) 
 
 
 def stability(assignments: np.ndarray, reference: np.ndarray, clusters: int) -> tuple[float, np.ndarray]:
-    """Return how alike clusterings of resampled data are to one, and the value of each resample.
+    """Return the stability of a clustering under resampling, and the value of each resample.
 
     It is the mean adjusted Rand index, which is corrected for chance (Hennig, Computational Statistics & Data
-    Analysis 52, 2007; von Luxburg, "Clustering stability: an overview", 2010), times the share of the clusters
-    that the reference uses: an empty cluster counts as none, or a single heap would be perfectly stable.
+    Analysis 52, 2007; von Luxburg, "Clustering stability: an overview", 2010), times the fraction of clusters that
+    are not empty in the reference; otherwise a single cluster would be perfectly stable.
 
     Args:
         assignments: (B, N) cluster of each row in each resample.
-        reference: (N,) cluster of each row in the clustering that is judged.
-        clusters: Number of clusters K that there should be.
+        reference: (N,) cluster of each row in the clustering to score.
+        clusters: Requested number of clusters K.
 
     Returns:
-        The score, and (B,) those of the resamples.
+        The stability, and those of the resamples (B,).
 
     Example:
         >>> stability(np.array([[1, 1, 0, 0]]), np.array([0, 0, 1, 1]), 2)
@@ -155,10 +155,10 @@ def stability(assignments: np.ndarray, reference: np.ndarray, clusters: int) -> 
 
 
 def silhouette_rows(x: np.ndarray, assigned: np.ndarray) -> np.ndarray:
-    """Return how much nearer each row is to its own cluster than to the next (Rousseeuw 1987), shape (N,).
+    """Return the silhouette of each row (Rousseeuw 1987), shape (N,).
 
-    From -1 to 1; a row alone in its cluster has 0, and with a single cluster there is none: NaN. Distances are
-    taken in blocks, so that memory grows with N, and time with its square.
+    It ranges from -1 to 1; it is 0 for a row alone in its cluster, and NaN if there is a single cluster. Distances are
+    computed in blocks, so memory is linear in N and time is quadratic.
 
     Args:
         x: (N, D).
@@ -172,26 +172,26 @@ def silhouette_rows(x: np.ndarray, assigned: np.ndarray) -> np.ndarray:
     if len(names) < 2:
         return np.full(len(x), np.nan)
     x = np.asarray(x, np.float64)
-    x = x - x.mean(axis=0)  # far from the origin squares would leave no digits for distances
+    x = x - x.mean(axis=0)  # avoids cancellation for data far from the origin
     sizes = np.bincount(codes)
     member = np.eye(len(names))[codes]  # (N, K)
     squares = np.square(x).sum(axis=1)
-    made = np.empty(len(x))
+    silhouettes = np.empty(len(x))
     for start in range(0, len(x), BLOCK):
         rows = slice(start, start + BLOCK)
         distances = np.sqrt(np.maximum(squares[rows, None] + squares[None] - 2 * x[rows] @ x.T, 0))
         sums = distances @ member  # (B, K)
-        own = codes[rows]
-        place = np.arange(len(own))
-        inside = sums[place, own] / np.maximum(sizes[own] - 1, 1)
+        cluster = codes[rows]
+        place = np.arange(len(cluster))
+        inside = sums[place, cluster] / np.maximum(sizes[cluster] - 1, 1)
         means = sums / sizes
-        means[place, own] = np.inf
+        means[place, cluster] = np.inf
         outside = means.min(axis=1)
         greater = np.maximum(inside, outside)
         value = np.divide(outside - inside, greater, out=np.zeros_like(inside), where=greater > 0)
-        made[rows] = np.where(sizes[own] > 1, value, 0)
-    return made
+        silhouettes[rows] = np.where(sizes[cluster] > 1, value, 0)
+    return silhouettes
 
 
 def _computed_by_the_task(*_: Any) -> np.ndarray:
-    raise TypeError("this score needs more than labels and assignments; the task computes it")
+    raise TypeError("this metric needs more than labels and assignments; the task computes it")

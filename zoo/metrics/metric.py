@@ -1,4 +1,4 @@
-"""What a score is, and how a set of scores is evaluated with 95 % intervals."""
+"""Metrics, and their evaluation with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BoundsFunction = Callable[[np.ndarray, float], Interval]
 
 UNKNOWN: Interval = (math.nan, math.nan)
 PERCENTILES = (2.5, 97.5)
-# A chunk of resampled weights has about this many numbers (8 MB of float64), which stays near the cache:
-# 0.8 s for 10,000 rows, where chunks of four million take 1.0 s.
+# Size of a chunk of resampled weights (8 MB of float64), which fits the cache: 0.8 s for 10,000 rows, compared to
+# 1.0 s for chunks of four million.
 CHUNK_NUMBERS = 1_000_000
-# Predictions are sorted once for each chunk, which should pay for some draws, within a bound on memory.
+# Predictions are sorted once per chunk, so a chunk should have several draws, within a limit on memory.
 CHUNK_DRAWS = 16
 MOST_CHUNK_NUMBERS = 4_000_000
 FULL_RESAMPLES_ROWS = 20_000
@@ -28,13 +28,13 @@ LEAST_RESAMPLES = 200
 
 
 def percentile_bounds(draws: np.ndarray, value: float) -> Interval:
-    """Return the 2.5 % and 97.5 % percentiles of the draws that are defined, widened to hold the value.
+    """Return the 2.5 and 97.5 percentiles of the defined draws, widened to contain the value.
 
     The percentile bootstrap: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
 
     Args:
-        draws: (R,) the score in each draw, NaN where undefined.
-        value: The score itself.
+        draws: (R,) the metric in each draw, NaN where undefined.
+        value: The metric itself.
 
     Example:
         >>> percentile_bounds(np.array([0.0, 1.0, np.nan]), 0.5)
@@ -43,22 +43,22 @@ def percentile_bounds(draws: np.ndarray, value: float) -> Interval:
     defined = draws[~np.isnan(draws)]
     if not defined.size:
         return UNKNOWN
-    with np.errstate(invalid="ignore"):  # between two infinities there is no percentile
+    with np.errstate(invalid="ignore"):  # no percentile between two infinities
         low, high = np.percentile(defined, PERCENTILES)
     return min(float(low), value), max(float(high), value)
 
 
 def unbiased_bounds(draws: np.ndarray, value: float) -> Interval:
-    """Return percentile bounds for a score from 0 upwards that noise can only raise.
+    """Return percentile bounds for a non-negative metric with upward bias.
 
-    Such a score is too large by some bias, and its draws by that bias once more; the mean draw tells how much
-    (Efron and Tibshirani, 1993, chapter 10), and twice of it is taken off. Plain percentiles of the ece of
-    1000 rows held a true value of 0.058 in 80 % of simulations, these in 90 %; of 200 rows in 4 % and 87 %.
-    A true value of nearly 0 is still held in some 40 % only, where plain ones never do.
+    Such a metric is biased upwards, and its draws are biased twice; the mean draw estimates the bias (Efron and
+    Tibshirani, 1993, chapter 10), and twice the bias is subtracted. In simulations with a true ece of 0.058, plain
+    percentiles covered it in 80 % of cases with 1000 rows and 4 % with 200 rows; these bounds in 90 % and 87 %. A true
+    value near 0 is covered in only 40 % of cases, and never by plain percentiles.
 
     Args:
-        draws: (R,) the score in each draw, NaN where undefined.
-        value: The score itself.
+        draws: (R,) the metric in each draw, NaN where undefined.
+        value: The metric itself.
 
     Example:
         >>> low, high = unbiased_bounds(np.array([0.03, 0.04, 0.05]), 0.03)
@@ -72,7 +72,7 @@ def unbiased_bounds(draws: np.ndarray, value: float) -> Interval:
     return min(max(float(low), 0.0), value), max(float(high), value)
 
 
-# What a score can be at least and at most; any number where a name is not here.
+# Range of each metric; unlimited if a name is missing.
 _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
 LIMITS = {
     **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece"), _SHARE),
@@ -83,10 +83,10 @@ LIMITS = {
 
 
 def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
-    """Return an interval without what a score cannot be, such as an accuracy above 1.
+    """Clip an interval to the range of its metric, such as accuracy to at most 1.
 
     Args:
-        name: The score, with the part that it is of.
+        name: Name of the metric, with the prefix of its split.
         low: Lower end.
         high: Upper end.
 
@@ -100,17 +100,16 @@ def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Metric:
-    """A named score and which way is better.
+    """A named metric and its direction.
 
     Args:
         name: The name in tables, tracking and JSON.
-        direction: ``"min"`` when smaller is better, ``"max"`` when larger is.
-        function: ``(truth (N, ...), prediction (N, ...), weights (R, N)) -> (R,)``: the score once for each
-            row of weights; NaN where it is undefined.
-        bounds: ``(draws (R,), value) -> (low, high)``: how bootstrap draws become a 95 % interval.
-        interval: ``(truth, prediction, weight (N,), rows) -> (low, high)`` for scores that have a 95 % interval in
-            closed form, which then stands in place of the bootstrap's; ``rows`` is the number that the weights
-            stand for.
+        direction: ``"min"`` if smaller is better, ``"max"`` if larger is better.
+        function: ``(truth (N, ...), prediction (N, ...), weights (R, N)) -> (R,)``: the metric for each row of
+            weights; NaN where it is undefined.
+        bounds: ``(draws (R,), value) -> (low, high)``: converts bootstrap draws to a 95 % interval.
+        interval: ``(truth, prediction, weight (N,), rows) -> (low, high)`` for metrics with a closed-form 95 %
+            interval, which replaces the bootstrap; ``rows`` is the number of rows that the weights represent.
 
     Example:
         >>> Metric("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
@@ -142,35 +141,33 @@ def evaluate(
     seed: int = 0,
     resamples: int = 1000,
 ) -> tuple[dict[str, float], dict[str, Interval]]:
-    """Return each score and its 95 % interval.
+    """Return each metric and its 95 % interval.
 
-    The interval is the percentile bootstrap over rows: the scores again, with the counts of a multinomial
-    draw of N rows times the example weights as weights. All scores see the same draws. Draws in which a score
-    is undefined (one class only) are left out. A score may bring bounds or an interval of its own.
+    The interval is the percentile bootstrap over rows: metrics are recomputed with the counts of a multinomial draw
+    of N rows times the sample weights. All metrics use the same draws. Draws in which a metric is undefined (one class
+    only) are left out. A metric may define its own bounds or interval.
 
-    Scores are vectorised over rows of weights rather than asked of scikit-learn for each draw, because that
-    takes 25 s for the class scores of 10,000 binary predictions and 1000 draws, without ece, which it has
-    not; here all eight take 0.8 s (one core of a shared server). They are tested to be scikit-learn's
-    numbers, ties and weights included.
+    Metrics are vectorised over rows of weights. Calling scikit-learn for each draw takes 25 s for the class metrics of
+    10,000 binary predictions and 1000 draws, without ece, which it lacks; here all eight take 0.8 s (one core of a
+    shared server). Tests compare them with scikit-learn, including ties and weights.
 
-    Time and memory are bounded: beyond 20,000 rows, or 200,000 probabilities, there are fewer draws, in
-    inverse proportion, though never below 200 (or ``resamples``, if that is less). A million binary rows take
-    a minute and 0.4 GB.
+    Time and memory are limited: above 20,000 rows, or 200,000 probabilities, the number of draws decreases in inverse
+    proportion, to at least 200 (or ``resamples``, if smaller). A million binary rows take a minute and 0.4 GB.
 
     Args:
-        scores: What to compute.
+        scores: The metrics to compute.
         truth: (N,) or (N, ...) encoded targets.
-        prediction: (N,) or (N, ...), as the scores expect it. Where any number of truth or prediction is not
-            finite, as after a diverged fit, every score is NaN.
-        weight: (N,) example weights that are not negative; None is one for each row.
-        counts: Whether weights are numbers of rows: draws are then of so many rows. Otherwise the number of rows
-            is the effective one, (sum w)^2 / sum w^2 (Kish, *Survey Sampling*, 1965).
+        prediction: (N,) or (N, ...), as the metrics expect it. If any number of truth or prediction is not finite, as
+            after a diverged fit, every metric is NaN.
+        weight: (N,) non-negative sample weights; None for equal weights.
+        counts: Whether weights are frequencies: draws then have as many rows. Otherwise the number of rows is the
+            effective one, (sum w)^2 / sum w^2 (Kish, *Survey Sampling*, 1965).
         seed: Seed of the draws.
-        resamples: Number of draws; with 0 only closed-form intervals are given.
+        resamples: Number of draws; with 0 only closed-form intervals are computed.
 
     Returns:
-        Two dictionaries by the score's name: the value, and ``(low, high)``; an undefined score is NaN with
-        the interval ``(nan, nan)``.
+        Two dictionaries by metric name: the value, and ``(low, high)``; an undefined metric is NaN with the interval
+        ``(nan, nan)``.
 
     Example:
         >>> from zoo.metrics.numbers import number_metrics
@@ -179,7 +176,7 @@ def evaluate(
         (0.5, (0.5, 0.5))
     """
     truth, prediction = np.asarray(truth), np.asarray(prediction)
-    given = weight
+    original_weight = weight
     weight = _checked_weight(truth, prediction, weight)
     if not (_usable(truth) and _usable(prediction) and weight.any()):
         return {score.name: math.nan for score in scores}, {score.name: UNKNOWN for score in scores}
@@ -188,12 +185,12 @@ def evaluate(
     drawn = [score for score in scores if score.interval is None and not math.isnan(values[score.name])]
     samples: dict[str, list[np.ndarray]] = {score.name: [] for score in drawn}
     if drawn:
-        total = float(np.sum(given)) if counts and given is not None else None
+        total = float(np.sum(original_weight)) if counts and original_weight is not None else None
         for weights in _draws(weight, seed, _affordable(resamples, prediction), total):
             for score in drawn:
                 samples[score.name].append(score.function(truth, prediction, weights))
 
-    rows = rows_of(weight if given is None else np.asarray(given, float), counts=counts)
+    rows = rows_of(weight if original_weight is None else np.asarray(original_weight, float), counts=counts)
     intervals = {score.name: UNKNOWN for score in scores}
     for score in scores:
         if score.interval is not None and not math.isnan(values[score.name]):
@@ -204,7 +201,7 @@ def evaluate(
 
 
 def _checked_weight(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Return the weights (N,), the largest of them 1; scores do not depend on the scale."""
+    """Return the weights (N,) scaled to a maximum of 1; metrics do not depend on the scale."""
     if truth.ndim < 1 or prediction.ndim < 1 or len(truth) != len(prediction):
         raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} must have the same rows")
     if weight is None:
@@ -222,7 +219,7 @@ def _usable(values: np.ndarray) -> bool:
 
 
 def _affordable(resamples: int, prediction: np.ndarray) -> int:
-    """Return how many of the draws asked for are made, by the size of the prediction."""
+    """Return the number of draws that is affordable for the size of the prediction."""
     size = max(len(prediction), prediction.size / FULL_RESAMPLES_COLUMNS)
     if size <= FULL_RESAMPLES_ROWS:
         return resamples
@@ -230,7 +227,7 @@ def _affordable(resamples: int, prediction: np.ndarray) -> int:
 
 
 def rows_of(weight: np.ndarray, *, counts: bool) -> float:
-    """Return the number of rows that weights (N,) stand for: their sum, or the effective number.
+    """Return the number of rows that weights (N,) represent: their sum, or the effective number.
 
     Example:
         >>> rows_of(np.array([2.0, 2.0]), counts=True), rows_of(np.array([2.0, 2.0]), counts=False)
@@ -241,9 +238,9 @@ def rows_of(weight: np.ndarray, *, counts: bool) -> float:
 
 
 def _draws(weight: np.ndarray, seed: int, resamples: int, total: float | None = None) -> Iterator[np.ndarray]:
-    """Yield chunks (R, N) of multinomial counts times the weights; of ``total`` rows where weights are counts.
+    """Yield chunks (R, N) of multinomial counts times the weights; of ``total`` rows if weights are frequencies.
 
-    Counting uniform draws is the multinomial distribution: 0.1 s for 10,000 rows and 1000 draws, where
+    Counts of uniform draws have the multinomial distribution and take 0.1 s for 10,000 rows and 1000 draws;
     ``Generator.multinomial`` takes 0.5 s.
     """
     n = len(weight)

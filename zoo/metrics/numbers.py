@@ -1,4 +1,4 @@
-"""Scores of predicted numbers: truth (N,), prediction (N,), weights (R, N)."""
+"""Metrics of predicted numbers: truth (N,), prediction (N,), weights (R, N)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.metrics.weighting import ratio, weighted_mean
 
 
 def number_metrics() -> tuple[Metric, ...]:
-    """Return the scores of a regression, the objective of a search first.
+    """Return the metrics of a regression, the objective of a search first.
 
     Example:
         >>> [(score.name, score.direction) for score in number_metrics()]
@@ -22,24 +22,24 @@ def number_metrics() -> tuple[Metric, ...]:
 
 
 def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
-    """Return the scores of predicted quantiles (N, Q), the objective of a search first.
+    """Return the metrics of predicted quantiles (N, Q), the objective of a search first.
 
     Args:
-        levels: Their levels, rising. The outermost two are also judged as an interval, and the one nearest to the
-            median as a predicted number.
+        levels: Their probabilities, ascending. The outermost two are also scored as an interval, and the one nearest
+            to the median as a predicted number.
 
     Example:
         >>> [score.name for score in quantile_metrics([0.05, 0.5, 0.95])]
         ['pinball', 'interval_score_90', 'coverage_90', 'rmse', 'mae', 'r2']
     """
-    known = np.asarray(levels, float)
-    percent, middle = round(100 * float(known[-1] - known[0]), 6), middle_quantile(levels)
-    own = [Metric("pinball", "min", partial(pinball, levels=known))]
-    if len(known) > 1:
-        own.append(Metric(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
-        own.append(Metric(f"coverage_{percent:g}", "max", _coverage))
+    probabilities = np.asarray(levels, float)
+    percent, middle = round(100 * float(probabilities[-1] - probabilities[0]), 6), middle_quantile(levels)
+    metrics = [Metric("pinball", "min", partial(pinball, levels=probabilities))]
+    if len(probabilities) > 1:
+        metrics.append(Metric(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
+        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage))
     of_median = (Metric(s.name, s.direction, partial(_of_column, s.function, middle)) for s in number_metrics())
-    return (*own, *of_median)
+    return (*metrics, *of_median)
 
 
 def middle_quantile(levels: Sequence[float]) -> int:
@@ -119,9 +119,9 @@ def mae(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share of the target's variance that is explained, shape (R,); NaN where truth is constant.
+    """Return the fraction of explained variance, shape (R,); NaN where truth is constant.
 
-    One minus the squared error over that of the best constant (Wright, 1921); negative when worse than it.
+    One minus the squared error divided by that of the best constant (Wright, 1921); negative if worse than it.
 
     Args:
         truth: (N,).
@@ -134,7 +134,7 @@ def r2(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nda
     """
     error, error_scale = _scaled(_error(truth, prediction))
     centred, scale = _scaled(_error(truth, np.full(len(truth), np.mean(truth, dtype=float))))
-    with np.errstate(over="ignore"):  # an error beyond all bounds gives minus infinity
+    with np.errstate(over="ignore"):  # an infinite error gives minus infinity
         unexplained = ratio(weighted_mean(error**2, weights), _variance(centred, weights))
         return 1 - unexplained * np.square(error_scale / scale)
 
@@ -156,8 +156,8 @@ def _variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the variance of values (N,) under each row of weights (R, N), zero exactly when constant."""
     squares = weighted_mean(values**2, weights)
     variance = squares - weighted_mean(values, weights) ** 2
-    # The difference of two near numbers is noise, where a draw holds hardly more than one value: once more
-    # with care, which these rare rows can afford.
+    # If a draw has hardly more than one value, the difference of two close numbers is noise: recompute these rare
+    # rows in a numerically stable way.
     for row in np.flatnonzero(variance <= 1e-9 * squares):
         drawn = weights[row] > 0
         chosen, weight = values[drawn], weights[row, drawn]

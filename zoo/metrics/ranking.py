@@ -1,4 +1,4 @@
-"""Scores of a ranking: how well a number separates positive rows from the others; ties are exact."""
+"""Ranking metrics: how well a score separates positive from negative rows; ties are handled exactly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from zoo.metrics.weighting import ratio, running_sum
 
 
 def area_under_roc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the chance that a positive row scores above a negative one, a tie counting one half.
+    """Return the probability that a positive row scores above a negative one, ties counting one half.
 
-    That this is the area under the ROC curve: Hanley and McNeil, Radiology 143 (1982).
+    This is the area under the ROC curve: Hanley and McNeil, Radiology 143 (1982).
 
     Args:
         positive: (N,) booleans.
@@ -67,7 +67,7 @@ def average_precision(positive: np.ndarray, score: np.ndarray, weights: np.ndarr
     above = np.searchsorted(falling[outside], threshold, side="right")
     called = np.take(running_sum(np.take(weights, outside, axis=1)), above, axis=1)
     called += hits
-    # Nothing was called positive only where the row itself has no weight, so its precision does not matter.
+    # Only rows without weight have no predicted positives, so their precision does not matter.
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
     return ratio(np.einsum("rn,rn->r", gained, precision), gained.sum(axis=1))
 

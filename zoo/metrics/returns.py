@@ -1,4 +1,4 @@
-"""Scores of an agent: the returns of its episodes."""
+"""Metrics of an agent: the returns of its episodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.metrics.metric import Interval, Metric
 
 
 def return_metrics() -> tuple[Metric, ...]:
-    """Return the scores of an agent, the objective of a search first; the task plays the episodes.
+    """Return the metrics of an agent, the objective of a search first; the task runs the episodes.
 
     Example:
         >>> [score.name for score in return_metrics()]
@@ -25,7 +25,7 @@ def return_metrics() -> tuple[Metric, ...]:
 
 
 def return_interval(returns: np.ndarray) -> Interval:
-    """Return the 95 % interval of the mean return by Student's t (1908), widened to hold no more than was seen.
+    """Return the 95 % interval of the mean return by Student's t (1908), clipped to the range of the returns.
 
     Args:
         returns: (E,) return of each episode.
@@ -42,4 +42,4 @@ def return_interval(returns: np.ndarray) -> Interval:
 
 
 def _played_by_the_task(*_: Any) -> np.ndarray:
-    raise TypeError("this score comes from episodes; the task plays them")
+    raise TypeError("this metric comes from episodes, which the task runs")

@@ -1,4 +1,4 @@
-"""Telling what is better from what is luck: paired tests, corrected for shared rows and for many comparisons."""
+"""Significance of differences: paired tests, corrected for shared rows and for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval, and the p of its being zero."""
+    """A mean with its 95 % interval, and the p-value of the hypothesis that it is zero."""
 
     mean: float
     low: float
@@ -23,21 +23,21 @@ class Estimate:
 
 
 def estimate_mean(values: np.ndarray, *, tested: float = 0.0, noise: float = 0.0) -> Estimate:
-    """Return the mean of repeats with its 95 % interval, and the two-sided p of its being zero.
+    """Return the mean of repeats with its 95 % interval and the two-sided p-value for zero.
 
-    Repeats on parts that are drawn anew share most of their training rows: the variance of their mean is that of
-    Student's t, enlarged by the share of test rows (Nadeau and Bengio 2003, "Inference for the Generalization
-    Error", equation 8). Repeats on one test part share its luck, which is a second variance beside that of the
-    repeats; both together have the degrees of freedom of Welch (1947) and Satterthwaite (1946).
+    Repeats on random splits share most of their training rows: the variance of their mean is that of Student's t,
+    increased by the ratio of test to training rows (Nadeau and Bengio 2003, "Inference for the Generalization
+    Error", equation 8). Repeats on one test split share its sampling error, which adds a second variance; the sum has
+    the degrees of freedom of Welch (1947) and Satterthwaite (1946).
 
     Args:
-        values: One for each repeat (R,); differences between two models on the same parts, for their test.
-        tested: Test rows for each row that the models learn from, where each repeat draws its parts; else 0.
-        noise: Standard error by the test rows alone, where all repeats share them; else 0.
+        values: One value per repeat (R,); to compare two models, their differences on the same splits.
+        tested: Ratio of test to training rows if each repeat draws its own split; else 0.
+        noise: Standard error from the test rows if all repeats share them; else 0.
 
     Example:
-        >>> made = estimate_mean(np.array([1.0, 2.0, 3.0]), tested=0.5)
-        >>> round(made.low, 2), round(made.high, 2), round(made.p, 3)
+        >>> estimate = estimate_mean(np.array([1.0, 2.0, 3.0]), tested=0.5)
+        >>> round(estimate.low, 2), round(estimate.high, 2), round(estimate.p, 3)
         (-1.93, 5.93, 0.16)
     """
     from scipy import stats
@@ -56,7 +56,7 @@ def estimate_mean(values: np.ndarray, *, tested: float = 0.0, noise: float = 0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, by Holm's step-down method (1979); NaN stays and is not counted.
+    """Correct p-values for multiple comparisons by Holm's step-down method (1979); NaN stays and is not counted.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])
@@ -65,17 +65,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
     corrected = [math.nan] * len(p_values)
     highest = 0.0
-    for done, (p, index) in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - done) * p))
+    for rank, (p, index) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p))
         corrected[index] = highest
     return corrected
 
 
 def row_losses(predicted: pd.DataFrame) -> np.ndarray:
-    """Return the loss of each row (N,): of classes the log-loss, of numbers the squared error.
+    """Return the loss of each row (N,): log loss for classes, squared error for numbers.
 
     Args:
-        predicted: ``truth`` and ``prediction`` of N rows, and of classes ``probability_<class>``.
+        predicted: ``truth`` and ``prediction`` of N rows, and for classes ``probability_<class>``.
 
     Example:
         >>> row_losses(pd.DataFrame({"truth": [1.0, 2.0], "prediction": [1.5, 2.0]})).tolist()
@@ -83,18 +83,18 @@ def row_losses(predicted: pd.DataFrame) -> np.ndarray:
     """
     if not any(name.startswith("probability_") for name in predicted.columns):
         return np.square(predicted["prediction"].to_numpy(float) - predicted["truth"].to_numpy(float))
-    told = [f"probability_{name}" for name in predicted["truth"]]
-    places = predicted.columns.get_indexer(pd.Index(told))
-    known = predicted.to_numpy()[np.arange(len(predicted)), places].astype(float)
-    return -np.log(np.clip(known, 1e-15, 1.0))
+    columns = [f"probability_{name}" for name in predicted["truth"]]
+    places = predicted.columns.get_indexer(pd.Index(columns))
+    probability = predicted.to_numpy()[np.arange(len(predicted)), places].astype(float)
+    return -np.log(np.clip(probability, 1e-15, 1.0))
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray, *, resamples: int = 2000) -> tuple[float, float]:
     """Return the 95 % interval of the mean difference of two models' losses on the same rows, by bootstrap.
 
     Args:
-        first: Loss of each row (N,) by one model.
-        second: By the other; less than 0 says that the first is better.
+        first: Loss of each row (N,) of the first model.
+        second: Loss of each row (N,) of the second model; a negative difference means that the first is better.
         resamples: Draws of N rows (Efron 1979, "Bootstrap Methods").
 
     Example:
@@ -113,9 +113,9 @@ class Ranks:
     """Mean ranks over several sources.
 
     Args:
-        mean: By name; 1 is best.
-        p: Of all being alike, by Friedman's test (1937).
-        distance: Mean ranks that differ by less are tied (Nemenyi 1963; Demšar 2006, "Statistical Comparisons of
+        mean: Mean rank by name; 1 is best.
+        p: P-value of Friedman's test (1937) that all models are equal.
+        distance: Critical difference of mean ranks (Nemenyi 1963; Demšar 2006, "Statistical Comparisons of
             Classifiers over Multiple Data Sets", section 3.2.2).
     """
 
@@ -128,12 +128,12 @@ def rank_over_sources(scores: Mapping[str, Sequence[float]], direction: str) -> 
     """Return mean ranks of models over sources.
 
     Args:
-        scores: By the model's name one for each source (S,).
+        scores: By model name, one score per source (S,).
         direction: ``min`` or ``max``.
 
     Example:
-        >>> made = rank_over_sources({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.6], "c": [0.7, 0.7, 0.5]}, "max")
-        >>> made.mean["a"], round(made.mean["b"], 2), round(made.distance, 2)
+        >>> ranks = rank_over_sources({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.6], "c": [0.7, 0.7, 0.5]}, "max")
+        >>> ranks.mean["a"], round(ranks.mean["b"], 2), round(ranks.distance, 2)
         (1.0, 2.17, 1.91)
     """
     from scipy import stats
@@ -154,9 +154,8 @@ def mean_interval(values: np.ndarray, tested: float = 0.0) -> tuple[float, float
     """Return the 95 % interval of a mean by Student's t (1908), corrected for training rows that runs share.
 
     Args:
-        values: One for each run (R,).
-        tested: Test rows for each row that the models learn from (Nadeau and Bengio 2003); 0 for runs that share
-            nothing but their data.
+        values: One value per run (R,).
+        tested: Ratio of test to training rows (Nadeau and Bengio 2003); 0 for runs that differ only in the seed.
 
     Example:
         >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))

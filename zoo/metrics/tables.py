@@ -1,4 +1,4 @@
-"""Predictions as tables that people read: the worst errors, and scores by class."""
+"""Tables of predictions: the worst errors, and scores by class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORST = 50
 
 
 def worst_errors(predicted: pd.DataFrame, inputs: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the largest loss, the worst first, with what the model saw of them.
+    """Return the rows with the largest loss, the worst first, with their inputs.
 
     Args:
         predicted: ``row``, ``truth`` and predictions of N rows.
@@ -25,20 +25,20 @@ def worst_errors(predicted: pd.DataFrame, inputs: pd.DataFrame) -> pd.DataFrame:
     losses = row_losses(predicted)
     order = np.argsort(-np.nan_to_num(losses), kind="stable")[:WORST]
     columns = ["row", "truth", "prediction"]
-    told = predicted[columns].assign(loss=losses)
+    predictions = predicted[columns].assign(loss=losses)
     beside = inputs.drop(columns=[*columns, "loss"], errors="ignore")
-    return pd.concat([told.reset_index(drop=True), beside.reset_index(drop=True)], axis=1).iloc[order]
+    return pd.concat([predictions.reset_index(drop=True), beside.reset_index(drop=True)], axis=1).iloc[order]
 
 
 def scores_by_class(predicted: pd.DataFrame) -> pd.DataFrame:
-    """Return rows, precision, recall and F1 of each class, and what it is mistaken for most.
+    """Return rows, precision, recall and F1 of each class, and the class it is most often mistaken for.
 
     Args:
         predicted: ``truth`` and ``prediction`` of N rows, by name.
 
     Example:
-        >>> made = scores_by_class(pd.DataFrame({"truth": ["a", "a", "b"], "prediction": ["a", "b", "b"]}))
-        >>> made[["class", "precision", "recall", "mistaken for"]].values.tolist()
+        >>> table = scores_by_class(pd.DataFrame({"truth": ["a", "a", "b"], "prediction": ["a", "b", "b"]}))
+        >>> table[["class", "precision", "recall", "mistaken for"]].values.tolist()
         [['a', 1.0, 0.5, 'b (1)'], ['b', 0.5, 1.0, '']]
     """
     counts = pd.crosstab(predicted["truth"].astype(str), predicted["prediction"].astype(str))

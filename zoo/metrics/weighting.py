@@ -1,4 +1,4 @@
-"""Sums over rows of weights, shared by the scores."""
+"""Weighted sums shared by the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activation functions by name, the course's and those of today."""
+"""Activation functions by name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zoo.errors import UsageError
 
 @keras.saving.register_keras_serializable("zoo")
 def step(x: Any) -> Any:
-    """Return 1 where x is positive, else 0: the first neuron's function (Rosenblatt 1958).
+    """Return 1 where x is positive, else 0: the activation of the perceptron (Rosenblatt 1958).
 
-    Its gradient is zero everywhere, so a network cannot be trained through it.
+    Its gradient is zero everywhere, so a network with it cannot be trained by gradients.
     """
     return keras.ops.cast(x > 0, x.dtype)
 
@@ -35,14 +35,14 @@ ACTIVATIONS: dict[str, str | Callable[..., Any]] = {
 
 
 def check_trainable(model: keras.Model) -> None:
-    """Refuse a model that cannot learn by gradients.
+    """Raise an error if a model cannot be trained by gradients.
 
     Raises:
-        UsageError: When a layer, at any depth, uses the step function.
+        UsageError: If a layer, at any depth, uses the step function.
     """
     if any(getattr(layer, "activation", None) is step for layer in model._flatten_layers()):
         raise UsageError(
-            "the step function has gradient zero everywhere, so that training changes nothing; "
-            "take sigmoid, tanh or relu, and step for inference only",
+            "the step function has zero gradient everywhere, so training changes nothing; "
+            "use sigmoid, tanh or relu, and step only for inference",
             where="activation",
         )

@@ -1,4 +1,4 @@
-"""A compiled model is ``network(preprocessing(raw inputs))``: putting it together and taking it apart."""
+"""Assemble a compiled model ``calibration(network(preprocessing(raw inputs)))``, and split it again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -16,28 +16,28 @@ from zoo.models.shared_hyperparameters import Knobs
 from zoo.spec import Spec
 
 PREPROCESSING, NETWORK, CALIBRATION = "preprocessing", "network", "calibration"
-_EARLIER_PREPROCESSING = "preparation"  # as zoo 0.1.0 called it
+_EARLIER_PREPROCESSING = "preparation"  # its name in models of zoo 0.1.0
 
 
 class Preprocessing(Protocol):
-    """What turns raw inputs into the tensors that a network takes."""
+    """Converts raw inputs to the tensors that a network takes."""
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides what the prepared tensors hold."""
+        """Digest of everything that determines the preprocessed tensors."""
 
     def raw_tensors(self) -> dict[str, Any]:
         """Keras inputs of the raw values, by key."""
 
     def model(self) -> keras.Model:
-        """The Keras model from raw to prepared."""
+        """The Keras model from raw inputs to preprocessed tensors."""
 
 
 @dataclass
 class BuiltModel:
-    """A network, the preparation that belongs before it, and the calibration behind it.
+    """A network with its preprocessing and its calibration.
 
-    ``calibration`` is a layer called so, from output to output; None for none.
+    ``calibration`` is a layer of that name, applied to the output; None for none.
     """
 
     network: keras.Model
@@ -46,13 +46,13 @@ class BuiltModel:
 
     @property
     def n_parameters(self) -> int:
-        """Numbers that training changes."""
+        """Number of trainable parameters."""
         return sum(math.prod(weight.shape) for weight in self.network.trainable_weights)
 
     def full_model(self) -> keras.Model:
-        """Return the compiled model from raw inputs to prediction; it shares the network's weights and optimizer.
+        """Return the compiled model from raw inputs to predictions, which shares the network's weights and optimizer.
 
-        A network without preparation or calibration is the whole model already.
+        Without preprocessing and calibration, this is the network itself.
         """
         if self.preprocessing is None:
             return self.network if self.calibration is None else _calibrated(self.network, self.calibration)
@@ -62,25 +62,24 @@ class BuiltModel:
 @dataclass
 class _Workbench:
     preprocessing: Preprocessing | None = None
-    made: list[Any] = field(default_factory=list)
 
 
 _workbench: ContextVar[_Workbench | None] = ContextVar("workbench", default=None)
 
 
 def assemble(preprocessing: Preprocessing, inputs: dict[str, Any], output: Any, loss: Any, knobs: Knobs) -> keras.Model:
-    """Return the compiled model: preparation, then the network from ``inputs`` to ``output``.
+    """Return the compiled model: preprocessing, then the network from ``inputs`` to ``output``.
 
     Args:
-        preparation: From :func:`zoo.networks.preprocess_table`.
-        inputs: The preparation's ``tensors()``, which the network starts from.
-        output: The network's output.
+        preprocessing: From :func:`zoo.networks.preprocess_table`.
+        inputs: The preprocessing's ``tensors()``, which are the inputs of the network.
+        output: Output of the network.
         loss: A Keras loss.
-        knobs: Gives the optimizer.
+        knobs: Provide the optimizer.
 
     Returns:
-        A ``keras.Model`` that takes raw inputs by key. Inside :func:`call_build` it is the network
-        alone, for what is trained many times over needs no preparation built.
+        A ``keras.Model`` that takes raw inputs by key. Inside :func:`call_build` it is only the network, since
+        training does not need the preprocessing model.
     """
     network = keras.Model(inputs, output, name=NETWORK)
     network.compile(optimizer=knobs.optimizer(), loss=loss)
@@ -92,10 +91,10 @@ def assemble(preprocessing: Preprocessing, inputs: dict[str, Any], output: Any, 
 
 
 def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltModel:
-    """Call ``build(hp, spec)`` and return network and preparation, without building the preparation.
+    """Call ``build(hp, spec)`` and return network and preprocessing, without building the preprocessing model.
 
     Raises:
-        UsageError: When it returns something that is no compiled Keras model.
+        UsageError: If it does not return a compiled Keras model.
     """
     with _fresh_workbench() as workbench:
         model = build(hp, spec)
@@ -103,28 +102,28 @@ def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltM
     if not isinstance(model, keras.Model):
         raise UsageError(f"build must return a compiled keras.Model; received a {type(model).__name__}", where=name)
     if not getattr(model, "compiled", False):
-        raise UsageError("build must return a compiled model: call model.compile(…) before", where=name)
+        raise UsageError("build must return a compiled model: call model.compile(…) first", where=name)
     if not getattr(model, "inputs", None):
-        raise UsageError("build must return a model that knows its inputs: begin it with keras.Input", where=name)
+        raise UsageError("build must return a model with defined inputs: start it with keras.Input", where=name)
     if workbench.preprocessing is None:
         return split_model(model)
     return BuiltModel(model, workbench.preprocessing)
 
 
 def split_model(model: keras.Model) -> BuiltModel:
-    """Take a whole model apart; one that has no preparation inside is its own network."""
+    """Split a full model into preprocessing and network; a model without preprocessing is its own network."""
     if _is_full(model):
         return BuiltModel(model.get_layer(NETWORK), _Built(model))
     return BuiltModel(model, None)
 
 
 def network_of(model: keras.Model) -> keras.Model:
-    """Return the network of a model, whether it is whole or a network already."""
+    """Return the network of a full model, or the model itself if it is a network."""
     return model.get_layer(NETWORK) if _is_full(model) else model
 
 
 def preprocessing_of(model: keras.Model) -> Any:
-    """Return the preprocessing inside a full model; None where it has none."""
+    """Return the preprocessing model inside a full model; None if there is none."""
     layers = {layer.name: layer for layer in model.layers}
     return layers.get(PREPROCESSING, layers.get(_EARLIER_PREPROCESSING))
 
@@ -134,14 +133,14 @@ def _is_full(model: keras.Model) -> bool:
 
 
 class _Built:
-    """The preparation of a model that is already whole."""
+    """The preprocessing inside a full model."""
 
     def __init__(self, whole: keras.Model) -> None:
         self._model = preprocessing_of(whole)
 
     @property
     def digest(self) -> str:
-        raise UsageError("a model that was built whole has no preparation to be known by")
+        raise UsageError("the preprocessing of a full model has no digest")
 
     def raw_tensors(self) -> dict[str, Any]:
         return {name: keras.Input(t.shape[1:], dtype=t.dtype, name=name) for name, t in self._model.input.items()}
@@ -151,10 +150,12 @@ class _Built:
 
 
 def _calibrated(network: keras.Model, calibration: keras.layers.Layer) -> keras.Model:
-    inputs = {known.name: keras.Input(known.shape[1:], dtype=known.dtype, name=known.name) for known in network.inputs}
-    whole = keras.Model(inputs, calibration(network(inputs if len(inputs) > 1 else next(iter(inputs.values())))))
-    whole.compile(optimizer=network.optimizer, loss=network.loss)
-    return whole
+    inputs = {
+        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in network.inputs
+    }
+    full = keras.Model(inputs, calibration(network(inputs if len(inputs) > 1 else next(iter(inputs.values())))))
+    full.compile(optimizer=network.optimizer, loss=network.loss)
+    return full
 
 
 def _join(
@@ -162,10 +163,10 @@ def _join(
 ) -> keras.Model:
     raw = preprocessing.raw_tensors()
     output = network(preprocessing.model()(raw))
-    whole = keras.Model(raw, output if calibration is None else calibration(output), name="model")
-    # One optimizer for both: what the network's training changed is what the whole saves and shows.
-    whole.compile(optimizer=network.optimizer, loss=network.loss)
-    return whole
+    full = keras.Model(raw, output if calibration is None else calibration(output), name="model")
+    # Both share one optimizer, so that the full model saves and shows its trained state.
+    full.compile(optimizer=network.optimizer, loss=network.loss)
+    return full
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Hyperparameters that check the values a user fixed as ``build`` declares them."""
+"""Hyperparameters with fixed values and ranges, checked when ``build`` declares them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.errors import UsageError, unknown
 from zoo.jobs.search_options import Range
 
 _PARENT = ("parent_name", "parent_values")
-# What KerasTuner lets one give by position after the first arguments.
+# Arguments that KerasTuner also accepts by position.
 _POSITIONAL = {
     "Int": ("step", "sampling", "default", *_PARENT),
     "Float": ("step", "sampling", "default", *_PARENT),
@@ -22,14 +22,14 @@ _POSITIONAL = {
 
 
 class CheckedHyperParameters(keras_tuner.HyperParameters):
-    """KerasTuner's hyperparameters, with values that are fixed beforehand and checked when declared.
+    """KerasTuner's hyperparameters with fixed values, which are checked when declared.
 
-    Ranges are where a search looks, not what is allowed: a fixed value may lie outside of them. An
-    unknown name, a wrong type, an unknown choice or a negative width is an error.
+    Ranges define the search space, not the allowed values: a fixed value may lie outside of them. An unknown name, a
+    wrong type, an unknown choice or a negative width is an error.
 
     Args:
-        fixed: Values by name.
-        ranges: Where a search looks, by name, in place of what is declared.
+        fixed: Fixed values by name.
+        ranges: Ranges of a search by name, which replace the declared ones.
 
     Example:
         >>> hp = CheckedHyperParameters({"units": "3"})
@@ -44,7 +44,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self.declared: dict[str, dict[str, Any]] = {}
 
     def Int(self, name: str, min_value: int, max_value: int, *positional: Any, **options: Any) -> Any:  # noqa: N802
-        """Declare a whole number; see ``keras_tuner.HyperParameters.Int``."""
+        """Declare an integer; see ``keras_tuner.HyperParameters.Int``."""
         options |= dict(zip(_POSITIONAL["Int"], positional, strict=False))
         self._declare(name, "int", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
@@ -74,17 +74,19 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         return super().Choice(name, values, **options)
 
     def Boolean(self, name: str, *positional: Any, **options: Any) -> Any:  # noqa: N802
-        """Declare yes or no; see ``keras_tuner.HyperParameters.Boolean``."""
+        """Declare a Boolean; see ``keras_tuner.HyperParameters.Boolean``."""
         options |= dict(zip(_POSITIONAL["Boolean"], positional, strict=False))
         self._declare(name, "boolean", options)
         if name in self.fixed:
             return self._fix(name, checked(name, self.fixed[name], bool))
         if name in self.ranges:
-            raise UsageError(f"{name} is true or false, and has no range; --set {name}=true fixes it", where="range")
+            raise UsageError(
+                f"{name} is true or false and has no range; use --set {name}=true to fix it", where="range"
+            )
         return super().Boolean(name, **options)
 
     def Fixed(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:  # noqa: N802
-        """Declare a value that a search does not vary; a user's own value takes its place."""
+        """Declare a value that a search does not vary; a fixed value or a range replaces it."""
         options |= dict(zip(_POSITIONAL["Fixed"], positional, strict=False))
         self._declare(name, "fixed", {"default": value, **options})
         if name in self.fixed:
@@ -96,7 +98,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         return super().Fixed(name, value, **options)
 
     def check_all_used(self, model: str) -> None:
-        """Raise an error for a fixed value, or a range, that the model did not ask for."""
+        """Raise an error for a fixed value or a range that the model did not declare."""
         for name in (*self.fixed, *self.ranges):
             if name not in self.declared:
                 raise unknown("hyperparameter", name, self.declared, where=model)
@@ -105,25 +107,25 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         self.declared.setdefault(name, {"kind": kind, **facts, **options})
 
     def _within(self, name: str, kind: type, options: Mapping[str, Any], minimum: float | None = None) -> Any:
-        """Declare a number in the range that was told; the default moves into it."""
-        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
-        if wanted.choices:
+        """Declare a number in the given range; the default is clipped to it."""
+        range_, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if range_.choices:
             return self._among(name, kind, options)
-        low, high = (checked(name, value, kind, minimum=minimum) for value in (wanted.low, wanted.high))
-        told = options.get("default")
-        default = min(max(low if told is None else told, low), high)
-        # Over more than a factor of ten it is the order of magnitude that is looked for.
+        low, high = (checked(name, value, kind, minimum=minimum) for value in (range_.low, range_.high))
+        declared_default = options.get("default")
+        default = min(max(low if declared_default is None else declared_default, low), high)
+        # Above a factor of ten, sample on a logarithmic scale.
         sampling = options.get("sampling") or ("log" if 0 < 10 * low < high else "linear")
         declare = super().Int if kind is int else super().Float
         return declare(name, low, high, sampling=sampling if low > 0 else "linear", default=default, **others)
 
-    def _among(self, name: str, kind: type, options: Mapping[str, Any], known: Sequence[Any] = ()) -> Any:
-        """Declare one of the values that were told."""
-        wanted, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
-        if not wanted.choices:
-            listed = "|".join(str(choice) for choice in known) or "one|another"
-            raise UsageError(f"{name} is one of several values, and has no range; such as {listed}", where="range")
-        values = [checked(name, value, kind, choices=known) for value in wanted.choices]
+    def _among(self, name: str, kind: type, options: Mapping[str, Any], allowed: Sequence[Any] = ()) -> Any:
+        """Declare one of the given values."""
+        range_, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
+        if not range_.choices:
+            listed = "|".join(str(choice) for choice in allowed) or "a|b"
+            raise UsageError(f"{name} is a choice and has no range; give choices such as {listed}", where="range")
+        values = [checked(name, value, kind, choices=allowed) for value in range_.choices]
         default = options.get("default")
         return super().Choice(name, values, default=default if default in values else values[0], **others)
 
@@ -141,18 +143,18 @@ def checked(
     minimum: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """Return a hyperparameter's value in its type, read from text where it was typed.
+    """Return a hyperparameter's value in its type, parsed from text if necessary.
 
     Args:
-        name: The hyperparameter, for the error.
-        value: As received.
+        name: Name of the hyperparameter, for the error.
+        value: The received value.
         kind: ``bool``, ``int``, ``float`` or ``str``.
-        choices: Values that are allowed; none for all.
-        minimum: Least value that makes sense.
-        below: Value that it must stay under.
+        choices: Allowed values; empty for all.
+        minimum: Minimum value.
+        below: Upper bound, exclusive.
 
     Raises:
-        UsageError: With what was received and what is allowed.
+        UsageError: With the received value and the allowed ones.
     """
     typed = _typed(name, value, kind)
     if choices and typed not in choices:
@@ -161,14 +163,14 @@ def checked(
         allowed = ", ".join(str(choice) for choice in choices)
         raise UsageError(f"{name}: received {value!r}; known: {allowed}", where="hyperparameters")
     if minimum is not None and typed < minimum:
-        raise UsageError(f"{name}: received {value!r}; {minimum:g} is the least", where="hyperparameters")
+        raise UsageError(f"{name}: received {value!r}; it must be at least {minimum:g}", where="hyperparameters")
     if below is not None and typed >= below:
         raise UsageError(f"{name}: received {value!r}; it must be below {below:g}", where="hyperparameters")
     return typed
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    words = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
     error = UsageError(f"{name}: received {value!r}; it must be {words[kind]}", where="hyperparameters")
     if kind is bool:
         spelled = {"true": True, "yes": True, "false": False, "no": False}

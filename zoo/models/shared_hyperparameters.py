@@ -1,4 +1,4 @@
-"""The knobs that every network shares: declared here once, so that they mean the same everywhere."""
+"""Hyperparameters shared by all networks, declared once so that they mean the same everywhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH_SIZES = (16, 512)
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob: what it means, where a search looks, and what is allowed."""
+    """A shared hyperparameter: meaning, default, search range and allowed values."""
 
     meaning: str
     default: Any
@@ -36,30 +36,30 @@ class Knob:
 
 
 KNOBS: dict[str, Knob] = {
-    "optimizer": Knob("rule that turns gradients into steps", "adam", OPTIMIZERS),
-    "learning_rate": Knob("size of a step", 1e-3, range=(1e-4, 3e-2), log=True),
-    "momentum": Knob("share of the last step that is kept, for momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
-    "weight_decay": Knob("share of each weight that is taken off at each step", 0.0, range=(1e-5, 1e-1), log=True),
-    "clip_norm": Knob("greatest norm of all gradients together; 0 for no limit", 0.0, range=(0.1, 10), log=True),
-    "schedule": Knob("course of the learning rate over the epochs", "constant", ("constant", "cosine", "exponential")),
-    "warmup": Knob("epochs over which the learning rate rises from zero", 0.0, range=(0, 5)),
-    "batch_size": Knob("examples a step; full (kept as 0) for all at once", 32, range=BATCH_SIZES, log=True),
-    "epochs": Knob("most passes over the training part", 200, range=(10, 500), log=True, minimum=1),
-    "patience": Knob("epochs without improvement after which training stops", 20, range=(5, 50), minimum=1),
+    "optimizer": Knob("optimizer", "adam", OPTIMIZERS),
+    "learning_rate": Knob("learning rate", 1e-3, range=(1e-4, 3e-2), log=True),
+    "momentum": Knob("momentum of the optimizers momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
+    "weight_decay": Knob("decoupled weight decay per step", 0.0, range=(1e-5, 1e-1), log=True),
+    "clip_norm": Knob("maximum global norm of the gradients; 0 for no clipping", 0.0, range=(0.1, 10), log=True),
+    "schedule": Knob("learning-rate schedule over the epochs", "constant", ("constant", "cosine", "exponential")),
+    "warmup": Knob("epochs of linear learning-rate warmup", 0.0, range=(0, 5)),
+    "batch_size": Knob(
+        "examples per step; full (stored as 0) for the whole training split", 32, range=BATCH_SIZES, log=True
+    ),
+    "epochs": Knob("maximum number of epochs", 200, range=(10, 500), log=True, minimum=1),
+    "patience": Knob("epochs without improvement before early stopping", 20, range=(5, 50), minimum=1),
     "min_delta": Knob(
-        "least change of the watched score that counts as improvement", 0.0, range=(1e-5, 1e-2), log=True
+        "minimum change of the monitored metric that counts as improvement", 0.0, range=(1e-5, 1e-2), log=True
     ),
-    "activation": Knob("function of each hidden unit", "relu", tuple(ACTIVATIONS)),
-    "initializer": Knob("how the first weights are drawn", "glorot_uniform", INITIALIZERS),
-    "normalization": Knob(
-        "what each hidden layer's outputs are brought to scale by", "none", ("none", "batch", "layer")
-    ),
-    "dropout": Knob("share of hidden units left out at random in each training step", 0.0, range=(0.0, 0.6), below=1),
-    "l1": Knob("weight of the sum of absolute weights in the loss", 0.0, range=(1e-7, 1e-2), log=True),
-    "l2": Knob("weight of the sum of squared weights in the loss", 0.0, range=(1e-7, 1e-2), log=True),
-    "loss": Knob("what training makes small; the default is the right one for the target", "auto"),
+    "activation": Knob("activation function of hidden layers", "relu", tuple(ACTIVATIONS)),
+    "initializer": Knob("weight initializer", "glorot_uniform", INITIALIZERS),
+    "normalization": Knob("normalization after each hidden layer", "none", ("none", "batch", "layer")),
+    "dropout": Knob("dropout rate of hidden layers", 0.0, range=(0.0, 0.6), below=1),
+    "l1": Knob("L1 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
+    "l2": Knob("L2 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
+    "loss": Knob("loss; auto selects the default for the target", "auto"),
     "scaling": Knob(
-        "what numbers are brought to scale by, inside the model",
+        "scaling of numeric columns",
         "standard",
         ("standard", "minmax", "robust", "quantile", "robust_quantile", "common"),
     ),
@@ -67,12 +67,12 @@ KNOBS: dict[str, Knob] = {
 
 
 class Knobs:
-    """The shared knobs of one model: declares those that it asks for and returns their values.
+    """The shared hyperparameters of one model: declares those that it uses and returns their values.
 
     Args:
-        hp: KerasTuner's hyperparameters, of any kind.
-        vary: Knobs that a search varies by default; the others keep their default.
-        defaults: The model's own defaults.
+        hp: KerasTuner's hyperparameters.
+        vary: Names that a search varies by default; the others keep their default.
+        defaults: Defaults of the model.
 
     Example:
         >>> knobs = Knobs(keras_tuner.HyperParameters(), vary=["dropout"], defaults={"dropout": 0.2})
@@ -90,24 +90,26 @@ class Knobs:
         self.hp = hp
         self.vary = frozenset(vary)
         self.defaults = dict(defaults or {})
-        strange = (self.vary | set(self.defaults)) - set(KNOBS)
-        if strange:
-            raise UsageError(f"no such knob: {', '.join(sorted(strange))}; known: {', '.join(KNOBS)}")
+        unknown_names = (self.vary | set(self.defaults)) - set(KNOBS)
+        if unknown_names:
+            raise UsageError(
+                f"unknown shared hyperparameters {', '.join(sorted(unknown_names))}; known: {', '.join(KNOBS)}"
+            )
 
     def get(self, name: str, *, choices: Sequence[str] | None = None) -> Any:
-        """Declare a knob and return its value.
+        """Declare a shared hyperparameter and return its value.
 
         Args:
             name: One of ``KNOBS``.
-            choices: Choices that replace the knob's own, where they depend on the model.
+            choices: Choices that replace the default ones, if they depend on the model.
         """
         knob = KNOBS[name]
-        default = type(knob.default)(self.defaults.get(name, knob.default))  # 0 is as good a share as 0.0
+        default = type(knob.default)(self.defaults.get(name, knob.default))  # accept 0 for 0.0
         allowed = tuple(choices or knob.choices)
         self._check(name, knob, allowed, type(default))
         full = name == "batch_size" and getattr(self.hp, "fixed", {}).get(name) == FULL_BATCH
         varied = name in self.vary or name in getattr(self.hp, "ranges", {})
-        if not varied or full:  # a range of sizes has no place for all at once
+        if not varied or full:  # a full batch cannot be part of a range
             return self.hp.Fixed(name, default)
         if allowed:
             return self.hp.Choice(name, list(allowed), default=default)
@@ -121,7 +123,7 @@ class Knobs:
         return self.hp.Float(name, low, high, sampling=sampling, default=default)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """Declare the knobs of the optimizer and return it."""
+        """Declare the hyperparameters of the optimizer and return it."""
         name = self.get("optimizer")
         momentum = self.get("momentum")
         options = {
@@ -138,23 +140,23 @@ class Knobs:
         return getattr(keras.optimizers, classes[name])(**options)
 
     def training(self, rows: int) -> None:
-        """Declare the knobs that the fit loop reads by name: batch size, epochs, stopping, schedule.
+        """Declare the hyperparameters of the training loop: batch size, epochs, early stopping, schedule.
 
         Args:
-            rows: Rows of the training part; the default batch size grows with them, as a twentieth,
-                within 16 and 256 (small batches helped on small tables, and cost time on large ones).
+            rows: Number of training rows; the default batch size is a twentieth of it, within 16 and 256 (small
+                batches improve results on small tables, but are slow on large ones).
         """
         self.defaults.setdefault("batch_size", default_batch_size(rows))
         for name in ("batch_size", "epochs", "patience", "min_delta", "schedule", "warmup"):
             self.get(name)
 
     def regularizer(self) -> keras.regularizers.Regularizer | None:
-        """Declare L1 and L2 and return them as one regularizer; None when both are 0."""
+        """Declare L1 and L2 and return them as one regularizer; None if both are 0."""
         l1, l2 = self.get("l1"), self.get("l2")
         return keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
 
     def _check(self, name: str, knob: Knob, choices: tuple[str, ...], kind: type) -> None:
-        """Check a value that was fixed beforehand, whoever did it."""
+        """Check a fixed value."""
         fixed = getattr(self.hp, "fixed", {})
         if name not in fixed:
             return
@@ -165,5 +167,5 @@ class Knobs:
 
 
 def default_batch_size(rows: int) -> int:
-    """Return a twentieth of the rows as a power of two within 16 and 256."""
+    """Return a twentieth of the rows, rounded down to a power of two, within 16 and 256."""
     return 2 ** min(8, max(4, round(rows / 20).bit_length() - 1))

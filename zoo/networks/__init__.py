@@ -1,4 +1,4 @@
-"""Keras building blocks: preparation inside the model, shared knobs, blocks and heads."""
+"""Keras building blocks: preprocessing inside the model, shared hyperparameters, blocks and heads."""
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs

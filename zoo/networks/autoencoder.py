@@ -1,4 +1,4 @@
-"""Autoencoders and the assignment of their latent vectors to clusters, inside the model."""
+"""Layers and losses of autoencoders that assign their latent vectors to clusters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CLUSTER, LATENT, RECONSTRUCTION, ERROR = "cluster", "latent", "reconstruction", 
 
 @keras.saving.register_keras_serializable("zoo")
 class MixtureAssignment(keras.layers.Layer):
-    """Tells for each latent vector how probable each cluster is, under a mixture of Gaussians.
+    """Computes the probability of each cluster for latent vectors, under a mixture of Gaussians.
 
-    Nothing here is trained by gradients: means, covariances and weights are set once the encoder is trained
-    (:meth:`settle`). Clusters of k-means are the mixture of equal weights and one common variance.
+    It is not trained by gradients: means, covariances and weights are set after training the encoder
+    (:meth:`calibrate`). K-means is the mixture with equal weights and a common variance.
 
     Args:
         clusters: Number of clusters K.
-        kind: What the mixture is fitted as: ``gaussian``, or ``k_means``.
+        kind: How the mixture is fitted: ``gaussian`` or ``k_means``.
 
     Call arguments:
         latent: (B, L).
@@ -31,7 +31,7 @@ class MixtureAssignment(keras.layers.Layer):
         self.clusters, self.kind = clusters, kind
 
     def build(self, input_shape: Any) -> None:
-        """Create the mixture's weights: at first all clusters are one."""
+        """Create the weights of the mixture; initially all clusters are equal."""
         size = input_shape[-1]
         fixed = {"trainable": False, "initializer": "zeros"}
         self.means = self.add_weight(shape=(self.clusters, size), name="means", **fixed)
@@ -39,12 +39,12 @@ class MixtureAssignment(keras.layers.Layer):
         self.offsets = self.add_weight(shape=(self.clusters,), name="offsets", **fixed)
 
     def calibrate(self, means: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> None:
-        """Set the mixture.
+        """Set the parameters of the mixture.
 
         Args:
             means: (K, L).
-            factors: Cholesky factors of the inverse covariances (K, L, L), as scikit-learn has them.
-            weights: Share of each cluster (K,).
+            factors: Cholesky factors of the inverse covariances (K, L, L), as in scikit-learn.
+            weights: Weight of each cluster (K,).
         """
         self.means.assign(means)
         self.factors.assign(factors)
@@ -53,8 +53,8 @@ class MixtureAssignment(keras.layers.Layer):
 
     def call(self, latent: Any) -> Any:
         """Return probabilities (B, K)."""
-        away = ops.cast(latent, "float32")[:, None, :] - self.means[None]  # (B, K, L)
-        distance = ops.sum(ops.square(ops.einsum("bkl,klm->bkm", away, self.factors)), axis=-1)
+        offset = ops.cast(latent, "float32")[:, None, :] - self.means[None]  # (B, K, L)
+        distance = ops.sum(ops.square(ops.einsum("bkl,klm->bkm", offset, self.factors)), axis=-1)
         return ops.softmax(self.offsets - distance / 2, axis=-1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -75,22 +75,22 @@ class MeanSquares(keras.layers.Layer):
 
     Call arguments:
         original: (B, …).
-        made: (B, …).
+        reconstruction: (B, …).
     """
 
-    def call(self, original: Any, made: Any) -> Any:
+    def call(self, original: Any, reconstruction: Any) -> Any:
         """Return (B, 1)."""
-        squares = ops.square(ops.cast(original, made.dtype) - made)
-        return ops.mean(ops.reshape(squares, (ops.shape(made)[0], -1)), axis=-1, keepdims=True)
+        squares = ops.square(ops.cast(original, reconstruction.dtype) - reconstruction)
+        return ops.mean(ops.reshape(squares, (ops.shape(reconstruction)[0], -1)), axis=-1, keepdims=True)
 
-    def compute_output_spec(self, original: Any, made: Any) -> Any:
-        """Return the form (B, 1)."""
-        return keras.KerasTensor((made.shape[0], 1), dtype=made.dtype)
+    def compute_output_spec(self, original: Any, reconstruction: Any) -> Any:
+        """Return the spec of the output (B, 1)."""
+        return keras.KerasTensor((reconstruction.shape[0], 1), dtype=reconstruction.dtype)
 
 
 @keras.saving.register_keras_serializable("zoo")
 class OutputItself(keras.losses.Loss):
-    """The model's output is the loss: there is no target beside the example."""
+    """Uses the model's output as the loss, for models without a target."""
 
     def __init__(self, reduction: str = "sum_over_batch_size", name: str = "output_itself", **options: Any) -> None:
         super().__init__(name=name, reduction=reduction, **options)
@@ -100,13 +100,13 @@ class OutputItself(keras.losses.Loss):
         return ops.reshape(y_pred, (-1,))
 
 
-def clustered(original: Any, latent: Any, made: Any, *, clusters: int, kind: str) -> dict[str, Any]:
-    """Return the outputs of an autoencoder that clusters, by name.
+def clustered(original: Any, latent: Any, reconstruction: Any, *, clusters: int, kind: str) -> dict[str, Any]:
+    """Return the outputs of a clustering autoencoder, by name.
 
     Args:
-        original: Prepared examples (B, …).
-        latent: What the encoder makes of them (B, L).
-        made: What the decoder makes of that (B, …).
+        original: Preprocessed examples (B, …).
+        latent: Output of the encoder (B, L).
+        reconstruction: Output of the decoder (B, …).
         clusters: Number of clusters K.
         kind: ``gaussian`` or ``k_means``.
 
@@ -116,6 +116,6 @@ def clustered(original: Any, latent: Any, made: Any, *, clusters: int, kind: str
     return {
         CLUSTER: MixtureAssignment(clusters, kind, name=CLUSTER)(latent),
         LATENT: latent,
-        RECONSTRUCTION: made,
-        ERROR: MeanSquares(name=ERROR)(original, made),
+        RECONSTRUCTION: reconstruction,
+        ERROR: MeanSquares(name=ERROR)(original, reconstruction),
     }

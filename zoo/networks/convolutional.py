@@ -1,4 +1,4 @@
-"""Images inside the model: resizing, standardising, augmentation, and convolutional blocks."""
+"""Layers for images: standardisation, augmentation and convolutional blocks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ POOLINGS = ("max", "average", "min")
 
 @keras.saving.register_keras_serializable("zoo")
 class Standardize(keras.layers.Layer):
-    """Takes off the mean of each channel and divides by its deviation.
+    """Standardises each channel: subtracts its mean and divides by its standard deviation.
 
     Args:
-        mean: Mean of each channel over the training part (C,).
+        mean: Mean of each channel over the training split (C,).
         std: Standard deviation of each channel (C,).
 
     Call arguments:
-        images: (B, H, W, C) of any numbers.
+        images: (B, H, W, C) of any numeric dtype.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any) -> None:
@@ -36,13 +36,13 @@ class Standardize(keras.layers.Layer):
         self.mean, self.std = list(mean), list(std)
 
     def call(self, images: Any) -> Any:
-        """Return (B, H, W, C) in the layer's floats."""
-        std = [known if known > 0 else 1.0 for known in self.std]
+        """Return (B, H, W, C) in the layer's compute dtype."""
+        std = [value if value > 0 else 1.0 for value in self.std]
         scaled = (ops.cast(images, "float32") - ops.array(self.mean, "float32")) / ops.array(std, "float32")
         return ops.cast(scaled, self.compute_dtype)
 
     def compute_output_spec(self, images: Any) -> Any:
-        """Return the form of the images, as floats."""
+        """Return the spec of the output."""
         return keras.KerasTensor(images.shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -52,21 +52,21 @@ class Standardize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class Augment(keras.layers.Layer):
-    """Shifts, zooms and flips each image at random while training, and leaves it alone when predicting.
+    """Randomly shifts, zooms and flips each image in training; does nothing in inference.
 
-    All three move rows and columns apart from each other, so that an image is a product of two small
-    matrices, which hold bilinear weights, with what lies between: some 85,000 images of 28 x 28 a second
-    on two cores, where a batch of Keras' random layers makes 7,200. Beyond the edge the edge goes on.
+    All three act on rows and columns separately, so the result is the image multiplied by two small matrices of
+    bilinear weights. This processes 85,000 images of 28 x 28 per second on two cores; Keras' random layers process
+    7,200. Pixels beyond the border repeat the border.
 
     Args:
-        shift: Greatest shift, as a share of the side.
-        zoom: Greatest change of size, as a share.
-        flip: Whether left and right are exchanged, every second time.
-        seed: Seed; drawn from Keras' own by default.
+        shift: Maximum shift, as a fraction of the side.
+        zoom: Maximum change of size, as a fraction.
+        flip: Whether to flip images horizontally with probability 0.5.
+        seed: Random seed; by default from Keras.
 
     Call arguments:
         images: (B, H, W, C).
-        training: Whether to change anything.
+        training: Whether to augment.
     """
 
     def __init__(self, shift: float, zoom: float, flip: bool = False, seed: int | None = None, **options: Any) -> None:
@@ -88,7 +88,7 @@ class Augment(keras.layers.Layer):
         return ops.einsum("bwv,bhvc->bhwc", across, ops.einsum("bhg,bgvc->bhvc", down, images))
 
     def _weights(self, side: int, scale: Any, shift: Any) -> Any:
-        """Bilinear weights (B, side, side) of each old row in each new one."""
+        """Return bilinear weights (B, side, side) of each old row in each new one."""
         middle = (side - 1) / 2
         places = ops.arange(side, dtype=scale.dtype)[None, :]
         from_ = (places - middle) * scale[:, None] + middle + self.shift * side * shift[:, None]
@@ -101,13 +101,13 @@ class Augment(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"shift": self.shift, "zoom": self.zoom, "flip": self.flip, "seed": self.seed}
-        return {**super().get_config(), **own}
+        arguments = {"shift": self.shift, "zoom": self.zoom, "flip": self.flip, "seed": self.seed}
+        return {**super().get_config(), **arguments}
 
 
 @keras.saving.register_keras_serializable("zoo")
 class MinPooling2D(keras.layers.MaxPooling2D):
-    """Takes the least value of each window: greatest of the negatives."""
+    """Minimum pooling."""
 
     def call(self, inputs: Any) -> Any:
         """Return (B, H', W', C)."""
@@ -115,12 +115,12 @@ class MinPooling2D(keras.layers.MaxPooling2D):
 
 
 def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras.Model:
-    """Return the compiled model of images, whatever its target.
+    """Return the compiled model of images for any target.
 
     Args:
-        spec: Its only input is an image.
-        knobs: Give loss, optimizer and how long to train.
-        hidden: From standardised images (B, H, W, C) to what the head takes (B, D).
+        spec: Spec with an image as its only input.
+        knobs: Provide loss, optimizer and training length.
+        hidden: Function from standardised images (B, H, W, C) to the input of the head (B, D).
     """
     preprocessing = ImagePreprocessing(spec)
     inputs = preprocessing.tensors()
@@ -130,7 +130,7 @@ def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras
 
 
 def standardized(inputs: dict[str, Any], spec: Spec) -> Any:
-    """Return prepared images as floats with mean 0 and deviation 1 in each channel."""
+    """Return preprocessed images with mean 0 and standard deviation 1 in each channel."""
     facts = spec.inputs[0].statistics
     return Standardize(facts["mean"], facts["std"], name="standardized")(inputs["images"])
 
@@ -138,13 +138,13 @@ def standardized(inputs: dict[str, Any], spec: Spec) -> Any:
 def convolutional_blocks(
     x: Any, knobs: Knobs, *, filters: int, blocks: int, convolutions: int, kernel: int, pooling: str
 ) -> Any:
-    """Return blocks of convolutions, each ended by pooling that halves the sides and doubles the next one's filters.
+    """Return convolutional blocks, each followed by pooling; the number of filters doubles with each block.
 
-    A block that would leave nothing of the image is left out.
+    Blocks for which the image is already too small are left out.
 
     Args:
         x: Images (B, H, W, C).
-        knobs: Gives activation, initializer, normalisation, dropout (after pooling) and regularisation.
+        knobs: Provide activation, initializer, normalisation, dropout (after pooling) and regularisation.
         filters: Filters of the first block.
         blocks: Number of blocks.
         convolutions: Convolutions in each block.

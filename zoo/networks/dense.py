@@ -1,4 +1,4 @@
-"""The fully connected block that table models share."""
+"""Fully connected layers shared by table models."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from zoo.networks.dropout import Dropout
 
 
 def dense_layers(x: Any, knobs: Knobs, *, units: int, layers: int) -> Any:
-    """Return hidden layers on top of a tensor: dense, normalisation, activation, dropout, in this order.
+    """Return hidden layers on a tensor, each with dense, normalisation, activation and dropout in this order.
 
     Args:
         x: Tensor (B, F).
-        knobs: Gives activation, initializer, normalisation, dropout and regularisation.
+        knobs: Provide activation, initializer, normalisation, dropout and regularisation.
         units: Width of each layer.
         layers: Number of layers.
 
     Returns:
-        Tensor (B, units), or ``x`` itself without layers.
+        Tensor (B, units), or ``x`` if there are no layers.
     """
     normalization = knobs.get("normalization")
     activation = ACTIVATIONS[knobs.get("activation")]

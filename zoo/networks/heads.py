@@ -1,4 +1,4 @@
-"""Heads: the last layer and the loss that fit the spec's target."""
+"""Heads: output layer and loss for the target of the spec."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ QUANTILE_LOSSES = ("pinball",)
 
 
 def head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
-    """Return the output layer and the loss for the spec's target.
+    """Return the output layer and the loss for the target of the spec.
 
     Args:
         x: Tensor (B, F).
-        spec: Its target is classes or a number.
-        knobs: Gives the loss (by default cross-entropy or squared error), initializer and regularisation.
+        spec: Spec with a target of classes or a number.
+        knobs: Provide the loss (by default cross-entropy or squared error), initializer and regularisation.
 
     Returns:
         Output and loss: the probability of the second of two classes (B, 1), of each of several
@@ -36,7 +36,7 @@ def head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
     initializer, regularizer = knobs.get("initializer"), knobs.regularizer()
     x = keras.layers.Dense(units, kernel_initializer=initializer, kernel_regularizer=regularizer, name="output")(x)
     if target.kind == "class":
-        # Probabilities in 32-bit floats, whatever the precision policy: they are scored and compared.
+        # float32 under any precision policy, since probabilities are scored and compared.
         activation = "softmax" if units > 1 else "sigmoid"
         x = keras.layers.Activation(activation, dtype="float32", name="probability")(x)
     return x, Pinball(target.quantiles) if target.quantiles else _loss(loss, units)

@@ -1,4 +1,4 @@
-"""Losses on probabilities that Keras has for margins only."""
+"""Losses of probabilities that Keras lacks, and the pinball loss."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPSILON = 1e-7
 
 @keras.saving.register_keras_serializable("zoo")
 class ProbabilityHinge(keras.losses.Loss):
-    """Hinge loss of class probabilities: margins are taken back out of them as differences of logarithms.
+    """Hinge loss of class probabilities, with margins computed as differences of logarithms.
 
-    For two classes and a sigmoid the margin is the logit, recoded to -1 and 1 (Rosasco et al. 2004);
-    for more the loss is that of Crammer and Singer (2001). A model keeps its probabilities this way.
+    For two classes with a sigmoid the margin is the logit, with labels -1 and 1 (Rosasco et al. 2004); for more
+    classes it is the loss of Crammer and Singer (2001). The model still outputs probabilities.
 
     Call arguments:
         y_true: Class index (B,) or (B, 1).
@@ -33,18 +33,17 @@ class ProbabilityHinge(keras.losses.Loss):
             sign = 2 * ops.cast(ops.reshape(y_true, ops.shape(p)), p.dtype) - 1
             return ops.squeeze(ops.maximum(1 - sign * (ops.log(p) - ops.log(1 - p)), 0), -1)
         logits = ops.log(p)
-        own = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
-        right = ops.sum(own * logits, -1)
-        best_other = ops.max(logits - own * 1e9, -1)
+        one_hot = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
+        right = ops.sum(one_hot * logits, -1)
+        best_other = ops.max(logits - one_hot * 1e9, -1)
         return ops.maximum(1 + best_other - right, 0)
 
 
 @keras.saving.register_keras_serializable("zoo")
 class ClassKLDivergence(keras.losses.Loss):
-    """Kullback-Leibler divergence from the class that is given as an index.
+    """Kullback-Leibler divergence from a class given as an index.
 
-    Against a single right class it equals cross-entropy; it stands here under its own name for the
-    course's readers, who find it in its list of losses.
+    For a single true class it equals cross-entropy; it has a name of its own because the course lists it as a loss.
     """
 
     def __init__(self, reduction: str = "sum_over_batch_size", name: str = "kullback_leibler", **options: Any) -> None:
@@ -55,16 +54,16 @@ class ClassKLDivergence(keras.losses.Loss):
         p = ops.clip(y_pred, EPSILON, 1 - EPSILON)
         if y_pred.shape[-1] == 1:
             p = ops.concatenate([1 - p, p], -1)
-        own = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
-        return keras.losses.kl_divergence(own, p)
+        one_hot = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
+        return keras.losses.kl_divergence(one_hot, p)
 
 
 @keras.saving.register_keras_serializable("zoo")
 class ClassFocal(keras.losses.Loss):
-    """Focal loss of class probabilities: cross-entropy times (1 - p)^2, so that rows known well weigh little.
+    """Focal loss of class probabilities: cross-entropy times (1 - p)^2, which reduces the weight of easy rows.
 
-    Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 4, with gamma 2 as there. It trades the truth
-    of probabilities for attention to hard rows: ``calibrate`` brings it back.
+    Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 4, with gamma 2. It worsens the calibration of
+    probabilities, which ``calibrate`` can restore.
 
     Call arguments:
         y_true: Class index (B,) or (B, 1).
@@ -82,8 +81,8 @@ class ClassFocal(keras.losses.Loss):
         p = ops.clip(y_pred, EPSILON, 1 - EPSILON)
         if y_pred.shape[-1] == 1:
             p = ops.concatenate([1 - p, p], -1)
-        own = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
-        right = ops.sum(own * p, -1)
+        one_hot = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), p.shape[-1], dtype=p.dtype)
+        right = ops.sum(one_hot * p, -1)
         return -ops.power(1 - right, self.gamma) * ops.log(right)
 
     def get_config(self) -> dict[str, Any]:
@@ -96,7 +95,7 @@ class Pinball(keras.losses.Loss):
     """Mean pinball loss of several quantiles of a number (Koenker and Bassett 1978).
 
     Args:
-        levels: Levels of the Q quantiles.
+        levels: Probabilities of the Q quantiles.
 
     Call arguments:
         y_true: The number (B,) or (B, 1).

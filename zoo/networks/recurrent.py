@@ -1,4 +1,4 @@
-"""Sequences and texts inside the model: preparation, the mask of real steps, recurrent layers."""
+"""Layers for sequences and texts: masks of real steps, pooling, recurrent layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.spec import Spec
 
 @keras.saving.register_keras_serializable("zoo")
 class RealSteps(keras.layers.Layer):
-    """The mask of a batch of sequences: true where a step is real, false where it is padding.
+    """Computes the mask of a batch of sequences: true for real steps, false for padding.
 
     Call arguments:
         steps: (B, T, …).
@@ -32,13 +32,13 @@ class RealSteps(keras.layers.Layer):
         return ops.arange(ops.shape(steps)[1], dtype="int32")[None, :] < ops.cast(length, "int32")[:, None]
 
     def compute_output_spec(self, steps: Any, length: Any) -> Any:
-        """Return the form of the mask."""
+        """Return the spec of the mask."""
         return keras.KerasTensor(steps.shape[:2], dtype="bool")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class PoolSteps(keras.layers.Layer):
-    """Brings the real steps of a sequence together to one vector.
+    """Pools the real steps of a sequence to one vector.
 
     Args:
         kind: ``mean`` or ``max``.
@@ -51,10 +51,10 @@ class PoolSteps(keras.layers.Layer):
     def __init__(self, kind: str, **options: Any) -> None:
         super().__init__(**options)
         self.kind = kind
-        self.supports_masking = True  # a bidirectional layer's own mask ends here: ``real`` says the same
+        self.supports_masking = True  # the mask of a bidirectional layer equals ``real``
 
     def compute_mask(self, steps: Any, mask: Any = None) -> None:
-        """Return None: one vector has no steps to pass over."""
+        """Return None, since the output has no steps."""
 
     def call(self, steps: Any, real: Any) -> Any:
         """Return (B, F)."""
@@ -66,7 +66,7 @@ class PoolSteps(keras.layers.Layer):
         return ops.max(ops.where(shown, steps, lowest), axis=1)
 
     def compute_output_spec(self, steps: Any, real: Any) -> Any:
-        """Return the form (B, F)."""
+        """Return the spec of the output (B, F)."""
         return keras.KerasTensor((steps.shape[0], steps.shape[-1]), dtype=steps.dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -75,13 +75,13 @@ class PoolSteps(keras.layers.Layer):
 
 
 def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32) -> keras.Model:
-    """Return the compiled model of sequences or texts, whatever its target.
+    """Return the compiled model of sequences or texts for any target.
 
     Args:
-        spec: Its only input is a sequence or a text.
-        knobs: Give loss, optimizer and how long to train.
-        hidden: From steps (B, T, F) and the mask of real ones (B, T) to what the head takes (B, D).
-        embedding: Width of a token's vector, for texts.
+        spec: Spec with a sequence or a text as its only input.
+        knobs: Provide loss, optimizer and training length.
+        hidden: Function from steps (B, T, F) and the mask of real steps (B, T) to the input of the head (B, D).
+        embedding: Width of token embeddings, for texts.
     """
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()
@@ -107,16 +107,16 @@ def recurrent_layers(
     bidirectional: bool,
     summary: str,
 ) -> Any:
-    """Return recurrent layers over the real steps of sequences, brought together to one vector.
+    """Return recurrent layers over the real steps of sequences, summarised as one vector.
 
     Args:
         steps: (B, T, F).
-        real: Mask (B, T): padding is passed over, in either direction.
-        knobs: Gives initializer, dropout (of each layer's inputs) and regularisation.
+        real: Mask (B, T); padding is skipped in both directions.
+        knobs: Provide initializer, dropout (of each layer's inputs) and regularisation.
         kind: ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras.
-        units: Width of each layer, in each direction.
+        units: Width of each layer in each direction.
         layers: Number of layers.
-        bidirectional: Read from both ends (Schuster and Paliwal 1997).
+        bidirectional: Whether to read in both directions (Schuster and Paliwal 1997).
         summary: ``last`` (the state after the last step), ``mean`` or ``max`` over all steps.
 
     Returns:

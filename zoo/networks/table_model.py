@@ -1,4 +1,4 @@
-"""A model of a table, put together: preparation, hidden layers, head."""
+"""Table models: preprocessing, hidden layers and head."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zoo.spec import Spec
 
 
 def table_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any] = lambda x: x) -> keras.Model:
-    """Return the compiled model of a table, whatever its target.
+    """Return the compiled model of a table for any target.
 
     Args:
-        spec: Describes columns and target.
-        knobs: Give scaling, loss, optimizer and how long to train.
-        hidden: From prepared features (B, D) to what the head takes (B, F); by default nothing lies between.
+        spec: Spec of columns and target.
+        knobs: Provide scaling, loss, optimizer and training length.
+        hidden: Function from preprocessed features (B, D) to the input of the head (B, F); by default the identity.
     """
     preprocessing = preprocess_table(spec, scaling=knobs.get("scaling"))
     inputs = preprocessing.tensors()

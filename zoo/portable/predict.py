@@ -1,8 +1,8 @@
-"""Predictions of an exported model: NumPy and the model's own runtime, nothing else.
+"""Predictions of an exported model, with NumPy and the model's runtime only.
 
-This file lies in the folder of an export, beside ``model.json`` and the model. What the model's format cannot hold
-(text, 64-bit numbers, the calendar) is done by ``preprocessing.py`` before the model is asked; after it the output
-becomes classes and numbers in the user's own units.
+This file is in the folder of an export, next to ``model.json`` and the model. What the model's format cannot do
+(text, 64-bit numbers, the calendar) is done by ``preprocessing.py`` before the model; afterwards its output is
+converted to classes, and to numbers in the original units.
 
     python predict.py rows.csv > predictions.csv
 
@@ -41,7 +41,7 @@ class Exported:
         folder: The export.
 
     Raises:
-        ValueError: When a file of the folder is not as it was written.
+        ValueError: If a file of the folder was changed.
 
     Example:
         >>> Exported("adult-onnx").predict({"age": [39], "workclass": ["State-gov"]})  # doctest: +SKIP
@@ -52,42 +52,42 @@ class Exported:
         self._call = RUNTIMES[self.facts["kind"]](Path(folder) / self.facts["file"])
 
     def predict(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Return the columns of the predictions of N rows, as ``zoo predict`` does.
+        """Return the predictions of N rows as columns, as ``zoo predict`` does.
 
         Args:
-            rows: For each column N cells: numbers, text, dates; whole images (H, W, C) and sequences (T, F). None,
-                not a number and empty text are missing. Other columns are ignored.
+            rows: For each column N cells: numbers, text, dates, images (H, W, C) or sequences (T, F). None, NaN and
+                empty text are missing. Other columns are ignored.
 
         Raises:
-            ValueError: When a column is missing or a cell cannot be read; the message names the row, from 1 on.
+            ValueError: If a column is missing or a cell cannot be read; the message names the row, counted from 1.
         """
         return decoded(self.output(rows), self.facts["output"])
 
     def output(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Return the model's own outputs for N rows by name, (N, …) each."""
+        """Return the outputs of the model for N rows by name, (N, …) each."""
         return self.output_of(raw_inputs(rows, self.facts["inputs"]))
 
     def output_of(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Return the model's own outputs for raw values by key, N each."""
+        """Return the outputs of the model for raw values by key, N each."""
         count = len(next(iter(raw.values())))
         size = self.facts["batch"] or CHUNK
-        made = []
+        outputs = []
         for start in range(0, count, size):
             tensors = {key: values[start : start + size] for key, values in raw.items()}
-            made.append(self._call(preprocessed(tensors, self.facts)))
-        if not made:
+            outputs.append(self._call(preprocessed(tensors, self.facts)))
+        if not outputs:
             raise ValueError("there are no rows")
-        return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
 
 
 # --- the folder ---
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return what ``model.json`` says, once every file is found to be as it was written.
+    """Read ``model.json`` and check that no file was changed.
 
     Raises:
-        ValueError: When one is not, or a newer zoo wrote it.
+        ValueError: If a file was changed, or a newer zoo wrote the export.
     """
     facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     if facts.get("format", 0) > FORMAT:
@@ -104,7 +104,7 @@ def _onnx(path: Path) -> Runtime:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [known.name for known in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
 
     def call(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, dict(tensors)), strict=True))
@@ -125,8 +125,8 @@ def _saved_model(path: Path) -> Runtime:
     loaded = tf.saved_model.load(str(path))
 
     def call(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        made = loaded.serve({name: tf.constant(values) for name, values in tensors.items()})
-        return {name: value.numpy() for name, value in made.items()}
+        outputs = loaded.serve({name: tf.constant(values) for name, values in tensors.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
 
     return call
 
@@ -138,7 +138,7 @@ RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
 
 
 def decoded(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return columns of predictions, N rows each, of a model's outputs by name."""
+    """Convert a model's outputs by name to columns of predictions, N rows each."""
     values = np.asarray(output[rule["of"]], np.float64)
     if rule["kind"] == "number":
         return {"prediction": values.reshape(len(values)) * rule["std"] + rule["mean"]}
@@ -170,12 +170,12 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python predict.py ROWS.csv (or .jsonl, or .npz with an array of examples by column)")
     try:
-        made = Exported(Path(__file__).parent).predict(read_rows(Path(sys.argv[1])))
+        predictions = Exported(Path(__file__).parent).predict(read_rows(Path(sys.argv[1])))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     write = csv.writer(sys.stdout)
-    write.writerow(made)
-    write.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
+    write.writerow(predictions)
+    write.writerows(zip(*(column.tolist() for column in predictions.values()), strict=True))
 
 
 if __name__ == "__main__":

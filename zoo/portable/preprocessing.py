@@ -1,7 +1,7 @@
-"""Raw values become the tensors that an exported model takes: NumPy alone.
+"""Preprocessing of an exported model with NumPy only.
 
-One function for each layer of the preparation inside a zoo model, by the layer's name in ``STEPS``; ``model.json``
-names the steps with their configuration.
+There is one function for each preprocessing layer of a zoo model, by the layer's name in ``STEPS``; ``model.json``
+lists the steps with their configuration.
 """
 
 from __future__ import annotations
@@ -23,48 +23,50 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def preprocessed(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the model's tensors by name, for raw values by key: what the preparation inside a zoo model does."""
-    known: dict[str, Any] = dict(raw)
+    """Return the model's input tensors by name, given raw values by key."""
+    tensors: dict[str, Any] = dict(raw)
     for input_ in facts["inputs"]:
         key = input_["key"]
         if input_["kind"] == SEQUENCE:
-            known[key], known[LENGTH] = _padded(raw[key])
+            tensors[key], tensors[LENGTH] = _padded(raw[key])
         elif input_["kind"] == OBSERVATION:
-            known[key] = np.stack(raw[key])
+            tensors[key] = np.stack(raw[key])
     for step in facts["steps"]:
-        made = STEPS[step["layer"]](step["config"], *(known[name] for name in step["takes"]))
-        known.update(zip(step["gives"], made if isinstance(made, list) else [made], strict=True))
-    return {name: _tensor(known[one["from"]], one["dtype"]) for name, one in facts["tensors"].items()}
+        result = STEPS[step["layer"]](step["config"], *(tensors[name] for name in step["takes"]))
+        tensors.update(zip(step["gives"], result if isinstance(result, list) else [result], strict=True))
+    return {name: _tensor(tensors[target["from"]], target["dtype"]) for name, target in facts["tensors"].items()}
 
 
 def _tensor(values: Any, dtype: str) -> np.ndarray:
-    whole = np.stack(values) if isinstance(values, list) else np.asarray(values)
-    return whole if dtype == "string" else whole.astype(dtype, copy=False)
+    array = np.stack(values) if isinstance(values, list) else np.asarray(values)
+    return array if dtype == "string" else array.astype(dtype, copy=False)
 
 
 def _padded(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences (T, …) as one array (B, T, …), zeros behind the short ones, and their lengths (B,)."""
+    """Return sequences (T, …) as one array (B, T, …), padded with zeros at the end, and their lengths (B,)."""
     lengths = np.array([len(steps) for steps in sequences], np.int32)
-    made = np.zeros((len(sequences), max(1, lengths.max()), *sequences[0].shape[1:]), sequences[0].dtype)
+    padded = np.zeros((len(sequences), max(1, lengths.max()), *sequences[0].shape[1:]), sequences[0].dtype)
     for row, steps in enumerate(sequences):
-        made[row, : len(steps)] = steps
-    return made, lengths
+        padded[row, : len(steps)] = steps
+    return padded, lengths
 
 
 def _numbers(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
-    """Numbers brought to scale (B, F'), a missing one in the middle; then indicators of missing ones."""
-    known = config["statistics"]
+    """Return scaled numbers (B, F'), missing ones at the centre, followed by indicators of missing values."""
+    statistics = config["statistics"]
     x = np.stack(columns, axis=-1)  # (B, F)
     missing = np.isnan(x)
-    x = np.where(missing, [facts.get("fill", np.nan) for facts in known], x)
+    x = np.where(missing, [facts.get("fill", np.nan) for facts in statistics], x)
     nothing = np.isnan(x)
     parts = []
     with np.errstate(invalid="ignore", over="ignore"):
         for name in config["scaling"].split("_"):
-            scaled = np.stack([SCALINGS[name](x[:, i], facts, known) for i, facts in enumerate(known)], axis=-1)
+            scaled = np.stack(
+                [SCALINGS[name](x[:, i], facts, statistics) for i, facts in enumerate(statistics)], axis=-1
+            )
             middle: Any = 0.0
             if config["scaling"] == "minmax":
-                middle = np.array([SCALINGS["minmax"](facts["mean"], facts, known) for facts in known])
+                middle = np.array([SCALINGS["minmax"](facts["mean"], facts, statistics) for facts in statistics])
             limit = np.finfo(np.float32).max
             parts.append(np.clip(np.where(nothing, middle, scaled), -limit, limit).astype(np.float32))
     return np.concatenate([*parts, missing[:, config["indicators"]].astype(np.float32)], axis=-1)
@@ -80,7 +82,7 @@ def _robust(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
 
 
 def _quantile(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
-    """Normal quantiles of ranks between the known quantiles; where several are equal, of the middle of their ranks."""
+    """Return normal quantiles of interpolated ranks; equal quantiles get the mean of their ranks."""
     knots = np.asarray(facts["quantiles"], np.float64)
     steps = len(knots) - 1
     ranks = []
@@ -95,8 +97,8 @@ def _quantile(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
     return np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])(rank)
 
 
-def _common(x: Any, facts: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> Any:
-    return (x - facts["mean"]) / (math.sqrt(sum(one["std"] ** 2 for one in known) / len(known)) or 1.0)
+def _common(x: Any, facts: Mapping[str, Any], statistics: Sequence[Mapping[str, Any]]) -> Any:
+    return (x - facts["mean"]) / (math.sqrt(sum(column["std"] ** 2 for column in statistics) / len(statistics)) or 1.0)
 
 
 SCALINGS: dict[str, Callable[[Any, Mapping[str, Any], Any], Any]] = {
@@ -109,11 +111,11 @@ SCALINGS: dict[str, Callable[[Any, Mapping[str, Any], Any], Any]] = {
 
 
 def _levels(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
-    """Codes (B, C): 0 for an unseen level, 1 for a missing one, 2 and on for the known ones."""
+    """Return codes (B, C): 0 for unknown, 1 for missing, from 2 the known categories."""
     codes = []
     for texts, names, fill in zip(columns, config["levels"], config["fills"], strict=True):
-        known = {"": MISSING, **{name: code for code, name in enumerate(names, FIRST_LEVEL)}}
-        codes.append([known.get(text or fill, UNSEEN) for text in texts])
+        codes_by_name = {"": MISSING, **{name: code for code, name in enumerate(names, FIRST_LEVEL)}}
+        codes.append([codes_by_name.get(text or fill, UNSEEN) for text in texts])
     return np.array(codes, np.int32).T
 
 
@@ -135,15 +137,15 @@ def _steps_of_order(config: Mapping[str, Any], codes: np.ndarray) -> np.ndarray:
 
 
 def _dates(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
-    """Parts of the calendar of seconds since 1970, brought to scale (B, D); a missing moment is the middle, 0."""
-    made = []
-    for index, (seconds, known) in enumerate(zip(columns, config["statistics"], strict=True)):
-        missing, fill = np.isnan(seconds), known.get("fill")
+    """Return standardised calendar features of seconds since 1970 (B, D); missing dates become 0."""
+    features = []
+    for index, (seconds, facts) in enumerate(zip(columns, config["statistics"], strict=True)):
+        missing, fill = np.isnan(seconds), facts.get("fill")
         parts = _calendar(np.where(missing, fill or 0.0, seconds))
-        for name, (mean, std) in known["parts"].items():
-            made.append(np.where(missing & (fill is None), 0.0, (parts[name] - mean) / std))
-        made += [missing.astype(np.float64)] if index in config["indicators"] else []
-    return np.stack(made, axis=-1).astype(np.float32)
+        for name, (mean, std) in facts["parts"].items():
+            features.append(np.where(missing & (fill is None), 0.0, (parts[name] - mean) / std))
+        features += [missing.astype(np.float64)] if index in config["indicators"] else []
+    return np.stack(features, axis=-1).astype(np.float32)
 
 
 def _calendar(seconds: np.ndarray) -> dict[str, np.ndarray]:
@@ -164,12 +166,12 @@ def _calendar(seconds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
-    """Codes (B, T) of characters or words, 0 for unseen and padding, and lengths (B,)."""
-    known = {token: code for code, token in enumerate(config["vocabulary"], 1)}
+    """Return codes (B, T) of characters or words, 0 for unknown and padding, and lengths (B,)."""
+    code_of = {token: code for code, token in enumerate(config["vocabulary"], 1)}
     rows = []
     for text in texts:
         tokens = _WORD.findall(text.lower()) if config["unit"] == "word" else list(text)
-        codes = [known.get(token, UNSEEN) for token in tokens][: config["longest"]]
+        codes = [code_of.get(token, UNSEEN) for token in tokens][: config["longest"]]
         rows.append(np.array(codes or [UNSEEN], np.int32))
     return list(_padded(rows))
 
@@ -184,46 +186,46 @@ def _bag_of_words(config: Mapping[str, Any], texts: np.ndarray) -> np.ndarray:
 
 
 def _steps(config: Mapping[str, Any], steps: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
-    """Steps brought to scale (B, T, F'), zeros where one is missing or padding, and lengths (B,)."""
+    """Return standardised steps (B, T, F'), zero where missing or padding, and lengths (B,)."""
     steps, length = steps[:, : config["longest"]], np.minimum(length, config["longest"] or steps.shape[1])
-    std = np.array([known if known > 0 else 1.0 for known in config["std"]], np.float32)
+    std = np.array([value if value > 0 else 1.0 for value in config["std"]], np.float32)
     unknown = np.isnan(steps)
     scaled = np.where(unknown, np.float32(0), (steps - np.array(config["mean"], np.float32)) / std)
-    indicators = unknown[..., [index for index, known in enumerate(config["missing"]) if known]]
+    indicators = unknown[..., [index for index, value in enumerate(config["missing"]) if value]]
     scaled = np.concatenate([scaled, indicators.astype(np.float32)], axis=-1)
     real = np.arange(steps.shape[1]) < length[:, None]
     return [np.where(real[..., None], scaled, np.float32(0)), length.astype(np.int32)]
 
 
 def _resized(config: Mapping[str, Any], images: Iterable[np.ndarray]) -> np.ndarray:
-    """Images of one size (B, H, W, C), by bilinear interpolation with a wider filter where they shrink."""
-    made = []
+    """Resize images to (B, H, W, C) by bilinear interpolation, with antialiasing when downsampling."""
+    resized = []
     for image in images:
         old, new = image.shape[:2], (config["height"], config["width"])
         values = image.astype(np.float32)
         if old != new:
             down, across = (_triangles(*sides) for sides in zip(old, new, strict=True))
             values = np.einsum("hg,gvc->hvc", down, np.einsum("wv,gvc->gwc", across, values))
-        made.append(values)
-    whole = np.stack(made)
-    return np.clip(np.round(whole), 0, 255).astype(np.uint8) if config["whole"] else whole
+        resized.append(values)
+    stacked = np.stack(resized)
+    return np.clip(np.round(stacked), 0, 255).astype(np.uint8) if config["whole"] else stacked
 
 
 def _triangles(old: int, new: int) -> np.ndarray:
-    """Weights (new, old) of each old line in each new one."""
+    """Return the interpolation weights (new, old) of each old line in each new one."""
     scale = old / new
     middles = (np.arange(new) + 0.5) * scale
     weights = np.maximum(0, 1 - np.abs(np.arange(old) + 0.5 - middles[:, None]) / max(scale, 1.0))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _observations(config: Mapping[str, Any], seen: np.ndarray) -> np.ndarray:
+def _observations(config: Mapping[str, Any], observations: np.ndarray) -> np.ndarray:
     pairs = [
         (low, high) if low is not None and high is not None and 0 < high - low < 1e4 else (-1.0, 1.0)
         for low, high in zip(config["low"], config["high"], strict=True)
     ]
     low, high = np.array(pairs, np.float32).T
-    return (seen - (low + high) / 2) / ((high - low) / 2)
+    return (observations - (low + high) / 2) / ((high - low) / 2)
 
 
 STEPS: dict[str, Callable[..., Any]] = {

@@ -1,4 +1,4 @@
-"""Cells of a file or a table become the raw values that a model's inputs take: NumPy alone."""
+"""Convert cells of a file or table to the raw inputs of a model, with NumPy only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-# Seconds from the first to the last year that a calendar of four digits has.
+# The years 1 to 9999 in seconds since 1970.
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
-# What a cell of a file holds that has no value, beside nothing.
+# Texts in a file that mean a missing value, as in pandas.
 ABSENT = frozenset(
     {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
     | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-# The spellings of ISO 8601 that whoever reads them reads alike.
+# The forms of ISO 8601 that all parsers read equally.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
 _DIGIT = re.compile(r"\d")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
@@ -30,10 +30,10 @@ IMAGE, SEQUENCE, OBSERVATION = "image", "sequence", "observation"
 
 
 def read_rows(path: Path) -> dict[str, list[Any]]:
-    """Return the columns of a CSV file, of JSON lines, or of the arrays of an ``.npz`` file.
+    """Read the columns of a CSV file, of JSON lines, or of the arrays of an ``.npz`` file.
 
     Raises:
-        ValueError: When a line has more or fewer cells than the first.
+        ValueError: If a line has more or fewer cells than the first.
     """
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
@@ -46,7 +46,7 @@ def read_rows(path: Path) -> dict[str, list[Any]]:
         table = [line for line in csv.reader(lines) if line]
     for number, line in enumerate(table, 1):
         if len(line) != len(table[0]):
-            raise ValueError(f"{path}, line {number}: {len(line)} cells, where the first line has {len(table[0])}")
+            raise ValueError(f"{path}, line {number}: {len(line)} cells, but the first line has {len(table[0])}")
     columns = zip(*table[1:], strict=True) if len(table) > 1 else ([] for _ in table[0])
     cells = ([None if cell in ABSENT else cell for cell in column] for column in columns)
     return dict(zip(table[0], cells, strict=True))
@@ -54,32 +54,32 @@ def read_rows(path: Path) -> dict[str, list[Any]]:
 
 def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the raw values of each input by key, N each: 64-bit numbers, text as objects, lists of arrays."""
-    made: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     unfilled: dict[str, np.ndarray] = {}
-    for known in inputs:
-        name, facts = known["name"], known["statistics"]
-        if facts.get("was_missing"):  # stands behind the input that it is about
-            made[known["key"]] = _is_missing(unfilled[name]).astype(np.float64)
+    for input_ in inputs:
+        name, facts = input_["name"], input_["statistics"]
+        if facts.get("was_missing"):  # follows the input that it belongs to
+            arrays[input_["key"]] = _is_missing(unfilled[name]).astype(np.float64)
             continue
-        cells = rows[name] if name in rows else _cells_of_columns(rows, known)
+        cells = rows[name] if name in rows else _cells_of_columns(rows, input_)
         if cells is None:
-            raise ValueError(f"there is no column {name!r}, which the model needs")
-        read = READERS[known["kind"]]
+            raise ValueError(f"the column {name!r} that the model needs is missing")
+        read = READERS[input_["kind"]]
         values = []
         for row, cell in enumerate(cells, 1):
             try:
-                values.append(read(None if _absent(cell) else cell, known))
+                values.append(read(None if _absent(cell) else cell, input_))
             except (TypeError, ValueError) as error:
                 raise ValueError(f"column {name}, row {row}: {error}") from None
-        made[known["key"]] = values
-        if known["kind"] in ("number", "date"):
-            made[known["key"]] = np.array(values, np.float64)
-        elif known["kind"] in ("category", "text"):
-            made[known["key"]] = np.array(values, object)
+        arrays[input_["key"]] = values
+        if input_["kind"] in ("number", "date"):
+            arrays[input_["key"]] = np.array(values, np.float64)
+        elif input_["kind"] in ("category", "text"):
+            arrays[input_["key"]] = np.array(values, object)
         if facts.get("way") == "last":
-            unfilled[name] = made[known["key"]]
-            made[known["key"]] = unfilled[name][_last_present(~_is_missing(unfilled[name]))]
-    return made
+            unfilled[name] = arrays[input_["key"]]
+            arrays[input_["key"]] = unfilled[name][_last_present(~_is_missing(unfilled[name]))]
+    return arrays
 
 
 def _absent(cell: Any) -> bool:
@@ -87,7 +87,7 @@ def _absent(cell: Any) -> bool:
         return True
     if isinstance(cell, np.datetime64):
         return bool(np.isnat(cell))
-    if type(cell).__name__ in ("NAType", "NaTType"):  # of pandas, which need not be there
+    if type(cell).__name__ in ("NAType", "NaTType"):  # of pandas, which may not be installed
         return True
     return isinstance(cell, (float, np.floating)) and math.isnan(cell)
 
@@ -97,21 +97,21 @@ def _is_missing(values: np.ndarray) -> np.ndarray:
 
 
 def _last_present(present: np.ndarray) -> np.ndarray:
-    own = np.arange(len(present))
-    places = np.maximum.accumulate(np.where(present, own, -1))
-    return np.where(places < 0, own, places)
+    positions = np.arange(len(present))
+    places = np.maximum.accumulate(np.where(present, positions, -1))
+    return np.where(places < 0, positions, places)
 
 
-def _cells_of_columns(rows: Rows, known: Mapping[str, Any]) -> list[np.ndarray] | None:
-    """Arrays whose numbers stand in columns ``name_0``, ``name_1``, …; None where one is missing."""
-    shape = known["shape"]
-    names = [f"{known['name']}_{index}" for index in range(math.prod(shape) if shape and None not in shape else 0)]
+def _cells_of_columns(rows: Rows, input_: Mapping[str, Any]) -> list[np.ndarray] | None:
+    """Join the columns ``name_0``, ``name_1``, … to arrays; None if one is missing."""
+    shape = input_["shape"]
+    names = [f"{input_['name']}_{index}" for index in range(math.prod(shape) if shape and None not in shape else 0)]
     if not names or not set(names) <= set(rows):
         return None
     return list(np.array([rows[name] for name in names], np.float32).T.reshape(-1, *shape))
 
 
-def _number(cell: Any, known: Mapping[str, Any]) -> float:
+def _number(cell: Any, input_: Mapping[str, Any]) -> float:
     if isinstance(cell, str) and not cell.strip():
         return math.nan
     try:
@@ -123,11 +123,11 @@ def _number(cell: Any, known: Mapping[str, Any]) -> float:
     return math.nan if math.isinf(value) else value
 
 
-def _level(cell: Any, known: Mapping[str, Any]) -> str:
-    """The level that a cell spells: one spelling for ``1``, ``1.0`` and ``"1"``, and empty where it is missing."""
+def _level(cell: Any, input_: Mapping[str, Any]) -> str:
+    """Return a cell's category, with one spelling for ``1``, ``1.0`` and ``"1"``; empty if missing."""
     if cell is None:
         return ""
-    if isinstance(cell, str) and known["statistics"].get("numeric"):
+    if isinstance(cell, str) and input_["statistics"].get("numeric"):
         with suppress(ValueError):
             cell = float(cell)
     if isinstance(cell, (bool, np.bool_)):
@@ -140,17 +140,17 @@ def _level(cell: Any, known: Mapping[str, Any]) -> str:
     return text.lower() if text in ("True", "TRUE", "true", "False", "FALSE", "false") else text
 
 
-def _text(cell: Any, known: Mapping[str, Any]) -> str:
-    if "idf" in known["statistics"]:
-        return _level(cell, known)
+def _text(cell: Any, input_: Mapping[str, Any]) -> str:
+    if "idf" in input_["statistics"]:
+        return _level(cell, input_)
     if cell is None or not str(cell).strip():
         raise ValueError("the text is empty")
     return str(cell)
 
 
-def _date(cell: Any, known: Mapping[str, Any]) -> float:
-    """Seconds since 1970 in UTC; a moment without a time zone is one of UTC."""
-    form = known["statistics"].get("format")
+def _date(cell: Any, input_: Mapping[str, Any]) -> float:
+    """Return seconds since 1970 in UTC; a date without a time zone is in UTC."""
+    form = input_["statistics"].get("format")
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return math.nan
     if isinstance(cell, np.datetime64):
@@ -161,12 +161,12 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
         text = str(int(cell)) if isinstance(cell, (float, np.floating)) else str(cell).strip()
         if not form and _DIGIT.search(text) and not _ISO.fullmatch(text):
             raise ValueError(
-                f"{text!r}: a date is spelled 2024-01-31, 2024-01-31 08:00:00 or 2024-01-31T08:00:00+01:00"
+                f"{text!r} is not a date; expected 2024-01-31, 2024-01-31 08:00:00 or 2024-01-31T08:00:00+01:00"
             )
         try:
             moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
-            if known["statistics"].get("strict"):
+            if input_["statistics"].get("strict"):
                 raise
             return math.nan
     if not isinstance(moment, datetime):
@@ -175,32 +175,32 @@ def _date(cell: Any, known: Mapping[str, Any]) -> float:
     return min(max(seconds, EARLIEST), LATEST)
 
 
-def _image(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
-    """An image of the model's channels: grey is repeated, colours are averaged, transparency is left out."""
-    image, channels = np.asarray(cell), known["shape"][-1]
+def _image(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
+    """Return an image with the model's channels: grey is repeated, colours are averaged, transparency is dropped."""
+    image, channels = np.asarray(cell), input_["shape"][-1]
     image = image[..., None] if image.ndim == 2 else image
     if image.ndim != 3 or image.size == 0 or image.shape[-1] not in (1, 3, 4):
-        raise ValueError(f"an image of shape (H, W, {channels}) is expected; received {np.shape(cell)}")
+        raise ValueError(f"expected an image of shape (H, W, {channels}); received {np.shape(cell)}")
     image = image[..., :3]
     if image.shape[-1] == channels:
         return image
-    made = image.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(image, 3, axis=-1)
-    return made.astype(image.dtype)
+    converted = image.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(image, 3, axis=-1)
+    return converted.astype(image.dtype)
 
 
-def _sequence(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
-    steps, features = np.asarray(cell, np.float32), known["shape"][-1]
+def _sequence(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
+    steps, features = np.asarray(cell, np.float32), input_["shape"][-1]
     steps = steps.reshape(len(steps), -1) if steps.ndim == 1 else steps
     if steps.ndim != 2 or len(steps) == 0 or steps.shape[1] != features:
-        raise ValueError(f"a sequence of shape (T, {features}) is expected; received {np.shape(cell)}")
+        raise ValueError(f"expected a sequence of shape (T, {features}); received {np.shape(cell)}")
     return np.where(np.isinf(steps), np.float32(np.nan), steps)
 
 
-def _observation(cell: Any, known: Mapping[str, Any]) -> np.ndarray:
-    seen = np.asarray(cell, np.float32)
-    if seen.shape != tuple(known["shape"]) or not np.isfinite(seen).all():
-        raise ValueError(f"finite numbers of shape {tuple(known['shape'])} are expected; received {cell!r}")
-    return seen
+def _observation(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
+    observation = np.asarray(cell, np.float32)
+    if observation.shape != tuple(input_["shape"]) or not np.isfinite(observation).all():
+        raise ValueError(f"expected finite numbers of shape {tuple(input_['shape'])}; received {cell!r}")
+    return observation
 
 
 READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {

@@ -1,4 +1,4 @@
-"""Texts of a table inside the model: a bag of their words."""
+"""Preprocessing of text columns: bag of words with tf-idf weights."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from zoo.preprocessing.sequences import EncodeText
 
 @keras.saving.register_keras_serializable("zoo")
 class BagOfWords(keras.layers.Layer):
-    """Weighs the known words of a text by how often they are in it and how rare they are; length 1 in all.
+    """Computes tf-idf weights of the words of a text, normalised to length 1.
 
-    A word that is in the text n times has (1 + log n) times its inverse document frequency (Salton and Buckley
+    A word that occurs n times has the weight (1 + log n) times its inverse document frequency (Salton and Buckley
     1988, "Term-weighting approaches in automatic text retrieval").
 
     Args:
-        vocabulary: The V known words.
-        idf: The inverse document frequency of each.
+        vocabulary: The V words.
+        idf: Inverse document frequency of each word.
 
     Call arguments:
-        texts: (B,) of text; one without known words is all zeros.
+        texts: (B,) of text; a text without words of the vocabulary becomes all zeros.
     """
 
     def __init__(self, vocabulary: Sequence[str], idf: Sequence[float], **options: Any) -> None:
@@ -35,15 +35,15 @@ class BagOfWords(keras.layers.Layer):
         self.built = True
 
     def call(self, texts: Any) -> Any:
-        """Return the weight of each known word (B, V), 32-bit floats."""
-        codes, _ = self.tokens(texts)  # 0 is unseen, and padding
+        """Return the weights (B, V), float32."""
+        codes, _ = self.tokens(texts)  # 0 is unknown, and padding
         size = len(self.vocabulary) + 1
         counts = tf.cast(tf.math.bincount(codes, minlength=size, maxlength=size, axis=-1), tf.float32)[:, 1:]
         weighed = tf.where(counts > 0, 1 + tf.math.log(tf.maximum(counts, 1)), 0.0) * tf.constant(self.idf, tf.float32)
         return tf.math.l2_normalize(weighed, axis=-1)
 
     def compute_output_spec(self, texts: Any) -> keras.KerasTensor:
-        """Return (B, V) of 32-bit floats."""
+        """Return the spec of the output (B, V), float32."""
         return keras.KerasTensor((texts.shape[0], len(self.vocabulary)), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:

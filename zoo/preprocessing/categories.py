@@ -1,4 +1,4 @@
-"""Categories inside the model: levels are looked up, hashed or brought into order."""
+"""Preprocessing of categories: lookup, hashing, and codes of ordered categories."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
 
 
 class LevelCodes(keras.layers.Layer):
-    """What layers share that turn the texts of several columns into codes, each by itself.
+    """Base class of layers that encode several text columns, each independently of the others.
 
     Args:
-        fills: For each column the level that stands for a missing one; ``""`` for none.
+        fills: For each column the category that replaces missing values; ``""`` for none.
     """
 
-    by_level = True  # each column of the output is told by the level of one column alone
+    by_level = True  # each output column depends on one input column only
 
     def __init__(self, fills: Sequence[str], **options: Any) -> None:
         super().__init__(autocast=False, trainable=False, **options)
@@ -29,7 +29,7 @@ class LevelCodes(keras.layers.Layer):
         self.supports_jit = False
 
     def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
-        """Return (B, C) of 32-bit integers."""
+        """Return the spec of the output (B, C), int32."""
         return keras.KerasTensor((columns[0].shape[0], len(self.fills)), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
@@ -41,14 +41,14 @@ class LevelCodes(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class EncodeCategories(LevelCodes):
-    """Looks up levels of all columns in one table: 0 for unseen, 1 for missing, 2 and on for the known levels.
+    """Looks up categories of all columns in one table: 0 for unknown, 1 for missing, from 2 the known categories.
 
     Args:
-        levels: For each column its known levels.
-        fills: For each column the level that stands for a missing one; ``""`` for none.
+        levels: For each column its known categories.
+        fills: For each column the category that replaces missing values; ``""`` for none.
 
     Call arguments:
-        columns: C tensors (B,) of text; an empty one is missing.
+        columns: C tensors (B,) of text; empty text is missing.
     """
 
     def __init__(self, levels: Sequence[Sequence[str]], fills: Sequence[str] | None = None, **options: Any) -> None:
@@ -56,15 +56,15 @@ class EncodeCategories(LevelCodes):
         self.levels = [list(names) for names in levels]
         vocabulary = [f"{i}{SEPARATOR}{name}" for i, names in enumerate(self.levels) for name in ["", *names]]
         self.lookup = keras.layers.StringLookup(vocabulary=vocabulary, num_oov_indices=1)
-        self.built = True  # the table is filled from the constructor's arguments: nothing waits for a shape
+        self.built = True  # the lookup table depends only on the constructor's arguments
         self.starts = [1 + sum(len(names) + 1 for names in self.levels[:i]) for i in range(len(self.levels))]
 
     def call(self, columns: Sequence[Any]) -> Any:
-        """Return codes (B, C), 32-bit integers."""
+        """Return codes (B, C), int32."""
         texts = [_filled(text, fill) for text, fill in zip(columns, self.fills, strict=True)]
-        named = [tf.strings.join([f"{i}{SEPARATOR}", text]) for i, text in enumerate(texts)]
-        found = tf.cast(self.lookup(tf.stack(named, axis=-1)), tf.int32)  # (B, C)
-        return tf.where(found > 0, found - tf.constant(self.starts, tf.int32) + MISSING, UNSEEN)
+        keyed = [tf.strings.join([f"{i}{SEPARATOR}", text]) for i, text in enumerate(texts)]
+        indices = tf.cast(self.lookup(tf.stack(keyed, axis=-1)), tf.int32)  # (B, C)
+        return tf.where(indices > 0, indices - tf.constant(self.starts, tf.int32) + MISSING, UNSEEN)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -73,14 +73,14 @@ class EncodeCategories(LevelCodes):
 
 @keras.saving.register_keras_serializable("zoo")
 class OneHotColumns(keras.layers.Layer):
-    """Turns codes into indicator columns; an unseen level is none of them.
+    """One-hot encodes columns of codes; an unknown category is all zeros.
 
     Args:
-        sizes: Number of known levels of each column.
-        missing: For each column whether a missing value has an indicator of its own.
+        sizes: Number of known categories of each column.
+        missing: For each column whether missing values have an indicator.
 
     Call arguments:
-        codes: (B, C) as :class:`EncodeCategories` gives them.
+        codes: (B, C) from :class:`EncodeCategories`.
     """
 
     def __init__(self, sizes: Sequence[int], missing: Sequence[bool], **options: Any) -> None:
@@ -88,7 +88,7 @@ class OneHotColumns(keras.layers.Layer):
         self.sizes, self.missing = list(sizes), list(missing)
 
     def call(self, codes: Any) -> Any:
-        """Return indicators (B, D), 32-bit floats."""
+        """Return indicators (B, D), float32."""
         columns = []
         for index, (size, missing) in enumerate(zip(self.sizes, self.missing, strict=True)):
             first = MISSING if missing else FIRST_LEVEL
@@ -107,16 +107,16 @@ class OneHotColumns(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class HashCategories(LevelCodes):
-    """Sorts levels into buckets by a hash that is the same on every machine: 1 for missing, 2 and on for the buckets.
+    """Hashes categories into buckets, equally on every machine: 1 for missing, from 2 the buckets.
 
-    Hashing of features: Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
+    Feature hashing: Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
 
     Args:
         buckets: Number of buckets of each column.
-        fills: For each column the level that stands for a missing one; ``""`` for none.
+        fills: For each column the category that replaces missing values; ``""`` for none.
 
     Call arguments:
-        columns: C tensors (B,) of text; an empty one is missing.
+        columns: C tensors (B,) of text; empty text is missing.
     """
 
     def __init__(self, buckets: Sequence[int], fills: Sequence[str], **options: Any) -> None:
@@ -124,12 +124,12 @@ class HashCategories(LevelCodes):
         self.buckets = list(buckets)
 
     def call(self, columns: Sequence[Any]) -> Any:
-        """Return codes (B, C), 32-bit integers."""
+        """Return codes (B, C), int32."""
         codes = []
         for text, size, fill in zip(columns, self.buckets, self.fills, strict=True):
-            known = _filled(text, fill)
-            bucket = tf.cast(tf.strings.to_hash_bucket_fast(known, size), tf.int32)
-            codes.append(tf.where(known == "", MISSING, bucket + FIRST_LEVEL))
+            filled = _filled(text, fill)
+            bucket = tf.cast(tf.strings.to_hash_bucket_fast(filled, size), tf.int32)
+            codes.append(tf.where(filled == "", MISSING, bucket + FIRST_LEVEL))
         return tf.stack(codes, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -139,10 +139,10 @@ class HashCategories(LevelCodes):
 
 @keras.saving.register_keras_serializable("zoo")
 class MissingLevels(keras.layers.Layer):
-    """Indicators of missing values, for columns in which a level stands for them.
+    """Indicators of missing values, for columns in which a category replaces them.
 
     Call arguments:
-        columns: C tensors (B,) of text; an empty one is missing.
+        columns: C tensors (B,) of text; empty text is missing.
     """
 
     by_level = True
@@ -151,11 +151,11 @@ class MissingLevels(keras.layers.Layer):
         super().__init__(autocast=False, trainable=False, dtype="float32", **options)
 
     def call(self, columns: Sequence[Any]) -> Any:
-        """Return indicators (B, C), 32-bit floats."""
+        """Return indicators (B, C), float32."""
         return tf.stack([tf.cast(tf.reshape(text, [-1]) == "", tf.float32) for text in columns], axis=-1)
 
     def compute_output_spec(self, columns: Sequence[Any]) -> keras.KerasTensor:
-        """Return (B, C) of 32-bit floats."""
+        """Return the spec of the output (B, C), float32."""
         return keras.KerasTensor((columns[0].shape[0], len(columns)), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
@@ -165,17 +165,16 @@ class MissingLevels(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class StepsOfOrder(keras.layers.Layer):
-    """Turns codes of ordered levels into steps: of K levels, the one at place k has reached the first k of K - 1.
+    """Thermometer code of ordered categories: of K - 1 indicators, category k sets the first k.
 
-    An unseen level has reached none, and neither has a missing one. The thermometer code of ordinal values:
-    Smith 1993, "Neural networks for statistical modeling".
+    Unknown and missing values set none. Smith 1993, "Neural networks for statistical modeling".
 
     Args:
-        sizes: Number of levels of each column, which are in order.
-        missing: For each column whether what is unseen or missing has an indicator of its own.
+        sizes: Number of categories of each column.
+        missing: For each column whether unknown and missing values have an indicator.
 
     Call arguments:
-        codes: (B, C) as :class:`EncodeCategories` gives them.
+        codes: (B, C) from :class:`EncodeCategories`.
     """
 
     def __init__(self, sizes: Sequence[int], missing: Sequence[bool], **options: Any) -> None:
@@ -183,7 +182,7 @@ class StepsOfOrder(keras.layers.Layer):
         self.sizes, self.missing = list(sizes), list(missing)
 
     def call(self, codes: Any) -> Any:
-        """Return steps (B, D), 32-bit floats."""
+        """Return indicators (B, D), float32."""
         parts = []
         for index, (size, missing) in enumerate(zip(self.sizes, self.missing, strict=True)):
             place = codes[:, index : index + 1]  # (B, 1)
@@ -204,7 +203,7 @@ class StepsOfOrder(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo", name="_Columns")
 class ChooseColumns(keras.layers.Layer):
-    """Picks columns of codes by position.
+    """Selects columns of codes by position.
 
     Args:
         places: The positions.
@@ -218,11 +217,11 @@ class ChooseColumns(keras.layers.Layer):
         self.places = list(places)
 
     def call(self, codes: Any) -> Any:
-        """Return the chosen codes (B, P)."""
+        """Return the selected codes (B, P)."""
         return tf.gather(codes, self.places, axis=-1)
 
     def compute_output_spec(self, codes: Any) -> keras.KerasTensor:
-        """Return (B, P) of 32-bit integers."""
+        """Return the spec of the output (B, P), int32."""
         return keras.KerasTensor((codes.shape[0], len(self.places)), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
@@ -233,6 +232,6 @@ class ChooseColumns(keras.layers.Layer):
 
 
 def _filled(text: Any, fill: str) -> Any:
-    """A column of text (B,), with what stands for a missing one."""
+    """Return a text column (B,) with missing values replaced."""
     text = tf.reshape(text, [-1])
     return tf.where(text == "", fill, text) if fill else text

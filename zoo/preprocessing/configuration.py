@@ -1,4 +1,4 @@
-"""What a layer's configuration says, and what goes without saying."""
+"""Configuration of layers without redundant entries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def plain_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a layer that fixes its own ``dtype`` and never trains, without both."""
+    """Return a layer's configuration without ``dtype`` and ``trainable``, which the layer fixes itself."""
     for name in ("dtype", "trainable"):
         config.pop(name, None)
     return config

@@ -1,4 +1,4 @@
-"""Dates inside the model: seconds since 1970 become parts of the calendar."""
+"""Preprocessing of dates: calendar features from seconds since 1970."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from zoo.preprocessing.configuration import plain_config
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareDates(keras.layers.Layer):
-    """Turns moments into the parts of the calendar that varied in training, brought to scale by its statistics.
+    """Computes standardised calendar features of dates, those that varied in training.
 
-    A missing moment is the middle of each part, 0, with an indicator where training knew such. The calendar is that
-    of :func:`zoo.data.columns.date_parsing.calendar_parts`.
+    Missing dates become 0, the mean, with an indicator if there were any in training. The features are those of
+    :func:`zoo.data.columns.date_parsing.calendar_parts`.
 
     Args:
-        statistics: For each column ``parts``, with mean and standard deviation of each by name; where a moment was
-            asked for to stand for a missing one, it is ``fill``.
+        statistics: For each column ``parts``, with mean and standard deviation of each feature by name, and
+            optionally ``fill``, which replaces missing dates.
         indicators: Positions of the columns that get an indicator of missing values.
 
     Call arguments:
-        columns: F tensors (B,) of 64-bit floats, seconds since 1970 in UTC; not a number where one is missing.
+        columns: F tensors (B,), float64: seconds since 1970 in UTC, NaN where missing.
     """
 
     def __init__(self, statistics: Sequence[Mapping[str, Any]], indicators: Sequence[int], **options: Any) -> None:
         super().__init__(autocast=False, trainable=False, dtype="float32", **options)
-        self.statistics, self.indicators = [dict(known) for known in statistics], list(indicators)
+        self.statistics, self.indicators = [dict(facts) for facts in statistics], list(indicators)
         self.supports_jit = False
 
     def call(self, columns: Sequence[Any]) -> Any:
-        """Return prepared parts (B, D), 32-bit."""
-        made = []
-        for index, (column, known) in enumerate(zip(columns, self.statistics, strict=True)):
+        """Return standardised features (B, D), float32."""
+        features = []
+        for index, (column, facts) in enumerate(zip(columns, self.statistics, strict=True)):
             seconds = tf.cast(tf.reshape(column, [-1]), tf.float64)
             missing = tf.math.is_nan(seconds)
-            fill = known.get("fill")
+            fill = facts.get("fill")
             nothing = missing if fill is None else tf.zeros_like(missing)
             parts = _calendar(tf.where(missing, tf.constant(fill or 0.0, tf.float64), seconds))
-            for name, (mean, std) in known["parts"].items():
+            for name, (mean, std) in facts["parts"].items():
                 scaled = (parts[name] - mean) / std
-                made.append(tf.where(nothing, tf.zeros_like(scaled), scaled))
+                features.append(tf.where(nothing, tf.zeros_like(scaled), scaled))
             if index in self.indicators:
-                made.append(tf.cast(missing, tf.float64))
-        return tf.cast(tf.stack(made, axis=-1), tf.float32)
+                features.append(tf.cast(missing, tf.float64))
+        return tf.cast(tf.stack(features, axis=-1), tf.float32)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         """Return (B, D)."""
-        return (input_shape[0][0], sum(len(known["parts"]) for known in self.statistics) + len(self.indicators))
+        return (input_shape[0][0], sum(len(facts["parts"]) for facts in self.statistics) + len(self.indicators))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -62,7 +62,7 @@ class PrepareDates(keras.layers.Layer):
 
 
 def _calendar(seconds: Any) -> dict[str, Any]:
-    """Parts of the calendar of moments (B,) in the proleptic Gregorian calendar, each (B,), 64-bit floats.
+    """Return calendar features of dates (B,) in the proleptic Gregorian calendar, each (B,), float64.
 
     Years begin in March here, so that the leap day is the last one: Fliegel and Van Flandern 1968, "A machine
     algorithm for processing calendar dates", in the form of Hinnant 2013, "chrono-compatible low-level date

@@ -1,4 +1,4 @@
-"""Preprocessing of images: one size, one range."""
+"""Preprocessing of images: resizing to one size."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zoo.spec import Input, Spec
 
 @keras.saving.register_keras_serializable("zoo", name="ResizePictures")  # the name in saved models
 class ResizeImages(keras.layers.Layer):
-    """Brings images of any size to one, by bilinear interpolation; those that have it stay as they are.
+    """Resizes images to one size by bilinear interpolation.
 
     Args:
-        height: Height H that they get.
-        width: Width W that they get.
-        whole: Whether values are whole numbers from 0 to 255, and stay bytes: a quarter of the memory.
+        height: Target height H.
+        width: Target width W.
+        whole: Whether values are integers from 0 to 255 and stay bytes, which needs a quarter of the memory.
 
     Call arguments:
         images: (B, H', W', C).
@@ -31,7 +31,7 @@ class ResizeImages(keras.layers.Layer):
         self.height, self.width, self.whole = height, width, whole
 
     def call(self, images: Any) -> Any:
-        """Return images (B, H, W, C): bytes, or 32-bit floats."""
+        """Return images (B, H, W, C), uint8 or float32."""
         shape, size = tf.shape(images), (self.height, self.width)
         images = tf.cast(images, tf.float32)
         same = tf.reduce_all(shape[1:3] == tf.constant(size))
@@ -40,7 +40,7 @@ class ResizeImages(keras.layers.Layer):
         return tf.cast(tf.clip_by_value(tf.round(images), 0, 255), tf.uint8) if self.whole else images
 
     def compute_output_spec(self, images: Any) -> Any:
-        """Return the form (B, H, W, C)."""
+        """Return the spec of the output (B, H, W, C)."""
         shape = (images.shape[0], self.height, self.width, images.shape[-1])
         return keras.KerasTensor(shape, dtype="uint8" if self.whole else "float32")
 
@@ -54,40 +54,40 @@ class ResizeImages(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How images are prepared; makes the Keras model that does it.
+    """Preprocessing of images as a Keras model.
 
     Args:
-        spec: Its only input is an image.
+        spec: Spec with an image as its only input.
     """
 
     spec: Spec
 
     @property
-    def known(self) -> Input:
-        """The input."""
+    def input_(self) -> Input:
+        """The only input of the spec."""
         return self.spec.inputs[0]
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of prepared images."""
-        return self.known.statistics["height"], self.known.statistics["width"]
+        """Height and width of preprocessed images."""
+        return self.input_.statistics["height"], self.input_.statistics["width"]
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides what the prepared tensors hold, given the raw ones."""
-        return hashlib.sha256(f"{type(self).__name__} {self.known!r}".encode()).hexdigest()[:16]
+        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
+        return hashlib.sha256(f"{type(self).__name__} {self.input_!r}".encode()).hexdigest()[:16]
 
     def tensors(self) -> dict[str, Any]:
-        """Return the Keras input of prepared images: ``images`` (B, H, W, C)."""
-        dtype = "uint8" if self.known.statistics["whole"] else "float32"
-        return {"images": keras.Input((*self.size, self.known.shape[-1]), dtype=dtype, name="images")}
+        """Return the Keras input of preprocessed images: ``images`` (B, H, W, C)."""
+        dtype = "uint8" if self.input_.statistics["whole"] else "float32"
+        return {"images": keras.Input((*self.size, self.input_.shape[-1]), dtype=dtype, name="images")}
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return the Keras input of raw images: ``image`` (B, H', W', C) of any size."""
-        return {self.known.key: keras.Input(self.known.shape, name=self.known.key)}
+        return {self.input_.key: keras.Input(self.input_.shape, name=self.input_.key)}
 
     def model(self) -> keras.Model:
-        """Return the Keras model from raw images to prepared ones; it has no weight that trains."""
+        """Return the Keras model from raw to preprocessed images, without trainable weights."""
         raw = self.raw_tensors()
-        resized = ResizeImages(*self.size, self.known.statistics["whole"], name="resized")(raw[self.known.key])
+        resized = ResizeImages(*self.size, self.input_.statistics["whole"], name="resized")(raw[self.input_.key])
         return keras.Model(raw, {"images": resized}, name=PREPROCESSING)

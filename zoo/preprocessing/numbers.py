@@ -1,4 +1,4 @@
-"""Numbers inside the model: raw columns are brought to scale."""
+"""Preprocessing of numbers: scaling and imputation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from zoo.preprocessing.configuration import plain_config
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareNumbers(keras.layers.Layer):
-    """Brings columns of numbers to scale; a missing one becomes the middle, with an indicator where training knew such.
+    """Scales numeric columns; missing values become the centre, with an indicator if there were any in training.
 
-    The middle is 0, and with ``minmax`` the mean.
+    The centre is 0, or with ``minmax`` the scaled mean.
 
     Args:
-        statistics: For each column ``mean``, ``std``, ``min``, ``max`` and ``quantiles``; where a number was asked
-            for to stand for a missing one, it is ``fill``.
+        statistics: For each column ``mean``, ``std``, ``min``, ``max`` and ``quantiles``, and optionally ``fill``,
+            which replaces missing values.
         indicators: Positions of the columns that get an indicator of missing values.
         scaling: ``standard``; ``minmax``; ``robust`` (median and quartiles, smoothly clipped, after
             Holzmüller et al. 2024, section 3); ``quantile`` (normal quantiles); ``robust_quantile`` (both); or
-            ``common`` (centred, and all divided by one number: for columns in one unit).
+            ``common`` (centred, and all divided by the same number: for columns with the same unit).
 
     Call arguments:
-        columns: F tensors (B,) of 64-bit floats: 16,777,217 is no 32-bit float, and is centred before it
-            becomes one.
+        columns: F tensors (B,), float64, so that large integers such as 16,777,217 are centred before they are
+            rounded to float32.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class PrepareNumbers(keras.layers.Layer):
         self.supports_jit = False
 
     def call(self, columns: Sequence[Any]) -> Any:
-        """Return prepared numbers (B, F'), 32-bit."""
+        """Return scaled numbers (B, F'), float32."""
         x = tf.stack([tf.cast(tf.reshape(column, [-1]), tf.float64) for column in columns], axis=-1)  # (B, F)
         missing = tf.math.is_nan(x)
         x = tf.where(missing, self._fills(), x)
@@ -59,14 +59,14 @@ class PrepareNumbers(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         config = plain_config(super().get_config())
-        own = {"statistics": self.statistics, "indicators": self.indicators, "scaling": self.scaling}
-        return {**config, **own}
+        arguments = {"statistics": self.statistics, "indicators": self.indicators, "scaling": self.scaling}
+        return {**config, **arguments}
 
     def _column(self, name: str) -> Any:
-        return tf.constant([known[name] for known in self.statistics], tf.float64)
+        return tf.constant([facts[name] for facts in self.statistics], tf.float64)
 
     def _fills(self) -> Any:
-        return tf.constant([known.get("fill", np.nan) for known in self.statistics], tf.float64)
+        return tf.constant([facts.get("fill", np.nan) for facts in self.statistics], tf.float64)
 
     def _standard(self, x: Any) -> Any:
         std = self._column("std")
@@ -90,7 +90,7 @@ class PrepareNumbers(keras.layers.Layer):
         return z / tf.sqrt(1 + tf.square(z / 3))
 
     def _quantile(self, x: Any) -> Any:
-        """Interpolate between the quantiles; where several are equal, take the middle of their ranks."""
+        """Interpolate between the quantiles; equal quantiles get the mean of their ranks."""
         knots = self._column("quantiles")  # (F, Q)
         steps = knots.shape[-1] - 1
         values = tf.transpose(x)  # (F, B)
@@ -106,5 +106,5 @@ class PrepareNumbers(keras.layers.Layer):
 
 
 def _in_32_bits(x: Any) -> Any:
-    """Numbers as 32-bit floats; what lies beyond them is the greatest there is, and stays finite."""
+    """Cast to float32, clipping to its range so that numbers stay finite."""
     return tf.cast(tf.clip_by_value(x, tf.float32.min, tf.float32.max), tf.float32)

@@ -1,4 +1,4 @@
-"""Observations of an environment inside the model: bounded ones get a scale, whole numbers become indicators."""
+"""Preprocessing of observations of an environment: scaling of bounded numbers, one-hot encoding of integers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MOST_BOUND = 1e4
 
 @keras.saving.register_keras_serializable("zoo")
 class ScaleObservation(keras.layers.Layer):
-    """Brings bounded numbers to -1 to 1; numbers without bounds stay as they are.
+    """Scales bounded numbers to [-1, 1]; unbounded numbers stay unchanged.
 
     Args:
-        low: Least value of each number (F,); None where it has no bound.
-        high: Greatest value of each (F,).
+        low: Minimum of each number (F,); None if it has no bound.
+        high: Maximum of each number (F,).
 
     Call arguments:
         observations: (B, F).
@@ -57,40 +57,40 @@ class ScaleObservation(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class ObservationPreprocessing:
-    """How observations are prepared; makes the Keras model that does it.
+    """Preprocessing of observations as a Keras model.
 
     Args:
-        spec: Its only input is an observation: F numbers, or one whole number of ``n``.
+        spec: Spec with an observation as its only input: F numbers, or one of ``n`` integers.
     """
 
     spec: Spec
 
     @property
-    def known(self) -> Input:
-        """The input."""
+    def input_(self) -> Input:
+        """The only input of the spec."""
         return self.spec.inputs[0]
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides what the prepared tensors hold, given the raw ones."""
-        return hashlib.sha256(f"{type(self).__name__} {self.known!r}".encode()).hexdigest()[:16]
+        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
+        return hashlib.sha256(f"{type(self).__name__} {self.input_!r}".encode()).hexdigest()[:16]
 
     def tensors(self) -> dict[str, Any]:
-        """Return the Keras input of prepared observations: ``observations`` (B, F')."""
-        width = self.known.statistics["n"] if not self.known.shape else self.known.shape[0]
+        """Return the Keras input of preprocessed observations: ``observations`` (B, F')."""
+        width = self.input_.statistics["n"] if not self.input_.shape else self.input_.shape[0]
         return {"observations": keras.Input((width,), name="observations")}
 
     def raw_tensors(self) -> dict[str, Any]:
-        """Return the Keras input of raw observations: ``observation`` (B, F), or (B,) of whole numbers."""
-        return {self.known.key: keras.Input(self.known.shape, name=self.known.key)}
+        """Return the Keras input of raw observations: ``observation`` (B, F), or (B,) of integers."""
+        return {self.input_.key: keras.Input(self.input_.shape, name=self.input_.key)}
 
     def model(self) -> keras.Model:
-        """Return the Keras model from raw observations to prepared ones; it has no weight that trains."""
-        raw, facts = self.raw_tensors(), self.known.statistics
-        if self.known.shape:
-            made = ScaleObservation(facts["low"], facts["high"], name="scaled")(raw[self.known.key])
+        """Return the Keras model from raw to preprocessed observations, without trainable weights."""
+        raw, facts = self.raw_tensors(), self.input_.statistics
+        if self.input_.shape:
+            prepared = ScaleObservation(facts["low"], facts["high"], name="scaled")(raw[self.input_.key])
         else:
-            counted = keras.layers.Rescaling(1.0, -facts["start"], name="from_zero")(raw[self.known.key])
-            whole = keras.layers.Reshape((1,), name="one")(counted)
-            made = keras.layers.CategoryEncoding(facts["n"], output_mode="one_hot", name="indicators")(whole)
-        return keras.Model(raw, {"observations": made}, name=PREPROCESSING)
+            from_zero = keras.layers.Rescaling(1.0, -facts["start"], name="from_zero")(raw[self.input_.key])
+            column = keras.layers.Reshape((1,), name="one")(from_zero)
+            prepared = keras.layers.CategoryEncoding(facts["n"], output_mode="one_hot", name="indicators")(column)
+        return keras.Model(raw, {"observations": prepared}, name=PREPROCESSING)

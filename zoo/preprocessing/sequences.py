@@ -24,17 +24,17 @@ UNSEEN = 0
 
 @keras.saving.register_keras_serializable("zoo")
 class PrepareSteps(keras.layers.Layer):
-    """Standardises the steps of sequences; a missing value becomes the mean, with an indicator if training knew such.
+    """Standardises steps of sequences; missing values become the mean, with an indicator if there were any in training.
 
     Args:
-        mean: Mean of each feature over the training part's steps (F,).
+        mean: Mean of each feature over the steps of the training split (F,).
         std: Standard deviation of each feature (F,).
         missing: For each feature whether it has an indicator of missing values.
-        longest: Steps that are kept, from the first on; None for all.
+        longest: Maximum number of steps, counted from the first; None for all.
 
     Call arguments:
         steps: (B, T, F).
-        length: Real steps of each sequence (B,); what lies behind is padding, whatever it holds.
+        length: Number of steps of each sequence (B,); the rest is padding, whose values do not matter.
     """
 
     def __init__(
@@ -49,39 +49,39 @@ class PrepareSteps(keras.layers.Layer):
         self.mean, self.std, self.missing, self.longest = list(mean), list(std), list(missing), longest
 
     def call(self, steps: Any, length: Any) -> list[Any]:
-        """Return prepared steps (B, T, F') and lengths (B,)."""
+        """Return standardised steps (B, T, F') and lengths (B,)."""
         steps, length = _shortened(steps, length, self.longest)
-        std = tf.constant([known if known > 0 else 1.0 for known in self.std], tf.float32)
+        std = tf.constant([value if value > 0 else 1.0 for value in self.std], tf.float32)
         unknown = tf.math.is_nan(steps)
         scaled = tf.where(unknown, 0.0, (steps - tf.constant(self.mean, tf.float32)) / std)
-        indicators = [index for index, known in enumerate(self.missing) if known]
+        indicators = [index for index, value in enumerate(self.missing) if value]
         if indicators:
             scaled = tf.concat([scaled, tf.cast(tf.gather(unknown, indicators, axis=-1), tf.float32)], axis=-1)
         real = tf.sequence_mask(length, tf.shape(steps)[1])
-        return [tf.where(real[..., None], scaled, 0.0), length]  # a product would let infinite padding through
+        return [tf.where(real[..., None], scaled, 0.0), length]  # tf.where, since infinity times 0 is NaN
 
     def compute_output_spec(self, steps: Any, length: Any) -> list[Any]:
-        """Return the forms of steps and lengths."""
+        """Return the specs of steps and lengths."""
         width = len(self.mean) + sum(self.missing)
         return [keras.KerasTensor((steps.shape[0], None, width)), keras.KerasTensor((steps.shape[0],), dtype="int32")]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"mean": self.mean, "std": self.std, "missing": self.missing, "longest": self.longest}
-        return {**plain_config(super().get_config()), **own}
+        arguments = {"mean": self.mean, "std": self.std, "missing": self.missing, "longest": self.longest}
+        return {**plain_config(super().get_config()), **arguments}
 
 
 @keras.saving.register_keras_serializable("zoo")
 class EncodeText(keras.layers.Layer):
-    """Cuts texts into characters or words and looks them up: 0 for unseen, 1 and on for the vocabulary.
+    """Splits texts into characters or words and looks them up: 0 for unknown, from 1 the vocabulary.
 
     Args:
-        vocabulary: The known tokens.
+        vocabulary: The tokens.
         unit: ``character`` or ``word`` (letters and digits, in lower case).
-        longest: Tokens that are kept, from the first on; None for all.
+        longest: Maximum number of tokens, counted from the first; None for all.
 
     Call arguments:
-        texts: (B,) of text. One without tokens counts as a single unseen one.
+        texts: (B,) of text. A text without tokens becomes a single unknown one.
     """
 
     def __init__(self, vocabulary: Sequence[str], unit: str, longest: int | None = None, **options: Any) -> None:
@@ -92,16 +92,15 @@ class EncodeText(keras.layers.Layer):
         self.built = True
 
     def call(self, texts: Any) -> list[Any]:
-        """Return codes (B, T) and lengths (B,), 32-bit integers."""
+        """Return codes (B, T) and lengths (B,), int32."""
         texts = tf.reshape(texts, [-1])
         if self.unit != WORD:  # ``letter`` in models of zoo 0.1.0
             tokens = tf.strings.unicode_split(texts, "UTF-8")
         else:
-            # Letters of English first, and the dotted capital I: what is done with them depends on the language of
-            # the machine otherwise.
-            small = tf.strings.regex_replace(tf.strings.lower(texts), "\u0130", "i\u0307")
-            small = tf.strings.lower(small, encoding="utf-8")
-            tokens = tf.strings.split(tf.strings.regex_replace(small, r"[^\p{L}\p{N}]+", " "))
+            # ASCII and the dotted capital I first: otherwise their lower case depends on the machine's locale.
+            lowered = tf.strings.regex_replace(tf.strings.lower(texts), "\u0130", "i\u0307")
+            lowered = tf.strings.lower(lowered, encoding="utf-8")
+            tokens = tf.strings.split(tf.strings.regex_replace(lowered, r"[^\p{L}\p{N}]+", " "))
         codes = tf.ragged.map_flat_values(lambda flat: tf.cast(self.lookup(flat), tf.int32), tokens)
         length = tf.maximum(tf.cast(codes.row_lengths(), tf.int32), 1)
         padded = codes.to_tensor(UNSEEN)
@@ -109,68 +108,68 @@ class EncodeText(keras.layers.Layer):
         return list(_shortened(padded, length, self.longest))
 
     def compute_output_spec(self, texts: Any) -> list[Any]:
-        """Return the forms of codes and lengths."""
+        """Return the specs of codes and lengths."""
         rows = texts.shape[0]
         return [keras.KerasTensor((rows, None), dtype="int32"), keras.KerasTensor((rows,), dtype="int32")]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"vocabulary": self.vocabulary, "unit": self.unit, "longest": self.longest}
-        return {**plain_config(super().get_config()), **own}
+        arguments = {"vocabulary": self.vocabulary, "unit": self.unit, "longest": self.longest}
+        return {**plain_config(super().get_config()), **arguments}
 
 
 @dataclass(frozen=True)
 class SequencePreprocessing:
-    """How sequences or texts are prepared; makes the Keras model that does it.
+    """Preprocessing of sequences or texts as a Keras model.
 
     Args:
-        spec: Its only input is a sequence or a text.
+        spec: Spec with a sequence or a text as its only input.
     """
 
     spec: Spec
 
     @property
-    def known(self) -> Input:
-        """The input."""
+    def input_(self) -> Input:
+        """The only input of the spec."""
         return self.spec.inputs[0]
 
     @property
     def longest(self) -> int | None:
-        """Steps that are kept; None for all."""
+        """Maximum number of steps; None for all."""
         return self.spec.options.get("max_length")
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides what the prepared tensors hold, given the raw ones."""
-        text = f"{type(self).__name__} {self.longest} {self.known!r}"
+        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
+        text = f"{type(self).__name__} {self.longest} {self.input_!r}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def tensors(self) -> dict[str, Any]:
         """Return Keras inputs: ``steps`` (B, T, F') or ``codes`` (B, T), and ``length`` (B,)."""
         length = keras.Input((), dtype="int32", name=LENGTH)
-        if self.known.kind == "text":
+        if self.input_.kind == "text":
             return {CODES: keras.Input((None,), dtype="int32", name=CODES), LENGTH: length}
-        width = len(self.known.statistics["mean"]) + sum(self.known.statistics["missing"])
+        width = len(self.input_.statistics["mean"]) + sum(self.input_.statistics["missing"])
         return {STEPS: keras.Input((None, width), name=STEPS), LENGTH: length}
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return Keras inputs of raw values: ``text`` (B,), or ``sequence`` (B, T, F) and ``length`` (B,)."""
-        if self.known.kind == "text":
-            return {self.known.key: keras.Input((), dtype="string", name=self.known.key)}
+        if self.input_.kind == "text":
+            return {self.input_.key: keras.Input((), dtype="string", name=self.input_.key)}
         return {
-            self.known.key: keras.Input(self.known.shape, name=self.known.key),
+            self.input_.key: keras.Input(self.input_.shape, name=self.input_.key),
             LENGTH: keras.Input((), dtype="int32", name=LENGTH),
         }
 
     def model(self) -> keras.Model:
-        """Return the Keras model from raw values to prepared tensors; it has no weight that trains."""
-        raw, facts = self.raw_tensors(), self.known.statistics
-        if self.known.kind == "text":
-            made = EncodeText(self.known.levels, facts["unit"], self.longest, name="tokens")(raw[self.known.key])
-            return keras.Model(raw, {CODES: made[0], LENGTH: made[1]}, name=PREPROCESSING)
+        """Return the Keras model from raw values to preprocessed tensors, without trainable weights."""
+        raw, facts = self.raw_tensors(), self.input_.statistics
+        if self.input_.kind == "text":
+            outputs = EncodeText(self.input_.levels, facts["unit"], self.longest, name="tokens")(raw[self.input_.key])
+            return keras.Model(raw, {CODES: outputs[0], LENGTH: outputs[1]}, name=PREPROCESSING)
         layer = PrepareSteps(facts["mean"], facts["std"], facts["missing"], self.longest, name="scaled")
-        made = layer(raw[self.known.key], raw[LENGTH])
-        return keras.Model(raw, {STEPS: made[0], LENGTH: made[1]}, name=PREPROCESSING)
+        outputs = layer(raw[self.input_.key], raw[LENGTH])
+        return keras.Model(raw, {STEPS: outputs[0], LENGTH: outputs[1]}, name=PREPROCESSING)
 
 
 def _shortened(values: Any, length: Any, longest: int | None) -> tuple[Any, Any]:

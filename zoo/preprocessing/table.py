@@ -1,6 +1,6 @@
-"""Preparation inside the model: raw columns become prepared tensors, with the spec's statistics.
+"""Preprocessing of tables as part of the model: from raw columns to tensors, with the statistics of the spec.
 
-Nothing here trains. A saved model takes raw rows, with missing values and unseen levels as they come.
+There are no trainable weights. A saved model takes raw rows, including missing values and unknown categories.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from zoo.preprocessing.dates import PrepareDates
 from zoo.preprocessing.numbers import PrepareNumbers
 from zoo.spec import Input, Spec
 
-_LEVELS, _HASHED = "codes of levels\x1f", "codes of hashes\x1f"  # beside the raw tensors, which no key is called
+_LEVELS, _HASHED = "codes of levels\x1f", "codes of hashes\x1f"  # keys next to those of the raw tensors
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Some of the prepared features: how many there are, and how they are made of raw tensors by key."""
+    """A block of features: its width, and a function that creates it from raw tensors by key."""
 
     width: int
     make: Callable[[dict[str, Any]], Any]
@@ -44,11 +44,11 @@ class _Block:
 
 @dataclass(frozen=True)
 class TablePreprocessing:
-    """How a table's columns are prepared; makes the Keras model that does it.
+    """Preprocessing of a table as a Keras model.
 
     Args:
-        spec: Describes the columns.
-        scaling: How numbers are brought to scale.
+        spec: Spec of the columns.
+        scaling: Scaling of numbers.
     """
 
     spec: Spec
@@ -56,187 +56,194 @@ class TablePreprocessing:
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides what the prepared tensors hold, given the raw ones."""
+        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
         text = f"{type(self).__name__} {self.scaling} {self.spec.inputs!r}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def embedded(self) -> tuple[Input, ...]:
-        """Categories that the network embeds, by their codes: those with many levels, then those that are hashed."""
-        many = [known for known in self._looked_up() if not _ordered(known) and len(known.levels) > MOST_ONE_HOT]
+        """Inputs that the network embeds: columns with many categories, then hashed ones."""
+        many = [input_ for input_ in self._looked_up() if not _ordered(input_) and len(input_.levels) > MOST_ONE_HOT]
         return (*many, *self._hashed())
 
     def tensors(self) -> dict[str, Any]:
-        """Return Keras inputs of the prepared tensors: ``features`` (B, D) and, where needed, ``codes`` (B, E)."""
+        """Return Keras inputs of the preprocessed tensors: ``features`` (B, D) and, if needed, ``codes`` (B, E)."""
         width = sum(block.width for block in self._blocks())
-        made = {}
+        tensors = {}
         if width:
-            made["features"] = keras.Input((width,), name="features")
+            tensors["features"] = keras.Input((width,), name="features")
         if self.embedded:
-            made["codes"] = keras.Input((len(self.embedded),), dtype="int32", name="codes")
-        return made
+            tensors["codes"] = keras.Input((len(self.embedded),), dtype="int32", name="codes")
+        return tensors
 
     def raw_tensors(self) -> dict[str, Any]:
-        """Return Keras inputs of the raw columns, by key: scalars, 64-bit floats and text."""
+        """Return Keras inputs of the raw columns by key: scalars, float64 and text."""
         types = {"number": "float64", "date": "float64", "category": "string", "text": "string"}
-        return {known.key: keras.Input((), dtype=types[known.kind], name=known.key) for known in self.spec.inputs}
+        return {input_.key: keras.Input((), dtype=types[input_.kind], name=input_.key) for input_ in self.spec.inputs}
 
     def model(self) -> keras.Model:
-        """Return the Keras model from raw columns to prepared tensors; it has no weight that trains."""
+        """Return the Keras model from raw columns to preprocessed tensors, without trainable weights."""
         raw = self.raw_tensors()
-        given = {**raw, **self._codes(raw)}
-        parts = [block.make(given) for block in self._blocks()]
-        made = {}
+        tensors = {**raw, **self._codes(raw)}
+        parts = [block.make(tensors) for block in self._blocks()]
+        outputs = {}
         codes = []
-        if many := [known for known in self.embedded if not _buckets(known)]:
-            codes.append(self._chosen(many, "many_levels")(given[_LEVELS]))
+        if many := [input_ for input_ in self.embedded if not _buckets(input_)]:
+            codes.append(self._chosen(many, "many_levels")(tensors[_LEVELS]))
         if self._hashed():
-            codes.append(given[_HASHED])
+            codes.append(tensors[_HASHED])
         if codes:
-            made["codes"] = _joined(codes, "codes")
+            outputs["codes"] = _joined(codes, "codes")
         if parts:
-            made["features"] = _joined(parts, "features")
-        return keras.Model(raw, made, name=PREPROCESSING)
+            outputs["features"] = _joined(parts, "features")
+        return keras.Model(raw, outputs, name=PREPROCESSING)
 
     def _codes(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """Codes of the categories: of those that are looked up, and of those that are hashed."""
-        made = {}
-        if known := self._looked_up():
-            layer = EncodeCategories([one.levels for one in known], [_fill(one) for one in known], name="levels")
-            made[_LEVELS] = layer([raw[one.key] for one in known])
-        if known := self._hashed():
-            hashing = HashCategories([_buckets(one) for one in known], [_fill(one) for one in known], name="hashed")
-            made[_HASHED] = hashing([raw[one.key] for one in known])
-        return made
+        """Return codes of the categories, looked up or hashed."""
+        codes = {}
+        if inputs := self._looked_up():
+            layer = EncodeCategories(
+                [input_.levels for input_ in inputs], [_fill(input_) for input_ in inputs], name="levels"
+            )
+            codes[_LEVELS] = layer([raw[input_.key] for input_ in inputs])
+        if inputs := self._hashed():
+            hashing = HashCategories(
+                [_buckets(input_) for input_ in inputs], [_fill(input_) for input_ in inputs], name="hashed"
+            )
+            codes[_HASHED] = hashing([raw[input_.key] for input_ in inputs])
+        return codes
 
     def _blocks(self) -> list[_Block]:
-        """The features in their order; numbers come first."""
+        """Return the blocks of features in order; numbers come first."""
         categories = self._looked_up()
-        few = [known for known in categories if not _ordered(known) and len(known.levels) <= MOST_ONE_HOT]
-        ordered = [known for known in categories if _ordered(known)]
-        filled = [known for known in self.spec.of_kind("category") if known.missing and _fill(known)]
+        few = [input_ for input_ in categories if not _ordered(input_) and len(input_.levels) <= MOST_ONE_HOT]
+        ordered = [input_ for input_ in categories if _ordered(input_)]
+        filled = [input_ for input_ in self.spec.of_kind("category") if input_.missing and _fill(input_)]
         blocks = [self._numbers(), self._few_levels(few), self._steps(ordered), _missing_levels(filled)]
-        blocks += [_dates(self.spec.of_kind("date")), *(_words(*one) for one in enumerate(self.spec.of_kind("text")))]
+        blocks += [
+            _dates(self.spec.of_kind("date")),
+            *(_words(*indexed) for indexed in enumerate(self.spec.of_kind("text"))),
+        ]
         return [block for block in blocks if block.width]
 
     def _numbers(self) -> _Block:
-        known = self.spec.of_kind("number")
-        indicators = [index for index, one in enumerate(known) if one.missing and not _told_elsewhere(one)]
-        statistics = [one.statistics for one in known]
+        inputs = self.spec.of_kind("number")
+        indicators = [index for index, input_ in enumerate(inputs) if input_.missing and not _has_missing_input(input_)]
+        statistics = [input_.statistics for input_ in inputs]
 
         def make(raw: dict[str, Any]) -> Any:
             layer = PrepareNumbers(statistics, indicators, self.scaling, name="numbers")
-            return layer([raw[one.key] for one in known])
+            return layer([raw[input_.key] for input_ in inputs])
 
-        return _Block(len(known) * len(self.scaling.split("_")) + len(indicators), make)
+        return _Block(len(inputs) * len(self.scaling.split("_")) + len(indicators), make)
 
-    def _few_levels(self, known: Sequence[Input]) -> _Block:
-        sizes, missing = [len(one.levels) for one in known], [_own_level(one) for one in known]
+    def _few_levels(self, inputs: Sequence[Input]) -> _Block:
+        sizes, missing = [len(input_.levels) for input_ in inputs], [_own_level(input_) for input_ in inputs]
 
         def make(raw: dict[str, Any]) -> Any:
-            return OneHotColumns(sizes, missing, name="one_hot")(self._chosen(known, "few_levels")(raw[_LEVELS]))
+            return OneHotColumns(sizes, missing, name="one_hot")(self._chosen(inputs, "few_levels")(raw[_LEVELS]))
 
         return _Block(sum(sizes) + sum(missing), make)
 
-    def _steps(self, known: Sequence[Input]) -> _Block:
-        sizes, missing = [len(one.levels) for one in known], [_own_level(one) for one in known]
+    def _steps(self, inputs: Sequence[Input]) -> _Block:
+        sizes, missing = [len(input_.levels) for input_ in inputs], [_own_level(input_) for input_ in inputs]
 
         def make(raw: dict[str, Any]) -> Any:
-            chosen = self._chosen(known, "ordered_levels")(raw[_LEVELS])
+            chosen = self._chosen(inputs, "ordered_levels")(raw[_LEVELS])
             return StepsOfOrder(sizes, missing, name="steps_of_order")(chosen)
 
         return _Block(sum(sizes) - len(sizes) + sum(missing), make)
 
-    def _chosen(self, known: Sequence[Input], name: str) -> ChooseColumns:
+    def _chosen(self, inputs: Sequence[Input], name: str) -> ChooseColumns:
         categories = self._looked_up()
-        return ChooseColumns([categories.index(one) for one in known], name=name)
+        return ChooseColumns([categories.index(input_) for input_ in inputs], name=name)
 
     def _looked_up(self) -> list[Input]:
-        return [known for known in self.spec.of_kind("category") if not _buckets(known)]
+        return [input_ for input_ in self.spec.of_kind("category") if not _buckets(input_)]
 
     def _hashed(self) -> list[Input]:
-        return [known for known in self.spec.of_kind("category") if _buckets(known)]
+        return [input_ for input_ in self.spec.of_kind("category") if _buckets(input_)]
 
 
 def _joined(parts: list[Any], name: str) -> Any:
-    """Tensors side by side: a layer even of a single one, so that none that bulk preparation looks up is an output."""
-    # In 32 bits, whatever the policy: it would round them to 16.
+    """Concatenate tensors; a single one also gets a layer, since bulk preprocessing must not look up output layers."""
+    # float32 even under a mixed-precision policy, which would round features to 16 bits.
     layer = keras.layers.Concatenate if len(parts) > 1 else keras.layers.Identity
     return layer(name=name, dtype="float32")(parts if len(parts) > 1 else parts[0])
 
 
-def _missing_levels(known: Sequence[Input]) -> _Block:
-    known = [one for one in known if not _told_elsewhere(one)]
-    return _Block(len(known), lambda raw: MissingLevels(name="missing_levels")([raw[one.key] for one in known]))
+def _missing_levels(inputs: Sequence[Input]) -> _Block:
+    inputs = [input_ for input_ in inputs if not _has_missing_input(input_)]
+    return _Block(len(inputs), lambda raw: MissingLevels(name="missing_levels")([raw[input_.key] for input_ in inputs]))
 
 
-def _dates(known: Sequence[Input]) -> _Block:
-    indicators = [index for index, one in enumerate(known) if one.missing and not _told_elsewhere(one)]
-    wanted = ("parts", "fill")
-    statistics = [{name: fact for name, fact in one.statistics.items() if name in wanted} for one in known]
+def _dates(inputs: Sequence[Input]) -> _Block:
+    indicators = [index for index, input_ in enumerate(inputs) if input_.missing and not _has_missing_input(input_)]
+    keys = ("parts", "fill")
+    statistics = [{name: fact for name, fact in input_.statistics.items() if name in keys} for input_ in inputs]
     width = sum(len(facts["parts"]) for facts in statistics) + len(indicators)
     return _Block(
-        width, lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[one.key] for one in known])
+        width, lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[input_.key] for input_ in inputs])
     )
 
 
-def _words(index: int, known: Input) -> _Block:
-    layer = partial(BagOfWords, known.levels, known.statistics["idf"], name=f"words_{index}")
-    return _Block(len(known.levels), lambda raw: layer()(raw[known.key]))
+def _words(index: int, input_: Input) -> _Block:
+    layer = partial(BagOfWords, input_.levels, input_.statistics["idf"], name=f"words_{index}")
+    return _Block(len(input_.levels), lambda raw: layer()(raw[input_.key]))
 
 
-def _ordered(known: Input) -> bool:
-    return bool(known.statistics.get("ordered"))
+def _ordered(input_: Input) -> bool:
+    return bool(input_.statistics.get("ordered"))
 
 
-def _buckets(known: Input) -> int:
-    return int(known.statistics.get("buckets", 0))
+def _buckets(input_: Input) -> int:
+    return int(input_.statistics.get("buckets", 0))
 
 
-def _fill(known: Input) -> str:
-    return str(known.statistics.get("fill", ""))
+def _fill(input_: Input) -> str:
+    return str(input_.statistics.get("fill", ""))
 
 
-def _own_level(known: Input) -> bool:
-    """Whether a missing value is a level of its own: training knew such, and nothing stands for it."""
-    return known.missing > 0 and not _fill(known)
+def _own_level(input_: Input) -> bool:
+    """Return whether missing values are a category of their own: there were some in training, and no imputation."""
+    return input_.missing > 0 and not _fill(input_)
 
 
-def _told_elsewhere(known: Input) -> bool:
-    """Whether another input tells which values were missing: before they come to the model they are filled."""
-    return known.statistics.get("way") == LAST
+def _has_missing_input(input_: Input) -> bool:
+    """Return whether a second input indicates missing values, since they are filled forward before the model."""
+    return input_.statistics.get("way") == LAST
 
 
 def natural_scaling(spec: Spec) -> str:
-    """Return ``common`` for a table of numbers in like units, such as pixels, else ``standard``.
+    """Return ``common`` for a table of numbers with the same unit, such as pixels, else ``standard``.
 
-    Distances between rows mean something in columns of one unit, and standardising each would blow up those
-    that hardly vary: k-means finds 79 % of the digits in pixels as they are, and 59 % in standardised ones.
+    With a common unit, distances between rows are meaningful, and standardising would amplify columns that hardly
+    vary: k-means recognises 79 % of the digits in raw pixels, and 59 % in standardised ones.
     """
-    deviations = np.array([known.statistics["std"] for known in spec.of_kind("number")])
+    deviations = np.array([input_.statistics["std"] for input_ in spec.of_kind("number")])
     alike = len(deviations) == len(spec.inputs) and deviations.max() <= 10 * np.median(deviations)
-    return "common" if alike and not any(known.missing for known in spec.inputs) else "standard"
+    return "common" if alike and not any(input_.missing for input_ in spec.inputs) else "standard"
 
 
 def preprocess_table(spec: Spec, *, scaling: str = "standard") -> TablePreprocessing:
-    """Return the preparation of a table's columns.
+    """Return the preprocessing of a table.
 
     Args:
-        spec: Describes the columns of the training part.
-        scaling: How numbers are brought to scale; see :class:`PrepareNumbers`.
+        spec: Spec of the columns.
+        scaling: Scaling of numbers; see :class:`PrepareNumbers`.
     """
     return TablePreprocessing(spec, scaling)
 
 
 def flat_features(tensors: dict[str, Any], preprocessing: TablePreprocessing) -> Any:
-    """Return one tensor (B, D) of a table's prepared tensors; categories with many levels are embedded.
+    """Join the preprocessed tensors of a table to one (B, D), with embeddings of columns with many categories.
 
-    The width of an embedding is 1.6 times the number of levels to the power 0.56, at most 50 (the rule
+    The width of an embedding is 1.6 times the number of categories to the power 0.56, at most 50 (the rule
     of fastai's tabular learner).
     """
     parts = [tensors["features"]] if "features" in tensors else []
-    for index, known in enumerate(preprocessing.embedded):
-        levels = _buckets(known) or len(known.levels)
+    for index, input_ in enumerate(preprocessing.embedded):
+        levels = _buckets(input_) or len(input_.levels)
         width = min(50, round(1.6 * levels**0.56))
         parts.append(
             keras.layers.Embedding(levels + FIRST_LEVEL, width, name=f"embedding_{index}")(tensors["codes"][:, index])

@@ -1,4 +1,4 @@
-"""What the checks of a report are given, and what they give back."""
+"""Input and output types of the checks of a data report."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Level = Literal["ok", "note", "warning"]
 OK: Level = "ok"
 NOTE: Level = "note"
 WARNING: Level = "warning"
-MOST_COLUMNS = 300  # that are looked at one by one
-MOST_ROWS = 10_000  # of which the expensive checks take a sample
+MOST_COLUMNS = 300  # maximum number of columns that are checked one by one
+MOST_ROWS = 10_000  # sample size of expensive checks
 _NUMERIC = ("number", "code", "date")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict of one check.
+    """The result of one check.
 
     Args:
         topic: What was checked, such as ``duplicates``.
         level: ``ok``, ``note`` or ``warning``.
-        text: The verdict in a line.
-        advice: What to do about it, as an option to type; empty for nothing.
-        evidence: Figures behind it, a line each.
+        text: The result in one line.
+        advice: What to do about it, as an option to type; may be empty.
+        evidence: Supporting figures, one per line.
     """
 
     topic: str
@@ -43,7 +43,7 @@ class Finding:
     evidence: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the finding as JSON has it."""
+        """Return the finding as a JSON-compatible dict."""
         return {
             "topic": self.topic,
             "level": self.level,
@@ -54,22 +54,22 @@ class Finding:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Finding:
-        """Return the finding that :meth:`as_dict` described."""
+        """Create a finding from the result of :meth:`as_dict`."""
         return cls(**{**values, "evidence": tuple(values["evidence"])})
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A table as the checks see it.
+    """A table as input of the checks.
 
     Args:
-        frame: Features of N rows, the index is the row in the source.
-        columns: What is known of each column.
-        target: The target of N rows; None without.
-        classes: Whether the target is classes.
-        part: Split of each row, ``""`` for none.
+        frame: Features of N rows; the index is the row in the source.
+        columns: Summary of each column.
+        target: The target (N,); None without a target.
+        classes: Whether the target has classes.
+        split: Split of each row, ``""`` for none.
         seed: Seed of samples.
-        test_from: Number that the first row of a test source of its own has here; None without one.
+        test_from: Index of the first row of a separate test source; None without one.
     """
 
     frame: pd.DataFrame
@@ -83,34 +83,36 @@ class Facts:
 
     def kind(self, name: str) -> str:
         """Return the kind of a column."""
-        return next((known.kind for known in self.columns if known.name == name), "category")
+        return next((column.kind for column in self.columns if column.name == name), "category")
 
     def numeric(self, name: str) -> bool:
-        """Tell whether a column holds numbers or dates."""
+        """Return whether a column has numbers or dates."""
         return self.kind(name) in _NUMERIC
 
     def coded(self, name: str) -> np.ndarray:
-        """Return a column as numbers (N,): numbers and seconds as they are, levels by how frequent they are."""
+        """Return a column as numbers (N,): numbers and seconds unchanged, categories as ranks by frequency."""
         if name not in self._coded:
             values = self.frame[name]
             if pd.api.types.is_numeric_dtype(values.dtype):  # a date may be seconds already
-                # Where all are finite it is the frame's own memory, and no copy of it.
+                # No copy is made if all values are finite.
                 plain = values.dtype == np.float64
-                made = values.to_numpy() if plain else values.to_numpy(dtype=np.float64, na_value=np.nan)
-                if np.isinf(made).any():
-                    made = np.where(np.isinf(made), np.nan, made)
+                codes = values.to_numpy() if plain else values.to_numpy(dtype=np.float64, na_value=np.nan)
+                if np.isinf(codes).any():
+                    codes = np.where(np.isinf(codes), np.nan, codes)
             elif self.kind(name) == "date":
-                made = seconds_of(values, next((known.format for known in self.columns if known.name == name), None))
+                codes = seconds_of(
+                    values, next((column.format for column in self.columns if column.name == name), None)
+                )
             else:
                 text = values.astype(object).where(values.notna(), None).astype("string")
                 order = text.value_counts().index
-                made = np.asarray(pd.Categorical(text, categories=order).codes, np.float64)
-                made[made < 0] = np.nan
-            self._coded[name] = made
+                codes = np.asarray(pd.Categorical(text, categories=order).codes, np.float64)
+                codes[codes < 0] = np.nan
+            self._coded[name] = codes
         return self._coded[name]
 
     def missing(self, name: str) -> np.ndarray:
-        """Return which rows lack a value (N,)."""
+        """Return a mask (N,) of missing values."""
         return np.asarray(self.frame[name].isna())
 
     @cached_property
@@ -135,14 +137,14 @@ class Facts:
         return str(row + 1)
 
     def rows(self, positions: np.ndarray, most: int = 5, *, ordered: bool = True) -> str:
-        """Return rows by their number in the source, for people: from 1 on, in order or as they are given."""
+        """Return row numbers in the source, counted from 1, as text; sorted or in the given order."""
         numbers = np.asarray(self.frame.index[positions])
         shown = ", ".join(map(self._number, (np.sort(numbers) if ordered else numbers)[:most].tolist()))
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
 
 
 def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
-    """Return how far levels (N,) go with one of two sides (N,), from 0 to 1 (Cramér 1946), and the p-value.
+    """Return Cramér's V (1946) between categories (N,) and a binary variable (N,), and the p-value.
 
     Example:
         >>> cramers_v(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]))[0]
@@ -155,17 +157,17 @@ def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     np.add.at(table, (side.astype(int), codes), 1)
     if table.shape[1] < 2:
         return 0.0, 1.0
-    found = stats.chi2_contingency(table, correction=False)
-    return float(np.sqrt(found.statistic / table.sum())), float(found.pvalue)
+    test = stats.chi2_contingency(table, correction=False)
+    return float(np.sqrt(test.statistic / table.sum())), float(test.pvalue)
 
 
-def evidence_of(found: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Return a line for each of the first columns, out of its name and what was found."""
-    return tuple(f"{name}: {text}" for name, text in found[:MOST_LISTED])
+def evidence_of(texts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return one line per column, for the first columns, from pairs of name and text."""
+    return tuple(f"{name}: {text}" for name, text in texts[:MOST_LISTED])
 
 
 def option(name: str, value: str) -> str:
-    """Return an option as it is typed in a shell.
+    """Return an option with its value, quoted for a shell.
 
     Example:
         >>> option("drop", "town name")
@@ -175,12 +177,12 @@ def option(name: str, value: str) -> str:
 
 
 def share(value: float) -> str:
-    """Return a share as a percentage for people.
+    """Format a fraction as a percentage.
 
     Example:
         >>> share(0.0312)
         '3.1 %'
     """
-    if 0.995 < value < 1:  # all is all
+    if 0.995 < value < 1:  # do not round to 100 %
         return f"{100 * min(value, 0.99999):.5g} %"
     return f"{100 * value:.2g} %" if value < 0.0995 else f"{100 * value:.0f} %"

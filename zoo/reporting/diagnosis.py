@@ -1,4 +1,4 @@
-"""What a training's course and scores say of it: what is wrong, by which figures, and what to try next."""
+"""Diagnosis of a training run from its learning curve and scores: problems, evidence, and what to try next."""
 
 from __future__ import annotations
 
@@ -16,32 +16,31 @@ UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
 WORSE = "worse than a baseline"
 CURVE = "figures/learning_curve.png"
-# Shares of the error of a guess that knows nothing but the targets.
-GAP = 0.1  # between parts, or to what a baseline attains, beyond the noise
-NOTHING = 0.05  # below it nothing was learnt
-RISE = 0.02  # of the training loss, that is more than its usual wobble
-GAIN = 0.02  # in the last epochs, that says that more would come
-GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or so much of what was still missing
+# Fractions of the error of the constant baseline.
+GAP = 0.1  # gap between splits, or to a baseline, beyond the noise
+NOTHING = 0.05  # skill below which nothing was learnt
+RISE = 0.02  # rise of the training loss beyond its usual fluctuation
+GAIN = 0.02  # gain in the last epochs that shows that training has not converged
+GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or a gain of this fraction of the remaining error
 _LEAKS = ("leakage", "groups", "duplicates", "near-duplicates")
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training that is over, as the diagnosis sees it.
+    """A finished training run, as input of the diagnosis.
 
     Args:
-        history: Scores of each epoch, by name.
+        history: Metrics of each epoch, by name.
         best_epoch: Epoch whose weights were kept, counted from 1.
         stopped: Why training ended, as in ``FitResult``.
-        steps: Steps of an epoch.
-        objective: The score that the model was chosen by, without prefix.
-        metrics: The kept weights' scores, with prefix.
-        interval: 95 % interval of the objective on test; None without.
+        steps: Steps per epoch.
+        objective: The metric that selected the weights, without prefix.
+        metrics: Metrics of the kept weights, with prefix.
+        interval: 95 % interval of the objective on the test split; None if there is none.
         baselines: Metrics of each baseline.
-        guess: Name of the baseline that knows nothing but the targets; None where there is none, or the objective
-            is no error.
-        verdict: The model against the best baseline, as ``Run`` has it.
-        best_baseline: Its name.
+        dummy: Name of the constant baseline; None if there is none, or the objective is not an error.
+        verdict: The model compared with the best baseline, as in ``Run``.
+        best_baseline: Name of the best baseline.
         report: Findings of the data report.
     """
 
@@ -60,39 +59,39 @@ class Training:
 
     @property
     def epochs(self) -> int:
-        """Epochs that were trained."""
+        """Number of epochs trained."""
         return len(self.history.get("loss", ()))
 
     def skill(self, scores: Mapping[str, float], split: str) -> float:
-        """Return the share of the guess's error that is gone: 0 is no better than it, 1 perfect; NaN where unknown.
+        """Return the skill: 0 is no better than the constant baseline, 1 is perfect; NaN if unknown.
 
         Args:
-            scores: Of a model or baseline, with prefix.
-            part: Prefix of the part, such as ``val_``.
+            scores: Metrics of a model or baseline, with prefix.
+            split: Prefix of the split, such as ``val_``.
         """
         return self._skill(scores.get(split + self.objective, math.nan), split)
 
     def skills(self) -> np.ndarray:
-        """Return the skill on validation after each epoch (E,); empty where unknown."""
+        """Return the validation skill after each epoch (E,); empty if unknown."""
         values = self.history.get(f"val_{self.objective}", ())
-        made = np.array([self._skill(value, "val_") for value in values])
-        return made if np.isfinite(made).any() else np.empty(0)
+        skills = np.array([self._skill(value, "val_") for value in values])
+        return skills if np.isfinite(skills).any() else np.empty(0)
 
     def noise(self) -> float:
-        """Return half the width of the test score's interval, as a share of the guess's error; 0 where unknown."""
+        """Return half the width of the test interval, in units of skill; 0 if unknown."""
         if self.interval is None:
             return 0.0
         low, high = (self._skill(bound, "test_") for bound in self.interval)
         return abs(low - high) / 2 if math.isfinite(low - high) else 0.0
 
     def attained(self) -> tuple[str, float]:
-        """Return the baseline with the most skill on validation, and its skill; NaN where unknown."""
-        known = {name: self.skill(scores, "val_") for name, scores in self.baselines.items()}
-        known = {name: value for name, value in known.items() if math.isfinite(value)}
-        if not known:
+        """Return the baseline with the highest validation skill, and its skill; NaN if unknown."""
+        skills = {name: self.skill(scores, "val_") for name, scores in self.baselines.items()}
+        skills = {name: value for name, value in skills.items() if math.isfinite(value)}
+        if not skills:
             return "", math.nan
-        name = max(known, key=lambda name: known[name])
-        return name, known[name]
+        name = max(skills, key=lambda name: skills[name])
+        return name, skills[name]
 
     def _skill(self, value: float, split: str) -> float:
         guessed = self.baselines.get(self.dummy or "", {}).get(split + self.objective, math.nan)
@@ -103,43 +102,43 @@ class Training:
 
 
 def diagnose(training: Training) -> list[Finding]:
-    """Return what is wrong with a training, in the order in which to see to it; nothing where it is healthy.
+    """Return the problems of a training run, the first one to fix first; empty if there are none.
 
-    Parts are held against each other by the share of a constant guess's error that the model takes away (for squared
-    errors R squared), so that the same limits suit any data: Goodfellow, Bengio and Courville 2016, "Deep Learning",
+    Splits are compared by skill: the fraction of the constant baseline's error that the model removes (R squared for
+    squared errors), so that the same limits suit any data. See Goodfellow, Bengio and Courville 2016, "Deep Learning",
     sections 5.2 and 11.4, on reading training and validation error.
 
     Args:
-        training: Its course and scores.
+        training: The learning curve and the scores.
 
     Example:
         >>> history = {"loss": [1.0, 0.9, 0.8], "val_loss": [1.0, 0.9, 0.8], "val_rmse": [1.0, 0.9, 0.8]}
-        >>> made = Training(history, best_epoch=3, stopped="epochs", steps=10, objective="rmse",
-        ...                 metrics={"train_rmse": 0.8, "val_rmse": 0.8}, guess="mean",
-        ...                 baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}})
-        >>> [finding.topic for finding in diagnose(made)]
+        >>> training = Training(history, best_epoch=3, stopped="epochs", steps=10, objective="rmse",
+        ...                     metrics={"train_rmse": 0.8, "val_rmse": 0.8}, dummy="mean",
+        ...                     baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}})
+        >>> [finding.topic for finding in diagnose(training)]
         ['not converged']
     """
-    # Losses of any size are divided by one another, and no comparison with infinity or NaN claims anything.
+    # Losses may overflow when divided; comparisons with infinity or NaN are then false, so nothing is reported.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        course = _of_course(training)
-        found = [*course, *_of_leaks(training)]
-        if not course:
-            found += _under_fitting(training)
-        found += _over_fitting(training)
-        return [*found, *_too_few(training), *_worse(training)]
+        loss_findings = _of_course(training)
+        findings = [*loss_findings, *_of_leaks(training)]
+        if not loss_findings:
+            findings += _under_fitting(training)
+        findings += _over_fitting(training)
+        return [*findings, *_too_few(training), *_worse(training)]
 
 
 def unstable(
     values: Sequence[float], intervals: Sequence[tuple[float, float]], guessed: float, name: str
 ) -> list[Finding]:
-    """Return whether runs that differ in their seed alone differ more than the test rows' luck explains.
+    """Report if runs that differ only in the seed vary more than sampling error of the test rows explains.
 
     Args:
         values: The score of each run, on the same test rows.
-        intervals: Its 95 % interval over test rows in each run.
-        guessed: The score of a guess that knows nothing but the targets; NaN where unknown.
-        name: The score's name.
+        intervals: The 95 % interval over test rows in each run.
+        guessed: The score of the constant baseline; NaN if unknown.
+        name: Name of the metric.
 
     Example:
         >>> unstable([0.1, 0.9, 0.2], [(0.1, 0.2)] * 3, 1.0, "test_log_loss")[0].topic
@@ -150,14 +149,14 @@ def unstable(
     gained = abs(guessed - float(np.median(values))) if math.isfinite(guessed) else abs(float(np.mean(values)))
     if not (spread > luck and spread > GAP * gained):
         return []
-    text = f"{name} goes from {min(values):.4g} to {max(values):.4g} over {len(values)} seeds"
-    advice = "a lower learning rate, --set warmup=5, --set clip_norm=1, or a larger batch_size; judge by all seeds"
-    evidence = (f"deviation over seeds {spread:.2g}; the choice of test rows explains {luck:.2g}",)
+    text = f"{name} varies from {min(values):.4g} to {max(values):.4g} over {len(values)} seeds"
+    advice = "a lower learning rate, --set warmup=5, --set clip_norm=1, or a larger batch_size; compare over all seeds"
+    evidence = (f"standard deviation over seeds {spread:.2g}; sampling error of the test rows {luck:.2g}",)
     return [Finding(UNSTABLE, WARNING, text, advice, evidence)]
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """Return a diagnosis as Markdown for a run's description; empty for a healthy run.
+    """Return a diagnosis as Markdown for a run's description; empty without findings.
 
     Example:
         >>> print(in_words([Finding("not converged", "warning", "it was still falling", "--epochs 400")]))
@@ -174,43 +173,43 @@ def in_words(findings: Sequence[Finding]) -> str:
     return "\n".join(["**Diagnosis**", "", *lines])
 
 
-# --- the course ---
+# --- learning curve ---
 
 
 def _of_course(training: Training) -> list[Finding]:
-    """At most one verdict of the training loss by epoch: what is wrong with the course explains all that follows."""
+    """Return at most one finding on the learning curve, since the first problem explains the others."""
     loss = np.asarray(training.history.get("loss", ()), float)
     if training.stopped == "diverged":
-        text = f"the training loss was no number any more after epoch {max(len(loss) - 1, 0)}"
+        text = f"the training loss became NaN or infinite after epoch {max(len(loss) - 1, 0)}"
         return [Finding(RATE_TOO_HIGH, WARNING, text, _lower(training), (f"see {CURVE}",))]
-    held = np.asarray(training.history.get("val_loss", ()), float)
-    if len(loss) < 2 or len(held) != len(loss) or not (np.isfinite(loss).all() and np.isfinite(held).all()):
+    val_loss = np.asarray(training.history.get("val_loss", ()), float)
+    if len(loss) < 2 or len(val_loss) != len(loss) or not (np.isfinite(loss).all() and np.isfinite(val_loss).all()):
         return []
     return _too_high(training, loss) or _too_low(training, loss) or _not_converged(training)
 
 
 def _too_high(training: Training, loss: np.ndarray) -> list[Finding]:
     guessed = _guessed_loss(training)
-    held = np.asarray(training.history["val_loss"], float)
-    # With much dropout the training loss jumps at any rate, and the validation loss does not.
-    rises = min(float(np.mean(np.diff(curve) > RISE * guessed)) for curve in (loss, held))
-    worst = float(min(loss.max(), held.max()) / guessed)
+    val_loss = np.asarray(training.history["val_loss"], float)
+    # With strong dropout the training loss fluctuates at any learning rate, but the validation loss does not.
+    rises = min(float(np.mean(np.diff(curve) > RISE * guessed)) for curve in (loss, val_loss))
+    worst = float(min(loss.max(), val_loss.max()) / guessed)
     behind = _behind(training)
     bounces = len(loss) >= 5 and rises >= 0.2 and (worst > 1.5 or behind > GAP)
     exploded = worst > 3 and behind > GAP
     if not bounces and not exploded:
         return []
-    what = f"rises in {rises:.0%} of the epochs" if bounces else f"was {worst:.3g} times that of a constant guess"
-    text = f"the training loss {what}, where a suitable rate lets it fall"
+    what = f"rises in {rises:.0%} of the epochs" if bounces else f"was {worst:.3g} times that of the constant baseline"
+    text = f"the training loss {what}"
     return [Finding(RATE_TOO_HIGH, WARNING, text, _lower(training), (*_facts(training), f"see {CURVE}"))]
 
 
 def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
-    """The loss falls along a line: after so many steps a suitable rate has taken the large part of the way."""
+    """Report a loss that still decreases linearly after many steps."""
     epochs, steps = len(loss), len(loss) * training.steps
     if epochs < 10 or steps < 200 or training.best_epoch < 0.95 * epochs:
         return []
-    loss = np.asarray(training.history["val_loss"], float)  # that on training rows has the noise of dropout
+    loss = np.asarray(training.history["val_loss"], float)  # the training loss has the noise of dropout
     middle = epochs // 2
     early, late = loss[0] - loss[middle], loss[middle] - loss[-1]
     falls = float(np.mean([after < before for before, after in pairwise(loss)]))
@@ -218,9 +217,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     if not (falls >= 0.8 and late > 0.5 * early and far):
         return []
     share = (loss[0] - loss[-1]) / loss[0]
-    text = (
-        f"the validation loss falls as slowly and evenly at the end as at the beginning: {share:.1%} in {steps:,} steps"
-    )
+    text = f"the validation loss decreases slowly and linearly: by {share:.1%} in {steps:,} steps"
     rate = _rate(training)
     advice = f"--set learning_rate={10 * rate:.2g}" if rate else "a learning rate ten times as high"
     return [Finding(RATE_TOO_LOW, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
@@ -242,25 +239,23 @@ def _not_converged(training: Training) -> list[Finding]:
     if not (gain > GAIN or (gain > LEAST_GAIN and gain > GAIN_OF_REST * (1 - before))):
         return []
     last = "the last epoch" if back == 1 else f"the last {back} epochs"
-    text = (
-        f"validation was still improving when the {epochs} epochs were over: by {gain:.1%} of a guess's error in {last}"
-    )
+    text = f"validation was still improving in {last} of {epochs}: by {gain:.1%} of the constant baseline's error"
     return [Finding(NOT_CONVERGED, WARNING, text, f"--epochs {4 * epochs}", (*_facts(training), f"see {CURVE}"))]
 
 
-# --- the scores ---
+# --- scores ---
 
 
 def _under_fitting(training: Training) -> list[Finding]:
-    own = training.skill(training.metrics, "train_")
+    skill = training.skill(training.metrics, "train_")
     name, attained = training.attained()
-    if not own < NOTHING and not own < attained - GAP - training.noise():
+    if not skill < NOTHING and not skill < attained - GAP - training.noise():
         return []
     evidence = (*_facts(training), f"see {CURVE}")
-    if own < NOTHING and not attained > GAP:
-        text = "neither the network nor any baseline does better than a constant guess"
-        return [Finding(UNDER_FITTING, WARNING, text, "other columns: these may not tell of the target", evidence)]
-    text = f"the network does worse on the rows that it learns from than {name} on rows that it never saw"
+    if skill < NOTHING and not attained > GAP:
+        text = "neither the network nor any baseline is better than the constant baseline"
+        return [Finding(UNDER_FITTING, WARNING, text, "other columns: these may not be informative", evidence)]
+    text = f"the network is worse on training rows than {name} on validation rows"
     advice = "more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
     return [Finding(UNDER_FITTING, WARNING, text, advice, evidence)]
 
@@ -268,17 +263,17 @@ def _under_fitting(training: Training) -> list[Finding]:
 def _over_fitting(training: Training) -> list[Finding]:
     trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
     skills = training.skills()
-    known = skills[np.isfinite(skills)]
-    lost = float(known.max() - np.median(known[-3:])) if len(known) else 0.0
+    finite = skills[np.isfinite(skills)]
+    lost = float(finite.max() - np.median(finite[-3:])) if len(finite) else 0.0
     if trained - validated > GAP + training.noise():
         text = (
-            f"much of what was learnt holds for the training rows alone: {trained:.0%} of a guess's error is gone on "
-            f"them, {validated:.0%} on validation rows"
+            f"the model fits the training rows much better than others: it removes {trained:.0%} of the constant "
+            f"baseline's error on training rows, {validated:.0%} on validation rows"
         )
     elif lost > 2 * GAP and training.history["loss"][-1] < training.history["loss"][training.best_epoch - 1]:
         text = (
-            f"after epoch {training.best_epoch}, whose weights were kept, the training loss went on falling while "
-            f"validation lost {lost:.0%} of a guess's error"
+            f"after epoch {training.best_epoch}, whose weights were kept, the training loss kept decreasing while "
+            f"validation got worse by {lost:.0%} of the constant baseline's error"
         )
     else:
         return []
@@ -287,23 +282,23 @@ def _over_fitting(training: Training) -> list[Finding]:
 
 
 def _too_few(training: Training) -> list[Finding]:
-    short = [known for known in training.report if known.topic == "enough rows" and known.level == WARNING]
+    warnings = [finding for finding in training.report if finding.topic == "enough rows" and finding.level == WARNING]
     trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
-    if not short or not (trained - validated > GAP or training.noise() > GAP):
+    if not warnings or not (trained - validated > GAP or training.noise() > GAP):
         return []
-    evidence = [f"gap between training and validation {trained - validated:.2f} of a guess's error"]
+    evidence = [f"gap between training and validation: {trained - validated:.2f} of the constant baseline's error"]
     if training.interval is not None:
         low, high = training.interval
-        evidence.append(f"test_{training.objective} is only known to be between {low:.4g} and {high:.4g}")
-    advice = "more rows, fewer columns (--drop), --cv 5 to judge by all rows, or a linear model"
-    return [Finding(TOO_FEW, WARNING, short[0].text, advice, tuple(evidence))]
+        evidence.append(f"test_{training.objective} has the 95 % interval {low:.4g} to {high:.4g}")
+    advice = "more rows, fewer columns (--drop), --cv 5 to test on all rows, or a linear model"
+    return [Finding(TOO_FEW, WARNING, warnings[0].text, advice, tuple(evidence))]
 
 
 def _of_leaks(training: Training) -> list[Finding]:
     return [
-        Finding(LEAKAGE, WARNING, known.text, known.advice, known.evidence[:2])
-        for known in training.report
-        if known.topic in _LEAKS and known.level == WARNING and (known.advice or known.topic == "leakage")
+        Finding(LEAKAGE, WARNING, finding.text, finding.advice, finding.evidence[:2])
+        for finding in training.report
+        if finding.topic in _LEAKS and finding.level == WARNING and (finding.advice or finding.topic == "leakage")
     ]
 
 
@@ -315,22 +310,22 @@ def _worse(training: Training) -> list[Finding]:
     text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
     low, high = training.interval or (math.nan, math.nan)
     shown = f"95 % interval of the network {low:.4g} to {high:.4g}"
-    return [Finding(WORSE, WARNING, text, "zoo tune, or the baseline's kind of model", (shown,))]
+    return [Finding(WORSE, WARNING, text, "zoo tune, or use the baseline", (shown,))]
 
 
-# --- figures that several verdicts need ---
+# --- figures used by several findings ---
 
 
 def _behind(training: Training) -> float:
-    """How far the network's skill on training rows is behind what a baseline attains on validation, or behind all."""
-    own, (_, attained) = training.skill(training.metrics, "train_"), training.attained()
-    return max(attained, NOTHING + GAP) - own if math.isfinite(attained) else math.nan
+    """Return how far the network's training skill is below the best baseline's validation skill."""
+    skill, (_, attained) = training.skill(training.metrics, "train_"), training.attained()
+    return max(attained, NOTHING + GAP) - skill if math.isfinite(attained) else math.nan
 
 
 def _guessed_loss(training: Training) -> float:
-    """The loss of a constant guess, in the unit of the curve: told from the kept epoch, where skill and loss are known.
+    """Return the loss of the constant baseline in units of the curve, from skill and loss of the kept epoch.
 
-    Where the skill is not known, the first epoch's loss on validation, which is of nearly untrained weights.
+    If the skill is unknown, use the validation loss of the first epoch, whose weights are nearly untrained.
     """
     skill = training.skill(training.metrics, "val_")
     losses = np.asarray(training.history["val_loss"], float)
@@ -351,16 +346,16 @@ def _lower(training: Training) -> str:
 
 
 def _facts(training: Training) -> tuple[str, ...]:
-    """The objective on both parts, beside the best baseline and the guess."""
+    """Return the objective on both splits, next to the best and the constant baseline."""
     splits = [
         f"{p}{training.objective} {training.metrics[p + training.objective]:.4g}"
         for p in ("train_", "val_")
         if p + training.objective in training.metrics
     ]
     name, _ = training.attained()
-    for known in dict.fromkeys((name, training.dummy or "")):
-        value = training.baselines.get(known, {}).get(f"val_{training.objective}")
+    for baseline in dict.fromkeys((name, training.dummy or "")):
+        value = training.baselines.get(baseline, {}).get(f"val_{training.objective}")
         if value is not None:
-            splits.append(f"{known} on validation {value:.4g}")
+            splits.append(f"{baseline} on validation {value:.4g}")
     rate = _rate(training)
     return (", ".join(splits), *([f"learning rate {rate:.2g}"] if rate else []))

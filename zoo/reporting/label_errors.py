@@ -1,7 +1,7 @@
-"""Label errors: how many there are, and which rows are the most suspect.
+"""Label errors: their estimated number, and the most suspicious rows.
 
 Confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels",
-JAIR 70, sections 3 and 4) on predictions that each row has from models that did not see it.
+JAIR 70, sections 3 and 4) on out-of-fold predictions.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from zoo.supervised.classical_estimators import ClassicalBaseline, raw_frame, wi
 
 FOLDS = 5
 MOST_ROWS, LEAST_ROWS = 20_000, 2_000
-MOST_CELLS = 2_000_000  # of a table with many columns so many rows the fewer are looked at
-# A rival that would take minutes on more rows than this is left out.
+MOST_CELLS = 2_000_000  # fewer rows are checked if there are many columns
+# Slow baselines are used only up to this number of rows.
 MOST_ROWS_OF_SLOW = 5_000
 FAR = 6.0
-# Models that find fewer of a class than this cannot say of one of its rows that the label is wrong.
+# With a lower recall of a class, models cannot judge the labels of its rows.
 LEAST_RECALL = 0.5
-# Where models are sure, more rows are labelled otherwise than their calibrated probabilities say: so many times
-# more, and by so many standard errors. Classes that overlap make no such rows, errors do.
+# Label errors are reported if, among confident predictions, more labels disagree than calibrated probabilities
+# explain: by this factor and this number of standard errors. Overlapping classes alone do not cause this.
 SURE, LEAST_SURE = 0.97, 50
 LEAST_EXCESS, LEAST_ERRORS = 1.5, 2.5
 _FOR_FEW, _DULL = frozenset({"svm", "random_forest", "nearest_neighbours"}), {"majority", "mean", "quantiles_of_train"}
@@ -42,46 +42,45 @@ class Suspects:
     """Rows whose label may be wrong.
 
     Args:
-        rows: Row in the source, the most suspect first.
+        rows: Rows in the source, the most suspicious first.
         given: Their labels.
-        likely: What the models would say.
-        rate: Estimated share of wrong labels; None for numbers.
-        judged: Rows of the classes that models find.
-        looked: Rows that were looked at.
-        sure: Rows whose class models are sure of, once their probabilities are calibrated.
-        otherwise: The share of these that is labelled otherwise.
-        expected: The share of these that would be, by the probabilities.
-        untold: Classes that the models hardly find: their rows are not among the suspects.
-        of_test: Which of the suspects are rows of a test source of its own (M,).
-        there_are: Rows of all parts, those that were not looked at among them.
+        likely: The labels that the models predict.
+        rate: Estimated fraction of wrong labels; None for numbers.
+        scored_rows: Number of rows of classes with sufficient recall.
+        checked_rows: Number of rows checked.
+        sure: Number of rows with a confident prediction, after calibration.
+        otherwise: Fraction of confident rows with another label.
+        expected: Fraction of confident rows expected to have another label.
+        low_recall: Classes with low recall, whose rows are never suspects.
+        of_test: Mask of the suspects that come from a separate test source (M,).
+        total_rows: Number of rows of all splits, including those not checked.
     """
 
     rows: np.ndarray
     given: np.ndarray
     likely: np.ndarray
     rate: float | None
-    judged: int = 0
-    looked: int = 0
+    scored_rows: int = 0
+    checked_rows: int = 0
     sure: int = 0
     otherwise: float = 0.0
     expected: float = 0.0
-    untold: tuple[str, ...] = ()
+    low_recall: tuple[str, ...] = ()
     of_test: np.ndarray | None = None
-    there_are: int = 0
+    total_rows: int = 0
 
 
 def out_of_fold(
     split: Split, spec: Spec, baselines: Sequence[ClassicalBaseline], *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return predictions of rows by models that did not see them, and the encoded targets.
+    """Return out-of-fold predictions and the encoded targets.
 
-    Several classical models are trained on the folds and their predictions averaged: what one of them alone finds
-    strange is often only strange to it.
+    The predictions of several classical models are averaged, since a single model often has outliers of its own.
 
     Args:
-        part: N rows (:func:`together`).
-        spec: Their description.
-        rivals: Classical models of the task.
+        split: N rows (:func:`together`).
+        spec: Their spec.
+        baselines: Classical models of the task.
         seed: Seed of the folds.
 
     Returns:
@@ -92,14 +91,14 @@ def out_of_fold(
     target = np.asarray(split.target)
     assert spec.target is not None
     classes = spec.target.kind == "class"
-    few = int(np.bincount(target).max()) if classes else len(target)
+    max_folds = int(np.bincount(target).max()) if classes else len(target)
     kind: Any = StratifiedKFold if classes else KFold
-    folds = kind(max(2, min(FOLDS, few)), shuffle=True, random_state=seed)
-    made = []
+    folds = kind(max(2, min(FOLDS, max_folds)), shuffle=True, random_state=seed)
+    predictions = []
     for baseline in _useful(baselines, len(target)):
         columns = baseline.columns if callable(baseline.columns) else raw_frame
         x = columns(split, spec)
-        told = np.zeros((len(target), len(spec.target.classes))) if classes else np.zeros(len(target))
+        prediction = np.zeros((len(target), len(spec.target.classes))) if classes else np.zeros(len(target))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for train, test in folds.split(np.zeros(len(target)), target):
@@ -107,31 +106,31 @@ def out_of_fold(
                 model = model if callable(baseline.columns) else with_columns(model, spec, baseline.columns)
                 model.fit(_taken(x, train), target[train])
                 if classes:
-                    told[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
+                    prediction[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
                 else:
-                    told[test] = model.predict(_taken(x, test))
-        made.append(told)
-    return _averaged(made, target, classes), target
+                    prediction[test] = model.predict(_taken(x, test))
+        predictions.append(prediction)
+    return _averaged(predictions, target, classes), target
 
 
-def _averaged(made: list[np.ndarray], target: np.ndarray, classes: bool) -> np.ndarray:
-    """The mean of predictions; of probabilities that of their logarithms, by those models that know something."""
+def _averaged(predictions: list[np.ndarray], target: np.ndarray, classes: bool) -> np.ndarray:
+    """Return the median of predictions, or for probabilities their geometric mean, weighted by inverse squared loss."""
     if not classes:
-        return np.median(made, axis=0)
+        return np.median(predictions, axis=0)
     rows = np.arange(len(target))
-    clipped = [np.clip(told / told.sum(axis=1, keepdims=True), 1e-4, 1) for told in made]
-    losses = np.array([-np.log(told[rows, target]).mean() for told in clipped])
+    clipped = [np.clip(prediction / prediction.sum(axis=1, keepdims=True), 1e-4, 1) for prediction in predictions]
+    losses = np.array([-np.log(prediction[rows, target]).mean() for prediction in clipped])
     weight = 1 / losses**2
-    mean = np.average([np.log(told) for told in clipped], axis=0, weights=weight)
+    mean = np.average([np.log(prediction) for prediction in clipped], axis=0, weights=weight)
     mean = np.exp(mean)
     return np.asarray(mean / mean.sum(axis=1, keepdims=True))
 
 
 def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Return the estimated share of rows with each given (rows) and true class (columns), (K, K).
+    """Return the estimated fraction of rows with each given (rows) and true class (columns), (K, K).
 
-    A row counts for the class whose probability is above that class' mean over the rows labelled so; counts are
-    brought to those of the labels (equations 1 and 2).
+    A row counts for the class whose probability exceeds its mean over the rows with that label; counts are scaled to
+    those of the labels (equations 1 and 2).
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95]])
@@ -151,62 +150,62 @@ def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def suspect_order(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Return row positions (N,), those first whose own label is least believed beside the likeliest other."""
+    """Return row positions (N,) by increasing margin between the given label and the most likely other one."""
     rows = np.arange(len(target))
-    own = prediction[rows, target]
+    given = prediction[rows, target]
     others = prediction.copy()
     others[rows, target] = -np.inf
-    return np.argsort(own - others.max(axis=1), kind="stable")
+    return np.argsort(given - others.max(axis=1), kind="stable")
 
 
 def find_suspects(dataset: Dataset, baselines: Sequence[ClassicalBaseline], *, seed: int = 0) -> Suspects:
-    """Return the rows whose label is most doubtful, the worst first.
+    """Return the rows with the most doubtful labels, the worst first.
 
     Args:
-        dataset: With a target of classes or numbers.
-        rivals: Classical models of the task.
+        dataset: A dataset with a target of classes or numbers.
+        baselines: Classical models of the task.
         seed: Seed of the folds.
     """
-    split, of_test, there_are = together(dataset, seed)
+    split, of_test, total = together(dataset, seed)
     spec = dataset.spec
     assert spec.target is not None
     prediction, target = out_of_fold(split, spec, baselines, seed=seed)
     if spec.target.kind == "class":
-        wrong, found = _of_classes(target, prediction, np.array(spec.target.classes), split.rows)
-        return replace(found, of_test=of_test[wrong], there_are=there_are)
+        wrong, suspects = _of_classes(target, prediction, np.array(spec.target.classes), split.rows)
+        return replace(suspects, of_test=of_test[wrong], total_rows=total)
     residual = target - prediction
     scale = 1.4826 * np.median(np.abs(residual - np.median(residual))) or 1.0
     order = np.argsort(-np.abs(residual))
     far = order[np.abs(residual[order]) > FAR * scale][: len(order) // 50]
     back = [values[far] * spec.target.std + spec.target.mean for values in (target, prediction)]
-    return Suspects(split.rows[far], back[0], back[1], None, len(target), of_test=of_test[far], there_are=there_are)
+    return Suspects(split.rows[far], back[0], back[1], None, len(target), of_test=of_test[far], total_rows=total)
 
 
 def _of_classes(
     target: np.ndarray, prediction: np.ndarray, names: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, Suspects]:
-    """The suspects, and their positions."""
-    said = prediction.argmax(axis=1)
-    recall = np.array([(said[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
-    told = recall >= LEAST_RECALL
-    judged = told[target]
+    """Return the positions of the suspects, and the suspects."""
+    predicted = prediction.argmax(axis=1)
+    recall = np.array([(predicted[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
+    recognised = recall >= LEAST_RECALL
+    scored_rows = recognised[target]
     joint = confident_joint(target, prediction)
-    rate = float(joint[told].sum() - joint.diagonal()[told].sum())
+    rate = float(joint[recognised].sum() - joint.diagonal()[recognised].sum())
     order = suspect_order(target, prediction)
-    wrong = order[(said != target)[order] & judged[order]][: max(round(rate * len(target)), 0)]
+    wrong = order[(predicted != target)[order] & scored_rows[order]][: max(round(rate * len(target)), 0)]
     highest = _calibrated(prediction, target).max(axis=1)
-    sure = judged & (highest >= SURE)
+    sure = scored_rows & (highest >= SURE)
     return wrong, Suspects(
         rows[wrong],
         names[target[wrong]],
-        names[said[wrong]],
+        names[predicted[wrong]],
         rate,
-        int(judged.sum()),
+        int(scored_rows.sum()),
         len(target),
         sure=int(sure.sum()),
-        otherwise=float((said != target)[sure].mean()) if sure.any() else 0.0,
+        otherwise=float((predicted != target)[sure].mean()) if sure.any() else 0.0,
         expected=float(1 - highest[sure].mean()) if sure.any() else 0.0,
-        untold=tuple(map(str, names[~told])),
+        low_recall=tuple(map(str, names[~recognised])),
     )
 
 
@@ -216,40 +215,44 @@ def _calibrated(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.asarray(fit_calibration("temperature", prediction, target, None)[0](prediction.astype(np.float32)))
 
 
-def label_errors(found: Suspects) -> Iterator[Finding]:
-    """Put the suspects into words."""
-    of_test = np.zeros(len(found.rows), bool) if found.of_test is None else found.of_test
+def label_errors(suspects: Suspects) -> Iterator[Finding]:
+    """Report the suspects."""
+    of_test = np.zeros(len(suspects.rows), bool) if suspects.of_test is None else suspects.of_test
     shown = tuple(
-        f"row {int(row) + 1}{' of the test source' if test else ''}: {_said(given)}, and models that did not see it "
-        f"say {_said(likely)}"
-        for row, test, given, likely in zip(found.rows[:MOST_SHOWN], of_test, found.given, found.likely, strict=False)
+        f"row {int(row) + 1}{' of the test source' if test else ''}: label {_said(given)}, out-of-fold prediction "
+        f"{_said(likely)}"
+        for row, test, given, likely in zip(
+            suspects.rows[:MOST_SHOWN], of_test, suspects.given, suspects.likely, strict=False
+        )
     )
-    if found.rate is None:
-        text = f"{len(found.rows)} rows have a target far from what models that did not see them say"
-        yield Finding("label errors", NOTE if len(found.rows) else OK, text, "", shown)
+    if suspects.rate is None:
+        text = f"{len(suspects.rows)} rows have a target far from their out-of-fold prediction"
+        yield Finding("label errors", NOTE if len(suspects.rows) else OK, text, "", shown)
         return
-    if found.untold:
-        few = ", ".join(found.untold[:5]) + (" …" if len(found.untold) > 5 else "")
-        text = f"quick models hardly find {few}: a label that is wrong there cannot be told from one that is hard"
+    if suspects.low_recall:
+        few = ", ".join(suspects.low_recall[:5]) + (" …" if len(suspects.low_recall) > 5 else "")
+        text = f"simple models rarely recognise {few}, so label errors in these classes cannot be detected"
         yield Finding("label errors", NOTE, text)
-    if not found.judged:
+    if not suspects.scored_rows:
         return
-    by_chance = found.expected + LEAST_ERRORS * np.sqrt(found.expected / max(found.sure, 1))
-    errors = found.sure >= LEAST_SURE and found.otherwise > max(by_chance, LEAST_EXCESS * found.expected)
+    by_chance = suspects.expected + LEAST_ERRORS * np.sqrt(suspects.expected / max(suspects.sure, 1))
+    errors = suspects.sure >= LEAST_SURE and suspects.otherwise > max(by_chance, LEAST_EXCESS * suspects.expected)
     sure = (
-        f"; of those that models are sure of, {share(found.otherwise)} are labelled otherwise, and chance explains "
-        f"{share(found.expected)}"
+        f"; among confident predictions {share(suspects.otherwise)} of the labels disagree, {share(suspects.expected)} "
+        "would be expected"
     )
-    why = sure if errors else ", no more than classes that overlap explain"
-    doubtful = len(found.rows) / found.judged
-    text = f"about {share(doubtful)} of the labels are doubtful, {len(found.rows):,} rows of {_of(found)}"
+    why = sure if errors else ", which overlapping classes explain"
+    doubtful = len(suspects.rows) / suspects.scored_rows
+    text = f"about {share(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
     level = WARNING if errors and doubtful > 0.03 else NOTE if errors or doubtful > 0.01 else OK
     text += why if level != OK else ""
-    yield Finding("label errors", level, text, "look at these rows" if level != OK else "", shown)
+    yield Finding("label errors", level, text, "check these rows" if level != OK else "", shown)
 
 
-def _of(found: Suspects) -> str:
-    return f"{found.judged:,}" + (f", a sample of {found.there_are:,}" if found.looked < found.there_are else "")
+def _of(suspects: Suspects) -> str:
+    return f"{suspects.scored_rows:,}" + (
+        f", a sample of {suspects.total_rows:,}" if suspects.checked_rows < suspects.total_rows else ""
+    )
 
 
 def _said(value: Any) -> str:
@@ -257,7 +260,7 @@ def _said(value: Any) -> str:
 
 
 def _useful(baselines: Sequence[ClassicalBaseline], rows: int) -> list[ClassicalBaseline]:
-    """Those that learn something, and in time."""
+    """Return the baselines that are informative and fast enough."""
     few = rows <= MOST_ROWS_OF_SLOW and any(baseline.name in _FOR_FEW for baseline in baselines)
     left_out = _DULL | ({"histogram_boosting"} if few else set(_FOR_FEW))
     return [
@@ -268,13 +271,13 @@ def _useful(baselines: Sequence[ClassicalBaseline], rows: int) -> list[Classical
 
 
 def together(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
-    """Return rows of all parts as one, which of them are of a test source of its own, and how many rows there are.
+    """Return the rows of all splits together, a mask of rows from a separate test source, and the number of rows.
 
-    Each row is there once, also where sampling repeats it, and of more than ``MOST_ROWS`` so many are drawn.
+    Rows repeated by sampling occur once; at most ``MOST_ROWS`` rows are drawn.
 
     Args:
-        dataset: All its parts are used.
-        seed: Decides which are drawn.
+        dataset: The dataset, whose splits are all used.
+        seed: Seed of the draw.
     """
     splits = dataset.splits
     rows = np.concatenate([split.rows for split in splits.values()])
@@ -283,12 +286,12 @@ def together(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
     target = np.concatenate([np.asarray(split.target) for split in splits.values()])
     of_test = np.repeat([name == "test" and dataset.tests_another for name in splits], [*map(len, splits.values())])
     first = np.unique(rows + of_test * (rows.max() + 1), return_index=True)[1]
-    there_are = len(first) + sum(split.total - len(split) for split in splits.values())
-    most = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))
-    if len(first) > most:
-        first = np.sort(np.random.default_rng(seed).choice(first, most, replace=False))
+    total = len(first) + sum(split.total - len(split) for split in splits.values())
+    max_rows = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))
+    if len(first) > max_rows:
+        first = np.sort(np.random.default_rng(seed).choice(first, max_rows, replace=False))
     chosen = Split({key: values[first] for key, values in inputs.items()}, target[first], rows[first])
-    return chosen, of_test[first], there_are
+    return chosen, of_test[first], total
 
 
 def _joined(values: list[Any]) -> Any:

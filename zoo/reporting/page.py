@@ -1,4 +1,4 @@
-"""Pages of HTML that need nothing else."""
+"""Self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ svg { max-width: 100%; height: auto } .number { text-align: right; font-variant-
 
 
 def whole_page(title: str, body: str) -> str:
-    """Return a page with the style that all pages share.
+    """Return an HTML page with the common style.
 
     Args:
-        title: As text.
-        body: As HTML.
+        title: Title, as text.
+        body: Body, as HTML.
 
     Example:
         >>> whole_page("A & B", "<p>…</p>").count("A &amp; B")
@@ -34,14 +34,14 @@ def whole_page(title: str, body: str) -> str:
 
 
 def image(figure: Any, description: str) -> str:
-    """Return a matplotlib figure as an element of a page, drawn as SVG.
+    """Return a matplotlib figure as an SVG element.
 
     Args:
         figure: The figure.
-        description: What it shows, for those who do not see it.
+        description: Text alternative for screen readers.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     drawing = buffer.getvalue()
-    told = html.escape(description, quote=True)
-    return drawing[drawing.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{told}"', 1)
+    label = html.escape(description, quote=True)
+    return drawing[drawing.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,4 +1,4 @@
-"""The report as an object: what was understood, and the verdicts, as text, JSON and a page."""
+"""The data report: column summaries and findings, as text, JSON and HTML."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SIGNS = {"ok": " ", "note": "·", "warning": "!"}
 
 @dataclass(frozen=True)
 class DataReport:
-    """What is to know of data before a model is trained on them.
+    """Report on data before training.
 
     Args:
-        source: Where the data come from.
-        target: Column that is predicted; None without.
-        task: Task that they were read for; None without a target.
-        parts: Number of rows of each part.
-        columns: What was understood of each column; empty for images, sequences and texts.
-        findings: The verdicts.
-        notes: What was noticed while reading.
+        source: The source of the data.
+        target: Target column; None without a target.
+        task: Task of the target; None without a target.
+        splits: Number of rows of each split.
+        columns: Summary of each column; empty for images, sequences and texts.
+        findings: Results of the checks.
+        notes: Notes from reading.
     """
 
     source: str
@@ -39,17 +39,17 @@ class DataReport:
 
     @property
     def warnings(self) -> list[Finding]:
-        """The findings that somebody should look at."""
+        """The findings of level ``warning``."""
         return [finding for finding in self.findings if finding.level == WARNING]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``zoo data --json`` prints."""
+        """Return the report as a dict, as printed by ``zoo data --json``."""
         return {
             "source": self.source,
             "target": self.target,
             "task": self.task,
             "splits": dict(self.splits),
-            "columns": [_column_as_dict(known) for known in self.columns],
+            "columns": [_column_as_dict(column) for column in self.columns],
             "findings": [finding.as_dict() for finding in self.findings],
             "notes": list(self.notes),
             "output": self.output,
@@ -57,15 +57,15 @@ class DataReport:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataReport:
-        """Return the report that :meth:`as_dict` described."""
+        """Create a report from the result of :meth:`as_dict`."""
         findings = list(map(Finding.from_dict, values["findings"]))
-        columns = [_column_of_dict(known) for known in values["columns"]]
+        columns = [_column_of_dict(column) for column in values["columns"]]
         values = {**values, "splits": values.get("splits", values.get("parts"))}  # zoo 0.1.0 wrote parts
         values.pop("parts", None)
         return cls(**{**values, "findings": findings, "columns": columns, "notes": tuple(values["notes"])})
 
     def short(self) -> str:
-        """Return the warnings, a line each, for a run's description."""
+        """Return the warnings, one per line, for a run's description."""
         lines = [f"- {finding.topic}: {finding.text}" for finding in self.warnings]
         return "\n".join(["Data report:", *lines]) if lines else ""
 
@@ -78,11 +78,11 @@ class DataReport:
         if self.columns:
             lines += [
                 "",
-                "columns, as the training rows have them:",
-                f"{'column':<22}{'kind':<12}{'missing':>8}  {'range or levels':<40} enters as",
+                "columns of the training rows:",
+                f"{'column':<22}{'kind':<12}{'missing':>8}  {'range or categories':<40} enters as",
             ]
-            lines += [_column_line(known) for known in self.columns]
-            lines.append("a kind that is wrong is overruled by --column NAME=KIND")
+            lines += [_column_line(column) for column in self.columns]
+            lines.append("to change a kind, use --column NAME=KIND")
         lines.append("")
         width = max((len(finding.topic) for finding in self.findings), default=0)
         for finding in self.findings:
@@ -93,13 +93,13 @@ class DataReport:
         lines.append("")
         lines.append(_counted(len(self.warnings)))
         if self.output:
-            lines.append(f"the page is in {self.output}")
+            lines.append(f"page: {self.output}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def page(self) -> str:
-        """Return one page of HTML that needs nothing else."""
+        """Return the report as a self-contained HTML page."""
         return whole_page(f"Data report: {self.source}", self._body())
 
     def _repr_html_(self) -> str:
@@ -109,16 +109,16 @@ class DataReport:
         rows = ", ".join(f"{count:,} {html.escape(name)}" for name, count in self.splits.items())
         predicted = f", target <code>{html.escape(self.target)}</code>" if self.target else ""
         lines = [f"<h1>Data report</h1><p><code>{html.escape(self.source)}</code>: {rows}{predicted}</p>"]
-        lines.append("<h2>Verdicts</h2><table><tr><th></th><th>topic</th><th>verdict</th><th>what to do</th></tr>")
+        lines.append("<h2>Findings</h2><table><tr><th></th><th>topic</th><th>finding</th><th>what to do</th></tr>")
         ranked = sorted(self.findings, key=lambda finding: ("warning", "note", "ok").index(finding.level))
         lines += [_finding_row(finding) for finding in ranked]
         lines.append("</table>")
         if self.columns:
-            head = ("column", "kind", "missing", "range or levels", "enters as", "remarks")
+            head = ("column", "kind", "missing", "range or categories", "enters as", "remarks")
             cells = "".join(f"<th>{name}</th>" for name in head)
             lines.append(f"<h2>Columns</h2><table><tr>{cells}</tr>")
-            lines += [_column_row(known) for known in self.columns]
-            lines.append("</table><p>A kind that is wrong is overruled by <code>--column NAME=KIND</code>.</p>")
+            lines += [_column_row(column) for column in self.columns]
+            lines.append("</table><p>To change a kind, use <code>--column NAME=KIND</code>.</p>")
         notes = [note for note in self.notes if not note.startswith("column ")]
         lines += (
             [f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>"] if notes else []
@@ -142,34 +142,34 @@ def _finding_row(finding: Finding) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _extent(known: Column) -> str:
-    if known.range is not None:
-        return f"{known.range[0]} to {known.range[1]}"
-    shown = ", ".join(f"{name} ({count:,})" for name, count in known.levels[:4])
-    more = f", … {known.distinct} in all" if known.distinct > len(known.levels[:4]) else ""
-    return shown + more if shown else f"{known.distinct:,} different"
+def _extent(column: Column) -> str:
+    if column.range is not None:
+        return f"{column.range[0]} to {column.range[1]}"
+    shown = ", ".join(f"{name} ({count:,})" for name, count in column.levels[:4])
+    more = f", … {column.distinct} in total" if column.distinct > len(column.levels[:4]) else ""
+    return shown + more if shown else f"{column.distinct:,} distinct"
 
 
-def _column_line(known: Column) -> str:
-    extent = _extent(known)
+def _column_line(column: Column) -> str:
+    extent = _extent(column)
     extent = extent if len(extent) <= 39 else extent[:38] + "…"
-    enters = f"left out: {known.left_out}" if known.left_out else known.enters
-    return f"{known.name[:21]:<22}{known.kind:<12}{known.missing:>8,}  {extent:<40} {enters}".rstrip()
+    enters = f"left out: {column.left_out}" if column.left_out else column.enters
+    return f"{column.name[:21]:<22}{column.kind:<12}{column.missing:>8,}  {extent:<40} {enters}".rstrip()
 
 
-def _column_row(known: Column) -> str:
-    enters = f"left out: {known.left_out}" if known.left_out else known.enters
-    texts = (known.name, known.kind, f"{known.missing:,}", _extent(known), enters, "; ".join(known.remarks))
+def _column_row(column: Column) -> str:
+    enters = f"left out: {column.left_out}" if column.left_out else column.enters
+    texts = (column.name, column.kind, f"{column.missing:,}", _extent(column), enters, "; ".join(column.remarks))
     return f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in texts)}</tr>"
 
 
-def _column_as_dict(known: Column) -> dict[str, Any]:
-    values = asdict(known)
+def _column_as_dict(column: Column) -> dict[str, Any]:
+    values = asdict(column)
     return {
         **values,
-        "range": list(known.range) if known.range else None,
-        "levels": [list(pair) for pair in known.levels],
-        "remarks": list(known.remarks),
+        "range": list(column.range) if column.range else None,
+        "levels": [list(pair) for pair in column.levels],
+        "remarks": list(column.remarks),
     }
 
 

@@ -1,4 +1,4 @@
-"""All checks in order, each behind one door: a check that fails is a note, and never the end of a run."""
+"""Run all checks in order; a check that raises becomes a note and never stops a run."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.
 def facts_of(
     frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split_rows: Any, seed: int
 ) -> Facts:
-    """Return a table as the checks see it.
+    """Return a table as input of the checks.
 
     Args:
-        frame: The rows, the index is the row in the source.
-        columns: What is known of the feature columns.
-        target: Column that is predicted; None without.
-        classes: Whether it holds classes.
-        split_rows: Rows of the source in each split.
+        frame: The rows; the index is the row in the source.
+        columns: Summaries of the feature columns.
+        target: Target column; None without a target.
+        classes: Whether the target has classes.
+        split_rows: Source rows of each split.
         seed: Seed of samples.
     """
     split = np.full(len(frame), "", dtype="<U11")
     place = pd.Series(np.arange(len(frame)), index=frame.index)
     for name, rows_of_split in split_rows.items():
         split[place.reindex(np.asarray(rows_of_split)).dropna().to_numpy(dtype=np.int64)] = name
-    names = [known.name for known in columns if known.name in frame.columns]
+    names = [column.name for column in columns if column.name in frame.columns]
     values = frame[target] if target is not None else None
     return Facts(frame[names], columns, values, classes, split, seed)
 
@@ -54,7 +54,7 @@ def facts_of(
 def cheap_findings(
     facts: Facts | None, dataset: Dataset | None, *, parameters: int | None = None, model: str | None = None
 ) -> list[Finding]:
-    """Return what is found out in no time."""
+    """Return the findings of the cheap checks."""
     checks: list[Callable[[], Iterable[Finding]]] = []
     if dataset is not None and "train" in dataset.splits:
         total = dataset.splits["train"].total
@@ -64,48 +64,48 @@ def cheap_findings(
             checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
-        known = facts
+        table = facts
         checks += [
-            lambda: of_columns.missing_values(known),
-            lambda: rows.duplicates(known),
-            lambda: rows.groups(known),
-            lambda: rows.time_order(known),
-            lambda: of_columns.constants(known),
-            lambda: of_columns.heterogeneity(known),
-            lambda: values.mixed_formats(known),
-            lambda: values.codes_for_missing(known),
-            lambda: values.capped(known),
-            lambda: values.same_columns(known),
-            lambda: of_columns.outliers(known),
+            lambda: of_columns.missing_values(table),
+            lambda: rows.duplicates(table),
+            lambda: rows.groups(table),
+            lambda: rows.time_order(table),
+            lambda: of_columns.constants(table),
+            lambda: of_columns.heterogeneity(table),
+            lambda: values.mixed_formats(table),
+            lambda: values.codes_for_missing(table),
+            lambda: values.capped(table),
+            lambda: values.same_columns(table),
+            lambda: of_columns.outliers(table),
         ]
-    if dataset is not None and any(known.kind == IMAGE for known in dataset.spec.inputs):
-        held = dataset
-        checks.append(lambda: images.near_duplicates(held))
+    if dataset is not None and any(input_.kind == IMAGE for input_ in dataset.spec.inputs):
+        image_data = dataset
+        checks.append(lambda: images.near_duplicates(image_data))
     return [finding for check in checks for finding in _guarded(check)]
 
 
 def costly_findings(
     facts: Facts | None, dataset: Dataset | None, baselines: Sequence[ClassicalBaseline]
 ) -> list[Finding]:
-    """Return what takes models to find out: leaks, drift, label errors."""
+    """Return the findings of checks that fit models: leakage, drift, label errors."""
     checks: list[Callable[[], Iterable[Finding]]] = []
     if facts is not None:
-        known = facts
-        checks += [lambda: relations.leaks(known), lambda: relations.drift(known)]
+        table = facts
+        checks += [lambda: relations.leaks(table), lambda: relations.drift(table)]
     if dataset is not None and dataset.spec.target is not None and baselines:
         data = dataset
         checks.append(lambda: label_errors(find_suspects(data, baselines)))
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # small models: where other programs run, threads that wait for each other take minutes
+    with threadpool_limits(1):  # for small models on a busy machine, several threads are much slower
         return [finding for check in checks for finding in _guarded(check)]
 
 
-def _predictors(known: Input) -> int:
-    """Numbers that an input becomes inside a model: one, or one for each level, word, bucket or part of a date."""
-    if known.kind == "date":
+def _predictors(input_: Input) -> int:
+    """Return the number of features of an input: one, or one per category, word, bucket or calendar feature."""
+    if input_.kind == "date":
         return len(CALENDAR)
-    return max(1, len(known.levels), int(known.statistics.get("buckets", 0)))
+    return max(1, len(input_.levels), int(input_.statistics.get("buckets", 0)))
 
 
 def _balance(dataset: Dataset) -> Iterable[Finding]:
@@ -113,17 +113,17 @@ def _balance(dataset: Dataset) -> Iterable[Finding]:
     if target is None or target.kind != "class":
         return []
     codes = np.concatenate([np.asarray(split.target) for split in dataset.splits.values()])
-    images = any(known.kind == IMAGE for known in dataset.spec.inputs)
+    images = any(input_.kind == IMAGE for input_ in dataset.spec.inputs)
     return rows.class_balance(pd.Series(np.array(target.classes)[codes]), images=images)
 
 
 @cache
 def version_of_checks() -> str:
-    """Return a digest of the checks' own code: a report that was kept by another version is not this one's."""
-    made = hashlib.sha256()
+    """Return a digest of the code of the checks, which invalidates cached reports of other versions."""
+    digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")):
-        made.update(file.read_bytes())
-    return made.hexdigest()[:8]
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -132,4 +132,4 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         try:
             return list(check())
         except TROUBLE as error:
-            return [Finding("report", NOTE, f"a check could not be made: {type(error).__name__}: {error}")]
+            return [Finding("report", NOTE, f"a check failed: {type(error).__name__}: {error}")]

@@ -1,4 +1,4 @@
-"""Checks of values: mixed formats, codes for missing values, caps, and columns that say the same."""
+"""Checks of values: mixed formats, codes for missing values, capped values, and redundant columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, WARNING, Facts, Findi
 
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
-# A format counts from this share of a column on; together they must explain nearly all of it.
+# Minimum fraction of values of a format; together the formats must cover nearly all values.
 LEAST_SHARE, NEARLY_ALL = 0.01, 0.9
 LEAST_CODES, LEAST_CAPPED = 0.002, 0.01
 _DATES = {
@@ -25,21 +25,21 @@ _DATES = {
     "31 January 2024": r"\d{1,2}\.? [^\W\d]{3,9}\.? \d{4}( .*)?",
     "January 31, 2024": r"[^\W\d]{3,9}\.? \d{1,2},? \d{4}( .*)?",
 }
-# Three digits behind a comma are thousands.
+# A comma before three digits separates thousands.
 _DECIMALS = {"1.5": r"[-+]?\d+\.\d+", "1,5": r"[-+]?\d+,(\d{1,2}|\d{4,})"}
 _MEASURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]+|%|°[CF]?|[€$£¥])")
-# In lower case; a letter behind a house number is none, and nor is therefore that of amperes.
+# In lower case. Single letters as after a house number are not units, so amperes are missing.
 _UNITS = re.compile(
     "[mk]?g|t|lbs?|oz|st|[cmk]?m|in|inch(es)?|ft|yd|mi|miles?|[mcd]?l|gal|pt|m?s|sec|min|h|hrs?|hours?|days?|weeks?"
     "|months?|years?|yrs?|[km]?wh?|[mk]?v|ma|[kmg]?hz|[kmgt]i?b|m?bar|[hk]?pa|psi|mph|kmh|rpm|k?cal|k?j|ppm|%|°[cf]|k"
     "|[€$£¥]|eur|usd|gbp|jpy|chf"
 )
-_MEGA = re.compile("M(W[hH]?|[VAJ]|Hz|Pa)")  # a small m would say a thousandth
+_MEGA = re.compile("M(W[hH]?|[VAJ]|Hz|Pa)")  # lower-case m would mean milli
 _CODES = re.compile(r"-?9{2,}(\.0)?|-1|-9|-?8{2,}|-?7{3,}")
 
 
 def mixed_formats(facts: Facts) -> Iterator[Finding]:
-    """Tell which columns of text hold dates of several formats, decimals of two kinds, or numbers with units."""
+    """Report text columns with several date formats, two kinds of decimals, or numbers with units."""
     for name in map(str, facts.frame.columns):
         if pd.api.types.is_numeric_dtype(facts.frame[name].dtype):
             continue
@@ -47,21 +47,21 @@ def mixed_formats(facts: Facts) -> Iterator[Finding]:
         if counts.sum() < LEAST_ROWS or len(counts) < 2:
             continue
         for what, formats in (("dates", _DATES), ("decimals", _DECIMALS)):
-            found = _formats(counts, formats)
-            if len(found) > 1:
-                evidence = tuple(f"as {form}: {share(part)}" for form, part in found.items())
-                forms = " and ".join(found)
-                text = f"column {name} spells {what} in {len(found)} formats: as {forms}"
-                yield Finding("heterogeneity", WARNING, text, "spell them alike before", evidence)
+            fractions = _formats(counts, formats)
+            if len(fractions) > 1:
+                evidence = tuple(f"as {form}: {share(part)}" for form, part in fractions.items())
+                forms = " and ".join(fractions)
+                text = f"column {name} has {what} in {len(fractions)} formats: {forms}"
+                yield Finding("heterogeneity", WARNING, text, "use one format", evidence)
         yield from _units(name, counts)
 
 
 def _formats(counts: pd.Series, formats: Mapping[str, str]) -> dict[str, float]:
-    """The share of each format that a column has, where they are nearly all that it has."""
+    """Return the fraction of each format in a column, if together they cover nearly all values."""
     total = counts.sum()
-    found = {form: counts[counts.index.str.fullmatch(known)].sum() / total for form, known in formats.items()}
-    found = {form: float(part) for form, part in found.items() if part >= LEAST_SHARE}
-    return found if sum(found.values()) >= NEARLY_ALL else {}
+    fractions = {form: counts[counts.index.str.fullmatch(pattern)].sum() / total for form, pattern in formats.items()}
+    fractions = {form: float(part) for form, part in fractions.items() if part >= LEAST_SHARE}
+    return fractions if sum(fractions.values()) >= NEARLY_ALL else {}
 
 
 def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
@@ -80,14 +80,14 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
     evidence = tuple(f"{unit}: {share(units[unit] / total)}" for unit in often[:MOST_LISTED])
     if 1 < len(often) <= MOST_LISTED:
         text = f"column {name} has numbers in {len(often)} units: {', '.join(often)}"
-        yield Finding("heterogeneity", WARNING, text, "bring them to one unit before", evidence)
+        yield Finding("heterogeneity", WARNING, text, "convert the column to one unit", evidence)
     elif len(often) == 1:
-        text = f"column {name} has numbers that are text for their unit, {often[0]}"
-        yield Finding("heterogeneity", NOTE, text, "leave the unit out before, so that it is a number", evidence)
+        text = f"column {name} has numbers with the unit {often[0]}, so it is text"
+        yield Finding("heterogeneity", NOTE, text, "remove the unit, so that the column is numeric", evidence)
 
 
 def codes_for_missing(facts: Facts) -> Iterator[Finding]:
-    """Tell which numbers look like a code for no value: -999 or 9999, often and far from all others."""
+    """Report numbers that look like codes for missing values: frequent -999 or 9999, far from all others."""
     for name, values in _numbers(facts):
         distinct, _ = _counted(values)
         if len(distinct) < 4:
@@ -101,40 +101,40 @@ def codes_for_missing(facts: Facts) -> Iterator[Finding]:
             if alone or gap > np.ptp(rest):
                 text = (
                     f"column {name} is {value:.15g} in {rows:,} rows ({share(rows / len(facts.frame))}), far from all "
-                    "others: is it a code for a missing value, or a cap?"
+                    "other values: possibly a code for missing values, or a cap"
                 )
-                yield Finding("heterogeneity", WARNING, text, "leave such cells empty, if it is a code")
+                yield Finding("heterogeneity", WARNING, text, "if it is a code, leave these cells empty")
 
 
 def capped(facts: Facts) -> Iterator[Finding]:
-    """Tell which numbers pile up at their greatest or least value, as measures do that end there."""
+    """Report numbers that accumulate at their maximum or minimum, as capped measurements do."""
     target = facts.target if facts.target is not None and not facts.classes else None
     named = [*_numbers(facts)]
     if target is not None:
-        known = facts.target_codes[~np.isnan(facts.target_codes)]
-        named.append(("", known))
-    found = []
+        present = facts.target_codes[~np.isnan(facts.target_codes)]
+        named.append(("", present))
+    piled = []
     for name, values in named:
         distinct, counts = _counted(values)
         if len(distinct) <= LEAST_ROWS:
             continue
-        for place, word, beside in ((-1, "greatest", counts[-11:-1]), (0, "least", counts[1:11])):
+        for place, word, beside in ((-1, "maximum", counts[-11:-1]), (0, "minimum", counts[1:11])):
             rows = int((values == distinct[place]).sum())
             if distinct[place] == 0 or rows < max(5, LEAST_CAPPED * len(values)) or rows < 10 * beside.mean():
                 continue
-            told = f"{rows:,} rows ({share(rows / len(facts.frame))}) have the {word} value"
+            summary = f"{rows:,} rows ({share(rows / len(facts.frame))}) have the {word}"
             if name:
-                found.append((name, f"{told}, {distinct[place]:g}"))
+                piled.append((name, f"{summary}, {distinct[place]:g}"))
             else:
-                text = f"{told} of the target: was it capped there? No model can learn what lies beyond"
+                text = f"{summary} of the target: possibly capped; no model can learn values beyond it"
                 yield Finding("capped values", NOTE, text)
-    if found:
-        text = f"values pile up at the end of {listed([name for name, _ in found])}: were they capped?"
-        yield Finding("capped values", NOTE, text, "", evidence_of(found))
+    if piled:
+        text = f"values accumulate at the maximum or minimum of {listed([name for name, _ in piled])}: possibly capped"
+        yield Finding("capped values", NOTE, text, "", evidence_of(piled))
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different values of a column and how often each is there: of very many rows in an even sample of them."""
+    """Return the distinct values of a column and their counts; for very many rows, estimated from a sample."""
     step = -(-len(values) // MOST_COUNTED)
     distinct, counts = np.unique(values[::step], return_counts=True)
     return distinct, counts * step
@@ -146,19 +146,19 @@ def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
             continue
         values = facts.coded(name)
         missing = np.isnan(values)
-        known = values[~missing] if missing.any() else values
-        if len(known) >= LEAST_ROWS:
-            yield name, known
+        present = values[~missing] if missing.any() else values
+        if len(present) >= LEAST_ROWS:
+            yield name, present
 
 
 def same_columns(facts: Facts) -> Iterator[Finding]:
-    """Tell which columns say the same: level for level, or one a linear function of the other."""
+    """Report redundant columns: equivalent categories, or linear functions of each other."""
     names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
     twins: list[tuple[str, str]] = []
     seen: dict[bytes, str] = {}
-    of_own: dict[bytes, list[str]] = {}
+    unique_columns: dict[bytes, list[str]] = {}
     for name in names:
-        # Levels are numbered as they come: columns that say the same have the same numbers.
+        # Codes are numbered by first appearance, so equivalent columns have equal codes.
         code = pd.factorize(facts.coded(name)[facts.sample], use_na_sentinel=False)[0]
         if code.max(initial=0) < 2:
             continue
@@ -166,20 +166,20 @@ def same_columns(facts: Facts) -> Iterator[Finding]:
             other = seen.setdefault(code.tobytes(), name)
             if other != name:
                 twins.append((name, other))
-        elif facts.numeric(name):  # each row has a value of its own, as in any other such column
-            of_own.setdefault(code.tobytes(), []).append(name)
-    for alike in of_own.values():
+        elif facts.numeric(name):  # all values are distinct, so the codes say nothing
+            unique_columns.setdefault(code.tobytes(), []).append(name)
+    for alike in unique_columns.values():
         twins += _linear(facts, alike)
     if twins:
-        told = [f"{name} says the same as {other}" for name, other in twins]
-        few = f", in a sample of {len(facts.sample):,} rows" if len(facts.sample) < len(facts.frame) else ""
-        text = f"columns that are another one in other words{few}: {listed(told, 3, '; ')}"
-        evidence = tuple(told[:MOST_LISTED]) if len(told) > 3 else ()
-        yield Finding("columns", NOTE, text, f"{option('drop', twins[0][0])}, if the other shall stay", evidence)
+        pairs = [f"{name} is equivalent to {other}" for name, other in twins]
+        scope = f", in a sample of {len(facts.sample):,} rows" if len(facts.sample) < len(facts.frame) else ""
+        text = f"redundant columns{scope}: {listed(pairs, 3, '; ')}"
+        evidence = tuple(pairs[:MOST_LISTED]) if len(pairs) > 3 else ()
+        yield Finding("columns", NOTE, text, f"{option('drop', twins[0][0])} to keep only the other", evidence)
 
 
 def _linear(facts: Facts, names: list[str]) -> list[tuple[str, str]]:
-    """Pairs of columns of numbers, missing in the same rows, that are a linear function of each other."""
+    """Return pairs of numeric columns that are linear functions of each other."""
     values = np.stack([facts.coded(name)[facts.sample] for name in names])
     values = values[:, ~np.isnan(values).any(axis=0)]
     if values.shape[1] < 3:

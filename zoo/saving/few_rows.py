@@ -1,4 +1,4 @@
-"""A few rows of a table, fast: what a service asks for, a row at a time."""
+"""Fast predictions for a few rows of a table, as a service needs them."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from zoo.portable.rows import raw_inputs
 from zoo.spec import Spec
 
 MOST_ROWS = 64
-# One call in a script is answered sooner without compiling anything.
+# A few calls are faster without compilation.
 UNCOMPILED_CALLS = 3
 NUMBERS, TEXTS = {"number", "date"}, {"category", "text"}
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
 
 class FewRows:
-    """Predicts a few rows without the frames, indices and tensors by column that a million rows are read with.
+    """Predicts a few rows without creating frames, indices and one tensor per column.
 
-    Cells are read one by one, numbers go in as one tensor and text as another, and the whole model is one compiled
-    function: the very layers that any other way goes through. On a table of 14 columns a row takes well below a
-    millisecond, where reading it as a source and calling the model takes some ten.
+    Cells are read one by one, numbers are passed as one tensor and text as another, and the full model is one compiled
+    function with the same layers as usual. On a table of 14 columns a row takes well below a millisecond; reading it as
+    a source and calling the model takes about ten.
 
     Args:
-        keras_model: The whole Keras model.
+        keras_model: The full Keras model.
         spec: Describes its inputs.
     """
 
     def __init__(self, keras_model: Any, spec: Spec) -> None:
         self._model = keras_model
-        keys = {known.name: known for known in keras_model.inputs}
+        keys = {input_.name: input_ for input_ in keras_model.inputs}
         self._inputs: list[dict[str, Any]] = [
-            {"name": known.name, "key": known.key, "kind": known.kind, "shape": (), "statistics": known.statistics}
-            for known in spec.inputs
+            {"name": input_.name, "key": input_.key, "kind": input_.kind, "shape": (), "statistics": input_.statistics}
+            for input_ in spec.inputs
         ]
-        kinds = {known.kind for known in spec.inputs}
-        words = all("idf" in known.statistics for known in spec.of_kind("text"))
-        looks_back = any(known.statistics.get("way") == LAST for known in spec.inputs)
-        self._suits = kinds <= NUMBERS | TEXTS and words and not looks_back
-        # Text in these is read by pandas, which takes other spellings than Python does.
+        kinds = {input_.kind for input_ in spec.inputs}
+        with_idf = all("idf" in input_.statistics for input_ in spec.of_kind("text"))
+        looks_back = any(input_.statistics.get("way") == LAST for input_ in spec.inputs)
+        self._suits = kinds <= NUMBERS | TEXTS and with_idf and not looks_back
+        # Text in these columns is read by pandas, which accepts other spellings than Python.
         self._no_text = [
-            known.name for known in spec.inputs if known.kind == "number" or known.statistics.get("numeric")
+            input_.name for input_ in spec.inputs if input_.kind == "number" or input_.statistics.get("numeric")
         ]
         self._iso = [k.name for k in spec.of_kind("date") if not k.statistics.get("format")]
         self._numbers = [k.key for k in spec.inputs if k.kind in NUMBERS and k.key in keys]
         self._texts = [k.key for k in spec.inputs if k.kind in TEXTS and k.key in keys]
-        self._dates = [known.key for known in spec.of_kind("date")]
+        self._dates = [input_.key for input_ in spec.of_kind("date")]
         self._types = {key: keys[key].dtype for key in self._numbers}
         self._calls = 0
         self._compiled: Any = None
 
     def raw(self, rows: Any) -> dict[str, np.ndarray] | None:
-        """Return the raw values of rows by key; None for what is no such rows, or cannot be read.
+        """Return the raw values of rows by key, or None if the rows are not suitable or cannot be read.
 
         Args:
             rows: A frame, or a dict from column to a list of cells.
@@ -68,11 +68,11 @@ class FewRows:
         if self._calls <= UNCOMPILED_CALLS or not self._plain(cells):
             return None
         try:
-            made = raw_inputs(cells, self._inputs)
-        except ValueError:  # the long way says what is wrong, and where
+            raw = raw_inputs(cells, self._inputs)
+        except ValueError:  # the usual path raises an error that says what is wrong, and where
             return None
-        # Pandas reads more spellings of a date.
-        return None if any(np.isnan(made[key]).any() for key in self._dates) else made
+        # pandas reads more spellings of a date.
+        return None if any(np.isnan(raw[key]).any() for key in self._dates) else raw
 
     def output(self, raw: Mapping[str, np.ndarray]) -> Any:
         """Return the model's output (N, …), or several by name, for raw values by key."""
@@ -83,8 +83,10 @@ class FewRows:
         texts = np.array([raw[key] for key in self._texts], object).reshape(-1, count).T
         if self._compiled is None:
             self._compiled = self._compile()
-        made = self._compiled(tf.constant(numbers), tf.constant(texts, tf.string))
-        return {name: value.numpy() for name, value in made.items()} if isinstance(made, Mapping) else made.numpy()
+        output = self._compiled(tf.constant(numbers), tf.constant(texts, tf.string))
+        return (
+            {name: value.numpy() for name, value in output.items()} if isinstance(output, Mapping) else output.numpy()
+        )
 
     def _compile(self) -> Any:
         import tensorflow as tf
@@ -96,20 +98,20 @@ class FewRows:
 
         @tf.function(input_signature=signature)
         def call(numbers: Any, texts: Any) -> Any:
-            given = {key: tf.cast(numbers[:, i], self._types[key]) for i, key in enumerate(self._numbers)}
-            given |= {key: texts[:, i] for i, key in enumerate(self._texts)}
-            return self._model(given, training=False)
+            inputs = {key: tf.cast(numbers[:, i], self._types[key]) for i, key in enumerate(self._numbers)}
+            inputs |= {key: texts[:, i] for i, key in enumerate(self._texts)}
+            return self._model(inputs, training=False)
 
-        return call.get_concrete_function()  # which asks no more what it is given
+        return call.get_concrete_function()  # which skips the checks of its arguments
 
     def _plain(self, cells: Mapping[str, list[Any]]) -> bool:
-        """Whether each cell is of a kind that is read in one way alone."""
+        """Return whether Python and pandas read each cell the same way."""
         if any(isinstance(cell, str) for name in self._no_text for cell in cells[name]):
             return False
         return all(not isinstance(cell, str) or _ISO.fullmatch(cell) for name in self._iso for cell in cells[name])
 
     def _cells(self, rows: Any) -> dict[str, list[Any]] | None:
-        names = [known["name"] for known in self._inputs]
+        names = [input_["name"] for input_ in self._inputs]
         if isinstance(rows, pd.DataFrame):
             if not 0 < len(rows) <= MOST_ROWS or not rows.columns.is_unique or not set(names) <= set(rows.columns):
                 return None
@@ -124,7 +126,7 @@ class FewRows:
 
 
 def _cells_of(column: pd.Series) -> list[Any]:
-    """A column's cells, None where one is missing; NaN is known as such."""
+    """Return a column's cells; a missing cell is None, or NaN in a numeric column."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
         return column.tolist()
     return column.astype(object).where(column.notna(), None).tolist()

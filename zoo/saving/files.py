@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write that takes the place of ``path`` once it is whole; what breaks off leaves nothing.
+    """Yield a temporary path that replaces ``path`` at the end; after an error nothing is left.
 
     Example:
         >>> with replacing(Path("rows.csv")) as writing:  # doctest: +SKIP
@@ -26,6 +26,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_folder(path: Path) -> None:
-    """Raise UsageError where the folder that a file shall go into is not there."""
+    """Raise UsageError if the parent folder of a file does not exist."""
     if not path.parent.is_dir():
-        raise UsageError("the folder is not there", where=str(path.parent))
+        raise UsageError("the folder does not exist", where=str(path.parent))

@@ -1,4 +1,4 @@
-"""A model that takes raw rows: what ``run.model`` and ``zoo.load`` give."""
+"""A model that predicts from raw rows, as ``run.model`` and ``zoo.load`` return it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.spec import Spec
 from zoo.task import task_of
 
 _log = logging.getLogger("zoo")
-# Kinds of inputs that stand in a column of their own, whatever other columns there are.
+# Kinds of inputs that consist of exactly one column.
 _COLUMNS = ("number", "category", "date", "text")
 
 
@@ -25,10 +25,10 @@ class Model:
     """A trained model with the spec of its data: raw rows in, predictions out.
 
     Args:
-        keras_model: The whole Keras model, from raw inputs by key to its output.
+        keras_model: The full Keras model, from raw inputs by key to its output.
         spec: Describes inputs and target.
         name: The model's name.
-        limits: What prediction intervals are made by (:mod:`zoo.calibration.conformal`); empty without.
+        conformal_quantiles: Limits of prediction sets and intervals (:mod:`zoo.calibration.conformal`); empty without.
 
     Example:
         >>> model = zoo.load(run_id)  # doctest: +SKIP
@@ -42,10 +42,10 @@ class Model:
         self.spec = spec
         self.name = name
         self.conformal_quantiles = conformal_quantiles
-        self._told_missing: set[str] = set()
-        self._told_ignored: set[str] = set()
+        self._warned_missing: set[str] = set()
+        self._warned_ignored: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
-        self._task = task_of(spec.task)  # the catalogue is not looked through at each call
+        self._task = task_of(spec.task)  # looked up once, not at each call
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -57,11 +57,10 @@ class Model:
 
         Args:
             rows: A frame, a dict from column to a cell or to cells, or any source that training reads: N rows with
-                the columns that the model was trained on, in any order, as they are (text, missing cells); others
-                are ignored, which is logged once.
-            keep: Columns that are carried over in front.
-            intervals: Of how many rows in a hundred the truth shall lie in the prediction set or interval, such
-                as 90; None for none.
+                the columns that the model was trained on, in any order and unprocessed (text, missing cells). Other
+                columns are ignored, which is logged once.
+            keep: Columns to copy to the front of the result.
+            intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
 
         Returns:
             N rows with ``prediction`` and, for classes, ``probability_<class>`` of each; with ``intervals=90``
@@ -74,33 +73,35 @@ class Model:
         rows = _one_row(rows)
         raw = self._few_rows.raw(rows) if not keep else None
         if raw is not None:
-            self._tell_newly_missing(raw)
+            self._warn_newly_missing(raw)
             return self._predictions(self._few_rows.output(raw), intervals)
         table = self._task.rows(rows, self.spec)
         for column in keep:
             if column not in table.frame.columns:
-                known = [str(name) for name in table.frame.columns]
-                near = nearest_name(column, known)
-                raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=near)
+                names = [str(name) for name in table.frame.columns]
+                nearest = nearest_name(column, names)
+                raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=nearest)
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
-        self._tell_newly_missing(inputs)
-        self._tell_ignored({str(name) for name in table.frame.columns} - set(keep))
-        made = self._predictions(self._task.output(self.keras_model, inputs), intervals)
-        return pd.concat([table.frame[list(keep)], made], axis=1) if keep else made
+        self._warn_newly_missing(inputs)
+        self._warn_ignored({str(name) for name in table.frame.columns} - set(keep))
+        predictions = self._predictions(self._task.output(self.keras_model, inputs), intervals)
+        return pd.concat([table.frame[list(keep)], predictions], axis=1) if keep else predictions
 
     def _check_intervals(self, percent: float | None) -> None:
         if percent is not None and not self.conformal_quantiles:
             raise UsageError(
-                "the model was trained without a calibration part, and knows no intervals; train it with "
-                "--calibration-size 0.2",
+                "the model has no prediction intervals because it was trained without a calibration split; train it "
+                "with --calibration-size 0.2",
                 where="intervals",
             )
 
     def _predictions(self, output: Any, percent: float | None) -> pd.DataFrame:
-        made: pd.DataFrame = self._task.predictions(self.spec, output)
+        predictions: pd.DataFrame = self._task.predictions(self.spec, output)
         if percent is None:
-            return made
-        return pd.concat([made, self._task.intervals(self.spec, output, self.conformal_quantiles, percent)], axis=1)
+            return predictions
+        return pd.concat(
+            [predictions, self._task.intervals(self.spec, output, self.conformal_quantiles, percent)], axis=1
+        )
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return the probability of each class (N, K), in the order of ``classes``.
@@ -109,24 +110,26 @@ class Model:
             UsageError: When the model predicts no classes.
         """
         if not self.classes:
-            raise UsageError(f"{self.name} predicts no classes")
-        made = self.predict(rows)
-        return made[[f"probability_{name}" for name in self.classes]].to_numpy()
+            raise UsageError(f"{self.name} does not predict classes")
+        predictions = self.predict(rows)
+        return predictions[[f"probability_{name}" for name in self.classes]].to_numpy()
 
-    def _tell_newly_missing(self, inputs: Mapping[str, Any]) -> None:
-        """Log, once for each column, that values are missing where training never lacked one."""
+    def _warn_newly_missing(self, inputs: Mapping[str, Any]) -> None:
+        """Log, once for each column, that values are missing although none were in training."""
         for name in newly_missing(inputs, self.spec):
-            if name not in self._told_missing:
-                self._told_missing.add(name)
-                _log.warning("column %s lacks values, and never did in training: they are taken as usual ones", name)
+            if name not in self._warned_missing:
+                self._warned_missing.add(name)
+                _log.warning(
+                    "column %s has missing values but had none in training: they are imputed with a typical value", name
+                )
 
-    def _tell_ignored(self, columns: set[str]) -> None:
-        """Log, once for each column, that the model does not use it; the target is expected not to be."""
-        if any(known.kind not in _COLUMNS or known.name not in columns for known in self.spec.inputs):
-            return  # columns may belong to an input together
-        used = {known.name for known in self.spec.inputs} | {self.spec.target.name if self.spec.target else ""}
-        if new := sorted(columns - used - self._told_ignored):
-            self._told_ignored.update(new)
+    def _warn_ignored(self, columns: set[str]) -> None:
+        """Log, once for each column, that the model does not use it; the target is not reported."""
+        if any(input_.kind not in _COLUMNS or input_.name not in columns for input_ in self.spec.inputs):
+            return  # several columns may form one input
+        used = {input_.name for input_ in self.spec.inputs} | {self.spec.target.name if self.spec.target else ""}
+        if new := sorted(columns - used - self._warned_ignored):
+            self._warned_ignored.update(new)
             _log.warning("columns that the model does not use are ignored: %s", listed(new, 5))
 
     def __repr__(self) -> str:
@@ -137,12 +140,12 @@ class Model:
 
 
 def _one_row(rows: Any) -> Any:
-    """A dict of cells as one row, and anything else as it is."""
+    """Return a dict of cells as one row, and anything else unchanged."""
     if isinstance(rows, Mapping) and rows and all(map(_is_cell, rows.values())):
         return {name: [cell] for name, cell in rows.items()}
     return rows
 
 
 def _is_cell(value: Any) -> bool:
-    """Tell a single cell from several of them."""
+    """Return whether a value is a single cell rather than several."""
     return not isinstance(value, (list, tuple, Mapping, np.ndarray, pd.Series, pd.Index))

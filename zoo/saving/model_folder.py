@@ -1,4 +1,4 @@
-"""A model's folder: a ``.keras`` file and a JSON of what surrounds it. No pickle, no code."""
+"""A model's folder: a ``.keras`` file and a JSON file with the spec and other facts. No pickle, no code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.spec import Spec
 from zoo.task import task_of
 from zoo.version import __version__
 
-# 2 has digests; 1, of before, is read as it is.
+# 2 has digests; 1, the older format, is read without checks.
 FORMAT = 2
 KERAS_FILE, FACTS_FILE = "model.keras", "zoo.json"
 
@@ -25,15 +25,15 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
     """Write a model's folder.
 
     Args:
-        folder: Made when it is not there.
+        folder: Created if it does not exist.
         model: The model.
-        facts: What else shall stand in the JSON, such as hyperparameters.
+        facts: Other values for the JSON file, such as hyperparameters.
 
     Raises:
-        UsageError: When a user's own model cannot be loaded again, since it holds code.
+        UsageError: When a user's own model contains code, so that it could not be loaded again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # The whole model's optimizer is the network's; what is needed to go on training is in checkpoints.
+    # Without the optimizer: the state needed to resume training is in checkpoints.
     model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
     values = {
         "format": FORMAT,
@@ -43,15 +43,15 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         "limits": list(model.conformal_quantiles),
         **(facts or {}),
     }
-    told = with_digests(values, folder, [folder / KERAS_FILE])
-    (folder / FACTS_FILE).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    contents = with_digests(values, folder, [folder / KERAS_FILE])
+    (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
 
 
 def load_model(folder: Path) -> Model:
-    """Return the model in a folder that :func:`save_model` wrote.
+    """Load the model from a folder that :func:`save_model` wrote.
 
     Raises:
-        UsageError: When there is none, somebody changed it, a newer zoo wrote it, or it needs code that is not there.
+        UsageError: When there is no model, it was changed, a newer zoo wrote it, or its code is not installed.
     """
     facts = _facts(folder)
     _check_archive(folder / KERAS_FILE)
@@ -62,39 +62,39 @@ def load_model(folder: Path) -> Model:
     spec = Spec.from_json(json.dumps(facts["spec"]))
     task_of(spec.task)
     if facts["model"] in {entry.name for entry in list_models()}:
-        load_build(facts["model"])  # a model's file may register layers of its own
+        load_build(facts["model"])  # a model's module may register its own layers
     try:
         with warnings.catch_warnings():
-            # The network inside remembers that it was compiled; its optimizer was left out on purpose.
+            # The nested network was compiled; its optimizer was left out on purpose.
             warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-            whole = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
+            keras_model = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(folder)) from None
-    return Model(whole, spec, facts["model"], facts.get("limits", ()))
+    return Model(keras_model, spec, facts["model"], facts.get("limits", ()))
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """What the JSON says, once the folder is found to be as it was written."""
+    """Read the JSON file, and check that the folder is unchanged."""
     file = folder / FACTS_FILE
     if not file.is_file():
-        raise UsageError(f"no model of zoo lies there: it has no {FACTS_FILE}", where=str(folder))
+        raise UsageError(f"no model of zoo here: the folder has no {FACTS_FILE}", where=str(folder))
     try:
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if facts["format"] > FORMAT:
             raise UsageError(
-                f"this model's folder has format {facts['format']}, which zoo {facts['zoo']} wrote; "
+                f"this model's folder has format {facts['format']}, written by zoo {facts['zoo']}; "
                 f"this is zoo {__version__}, which reads formats up to {FORMAT}",
                 where=str(folder),
             )
         if facts["format"] >= 2 or DIGEST in facts:
             check_digests(facts, file)
-    except (ValueError, KeyError, TypeError) as error:  # no JSON, or another one
+    except (ValueError, KeyError, TypeError) as error:  # not JSON, or JSON of another kind
         raise UsageError(f"the model was changed since it was saved: {error}", where=str(folder)) from None
     return facts
 
 
 def _check_archive(file: Path) -> None:
-    """Refuse a file of Keras that holds another path than its own: it is an archive, and is unpacked somewhere."""
+    """Refuse a Keras file whose archive contains paths outside its own folder."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = [PurePosixPath(name) for name in archive.namelist()]
@@ -102,4 +102,4 @@ def _check_archive(file: Path) -> None:
         raise UsageError(f"the model cannot be loaded: {error}", where=str(file)) from None
     for name in names:
         if name.is_absolute() or ".." in name.parts:
-            raise UsageError(f"the model was changed since it was saved: it holds the path {name}", where=str(file))
+            raise UsageError(f"the model was changed since it was saved: it contains the path {name}", where=str(file))

@@ -1,4 +1,4 @@
-"""The loader that MLflow calls for a model of zoo: it lives in the installed package, not in the model's folder."""
+"""The loader that MLflow calls for a model of zoo; it is in the installed package, not in the model's folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zoo.saving.model_folder import load_model
 
 
 class PyfuncModel:
-    """What ``mlflow.pyfunc.load_model(…).predict`` talks to."""
+    """The wrapper behind ``mlflow.pyfunc.load_model(…).predict``."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
 
     def get_raw_model(self) -> Model:
-        """Return the model itself: MLflow's own name for it."""
+        """Return the model itself; MLflow defines this name."""
         return self.model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -30,8 +30,7 @@ class PyfuncModel:
 
         Args:
             model_input: A frame of raw rows.
-            params: ``intervals``, such as 90: of how many rows in a hundred the truth shall lie in the set or
-                interval that is predicted; 0 for none.
+            params: ``intervals``: coverage in per cent of the prediction sets or intervals, such as 90; 0 for none.
         """
         from mlflow.exceptions import MlflowException
 
@@ -39,47 +38,51 @@ class PyfuncModel:
         try:
             check_no_paths(self.model, model_input)
             return self.model.predict(model_input, intervals=percent or None)
-        except ZooError as error:  # the scoring server answers 400 with this text, and with a trace to any other
+        except (
+            ZooError
+        ) as error:  # the scoring server answers 400 with this text; for other errors it shows a traceback
             raise MlflowException.invalid_parameter_value(str(error)) from None
 
 
 def check_no_paths(model: Model, rows: Any) -> None:
-    """Refuse images that are named by a path: who asks a server has no business with the files of its machine.
+    """Refuse images given by path: a client of a server must not read files of its machine.
 
     Raises:
         UsageError: With the column.
     """
-    for known in model.spec.of_kind(IMAGE):
-        cells = rows[known.name] if isinstance(rows, (pd.DataFrame, Mapping)) and known.name in rows else ()
+    for input_ in model.spec.of_kind(IMAGE):
+        cells = rows[input_.name] if isinstance(rows, (pd.DataFrame, Mapping)) and input_.name in rows else ()
         if any(isinstance(cell, (str, bytes, Path)) for cell in cells):
-            raise UsageError("an image is a list of lists of numbers here, and no path of a file", where=known.name)
+            raise UsageError(
+                "an image must be a list of lists of numbers here, not the path of a file", where=input_.name
+            )
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
-    """Load a model's folder; MLflow finds this function by its name."""
+    """Load a model's folder; MLflow calls this function by its name."""
     return PyfuncModel(load_model(Path(path)))
 
 
 def check_flavor(folder: Path) -> None:
-    """Refuse a model's folder whose description asks MLflow to run something else than zoo's own loader.
+    """Refuse a model whose ``MLmodel`` tells MLflow to run anything else than zoo's own loader.
 
     Args:
         folder: MLflow's folder of the model, with its file ``MLmodel``.
 
     Raises:
-        UsageError: With what it asks for.
+        UsageError: With what it would run.
     """
     try:
-        told = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        flavor = told["flavors"]["python_function"]
+        description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        flavor = description["flavors"]["python_function"]
         data = (folder / flavor["data"]).resolve()
-        wrong = (
+        problem = (
             f"its loader is {flavor['loader_module']}" if flavor["loader_module"] != __name__
-            else f"it brings code: {flavor['code']}" if flavor.get("code")
-            else f"its data lie outside of it: {flavor['data']}" if not data.is_relative_to(folder.resolve())
+            else f"it contains code: {flavor['code']}" if flavor.get("code")
+            else f"its data are outside its folder: {flavor['data']}" if not data.is_relative_to(folder.resolve())
             else ""
         )  # fmt: skip
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        wrong = f"its MLmodel cannot be read: {error}"
-    if wrong:
-        raise UsageError(f"the model was not saved by zoo, or changed since: {wrong}", where=str(folder))
+        problem = f"its MLmodel cannot be read: {error}"
+    if problem:
+        raise UsageError(f"the model was not saved by zoo, or was changed since: {problem}", where=str(folder))

@@ -1,4 +1,4 @@
-"""A model card of a run: what it was made from and for, how well it does and for whom, and where its limits are.
+"""Model card of a run: its data, intended use, scores also by subgroup, and limits.
 
 The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
@@ -40,14 +40,15 @@ MOST_COLUMNS = 40
 
 @dataclass(frozen=True)
 class Subgroup:
-    """How the model does on some of the rows that it is judged by.
+    """The model's score on a subgroup of the rows that evaluate it.
 
     Args:
-        column: The column that tells the groups apart.
-        name: The group: a level, or a range of numbers.
+        column: The column that defines the groups.
+        name: The group: a category, or a range of numbers.
         rows: Number of rows.
-        score: The objective, and its 95 % interval.
-        worse: Whether all of the interval is on the worse side of the score on all rows.
+        score: The objective.
+        interval: Its 95 % interval.
+        worse: Whether the whole interval is worse than the score on all rows.
     """
 
     column: str
@@ -76,20 +77,20 @@ class Card:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo card --json`` prints."""
-        groups = [plain(vars(known)) for known in self.subgroups]
+        groups = [plain(vars(subgroup)) for subgroup in self.subgroups]
         return {**vars(self), "subgroups": groups}
 
     def __repr__(self) -> str:
-        return f"the card is in {self.output}" if self.output else self.text
+        return f"card written to {self.output}" if self.output else self.text
 
 
 def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | None = None) -> Card:
-    """Write the card of a run's model, and keep it with the run.
+    """Write the card of a run's model, and log it to the run.
 
     Args:
         run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
-        by: Columns whose groups are scored alone; also columns that the model does not see.
-        use: What the model is meant for, in words.
+        by: Columns whose groups are scored separately; they need not be inputs of the model.
+        use: The intended use of the model.
         output: File to write it to.
 
     Raises:
@@ -105,13 +106,13 @@ def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | No
     run, model = stored_run(store, chosen), load(chosen)
     groups = _subgroups(store, run, model, by) if by else []
     report = store.read_text(chosen, f"{REPORT_FILE}.json")
-    told = DataReport.from_dict(json.loads(report)) if report is not None else None
-    made = Card(chosen, _markdown(run, model, groups, told, use), groups, output)
-    store.client.log_text(chosen, made.text, CARD_FILE)
+    data_report = DataReport.from_dict(json.loads(report)) if report is not None else None
+    model_card = Card(chosen, _markdown(run, model, groups, data_report, use), groups, output)
+    store.client.log_text(chosen, model_card.text, CARD_FILE)
     if output is not None:
         with replacing(Path(output)) as writing:
-            writing.write_text(made.text, encoding="utf-8")
-    return made
+            writing.write_text(model_card.text, encoding="utf-8")
+    return model_card
 
 
 # --- scores by subgroup ---
@@ -127,33 +128,33 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     with looking_in(job.data_dir):
         frame = read_table(source).frame
     objective = next(score for score in task.metrics(model.spec) if score.name == run.objective)
-    made = []
+    subgroups = []
     for column in by:
         if column not in frame.columns:
-            raise unknown("column", column, [str(known) for known in frame.columns], where="by")
+            raise unknown("column", column, [str(other) for other in frame.columns], where="by")
         values = frame[column].loc[split.rows].reset_index(drop=True)
         for group, rows in _groups(values):
-            alone = dataclasses.replace(dataset, splits={name: part_of(split, rows)})
-            told = task.evaluate(model.keras_model, alone, name, intervals=True)
-            low, high = told.intervals.get(run.objective, (math.nan, math.nan))
+            group_dataset = dataclasses.replace(dataset, splits={name: part_of(split, rows)})
+            evaluation = task.evaluate(model.keras_model, group_dataset, name, intervals=True)
+            low, high = evaluation.intervals.get(run.objective, (math.nan, math.nan))
             overall = run.metrics[SPLIT_PREFIX[name] + run.objective]
             worse = low > overall if objective.direction == "min" else high < overall
-            made.append(Subgroup(column, group, len(rows), told.scores[run.objective], (low, high), worse))
-    return made
+            subgroups.append(Subgroup(column, group, len(rows), evaluation.scores[run.objective], (low, high), worse))
+    return subgroups
 
 
 def _groups(values: pd.Series) -> list[tuple[str, np.ndarray]]:
-    """The rows of each group: of numbers with many values by quarters, of others by level, the most frequent first."""
+    """Return the rows of each group: quartiles of a number, or the most frequent categories."""
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > MOST_GROUPS:
-        cut = pd.qcut(values, BINS, duplicates="drop")
-        edges = {bin_: f"{bin_.left:.4g} to {bin_.right:.4g}" for bin_ in cut.cat.categories}
-        levels, names = cut.map(edges), list(edges.values())
+        bins = pd.qcut(values, BINS, duplicates="drop")
+        edges = {bin_: f"{bin_.left:.4g} to {bin_.right:.4g}" for bin_ in bins.cat.categories}
+        labels, names = bins.map(edges), list(edges.values())
     else:
-        levels = values.astype(str)
-        names = list(levels[values.notna()].value_counts().index[:MOST_GROUPS])
-    made = [(name, np.flatnonzero((levels == name) & values.notna())) for name in names]
+        labels = values.astype(str)
+        names = list(labels[values.notna()].value_counts().index[:MOST_GROUPS])
+    groups = [(name, np.flatnonzero((labels == name) & values.notna())) for name in names]
     missing = np.flatnonzero(values.isna())
-    return [*made, ("missing", missing)] if len(missing) else made
+    return [*groups, ("missing", missing)] if len(missing) else groups
 
 
 # --- the text ---
@@ -176,21 +177,21 @@ def _markdown(run: Run, model: Model, groups: Sequence[Subgroup], report: DataRe
 def _model(run: Run) -> str:
     values = ", ".join(f"{name} {number(value)}" for name, value in run.hyperparameters.items())
     return (
-        f"## The model\n\nA Keras network of {run.n_parameters:,} parameters, `{run.model_name}`, with the preparation "
-        f"of raw columns inside. MLflow run `{run.run_id}` in the experiment *{run.experiment}*; the weights are those "
-        f"of epoch {run.best_epoch} of {run.epochs_run}.\n\nHyperparameters: {values}."
+        f"## The model\n\nA Keras network of {run.n_parameters:,} parameters, `{run.model_name}`, that includes "
+        f"the preprocessing of raw columns. MLflow run `{run.run_id}` in the experiment *{run.experiment}*; "
+        f"the weights are those of epoch {run.best_epoch} of {run.epochs_run}.\n\nHyperparameters: {values}."
     )
 
 
 def _use(model: Model, run: Run, use: str) -> str:
     target = model.spec.target
-    what = f"predicts `{target.name}`" if target is not None else f"is of the task {run.task}"
+    prediction = f"predicts `{target.name}`" if target is not None else f"is of the task {run.task}"
     if target is not None and target.classes:
-        what += f", one of {listed([f'`{name}`' for name in target.classes], 12)}"
-    told = use or "_Who uses it, and for which decisions, its owner has not said: `zoo card RUN --use TEXT`._"
+        prediction += f", one of {listed([f'`{name}`' for name in target.classes], 12)}"
+    purpose = use or "_Not stated; describe it with `zoo card RUN --use TEXT`._"
     return (
-        f"## Intended use\n\n{told}\n\nThe model {what}. It has seen rows like those of {run.source} alone: on rows "
-        "from elsewhere, of another time, or beyond the ranges below its scores say nothing."
+        f"## Intended use\n\n{purpose}\n\nThe model {prediction}. It was trained only on rows like those of "
+        f"{run.source}. The scores do not apply to rows from elsewhere, from another time, or outside the ranges below."
     )
 
 
@@ -198,14 +199,14 @@ def _data(model: Model, run: Run, report: DataReport | None) -> str:
     lines = ["## The data", "", f"Source: {run.source}."]
     if report is not None:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in report.splits.items())
-        lines += [f"Rows: {splits}. The test part was scored once and chose nothing."]
+        lines += [f"Rows: {splits}. The test split was evaluated once and not used for any choice."]
     target = model.spec.target
     if target is not None and target.counts:
         counts = ", ".join(f"`{n}` {c:,}" for n, c in zip(target.classes, target.counts, strict=True))
-        lines += [f"Classes among the training rows: {counts}."]
-    lines += ["", "| column | kind | missing | range or levels, in training |", "|---|---|---|---|"]
-    for known in model.spec.inputs[:MOST_COLUMNS]:
-        lines.append(f"| {_cell(known.name)} | {known.kind} | {known.missing:,} | {_cell(_extent(known))} |")
+        lines += [f"Classes in the training rows: {counts}."]
+    lines += ["", "| column | kind | missing | range or categories in training |", "|---|---|---|---|"]
+    for input_ in model.spec.inputs[:MOST_COLUMNS]:
+        lines.append(f"| {_cell(input_.name)} | {input_.kind} | {input_.missing:,} | {_cell(_extent(input_))} |")
     if len(model.spec.inputs) > MOST_COLUMNS:
         lines.append(f"| … | {len(model.spec.inputs) - MOST_COLUMNS} more | | |")
     return "\n".join(lines)
@@ -214,40 +215,40 @@ def _data(model: Model, run: Run, report: DataReport | None) -> str:
 def _scores(run: Run) -> str:
     prefix = run.headline.split("_")[0] + "_"
     best = run.best_baseline
-    lines = ["## Scores", "", f"| score | model | 95 % interval |{f' {best} |' if best else ''}"]
+    lines = ["## Scores", "", f"| metric | model | 95 % interval |{f' {best} |' if best else ''}"]
     lines.append("|---|---|---|" + ("---|" if best else ""))
-    for name in (known for known in run.metrics if known.startswith(prefix)):
+    for name in (metric for metric in run.metrics if metric.startswith(prefix)):
         baseline = f" {number(run.baselines[best].get(name, math.nan))} |" if best else ""
         lines.append(f"| {name} | {number(run.metrics[name])} | {interval(run.intervals.get(name))} |{baseline}")
-    verdict = f"Against the best baseline by validation: {run.verdict}." if best else "No baseline was run."
+    verdict = f"Compared with the best baseline on validation: {run.verdict}." if best else "No baseline was run."
     return "\n".join([*lines, "", verdict])
 
 
 def _by_group(run: Run, groups: Sequence[Subgroup]) -> str:
     lines = ["## Scores by subgroup", "", f"On the same rows, {run.headline}:", ""]
     lines += ["| column | group | rows | score | 95 % interval | |", "|---|---|---|---|---|---|"]
-    for known in groups:
-        remark = "**worse than on all rows**" if known.worse else "few rows" if known.rows < FEW_ROWS else ""
-        bounds = interval(known.interval)
-        name = f"{_cell(known.column)} | {_cell(known.name)}"
-        lines.append(f"| {name} | {known.rows:,} | {number(known.score)} | {bounds} | {remark} |")
+    for subgroup in groups:
+        remark = "**worse than on all rows**" if subgroup.worse else "few rows" if subgroup.rows < FEW_ROWS else ""
+        bounds = interval(subgroup.interval)
+        name = f"{_cell(subgroup.column)} | {_cell(subgroup.name)}"
+        lines.append(f"| {name} | {subgroup.rows:,} | {number(subgroup.score)} | {bounds} | {remark} |")
     return "\n".join(lines)
 
 
 def _limits(model: Model, run: Run, groups: Sequence[Subgroup], report: DataReport | None) -> str:
-    lines = [f"- {found.topic}: {found.text}" for found in run.diagnosis]
-    lines += [f"- data, {found.topic}: {found.text}" for found in report.warnings] if report is not None else []
+    lines = [f"- {finding.topic}: {finding.text}" for finding in run.diagnosis]
+    lines += [f"- data, {finding.topic}: {finding.text}" for finding in report.warnings] if report is not None else []
     lines += [
-        f"- {known.column} {known.name}: {run.objective} is worse than on all rows" for known in groups if known.worse
+        f"- {subgroup.column} {subgroup.name}: {run.objective} is worse than on all rows"
+        for subgroup in groups
+        if subgroup.worse
     ]
     if not groups:
-        lines.append("- Scores by subgroup were not asked for: `zoo card RUN --by COLUMN`.")
+        lines.append("- No scores by subgroup; compute them with `zoo card RUN --by COLUMN`.")
     if model.classes and "test_ece" in run.metrics:
-        lines.append(
-            f"- Probabilities are off by {number(run.metrics['test_ece'])} on average (expected calibration error)."
-        )
+        lines.append(f"- Expected calibration error of the probabilities: {number(run.metrics['test_ece'])}.")
     if not model.conformal_quantiles:
-        lines.append("- It gives no prediction sets or intervals: that takes `--calibration-size`.")
+        lines.append("- No prediction sets or intervals; they need training with `--calibration-size`.")
     return "\n".join(["## Limits", "", *lines])
 
 
@@ -261,11 +262,11 @@ def _how(run: Run) -> str:
     )
 
 
-def _extent(known: Input) -> str:
-    if known.levels:
-        shown = ", ".join(known.levels[:5])
-        return shown + (f", … {len(known.levels)} in all" if len(known.levels) > 5 else "")
-    low, high = known.statistics.get("min"), known.statistics.get("max")
+def _extent(input_: Input) -> str:
+    if input_.levels:
+        shown = ", ".join(input_.levels[:5])
+        return shown + (f", … {len(input_.levels)} in all" if len(input_.levels) > 5 else "")
+    low, high = input_.statistics.get("min"), input_.statistics.get("max")
     return f"{low:g} to {high:g}" if isinstance(low, (int, float)) and isinstance(high, (int, float)) else ""
 
 

@@ -1,4 +1,4 @@
-"""MLflow's scoring server for a model of zoo: the same addresses and answers, and CSV that is read as everywhere."""
+"""MLflow's scoring server for a model of zoo, with CSV read as in ``zoo predict``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CSV = "text/csv"
 
 
 def app() -> Any:
-    """Return the application that serves the model in the folder that ``ZOO_SERVED_MODEL`` names.
+    """Return the application that serves the model in the folder named by ``ZOO_SERVED_MODEL``.
 
-    MLflow's parser of CSV needs a type for each column, and the signature leaves them open on purpose: such rows are
-    read here, as ``zoo predict`` reads a file. ``?intervals=90`` asks for intervals, as ``params`` do in JSON.
+    MLflow's CSV parser needs a type for each column, but the signature leaves them open on purpose. So CSV is read
+    here, as ``zoo predict`` reads a file. ``?intervals=90`` requests intervals, as ``params`` do in JSON.
     """
     import_tensorflow()
     from fastapi import Request
@@ -48,22 +48,22 @@ def app() -> Any:
 
 
 def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]:
-    """Return status and text of the answer to rows in CSV."""
+    """Return status and text of the response to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
-    if model.spec.of_kind(IMAGE):  # a table of images has their paths, and those are of this machine
-        told = "images are sent as lists of lists of numbers, in JSON"
-        return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
+    if model.spec.of_kind(IMAGE):  # a CSV of images holds paths, which would be read on this machine
+        message = "send images in JSON, as lists of lists of numbers"
+        return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": message})
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(rows)
         try:
-            made = model.predict(path, intervals=_percent(intervals))
+            predictions = model.predict(path, intervals=_percent(intervals))
         except ZooError as error:
-            told = str(error).replace(str(path), "rows")
-            return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told})
+            message = str(error).replace(str(path), "rows")
+            return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": message})
     text = io.StringIO()
-    predictions_to_json(made, text)
+    predictions_to_json(predictions, text)
     return 200, text.getvalue()
 
 

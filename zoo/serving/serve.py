@@ -1,4 +1,4 @@
-"""Serving the model of a run: raw rows in, predictions out, over HTTP."""
+"""Predictions of a run's model over HTTP."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def serve(run_id: str, port: int = 5001, *, isolated: bool = False, wheel: str |
     Args:
         run_id: MLflow's id, or its first characters, or ``NAME@ALIAS``.
         port: Port on 127.0.0.1.
-        isolated: Serve from an environment of its own, with only what the model names, in place of the present one.
-        wheel: File of zoo's own wheel for that environment, where its version is on no index.
+        isolated: Serve from a separate environment with only the model's requirements.
+        wheel: Zoo's own wheel for that environment, if its version is not on a package index.
 
     Raises:
-        UsageError: When there is no such run or file, the run has no model, or the port is taken.
-        JobError: When the server does not begin to answer.
+        UsageError: When there is no such run or file, the run has no model, or the port is in use.
+        JobError: When the server does not answer.
     """
     if wheel is not None and not isolated:
-        raise UsageError("a wheel is for an environment of the model's own: --isolated", where="wheel")
+        raise UsageError("a wheel needs an isolated environment: --isolated", where="wheel")
     if wheel is not None and not Path(wheel).is_file():
         raise UsageError("there is no such file", where=wheel)
     with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
@@ -47,18 +47,18 @@ def serve(run_id: str, port: int = 5001, *, isolated: bool = False, wheel: str |
 
 
 def _how_to_ask(address: str, folder: Path) -> str:
-    """Commands that ask for predictions: of a row of the model's own example, and of a file."""
-    lines = [f"predictions: {address}", "", "ask for them with a file of raw rows,", ""]
+    """Return example commands for predictions: of a file, and of a row of the model's own example."""
+    lines = [f"predictions: {address}", "", "request predictions with a file of raw rows:", ""]
     lines += [f"  curl -s {address} -H 'Content-Type: text/csv' --data-binary @rows.csv"]
     row = _example_row(folder)
     if row is not None:
-        told = json.dumps({"dataframe_records": [row]}).replace("'", "'\\''")
-        lines += ["", "or in JSON:", "", f"  curl -s {address} -H 'Content-Type: application/json' -d '{told}'"]
-    return "\n".join([*lines, "", "Ctrl-C ends it"])
+        payload = json.dumps({"dataframe_records": [row]}).replace("'", "'\\''")
+        lines += ["", "or with JSON:", "", f"  curl -s {address} -H 'Content-Type: application/json' -d '{payload}'"]
+    return "\n".join([*lines, "", "Ctrl-C stops the server"])
 
 
 def _example_row(folder: Path) -> dict[str, object] | None:
-    """The first row of the model's example; None where it has none, or is no row of columns."""
+    """Return the first row of the model's example; None if there is none, or it is not a row of columns."""
     try:
         split = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))["dataframe_split"]
         row = dict(zip(split["columns"], split["data"][0], strict=True))

@@ -1,4 +1,4 @@
-"""MLflow's own servers: for looking at the runs, and for predictions of a model."""
+"""MLflow's own servers: for its pages, and for predictions of a model."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
 
 
 def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
-    """Serve MLflow's pages on this machine until interrupted; print the address of the runs once they can be seen.
+    """Serve MLflow's pages on this machine until interrupted; print the address of the runs once the server answers.
 
     Args:
         experiment: Experiment to open; default the one with the latest run.
         port: Port on 127.0.0.1.
 
     Raises:
-        UsageError: When the port is taken, or there is no such experiment.
-        JobError: When the server does not begin to answer.
+        UsageError: When the port is in use, or there is no such experiment.
+        JobError: When the server does not answer.
     """
     store = Store()
     store.close_orphans()
@@ -56,13 +56,13 @@ def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
     """Serve predictions of a model on this machine until interrupted, by MLflow's scoring server.
 
     Args:
-        folder: Of MLflow's model.
+        folder: Folder of MLflow's model.
         port: Port on 127.0.0.1.
         ready: Called with the address for predictions once the server answers.
 
     Raises:
-        UsageError: When the port is taken.
-        JobError: When the server does not begin to answer.
+        UsageError: When the port is in use.
+        JobError: When the server does not answer.
     """
     command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.serving.scoring_app:app", "--log-level", "warning"]
     command += ["--host", HOST, "--port", str(port)]
@@ -70,30 +70,32 @@ def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
 
 
 def serve_isolated(folder: Path, port: int, ready: Callable[[str], None], wheel: Path | None = None) -> None:
-    """Serve predictions from an environment that has only what the model names, which MLflow builds by uv.
+    """Serve predictions from an environment with only the model's requirements, which MLflow builds with uv.
 
     Args:
-        folder: Of MLflow's model.
+        folder: Folder of MLflow's model.
         port: Port on 127.0.0.1.
         ready: Called with the address for predictions once the server answers.
-        wheel: File of zoo's own wheel, where its version is on no index.
+        wheel: Zoo's own wheel, if its version is not on a package index.
 
     Raises:
-        UsageError: When the port is taken, or uv is not installed.
-        JobError: When the environment cannot be built, or the server does not begin to answer.
+        UsageError: When the port is in use, or uv is not installed.
+        JobError: When the environment cannot be built, or the server does not answer.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     if shutil.which("uv", path=path) is None:
-        raise UsageError("an environment of the model's own is built by uv; python -m pip install uv", where="isolated")
+        raise UsageError("an isolated environment needs uv; install it with python -m pip install uv", where="isolated")
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "uv"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    found = {"UV_FIND_LINKS": str(wheel.resolve().parent)} if wheel is not None else {}
+    uv_variables = {"UV_FIND_LINKS": str(wheel.resolve().parent)} if wheel is not None else {}
     try:
-        _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **found}, port, ready, MOST_SECONDS_TO_BUILD)
+        _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **uv_variables}, port, ready, MOST_SECONDS_TO_BUILD)
     except JobError as error:
         if wheel is not None:
             raise
-        raise JobError(f"{error.message}; where zoo {__version__} is on no index, --wheel FILE hands it over") from None
+        raise JobError(
+            f"{error.message}; if zoo {__version__} is not on a package index, pass its wheel with --wheel FILE"
+        ) from None
 
 
 def _serve(
@@ -108,10 +110,10 @@ def _serve(
 
 @contextlib.contextmanager
 def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server that ends with this process: by Ctrl-C, SIGTERM, or with the terminal, and leaves quietly.
+    """Start a server that ends with this process, on Ctrl-C, SIGTERM or when the terminal closes.
 
-    It has a session of its own, so that Ctrl-C reaches this process alone: each of a server's processes would print
-    where it was just then.
+    It has its own session, so that Ctrl-C reaches only this process; otherwise each of the server's processes would
+    print a traceback.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -129,28 +131,28 @@ def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subp
 def _wait_until_ready(
     server: subprocess.Popen[bytes], port: int, path: str, patience: float = MOST_SECONDS_TO_START
 ) -> None:
-    ends = time.monotonic() + patience
-    while time.monotonic() < ends and server.poll() is None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError), contextlib.closing(HTTPConnection(HOST, port, timeout=1)) as connection:
             connection.request("GET", path)
             if connection.getresponse().status == HTTPStatus.OK:
                 return
         time.sleep(0.2)
-    raise JobError("MLflow's server does not answer; what it said stands above")
+    raise JobError("MLflow's server does not answer; its messages are above")
 
 
 def _check_port(port: int) -> None:
-    """Raise UsageError where a port is taken."""
+    """Raise UsageError if a port is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise UsageError(f"port {port} is taken on {HOST}; give --port another number") from None
+            raise UsageError(f"port {port} is in use on {HOST}; choose another --port") from None
 
 
 def address(store: Store, experiment: str | None, server: str) -> str:
-    """Return the page of an experiment's runs, or of the one with the latest run."""
+    """Return the address of the page of an experiment's runs; default the experiment of the latest run."""
     if experiment is not None:
         return page_url(server, store.known_experiment(experiment).experiment_id)
     latest = store.search(limit=1, order="attributes.start_time DESC")

@@ -1,4 +1,4 @@
-"""Removing what is left of runs that came to nothing: first a list, then, if a person says so, the files."""
+"""Removal of leftovers of failed, killed or deleted runs: first a list, then, on confirmation, the files."""
 
 from __future__ import annotations
 
@@ -15,45 +15,48 @@ class Leftovers:
 
     Args:
         store: Where it is.
-        found: Each thing.
-        resumable: Runs that ended early and are kept, because they can be gone on with.
-        removed: Whether it was removed.
+        items: Each leftover.
+        resumable: Number of resumable runs, which are kept.
+        removed: Whether the items were removed.
     """
 
     store: Store
-    found: list[Leftover]
+    items: list[Leftover]
     resumable: int
     removed: bool = False
 
     def remove(self) -> None:
         """Remove all of it for good."""
-        remove_leftovers(self.store, self.found)
+        remove_leftovers(self.store, self.items)
         self.removed = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo runs --prune --json`` prints."""
         return {
-            "leftovers": [vars(known) for known in self.found],
+            "leftovers": [vars(leftover) for leftover in self.items],
             "resumable": self.resumable,
             "removed": self.removed,
         }
 
     def __repr__(self) -> str:
-        kept = f"{self.resumable} runs that were cut short are kept: zoo train --resume RUN goes on with them"
+        kept = f"{self.resumable} interrupted runs are kept; resume them with zoo train --resume RUN"
         tail = [kept] if self.resumable else []
-        if not self.found:
+        if not self.items:
             return "\n".join(["nothing to remove", *tail])
-        lines = [f"{known.what:<32}{_in_mib(known.size):>10}  {known.name}  {known.why[:60]}" for known in self.found]
-        total = _in_mib(sum(known.size for known in self.found))
+        lines = [
+            f"{leftover.what:<32}{_in_mib(leftover.size):>10}  {leftover.name}  {leftover.why[:60]}"
+            for leftover in self.items
+        ]
+        total = _in_mib(sum(leftover.size for leftover in self.items))
         done = "removed" if self.removed else "can be removed"
-        return "\n".join([*lines, f"{len(self.found)} things, {total}, {done}", *tail])
+        return "\n".join([*lines, f"{len(self.items)} items, {total}, {done}", *tail])
 
 
 def leftovers() -> Leftovers:
-    """Return what is left of runs that failed, were killed beyond going on, or were deleted, and files without a run.
+    """Return leftovers of runs that failed, cannot be resumed or were deleted, and files without a run.
 
     Example:
-        >>> leftovers().found  # doctest: +SKIP
+        >>> leftovers().items  # doctest: +SKIP
         []
     """
     store = Store()

@@ -1,4 +1,4 @@
-"""Looking up what was tracked: runs, the best one, its result and its model."""
+"""Look-up of tracked runs: a run by name, the best one, its result and its model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.tracking.tags import (
 
 
 def load(run_id: str) -> Model:
-    """Return the model of a run; of a search its best trial's.
+    """Return the model of a run; for a search, that of its best trial.
 
     Args:
         run_id: MLflow's id, or its first characters.
@@ -43,12 +43,12 @@ def load(run_id: str) -> Model:
 
 
 def model_folder(store: Store, run_id: str, folder: Path) -> Path:
-    """Return the folder of MLflow's model of a run, fetched where it is not on this machine; of a search its best's.
+    """Return the folder of a run's MLflow model, downloaded if needed; for a search, that of its best trial.
 
     Args:
         store: Where the run is.
         run_id: MLflow's id, or its first characters.
-        folder: Where to fetch it to.
+        folder: Where to download it.
 
     Raises:
         UsageError: When there is no such run, or it has no model.
@@ -69,42 +69,42 @@ def find_run(store: Store, name: str) -> Any:
         name: MLflow's id or its first characters, or a registered model's ``NAME@ALIAS``.
 
     Raises:
-        UsageError: When there is no such run or alias, or several runs begin so.
+        UsageError: When there is no such run or alias, or several ids begin with these characters.
     """
     if "@" not in name:
         return store.run(name)
     model, _, alias = name.partition("@")
-    held = holder_of(store, model, alias)
-    if held is None:
-        message = f"no registered model {model!r} has the alias {alias!r}; zoo register gives one"
+    version = holder_of(store, model, alias)
+    if version is None:
+        message = f"no registered model {model!r} has the alias {alias!r}; set one with zoo register"
         raise UsageError(message, where="run")
-    return store.run(held.run_id)
+    return store.run(version.run_id)
 
 
 def resolve_run(store: Store, name: str) -> str:
-    """Return MLflow's id of the run whose model is meant.
+    """Return MLflow's id of the run that holds the model.
 
     Args:
         store: Where the run is.
-        name: MLflow's id or its first characters, of a search for its best; or a registered model's ``NAME@ALIAS``.
+        name: MLflow's id or its first characters (of a search: the best trial), or a registered model's ``NAME@ALIAS``.
 
     Raises:
-        UsageError: When there is no such run, alias or model, or the run is of a kind that has none.
+        UsageError: When there is no such run, alias or model, or this kind of run has no model.
     """
-    found = find_run(store, name)
-    chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
-    kind = found.data.tags.get("zoo.kind")
+    run = find_run(store, name)
+    chosen = run.data.tags.get(BEST_TAG, run.info.run_id)
+    kind = run.data.tags.get("zoo.kind")
     if kind == "cross_validation":
-        raise no_model(found.info.run_id)
+        raise no_model(run.info.run_id)
     if kind == "comparison":
-        raise UsageError(f"run {name} is a comparison: it has many models; name a run below it", where="run")
+        raise UsageError(f"run {name} is a comparison with many models; name a run below it", where="run")
     if kind == "baseline":
-        raise UsageError(f"run {name} is a baseline, and baselines keep no model", where="run")
+        raise UsageError(f"run {name} is a baseline, and models of baselines are not saved", where="run")
     return str(chosen)
 
 
 def _own_folder(path: Path, run_id: str) -> Path:
-    """The folder of zoo's own inside that of MLflow's model."""
+    """Return zoo's folder inside the folder of MLflow's model."""
     places = list(path.rglob(FACTS_FILE))
     if not places:
         raise UsageError(f"the model of run {run_id} was not saved by zoo", where="run")
@@ -112,7 +112,7 @@ def _own_folder(path: Path, run_id: str) -> Path:
 
 
 def best_of(store: Store, run_id: str) -> Run:
-    """Return a finished run; of a search its best trial's.
+    """Return a finished run; for a search, that of its best trial.
 
     Args:
         store: Where it is.
@@ -121,15 +121,15 @@ def best_of(store: Store, run_id: str) -> Run:
     Raises:
         UsageError: When there is no such run, or it did not finish.
     """
-    found = store.run(run_id)
-    chosen = found.data.tags.get(BEST_TAG, found.info.run_id)
+    run = store.run(run_id)
+    chosen = run.data.tags.get(BEST_TAG, run.info.run_id)
     if store.run(chosen).data.tags.get(SCORED_TAG) is None:
-        raise UsageError(f"run {run_id} has no result; its status is {found.info.status}", where="run")
+        raise UsageError(f"run {run_id} has no result; its status is {run.info.status}", where="run")
     return stored_run(store, chosen)
 
 
 def stored_run(store: Store, run_id: str) -> Run:
-    """Return a finished run as it was given to its caller."""
+    """Return a finished run as :func:`zoo.train` returned it."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(store.client.download_artifacts(run_id, RESULT_FILE, folder))
         values = json.loads(path.read_text())
@@ -156,7 +156,7 @@ def stored_run(store: Store, run_id: str) -> Run:
 
 
 def _stored_figures(store: Store, run_id: str) -> dict[str, Any]:
-    """The run's figures as images: what was drawn then is not drawn again."""
+    """Return the run's stored figures as images."""
     from PIL import Image
 
     figures = {}
@@ -169,19 +169,19 @@ def _stored_figures(store: Store, run_id: str) -> dict[str, Any]:
 
 
 def no_model(run_id: str) -> UsageError:
-    """Return the error for a cross-validation that is asked for its model."""
+    """Return the error for a request for the model of a cross-validation."""
     return UsageError(
-        f"run {run_id[:8]} is a cross-validation: it has a model for each fold, and none for all; train once "
-        "without --cv, or name a fold's run",
+        f"run {run_id[:8]} is a cross-validation, with one model per fold; train once without --cv, or name a "
+        "fold's run",
         where="run",
     )
 
 
 def stored_job(store: Store, run_id: str) -> TrainJob:
-    """Return the job that a run was made by."""
+    """Return the job of a run."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))
         job = read_job(path)
     if not isinstance(job, TrainJob):
-        raise JobError(f"the stored job of run {run_id} is no train job")
+        raise JobError(f"the stored job of run {run_id} is not a train job")
     return job

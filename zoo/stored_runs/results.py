@@ -1,4 +1,4 @@
-"""What a run gives back: an object worth looking at, and the JSON that programs rely on."""
+"""Results of runs and searches: objects for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.text import interval, number, plain
 
 
 def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
-    """Return the baseline that is best on validation, or without such a part on training: test chooses nothing.
+    """Return the baseline that is best on validation, or on training without a validation split; test chooses nothing.
 
     Example:
         >>> best_baseline({"a": {"val_rmse": 2.0}, "b": {"val_rmse": 1.0}}, "rmse", "min")
@@ -23,9 +23,9 @@ def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, 
     """
     for prefix in ("val_", "train_"):
         ranked = {name: scores.get(prefix + objective, math.nan) for name, scores in baselines.items()}
-        known = {name: value for name, value in ranked.items() if not math.isnan(value)}
-        if known:
-            return (min if direction == "min" else max)(known, key=lambda name: known[name])
+        finite = {name: value for name, value in ranked.items() if not math.isnan(value)}
+        if finite:
+            return (min if direction == "min" else max)(finite, key=lambda name: finite[name])
     return None
 
 
@@ -39,19 +39,19 @@ class Run:
         task: Name of the task.
         model_name: Name of the model.
         source: Where the data came from.
-        objective: The score that the model was chosen by, without prefix.
+        objective: Metric that the model was chosen by, without prefix.
         direction: ``min`` or ``max``.
-        metrics: Scores by name, such as ``test_accuracy``.
-        intervals: 95 % intervals by the score's name.
-        baselines: Metrics of each baseline on the same parts.
+        metrics: Metrics by name, such as ``test_accuracy``.
+        intervals: 95 % intervals by the metric's name.
+        baselines: Metrics of each baseline on the same splits.
         hyperparameters: All of them, as trained.
         n_parameters: Number of trained parameters.
         epochs_run: Epochs that were trained.
         best_epoch: Epoch whose weights were kept, counted from 1.
         seconds: Wall time of the training.
         artifact_uri: Where MLflow keeps the run's files.
-        notes: What a person should know.
-        diagnosis: What is wrong with the training (:mod:`zoo.reporting.diagnosis`); empty where it is healthy.
+        notes: Notes for the user.
+        diagnosis: Problems of the training (:mod:`zoo.reporting.diagnosis`); empty if it is healthy.
     """
 
     run_id: str
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def headline(self) -> str:
-        """Name of the score that tables show: the objective, on test where there is a test part."""
+        """Name of the metric that tables show: the objective, on test if there is a test split."""
         for prefix in ("test_", "val_", "train_"):
             if prefix + self.objective in self.metrics:
                 return prefix + self.objective
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """The model against the best baseline: better, worse, or a tie when the baseline is in the interval."""
+        """Model against best baseline: better, worse, or a tie if the baseline's score is inside the interval."""
         if self.best_baseline is None:
             return "no baseline"
         baseline = self.baselines[self.best_baseline].get(self.headline, math.nan)
@@ -134,8 +134,8 @@ class Run:
             "artifact_uri",
         ]
         values = {name: getattr(self, name) for name in names}
-        made = {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
-        return {**made, "diagnosis": [finding.as_dict() for finding in self.diagnosis]}
+        renamed = {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+        return {**renamed, "diagnosis": [finding.as_dict() for finding in self.diagnosis]}
 
     def __repr__(self) -> str:
         return self.in_words()
@@ -150,7 +150,7 @@ class Run:
         names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
         best = self.best_baseline
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'score':<{width}}{'model':>10}  {'95 % interval':<22}"
+        head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         for name in names:
             baseline = number(self.baselines[best].get(name, math.nan)) if best else ""
@@ -174,12 +174,12 @@ class Trial:
 
     Args:
         trial_id: Its number, as text.
-        status: ``COMPLETED``, ``PRUNED``, ``FAILED``, or ``STOPPED`` where the time was over while it ran.
-        score: The objective on validation; of a trial that was stopped, the best until then.
+        status: ``COMPLETED``, ``PRUNED``, ``FAILED``, or ``STOPPED`` if the time was over while it ran.
+        score: The objective on validation; for a trial that was stopped, the best so far.
         hyperparameters: By name.
-        seconds: Time that it took.
+        seconds: Training time.
         run_id: MLflow's id.
-        estimated: Whether the score is a guess: it was stopped between folds, or seeds.
+        estimated: Whether the score is an estimate, because the trial was stopped between folds or seeds.
     """
 
     trial_id: str
@@ -202,11 +202,11 @@ class Search:
     Args:
         run_id: MLflow's id of the parent run.
         best: The best trial's run, scored on test once.
-        trials: All trials, in the order in which they were asked for.
+        trials: All trials, in the order in which they were proposed.
         direction: ``min`` or ``max``.
         seconds: Wall time.
-        importance: Of each hyperparameter that varied, the share of the variance of the trials' ranks that it
-            explains alone, and its spread; the largest first, empty with few trials.
+        importance: For each hyperparameter that varied, the fraction of the variance of the trials' ranks that it
+            explains alone, and its standard deviation; the largest first, empty with few trials.
     """
 
     run_id: str
@@ -238,8 +238,12 @@ class Search:
         for trial in ranked[:5]:
             values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
             lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
-        told = importance_in_words(self.importance)
-        lines += [f"what mattered (shares of 1, with their spread): {told}"] if told else []
+        importance = importance_in_words(self.importance)
+        lines += (
+            [f"hyperparameter importance (fraction of variance ± standard deviation): {importance}"]
+            if importance
+            else []
+        )
         return "\n".join([*lines, repr(self.best)])
 
     def _repr_html_(self) -> str:
@@ -247,7 +251,7 @@ class Search:
 
 
 def varied_names(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the hyperparameters of which trials have several values.
+    """Return the hyperparameters that have several values among the trials.
 
     Example:
         >>> varied_names([{"units": 8, "layers": 2}, {"units": 16, "layers": 2}])
@@ -258,7 +262,7 @@ def varied_names(trials: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
-    """Return what mattered most in a search, for people; empty where nothing is known.
+    """Return the most important hyperparameters as text; empty if there are none.
 
     Example:
         >>> importance_in_words({"units": (0.5, 0.125)})
@@ -268,14 +272,14 @@ def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
 
 
 def diagnosis_lines(findings: Sequence[Finding], *, evidence: bool = False) -> list[str]:
-    """Return what is wrong and what to try next, for a terminal; with the evidence behind it on demand.
+    """Return each problem and what to try next as lines for a terminal, with the evidence on request.
 
     Example:
         >>> diagnosis_lines([Finding("not converged", "warning", "it was still falling", "--epochs 400")])
         ['not converged: it was still falling', '  next: --epochs 400']
     """
     lines = []
-    for known in findings:
-        shown = [f"  {text}" for text in known.evidence] if evidence else []
-        lines += [f"{known.topic}: {known.text}", *shown, f"  next: {known.advice}"]
+    for finding in findings:
+        shown = [f"  {text}" for text in finding.evidence] if evidence else []
+        lines += [f"{finding.topic}: {finding.text}", *shown, f"  next: {finding.advice}"]
     return lines

@@ -1,4 +1,4 @@
-"""Runs as rows: the latest, those of a task, the best by validation."""
+"""Tables of runs: the latest, those of a task, the best by validation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from zoo.text import number, plain
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG
 
-# Scores compare where these agree: on other data, or in other units, a lower error says nothing.
-_ALIKE = ("zoo.task", "zoo.digest", "zoo.target")
-MOST_NAME, MOST_SOURCE = 48, 25  # characters that are shown
+# Scores are comparable only if these tags agree: the same task, data and target.
+_COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
+MOST_NAME, MOST_SOURCE = 48, 25  # maximum number of characters shown
 
 
 @dataclass
@@ -26,8 +26,8 @@ class RunTable:
     """Runs as rows.
 
     Args:
-        rows: The latest first, or in the order that was asked for.
-        sort: Metric that they are in the order of, which the table shows; None for the time.
+        rows: The latest first, or in the requested order.
+        sort: Metric that rows are sorted by, which the table shows; None for the start time.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class RunTable:
 
     def __repr__(self) -> str:
         if not self.rows:
-            return "no such runs yet"
+            return "no matching runs"
         lines = [("run", "kind", "name", "source", "status", "validation", "test", "started")]
         for row in self.rows:
             name, source = row["name"], row["source"]
@@ -51,7 +51,7 @@ class RunTable:
                     source if len(source) <= MOST_SOURCE else "…" + source[1 - MOST_SOURCE :],
                     row["status"],
                     _named(row["objective"], row["score"]),
-                    self._beside(row),
+                    self._test_cell(row),
                     row["started"],
                 )
             )
@@ -60,19 +60,19 @@ class RunTable:
             "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
 
-    def _beside(self, row: dict[str, Any]) -> str:
+    def _test_cell(self, row: dict[str, Any]) -> str:
         name = self.sort if self.sort not in (None, row["objective"]) else row["test_name"]
         return _named(name or "", row["sorted_by"] if name == self.sort else row["test_score"])
 
 
 @dataclass
 class Ranking:
-    """The best run of an experiment, and those that come next, by validation.
+    """The best runs of an experiment, ranked by validation.
 
     Args:
-        best: The best.
-        table: The first of them, best first, as rows.
-        metric: What they are ranked by.
+        best: The best run.
+        table: The first runs, best first, as rows.
+        metric: Metric that they are ranked by.
     """
 
     best: Run
@@ -86,7 +86,7 @@ class Ranking:
     def __repr__(self) -> str:
         if len(self.table.rows) < 2:
             return repr(self.best)
-        return f"ranked by {self.metric}; test chose nothing:\n{self.table}\n\n{self.best}"
+        return f"ranked by {self.metric} (the test split is not used to choose):\n{self.table}\n\n{self.best}"
 
 
 def runs(
@@ -102,7 +102,7 @@ def runs(
 
     Args:
         experiment: Its name.
-        limit: Most rows.
+        limit: Maximum number of rows.
         task: Only runs of this task.
         model: Only runs of this model.
         sort: Metric to sort by, best first, such as ``test_accuracy``; runs without it are left out.
@@ -125,27 +125,27 @@ def runs(
     if sort is not None:
         newest = store.search(within, experiment=chosen, limit=1, order=order)
         sign = _sign_of(newest[0], sort) if newest else 1
-        where.append(f"metrics.`{sort}` > -1e300")  # of runs that have it
+        where.append(f"metrics.`{sort}` > -1e300")  # only runs that have it
         order = f"metrics.`{sort}` {'ASC' if sign > 0 else 'DESC'}"
-    found = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
-    if sort is not None and not found:
+    rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
+    if sort is not None and not rows:
         latest = store.search(within, experiment=chosen, limit=limit)
         raise unknown("metric", sort, sorted({name for run in latest for name in run.data.metrics}), where="sort")
     names = store.experiment_names()
-    return RunTable([row_of(run, names, sort) for run in found], sort)
+    return RunTable([row_of(run, names, sort) for run in rows], sort)
 
 
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
-    """Return the best run of an experiment, ranked by validation; the test part chooses nothing.
+    """Return the best run of an experiment, ranked by validation; the test split is never used to choose.
 
-    Runs on other data than the latest run's, or for another target, do not compare and are left out.
+    Runs on other data than the latest run's, or for another target, are not comparable and are left out.
 
     Args:
         experiment: Its name; default the one with the latest run.
         metric: Metric to rank by, such as ``val_accuracy``; default the task's objective on validation.
 
     Raises:
-        UsageError: When there is no such experiment or score, or no run with a model.
+        UsageError: When there is no such experiment or metric, or no run with a model.
     """
     return ranking(experiment, metric=metric, limit=1).best
 
@@ -156,12 +156,12 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
     Args:
         experiment: Its name.
         metric: Metric to rank by.
-        limit: Most runs.
+        limit: Maximum number of runs.
     """
     store = Store()
     store.close_orphans()
     chosen = store.known_experiment(experiment) if experiment is not None else _latest_experiment(store)
-    # Each fold, and each seed of a comparison, has another validation part; what was reproduced is there already.
+    # Each fold, and each seed of a comparison, has another validation split; a reproduction repeats an existing run.
     where = ["attributes.status = 'FINISHED'", f"tags.`{SCORED_TAG}` = 'yes'"]
     where += [f"tags.`zoo.kind` != '{kind}'" for kind in ("fold", "compared", "reproduction")]
     newest = store.search(" and ".join(where), experiment=chosen, limit=1, order="attributes.start_time DESC")
@@ -169,20 +169,20 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
         raise UsageError(f"the experiment {chosen.name!r} has no finished run of a model yet")
     tags = newest[0].data.tags
     name = metric or tags[OBJECTIVE_TAG]
-    known = sorted(key for key in newest[0].data.metrics if key.startswith("val_"))
+    names = sorted(key for key in newest[0].data.metrics if key.startswith("val_"))
     if name.startswith("test_"):
-        raise UsageError(f"{name} cannot choose: the test part is for judging; known: {', '.join(known)}")
-    if name not in known:
-        raise unknown("metric", name, known, where="metric")
-    where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _ALIKE if tags.get(tag)]
+        raise UsageError(f"{name} cannot choose a model: the test split only evaluates; use one of {', '.join(names)}")
+    if name not in names:
+        raise unknown("metric", name, names, where="metric")
+    where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _COMPARABLE_TAGS if tags.get(tag)]
     where.append(f"metrics.`{name}` > -1e300")
     order = f"metrics.`{name}` {'ASC' if _sign_of(newest[0], name) > 0 else 'DESC'}"
-    found = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
-    found = [run for run in found if not math.isnan(run.data.metrics[name])]
-    if not found:
-        raise UsageError(f"{name} is no number in any run of {chosen.name!r}", where="metric")
-    table = RunTable([row_of(run, {chosen.experiment_id: chosen.name}, name) for run in found], name)
-    return Ranking(stored_run(store, found[0].info.run_id), table, name)
+    rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
+    rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
+    if not rows:
+        raise UsageError(f"{name} is not a number in any run of {chosen.name!r}", where="metric")
+    table = RunTable([row_of(run, {chosen.experiment_id: chosen.name}, name) for run in rows], name)
+    return Ranking(stored_run(store, rows[0].info.run_id), table, name)
 
 
 def row_of(run: Any, experiments: Mapping[str, str], sort: str | None = None) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def row_of(run: Any, experiments: Mapping[str, str], sort: str | None = None) ->
 
 
 def _quoted(text: str) -> str:
-    """A text as MLflow's filters take it."""
+    """Quote a text for MLflow's filters."""
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
@@ -226,14 +226,14 @@ def _named(name: str, value: float | None) -> str:
 
 
 def _latest_experiment(store: Store) -> Any:
-    found = store.search(limit=1, order="attributes.start_time DESC")
-    if not found:
+    latest = store.search(limit=1, order="attributes.start_time DESC")
+    if not latest:
         raise UsageError("there are no runs yet")
-    return store.client.get_experiment(found[0].info.experiment_id)
+    return store.client.get_experiment(latest[0].info.experiment_id)
 
 
 def _sign_of(run: Any, metric: str) -> int:
-    """1 when less of a metric is better, by what a run says of its scores."""
+    """Return 1 when less of a metric is better, else -1, as the run's tags say."""
     tags = run.data.tags
     if metric == tags.get(OBJECTIVE_TAG):
         return 1 if tags[DIRECTION_TAG] == "min" else -1

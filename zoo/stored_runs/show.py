@@ -1,4 +1,4 @@
-"""A run as its page tells it: what it is, how it ended, its scores, and what is wrong with it."""
+"""One run in text: what it is, how it ended, its scores and its diagnosis."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NOTE_TAG, REASON_TAG = "mlflow.note.content", "zoo.reason"
 
 @dataclass
 class ShownRun:
-    """What ``zoo show RUN`` tells.
+    """The output of ``zoo show RUN``.
 
     Args:
         facts: Id, experiment, kind, name, model, source, status, start.
-        reason: Why it failed or was stopped; empty where it was not.
+        reason: Why it failed or was stopped; empty if it did not.
         note: Its description in MLflow, as Markdown.
-        result: Scores, baselines and diagnosis; None of a run that has none, such as one that failed.
+        result: Scores, baselines and diagnosis; None for a run without, such as one that failed.
     """
 
     facts: dict[str, Any]
@@ -38,7 +38,7 @@ class ShownRun:
 
     def __repr__(self) -> str:
         facts = self.facts
-        lines = [f"{facts['kind']} {facts['run_id']}: {facts['status']}, begun {facts['started']}"]
+        lines = [f"{facts['kind']} {facts['run_id']}: {facts['status']}, started {facts['started']}"]
         lines.append(f"in the experiment {facts['experiment']}, {facts['name']}")
         lines += [f"reason: {self.reason}"] if self.reason else []
         if self.result is None:
@@ -46,28 +46,28 @@ class ShownRun:
             return "\n".join(lines)
         lines.append(self.result.in_words(evidence=True))
         if not self.result.diagnosis:
-            lines.append("diagnosis: nothing is wrong with this training")
+            lines.append("diagnosis: no problems found in this training")
         return "\n".join(lines)
 
 
 def show_run(run_id: str) -> ShownRun:
-    """Return what is known of a run, whatever its kind and however it ended.
+    """Return the facts and results of a run of any kind and status.
 
     Args:
         run_id: MLflow's id, or its first characters, or a registered model's ``NAME@ALIAS``.
 
     Raises:
-        UsageError: When there is no such run, or several.
+        UsageError: When there is no such run, or there are several.
     """
     store = Store()
     store.close_orphans()
-    found = find_run(store, run_id)
-    experiment = store.client.get_experiment(found.info.experiment_id)
-    tags = found.data.tags
-    scored = store.read_text(found.info.run_id, RESULT_FILE) is not None
+    run = find_run(store, run_id)
+    experiment = store.client.get_experiment(run.info.experiment_id)
+    tags = run.data.tags
+    scored = store.read_text(run.info.run_id, RESULT_FILE) is not None
     return ShownRun(
-        row_of(found, {experiment.experiment_id: experiment.name}),
+        row_of(run, {experiment.experiment_id: experiment.name}),
         tags.get(REASON_TAG, ""),
         tags.get(NOTE_TAG, ""),
-        stored_run(store, found.info.run_id) if scored else None,
+        stored_run(store, run.info.run_id) if scored else None,
     )

@@ -1,1 +1,1 @@
-"""Tracking: the recorder on MLflow, and what is asked of it. The only importer of MLflow's client."""
+"""Tracking: the recorder that writes to MLflow, and queries. The only package that imports MLflow's client."""

@@ -1,4 +1,4 @@
-"""What is left of runs that came to nothing: finding it, and removing it for good."""
+"""Leftovers of failed, killed or deleted runs: find them, and remove them for good."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CHECKPOINTS = "checkpoint.*"
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that nobody needs any more.
+    """A run, or files, that nothing refers to any more.
 
     Args:
         what: Such as ``failed run``.
         name: MLflow's id, or a path below the folder of runs.
-        why: The reason, where one is known.
-        size: Bytes of its files.
+        why: The reason, if known.
+        size: Size of its files in bytes.
     """
 
     what: str
@@ -35,25 +35,25 @@ class Leftover:
 
 
 def find_leftovers(store: Store) -> tuple[list[Leftover], int]:
-    """Return what can be removed, and how many runs that ended early are kept because they can be gone on with.
+    """Return what can be removed, and the number of resumable runs, which are kept.
 
     Args:
         store: Where runs are kept.
     """
-    found: list[Leftover] = []
+    leftovers: list[Leftover] = []
     resumable = 0
     for status, word in (("FAILED", "failed"), ("KILLED", "killed")):
         for run in store.search(f"attributes.status = '{status}'"):
             if run.data.tags.get(PARENT_TAG):
-                continue  # part of the record of a search, or goes on with its parent
-            if _can_go_on(store, run):
+                continue  # belongs to a search, or is resumed with its parent
+            if _is_resumable(store, run):
                 resumable += 1
                 continue
             reason = (run.data.tags.get("zoo.reason", "").splitlines() or [""])[0]
-            found.append(Leftover(f"{word} run", run.info.run_id, reason, _size(_files_of(store, run))))
+            leftovers.append(Leftover(f"{word} run", run.info.run_id, reason, _size(_files_of(store, run))))
     for run in store.search(deleted=True):
-        found.append(Leftover("deleted run", run.info.run_id, "deleted in MLflow", _size(_files_of(store, run))))
-    return found + _without_a_run(store), resumable
+        leftovers.append(Leftover("deleted run", run.info.run_id, "deleted in MLflow", _size(_files_of(store, run))))
+    return leftovers + _files_without_a_run(store), resumable
 
 
 def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
@@ -62,7 +62,7 @@ def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
     Raises:
         JobError: When MLflow could not remove a run.
     """
-    ids = [known.name for known in leftovers if known.what.endswith(" run") and "without" not in known.what]
+    ids = [leftover.name for leftover in leftovers if leftover.what.endswith(" run") and "without" not in leftover.what]
     gone = {run.info.run_id for run in store.search(deleted=True)}
     for run_id in ids:
         if run_id not in gone:
@@ -74,45 +74,45 @@ def remove_leftovers(store: Store, leftovers: list[Leftover]) -> None:
         if ended.returncode:
             raise JobError(f"MLflow could not remove the runs: {ended.stderr.strip().splitlines()[-1]}")
     if store.local is not None:
-        for run_id in ids:  # MLflow leaves its folder, empty
+        for run_id in ids:  # MLflow leaves an empty folder
             shutil.rmtree(store.folder / "artifacts" / run_id, ignore_errors=True)
-    for known in leftovers:
-        if known.name not in ids:
-            shutil.rmtree(store.folder / known.name, ignore_errors=True)
+    for leftover in leftovers:
+        if leftover.name not in ids:
+            shutil.rmtree(store.folder / leftover.name, ignore_errors=True)
 
 
-def _can_go_on(store: Store, run: Any) -> bool:
-    """Whether a run has a checkpoint, or finished runs below it: work that was paid for."""
+def _is_resumable(store: Store, run: Any) -> bool:
+    """Return whether a run has a checkpoint, or finished runs below it."""
     if list((store.state_of(run.info.run_id)).glob(CHECKPOINTS)):
         return True
     below = f"tags.`{PARENT_TAG}` = '{run.info.run_id}' and attributes.status = 'FINISHED'"
     return bool(store.search(below, limit=1))
 
 
-def _without_a_run(store: Store) -> list[Leftover]:
-    """Files of runs, models and searches that no run knows."""
+def _files_without_a_run(store: Store) -> list[Leftover]:
+    """Return files of runs, models and searches whose run does not exist."""
     if store.local is None:
         return []
-    known = {run.info.run_id for deleted in (False, True) for run in store.search(deleted=deleted)}
+    run_ids = {run.info.run_id for deleted in (False, True) for run in store.search(deleted=deleted)}
     artifacts = store.folder / "artifacts"
-    found = [
+    leftovers = [
         _leftover(store, "files without a run", path, "no run has this id")
         for folder in (artifacts, store.state)
         for path in _folders(folder)
-        if len(path.name) == _RUN_ID_LENGTH and path.name not in known
+        if len(path.name) == _RUN_ID_LENGTH and path.name not in run_ids
     ]
     models = store.model_runs()
     for path in _folders(artifacts / "models"):
-        if models.get(path.name) not in known:
-            found.append(_leftover(store, "model without a run", path, "no run has it"))
+        if models.get(path.name) not in run_ids:
+            leftovers.append(_leftover(store, "model without a run", path, "no run has it"))
     for path in _folders(store.state / "searches"):
         try:
             run_id = json.loads((path / "search.json").read_text(encoding="utf-8"))["run_id"]
         except (OSError, ValueError, LookupError):
-            continue  # begun this moment, or not ours to judge
-        if run_id not in known:
-            found.append(_leftover(store, "state of a search without a run", path, f"its run was {run_id}"))
-    return found
+            continue  # being created at the moment, or unreadable
+        if run_id not in run_ids:
+            leftovers.append(_leftover(store, "state of a search without a run", path, f"its run was {run_id}"))
+    return leftovers
 
 
 def _leftover(store: Store, what: str, path: Path, why: str) -> Leftover:

@@ -1,4 +1,4 @@
-"""MLflow's model registry: versions of named models, and the aliases that point at them."""
+"""MLflow's model registry: versions of named models, and their aliases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Version:
     Args:
         name: The model's name.
         number: Counted from 1.
-        run_id: MLflow's id of the run that it came from.
+        run_id: MLflow's id of the run that made the model.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Version:
 
 
 def register_version(store: Store, name: str, run_id: str) -> Version:
-    """Return the version of a model that a run's model is; made where there is none yet.
+    """Return the registered version of a run's model; create it if it does not exist.
 
     Args:
         store: Where the run is.
@@ -33,17 +33,18 @@ def register_version(store: Store, name: str, run_id: str) -> Version:
         run_id: MLflow's id of the run.
 
     Raises:
-        UsageError: When MLflow does not take the name.
+        UsageError: When MLflow does not accept the name.
     """
     from mlflow.exceptions import MlflowException
 
     if not name or "'" in name or "/" in name or ":" in name or "@" in name:
         raise UsageError(
-            f"received {name!r}; the name of a registered model has no quotes, strokes, colons or @", where="name"
+            f"received {name!r}; the name of a registered model must not contain quotes, slashes, colons or @",
+            where="name",
         )
-    known = [found for found in _versions(store, name) if found.run_id == run_id]
-    if known:
-        return known[0]
+    matches = [version for version in _versions(store, name) if version.run_id == run_id]
+    if matches:
+        return matches[0]
     outputs = store.client.get_run(run_id).outputs.model_outputs
     if not outputs:
         raise UsageError(f"run {run_id} has no model", where="run")
@@ -51,47 +52,47 @@ def register_version(store: Store, name: str, run_id: str) -> Version:
     try:
         if not store.client.search_registered_models(f"name = '{name}'"):
             store.client.create_registered_model(name)
-        made = store.client.create_model_version(
+        registered = store.client.create_model_version(
             name, f"models:/{model_id}", run_id, await_creation_for=0, model_id=model_id
         )
     except MlflowException as error:
-        raise UsageError(f"MLflow does not take the name {name!r}: {error.message}", where="name") from None
-    return Version(name, int(made.version), run_id)
+        raise UsageError(f"MLflow does not accept the name {name!r}: {error.message}", where="name") from None
+    return Version(name, int(registered.version), run_id)
 
 
 def holder_of(store: Store, name: str, alias: str) -> Version | None:
-    """Return the version that an alias points at; None where it points at none."""
+    """Return the version that an alias points to, or None."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = store.client.get_model_version_by_alias(name, alias)
+        model_version = store.client.get_model_version_by_alias(name, alias)
     except MlflowException:
         return None
-    return _version(found)
+    return _version(model_version)
 
 
 def set_alias(store: Store, version: Version, alias: str) -> None:
-    """Point an alias at a version.
+    """Point an alias to a version.
 
     Raises:
-        UsageError: When MLflow does not take the alias.
+        UsageError: When MLflow does not accept the alias.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         store.client.set_registered_model_alias(version.name, alias, str(version.number))
     except MlflowException as error:
-        raise UsageError(f"MLflow does not take the alias {alias!r}: {error.message}", where="alias") from None
+        raise UsageError(f"MLflow does not accept the alias {alias!r}: {error.message}", where="alias") from None
 
 
 def describe_version(store: Store, version: Version, text: str) -> None:
-    """Say in the registry what a version is, or why it does not have an alias."""
+    """Set the description of a version in the registry."""
     store.client.update_model_version(version.name, str(version.number), text)
 
 
 def _versions(store: Store, name: str) -> list[Version]:
-    return [_version(found) for found in store.client.search_model_versions(f"name = '{name}'")]
+    return [_version(model_version) for model_version in store.client.search_model_versions(f"name = '{name}'")]
 
 
-def _version(found: Any) -> Version:
-    return Version(found.name, int(found.version), found.run_id)
+def _version(model_version: Any) -> Version:
+    return Version(model_version.name, int(model_version.version), model_version.run_id)

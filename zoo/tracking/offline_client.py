@@ -1,4 +1,4 @@
-"""MLflow's client of a server that may die: work goes on without it, and what it misses is sent once it is back."""
+"""MLflow's client of a server that may be away: calls are kept offline and sent when the server answers again."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _clients: dict[tuple[str, Path], OfflineClient] = {}
 
 
 class ModelLeftBehindError(Exception):
-    """The server died between the steps of logging a model: all of them are to be taken again."""
+    """The server was lost or came back between the steps of logging a model: all steps must be repeated."""
 
 
 def offline_client(uri: str, folder: Path) -> OfflineClient:
     """Return this process's client of a server.
 
-    A command begins only with a server that answers; one that is under way, and begins a fold or another run below
-    its own, goes on without.
+    A command starts only if the server answers. A command that already has an open run continues without the server,
+    also when it starts a fold or another run below its own.
 
     Args:
         uri: The server's address.
-        folder: Where the spare stores of all servers lie.
+        folder: Folder of the offline stores of all servers.
 
     Raises:
-        mlflow.exceptions.MlflowException: When the server does not answer, and nothing is under way.
+        mlflow.exceptions.MlflowException: When the server does not answer, and no run is open.
     """
     import mlflow
 
@@ -55,40 +55,40 @@ def offline_client(uri: str, folder: Path) -> OfflineClient:
 
 
 class OfflineClient:
-    """MLflow's client of a server that may die: what it would not take goes into a spare store.
+    """MLflow's client of a server that may be away: calls that fail go to an offline store.
 
-    It is asked again every two seconds; once it answers, the spare runs are sent, and all goes on there. A run keeps
-    its id. One that was begun while the server was away has another one there, and is found by both.
+    The server is probed every two seconds; once it answers, the offline runs are sent, and later calls go to the
+    server. A run keeps its id. A run created while the server was away gets another id there, and is found by both.
 
     Args:
         client: MLflow's client of the server.
         uri: The server's address.
-        folder: Where the spare stores of all servers lie; this one's is made when it is needed.
+        folder: Folder of the offline stores of all servers; this server's is created when it is needed.
     """
 
     def __init__(self, client: Any, uri: str, folder: Path) -> None:
         self._client, self._uri, self._shown = client, uri, without_password(uri)
-        self.spare = OfflineStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
+        self.offline = OfflineStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
         self._away, self._asked = False, 0.0
         self._experiments: dict[str, Any] = {}
-        self._seen: dict[str, Any] = {}
+        self._last_runs: dict[str, Any] = {}
         self._own: set[str] = set()
         self._open: set[str] = set()
 
     @property
     def under_way(self) -> bool:
-        """Whether a run of this process has begun and not ended."""
+        """Whether this process has an open run."""
         return bool(self._open)
 
     def connect(self) -> None:
-        """Ask the server whether it answers, and send what earlier commands left."""
+        """Check that the server answers, and send what earlier commands left offline."""
         self._client.search_experiments(max_results=1)
         self._away = False
-        if not self.spare.exists:
+        if not self.offline.exists:
             return
         try:
-            self.spare.send(self._client)
-        except Exception as error:  # whatever it is, it must not keep anybody from working
+            self.offline.send(self._client)
+        except Exception as error:  # no error here may stop the command
             self._say_unsent(error)
 
     def __getattr__(self, name: str) -> Any:
@@ -97,109 +97,107 @@ class OfflineClient:
 
     def _call(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if name in _WRITES_OF_A_RUN:
-            self._own |= self.spare.names_of(args[0])
+            self._own |= self.offline.names_of(args[0])
         try:
-            made = self._answer(name, method, args, kwargs)
+            answer = self._answer(name, method, args, kwargs)
         finally:
             if name == "set_terminated":
-                self._open -= self.spare.names_of(args[0])
+                self._open -= self.offline.names_of(args[0])
         if name == "create_run":
-            self._own.add(made.info.run_id)
-            self._open.add(made.info.run_id)
+            self._own.add(answer.info.run_id)
+            self._open.add(answer.info.run_id)
         elif name == "update_run" and kwargs.get("status") == "RUNNING":
             self._open.add(args[0])
-        return made
+        return answer
 
     def _answer(self, name: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._away and not self._is_back():
-            return self._spared(name, args, kwargs)
-        if {*map(str, args[:1]), str(kwargs.get("source_run_id"))} & self.spare.kept:
-            return self._spared(name, args, kwargs)  # the server is back, and would not take this run
-        if name in _OF_A_MODEL and args[0] in self.spare.models:
-            if self.spare.models[args[0]] in self.spare.kept:
-                return self._spared(name, args, kwargs)
-            raise ModelLeftBehindError  # begun without the server, which is back
-        at_server = self.spare.at_server
+            return self._answer_offline(name, args, kwargs)
+        if {*map(str, args[:1]), str(kwargs.get("source_run_id"))} & self.offline.unsent:
+            return self._answer_offline(name, args, kwargs)  # the server is back, but does not have this run
+        if name in _OF_A_MODEL and args[0] in self.offline.models:
+            if self.offline.models[args[0]] in self.offline.unsent:
+                return self._answer_offline(name, args, kwargs)
+            raise ModelLeftBehindError  # created without the server, which is back
+        at_server = self.offline.at_server
         try:
-            made = method(*map(at_server, args), **{key: at_server(value) for key, value in kwargs.items()})
+            answer = method(*map(at_server, args), **{key: at_server(value) for key, value in kwargs.items()})
         except Exception as error:
             if not is_away(error):
                 raise
             if not self._away:
-                _log.warning("%s does not answer: what it misses is kept, and sent once it does", self._shown)
+                _log.warning("%s does not answer: results are kept here, and sent when it answers again", self._shown)
             self._away, self._asked = True, time.monotonic()
-            return self._spared(name, args, kwargs)
-        if name in ("get_experiment", "get_experiment_by_name") and made is not None:
-            self._experiments |= {made.experiment_id: made, made.name: made}
+            return self._answer_offline(name, args, kwargs)
+        if name in ("get_experiment", "get_experiment_by_name") and answer is not None:
+            self._experiments |= {answer.experiment_id: answer, answer.name: answer}
         if name in ("create_run", "get_run"):
-            self._seen[made.info.run_id] = made
+            self._last_runs[answer.info.run_id] = answer
         elif name == "search_runs":
-            self._seen |= {run.info.run_id: run for run in made}
-        return made
+            self._last_runs |= {run.info.run_id: run for run in answer}
+        return answer
 
     def _is_back(self) -> bool:
         if time.monotonic() - self._asked < PROBE_S:
             return False
         self._asked = time.monotonic()
-        place = urlsplit(self._uri)
-        port = place.port or (443 if place.scheme == "https" else 80)
+        address = urlsplit(self._uri)
+        port = address.port or (443 if address.scheme == "https" else 80)
         try:
-            with socket.create_connection((place.hostname or "", port), PROBE_TIMEOUT_S):
+            with socket.create_connection((address.hostname or "", port), PROBE_TIMEOUT_S):
                 pass
             self._client.search_experiments(max_results=1)
-        except Exception:  # whatever it is, a training goes on
+        except Exception:  # no error here may stop a training
             return False
         try:
-            self.spare.send(self._client)
+            self.offline.send(self._client)
         except Exception as error:
             if is_away(error):
                 return False
             self._say_unsent(error)
         else:
-            _log.warning("%s answers again, and has what it missed", self._shown)
+            _log.warning("%s answers again; the results kept here were sent", self._shown)
         self._away = False
         return True
 
     def _say_unsent(self, error: Exception) -> None:
-        told = without_password(first_line(error))
-        _log.warning(
-            "what %s missed before could not be sent, and stays in %s: %s", self._shown, self.spare.folder, told
-        )
+        reason = without_password(first_line(error))
+        _log.warning("results for %s could not be sent and stay in %s: %s", self._shown, self.offline.folder, reason)
 
-    def _spared(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        spare = self.spare
+    def _answer_offline(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        offline = self.offline
         if name == "create_run":
-            return spare.begin(*args, **kwargs)
+            return offline.begin(*args, **kwargs)
         if name in _WRITES_OF_A_RUN:
-            return getattr(spare.client, name)(spare.run_for(args[0]), *args[1:], **kwargs)
+            return getattr(offline.client, name)(offline.run_for(args[0]), *args[1:], **kwargs)
         if name == "get_run":
-            return self._spared_run(args[0])
+            return self._offline_run(args[0])
         if name in _READS_OF_A_RUN and args[0] in self._own:
-            return getattr(spare.client, name)(spare.run_for(args[0]), *args[1:], **kwargs)
+            return getattr(offline.client, name)(offline.run_for(args[0]), *args[1:], **kwargs)
         if name == "create_logged_model":
-            return spare.model_for(spare.run_for(kwargs.pop("source_run_id")), **kwargs)
+            return offline.model_for(offline.run_for(kwargs.pop("source_run_id")), **kwargs)
         if name in _OF_A_MODEL:
-            if args[0] not in spare.models:
+            if args[0] not in offline.models:
                 raise ModelLeftBehindError
-            return getattr(spare.client, name)(*args, **kwargs)
+            return getattr(offline.client, name)(*args, **kwargs)
         if name in ("get_experiment", "get_experiment_by_name") and args[0] in self._experiments:
             return self._experiments[args[0]]
         if name == "set_experiment_tag":
-            return spare.keep_experiment_tag(*args, **kwargs)
+            return offline.keep_experiment_tag(*args, **kwargs)
         if name == "search_experiments":
-            return list({known.experiment_id: known for known in self._experiments.values()}.values())
+            return list({experiment.experiment_id: experiment for experiment in self._experiments.values()}.values())
         if name == "search_runs":
-            return spare.search(*args, **kwargs)
+            return offline.search(*args, **kwargs)
         raise self._no_answer()
 
-    def _spared_run(self, run_id: str) -> Any:
-        """A run of this process with what the server misses of it, or one as the server knew it last."""
-        known = next((self._seen[name] for name in self.spare.names_of(run_id) if name in self._seen), None)
+    def _offline_run(self, run_id: str) -> Any:
+        """Return a run of this process with its offline data, or another run as the server last returned it."""
+        run = next((self._last_runs[name] for name in self.offline.names_of(run_id) if name in self._last_runs), None)
         if run_id in self._own:
-            return self.spare.run(run_id, known.info.experiment_id if known is not None else None)
-        if known is None:
+            return self.offline.run(run_id, run.info.experiment_id if run is not None else None)
+        if run is None:
             raise self._no_answer()
-        return known
+        return run
 
     def _no_answer(self) -> JobError:
         return JobError("the tracking server does not answer", where=self._shown)

@@ -1,4 +1,4 @@
-"""Which process a run belongs to, and whether it is still there."""
+"""The process of a run, and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_sta
 
 
 def process_started(process: int) -> str:
-    """Return when a process began, in the system's own words; empty when it is not there.
+    """Return the start time of a process, in the system's own format; empty if there is no such process.
 
-    A process number alone is given again to other processes.
+    Process ids are reused, so an id alone does not identify a process.
     """
     try:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
@@ -36,35 +36,35 @@ def _own_start() -> str:
 
 
 def own_process_tags() -> dict[str, str]:
-    """Return the tags by which a run whose process is gone is known."""
+    """Return the tags that identify the process of a run."""
     return {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid()), STARTED_TAG: _own_start()}
 
 
 def is_running(run: Any) -> bool:
-    """Tell whether a run is RUNNING and its process, of this host, is there."""
+    """Return whether a run is RUNNING and its process on this host is alive."""
     tags = run.data.tags
     return run.info.status == "RUNNING" and alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
 def is_orphan(run: Any) -> bool:
-    """Tell whether a run's process was one of this host, and is gone."""
+    """Return whether a run's process ran on this host and is gone."""
     tags = run.data.tags
-    here = tags.get(HOST_TAG) == socket.gethostname()
-    return here and not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
+    on_this_host = tags.get(HOST_TAG) == socket.gethostname()
+    return on_this_host and not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
 def is_of_another(run: Any) -> bool:
-    """Tell whether another process may still write to a run.
+    """Return whether another process may still write to a run.
 
-    One of this host that is there may; one of another host as long as the run has not ended.
+    A process of this host may while it is alive; one of another host may until the run has ended.
     """
     tags = run.data.tags
     if tags.get(HOST_TAG) != socket.gethostname():
         return bool(run.info.status == "RUNNING")
-    own = own_process_tags()
-    return any(tags[name] != own[name] for name in own) and not is_orphan(run)
+    own_tags = own_process_tags()
+    return any(tags[name] != own_tags[name] for name in own_tags) and not is_orphan(run)
 
 
 def alive(process: int, started: str) -> bool:
-    """Tell whether the process that began then is still there."""
+    """Return whether the process with this start time is still alive."""
     return bool(started) and process_started(process) == started

@@ -1,4 +1,4 @@
-"""Where runs are kept: MLflow's tracking store, and beside it the state that resuming needs."""
+"""MLflow's tracking store, and next to it the state that resuming needs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from zoo.tracking.offline_client import offline_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import HOST_TAG, is_orphan
 
-# MLflow reports its use to its makers unless told not to; that is the user's to switch on, not ours.
+# MLflow sends usage statistics by default; only the user should switch that on.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# Standard output is for results; the addresses that it would print there open at the wrong page.
+# Standard output is for results, and the printed addresses open the wrong page.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# A server that does not answer is named within seconds; MLflow's own default tries for minutes.
+# Report within seconds that a server does not answer; MLflow's default retries for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -31,13 +31,13 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
-_ours: str | None = None
+_default_uri: str | None = None
 
 
 class Store:
     """The tracking store in use.
 
-    ``MLFLOW_TRACKING_URI`` and ``mlflow.set_tracking_uri`` win; else it is ``mlruns/mlflow.db`` in the
+    It is the one of ``MLFLOW_TRACKING_URI`` or ``mlflow.set_tracking_uri`` if set, else ``mlruns/mlflow.db`` in the
     working folder, with artifacts in ``mlruns/artifacts``.
 
     Raises:
@@ -45,19 +45,19 @@ class Store:
     """
 
     def __init__(self) -> None:
-        global _ours
+        global _default_uri
         import mlflow
 
-        if mlflow.tracking.is_tracking_uri_set() and mlflow.get_tracking_uri() != _ours:
+        if mlflow.tracking.is_tracking_uri_set() and mlflow.get_tracking_uri() != _default_uri:
             self.uri, self.local = mlflow.get_tracking_uri(), None
         else:
             self.local = FOLDER.resolve()
             self.uri = f"sqlite:///{self.local / 'mlflow.db'}"
             # Set for the process, so that mlflow.pyfunc.load_model("runs:/…") finds what zoo tracked.
             mlflow.set_tracking_uri(self.uri)
-            _ours = self.uri
+            _default_uri = self.uri
         self.state = FOLDER.resolve() / "state"
-        with _explained(self.shown_uri), self._opening():
+        with _translate_errors(self.shown_uri), self._creation_lock():
             if self.is_database:
                 self.client: Any = mlflow.MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
@@ -65,37 +65,37 @@ class Store:
                 self.client = offline_client(self.uri, self.state / "unsent")
 
     def experiment(self, name: str | None) -> Any:
-        """Return MLflow's experiment of that name, made when it is not there.
+        """Return MLflow's experiment of a name; create it if it does not exist.
 
         Args:
-            name: Its name; ``MLFLOW_EXPERIMENT_NAME`` stands for None.
+            name: Its name; None for that of ``MLFLOW_EXPERIMENT_NAME``.
         """
         name = name or os.environ.get(EXPERIMENT_VARIABLE) or "Default"
-        with _explained(self.shown_uri), self._opening():
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
-                place = (self.local / "artifacts").as_uri() if self.local is not None else None
-                found = self.client.get_experiment(self.client.create_experiment(name, artifact_location=place))
-            elif found.lifecycle_stage == "deleted":
-                raise UsageError(f"the experiment {name!r} was deleted; restore it, or give --experiment another name")
-            return found
+        with _translate_errors(self.shown_uri), self._creation_lock():
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is None:
+                location = (self.local / "artifacts").as_uri() if self.local is not None else None
+                experiment = self.client.get_experiment(self.client.create_experiment(name, artifact_location=location))
+            elif experiment.lifecycle_stage == "deleted":
+                raise UsageError(f"the experiment {name!r} was deleted; restore it, or choose another --experiment")
+            return experiment
 
     def known_experiment(self, name: str) -> Any:
-        """Return an experiment that must be there.
+        """Return an existing experiment.
 
         Raises:
-            UsageError: When it is not, with the nearest name.
+            UsageError: When it does not exist, with the nearest name.
         """
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            raise unknown("experiment", name, [known.name for known in self.client.search_experiments()])
-        return found
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            raise unknown("experiment", name, [other.name for other in self.client.search_experiments()])
+        return experiment
 
     def run(self, run_id: str) -> Any:
-        """Return MLflow's run with this id, or with an id that begins so.
+        """Return MLflow's run with this id, or with an id that begins with it.
 
         Raises:
-            UsageError: When there is none, or several begin so.
+            UsageError: When there is none, or there are several.
         """
         from mlflow.exceptions import MlflowException
 
@@ -103,19 +103,19 @@ class Store:
             return self.client.get_run(run_id)
         except MlflowException:
             pass
-        likely = run_id.isalnum()  # else it is no beginning of an id, and might say something to a filter
-        found = self.search(f"attributes.run_id LIKE '{run_id}%'", limit=100) if likely else []
-        matches = [run.info.run_id for run in found]
-        if not self.is_database and likely:  # also by the id that it had before its server knew it
-            matches = list(dict.fromkeys([*matches, *self.client.spare.begun_with(run_id)]))
+        is_id = run_id.isalnum()  # anything else is not an id, and could change the filter
+        runs = self.search(f"attributes.run_id LIKE '{run_id}%'", limit=100) if is_id else []
+        matches = [run.info.run_id for run in runs]
+        if not self.is_database and is_id:  # also by its offline id
+            matches = list(dict.fromkeys([*matches, *self.client.offline.begun_with(run_id)]))
         if len(matches) == 1:
             return self.client.get_run(matches[0])
         if matches:
-            raise UsageError(f"{len(matches)} runs begin with {run_id!r}; give more of the id", where="run")
+            raise UsageError(f"{len(matches)} run ids begin with {run_id!r}; give more characters", where="run")
         raise UsageError(f"there is no run {run_id!r} in {self.shown_uri}; zoo runs lists them", where="run")
 
     def has(self, run_id: str) -> bool:
-        """Tell whether a run is there; a store that does not answer is no reason to say that it is not."""
+        """Return whether a run exists; raise an error if the store does not answer."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -123,7 +123,7 @@ class Store:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return not self.is_database and bool(self.client.spare.holds(run_id))
+            return not self.is_database and bool(self.client.offline.holds(run_id))
         return True
 
     @property
@@ -133,24 +133,24 @@ class Store:
 
     @property
     def shown_uri(self) -> str:
-        """The store's address as it may be shown: without a password."""
+        """The store's address without a password, for messages."""
         return without_password(self.uri)
 
     @property
     def is_database(self) -> bool:
-        """Whether runs are in a database that this process writes itself, and not behind a server."""
+        """Whether this process writes the runs to a database itself, not through a server."""
         return not self.uri.startswith("http")
 
     def model_runs(self) -> dict[str, str]:
-        """Return the run of each logged model, by the model's id."""
-        made: dict[str, str] = {}
+        """Return the run id of each logged model, by the model's id."""
+        run_ids: dict[str, str] = {}
         token = None
         while True:
             page = self.client.search_logged_models(self._experiment_ids(), page_token=token)
-            made.update({known.model_id: known.source_run_id for known in page})
+            run_ids.update({model.model_id: model.source_run_id for model in page})
             token = page.token
             if not token:
-                return made
+                return run_ids
 
     def search(
         self,
@@ -161,44 +161,44 @@ class Store:
         order: str = "",
         deleted: bool = False,
     ) -> list[Any]:
-        """Return MLflow's runs that a filter finds, in all experiments or one; those that were deleted on demand."""
+        """Return MLflow's runs that match a filter, in all experiments or one; with ``deleted`` only deleted runs."""
         from mlflow.entities import ViewType
 
         if order.startswith("metrics."):
             self.count_rows()
         ids = [experiment.experiment_id] if experiment is not None else self._experiment_ids()
-        found: list[Any] = []
+        runs: list[Any] = []
         token = None
-        while len(found) < limit:
+        while len(runs) < limit:
             page = self.client.search_runs(
-                ids, where, max_results=min(1000, limit - len(found)), order_by=[order] if order else None,
+                ids, where, max_results=min(1000, limit - len(runs)), order_by=[order] if order else None,
                 page_token=token, run_view_type=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
             )  # fmt: skip
-            found += page
+            runs += page
             token = page.token
             if not token:
                 break
-        return found
+        return runs
 
     def count_rows(self) -> None:
-        """Tell a SQLite file how many rows its tables have; nothing where the store is no such file.
+        """Update the row statistics of a SQLite file; do nothing for other stores.
 
-        Without it SQLite joins runs and metrics row by row: ordering 10,000 runs by a metric takes 5 s, and 0.1 s with
-        it, in MLflow's pages too. Looking at some thousand rows takes milliseconds.
+        Without them SQLite joins runs and metrics row by row: ordering 10,000 runs by a metric takes 5 s instead of
+        0.1 s, in MLflow's pages too. Analysing some thousand rows takes milliseconds.
         """
         if not self.uri.startswith("sqlite:///"):
             return
         path = Path(self.uri.removeprefix("sqlite:///"))
         if not path.is_file():
             return
-        # Somebody who writes just now goes first, and the next call counts.
+        # If another process is writing, skip it; the next call tries again.
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0.2)) as database:
             database.execute("PRAGMA analysis_limit = 1000")
             database.execute("ANALYZE")
             database.commit()
 
     def download_model(self, run_id: str, folder: Path) -> Path | None:
-        """Return where a run's model lies, fetched into a folder where it is not on this machine; None without one."""
+        """Return the folder of a run's model, downloaded if it is not on this machine; None without a model."""
         import mlflow
 
         try:
@@ -208,7 +208,7 @@ class Store:
             return None
 
     def read_csv(self, run_id: str, path: str) -> Any:
-        """Return a run's artifact as a frame; None where it has no such artifact."""
+        """Return a run's artifact as a frame, or None if there is no such artifact."""
         import io
 
         import pandas as pd
@@ -217,7 +217,7 @@ class Store:
         return pd.read_csv(io.StringIO(text)) if text is not None else None
 
     def read_text(self, run_id: str, path: str) -> str | None:
-        """Return a run's artifact as text; None where it has no such artifact."""
+        """Return a run's artifact as text, or None if there is no such artifact."""
         import tempfile
 
         import mlflow
@@ -229,15 +229,15 @@ class Store:
                 return None
 
     def state_of(self, run_id: str) -> Path:
-        """Return the folder where a run keeps what resuming needs."""
+        """Return the folder with the state that resuming a run needs."""
         return self.state / self.begun_as(run_id)
 
     def begun_as(self, run_id: str) -> str:
-        """Return the id that a run had when it was begun: another one where its server was away then."""
-        return run_id if self.is_database else str(self.client.spare.begun_as(run_id))
+        """Return the id under which a run was created; it differs if its server was away then."""
+        return run_id if self.is_database else str(self.client.offline.begun_as(run_id))
 
     def _at_server(self, run_id: str) -> str:
-        return run_id if self.is_database else str(self.client.spare.at_server(run_id))
+        return run_id if self.is_database else str(self.client.offline.at_server(run_id))
 
     def close_orphans(self) -> None:
         """End runs that are still RUNNING although their process on this host is gone."""
@@ -249,14 +249,14 @@ class Store:
 
     def experiment_names(self) -> dict[str, str]:
         """Return the names of experiments by MLflow's id."""
-        return {known.experiment_id: known.name for known in self.client.search_experiments()}
+        return {experiment.experiment_id: experiment.name for experiment in self.client.search_experiments()}
 
     def _experiment_ids(self) -> list[str]:
-        return [known.experiment_id for known in self.client.search_experiments()]
+        return [experiment.experiment_id for experiment in self.client.search_experiments()]
 
     @contextmanager
-    def _opening(self) -> Iterator[None]:
-        """One process at a time makes tables and experiments: two at once would do it twice."""
+    def _creation_lock(self) -> Iterator[None]:
+        """Lock the store, so that only one process at a time creates tables and experiments."""
         if not self.is_database:
             yield
             return
@@ -267,8 +267,8 @@ class Store:
 
 
 @contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn what a store says of itself into a message for a person."""
+def _translate_errors(uri: str) -> Iterator[None]:
+    """Turn errors of a store into messages for users."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -276,8 +276,8 @@ def _explained(uri: str) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"the tracking store cannot be written: {error.strerror or error}", where=uri) from None
     except MlflowException as error:
-        told = without_password(error.message.splitlines()[0])
-        raise UsageError(f"the tracking store does not answer: {told}", where=uri) from None
+        reason = without_password(error.message.splitlines()[0])
+        raise UsageError(f"the tracking store does not answer: {reason}", where=uri) from None
     except UsageError:
         raise
     except Exception as error:

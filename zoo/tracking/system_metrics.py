@@ -1,4 +1,4 @@
-"""What the machine does during a training, under MLflow's own names: its pages show them as system metrics."""
+"""Use of the machine during training, under MLflow's names for system metrics."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ SAMPLE_S = 3.0
 
 
 class SystemMetrics:
-    """Use of CPU, memory, disk and network, and of GPUs where ``nvidia-ml-py`` is installed.
+    """Use of CPU, memory, disk and network, and of GPUs if ``nvidia-ml-py`` is installed.
 
-    MLflow's own monitor writes from a thread of its own, which a server that dies would upset; its readings are taken
-    here, and written with the scores of an epoch. ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false`` turns them off.
+    MLflow's own monitor logs from a separate thread, which fails when the server is away. Here its readings are
+    taken between epochs and logged with their scores. ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false`` turns them off.
     """
 
     def __init__(self) -> None:
         self._monitors: list[Any] = _monitors()
         self._sampled = 0.0
-        self._read()  # the use of a CPU counts from the reading before
+        self._read()  # CPU use is measured since the previous reading
 
     def sample(self) -> dict[str, float]:
-        """Return what is read now, ``system/cpu_utilization_percentage`` and others; nothing some seconds long."""
+        """Return the current readings, such as ``system/cpu_utilization_percentage``; empty if the last are recent."""
         if time.monotonic() - self._sampled < SAMPLE_S:
             return {}
         self._sampled = time.monotonic()
         return self._read()
 
     def _read(self) -> dict[str, float]:
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for monitor in list(self._monitors):
             try:
                 monitor.collect_metrics()
-                found |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
+                values |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
                 monitor.clear_metrics()
-            except Exception:  # what cannot be read here is no reason for a training to end
+            except Exception:  # a failed reading must not end a training
                 self._monitors.remove(monitor)
-        return found
+        return values
 
 
 def _monitors() -> list[Any]:
@@ -49,8 +49,8 @@ def _monitors() -> list[Any]:
 
     if SWITCH.is_set() and not SWITCH.get():
         return []
-    made: list[Any] = []
+    monitors: list[Any] = []
     for kind in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor):
-        with suppress(Exception):  # without a GPU, or what reads it; without a network
-            made.append(kind())
-    return made
+        with suppress(Exception):  # no GPU, no package that reads it, or no network
+            monitors.append(kind())
+    return monitors

@@ -1,4 +1,4 @@
-"""A run in MLflow as a recorder: scores of each epoch in batches, and all that belongs to a run's page."""
+"""A recorder that writes to MLflow: scores of each epoch in batches, and everything else on a run's page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from zoo.version import __version__
 FLUSH_S = 3.0
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 PARAM_LENGTH = 500
-_NO_NAME = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no metric's name, as a class may have it
+_INVALID_CHARACTERS = re.compile(r"[^\w\-. :/]")  # not allowed in a metric's name, but possible in that of a class
 SCHEMA_COLUMNS = 500  # MLflow keeps 65,535 characters of a schema
 
 
@@ -48,7 +48,7 @@ class TrackedRun(Recorder):
         self.store, self.run_id = store, run.info.run_id
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
         self._params = set(run.data.params)
-        self._waiting: list[Any] = []
+        self._pending: list[Any] = []
         self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
 
@@ -56,7 +56,7 @@ class TrackedRun(Recorder):
     def create(
         cls, store: Store, experiment: Any, name: str, *, tags: Mapping[str, str], parent: str | None = None
     ) -> TrackedRun:
-        """Begin a run; an already active run of MLflow's becomes its parent where no other is given."""
+        """Create a run; MLflow's active run becomes its parent if no other is given."""
         import mlflow
 
         if parent is None and mlflow.active_run() is not None:
@@ -64,44 +64,44 @@ class TrackedRun(Recorder):
         all_tags = {**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})}
         run = store.client.create_run(experiment.experiment_id, run_name=name, tags=all_tags)
         tracked = cls(store, run)
-        tracked.experiment_id = experiment.experiment_id  # a run that waits for its server stands in another one
+        tracked.experiment_id = experiment.experiment_id  # an offline run is in another experiment until it is sent
         return tracked
 
     @classmethod
     def reopen(cls, store: Store, run_id: str) -> TrackedRun:
-        """Go on with a run that was begun before."""
+        """Reopen an earlier run."""
         tracked = cls(store, store.client.get_run(run_id))
-        # The tags come first: a run that is RUNNING with the tags of a dead process would be closed as an orphan.
+        # Tags first: a RUNNING run with the tags of a dead process would be closed as an orphan.
         tracked.tags(own_process_tags())
         store.client.update_run(run_id, status="RUNNING")
         return tracked
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Keep the scores of an epoch and write them with others, some seconds later at most."""
-        self._waiting += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
+        """Record the scores of an epoch; they are written within some seconds."""
+        self._pending += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
         if self._system is not None:
-            self._waiting += _metrics(self._system.sample(), epoch)
+            self._pending += _metrics(self._system.sample(), epoch)
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def watch_machine(self) -> None:
-        """Write with the epochs from now on what the machine does, too."""
+        """Record system metrics with each epoch from now on."""
         self._system = SystemMetrics()
 
     def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
-        """Take in curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
+        """Record curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
 
-        They are written with what comes next.
+        They are written with the next flush.
         """
         for name, values in history.items():
             for number, value in enumerate(values[after:until], start=after + 1):
-                self._waiting += _metrics({f"epoch/{name}": value}, number)
+                self._pending += _metrics({f"epoch/{name}": value}, number)
 
     def flush(self) -> None:
-        """Write what is waiting."""
-        waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), 1000):
-            self.store.client.log_batch(self.run_id, metrics=waiting[start : start + 1000])
+        """Write the pending metrics."""
+        pending, self._pending = self._pending, []
+        for start in range(0, len(pending), 1000):
+            self.store.client.log_batch(self.run_id, metrics=pending[start : start + 1000])
         self._flushed = time.monotonic()
 
     def epochs_logged(self) -> int:
@@ -110,17 +110,17 @@ class TrackedRun(Recorder):
         return max(steps, default=0)
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Log parameters; one that is there already stays as it is."""
+        """Log parameters; existing ones are not changed."""
         from mlflow.entities import Param
 
-        made = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in values.items() if name not in self._params]
-        for start in range(0, len(made), 100):
-            self.store.client.log_batch(self.run_id, params=made[start : start + 100])
+        new = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in values.items() if name not in self._params]
+        for start in range(0, len(new), 100):
+            self.store.client.log_batch(self.run_id, params=new[start : start + 100])
         self._params.update(values)
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Log final scores, each once."""
-        self._waiting += _metrics(values, 0)
+        self._pending += _metrics(values, 0)
         self.flush()
 
     def tags(self, values: Mapping[str, str]) -> None:
@@ -130,24 +130,24 @@ class TrackedRun(Recorder):
         self.store.client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in values.items()])
 
     def dataset(self, dataset: Dataset) -> None:
-        """Log the data as the run's input: name, digest, where from, columns and sizes."""
+        """Log the data as the run's input: name, digest, source, columns and sizes."""
         self.store.client.log_inputs(self.run_id, [_dataset_input(dataset)])
 
     def text(self, text: str, path: str) -> None:
-        """Keep a text as an artifact."""
+        """Log a text as an artifact."""
         self.store.client.log_text(self.run_id, text, path)
 
     def figures(self, figures: Mapping[str, Any]) -> None:
-        """Keep figures as artifacts, in ``figures/``."""
+        """Log figures as artifacts, in ``figures/``."""
         for name, figure in figures.items():
             self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
 
     def files(self, folder: Path, path: str) -> None:
-        """Keep the files of a folder as artifacts, in ``path/``."""
+        """Log the files of a folder as artifacts, in ``path/``."""
         self.store.client.log_artifacts(self.run_id, str(folder), path)
 
     def tables(self, tables: Mapping[str, Any]) -> None:
-        """Keep frames as tables that MLflow's pages show, in ``tables/``; those of before are replaced.
+        """Log frames as tables that MLflow's pages show, in ``tables/``; existing ones are replaced.
 
         MLflow's own ``log_table`` would append to what a killed process had written.
         """
@@ -160,7 +160,7 @@ class TrackedRun(Recorder):
         self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
-        """Keep a model so that MLflow loads and serves it, with signature and an example of raw rows."""
+        """Log a model that MLflow can load and serve, with its signature and an example of raw rows."""
         try:
             self._model(model, facts, example)
         except ModelLeftBehindError:
@@ -191,7 +191,7 @@ class TrackedRun(Recorder):
 
 @contextmanager
 def ending(run: TrackedRun) -> Iterator[TrackedRun]:
-    """End a run whatever happens: FINISHED, KILLED when interrupted, else FAILED with the reason."""
+    """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason."""
     try:
         yield run
     except KeyboardInterrupt:
@@ -206,7 +206,7 @@ def ending(run: TrackedRun) -> Iterator[TrackedRun]:
 def write_mlflow_model(
     path: Path, model: Model, facts: dict[str, Any], example: Any, *, run_id: str, model_id: str
 ) -> None:
-    """Write a folder that MLflow loads: ours, inside a pyfunc whose loader is in the installed package.
+    """Write a folder that MLflow loads: zoo's own, inside a pyfunc whose loader is in the installed package.
 
     The signature names each column and leaves its type open: a stricter one would refuse an integer
     for a float, and a column of text whose values are all missing, before our own checks.
@@ -236,11 +236,11 @@ def write_mlflow_model(
 
 
 def _columns_of(model: Model) -> list[str]:
-    return list(dict.fromkeys(known.name for known in model.spec.inputs))
+    return list(dict.fromkeys(input_.name for input_ in model.spec.inputs))
 
 
 def requirements() -> list[str]:
-    """Return the packages that a model needs, pinned to what is installed here."""
+    """Return the packages that a model needs, pinned to the installed versions."""
     wanted = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "numpy", "pandas")
     return [f"{name}=={number}" for name, number in package_versions().items() if name in wanted]
 
@@ -248,17 +248,17 @@ def requirements() -> list[str]:
 @cache
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages that scores depend on."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # a checkout that was not installed
-            found[name] = __version__ if name == "keras-task-zoo" else ""
-    return found
+            versions[name] = version(name)
+        except PackageNotFoundError:  # a checkout that is not installed
+            versions[name] = __version__ if name == "keras-task-zoo" else ""
+    return versions
 
 
 def origin_tags() -> dict[str, str]:
-    """Return where a run comes from: host, process, user, versions, git commit."""
+    """Return tags for the origin of a run: host, process, user, versions, git commit."""
     tags = {
         **own_process_tags(),
         "zoo.version": __version__,
@@ -298,15 +298,15 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    known = {_NO_NAME.sub("_", name): value for name, value in values.items()}
-    return [Metric(name, float(value), now, step) for name, value in known.items() if not math.isinf(value)]
+    cleaned = {_INVALID_CHARACTERS.sub("_", name): value for name, value in values.items()}
+    return [Metric(name, float(value), now, step) for name, value in cleaned.items() if not math.isinf(value)]
 
 
 def _dataset_input(dataset: Dataset) -> Any:
     from mlflow.entities import Dataset as MlflowDataset
     from mlflow.entities import DatasetInput, InputTag
 
-    columns = [{"name": known.name, "type": known.kind, "required": True} for known in dataset.spec.inputs]
+    columns = [{"name": input_.name, "type": input_.kind, "required": True} for input_ in dataset.spec.inputs]
     sizes = {f"num_rows_{name}": rows for name, rows in dataset.sizes.items()}
     entity = MlflowDataset(
         name=dataset.name,

@@ -1,4 +1,4 @@
-"""MLflow's pages: where they open, and which columns and charts are in sight."""
+"""MLflow's pages: their addresses, and the columns and charts that they show."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from zoo.tracking.store import Store
 
 VIEW = "zoo"
 _TAG = f"mlflow.sharedViewState.{VIEW}"
-# MLflow keeps an experiment's tag to so many characters.
+# Maximum length of an experiment's tag in MLflow.
 _LONGEST = 20_000
 MOST_METRICS = 8
 
 
 def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
-    """Return the address of an experiment's runs with scores in sight.
+    """Return the address of an experiment's table of runs with the columns of :func:`set_view`.
 
-    An experiment's plain address opens an overview without runs.
+    The plain address of an experiment opens an overview without runs.
 
     Args:
         server: Such as ``http://127.0.0.1:5000``.
@@ -32,20 +32,22 @@ def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
 def set_view(
     store: Store, experiment_id: str, *, metrics: Sequence[str], params: Sequence[str], order: str, ascending: bool
 ) -> None:
-    """Set which columns and charts the experiment's page shows; metrics that it showed before stay.
+    """Set the columns and charts of the experiment's page; metrics shown before stay.
 
     Args:
         store: Where runs are kept.
         experiment_id: MLflow's id.
-        metrics: Metrics in columns; the first are drawn.
+        metrics: Metrics in columns; the first two are drawn.
         params: Parameters in columns and in parallel coordinates.
         order: Metric that runs are sorted by.
-        ascending: Least first.
+        ascending: Sort in ascending order.
     """
     tags = store.client.get_experiment(experiment_id).tags
     columns = json.loads(tags.get(_TAG, "{}")).get("selectedColumns", [])
-    seen = [column[len("metrics.`") : -1] for column in columns if column.startswith("metrics.`")]
-    chosen = list(dict.fromkeys([*metrics, *seen]))[:MOST_METRICS]  # of other tasks in the same experiment too
+    shown = [column[len("metrics.`") : -1] for column in columns if column.startswith("metrics.`")]
+    chosen = list(dict.fromkeys([*metrics, *shown]))[
+        :MOST_METRICS
+    ]  # also metrics of other tasks in the same experiment
     text = json.dumps(_state(chosen, list(params), order, ascending))
     if len(text) < _LONGEST:
         store.client.set_experiment_tag(experiment_id, _TAG, text)

@@ -1,4 +1,4 @@
-"""A tune job becomes a search: a parent run, a run for each trial, and the best trial's model scored once."""
+"""Hyperparameter search: a parent run, one run per trial, and a single test evaluation of the best trial's model."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def tune(
 ) -> Search:
     """Search a model's hyperparameters; each trial is a run below one parent run.
 
-    The model's default is the first trial. A search that was interrupted or killed goes on when the
-    same is asked again; one that is finished gives its stored result; more trials are added to it.
+    The first trial uses the model's default hyperparameters. The same call resumes a search that was interrupted or
+    killed, returns the stored result of a finished one, and adds trials to it when ``trials`` is larger.
 
     Args:
         model: A name of the catalogue, or a pattern such as ``classification/*``, which makes the model the first
             hyperparameter; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``.
         source: A frame, arrays, a file or a bundled name.
-        resume: Run of a search that is gone on with; model and source are then given only where they are no names.
+        resume: Run id of the search to resume; pass model and source again only if they are objects, not names.
         verbose: Print a line for each trial.
         quiet: Print nothing.
         **options: The other keys of :class:`zoo.jobs.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
-            ``search``, ``epochs`` or ``hyperparameters={"units": 64}`` for what is fixed.
+            ``search``, ``epochs``, or ``hyperparameters={"units": 64}`` to fix a hyperparameter.
 
     Returns:
-        The search: its trials, and the best one's run, scored on test once.
+        The search: its trials, and the run of the best one, evaluated once on the test split.
 
     Raises:
-        UsageError: When model, data or options do not fit.
+        UsageError: When model, data or options do not fit together.
         JobError: When no trial completed, or the model's own code fails.
 
     Example:
@@ -80,49 +80,49 @@ def tune(
 def resume_search(
     run_id: str, *, model: Any = None, source: Any = None, progress: SearchProgress | None = None, **options: Any
 ) -> Search:
-    """Go on with a search by the id of its run, or of one of its trials.
+    """Resume a search, given the id of its run or of one of its trials.
 
     Args:
         run_id: The run.
-        model: The model, where it is no name of the catalogue.
-        source: The data, where they were in memory.
+        model: The model, if it is not a name of the catalogue.
+        source: The data, if they were in memory.
         progress: Where to show progress.
-        **options: What may differ from before: trials, workers, time_budget, refit, keep.
+        **options: Options that may change: trials, workers, time_budget, refit, keep and the others of ``MAY_CHANGE``.
 
     Raises:
-        UsageError: When there is no such search, or it is not the one that the folder of searches holds.
+        UsageError: When there is no such search, or it is not the one stored in the search folder.
     """
     store = Store()
-    found = store.run(run_id)
-    found = store.run(found.data.tags.get(PARENT_TAG, found.info.run_id))
-    if found.data.tags.get("zoo.kind") != "search":
-        raise UsageError(f"run {run_id} is no search, nor one of its trials", where="resume")
+    run = store.run(run_id)
+    run = store.run(run.data.tags.get(PARENT_TAG, run.info.run_id))
+    if run.data.tags.get("zoo.kind") != "search":
+        raise UsageError(f"run {run_id} is neither a search nor a trial of one", where="resume")
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in MAY_CHANGE:
-            raise UsageError(f"a search goes on as it is; only {', '.join(MAY_CHANGE)} may change", where=name)
-    stored = stored_job(store, found.info.run_id)
+            raise UsageError(f"cannot change {name} of a search; only {', '.join(MAY_CHANGE)} may change", where=name)
+    stored = stored_job(store, run.info.run_id)
     values = {name: getattr(stored, name) for name in type(stored).model_fields}
     changed = {name: value for name, value in (("model", model), ("source", source)) if value is not None}
     job = make_job(TuneJob, {**values, **changed, **given})
-    return run_tune(job, progress=progress, expected=store.begun_as(found.info.run_id))
+    return run_tune(job, progress=progress, expected=store.begun_as(run.info.run_id))
 
 
 def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: str | None = None) -> Search:
-    """Carry out a tune job; see :func:`tune`."""
+    """Run a tune job; see :func:`tune`."""
     builder = model_builder(job.model, job.task, several=True)
     if builder.build is None:
-        raise UsageError("a model that is built already has nothing to search; give a function build(hp, spec)")
+        raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
     builder.task.check_calibration(dataset, job)
     if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
         raise UsageError(
-            "a search trains many times, and these rows pass by because they are many; search on a sample of them, "
-            "then train with what was found: zoo train --set …",
+            "a search trains many times and does not support streaming; search on a sample of the rows, then train "
+            "on all rows with the best hyperparameters: zoo train --set …",
             where="stream",
         )
     if "validation" not in dataset.splits and job.cv is None:
-        raise UsageError("a search ranks its trials on a validation part, and there is none", where="validation_size")
+        raise UsageError("a search ranks its trials on a validation split, but there is none", where="validation_size")
     with connected(job.cluster):
         return _run_with(job, builder, dataset, progress or SearchProgress(quiet=True), expected)
 
@@ -135,7 +135,7 @@ def _run_with(
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
     if expected is not None and folder.run_id() != expected:
         raise UsageError(
-            "data, model or zoo have changed since, or it was begun anew: this search cannot go on", where="resume"
+            "this search cannot be resumed: data, model or zoo have changed, or it was started again", where="resume"
         )
     with folder.locked():
         if job.fresh:
@@ -143,9 +143,9 @@ def _run_with(
         try:
             return _Tuning(job, builder, dataset, store, folder, progress).run()
         except KeyboardInterrupt:
-            known = folder.run_id()
-            again = f", or zoo tune --resume {known[:8]}" if known is not None else ""
-            progress.say(f"stopped; what is finished is kept, and the same command goes on{again}")
+            run_id = folder.run_id()
+            again = f", or zoo tune --resume {run_id[:8]}" if run_id is not None else ""
+            progress.say(f"stopped; finished trials are kept. To resume: the same command{again}")
             raise
 
 
@@ -159,7 +159,7 @@ class _Tuning:
         folder: SearchFolder,
         progress: SearchProgress,
     ) -> None:
-        self.asked = job  # another time there may be more room
+        self.requested_job = job  # stored, because later there may be more memory or a larger cluster
         self.job = job = with_room(job, progress)
         self.builder, self.dataset = builder, dataset
         self.store, self.folder, self.progress = store, folder, progress
@@ -169,21 +169,21 @@ class _Tuning:
         self.finishing = Finishing(job, builder, dataset, store, folder, progress, self.objective)
 
     def run(self) -> Search:
-        """Run, go on with, or recall the search."""
+        """Run or resume the search, or return its stored result."""
         stored = self._stored()
-        known = SearchState.from_json(stored) if stored is not None else None
-        if known is not None and known.is_over(self.job) and self._was_ended(known):
-            return self.finishing.recalled(known)
+        state = SearchState.from_json(stored) if stored is not None else None
+        if state is not None and state.is_over(self.job) and self._has_finished(state):
+            return self.finishing.recalled(state)
         if stored is not None:
             self.folder.check_version(stored)
         # The server imports TensorFlow while this process reads the model's search space.
-        with create_executor(self.job, self.folder) as workers:
+        with create_executor(self.job, self.folder) as executor:
             space = self._space()
-            starts = self._starts(space)  # what is wrong with them is said before there is a run
+            starts = self._starts(space)  # raises an error before a run is created
             experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
             parent = self._parent(stored, experiment)
             with ending(parent):
-                state = known or SearchState(parent.run_id)
+                state = state or SearchState(parent.run_id)
                 self._choose(state, space, new=stored is None)
                 self._write_data()
                 if stored is None:
@@ -194,7 +194,7 @@ class _Tuning:
                 self.folder.share_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
                 try:
-                    loop.run(workers)
+                    loop.run(executor)
                 finally:
                     self.progress.close()
                 _say_if_too_short(self.job, loop.state, self.progress)
@@ -203,21 +203,21 @@ class _Tuning:
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
         if stored is None or not self.store.has(stored["run_id"]):
-            # Killed before its state was stored, or its runs were deleted: what is left here belongs to nothing.
+            # Killed before its state was stored, or its runs were deleted: the files left here are useless.
             self.folder.clear()
             return None
         return stored
 
-    def _was_ended(self, known: SearchState) -> bool:
-        """Whether the search's own run has all that finishing puts there: the process may have been killed before."""
-        return str(self.store.client.get_run(known.run_id).info.status) not in ("KILLED", "FAILED")
+    def _has_finished(self, state: SearchState) -> bool:
+        """Return whether the search's run was finished; the process may have been killed while finishing it."""
+        return str(self.store.client.get_run(state.run_id).info.status) not in ("KILLED", "FAILED")
 
     def _space(self) -> CheckedHyperParameters:
         ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
         return self.builder.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
 
     def _choose(self, state: SearchState, space: CheckedHyperParameters, *, new: bool) -> None:
-        """Take the search that was asked for, or was taken before, or that suits, and say why."""
+        """Set the search algorithm: the requested, the stored, or one chosen here with a message that says why."""
         if new and self.job.search is not None:
             state.search = self.job.search
         elif new:
@@ -225,10 +225,10 @@ class _Tuning:
                 space,
                 trials=self.job.trials,
                 epochs=self.epochs(space),
-                whole=self.folds > 0 or self.job.seeds is not None,
+                full_trials=self.folds > 0 or self.job.seeds is not None,
                 started=bool(self.job.start or self.job.start_from),
             )
-            self.progress.say(f"search: {state.search}, for {why}; --search says otherwise")
+            self.progress.say(f"Search: {state.search}; {why} (change with --search)")
         self.search = state.search
         if state.search == "grid" and not (is_finite(space) and grid_size(space) <= self.job.trials):
             _say_how_large(grid_size(space), self.job.trials, self.progress)
@@ -243,32 +243,34 @@ class _Tuning:
     def _begin(self, parent: TrackedRun) -> None:
         parent.params({**job_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
-        parent.text(job_yaml(self.asked), JOB_FILE)
+        parent.text(job_yaml(self.requested_job), JOB_FILE)
         keep_report(parent, self.builder.task, self.dataset, self.job.baselines)
 
     def epochs(self, space: CheckedHyperParameters) -> int:
-        """Most epochs of a trial."""
+        """Return the maximum number of epochs of a trial."""
         return int(self.job.epochs or space.values.get("epochs", 100))
 
     def _starts(self, space: CheckedHyperParameters) -> list[dict[str, Any]]:
-        """What is tried after the default: the values that were told, and the best of an earlier run."""
-        made = [self._values_of(values) for values in self.job.start]
-        for values in made:
-            for name in _beyond(values, space):
-                self.progress.say(f"note: a start has {name}={values[name]}, which is beyond what is searched")
+        """Return what is tried after the default: the given starting points, and the best of an earlier run."""
+        starts = [self._values_of(values) for values in self.job.start]
+        for values in starts:
+            for name in _out_of_range(values, space):
+                self.progress.say(f"note: the starting point {name}={values[name]} is outside the search space")
         if self.job.start_from is not None:
-            found = best_of(self.store, self.job.start_from)
-            # How long an earlier training was given is nothing that it has found out.
-            told = {k: v for k, v in found.hyperparameters.items() if k != "epochs" or k in self.job.ranges}
-            values = {name: value for name, value in told.items() if name in space.declared}
-            strange = sorted(set(told) - set(values))
-            if strange:
-                self.progress.say(f"note: {self.builder.name} has no {', '.join(strange)}, and starts without")
-            made.append(self._values_of(values))
-        return made
+            run = best_of(self.store, self.job.start_from)
+            # The epochs of an earlier training are a budget, not a result.
+            run_values = {k: v for k, v in run.hyperparameters.items() if k != "epochs" or k in self.job.ranges}
+            values = {name: value for name, value in run_values.items() if name in space.declared}
+            unknown_names = sorted(set(run_values) - set(values))
+            if unknown_names:
+                self.progress.say(
+                    f"note: {self.builder.name} has no hyperparameter {', '.join(unknown_names)}; ignored"
+                )
+            starts.append(self._values_of(values))
+        return starts
 
     def _values_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values in the types that the model declares; one that is fixed stays as it is."""
+        """Return values in the types that the model declares, without hyperparameters that are fixed."""
         _, space = self.builder.build_checked(
             {**values, **self.job.hyperparameters}, self.dataset.spec, seed=self.job.seed
         )
@@ -289,13 +291,13 @@ class _Tuning:
         )
 
     def _fits(self) -> list[tuple[str, int]]:
-        """What each trial trains."""
+        """Return what each trial trains."""
         if self.folds:
             return [(str(self.folder.data / f"fold-{number}"), self.job.seed) for number in range(1, self.folds + 1)]
         return [(str(self.folder.data), self.job.seed + number) for number in range(self.job.seeds or 1)]
 
     def _ranking(self) -> dict[str, str]:
-        """The tags by which the search's runs are ranked."""
+        """Return the tags by which the search's runs are ranked."""
         return {OBJECTIVE_TAG: self.objective.name, DIRECTION_TAG: self.objective.direction}
 
     def _oracle(
@@ -328,37 +330,37 @@ class _Tuning:
                 save_dataset(self.builder.task.read(fold_job(self.job, number, self.folds)), folder)
 
 
-def _beyond(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:
-    """Names of the values that a space's ranges and choices do not hold."""
-    found = []
-    for known in (known for known in space.space if known.name in values):
-        value: Any = values[known.name]
-        if hasattr(known, "min_value"):
-            inside = known.min_value <= value <= known.max_value
+def _out_of_range(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:
+    """Return the names of the values outside the search space's ranges and choices."""
+    names = []
+    for hyperparameter in (hyperparameter for hyperparameter in space.space if hyperparameter.name in values):
+        value: Any = values[hyperparameter.name]
+        if hasattr(hyperparameter, "min_value"):
+            inside = hyperparameter.min_value <= value <= hyperparameter.max_value
         else:
-            inside = value in getattr(known, "values", [value])
+            inside = value in getattr(hyperparameter, "values", [value])
         if not inside:
-            found.append(known.name)
-    return found
+            names.append(hyperparameter.name)
+    return names
 
 
 def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress) -> None:
-    """Say how long a trial takes where none could be finished in the time that there was."""
-    begun = [record for record in state.trials.values() if record.seconds]
-    if job.time_budget is None or not begun or any(record.reason != OUT_OF_TIME for record in begun):
+    """Print how long a trial takes if the time budget was too short for any of them."""
+    started = [record for record in state.trials.values() if record.seconds]
+    if job.time_budget is None or not started or any(record.reason != OUT_OF_TIME for record in started):
         return
-    first = begun[0]
+    first = started[0]
     epochs = max(first.result.get("epochs_run", 0), 1)
-    wanted = first.epochs or job.epochs or first.hyperparameters.get("epochs", epochs)
-    whole = in_words(first.seconds / epochs * wanted)
+    total_epochs = first.epochs or job.epochs or first.hyperparameters.get("epochs", epochs)
+    duration = in_words(first.seconds / epochs * total_epochs)
     progress.say(
-        f"note: no trial was finished within {job.time_budget}: the first had {epochs} of {wanted} epochs in "
-        f"{in_words(first.seconds)}, and would take about {whole}; more time, or --epochs {epochs}"
+        f"note: no trial finished within {job.time_budget}: the first ran {epochs} of {total_epochs} epochs in "
+        f"{in_words(first.seconds)} and needs about {duration}; raise --time-budget or set --epochs {epochs}"
     )
 
 
 def fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
-    """Return the job that reads one fold of the rows that are not test."""
+    """Return the job that reads one fold of the rows outside the test split."""
     folds = None if isinstance(job.cv, int) else job.cv
     return job.model_copy(update={"cv": None, "fold": f"{number}/{count}", "folds": folds, "aside": True})
 
@@ -367,8 +369,8 @@ def fold_count(job: TuneJob, task: Any) -> int:
     """Return the number of folds of a search's cross-validation.
 
     Raises:
-        UsageError: When the task knows no folds.
-        DataError: When the data are too few for them.
+        UsageError: When the task does not support folds.
+        DataError: When there are too few rows.
     """
     if task.no_folds is not None:
         raise UsageError(task.no_folds, where="cv")
@@ -377,8 +379,8 @@ def fold_count(job: TuneJob, task: Any) -> int:
 
 
 def _say_how_large(points: int, trials: int, progress: SearchProgress) -> None:
-    """Say how large a grid is of which not all will be tried, and what to do."""
+    """Print a note about a grid with more points than trials."""
     progress.say(
-        f"note: the grid has {points:,} points, of which the first {trials} are tried; --range NAME=VALUE|VALUE and "
-        "--set NAME=VALUE make it smaller, and another --search looks all over it"
+        f"note: the grid has {points:,} points; only the first {trials} are tried. Make it smaller with --range "
+        "NAME=VALUE|VALUE or --set NAME=VALUE, or sample the whole space with another --search"
     )

@@ -23,9 +23,9 @@ RNG = np.random.default_rng(0)
 SENTENCES = [f"the parcel {i} came {w} and late" for i, w in enumerate(["soon", "never", "again", "twice"] * 10)]
 
 
-def kind_of(values, name="a", **told):
-    (found,) = describe_columns(pd.DataFrame({name: values}), **told)
-    return found
+def kind_of(values, name="a", **options):
+    (column,) = describe_columns(pd.DataFrame({name: values}), **options)
+    return column
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_an_id_is_all_distinct_and_named_like_one():
 
 
 def test_a_column_is_described_in_words():
-    found = kind_of([None, "low", "high", "medium"] * 10)
-    assert (found.missing, found.distinct, found.levels) == (10, 3, (("low", 10), ("medium", 10), ("high", 10)))
-    assert "low < medium < high" in found.enters
-    found = kind_of([2.5, 1.0, np.inf, None] * 10, missing={"*": "median"})
-    assert (found.range, found.missing) == (("1", "2.5"), 20)
-    assert found.enters == "one number; the median, 1.75, stands for a missing value"
-    assert found.remarks == ("has 10 infinite values, taken as missing; the first is in row 3",)
+    column = kind_of([None, "low", "high", "medium"] * 10)
+    assert (column.missing, column.distinct, column.levels) == (10, 3, (("low", 10), ("medium", 10), ("high", 10)))
+    assert "low < medium < high" in column.enters
+    column = kind_of([2.5, 1.0, np.inf, None] * 10, missing={"*": "median"})
+    assert (column.range, column.missing) == (("1", "2.5"), 20)
+    assert column.enters == "one number; missing values become the median, 1.75"
+    assert column.remarks == ("has 10 infinite values, treated as missing; the first is in row 3",)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_a_column_is_described_in_words():
     ],
 )
 def test_the_column_decides_between_day_and_month(texts, form, remark):
-    found = find_date_format(np.array(texts, dtype=object))
-    assert found.format == form
-    assert found.remark.startswith("the dates are read " + remark) if remark else not found.remark
+    date_format = find_date_format(np.array(texts, dtype=object))
+    assert date_format.format == form
+    assert date_format.remark.startswith("the dates are ambiguous and are read " + remark) if remark else not date_format.remark
 
 
 @pytest.mark.parametrize("texts", [["Ulm", "Bonn"], ["1.5", "2.5"], ["2020", "2021"], ["10-20", "30-40"], [""]])
@@ -123,15 +123,25 @@ TABLE = pd.DataFrame(
         ({"age": "numbr"}, {}, "unknown kind of column 'numbr'; known: number, code", "number"),
         ({"agee": "number"}, {}, "unknown feature 'agee'", "age"),
         ({"town": "number"}, {}, "column town, row 1: 'Ulm' is not a number", None),
-        ({"town": "date"}, {}, "column town, row 1: 'Ulm' is not a date as ISO 8601", None),
-        ({"town": "ordered:Ulm<Bon"}, {}, "column town, row 2: 'Bonn' is not among the levels of the order", "Bon"),
-        ({"town": "ordered:Ulm"}, {}, "levels from low to high", None),
-        ({"town": "hashed:no"}, {}, "whole number from 2", None),
-        ({"town": "number:3"}, {}, "takes nothing behind the colon", None),
+        ({"town": "date"}, {}, "column town, row 1: 'Ulm' is not a date in ISO 8601", None),
+        (
+            {"town": "ordered:Ulm<Bon"},
+            {},
+            "column town, row 2: 'Bonn' is not among the categories of the given order",
+            "Bon",
+        ),
+        ({"town": "ordered:Ulm"}, {}, "categories from low to high", None),
+        ({"town": "hashed:no"}, {}, "integer of at least 2", None),
+        ({"town": "number:3"}, {}, "takes nothing after a colon", None),
         ({}, {"age": "meen"}, "unknown way for missing values 'meen'", "mean"),
         ({}, {"agee": "mean"}, "unknown feature 'agee'", "age"),
-        ({}, {"town": "mean"}, "column town is a category, and 'mean' is no way for one", None),
-        ({}, {"age": "constant:old"}, "column age is a number, and 'old' is none", None),
+        ({}, {"town": "mean"}, "column town is a category, for which 'mean' is not possible", None),
+        (
+            {},
+            {"age": "constant:old"},
+            "column age is numeric; the constant 'old' for missing values is not a number",
+            None,
+        ),
         ({}, {"age": "constant"}, "unknown way", "constant:VALUE"),
     ],
 )
@@ -157,13 +167,13 @@ def test_ways_for_missing_values():
     spec, _ = describe_table(TABLE, None, "t", missing={"town": "constant:Rom"})
     assert spec.input("town").levels == ("Ulm", "Bonn", "Rom")
     spec, notes = describe_table(TABLE, None, "t", missing={"*": "drop"})
-    assert [known.name for known in spec.inputs] == ["code"]
-    assert notes[0] == "column age is left out: 10 values are missing, and it was asked to drop it for that"
+    assert [input_.name for input_ in spec.inputs] == ["code"]
+    assert notes[0] == "column age is left out: 10 values are missing, and --missing drops such columns"
 
 
 def test_the_last_known_value_stands_and_another_input_tells():
     spec, _ = describe_table(TABLE, None, "t", missing={"*": "last"})
-    assert [known.key for known in spec.inputs] == ["age", "age missing", "town", "town missing", "code"]
+    assert [input_.key for input_ in spec.inputs] == ["age", "age missing", "town", "town missing", "code"]
     raw = raw_inputs(pd.DataFrame({"age": [None, 5, None], "town": [None, "Rom", None], "code": 1}), spec)
     np.testing.assert_array_equal(raw["age"], [np.nan, 5, 5])  # the model puts the middle of training for the first
     assert raw["age missing"].tolist() == [1, 0, 1]
@@ -220,15 +230,15 @@ def test_held_out_values_do_not_fill_training_rows():
     frame = pd.DataFrame({"age": [5.0, 9.0, None, 6.0] * 10, "part": ["train", "test", "train", "validation"] * 10})
     job = DataJob(source=frame.assign(y=["p", "p", "n", "n"] * 10), target="y", split="column=part")
     layout = column_layout({}, {"age": "last"})
-    train = table_dataset(job, task="t", target_kind="class", layout=layout).parts["train"]
+    train = table_dataset(job, task="t", target_kind="class", layout=layout).splits["train"]
     assert train.inputs["age"].tolist() == [5.0] * 20
 
 
 def test_codes_enter_as_numbers_unless_they_are_told_to_be_names(tmp_path):
     (tmp_path / "a.csv").write_text("zip,y\n" + "01234,p\n1234,n\n" * 20)
     job = DataJob(source=tmp_path / "a.csv", target="y", column={"zip": "category"})
-    made = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, {}))
-    assert set(made.spec.input("zip").levels) == {"01234", "1234"}
+    result = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, {}))
+    assert set(result.spec.input("zip").levels) == {"01234", "1234"}
     spec, _ = describe_table(TABLE, None, "t", column={"code": "category"})
     assert spec.input("code").levels == ("1", "2", "3", "4")
 
@@ -238,5 +248,5 @@ def test_many_levels_are_hashed():
     spec, _ = describe_table(frame, None, "t")
     assert spec.input("a").statistics == {"buckets": 4096}
     assert spec.input("a").levels == ()
-    with pytest.raises(DataError, match="no column is left"):
+    with pytest.raises(DataError, match="no usable feature"):
         describe_table(frame[:50], None, "t", column={"a": "id"})

@@ -44,8 +44,8 @@ def test_order_of_columns_and_other_columns_do_not_matter():
     ],
 )
 def test_numbers(cells, numbers):
-    made = values_of(pd.DataFrame({"age": cells, "a/b": "x"}))["age"]
-    assert [None if np.isnan(value) else value for value in made] == numbers
+    values = values_of(pd.DataFrame({"age": cells, "a/b": "x"}))["age"]
+    assert [None if np.isnan(value) else value for value in values] == numbers
 
 
 @pytest.mark.parametrize("text", ["old", "1,5", "1 2"])
@@ -115,7 +115,9 @@ def test_classes_come_back_in_their_type(cells, kind, back):
 
 def test_an_unknown_class_names_its_row():
     target = Target("y", "class", ("cat", "dog"), "str")
-    with pytest.raises(DataError, match=r"the rows, column y, row 2: class 'dogg' is not among") as caught:
+    with pytest.raises(
+        DataError, match=r"the rows, column y, row 2: class 'dogg' does not occur in the training split"
+    ) as caught:
         encode_target(pd.Series(["cat", "dogg"]), target)
     assert caught.value.nearest == "dog"
 

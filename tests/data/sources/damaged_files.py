@@ -73,23 +73,25 @@ def image_bytes(rng: Random, ending: str) -> bytes:
 
 def spoiled(rng: Random, content: bytes) -> bytes:
     """Content cut short, or with bytes changed, put in, taken out or repeated."""
-    made = bytearray(content)
+    damaged_bytes = bytearray(content)
     how = rng.randrange(6)
     if how == 0:
-        return bytes(made[: rng.randrange(len(made) + 1)])
+        return bytes(damaged_bytes[: rng.randrange(len(damaged_bytes) + 1)])
     for _ in range(rng.choice([1, 1, 3, 20])):
-        place = rng.randrange(len(made) + 1)
-        if how == 1 and made:
-            made[place % len(made)] = rng.randrange(256)
+        place = rng.randrange(len(damaged_bytes) + 1)
+        if how == 1 and damaged_bytes:
+            damaged_bytes[place % len(damaged_bytes)] = rng.randrange(256)
         elif how == 2:
-            made[place:place] = rng.randbytes(rng.randint(1, 9))
+            damaged_bytes[place:place] = rng.randbytes(rng.randint(1, 9))
         elif how == 3:
-            del made[place : place + rng.randint(1, 40)]
+            del damaged_bytes[place : place + rng.randint(1, 40)]
         elif how == 4:
-            made[place:place] = made[max(0, place - 50) : place]
+            damaged_bytes[place:place] = damaged_bytes[max(0, place - 50) : place]
         else:
-            made[place:place] = rng.choice([b"\0", b"\xff\xff\xff\xff", b"\x80", b"\n", b'"', b",", b"{", b"]", b"\r"])
-    return bytes(made)
+            damaged_bytes[place:place] = rng.choice(
+                [b"\0", b"\xff\xff\xff\xff", b"\x80", b"\n", b'"', b",", b"{", b"]", b"\r"]
+            )
+    return bytes(damaged_bytes)
 
 
 Put = Callable[[Path, Random], Path]
@@ -100,9 +102,9 @@ def damaged(ending: str, content: Callable[[Random], bytes], pack: Callable[[byt
 
     def put(folder: Path, rng: Random) -> Path:
         sound = content(rng)
-        made = spoiled(rng, pack(sound)) if rng.random() < 0.5 else pack(spoiled(rng, sound))
+        content_ = spoiled(rng, pack(sound)) if rng.random() < 0.5 else pack(spoiled(rng, sound))
         path = folder / f"a{ending}"
-        path.write_bytes(made)
+        path.write_bytes(content_)
         return path
 
     return put
@@ -128,11 +130,11 @@ def zipped(name: str, content: bytes, declared: int | None = None) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, content)
-    made = file.getvalue()
+    content_ = file.getvalue()
     if declared is not None:  # in the local header and in the directory
         size = struct.pack("<I", len(content))
-        made = made.replace(size, struct.pack("<I", declared))
-    return made
+        content_ = content_.replace(size, struct.pack("<I", declared))
+    return content_
 
 
 def zeros_npz(rng: Random) -> bytes:
@@ -172,10 +174,10 @@ def large_png(rng: Random) -> bytes:
 def blank_png(rng: Random) -> bytes:
     """An image of 13,000 x 13,000 that really unpacks, to 500 MB, out of half a MB."""
     chunks = [struct.pack(">IIBBBBB", 13_000, 13_000, 8, 2, 0, 0, 0), zlib.compress(bytes(13_000 * 39_001), 9), b""]
-    made = b"\x89PNG\r\n\x1a\n"
+    content = b"\x89PNG\r\n\x1a\n"
     for name, chunk in zip((b"IHDR", b"IDAT", b"IEND"), chunks, strict=True):
-        made += struct.pack(">I", len(chunk)) + name + chunk + struct.pack(">I", zlib.crc32(name + chunk))
-    return made
+        content += struct.pack(">I", len(chunk)) + name + chunk + struct.pack(">I", zlib.crc32(name + chunk))
+    return content
 
 
 def rows_parquet(rng: Random) -> bytes:
@@ -304,12 +306,12 @@ def read_one(path: Path) -> dict[str, Any]:
     try:
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(record=True):
             warnings.simplefilter("always")
-            told: dict[str, Any] = {"rows": len(read_table(path, cells="image" if images else None).frame)}
+            report: dict[str, Any] = {"rows": len(read_table(path, cells="image" if images else None).frame)}
     except DataError as error:
-        told = {"error": str(error), "where": error.where}
+        report = {"error": str(error), "where": error.where}
     except BaseException:
-        told = {"traceback": traceback.format_exc()}
-    return told | {"seconds": round(time.monotonic() - start, 2)}
+        report = {"traceback": traceback.format_exc()}
+    return report | {"seconds": round(time.monotonic() - start, 2)}
 
 
 def out_of_time(*_: object) -> None:
@@ -326,10 +328,10 @@ def main(root: Path, first: int, last: int) -> None:
         # Files are made without the limit, and read within it.
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, resource.RLIM_INFINITY))
         signal.alarm(SECONDS)
-        told = read_one(path)
+        report = read_one(path)
         signal.alarm(0)
         resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        print(json.dumps({"number": number, "maker": maker, "path": str(path)} | told), flush=True)
+        print(json.dumps({"number": number, "maker": maker, "path": str(path)} | report), flush=True)
         shutil.rmtree(folder)
     assert "tensorflow" not in sys.modules
 

@@ -28,13 +28,13 @@ def outcomes(folder: Path, first: int, last: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def check(told: list[dict[str, Any]], count: int) -> None:
-    assert len(told) == count
-    assert [one for one in told if "traceback" in one] == []
-    nameless = [one for one in told if "error" in one and not str(one["where"]).startswith(one["path"])]
+def check(reports: list[dict[str, Any]], count: int) -> None:
+    assert len(reports) == count
+    assert [one for one in reports if "traceback" in one] == []
+    nameless = [one for one in reports if "error" in one and not str(one["where"]).startswith(one["path"])]
     assert nameless == []
-    assert sum("rows" in one for one in told) > count // 10  # damage that does no harm is read
-    assert sum("error" in one for one in told) > count // 3
+    assert sum("rows" in one for one in reports) > count // 10  # damage that does no harm is read
+    assert sum("error" in one for one in reports) > count // 3
 
 
 def test_damaged_files(tmp_path: Path) -> None:

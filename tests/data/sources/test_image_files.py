@@ -134,7 +134,7 @@ def test_a_file_that_does_not_decode_is_named(tmp_path: Path, kind: str) -> None
     tree(tmp_path, "cat/a.png", "dog/b.png")
     broken(tmp_path / "dog" / "c.png", kind)
     for read in (lambda: read_image(tmp_path / "dog" / "c.png"), lambda: read_images(tmp_path, "here")):
-        with pytest.raises(DataError, match="not an image that can be read") as caught:
+        with pytest.raises(DataError, match="cannot be read as an image") as caught:
             read()
         assert caught.value.where == str(tmp_path / "dog" / "c.png")
 
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_image_too_large_to_be_one(tmp_path: Path) -> None:
     header = put(tmp_path / "a.bmp").read_bytes()
     (tmp_path / "a.bmp").write_bytes(header[:18] + (60_000).to_bytes(4, "little") * 2 + header[26:])
-    with pytest.raises(DataError, match="not an image that can be read") as caught:
+    with pytest.raises(DataError, match="cannot be read as an image") as caught:
         read_image(tmp_path / "a.bmp")
     assert caught.value.where == str(tmp_path / "a.bmp")
 
@@ -216,7 +216,7 @@ def test_a_folder_without_images(tmp_path: Path, folders: tuple[str, ...]) -> No
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.txt").write_text("no image")
-    with pytest.raises(DataError, match="the folder has no images; a folder of class folders is expected") as caught:
+    with pytest.raises(DataError, match="the folder has no images; expected class folders") as caught:
         read_images(tmp_path, "here")
     assert caught.value.where == "here"
 
@@ -237,5 +237,5 @@ def test_a_folder_of_pictures_is_a_source_with_a_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cells", [None, "sequence"])
 def test_pictures_are_no_table_and_no_sequences(tmp_path: Path, cells: str | None) -> None:
     tree(tmp_path, "rose/1.png", "lily/1.png")
-    with pytest.raises(DataError, match=r"holds images, which this task does not read; .*image.* can"):
+    with pytest.raises(DataError, match=r"has images, which this task does not read; tasks that do: .*image"):
         read_table(tmp_path, cells=cells)

@@ -50,10 +50,10 @@ def test_a_folder_of_parts(tmp_path: Path, name: str) -> None:
 
 def test_parts_may_have_categories_of_their_own_and_columns_in_another_order(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "shop")
-    own = SPLITS[0].assign(size=pd.Categorical(["tiny", "small"]))[["size", "b", "a"]]
+    first = SPLITS[0].assign(size=pd.Categorical(["tiny", "small"]))[["size", "b", "a"]]
     for path in folder.iterdir():
         path.unlink()
-    own.to_parquet(folder / "1.parquet")
+    first.to_parquet(folder / "1.parquet")
     SPLITS[2].astype({"size": "category"}).assign(size=pd.Categorical(["huge"] * 2)).to_parquet(folder / "2.parquet")
     assert read_table(folder).frame["size"].tolist() == ["tiny", "small", "huge", "huge"]
 
@@ -89,11 +89,11 @@ def outside(folder: Path) -> None:
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (other_file, "holds another file, readme.md, beside its parts"),
-        (other_folder, "holds a folder, year=2020, beside its parts"),
-        (other_columns, "only part-9.parquet has the column 'c'"),
+        (other_file, "the folder has another file, readme.md; expected only"),
+        (other_folder, "the folder has a folder, year=2020; expected only"),
+        (other_columns, "only part-9.parquet has 'c'"),
         (damaged, "part-9.parquet: cannot be read"),
-        (outside, "part-9.parquet: a symbolic link that leads out of the folder"),
+        (outside, "part-9.parquet: the symbolic link leads out of the folder"),
     ],
 )
 def test_a_folder_with_other_things(tmp_path: Path, spoil, message: str) -> None:
@@ -105,5 +105,5 @@ def test_a_folder_with_other_things(tmp_path: Path, spoil, message: str) -> None
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").mkdir()
-    with pytest.raises(DataError, match=r"the folder is empty; files that end in .parquet are expected"):
+    with pytest.raises(DataError, match=r"the folder is empty; expected files that end in .parquet"):
         read_table(tmp_path / "a.parquet")

@@ -55,7 +55,7 @@ def test_images(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (list(table.frame), table.target) == (["image", "label"], "label")
     assert [cell.shape for cell in table.frame["image"]] == [(4, 5, 1)] * 14
     assert table.frame["label"].tolist() == ["light" if cell[0, 0, 0] else "dark" for cell in table.frame["image"]]
-    with pytest.raises(DataError, match=r"holds images, which this task does not read; .*image.* can"):
+    with pytest.raises(DataError, match=r"has images, which this task does not read; tasks that do: .*image"):
         read_table("tfds:zoo_shades")
 
 
@@ -91,7 +91,7 @@ def test_with_a_network_a_set_is_prepared(tmp_path: Path, monkeypatch: pytest.Mo
     table = read_table("tfds:zoo_people", data_dir=str(tmp_path))
     assert len(table.frame) == sum(public_builders.ZooPeople.SIZES.values()) - 2
     assert (tmp_path / "zoo_people" / "1.0.0" / "dataset_info.json").is_file()
-    with pytest.raises(DataError, match=r"no set of that name \(did you mean 'tfds:zoo_people'\?\)"):
+    with pytest.raises(DataError, match=r"no dataset of that name \(did you mean 'tfds:zoo_people'\?\)"):
         read_table("tfds:zoo_peopel", data_dir=str(tmp_path))
 
 

@@ -65,21 +65,21 @@ def test_other_parameters_of_the_url_are_kept(shop: Path) -> None:
 @pytest.mark.parametrize(
     "source, message",
     [
-        ("sqlite:///shop.db", r"which table\? Say \?table=NAME .*; tables: odd name, orders, dear"),
+        ("sqlite:///shop.db", r"which table\? Use \?table=NAME .*; tables: odd name, orders, dear"),
         ("sqlite:///shop.db?table=order", r"there is no table 'order'; tables: .* \(did you mean 'orders'\?\)"),
         ("sqlite:///shpo.db?table=orders", r"there is no file shpo.db \(did you mean 'shop.db'\?\)"),
         ("sqlite:///no/where.db?table=orders", "there is no file no/where.db"),
-        ("sqlite:///shop.db?table=orders&query=SELECT 1", "exclude each other"),
-        ("sqlite:///shop.db?query=SELEC 1", 'the database says: near "SELEC": syntax error'),
+        ("sqlite:///shop.db?table=orders&query=SELECT 1", "use either a table or a query, not both"),
+        ("sqlite:///shop.db?query=SELEC 1", 'error of the database: near "SELEC": syntax error'),
         ("sqlite:///shop.db?query=SELECT absent FROM orders", "no such column: absent"),
         ("sqlite:///shop.db?query=DELETE FROM orders", "attempt to write a readonly database"),
-        ("sqlite:///shop.db?query=SELECT id, id FROM orders", "two columns are called 'id'"),
+        ("sqlite:///shop.db?query=SELECT id, id FROM orders", "two columns have the name 'id'"),
         ("sqlite:///shop.db?query=SELECT id FROM orders WHERE id > 9", "no rows"),
         ("sqlite:///shop.db?nonsense=1&table=orders", "'nonsense' are not accepted by the pysqlite driver"),
-        ("nosuch://host/shop?table=a", "no kind of database is called 'nosuch'"),
+        ("nosuch://host/shop?table=a", "unknown kind of database 'nosuch'"),
         ("postgres://host/shop?table=a", "did you mean 'postgresql'"),
         ("mysql+pymysql://me:secret@host/shop?table=a", "its driver pymysql is not installed; python -m pip install"),
-        ("postgresql://me:secret@host:port/shop?table=a", "not a database's URL"),
+        ("postgresql://me:secret@host:port/shop?table=a", "not a database URL"),
     ],
 )
 def test_what_cannot_be_read(shop: Path, source: str, message: str) -> None:
@@ -155,7 +155,7 @@ def test_a_server_that_is_not_there() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         source = f"postgresql://me:s3cret-word@127.0.0.1:{free.getsockname()[1]}/shop?table=a"
-    with pytest.raises(DataError, match=r"the database says: .*[Cc]onnection refused") as caught:
+    with pytest.raises(DataError, match=r"error of the database: .*[Cc]onnection refused") as caught:
         read_table(source)
     assert "s3cret-word" not in str(caught.value)
 

@@ -43,7 +43,7 @@ def test_dicts_and_weights(batch: int | None, drop: bool) -> None:
     assert list(table.frame) == ["a", "b", "y", "weight"]
     assert table.frame["b"].tolist() == NAMED["b"].tolist()
     assert table.frame["weight"].tolist() == W.tolist()
-    assert table.notes == ("the third of each element is its weight, as in Keras: column weight",)
+    assert table.notes == ("the third component of each element is the sample weight, as in Keras: column weight",)
     assert table.weight == "weight"
     alone = read_table(made(NAMED, batch, drop))
     assert (list(alone.frame), alone.target) == (["a", "b"], None)
@@ -71,7 +71,7 @@ def test_sequences_of_several_lengths() -> None:
 def test_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    with pytest.raises(DataError, match=r"it never ends; take\(n\)"):
+    with pytest.raises(DataError, match=r"the dataset is infinite; use take\(n\)"):
         read_table(made((X, Y)).repeat())
     with pytest.raises(DataError, match="no elements"):
         read_table(made((X, Y)).take(0))
@@ -79,5 +79,5 @@ def test_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
         read_table(made((X, Y, W, W)))
     monkeypatch.setattr(tensors, "MOST_EXAMPLES", 100)
     endless = tf.data.Dataset.from_generator(lambda: iter(int, 1), output_signature=tf.TensorSpec((), tf.int64))
-    with pytest.raises(DataError, match="more than 100 examples, which is the limit"):
+    with pytest.raises(DataError, match="more than 100 examples, the limit"):
         read_table(endless)

@@ -34,12 +34,12 @@ def folds(
     """The parts of each row in every fold."""
     method = "random" if classes is None else "stratified"
     splitter = Splitter(method, validation_size=validation, seed=seed, classes=classes)
-    made = []
+    folds_ = []
     for number in range(1, count + 1):
         splits = np.full(rows, "train", "<U11") if given is None else given.astype("<U11")
         take_fold(splits, number, count, splitter, masks=None)
-        made.append(splitter.inner_parts(splits))
-    return made
+        folds_.append(splitter.inner_splits(splits))
+    return folds_
 
 
 @settings(max_examples=60, deadline=None)
@@ -88,18 +88,18 @@ def test_the_seed_decides() -> None:
 
 def test_rows_that_are_test_already_are_in_no_fold() -> None:
     given = np.array(["train"] * 9 + ["validation"] * 3 + ["test"] * 4)
-    made = np.array(folds(16, 3, given=given))
-    assert (made[:, 12:] == "").all()
-    assert ((made[:, :12] == "test").sum(axis=0) == 1).all()  # what validated takes turns like the rest
-    assert not (made[:, :12] == "").any()
+    result = np.array(folds(16, 3, given=given))
+    assert (result[:, 12:] == "").all()
+    assert ((result[:, :12] == "test").sum(axis=0) == 1).all()  # what validated takes turns like the rest
+    assert not (result[:, :12] == "").any()
     assert given.tolist() == ["train"] * 9 + ["validation"] * 3 + ["test"] * 4
 
 
 @pytest.mark.parametrize(
     "rows, classes, message",
     [
-        (3, None, "4 folds need at least as many rows, and there are 3"),
-        (10, np.array(["rare"] * 3 + ["usual"] * 7, object), "need 4 rows of each class, and class 'rare' has 3"),
+        (3, None, "4 folds need at least 4 rows; there are 3"),
+        (10, np.array(["rare"] * 3 + ["usual"] * 7, object), "need 4 rows of each class; class 'rare' has 3"),
     ],
 )
 def test_too_few_rows(rows: int, classes: np.ndarray | None, message: str) -> None:
@@ -129,5 +129,5 @@ def test_a_test_part_of_ones_own_is_left_alone() -> None:
     test = dataset.splits["test"]
     assert len(test) == 5
     assert test.rows.max() < 20
-    assert dataset.notes == ("the test part is left alone: each fold has its own",)
+    assert dataset.notes == ("the test split is not used: each fold has its own",)
     assert sum(len(split) for split in dataset.splits.values()) == 20

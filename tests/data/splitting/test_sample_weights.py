@@ -33,22 +33,22 @@ def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
 
 def test_a_column_weighs_every_part_and_is_no_feature() -> None:
     frame = table()
-    made = dataset_of(frame, weight="w", calibration_size=0.2)
-    assert [known.name for known in made.spec.inputs] == ["x"]
-    for split in made.splits.values():
+    dataset = dataset_of(frame, weight="w", calibration_size=0.2)
+    assert [input_.name for input_ in dataset.spec.inputs] == ["x"]
+    for split in dataset.splits.values():
         assert split.weight is not None
         assert split.weight.tolist() == frame["w"][split.rows].tolist()
-    assert any("importance" in note for note in made.notes)
+    assert any("importance" in note for note in dataset.notes)
     assert dataset_of(frame, weight="w", weight_kind="frequency").spec.weights_count
 
 
 def test_down_sampling_keeps_the_mass_of_classes_and_touches_training_alone() -> None:
     frame = table()
-    plain, made = dataset_of(frame), dataset_of(frame, sample="down=10")
+    plain, dataset = dataset_of(frame), dataset_of(frame, sample="down=10")
     for split in ("validation", "test"):
-        assert np.array_equal(plain.splits[split].rows, made.splits[split].rows)
-        assert made.splits[split].weight is None
-    train, everything = made.splits["train"], plain.splits["train"]
+        assert np.array_equal(plain.splits[split].rows, dataset.splits[split].rows)
+        assert dataset.splits[split].weight is None
+    train, everything = dataset.splits["train"], plain.splits["train"]
     assert train.weight is not None
     usual = frame["kind"][train.rows] == "usual"
     assert (train.weight[usual] == 10).all()
@@ -56,8 +56,8 @@ def test_down_sampling_keeps_the_mass_of_classes_and_touches_training_alone() ->
     assert set(frame.index[frame["kind"] == "rare"]) & set(everything.rows) <= set(train.rows)
     mass = train.weight[usual].sum()
     assert mass == pytest.approx((frame["kind"][everything.rows] == "usual").sum(), abs=10)
-    assert made.spec.rows == len(train)
-    assert made.split_rows["train"].tolist() == everything.rows.tolist()
+    assert dataset.spec.rows == len(train)
+    assert dataset.split_rows["train"].tolist() == everything.rows.tolist()
     assert np.array_equal(dataset_of(frame, sample="down=10").splits["train"].rows, train.rows)
 
 
@@ -95,8 +95,8 @@ def test_class_weights_are_the_loss_s_alone() -> None:
 @pytest.mark.parametrize(
     "weights, message",
     [
-        ([-1.0], "column w, row 1: a weight must be a number from 0 upwards; received -1.0"),
-        ([1.0, None], "column w, row 2: a weight must be a number from 0 upwards; it is missing"),
+        ([-1.0], "column w, row 1: a weight must be a number of at least 0; received -1.0"),
+        ([1.0, None], "column w, row 2: a weight must be a number of at least 0; it is missing"),
         ([1.0, np.inf], "column w, row 2"),
         (["many"], "received many"),
         ([0.0], "all weights are zero"),
@@ -113,11 +113,11 @@ def test_weights_that_are_none(weights: list[Any], message: str) -> None:
     [
         ({"weight": "ww"}, "there is no column 'ww' of weights"),
         ({"class_weight": {"rear": 2}}, "class 'rear' is not among rare, usual"),
-        ({"sample": "down=2", "split": "column=part"}, "class 'usual' is the only one among the training rows"),
+        ({"sample": "down=2", "split": "column=part"}, "the training rows have only class 'usual'"),
         ({"weight": "w", "test": table(20).drop(columns="w")}, "the test source has no column 'w'"),
     ],
 )
 def test_what_is_wrong_is_said(options: dict[str, Any], message: str) -> None:
-    frame = table().assign(part=lambda known: np.where(known["kind"] == "usual", "train", "test"))
+    frame = table().assign(part=lambda rows: np.where(rows["kind"] == "usual", "train", "test"))
     with pytest.raises(ZooError, match=message):
         dataset_of(frame, **options)

@@ -46,15 +46,15 @@ def values(dataset: Dataset, split: str) -> np.ndarray:
 @pytest.mark.parametrize("way", ["group=house", "hash=house"])
 def test_a_group_is_on_one_side_whatever_the_order_of_rows(way: str) -> None:
     frame = table()
-    made = dataset_of(frame, split=way, calibration_size=0.2)
-    sides = {split: set(frame["house"][values(made, split).astype(int)]) for split in made.splits}
+    dataset = dataset_of(frame, split=way, calibration_size=0.2)
+    sides = {split: set(frame["house"][values(dataset, split).astype(int)]) for split in dataset.splits}
     assert set(sides) == {"train", "calibration", "validation", "test"}
     assert sum(map(len, sides.values())) == frame["house"].nunique()
-    assert 10 < len(made.splits["test"]) < 80
-    assert "house" not in [known.name for known in made.spec.inputs]
+    assert 10 < len(dataset.splits["test"]) < 80
+    assert "house" not in [input_.name for input_ in dataset.spec.inputs]
     mixed = dataset_of(frame.sample(frac=1, random_state=1), split=way, calibration_size=0.2)
-    for split in made.splits:
-        assert sorted(values(made, split)) == sorted(values(mixed, split))
+    for split in dataset.splits:
+        assert sorted(values(dataset, split)) == sorted(values(mixed, split))
 
 
 def test_a_hashed_side_stays_when_rows_come_in() -> None:
@@ -68,8 +68,8 @@ def test_a_hashed_side_stays_when_rows_come_in() -> None:
 @pytest.mark.parametrize("gap", [None, "3d"])
 def test_the_latest_are_test_and_moments_stay_whole(gap: str | None) -> None:
     frame = table().sample(frac=1, random_state=0)
-    made = dataset_of(frame, split="time=day", gap=gap)
-    days = {split: pd.to_datetime(frame["day"].to_numpy()[known.rows]) for split, known in made.splits.items()}
+    dataset = dataset_of(frame, split="time=day", gap=gap)
+    days = {split: pd.to_datetime(frame["day"].to_numpy()[data.rows]) for split, data in dataset.splits.items()}
     between = pd.Timedelta(days=1 if gap is None else 4)
     assert days["validation"].min() - days["train"].max() == between
     assert days["test"].min() - days["validation"].max() == between
@@ -78,28 +78,28 @@ def test_the_latest_are_test_and_moments_stay_whole(gap: str | None) -> None:
 
 
 def test_order_takes_the_last_rows() -> None:
-    made = dataset_of(table(), split="order")
-    assert values(made, "test").tolist() == list(range(160, 200))
-    assert values(made, "validation").tolist() == list(range(128, 160))
+    dataset = dataset_of(table(), split="order")
+    assert values(dataset, "test").tolist() == list(range(160, 200))
+    assert values(dataset, "validation").tolist() == list(range(128, 160))
 
 
 def test_folds_in_time_train_on_what_came_before() -> None:
     frame = table()
     for number in range(1, 5):
-        made = dataset_of(frame, split="time=day", fold=f"{number}/4")
-        learnt = np.concatenate([values(made, "train"), values(made, "validation")])
-        assert learnt.max() < values(made, "test").min()
-        assert len(made.splits["test"]) == 40
+        dataset = dataset_of(frame, split="time=day", fold=f"{number}/4")
+        learnt = np.concatenate([values(dataset, "train"), values(dataset, "validation")])
+        assert learnt.max() < values(dataset, "test").min()
+        assert len(dataset.splits["test"]) == 40
 
 
 def test_one_group_is_left_out_in_each_fold() -> None:
     frame = table()
     tested = []
     for number in range(1, 24):
-        made = dataset_of(frame, split="group=house", fold=f"{number}/23", folds="leave-one-group-out")
-        assert made.folds == 23
-        assert frame["house"][made.splits["test"].rows].nunique() == 1
-        tested += made.splits["test"].rows.tolist()
+        dataset = dataset_of(frame, split="group=house", fold=f"{number}/23", folds="leave-one-group-out")
+        assert dataset.folds == 23
+        assert frame["house"][dataset.splits["test"].rows].nunique() == 1
+        tested += dataset.splits["test"].rows.tolist()
     assert sorted(tested) == list(range(200))
 
 
@@ -113,9 +113,9 @@ def test_given_folds(tmp_path: Path, layout: str) -> None:
     else:
         np.savez(path, folds=np.stack([numbers == k for k in range(4)]) if layout == "masks" else numbers)
     frame.loc[7, "kind"] = None  # a row that is left out shifts no other
-    made = dataset_of(frame, fold="3/4", folds=f"file={path}")
-    assert made.folds == 4
-    assert made.splits["test"].rows.tolist() == [row for row in range(200) if row % 4 == 2 and row != 7]
+    dataset = dataset_of(frame, fold="3/4", folds=f"file={path}")
+    assert dataset.folds == 4
+    assert dataset.splits["test"].rows.tolist() == [row for row in range(200) if row % 4 == 2 and row != 7]
 
 
 def test_a_split_is_taken_back(tmp_path: Path) -> None:
@@ -124,24 +124,24 @@ def test_a_split_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "split.json"
     path.write_text(json.dumps({split: rows.tolist() for split, rows in first.split_rows.items()}))
     again = dataset_of(frame, split=f"file={path}")
-    assert {split: sorted(known.rows) for split, known in again.splits.items()} == {
-        split: sorted(known.rows) for split, known in first.splits.items()
+    assert {split: sorted(data.rows) for split, data in again.splits.items()} == {
+        split: sorted(data.rows) for split, data in first.splits.items()
     }
 
 
 @pytest.mark.parametrize(
     "change, options, message",
     [
-        ({"house": "one"}, {"split": "group=house"}, "needs two groups at least, and all rows are of 'one'"),
+        ({"house": "one"}, {"split": "group=house"}, "needs at least two groups; all rows belong to 'one'"),
         ({"house": None}, {"split": "group=house"}, "column house, row 1: the group is missing"),
         ({}, {"split": "group=hose"}, "there is no column 'hose' to split by"),
-        ({"day": "soon"}, {"split": "time=day"}, "column day, row 1: 'soon' is no moment"),
-        ({"day": "2024-01-01"}, {"split": "time=day"}, "all rows have the same moment"),
-        ({}, {"split": "time=day", "gap": "3"}, "between dates it needs a unit, such as 3d"),
+        ({"day": "soon"}, {"split": "time=day"}, "column day, row 1: 'soon' is not a time"),
+        ({"day": "2024-01-01"}, {"split": "time=day"}, "all rows have the same time"),
+        ({}, {"split": "time=day", "gap": "3"}, "for dates a unit is needed, such as 3d"),
         ({}, {"split": "time=x", "gap": "3d"}, "a number in the column's units"),
-        ({}, {"gap": "3d"}, "it needs --split time=COLUMN"),
-        ({}, {"split": "group=house", "fold": "1/30"}, "30 folds by group need as many groups, and there are 23"),
-        ({}, {"fold": "1/2", "folds": "leave-one-group-out"}, "needs to know the groups"),
+        ({}, {"gap": "3d"}, "a gap needs --split time=COLUMN"),
+        ({}, {"split": "group=house", "fold": "1/30"}, "30 folds by group need at least 30 groups; there are 23"),
+        ({}, {"fold": "1/2", "folds": "leave-one-group-out"}, "leave-one-group-out needs --split group=COLUMN"),
         ({}, {"fold": "1/2", "folds": "file=none.npz"}, "the folds cannot be read"),
         ({}, {"split": "file=none.json"}, "the split cannot be read"),
     ],
@@ -154,12 +154,12 @@ def test_what_is_wrong_is_said(change: dict[str, Any], options: dict[str, Any], 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"cv": "leave-one-group-out"}, "needs to know the groups"),
-        ({"cv": 1}, "a number of folds from 2 upwards"),
-        ({"cv": "file=x.npz", "repeats": 2}, "they need cv, a number of folds"),
+        ({"cv": "leave-one-group-out"}, "leave-one-group-out needs --split group=COLUMN"),
+        ({"cv": 1}, "a number of folds of at least 2"),
+        ({"cv": "file=x.npz", "repeats": 2}, "need cv, a number of folds"),
         ({"threshold": "f2"}, "unknown way to choose a threshold 'f2'"),
         ({"sample": "down=0.5"}, "it must be down=N or up=N"),
-        ({"class_weight": {"a": -1}}, "factors are numbers from 0 upwards"),
+        ({"class_weight": {"a": -1}}, "factors must be numbers of at least 0"),
     ],
 )
 def test_a_job_that_cannot_be(options: dict[str, Any], message: str) -> None:
@@ -182,9 +182,11 @@ def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
     frame = table()
     halved = []
     for rows in (frame, frame.sample(frac=1, random_state=1)):
-        made = dataset_of(rows, split=way, calibration_size=0.4)
-        split = made.splits["calibration"]
-        halved.append([set(frame["house"][split.inputs["x"][half].astype(int)]) for half in halves(split, made.spec)])
+        dataset = dataset_of(rows, split=way, calibration_size=0.4)
+        split = dataset.splits["calibration"]
+        halved.append(
+            [set(frame["house"][split.inputs["x"][half].astype(int)]) for half in halves(split, dataset.spec)]
+        )
     assert all(first and second and not first & second for first, second in halved)
     assert halved[0] == halved[1]
 
@@ -192,21 +194,21 @@ def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
 def test_rows_that_sampling_draws_are_in_the_digest() -> None:
     frame = table()
     frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
-    made = [
+    digests = [
         dataset_of(frame, split="column=part", validation_size=0, sample="down=3", seed=seed).split_digest
         for seed in (0, 0, 1)
     ]
-    assert made[0] == made[1] != made[2]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_suggested_sizes_that_are_not_used_are_not_told() -> None:
     frame = table()
-    told = [
+    notes = [
         dataset_of(frame, **options, validation_size="suggested").notes
         for options in ({"test_size": "suggested"}, {"test_size": 0.3})
     ]
-    assert any(note.startswith("test 0.2: its 40 rows") and "validation" in note for note in told[0])
-    assert any(note.startswith("validation 0.15 of the rest") for note in told[1])
+    assert any(note.startswith("test 0.2: 40 rows") and "validation" in note for note in notes[0])
+    assert any(note.startswith("validation 0.15 of the rest") for note in notes[1])
     frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
     column = dataset_of(frame, split="column=part", test_size="suggested", validation_size=0.1)
     assert not [note for note in column.notes if "percentage points" in note]

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.data.splitting.splitters import Splitter, parts_of_column
+from zoo.data.splitting.splitters import Splitter, splits_of_column
 from zoo.errors import DataError
 
 
 def split(rows=100, method="random", test=0.2, validation=0.2, seed=0, **options):
-    given_parts = options.pop("given", None)
+    given_splits = options.pop("given", None)
     splitter = Splitter(method, test_size=test, validation_size=validation, seed=seed, **options)
-    return splitter.splits(rows, given_parts)
+    return splitter.splits(rows, given_splits)
 
 
 def counts(splits):
@@ -56,9 +56,9 @@ def test_stratified_shares_are_kept_within_rounding(sizes, test, validation, see
     classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     splits = split(len(classes), "stratified", test, validation, seed, classes=classes)
     for code, size in enumerate(sizes):
-        own = splits[classes == code]
-        assert abs((own == "test").sum() - size * test) < 2
-        assert abs((own == "validation").sum() - (own != "test").sum() * validation) < 2
+        of_class = splits[classes == code]
+        assert abs((of_class == "test").sum() - size * test) < 2
+        assert abs((of_class == "validation").sum() - (of_class != "test").sum() * validation) < 2
 
 
 def test_a_class_with_one_row_left_stays_in_training():
@@ -68,7 +68,7 @@ def test_a_class_with_one_row_left_stays_in_training():
 
 
 @pytest.mark.parametrize(
-    "given_parts, expected",
+    "given_splits, expected",
     [
         (["train"] * 8 + ["test"] * 2, {"train": 6, "validation": 2, "test": 2}),
         (["train"] * 7 + ["validation", "test", "test"], {"train": 7, "validation": 1, "test": 2}),
@@ -76,19 +76,19 @@ def test_a_class_with_one_row_left_stays_in_training():
         (["train"] * 10, {"train": 8, "validation": 2, "test": 0}),
     ],
 )
-def test_given_parts_stay(given_parts, expected):
-    given_parts = np.array(given_parts)
-    splits = split(10, given=given_parts)
+def test_given_parts_stay(given_splits, expected):
+    given_splits = np.array(given_splits)
+    splits = split(10, given=given_splits)
     assert counts(splits) == expected
-    assert all(splits[given_parts != "train"] == given_parts[given_parts != "train"])
+    assert all(splits[given_splits != "train"] == given_splits[given_splits != "train"])
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"rows": 1}, "1 rows are too few for a test part"),
-        ({"rows": 2}, "2 rows are too few for a validation part"),
-        ({"rows": 5, "method": "stratified", "classes": np.array([0, 0, 1, 1, 1])}, "cannot take a test part of 0.2"),
+        ({"rows": 1}, "1 rows are too few for a test split"),
+        ({"rows": 2}, "2 rows are too few for a validation split"),
+        ({"rows": 5, "method": "stratified", "classes": np.array([0, 0, 1, 1, 1])}, "cannot take a test split of 0.2"),
         ({"method": "stratified"}, "a stratified split needs a target with classes"),
         ({"given": np.array(["test"] * 100), "validation": 0}, "the split leaves no training rows"),
     ],
@@ -100,12 +100,12 @@ def test_too_few_rows(options, message):
 
 def test_parts_of_a_column():
     values = pd.Series(["Train", "training ", "valid", "VAL", "validation", "test"])
-    assert parts_of_column(values, where="t").tolist() == ["train"] * 2 + ["validation"] * 3 + ["test"]
+    assert splits_of_column(values, where="t").tolist() == ["train"] * 2 + ["validation"] * 3 + ["test"]
 
 
 @pytest.mark.parametrize("value, nearest", [("tset", "test"), (None, None), (1, None)])
 def test_a_value_that_names_no_part(value, nearest):
-    with pytest.raises(DataError, match=r"t\.csv, column part, row 2: unknown part") as caught:
-        parts_of_column(pd.Series(["train", value], name="part", dtype=object), where="t.csv")
+    with pytest.raises(DataError, match=r"t\.csv, column part, row 2: unknown split") as caught:
+        splits_of_column(pd.Series(["train", value], name="part", dtype=object), where="t.csv")
     if nearest:
         assert caught.value.nearest == nearest

@@ -81,14 +81,14 @@ def add(channel: Channel, payload: dict[str, Any]) -> int:
 
 def wait_for_stop(channel: Channel, payload: dict[str, Any]) -> str:
     """Tells its processes (itself, the server and a child of its own), then waits to be stopped."""
-    own = subprocess.Popen(["sleep", "600"])
+    child = subprocess.Popen(["sleep", "600"])
     try:
-        channel.send([os.getpid(), os.getppid(), own.pid])
+        channel.send([os.getpid(), os.getppid(), child.pid])
         while not channel.stop_requested:
             time.sleep(0.01)
     finally:
-        own.kill()
-        own.wait()
+        child.kill()
+        child.wait()
     return "stopped"
 
 

@@ -74,9 +74,9 @@ def test_size_limit_names_what_is_large(tmp_path: Path) -> None:
     notebook: dict[str, Any] = {"__name__": "__main__", "TABLE": table}
     exec("def call(channel, payload):\n    return [TABLE[i] for i in payload['rows']]", notebook)
     with WorkerProcesses(1, folder=tmp_path, preload=()) as workers:
-        with pytest.raises(UsageError, match=r"variable 'helper', by its variable 'table'"):
+        with pytest.raises(UsageError, match=r"variable 'helper', in its variable 'table'"):
             workers.start("call", call, {})
-        with pytest.raises(UsageError, match=r"call, by its global 'TABLE'"):
+        with pytest.raises(UsageError, match=r"call, in its global 'TABLE'"):
             workers.start("call", notebook["call"], {"rows": [1]})
         with pytest.raises(UsageError, match=r"payload\['rows'\]"):
             workers.start("call", add, {"a": 1, "rows": table})

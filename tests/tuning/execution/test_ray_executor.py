@@ -70,11 +70,11 @@ def test_a_search_whose_node_is_lost_goes_on_elsewhere(
         cluster.stdin.write("lose a node\n")
         cluster.stdin.flush()
         try:
-            told, said = search.communicate(timeout=3 * PATIENCE_S)
+            output, said = search.communicate(timeout=3 * PATIENCE_S)
         finally:
             search.kill()
     assert search.returncode == 0, said
-    trials = json.loads(told)["trials"]
+    trials = json.loads(output)["trials"]
     assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3
     (state,) = Path("mlruns/state").glob("searches/*/search.json")
     assert sum(trial["deaths"] for trial in json.loads(state.read_text())["trials"].values()) >= 1
@@ -96,8 +96,8 @@ def test_a_search_whose_node_is_lost_goes_on_elsewhere(
         ({"cluster": "127.0.0.1:1"}, "no Ray cluster at 127.0.0.1:1"),
         ({"cluster": "ray://127.0.0.1:1"}, "no Ray cluster at ray://127.0.0.1:1"),
         ({"cluster": "here"}, "HOST:PORT of a cluster's head"),
-        ({"storage": "file:///tmp"}, "no --cluster is given"),
-        ({"gpus": 1}, "no --cluster is given"),
+        ({"storage": "file:///tmp"}, "this option needs --cluster"),
+        ({"gpus": 1}, "this option needs --cluster"),
         ({"cluster": "auto", "cpus": 0}, "greater than 0"),
     ],
 )
@@ -133,12 +133,12 @@ def write_twice(channel: Any, payload: dict[str, Any]) -> str:
     return before
 
 
-def work_until_done(place: RayWorker, orders: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
-    told: list[tuple[str, str, Any]] = []
-    while not any(kind not in ("message", "error") for _, kind, _ in told):
-        told += place.work(orders, 0.5)
-        orders = []
-    return told
+def work_until_done(worker: RayWorker, requests: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
+    events: list[tuple[str, str, Any]] = []
+    while not any(kind not in ("message", "error") for _, kind, _ in events):
+        events += worker.work(requests, 0.5)
+        requests = []
+    return events
 
 
 def test_a_place_fetches_what_a_trial_needs_and_sends_what_it_writes(tmp_path: Path, monkeypatch: Any) -> None:
@@ -148,17 +148,19 @@ def test_a_place_fetches_what_a_trial_needs_and_sends_what_it_writes(tmp_path: P
     url = (tmp_path / "there").as_uri()
     Storage(url, "search").send_folder(tmp_path / "data", "data")
     call = pack_call(write_twice, {"folder": "trials/0", "data": "data"})
-    order = {"key": "0", "call": call, "folder": "trials/0", "memory_bytes": None}
+    request = {"key": "0", "call": call, "folder": "trials/0", "memory_bytes": None}
     for before in ("", "x", "xx"):  # each place stands for another node
-        place = RayWorker("/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ())
-        told = work_until_done(place, [order])
-        place.close()
+        worker = RayWorker(
+            "/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ()
+        )
+        events = work_until_done(worker, [request])
+        worker.close()
         monkeypatch.chdir(tmp_path)
-        assert told == [("0", "message", {"data": "{}"}), ("0", "done", before)]
+        assert events == [("0", "message", {"data": "{}"}), ("0", "done", before)]
         assert (tmp_path / "there" / "search" / "trials" / "0" / "checkpoint.bin").read_text() == f"{before}x"
     elsewhere = RayWorker(str(tmp_path / "not" / "shared"), None, "test", versions(), ())
-    ((_, kind, error),) = elsewhere.work([order], 0.1)
-    assert (kind, "does not see" in error["message"]) == ("error", True)
+    ((_, kind, error),) = elsewhere.work([request], 0.1)
+    assert (kind, "cannot read" in error["message"]) == ("error", True)
     older = RayWorker(str(tmp_path), None, "test", {**versions(), "keras": "2.0"}, ())
-    ((_, kind, error),) = older.work([order], 0.1)
-    assert (kind, "and the driver keras 2.0" in error["message"]) == ("error", True)
+    ((_, kind, error),) = older.work([request], 0.1)
+    assert (kind, "but the driver has keras 2.0" in error["message"]) == ("error", True)

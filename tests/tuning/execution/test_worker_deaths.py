@@ -129,9 +129,11 @@ def test_server_that_is_killed_is_replaced(make: Callable[..., WorkerProcesses])
 def test_process_that_waits_for_a_call_and_is_killed_is_replaced(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(2)
     workers.start("a", wait_for_stop, {})
-    (told,) = workers.wait(PATIENCE_S)
+    (message,) = workers.wait(PATIENCE_S)
     deadline = time.monotonic() + PATIENCE_S
-    while not (waiting := [child for child in psutil.Process(told.value[1]).children() if child.pid != told.value[0]]):
+    while not (
+        waiting := [child for child in psutil.Process(message.value[1]).children() if child.pid != message.value[0]]
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(waiting[0].pid, signal.SIGKILL)

@@ -63,11 +63,11 @@ def test_slots_are_counted(make: Callable[..., WorkerProcesses]) -> None:
     workers = make(2)
     assert (workers.free, workers.running) == (2, ())
     workers.start("a", wait_for_stop, {})
-    with pytest.raises(UsageError, match="'a' is running already"):
+    with pytest.raises(UsageError, match="'a' is already running"):
         workers.start("a", wait_for_stop, {})
     workers.start("b", wait_for_stop, {})
     assert (workers.free, workers.running) == (0, ("a", "b"))
-    with pytest.raises(UsageError, match="all 2 slots are taken"):
+    with pytest.raises(UsageError, match="all 2 workers are busy"):
         workers.start("c", wait_for_stop, {})
     for key in ("a", "b"):
         workers.tell(key, {"stop": True})

@@ -1,4 +1,4 @@
-"""Kinds of columns: what a column of a table is, found out by its training rows or told."""
+"""Kinds of table columns: inferred from the training rows, or given by the user."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT = "number", "code", "category", "ord
 YES_OR_NO, ID, CONSTANT, HASHED = "yes or no", "id", "constant", "hashed"
 KINDS = (NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT, YES_OR_NO, ID, CONSTANT)
 TELLABLE = (*KINDS, HASHED)
-NAMED = (CATEGORY, ORDERED, TEXT, HASHED, DATE)  # what a file spells is kept as it is spelled
+NAMED = (CATEGORY, ORDERED, TEXT, HASHED, DATE)  # read as text, so that spelling is kept ("007")
 MOST_CODES = 20
 LEAST_IDS = 64
-MOST_SORTED = 200_000  # their quantiles are those of a million to a thousandth in probability
+MOST_SORTED = 200_000  # enough for quantiles that are right to 0.001 in probability
 WORDS_OF_TEXT = 3
 MOST_NAMED = 5
 ID_NAMES = re.compile(r"^(id|index|uuid|guid|row_?(id|number)|.*_id|unnamed: 0)$", re.IGNORECASE)
@@ -47,19 +47,19 @@ SCALES = (
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of a column of the training part, for people.
+    """Summary of a column of the training split, for display.
 
     Args:
         name: The column.
         kind: One of ``KINDS``.
         missing: Rows without a value; infinite numbers count as such.
         distinct: Number of different values.
-        range: Least and greatest value in words, of numbers and dates; None for others.
-        levels: The most frequent values with their counts, of others; all of an ordered column's, in order.
-        enters: How it enters the model, in words; empty where it does not.
-        left_out: Why it does not enter; empty where it does.
-        remarks: What else was noticed, a sentence each.
-        format: How dates are spelled, in the words of ``strptime``; None for ISO 8601, and for others.
+        range: Minimum and maximum of numbers and dates, formatted; None for other kinds.
+        levels: The most frequent categories with their counts; all categories of an ordered column, in order.
+        enters: How the column enters the model, in words; empty if it is left out.
+        left_out: Why the column is left out; empty if it is used.
+        remarks: Further remarks, one sentence each.
+        format: ``strptime`` format of dates; None for ISO 8601 and for other kinds.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Column:
 
 
 class Cells:
-    """The cells of one column of the training part; what is asked of them is worked out once.
+    """The cells of one column of the training split, with cached statistics.
 
     Args:
         name: The column.
@@ -90,40 +90,40 @@ class Cells:
 
     @cached_property
     def numeric(self) -> bool:
-        """Whether the cells are numbers, by their type."""
+        """Whether the column has a numeric dtype."""
         dtype = self.values.dtype
         return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
     @cached_property
     def raw_numbers(self) -> np.ndarray:
-        """The cells as 64-bit floats (N,), of a numeric column; infinite ones as they are."""
+        """The cells of a numeric column as float64 (N,), infinite values included."""
         return self.values.to_numpy(dtype=np.float64, na_value=np.nan)
 
     @cached_property
     def present(self) -> np.ndarray:
-        """The finite numbers of a numeric column, as they come."""
+        """The finite numbers of a numeric column, in row order."""
         finite = np.isfinite(self.raw_numbers)
         return self.raw_numbers if finite.all() else self.raw_numbers[finite]
 
     @cached_property
     def sorted_numbers(self) -> np.ndarray:
-        """The finite numbers of a numeric column in order; of very many an even sample, with the least and greatest."""
-        return in_order(self.present)
+        """The finite numbers of a numeric column, sorted; of very many, an evenly spaced sample with both extremes."""
+        return sorted_sample(self.present)
 
     @cached_property
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
-        """The code of each cell (N,), -1 where it is missing, and the level that each code stands for."""
+        """The code of each cell (N,), -1 where it is missing, and the category of each code."""
         return coded_levels(self.values)
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Rows of each level."""
+        """Number of rows of each category."""
         codes, names = self.coded
         return np.bincount(codes + 1, minlength=len(names) + 1)[1:]
 
     @cached_property
     def levels(self) -> np.ndarray:
-        """The levels that occur, the most frequent first; of equally many rows by their names."""
+        """The categories that occur, by decreasing count, then by name."""
         names, counts = self.coded[1], self.counts
         order = np.argsort(names.astype(str), kind="stable")
         order = order[np.argsort(-counts[order], kind="stable")]
@@ -138,15 +138,15 @@ class Cells:
 
     @cached_property
     def distinct(self) -> int:
-        """Number of different values; of very many numbers those of the sample."""
+        """Number of distinct values; for very many numbers, of those in the sample."""
         if self.numeric:
             present = self.sorted_numbers
             return int((present[1:] != present[:-1]).sum()) + bool(len(present))
         return int((self.counts > 0).sum())
 
 
-def in_order(present: np.ndarray) -> np.ndarray:
-    """Return numbers (N,) in order; of more than ``MOST_SORTED`` an even sample, with the least and the greatest."""
+def sorted_sample(present: np.ndarray) -> np.ndarray:
+    """Return numbers (N,) sorted; of more than ``MOST_SORTED``, an evenly spaced sample with both extremes."""
     if len(present) > MOST_SORTED:
         step = -(-len(present) // MOST_SORTED)
         present = np.concatenate([present[::step], [present.min(), present.max()]])
@@ -154,29 +154,29 @@ def in_order(present: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The kind of a column, told or found out.
+class ColumnKind:
+    """The kind of a column, given by the user or inferred.
 
     Args:
         kind: One of ``KINDS``, or ``hashed``.
-        detail: What stands behind the colon, or was found out: a format, a number of buckets.
-        order: The levels of an ordered column from low to high.
-        told: Whether somebody said so.
-        remarks: What was decided.
+        detail: Text after the colon, or inferred: a date format, a number of buckets.
+        order: The categories of an ordered column from low to high.
+        explicit: Whether the user gave the kind.
+        remarks: Decisions that the user should know of.
     """
 
     kind: str
     detail: str = ""
     order: tuple[str, ...] = ()
-    told: bool = False
+    explicit: bool = False
     remarks: tuple[str, ...] = field(default=())
 
 
-def told_kind(text: str) -> Told:
-    """Return the kind that was told, such as ``number``, ``hashed``, ``date:%d.%m.%y`` or ``ordered:low<high``.
+def parse_kind(text: str) -> ColumnKind:
+    """Parse a kind such as ``number``, ``hashed``, ``date:%d.%m.%y`` or ``ordered:low<high``.
 
     Raises:
-        UsageError: When there is no such kind.
+        UsageError: If there is no such kind.
     """
     kind, _, detail = text.partition(":")
     kind = kind.strip().lower().replace("_", " ").replace("-", " ")
@@ -184,71 +184,73 @@ def told_kind(text: str) -> Told:
         raise unknown("kind of column", kind, TELLABLE, where="column")
     order = tuple(part.strip() for part in detail.split("<")) if kind == ORDERED and detail else ()
     if order and len(set(order)) < max(2, len(order)):
-        message = f"an ordered column has levels from low to high, as in ordered:small<medium<large; received {text!r}"
+        message = (
+            f"an ordered column needs categories from low to high, as in ordered:small<medium<large; received {text!r}"
+        )
         raise UsageError(message, where="column")
     if kind == HASHED and detail and (not detail.isdigit() or int(detail) < 2):
-        raise UsageError(f"hashed:BUCKETS takes a whole number from 2 upwards; received {text!r}", where="column")
+        raise UsageError(f"hashed:BUCKETS takes an integer of at least 2; received {text!r}", where="column")
     if detail and kind not in (ORDERED, DATE, HASHED):
-        raise UsageError(f"a column that is {kind} takes nothing behind the colon; received {text!r}", where="column")
-    return Told(kind, "" if order else detail, order, told=True)
+        raise UsageError(f"the kind {kind} takes nothing after a colon; received {text!r}", where="column")
+    return ColumnKind(kind, "" if order else detail, order, explicit=True)
 
 
 def check_names(names: Mapping[str, object], columns: list[str], *, where: str) -> None:
-    """Refuse the name of a column that there is not among the features.
+    """Check that all names are feature columns.
 
     Raises:
-        UsageError: With the nearest one.
+        UsageError: If a name is unknown; the error suggests the nearest one.
     """
     for name in names:
         if name not in columns:
             raise unknown("feature", name, columns, where=where)
 
 
-def find_kind(cells: Cells) -> Told:
-    """Return the kind that a column seems to be."""
+def find_kind(cells: Cells) -> ColumnKind:
+    """Return the inferred kind of a column."""
     if cells.distinct == 0 or (cells.distinct == 1 and cells.missing == 0):
-        return Told(CONSTANT)
+        return ColumnKind(CONSTANT)
     if pd.api.types.is_datetime64_any_dtype(cells.values.dtype):
-        return Told(DATE)
+        return ColumnKind(DATE)
     if cells.numeric:
         return _kind_of_numbers(cells)
     dtype = cells.values.dtype
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
-        occur = set(cells.levels)  # and none that other rows alone have
-        return Told(ORDERED, order=tuple(name for name in cells.coded[1] if name in occur))
+        occur = set(cells.levels)  # categories of the dtype that occur in the training rows
+        return ColumnKind(ORDERED, order=tuple(name for name in cells.coded[1] if name in occur))
     names = cells.levels
     lower = {str(name).lower() for name in names[: MOST_CODES + 1]}
     if any(lower <= answers for answers in _ANSWERS):
-        return Told(YES_OR_NO)
-    scale = next((known for known in SCALES if len(lower) >= 3 and lower <= set(known)), None)
+        return ColumnKind(YES_OR_NO)
+    scale = next((known_scale for known_scale in SCALES if len(lower) >= 3 and lower <= set(known_scale)), None)
     if scale is not None and len(lower) == len(names):
         order = tuple(sorted(map(str, names), key=lambda name: scale.index(name.lower())))
-        return Told(ORDERED, order=order, remarks=(f"its order is taken to be {' < '.join(order)}",))
+        return ColumnKind(ORDERED, order=order, remarks=(f"assumed order: {' < '.join(order)}",))
     date = find_date_format(names)
     if date is not None:
-        return Told(DATE, date.format, remarks=(date.remark,) if date.remark else ())
+        return ColumnKind(DATE, date.format, remarks=(date.remark,) if date.remark else ())
     if cells.distinct >= 0.5 * (len(cells) - cells.missing) and len(names) > 1 and _words(names) >= WORDS_OF_TEXT:
-        return Told(TEXT)
+        return ColumnKind(TEXT)
     if cells.distinct == len(cells) and (cells.distinct > LEAST_IDS or ID_NAMES.match(cells.name)):
-        return Told(ID)
-    return Told(CATEGORY)
+        return ColumnKind(ID)
+    return ColumnKind(CATEGORY)
 
 
-def _kind_of_numbers(cells: Cells) -> Told:
+def _kind_of_numbers(cells: Cells) -> ColumnKind:
     present = cells.sorted_numbers
-    # Of very many numbers the sample mostly tells already that they are broken.
+    # With very many numbers, the sample usually shows already that some are not integers.
     whole = all(bool((some == np.floor(some)).all()) for some in (present, cells.present))
     if cells.distinct == 2 and present[0] == 0 and present[-1] == 1:
-        return Told(YES_OR_NO)
+        return ColumnKind(YES_OR_NO)
     if whole and ID_NAMES.match(cells.name) and len(cells) == len(np.unique(cells.present)) > 1:
-        return Told(ID)
+        return ColumnKind(ID)
     if whole and cells.distinct <= MOST_CODES and 2 * cells.distinct <= len(present):
-        remark = f"whole numbers with {cells.distinct} values enter as a number; if they are names, say category"
-        return Told(CODE, remarks=(remark,))
-    return Told(NUMBER)
+        remark = f"integers with {cells.distinct} distinct values are used as a number; if they are codes, use category"
+        return ColumnKind(CODE, remarks=(remark,))
+    return ColumnKind(NUMBER)
 
 
 def _words(texts: np.ndarray) -> float:
-    """Words of a text, in the mean of a sample."""
+    """Return the mean number of words per text in a sample."""
     sample = texts[:: max(1, len(texts) // 200)][:200]
     return float(np.mean([len(str(text).split()) for text in sample]))

@@ -1,4 +1,4 @@
-"""Dates: the format that a column has them in, seconds since 1970, and the parts of the calendar."""
+"""Dates: detect a column's format, convert to seconds since 1970, and compute calendar features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pandas.tseries.api import guess_datetime_format
 
 PRACTICALLY_ALL = 0.99
 SAMPLE, GUESSES = 200, 20
-# Seconds from the first to the last year that a calendar of four digits has.
+# The years 1 to 9999 in seconds since 1970.
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 PARTS = ("year", "month", "day", "weekday", "hour", "season_sin", "season_cos", "elapsed")
 DAYS_A_YEAR = 365.25
@@ -22,11 +22,11 @@ _DAY_FIRST, _MONTH_FIRST = re.compile(r"^%d.%m"), re.compile(r"^%m.%d")
 
 @dataclass(frozen=True)
 class DateFormat:
-    """How a column spells its dates.
+    """The date format of a column.
 
     Args:
-        format: The format in the words of ``strptime``.
-        remark: What was decided and might be otherwise; empty when nothing was.
+        format: The ``strptime`` format.
+        remark: Note on an ambiguous format; empty if there is no ambiguity.
     """
 
     format: str
@@ -34,13 +34,13 @@ class DateFormat:
 
 
 def find_date_format(texts: np.ndarray) -> DateFormat | None:
-    """Return the one format that practically all texts are dates in; None where there is none.
+    """Return the date format that practically all texts have; None if there is none.
 
-    Whether ``3/4/2020`` is in March or in April the column decides: a 13 can only be a day. Where both fit, the month
-    is first with slashes and the day with anything else, and the remark says so.
+    The whole column decides whether ``3/4/2020`` is in March or in April: a 13 can only be a day. If both fit, the
+    month is first with slashes and the day with any other separator, and the remark says so.
 
     Args:
-        texts: N texts of a column, each once is enough.
+        texts: N texts of a column; duplicates are not needed.
 
     Example:
         >>> find_date_format(np.array(["13/04/2020", "01/02/2021"])).format
@@ -63,17 +63,17 @@ def find_date_format(texts: np.ndarray) -> DateFormat | None:
     if other is None:
         return DateFormat(chosen)
     order = "month before day" if _MONTH_FIRST.match(chosen) else "day before month"
-    return DateFormat(chosen, f"the dates are read {order}, and none tells; the other way is date:{other}")
+    return DateFormat(chosen, f"the dates are ambiguous and are read {order}; for the other order use date:{other}")
 
 
 def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
-    """Return moments as seconds since 1970 in UTC, 64-bit floats (N,); not a number where it is none.
+    """Return dates as seconds since 1970 in UTC, float64 (N,), NaN where a value is not a date.
 
-    A moment without a time zone is one of UTC.
+    A date without a time zone is in UTC.
 
     Args:
-        values: N dates: of a type of dates, or as text (or numbers such as 20240131) in the format.
-        form: The format of text; None for what ISO 8601 spells.
+        values: N dates of a date dtype, or text (or numbers such as 20240131) in the format.
+        form: The date format; None for ISO 8601.
     """
     if pd.api.types.is_numeric_dtype(values.dtype):
         values = values.astype("Int64").astype("string")
@@ -82,18 +82,18 @@ def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         moments = pd.to_datetime(values, format=form or "ISO8601", errors="coerce", utc=True)
-    stamps = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")  # of nanoseconds 1677 is the first year
-    made = np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
-    return np.clip(made, EARLIEST, LATEST)
+    stamps = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")  # nanoseconds would begin in 1677
+    seconds = np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
+    return np.clip(seconds, EARLIEST, LATEST)
 
 
 def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the parts of the calendar of N moments, each (N,), by the names of ``PARTS``.
+    """Return the calendar features of N dates, each (N,), by the names of ``PARTS``.
 
-    The season is the day of the year on a circle, so that December is beside January; what has elapsed is in days.
+    The season is the day of the year as sine and cosine, so that December is next to January; ``elapsed`` is in days.
 
     Args:
-        seconds: (N,) since 1970 in UTC, none missing.
+        seconds: Seconds since 1970 in UTC (N,), without NaN.
 
     Example:
         >>> {name: part[0] for name, part in calendar_parts(np.array([0.0])).items() if name in ("year", "weekday")}
@@ -116,28 +116,28 @@ def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def spelled(seconds: float) -> str:
-    """Return a moment as ISO 8601 spells it, without a time of midnight."""
+    """Return a date in ISO 8601, without the time if it is midnight."""
     text = str(np.datetime64(int(np.floor(seconds)), "s")).replace("T", " ")
     return text.removesuffix(" 00:00:00")
 
 
 def _guesses(texts: list[str]) -> list[str]:
-    """Formats that may be meant, in the order of the texts: those that name a year, a month and a day."""
-    found: dict[str, None] = {}
+    """Return candidate formats that have a year, a month and a day, in order of first appearance."""
+    formats: dict[str, None] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for text in texts:
             for day_first in (False, True):
                 form = guess_datetime_format(text, dayfirst=day_first)
                 if form is not None and _whole(form):
-                    found[form] = None
-                    if _DAY_FIRST.match(form) or _MONTH_FIRST.match(form):  # what pandas cannot take otherwise
-                        found[f"%{'m' if form[1] == 'd' else 'd'}{form[2]}%{form[1]}{form[5:]}"] = None
-    return list(found)
+                    formats[form] = None
+                    if _DAY_FIRST.match(form) or _MONTH_FIRST.match(form):  # pandas does not offer the swapped order
+                        formats[f"%{'m' if form[1] == 'd' else 'd'}{form[2]}%{form[1]}{form[5:]}"] = None
+    return list(formats)
 
 
 def _whole(form: str) -> bool:
-    """Whether a format names year, month and day; after the year nobody writes the day before the month."""
+    """Return whether a format has year, month and day; year-day-month is not a format that people use."""
     named = all(any(part in form for part in parts) for parts in (("%Y", "%y"), ("%m", "%b", "%B"), ("%d",)))
     return named and not re.match(r"%Y.?%d", form)
 

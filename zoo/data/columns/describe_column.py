@@ -1,4 +1,4 @@
-"""One column of the training part is studied: its kind, its statistics, and the inputs of the model it becomes."""
+"""Describe one column of the training split: its kind, its statistics and the model inputs it becomes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from zoo.data.columns.column_kinds import (
     YES_OR_NO,
     Cells,
     Column,
-    Told,
+    ColumnKind,
     find_kind,
-    in_order,
+    sorted_sample,
 )
 from zoo.data.columns.date_parsing import calendar_parts, spelled
 from zoo.data.columns.encode import read_dates, read_numbers
@@ -46,58 +46,60 @@ WHERE = "the training rows"
 
 
 @dataclass(frozen=True)
-class Studied:
-    """A column, and what it becomes.
+class DescribedColumn:
+    """A column and the model inputs that it becomes.
 
     Args:
-        column: For people.
-        inputs: The model's inputs: none where the column is left out, two where one says which values were missing.
+        column: Summary for display.
+        inputs: Model inputs: none if the column is left out, two if one of them indicates missing values.
     """
 
     column: Column
     inputs: tuple[Input, ...] = ()
 
 
-def study(cells: Cells, told: Told | None, ways: Mapping[str, str], key: Callable[[str], str]) -> Studied:
-    """Return a column with the inputs that it becomes.
+def describe_column(
+    cells: Cells, asked_kind: ColumnKind | None, ways: Mapping[str, str], key: Callable[[str], str]
+) -> DescribedColumn:
+    """Describe a column and the model inputs that it becomes.
 
     Args:
         cells: The column's cells in the training rows.
-        told: Its kind, where somebody told.
-        ways: What stands for missing values, by column.
-        key: Gives a Keras input its name.
+        asked_kind: Kind given by the user, or None to infer it.
+        ways: Imputation of missing values, by column.
+        key: Function that returns the name of the Keras input.
 
     Raises:
-        UsageError: When a way for missing values does not fit the column.
-        DataError: When cells are not what somebody told they are; the message names the row.
+        UsageError: If an imputation does not fit the column.
+        DataError: If a cell does not have the given kind; the message names the row.
     """
-    kind = told if told is not None else find_kind(cells)
+    kind = asked_kind if asked_kind is not None else find_kind(cells)
     why = _left_out(cells, kind, ways)
     if why:
-        return Studied(_column(cells, kind, left_out=why))
+        return DescribedColumn(_column(cells, kind, left_out=why))
     make = {TEXT: _text, DATE: _date, ORDERED: _ordered, HASHED: _category, CATEGORY: _category}.get(kind.kind)
     if make is None:
         make = _number if cells.numeric or kind.kind != YES_OR_NO else _category
     way = way_for(cells.name, {_number: "number", _date: "date", _text: "text"}.get(make, "category"), ways)
     if way == DROP and (cells.name in ways or cells.missing):
-        why = f"{cells.missing} values are missing, and it was asked to drop it for that"
-        return Studied(_column(cells, kind, left_out=why))
-    made = make(cells, kind, None if way == DROP else way)
-    if isinstance(made, str):
-        return Studied(_column(cells, kind, left_out=made))
-    facts, enters, remarks = made
-    known = Input(cells.name, key(cells.name), **facts)
-    inputs = [known]
-    if known.statistics.get("way") == LAST and known.missing:
-        was = (np.arange(len(cells)) < known.missing).astype(np.float64)
-        statistics = {**number_statistics(was, np.sort(was)), "was_missing": True}
+        why = f"{cells.missing} values are missing, and --missing drops such columns"
+        return DescribedColumn(_column(cells, kind, left_out=why))
+    description = make(cells, kind, None if way == DROP else way)
+    if isinstance(description, str):
+        return DescribedColumn(_column(cells, kind, left_out=description))
+    facts, enters, remarks = description
+    input_ = Input(cells.name, key(cells.name), **facts)
+    inputs = [input_]
+    if input_.statistics.get("way") == LAST and input_.missing:
+        was_missing = (np.arange(len(cells)) < input_.missing).astype(np.float64)
+        statistics = {**number_statistics(was_missing, np.sort(was_missing)), "was_missing": True}
         inputs.append(Input(cells.name, key(f"{cells.name} missing"), "number", statistics=statistics))
-    found = _column(cells, kind, known=known, enters=enters, remarks=remarks)
-    return Studied(found, tuple(inputs))
+    column = _column(cells, kind, input_=input_, enters=enters, remarks=remarks)
+    return DescribedColumn(column, tuple(inputs))
 
 
 def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any]:
-    """Return what preparation needs to know of numbers (N,), given also in order."""
+    """Return the statistics that preprocessing needs of numbers (N,), given also sorted."""
     places = np.linspace(0, len(ordered) - 1, QUANTILES)
     low = np.floor(places).astype(np.int64)
     high = np.minimum(low + 1, len(ordered) - 1)
@@ -111,65 +113,65 @@ def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any
     }
 
 
-def _left_out(cells: Cells, kind: Told, ways: Mapping[str, str]) -> str:
+def _left_out(cells: Cells, kind: ColumnKind, ways: Mapping[str, str]) -> str:
     if cells.distinct == 0:
-        return "it has no value"
+        return "it has no values"
     if cells.distinct == 1 and cells.missing == 0:
-        return "it has one value only"
+        return "it has only one value"
     name = cells.name
     if kind.kind == CONSTANT:
-        return "it was told to be constant"
+        return "its kind was set to constant"
     if kind.kind != ID:
         return ""
-    if kind.told:
-        return "it was told to be an id"
+    if kind.explicit:
+        return "its kind was set to id"
     use = NUMBER if cells.numeric else HASHED
     return (
-        f"it looks like an id, for none of its values repeats; --column {shlex.quote(f'{name}={use}')} makes a "
-        f"feature of it, and predictions carry it over with --keep {shlex.quote(name)}"
+        f"it looks like an id, since no value repeats; --column {shlex.quote(f'{name}={use}')} uses it as a "
+        f"feature, --keep {shlex.quote(name)} copies it to the predictions"
     )
 
 
 Made = tuple[dict[str, Any], str, tuple[str, ...]] | str
 
 
-def _number(cells: Cells, kind: Told, way: str | None) -> Made:
+def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     if cells.numeric:
         present, ordered = cells.present, cells.sorted_numbers
     else:
         numbers = read_numbers(cells.values, WHERE)
         present = numbers[~np.isnan(numbers)]
-        ordered = in_order(present)
+        ordered = sorted_sample(present)
     if len(present) == 0:
-        return "it has one value only"
+        return "it has only one value"
     facts: dict[str, Any] = number_statistics(present, ordered)
     facts |= _fill(cells, way, present, lambda text: _constant_number(cells.name, text))
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
     return {"kind": "number", "missing": len(cells) - len(present), "statistics": facts}, words, ()
 
 
-def _date(cells: Cells, kind: Told, way: str | None) -> Made:
+def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     form = kind.detail or None
-    seconds = read_dates(cells.values, form, WHERE, strict=kind.told)
+    seconds = read_dates(cells.values, form, WHERE, strict=kind.explicit)
     present = np.sort(seconds[~np.isnan(seconds)])
     if len(present) == 0 or (present[0] == present[-1] and len(present) == len(seconds)):
-        return "it has one value only"
+        return "it has only one value"
     parts = {name: [float(part.mean()), float(part.std())] for name, part in calendar_parts(present).items()}
     varying = {name: facts for name, facts in parts.items() if facts[1] > 1e-9}
     for name in set(varying) & {"season_sin", "season_cos"}:
-        varying[name] = [0.0, 1.0]  # they are to scale already
+        varying[name] = [0.0, 1.0]  # already in [-1, 1]
     facts: dict[str, Any] = {"parts": varying, "min": float(present[0]), "max": float(present[-1])}
     facts |= {"format": form} if form else {}
-    facts |= {"strict": True} if kind.told else {}
+    facts |= {"strict": True} if kind.explicit else {}
     facts |= _fill(cells, way, present, lambda text: _constant_date(cells.name, text, form))
     unread = len(seconds) - len(present) - cells.missing
-    remarks = (f"{unread} values are no dates of this format, and are taken as missing",) if unread > 0 else ()
+    remarks = (f"{unread} values are not dates in this format and are treated as missing",) if unread > 0 else ()
     names = ", ".join(dict.fromkeys(name.partition("_")[0] for name in varying))
-    enters = f"parts of the calendar: {names}" + (f"; read as {form}" if form else "")
+    enters = f"calendar features: {names}" + (f"; read as {form}" if form else "")
     return {"kind": "date", "missing": len(seconds) - len(present), "statistics": facts}, enters, remarks
 
 
-def _text(cells: Cells, kind: Told, way: str | None) -> Made:
+def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     names = cells.coded[1]
     documents: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -177,63 +179,63 @@ def _text(cells: Cells, kind: Told, way: str | None) -> Made:
         for word, count in Counter(tokens_of(str(name), "word")).items():
             documents[word] += int(rows)
             total[word] += int(rows) * count
-    known = sorted((word for word, count in total.items() if count >= LEAST_COUNT), key=lambda w: (-total[w], w))
-    known = known[:MOST_WORDS]
-    if not known:
-        return "none of its words occurs twice"
-    # As scikit-learn smooths it: as if one more text had every word.
-    idf = [float(np.log((1 + len(cells)) / (1 + documents[word])) + 1) for word in known]
-    made = {
+    vocabulary = sorted((word for word, count in total.items() if count >= LEAST_COUNT), key=lambda w: (-total[w], w))
+    vocabulary = vocabulary[:MOST_WORDS]
+    if not vocabulary:
+        return "no word occurs twice"
+    # Smoothed as in scikit-learn: as if one more document contained every word.
+    idf = [float(np.log((1 + len(cells)) / (1 + documents[word])) + 1) for word in vocabulary]
+    input_facts = {
         "kind": "text",
-        "levels": tuple(known),
+        "levels": tuple(vocabulary),
         "missing": cells.missing,
         "statistics": {"unit": "word", "idf": idf},
     }
-    return made, f"a bag of its {len(known)} most frequent words, weighted by how rare they are (tf-idf)", ()
+    return input_facts, f"a bag of its {len(vocabulary)} most frequent words with tf-idf weights", ()
 
 
-def _ordered(cells: Cells, kind: Told, way: str | None) -> Made:
+def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     names = cells.levels
     order = kind.order or tuple(sorted(map(str, names), key=_as_number_or_text))
-    strange = [str(name) for name in names if name not in set(order)]
-    if strange:
+    unknown_levels = [str(name) for name in names if name not in set(order)]
+    if unknown_levels:
         codes, all_names = cells.coded
-        row = row_in_source(cells.values, int(np.flatnonzero(codes == list(all_names).index(strange[0]))[0]))
+        row = row_in_source(cells.values, int(np.flatnonzero(codes == list(all_names).index(unknown_levels[0]))[0]))
         place = f"{WHERE}, column {cells.name}, row {row}"
-        message = f"{strange[0]!r} is not among the levels of the order that was told: {' < '.join(order)}"
-        raise DataError(message, where=place, nearest=nearest_name(strange[0], order))
+        message = f"{unknown_levels[0]!r} is not among the categories of the given order: {' < '.join(order)}"
+        raise DataError(message, where=place, nearest=nearest_name(unknown_levels[0], order))
     facts = {"ordered": True, "numeric": cells.numeric, **_level_fill(cells, way)}
-    made = {"kind": "category", "levels": order, "missing": cells.missing, "statistics": facts}
-    return made, f"{len(order) - 1} steps, each reached or not: {' < '.join(order[:MOST_LEVELS])}", ()
+    input_facts = {"kind": "category", "levels": order, "missing": cells.missing, "statistics": facts}
+    return input_facts, f"{len(order) - 1} ordinal indicators: {' < '.join(order[:MOST_LEVELS])}", ()
 
 
-def _category(cells: Cells, kind: Told, way: str | None) -> Made:
+def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     levels, fill = cells.levels, _level_fill(cells, way)
     facts: dict[str, Any] = {**fill, **({"numeric": True} if cells.numeric else {})}
-    counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # a level of other rows alone is none of these
+    counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # categories of the training rows only
     covered = counts[:MOST_LEVELS].sum() / max(1, counts.sum())
-    if kind.kind == HASHED or (not kind.told and len(levels) > MOST_LEVELS and covered < LEAST_COVERED):
+    if kind.kind == HASHED or (not kind.explicit and len(levels) > MOST_LEVELS and covered < LEAST_COVERED):
         natural = int(np.clip(2 ** np.ceil(np.log2(len(levels))), LEAST_BUCKETS, MOST_BUCKETS))
         buckets = int(kind.detail or natural)
-        made = {"kind": "category", "missing": cells.missing, "statistics": {**facts, "buckets": buckets}}
-        return made, f"hashed into {buckets} buckets, embedded", ()
-    # Beyond a few dozen levels, one that was seen once says nothing that holds for other rows.
+        input_facts = {"kind": "category", "missing": cells.missing, "statistics": {**facts, "buckets": buckets}}
+        return input_facts, f"hashed into {buckets} buckets, then embedded", ()
+    # Beyond a few dozen categories, one that occurs once does not generalise.
     kept = [
         str(name)
         for name, count in zip(levels[:MOST_LEVELS], counts[:MOST_LEVELS], strict=True)
         if len(levels) <= 64 or count > 1
     ]
     if not kept:
-        return "none of its values repeats"
+        return "no value repeats"
     if "fill" in fill and fill["fill"] not in kept:
-        kept.append(fill["fill"])  # asked for: it is a level, though no cell has it
+        kept.append(fill["fill"])  # a given constant is a category even if no cell has it
     few = len(kept) <= MOST_ONE_HOT
-    words = f"an indicator for each of {len(kept)} levels" if few else f"an embedding of {len(kept)} levels"
+    words = f"one-hot encoding of {len(kept)} categories" if few else f"embedding of {len(kept)} categories"
     return {"kind": "category", "levels": tuple(kept), "missing": cells.missing, "statistics": facts}, words, ()
 
 
 def _fill(cells: Cells, way: str | None, present: np.ndarray, constant: Callable[[str], float]) -> dict[str, Any]:
-    """What stands for a missing number or date, given those that are there in order."""
+    """Return how missing numbers or dates are imputed, given the present ones sorted."""
     if way is None:
         return {}
     if way.startswith("constant:"):
@@ -241,7 +243,7 @@ def _fill(cells: Cells, way: str | None, present: np.ndarray, constant: Callable
     if way == MOST_FREQUENT:
         values, counts = np.unique(present, return_counts=True)
         return {"way": way, "fill": float(values[counts.argmax()])}
-    # The first values of a table in order have none before them: the middle one of the training part stands there.
+    # Values at the top of an ordered table have no predecessor: the median of the training split is used.
     middle = float(np.median(present)) if way in (MEDIAN, LAST) else float(present.mean())
     return {"way": way, "fill": middle}
 
@@ -260,51 +262,55 @@ def _constant_number(name: str, text: str) -> float:
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
-        raise UsageError(f"column {name} is a number, and {text!r} is none to stand for a missing one", where="missing")
+        raise UsageError(
+            f"column {name} is numeric; the constant {text!r} for missing values is not a number", where="missing"
+        )
     return value
 
 
 def _constant_date(name: str, text: str, form: str | None) -> float:
-    for known in (form, None):
+    for format_ in (form, None):
         try:
-            return float(read_dates(pd.Series([text], name=name), known, "missing", strict=True)[0])
+            return float(read_dates(pd.Series([text], name=name), format_, "missing", strict=True)[0])
         except DataError:
             continue
-    raise UsageError(f"column {name} is a date, and {text!r} is none to stand for a missing one", where="missing")
+    raise UsageError(
+        f"column {name} is a date; the constant {text!r} for missing values is not a date", where="missing"
+    )
 
 
 def _column(
     cells: Cells,
-    kind: Told,
+    kind: ColumnKind,
     *,
-    known: Input | None = None,
+    input_: Input | None = None,
     enters: str = "",
     left_out: str = "",
     remarks: tuple[str, ...] = (),
 ) -> Column:
     name = CATEGORY if kind.kind == HASHED else kind.kind
     extent = None
-    if known is not None and known.kind in ("number", "date"):
-        say = spelled if known.kind == "date" else "{:g}".format
-        extent = (say(known.statistics["min"]), say(known.statistics["max"]))
+    if input_ is not None and input_.kind in ("number", "date"):
+        say = spelled if input_.kind == "date" else "{:g}".format
+        extent = (say(input_.statistics["min"]), say(input_.statistics["max"]))
     levels: tuple[tuple[str, int], ...] = ()
-    if known is not None and known.kind == "category":
+    if input_ is not None and input_.kind == "category":
         count = dict(zip(cells.coded[1], cells.counts, strict=True))
-        shown = known.levels if kind.kind == ORDERED else cells.levels[:MOST_NAMED]
+        shown = input_.levels if kind.kind == ORDERED else cells.levels[:MOST_NAMED]
         levels = tuple((str(level), int(count.get(level, 0))) for level in shown)
-    missing = known.missing if known is not None else cells.missing
-    if known is not None and known.statistics.get("way"):
-        facts = known.statistics
-        enters += f"; {_in_words(facts)} stands for a missing value"
-    form = known.statistics.get("format") if known is not None else None
+    missing = input_.missing if input_ is not None else cells.missing
+    if input_ is not None and input_.statistics.get("way"):
+        facts = input_.statistics
+        enters += f"; missing values become {_in_words(facts)}"
+    form = input_.statistics.get("format") if input_ is not None else None
     remarks = kind.remarks + remarks
     return Column(cells.name, name, missing, cells.distinct, extent, levels, enters, left_out, remarks, form)
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:
     value = facts["fill"]
-    said = {"constant": f"{value!r}", LAST: f"the last known value above, or else {value!r},"}
-    return said.get(facts["way"], f"the {facts['way'].replace('_', ' ')}, {value!r},")
+    phrases = {"constant": f"{value!r}", LAST: f"the last known value above, else {value!r}"}
+    return phrases.get(facts["way"], f"the {facts['way'].replace('_', ' ')}, {value!r}")
 
 
 def _as_number_or_text(name: str) -> tuple[int, float, str]:

@@ -1,4 +1,4 @@
-"""Describing the training part of a table: which columns are what, and their statistics."""
+"""Describe the training split of a table: the kind and the statistics of each column."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from zoo.data.columns.column_kinds import (
     Cells,
     Column,
     check_names,
-    told_kind,
+    parse_kind,
 )
-from zoo.data.columns.describe_column import MOST_LEVELS, Studied, study
+from zoo.data.columns.describe_column import MOST_LEVELS, DescribedColumn, describe_column
 from zoo.data.columns.encode import dtype_name, level_names
 from zoo.data.columns.missing_values import ALL, check_way
 from zoo.data.limits import row_in_source
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
 
-# Layers that stand beside the inputs, in the whole model and in its preparation.
+# Names of other layers of the model and of its preprocessing, which an input must not have.
 _NAMES_OF_LAYERS = frozenset(
     {
         "preprocessing",
@@ -50,7 +50,7 @@ _SUSPICIOUS = {
     "id": ID_NAMES,
     "weight": re.compile(r"^(weights?|sample_?weights?|fnlwgt|.*_weight)$", re.IGNORECASE),
 }
-_KINDS_IN_WORDS = {DATE: "a date", ORDERED: "taken as ordered"}
+_KINDS_IN_WORDS = {DATE: "a date", ORDERED: "treated as ordered"}
 
 
 def describe_table(
@@ -61,34 +61,37 @@ def describe_table(
     column: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
 ) -> tuple[Spec, list[str]]:
-    """Return the spec of a training part and what was noticed about its columns.
+    """Return the spec of a training split, and notes on its columns.
 
     Args:
         frame: Feature columns of the training rows.
-        target: The target, already described.
+        target: The described target.
         task: Name of the task.
-        column: Kinds that overrule what was found out, by column; see :data:`zoo.data.columns.column_kinds.TELLABLE`.
-        missing: What stands for missing values, by column; see :data:`zoo.data.columns.missing_values.WAYS`.
+        column: Kinds that override the inferred ones, by column; see :data:`zoo.data.columns.column_kinds.TELLABLE`.
+        missing: Imputation of missing values, by column; see :data:`zoo.data.columns.missing_values.WAYS`.
 
     Raises:
-        DataError: When no usable column is left, or cells are not of the kind that was told.
-        UsageError: When a column, a kind or a way is not known.
+        DataError: If no usable column is left, or cells do not have the given kind.
+        UsageError: If a column, a kind or an imputation method is unknown.
     """
     notes: list[str] = []
     inputs: list[Input] = []
-    for cells, studied in _studied(frame, column or {}, missing or {}):
-        found = studied.column
-        if not (column and found.name in column):
+    for cells, described in _described_columns(frame, column or {}, missing or {}):
+        described_column = described.column
+        if not (column and described_column.name in column):
             notes += _half_numbers(cells)
-        if found.left_out:
-            notes.append(f"column {found.name} is left out: {found.left_out}")
+        if described_column.left_out:
+            notes.append(f"column {described_column.name} is left out: {described_column.left_out}")
             continue
-        inputs += studied.inputs
-        notes += _warnings(found, cells, told=bool(column and found.name in column))
-        if found.kind in (DATE, ORDERED):
-            notes += [f"column {found.name} is {_KINDS_IN_WORDS[found.kind]}: {remark}" for remark in found.remarks]
+        inputs += described.inputs
+        notes += _warnings(described_column, cells, kind_given=bool(column and described_column.name in column))
+        if described_column.kind in (DATE, ORDERED):
+            notes += [
+                f"column {described_column.name} is {_KINDS_IN_WORDS[described_column.kind]}: {remark}"
+                for remark in described_column.remarks
+            ]
     if not inputs:
-        raise DataError("no column is left to learn from: each has one value only, or is left out")
+        raise DataError("no usable feature: every column is constant or left out")
     return Spec(task, tuple(inputs), target, len(frame)), notes
 
 
@@ -98,58 +101,64 @@ def describe_columns(
     column: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
 ) -> list[Column]:
-    """Return what each column of a training part is and how it enters a model, for a report.
+    """Return the summary of each column of a training split, for a report.
 
     Args:
         frame: Feature columns of the training rows.
-        column: Kinds that overrule what was found out, by column.
-        missing: What stands for missing values, by column.
+        column: Kinds that override the inferred ones, by column.
+        missing: Imputation of missing values, by column.
 
     Raises:
-        DataError: When cells are not of the kind that was told.
-        UsageError: When a column, a kind or a way is not known.
+        DataError: If cells do not have the given kind.
+        UsageError: If a column, a kind or an imputation method is unknown.
 
     Example:
-        >>> [(known.name, known.kind) for known in describe_columns(pd.DataFrame({"age": [20.5, 31.0, 7.25]}))]
+        >>> [(column.name, column.kind) for column in describe_columns(pd.DataFrame({"age": [20.5, 31.0, 7.25]}))]
         [('age', 'number')]
     """
-    made = []
-    for cells, studied in _studied(frame, column or {}, missing or {}):
-        told = bool(column and cells.name in column)
-        seen = (*_half_numbers(cells), *_warnings(studied.column, cells, told=told)) if not told else ()
-        remarks = tuple(note.removeprefix(f"column {cells.name} ") for note in seen if not studied.column.left_out)
-        made.append(dataclasses.replace(studied.column, remarks=studied.column.remarks + remarks))
-    return made
+    columns = []
+    for cells, described in _described_columns(frame, column or {}, missing or {}):
+        kind_given = bool(column and cells.name in column)
+        warnings = (
+            (*_half_numbers(cells), *_warnings(described.column, cells, kind_given=kind_given))
+            if not kind_given
+            else ()
+        )
+        remarks = tuple(
+            note.removeprefix(f"column {cells.name} ") for note in warnings if not described.column.left_out
+        )
+        columns.append(dataclasses.replace(described.column, remarks=described.column.remarks + remarks))
+    return columns
 
 
-def _studied(
+def _described_columns(
     frame: pd.DataFrame, column: Mapping[str, str], missing: Mapping[str, str]
-) -> Iterator[tuple[Cells, Studied]]:
+) -> Iterator[tuple[Cells, DescribedColumn]]:
     names = [str(name) for name in frame.columns]
     check_names(column, names, where="column")
     check_names({name: way for name, way in missing.items() if name != ALL}, names, where="missing")
     for way in missing.values():
         check_way(way)
-    told = {name: told_kind(kind) for name, kind in column.items()}
+    kinds = {name: parse_kind(kind) for name, kind in column.items()}
     keys: set[str] = set()
     for name, place in zip(names, frame.columns, strict=True):
         cells = Cells(name, frame[place])
-        yield cells, study(cells, told.get(name), missing, partial(_key, taken=keys))
+        yield cells, describe_column(cells, kinds.get(name), missing, partial(_key, taken=keys))
 
 
 def describe_classes(
     values: pd.Series, *, positive: str | None, where: str, counted: Mapping[str, int] | None = None
 ) -> Target:
-    """Return the target for a column of classes; its counts are left empty.
+    """Return the target for a column of classes, without counts.
 
     Args:
-        values: All rows of it, or a sample.
-        positive: The positive class; by default the rarer of two.
-        where: The source, for errors.
-        counted: Number of rows of each class, where the values are a sample.
+        values: All rows of the column, or a sample.
+        positive: The positive class; default the rarer one of two.
+        where: Name of the source in error messages.
+        counted: Number of rows of each class, if ``values`` is a sample.
 
     Raises:
-        DataError: A single class, a class with one row, or a positive class that is not there.
+        DataError: If there is a single class, a class with one row, or the positive class does not exist.
     """
     names = level_names(values)
     kind = dtype_name(values)
@@ -164,30 +173,30 @@ def describe_classes(
     if kind == "float" or len(classes) > max(100, int(counts.sum()) // 5):
         raise DataError(
             f"the target {values.name!r} has {len(classes)} different values in {int(counts.sum())} rows: "
-            "numbers to predict are a regression's",
+            "to predict numbers, use a regression model",
             where=where,
         )
     if counts.min() < 2:
         rare = classes[counts.argmin()]
         raise DataError(
-            f"class {rare!r} of the target {values.name!r} has one row only; two are needed at least, "
-            "so that it can be learnt and tested",
+            f"class {rare!r} of the target {values.name!r} has only one row; at least two are needed, "
+            "one for training and one for testing",
             where=where,
         )
-    known = tuple(str(name) for name in classes)
-    if positive is not None and positive not in known:
-        message = f"the positive class {positive!r} is not among {', '.join(known[:20])}"
-        raise DataError(message, where=where, nearest=nearest_name(positive, known))
-    if positive is None and len(known) == 2:
-        positive = known[int(counts[1] <= counts[0])]
-    return Target(str(values.name), "class", known, kind, positive)
+    class_names = tuple(str(name) for name in classes)
+    if positive is not None and positive not in class_names:
+        message = f"the positive class {positive!r} is not among {', '.join(class_names[:20])}"
+        raise DataError(message, where=where, nearest=nearest_name(positive, class_names))
+    if positive is None and len(class_names) == 2:
+        positive = class_names[int(counts[1] <= counts[0])]
+    return Target(str(values.name), "class", class_names, kind, positive)
 
 
 def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:
-    """Return the target for a column of numbers, given those of the training part.
+    """Return the target for a column of numbers, with the statistics of the training split.
 
     Raises:
-        DataError: When they are all the same.
+        DataError: If all values are equal.
     """
     if np.ptp(values) == 0:
         raise DataError(f"the target {name!r} is constant: every row is {values[0]:g}", where=where)
@@ -195,7 +204,7 @@ def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:
 
 
 def _key(name: str, taken: set[str]) -> str:
-    """A name that Keras accepts for an input: no slash, no control character, no other layer's name; taken now."""
+    """Return a unique input name that Keras accepts (no slash, no control character), and add it to ``taken``."""
     key = re.sub(r"[/\x00-\x1f]", "_", name) or "_"
     while key in taken or key in _NAMES_OF_LAYERS or re.fullmatch(r"words_[0-9]+", key):
         key += "_"
@@ -203,41 +212,41 @@ def _key(name: str, taken: set[str]) -> str:
     return key
 
 
-def _warnings(found: Column, cells: Cells, *, told: bool) -> list[str]:
+def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
     notes = []
     for what, pattern in _SUSPICIOUS.items():
-        if not told and pattern.match(found.name):
-            quoted = shlex.quote(found.name)
+        if not kind_given and pattern.match(column.name):
+            quoted = shlex.quote(column.name)
             ways = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
             advice = ways.get(what, f"--drop {quoted}")
-            notes.append(f"column {found.name} looks like {_article(what)} and is used as a feature; {advice}?")
+            notes.append(f"column {column.name} looks like {_article(what)} and is used as a feature; {advice}?")
     infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
     if infinite.any():
         first = row_in_source(cells.values, int(np.flatnonzero(infinite)[0]))
         notes.append(
-            f"column {found.name} has {int(infinite.sum())} infinite values, taken as missing; the first is in "
+            f"column {column.name} has {int(infinite.sum())} infinite values, treated as missing; the first is in "
             f"row {first}"
         )
-    if found.kind == CATEGORY and found.distinct > MOST_LEVELS // 2 and found.distinct > 0.5 * len(cells):
+    if column.kind == CATEGORY and column.distinct > MOST_LEVELS // 2 and column.distinct > 0.5 * len(cells):
         notes.append(
-            f"column {found.name} has {found.distinct} different values in {len(cells)} rows, like an id or text"
+            f"column {column.name} has {column.distinct} distinct values in {len(cells)} rows, like an id or text"
         )
     return notes
 
 
 def _half_numbers(cells: Cells) -> list[str]:
-    """A note on a column that is a category only because some of its cells are no numbers."""
+    """Return a note if a column is a category only because a few of its cells are not numbers."""
     if cells.numeric or isinstance(cells.values.dtype, pd.CategoricalDtype):
         return []
     names, counts = cells.coded[1], cells.counts
     numbers = pd.to_numeric(pd.Series(names, dtype=object), errors="coerce").notna().to_numpy()
-    those, everything = int(counts[numbers].sum()), int(counts.sum())
-    if numbers.all() or those < 0.5 * everything or numbers.sum() < 10:
+    n_numbers, n_values = int(counts[numbers].sum()), int(counts.sum())
+    if numbers.all() or n_numbers < 0.5 * n_values or numbers.sum() < 10:
         return []
     odd = str(names[~numbers][0])
     return [
-        f"column {cells.name} is taken as a category, though {those} of its {everything} values are numbers: "
-        f"{odd!r} is none; --column {cells.name}=number takes it as one once that is mended"
+        f"column {cells.name} is treated as a category, although {n_numbers} of its {n_values} values are numbers: "
+        f"{odd!r} is not; correct it and use --column {cells.name}=number"
     ]
 
 

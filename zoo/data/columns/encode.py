@@ -1,4 +1,4 @@
-"""Rows of a frame become the arrays that a model's inputs take, and targets become codes."""
+"""Encode the rows of a data frame as model inputs, and targets as class indices or numbers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 
 
 def text_columns(spec: Spec) -> list[str]:
-    """Return the columns that a file's reader shall take as text, for they hold categories or classes of text."""
-    known_as_text = (*spec.of_kind("category"), *spec.of_kind("text"), *spec.of_kind("date"))
-    names = [known.name for known in known_as_text if not known.statistics.get("numeric")]
+    """Return the columns that must be read as text, because they hold categories or classes that are text."""
+    text_inputs = (*spec.of_kind("category"), *spec.of_kind("text"), *spec.of_kind("date"))
+    names = [input_.name for input_ in text_inputs if not input_.statistics.get("numeric")]
     target = spec.target
     return names + ([target.name] if target is not None and target.kind == "class" and target.dtype == "str" else [])
 
@@ -33,66 +33,66 @@ def text_columns(spec: Spec) -> list[str]:
 def raw_inputs(
     frame: pd.DataFrame, spec: Spec, *, where: str = "the rows", train: np.ndarray | None = None
 ) -> dict[str, Values]:
-    """Return the values of a model's inputs, as they are before preparation.
+    """Return the raw values of a model's inputs, before preprocessing.
 
-    Columns may stand in any order, and other columns are ignored.
+    Columns may be in any order; other columns are ignored.
 
     Args:
         frame: N raw rows.
         spec: The spec of the model.
-        where: What to call the rows in an error.
-        train: Which rows are training ones, where there are others among them: no value of these reaches a
-            training row, where a column is filled by the last one known.
+        where: Name of the rows in error messages.
+        train: Mask of training rows, if the frame also has other rows: forward filling never copies a value of
+            another row into a training row.
 
     Returns:
         For each input by key an array (N,): float64 with NaN for a missing number, or for a date (seconds
-        since 1970 in UTC); a category as ``pandas.Categorical``, which has each level once, and text with ``""`` for
-        a missing one; images and sequences are ragged, an array in a cell is (N, …).
+        since 1970 in UTC); ``pandas.Categorical`` for categories, text with ``""`` for missing; ragged arrays for
+        images and sequences; (N, …) for an array in each cell.
 
     Raises:
-        DataError: When a column is missing, or a number cannot be read as one.
+        DataError: If a column is missing, or a number cannot be parsed.
     """
-    for known in spec.inputs:
-        cells = cells_from_columns(frame, known) if known.name not in frame.columns else None
-        frame = frame.assign(**{known.name: cells}) if cells is not None else frame
+    for input_ in spec.inputs:
+        cells = cells_from_columns(frame, input_) if input_.name not in frame.columns else None
+        frame = frame.assign(**{input_.name: cells}) if cells is not None else frame
     columns = {str(name): name for name in frame.columns}
-    absent = [known.name for known in spec.inputs if known.name not in columns]
+    absent = [input_.name for input_ in spec.inputs if input_.name not in columns]
     if absent:
         raise DataError(
             f"columns that the model needs are missing: {listed(absent, 5)}",
             where=where,
-            nearest=nearest_name(absent[0], set(columns) - {known.name for known in spec.inputs}),
+            nearest=nearest_name(absent[0], set(columns) - {input_.name for input_ in spec.inputs}),
         )
-    made: dict[str, Values] = {}
+    arrays: dict[str, Values] = {}
     unfilled: dict[str, np.ndarray] = {}
-    for known in spec.inputs:
-        if known.statistics.get("was_missing"):  # stands behind the input that it is about
-            made[known.key] = is_missing(unfilled[known.name]).astype(np.float64)
+    for input_ in spec.inputs:
+        if input_.statistics.get("was_missing"):  # follows the input that it belongs to
+            arrays[input_.key] = is_missing(unfilled[input_.name]).astype(np.float64)
             continue
-        values = _values(frame[columns[known.name]], known, where)
-        if known.statistics.get("way") == LAST:
+        values = _values(frame[columns[input_.name]], input_, where)
+        if input_.statistics.get("way") == LAST:
             assert not isinstance(values, Ragged)
-            unfilled[known.name] = np.asarray(values)
-            values = last_known(values, is_missing(unfilled[known.name]), train)
-        made[known.key] = values
-    return made
+            unfilled[input_.name] = np.asarray(values)
+            values = last_known(values, is_missing(unfilled[input_.name]), train)
+        arrays[input_.key] = values
+    return arrays
 
 
 def has_value(values: pd.Series) -> np.ndarray:
-    """Return which values (N,) are there: neither missing nor a text of blanks alone.
+    """Return a mask (N,) of values that are neither missing nor blank text.
 
     Example:
         >>> has_value(pd.Series(["a", " ", None])).tolist()
         [True, False, False]
     """
-    known = values.notna().to_numpy(dtype=bool)
+    present = values.notna().to_numpy(dtype=bool)
     if not pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        known = known & [not (isinstance(text, str) and not text.strip()) for text in values]
-    return known
+        present = present & [not (isinstance(text, str) and not text.strip()) for text in values]
+    return present
 
 
 def level_names(values: pd.Series) -> np.ndarray:
-    """Return each value's level as text, one spelling for ``1``, ``1.0`` and ``"1"``; ``""`` where missing.
+    """Return each value's category as text, with one spelling for ``1``, ``1.0`` and ``"1"``; ``""`` if missing.
 
     Example:
         >>> level_names(pd.Series([1.0, 2.5, None])).tolist()
@@ -102,7 +102,7 @@ def level_names(values: pd.Series) -> np.ndarray:
 
 
 def as_levels(values: pd.Series) -> pd.Categorical:
-    """Return each value's level as :func:`level_names` does, by codes: each level is there once, and ``""`` is one.
+    """Return categories as :func:`level_names` does, as a ``pandas.Categorical`` in which ``""`` is a category.
 
     Example:
         >>> as_levels(pd.Series(["b", None, "b"])).tolist()
@@ -115,10 +115,10 @@ def as_levels(values: pd.Series) -> pd.Categorical:
 
 
 def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the code of each value (N,), -1 where it is missing, and the level that each code stands for.
+    """Return the code of each value (N,), -1 where it is missing, and the category of each code.
 
-    Each different value is spelled once, so that a million rows cost little more than finding these. The levels
-    of a column of categories stand in its own order, the others as they come.
+    Each distinct value is converted to text once, which keeps a million rows cheap. A categorical column keeps the
+    order of its categories; others are in order of first appearance.
 
     Example:
         >>> codes, names = coded_levels(pd.Series(["b", None, "a", "b"]))
@@ -129,16 +129,16 @@ def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(dtype, pd.CategoricalDtype):
         codes, raw = values.cat.codes.to_numpy(np.int64), dtype.categories.tolist()
     elif pd.api.types.is_numeric_dtype(dtype) or isinstance(dtype, pd.StringDtype) or _is_text(values):
-        codes, found = pd.factorize(values.to_numpy(object) if pd.api.types.is_object_dtype(dtype) else values)
-        raw = found.tolist()
-    else:  # 1 and True are equal, and yet not one level: each is spelled before they are compared
+        codes, uniques = pd.factorize(values.to_numpy(object) if pd.api.types.is_object_dtype(dtype) else values)
+        raw = uniques.tolist()
+    else:  # 1 == True, but they are two categories: convert to text before comparing
         spelled = np.array([_name(value) for value in values], dtype=object)
         spelled[values.isna().to_numpy()] = MISSING
-        codes, found = pd.factorize(spelled)
-        raw = found.tolist()
+        codes, uniques = pd.factorize(spelled)
+        raw = uniques.tolist()
     merged, levels = pd.factorize(np.array([_name(value) for value in raw], dtype=object))
     present = np.flatnonzero(levels != MISSING)
-    place = np.full(len(levels) + 1, -1)  # the last is that of no value
+    place = np.full(len(levels) + 1, -1)  # the last one is for missing values
     place[present] = np.arange(len(present))
     return place[np.append(merged, -1)][codes], levels[present]
 
@@ -151,7 +151,7 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
     """Return a target column as codes (N,): class index (int64) or standardised number (float64).
 
     Raises:
-        DataError: When a class is unknown or a number cannot be read.
+        DataError: If a class is unknown or a number cannot be parsed.
     """
     if target.kind == "number":
         numbers = read_numbers(values, where)
@@ -160,14 +160,14 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
             place = f"{where}, column {target.name}, row {row_in_source(values, row)}"
             raise DataError(f"the target must be a finite number; received {values.iloc[row]}", where=place)
         return (numbers - target.mean) / target.std
-    found, names = coded_levels(values)
+    level_codes, names = coded_levels(values)
     index = {name: code for code, name in enumerate(target.classes)}
-    codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[found]
+    codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[level_codes]
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
-        name = str(np.append(names, MISSING)[found[row]])
+        name = str(np.append(names, MISSING)[level_codes[row]])
         raise DataError(
-            f"class {name!r} is not among those of the training part: {', '.join(target.classes[:20])}",
+            f"class {name!r} does not occur in the training split, which has {', '.join(target.classes[:20])}",
             where=f"{where}, column {target.name}, row {row_in_source(values, row)}",
             nearest=nearest_name(name, target.classes),
         )
@@ -175,7 +175,7 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
 
 
 def decode_classes(codes: np.ndarray, target: Target) -> np.ndarray:
-    """Return classes (N,) by their index, in the type that the source had them in."""
+    """Return classes (N,) by index, in the type that they have in the source."""
     if target.dtype == "bool":
         return np.array([name == "true" for name in target.classes])[codes]
     kinds = {"int": int, "float": float, "str": str}
@@ -185,7 +185,7 @@ def decode_classes(codes: np.ndarray, target: Target) -> np.ndarray:
 
 
 def dtype_name(values: pd.Series) -> str:
-    """Return which of bool, int, float and str a column's classes are."""
+    """Return the type of a column's classes: bool, int, float or str."""
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values.dtype) or (
         len(present) and present.map(lambda value: isinstance(value, bool)).all()
@@ -197,21 +197,21 @@ def dtype_name(values: pd.Series) -> str:
     return "str"
 
 
-def _values(values: pd.Series, known: Input, where: str) -> Values:
-    if known.kind == "category":
+def _values(values: pd.Series, input_: Input, where: str) -> Values:
+    if input_.kind == "category":
         return as_levels(values)
-    if known.kind == "text" and "idf" in known.statistics:
+    if input_.kind == "text" and "idf" in input_.statistics:
         return level_names(values)
-    if known.kind == "date":
-        return read_dates(values, known.statistics.get("format"), where, strict=known.statistics.get("strict", False))
-    return read_numbers(values, where) if known.kind == "number" else example_values(values, known, where)
+    if input_.kind == "date":
+        return read_dates(values, input_.statistics.get("format"), where, strict=input_.statistics.get("strict", False))
+    return read_numbers(values, where) if input_.kind == "number" else example_values(values, input_, where)
 
 
 def read_numbers(values: pd.Series, where: str) -> np.ndarray:
-    """Return a column as 64-bit floats (N,), not a number where a cell is empty or infinite.
+    """Return a column as float64 (N,), NaN where a cell is empty or infinite.
 
     Raises:
-        DataError: When a cell is no number; the message names the row.
+        DataError: If a cell is not a number; the message names the row.
     """
     dtype = values.dtype
     numbers = values if pd.api.types.is_numeric_dtype(dtype) else pd.to_numeric(values, errors="coerce")
@@ -227,24 +227,24 @@ def read_numbers(values: pd.Series, where: str) -> np.ndarray:
 
 
 def read_dates(values: pd.Series, form: str | None, where: str, *, strict: bool) -> np.ndarray:
-    """Return a column of dates as seconds since 1970 (N,), not a number where a cell is none.
+    """Return a column of dates as seconds since 1970 (N,), NaN where a cell is not a date.
 
     Args:
         values: N cells.
-        form: The format of text.
-        where: What to call the rows in an error.
-        strict: Whether a cell that is no date in the format is an error: where somebody said that they are dates.
+        form: Date format of text.
+        where: Name of the rows in error messages.
+        strict: Whether a cell that is not a date in the format is an error, as when the user set the kind to date.
 
     Raises:
-        DataError: Names the row.
+        DataError: If a cell cannot be parsed; the message names the row.
     """
     seconds = seconds_of(values, form)
     wrong = np.isnan(seconds) & ~_is_empty(values) if strict else np.zeros(len(values), bool)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
-        told = f"of the format {form}" if form else "as ISO 8601 spells one (2024-01-31); say its format: date:%d.%m.%Y"
-        raise DataError(f"{values.iloc[row]!r} is not a date {told}", where=place)
+        expected = f"in the format {form}" if form else "in ISO 8601 (2024-01-31); give the format, as in date:%d.%m.%Y"
+        raise DataError(f"{values.iloc[row]!r} is not a date {expected}", where=place)
     return seconds
 
 
@@ -257,7 +257,7 @@ def _number_name(value: float) -> str:
 
 
 def _text_name(text: object) -> str:
-    """Text that spells a whole number or a truth value is the level that it spells; ``01`` is neither."""
+    """Normalise text that is an integer or a Boolean (``1.0``, ``True``); ``01`` is neither."""
     spelled = str(text)
     if _WHOLE.fullmatch(spelled):
         return spelled.split(".")[0]

@@ -1,4 +1,4 @@
-"""What stands for a missing value: the ways that can be asked for, and those that need the rows around."""
+"""Imputation of missing values: the available methods, and forward filling."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _FITS = {
 
 
 def check_way(way: str) -> None:
-    """Refuse a way that there is not.
+    """Check that an imputation method exists.
 
     Raises:
-        UsageError: With the nearest that there is.
+        UsageError: If it does not; the error suggests the nearest one.
     """
     name, sign, value = way.partition(":")
     if name not in _FITS["number"] or (sign != "") != (name == CONSTANT) or (name == CONSTANT and not value):
@@ -33,38 +33,40 @@ def check_way(way: str) -> None:
 
 
 def way_for(name: str, kind: str, ways: Mapping[str, str]) -> str | None:
-    """Return the way that was asked for a column, or for all columns where it fits this one; None for none.
+    """Return the imputation method of a column: its own, or the one for all columns if it fits; else None.
 
     Args:
         name: The column.
         kind: Kind of the input that it becomes: ``number``, ``date``, ``category`` or ``text``.
-        ways: Ways by column; ``*`` stands for all others.
+        ways: Imputation methods by column; ``*`` stands for all others.
 
     Raises:
-        UsageError: When the way was asked for this column and does not fit its kind.
+        UsageError: If the method given for this column does not fit its kind.
     """
     way = ways.get(name, ways.get(ALL))
     if way is None or way.partition(":")[0] in _FITS[kind]:
         return way
     if name not in ways:
         return None
-    fitting = ", ".join(known for known in WAYS if known.partition(":")[0] in _FITS[kind])
-    raise UsageError(f"column {name} is a {kind}, and {way!r} is no way for one; there are {fitting}", where="missing")
+    fitting = ", ".join(option for option in WAYS if option.partition(":")[0] in _FITS[kind])
+    raise UsageError(
+        f"column {name} is a {kind}, for which {way!r} is not possible; choose from {fitting}", where="missing"
+    )
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:
-    """Return whether each raw value (N,) is missing: not a number, or empty text."""
+    """Return a mask (N,) of raw values that are NaN or empty text."""
     return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "")
 
 
 def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None) -> Any:
-    """Return values (N,) where a missing one has become the last known one above it, if there is one.
+    """Return values (N,) filled forward: a missing value becomes the last known one above it, if any.
 
     Args:
-        values: In the order of the rows.
-        missing: Which of them are missing.
-        train: Which rows are training ones, where there are others among them: a training row looks at training
-            rows only, for what others hold must not reach it.
+        values: Values in row order.
+        missing: Mask of missing values (N,).
+        train: Mask of training rows, if there are others: training rows are filled from training rows only, to
+            avoid leakage.
 
     Example:
         >>> last_known(np.array([np.nan, 1.0, np.nan]), np.array([True, False, True])).tolist()
@@ -77,18 +79,18 @@ def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None
 
 
 def newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
-    """Return the columns that have a missing value now and had none in training, by name."""
-    found = []
-    for known in spec.inputs:
-        values = inputs.get(known.key)
-        plain = known.kind in _FITS and np.ndim(values) == 1  # type: ignore[arg-type]
-        if known.missing == 0 and plain and is_missing(np.asarray(values)).any():
-            found.append(known.name)
-    return found
+    """Return the names of columns that have missing values now but had none in training."""
+    columns = []
+    for input_ in spec.inputs:
+        values = inputs.get(input_.key)
+        plain = input_.kind in _FITS and np.ndim(values) == 1  # type: ignore[arg-type]
+        if input_.missing == 0 and plain and is_missing(np.asarray(values)).any():
+            columns.append(input_.name)
+    return columns
 
 
 def _forward(present: np.ndarray) -> np.ndarray:
-    """The place of the last one present, for each (N,); above the first one its own, where it stays missing."""
-    own = np.arange(len(present))
-    places = np.maximum.accumulate(np.where(present, own, -1))
-    return np.where(places < 0, own, places)
+    """Return for each position (N,) that of the last present value, or its own if there is none above."""
+    positions = np.arange(len(present))
+    places = np.maximum.accumulate(np.where(present, positions, -1))
+    return np.where(places < 0, positions, places)

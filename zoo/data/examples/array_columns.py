@@ -1,4 +1,4 @@
-"""Whole examples in the cells of a frame: an array a cell, as images and sequences come."""
+"""Data frame columns with one array per cell, such as images and sequences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IMAGE, SEQUENCE, TEXT = "image", "sequence", "text"
 
 
 def cells_of(values: Sequence[Any] | np.ndarray) -> pd.Series:
-    """Return N arrays, of one shape or of several, as a column with an array a cell.
+    """Return N arrays, whose shapes may differ, as a column with one array per cell.
 
     Example:
         >>> cells_of(np.zeros((3, 2, 2)))[0].shape
@@ -33,17 +33,17 @@ def arrays_of_cells(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def lists_as_arrays(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame whose columns of lists, as JSON has them, are columns of arrays.
+    """Return a frame in which columns of lists, as in JSON, are columns of arrays.
 
     Raises:
-        DataError: When a list is no array: its own lists differ in length.
+        DataError: If nested lists differ in length.
     """
     for name in frame.columns:
         if frame[name].dtype == object and len(frame) and frame[name].map(_is_list).all():
             try:
                 frame = frame.assign(**{str(name): cells_of(list(frame[name])).to_numpy()})
             except ValueError:
-                raise DataError(f"column {name!r} has lists that make no array: they differ in length") from None
+                raise DataError(f"column {name!r} has nested lists of different lengths") from None
     return frame
 
 

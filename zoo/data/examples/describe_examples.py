@@ -1,4 +1,4 @@
-"""Whole examples as inputs: images, sequences of numbers, texts and observations, described and read from cells."""
+"""Describe and read inputs that are one array or text per row: images, sequences, texts and observations."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from zoo.errors import DataError
 from zoo.spec import Input
 
 CHARACTER, WORD = "character", "word"
-# Letters and digits: the same in TensorFlow's regular expressions is [\p{L}\p{N}]+.
+# Letters and digits; equals [\p{L}\p{N}]+ in TensorFlow's regular expressions.
 _WORD = re.compile(r"[^\W_]+")
 LEAST_COUNT = 2
 MOST_SIDE = 64
 
 
 def describe_image(name: str, values: pd.Series, *, size: int | None, where: str) -> Input:
-    """Return the input for a column of images of the training part.
+    """Return the input for a column of images of the training split.
 
     Args:
         name: The column.
-        values: N images (H, W) or (H, W, C), of one size or of several.
-        size: Height and width that the model brings them to; default their own where they have one size, else
-            the median of their sides, at most 64.
-        where: The source, for errors.
+        values: N images (H, W) or (H, W, C), whose sizes may differ.
+        size: Height and width to which the model resizes images; default their own if all have one size, else the
+            median of their shorter sides, at most 64.
+        where: Name of the source in error messages.
     """
     channels = max(_channels(value, name, row, where) for row, value in _placed(values))
     images = _images(values, name, channels, where)
@@ -48,11 +48,11 @@ def describe_image(name: str, values: pd.Series, *, size: int | None, where: str
 
 
 def describe_sequence(name: str, values: pd.Series, *, where: str) -> Input:
-    """Return the input for a column of sequences (T, F) of the training part; their lengths may differ."""
+    """Return the input for a column of sequences (T, F) of the training split, whose lengths may differ."""
     sequences = _sequences(values, name, None, where)
     steps = sequences.values
     missing = int(np.isnan(steps).any(axis=1).sum())
-    known = Input(name, SEQUENCE, SEQUENCE, shape=(None, steps.shape[1]), missing=missing)
+    input_ = Input(name, SEQUENCE, SEQUENCE, shape=(None, steps.shape[1]), missing=missing)
     lengths = sequences.lengths
     statistics = {
         **_moments(steps),
@@ -63,19 +63,19 @@ def describe_sequence(name: str, values: pd.Series, *, where: str) -> Input:
     }
     if not np.any(np.array(statistics["std"]) > 0):
         raise DataError(f"column {name} is constant: every step of every sequence is the same", where=where)
-    known.statistics.update(statistics)
-    return known
+    input_.statistics.update(statistics)
+    return input_
 
 
 def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, where: str) -> Input:
-    """Return the input for a column of texts of the training part.
+    """Return the input for a column of texts of the training split.
 
     Args:
         name: The column.
         values: N texts.
         unit: ``character`` or ``word``.
-        vocabulary: Most tokens that are known; those that occur once are not.
-        where: The source, for errors.
+        vocabulary: Maximum size of the vocabulary; tokens that occur once are unknown.
+        where: Name of the source in error messages.
     """
     texts = _texts(values, name, where)
     counts: Counter[str] = Counter()
@@ -84,19 +84,19 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
         tokens = tokens_of(text, unit)
         lengths[row] = len(tokens)
         counts.update(tokens)
-    known = [token for token, count in counts.most_common(vocabulary) if count >= LEAST_COUNT]
-    if not known:
-        raise DataError(f"column {name}: no {unit} occurs twice in the training part", where=where)
+    frequent = [token for token, count in counts.most_common(vocabulary) if count >= LEAST_COUNT]
+    if not frequent:
+        raise DataError(f"column {name}: no {unit} occurs twice in the training split", where=where)
     statistics = {
         "unit": unit,
         "greatest_length": int(lengths.max()),
         "mean_length": float(lengths.mean()),
     }
-    return Input(name, TEXT, TEXT, shape=(), levels=tuple(known), statistics=statistics)
+    return Input(name, TEXT, TEXT, shape=(), levels=tuple(frequent), statistics=statistics)
 
 
 def tokens_of(text: str, unit: str) -> list[str]:
-    """Return a text's letters, or its words in lower case.
+    """Split a text into characters, or into words in lower case.
 
     Example:
         >>> tokens_of("Ça va?", "word")
@@ -105,27 +105,27 @@ def tokens_of(text: str, unit: str) -> list[str]:
     return _WORD.findall(text.lower()) if unit == WORD else list(text)
 
 
-def example_values(values: pd.Series, known: Input, where: str) -> Any:
-    """Return N whole examples as a model's input takes them: ragged images or sequences, texts, or an array.
+def example_values(values: pd.Series, input_: Input, where: str) -> Any:
+    """Return N examples as a model's input takes them: ragged images or sequences, texts, or an array.
 
     Raises:
-        DataError: An example of another shape than training had, an empty one, or one that cannot be read.
+        DataError: If an example is empty, cannot be read, or has another shape than in training.
     """
-    if known.kind == IMAGE:
-        return _images(values, known.name, int(known.shape[-1] or 1), where)
-    if known.kind == SEQUENCE:
-        return _sequences(values, known.name, int(known.shape[-1] or 1), where)
-    if known.kind == TEXT:
-        return _texts(values, known.name, where)
-    return _stacked(values, known, where)
+    if input_.kind == IMAGE:
+        return _images(values, input_.name, int(input_.shape[-1] or 1), where)
+    if input_.kind == SEQUENCE:
+        return _sequences(values, input_.name, int(input_.shape[-1] or 1), where)
+    if input_.kind == TEXT:
+        return _texts(values, input_.name, where)
+    return _stacked(values, input_, where)
 
 
-def cells_from_columns(frame: pd.DataFrame, known: Input) -> pd.Series | None:
-    """Return a column of arrays made of columns ``name_0``, ``name_1``, …; None where the frame lacks one."""
-    if None in known.shape or not known.shape:
+def cells_from_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
+    """Join the columns ``name_0``, ``name_1``, … to a column of arrays; None if one of them is missing."""
+    if None in input_.shape or not input_.shape:
         return None
-    size = int(np.prod([extent or 1 for extent in known.shape]))
-    names = [f"{known.name}_{index}" for index in range(size)]
+    size = int(np.prod([extent or 1 for extent in input_.shape]))
+    names = [f"{input_.name}_{index}" for index in range(size)]
     if not set(names) <= {str(name) for name in frame.columns}:
         return None
     numbers = frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float32)
@@ -133,13 +133,13 @@ def cells_from_columns(frame: pd.DataFrame, known: Input) -> pd.Series | None:
         row, column = np.argwhere(~np.isfinite(numbers))[0]
         value = frame[names[column]].iloc[row]
         place = f"column {names[column]}, row {row_in_source(frame[names[column]], int(row))}"
-        told = repr(value) if isinstance(value, str) else str(value)
-        raise DataError(f"{told} is not a finite number", where=place)
-    return pd.Series(list(numbers.reshape(len(frame), *known.shape)), index=frame.index, dtype=object)
+        shown = repr(value) if isinstance(value, str) else str(value)
+        raise DataError(f"{shown} is not a finite number", where=place)
+    return pd.Series(list(numbers.reshape(len(frame), *input_.shape)), index=frame.index, dtype=object)
 
 
 def _placed(values: pd.Series) -> list[tuple[int, Any]]:
-    """Values beside their rows in the source."""
+    """Return pairs of row number in the source and value."""
     return [(row_in_source(values, row), value) for row, value in enumerate(values)]
 
 
@@ -150,7 +150,7 @@ def _channels(value: Any, name: str, row: int, where: str) -> int:
     if len(shape) == 3 and shape[-1] in (1, 3, 4):
         return 3 if shape[-1] == 4 else int(shape[-1])
     raise DataError(
-        f"an image has shape (height, width) or (height, width, channels) with 1 or 3 channels; received {shape}",
+        f"an image needs shape (height, width) or (height, width, channels) with 1 or 3 channels; received {shape}",
         where=f"{where}, column {name}, row {row}",
     )
 
@@ -158,24 +158,24 @@ def _channels(value: Any, name: str, row: int, where: str) -> int:
 def _images(values: pd.Series, name: str, channels: int, where: str) -> Ragged:
     images = []
     for row, value in _placed(values):
-        own = _channels(value, name, row, where)
+        own_channels = _channels(value, name, row, where)
         image = np.asarray(value)
         place = f"{where}, column {name}, row {row}"
         if image.size == 0:
-            raise DataError(f"an empty image, of shape {image.shape}", where=place)
+            raise DataError(f"the image is empty, with shape {image.shape}", where=place)
         if image.dtype.kind not in "uifb":
-            raise DataError(f"an image's values are numbers; received {image.dtype}", where=place)
+            raise DataError(f"an image needs numeric values; received {image.dtype}", where=place)
         image = image[..., None] if image.ndim == 2 else image[..., :3]
-        if own != channels:
+        if own_channels != channels:
             grey = image.mean(axis=-1, keepdims=True) if channels == 1 else np.repeat(image, 3, axis=-1)
             image = grey.astype(image.dtype)
         images.append(image)
-    made = Ragged.of(images, axes=2)
-    if made.values.dtype == np.uint8:
-        return made
-    if made.values.dtype.kind == "f" and not np.isfinite(made.values).all():
-        raise DataError(f"column {name}: an image has values that are not finite", where=where)
-    return Ragged(made.values.astype(np.float32), made.sizes)
+    ragged = Ragged.of(images, axes=2)
+    if ragged.values.dtype == np.uint8:
+        return ragged
+    if ragged.values.dtype.kind == "f" and not np.isfinite(ragged.values).all():
+        raise DataError(f"column {name} has an image with values that are not finite", where=where)
+    return Ragged(ragged.values.astype(np.float32), ragged.sizes)
 
 
 def _sequences(values: pd.Series, name: str, features: int | None, where: str) -> Ragged:
@@ -185,7 +185,7 @@ def _sequences(values: pd.Series, name: str, features: int | None, where: str) -
         place = f"{where}, column {name}, row {row}"
         if sequence.dtype.kind not in "uifb" or sequence.ndim not in (1, 2):
             raise DataError(
-                f"a sequence has shape (steps,) or (steps, features) and holds numbers; received {sequence.dtype} "
+                f"a sequence needs numbers of shape (steps,) or (steps, features); received {sequence.dtype} "
                 f"of shape {sequence.shape}",
                 where=place,
             )
@@ -194,30 +194,30 @@ def _sequences(values: pd.Series, name: str, features: int | None, where: str) -
             raise DataError("the sequence has no steps", where=place)
         features = features or sequence.shape[1]
         if sequence.shape[1] != features:
-            raise DataError(f"a sequence of {sequence.shape[1]} features, where {features} are expected", where=place)
+            raise DataError(f"the sequence has {sequence.shape[1]} features; expected {features}", where=place)
         sequences.append(sequence)
-    made = Ragged.of(sequences, axes=1)
-    steps = made.values.astype(np.float32) if len(made) else np.empty((0, features or 1), np.float32)
-    return Ragged(np.where(np.isinf(steps), np.float32(np.nan), steps), made.sizes)
+    ragged = Ragged.of(sequences, axes=1)
+    steps = ragged.values.astype(np.float32) if len(ragged) else np.empty((0, features or 1), np.float32)
+    return Ragged(np.where(np.isinf(steps), np.float32(np.nan), steps), ragged.sizes)
 
 
 def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
     empty = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
     if empty.any():
         row = row_in_source(values, int(np.flatnonzero(empty)[0]))
-        raise DataError("the text is empty: a sequence of no steps", where=f"{where}, column {name}, row {row}")
+        raise DataError("the text is empty", where=f"{where}, column {name}, row {row}")
     return values.astype(str).to_numpy(dtype=object)
 
 
-def _stacked(values: pd.Series, known: Input, where: str) -> np.ndarray:
-    made = np.empty((len(values), *(extent or 0 for extent in known.shape)), np.float32)
+def _stacked(values: pd.Series, input_: Input, where: str) -> np.ndarray:
+    array = np.empty((len(values), *(extent or 0 for extent in input_.shape)), np.float32)
     for index, (row, value) in enumerate(_placed(values)):
-        if np.shape(value) != known.shape or not _all_finite(value):
-            place = f"{where}, column {known.name}, row {row}"
-            found = f"shape {np.shape(value)}" if np.shape(value) != known.shape else f"{value!r}"
-            raise DataError(f"expected finite numbers of shape {known.shape}; received {found}", where=place)
-        made[index] = value
-    return made
+        if np.shape(value) != input_.shape or not _all_finite(value):
+            place = f"{where}, column {input_.name}, row {row}"
+            received = f"shape {np.shape(value)}" if np.shape(value) != input_.shape else f"{value!r}"
+            raise DataError(f"expected finite numbers of shape {input_.shape}; received {received}", where=place)
+        array[index] = value
+    return array
 
 
 def _all_finite(value: Any) -> bool:
@@ -228,14 +228,14 @@ def _all_finite(value: Any) -> bool:
 
 
 def _moments(values: np.ndarray) -> dict[str, Any]:
-    """Mean and standard deviation of each feature or channel, missing values left out; in pieces, to spare memory."""
+    """Return mean and standard deviation of each feature or channel, ignoring NaN; computed in chunks."""
     count = np.zeros(values.shape[-1])
     total, square = np.zeros(values.shape[-1]), np.zeros(values.shape[-1])
     for piece in _pieces(values):
         present = np.isfinite(piece)
-        known = np.where(present, piece, 0.0)
+        filled = np.where(present, piece, 0.0)
         count += present.sum(axis=0)
-        total += known.sum(axis=0)
+        total += filled.sum(axis=0)
     mean = total / np.maximum(count, 1)
     for piece in _pieces(values):
         square += np.where(np.isfinite(piece), piece - mean, 0.0).__pow__(2).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Bundled sets: scikit-learn's tables and a set of sequences, under the names of tensorflow-datasets."""
+"""Bundled datasets: scikit-learn's tables and one dataset of sequences, named as in tensorflow-datasets."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ BUNDLED = (*_LOADERS, *_SEQUENCES)
 
 
 def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str, np.ndarray | None]:
-    """Return a bundled set, the name of its target column and, where it is split already, the part of each row.
+    """Load a bundled dataset: its frame, the name of its target and, if it comes with a split, the split of each row.
 
-    Classes stand under their own names, not as codes; diabetes is in its original units.
+    Classes have their names, not codes; diabetes is in its original units.
 
     Args:
         name: One of ``BUNDLED``.
-        cells: ``image`` or ``sequence``: what a cell shall hold; by default a number.
+        cells: ``image`` or ``sequence``: content of a cell; by default a number.
 
     Raises:
-        UsageError: When there is no bundled set of that name.
-        DataError: When it is of another kind.
+        UsageError: If there is no bundled dataset of that name.
+        DataError: If it does not have such cells.
 
     Example:
-        >>> frame, target, part = load_bundled("wine")
+        >>> frame, target, split = load_bundled("wine")
         >>> frame.shape, target
         ((178, 14), 'class')
     """
@@ -54,7 +54,7 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
     frame, target = _table(name)
     if kind == IMAGE:
         images = frame.drop(columns=target).to_numpy().reshape(-1, *_IMAGES[name])
-        # Sixteen levels of grey: as bytes they are images as any other.
+        # Scale the 16 grey levels to bytes, as in other images.
         frame = pd.DataFrame({IMAGE: cells_of((images * 255 / 16).astype(np.uint8)), target: frame[target]})
     return frame, target, None
 

@@ -1,4 +1,4 @@
-"""Tables in text, a row a line: the separator, the encoding and decimal commas are found out."""
+"""Delimited text files, such as CSV: separator, encoding and decimal commas are detected."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*|\s*[+-]?\d+\s*
 
 
 def read_delimited(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return a file's table, and notes of what is not plain: commas and UTF-8.
+    """Read a delimited file; return its table, and notes if it is not comma-separated UTF-8.
 
     Args:
-        path: A file, also packed by gzip or bzip2.
-        text: Columns that are text whatever they look like.
+        path: A file, optionally compressed with gzip or bzip2.
+        text: Columns to read as text.
 
     Raises:
-        DataError: When the file is no such table; the message names the row.
+        DataError: If the file is not such a table; the message names the row.
 
     Example:
         >>> frame, notes = read_delimited(Path("shop.csv"))  # doctest: +SKIP
         >>> notes
         ('shop.csv: separated by semicolons, with decimal commas',)
     """
-    encoding, words = marked_encoding(path)
+    encoding, encoding_name = marked_encoding(path)
     try:
         frame, notes = _read(path, encoding, text)
     except UnicodeDecodeError as error:
-        if words is not None:  # a mark that the rest does not keep to
-            raise DataError(f"cannot be read as {words}: {error.reason}", where=str(path)) from None
-        encoding, words = other_encoding(path)
+        if encoding_name is not None:  # the byte-order mark does not fit the contents
+            raise DataError(f"cannot be read as {encoding_name}: {error.reason}", where=str(path)) from None
+        encoding, encoding_name = other_encoding(path)
         frame, notes = _read(path, encoding, text)
-    said = [*notes, *([f"in {words}"] if words else [])]
-    return frame, (f"{path.name}: {', '.join(said)}",) if said else ()
+    remarks = [*notes, *([f"in {encoding_name}"] if encoding_name else [])]
+    return frame, (f"{path.name}: {', '.join(remarks)}",) if remarks else ()
 
 
 def _read(path: Path, encoding: str, text: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
     separator, header = _dialect(path, encoding)
     check_columns(len(header), str(path))
-    twice = [name for name, count in Counter(header).items() if count > 1 and name]
-    if twice:  # pandas would rename the second one
-        raise DataError(f"two columns are called {twice[0]!r}", where=str(path))
+    duplicates = [name for name, count in Counter(header).items() if count > 1 and name]
+    if duplicates:  # pandas would rename the second one
+        raise DataError(f"two columns have the name {duplicates[0]!r}", where=str(path))
     texts: dict[str, type] = {name: str for name in header if name in text}
     try:
         frame = _parsed(path, encoding, separator, texts)
@@ -73,22 +73,24 @@ def _read(path: Path, encoding: str, text: Collection[str]) -> tuple[pd.DataFram
         _check_widths(path, encoding, separator, header)
         message = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise DataError(f"cannot be read: {message}", where=str(path)) from None
-    if len(frame) and frame.iloc[:, -1].isna().any():  # pandas fills up a row that is too short
+    if len(frame) and frame.iloc[:, -1].isna().any():  # pandas pads a row that is too short
         _check_widths(path, encoding, separator, header)
     notes = [] if separator == "," else [f"separated by {_SEPARATORS[separator]}"]
     if separator != ",":
-        frame, found = _with_decimal_commas(frame, texts)
-        notes += ["with decimal commas"] if found else []
+        frame, has_commas = _with_decimal_commas(frame, texts)
+        notes += ["with decimal commas"] if has_commas else []
     return frame, notes
 
 
 def _parsed(path: Path, encoding: str, separator: str, texts: dict[str, type]) -> pd.DataFrame:
-    """pandas' frame, each column of one type: where a file is cut in blocks must not decide what a cell means."""
+    """Return the frame; each column has one type, which does not depend on how pandas divides the file into blocks."""
     options: dict[str, Any] = {"sep": separator, "index_col": False, "dtype": texts}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-        if encoding == "utf-8" and path.suffix.lower() not in COMPRESSED:  # pandas has several threads for such a file
+        if (
+            encoding == "utf-8" and path.suffix.lower() not in COMPRESSED
+        ):  # pandas reads such a file with several threads
             check_bytes(path)
             frame = pd.read_csv(path, **options)
             if not any(pd.api.types.is_object_dtype(kind) for kind in frame.dtypes):
@@ -98,15 +100,13 @@ def _parsed(path: Path, encoding: str, separator: str, texts: dict[str, type]) -
 
 
 def _dialect(path: Path, encoding: str) -> tuple[str, list[str]]:
-    """The separator, and the names in the header."""
+    """Return the separator and the names in the header."""
     with open_text(path, encoding) as file:
         sample = file.read(_SAMPLE_CHARACTERS)
         while "\n" not in sample.lstrip() and "\r" not in sample.lstrip() and (more := file.read(_SAMPLE_CHARACTERS)):
             sample += more
             if len(sample) > _LONGEST_HEADER:
-                message = (
-                    f"the first line is longer than {_LONGEST_HEADER:,} characters, and names of columns are expected"
-                )
+                message = f"the first line has more than {_LONGEST_HEADER:,} characters; expected column names"
                 raise DataError(message, where=str(path))
         whole = not file.read(1)
     lines = sample.splitlines(keepends=True)
@@ -122,34 +122,34 @@ def _dialect(path: Path, encoding: str) -> tuple[str, list[str]]:
 def _sample_rows(lines: list[str], separator: str) -> Iterator[list[str]]:
     try:
         yield from (row for row in csv.reader(lines, delimiter=separator) if row)
-    except csv.Error:  # a cell beyond csv's limit of 131,072 characters: what was read by then has to do
+    except csv.Error:  # a cell above csv's limit of 131,072 characters: use the rows so far
         return
 
 
 def _agreement(rows: list[list[str]]) -> tuple[float, int]:
-    """How well a separator explains the sample: the share of rows as wide as the header, then its width."""
+    """Score a separator: the fraction of rows as wide as the header, then the width."""
     width = len(rows[0]) if rows else 0
-    if width < 2:  # a single column: any separator explains that
+    if width < 2:  # a single column fits any separator
         return (0.0, 0)
     return (1 + sum(len(row) == width for row in rows) / len(rows), width)
 
 
 def _check_widths(path: Path, encoding: str, separator: str, header: list[str]) -> None:
-    """Refuse a table with a row of more or fewer values than the header has names.
+    """Raise an error if a row has more or fewer values than the header has names.
 
-    Arrow's reader tells a value that is missing from one that is empty, which pandas does not, in a third of the time
-    that pandas takes for the file.
+    Arrow's reader, unlike pandas, distinguishes a missing value from an empty one, in a third of the time that pandas
+    needs for the file.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    found: list[tuple[int, int]] = []
+    bad_rows: list[tuple[int, int]] = []
 
     def keep(row: Any) -> str:
-        found.append((row.number - 1, row.actual_columns))  # the header is its first
+        bad_rows.append((row.number - 1, row.actual_columns))  # the header is row 1
         return "error"
 
-    # In any other than UTF a letter is one byte, and so is a separator; Arrow wants text that it can decode.
+    # In encodings other than UTF a character is one byte, so Latin-1 decodes them all.
     decoded = encoding if encoding.startswith("utf") else "latin-1"
     names = [str(index) for index in range(len(header))]
     options = (
@@ -160,9 +160,9 @@ def _check_widths(path: Path, encoding: str, separator: str, header: list[str]) 
     with open_bytes(path) as file, contextlib.suppress(pa.ArrowInvalid), arrow_csv.open_csv(file, *options) as rows:
         for _ in rows:
             pass
-    if found:
-        number, width = found[0]
-        message = f"row {number} has {_counted(width, 'value')}, and the header has {_counted(len(header), 'name')}"
+    if bad_rows:
+        number, width = bad_rows[0]
+        message = f"row {number} has {_counted(width, 'value')}, but the header has {_counted(len(header), 'name')}"
         raise DataError(message, where=str(path))
 
 
@@ -171,7 +171,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _with_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> tuple[pd.DataFrame, bool]:
-    """Columns that are numbers once a comma is read as a point."""
+    """Convert columns that are numbers with a decimal comma."""
     numbers: dict[str, pd.Series] = {}
     for name in frame.columns.difference(list(texts), sort=False):
         if pd.api.types.is_numeric_dtype(frame[name].dtype):

@@ -11,33 +11,33 @@ import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
 from zoo.data.examples.array_columns import IMAGE, cells_of
-from zoo.data.limits import check_inside, check_memory, decoding, in_bytes, memory_at_hand
+from zoo.data.limits import available_memory, check_inside, check_memory, decoding, in_bytes
 from zoo.errors import DataError
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-# Pillow reads many more, among them PostScript, which is a program; a name's ending does not decide.
+# Pillow reads many more formats, including PostScript, which runs code. The file's content decides, not its suffix.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 _MANY_PIXELS = 1 << 22
-_PIXEL_BYTES = 16  # as decoded, as converted, as an array, and what decoding takes beside
+_PIXEL_BYTES = 16  # decoded, converted and array copies, and the decoder's own memory
 
-# What an editor or an archive of macOS leaves beside what a user put there.
+# Hidden files, and those of macOS archives.
 _NOT_OURS = (".", "__MACOSX")
 
 
 def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Return images with their file names and, from the names of folders, their classes and parts.
+    """Read images with their file names and, from the names of folders, their classes and splits.
 
     Args:
-        path: A folder of class folders; a folder of ``train`` and ``test`` (and ``val``) that hold class
+        path: A folder of class folders; a folder of ``train`` and ``test`` (and ``val``) that contain class
             folders; a folder of images; or one image.
-        source: What to call it in an error.
+        source: Name of the source in error messages.
 
     Returns:
-        A frame with ``image`` (an array (H, W, C) of bytes in each cell), ``file`` and, where there are class
-        folders, ``class``; and the part of each row, or None.
+        A frame with ``image`` (an array (H, W, C) of bytes in each cell), ``file`` and, if there are class
+        folders, ``class``; and the split of each row, or None.
 
     Raises:
-        DataError: A folder without images, or a file that is none.
+        DataError: If a folder has no images, or a file is not an image.
     """
     if path.is_file():
         return _frame([(path, None, path.name)]), None
@@ -46,7 +46,7 @@ def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | Non
     if splits and len(splits) == len(folders) and any(_folders(folder, path) for folder in folders):
         for folder in folders:
             if not _folders(folder, path) and _files(folder, path):
-                raise DataError("images without class folders, and other parts have them", where=str(folder))
+                raise DataError("the images have no class folders, but other splits have", where=str(folder))
         frames = [_class_folders(folder, path) for folder in splits]
         names = [np.full(len(frame), split, dtype="<U10") for split, frame in zip(splits.values(), frames, strict=True)]
         return _checked(pd.concat(frames, ignore_index=True), source), np.concatenate(names)
@@ -56,21 +56,21 @@ def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | Non
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Return an image as bytes (H, W, C): one channel when it is grey, else three.
+    """Read an image as bytes (H, W, C), with one channel if it is grey, else three.
 
     Raises:
-        DataError: When the file does not decode.
+        DataError: If the file cannot be decoded.
     """
     from PIL import Image, ImageOps
 
-    with decoding(str(path), "not an image that can be read"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damaged data beside the pixels; beyond twice Pillow's size it is an error
+    with decoding(str(path), "cannot be read as an image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata; above twice Pillow's size limit it is an error
         with Image.open(path, formats=_FORMATS) as stored:
             pixels = stored.width * stored.height
-            if pixels > _MANY_PIXELS:  # asking for the memory at hand takes as long as decoding a small one
+            if pixels > _MANY_PIXELS:  # the check takes as long as decoding a small image
                 size = f"an image of {stored.width:,} x {stored.height:,} pixels"
                 check_memory(_PIXEL_BYTES * pixels, size, str(path))
-            image = ImageOps.exif_transpose(stored)  # a camera says how it was held
+            image = ImageOps.exif_transpose(stored)  # rotate by the camera's orientation
             if image.mode == "F":
                 raise ValueError("its values are floats; save it with 8 or 16 bits")
             if image.mode.startswith("I"):  # 16 bits
@@ -83,7 +83,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def small_grey(image: np.ndarray, side: int) -> np.ndarray:
-    """Return an image (H, W) or (H, W, C) as numbers from 0 to 1 (side, side): the means of the areas they stand for.
+    """Return an image (H, W) or (H, W, C) as grey values in [0, 1], downsampled to (side, side) by area means.
 
     Example:
         >>> small_grey(np.full((8, 6, 3), 255), 2).tolist()
@@ -98,16 +98,16 @@ def small_grey(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _folders(path: Path, root: Path) -> list[Path]:
-    found = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
-    for folder in found:
+    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
+    for folder in folders:
         check_inside(folder, root)
-    return found
+    return folders
 
 
 def _files(folder: Path, root: Path) -> list[Path]:
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_FILES and file.is_file())
+    candidates = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_FILES and file.is_file())
     files = sorted(
-        file for file in found if not any(name.startswith(_NOT_OURS) for name in file.relative_to(folder).parts)
+        file for file in candidates if not any(name.startswith(_NOT_OURS) for name in file.relative_to(folder).parts)
     )
     for file in files:
         check_inside(file, root)
@@ -115,34 +115,34 @@ def _files(folder: Path, root: Path) -> list[Path]:
 
 
 def _class_folders(path: Path, root: Path) -> pd.DataFrame:
-    found = [
+    labelled_files = [
         (file, folder.name, str(file.relative_to(root)))
         for folder in _folders(path, root)
         for file in _files(folder, root)
     ]
-    return _frame(found)
+    return _frame(labelled_files)
 
 
-def _frame(found: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
-    images, taken, at_hand = [], 0, memory_at_hand()
-    for file, _, _ in found:
+def _frame(labelled_files: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
+    images, size_bytes, available = [], 0, available_memory()
+    for file, _, _ in labelled_files:
         images.append(read_image(file))
-        taken += images[-1].nbytes
-        if taken > at_hand:
+        size_bytes += images[-1].nbytes
+        if size_bytes > available:
             message = (
-                f"the images up to this one take {in_bytes(taken)}, and {in_bytes(at_hand)} of memory were at hand"
+                f"the images up to this one need {in_bytes(size_bytes)} of memory; {in_bytes(available)} were available"
             )
-            raise DataError(f"{message}; make them smaller first", where=str(file))
-    frame = pd.DataFrame({IMAGE: cells_of(images), "file": [name for _, _, name in found]})
-    if found and found[0][1] is not None:
-        frame["class"] = [str(label) for _, label, _ in found]
+            raise DataError(f"{message}. Reduce their size first", where=str(file))
+    frame = pd.DataFrame({IMAGE: cells_of(images), "file": [name for _, _, name in labelled_files]})
+    if labelled_files and labelled_files[0][1] is not None:
+        frame["class"] = [str(label) for _, label, _ in labelled_files]
     return frame
 
 
 def _checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     if len(frame) == 0:
         raise DataError(
-            f"the folder has no images; a folder of class folders is expected, with files {', '.join(IMAGE_FILES)}",
+            f"the folder has no images; expected class folders with files {', '.join(IMAGE_FILES)}",
             where=source,
         )
     return frame

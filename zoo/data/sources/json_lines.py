@@ -1,4 +1,4 @@
-"""Records in JSON: one a line, or one array of them."""
+"""JSON records: one per line, or one array."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from zoo.data.sources.text_encoding import endings, marked_encoding, open_text
 from zoo.errors import DataError
 
 JSON_FILES = endings(".jsonl", ".ndjson", ".json")
-# What a record's cell costs while it is a Python object, about; records are counted so many at a time.
+# Approximate memory of a cell as a Python object; number of records between two checks of memory.
 _CELL_BYTES, _AT_A_TIME = 40, 1 << 14
 
 
 def read_json(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the table of a file's records, and notes; what a record lacks is missing.
+    """Read the records of a file; return their table and notes. A key that a record lacks becomes a missing value.
 
     Args:
-        path: A file of lines, or of one array, also packed by gzip or bzip2.
+        path: A file of lines, or of one array, optionally compressed with gzip or bzip2.
 
     Raises:
-        DataError: When the file holds anything else; the message names the line.
+        DataError: If the file has anything else; the message names the line.
 
     Example:
         >>> frame, notes = read_json(Path("shop.jsonl"))  # doctest: +SKIP
@@ -36,7 +36,7 @@ def read_json(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
         for place, record in _records(path, encoding):
             if not isinstance(record, dict):
-                message = f'{place} is {_kind(record)}; an object is expected, such as {{"age": 3, "name": "x"}}'
+                message = f'{place} is {_kind(record)}; expected an object such as {{"age": 3, "name": "x"}}'
                 raise DataError(message, where=str(path))
             if not record.keys() <= columns.keys():
                 columns.update(dict.fromkeys(record))
@@ -44,17 +44,17 @@ def read_json(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             records.append(record)
             if len(records) % _AT_A_TIME == 0:
                 size = len(columns) * _CELL_BYTES * _AT_A_TIME
-                check_memory(size, f"the rows from {len(records):,} on", str(path))
+                check_memory(size, f"reading more than {len(records):,} rows", str(path))
     except UnicodeDecodeError as error:
         message = f"not in {words or 'UTF-8'}: {error.reason}; save the file in UTF-8"
         raise DataError(message, where=str(path)) from None
-    check_memory(16.0 * len(records) * len(columns), f"{len(records):,} records of {len(columns):,} names", str(path))
+    check_memory(16.0 * len(records) * len(columns), f"{len(records):,} records with {len(columns):,} keys", str(path))
     frame = pd.DataFrame.from_records(records, columns=list(columns))
     return frame, (f"{path.name}: in {words}",) if words else ()
 
 
 def _records(path: Path, encoding: str) -> Iterator[tuple[str, Any]]:
-    """Each record with its place."""
+    """Yield each record with its position in words."""
     with open_text(path, encoding) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -78,10 +78,10 @@ def _parsed(path: Path, text: str, line: int) -> Any:
         raise DataError(f"not JSON, {place}: {error.msg}", where=str(path)) from None
     except RecursionError:
         raise DataError(f"line {line} is nested too deeply", where=str(path)) from None
-    except ValueError:  # Python's own limit
-        raise DataError(f"line {line} has a number of too many digits; write it as text", where=str(path)) from None
+    except ValueError:  # Python's limit on the digits of an integer
+        raise DataError(f"line {line} has a number with too many digits; write it as text", where=str(path)) from None
 
 
 def _kind(value: Any) -> str:
-    kinds = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
+    kinds = {list: "an array", str: "a string", bool: "a Boolean", type(None): "null"}
     return kinds.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""Arrays in memory become columns."""
+"""Convert arrays in memory to tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ IN_MEMORY = "(arrays in memory)"
 
 
 def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
-    """Return one column for each number of an example, ``x0``, ``x1``, …, or one with an example a cell.
+    """Return one column per number of an example, ``x0``, ``x1``, …, or one column with an example per cell.
 
     Args:
         values: N examples: an array, or a list of arrays.
-        cells: What the column of examples is called; by default there is none.
-        where: What to call the array in an error.
+        cells: Name of the column of examples; by default one column per number.
+        where: Name of the array in error messages.
 
     Raises:
-        DataError: When they are a single value, or differ in length and make no columns.
+        DataError: If ``values`` is a single value, or examples differ in length.
 
     Example:
         >>> list(columns_of(np.zeros((3, 2))))
@@ -44,68 +44,67 @@ def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY)
 
 
 def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.DataFrame:
-    """Return a frame of columns by name; an array of more axes is whole examples, or in a table several columns.
+    """Return a frame of named columns; an array of several axes becomes one example per cell, or several columns.
 
     Args:
         columns: N values, or an array (N, …), by name.
-        cells: Whether such an array becomes an example a cell; by default a column for each of its numbers.
+        cells: If given, such an array becomes one example per cell; by default one column per number.
 
     Raises:
-        DataError: When columns differ in length, or two would have one name.
+        DataError: If columns differ in length, or two would have the same name.
 
     Example:
         >>> list(columns_by_name({"x": np.zeros((3, 2)), "y": [0, 1, 1]}))
         ['x0', 'x1', 'y']
     """
-    made: dict[Any, Any] = {}
+    frame_columns: dict[Any, Any] = {}
     for name, values in columns.items():
         if not isinstance(values, np.ndarray) or values.ndim < 2:
-            made[name] = values
+            frame_columns[name] = values
         elif cells is not None:
-            made[name] = cells_of(values)
+            frame_columns[name] = cells_of(values)
         else:
             flat = columns_of(values)
-            many = flat.shape[1] > 1
+            several = flat.shape[1] > 1
             for place, column in enumerate(flat):
-                own = f"{name}{place}" if many else name
-                if own in made or (many and own in columns):
-                    raise DataError(f"the array {name!r} makes a column {own!r}, and there is one already")
-                made[own] = flat[column]
+                column_name = f"{name}{place}" if several else name
+                if column_name in frame_columns or (several and column_name in columns):
+                    raise DataError(f"the array {name!r} would become a column {column_name!r}, which already exists")
+                frame_columns[column_name] = flat[column]
     try:
-        return pd.DataFrame(made)
+        return pd.DataFrame(frame_columns)
     except ValueError as error:
         raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
 def plain_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return a frame in the types that columns are described by: durations in seconds, periods by their beginning.
-
-    Decimals, which databases and Parquet have, become numbers of 64 bits.
+    """Convert columns to plain types: durations to seconds, periods to their start, decimals to float64.
 
     Raises:
-        DataError: When a column holds complex numbers, which no layer takes.
+        DataError: If a column has complex numbers.
 
     Example:
         >>> plain_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
         [60.0, 120.0]
     """
-    made: dict[str, pd.Series] = {}
+    converted: dict[str, pd.Series] = {}
     for name, dtype in frame.dtypes.items():
         if pd.api.types.is_timedelta64_dtype(dtype):
-            made[str(name)] = frame[name].dt.total_seconds()
+            converted[str(name)] = frame[name].dt.total_seconds()
         elif isinstance(dtype, pd.PeriodDtype):
-            made[str(name)] = frame[name].dt.to_timestamp()
+            converted[str(name)] = frame[name].dt.to_timestamp()
         elif pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(frame[name]) == "decimal":
-            made[str(name)] = frame[name].astype(np.float64)
+            converted[str(name)] = frame[name].astype(np.float64)
         elif pd.api.types.is_complex_dtype(dtype):
             raise DataError(
-                "complex numbers are two each: give real and imaginary part", where=f"{where}, column {name}"
+                "complex numbers are not supported; use two columns, for real and imaginary part",
+                where=f"{where}, column {name}",
             )
-    return frame.assign(**made) if made else frame
+    return frame.assign(**converted) if converted else frame
 
 
 def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:
-    """Return the table of a frame in memory, with names of columns as text and rows numbered from 0."""
+    """Return the table of a data frame, with column names as text and rows numbered from 0."""
     frame = frame.rename(columns=str).reset_index(drop=True)
     return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
 
@@ -114,7 +113,7 @@ def pair_table(x: Any, y: Any, cells: str | None) -> Table:
     """Return the table of examples and their targets, which become the column ``y``.
 
     Raises:
-        DataError: When there are not as many of both.
+        DataError: If their numbers differ.
     """
     if isinstance(x, pd.DataFrame):
         frame = x.rename(columns=str).reset_index(drop=True)
@@ -130,5 +129,5 @@ def pair_table(x: Any, y: Any, cells: str | None) -> Table:
 def _array(values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
-    except ValueError:  # of several lengths
+    except ValueError:  # different lengths
         raise wrong_source("sequences", IN_MEMORY) from None

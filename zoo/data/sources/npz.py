@@ -1,4 +1,4 @@
-"""Arrays in an ``.npz`` file: one set, or one for each part."""
+"""Arrays in an ``.npz`` file, optionally one per split."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     """Return the table of a file of arrays.
 
     Args:
-        path: A file with ``x_train``, ``y_train``, … or ``x``, ``y``; sequences lie end to end or are padded, with
-            their lengths in ``len_train``, … or ``len``; ``names`` has those of the classes.
+        path: A file with ``x_train``, ``y_train``, … or ``x``, ``y``; sequences are concatenated or padded, with
+            their lengths in ``len_train``, … or ``len``; ``names`` has the names of the classes.
         name: Short name of the table.
-        source: What to call it in an error.
-        cells: ``image`` or ``sequence``: an example becomes a cell; by default a column for each number.
+        source: Name of the source in error messages.
+        cells: ``image`` or ``sequence``: one example per cell; by default one column per number.
 
     Raises:
-        DataError: When arrays are missing, damaged, of the wrong shape, or larger than the memory at hand.
+        DataError: If arrays are missing, damaged, of the wrong shape, or larger than the available memory.
 
     Example:
         >>> read_npz(Path("speakers.npz"), "speakers", "speakers.npz", "sequence")  # doctest: +SKIP
@@ -47,7 +47,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
             continue
         if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
             shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
-            raise DataError(f"x_{suffix} has shape {shapes[0]} and x_train {shapes[1]}", where=str(path))
+            raise DataError(f"x_{suffix} has shape {shapes[0]}, but x_train has shape {shapes[1]}", where=str(path))
         frame = columns_of(_examples(arrays, suffix, path), cells, where=str(path))
         if f"y_{suffix}" in arrays:
             frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
@@ -58,7 +58,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     notes: tuple[str, ...] = (f"{path.name}: ignored the arrays {', '.join(ignored)}",) if ignored else ()
     if cells is None and arrays["x_train"].ndim > 2:
         shape = " x ".join(map(str, arrays["x_train"].shape[1:]))
-        notes += (f"an example of {shape} numbers is read as so many columns; images are for --task image",)
+        notes += (f"each example of {shape} numbers becomes as many columns; for images use --task image",)
     target = "y" if "y_train" in arrays else None
     frame = pd.concat(frames, ignore_index=True)
     return Table(frame, name, source, target, np.array(splits) if len(frames) > 1 else None, notes)
@@ -66,15 +66,15 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
 
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     _check_declared(path)
-    # NumPy leaves a file open that is no archive
+    # opened here, since NumPy does not close a file that is not an archive
     with path.open("rb") as file, decoding(str(path)):
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise DataError("holds a single array without a name, as .npy files do", where=str(path))
+            raise DataError("has a single array without a name, as in an .npy file", where=str(path))
         arrays = dict(loaded)
-    strange = next((key for key, values in arrays.items() if not isinstance(values, np.ndarray)), None)
-    if strange is not None:
-        raise DataError(f"holds {strange!r}, which is no array", where=str(path))
+    bad_key = next((key for key, values in arrays.items() if not isinstance(values, np.ndarray)), None)
+    if bad_key is not None:
+        raise DataError(f"{bad_key!r} is not an array", where=str(path))
     if "x" in arrays and "x_train" not in arrays:
         spelled = {"x": "x_train", "y": "y_train", "len": "len_train"}
         arrays = {spelled.get(key, key): values for key, values in arrays.items()}
@@ -84,9 +84,9 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _check_declared(path: Path) -> None:
-    """Refuse an archive by what it says of itself, before NumPy takes memory for it."""
+    """Check the sizes that an archive declares, before NumPy allocates memory."""
     if not zipfile.is_zipfile(path):
-        return  # NumPy says what it is instead
+        return  # NumPy raises the error
     total = 0.0
     with decoding(str(path)), zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
@@ -94,17 +94,17 @@ def _check_declared(path: Path) -> None:
                 declared, objects = _declared(file)
             name = member.filename.removesuffix(".npy")
             if objects:
-                message = f"the array {name} cannot be read: it holds Python objects, whose reading would run code"
+                message = f"the array {name} cannot be read: it has Python objects, and reading them could run code"
                 raise DataError(f"{message}; save numbers or texts", where=str(path))
             if declared is not None and declared > member.file_size:
-                words = f"{in_bytes(declared)}, and {in_bytes(member.file_size)} are there"
-                raise DataError(f"the array {name} cannot be read: it declares {words}", where=str(path))
+                sizes = f"{in_bytes(declared)} but has {in_bytes(member.file_size)}"
+                raise DataError(f"the array {name} cannot be read: it declares {sizes}", where=str(path))
             total += member.file_size
-    check_memory(2 * total, "its arrays and a table of them", str(path))  # a member yields no more than its size
+    check_memory(2 * total, "its arrays and their table", str(path))  # a member never exceeds its declared size
 
 
 def _declared(file: IO[bytes]) -> tuple[float | None, bool]:
-    """The bytes that the header of an array declares, and whether they are pickled objects."""
+    """Return the bytes that the header of an array declares, and whether they are pickled objects."""
     if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
         return None, False
     version = tuple(file.read(2))
@@ -114,20 +114,20 @@ def _declared(file: IO[bytes]) -> tuple[float | None, bool]:
 
 
 def _examples(arrays: Mapping[str, np.ndarray], suffix: str, path: Path) -> Any:
-    """The examples of a part: an array, or a list of sequences where they lie end to end or are padded."""
+    """Return the examples of a split: an array, or a list of sequences if they are concatenated or padded."""
     values, lengths = arrays[f"x_{suffix}"], arrays.get(f"len_{suffix}")
     if lengths is None:
         return values
     one_each = values.ndim > 1 and lengths.shape == values.shape[:1] and lengths.dtype.kind in "iu"
-    if one_each and (values.ndim > 2 or lengths.sum() != len(values)):  # (N, T, …), with padding behind
+    if one_each and (values.ndim > 2 or lengths.sum() != len(values)):  # (N, T, …), padded at the end
         if (lengths < 0).any() or (lengths > values.shape[1]).any():
-            found = f"{lengths.min()} to {lengths.max()}"
-            message = f"len_{suffix} has lengths {found}, and x_{suffix} has {values.shape[1]} steps"
+            length_range = f"{lengths.min()} to {lengths.max()}"
+            message = f"len_{suffix} has lengths {length_range}, but x_{suffix} has {values.shape[1]} steps"
             raise DataError(message, where=str(path))
         return [sequence[:length] for sequence, length in zip(values, lengths, strict=True)]
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 0).any() or lengths.sum() != len(values):
         total = lengths.sum() if lengths.dtype.kind in "iuf" else "no number"
-        raise DataError(f"len_{suffix} sums up to {total}, and x_{suffix} has {len(values)} steps", where=str(path))
+        raise DataError(f"len_{suffix} sums to {total}, but x_{suffix} has {len(values)} steps", where=str(path))
     return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
@@ -135,10 +135,10 @@ def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -
     labels = arrays[key]
     if labels.shape != (rows,):
         x_key = key.replace("y", "x", 1)
-        raise DataError(f"{key} has shape {labels.shape} and {x_key} has {rows} rows", where=str(path))
+        raise DataError(f"{key} has shape {labels.shape}, but {x_key} has {rows} rows", where=str(path))
     if "names" not in arrays or labels.dtype.kind not in "iu":
         return labels
     if labels.size and not 0 <= labels.min() <= labels.max() < len(arrays["names"]):
-        found = f"{labels.min()} to {labels.max()}"
-        raise DataError(f"{key} has codes {found}, and there are {len(arrays['names'])} names", where=str(path))
+        code_range = f"{labels.min()} to {labels.max()}"
+        raise DataError(f"{key} has codes {code_range}, but there are {len(arrays['names'])} names", where=str(path))
     return arrays["names"][labels]

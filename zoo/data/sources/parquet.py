@@ -1,4 +1,4 @@
-"""Parquet: one file, or a folder of parts."""
+"""Parquet: one file, or a folder of part files."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ PARQUET_FILES = (".parquet",)
 
 
 def is_parquet_folder(path: Path) -> bool:
-    """Tell whether a folder is called as a Parquet file is, or holds such files."""
+    """Return whether a folder has the name of a Parquet file, or contains such files."""
     return path.is_dir() and (_is_part(path) or any(_is_part(child) for child in path.iterdir()))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Return the table of a file, or of the parts in a folder, in the order of their names.
+    """Read a Parquet file, or the part files of a folder in the order of their names.
 
-    What pandas saved as an index with a name is a column, as every other program sees it.
+    A named index that pandas saved becomes a column, as in other programs.
 
     Args:
-        path: A file, or a folder that holds parts and nothing else.
+        path: A file, or a folder with part files only.
 
     Raises:
-        DataError: When a file is damaged, parts differ, or the folder holds other things.
+        DataError: If a file is damaged, columns of part files differ, or the folder has other files.
 
     Example:
         >>> read_parquet(Path("shop.parquet")).shape  # doctest: +SKIP
@@ -50,12 +50,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
         with decoding(str(part)), file:
             tables.append(file.read())
     with decoding(str(path)):
-        whole = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
+        table = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
         tables.clear()
-        whole = whole.unify_dictionaries()
-        size = whole.nbytes
-        frame: pd.DataFrame = whole.to_pandas(self_destruct=True)  # a column is given up as soon as the frame has it
-        del whole
+        table = table.unify_dictionaries()
+        size = table.nbytes
+        frame: pd.DataFrame = table.to_pandas(self_destruct=True)  # frees each column once it is converted
+        del table
         give_back_memory(size)
     named = [str(name) for name in frame.index.names if name is not None]
     return frame.reset_index(level=named).reset_index(drop=True) if named else frame.reset_index(drop=True)
@@ -66,14 +66,14 @@ def _is_part(path: Path) -> bool:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """The parts in a folder; what Spark and others leave beside them begins with an underscore or a dot."""
+    """Return the part files of a folder, ignoring names with a leading underscore or dot, as Spark writes them."""
     children = sorted(child for child in folder.iterdir() if not child.name.startswith((".", "_")))
     if not children:
-        raise DataError("the folder is empty; files that end in .parquet are expected", where=str(folder))
+        raise DataError("the folder is empty; expected files that end in .parquet", where=str(folder))
     for child in children:
         if not _is_part(child) or not child.is_file():
-            kind = "a folder" if child.is_dir() else "another file" if child.exists() else "a link to nothing"
-            message = f"holds {kind}, {child.name}, beside its parts; files that end in .parquet are expected"
+            kind = "a folder" if child.is_dir() else "another file" if child.exists() else "a broken link"
+            message = f"the folder has {kind}, {child.name}; expected only files that end in .parquet"
             raise DataError(message, where=str(folder))
         check_inside(child, folder)
     return children
@@ -83,4 +83,4 @@ def _check_columns(first: Any, other: Any, first_part: Path, part: Path) -> None
     if set(first.names) != set(other.names):
         only = sorted(set(first.names) ^ set(other.names))
         holder = part.name if only[0] in other.names else first_part.name
-        raise DataError(f"parts differ: only {holder} has the column {only[0]!r}", where=str(part))
+        raise DataError(f"the files have different columns: only {holder} has {only[0]!r}", where=str(part))

@@ -1,4 +1,4 @@
-"""Reading a source: frames, arrays, files, databases and names of sets become one table."""
+"""Read a source into a table: data frames, arrays, files, databases and dataset names."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def read_table(
 
     Args:
         source: A data frame; a dict of columns; arrays ``(x, y)``; a finite ``tf.data.Dataset``; a path to a CSV (with
-            any separator), JSON, text (also packed by gzip or bzip2), Parquet or ``.npz`` file (``x_train``,
-            ``y_train``, … or ``x``, ``y``; sequences lie end to end or are padded, with their lengths in
-            ``len_train``, … or ``len``); a folder of images or of Parquet parts; a database's URL with ``?table=``
-            or ``?query=``; a bundled name; or a public set of tensorflow-datasets as ``tfds:NAME``.
-        text: Columns of a CSV that are read as text whatever they look like, for they were text in training:
-            which rows stand in a file shall not decide what ``01`` means.
-        cells: ``image`` or ``sequence``: arrays become one column of that name with an example a cell; by default
-            they become a column for each number.
-        data_dir: Folder of prepared public sets; default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+            any separator), JSON, text (optionally compressed with gzip or bzip2), Parquet or ``.npz`` file
+            (``x_train``, ``y_train``, … or ``x``, ``y``; sequences are concatenated or padded, with their lengths in
+            ``len_train``, … or ``len``); a folder of images or of Parquet files; a database URL with ``?table=``
+            or ``?query=``; a bundled name; or a public dataset of tensorflow-datasets as ``tfds:NAME``.
+        text: Columns of a CSV to read as text because they were text in training, so that ``01`` keeps its meaning
+            whatever rows a file has.
+        cells: ``image`` or ``sequence``: arrays become one column of that name with one example per cell; by default
+            one column per number.
+        data_dir: Folder of prepared public datasets; default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
 
     Raises:
-        DataError: When there is no such source, or it cannot be read, is empty, or does not fit into memory.
+        DataError: If the source does not exist, cannot be read, is empty, or does not fit into memory.
 
     Example:
         >>> read_table("wine").frame.shape
@@ -63,8 +63,8 @@ def read_table(
     try:
         table = _table(source, text, cells, data_dir)
     except MemoryError:
-        named = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
-        raise DataError("it does not fit into the memory at hand", where=named) from None
+        name = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
+        raise DataError("the source does not fit into memory", where=name) from None
     if cells is not None:
         table = replace(table, frame=lists_as_arrays(table.frame))
     return _checked(table)
@@ -84,9 +84,9 @@ def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str 
     if isinstance(source, (str, Path)):
         return _from_name(str(source), text, cells, data_dir)
     raise DataError(
-        f"cannot read a {type(source).__name__} as a table; a data frame, a dict of columns, a pair of "
-        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(TABLE_FILES)}), a database's URL or a bundled name "
-        f"({', '.join(BUNDLED)}) can be read"
+        f"cannot read a {type(source).__name__} as a table; expected a data frame, a dict of columns, a pair of "
+        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(TABLE_FILES)}), a database URL or a bundled name "
+        f"({', '.join(BUNDLED)})"
     )
 
 
@@ -103,12 +103,12 @@ def frame_digest(frame: pd.DataFrame) -> str:
         digest.update(pd.util.hash_pandas_object(rest, index=False).to_numpy().tobytes())
     except TypeError:  # cells that cannot be hashed
         column, kind = next((c, type(v).__name__) for c in rest for v in rest[c] if isinstance(v, _NO_SCALARS))
-        raise DataError(f"column {column!r} has a {kind} in a cell; a table's cells are numbers or text") from None
+        raise DataError(f"column {column!r} has a {kind} in a cell; cells must be numbers or text") from None
     return digest.hexdigest()[:16]
 
 
 def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
-    if source in BUNDLED:  # before any folder of that name, which could not be read anyway
+    if source in BUNDLED:  # before a folder of that name
         frame, target, split = load_bundled(source, cells=cells)
         return Table(frame, source, source, target, split)
     if is_database(source):
@@ -124,20 +124,20 @@ def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: 
         return _from_path(path, source, text, cells)
     except DataError:
         raise
-    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # of the disk, or of what a file holds
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # errors of the disk or of the contents
         raise DataError(f"cannot be read: {' '.join(str(error).split())}", where=source) from None
 
 
 def _from_path(path: Path, source: str, text: Collection[str], cells: str | None) -> Table:
     ending = path.name.lower()
     name = path.name.split(".")[0]
-    if name == "data":  # a file called so is named after its folder
+    if name == "data":  # use the folder's name instead
         name = path.resolve().parent.name
     if is_parquet_folder(path):
         return Table(read_parquet(path).rename(columns=str), name, source)
     if path.is_dir() or ending.endswith(IMAGE_FILES):
         return _from_images(path, source, cells)
-    if not path.is_file():  # a pipe, or a device: reading might never end
+    if not path.is_file():  # a pipe or a device: reading might never end
         raise DataError("neither a file nor a folder", where=source)
     if ending.endswith(".npz"):
         return read_npz(path, name, source, cells)
@@ -164,12 +164,12 @@ def _from_images(path: Path, source: str, cells: str | None) -> Table:
 
 
 def check_there(source: Any, data_dir: str | None = None) -> None:
-    """Refuse a file that is not there, or a public set that cannot be had; whatever else a source may be passes.
+    """Raise an error if a file does not exist or a public dataset is not available; other sources pass.
 
-    It takes no reading, so that who asks for nothing that there is need not wait for what reads it.
+    Nothing is read or imported, so that a misspelt name is reported at once.
 
     Raises:
-        DataError: As :func:`read_table` does.
+        DataError: As in :func:`read_table`.
     """
     if not isinstance(source, str) or source in BUNDLED or is_database(source):
         return
@@ -185,7 +185,7 @@ def check_there(source: Any, data_dir: str | None = None) -> None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for a file
+    except OSError:  # the name is too long for a file
         return False
 
 
@@ -198,8 +198,8 @@ def _missing(source: str, path: Path) -> DataError:
         near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
         return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
     return DataError(
-        f"neither a file or folder nor a bundled set; bundled: {', '.join(BUNDLED)}; "
-        f"a public set of tensorflow-datasets is called tfds:{source[:40]}",
+        f"not a file, folder or bundled dataset; bundled: {', '.join(BUNDLED)}; "
+        f"for a public dataset of tensorflow-datasets use tfds:{source[:40]}",
         where=source,
         nearest=nearest_name(source, BUNDLED),
     )
@@ -211,7 +211,7 @@ def _checked(table: Table) -> Table:
         raise DataError("the table has no columns", where=table.source)
     if len(frame) == 0:
         raise DataError("the table has no rows", where=table.source)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise DataError(f"two columns are called {twice[0]!r}", where=table.source)
+    duplicates = frame.columns[frame.columns.duplicated()]
+    if len(duplicates):
+        raise DataError(f"two columns have the name {duplicates[0]!r}", where=table.source)
     return replace(table, frame=plain_types(frame, table.source))

@@ -1,6 +1,6 @@
-"""Tables in databases: any URL of SQLAlchemy, with a table or a query.
+"""Tables in databases: any SQLAlchemy URL, with a table or a query.
 
-Connections are for reading: SQLite and PostgreSQL are told so, and nothing is ever committed.
+Connections are read-only in SQLite and PostgreSQL, and nothing is ever committed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from zoo.errors import DataError, nearest_name
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*://")
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 _MASK = "***"
-# What a fetched cell costs as a Python object, about; rows come so many at a time.
+# Approximate memory of a fetched cell as a Python object; number of rows per fetch.
 _CELL_BYTES, _AT_A_TIME = 60, 10_000
 _DRIVERS = {"postgresql": "psycopg[binary]", "mysql": "pymysql", "mariadb": "pymysql", "oracle": "oracledb"}
 
 
 def is_database(source: str) -> bool:
-    """Tell whether a source is spelled as a database's URL.
+    """Return whether a source has the form of a database URL.
 
     Example:
         >>> is_database("sqlite:///shop.db?table=orders")
@@ -38,75 +38,75 @@ def is_database(source: str) -> bool:
 
 
 def read_sql(source: str) -> Table:
-    """Return what a table of a database holds, or what a query finds.
+    """Read a table of a database, or the result of a query.
 
-    ``query=`` and ``table=`` are taken off before the driver sees the URL; as in any URL a space is ``+`` or ``%20``,
-    and the signs ``+ % & ?`` are ``%2B %25 %26 %3F``. A table's rows come in the database's order: a query that says
-    ``ORDER BY`` has its own.
+    ``query=`` and ``table=`` are removed before the driver sees the URL. As in any URL, a space is ``+`` or ``%20``,
+    and the characters ``+ % & ?`` are ``%2B %25 %26 %3F``. The rows of a table come in the database's order; a query
+    can set it with ``ORDER BY``.
 
     Args:
         source: Such as ``sqlite:///shop.db?query=SELECT * FROM orders`` or ``postgresql://me@host/shop?table=orders``.
 
     Raises:
-        DataError: Neither table nor query, no such file, no driver, or an error of the server, in its own words;
-            a password is never shown.
+        DataError: If there is neither table nor query, no such file or no driver, or with the server's error;
+            passwords are never shown.
 
     Example:
         >>> read_sql("sqlite:///shop.db?table=orders").name  # doctest: +SKIP
         'orders'
     """
-    url, wanted = _parts(source)
-    shown = _shown(url, wanted)
+    url, selection = _parts(source)
+    shown = _shown(url, selection)
     _check_file(url, shown)
     with _answers(url, shown), _connected(url, shown) as connection:
-        if "table" in wanted:
-            query, name = _table_query(connection, wanted["table"], shown), wanted["table"]
-        elif "query" in wanted:
-            query, name = wanted["query"], Path(url.database or url.get_backend_name()).stem
+        if "table" in selection:
+            query, name = _table_query(connection, selection["table"], shown), selection["table"]
+        elif "query" in selection:
+            query, name = selection["query"], Path(url.database or url.get_backend_name()).stem
         else:
-            raise DataError(f"which table? Say ?table=NAME or ?query=SELECT…{_there(connection)}", where=shown)
+            raise DataError(f"which table? Use ?table=NAME or ?query=SELECT…{_there(connection)}", where=shown)
         frame = _rows(connection, query, shown)
     return Table(frame, name, shown)
 
 
 def _parts(source: str) -> tuple[Any, dict[str, str]]:
-    """The URL for the driver, and what is wanted of it."""
+    """Return the URL for the driver, and the table or query."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
-    address, _, asked = source.partition("?")
-    pairs = parse_qsl(asked, keep_blank_values=True)
-    wanted = {key: value for key, value in pairs if key in ("table", "query") and value.strip()}
-    if address.count("@") > 1:  # what is taken for the host may be of the password
-        message = "an @ that is part of a user's name or a password is written %40, and a / is written %2F"
+    address, _, parameters = source.partition("?")
+    pairs = parse_qsl(parameters, keep_blank_values=True)
+    selection = {key: value for key, value in pairs if key in ("table", "query") and value.strip()}
+    if address.count("@") > 1:  # part of the password could be shown as the host
+        message = "in a user name or password, write @ as %40 and / as %2F"
         raise DataError(message, where=f"{address.partition('://')[0]}://…")
     try:
         url = make_url(address)
-    except (ArgumentError, ValueError):  # its words may hold the password
-        known = f"{address.partition('://')[0]}://…"
-        raise DataError(
-            "not a database's URL; KIND://USER:PASSWORD@HOST:PORT/DATABASE is expected", where=known
-        ) from None
-    if len(wanted) > 1:
-        raise DataError("a table and a query exclude each other", where=_shown(url, wanted))
+    except (ArgumentError, ValueError):  # the message may contain the password
+        place = f"{address.partition('://')[0]}://…"
+        raise DataError("not a database URL; expected KIND://USER:PASSWORD@HOST:PORT/DATABASE", where=place) from None
+    if len(selection) > 1:
+        raise DataError("use either a table or a query, not both", where=_shown(url, selection))
     others: dict[str, list[str]] = {}
     for key, value in pairs:
         if key not in ("table", "query"):
             others.setdefault(key, []).append(value)
-    # Drivers expect one value as a text, not as a list of one.
-    return url.update_query_dict({key: own[0] if len(own) == 1 else own for key, own in others.items()}), wanted
+    # Drivers expect a single value as a string, not as a list.
+    return url.update_query_dict(
+        {key: values[0] if len(values) == 1 else values for key, values in others.items()}
+    ), selection
 
 
-def _shown(url: Any, wanted: dict[str, str]) -> str:
-    """The source for people: without passwords."""
+def _shown(url: Any, selection: dict[str, str]) -> str:
+    """Return the source without passwords."""
     masked = {key: _MASK if _SECRET.search(key) else value for key, value in url.query.items()}
     words = url.set(query=masked).render_as_string(hide_password=True)
-    asked = "&".join(f"{key}={value}" for key, value in wanted.items())
-    return words + ("&" if "?" in words else "?") * bool(asked) + asked
+    parameters = "&".join(f"{key}={value}" for key, value in selection.items())
+    return words + ("&" if "?" in words else "?") * bool(parameters) + parameters
 
 
 def _check_file(url: Any, shown: str) -> None:
-    """SQLite would make the file that is not there."""
+    """Raise an error if an SQLite file does not exist, since SQLite would create it."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:") or url.database.startswith("file:"):
         return
     path = Path(url.database)
@@ -124,18 +124,18 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
     kind = url.get_backend_name()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", SAWarning)  # a parameter that the driver does not know
+            warnings.simplefilter("error", SAWarning)  # unknown parameter
             engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except NoSuchModuleError:
-        message = f"no kind of database is called {url.drivername!r}; sqlite, postgresql, mysql, … are"
+        message = f"unknown kind of database {url.drivername!r}; expected sqlite, postgresql, mysql, …"
         raise DataError(message, where=shown, nearest=nearest_name(kind, ["sqlite", *_DRIVERS])) from None
     except ImportError as error:
         package = _DRIVERS.get(kind, error.name)
         message = f"its driver {error.name} is not installed; python -m pip install '{package}'"
         if package == "pymysql":
-            message += f", and say {kind}+pymysql://…"
+            message += f", and use {kind}+pymysql://…"
         raise DataError(message, where=shown) from None
-    options = {"no_parameters": True, "stream_results": True}  # a % in a query is a %
+    options = {"no_parameters": True, "stream_results": True}  # do not interpret % in a query
     if kind == "postgresql":
         options["postgresql_readonly"] = True
     with engine.connect() as connection:
@@ -147,21 +147,21 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
 
 @contextmanager
 def _answers(url: Any, shown: str) -> Iterator[None]:
-    """Errors of the server in its own words, without the password."""
+    """Convert errors of the server to DataError, without the password."""
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
         words = str(error.orig if isinstance(error, DBAPIError) and error.orig is not None else error)
-    except (ValueError, TypeError, OSError, Warning) as error:  # of drivers, of odd parameters and values
+    except (ValueError, TypeError, OSError, Warning) as error:  # raised by drivers
         words = str(error)
     else:
         return
     secrets = [url.password, *(value for key, value in url.query.items() if _SECRET.search(key))]
     for secret in secrets:
         words = words.replace(str(secret), _MASK) if secret else words
-    raise DataError(f"the database says: {' '.join(words.split())}", where=shown) from None
+    raise DataError(f"error of the database: {' '.join(words.split())}", where=shown) from None
 
 
 def _tables(connection: Any, schema: str | None = None) -> list[str]:
@@ -178,11 +178,11 @@ def _there(connection: Any) -> str:
 
 def _table_query(connection: Any, name: str, shown: str) -> str:
     quote = connection.dialect.identifier_preparer.quote_identifier
-    schema, _, own = name.rpartition(".")
+    schema, _, table_name = name.rpartition(".")
     if name in (tables := _tables(connection)):
-        return f"SELECT * FROM {quote(name)}"  # noqa: S608 (a name of the database's own, quoted)
-    if schema and own in _tables(connection, schema):
-        return f"SELECT * FROM {quote(schema)}.{quote(own)}"  # noqa: S608
+        return f"SELECT * FROM {quote(name)}"  # noqa: S608 (a quoted name of the database)
+    if schema and table_name in _tables(connection, schema):
+        return f"SELECT * FROM {quote(schema)}.{quote(table_name)}"  # noqa: S608
     message = f"there is no table {name!r}{_there(connection)}"
     raise DataError(message, where=shown, nearest=nearest_name(name, tables))
 
@@ -190,11 +190,11 @@ def _table_query(connection: Any, name: str, shown: str) -> str:
 def _rows(connection: Any, query: str, shown: str) -> pd.DataFrame:
     result = connection.exec_driver_sql(query)
     if not result.returns_rows:
-        raise DataError("the query finds no rows but does something; a SELECT is expected", where=shown)
+        raise DataError("the query returns no rows; expected a SELECT", where=shown)
     columns = list(result.keys())
     check_columns(len(columns), shown)
     rows: list[tuple] = []
     for block in result.partitions(_AT_A_TIME):
         rows += map(tuple, block)
-        check_memory(_AT_A_TIME * len(columns) * _CELL_BYTES, f"the rows from {len(rows):,} on", shown)
+        check_memory(_AT_A_TIME * len(columns) * _CELL_BYTES, f"reading more than {len(rows):,} rows", shown)
     return pd.DataFrame.from_records(rows, columns=columns, coerce_float=True)

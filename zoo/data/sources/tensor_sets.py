@@ -1,4 +1,4 @@
-"""A ``tf.data.Dataset`` becomes a table: it is gone through once, and kept."""
+"""Read a ``tf.data.Dataset`` into a table in memory."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _HERE = "(tf.data.Dataset in memory)"
 
 
 def is_tensor_set(source: Any) -> bool:
-    """Tell whether a source is a ``tf.data.Dataset``, without importing TensorFlow."""
+    """Return whether a source is a ``tf.data.Dataset``, without importing TensorFlow."""
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(source, tensorflow.data.Dataset)
 
 
 def read_tensor_set(source: Any, cells: str | None = None) -> Table:
-    """Return the table of a finite data set of ``x``, ``(x, y)`` or ``(x, y, w)``, batched or not.
+    """Return the table of a finite dataset of ``x``, ``(x, y)`` or ``(x, y, w)``, batched or not.
 
-    ``y`` becomes the target column ``y``, ``w`` the column ``weight``; an ``x`` that is a dict becomes a column for
-    each name, any other what an array becomes.
+    ``y`` becomes the target column ``y``, ``w`` the column ``weight``; a dict ``x`` becomes one column per name, any
+    other ``x`` is converted as an array.
 
     Args:
-        source: The data set.
-        cells: ``image`` or ``sequence``: an example becomes a cell.
+        source: The dataset.
+        cells: ``image`` or ``sequence``: one example per cell.
 
     Raises:
-        DataError: When it does not end, or its elements are something else.
+        DataError: If the dataset is infinite, or its elements are something else.
 
     Example:
         >>> read_tensor_set(tf.data.Dataset.from_tensor_slices((x, y))).target  # doctest: +SKIP
@@ -46,9 +46,9 @@ def read_tensor_set(source: Any, cells: str | None = None) -> Table:
     spec = source.element_spec
     parts = spec if isinstance(spec, tuple) else (spec,)
     if not 1 <= len(parts) <= 3 or not all(_plain(part) for part in parts):
-        raise DataError(f"elements x, (x, y) or (x, y, w) of tensors are expected; they are {spec}", where=_HERE)
+        raise DataError(f"expected elements x, (x, y) or (x, y, w) of tensors; received {spec}", where=_HERE)
     if source.cardinality().numpy() == -1:  # tf.data.INFINITE_CARDINALITY
-        raise DataError("it never ends; take(n) makes it finite, or leave out repeat()", where=_HERE)
+        raise DataError("the dataset is infinite; use take(n), or leave out repeat()", where=_HERE)
     batched = _is_batched(parts)
     examples: list[tuple[Any, ...]] = []
     seen = 0
@@ -56,14 +56,14 @@ def read_tensor_set(source: Any, cells: str | None = None) -> Table:
         element = element if isinstance(spec, tuple) else (element,)
         examples += _rows(element) if batched else [element]
         if len(examples) > MOST_EXAMPLES:
-            message = f"more than {MOST_EXAMPLES:,} examples, which is the limit of a data set in memory; take(n) of it"
+            message = f"more than {MOST_EXAMPLES:,} examples, the limit for a dataset in memory; use take(n)"
             raise DataError(message, where=_HERE)
         if number % _AT_A_TIME == 0:
             size = sum(_bytes(part) for part in element)
-            check_memory(_AT_A_TIME * size, f"the examples from {len(examples):,} on", _HERE)
+            check_memory(_AT_A_TIME * size, f"reading more than {len(examples):,} examples", _HERE)
             seen += size
     if not examples:
-        raise DataError("it has no elements", where=_HERE)
+        raise DataError("the dataset has no elements", where=_HERE)
     columns = [list(part) for part in zip(*examples, strict=True)]
     return _with_weight(_table(columns, cells), columns)
 
@@ -71,13 +71,13 @@ def read_tensor_set(source: Any, cells: str | None = None) -> Table:
 def _plain(part: Any) -> bool:
     import tensorflow as tf
 
-    return all(isinstance(own, tf.TensorSpec) for own in (part.values() if isinstance(part, Mapping) else [part]))
+    return all(isinstance(spec, tf.TensorSpec) for spec in (part.values() if isinstance(part, Mapping) else [part]))
 
 
 def _is_batched(parts: tuple[Any, ...]) -> bool:
-    """Whether elements are batches: a label or a weight of one example is a scalar, and batches have one length."""
-    specs = [own for part in parts for own in (part.values() if isinstance(part, Mapping) else [part])]
-    shapes = [own.shape for own in specs]
+    """Return whether elements are batches: labels and weights are not scalars, and all lengths agree."""
+    specs = [spec for part in parts for spec in (part.values() if isinstance(part, Mapping) else [part])]
+    shapes = [spec.shape for spec in specs]
     if any(shape.rank in (None, 0) for shape in shapes):
         return False
     if all(shape[0] is None for shape in shapes):
@@ -96,7 +96,7 @@ def _row(part: Any, index: int) -> Any:
 
 
 def _bytes(part: Any) -> int:
-    return sum(_bytes(own) for own in part.values()) if isinstance(part, Mapping) else np.asarray(part).nbytes
+    return sum(_bytes(value) for value in part.values()) if isinstance(part, Mapping) else np.asarray(part).nbytes
 
 
 def _table(columns: list[list[Any]], cells: str | None) -> Table:
@@ -111,7 +111,7 @@ def _table(columns: list[list[Any]], cells: str | None) -> Table:
 
 
 def _column(values: list[Any]) -> Any:
-    """Numbers as an array, bytes as texts, arrays of several lengths as a list."""
+    """Return numbers as an array, bytes as text, and arrays of different lengths as a list."""
     if isinstance(values[0], (bytes, str)):
         return np.array([value.decode(errors="replace") if isinstance(value, bytes) else value for value in values])
     return np.stack(values) if len({np.shape(value) for value in values}) == 1 else values
@@ -123,5 +123,5 @@ def _with_weight(table: Table, columns: list[list[Any]]) -> Table:
     frame = table.frame.copy(deep=False)
     weights = np.asarray(columns[2]).reshape(len(frame))
     frame.insert(frame.shape[1], WEIGHT, weights, allow_duplicates=True)
-    note = f"the third of each element is its weight, as in Keras: column {WEIGHT}"
+    note = f"the third component of each element is the sample weight, as in Keras: column {WEIGHT}"
     return Table(frame, table.name, _HERE, table.target, notes=(note,), weight=WEIGHT)

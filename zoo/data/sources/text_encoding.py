@@ -1,4 +1,4 @@
-"""Opening text files: compression by the ending, the encoding found out, limits kept while reading."""
+"""Open text files: compression by suffix, detected encoding, and limits while reading."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPRESSED = ("", ".gz", ".bz2")
 BLOCK_BYTES = 1 << 20
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with a byte-order mark"),
-    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),  # before UTF-16, whose mark is a prefix
     (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
@@ -24,7 +24,7 @@ _MARKS = (
 
 
 def endings(*names: str) -> tuple[str, ...]:
-    """Return the endings of a kind of text file, plain and compressed.
+    """Return the file suffixes of a kind of text file, plain and compressed.
 
     Example:
         >>> endings(".csv")
@@ -34,7 +34,7 @@ def endings(*names: str) -> tuple[str, ...]:
 
 
 class _Guarded(io.RawIOBase):
-    """The bytes of a file as they are read: none is NUL, and they do not become more than fits into memory."""
+    """Raw file stream that raises an error for a NUL byte, or if decompressed text would not fit into memory."""
 
     def __init__(self, path: Path, *, nul: bool) -> None:
         self.packed = path.open("rb")
@@ -55,12 +55,12 @@ class _Guarded(io.RawIOBase):
         return len(block)
 
     def _check(self) -> None:
-        stored = self.packed.tell()  # what has been read of it so far: a bomb is known by its beginning
+        stored = self.packed.tell()  # compressed bytes read so far
         if self.start > MOST_RATIO * stored:
-            size = f"{in_bytes(stored)} unpack to more than {in_bytes(self.start)}"
-            message = f"{size}, and {MOST_RATIO} times as much is the limit; unpack it first, if it is meant so"
+            size = f"{in_bytes(stored)} decompress to more than {in_bytes(self.start)}"
+            message = f"{size}; the limit is a factor of {MOST_RATIO}. Decompress the file first if this is intended"
             raise DataError(message, where=str(self.path))
-        check_memory(self.start - self.checked, "the unpacked text", str(self.path))
+        check_memory(self.start - self.checked, "the decompressed text", str(self.path))
         self.checked = self.start + RATIO_FROM_BYTES
 
     def close(self) -> None:
@@ -77,27 +77,27 @@ def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file for reading, unpacked where its ending says gzip or bzip2, with limits kept."""
+    """Open a file for reading with limits; decompress gzip and bzip2 by suffix."""
     return cast(BinaryIO, io.BufferedReader(_Guarded(path, nul=True), BLOCK_BYTES))
 
 
 def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
-    """Open a text file for reading in an encoding, with limits kept.
+    """Open a text file for reading in an encoding, with limits.
 
     Raises:
-        DataError: While it is read: a NUL byte, or more text than fits into memory.
+        DataError: While reading, for a NUL byte, or more text than fits into memory.
     """
     raw = _Guarded(path, nul=encoding.startswith(("utf-16", "utf-32")))
     return io.TextIOWrapper(io.BufferedReader(raw, BLOCK_BYTES), encoding=encoding, newline="")
 
 
 def check_bytes(path: Path) -> None:
-    """Refuse a file with a NUL byte, which no text has.
+    """Raise an error if a file has a NUL byte, which text never has.
 
     Raises:
-        DataError: Where the first one is.
+        DataError: With the position of the first one.
     """
-    # Into one buffer again and again: the pass shall cost little beside pandas' own.
+    # A single reused buffer keeps this pass cheap compared to pandas.
     buffer, start = bytearray(BLOCK_BYTES), 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
@@ -107,10 +107,10 @@ def check_bytes(path: Path) -> None:
 
 
 def marked_encoding(path: Path) -> tuple[str, str | None]:
-    """Return a text file's encoding by its first bytes, and its name where it is worth a note.
+    """Return a text file's encoding by its byte-order mark, and its name if it is worth a note.
 
     Raises:
-        DataError: When the file is empty, or larger than the memory at hand.
+        DataError: If the file is empty, or larger than the available memory.
     """
     check_memory(path.stat().st_size, "the file", str(path))
     with open_bytes(path) as file:
@@ -121,9 +121,9 @@ def marked_encoding(path: Path) -> tuple[str, str | None]:
 
 
 def other_encoding(path: Path) -> tuple[str, str]:
-    """Return the encoding of a file that is not UTF-8, and its name: Windows-1252, or Latin-1 where that has a gap.
+    """Return encoding and name for a file that is not UTF-8: Windows-1252, or Latin-1 if a byte is undefined there.
 
-    No byte is wrong in Latin-1, so that a guess it stays; the note says so.
+    Any byte is valid in Latin-1, so this is a guess, as the name says.
     """
     decoder = codecs.getincrementaldecoder("cp1252")()
     with open_bytes(path) as file:

@@ -1,4 +1,4 @@
-"""Files of plain text: one document a line."""
+"""Plain text files, with one document per line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TEXT_FILES = endings(".txt")
 
 
 def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return a file's lines as a column of texts, and notes; empty lines are left out.
+    """Read a file's lines as a column of texts; return it with notes. Empty lines are left out.
 
     Args:
-        path: A file, also packed by gzip or bzip2.
+        path: A file, optionally compressed with gzip or bzip2.
 
     Raises:
-        DataError: When the file is no text.
+        DataError: If the file is not text.
 
     Example:
         >>> frame, notes = read_texts(Path("names.txt"))  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: which rows are the test part of each, and which train."""
+"""Folds of a cross-validation: the test and training rows of each."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from zoo.errors import DataError
 
 
 def take_fold(splits: np.ndarray, number: int, count: int, splitter: Splitter, *, masks: np.ndarray | None) -> None:
-    """Make one fold of the rows that are not test the test part; the others train, until some of them validate.
+    """Make one fold the test split, in place; all other rows become training rows.
 
-    Rows that were test are left out (``""``), as are, in time, those that come later than the fold.
+    Rows of the previous test split are left out (``""``), as are, for a split in time, rows later than the fold.
 
     Args:
-        parts: Split of each row (N,), changed in place.
+        splits: Split of each row (N,), changed in place.
         number: The fold, from 1.
         count: Number of folds.
-        splitter: Says by what rows are drawn, and what stays together.
+        splitter: How rows are drawn, and which stay together.
         masks: Test rows of each given fold (K, N); None to draw them.
 
     Raises:
-        DataError: When rows, classes, groups or moments are too few.
+        DataError: If there are too few rows, classes, groups or time points.
     """
     splitter.check()
     splits[splits == "test"] = ""
     rows = np.flatnonzero(splits != "")
     splits[rows] = "train"
     if count > len(rows):
-        raise DataError(f"{count} folds need at least as many rows, and there are {len(rows)}", where="folds")
+        raise DataError(f"{count} folds need at least {count} rows; there are {len(rows)}", where="folds")
     if masks is not None:
         splits[masks[number - 1] & (splits != "")] = "test"
     elif splitter.method == "time":
@@ -48,21 +48,21 @@ def take_fold(splits: np.ndarray, number: int, count: int, splitter: Splitter, *
 
 
 def group_masks(groups: np.ndarray) -> np.ndarray:
-    """Return the test rows (K, N) of folds that each leave one group out, groups in the order of their names."""
+    """Return the test masks (K, N) of leave-one-group-out folds, in the order of group names."""
     return np.stack([groups == name for name in np.unique(groups)])
 
 
 def read_masks(path: str, rows: int, places: np.ndarray) -> np.ndarray:
-    """Return the test rows of each given fold (K, N) from a file.
+    """Read the test masks (K, N) of given folds from a file.
 
     Args:
-        path: ``.npz`` or ``.npy`` with truth values (K, S) or numbers of folds (S,), or a CSV with one column of
-            such numbers, or one of truth values for each fold; S rows of the source.
+        path: ``.npz`` or ``.npy`` with Booleans (K, S) or fold numbers (S,), or a CSV with one column of fold
+            numbers or one column of Booleans per fold; S rows of the source.
         rows: Number S of rows of the source.
-        places: Row in the source of each of the N rows that are used.
+        places: Source row of each of the N rows that are used.
 
     Raises:
-        DataError: When the file cannot be read, or does not fit the source.
+        DataError: If the file cannot be read, or does not fit the source.
     """
     file = Path(path).expanduser()
     try:
@@ -76,36 +76,36 @@ def read_masks(path: str, rows: int, places: np.ndarray) -> np.ndarray:
     elif values.ndim == 2 and values.dtype.kind in "biu" and values.shape[1] == rows and np.isin(values, (0, 1)).all():
         masks = values.astype(bool)
     else:
-        found = f"{'×'.join(map(str, values.shape))} values of type {values.dtype}"
+        description = f"{'×'.join(map(str, values.shape))} values of type {values.dtype}"
         raise DataError(
-            f"holds {found}; folds are truth values (folds × {rows} rows), or the number of its fold for each row",
+            f"expected Booleans (folds × {rows} rows) or one fold number per row; received {description}",
             where=path,
         )
     if len(masks) < 2 or not masks.any(axis=1).all() or masks.all(axis=1).any():
-        raise DataError("there must be two folds at least, each with rows to test and rows to train", where=path)
+        raise DataError("at least two folds are needed, each with test rows and training rows", where=path)
     chosen: np.ndarray = masks[:, places]
     return chosen
 
 
-def read_parts(path: str, places: np.ndarray) -> np.ndarray:
-    """Return the part (N,) of each row that is used, from the ``split.json`` of a run: row numbers by part.
+def read_splits(path: str, places: np.ndarray) -> np.ndarray:
+    """Return the split of each row in use (N,) from the ``split.json`` of a run, which has row numbers by split.
 
     Raises:
-        DataError: When the file cannot be read, or names a row that the source does not have.
+        DataError: If the file cannot be read, or names a row that the source does not have.
     """
     try:
         values = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        known = {SPELLINGS[split]: np.asarray(rows, np.int64) for split, rows in values.items()}
+        rows_by_split = {SPELLINGS[split]: np.asarray(rows, np.int64) for split, rows in values.items()}
     except OSError as error:
         raise DataError(f"the split cannot be read: {error.strerror}", where=path) from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise DataError(
-            f"is no split: it must be row numbers by part, as split.json is ({error})", where=path
-        ) from None
+        raise DataError(f"not a split: expected row numbers by split, as in split.json ({error})", where=path) from None
     splits = np.full(int(places.max()) + 1, "", dtype="<U11")
-    for split, rows in known.items():
+    for split, rows in rows_by_split.items():
         if rows.size and (rows.min() < 0 or rows.max() >= len(splits)):
-            raise DataError(f"the {split} part has a row {rows.max()}, and the source has {len(splits)}", where=path)
+            raise DataError(
+                f"the {split} split has row {rows.max()}, but the source has {len(splits)} rows", where=path
+            )
         splits[rows] = split
     chosen = splits[places]
     if not (chosen == "train").any():
@@ -123,20 +123,20 @@ def _fold_values(file: Path) -> np.ndarray:
             return loaded
         names = list(loaded)
         if len(names) != 1:
-            raise DataError(f"has the arrays {', '.join(names)}; one, with the folds, is expected", where=str(file))
+            raise DataError(f"expected one array with the folds; received {', '.join(names)}", where=str(file))
         return np.asarray(loaded[names[0]])
 
 
 def _forward(splits: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: int, count: int, gap: float) -> None:
-    """Train on what lies before a block of time, and test on it: of K + 1 blocks the first one only trains."""
+    """Test on one of K + 1 blocks of time and train on all earlier ones; the first block is only for training."""
     if len(np.unique(moments)) <= count:
-        found = len(np.unique(moments))
-        raise DataError(f"{count} folds in time need {count + 1} moments, and there are {found}", where="folds")
+        n_moments = len(np.unique(moments))
+        raise DataError(f"{count} folds in time need {count + 1} time points; there are {n_moments}", where="folds")
     cuts = [cut_before(moments, 1 - k / (count + 1)) for k in range(1, count + 1)] + [np.inf]
     first, last = cuts[number - 1], cuts[number]
     tested = (moments >= first) & (moments < last)
     if not tested.any():
-        raise DataError(f"fold {number} of {count} has no rows: too many rows share a moment", where="folds")
+        raise DataError(f"fold {number} of {count} has no rows: too many rows share a time point", where="folds")
     splits[rows] = ""
     splits[rows[moments < first]] = "train"
     splits[rows[without_gap(moments, first, gap)]] = ""
@@ -149,19 +149,19 @@ def _drawn(rows: np.ndarray, number: int, count: int, splitter: Splitter) -> np.
     seed = splitter.seed % 2**32
     if splitter.groups is not None:
         groups = splitter.groups[rows]
-        found = len(np.unique(groups))
-        if found < count:
-            raise DataError(f"{count} folds by group need as many groups, and there are {found}", where="folds")
-        made = GroupKFold(count, shuffle=True, random_state=seed).split(rows, groups=groups)
+        n_groups = len(np.unique(groups))
+        if n_groups < count:
+            raise DataError(f"{count} folds by group need at least {count} groups; there are {n_groups}", where="folds")
+        folds = GroupKFold(count, shuffle=True, random_state=seed).split(rows, groups=groups)
     elif splitter.method == "stratified":
         assert splitter.classes is not None
         classes = splitter.classes[rows]
         names, counts = np.unique(classes, return_counts=True)
         if counts.min() < count:
             rare = names[counts.argmin()]
-            message = f"{count} folds need {count} rows of each class, and class {rare!r} has {counts.min()}"
+            message = f"{count} folds need {count} rows of each class; class {rare!r} has {counts.min()}"
             raise DataError(message, where="folds")
-        made = StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, classes)
+        folds = StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, classes)
     else:
-        made = KFold(count, shuffle=True, random_state=seed).split(rows)
-    return np.asarray(list(made)[number - 1][1])
+        folds = KFold(count, shuffle=True, random_state=seed).split(rows)
+    return np.asarray(list(folds)[number - 1][1])

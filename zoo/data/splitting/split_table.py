@@ -1,4 +1,4 @@
-"""The parts of a table's rows: what its source says of them, what a job asks for, and what is drawn."""
+"""Split the rows of a table: splits given by the source, requested by a job, or drawn."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from zoo.data.columns.encode import MISSING, level_names
 from zoo.data.dataset import SPLITS
 from zoo.data.sources.read import Table
-from zoo.data.splitting.folds import group_masks, read_masks, read_parts, take_fold
-from zoo.data.splitting.splitters import Splitter, parts_of_column, suggested_sizes
+from zoo.data.splitting.folds import group_masks, read_masks, read_splits, take_fold
+from zoo.data.splitting.splitters import Splitter, splits_of_column, suggested_sizes
 from zoo.data.splitting.time_order import gap_of, moments_of
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, SUGGESTED, DataJob
 
-# What a search chooses among by default, where sizes are suggested.
+# Number of hyperparameters that a default search tunes, for the suggested sizes.
 _SEARCHED = 5
 
 
 @dataclass(frozen=True)
 class RowSplits:
-    """Which part each row belongs to.
+    """The split of each row.
 
     Args:
-        parts: ``train``, ``calibration``, ``validation``, ``test`` or ``""`` (N,).
-        folds: Number of folds, where one of them is the test part.
-        notes: What a person should know.
-        groups: Group of each row (N,) by name, where rows of one stay together.
+        splits: ``train``, ``calibration``, ``validation``, ``test`` or ``""`` (N,).
+        folds: Number of folds, if one of them is the test split.
+        notes: Notes for the user.
+        groups: Group name of each row (N,), if groups stay together.
     """
 
     splits: np.ndarray
@@ -36,42 +36,42 @@ class RowSplits:
     groups: np.ndarray | None = None
 
 
-def given_parts(table: Table, job: DataJob) -> np.ndarray | None:
-    """Return the part of each row as the source, a column of it or a file has it; None where nothing says it.
+def given_splits(table: Table, job: DataJob) -> np.ndarray | None:
+    """Return the split of each row as given by the source, a column or a file; None if not given.
 
     Raises:
-        UsageError: When two things say it, or the column is not there.
+        UsageError: If it is given twice, or the column does not exist.
     """
     column, file = job.split_column, job.split_by("file")
     if column is not None:
         _check_column(table, column, "split")
         if job.test is not None:
-            raise UsageError("a test source and a column that names the test part exclude each other", where="test")
-        return parts_of_column(table.frame[column], where=table.source)
+            raise UsageError("a test source cannot be combined with a split column", where="test")
+        return splits_of_column(table.frame[column], where=table.source)
     if file is not None:
-        splits = read_parts(file, table.frame.index.to_numpy())
+        splits = read_splits(file, table.frame.index.to_numpy())
         if job.test is not None:
             splits[splits == "test"] = ""
         return splits
     if table.split is not None and job.test is not None:
-        raise UsageError(f"{table.source} holds a test part of its own", where="test")
+        raise UsageError(f"{table.source} already has a test split", where="test")
     return table.split
 
 
 def split_table(
     table: Table, job: DataJob, classes: np.ndarray | None, given: np.ndarray | None, *, source_rows: int
 ) -> RowSplits:
-    """Return the part of each row of a table.
+    """Split the rows of a table.
 
     Args:
         table: The rows that have a target.
-        job: Says how they are split.
+        job: How to split them.
         classes: Class of each row (N,), or None.
-        given: From :func:`given_parts`.
-        source_rows: Rows of the source, those without a target among them.
+        given: From :func:`given_splits`.
+        source_rows: Number of rows of the source, including those without a target.
 
     Raises:
-        DataError, UsageError: When rows, classes, groups or moments are too few, or a column is not there.
+        DataError, UsageError: If there are too few rows, classes, groups or time points, or a column does not exist.
     """
     splitter, notes = _splitter(table, job, classes, given)
     rows = len(table.frame)
@@ -86,24 +86,24 @@ def split_table(
     number, count = (int(text) for text in job.fold.split("/"))
     count = count if masks is None else len(masks)
     if number > count:
-        raise UsageError(f"received {job.fold!r}, and there are {count} folds", where="fold")
+        raise UsageError(f"received {job.fold!r}, but there are {count} folds", where="fold")
     take_fold(splits, number, count, splitter, masks=masks)
-    return RowSplits(splitter.inner_parts(splits), count, notes, splitter.groups)
+    return RowSplits(splitter.inner_splits(splits), count, notes, splitter.groups)
 
 
 def _when(table: Table, job: DataJob, splitter: Splitter, splits: np.ndarray) -> list[str]:
-    """A note on when each part of a split in time begins, and how many rows the gap leaves out."""
+    """Return a note on when each split begins in time, and on how many rows the gap leaves out."""
     if splitter.moments is None:
         return []
     values = table.frame[job.split_by("time") or ""]
     begins = []
     for split in SPLITS:
-        own = np.flatnonzero(splits == split)
-        if len(own):
-            begins.append(f"{split} {values.iloc[own[np.argmin(splitter.moments[own])]]}")
-    left = int((splits == "").sum())
-    gap = f"; the gap leaves out {left:,} rows" if left else ""
-    return [f"in time the parts begin: {', '.join(begins)}{gap}"]
+        rows = np.flatnonzero(splits == split)
+        if len(rows):
+            begins.append(f"{split} {values.iloc[rows[np.argmin(splitter.moments[rows])]]}")
+    n_gap = int((splits == "").sum())
+    gap = f"; the gap leaves out {n_gap:,} rows" if n_gap else ""
+    return [f"the splits begin at: {', '.join(begins)}{gap}"]
 
 
 def _masks(table: Table, job: DataJob, splitter: Splitter, source_rows: int) -> np.ndarray | None:
@@ -128,20 +128,20 @@ def _splitter(
         if (groups == MISSING).any():
             row = int(np.flatnonzero(groups == MISSING)[0])
             raise DataError("the group is missing", where=f"{where}, column {column}, row {row + 1}")
-        notes.append(f"column {column} says what stays together, and is no feature")
+        notes.append(f"column {column} defines the groups that stay together, and is not a feature")
     time = job.split_by("time")
     if time is not None:
         _check_column(table, time, "split")
         moments, dates = moments_of(table.frame[time], where=where)
         gap = gap_of(job.gap, dates)
         if len(np.unique(moments)) < len(moments):
-            notes.append(f"several rows share a moment of column {time}: they stay on one side")
+            notes.append(f"several rows share a time in column {time}: they stay in the same split")
     if method in ("", "column", "file"):
         method = "stratified" if classes is not None else "random"
     drawn = {"test": job.test is None and given is None, "validation": given is None or "validation" not in given}
     asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
-    told = [split for split in drawn if drawn[split] and asked[split]]
-    test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, told)
+    suggested = [split for split in drawn if drawn[split] and asked[split]]
+    test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, suggested)
     notes += [reason] if reason else []
     splitter = Splitter(
         method,
@@ -162,7 +162,7 @@ def _searches(job: DataJob) -> bool:
 
 
 def _check_column(table: Table, column: str, option: str) -> None:
-    known = [str(name) for name in table.frame.columns]
-    if column not in known:
+    columns = [str(name) for name in table.frame.columns]
+    if column not in columns:
         message = f"there is no column {column!r} to {option} by"
-        raise UsageError(message, where=table.source, nearest=nearest_name(column, known))
+        raise UsageError(message, where=table.source, nearest=nearest_name(column, columns))

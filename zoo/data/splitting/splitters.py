@@ -14,26 +14,26 @@ from zoo.data.dataset import SPELLINGS
 from zoo.data.splitting.time_order import latest_moment, without_gap
 from zoo.errors import DataError, unknown
 
-# The part that a draw takes its rows for, and what the draw's seed is raised by: each part has a draw of its own.
+# Added to the seed, so that each split has a random draw of its own.
 _DRAWS = {"test": 0, "validation": 1, "calibration": 2}
 
 
 @dataclass(frozen=True)
 class Splitter:
-    """What decides which part a row belongs to, beside what the source says of itself.
+    """Assigns rows to splits.
 
     Args:
-        method: ``random``, ``stratified``, ``order`` (the last rows are the test part), ``group`` (rows of a group
-            stay together), ``hash`` (as group, and a group's side depends on nothing but its name) or ``time`` (the
-            latest are the test part; rows of one moment stay together).
-        test_size: Share of all rows that becomes the test part.
-        validation_size: Share of the rows that are not test that becomes the validation part.
-        calibration_size: Share of the rows left after these that becomes the calibration part.
-        seed: Seed of the draws.
+        method: ``random``, ``stratified``, ``order`` (the last rows are the test split), ``group`` (rows of a group
+            stay together), ``hash`` (as ``group``, but the split of a group depends only on its name) or ``time`` (the
+            latest rows are the test split; rows with the same time stay together).
+        test_size: Fraction of all rows for the test split.
+        validation_size: Fraction of the other rows for the validation split.
+        calibration_size: Fraction of the remaining rows for the calibration split.
+        seed: Random seed.
         classes: Class of each row (N,), for ``stratified``.
-        groups: Group of each row (N,) by name, for ``group`` and ``hash``.
-        moments: Moment of each row (N,) as a number, for ``time``.
-        gap: What is left out between two moments that a part ends and the next begins with.
+        groups: Group name of each row (N,), for ``group`` and ``hash``.
+        moments: Time of each row (N,) as a number, for ``time``.
+        gap: Time left out between the end of one split and the beginning of the next.
     """
 
     method: str
@@ -47,34 +47,34 @@ class Splitter:
     gap: float = 0.0
 
     def splits(self, rows: int, given: np.ndarray | None = None) -> np.ndarray:
-        """Return the part of each row.
+        """Return the split of each row.
 
-        Parts that ``given`` holds stay as they are; a validation or test part that it lacks is drawn
-        from its training rows (the test part only where nothing at all is given).
+        Splits in ``given`` stay as they are; a missing validation split is drawn from its training rows. A test split
+        is drawn only if ``given`` is None.
 
         Args:
             rows: Number of rows N.
-            given: Split of each row as the source has it; ``""`` for none.
+            given: Split of each row as given by the source; ``""`` for none.
 
         Returns:
-            ``train``, ``calibration``, ``validation`` or ``test`` for each of N rows, or ``""`` for none of them.
+            ``train``, ``calibration``, ``validation``, ``test`` or ``""`` (left out) for each row (N,).
 
         Raises:
-            DataError: When there are too few rows, groups or moments for such a split.
+            DataError: If there are too few rows, groups or time points.
 
         Example:
-            >>> parts = Splitter("random", test_size=0.2, validation_size=0.25).parts(10)
-            >>> sorted(parts.tolist()).count("validation")
+            >>> splits = Splitter("random", test_size=0.2, validation_size=0.25).splits(10)
+            >>> sorted(splits.tolist()).count("validation")
             2
         """
         self.check()
         splits = np.full(rows, "train", dtype="<U11") if given is None else given.astype("<U11")
         if given is None and self.test_size > 0:
             self.move(splits, "test", self.test_size)
-        return self.inner_parts(splits)
+        return self.inner_splits(splits)
 
-    def inner_parts(self, splits: np.ndarray) -> np.ndarray:
-        """Draw validation and calibration parts out of the training rows, where there are none yet."""
+    def inner_splits(self, splits: np.ndarray) -> np.ndarray:
+        """Draw validation and calibration splits from the training rows, if there are none yet."""
         for name, share in (("validation", self.validation_size), ("calibration", self.calibration_size)):
             if share > 0 and not np.any(splits == name):
                 self.move(splits, name, share)
@@ -83,19 +83,19 @@ class Splitter:
         return splits
 
     def check(self) -> None:
-        """Raise DataError where the method lacks what it goes by."""
+        """Raise DataError if the method lacks the classes or groups that it needs."""
         if self.method == "stratified" and self.classes is None:
             raise DataError("a stratified split needs a target with classes; use --split random")
         if self.groups is not None and len(np.unique(self.groups)) < 2:
-            raise DataError(f"a split by group needs two groups at least, and all rows are of {self.groups[0]!r}")
+            raise DataError(f"a split by group needs at least two groups; all rows belong to {self.groups[0]!r}")
 
     def move(self, splits: np.ndarray, to: str, share: float) -> None:
-        """Move a share of the training rows to another part."""
+        """Move a fraction of the training rows to another split."""
         train = np.flatnonzero(splits == "train")
         if len(train) < 2:
-            left = f"{len(splits)} rows are too few for a {to} part"
+            left = f"{len(splits)} rows are too few for a {to} split"
             if self.gap:
-                left = f"the gap leaves no rows for a {to} part: of {len(splits)} rows {len(train)} are left before it"
+                left = f"the gap leaves too few rows for a {to} split: {len(train)} of {len(splits)} rows are before it"
             raise DataError(left)
         if self.method == "order":
             moved = train[len(train) - max(1, round(share * len(train))) :]
@@ -106,7 +106,7 @@ class Splitter:
         else:
             moved = self._drawn(train, to, share)
         if len(moved) == 0 or len(moved) == len(train):
-            raise DataError(f"cannot take a {to} part of {share:g} from {len(train)} rows")
+            raise DataError(f"cannot take a {to} split of {share:g} from {len(train)} rows")
         splits[moved] = to
 
     def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, share: float) -> np.ndarray:
@@ -120,13 +120,13 @@ class Splitter:
         assert self.groups is not None
         names, codes, counts = np.unique(self.groups[train], return_inverse=True, return_counts=True)
         if len(names) < 2:
-            raise DataError(f"{len(names)} group is too few for a {to} part; a group is never on two sides")
+            raise DataError(f"{len(names)} group is too few for a {to} split; a group is never divided")
         places = np.array([hashed_share(name, f"{self.seed} {to}") for name in names])
         if self.method == "hash":
             return train[(places < share)[codes]]
         chosen: list[int] = []
         wanted, taken = share * len(train), 0
-        for index in np.argsort(places):  # a group that would take more than is left, by more than half, is passed over
+        for index in np.argsort(places):  # skip a group of which more than half would exceed the size
             if taken + counts[index] / 2 <= wanted and len(chosen) < len(names) - 1:
                 chosen.append(int(index))
                 taken += counts[index]
@@ -139,7 +139,7 @@ class Splitter:
         if self.method == "stratified":
             assert self.classes is not None
             names, counts = np.unique(self.classes[train], return_counts=True)
-            # A class whose only row is left stays in training: it cannot be on both sides.
+            # A class with a single row stays in training, since it cannot be divided.
             train = train[np.isin(self.classes[train], names[counts > 1])]
             strata = self.classes[train]
         seed = (self.seed + _DRAWS[to]) % 2**32
@@ -148,12 +148,12 @@ class Splitter:
             try:
                 _, moved = train_test_split(train, test_size=share, stratify=strata, random_state=seed)
             except ValueError as error:
-                raise DataError(f"cannot take a {to} part of {share:g} from {len(train)} rows: {error}") from None
+                raise DataError(f"cannot take a {to} split of {share:g} from {len(train)} rows: {error}") from None
         return np.asarray(moved)
 
 
 def hashed_share(name: object, salt: str) -> float:
-    """Return a number in [0, 1) that depends on a name and a salt alone, the same on every machine.
+    """Hash a name and a salt to a number in [0, 1), the same on every machine.
 
     Example:
         >>> hashed_share("a", "0") == hashed_share("a", "0") != hashed_share("b", "0")
@@ -163,39 +163,39 @@ def hashed_share(name: object, salt: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def parts_of_column(values: pd.Series, *, where: str) -> np.ndarray:
-    """Return the parts that a column of the table names.
+def splits_of_column(values: pd.Series, *, where: str) -> np.ndarray:
+    """Return the split of each row from a column of the table.
 
     Raises:
-        DataError: When a value is none of train, validation (or valid, val), calibration and test.
+        DataError: If a value is not train, validation (or valid, val), calibration or test.
     """
     splits = values.astype(str).str.strip().str.lower().map(SPELLINGS)
     if splits.isna().any():
         row = int(np.flatnonzero(splits.isna())[0])
-        error = unknown("part", str(values.iloc[row]), SPELLINGS)
+        error = unknown("split", str(values.iloc[row]), SPELLINGS)
         raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
     return splits.to_numpy(dtype="<U11")
 
 
-# --- what number of rows asks for ---
+# --- suggested sizes ---
 
 _TEST_ROWS = 10_000
 _ROWS_A_HYPERPARAMETER = 500
 
 
 def suggested_sizes(
-    rows: int, hyperparameters: int, told: Collection[str] = ("test", "validation")
+    rows: int, hyperparameters: int, splits: Collection[str] = ("test", "validation")
 ) -> tuple[float, float, str]:
-    """Return the shares of test and validation that a number of rows asks for, and the reason in words.
+    """Return suggested sizes of the test and validation splits for a number of rows, and the reason in words.
 
-    Of 10,000 test rows a share of right ones is known to within one percentage point, so that more would be lost to
-    training. A validation part chooses hyperparameters: with few of them it may be small, and without any it has
-    early stopping to decide alone.
+    With 10,000 test rows, accuracy is known to within one percentage point, and more rows are better used for
+    training. The validation split selects hyperparameters: with few of them it may be small, and without any it is
+    used only for early stopping.
 
     Args:
         rows: Number of rows.
-        hyperparameters: Number of hyperparameters that are to be chosen.
-        told: The parts that the reason is about.
+        hyperparameters: Number of hyperparameters to tune.
+        splits: The splits that the reason describes.
 
     Example:
         >>> suggested_sizes(1_000_000, 0)[:2]
@@ -207,12 +207,14 @@ def suggested_sizes(
     validation = min(0.25 if hyperparameters else 0.15, max(wanted / rest, 0.01))
     test, validation = round(max(test, 0.01), 3), round(validation, 3)
     sides = 196 * np.sqrt(0.25 / (rows * test))
-    choice = f"chooses among {hyperparameters} hyperparameters" if hyperparameters else "is enough to tell when to stop"
+    choice = (
+        f"is enough to tune {hyperparameters} hyperparameters" if hyperparameters else "is enough for early stopping"
+    )
     reasons = {
-        "test": f"test {test:g}: its {round(rows * test):,} rows tell a share to within {sides:.2g} percentage points",
+        "test": f"test {test:g}: {round(rows * test):,} rows give accuracy to within {sides:.2g} percentage points",
         "validation": f"validation {validation:g} of the rest, which {choice}",
     }
-    words = [reason for split, reason in reasons.items() if split in told]
+    words = [reason for split, reason in reasons.items() if split in splits]
     if words and rows < 1000:
-        words.append("of so few rows --cv 5 makes more")
+        words.append("with so few rows, consider --cv 5")
     return test, validation, "; ".join(words)

@@ -1,4 +1,4 @@
-"""Sources larger than memory: rows pass by in pieces, and what is kept of them is bounded."""
+"""Streaming of sources larger than memory: rows are read in chunks, and only a bounded sample is kept."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.encode import MISSING, coded_levels
-from zoo.data.limits import decoding, memory_at_hand
+from zoo.data.limits import available_memory, decoding
 from zoo.data.sources.memory_arrays import columns_by_name, columns_of, plain_types
 from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, parquet_parts
 from zoo.data.sources.tensor_sets import is_tensor_set
 from zoo.errors import DataError
 
 CHUNK_ROWS = 1 << 16
-OPEN_PIECES = 4  # that training mixes rows of
-# A column with more levels than this is counted approximately: those seen least are forgotten now and then.
+OPEN_PIECES = 4  # number of pieces that are interleaved in training
+# A column with more categories is counted approximately: the rarest are discarded from time to time.
 MOST_COUNTED = 200_000
-# A table that would take a larger share of the memory at hand is streamed without being asked to.
+# A table that would need a larger fraction of the available memory is streamed by default.
 MOST_SHARE = 0.25
-_COPIES = 4  # of a table's cells that reading, describing and splitting make in all
+_COPIES = 4  # of a table's cells, made by reading, describing and splitting
 
 Chunk = tuple[int, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A source whose rows pass by.
+    """A source whose rows are streamed.
 
     Args:
         name: Short name of the source.
-        source: The source in words that can be typed again, where it can be.
-        pieces: Functions that each give a part of the rows, in chunks with the number of their first row.
+        source: The source, as the user can type it again where possible.
+        pieces: Functions that each yield a subset of the rows, in chunks with the number of their first row.
         columns: Names of the columns.
-        rows: Number of rows; None where only going through them tells.
-        target: Column that the source itself names as its target.
-        digest: What is known of the contents without reading them.
+        rows: Number of rows; None if it is unknown before reading.
+        target: Target column, if the source defines one.
+        digest: Description of the contents without reading the rows.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Stream:
     digest: str = ""
 
     def chunks(self, order: Sequence[int] | None = None) -> Iterator[Chunk]:
-        """Yield all rows in chunks: piece after piece, or several at a time in the given order of pieces."""
+        """Yield all rows in chunks: piece by piece, or interleaved in the given order of pieces."""
         if order is None:
             for piece in self.pieces:
                 yield from piece()
@@ -71,7 +71,7 @@ class Stream:
 
 
 def can_stream(source: Any) -> bool:
-    """Tell whether a source can pass by in pieces: a Parquet file or folder, or a ``tf.data.Dataset``."""
+    """Return whether a source can be streamed: a Parquet file or folder, or a ``tf.data.Dataset``."""
     if is_tensor_set(source):
         return True
     if not isinstance(source, (str, Path)):
@@ -81,12 +81,12 @@ def can_stream(source: Any) -> bool:
 
 
 def must_stream(source: Any) -> bool:
-    """Tell whether a source would take a large share of the memory at hand."""
+    """Return whether a source would need a large fraction of the available memory."""
     if not can_stream(source) or is_tensor_set(source) or not Path(source).expanduser().exists():
         return False
     stream = open_stream(source)
     assert stream.rows is not None
-    return 8 * _COPIES * stream.rows * len(stream.columns) > MOST_SHARE * memory_at_hand()
+    return 8 * _COPIES * stream.rows * len(stream.columns) > MOST_SHARE * available_memory()
 
 
 def open_stream(source: Any) -> Stream:
@@ -96,10 +96,12 @@ def open_stream(source: Any) -> Stream:
         source: A Parquet file, a folder of parts, or a ``tf.data.Dataset`` of ``(x, y)`` or ``(x, y, w)``.
 
     Raises:
-        DataError: When it is none of these, or a file is damaged.
+        DataError: If the source is none of these, or a file is damaged.
     """
     if not can_stream(source):
-        raise DataError("a Parquet file, a folder of them or a tf.data.Dataset can be streamed", where=str(source))
+        raise DataError(
+            "streaming needs a Parquet file, a folder of Parquet files or a tf.data.Dataset", where=str(source)
+        )
     return _of_tensors(source) if is_tensor_set(source) else _of_parquet(Path(source).expanduser(), str(source))
 
 
@@ -114,13 +116,13 @@ def _of_parquet(path: Path, source: str) -> Stream:
             columns = columns or [str(name) for name in file.schema_arrow.names]
             if set(columns) != {str(name) for name in file.schema_arrow.names}:
                 raise DataError(
-                    f"its columns are not those of the first part: {', '.join(columns[:20])}", where=str(part)
+                    f"its columns differ from those of the first file: {', '.join(columns[:20])}", where=str(part)
                 )
             for group in range(file.metadata.num_row_groups):
-                known = file.metadata.row_group(group)
+                metadata = file.metadata.row_group(group)
                 pieces.append(_group_reader(part, group, first))
-                first += known.num_rows
-                facts.append((part.name, known.num_rows, known.total_byte_size))
+                first += metadata.num_rows
+                facts.append((part.name, metadata.num_rows, metadata.total_byte_size))
     if first == 0:
         raise DataError("the table has no rows", where=source)
     return Stream(path.resolve().name.split(".")[0], source, pieces, columns, first, None, repr(facts))
@@ -143,9 +145,9 @@ def _group_reader(part: Path, group: int, first: int) -> Callable[[], Iterator[C
 def _of_tensors(source: Any) -> Stream:
     spec = source.element_spec
     if not isinstance(spec, tuple) or not 2 <= len(spec) <= 3:
-        raise DataError(f"elements (x, y) or (x, y, w) are expected; they are {spec}", where="(tf.data.Dataset)")
+        raise DataError(f"expected elements (x, y) or (x, y, w); received {spec}", where="(tf.data.Dataset)")
     if source.cardinality().numpy() == -1:  # tf.data.INFINITE_CARDINALITY
-        raise DataError("it never ends; take(n) makes it finite, or leave out repeat()", where="(tf.data.Dataset)")
+        raise DataError("the dataset is infinite; use take(n), or leave out repeat()", where="(tf.data.Dataset)")
     target = spec[1]
     batched = source if target.shape.rank else source.batch(CHUNK_ROWS // 8)
 
@@ -157,8 +159,8 @@ def _of_tensors(source: Any) -> Stream:
             row += len(frame)
 
     columns = list(_frame_of_batch(next(iter(batched.take(1).as_numpy_iterator()))).columns)
-    known = int(source.cardinality().numpy()) if not target.shape.rank else -2
-    rows = known if known >= 0 else None
+    cardinality = int(source.cardinality().numpy()) if not target.shape.rank else -2
+    rows = cardinality if cardinality >= 0 else None
     return Stream("data", "(tf.data.Dataset in memory)", [read], columns, rows, "y", repr(spec))
 
 
@@ -181,7 +183,7 @@ def _decoded(values: np.ndarray) -> Any:
 
 
 def row_shares(rows: np.ndarray, salt: int) -> np.ndarray:
-    """Return a number in [0, 1) for each row number (N,), which depends on it and a salt alone.
+    """Hash each row number (N,) and a salt to a number in [0, 1).
 
     The finalizer of SplitMix64 (Steele, Lea and Flood 2014, figure 9).
 
@@ -199,13 +201,13 @@ def row_shares(rows: np.ndarray, salt: int) -> np.ndarray:
 
 
 @dataclass
-class Kept:
-    """Rows that are kept in memory out of all that pass by: each with the same chance, and never more than ``most``.
+class RowSample:
+    """A uniform random sample of streamed rows, of at most ``most`` rows.
 
     Args:
-        share: Of all rows, which is kept; halved whenever there would be too many.
-        most: Most rows.
-        dropped: Rows that were kept at first, and then were too many.
+        share: Fraction of rows in the sample; halved whenever the sample would be too large.
+        most: Maximum number of rows.
+        dropped: Number of rows that were removed again.
     """
 
     share: float
@@ -216,7 +218,7 @@ class Kept:
     dropped: int = 0
 
     def add(self, frame: pd.DataFrame, rows: np.ndarray, places: np.ndarray) -> None:
-        """Take in rows, given their numbers and their places in [0, 1)."""
+        """Add rows, given their numbers and their hashes in [0, 1)."""
         chosen = places < self.share
         if not chosen.any():
             return
@@ -225,19 +227,19 @@ class Kept:
         self._rows += int(chosen.sum())
         while self._rows > self.most:
             self.share /= 2
-            kept = [known < self.share for known in self._places]
-            self._frames = [known[mask] for known, mask in zip(self._frames, kept, strict=True)]
-            self._places = [known[mask] for known, mask in zip(self._places, kept, strict=True)]
-            left = sum(map(len, self._frames))
-            self.dropped, self._rows = self.dropped + self._rows - left, left
+            masks = [places_ < self.share for places_ in self._places]
+            self._frames = [frame_[mask] for frame_, mask in zip(self._frames, masks, strict=True)]
+            self._places = [places_[mask] for places_, mask in zip(self._places, masks, strict=True)]
+            remaining = sum(map(len, self._frames))
+            self.dropped, self._rows = self.dropped + self._rows - remaining, remaining
 
     def frame(self) -> pd.DataFrame | None:
-        """Return the rows, with their numbers as index; None without any."""
+        """Return the rows, with their numbers as index; None if there are none."""
         return pd.concat(self._frames) if self._rows else None
 
 
 def count_levels(counter: Counter[str], values: pd.Series) -> None:
-    """Add the levels of a chunk's cells to those counted; the rarest are forgotten where there are too many.
+    """Add the categories of a chunk to a counter; the rarest are discarded if there are too many.
 
     Example:
         >>> counter = Counter(b=1)
@@ -256,7 +258,7 @@ def count_levels(counter: Counter[str], values: pd.Series) -> None:
 
 @dataclass
 class Totals:
-    """What one pass finds out of a column: count, moments and extremes of numbers, or counts of levels."""
+    """Streaming statistics of a column: count, moments and extremes of numbers, or counts of categories."""
 
     numeric: bool
     count: int = 0
@@ -268,7 +270,7 @@ class Totals:
     levels: Counter[str] = field(default_factory=Counter)
 
     def add(self, values: pd.Series) -> None:
-        """Take in the cells of a chunk (Chan, Golub and LeVeque 1983, for the moments)."""
+        """Add the cells of a chunk (Chan, Golub and LeVeque 1983, for the moments)."""
         if not self.numeric:
             count_levels(self.levels, values)
             self.missing = self.levels[MISSING]
@@ -278,11 +280,11 @@ class Totals:
         self.missing += len(numbers) - len(present)
         if not len(present):
             return
-        mean, many = float(present.mean()), len(present)
-        together = self.count + many
-        self.squares += float(((present - mean) ** 2).sum()) + (mean - self.mean) ** 2 * self.count * many / together
-        self.mean += (mean - self.mean) * many / together
-        self.count = together
+        mean, count = float(present.mean()), len(present)
+        total = self.count + count
+        self.squares += float(((present - mean) ** 2).sum()) + (mean - self.mean) ** 2 * self.count * count / total
+        self.mean += (mean - self.mean) * count / total
+        self.count = total
         self.low, self.high = min(self.low, float(present.min())), max(self.high, float(present.max()))
 
     @property

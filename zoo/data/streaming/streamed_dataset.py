@@ -1,4 +1,4 @@
-"""A dataset whose training and test rows pass by: surveyed in one pass, split by the numbers of its rows."""
+"""Streamed datasets: statistics in one pass over the rows, splits by row number."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from zoo.data.columns.encode import MISSING, encode_target, has_value, raw_input
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.sources.read import frame_digest
 from zoo.data.splitting.sample_weights import column_weights
-from zoo.data.splitting.splitters import parts_of_column, suggested_sizes
-from zoo.data.streaming.stream import Kept, Stream, Totals, count_levels, row_shares
+from zoo.data.splitting.splitters import splits_of_column, suggested_sizes
+from zoo.data.streaming.stream import RowSample, Stream, Totals, count_levels, row_shares
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.jobs.data_options import SUGGESTED, DataJob
 from zoo.spec import Spec, Target
 
 SAMPLE_ROWS = 100_000
-UNKNOWN = 0.2  # share of a part whose size was to be suggested, where the number of rows is not known
-HELD_ROWS = 100_000  # most rows of the validation part, and of the calibration part
+UNKNOWN = 0.2  # suggested size of a split if the number of rows is unknown
+HELD_ROWS = 100_000  # maximum number of rows of the validation split, and of the calibration split
 _NOT_STREAMED = ("test", "fold", "cv", "sample", "class_weight", "gap")
 _SPLITS = (None, "random", "column")
 
 
 @dataclass(frozen=True)
 class StreamedSplit(Split):
-    """A part whose rows pass by; what it holds is a sample of them.
+    """A split whose rows are streamed; its arrays hold a sample of them.
 
     Args:
         total_rows: Number of all rows.
-        chunks: From an order of the source's pieces (None for their own) to the part's rows in pieces.
+        chunks: Takes an order of the source's pieces (None for the natural order); yields the rows in chunks.
         pieces: Number of the source's pieces.
     """
 
@@ -52,20 +52,20 @@ class StreamedSplit(Split):
 
 @dataclass
 class _Rule:
-    """Which part a row belongs to, by its number or by a column."""
+    """Assigns rows to splits, by row number or by a column."""
 
     job: DataJob
     test: float
     seed: int
-    held: Mapping[str, Kept]  # validation and calibration, in this order
-    given: frozenset[str] = frozenset()  # parts that the column names
+    held: Mapping[str, RowSample]  # validation and calibration, in this order
+    given: frozenset[str] = frozenset()  # splits that the column contains
 
     def splits(self, rows: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Return the part of each row (N,) by the shares as they are now."""
+        """Return the split of each row (N,) for the current sizes."""
         column = self.job.split_column
         splits = np.full(len(rows), "train", dtype="<U11")
         if column is not None:
-            splits = parts_of_column(frame[column], where=str(self.job.source))
+            splits = splits_of_column(frame[column], where=str(self.job.source))
         else:
             splits[row_shares(rows, self.seed) < self.test] = "test"
         for salt, (name, kept) in enumerate(self.held.items(), start=1):
@@ -84,30 +84,30 @@ def streamed_dataset(
     describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]],
     options: Mapping[str, Any],
 ) -> Dataset:
-    """Return the dataset of a source whose rows pass by.
+    """Return the dataset of a streamed source.
 
-    One pass over all rows finds their number, the moments and extremes of numbers and the counts of levels of the
-    training rows, and keeps a sample of them, which quantiles and kinds of columns come from. Validation and
-    calibration rows are kept in memory, at most 100,000 each; a row's part depends on its number and the seed, or on
-    a column, which takes a pass before to find the parts that it names. Where only a pass tells how many rows there
-    are, and held parts turn out too large, they are made smaller and there is another pass.
+    One pass over all rows computes their number, the moments and extremes of numbers and the counts of categories of
+    the training rows, and keeps a sample, from which quantiles and column kinds are computed. Validation and
+    calibration rows are kept in memory, at most 100,000 each. The split of a row depends on its number and the seed,
+    or on a column, which needs one more pass to find the splits in it. If the number of rows is unknown and the
+    validation or calibration split is too large, it is made smaller and the pass is repeated.
 
     Args:
         stream: The source.
-        job: Says which target, columns and split.
+        job: Data options: target, columns and split.
         task: Name of the task.
         target_kind: ``class`` or ``number``.
         describe: As in :class:`zoo.data.layout.Layout`.
-        options: The task's own options, in plain values.
+        options: Options of the task, as plain values.
 
     Raises:
-        UsageError: When the job asks for what needs all rows at once.
-        DataError: When the data cannot be used.
+        UsageError: If an option needs all rows in memory.
+        DataError: If the data cannot be used.
     """
     _check(job, stream)
     name = _target_of(job, stream)
-    given = _parts_given(stream, job)
-    test, held, why = _sizes(stream, job, given)
+    given = _given_splits(stream, job)
+    test, held, reasons = _sizes(stream, job, given)
     survey = _survey(stream, job, name, target_kind != "number", test, held, given)
     target = _described_target(survey, name, target_kind, job)
     left_out = {name, job.split_column, job.weight, *job.drop}
@@ -139,9 +139,9 @@ def streamed_dataset(
             )
     splits = {which: splits[which] for which in SPLITS if which in splits}
     digest, split_digest = _digests(stream, sample, survey, job, name)
-    told = (
-        f"rows pass by and are not held in memory: {survey.counts['train']:,} train, {survey.counts['test']:,} test; "
-        f"quantiles and kinds of columns come from a sample of {len(sample):,} training rows, as do baselines"
+    note = (
+        f"streaming {survey.counts['train']:,} training and {survey.counts['test']:,} test rows; quantiles, column "
+        f"kinds and baselines use a sample of {len(sample):,} training rows"
     )
     return Dataset(
         name=stream.name,
@@ -150,12 +150,12 @@ def streamed_dataset(
         split_digest=split_digest,
         spec=spec,
         splits=splits,
-        notes=(told, *why, *notes),
+        notes=(note, *reasons, *notes),
     )
 
 
 def _digests(stream: Stream, sample: pd.DataFrame, survey: _Survey, job: DataJob, target: str) -> tuple[str, str]:
-    """The digest of the data, as far as a sample tells, and that of data, split and target together."""
+    """Return the digest of the data, from a sample, and that of data, split and target together."""
     digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
     options = [getattr(job, name) for name in ("seed", "split_seed", "split", "weight", "column", "missing")]
     split = hashlib.sha256(f"{digest} {options} {survey.rule.test} {target}".encode())
@@ -165,90 +165,96 @@ def _digests(stream: Stream, sample: pd.DataFrame, survey: _Survey, job: DataJob
 @dataclass
 class _Survey:
     rule: _Rule
-    sample: Kept
-    test: Kept
+    sample: RowSample
+    test: RowSample
     totals: dict[str, Totals]
     counts: dict[str, int]
-    classes: Counter[str] = field(default_factory=Counter)  # of all parts
+    classes: Counter[str] = field(default_factory=Counter)  # of all splits
 
 
 def _sizes(stream: Stream, job: DataJob, given: frozenset[str]) -> tuple[float, float, list[str]]:
-    """The shares of test and validation rows, and why, where they were to be suggested."""
-    asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
-    told = [
-        split for split in asked if asked[split] and split not in given and not (split == "test" and job.split_column)
+    """Return the sizes of the test and validation splits, and the reasons for suggested ones."""
+    is_suggested = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
+    suggested = [
+        split
+        for split in is_suggested
+        if is_suggested[split] and split not in given and not (split == "test" and job.split_column)
     ]
     if stream.rows is None:
         test, held = UNKNOWN, UNKNOWN
-        why = f"{UNKNOWN:g} for the {' and the '.join(told)} part: how many rows there are is not known before"
+        reason = f"{UNKNOWN:g} for the {' and the '.join(suggested)} split, as the number of rows is unknown"
     else:
-        test, held, why = suggested_sizes(stream.rows, 0, told)
-    test = test if asked["test"] else float(job.test_size)
-    held = held if asked["validation"] else float(job.validation_size)
-    return 0.0 if job.split_column else test, held, [why] if told else []
+        test, held, reason = suggested_sizes(stream.rows, 0, suggested)
+    test = test if is_suggested["test"] else float(job.test_size)
+    held = held if is_suggested["validation"] else float(job.validation_size)
+    return 0.0 if job.split_column else test, held, [reason] if suggested else []
 
 
 def _survey(
     stream: Stream, job: DataJob, target: str, classes: bool, test: float, held: float, given: frozenset[str]
 ) -> _Survey:
-    """Go through all rows once, or until the held parts are as large as they may be."""
+    """Pass over all rows, again if the validation or calibration split is too large."""
     seed = job.seed if job.split_seed is None else job.split_seed
     share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
     shares = {"validation": held, "calibration": job.calibration_share}
     for name in shares:
         if name in given:
             shares[name] = 1.0
-        elif stream.rows is not None:  # what would be thrown away again is not taken in
+        elif stream.rows is not None:  # do not keep rows that would be discarded
             shares[name] = min(shares[name], 0.9 * HELD_ROWS / stream.rows)
     while True:
-        rule = _Rule(job, test, seed, {name: Kept(own, HELD_ROWS) for name, own in shares.items()}, given)
-        made = _Survey(rule, Kept(share, SAMPLE_ROWS), Kept(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0})
-        _pass(stream, made, seed, target, classes)
+        rule = _Rule(
+            job, test, seed, {name: RowSample(fraction, HELD_ROWS) for name, fraction in shares.items()}, given
+        )
+        survey = _Survey(
+            rule, RowSample(share, SAMPLE_ROWS), RowSample(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0}
+        )
+        _pass(stream, survey, seed, target, classes)
         lowered = {name: kept.share for name, kept in rule.held.items() if kept.dropped and name not in given}
         if not lowered:
             break
-        # Rows of a held part that was too large are training rows by now, and were not counted as such.
+        # Rows removed from a split that was too large are training rows, and were not counted as such.
         shares |= lowered
-    if not made.counts["train"]:
-        raise DataError("no training rows are left", where=stream.source)
-    return made
+    if not survey.counts["train"]:
+        raise DataError("the split leaves no training rows", where=stream.source)
+    return survey
 
 
-def _pass(stream: Stream, made: _Survey, seed: int, target: str, classes: bool) -> None:
-    """Go through all rows once, and put what is found into a survey."""
-    rule = made.rule
+def _pass(stream: Stream, survey: _Survey, seed: int, target: str, classes: bool) -> None:
+    """Pass over all rows once and add their statistics to a survey."""
+    rule = survey.rule
     for first, frame in stream.chunks():
         rows = np.arange(first, first + len(frame))
         keep = has_value(frame[target])
         rows, frame = rows[keep], frame[keep]
         if classes:
-            count_levels(made.classes, frame[target])
+            count_levels(survey.classes, frame[target])
         splits = rule.splits(rows, frame)
         places = row_shares(rows, seed + 3)
-        for name, kept in (("train", made.sample), ("test", made.test)):
-            own = splits == name
-            kept.add(frame[own], rows[own], places[own])
-            made.counts[name] += int(own.sum())
+        for name, kept in (("train", survey.sample), ("test", survey.test)):
+            mask = splits == name
+            kept.add(frame[mask], rows[mask], places[mask])
+            survey.counts[name] += int(mask.sum())
         for salt, (name, kept) in enumerate(rule.held.items(), start=1):
-            own = splits == name
-            kept.add(frame[own], rows[own], row_shares(rows[own], seed + salt))
+            mask = splits == name
+            kept.add(frame[mask], rows[mask], row_shares(rows[mask], seed + salt))
         train = frame[splits == "train"]
         for column in frame.columns:
-            if column not in made.totals:
+            if column not in survey.totals:
                 numeric = pd.api.types.is_numeric_dtype(frame[column].dtype) and not (classes and column == target)
-                made.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
-            made.totals[column].add(train[column])
+                survey.totals[column] = Totals(numeric and not pd.api.types.is_bool_dtype(frame[column].dtype))
+            survey.totals[column].add(train[column])
 
 
-def _parts_given(stream: Stream, job: DataJob) -> frozenset[str]:
-    """The parts that a column names, which takes going through the rows; none without such a column."""
+def _given_splits(stream: Stream, job: DataJob) -> frozenset[str]:
+    """Return the splits that the split column contains, which needs a pass over the rows; none without a column."""
     column = job.split_column
     if column is None:
         return frozenset()
-    seen: set[str] = set()
+    names: set[str] = set()
     for _, frame in stream.chunks():
-        seen |= set(parts_of_column(frame[column], where=str(job.source)).tolist())
-    return frozenset(seen)
+        names |= set(splits_of_column(frame[column], where=str(job.source)).tolist())
+    return frozenset(names)
 
 
 def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Target:
@@ -257,7 +263,7 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
     totals = survey.totals[name]
     if kind == "number":
         if not totals.numeric:
-            raise DataError(f"the target {name!r} must be numbers", where=str(job.source))
+            raise DataError(f"the target {name!r} must be numeric", where=str(job.source))
         if totals.low == totals.high:
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
         return Target(name, "number", mean=totals.mean, std=totals.std)
@@ -266,26 +272,36 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
 
 
 def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
-    """Put what the pass over all rows found in place of what the sample has."""
+    """Replace statistics of the sample by those of the pass over all rows."""
     inputs = []
-    for known in spec.inputs:
-        found = totals.get(known.name)
-        if found is not None and known.kind == "number" and found.numeric and "was_missing" not in known.statistics:
-            facts = {"mean": found.mean, "std": found.std, "min": found.low, "max": found.high}
-            quantiles = list(known.statistics["quantiles"])
-            quantiles[0], quantiles[-1] = found.low, found.high
-            statistics = {**known.statistics, **facts, "quantiles": quantiles}
-            known = dataclasses.replace(known, missing=found.missing, statistics=statistics)
-        elif found is not None and known.kind == "category" and not found.numeric and known.levels:
-            counted = {**found.levels}
+    for input_ in spec.inputs:
+        column_totals = totals.get(input_.name)
+        if (
+            column_totals is not None
+            and input_.kind == "number"
+            and column_totals.numeric
+            and "was_missing" not in input_.statistics
+        ):
+            facts = {
+                "mean": column_totals.mean,
+                "std": column_totals.std,
+                "min": column_totals.low,
+                "max": column_totals.high,
+            }
+            quantiles = list(input_.statistics["quantiles"])
+            quantiles[0], quantiles[-1] = column_totals.low, column_totals.high
+            statistics = {**input_.statistics, **facts, "quantiles": quantiles}
+            input_ = dataclasses.replace(input_, missing=column_totals.missing, statistics=statistics)
+        elif column_totals is not None and input_.kind == "category" and not column_totals.numeric and input_.levels:
+            counted = {**column_totals.levels}
             counted.pop(MISSING, None)
-            if not known.statistics.get("ordered") and len(counted) <= 64:
+            if not input_.statistics.get("ordered") and len(counted) <= 64:
                 levels = tuple(sorted(counted, key=lambda level: (-counted[level], level)))
-                fill = known.statistics.get("fill")
+                fill = input_.statistics.get("fill")
                 levels += (fill,) if fill is not None and fill not in levels else ()
-                known = dataclasses.replace(known, levels=levels)
-            known = dataclasses.replace(known, missing=found.missing)
-        inputs.append(known)
+                input_ = dataclasses.replace(input_, levels=levels)
+            input_ = dataclasses.replace(input_, missing=column_totals.missing)
+        inputs.append(input_)
     return dataclasses.replace(spec, inputs=tuple(inputs))
 
 
@@ -296,10 +312,10 @@ def _chunks_of(
         for first, frame in stream.chunks(order):
             rows = np.arange(first, first + len(frame))
             keep = has_value(frame[target])
-            own = keep.copy()
-            own[keep] = rule.splits(rows[keep], frame[keep]) == which
-            if own.any():
-                yield split(frame[own].set_axis(rows[own], axis=0))
+            mask = keep.copy()
+            mask[keep] = rule.splits(rows[keep], frame[keep]) == which
+            if mask.any():
+                yield split(frame[mask].set_axis(rows[mask], axis=0))
 
     return chunks
 
@@ -308,7 +324,7 @@ def _target_of(job: DataJob, stream: Stream) -> str:
     name = job.target if job.target is not None else stream.target
     listed = ", ".join(stream.columns[:30]) + (" …" if len(stream.columns) > 30 else "")
     if name is None:
-        raise DataError(f"which column is to be predicted? Say --target COLUMN; columns: {listed}", where=stream.source)
+        raise DataError(f"which column is the target? Use --target COLUMN; columns: {listed}", where=stream.source)
     dropped = ((column, "drop") for column in job.drop)
     for column, what in ((name, "predict"), (job.weight, "weigh by"), (job.split_column, "split by"), *dropped):
         if column is not None and column not in stream.columns:
@@ -323,10 +339,12 @@ def _check(job: DataJob, stream: Stream) -> None:
     for option in _NOT_STREAMED:
         if getattr(job, option, None) is not None:
             raise UsageError(
-                "that needs all rows at once, and these pass by; --no-stream holds them in memory",
+                "not available with streaming, as it needs all rows in memory; use --no-stream",
                 where=option,
             )
     if (job.split or "random").split("=")[0] not in _SPLITS:
-        raise UsageError("rows that pass by are split at random, or by --split column=NAME", where="split")
+        raise UsageError("with streaming, only --split random and --split column=NAME are available", where="split")
     if any(way.startswith("last") for way in job.missing.values()):
-        raise UsageError("the last known value needs the rows in order, and these pass by in another", where="missing")
+        raise UsageError(
+            "not available with streaming: filling with the last value needs the rows in order", where="missing"
+        )

@@ -1,1 +1,1 @@
-"""Where trials run: worker processes of this machine, or Ray."""
+"""Executors that run trials: worker processes on this machine, or Ray."""

@@ -1,4 +1,4 @@
-"""The line between the driver and a call: JSON messages, each behind its length, over a socket."""
+"""The connection between the driver and a call: JSON messages, each preceded by its length, over a socket."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LENGTH = struct.Struct("!I")
 
 
 def frame(message: Any) -> bytes:
-    """Return a JSON value as it travels: its length, then its text."""
+    """Encode a JSON value for sending: its length, then its text."""
     text = json.dumps(message).encode()
     return _LENGTH.pack(len(text)) + text
 
 
 class Frames:
-    """Cuts a stream of bytes into the messages that were put in with `frame`.
+    """Splits a stream of bytes into the messages that were encoded with `frame`.
 
     Example:
         >>> frames, data = Frames(), frame({"epoch": 1}) + frame("done")
@@ -33,7 +33,7 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Any]:
-        """Take in bytes and return the messages that they complete."""
+        """Add bytes and return the messages that they complete."""
         self._buffer += data
         messages: list[Any] = []
         start = 0
@@ -49,7 +49,7 @@ class Frames:
 
 
 def read_some(connection: socket.socket) -> bytes:
-    """Return bytes that have come, or nothing at the stream's end (a connection reset is one too)."""
+    """Return the bytes received, or nothing at the end of the stream (a connection reset counts as the end)."""
     try:
         return connection.recv(1 << 16)
     except ConnectionError:
@@ -57,7 +57,7 @@ def read_some(connection: socket.socket) -> bytes:
 
 
 class Channel:
-    """A call's line to the driver: what the function gets as its first argument.
+    """A call's connection to the driver; the called function gets it as its first argument.
 
     Example:
         >>> def count(channel, payload):
@@ -97,7 +97,7 @@ class Channel:
         return self._stop
 
     def _take_in(self, timeout_s: float) -> None:
-        """Read all that has come; wait up to ``timeout_s`` for a first message."""
+        """Read all that was received; wait up to ``timeout_s`` for a first message."""
         deadline = time.monotonic() + timeout_s
         poll = select.poll()  # not select(), which refuses descriptors beyond 1,023
         poll.register(self._socket, select.POLLIN)

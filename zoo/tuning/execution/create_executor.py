@@ -1,10 +1,10 @@
-"""Where a search's trials run: in processes of this machine, or on the nodes of a cluster."""
+"""Choice of the executor of a search's trials: processes on this machine, or the nodes of a cluster."""
 
 from __future__ import annotations
 
 import os
 
-from zoo.data.limits import memory_at_hand
+from zoo.data.limits import available_memory
 from zoo.jobs.search_options import TuneJob
 from zoo.running.search_progress import SearchProgress
 from zoo.tuning.execution.executor import TrialExecutor
@@ -14,11 +14,11 @@ from zoo.tuning.storage.search_folder import SearchFolder
 
 # Modules that every trial needs: the server imports them once.
 PRELOAD = ("tensorflow", "keras", "keras_tuner", "pandas", "zoo.tuning.trial", "zoo.supervised.supervised_task")
-WORKER_BYTES = 512 << 20  # of a trial's process beside what it shares with the others
+WORKER_BYTES = 512 << 20  # of a trial's process, without the memory shared between processes
 
 
 def create_executor(job: TuneJob, folder: SearchFolder) -> TrialExecutor:
-    """Return the slots that a search's trials run in."""
+    """Return the executor that runs a search's trials."""
     if job.cluster is None:
         overlap = not _has_gpu() and _room(job) > job.workers
         return WorkerProcesses(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=overlap)
@@ -32,8 +32,8 @@ def _has_gpu() -> bool:
 
 
 def _room(job: TuneJob) -> int:
-    """How many trials' processes there is memory for."""
-    return int(memory_at_hand() // _bytes_of(job))
+    """Return the number of trial processes that fit into memory."""
+    return int(available_memory() // _bytes_of(job))
 
 
 def _bytes_of(job: TuneJob) -> int:
@@ -41,22 +41,22 @@ def _bytes_of(job: TuneJob) -> int:
 
 
 def needs_of(job: TuneJob) -> dict[str, float]:
-    """Return what a trial occupies of a cluster, as Ray names it."""
+    """Return the resources that a trial needs on a cluster, under Ray's names."""
     needs = {"CPU": job.cpus, "GPU": job.gpus}
     return needs if job.memory_bytes is None else {**needs, "memory": float(job.memory_bytes)}
 
 
 def threads_of(job: TuneJob) -> int | None:
-    """Return the threads of one worker; None leaves TensorFlow its own choice."""
+    """Return the number of threads of one worker; None leaves the choice to TensorFlow."""
     if job.cluster is not None:
         return max(1, int(job.cpus))
     return max(1, (os.cpu_count() or 1) // job.workers) if job.workers > 1 else None
 
 
 def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
-    """Return the job with as many workers as it has trials and room for, and say where there is too little room.
+    """Limit a job's workers to its trials and to the memory available, with a note when memory is short.
 
-    A cluster may grow: what finds no room there now waits for it.
+    A cluster may grow, so trials that do not fit there now wait for resources.
     """
     if job.cluster is not None:
         return _with_cluster(job, progress)
@@ -66,8 +66,8 @@ def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
         return job
     gib = 1 << 30
     progress.say(
-        f"note: {job.workers} workers of {each / gib:.2g} GiB each would need more than the "
-        f"{memory_at_hand() / gib:.2g} GiB of memory at hand: {most} at a time"
+        f"note: {job.workers} workers of {each / gib:.2g} GiB each need more than the "
+        f"{available_memory() / gib:.2g} GiB of memory available; running {most} at a time"
     )
     return job.model_copy(update={"workers": most})
 
@@ -76,7 +76,7 @@ def _with_cluster(job: TuneJob, progress: SearchProgress) -> TuneJob:
     room = room_for(needs_of(job))
     asked = job.workers if "workers" in job.model_fields_set else None
     if room == 0:
-        progress.say("note: no node of the cluster has room for one trial (--cpus, --gpus, --memory): waiting for one")
+        progress.say("note: no node of the cluster can run a trial (--cpus, --gpus, --memory); waiting for one")
     elif asked is not None and asked > room:
-        progress.say(f"note: the cluster has room for {room} of {asked} trials at a time; the others wait for it")
+        progress.say(f"note: the cluster can run {room} of {asked} trials at a time; the others wait")
     return job.model_copy(update={"workers": asked or max(room, 1)})

@@ -1,4 +1,4 @@
-"""Slots in which functions run, wherever they are: what a search asks of them, and what they tell it."""
+"""The interface of an executor: calls of functions, each in its own process, and the events that they produce."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Event:
-    """What a call did.
+    """An event of a call.
 
     Attributes:
         key: The call's key.
@@ -26,7 +26,7 @@ class Event:
         value: The message; the return value; a dict with ``type``, ``message``, ``traceback`` and, for
             an error of `zoo.errors`, its ``as_dict`` under ``error``; a dict with ``status``, ``signal``
             (such as "SIGKILL", or None), ``killed`` (whether `TrialExecutor.kill` asked for it), ``log``,
-            the tail of what the process printed, and ``lost``, true, where a cluster lost its node.
+            the tail of what the process printed, and ``lost``, true, if a cluster lost its node.
     """
 
     key: str
@@ -35,19 +35,19 @@ class Event:
 
 
 class TrialExecutor(abc.ABC):
-    """Slots in which functions run, each call in a process of its own.
+    """Runs functions, each call in its own process.
 
     Args:
-        slots: How many calls may be under way at the same time.
+        max_workers: Maximum number of calls that run at the same time.
 
     Raises:
         UsageError: For less than one.
     """
 
-    def __init__(self, slots: int) -> None:
-        if slots < 1:
-            raise UsageError(f"at least one slot is needed, received {slots}", where="slots")
-        self.slots = slots
+    def __init__(self, max_workers: int) -> None:
+        if max_workers < 1:
+            raise UsageError(f"max_workers must be at least 1, received {max_workers}", where="max_workers")
+        self.max_workers = max_workers
         self._events: list[Event] = []
 
     @abc.abstractmethod
@@ -62,25 +62,25 @@ class TrialExecutor(abc.ABC):
 
     @abc.abstractmethod
     def kill(self, key: str) -> None:
-        """Kill a call with its child processes; its "died" event comes by `wait`."""
+        """Kill a call with its child processes; `wait` returns its "died" event."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """End what is running; events not yet waited for are dropped."""
+        """End all running calls; events that `wait` has not returned are dropped."""
 
     @property
     @abc.abstractmethod
     def running(self) -> tuple[str, ...]:
-        """Keys of the calls whose end has not been seen by `wait`."""
+        """Keys of the calls whose end `wait` has not returned yet."""
 
     @abc.abstractmethod
     def _take_in(self, timeout_s: float) -> None:
-        """Add what comes within ``timeout_s`` to ``_events``."""
+        """Append the events that arrive within ``timeout_s`` to ``_events``."""
 
     @property
     def free(self) -> int:
-        """How many calls can be started now."""
-        return self.slots - len(self.running)
+        """Number of calls that can be started now."""
+        return self.max_workers - len(self.running)
 
     def wait(self, timeout_s: float | None = None) -> list[Event]:
         """Return the events since the last call, in order of arrival.

@@ -1,14 +1,14 @@
-"""The fork server: imports the heavy packages once, then gives each call a process of its own.
+"""The fork server: imports the heavy packages once, then runs each call in a process of its own.
 
 The driver (``worker_processes``) starts it as ``python -m zoo.tuning.execution.fork_server FD MODULE...``, where ``FD``
-is one end of a socket pair. Over it the driver sends ``{"start": number}`` together with the socket of
-a call, or ``{"kill": number}``, and hears ``{"ready": true}``, ``{"started": number, "pid": pid}`` and
+is one end of a socket pair. The driver sends ``{"start": number}`` together with the socket of a call, or
+``{"kill": number}``, and receives ``{"ready": true}``, ``{"started": number, "pid": pid}`` and
 ``{"ended": number, "status": status}``. Driver and call talk to each other directly over the call's
-socket, so the server only forks and reaps; what to run, the driver may say there at once or later. Where a
+socket, so the server only forks and reaps. The driver may send what to run at once or later. Where a
 fork is not safe, each call is a fresh ``python -m zoo.tuning.execution.fork_server --once FD SERVER``, which speaks
 the same protocol.
 
-All processes end with the driver: end of file tells the server that it is gone, the server kills its
+All processes end with the driver: end of file tells the server that the driver is gone, the server kills its
 children, and on Linux the kernel kills them if the server itself is killed.
 """
 
@@ -53,11 +53,11 @@ def end_group(pid: int) -> None:
 
 
 def run_call(connection: socket.socket, server: int) -> NoReturn:
-    """Run the call that waits on ``connection`` and end this process with it.
+    """Run the call that arrives on ``connection`` and end this process with it.
 
     Args:
         connection: The call's socket; the driver sends the request before anything else, at once or later.
-        server: Process id of the server, with which this process must die.
+        server: Process id of the server; this process ends when the server ends.
     """
     status = 1
     try:
@@ -65,13 +65,13 @@ def run_call(connection: socket.socket, server: int) -> NoReturn:
         channel = Channel(connection)
         while (request := channel.receive(_REQUEST_WAIT_S)) is None:
             if channel.stop_requested:
-                os._exit(0)  # the driver is gone, or has no call for a process that was begun ahead
+                os._exit(0)  # the driver is gone, or has no call for this spare process
         try:
             _enter(request)
             with _data_limit(request["memory_bytes"]):
                 function, payload = read_call(Path(request["call"]))
                 outcome = frame({"kind": "done", "value": function(channel, payload)})
-        except BaseException as error:  # an exit or an interrupt is the call's failure too
+        except BaseException as error:  # an exit or an interrupt counts as a failure of the call
             outcome = frame({"kind": "failed", "value": _describe(error)})
         connection.sendall(outcome)
         status = 0
@@ -84,16 +84,16 @@ def run_call(connection: socket.socket, server: int) -> NoReturn:
 
 
 def _die_with(server: int) -> None:
-    """Lead a session of its own, so that grandchildren can be ended too, and die with the server."""
+    """Start a new session, so that grandchildren can be killed too, and end when the server ends."""
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != server:  # it died before the kernel was told
+        if os.getppid() != server:  # the server ended before the prctl call
             os._exit(1)
 
 
 def _enter(request: dict[str, Any]) -> None:
-    """Give this process what is its own: log, folder, import path, arguments, environment and random numbers."""
+    """Set up the process of a call: log, folder, import path, arguments, environment and random seeds."""
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for standard in (1, 2):
         os.dup2(log, standard)
@@ -114,8 +114,8 @@ def _enter(request: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _data_limit(memory_bytes: int | None) -> Iterator[None]:
-    """Limit the process's data, so that too much ends as a MemoryError, not by the kernel's killer."""
-    # RLIMIT_DATA, for under RLIMIT_AS TensorFlow aborts; the hard limit stays, to lift it again.
+    """Limit the process's data segment, so that too much raises a MemoryError before the kernel kills the process."""
+    # RLIMIT_DATA, because TensorFlow aborts under RLIMIT_AS; the hard limit stays, so that this one can be lifted.
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if memory_bytes is not None:
         soft = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
@@ -141,15 +141,15 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 
 def forks() -> bool:
-    """Whether calls are forked: not on macOS, whose frameworks do not survive it, nor with ZOO_FORK=0."""
+    """Return whether calls are forked: not on macOS, whose frameworks do not support it, nor with ZOO_FORK=0."""
     return sys.platform != "darwin" and os.environ.get("ZOO_FORK") != "0"
 
 
 class Server:
-    """Starts a process for each request of the driver, reports its end, and ends all with the driver.
+    """Starts a process for each request of the driver, reports its end, and kills all when the driver ends.
 
     Args:
-        driver: This end of the socket pair that leads to the driver.
+        driver: This end of the socket pair to the driver.
     """
 
     def __init__(self, driver: socket.socket) -> None:
@@ -171,7 +171,7 @@ class Server:
         poll.register(self._wake, select.POLLIN)
         try:
             self._report({"ready": True})
-            # A process that the driver forked may hold the socket open, so its death is looked for too.
+            # A process forked from the driver may hold the socket open, so also check whether the driver is alive.
             while os.getppid() == driver_pid:
                 readable = {descriptor for descriptor, _ in poll.poll(1000)}
                 if self._wake.fileno() in readable:
@@ -185,7 +185,7 @@ class Server:
             self._end_all()
 
     def _serve(self) -> bool:
-        """Carry out what the driver asks; return whether it is still there."""
+        """Handle the driver's requests; return whether the driver is still there."""
         data, descriptors, _, _ = socket.recv_fds(self._driver, 1 << 16, 16)
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
@@ -211,7 +211,7 @@ class Server:
     def _fork(self, descriptor: int) -> int:
         server = os.getpid()
         with warnings.catch_warnings():
-            # Python warns of any second thread, and an allocator's, which holds no lock of ours, is one.
+            # Python warns about any second thread; an allocator's thread is one, but holds none of our locks.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid:
@@ -230,8 +230,8 @@ class Server:
             os._exit(1)
 
     def _kill(self, number: int) -> None:
-        for pid, known in self._numbers.items():
-            if known == number:
+        for pid, call_number in self._numbers.items():
+            if call_number == number:
                 end_group(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)  # it may not lead its group yet
@@ -247,7 +247,7 @@ class Server:
                 self._report({"ended": number, "status": os.waitstatus_to_exitcode(status)})
 
     def _end_all(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # this must not be broken off
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # must not be interrupted
         for number in self._numbers.values():
             self._kill(number)
         for pid in self._numbers:
@@ -258,7 +258,7 @@ class Server:
 
 
 def _note(number: int, stack: FrameType | None) -> None:
-    """Do nothing: that a signal came is read from the wake-up socket."""
+    """Do nothing: the wake-up socket reports the signal."""
 
 
 def _leave(number: int, stack: FrameType | None) -> NoReturn:
@@ -285,19 +285,19 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[0] == "--once":
         run_call(socket.socket(fileno=int(arguments[1])), int(arguments[2]))
     with socket.socket(fileno=int(arguments[0])) as driver:
-        driver.set_inheritable(False)  # else what it starts would hold the line open after its death
-        signal.signal(signal.SIGTERM, _leave)  # the way out while the imports below take their time
+        driver.set_inheritable(False)  # else its children would keep the socket open after it ended
+        signal.signal(signal.SIGTERM, _leave)  # ends the process while the imports below are running
         if forks():
             for name in arguments[1:]:
                 importlib.import_module(name)
             gc.disable()
             gc.collect()
-            gc.freeze()  # a collection in a child would touch, and so copy, all that was imported
+            gc.freeze()  # garbage collection in a child would copy all the imported pages
         Server(driver).run()
 
 
 if __name__ == "__main__":
-    # By its own name, so that a call that imports this module meets the same classes.
+    # Imported by its full name, so that a call that imports this module gets the same classes.
     from zoo.tuning.execution import fork_server as server
 
     server.main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""How a function and its payload go from the driver to a process: through a file, by name or by value."""
+"""Transfer of a function and its payload from the driver to a process: through a file, by name or by value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PICKLING_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError,
 
 
 def write_call(folder: Path, key: str, content: bytes) -> Path:
-    """Write what `read_call` needs to a new file in ``folder`` and return its path.
+    """Write a packed call to a new file in ``folder`` and return its path.
 
     Args:
         folder: Where the file goes.
@@ -62,11 +62,11 @@ def read_call(path: Path) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def pack_call(function: Callable[..., Any], payload: dict[str, Any]) -> bytes:
-    """Return function and payload as they travel.
+    """Return function and payload as bytes.
 
     Args:
-        function: Goes by name if a fresh interpreter can import it, else by value.
-        payload: Goes as JSON if it is plain JSON, else pickled.
+        function: Sent by name if a fresh interpreter can import it, else by value.
+        payload: Sent as JSON if it is plain JSON, else pickled.
 
     Raises:
         UsageError: Function or payload cannot be pickled, or are too large.
@@ -92,7 +92,7 @@ def pack_call(function: Callable[..., Any], payload: dict[str, Any]) -> bytes:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether a value comes back from JSON as it was: a tuple, say, would come back as a list."""
+    """Return whether a value is unchanged after a round trip through JSON; a tuple, for example, becomes a list."""
     if isinstance(value, dict):
         return type(value) is dict and all(type(k) is str and _is_json(v) for k, v in value.items())
     if isinstance(value, list):
@@ -110,18 +110,18 @@ def _import_path(function: Callable[..., Any]) -> str | None:
     if not _importable(module):
         return None
     try:
-        found = operator.attrgetter(name)(sys.modules[module])
-    except AttributeError:  # of another function ("<locals>"), or hidden by what took its name
+        target = operator.attrgetter(name)(sys.modules[module])
+    except AttributeError:  # defined in another function ("<locals>"), or its name was rebound
         return None
-    return f"{module}:{name}" if found is function else None
+    return f"{module}:{name}" if target is function else None
 
 
 def _importable(module: str) -> bool:
-    """Whether a fresh interpreter with this ``sys.path`` finds the module's package where it is here."""
+    """Return whether a fresh interpreter with this ``sys.path`` finds the module's package in the same place."""
     if module == "__main__" or module not in sys.modules:
         return False
     top = module.partition(".")[0]
-    # ProposedTrial of the finders, for importlib.util.find_spec trusts sys.modules.
+    # Ask the finders themselves, because importlib.util.find_spec trusts sys.modules.
     spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     file = getattr(sys.modules.get(top), "__file__", None)
     return spec is not None and spec.origin in ("built-in", "frozen", file)
@@ -131,18 +131,18 @@ def _importable(module: str) -> bool:
 
 
 class _TooLargeError(Exception):
-    """The limit is reached: no need to copy the rest."""
+    """The size limit is reached: the rest need not be copied."""
 
 
 class _Sink:
-    """Takes in a pickle up to the limit; ``size`` beyond it says that there was more."""
+    """Collects a pickle up to the size limit; a ``size`` above the limit means that there was more."""
 
     def __init__(self) -> None:
         self.size = 0
         self._parts: list[bytes] = []
 
     def pickle(self, value: Any) -> None:
-        import cloudpickle  # here, for the process of a call that goes by name has no need of it
+        import cloudpickle  # imported here, because a call that is sent by name does not need it
 
         with contextlib.suppress(_TooLargeError):
             cloudpickle.dump(value, self)
@@ -159,12 +159,12 @@ class _Sink:
 
 @contextlib.contextmanager
 def _by_value(values: Iterable[Any]) -> Iterator[None]:
-    """Pickle by value too what lives in a module that a fresh interpreter does not find."""
+    """Pickle by value also what is defined in a module that a fresh interpreter cannot import."""
     import cloudpickle
 
     names = {str(getattr(value, "__module__", "")) for value in values if callable(value)}
-    known = {"__main__", *cloudpickle.list_registry_pickle_by_value()}  # by value already
-    modules = [sys.modules[name] for name in names - known if name in sys.modules and not _importable(name)]
+    registered = {"__main__", *cloudpickle.list_registry_pickle_by_value()}  # already pickled by value
+    modules = [sys.modules[name] for name in names - registered if name in sys.modules and not _importable(name)]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -174,7 +174,7 @@ def _by_value(values: Iterable[Any]) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-# --- saying what is too large ---
+# --- reporting what is too large ---
 
 
 def _too_large(function: Callable[..., Any], payload: dict[str, Any]) -> UsageError:
@@ -182,14 +182,14 @@ def _too_large(function: Callable[..., Any], payload: dict[str, Any]) -> UsageEr
     if _import_path(function) is None:
         parts[_name(function)] = function
     return UsageError(
-        f"a call may take {_LIMIT_BYTES >> 20} MiB on its way to a process and this one takes more, most of "
-        f"it in {_largest(parts, set())}; save that to a file and let the function read it",
+        f"a call is larger than {_LIMIT_BYTES >> 20} MiB, mostly because of {_largest(parts, set())}; save that to a "
+        "file and read it in the function",
         where=_name(function),
     )
 
 
 def _largest(parts: dict[str, Any], seen: set[int]) -> str:
-    """Return the name of the largest part; behind a function's, the largest of what it takes along."""
+    """Return the name of the largest part; for a function, also the largest object that it refers to."""
     sizes = {}
     for name, value in parts.items():
         sink = _Sink()
@@ -199,17 +199,17 @@ def _largest(parts: dict[str, Any], seen: set[int]) -> str:
     name = max(sizes, key=sizes.__getitem__)
     seen.add(id(parts[name]))
     inner = {key: value for key, value in _taken_along(parts[name]).items() if id(value) not in seen}
-    return f"{name}, by its {_largest(inner, seen)}" if inner else name
+    return f"{name}, in its {_largest(inner, seen)}" if inner else name
 
 
 def _taken_along(value: Any) -> dict[str, Any]:
-    """Return what is pickled with a function that goes by value: globals, closure and defaults."""
+    """Return what is pickled with a function that is sent by value: globals, closure and defaults."""
     if not isinstance(value, FunctionType) or _import_path(value) is not None:
         return {}
     names = _names(value.__code__)
     taken = {f"global {name!r}": v for name, v in value.__globals__.items() if name in names}
     for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # a variable that was not set yet
+        with contextlib.suppress(ValueError):  # an unset variable
             taken[f"variable {name!r}"] = cell.cell_contents
     for name, parameter in inspect.signature(value).parameters.items():
         if parameter.default is not parameter.empty:

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: the slots of ``zoo.tuning.execution.worker_processes``, on whichever node has room."""
+"""An executor that runs trials on a Ray cluster, on any node with free resources."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _POLL_S, _CLOSE_WAIT_S = 0.5, 5.0
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster; without an address, or where this process is connected already, do nothing.
+    """Connect to a cluster; without an address, or if this process is already connected, do nothing.
 
     Args:
         address: ``auto`` for the cluster that this machine belongs to, ``HOST:PORT`` of its head, or
             ``ray://HOST:PORT`` of its client server.
 
     Raises:
-        UsageError: When Ray is not installed, or no cluster answers there.
+        UsageError: When Ray is not installed, or no cluster answers at the address.
     """
     if address is None:
         yield
@@ -58,7 +58,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def room_for(needs: dict[str, float]) -> int:
-    """Return how many trials of these needs (``CPU``, ``GPU``, ``memory``) the connected cluster has room for."""
+    """Return how many trials with these resource needs (``CPU``, ``GPU``, ``memory``) fit on the connected cluster."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -67,14 +67,14 @@ def room_for(needs: dict[str, float]) -> int:
 
 
 def _keep_standard_output() -> None:
-    """Drop what nodes say of themselves: Ray prints it among a command's own output, and has no switch for it."""
+    """Suppress the nodes' messages: Ray prints them to standard output and has no option to turn that off."""
     worker: Any = sys.modules.get("ray._private.worker")
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *positional, **named: None
 
 
 def _check_answers(address: str) -> None:
-    """Raise an error unless a server that speaks gRPC, as Ray's do, answers in time."""
+    """Raise an error unless a gRPC server, such as Ray's, answers in time."""
     import grpc
 
     target = address.removeprefix("ray://")
@@ -91,7 +91,7 @@ def _check_answers(address: str) -> None:
         grpc.channel_ready_future(channel).result(timeout=ANSWER_WAIT_S)
     except grpc.FutureTimeoutError:
         raise UsageError(
-            f"no Ray cluster at {address}: what answers there is something else", where="cluster"
+            f"no Ray cluster at {address}: another kind of server answers there", where="cluster"
         ) from None
     finally:
         channel.close()
@@ -99,34 +99,34 @@ def _check_answers(address: str) -> None:
 
 @dataclass
 class _Call:
-    """A trial, the place that it runs in, the order that begins it, and the answer that is waited for from there."""
+    """A trial, its Ray worker, the request that starts it, and the pending answer of the worker."""
 
     key: str
-    place: Any
+    worker: Any
     begin: dict[str, Any]
     answer: Any
     begun: bool = False
-    orders: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     killed: bool = False
 
 
 class RayExecutor(TrialExecutor):
-    """Slots on a cluster, with the methods of :class:`zoo.tuning.execution.worker_processes.WorkerProcesses`.
+    """An executor on a cluster, with the methods of :class:`zoo.tuning.execution.worker_processes.WorkerProcesses`.
 
-    A call waits where the cluster has no room. A call whose node is lost has died by SIGKILL, with ``lost`` beside
-    it. Use it within :func:`connected`.
+    A call waits while the cluster has no free resources. A call whose node is lost ends with a "died" event, signal
+    SIGKILL and ``lost``. Use it within :func:`connected`.
 
     Args:
-        slots: How many calls may be under way at the same time.
-        folder: The search's folder; paths below it are named relative to it in payloads.
-        storage: What nodes share with the driver; None where they share the folder.
-        needs: What a call occupies: ``CPU``, ``GPU`` and ``memory`` in bytes.
+        max_workers: Maximum number of calls that run at the same time.
+        folder: The search's folder; in payloads, paths below it are relative to it.
+        storage: The storage that nodes share with the driver; None if they share the folder itself.
+        needs: Resources of a call: ``CPU``, ``GPU`` and ``memory`` in bytes.
         preload: Modules that every call needs.
     """
 
     def __init__(
         self,
-        slots: int,
+        max_workers: int,
         *,
         folder: Path,
         storage: Storage | None,
@@ -135,7 +135,7 @@ class RayExecutor(TrialExecutor):
     ) -> None:
         import ray
 
-        super().__init__(slots)
+        super().__init__(max_workers)
         self.folder = folder
         self._calls: dict[str, _Call] = {}
         self._idle: list[Any] = []
@@ -146,7 +146,7 @@ class RayExecutor(TrialExecutor):
             scheduling_strategy="SPREAD",
         )
         token = uuid.uuid4().hex[:12]
-        self._new_place: Callable[[], Any] = lambda: kind.remote(
+        self._new_worker: Callable[[], Any] = lambda: kind.remote(
             str(folder), storage, token, versions(), tuple(preload)
         )
 
@@ -158,38 +158,38 @@ class RayExecutor(TrialExecutor):
         *,
         memory_bytes: int | None = None,
     ) -> None:
-        """Run ``function(channel, payload)`` on a node; ``payload["folder"]`` is where the call writes."""
+        """Run ``function(channel, payload)`` on a node; the call writes to ``payload["folder"]``."""
         payload = _relative(payload, f"{self.folder}/")
         packed = pack_call(function, payload)
-        place = self._idle.pop() if self._idle else self._new_place()
-        order = {"key": key, "call": packed, "folder": payload["folder"], "memory_bytes": memory_bytes}
-        self._calls[key] = _Call(key, place, order, place.work.remote([order], _POLL_S))
+        worker = self._idle.pop() if self._idle else self._new_worker()
+        request = {"key": key, "call": packed, "folder": payload["folder"], "memory_bytes": memory_bytes}
+        self._calls[key] = _Call(key, worker, request, worker.work.remote([request], _POLL_S))
 
     def tell(self, key: str, message: dict[str, Any]) -> None:
-        """Send a message to a call; it is heard within half a second."""
-        self._order(key, {"key": key, "message": message})
+        """Send a message to a call; it arrives within half a second."""
+        self._request(key, {"key": key, "message": message})
 
     def kill(self, key: str) -> None:
-        """Kill a call; its "died" event comes by :meth:`wait`."""
+        """Kill a call; :meth:`wait` returns its "died" event."""
         if call := self._calls.get(key):
             call.killed = True
-        self._order(key, {"key": key})
+        self._request(key, {"key": key})
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Keys of the calls whose end has not been seen."""
+        """Keys of the calls whose end :meth:`wait` has not returned yet."""
         return tuple(self._calls)
 
     def close(self) -> None:
-        """End all calls, and let the nodes remove what they hold of this search."""
+        """End all calls, and let the nodes remove their files of this search."""
         import ray
 
-        places = [*self._idle, *(call.place for call in self._calls.values())]
-        with contextlib.suppress(Exception):  # nodes may be gone, and the cluster too
-            ray.wait([place.close.remote() for place in places], num_returns=len(places), timeout=_CLOSE_WAIT_S)
-        for place in places:
+        workers = [*self._idle, *(call.worker for call in self._calls.values())]
+        with contextlib.suppress(Exception):  # nodes, or the whole cluster, may be gone
+            ray.wait([worker.close.remote() for worker in workers], num_returns=len(workers), timeout=_CLOSE_WAIT_S)
+        for worker in workers:
             with contextlib.suppress(Exception):
-                ray.kill(place)
+                ray.kill(worker)
         self._idle.clear()
         self._calls.clear()
 
@@ -200,20 +200,20 @@ class RayExecutor(TrialExecutor):
         try:
             ready, _ = ray.wait(list(by_answer), timeout=timeout_s)
         except (ConnectionError, RuntimeError) as error:
-            raise JobError(f"the cluster is gone: {error}", where="cluster") from None
+            raise JobError(f"lost the connection to the cluster: {error}", where="cluster") from None
         for answer in ready:
-            self._take(by_answer[answer])
+            self._receive(by_answer[answer])
 
-    def _order(self, key: str, order: dict[str, Any]) -> None:
+    def _request(self, key: str, request: dict[str, Any]) -> None:
         if call := self._calls.get(key):
-            call.orders.append(order)
+            call.requests.append(request)
 
-    def _take(self, call: _Call) -> None:
-        """Take in what a place answered, and ask it again while its call goes on."""
+    def _receive(self, call: _Call) -> None:
+        """Record a worker's answer, and ask again while its call runs."""
         import ray
 
         try:
-            told = ray.get(call.answer)
+            events = ray.get(call.answer)
         except ray.exceptions.RayError as error:
             del self._calls[call.key]
             if "creation task" in str(error) or isinstance(error, ray.exceptions.RayTaskError):
@@ -222,35 +222,35 @@ class RayExecutor(TrialExecutor):
             died = {"status": None, "signal": "SIGKILL", "killed": call.killed, "lost": True, "log": str(error)}
             self._events.append(Event(call.key, "died", died))
             return
-        for key, kind, value in told:
+        for key, kind, value in events:
             if kind == ERROR:
                 raise JobError(
                     f"node {value['node']} of the cluster cannot run trials: {value['message']}", where="cluster"
                 )
             self._events.append(Event(key, kind, value))
         call.begun = True
-        if any(kind != "message" for _, kind, _ in told):
+        if any(kind != "message" for _, kind, _ in events):
             del self._calls[call.key]
-            self._leave(call.place)
+            self._release(call.worker)
         else:
-            orders, call.orders = call.orders, []
-            call.answer = call.place.work.remote(orders, _POLL_S)
+            requests, call.requests = call.requests, []
+            call.answer = call.worker.work.remote(requests, _POLL_S)
 
-    def _leave(self, place: Any) -> None:
-        """Give a place that is free to a call that waits for a node; an idle one would keep the node's room."""
+    def _release(self, worker: Any) -> None:
+        """Pass a free worker to a call that waits for a node; an idle one would keep the node's resources."""
         import ray
 
         waiting = next((call for call in self._calls.values() if not call.begun), None)
         if waiting is None:
-            self._idle.append(place)
+            self._idle.append(worker)
             return
-        ray.kill(waiting.place)
-        orders, waiting.orders = [waiting.begin, *waiting.orders], []
-        waiting.place, waiting.answer = place, place.work.remote(orders, _POLL_S)
+        ray.kill(waiting.worker)
+        requests, waiting.requests = [waiting.begin, *waiting.requests], []
+        waiting.worker, waiting.answer = worker, worker.work.remote(requests, _POLL_S)
 
 
 def _relative(value: Any, root: str) -> Any:
-    """A payload in which what lies below ``root`` is named from there."""
+    """Return a payload in which paths below ``root`` are relative to it."""
     if isinstance(value, str):
         return value.removeprefix(root)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What runs on a node of a cluster: one slot for trials, and its files' way from and to the shared storage."""
+"""The Ray actor on a node: runs trials, and transfers their files from and to the shared storage."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ ERROR = "error"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that must be the same on all nodes, or a checkpoint would mean something else."""
+    """Return the package versions that must be the same on all nodes, so that checkpoints are compatible."""
     return {name: importlib.metadata.version(name) for name in SAME_VERSION}
 
 
 class RayWorker:
-    """A slot on a node: trials run in it one after another, each in a process forked from its server.
+    """A worker on a node: runs one trial after another, each in a process forked from its server.
 
     Args:
         folder: The search's folder, as the driver names it.
-        storage: What stands between the driver's folder and the node's; None where the folder itself is shared.
-        token: Of this driver; what is copied to the node is shared by the places of one driver.
+        storage: The storage between driver and node; None if the folder itself is shared.
+        token: Identifies the driver; workers of one driver share the files copied to the node.
         expected: The driver's :func:`versions`.
         preload: Modules that the server imports.
     """
@@ -54,16 +54,16 @@ class RayWorker:
         self._trial = ""
         self._sent: dict[Path, int] = {}
 
-    def work(self, orders: Sequence[Mapping[str, Any]], wait_s: float) -> list[tuple[str, str, Any]]:
-        """Carry out what the driver orders, and return what happens within ``wait_s``, as soon as something does.
+    def work(self, requests: Sequence[Mapping[str, Any]], wait_s: float) -> list[tuple[str, str, Any]]:
+        """Carry out the driver's requests, and return the first events that occur within ``wait_s``.
 
         Returns:
-            Key, kind and value of each event; kind ``error`` where this node cannot be used, whatever the trial.
+            Key, kind and value of each event; kind ``error`` if this node cannot be used, whatever the trial.
         """
         try:
-            workers = self._opened()
-            for order in orders:
-                self._carry_out(workers, order)
+            workers = self._open()
+            for request in requests:
+                self._carry_out(workers, request)
             events = workers.wait(wait_s)
             self._send_new()
         except ZooError as error:
@@ -71,7 +71,7 @@ class RayWorker:
         return [(event.key, event.kind, event.value) for event in events]
 
     def close(self) -> None:
-        """End what runs, and remove what was copied to this node unless another place uses it."""
+        """End running calls, and remove the files copied to this node unless another worker uses them."""
         if self._workers is not None:
             self._workers.close()
         shutil.rmtree(self._calls, ignore_errors=True)
@@ -81,18 +81,20 @@ class RayWorker:
                 shutil.rmtree(self._root, ignore_errors=True)
             self._lock.close()
 
-    def _opened(self) -> WorkerProcesses:
+    def _open(self) -> WorkerProcesses:
         if self._workers is not None:
             return self._workers
-        own = versions()
-        if differing := [name for name in own if own[name] != self._expected[name]]:
-            here, there = (", ".join(f"{name} {all_[name]}" for name in differing) for all_ in (own, self._expected))
-            raise JobError(f"it has {here}, and the driver {there}", where="cluster")
+        installed = versions()
+        if differing := [name for name in installed if installed[name] != self._expected[name]]:
+            here, there = (
+                ", ".join(f"{name} {all_[name]}" for name in differing) for all_ in (installed, self._expected)
+            )
+            raise JobError(f"it has {here}, but the driver has {there}", where="cluster")
         if self._storage is not None:
             self._fetch_data(self._storage)
         elif not (self._root / DATA / "dataset.json").exists():
             raise JobError(
-                f"it does not see {self._root}; say with --storage where all nodes and this machine meet",
+                f"it cannot read {self._root}; pass --storage with a URL that all nodes and this machine can reach",
                 where="cluster",
             )
         os.chdir(self._root)  # the driver names files relative to the search's folder
@@ -100,10 +102,10 @@ class RayWorker:
         return self._workers
 
     def _fetch_data(self, storage: Storage) -> None:
-        """Copy the data to this node, once for all of its places."""
+        """Copy the data to this node, once for all of its workers."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = (self._root / "in-use").open("a")
-        fcntl.flock(self._lock, fcntl.LOCK_SH)  # held as long as this place is there
+        fcntl.flock(self._lock, fcntl.LOCK_SH)  # held as long as this worker exists
         with (self._root / "fetching").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (self._root / DATA).exists():
@@ -111,33 +113,33 @@ class RayWorker:
                 storage.fetch_folder(DATA, arriving)
                 arriving.replace(self._root / DATA)
 
-    def _carry_out(self, workers: WorkerProcesses, order: Mapping[str, Any]) -> None:
-        key = order["key"]
-        if "call" in order:
-            self._trial, self._sent = order["folder"], {}
+    def _carry_out(self, workers: WorkerProcesses, request: Mapping[str, Any]) -> None:
+        key = request["key"]
+        if "call" in request:
+            self._trial, self._sent = request["folder"], {}
             if self._storage is not None:
                 folder = self._root / self._trial
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
                 self._storage.fetch_folder(self._trial, folder)
                 self._sent = self._files()
-            workers.start_packed(key, order["call"], memory_bytes=order["memory_bytes"])
-        elif "message" in order:
-            workers.tell(key, order["message"])
+            workers.start_packed(key, request["call"], memory_bytes=request["memory_bytes"])
+        elif "message" in request:
+            workers.tell(key, request["message"])
         else:
             workers.kill(key)
 
     def _files(self) -> dict[Path, int]:
-        """What the trial has written, with the time of each; what it is still writing begins with a dot."""
-        found: dict[Path, int] = {}
+        """Return the trial's files with their modification times, without those still being written (dot files)."""
+        modified_ns: dict[Path, int] = {}
         for path in (self._root / self._trial).rglob("[!.]*"):
             with contextlib.suppress(FileNotFoundError):
                 if path.is_file():
-                    found[path] = path.stat().st_mtime_ns
-        return found
+                    modified_ns[path] = path.stat().st_mtime_ns
+        return modified_ns
 
     def _send_new(self) -> None:
-        """Send what the trial has written since."""
+        """Send the files that the trial has written since the last call."""
         if self._storage is None or not self._trial:
             return
         for path, written in self._files().items():

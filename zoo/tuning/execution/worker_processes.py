@@ -1,8 +1,8 @@
-"""Workers: slots in which functions run, each call in a process of its own, seen from the driver.
+"""An executor that runs each call in a process of its own on this machine, from the driver's side.
 
-The processes come from a server (``zoo.tuning.execution.fork_server``) that has imported the heavy packages already.
-A call that crashes, or is killed, costs that call only; memory comes back after each; nothing is left
-running once the driver is gone, however it went.
+The processes come from a server (``zoo.tuning.execution.fork_server``) that has already imported the heavy packages.
+A call that crashes, or is killed, costs only that call; its memory is freed when it ends; and no process is left
+running once the driver has ended, whatever the reason.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _END_WAIT_S = 5.0
 
 
 class WorkerProcesses(TrialExecutor):
-    """Slots in which functions run, each call in a process of its own.
+    """Runs functions, each call in a process of its own.
 
     Not for use from several threads at once. Close it, or use it in a ``with`` statement; a driver that
-    forgets, or is killed, leaves no process behind either.
+    does not, or is killed, leaves no process behind either.
 
     Args:
-        slots: How many calls may run at the same time.
-        folder: Where logs of calls are kept, made if it does not exist.
+        max_workers: Maximum number of calls that run at the same time.
+        folder: Where logs of calls are kept; created if it does not exist.
         preload: Modules that the server imports once for all calls; none of them may start threads.
-        overlap: Whether a slot is free when its call has answered, while the process still gives back its memory;
-            not where calls hold what there is only once, as a GPU's memory.
+        overlap: Whether a worker is free as soon as its call has answered, while the process still frees its memory;
+            not for calls that hold something exclusive, such as a GPU's memory.
 
     Example:
         >>> def train(channel, payload):
@@ -62,13 +62,13 @@ class WorkerProcesses(TrialExecutor):
 
     def __init__(
         self,
-        slots: int,
+        max_workers: int,
         *,
         folder: Path,
         preload: Sequence[str] = ("tensorflow", "keras", "keras_tuner"),
         overlap: bool = False,
     ) -> None:
-        super().__init__(slots)
+        super().__init__(max_workers)
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._preload = tuple(preload)
@@ -86,19 +86,19 @@ class WorkerProcesses(TrialExecutor):
     ) -> None:
         """Run ``function(channel, payload)`` in a fresh process.
 
-        A function that a fresh interpreter can import goes by its name; one of a notebook, of
-        ``__main__`` or of another function goes by value, with the globals that it uses. A payload that
-        is plain JSON goes as JSON, any other is pickled.
+        A function that a fresh interpreter can import is sent by name; one of a notebook, of
+        ``__main__`` or of another function is sent by value, with the globals that it uses. A payload that
+        is plain JSON is sent as JSON, any other is pickled.
 
         Args:
             key: Name of the call, in events and in `tell` and `kill`.
-            function: Gets a `Channel` and the payload; what it returns must be JSON.
+            function: Gets a `Channel` and the payload; its return value must be JSON.
             payload: The function's data; it may hold callables.
-            memory_bytes: Limit on the process's data, imports included (TensorFlow: 400 MiB); more ends in a
-                MemoryError, an event of kind "failed".
+            memory_bytes: Limit on the process's data, imports included (TensorFlow: 400 MiB); beyond it the call ends
+                with a MemoryError, an event of kind "failed".
 
         Raises:
-            UsageError: No slot is free, the key is running, or function and payload cannot be sent.
+            UsageError: No worker is free, the key is running, or function and payload cannot be sent.
             JobError: The server could not be started.
         """
         self.start_packed(key, pack_call(function, payload), memory_bytes=memory_bytes)
@@ -106,11 +106,11 @@ class WorkerProcesses(TrialExecutor):
     def start_packed(self, key: str, call: bytes, *, memory_bytes: int | None = None) -> None:
         """Run a call that was packed elsewhere; see :meth:`start`."""
         if self._closed:
-            raise UsageError("these workers are closed")
+            raise UsageError("this executor is closed")
         if key in self.running:
-            raise UsageError(f"call {key!r} is running already", where="key")
+            raise UsageError(f"call {key!r} is already running", where="key")
         if not self.free:
-            raise UsageError(f"all {self.slots} slots are taken")
+            raise UsageError(f"all {self.max_workers} workers are busy")
         path = write_call(self.folder, key, call)
         if self._server.lost:
             self._server = self._new_server()
@@ -123,18 +123,18 @@ class WorkerProcesses(TrialExecutor):
             call.flush()
 
     def kill(self, key: str) -> None:
-        """Kill a call with its child processes; its "died" event comes by `wait`."""
+        """Kill a call with its child processes; `wait` returns its "died" event."""
         if call := self._find(key):
             call.killed = True
             self._server.tell({"kill": call.number})
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Keys of the calls whose end has not been seen by `wait`."""
-        return tuple(call.key for call in self._server.calls.values() if not call.told)
+        """Keys of the calls whose end `wait` has not returned yet."""
+        return tuple(call.key for call in self._server.calls.values() if not call.reported)
 
     def close(self) -> None:
-        """Kill what is running and end the server; events not yet waited for are dropped."""
+        """Kill all running calls and end the server; events that `wait` has not returned are dropped."""
         self._closed = True
         self._events.clear()
         self._finalizer()
@@ -144,11 +144,11 @@ class WorkerProcesses(TrialExecutor):
 
     def _new_server(self) -> _ServerProcess:
         server = _ServerProcess(self.folder, self._preload, overlap=self._overlap)
-        self._finalizer = weakref.finalize(self, server.end)  # when forgotten, and at the driver's exit
+        self._finalizer = weakref.finalize(self, server.end)  # on garbage collection, and at the driver's exit
         return server
 
     def _find(self, key: str) -> _Call | None:
-        return next((call for call in self._server.calls.values() if call.key == key and not call.told), None)
+        return next((call for call in self._server.calls.values() if call.key == key and not call.reported), None)
 
 
 # --- the driver's end of server and calls ---
@@ -163,7 +163,7 @@ class _Call:
     path: Path
     socket: socket.socket
     overlap: bool
-    told: bool = False
+    reported: bool = False
     killed: bool = False
     open: bool = True
     outgoing: bytearray = field(default_factory=bytearray)
@@ -175,52 +175,52 @@ class _Call:
         return self.path.with_suffix(".log")
 
     def flush(self) -> None:
-        """Send what the call's socket takes now."""
+        """Send as much as the call's socket accepts now."""
         with contextlib.suppress(BlockingIOError):
             while self.outgoing and self.open:
                 try:
                     del self.outgoing[: self.socket.send(self.outgoing)]
                 except ConnectionError:
-                    self.outgoing.clear()  # it has ended; what it said before is still to be read
+                    self.outgoing.clear()  # it has ended; its messages can still be read
 
     def read(self) -> Iterator[Event]:
-        """Yield the messages that have come; the outcome is kept until the process has ended, or comes too."""
+        """Yield the received messages; without ``overlap`` the outcome is kept until the process has ended."""
         with contextlib.suppress(BlockingIOError):
             while self.open:
                 data = read_some(self.socket)
                 self.open = bool(data)
                 for message in self.frames.feed(data):
                     event = Event(self.key, **message)
-                    if self.told:
-                        continue  # of a thread that the function left behind
+                    if self.reported:
+                        continue  # from a thread that outlived the function
                     if event.kind == "message":
                         yield event
                         continue
                     self.outcome = event
                     if self.overlap:
-                        self.told = True
+                        self.reported = True
                         yield event
 
-    def finish(self, status: int | None, why: str | None) -> Event:
-        """Remove what the call leaves, and return the event with which it ends."""
+    def finish(self, status: int | None, note: str | None) -> Event:
+        """Remove the call's files, and return the event that ends it."""
         self.socket.close()
         self.path.unlink(missing_ok=True)
         tail = _tail(self.log)
         if not tail:
             self.log.unlink(missing_ok=True)
         name = _signal_name(-status) if status is not None and status < 0 else None
-        text = "\n".join(part for part in (tail, why) if part)
+        text = "\n".join(part for part in (tail, note) if part)
         died = {"status": status, "signal": name, "killed": self.killed, "log": text}
         return self.outcome or Event(self.key, "died", died)
 
 
 class _ServerProcess:
-    """The server with the calls that it runs: starts it, talks to it, ends it.
+    """The server process and its calls: starts it, talks to it, ends it.
 
     Args:
         folder: Where the server's log goes.
         preload: Modules that the server imports.
-        overlap: Whether calls end with their answer.
+        overlap: Whether a call ends with its answer.
     """
 
     def __init__(self, folder: Path, preload: Sequence[str], *, overlap: bool) -> None:
@@ -228,34 +228,34 @@ class _ServerProcess:
         self.lost = False
         self._overlap = overlap
         self._pids: dict[int, int] = {}
-        # A process that waits for a call: the next one need not wait for a fork. Its number and socket.
+        # Number and socket of a spare process, so that the next call need not wait for a fork.
         self._spare: tuple[int, socket.socket] | None = None
         self._ready = False
         self._count = 0
         self._owner = os.getpid()
         self._frames = Frames()
         self._log = folder / "server.log"
-        # The server, which may not have started, must find this package and all that it preloads; one
+        # The server must find this package and all that it preloads; one
         # thread for OpenBLAS, because a fork would lose the others. Each call gets its environment back.
         changes = {"PYTHONPATH": os.pathsep.join(_import_path()), "OPENBLAS_NUM_THREADS": "1"}
         self._environment = {name: os.environ.get(name) for name in changes}
-        self._socket, theirs = socket.socketpair()
-        with theirs, open(self._log, "wb") as log:
+        self._socket, server_end = socket.socketpair()
+        with server_end, open(self._log, "wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "zoo.tuning.execution.fork_server", str(theirs.fileno()), *preload],
+                [sys.executable, "-P", "-m", "zoo.tuning.execution.fork_server", str(server_end.fileno()), *preload],
                 env={"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ) | changes,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[server_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that Ctrl-C reaches the driver alone, which ends the rest
+                start_new_session=True,  # so that Ctrl-C reaches only the driver, which ends the others
             )
 
     def start(self, key: str, path: Path, memory_bytes: int | None) -> None:
-        """Have the call in the file at ``path`` run."""
+        """Run the call in the file at ``path``."""
         spare, self._spare = self._spare, None
-        number, mine = spare or self._new_process()
-        call = self.calls[number] = _Call(key, number, path, mine, self._overlap)
+        number, connection = spare or self._new_process()
+        call = self.calls[number] = _Call(key, number, path, connection, self._overlap)
         request = {
             "call": str(path),
             "log": str(call.log),
@@ -267,16 +267,16 @@ class _ServerProcess:
         }
         call.outgoing += frame(request)
         call.flush()
-        with contextlib.suppress(OSError):  # then the next call waits for its process
+        with contextlib.suppress(OSError):  # the next call then waits for its process
             self._spare = self._new_process()
 
     def _new_process(self) -> tuple[int, socket.socket]:
         self._count += 1
-        mine, theirs = socket.socketpair()
-        mine.setblocking(False)
-        with theirs, contextlib.suppress(ConnectionError):  # then the next reading finds the server gone
-            socket.send_fds(self._socket, [frame({"start": self._count})], [theirs.fileno()])
-        return self._count, mine
+        driver_end, call_end = socket.socketpair()
+        driver_end.setblocking(False)
+        with call_end, contextlib.suppress(ConnectionError):  # the next read then notices that the server is gone
+            socket.send_fds(self._socket, [frame({"start": self._count})], [call_end.fileno()])
+        return self._count, driver_end
 
     def tell(self, request: dict[str, Any]) -> None:
         """Send a request to the server."""
@@ -284,7 +284,7 @@ class _ServerProcess:
             self._socket.sendall(frame(request))
 
     def take_in(self, timeout_s: float, events: list[Event]) -> None:
-        """Add what comes within ``timeout_s`` to ``events``."""
+        """Append the events that arrive within ``timeout_s`` to ``events``."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         by_descriptor = {call.socket.fileno(): call for call in self.calls.values() if call.open}
@@ -299,11 +299,11 @@ class _ServerProcess:
             self._hear(events)
 
     def end(self) -> None:
-        """End the server and all calls; in a process that the driver forked, leave them alone."""
+        """End the server and all calls; in a process forked from the driver, do nothing."""
         if os.getpid() != self._owner:
             return
         if not self._ready and not self.lost:
-            self._process.terminate()  # it may be importing, and would hear of the end too late
+            self._process.terminate()  # it may be importing, and would read the end of file too late
         self._socket.close()
         try:
             self._process.wait(_END_WAIT_S)
@@ -311,14 +311,14 @@ class _ServerProcess:
             self._process.kill()
             self._process.wait()
         if self._process.returncode != 0:
-            self._end_groups()  # what the server could not do
+            self._end_groups()  # which the server could not do
         for call in self.calls.values():
             call.finish(None, None)
         self.calls.clear()
         self._drop_spare()
 
     def _hear(self, events: list[Event]) -> None:
-        """Take in what the server reports."""
+        """Handle the server's reports."""
         data = read_some(self._socket)
         for report in self._frames.feed(data):
             if "ready" in report:
@@ -332,14 +332,14 @@ class _ServerProcess:
             self._lose(events)
 
     def _finish(self, number: int, status: int | None, why: str | None, events: list[Event]) -> None:
-        if number not in self.calls:  # the spare process, which no call has been given
+        if number not in self.calls:  # the spare process
             self._drop_spare()
             return
         call = self.calls[number]
-        events.extend(call.read())  # what it said before its end
+        events.extend(call.read())  # messages from before its end
         del self.calls[number]
         end = call.finish(status, why)
-        if not call.told:
+        if not call.reported:
             events.append(end)
 
     def _drop_spare(self) -> None:
@@ -348,15 +348,15 @@ class _ServerProcess:
             self._spare = None
 
     def _end_groups(self) -> None:
-        """Kill what may be left; not of calls that have answered, whose numbers may be other processes' by now."""
-        told = {number for number, call in self.calls.items() if call.told}
+        """Kill what may be left, except calls that have answered: their process ids may be reused by now."""
+        reported = {number for number, call in self.calls.items() if call.reported}
         for number, pid in self._pids.items():
-            if number not in told:
+            if number not in reported:
                 end_group(pid)
         self._pids.clear()
 
     def _lose(self, events: list[Event]) -> None:
-        """The server has ended without being asked: so have all calls."""
+        """Handle the unexpected end of the server, which ends all its calls."""
         self.lost = True
         self._end_groups()
         for number in list(self.calls) if self._ready else ():
@@ -374,7 +374,7 @@ def _import_path() -> list[str]:
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # a real-time signal between the first and the last, which alone have names
+    except ValueError:  # a real-time signal without a name
         return f"signal {number}"
 
 

@@ -1,4 +1,4 @@
-"""KerasTuner's oracles by ask and tell: they decide what to try, and nothing else."""
+"""KerasTuner's oracles with an ask-and-tell interface: they only propose hyperparameters."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HYPERBAND_PREFIX = "tuner/"
 
 @dataclass(frozen=True)
 class ProposedTrial:
-    """An oracle's answer: a trial to run, or that none can be had now (``idle``), or no more at all (``stopped``).
+    """An oracle's answer: a trial to run (``running``), none at the moment (``idle``), or no more (``stopped``).
 
     Args:
         status: ``running``, ``idle`` or ``stopped``.
-        oracle_id: What the oracle calls it.
-        hyperparameters: The model's, without the oracle's own.
-        promotes: The oracle's id of the trial that this one goes on with, for more epochs.
-        epochs: Most epochs, where the oracle says so.
+        oracle_id: The oracle's id of the trial.
+        hyperparameters: The model's hyperparameters, without those of the oracle itself.
+        promotes: The oracle's id of the trial that this one continues for more epochs.
+        epochs: Maximum number of epochs, if the oracle sets it.
     """
 
     status: str
@@ -37,38 +37,38 @@ class ProposedTrial:
 
 
 def oracle_class(path: str) -> type[keras_tuner.Oracle]:
-    """Return a user's own oracle by its import path, ``module:Class``.
+    """Import a user's oracle from its path, ``module:Class``.
 
     Raises:
-        UsageError: When there is no such module or class, or it is no oracle.
+        UsageError: When there is no such module or class, or it is not an oracle.
     """
     module, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        oracle = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise UsageError(f"the oracle {path} cannot be imported: {error}", where="search") from None
     except AttributeError:
         raise UsageError(f"module {module} has no {name}", where="search") from None
-    if not (isinstance(found, type) and issubclass(found, keras_tuner.Oracle)):
-        raise UsageError(f"{path} is no keras_tuner.Oracle", where="search")
-    return found
+    if not (isinstance(oracle, type) and issubclass(oracle, keras_tuner.Oracle)):
+        raise UsageError(f"{path} is not a keras_tuner.Oracle", where="search")
+    return oracle
 
 
 class AskTell:
-    """An oracle of KerasTuner outside of a Tuner, in one process, with state that we store.
+    """An oracle of KerasTuner used without a Tuner, in one process, with a state that we store.
 
-    The model's default is the first trial. Failed trials do not stop it: who fails, and why, the driver knows.
+    The first trial uses the model's defaults. Failed trials do not stop the oracle: the driver handles failures.
 
     Args:
-        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha`` (which draws as ``random`` does), or
-            ``module:Class`` of an oracle of KerasTuner's kind.
-        space: The model's hyperparameters, declared, with fixed ones fixed.
-        objective: Name of the score.
+        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha`` (which samples as ``random`` does), or
+            ``module:Class`` of a ``keras_tuner.Oracle``.
+        space: The hyperparameters that the model declares, fixed ones included.
+        objective: Name of the objective.
         direction: ``min`` or ``max``.
-        trials: Most trials.
-        epochs: Most epochs of a trial, for Hyperband.
+        trials: Maximum number of trials.
+        epochs: Maximum number of epochs of a trial, for Hyperband.
         seed: Seed of the oracle.
-        starts: Values that are tried first, after the default, each in place of some of its own.
+        starts: Starting points that are tried after the default; each replaces some of the default values.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class AskTell:
             self.oracle._increment_bracket_num = self._next_bracket
             self._new_configuration = self.oracle._random_trial
             self.oracle._random_trial = self._configuration_within_trials
-            # It has begun with the bracket of most configurations by now.
+            # The constructor has begun with the bracket of most configurations.
             self.oracle._current_bracket, self.oracle._brackets = self.oracle._get_num_brackets(), []
             self._next_bracket()
             self.oracle._start_new_bracket()
@@ -112,13 +112,13 @@ class AskTell:
             kind = classes[search] if search in classes else oracle_class(search)
             self.oracle = kind(max_trials=trials, **options)
         self.oracle.verbose = 0
-        # Its own way of saving writes in place, so that a kill tears the file: the driver stores get_state().
+        # The oracle's own save writes in place, so a kill could corrupt the file: the driver stores get_state().
         self.oracle.save = lambda: None
         self.oracle._save_trial = lambda trial: None
-        self._first = [_completed(space, values) for values in ({}, *starts)]
+        self._first = [_with_defaults(space, values) for values in ({}, *starts)]
         self._proposed: dict[str, Any] = {}
         self._populate_space = self.oracle.populate_space
-        self.oracle.populate_space = self._noted
+        self.oracle.populate_space = self._populate_and_note
         self._random_values = self.oracle._random_values
         self.oracle._random_values = self._default_first
 
@@ -127,15 +127,18 @@ class AskTell:
         if not self.hyperband and len(self.oracle.trials) >= self.trials:
             return ProposedTrial("stopped")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its lock asks threading for names in a way that is deprecated
+            warnings.simplefilter("ignore")  # its lock uses a deprecated method of threading
             trial = self.oracle.create_trial(f"slot-{len(self.oracle.trials)}")
         if trial.status != "RUNNING":
             return ProposedTrial(str(trial.status).lower())
-        # Of a name that several models declare, KerasTuner drops the value where one of them is not chosen.
+        # If several models declare a name, KerasTuner drops its value when one of them is not chosen.
         trial.hyperparameters.values = {**self._proposed, **trial.hyperparameters.values}
         values = dict(trial.hyperparameters.values)
-        own = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
-        promotes, epochs = own.get(f"{HYPERBAND_PREFIX}trial_id"), own.get(f"{HYPERBAND_PREFIX}epochs")
+        hyperband_values = {name: values.pop(name) for name in list(values) if name.startswith(HYPERBAND_PREFIX)}
+        promotes, epochs = (
+            hyperband_values.get(f"{HYPERBAND_PREFIX}trial_id"),
+            hyperband_values.get(f"{HYPERBAND_PREFIX}epochs"),
+        )
         return ProposedTrial("running", trial.trial_id, values, promotes, epochs)
 
     def tell(
@@ -146,21 +149,21 @@ class AskTell:
         space: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say how a trial went; without a score it failed.
+        """Report the result of a trial; without a score it failed.
 
         Args:
-            oracle_id: As asked.
-            score: The objective's value.
-            message: Why it failed.
-            space: Configuration of all hyperparameters that the model declared: some appear only where another
-                one has a certain value.
+            oracle_id: The id that :meth:`ask` returned.
+            score: Value of the objective.
+            message: Why the trial failed.
+            space: Configuration of all hyperparameters that the model declared; conditional ones appear only for
+                certain values of others.
             values: Their values.
         """
         trial = self.oracle.trials[oracle_id]
         if space is not None:
-            own = {k: v for k, v in trial.hyperparameters.values.items() if k.startswith(HYPERBAND_PREFIX)}
+            hyperband_values = {k: v for k, v in trial.hyperparameters.values.items() if k.startswith(HYPERBAND_PREFIX)}
             trial.hyperparameters = keras_tuner.HyperParameters.from_config(dict(space))
-            trial.hyperparameters.values = {**(values or {}), **own}
+            trial.hyperparameters.values = {**(values or {}), **hyperband_values}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if score is None:
@@ -171,14 +174,14 @@ class AskTell:
             self.oracle.end_trial(trial)
 
     def may_promote(self, oracle_id: str) -> bool:
-        """Tell whether a trial may go on for more epochs, so that its checkpoint is needed."""
+        """Return whether a trial may be promoted to more epochs, so that its checkpoint is needed."""
         if not self.hyperband:
             return False
         rounds = [trials for bracket in self.oracle._brackets for trials in bracket["rounds"]]
-        return any(oracle_id == known["id"] for trials in rounds for known in trials)
+        return any(oracle_id == trial["id"] for trials in rounds for trial in trials)
 
     def forget(self, oracle_id: str) -> None:
-        """Take back a trial that was asked for and will not be run."""
+        """Withdraw a proposed trial that will not be run."""
         trial = self.oracle.trials.pop(oracle_id)
         self.oracle.start_order.remove(oracle_id)
         self.oracle._tried_so_far.discard(self.oracle._compute_values_hash(trial.hyperparameters.values))
@@ -187,7 +190,7 @@ class AskTell:
                 del self.oracle.ongoing_trials[tuner]
 
     def trial_state(self, oracle_id: str) -> dict[str, Any]:
-        """Return one trial's part of the state."""
+        """Return the state of one trial."""
         return dict(self.oracle.trials[oracle_id].get_state())
 
     def state(self) -> dict[str, Any]:
@@ -195,7 +198,7 @@ class AskTell:
         trials = {oracle_id: self.trial_state(oracle_id) for oracle_id in self.oracle.trials}
         state = {"oracle": self.oracle.get_state(), "trials": trials}
         if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):
-            # Its own state leaves out where it is in the grid: an order of trials, and whose successor is next.
+            # The oracle's state lacks its position in the grid: the order of trials, and whose successor is next.
             order = self.oracle._ordered_ids
             state["grid"] = [
                 order._memory,
@@ -206,11 +209,11 @@ class AskTell:
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state; trials that were running then count as running now."""
+        """Restore a stored state; trials that were running then count as running now."""
         try:
             self.oracle.trials = {key: KerasTrial.from_state(value) for key, value in state["trials"].items()}
             self.oracle.set_state(state["oracle"])
-            self._catch_up()
+            self._sync_lists()
         except (KeyError, TypeError, ValueError) as error:
             raise JobError(f"the stored search cannot be read: {error}") from None
         if "grid" in state:
@@ -223,8 +226,8 @@ class AskTell:
         if self.oracle.max_trials is not None:
             self.oracle.max_trials = self.trials
 
-    def _catch_up(self) -> None:
-        """Bring the oracle's lists in line with trials that were stored after them."""
+    def _sync_lists(self) -> None:
+        """Update the oracle's lists with trials that were stored after them."""
         started, ended, oracle = set(self.oracle.start_order), set(self.oracle.end_order), self.oracle
         for oracle_id, trial in oracle.trials.items():
             if oracle_id not in started:
@@ -236,13 +239,13 @@ class AskTell:
         running = {name: trial for name, trial in oracle.ongoing_trials.items() if trial.status == "RUNNING"}
         oracle.ongoing_trials = running
 
-    def _noted(self, oracle_id: str) -> Any:
+    def _populate_and_note(self, oracle_id: str) -> Any:
         answer = self._populate_space(oracle_id)
         self._proposed = {}
-        for known in self.oracle.hyperparameters.space if answer.get("values") else ():
-            chosen = all(condition.is_active(answer["values"]) for condition in known.conditions)
-            if chosen and known.name in answer["values"]:
-                self._proposed[known.name] = answer["values"][known.name]
+        for hyperparameter in self.oracle.hyperparameters.space if answer.get("values") else ():
+            chosen = all(condition.is_active(answer["values"]) for condition in hyperparameter.conditions)
+            if chosen and hyperparameter.name in answer["values"]:
+                self._proposed[hyperparameter.name] = answer["values"][hyperparameter.name]
         return answer
 
     def _default_first(self) -> Any:
@@ -253,7 +256,7 @@ class AskTell:
         return values
 
     def _configurations(self) -> int:
-        """How many configurations were drawn; a promotion draws none."""
+        """Return the number of sampled configurations; a promotion samples none."""
         promotion = f"{HYPERBAND_PREFIX}trial_id"
         return sum(promotion not in trial.hyperparameters.values for trial in self.oracle.trials.values())
 
@@ -263,22 +266,22 @@ class AskTell:
         return self._new_configuration(oracle_id, bracket)
 
     def _next_bracket(self) -> None:
-        """Choose a bracket that the trials left can fill.
+        """Choose a bracket that the remaining trials can fill.
 
-        KerasTuner begins with the one of most configurations, which with 20 trials of 200 epochs would give
-        each three epochs and promote none.
+        KerasTuner begins with the bracket of most configurations, which with 20 trials of 200 epochs would give each
+        three epochs and promote none.
         """
-        oracle, left = self.oracle, self.trials - self._configurations()
-        fitting = [b for b in range(oracle._get_num_brackets()) if oracle._get_size(b, 0) <= left]
-        most = max(fitting, default=0)
-        following = oracle._current_bracket - 1
-        oracle._current_bracket = following if 0 <= following <= most else most
+        oracle, remaining = self.oracle, self.trials - self._configurations()
+        brackets = [b for b in range(oracle._get_num_brackets()) if oracle._get_size(b, 0) <= remaining]
+        largest = max(brackets, default=0)
+        next_bracket = oracle._current_bracket - 1
+        oracle._current_bracket = next_bracket if 0 <= next_bracket <= largest else largest
 
 
-def _completed(space: keras_tuner.HyperParameters, start: Mapping[str, Any]) -> dict[str, Any]:
-    """Values to begin with, and the defaults of all others that they leave a choice of."""
+def _with_defaults(space: keras_tuner.HyperParameters, start: Mapping[str, Any]) -> dict[str, Any]:
+    """Return starting values, completed with the defaults of all other active hyperparameters."""
     values: dict[str, Any] = {}
-    for known in space.space:
-        if all(condition.is_active(values) for condition in known.conditions):
-            values[known.name] = start.get(known.name, known.default)
+    for hyperparameter in space.space:
+        if all(condition.is_active(values) for condition in hyperparameter.conditions):
+            values[hyperparameter.name] = start.get(hyperparameter.name, hyperparameter.default)
     return {**values, **start}

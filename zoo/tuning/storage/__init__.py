@@ -1,1 +1,1 @@
-"""What a search keeps: its folder, journal and shared storage."""
+"""Storage of a search: its folder, journal and shared storage."""

@@ -1,4 +1,4 @@
-"""What a search knows of itself: its trials, what is stored of them, and what stays the same."""
+"""Records of a search: its trials, its stored state, and the plan that stays the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zoo.tuning.storage.search_folder import SearchFolder
 
 @dataclass
 class TrialRecord:
-    """What is known of a trial; stored as JSON.
+    """The state of a trial; stored as JSON.
 
-    A trial that the oracle promotes to more epochs stays one trial and one run, under the id that it had first.
+    A trial that the oracle promotes to more epochs stays one trial and one run, under its first id.
     """
 
     trial_id: str
@@ -36,18 +36,18 @@ class TrialRecord:
 
 @dataclass
 class SearchState:
-    """All that a search stores beside the oracle's own state.
+    """What a search stores beside the oracle's own state.
 
     Args:
         run_id: The parent run.
-        trials: The trials, by their id.
-        seconds: Time that it took, over all commands that went on with it.
-        best: Id of the best trial, once its model is scored.
+        trials: The trials by id.
+        seconds: Time spent, over all commands that ran or resumed the search.
+        best: Id of the best trial, once its model is evaluated.
         rungs: Scores at each rung, by trial.
-        importance: Of each hyperparameter.
-        search: The search that was chosen, or asked for.
+        importance: Importance of each hyperparameter, as mean and standard deviation.
+        search: The search algorithm.
         fits: Scores of each trial's folds, or seeds, so far.
-        refitted: The run of the best hyperparameters, trained on training and validation rows.
+        refitted: The run that trained the best hyperparameters on training and validation rows.
     """
 
     run_id: str
@@ -62,11 +62,11 @@ class SearchState:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchState:
-        """Return the state that was stored."""
-        own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        own["trials"] = {key: TrialRecord(**record) for key, record in values["trials"].items()}
-        own["importance"] = {name: (mean, std) for name, (mean, std) in values.get("importance", {}).items()}
-        return cls(**own)
+        """Return the state from its stored values."""
+        fields = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        fields["trials"] = {key: TrialRecord(**record) for key, record in values["trials"].items()}
+        fields["importance"] = {name: (mean, std) for name, (mean, std) in values.get("importance", {}).items()}
+        return cls(**fields)
 
     @property
     def scored(self) -> list[TrialRecord]:
@@ -74,15 +74,15 @@ class SearchState:
         return [record for record in self.trials.values() if record.score is not None]
 
     def is_over(self, job: TuneJob) -> bool:
-        """Tell whether a search has its trials, or has used up its time."""
-        spent = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
-        lacks = self.best is None or (job.refit and self.refitted is None)
-        whole = len(self.trials) >= job.trials and all(known.status != "RUNNING" for known in self.trials.values())
-        return not lacks and (whole or spent)
+        """Return whether a search has all its trials, or has used up its time."""
+        out_of_time = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
+        incomplete = self.best is None or (job.refit and self.refitted is None)
+        all_done = len(self.trials) >= job.trials and all(trial.status != "RUNNING" for trial in self.trials.values())
+        return not incomplete and (all_done or out_of_time)
 
 
 def as_trained(values: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
-    """Return a trial's hyperparameters with the epochs that the job asks for, whatever the model's own are.
+    """Return a trial's hyperparameters with the job's number of epochs in place of the model's own.
 
     Example:
         >>> as_trained({"units": 8, "epochs": 200}, 5)
@@ -99,11 +99,11 @@ class SearchPlan:
         job: The job.
         folder: Where the search keeps its state.
         task: Name of the task.
-        goal: What is to be best, and the limits.
-        fits: What each trial trains: folder of the data, and seed of weights and order of rows.
-        folds: Whether these are folds, and not the same rows with other seeds.
+        objective: The objective and the constraints.
+        fits: What each trial trains: the folder of the data, and the seed of weights and row order.
+        folds: Whether the fits are folds, not the same rows with other seeds.
         tags: Tags of each trial's run.
-        rungs: Epochs at which trials are compared, and the worse ones stopped.
+        rungs: Epochs at which trials are compared and the worse ones are pruned.
     """
 
     job: TuneJob

@@ -1,4 +1,4 @@
-"""A search's folder: what survives a kill, replaced atomically, and the lock that keeps two drivers apart."""
+"""The folder of a search: state that is replaced atomically, and a lock that allows one driver at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.tuning.storage.shared_storage import Storage
 from zoo.version import __version__
 
 STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
-# What may differ between two commands that mean the same search.
+# Options that may differ between two commands for the same search.
 MAY_CHANGE = (
     "trials", "workers", "time_budget", "keep", "refit", "baselines", "figures", "cluster", "storage", "cpus",
     "gpus",
@@ -35,7 +35,7 @@ _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
 
 
 class SearchFolder:
-    """Where a search keeps its state, data and trials.
+    """The folder where a search keeps its state, data and trials.
 
     Args:
         root: Folder of all searches.
@@ -44,8 +44,8 @@ class SearchFolder:
     """
 
     def __init__(self, root: Path, job: TuneJob, digest: str) -> None:
-        self.settled = _settled(job, digest)
-        text = json.dumps(self.settled, sort_keys=True)
+        self.identity = _identity(job, digest)
+        text = json.dumps(self.identity, sort_keys=True)
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         name = f"name-{re.sub(r'[^A-Za-z0-9._-]', '_', job.name)}" if job.name else self.digest
         self.path = root / name
@@ -53,35 +53,35 @@ class SearchFolder:
 
     @property
     def data(self) -> Path:
-        """Folder of the dataset and what was prepared of it."""
+        """Folder of the dataset and its preprocessed arrays."""
         return self.path / "data"
 
     def trial(self, trial_id: str) -> Path:
-        """Folder of a trial, made when it is not there."""
+        """Return the folder of a trial; create it if needed."""
         folder = self.path / "trials" / trial_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def has_begun(self, trial_id: str) -> bool:
-        """Tell whether a trial's process was started, and may have left something."""
+        """Return whether a trial's process was started, and may have left files."""
         return (self.path / "trials" / trial_id).is_dir()
 
     def share_data(self) -> None:
-        """Send the data to where a cluster's nodes fetch them."""
+        """Copy the data to the shared storage, where the nodes of a cluster fetch them."""
         if self.storage is not None:
             self.storage.send_folder(self.data, "data")
 
     def fetch_trial(self, trial_id: str) -> None:
-        """Take from the shared storage what a trial has written there."""
+        """Fetch the files that a trial has written to the shared storage."""
         if self.storage is not None:
             self.storage.fetch_folder(f"trials/{trial_id}", self.trial(trial_id))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the search; the system lets go when the process ends, however it ends.
+        """Lock the search; the operating system releases the lock whenever the process ends.
 
         Raises:
-            UsageError: When another process holds it.
+            UsageError: When another process holds the lock.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK_FILE).open("a+") as lock:
@@ -89,24 +89,24 @@ class SearchFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 lock.seek(0)
-                raise UsageError(f"this search is running already, in process {lock.read() or '?'}") from None
+                raise UsageError(f"this search is already running in process {lock.read() or '?'}") from None
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
             yield
 
     def run_id(self) -> str | None:
-        """Return the parent run of the search that is stored; None without one."""
+        """Return the parent run of the stored search, or None."""
         try:
             return str(json.loads((self.path / STATE_FILE).read_text(encoding="utf-8"))["run_id"])
         except FileNotFoundError:
             return None
 
     def read(self) -> dict[str, Any] | None:
-        """Return what was stored; None for a search that is new.
+        """Return the stored search, or None for a new one.
 
         Raises:
-            UsageError: When a search of this name was made from another job.
+            UsageError: When the stored search of this name has another job.
         """
         try:
             values: dict[str, Any] = json.loads((self.path / STATE_FILE).read_text(encoding="utf-8"))
@@ -114,15 +114,15 @@ class SearchFolder:
             return None
         for line in self._journal():
             values = _merged(values, line)
-        if values["settled"] != self.settled:
+        if values["settled"] != self.identity:
             before = values["settled"]
-            keys = [key for key in {**before, **self.settled} if before.get(key) != self.settled.get(key)]
-            changed = "; ".join(f"{key} was {before.get(key)!r}, is {self.settled.get(key)!r}" for key in keys)
-            raise UsageError(f"a search of this name was made from another job: {changed}", where="name")
+            keys = [key for key in {**before, **self.identity} if before.get(key) != self.identity.get(key)]
+            changed = "; ".join(f"{key} was {before.get(key)!r}, is {self.identity.get(key)!r}" for key in keys)
+            raise UsageError(f"a search of this name exists with other options: {changed}", where="name")
         return values
 
     def check_version(self, stored: Mapping[str, Any]) -> None:
-        """Refuse to go on with what another version of zoo began: its scores and the next ones may not compare.
+        """Raise an error if another version of zoo began the search: its scores may not be comparable.
 
         Raises:
             UsageError: With both versions.
@@ -130,30 +130,30 @@ class SearchFolder:
         before = stored.get("zoo", __version__)
         if before != __version__:
             raise UsageError(
-                f"this search was begun by zoo {before}, and this is {__version__}: their scores may not compare; go "
-                "on with that version, or begin anew with --fresh",
+                f"this search was started with zoo {before}, but this is {__version__}, and their scores may not be "
+                "comparable; resume with that version, or start again with --fresh",
                 where="resume",
             )
 
     def write(self, values: dict[str, Any]) -> None:
-        """Replace what is stored; a kill leaves the old or the new, whole."""
+        """Replace what is stored; after a kill the old or the new file is there, complete."""
         writing = self.path / f".{STATE_FILE}"
         with writing.open("w", encoding="utf-8") as file:
-            json.dump({"settled": self.settled, "zoo": __version__, **values}, file)
+            json.dump({"settled": self.identity, "zoo": __version__, **values}, file)
             file.flush()
             os.fsync(file.fileno())
         writing.replace(self.path / STATE_FILE)
         (self.path / JOURNAL_FILE).unlink(missing_ok=True)
 
     def append(self, values: dict[str, Any]) -> None:
-        """Add a line of what changed since all was stored."""
+        """Add a line with the changes since the last snapshot."""
         with (self.path / JOURNAL_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def _journal(self) -> Iterator[dict[str, Any]]:
-        """The lines of changes; a kill may have cut the last one short."""
+        """Yield the lines of the journal; a kill may have truncated the last one."""
         path = self.path / JOURNAL_FILE
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         with contextlib.suppress(json.JSONDecodeError):
@@ -161,7 +161,7 @@ class SearchFolder:
                 yield json.loads(line)
 
     def clear(self) -> None:
-        """Forget a search that was stored; the lock stays."""
+        """Remove the stored search; the lock file stays."""
         for child in self.path.iterdir():
             if child.is_dir():
                 shutil.rmtree(child)
@@ -171,13 +171,13 @@ class SearchFolder:
             self.storage.drop()
 
     def drop_trial(self, trial_id: str) -> None:
-        """Remove a trial's checkpoints and weights, here and on shared storage."""
+        """Remove a trial's checkpoints and weights, here and on the shared storage."""
         self._remove_trial(trial_id)
         if self.storage is not None:
             self.storage.drop(f"trials/{trial_id}")
 
     def drop_data(self, keep: Collection[str]) -> None:
-        """Remove what a finished search needs no longer: data, and the weights of all trials but the best."""
+        """Remove what a finished search no longer needs: the data, and the weights of all trials not in ``keep``."""
         if self.storage is not None:
             self.storage.drop()
         shutil.rmtree(self.data, ignore_errors=True)
@@ -190,23 +190,23 @@ class SearchFolder:
         shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
 
 
-def _merged(whole: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with a line of changes applied: dictionaries are merged, other values replaced."""
-    made = dict(whole)
+def _merged(stored: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored values with one journal line applied: dictionaries are merged, other values replaced."""
+    merged = dict(stored)
     for key, values in changed.items():
         if key in ("trials", "fits"):
-            made[key] = {**made.get(key, {}), **values}
+            merged[key] = {**merged.get(key, {}), **values}
         elif key in ("rungs", "oracle"):
-            made[key] = dict(made.get(key, {}))
+            merged[key] = dict(merged.get(key, {}))
             for name, inner in values.items():
-                made[key][name] = {**made[key].get(name, {}), **inner}
+                merged[key][name] = {**merged[key].get(name, {}), **inner}
         else:
-            made[key] = values
-    return made
+            merged[key] = values
+    return merged
 
 
-def _settled(job: TuneJob, digest: str) -> dict[str, Any]:
-    """What makes two jobs the same search."""
+def _identity(job: TuneJob, digest: str) -> dict[str, Any]:
+    """Return the values that make two jobs the same search."""
     values = {key: value for key, value in yaml.safe_load(job_yaml(job)).items() if key not in _FREE}
     values["model"] = f"{job.model} {code_digest(job.model)}" if isinstance(job.model, str) else _code_of(job.model)
     if not isinstance(job.source, str):
@@ -215,36 +215,36 @@ def _settled(job: TuneJob, digest: str) -> dict[str, Any]:
 
 
 def _code_of(model: Any) -> str:
-    """A user's own model, known by its text and by the values that it holds: names are given twice."""
+    """Identify a user's own model by its source code and the values that it holds; names are not unique."""
     name = getattr(model, "__name__", type(model).__name__)
     parts: list[str] = []
     _describe(model, parts, set())
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", "\n".join(parts))  # where an object lies in memory says nothing
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", "\n".join(parts))  # the address of an object is not part of its identity
     return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _describe(value: Any, parts: list[str], seen: set[int]) -> None:
-    """Take down source text and held values, of what a model refers to as well."""
+    """Append the source code and values of a model to ``parts``, and of everything that it refers to."""
     if id(value) in seen or len(seen) > 1000:
         return
     seen.add(id(value))
     if isinstance(value, functools.partial):
-        for held in (value.func, *value.args, *value.keywords.values()):
-            _describe(held, parts, seen)
+        for inner_value in (value.func, *value.args, *value.keywords.values()):
+            _describe(inner_value, parts, seen)
     elif inspect.isfunction(value) or inspect.ismethod(value):
         parts.append(_source(value))
         inner = inspect.unwrap(value.__func__ if inspect.ismethod(value) else value)
         for cell in inner.__closure__ or ():
-            with contextlib.suppress(ValueError):  # a cell that is not filled yet
+            with contextlib.suppress(ValueError):  # an empty cell
                 _describe(cell.cell_contents, parts, seen)
         if inspect.ismethod(value):
             _describe(value.__self__, parts, seen)
     elif isinstance(value, keras_tuner.HyperModel):
         parts.append(_source(type(value)))
         _describe(type(value).build, parts, seen)
-        for key, held in sorted(vars(value).items()):
+        for key, inner_value in sorted(vars(value).items()):
             parts.append(key)
-            _describe(held, parts, seen)
+            _describe(inner_value, parts, seen)
     else:
         parts.append(repr(value))
 

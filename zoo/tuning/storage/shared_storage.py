@@ -1,4 +1,4 @@
-"""A search's files on storage that all nodes of a cluster reach: anything that fsspec has a name for."""
+"""Shared storage of a search, reached by all nodes of a cluster: any file system that fsspec supports."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zoo.errors import JobError, UsageError
 class Storage:
     """A folder behind a URL.
 
-    What is sent is there whole or not at all: it goes by another name first.
+    A file is first sent under a temporary name, so that it is there complete or not at all.
 
     Args:
-        url: Such as ``s3://bucket/searches``, ``gs://…`` or ``file:///mnt/shared``; credentials are the file
-            system's own business.
-        name: Of the folder below it.
+        url: Such as ``s3://bucket/searches``, ``gs://…`` or ``file:///mnt/shared``; the file system finds its own
+            credentials.
+        name: Name of the folder below the URL.
 
     Raises:
-        UsageError: When there is no such kind of storage, or its package is missing.
-        JobError: By all methods, when the storage refuses.
+        UsageError: When the kind of storage is unknown, or its package is not installed.
+        JobError: By all methods, when the storage fails.
 
     Example:
         >>> storage = Storage("memory://searches", "first")
@@ -41,44 +41,44 @@ class Storage:
         self._root = f"{root.rstrip('/')}/{name}"
 
     def send(self, file: Path, name: str) -> None:
-        """Put a file there, in place of what had the name."""
+        """Upload a file; an existing one is replaced."""
         path = f"{self._root}/{name}"
-        arriving = f"{path}.{uuid.uuid4().hex[:8]}"
-        with self._told():
+        temporary = f"{path}.{uuid.uuid4().hex[:8]}"
+        with self._translate_errors():
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(file), arriving)
-            self._files.mv(arriving, path)
+            self._files.put_file(str(file), temporary)
+            self._files.mv(temporary, path)
 
     def send_folder(self, folder: Path, name: str) -> None:
-        """Put all files of a folder there."""
+        """Upload all files of a folder."""
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 self.send(file, f"{name}/{file.relative_to(folder)}")
 
     def fetch_folder(self, name: str, folder: Path) -> None:
-        """Take all files from there; none where there is no such folder."""
+        """Download all files of a folder; none if the folder does not exist."""
         path = f"{self._root}/{name}"
-        with self._told():
+        with self._translate_errors():
             self._files.invalidate_cache()
-            for found in self._files.find(path) if self._files.exists(path) else []:
-                _, _, rest = found.partition(f"{path}/")
-                target = folder / rest
+            for file in self._files.find(path) if self._files.exists(path) else []:
+                _, _, relative = file.partition(f"{path}/")
+                target = folder / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(found, str(target))
+                self._files.get_file(file, str(target))
 
     def drop(self, name: str = "") -> None:
-        """Remove a folder with all that is in it; without a name, everything."""
+        """Remove a folder and everything in it; without a name, the whole storage of the search."""
         path = f"{self._root}/{name}".rstrip("/")
-        with self._told():
+        with self._translate_errors():
             self._files.invalidate_cache()
             if self._files.exists(path):
                 self._files.rm(path, recursive=True)
 
     @contextlib.contextmanager
-    def _told(self) -> Any:
+    def _translate_errors(self) -> Any:
         try:
             yield
-        except Exception as error:  # of whatever package stands behind the URL
+        except Exception as error:  # whatever the package behind the URL raises
             raise JobError(
                 f"the storage {self.url} failed: {error or type(error).__name__}", where="storage"
             ) from error
