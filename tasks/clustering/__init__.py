@@ -25,8 +25,8 @@ from zoo.models.built_model import BuiltModel
 from zoo.portable.predict import decoded
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
+from zoo.training.training_state import FitPlan, FitResult
 
 from ._baselines import BASELINES, run_baseline
 from ._figures import figures

@@ -11,8 +11,9 @@ import numpy as np
 from zoo.data.dataset import Dataset
 from zoo.models.built_model import BuiltModel
 from zoo.networks.autoencoder import CLUSTER, ERROR, LATENT
-from zoo.training.fit_loop import FitPlan, FitResult, fit
+from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import Arrays, forward, preprocessed
+from zoo.training.training_state import FitPlan, FitResult
 
 from ._mixture import fit_mixture
 

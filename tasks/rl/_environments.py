@@ -14,7 +14,7 @@ from zoo.data.source_errors import wrong_source
 from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError, nearest_name
 from zoo.preprocessing.observations import OBSERVATION
-from zoo.spec import Input, Target
+from zoo.spec import Input
 
 MOST_NUMBERS = 10_000
 # An episode is cut after so many steps where the environment sets no limit: a policy may go in circles for ever.
@@ -101,28 +101,12 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
     return Input(OBSERVATION, OBSERVATION, OBSERVATION, shape=(size,), statistics=statistics)
 
 
-def action_target(environment: gymnasium.Env, name: str) -> Target:
-    """Return the target that an environment's actions are.
-
-    Raises:
-        UsageError: When they are not a choice among several.
-    """
-    space = environment.action_space
-    if not isinstance(space, spaces.Discrete):
-        kind = "continuous" if isinstance(space, spaces.Box) else type(space).__name__
-        raise UsageError(
-            f"its actions are {kind} ({space}), and this agent chooses one of several discrete ones", where=name
-        )
-    names = tuple(str(int(space.start) + index) for index in range(int(space.n)))
-    return Target("action", "class", classes=names, dtype="int")
-
-
 def threshold_of(name: str, solved: str | float | None) -> float | None:
     """Return the mean return from which an environment counts as solved; None where there is none."""
     if isinstance(solved, float):
         return solved
-    known = gymnasium.spec(name)
-    return float(known.reward_threshold) if known.reward_threshold is not None else None
+    threshold = gymnasium.spec(name.rpartition(":")[2]).reward_threshold  # its module was imported when it was made
+    return float(threshold) if threshold is not None else None
 
 
 def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:

@@ -24,8 +24,8 @@ from zoo.task import Evaluation, Task
 from zoo.text import interval, number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
-from zoo.training.fit_loop import FitResult
 from zoo.training.fit_settings import FitSettings
+from zoo.training.training_state import FitResult
 
 PREDICTIONS_FILE = "predictions.csv"
 MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a table

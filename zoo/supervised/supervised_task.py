@@ -34,9 +34,10 @@ from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, r
 from zoo.supervised.own_model import adopt_model
 from zoo.supervised.targets import RULES, TargetRules, rules_of
 from zoo.task import Baseline, Calibration, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult, Monitor, fit
+from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, preprocessed, raw_arrays
 from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
+from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, of a figure
 

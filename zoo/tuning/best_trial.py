@@ -24,7 +24,7 @@ from zoo.stored_runs.results import Run, Search, Trial
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
 from zoo.tracking.tracked_run import TrackedRun, ending
-from zoo.training.fit_loop import FitResult
+from zoo.training.training_state import FitResult
 from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
 from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained

@@ -18,8 +18,8 @@ from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
 from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
-from zoo.training.fit_loop import FitResult, Monitor
 from zoo.training.recorder import Recorder
+from zoo.training.training_state import FitResult, Monitor
 from zoo.tuning.execution.channel import Channel
 from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
 
