@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,10 @@ def threshold_of(name: str, solved: str | float | None) -> float | None:
     """Return the mean return from which an environment counts as solved; None where there is none."""
     if isinstance(solved, float):
         return solved
-    threshold = gymnasium.spec(name.rpartition(":")[2]).reward_threshold  # its module was imported when it was made
+    module, _, id_ = name.rpartition(":")
+    if module:  # it registers the id, and gymnasium.spec does not import it
+        importlib.import_module(module)
+    threshold = gymnasium.spec(id_).reward_threshold
     return float(threshold) if threshold is not None else None
 
 
