@@ -36,8 +36,8 @@ def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache
     splits = {}
     for name in ("train", "validation"):
         if name in dataset.splits:
-            made = preprocessed(model, digest, name, dataset.splits[name], cache)
-            splits[name] = Arrays(made.x, np.zeros(len(made), np.float32))
+            arrays = preprocessed(model, digest, name, dataset.splits[name], cache)
+            splits[name] = Arrays(arrays.x, np.zeros(len(arrays), np.float32))
     trained = keras.Model(network.input, network.output[ERROR], name="autoencoder")
     trained.compile(network.optimizer, network.loss[ERROR])
     result = fit(trained, splits["train"], splits.get("validation"), plan)

@@ -84,9 +84,9 @@ class ReinforcementLearning(Task):
         for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
             if getattr(job, name) != type(job).model_fields[name].default:
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
-        known, name = self.settings(job), check_name(job.source)
-        environment = make_environment(name, known.env)
-        if known.solved == "auto" and threshold_of(name, None) is None:
+        options_, name = self.settings(job), check_name(job.source)
+        environment = make_environment(name, options_.env)
+        if options_.solved == "auto" and threshold_of(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
         observation, action = observation_input(environment, name), action_target(environment, name)
         splits = {}
@@ -94,7 +94,7 @@ class ReinforcementLearning(Task):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         environment.close()
-        options = known.model_dump(exclude_none=True)
+        options = options_.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
         spec = Spec(self.name, (observation,), action, rows=0, options=options)
@@ -133,8 +133,8 @@ class ReinforcementLearning(Task):
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the value of each action (N, A)."""
-        made: np.ndarray = forward(model, inputs)
-        return made
+        values: np.ndarray = forward(model, inputs)
+        return values
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the part's episodes with the greedy policy."""

@@ -38,22 +38,22 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """
     try:
         environment = gymnasium.make(name, **options)
-    except error.DependencyNotInstalled as known:
-        raise UsageError(f"the environment needs a package that is not installed: {known}", where=name) from None
+    except error.DependencyNotInstalled as error_:
+        raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
-    except (error.UnregisteredEnv, error.DeprecatedEnv) as known:
+    except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
         near = nearest_name(name, gymnasium.registry)
-        told = str(known).partition(" Did you mean")[0].rstrip(".")
-        raise UsageError(f"no such environment: {told}", where=name, nearest=near) from None
-    except ModuleNotFoundError as known:
-        message = f"the environment's module is missing: {known}"
+        message_ = str(error_).partition(" Did you mean")[0].rstrip(".")
+        raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
+    except ModuleNotFoundError as error_:
+        message = f"the environment's module is missing: {error_}"
         raise UsageError(message, where=name) from None
-    except error.Error as known:
-        raise UsageError(f"cannot make the environment: {known}", where=name) from None
-    except (TypeError, ValueError, LookupError, AssertionError) as known:  # each checks them in a way of its own
-        told = f"{type(known).__name__}: {known}"
-        raise UsageError(f"the environment does not take these options: {told}", where="env") from None
+    except error.Error as error_:
+        raise UsageError(f"cannot make the environment: {error_}", where=name) from None
+    except (TypeError, ValueError, LookupError, AssertionError) as error_:  # each checks them in a way of its own
+        message_ = f"{type(error_).__name__}: {error_}"
+        raise UsageError(f"the environment does not take these options: {message_}", where="env") from None
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     if isinstance(environment.observation_space, spaces.Discrete):
@@ -97,7 +97,7 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
             where=name,
         )
     assert isinstance(space, spaces.Box)
-    bounds = [[float(v) if np.isfinite(v) else None for v in known] for known in (space.low, space.high)]
+    bounds = [[float(v) if np.isfinite(v) else None for v in limits] for limits in (space.low, space.high)]
     statistics = {"low": bounds[0], "high": bounds[1]}
     return Input(OBSERVATION, OBSERVATION, OBSERVATION, shape=(size,), statistics=statistics)
 
@@ -119,6 +119,6 @@ def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gym
     The observation that it ended with stands in ``infos["final_obs"]``: a time limit is no end, and the value
     of what was seen last still counts (Pardo et al. 2018, "Time limits in reinforcement learning").
     """
-    made = [lambda: make_environment(name, options) for _ in range(count)]
+    factories = [lambda: make_environment(name, options) for _ in range(count)]
     mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    return gymnasium.vector.SyncVectorEnv(made, autoreset_mode=mode)
+    return gymnasium.vector.SyncVectorEnv(factories, autoreset_mode=mode)

@@ -56,11 +56,11 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     run = zoo.train("clustering/autoencoder", "iris", epochs=1, quiet=True, baselines="none")
     with pytest.raises(UsageError, match="predicts no target"):
         zoo.study(run.run_id, ["rates"], quiet=True)
-    assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).found
+    assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results
 
 
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
     made = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
-    assert set(made.found) == {"architecture", "rates", "landscape"}
-    assert "one input" in made.told["importance"]
+    assert set(made.results) == {"architecture", "rates", "landscape"}
+    assert "one input" in made.summaries["importance"]

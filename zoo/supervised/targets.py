@@ -162,18 +162,18 @@ class ClassRules(TargetRules):
 
         target = spec.target
         assert target is not None
-        made = {
+        figures = {
             "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), target.classes),
             "reliability": reliability(truth, prediction),
         }
         if np.isfinite(prediction).all():
-            made["roc_and_precision_recall"] = roc_and_precision_recall(truth, prediction, target.classes)
+            figures["roc_and_precision_recall"] = roc_and_precision_recall(truth, prediction, target.classes)
             if len(target.classes) == 2:
                 place = target.positive_index
-                made["threshold_cost"] = threshold_cost(
+                figures["threshold_cost"] = threshold_cost(
                     truth == place, prediction[:, place], positive=target.classes[place], threshold=target.threshold
                 )
-        return made
+        return figures
 
 
 class NumberRules(TargetRules):
@@ -271,8 +271,8 @@ class QuantileRules(NumberRules):
         """Return the levels, and what was taken off."""
         assert spec.target is not None
         levels = spec.target.quantiles
-        own = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
-        return {**super().decoding(spec), **own}
+        rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
+        return {**super().decoding(spec), **rule}
 
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the outermost quantiles, which conformal prediction widens or narrows."""

@@ -190,10 +190,10 @@ def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
         return
     network, settings, plan = state.network, state.settings, state.plan
     whole = plan.whole or network
-    own = _StateCallback(state)
-    own.set_model(network)
+    state_callback = _StateCallback(state)
+    state_callback.set_model(network)
     # The state comes first: others then see the validation scores that it computed.
-    callbacks = keras.callbacks.CallbackList([own, *plan.callbacks, _StopWithWhole(network)], model=whole)
+    callbacks = keras.callbacks.CallbackList([state_callback, *plan.callbacks, _StopWithWhole(network)], model=whole)
     whole.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
     network.fit(
