@@ -32,7 +32,7 @@ def trained(workspace: Path) -> str:
 def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer]) -> None:
     before = zoo.load(trained).predict("rows.csv")
     made = command("study", trained[:10], "--json").json
-    found = made["found"]
+    found = made["results"]
     assert list(found["importance"]) == ["much", "little", "nothing"]
     assert found["importance"]["much"]["mean"] > 10 * abs(found["importance"]["nothing"]["mean"])
     assert 1e-5 < found["rates"]["suggested"] < 1
