@@ -88,9 +88,9 @@ def _untracked(frame: Any, epochs: int) -> None:
     from zoo.fitting.model_builder import model_builder
     from zoo.jobs.fit_options import TrainJob
     from zoo.jobs.job import make_job
-    from zoo.training.fit_loop import FitPlan
     from zoo.training.fit_settings import FitSettings
     from zoo.training.recorder import Recorder
+    from zoo.training.training_state import FitPlan
 
     job = make_job(TrainJob, {"model": MODEL, "source": frame, **_options(epochs)})
     builder = model_builder(job.model)

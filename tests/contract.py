@@ -29,9 +29,9 @@ from zoo.saving.model import Model
 from zoo.saving.model_folder import load_model, save_model
 from zoo.seeding import seed_everything
 from zoo.task import Task, task_of
-from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import as_tensor, compiled, model_inputs
+from zoo.training.training_state import FitPlan
 
 Build = Callable[..., keras.Model]
 # A search that varies fewer knobs finds little, one that varies more finds nothing in twenty trials.

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.errors import UsageError, unknown
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Target:
         mean: Mean of a number over the training split, in its own units.
         std: Standard deviation of a number over the training split, in its own units.
         quantiles: Probabilities of the predicted quantiles of a number; empty for its mean.
+        shape: Shape of the target of one example; ``()`` for one value.
+        bounds: Least and greatest value of each number of an action.
         threshold: Probability from which the positive class of two is predicted; None for the most likely class.
     """
 
@@ -65,6 +67,8 @@ class Target:
     mean: float = 0.0
     std: float = 1.0
     quantiles: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
     threshold: float | None = None
 
     @property
@@ -141,9 +145,14 @@ class Spec:
         inputs = tuple(Input(**_tuples(item, "shape", "levels")) for item in values.pop("inputs"))
         return cls(
             inputs=inputs,
-            target=Target(**_tuples(target, "classes", "counts", "quantiles")) if target else None,
+            target=_target_of(target) if target else None,
             **values,
         )
+
+
+def _target_of(values: dict[str, Any]) -> Target:
+    bounds = tuple((low, high) for low, high in values.get("bounds", ()))  # format 1 has neither these nor shapes
+    return Target(**{**_tuples(values, "classes", "counts", "quantiles", "shape"), "bounds": bounds})
 
 
 def _tuples(values: dict[str, Any], *keys: str) -> dict[str, Any]:

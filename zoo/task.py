@@ -100,21 +100,21 @@ class Task(ABC):
         Raises:
             UsageError: An option that the task does not have, or a value that does not fit.
         """
-        known = list(self.options.model_fields)
+        names = list(self.options.model_fields)
         for name, reason in self.refuses.items():
             if getattr(job, name, None):
                 raise UsageError(f"{self.name} has no use for it: {reason}", where=name)
         for name in job.options:
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
-            if name not in known:
-                own = (
-                    f"the options of {self.name} are {', '.join(known)}"
-                    if known
+            if name not in names:
+                listing = (
+                    f"the options of {self.name} are {', '.join(names)}"
+                    if names
                     else f"{self.name} has none of its own"
                 )
-                near = nearest_name(name, [*known, *type(job).model_fields])
-                raise UsageError(f"unknown option {name!r}; {own}", where="options", nearest=near)
+                near = nearest_name(name, [*names, *type(job).model_fields])
+                raise UsageError(f"unknown option {name!r}; {listing}", where="options", nearest=near)
         return make_job(self.options, job.options)
 
     @abstractmethod
@@ -225,15 +225,15 @@ class Task(ABC):
 
         chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))
         columns: dict[str, Any] = {}
-        for known in dataset.spec.inputs:
-            values = chosen.inputs[known.key]
+        for column in dataset.spec.inputs:
+            values = chosen.inputs[column.key]
             few = range(min(rows, len(chosen)))
             whole = hasattr(values, "example")
             cells = [values.example(row) if whole else values[row] for row in few]
-            if known.kind == "date":  # inside a model it is a number of seconds; users have what they had
-                form = known.statistics.get("format") or "%Y-%m-%d %H:%M:%S"
+            if column.kind == "date":  # inside a model it is a number of seconds; users have what they had
+                form = column.statistics.get("format") or "%Y-%m-%d %H:%M:%S"
                 cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
-            columns.setdefault(known.name, cells)  # another input may say of the same column what was missing
+            columns.setdefault(column.name, cells)  # another input may say of the same column what was missing
         return pd.DataFrame(columns)
 
     @property
@@ -264,9 +264,9 @@ def task_for(model: Any) -> Task:
     Raises:
         UsageError: When it cannot be told, with the tasks to choose from.
     """
-    known = [task_of(name) for name in list_tasks()]
-    fitting = [task for task in known if task.suits(model)]
+    tasks = [task_of(name) for name in list_tasks()]
+    fitting = [task for task in tasks if task.suits(model)]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(task.name for task in fitting or known)
+    names = ", ".join(task.name for task in fitting or tasks)
     raise UsageError(f"which task is the model {model.name!r} for? Say task=…, one of {names}", where="task")

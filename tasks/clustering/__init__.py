@@ -25,8 +25,8 @@ from zoo.models.built_model import BuiltModel
 from zoo.portable.predict import decoded
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
+from zoo.training.training_state import FitPlan, FitResult
 
 from ._baselines import BASELINES, run_baseline
 from ._figures import figures
@@ -51,19 +51,19 @@ class Clustering(Task):
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset; its targets are the labels to score by, where there are such."""
-        known = self.settings(job)
+        options_ = self.settings(job)
         for name in ("target", "positive"):
             if getattr(job, name) is not None:
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
-        describe = partial(describe_rows, size=known.size, column=job.column, missing=job.missing)
-        layout, options = dataclasses.replace(ROWS, describe=describe), known.model_dump(exclude_none=True)
+        describe = partial(describe_rows, size=options_.size, column=job.column, missing=job.missing)
+        layout, options = dataclasses.replace(ROWS, describe=describe), options_.model_dump(exclude_none=True)
         dataset = table_dataset(
-            job, task=self.name, target_kind="none", layout=layout, options=options, labels=known.labels
+            job, task=self.name, target_kind="none", layout=layout, options=options, labels=options_.labels
         )
-        check_enough(dataset, known.clusters)
+        check_enough(dataset, options_.clusters)
         if "clusters" not in job.options:
-            told = f"{known.clusters} clusters, for lack of a number: --clusters says how many"
-            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, told))
+            note = f"{options_.clusters} clusters, for lack of a number: --clusters says how many"
+            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
         return dataset
 
     def rows(self, source: Any, spec: Spec) -> Table:
@@ -87,8 +87,8 @@ class Clustering(Task):
         """Train the autoencoder, then fit the mixture on its latent vectors."""
         result = fit_clusters(built_model, dataset, plan, cache)
         split = "validation" if "validation" in dataset.splits else "train"
-        known = self.evaluate(built_model.full_model(), dataset, split, intervals=False).scores
-        result.scores = {self.objective_prefix + name: value for name, value in known.items()}
+        scores = self.evaluate(built_model.full_model(), dataset, split, intervals=False).scores
+        result.scores = {self.objective_prefix + name: value for name, value in scores.items()}
         return result
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

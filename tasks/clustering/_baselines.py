@@ -27,7 +27,7 @@ def run_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping
     ``k_means`` is of the columns as they are, ``gaussian_mixture`` of the principal components that hold 90 % of
     the variance, ``ward`` (1963) of the columns; a row that Ward did not see belongs to the nearest of its means.
     """
-    features = {split: reference_features(known, dataset.spec) for split, known in dataset.splits.items()}
+    features = {split: reference_features(rows, dataset.spec) for split, rows in dataset.splits.items()}
     clusters = dataset.spec.options["clusters"]
     kind = "gaussian" if name == "gaussian_mixture" else "k_means"
     if kind == "gaussian":
@@ -50,6 +50,6 @@ def _ward(train: np.ndarray, clusters: int) -> Any:
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.neighbors import NearestCentroid
 
-    found = AgglomerativeClustering(clusters).fit_predict(train)
-    nearest = NearestCentroid().fit(np.asarray(train, np.float64), found)
+    assigned = AgglomerativeClustering(clusters).fit_predict(train)
+    nearest = NearestCentroid().fit(np.asarray(train, np.float64), assigned)
     return nearest.predict

@@ -34,10 +34,10 @@ def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], mode
     if spec.of_kind("image"):
         facts = spec.inputs[0].statistics
         few = np.arange(min(10, len(rows)))
-        made = output["reconstruction"][few] * np.array(facts["std"]) + np.array(facts["mean"])
-        original = reference_features(rows, spec, few).reshape(made.shape) * np.max(facts["std"])
-        return {**drawn, "reconstructions": reconstructions(original, made)}
-    numbers = [known.name for known in spec.of_kind("number")]
+        reconstruction = output["reconstruction"][few] * np.array(facts["std"]) + np.array(facts["mean"])
+        original = reference_features(rows, spec, few).reshape(reconstruction.shape) * np.max(facts["std"])
+        return {**drawn, "reconstructions": reconstructions(original, reconstruction)}
+    numbers = [column.name for column in spec.of_kind("number")]
     if numbers:  # they come first among the prepared columns
         preprocessing = split_model(model).preprocessing
         assert preprocessing is not None

@@ -11,8 +11,9 @@ import numpy as np
 from zoo.data.dataset import Dataset
 from zoo.models.built_model import BuiltModel
 from zoo.networks.autoencoder import CLUSTER, ERROR, LATENT
-from zoo.training.fit_loop import FitPlan, FitResult, fit
+from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import Arrays, forward, preprocessed
+from zoo.training.training_state import FitPlan, FitResult
 
 from ._mixture import fit_mixture
 
@@ -35,8 +36,8 @@ def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache
     splits = {}
     for name in ("train", "validation"):
         if name in dataset.splits:
-            made = preprocessed(model, digest, name, dataset.splits[name], cache)
-            splits[name] = Arrays(made.x, np.zeros(len(made), np.float32))
+            arrays = preprocessed(model, digest, name, dataset.splits[name], cache)
+            splits[name] = Arrays(arrays.x, np.zeros(len(arrays), np.float32))
     trained = keras.Model(network.input, network.output[ERROR], name="autoencoder")
     trained.compile(network.optimizer, network.loss[ERROR])
     result = fit(trained, splits["train"], splits.get("validation"), plan)

@@ -57,10 +57,10 @@ class Judge:
         self._add_silhouette(scores, bounds, dataset, split, assigned)
         labels = dataset.splits[split].target
         if labels is not None:
-            known = labels >= 0
+            has_label = labels >= 0
             named = [score for score in cluster_scores(True) if score.name not in scores]
             resamples = 200 if self.intervals else 0
-            more, intervals = evaluate(named, labels[known], probabilities[known], resamples=resamples)
+            more, intervals = evaluate(named, labels[has_label], probabilities[has_label], resamples=resamples)
             scores.update(more)
             bounds.update(intervals)
         return scores, bounds if self.intervals else {}
@@ -87,8 +87,8 @@ class Judge:
         features = reference_features(dataset.splits[split], dataset.spec, rows)
         values = silhouette_rows(features, assigned[rows])
         mean = Metric("silhouette", "max", _mean)
-        made, intervals = evaluate([mean], values, values, resamples=1000 if self.intervals else 0)
-        scores.update(made)
+        silhouette, intervals = evaluate([mean], values, values, resamples=1000 if self.intervals else 0)
+        scores.update(silhouette)
         bounds.update(intervals)
 
 
@@ -98,8 +98,8 @@ def reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slic
     if spec.of_kind("image"):
         images = preprocess(ImagePreprocessing(spec).model(), chosen).x["images"]
         return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
-    made = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
-    return np.asarray(made["features"], np.float32)  # numbers of levels are no distances
+    tensors = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
+    return np.asarray(tensors["features"], np.float32)  # numbers of levels are no distances
 
 
 def _mean(truth: np.ndarray, _: np.ndarray, weights: np.ndarray) -> np.ndarray:

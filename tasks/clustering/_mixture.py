@@ -53,9 +53,9 @@ def fit_mixture(latent: np.ndarray, clusters: int, kind: str, seed: int, *, star
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than asked for shows in the scores
         if kind == "gaussian":
             spread = max(float(latent.var()), 1e-12)
-            known = GaussianMixture(clusters, n_init=starts, reg_covar=1e-3 * spread, random_state=seed).fit(latent)
-            return Mixture(known.means_, known.precisions_cholesky_, known.weights_, known)
-        known = KMeans(clusters, n_init=2 * starts, random_state=seed).fit(latent)
-    variance = max(known.inertia_ / (len(latent) * size), 1e-12)
+            estimator = GaussianMixture(clusters, n_init=starts, reg_covar=1e-3 * spread, random_state=seed).fit(latent)
+            return Mixture(estimator.means_, estimator.precisions_cholesky_, estimator.weights_, estimator)
+        estimator = KMeans(clusters, n_init=2 * starts, random_state=seed).fit(latent)
+    variance = max(estimator.inertia_ / (len(latent) * size), 1e-12)
     factors = np.repeat(np.eye(size)[None] / np.sqrt(variance), clusters, axis=0)
-    return Mixture(known.cluster_centers_, factors, np.full(clusters, 1 / clusters), known)
+    return Mixture(estimator.cluster_centers_, factors, np.full(clusters, 1 / clusters), estimator)

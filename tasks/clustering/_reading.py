@@ -61,7 +61,7 @@ def check_enough(dataset: Dataset, clusters: int) -> None:
         message = f"{clusters} clusters for {spec.rows} training rows: there must be more rows"
         raise UsageError(message, where="clusters")
     if not spec.of_kind("image") and "features" not in preprocess_table(spec).tensors():
-        names = ", ".join(known.name for known in spec.inputs)
+        names = ", ".join(column.name for column in spec.inputs)
         raise DataError(f"no column to cluster by: each has many levels, as ids have: {names}", where=dataset.source)
 
 

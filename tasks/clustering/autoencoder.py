@@ -55,7 +55,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         )  # fmt: skip
         corner = tuple(x.shape[1:])
         z = _narrow(dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=1), latent)
-        made = _image_of(z, original.shape[1:], corner, knobs, filters)
+        reconstruction = _image_of(z, original.shape[1:], corner, knobs, filters)
     else:
         original = inputs["features"]
         x = keras.layers.Dropout(noise, name="noise")(flat_features(inputs, preprocessing))
@@ -63,8 +63,8 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         x = z
         for index in range(layers):
             x = keras.layers.Dense(units, knobs.get("activation"), name=f"decoder_{index}")(x)
-        made = keras.layers.Dense(original.shape[-1], name="made")(x)
-    outputs = clustered(original, z, made, clusters=spec.options["clusters"], kind=mixture)
+        reconstruction = keras.layers.Dense(original.shape[-1], name="made")(x)
+    outputs = clustered(original, z, reconstruction, clusters=spec.options["clusters"], kind=mixture)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, outputs, {ERROR: OutputItself()}, knobs)
 

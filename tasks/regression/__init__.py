@@ -25,14 +25,14 @@ class Options(TaskOptions):
     def _levels(cls, value: Any) -> Any:
         levels = value.split(",") if isinstance(value, str) else [value] if isinstance(value, float) else value
         try:
-            known = [float(level) for level in levels]
+            numbers = [float(level) for level in levels]
         except (TypeError, ValueError):
-            known = []
-        if not known or known != sorted(set(known)) or not 0 < known[0] <= known[-1] < 1:
+            numbers = []
+        if not numbers or numbers != sorted(set(numbers)) or not 0 < numbers[0] <= numbers[-1] < 1:
             raise UsageError(
                 f"received {value!r}; levels rise between 0 and 1, such as 0.05,0.5,0.95", where="quantiles"
             )
-        return known
+        return numbers
 
 
 class Regression(SupervisedTask):

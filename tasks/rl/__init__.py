@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -25,15 +26,17 @@ from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.metric import Metric
 from zoo.metrics.returns import return_interval, return_metrics
 from zoo.models.built_model import BuiltModel
+from zoo.portable.predict import decoded
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.preprocessed_arrays import as_tensor, forward
+from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-from ._environments import action_target, check_name, make_environment, observation_input, threshold_of
+from ._actions import action_decoding, action_target, greedy_actions
+from ._environments import check_name, make_environment, observation_input, threshold_of
 from ._evaluation import constant_policy, episode_returns, random_policy
-from ._training_state import TrainingEnvironment, TrainingState
+from ._training_state import AgentState, TrainingEnvironment
 
 # Seeds of the episodes that choose the policy, and of those that judge it: never the same.
 VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
@@ -81,9 +84,9 @@ class ReinforcementLearning(Task):
         for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
             if getattr(job, name) != type(job).model_fields[name].default:
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
-        known, name = self.settings(job), check_name(job.source)
-        environment = make_environment(name, known.env)
-        if known.solved == "auto" and threshold_of(name, None) is None:
+        options_, name = self.settings(job), check_name(job.source)
+        environment = make_environment(name, options_.env)
+        if options_.solved == "auto" and threshold_of(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
         observation, action = observation_input(environment, name), action_target(environment, name)
         splits = {}
@@ -91,7 +94,7 @@ class ReinforcementLearning(Task):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         environment.close()
-        options = known.model_dump(exclude_none=True)
+        options = options_.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
         spec = Spec(self.name, (observation,), action, rows=0, options=options)
@@ -116,30 +119,39 @@ class ReinforcementLearning(Task):
         raise UsageError("a model of one's own has no agent; take a model of the catalogue", where=model.name)
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
-        """Let the network's agent learn; the weights with the best validation episodes are kept."""
-        state = TrainingState(built_model, TrainingEnvironment.of(dataset), plan)
+        """Let the model's trainer train the network; the weights with the best validation episodes are kept."""
+        assert built_model.trainer is not None, "an agent passes its trainer to assemble"
+        plan = dataclasses.replace(plan, monitor=Monitor("val_return_mean", "max"))
+        state = AgentState(built_model, TrainingEnvironment.of(dataset), plan)
         try:
-            built_model.network.agent.train(state)
+            built_model.trainer.train(state)
         except KeyboardInterrupt:
             state.result.stopped = "interrupted"
-        return state.finish()
+        result = state.finish()
+        result.scores.setdefault("val_steps_to_solve", math.nan)
+        return result
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the value of each action (N, A)."""
-        made: np.ndarray = forward(model, inputs)
-        return made
+        values: np.ndarray = forward(model, inputs)
+        return values
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the part's episodes with the greedy policy."""
         import tensorflow as tf
 
         call = tf.function(model, reduce_retracing=True)
+        target = dataset.spec.target
+        assert target is not None
+
+        def policy(observations: np.ndarray) -> np.ndarray:
+            output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
+            return greedy_actions(target, output.numpy())
+
         returns = episode_returns(
             dataset.source,
             dataset.spec.options["env"],
-            lambda observations: (
-                call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False).numpy().argmax(axis=1)
-            ),
+            policy,
             dataset.splits[split].rows.tolist(),
         )
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
@@ -154,16 +166,13 @@ class ReinforcementLearning(Task):
         return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch)}
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
-        """Return ``prediction``, the action of each observation."""
-        assert spec.target is not None
-        actions = np.array([int(name) for name in spec.target.classes])
-        return pd.DataFrame({"prediction": actions[np.asarray(output).argmax(axis=1)]})
+        """Return ``prediction``, the action of each observation; of several numbers ``prediction_0``, …."""
+        return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
 
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how the action of greatest value comes out of an output."""
+        """Return how the greedy action comes out of an output."""
         assert spec.target is not None
-        actions = [int(name) for name in spec.target.classes]
-        return {"kind": "choice", "of": "output", "column": "prediction", "classes": actions, "probabilities": False}
+        return action_decoding(spec.target)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the agent that acts at random and, among all, one for each action that is always taken."""
@@ -174,15 +183,17 @@ class ReinforcementLearning(Task):
 
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-    assert dataset.spec.target is not None
-    classes = dataset.spec.target.classes
-    scored = {}
-    for split, known in dataset.splits.items():
-        action = None if name == "random" else classes.index(name.removeprefix("always_"))
-        policy = random_policy(len(classes), seed) if action is None else constant_policy(action)
-        returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, known.rows.tolist())
-        scored[split] = _scores_of(returns)
-    return scored
+    target = dataset.spec.target
+    assert target is not None
+    scores = {}
+    for split, episodes in dataset.splits.items():
+        if name == "random":
+            policy = random_policy(target, seed)
+        else:
+            policy = constant_policy(target.classes.index(name.removeprefix("always_")))
+        returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, episodes.rows.tolist())
+        scores[split] = _scores_of(returns)
+    return scores
 
 
 def _scores_of(returns: np.ndarray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from zoo.data.source_errors import wrong_source
 from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError, nearest_name
 from zoo.preprocessing.observations import OBSERVATION
-from zoo.spec import Input, Target
+from zoo.spec import Input
 
 MOST_NUMBERS = 10_000
 # An episode is cut after so many steps where the environment sets no limit: a policy may go in circles for ever.
@@ -37,22 +38,22 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """
     try:
         environment = gymnasium.make(name, **options)
-    except error.DependencyNotInstalled as known:
-        raise UsageError(f"the environment needs a package that is not installed: {known}", where=name) from None
+    except error.DependencyNotInstalled as error_:
+        raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
-    except (error.UnregisteredEnv, error.DeprecatedEnv) as known:
+    except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
         near = nearest_name(name, gymnasium.registry)
-        told = str(known).partition(" Did you mean")[0].rstrip(".")
-        raise UsageError(f"no such environment: {told}", where=name, nearest=near) from None
-    except ModuleNotFoundError as known:
-        message = f"the environment's module is missing: {known}"
+        message_ = str(error_).partition(" Did you mean")[0].rstrip(".")
+        raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
+    except ModuleNotFoundError as error_:
+        message = f"the environment's module is missing: {error_}"
         raise UsageError(message, where=name) from None
-    except error.Error as known:
-        raise UsageError(f"cannot make the environment: {known}", where=name) from None
-    except (TypeError, ValueError, LookupError, AssertionError) as known:  # each checks them in a way of its own
-        told = f"{type(known).__name__}: {known}"
-        raise UsageError(f"the environment does not take these options: {told}", where="env") from None
+    except error.Error as error_:
+        raise UsageError(f"cannot make the environment: {error_}", where=name) from None
+    except (TypeError, ValueError, LookupError, AssertionError) as error_:  # each checks them in a way of its own
+        message_ = f"{type(error_).__name__}: {error_}"
+        raise UsageError(f"the environment does not take these options: {message_}", where="env") from None
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     if isinstance(environment.observation_space, spaces.Discrete):
@@ -96,33 +97,20 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
             where=name,
         )
     assert isinstance(space, spaces.Box)
-    bounds = [[float(v) if np.isfinite(v) else None for v in known] for known in (space.low, space.high)]
+    bounds = [[float(v) if np.isfinite(v) else None for v in limits] for limits in (space.low, space.high)]
     statistics = {"low": bounds[0], "high": bounds[1]}
     return Input(OBSERVATION, OBSERVATION, OBSERVATION, shape=(size,), statistics=statistics)
-
-
-def action_target(environment: gymnasium.Env, name: str) -> Target:
-    """Return the target that an environment's actions are.
-
-    Raises:
-        UsageError: When they are not a choice among several.
-    """
-    space = environment.action_space
-    if not isinstance(space, spaces.Discrete):
-        kind = "continuous" if isinstance(space, spaces.Box) else type(space).__name__
-        raise UsageError(
-            f"its actions are {kind} ({space}), and this agent chooses one of several discrete ones", where=name
-        )
-    names = tuple(str(int(space.start) + index) for index in range(int(space.n)))
-    return Target("action", "class", classes=names, dtype="int")
 
 
 def threshold_of(name: str, solved: str | float | None) -> float | None:
     """Return the mean return from which an environment counts as solved; None where there is none."""
     if isinstance(solved, float):
         return solved
-    known = gymnasium.spec(name)
-    return float(known.reward_threshold) if known.reward_threshold is not None else None
+    module, _, id_ = name.rpartition(":")
+    if module:  # it registers the id, and gymnasium.spec does not import it
+        importlib.import_module(module)
+    threshold = gymnasium.spec(id_).reward_threshold
+    return float(threshold) if threshold is not None else None
 
 
 def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
@@ -131,6 +119,6 @@ def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gym
     The observation that it ended with stands in ``infos["final_obs"]``: a time limit is no end, and the value
     of what was seen last still counts (Pardo et al. 2018, "Time limits in reinforcement learning").
     """
-    made = [lambda: make_environment(name, options) for _ in range(count)]
+    factories = [lambda: make_environment(name, options) for _ in range(count)]
     mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    return gymnasium.vector.SyncVectorEnv(made, autoreset_mode=mode)
+    return gymnasium.vector.SyncVectorEnv(factories, autoreset_mode=mode)

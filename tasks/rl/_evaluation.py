@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+
+from zoo.spec import Target
 
 from ._environments import make_environment
 
@@ -19,7 +22,7 @@ def episode_returns(name: str, options: Mapping[str, Any], policy: Policy, seeds
     Args:
         name: The environment.
         options: What it is made with.
-        policy: From observations (B, …) to actions (B,), as indices.
+        policy: From observations (B, …) to actions: indices (B,), or numbers (B, A).
         seeds: Seed of each episode.
     """
     returns = [
@@ -31,7 +34,7 @@ def episode_returns(name: str, options: Mapping[str, Any], policy: Policy, seeds
 
 def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
     environments = [make_environment(name, options) for _ in seeds]
-    start = getattr(environments[0].action_space, "start", 0)
+    space = environments[0].action_space
     try:
         observations = np.array([env.reset(seed=int(seed))[0] for env, seed in zip(environments, seeds, strict=True)])
         returns = np.zeros(len(seeds))
@@ -41,7 +44,8 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
             actions = policy(observations)
             left = []
             for row in playing:
-                observations[row], reward, terminated, truncated, _ = environments[row].step(int(actions[row] + start))
+                action = int(actions[row] + space.start) if isinstance(space, spaces.Discrete) else actions[row]
+                observations[row], reward, terminated, truncated, _ = environments[row].step(action)
                 returns[row] += float(reward)
                 if not (terminated or truncated):
                     left.append(row)
@@ -52,10 +56,13 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
             env.close()
 
 
-def random_policy(actions: int, seed: int) -> Policy:
+def random_policy(target: Target, seed: int) -> Policy:
     """Return a policy that takes each action as often as any other."""
     rng = np.random.default_rng(seed)
-    return lambda observations: rng.integers(0, actions, len(observations))
+    if target.kind == "class":
+        return lambda observations: rng.integers(0, len(target.classes), len(observations))
+    low, high = np.asarray(target.bounds, np.float32).T
+    return lambda observations: rng.uniform(low, high, (len(observations), len(low))).astype(np.float32)
 
 
 def constant_policy(action: int) -> Policy:

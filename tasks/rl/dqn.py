@@ -17,14 +17,15 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
-from zoo.models.built_model import BuiltModel, network_of
+from zoo.models.built_model import BuiltModel, Trainer
 from zoo.networks import Knobs, assemble, dense_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._actions import require_discrete
 from ._environments import vector_environment
 from ._replay import Replay, Transitions
-from ._training_state import TrainingState
+from ._training_state import AgentState
 
 # XLA takes a second to compile a round of updates and saves 19 of its 53 ms, for a network of 2 x 128.
 XLA_LEAST_ROUNDS = 100
@@ -67,19 +68,17 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration_steps=hp.Int("exploration_steps", 2_000, 50_000, sampling="log", default=8_000),
         double=hp.Fixed("double", True),
     )
-    assert spec.target is not None
+    target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
     x = dense_layers(inputs["observations"], knobs, units=units, layers=layers)
-    values = keras.layers.Dense(len(spec.target.classes), name="values")(x)
+    values = keras.layers.Dense(len(target.classes), name="values")(x)
     knobs.training(2_048)
-    model = assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs)
-    network_of(model).agent = agent
-    return model
+    return assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs, trainer=agent)
 
 
 @dataclass(frozen=True)
-class DQN:
+class DQN(Trainer):
     """The agent: how it explores, remembers and learns; see :func:`build` for what each number means."""
 
     gamma: float
@@ -94,7 +93,7 @@ class DQN:
     exploration_steps: int
     double: bool
 
-    def train(self, state: TrainingState) -> None:
+    def train(self, state: AgentState) -> None:
         """Step environments and learn from replay, period by period, until the course is over.
 
         After a break it goes on with weights, optimizer and counts as they were; memories are gathered anew,
@@ -133,7 +132,7 @@ class DQN:
         """Return the share of random actions after so many steps."""
         return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
 
-    def act(self, state: TrainingState, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def act(self, state: AgentState, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return an action for each environment: the best one, or now and then any."""
         greedy = state.policy(observations)
         at_random = rng.random(len(observations)) < self.share(state.steps)

@@ -49,16 +49,16 @@ class Sequence(SupervisedTask):
     def layout(self, job: DataJob) -> Layout:
         """Return how the job's sources become sequences."""
         refuse_kinds_of_columns(job, "sequences or texts")
-        known = self.settings(job)
+        options_ = self.settings(job)
         return SequenceLayout(
-            series=known.series,
-            time=known.time,
-            text=known.text,
+            series=options_.series,
+            time=options_.time,
+            text=options_.text,
             target=job.target,
             drop=job.drop,
             split=job.split_column,
-            unit=known.unit,
-            vocabulary=known.vocabulary,
+            unit=options_.unit,
+            vocabulary=options_.vocabulary,
         ).layout()
 
     def layout_of(self, spec: Spec) -> Layout:

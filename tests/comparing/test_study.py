@@ -32,7 +32,7 @@ def trained(workspace: Path) -> str:
 def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer]) -> None:
     before = zoo.load(trained).predict("rows.csv")
     answer = command("study", trained[:10], "--json").json
-    results = answer["found"]
+    results = answer["results"]
     assert list(results["importance"]) == ["much", "little", "nothing"]
     assert results["importance"]["much"]["mean"] > 10 * abs(results["importance"]["nothing"]["mean"])
     assert 1e-5 < results["rates"]["suggested"] < 1
@@ -56,11 +56,11 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     run = zoo.train("clustering/autoencoder", "iris", epochs=1, quiet=True, baselines="none")
     with pytest.raises(UsageError, match="predicts no target"):
         zoo.study(run.run_id, ["rates"], quiet=True)
-    assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).found
+    assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results
 
 
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
     study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
-    assert set(study.found) == {"architecture", "rates", "landscape"}
-    assert "one input" in study.told["importance"]
+    assert set(study.results) == {"architecture", "rates", "landscape"}
+    assert "one input" in study.summaries["importance"]

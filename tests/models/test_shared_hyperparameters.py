@@ -16,9 +16,10 @@ from zoo.networks import Knobs, dense_layers, head
 from zoo.networks.heads import CLASS_LOSSES, NUMBER_LOSSES
 from zoo.networks.losses import ClassKLDivergence, ProbabilityHinge
 from zoo.spec import Spec, Target
-from zoo.training.fit_loop import FitPlan, fit
+from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays
+from zoo.training.training_state import FitPlan
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
 TARGETS = {

@@ -15,9 +15,9 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.networks.recurrent import RealSteps
 from zoo.task import task_of
-from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import forward
+from zoo.training.training_state import FitPlan
 
 
 def test_a_baseline_belongs_to_the_options_that_it_was_run_with(workspace: Path) -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from zoo.errors import JobError, UsageError
 from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
-from zoo.training.fit_loop import FitPlan, Monitor, fit
+from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.recorder import MemoryRecorder
+from zoo.training.training_state import FitPlan, Monitor
 
 rng = np.random.default_rng(0)
 ROWS, FEATURES = 22, 3

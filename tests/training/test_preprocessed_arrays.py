@@ -17,9 +17,9 @@ from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks import preprocess_table
 from zoo.registry import load_build
 from zoo.task import task_for, task_of
-from zoo.training.fit_loop import FitPlan
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import CHUNK, preprocess, preprocessed
+from zoo.training.training_state import FitPlan
 
 rng = np.random.default_rng(0)
 FRAME = pd.DataFrame(

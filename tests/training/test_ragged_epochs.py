@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.networks.recurrent import PoolSteps, RealSteps
 from zoo.training.epochs import MOST_WIDTHS, POOL_BATCHES, CompiledEpochs, CompiledScores, widths_of
-from zoo.training.fit_loop import FitPlan, fit
+from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays, batches
+from zoo.training.training_state import FitPlan
 
 rng = np.random.default_rng(0)
 

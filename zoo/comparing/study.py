@@ -51,26 +51,28 @@ WATCHED_EPOCHS = 30
 
 @dataclass
 class Study:
-    """What was found, by the study's name.
+    """What was results, by the study's name.
 
     Args:
         run_id: MLflow's id of the run.
-        found: Numbers behind each figure.
-        told: What they say, a line each.
+        results: Numbers behind each figure.
+        summaries: What they say, a line each.
         figures: The figures by file name, which the run has now, too.
     """
 
     run_id: str
-    found: dict[str, Any] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo study --json`` prints."""
-        return plain({"run_id": self.run_id, "found": self.found, "told": self.told, "figures": list(self.figures)})
+        return plain(
+            {"run_id": self.run_id, "results": self.results, "summaries": self.summaries, "figures": list(self.figures)}
+        )
 
     def __repr__(self) -> str:
-        lines = [f"{name}: {text}" for name, text in self.told.items()]
+        lines = [f"{name}: {text}" for name, text in self.summaries.items()]
         return "\n".join([*lines, f"the figures are with run {self.run_id[:8]}: {', '.join(self.figures)}"])
 
 
@@ -89,7 +91,7 @@ def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -
         UsageError: When there is no such run, or a study does not suit it.
 
     Example:
-        >>> study(run.run_id, ["importance"]).found["importance"]  # doctest: +SKIP
+        >>> study(run.run_id, ["importance"]).results["importance"]  # doctest: +SKIP
     """
     return run_study(run_id, kinds, Progress(quiet=quiet))
 
@@ -99,19 +101,19 @@ def run_study(run_id: str, kinds: Sequence[str], progress: Progress) -> Study:
     store = Store()
     chosen = resolve_run(store, run_id)
     subject = _Subject(store, chosen)
-    made = Study(chosen)
+    study_ = Study(chosen)
     for kind in kinds:
         progress.say(f"studying {kind} …")
         try:
-            figure, found, told = _STUDIES[kind](subject)
+            figure, results, summaries = _STUDIES[kind](subject)
         except UsageError as error:
             if len(kinds) == 1:
                 raise
-            made.told[kind] = f"left out: {error.message}"
+            study_.summaries[kind] = f"left out: {error.message}"
             continue
-        made.figures[kind], made.found[kind], made.told[kind] = figure, found, told
+        study_.figures[kind], study_.results[kind], study_.summaries[kind] = figure, results, summaries
         store.client.log_figure(chosen, figure, f"figures/study_{kind}.png")
-    return made
+    return study_
 
 
 @dataclass
@@ -164,15 +166,15 @@ class _Subject:
         return fit_built(self.builder, self.untrained(), dataset, self.run.hyperparameters, plan)
 
     def settings(self, most_epochs: int | None = None) -> FitSettings:
-        known = FitSettings.from_hyperparameters(self.run.hyperparameters)
-        return dataclasses.replace(known, epochs=min(known.epochs, most_epochs or known.epochs))
+        settings = FitSettings.from_hyperparameters(self.run.hyperparameters)
+        return dataclasses.replace(settings, epochs=min(settings.epochs, most_epochs or settings.epochs))
 
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Some prepared rows of a part."""
-        own = self.dataset.splits[split]
-        few = part_of(own, np.sort(np.random.default_rng(0).permutation(len(own))[: MOST_ROWS // 4]))
+        rows = self.dataset.splits[split]
+        few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
-            return raw_arrays(few, {known.name for known in built_model.network.inputs})
+            return raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
         return preprocess(built_model.preprocessing.model(), few)
 
 
@@ -184,7 +186,7 @@ def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     dataset, run = subject.dataset, subject.run
-    names = list(dict.fromkeys(known.name for known in dataset.spec.inputs))
+    names = list(dict.fromkeys(column.name for column in dataset.spec.inputs))
     if len(names) < 2:
         raise UsageError("the model has one input, which is all that it sees", where="importance")
     name = evaluated_split(dataset)
@@ -197,23 +199,25 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         alone = dataclasses.replace(
             dataset, splits={name: dataclasses.replace(split, inputs=inputs)}, spec=subject.model.spec
         )
-        told = subject.task.evaluate(subject.model.keras_model, alone, name, intervals=False)
-        return float(told.scores[run.objective])
+        evaluation = subject.task.evaluate(subject.model.keras_model, alone, name, intervals=False)
+        return float(evaluation.scores[run.objective])
 
     usual = score(split.inputs)
     worth = {}
-    for known in names[:MOST_INPUTS]:
-        keys = [own.key for own in dataset.spec.inputs if own.name == known]  # a column, and whether it was missing
+    for name_of_input in names[:MOST_INPUTS]:
+        keys = [
+            column.key for column in dataset.spec.inputs if column.name == name_of_input
+        ]  # a column, and whether it was missing
         losses = []
         for _ in range(SHUFFLES):
             order = generator.permutation(len(split))
             losses.append(sign * (score({**split.inputs, **{key: split.inputs[key][order] for key in keys}}) - usual))
-        worth[known] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
+        worth[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
     worth = dict(sorted(worth.items(), key=lambda pair: -pair[1][0]))
     score_name = SPLIT_PREFIX[name] + run.objective
-    told = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
-    found = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
-    return input_importances(worth, name=score_name), found, f"shuffled, {score_name} gets worse by: {told}"
+    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
+    importances = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
+    return input_importances(worth, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
 
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
@@ -244,8 +248,8 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     figure = rate_curve(
         rates[: len(course)], np.array(losses[: len(course)]), course, suggested=suggested, used=subject.rate
     )
-    told = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
-    return figure, {"suggested": suggested, "used": subject.rate}, told
+    message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
+    return figure, {"suggested": suggested, "used": subject.rate}, message
 
 
 def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
@@ -263,8 +267,10 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     sign = 1 if run.direction == "min" else -1
     gained = sign * (held[-2] - held[-1])
     verdict = "more rows would help" if gained > 0.02 * abs(held[-2]) else "more rows would hardly help"
-    told = f"from {rows[-2]:,} to {rows[-1]:,} rows {run.objective} goes from {number(held[-2])} to {number(held[-1])}"
-    return size_curve(rows, scores, name=run.objective), {"rows": rows, **scores}, f"{told}: {verdict}"
+    message = (
+        f"from {rows[-2]:,} to {rows[-1]:,} rows {run.objective} goes from {number(held[-2])} to {number(held[-1])}"
+    )
+    return size_curve(rows, scores, name=run.objective), {"rows": rows, **scores}, f"{message}: {verdict}"
 
 
 def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
@@ -274,9 +280,9 @@ def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
         built_model.network, subject.arrays(built_model, split), DISTANCES, seed=subject.job.seed
     )
     middle, edge = float(line[len(line) // 2]), float(np.mean([line[0], line[-1]]))
-    found = {"distances": DISTANCES.tolist(), "line": line.tolist(), "plane": plane.tolist()}
-    told = f"loss {number(middle)} at the weights, {number(edge)} on average at a distance of their own size"
-    return loss_landscape(DISTANCES, line, plane), found, told
+    losses = {"distances": DISTANCES.tolist(), "line": line.tolist(), "plane": plane.tolist()}
+    message = f"loss {number(middle)} at the weights, {number(edge)} on average at a distance of their own size"
+    return loss_landscape(DISTANCES, line, plane), losses, message
 
 
 def _layers(subject: _Subject) -> tuple[Any, Any, str]:
@@ -288,8 +294,8 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]
-    told = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
-    return layer_course(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, told
+    message = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
+    return layer_course(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {

@@ -105,8 +105,8 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
         options={
-            name: {"default": known.get_default(call_default_factory=True), "meaning": known.description or ""}
-            for name, known in builder.task.options.model_fields.items()
+            name: {"default": field_.get_default(call_default_factory=True), "meaning": field_.description or ""}
+            for name, field_ in builder.task.options.model_fields.items()
         },
     )
 
@@ -117,15 +117,15 @@ def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters)
     meanings = meanings_of(builder.build)
     described = {}
     for name, facts in hp.declared.items():
-        known = KNOBS.get(name)
-        choices = facts.get("values") or (list(known.choices) if known is not None else None) or None
-        bounds = (facts["min_value"], facts["max_value"]) if "min_value" in facts else known.range if known else None
+        knob = KNOBS.get(name)
+        choices = facts.get("values") or (list(knob.choices) if knob is not None else None) or None
+        bounds = (facts["min_value"], facts["max_value"]) if "min_value" in facts else knob.range if knob else None
         described[name] = {
             "default": hp.values[name],
             "choices": choices,
             "range": list(bounds) if bounds else None,
             "searched": facts["kind"] != "fixed",
-            "meaning": meanings.get(name) or (known.meaning if known is not None else ""),
+            "meaning": meanings.get(name) or (knob.meaning if knob is not None else ""),
         }
     return described
 
@@ -135,14 +135,14 @@ def meanings_of(build: Callable[..., Any]) -> dict[str, str]:
     lines = (inspect.getdoc(build) or "").split("\n")
     if "Hyperparameters:" not in lines:
         return {}
-    found = {}
+    meanings = {}
     for line in lines[lines.index("Hyperparameters:") + 1 :]:
         entry = _ENTRY.match(line)
         if entry:
-            found[entry[1]] = entry[2]
+            meanings[entry[1]] = entry[2]
         elif line and not line.startswith(" "):
             break
-    return found
+    return meanings
 
 
 def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
@@ -165,9 +165,9 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
             f"received a {type(spec).__name__}; give what zoo.spec_of(source, task=…) returns", where="spec"
         )
     hp = CheckedHyperParameters(hyperparameters)
-    made = load_build(model)(hp, spec)
+    model_ = load_build(model)(hp, spec)
     hp.check_all_used(model)
-    return made
+    return model_
 
 
 def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
@@ -233,7 +233,7 @@ def hypermodel(model: str, spec: Spec) -> Any:
 def layer_facts(layer: Any) -> dict[str, Any]:
     """Return name, kind, output shape and number of trained parameters of a Keras layer."""
     output = layer.output
-    shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(known.shape) for known in output]
+    shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(part.shape) for part in output]
     return {
         "name": layer.name,
         "kind": type(layer).__name__,

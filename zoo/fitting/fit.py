@@ -21,9 +21,9 @@ from zoo.jobs.data_options import DataJob
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Calibration, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult
 from zoo.training.fit_settings import FitSettings
 from zoo.training.recorder import Recorder
+from zoo.training.training_state import FitPlan, FitResult
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ def fit_built(
         whole=built_model.full_model() if plan.callbacks else None,
     )
     result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
+    if built_model.after_fit is not None:
+        built_model.after_fit(built_model, dataset)
     return Fitted(builder, built_model, dataset, hyperparameters, result)
 
 

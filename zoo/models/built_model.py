@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,16 +33,48 @@ class Preprocessing(Protocol):
         """The Keras model from raw inputs to preprocessed tensors."""
 
 
+class Trainer:
+    """What trains a network in place of the fit loop, such as an agent.
+
+    Checkpoints hold the variables of ``networks`` and ``optimizers`` by name, beside the network and its optimizer,
+    so that training resumes exactly; the trainer makes them when it is built, before anything is restored.
+    """
+
+    @property
+    def networks(self) -> Mapping[str, keras.Model]:
+        """Further networks, by name."""
+        return {}
+
+    @property
+    def optimizers(self) -> Mapping[str, tuple[keras.optimizers.Optimizer, Sequence[Any]]]:
+        """Further optimizers with the variables that they train, by name."""
+        return {}
+
+    def train(self, state: Any) -> None:
+        """Train until ``state.over``; the task documents what its state offers."""
+        raise NotImplementedError
+
+
 @dataclass
 class BuiltModel:
-    """A network with its preprocessing and its calibration.
+    """A network with what belongs to it.
 
-    ``calibration`` is a layer of that name, applied to the output; None for none.
+    Args:
+        network: What a fit loop trains, on preprocessed tensors.
+        preprocessing: From raw columns to tensors; None where the network takes raw columns.
+        calibration: Layer from output to output, fitted after training; None for none.
+        trainer: What trains the network in place of the fit loop; None for the loop.
+        inference: Network for predictions, sharing the trained network's weights, where its output differs from the
+            one that is trained; None for the same.
+        after_fit: Called with this object and the dataset when training is over, such as to store training rows.
     """
 
     network: keras.Model
     preprocessing: Preprocessing | None
     calibration: keras.layers.Layer | None = None
+    trainer: Trainer | None = None
+    inference: keras.Model | None = None
+    after_fit: Callable[[BuiltModel, Any], None] | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -54,20 +86,32 @@ class BuiltModel:
 
         Without preprocessing and calibration, this is the network itself.
         """
+        network = self.inference or self.network
         if self.preprocessing is None:
-            return self.network if self.calibration is None else _calibrated(self.network, self.calibration)
-        return _join(self.preprocessing, self.network, self.calibration)
+            return network if self.calibration is None else _calibrated(network, self.calibration)
+        return _join(self.preprocessing, network, self.calibration)
 
 
 @dataclass
 class _Workbench:
-    preprocessing: Preprocessing | None = None
+    built_model: BuiltModel | None = None
 
 
 _workbench: ContextVar[_Workbench | None] = ContextVar("workbench", default=None)
 
 
-def assemble(preprocessing: Preprocessing, inputs: dict[str, Any], output: Any, loss: Any, knobs: Knobs) -> keras.Model:
+def assemble(
+    preprocessing: Preprocessing,
+    inputs: dict[str, Any],
+    output: Any,
+    loss: Any,
+    knobs: Knobs,
+    *,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    trainer: Trainer | None = None,
+    inference_output: Any = None,
+    after_fit: Callable[[BuiltModel, Any], None] | None = None,
+) -> keras.Model:
     """Return the compiled model: preprocessing, then the network from ``inputs`` to ``output``.
 
     Args:
@@ -76,18 +120,27 @@ def assemble(preprocessing: Preprocessing, inputs: dict[str, Any], output: Any, 
         output: Output of the network.
         loss: A Keras loss.
         knobs: Provide the optimizer.
+        optimizer: Another optimizer than that of the shared hyperparameters.
+        trainer: What trains the network in place of the fit loop.
+        inference_output: Output for predictions, where it differs from the one that is trained.
+        after_fit: Called with the built model and the dataset when training is over.
 
     Returns:
         A ``keras.Model`` that takes raw inputs by key. Inside :func:`call_build` it is only the network, since
         training does not need the preprocessing model.
     """
     network = keras.Model(inputs, output, name=NETWORK)
-    network.compile(optimizer=knobs.optimizer(), loss=loss)
+    network.compile(optimizer=optimizer or knobs.optimizer(), loss=loss)
+    inference = None
+    if inference_output is not None:
+        inference = keras.Model(inputs, inference_output, name=NETWORK)
+        inference.compile(optimizer=network.optimizer, loss=loss)
+    built_model = BuiltModel(network, preprocessing, trainer=trainer, inference=inference, after_fit=after_fit)
     workbench = _workbench.get()
-    if workbench is not None:
-        workbench.preprocessing = preprocessing
-        return network
-    return _join(preprocessing, network)
+    if workbench is None:
+        return built_model.full_model()
+    workbench.built_model = built_model
+    return network
 
 
 def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltModel:
@@ -105,9 +158,10 @@ def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltM
         raise UsageError("build must return a compiled model: call model.compile(…) first", where=name)
     if not getattr(model, "inputs", None):
         raise UsageError("build must return a model with defined inputs: start it with keras.Input", where=name)
-    if workbench.preprocessing is None:
+    built_model = workbench.built_model
+    if built_model is None:
         return split_model(model)
-    return BuiltModel(model, workbench.preprocessing)
+    return built_model if built_model.network is model else BuiltModel(model, built_model.preprocessing)
 
 
 def split_model(model: keras.Model) -> BuiltModel:

@@ -146,6 +146,10 @@ def decoded(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[s
         values = np.sort(values, axis=1) * rule["std"] + rule["mean"]
         columns = {f"quantile_{level:g}": values[:, index] for index, level in enumerate(rule["levels"])}
         return {"prediction": values[:, rule["middle"]], **columns}
+    if rule["kind"] == "bounded":  # from -1 to 1, to within the bounds of each column
+        low, high = np.asarray(rule["bounds"], np.float64).T
+        values = low + (np.clip(values, -1.0, 1.0) + 1) / 2 * (high - low)
+        return {name: values[:, index] for index, name in enumerate(rule["columns"])}
     if rule["kind"] == "choice":
         named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
         return {**(_probabilities(values, rule["classes"]) if rule["probabilities"] else {}), **named}

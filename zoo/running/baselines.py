@@ -49,8 +49,8 @@ def _tracked(
     task: Task, dataset: Dataset, baseline: Baseline, store: Store, experiment: Any, seed: int
 ) -> dict[str, float]:
     key = _key(task, dataset, baseline, seed)
-    known = store.search(f"tags.`{BASELINE_TAG}` = '{key}' and attributes.status = 'FINISHED'", limit=100)
-    here = [run for run in known if run.info.experiment_id == experiment.experiment_id]
+    runs = store.search(f"tags.`{BASELINE_TAG}` = '{key}' and attributes.status = 'FINISHED'", limit=100)
+    here = [run for run in runs if run.info.experiment_id == experiment.experiment_id]
     if here:
         return _scores(here[0].data.metrics)
     tags = {
@@ -64,9 +64,9 @@ def _tracked(
     }
     with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)
-        if known:
-            metrics = dict(known[0].data.metrics)
-            run.tags({"zoo.copied_from": known[0].info.run_id})
+        if runs:
+            metrics = dict(runs[0].data.metrics)
+            run.tags({"zoo.copied_from": runs[0].info.run_id})
         else:
             began = time.perf_counter()
             metrics = _flat(baseline.run(dataset, seed))

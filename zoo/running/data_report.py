@@ -74,19 +74,19 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     else:  # of rows that pass by a sample, where they are rows of columns
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
-    found = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
+    findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
     if progress is not None:
         progress.say("looking for leaks, drift and label errors …")
-    found += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
+    findings += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
     if table is not None and dataset is None:
-        found.append(_which_target(table))
+        findings.append(_which_target(table))
     report = DataReport(
         source=table.source if table is not None else dataset.source if dataset is not None else str(job.source),
         target=dataset.spec.target.name if dataset is not None and dataset.spec.target is not None else None,
         task=task.name if task is not None else None,
         splits=_sizes(table, dataset),
         columns=facts.columns if facts is not None else (),
-        findings=found,
+        findings=findings,
         notes=dataset.notes if dataset is not None else table.notes if table is not None else (),
         output=str(output) if output is not None else None,
     )
@@ -125,19 +125,19 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     without_models = whole.with_suffix(".cheap.json")
     for kept in [whole] if models else [whole, without_models]:
         with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
-            known = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
-            return replace(known, source=dataset.source, notes=dataset.notes)  # the same data may have moved
+            report_ = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
+            return replace(report_, source=dataset.source, notes=dataset.notes)  # the same data may have moved
     facts = _facts_of_dataset(dataset)
-    found = cheap_findings(facts, dataset)
+    findings = cheap_findings(facts, dataset)
     if models:
-        found += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
+        findings += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
     report = DataReport(
         source=dataset.source,
         target=dataset.spec.target.name if dataset.spec.target is not None else None,
         task=task.name,
         splits=dataset.sizes,
         columns=facts.columns if facts is not None else (),
-        findings=found,
+        findings=findings,
         notes=dataset.notes,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,8 +205,8 @@ def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
 
 def _with_target() -> list[tuple[Task, str]]:
     """The tasks that predict something, and what: ``class``, ``number`` or ``either``."""
-    known = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
-    return [(task, kind) for task, kind in known if kind is not None]
+    kinds = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
+    return [(task, kind) for task, kind in kinds if kind is not None]
 
 
 def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
@@ -229,15 +229,15 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
         split = {**split, "test": dataset.splits["test"].rows + test_from}
     frame = frame if target is None else frame[has_value(frame[target.name])]
     name = target.name if target is not None else None
-    found = facts_of(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
-    return replace(found, test_from=test_from)
+    facts = facts_of(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
+    return replace(facts, test_from=test_from)
 
 
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     """A table again, out of the inputs of a run's dataset; None where its inputs are images, sequences or texts."""
     spec = dataset.spec
-    inputs = [known for known in spec.inputs if "was_missing" not in known.statistics]
-    if any(known.kind not in ("number", "category", "date", "text") for known in inputs):
+    inputs = [column for column in spec.inputs if "was_missing" not in column.statistics]
+    if any(column.kind not in ("number", "category", "date", "text") for column in inputs):
         return None
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
@@ -255,22 +255,22 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
         return np.concatenate(pieces)
 
     # Column by column, so that the table is there but once more; or once, where the dataset is mapped from files.
-    columns_of = {known.name: whole(partial(_cells_of, key=known.key)) for known in inputs}
+    columns_of = {column.name: whole(partial(_cells_of, key=column.key)) for column in inputs}
     if spec.target is not None and all(split.target is not None for _, split in splits):
         codes = whole(lambda split: split.target)
         columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
     together = pd.DataFrame(columns_of, copy=False)
-    texts = [known.name for known in inputs if known.kind in ("category", "text")]
+    texts = [column.name for column in inputs if column.kind in ("category", "text")]
     together[texts] = together[texts].astype(object).replace("", None)
     ends = np.cumsum([len(first) for first in firsts])
     starts = np.concatenate([[0], ends[:-1]])
     split_rows = {name: np.arange(a, b) for (name, _), a, b in zip(splits, starts, ends, strict=True)}
-    columns = [_column_of(known, together[known.name]) for known in inputs]
+    columns = [_column_of(column, together[column.name]) for column in inputs]
     target = "\0target" if "\0target" in together else None
     classes = spec.target is not None and spec.target.kind == "class"
     test_from = None
     if dataset.tests_another:
-        test_from = 1 + max(int(known.max()) for (name, _), known in zip(splits, rows, strict=True) if name != "test")
+        test_from = 1 + max(int(column.max()) for (name, _), column in zip(splits, rows, strict=True) if name != "test")
         rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)
     facts = facts_of(
@@ -283,16 +283,16 @@ def _cells_of(split: Split, key: str) -> Any:
     return split.inputs[key]
 
 
-def _column_of(known: Any, values: Any) -> Column:
+def _column_of(column: Any, values: Any) -> Column:
     """What a spec says of a column, in the report's words."""
     extent = None
-    if known.kind == "number":
-        extent = (f"{known.statistics['min']:g}", f"{known.statistics['max']:g}")
+    if column.kind == "number":
+        extent = (f"{column.statistics['min']:g}", f"{column.statistics['max']:g}")
     levels = (
-        tuple((level, int((values == level).sum())) for level in known.levels[:5]) if known.kind == "category" else ()
+        tuple((level, int((values == level).sum())) for level in column.levels[:5]) if column.kind == "category" else ()
     )
-    kind = "ordered" if known.statistics.get("ordered") else known.kind
-    return Column(known.name, kind, known.missing, int(values.nunique()), extent, levels)
+    kind = "ordered" if column.statistics.get("ordered") else column.kind
+    return Column(column.name, kind, column.missing, int(values.nunique()), extent, levels)
 
 
 def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:

@@ -24,8 +24,8 @@ from zoo.task import Evaluation, Task
 from zoo.text import interval, number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
-from zoo.training.fit_loop import FitResult
 from zoo.training.fit_settings import FitSettings
+from zoo.training.training_state import FitResult
 
 PREDICTIONS_FILE = "predictions.csv"
 MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a table
@@ -100,7 +100,7 @@ def _run_of(
         source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **_prefixed({split: known.scores for split, known in evaluations.items()})},
+        metrics={**result.scores, **_prefixed({split: evaluation.scores for split, evaluation in evaluations.items()})},
         intervals=_prefixed({judged: evaluations[judged].intervals}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
@@ -117,13 +117,13 @@ def _run_of(
 def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
     """Predictions of the judged part, the worst of them and, of classes, scores by class."""
     inputs = {
-        known.name: np.asarray(values)
-        for known in dataset.spec.inputs[:MOST_COLUMNS]
-        if known.kind in READABLE and len(values := dataset.splits[split].inputs[known.key]) == len(predicted)
+        column.name: np.asarray(values)
+        for column in dataset.spec.inputs[:MOST_COLUMNS]
+        if column.kind in READABLE and len(values := dataset.splits[split].inputs[column.key]) == len(predicted)
     }
-    made = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
+    tables = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
     target = dataset.spec.target
-    return {**made, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else made
+    return {**tables, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else tables
 
 
 def _named_uncalibrated(scores: Mapping[str, float]) -> dict[str, float]:
@@ -154,14 +154,14 @@ def _log(
         report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    made = painted()
-    run.draw = lambda: made.figures
-    tracked.files(made.folder, "figures")
+    images_ = painted()
+    run.draw = lambda: images_.figures
+    tracked.files(images_.folder, "figures")
     shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
-    told = description(run, report, shown)
+    note = description(run, report, shown)
     topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"
     tracked.tags(
-        {"mlflow.note.content": told, "zoo.stopped": fitted.result.stopped, "zoo.diagnosis": topics, SCORED_TAG: "yes"}
+        {"mlflow.note.content": note, "zoo.stopped": fitted.result.stopped, "zoo.diagnosis": topics, SCORED_TAG: "yes"}
     )
     facts_as_metrics = {
         "n_parameters": run.n_parameters,
@@ -176,7 +176,7 @@ def _log(
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     """What the diagnosis is made from."""
     task, spec, split = fitted.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
-    is_dummy = [known.name for known in task.baselines("quick", spec) if known.is_dummy]
+    dummies = [baseline.name for baseline in task.baselines("quick", spec) if baseline.is_dummy]
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     return Training(
         history=fitted.result.history,
@@ -187,7 +187,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         metrics=run.metrics,
         interval=run.intervals.get(f"test_{run.objective}"),
         baselines=run.baselines,
-        dummy=is_dummy[0] if is_dummy else None,
+        dummy=dummies[0] if dummies else None,
         verdict=run.verdict,
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
@@ -205,11 +205,11 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     name = run.headline
     rows = report.splits.get("train", 0) if report is not None else 0
     columns = len(report.columns) if report is not None else 0
-    told = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
+    size = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
     bounds = interval(run.intervals.get(name))
     better = "less" if run.direction == "min" else "more"
     lines = [
-        f"**{run.model_name}** on **{run.source}**{f', learnt from {told}' if rows else ''}: {name} "
+        f"**{run.model_name}** on **{run.source}**{f', learnt from {size}' if rows else ''}: {name} "
         f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
     ]
     best = run.best_baseline

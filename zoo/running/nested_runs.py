@@ -19,7 +19,7 @@ def run_child(
     job: TrainJob,
     parent: TrackedRun,
     key: str,
-    known: Mapping[Any, Any],
+    existing: Mapping[Any, Any],
     *,
     tags: Mapping[str, str] | None = None,
     callbacks: Sequence[Any] = (),
@@ -36,13 +36,13 @@ def run_child(
         callbacks: Keras callbacks.
         progress: Where to show progress.
     """
-    before = known.get(key)
+    before = existing.get(key)
     if before is not None and before.info.status == "FINISHED":
         return stored_run(parent.store, before.info.run_id)
     if before is not None and (parent.store.state_of(before.info.run_id) / CHECKPOINT_FILE).exists():
         model, source = _own(job.model), _own(job.source)
-        made: Run = resume_train(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
-        return made
+        run: Run = resume_train(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
+        return run
     return run_train(
         job, callbacks=callbacks, progress=progress, parent=parent.run_id, tags={REPEAT_TAG: key, **(tags or {})}
     )

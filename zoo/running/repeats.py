@@ -59,18 +59,18 @@ class Repeats:
     @property
     def metrics(self) -> dict[str, float]:
         """The mean of each score, under its own name and with ``_mean``, and its deviation with ``_std``."""
-        made = {}
+        metrics = {}
         for name in self.runs[0].metrics:
             values = self._values(name)
-            made[name] = made[f"{name}_mean"] = float(values.mean())
-            made[f"{name}_std"] = float(values.std(ddof=1))
-        return made
+            metrics[name] = metrics[f"{name}_mean"] = float(values.mean())
+            metrics[f"{name}_std"] = float(values.std(ddof=1))
+        return metrics
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """The 95 % interval of the mean of each score."""
-        made = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
-        return {name: within_limits(name, *bounds) for name, bounds in made.items()}
+        intervals = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
+        return {name: within_limits(name, *bounds) for name, bounds in intervals.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -118,20 +118,22 @@ class Repeats:
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
         """What is wrong with most of the runs and, over seeds, whether they differ by more than the test rows' luck."""
-        first, found = self.runs[0], []
+        first, findings_ = self.runs[0], []
         name = first.headline
         if self.kind == SEEDS:
-            baselines = [known[name] for known in self.baselines.values() if math.isfinite(known.get(name, math.nan))]
+            baselines = [
+                scores[name] for scores in self.baselines.values() if math.isfinite(scores.get(name, math.nan))
+            ]
             guessed = (max if first.direction == "min" else min)(baselines, default=math.nan)
             bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
-            found += unstable(self._values(name).tolist(), bounds, guessed, name)
+            findings_ += unstable(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
         for topic in dict.fromkeys(finding.topic for finding in everywhere):
-            own = [finding for finding in everywhere if finding.topic == topic]
-            if 2 * len(own) > len(self.runs):
-                text = f"in {len(own)} of {len(self.runs)} runs, the first: {own[0].text}"
-                found.append(dataclasses.replace(own[0], text=text))
-        return tuple(found)
+            same_topic = [finding for finding in everywhere if finding.topic == topic]
+            if 2 * len(same_topic) > len(self.runs):
+                text = f"in {len(same_topic)} of {len(self.runs)} runs, the first: {same_topic[0].text}"
+                findings_.append(dataclasses.replace(same_topic[0], text=text))
+        return tuple(findings_)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo train --seeds --json`` prints."""
@@ -168,8 +170,8 @@ class Repeats:
                 f"{interval(intervals[name]):<22}{baseline}".rstrip()
             )
         each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
-        told = f"{self.verdict} by {first.objective}" if best else self.verdict
-        lines += [f"{told}; {first.headline} by run: {each}", *diagnosis_lines(self.diagnosis)]
+        verdict_ = f"{self.verdict} by {first.objective}" if best else self.verdict
+        lines += [f"{verdict_}; {first.headline} by run: {each}", *diagnosis_lines(self.diagnosis)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -211,7 +213,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
 
 
 def resume_repeats(
-    found: Any, *, changes: Mapping[str, Any], callbacks: Sequence[Any] = (), progress: Progress | None = None
+    parent_run: Any, *, changes: Mapping[str, Any], callbacks: Sequence[Any] = (), progress: Progress | None = None
 ) -> Repeats:
     """Go on with repeats that were interrupted: finished runs stay, others are gone on with or begun.
 
@@ -224,20 +226,22 @@ def resume_repeats(
     Raises:
         UsageError: When it is finished, or still running.
     """
-    run_id, store = found.info.run_id, Store()
-    if found.info.status == "FINISHED":
+    run_id, store = parent_run.info.run_id, Store()
+    if parent_run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
-    tags = found.data.tags
-    if is_running(found):
+    tags = parent_run.data.tags
+    if is_running(parent_run):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
     dataset = model_builder(job.model, job.task).task.read(first_child(job))
-    check_same_data(found, dataset)
-    known = runs_below(store, run_id)
-    experiment = store.client.get_experiment(found.info.experiment_id)
+    check_same_data(parent_run, dataset)
+    existing = runs_below(store, run_id)
+    experiment = store.client.get_experiment(parent_run.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
     with ending(parent):
-        return _run_children(job, dataset, parent, experiment.name, known, callbacks, progress or Progress(quiet=True))
+        return _run_children(
+            job, dataset, parent, experiment.name, existing, callbacks, progress or Progress(quiet=True)
+        )
 
 
 def first_child(job: TrainJob) -> TrainJob:
@@ -277,7 +281,7 @@ def _run_children(
     dataset: Dataset,
     parent: TrackedRun,
     experiment: str,
-    known: Mapping[Any, Any],
+    existing: Mapping[Any, Any],
     callbacks: Sequence[Any],
     progress: Progress,
 ) -> Repeats:
@@ -289,7 +293,7 @@ def _run_children(
         what = _name_of(job, child, index, len(children))
         progress.say(f"{what}: run {index} of {len(children)}")
         named = child.model_copy(update={"experiment": experiment, "name": what})
-        runs.append(run_child(named, parent, str(index), known, callbacks=callbacks, progress=progress))
+        runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
         if job.cv is not None:  # read at once, while the tracking server that has them is there
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
     tested = share_tested(dataset) if job.cv is not None else 0.0

@@ -99,8 +99,8 @@ class Reproduction:
                 "changed": list(self.changed),
                 "seeds": self.seeds,
                 "scores": {
-                    known.name: {"then": known.then, "now": known.now, "noise": known.noise, "verdict": known.verdict}
-                    for known in self.scores
+                    score.name: {"then": score.then, "now": score.now, "noise": score.noise, "verdict": score.verdict}
+                    for score in self.scores
                 },
             }
         )
@@ -109,14 +109,14 @@ class Reproduction:
         what = f"{self.run.model_name} on {self.run.source}"
         lines = [f"Run {self.run.run_id[:8]} reproduces {self.original[:8]}: {what}"]
         lines += [f"changed since: {text}" for text in self.changed] or ["nothing around it has changed"]
-        width = max((len(known.name) + 2 for known in self.scores), default=8)
+        width = max((len(score.name) + 2 for score in self.scores), default=8)
         lines.append(f"{'score':<{width}}{'then':>12}{'now':>12}{'noise':>12}  verdict")
-        for known in self.scores:
+        for score in self.scores:
             lines.append(
-                f"{known.name:<{width}}{number(known.then):>12}{number(known.now):>12}{number(known.noise):>12}  "
-                f"{known.verdict}"
+                f"{score.name:<{width}}{number(score.then):>12}{number(score.now):>12}{number(score.noise):>12}  "
+                f"{score.verdict}"
             )
-        if any(known.noise is None and known.verdict == DIFFERS for known in self.scores):
+        if any(score.noise is None and score.verdict == DIFFERS for score in self.scores):
             lines.append("how much a seed changes is not known: train the job with --seeds 5, and reproduce again")
         lines.append("every score agrees" if self.agrees else "not every score agrees")
         return "\n".join(lines)
@@ -148,20 +148,20 @@ def run_reproduce(
     progress = progress or Progress(quiet=True)
     store = Store()
     store.close_orphans()
-    found = find_run(store, run_id)
-    found = store.run(found.data.tags.get(BEST_TAG, found.info.run_id))
-    original = found.info.run_id
-    if found.data.tags.get(SCORED_TAG) is None:
-        kind = found.data.tags.get("zoo.kind", "other")
+    original_run = find_run(store, run_id)
+    original_run = store.run(original_run.data.tags.get(BEST_TAG, original_run.info.run_id))
+    original = original_run.info.run_id
+    if original_run.data.tags.get(SCORED_TAG) is None:
+        kind = original_run.data.tags.get("zoo.kind", "other")
         hint = "; name a run below it" if kind in ("cross_validation", "comparison") else ""
         raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
     job = stored_job(store, original).model_copy(update=changes)
     dataset = model_builder(job.model, job.task).task.read(job)
-    changed = _changed(store, found, dataset)
+    changed = _changed(store, original_run, dataset)
     for text in changed:
         progress.say(f"changed since: {text}")
-    spread, seeds = _spread_over_seeds(store, found)
+    spread, seeds = _spread_over_seeds(store, original_run)
     then = stored_run(store, original)
     again = job.model_copy(update={"experiment": then.experiment, "name": f"reproduction of {original[:8]}"})
     now = _train_again(again, dataset, original, progress)
@@ -170,10 +170,10 @@ def run_reproduce(
         for name, value in then.metrics.items()
         if name.startswith(tuple(SPLIT_PREFIX.values())) and name in now.metrics
     ]
-    made = Reproduction(original, now, changed, scores, seeds)
-    store.client.log_text(now.run_id, json.dumps(made.as_dict(), indent=1), "reproduction.json")
-    store.client.set_tag(now.run_id, "zoo.agrees", "yes" if made.agrees else "no")
-    return made
+    reproduction = Reproduction(original, now, changed, scores, seeds)
+    store.client.log_text(now.run_id, json.dumps(reproduction.as_dict(), indent=1), "reproduction.json")
+    store.client.set_tag(now.run_id, "zoo.agrees", "yes" if reproduction.agrees else "no")
+    return reproduction
 
 
 def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progress) -> Run:
@@ -181,9 +181,9 @@ def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progr
     return run_train(job, progress=progress, tags=tags, dataset=dataset)
 
 
-def _changed(store: Store, found: Any, dataset: Dataset) -> list[str]:
+def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
     """What differs around the run: each thing with what it was and is."""
-    tags, now = found.data.tags, origin_tags()
+    tags, now = original_run.data.tags, origin_tags()
     changed = []
     for tag, value, what in (
         ("zoo.digest", dataset.digest, "the data"),
@@ -191,7 +191,7 @@ def _changed(store: Store, found: Any, dataset: Dataset) -> list[str]:
     ):
         if tags.get(tag) != value:
             changed.append(f"{what}: digest {tags.get(tag, 'unknown')}, now {value}")
-    text = store.read_text(found.info.run_id, VERSIONS_FILE)
+    text = store.read_text(original_run.info.run_id, VERSIONS_FILE)
     before = json.loads(text) if text is not None else {}
     for name, number_ in package_versions().items():
         if before.get(name) != number_:
@@ -204,19 +204,19 @@ def _changed(store: Store, found: Any, dataset: Dataset) -> list[str]:
     return changed
 
 
-def _spread_over_seeds(store: Store, found: Any) -> tuple[dict[str, float], int]:
+def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float], int]:
     """By how much two runs of other seeds differ, 19 times in 20, by score; and how many seeds tell so.
 
     Two independent draws of deviation s differ by less than t s sqrt(2); t by Student (1908) for few seeds.
     """
     from scipy import stats
 
-    tags = found.data.tags
+    tags = original_run.data.tags
     alike = ("zoo.task", "zoo.model", "zoo.split_digest")
     where = " and ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in alike if tag in tags)
     by_seed: dict[str, dict[str, float]] = {}
     for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
-        same = _without_seed(run.data.params) == _without_seed(found.data.params)
+        same = _without_seed(run.data.params) == _without_seed(original_run.data.params)
         if same and run.data.tags.get("zoo.kind") != REPRODUCTION:
             by_seed.setdefault(run.data.tags["zoo.seed"], run.data.metrics)
     if len(by_seed) < 2:
@@ -224,7 +224,7 @@ def _spread_over_seeds(store: Store, found: Any) -> tuple[dict[str, float], int]
     names = set.intersection(*(set(metrics) for metrics in by_seed.values()))
     factor = float(stats.t.ppf(0.975, len(by_seed) - 1)) * math.sqrt(2)
     values = {name: [metrics[name] for metrics in by_seed.values()] for name in names}
-    return {name: factor * float(np.std(known, ddof=1)) for name, known in values.items()}, len(by_seed)
+    return {name: factor * float(np.std(scores, ddof=1)) for name, scores in values.items()}, len(by_seed)
 
 
 def _without_seed(params: dict[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from zoo.tracking.tracked_run import TrackedRun, package_versions
 from zoo.tracking.ui_views import set_view
 
 
-def check_same_data(found: Any, dataset: Dataset) -> None:
+def check_same_data(run: Any, dataset: Dataset) -> None:
     """Refuse to go on with a run on other data than it was begun with.
 
     Args:
@@ -29,8 +29,8 @@ def check_same_data(found: Any, dataset: Dataset) -> None:
     Raises:
         UsageError: When they differ, in rows, split or target.
     """
-    if found.data.tags.get("zoo.split_digest") != dataset.split_digest:
-        run_id = found.info.run_id
+    if run.data.tags.get("zoo.split_digest") != dataset.split_digest:
+        run_id = run.info.run_id
         raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
 
 
@@ -65,7 +65,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     tracked.dataset(dataset)
     tracked.text(job_yaml(job), JOB_FILE)
     tracked.text(json.dumps(package_versions(), indent=1), VERSIONS_FILE)
-    rows = {name: np.asarray(known).tolist() for name, known in split_of(dataset).items()}
+    rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
     tracked.text(json.dumps(rows), "split.json")
 
 
@@ -98,8 +98,8 @@ def show_scores(
         by: What ranks its runs, and ``min`` or ``max``; by default the run's own objective on validation.
     """
     scores = [name for name in run.metrics if name.startswith("test_")][:3]
-    own = f"val_{run.objective}"
-    objective, direction = by or (own if own in run.metrics else run.headline, run.direction)
+    ranked_by = f"val_{run.objective}"
+    objective, direction = by or (ranked_by if ranked_by in run.metrics else run.headline, run.direction)
     set_view(
         store,
         experiment.experiment_id,

@@ -191,16 +191,16 @@ class _OnlyNew(Recorders):
         self.tracked.flush()
 
 
-def _job_of(store: Store, found: Any) -> TrainJob:
+def _job_of(store: Store, run: Any) -> TrainJob:
     """The job of a run that can be gone on with."""
-    run_id, tags = found.info.run_id, found.data.tags
+    run_id, tags = run.info.run_id, run.data.tags
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
         raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
-    if found.info.status == "FINISHED":
+    if run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
-    if is_running(found):
+    if is_running(run):
         raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
     if not (store.state_of(run_id) / CHECKPOINT_FILE).exists():
         raise UsageError(

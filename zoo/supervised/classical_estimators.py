@@ -51,8 +51,8 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-    numbers = [name for known in spec.inputs for name in _names_of_numbers(known)]
-    categories = [known.key for known in spec.of_kind("category") if not known.statistics.get("ordered")]
+    numbers = [name for column in spec.inputs for name in _names_of_numbers(column)]
+    categories = [column.key for column in spec.of_kind("category") if not column.statistics.get("ordered")]
     if columns == "coded":
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_LEVELS, dtype=np.float64
@@ -73,19 +73,19 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
     return make_pipeline(preprocess, estimator)
 
 
-def _names_of_numbers(known: Input) -> list[str]:
+def _names_of_numbers(column: Input) -> list[str]:
     """The columns of numbers that :func:`raw_frame` makes of an input."""
-    if known.kind == "date":
-        return [f"{known.key} {split}" for split in known.statistics["parts"]] + _name_of_missing(known)
-    if known.kind == "category":
-        return [known.key] * bool(known.statistics.get("ordered")) + _name_of_missing(known)
-    return [known.key, *_name_of_missing(known)] if known.kind == "number" else []
+    if column.kind == "date":
+        return [f"{column.key} {split}" for split in column.statistics["parts"]] + _name_of_missing(column)
+    if column.kind == "category":
+        return [column.key] * bool(column.statistics.get("ordered")) + _name_of_missing(column)
+    return [column.key, *_name_of_missing(column)] if column.kind == "number" else []
 
 
-def _name_of_missing(known: Input) -> list[str]:
+def _name_of_missing(column: Input) -> list[str]:
     """The column that says where a value was missing, if another stands for it and no other input says so."""
-    told = "fill" in known.statistics and known.statistics["way"] != LAST and known.missing > 0
-    return [f"{known.key} was missing"] if told else []
+    has_indicator = "fill" in column.statistics and column.statistics["way"] != LAST and column.missing > 0
+    return [f"{column.key} was missing"] if has_indicator else []
 
 
 def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
@@ -93,7 +93,7 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
-    return [(known.key, bag(vocabulary=known.levels[:most]), known.key) for known in spec.of_kind("text")]
+    return [(column.key, bag(vocabulary=column.levels[:most]), column.key) for column in spec.of_kind("text")]
 
 
 def run_estimator(
@@ -150,23 +150,23 @@ def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
     stand for a missing value stands there, with a column that says where.
     """
     columns: dict[str, np.ndarray] = {}
-    for known in spec.inputs:
-        values = np.asarray(split.inputs[known.key])
+    for column in spec.inputs:
+        values = np.asarray(split.inputs[column.key])
         values = values.astype(str) if values.dtype.kind in "OU" else values
         missing = is_missing(values)
-        if "fill" in known.statistics:
-            values = np.where(missing, known.statistics["fill"], values)
-        columns |= {name: missing.astype(np.float64) for name in _name_of_missing(known)}
-        if known.kind == "date":
+        if "fill" in column.statistics:
+            values = np.where(missing, column.statistics["fill"], values)
+        columns |= {name: missing.astype(np.float64) for name in _name_of_missing(column)}
+        if column.kind == "date":
             nothing = np.isnan(values)
             splits = calendar_parts(np.where(nothing, 0.0, values))
-            named = known.statistics["parts"]
-            columns |= {f"{known.key} {name}": np.where(nothing, np.nan, splits[name]) for name in named}
-        elif known.statistics.get("ordered"):
-            place = {level: index for index, level in enumerate(known.levels)}
-            columns[known.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)
-        elif known.kind == "category":
-            columns[known.key] = np.where(values == MISSING, "(missing)", values)
+            named = column.statistics["parts"]
+            columns |= {f"{column.key} {name}": np.where(nothing, np.nan, splits[name]) for name in named}
+        elif column.statistics.get("ordered"):
+            place = {level: index for index, level in enumerate(column.levels)}
+            columns[column.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)
+        elif column.kind == "category":
+            columns[column.key] = np.where(values == MISSING, "(missing)", values)
         else:
-            columns[known.key] = values
+            columns[column.key] = values
     return pd.DataFrame(columns)

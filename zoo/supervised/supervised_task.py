@@ -34,9 +34,10 @@ from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, r
 from zoo.supervised.own_model import adopt_model
 from zoo.supervised.targets import RULES, TargetRules, rules_of
 from zoo.task import Baseline, Calibration, Evaluation, Task
-from zoo.training.fit_loop import FitPlan, FitResult, Monitor, fit
+from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, preprocessed, raw_arrays
 from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
+from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, of a figure
 
@@ -143,7 +144,7 @@ class SupervisedTask(Task):
         loss = model.loss
         name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss).lower()
         kinds = RULES if self.target_kind == "either" else (self.target_kind,)
-        ranks = {len(known.shape) for known in model.inputs} if model.built else {2}
+        ranks = {len(tensor.shape) for tensor in model.inputs} if model.built else {2}
         return self.takes(ranks) and any(word in name for kind in kinds for word in RULES[kind].loss_words)
 
     def takes(self, ranks: set[int]) -> bool:
@@ -203,11 +204,11 @@ class SupervisedTask(Task):
         )
 
         def figures() -> Mapping[str, Any]:
-            made = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
+            figures_ = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
             if spec.target is None or spec.target.kind != "number":
-                return made  # the errors of classes have no sign
+                return figures_  # the errors of classes have no sign
             strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
-            return {**made, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
+            return {**figures_, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
 
         return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
 
@@ -223,12 +224,12 @@ class SupervisedTask(Task):
 
         weight: np.ndarray | None
         if prediction.ndim == 2 and prediction.shape[1] == 2:
-            known, told, weight = accumulated(split, predict)
+            truths, predictions, weight = accumulated(split, predict)
             counts = True
         else:
-            target, told, weight = collected(split, predict)
-            known, counts = rules.truth(spec, target), spec.weights_count
-        scores, bounds = evaluate(self.metrics(spec), known, told, weight=weight, counts=counts, resamples=200)
+            target, predictions, weight = collected(split, predict)
+            truths, counts = rules.truth(spec, target), spec.weights_count
+        scores, bounds = evaluate(self.metrics(spec), truths, predictions, weight=weight, counts=counts, resamples=200)
         return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction), output)
 
     def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
@@ -256,16 +257,21 @@ class SupervisedTask(Task):
         """Return coverage and size of the prediction sets or intervals of a part's rows over what was asked for."""
         from zoo.figures.intervals import interval_coverage
 
-        known = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
-        made = self._interval_metrics(spec, rows, output, conformal_quantiles, known)
+        percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
+        scores_by_percent = self._interval_metrics(spec, rows, output, conformal_quantiles, percents)
         target = spec.target
-        if not made or target is None:
+        if not scores_by_percent or target is None:
             return {}
         kind, size = ("set_size", "classes in a set") if target.kind == "class" else ("interval_width", "width")
         size = f"{size} of {target.name}" if target.kind == "number" else size
-        found = [scores[f"conformal_coverage_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
-        sizes = [scores[f"conformal_{kind}_{percent:g}"] for percent, scores in zip(known, made, strict=True)]
-        return {"interval_coverage": interval_coverage(known, found, sizes, n_rows=len(rows), size=size)}
+        coverages = [
+            scores[f"conformal_coverage_{percent:g}"]
+            for percent, scores in zip(percents, scores_by_percent, strict=True)
+        ]
+        sizes = [
+            scores[f"conformal_{kind}_{percent:g}"] for percent, scores in zip(percents, scores_by_percent, strict=True)
+        ]
+        return {"interval_coverage": interval_coverage(percents, coverages, sizes, n_rows=len(rows), size=size)}
 
     def _interval_metrics(
         self,

@@ -22,6 +22,7 @@ from zoo.data.columns.encode import decode_classes
 from zoo.metrics.classes import called_classes, class_metrics
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import middle_quantile, number_metrics, quantile_metrics
+from zoo.portable.predict import decoded
 from zoo.spec import Spec
 
 
@@ -53,9 +54,9 @@ class TargetRules(ABC):
         """Return an encoded target (N,) as the source has it."""
         return self.truth(spec, target)
 
-    @abstractmethod
     def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
         """Return what users see of an output: ``prediction`` of N rows and what else applies."""
+        return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
 
     @abstractmethod
     def decoding(self, spec: Spec) -> dict[str, Any]:
@@ -117,13 +118,6 @@ class ClassRules(TargetRules):
         assert spec.target is not None
         return decode_classes(np.asarray(target), spec.target)
 
-    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return ``prediction`` and ``probability_<class>`` of N rows."""
-        assert spec.target is not None
-        probabilities = self.decode(spec, output)
-        columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(spec.target.classes)}
-        return pd.DataFrame({"prediction": decode_classes(self.called(spec, probabilities), spec.target), **columns})
-
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the names of the classes, and which of them is called."""
         target = spec.target
@@ -168,18 +162,18 @@ class ClassRules(TargetRules):
 
         target = spec.target
         assert target is not None
-        made = {
+        figures = {
             "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), target.classes),
             "reliability": reliability(truth, prediction),
         }
         if np.isfinite(prediction).all():
-            made["roc_and_precision_recall"] = roc_and_precision_recall(truth, prediction, target.classes)
+            figures["roc_and_precision_recall"] = roc_and_precision_recall(truth, prediction, target.classes)
             if len(target.classes) == 2:
                 place = target.positive_index
-                made["threshold_cost"] = threshold_cost(
+                figures["threshold_cost"] = threshold_cost(
                     truth == place, prediction[:, place], positive=target.classes[place], threshold=target.threshold
                 )
-        return made
+        return figures
 
 
 class NumberRules(TargetRules):
@@ -203,10 +197,6 @@ class NumberRules(TargetRules):
     def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
         """Return true numbers (N,) in the target's units."""
         return self.decode(spec, target)
-
-    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return ``prediction`` of N rows."""
-        return pd.DataFrame({"prediction": self.decode(spec, output)})
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the mean and deviation that were taken off."""
@@ -277,19 +267,12 @@ class QuantileRules(NumberRules):
         """Return true numbers (N,) in the target's units."""
         return NumberRules.decode(self, spec, target)
 
-    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return ``prediction``, the quantile nearest to the median, and ``quantile_<level>`` of N rows."""
-        assert spec.target is not None
-        made, levels = self.decode(spec, output), spec.target.quantiles
-        columns = {f"quantile_{level:g}": made[:, index] for index, level in enumerate(levels)}
-        return pd.DataFrame({"prediction": made[:, middle_quantile(levels)], **columns})
-
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the levels, and what was taken off."""
         assert spec.target is not None
         levels = spec.target.quantiles
-        own = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
-        return {**super().decoding(spec), **own}
+        rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
+        return {**super().decoding(spec), **rule}
 
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the outermost quantiles, which conformal prediction widens or narrows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,23 +14,25 @@ import numpy as np
 
 from zoo.errors import UsageError
 
+Groups = Mapping[str, Sequence[Any]]
 
-def save_checkpoint(path: Path, network: keras.Model, progress: dict[str, Any], best: Sequence[np.ndarray]) -> None:
-    """Write all variables of network and optimizer, the best weights so far, and the course of training.
+
+def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: Sequence[np.ndarray]) -> None:
+    """Write named groups of variables, the best weights so far, and the progress of training.
 
     A kill at any moment leaves the former file or this one, whole. The file is a line of JSON and then the
     arrays as they lie in memory: ``numpy.savez`` spent most of its time on checksums, once an epoch.
 
     Args:
         path: File to replace.
-        network: The network; seeds of its dropout are variables too and are kept.
+        groups: Keras variables by group; see :func:`network_variables`.
         progress: What else is needed, as JSON.
         best: The best weights so far, in the order of ``network.weights``.
     """
-    variables = [np.asarray(variable.numpy()) for variable in _variables(network)]
+    variables = [np.asarray(variable.numpy()) for group in groups.values() for variable in group]
     arrays = [*variables, *best]
     head = {
-        "variables": len(variables),
+        "groups": {name: len(group) for name, group in groups.items()},
         "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
         "progress": progress,
     }
@@ -46,8 +48,8 @@ def save_checkpoint(path: Path, network: keras.Model, progress: dict[str, Any], 
         writing.unlink(missing_ok=True)
 
 
-def restore_checkpoint(path: Path, network: keras.Model) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Set a network and its optimizer to what was saved; return the course of training and the best weights.
+def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Set groups of variables to what was saved; return the progress of training and the best weights.
 
     Raises:
         UsageError: When the checkpoint is of another network.
@@ -55,22 +57,36 @@ def restore_checkpoint(path: Path, network: keras.Model) -> tuple[dict[str, Any]
     with path.open("rb") as file:
         head = json.loads(file.readline())
         arrays = [_read(file, dtype, shape) for dtype, shape in head["arrays"]]
-    saved, best = arrays[: head["variables"]], arrays[head["variables"] :]
-    variables = _variables(network)
-    if [value.shape for value in saved] != [tuple(variable.shape) for variable in variables]:
+    sizes = head["groups"] if "groups" in head else {"network": head["variables"]}  # zoo 0.1.0 had one group
+    variables = [variable for group in groups.values() for variable in group]
+    saved, best = arrays[: sum(sizes.values())], arrays[sum(sizes.values()) :]
+    shapes = [tuple(variable.shape) for variable in variables]
+    if sizes != {name: len(group) for name, group in groups.items()} or [a.shape for a in saved] != shapes:
         raise UsageError("this checkpoint belongs to another network", where=str(path))
     for variable, value in zip(variables, saved, strict=True):
         variable.assign(value)
     return head["progress"], best
 
 
+def network_variables(network: keras.Model) -> list[Any]:
+    """Return all variables of a network once: weights, seeds, metrics and those of its optimizer."""
+    network.optimizer.build(network.trainable_variables)
+    return _unique([*network.variables, *network.optimizer.variables])
+
+
+def trainer_variables(trainer: Any) -> dict[str, list[Any]]:
+    """Return the variables of a trainer's further networks and optimizers, by their names."""
+    groups = {f"networks/{name}": _unique(model.variables) for name, model in trainer.networks.items()}
+    for name, (optimizer, trained) in trainer.optimizers.items():
+        optimizer.build(trained)
+        groups[f"optimizers/{name}"] = _unique(optimizer.variables)
+    return groups
+
+
+def _unique(variables: Sequence[Any]) -> list[Any]:
+    return list({id(variable): variable for variable in variables}.values())
+
+
 def _read(file: BinaryIO, dtype: str, shape: Sequence[int]) -> np.ndarray:
     kind = np.dtype(dtype)
     return np.frombuffer(file.read(kind.itemsize * math.prod(shape)), kind).reshape(shape)
-
-
-def _variables(network: keras.Model) -> list[Any]:
-    """All variables once: weights, seeds, metrics and the optimizer's."""
-    network.optimizer.build(network.trainable_variables)
-    unique = {id(variable): variable for variable in [*network.variables, *network.optimizer.variables]}
-    return list(unique.values())

@@ -98,13 +98,13 @@ class CompiledEpochs:
     def _sorted(self, full: np.ndarray) -> np.ndarray:
         """Batches of rows of like length, in an order that has nothing to do with their lengths."""
         assert self.lengths is not None
-        made = [full[:0]]
+        batches = [full[:0]]
         for start in range(0, len(full), POOL_BATCHES):
             pool = full[start : start + POOL_BATCHES].reshape(-1)
             place = np.argsort(self.lengths[pool], kind="stable").reshape(-1, self.batch_size)
             # Where a batch's first row stood in the pool is as random as the pool's order.
-            made.append(pool[place[np.argsort(place[:, 0])]])
-        return np.concatenate(made)
+            batches.append(pool[place[np.argsort(place[:, 0])]])
+        return np.concatenate(batches)
 
     def _width(self, chosen: np.ndarray) -> int:
         if self.lengths is None:
@@ -181,8 +181,8 @@ class CompiledScores:
         return float(self._loss(self.y, output, self.weight)), output.numpy()
 
     def _output(self) -> Any:
-        made = [self._forward(tensors) for _, tensors in self.chunks]
-        output = made[0] if len(made) == 1 else tf.concat(made, axis=0)
+        outputs = [self._forward(tensors) for _, tensors in self.chunks]
+        output = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=0)
         return output if self.back is None else tf.gather(output, self.back)
 
 
@@ -283,14 +283,14 @@ def _gathered(data: Any, rows: Any, width: int = 0) -> Any:
     """The chosen rows of inputs, target and weight; sequences padded to a width, with their lengths beside them."""
     x, y, weight = data
     if isinstance(x, Mapping):
-        made: dict[str, Any] = {}
+        gathered: dict[str, Any] = {}
         for key, values in x.items():
             if isinstance(values, RaggedTensors):
-                made[LENGTH] = tf.gather(values.lengths, rows)
-                made[key] = _padded(values, rows, width, made[LENGTH])
+                gathered[LENGTH] = tf.gather(values.lengths, rows)
+                gathered[key] = _padded(values, rows, width, gathered[LENGTH])
             else:
-                made[key] = tf.gather(values, rows)
-        x = made
+                gathered[key] = tf.gather(values, rows)
+        x = gathered
     else:
         x = tf.nest.map_structure(lambda values: tf.gather(values, rows), x)
     return x, *(None if values is None else tf.gather(values, rows) for values in (y, weight))

@@ -2,94 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from zoo.errors import JobError, UsageError
+from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
-from zoo.training.checkpoint import restore_checkpoint, save_checkpoint
 from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, graphs_as_written, worth_xla
-from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays
-from zoo.training.recorder import Recorder
 from zoo.training.streamed_arrays import StreamedArrays
+from zoo.training.training_state import FitPlan, FitResult, TrainingState, learning_rate_of
 
-CHECKPOINT_SPACING = 50
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """The score that early stopping and pruning watch, on the validation part.
-
-    Args:
-        name: Such as ``val_log_loss``.
-        direction: ``min`` or ``max``.
-        function: From target and network output to a number; None watches ``val_loss``.
-    """
-
-    name: str = "val_loss"
-    direction: str = "min"
-    function: Callable[[np.ndarray, np.ndarray], float] | None = None
-
-    def improves(self, value: float, best: float | None, min_delta: float) -> bool:
-        """Tell whether a value is better than the best so far by more than ``min_delta``."""
-        if math.isnan(value):
-            return False
-        if best is None:
-            return True
-        return value < best - min_delta if self.direction == "min" else value > best + min_delta
-
-
-@dataclass
-class FitResult:
-    """How a training went.
-
-    Args:
-        history: Scores of each epoch, by name.
-        epochs_run: Epochs that were trained in all.
-        best_epoch: Epoch whose weights the network has now, counted from 1.
-        stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
-        seconds: Wall time of training, earlier parts of a resumed one included.
-        scores: Scores on validation that are known only once training is over, by name with prefix.
-    """
-
-    history: dict[str, list[float]] = field(default_factory=dict)
-    epochs_run: int = 0
-    best_epoch: int = 0
-    stopped: str = "epochs"
-    seconds: float = 0.0
-    scores: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class FitPlan:
-    """All that a fit needs beside network and data.
-
-    Args:
-        settings: Batch size, epochs and stopping.
-        seed: Decides the order of rows in each epoch.
-        recorder: Told of each epoch.
-        monitor: Watched score.
-        checkpoint: File that holds the state after each epoch; None for none.
-        callbacks: Keras callbacks.
-        whole: The model that callbacks see; default the network.
-    """
-
-    settings: FitSettings
-    seed: int = 0
-    recorder: Recorder = field(default_factory=Recorder)
-    monitor: Monitor = field(default_factory=Monitor)
-    checkpoint: Path | None = None
-    callbacks: Sequence[keras.callbacks.Callback] = ()
-    whole: keras.Model | None = None
 
 
 def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
@@ -110,7 +36,7 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
         JobError: When the loss is not a number from the first epoch on.
     """
     check_trainable(network)
-    state = TrainingState(network, train, validation, plan)
+    state = SupervisedState(network, train, validation, plan)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
         with graphs_as_written():
@@ -125,128 +51,42 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
                 _fit_compiled(state, train)
     except KeyboardInterrupt:
         state.result.stopped = "interrupted"
-    state.finish()
-    return state.result
+    return state.finish()
 
 
-class TrainingState:
-    """The course of one training: scores, best weights, stopping and checkpoints, whoever runs the epochs."""
+class SupervisedState(TrainingState):
+    """The state of a training on arrays: scores the validation split after each epoch."""
 
     def __init__(
         self, network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan
     ) -> None:
-        self.network, self.train, self.plan = network, train, plan
-        self.settings = plan.settings
+        self.train = train
         self.validation = CompiledScores(network, validation) if validation is not None else None
         self.target = validation.y if validation is not None else None
-        self.result = FitResult()
-        self.best: list[np.ndarray] = []
-        self.best_score: float | None = None
-        self.base_rate = _rate_of(network)
-        self.started = time.perf_counter()
-        self.earlier_s = 0.0
-        self.saved_at, self.saving_s = -math.inf, 0.0
-        if plan.checkpoint is not None and plan.checkpoint.exists():
-            self._resume(plan.checkpoint)
+        super().__init__(network, plan, monitored=validation is not None)
         batch, rows = self.settings.batch(len(train)), len(train)
         plan.recorder.start(
             self.settings.epochs,
             f"{rows:,} examples in batches of {batch:,} are {self.settings.steps(rows):,} iterations an epoch",
         )
 
-    @property
-    def over(self) -> bool:
-        """Whether training ended already when the checkpoint was written."""
-        return self.result.epochs_run >= self.settings.epochs or self.result.stopped != "epochs"
-
     def order(self, epoch: int) -> np.ndarray:
-        """Rows in the order of an epoch, which depends on seed and epoch alone."""
+        """Return the rows in the order of an epoch, which depends on seed and epoch alone."""
         return np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train))
 
     def after_epoch(self, logs: dict[str, float]) -> bool:
-        """Take in an epoch that is over; return whether training shall stop."""
+        """Score the validation split after an epoch; return whether training shall stop."""
         scores = dict(logs)
         if self.validation is not None and self.target is not None:
             loss, output = self.validation.loss_and_prediction()
             scores["val_loss"] = loss
             if self.plan.monitor.function is not None:
                 scores[self.plan.monitor.name] = self.plan.monitor.function(self.target, output)
-        scores["learning_rate"] = _rate_of(self.network)
-        result = self.result
-        result.epochs_run += 1
-        for name, value in scores.items():
-            result.history.setdefault(name, []).append(value)
-        self.plan.recorder.epoch(result.epochs_run, scores)
-        self._decide(scores)
-        if self.plan.checkpoint is not None:
-            self._save_in_time(self.plan.checkpoint)
-        return result.stopped != "epochs"
-
-    def finish(self) -> None:
-        """Put the best weights back."""
-        self.result.seconds = self.earlier_s + time.perf_counter() - self.started
-        if not self.best:
-            if self.result.stopped == "diverged":
-                raise JobError("training diverged: the loss is not a number; try a lower learning rate")
-            if self.result.epochs_run == 0:
-                raise KeyboardInterrupt
-            if self.validation is not None:
-                raise JobError(f"{self.plan.monitor.name} is not a number in any epoch; try a lower learning rate")
-            return
-        for variable, value in zip(self.network.weights, self.best, strict=True):
-            variable.assign(value)
-
-    def _decide(self, scores: dict[str, float]) -> None:
-        result, monitor = self.result, self.plan.monitor
-        if not math.isfinite(scores.get("loss", 0.0)):
-            result.stopped = "diverged"
-            return
-        if self.validation is None:
-            result.best_epoch = result.epochs_run
-            self.best = []
-        elif monitor.improves(scores[monitor.name], self.best_score, self.settings.min_delta):
-            self.best_score, result.best_epoch = scores[monitor.name], result.epochs_run
-            self.best = [variable.numpy() for variable in self.network.weights]
-        elif result.epochs_run - result.best_epoch >= self.settings.patience:
-            result.stopped = "patience"
-        if self.plan.recorder.stop_requested and result.stopped == "epochs":
-            result.stopped = "requested"
-
-    def _save_in_time(self, path: Path) -> None:
-        """Write a checkpoint, unless that would take more than a fiftieth of the time.
-
-        Where epochs are long each has its own; of epochs of milliseconds a kill costs as many as fifty writes
-        last, and they are trained again to the same weights.
-        """
-        now = time.perf_counter()
-        if self.result.stopped == "epochs" and now - self.saved_at < CHECKPOINT_SPACING * self.saving_s:
-            return
-        self._save(path)
-        self.saved_at = time.perf_counter()
-        self.saving_s = self.saved_at - now
-
-    def _save(self, path: Path) -> None:
-        result = self.result
-        stopped = "epochs" if result.stopped == "requested" else result.stopped
-        progress = {
-            "history": result.history,
-            "epochs_run": result.epochs_run,
-            "best_epoch": result.best_epoch,
-            "best_score": self.best_score,
-            "stopped": stopped,
-            "seconds": self.earlier_s + time.perf_counter() - self.started,
-        }
-        save_checkpoint(path, self.network, progress, self.best)
-
-    def _resume(self, path: Path) -> None:
-        progress, self.best = restore_checkpoint(path, self.network)
-        self.best_score = progress.pop("best_score")
-        self.earlier_s = progress.pop("seconds")
-        self.result = FitResult(**progress)
-        self.plan.recorder.recall(self.result.history)
+        scores["learning_rate"] = learning_rate_of(self.network)
+        return self.record_epoch(scores)
 
 
-def _fit_compiled(state: TrainingState, train: Arrays) -> None:
+def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
     settings, rows = state.settings, len(train)
     if state.over:
         return
@@ -256,7 +96,7 @@ def _fit_compiled(state: TrainingState, train: Arrays) -> None:
     _run_epochs(state, lambda epoch: epochs.run(state.order(epoch), settings.rates(state.base_rate, epoch, steps)))
 
 
-def _fit_streamed(state: TrainingState, train: StreamedArrays) -> None:
+def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
     """Epochs over rows that pass by: each buffer is trained on in one compiled call, whose traces are kept."""
     settings, plan = state.settings, state.plan
     if state.over:
@@ -284,8 +124,8 @@ def _fit_streamed(state: TrainingState, train: StreamedArrays) -> None:
     _run_epochs(state, run)
 
 
-def _run_epochs(state: TrainingState, run: Callable[[int], dict[str, float]]) -> None:
-    """Run epochs until the course or a callback ends them; ``run`` trains one, counted from 0, and returns its logs."""
+def _run_epochs(state: SupervisedState, run: Callable[[int], dict[str, float]]) -> None:
+    """Run epochs until the state or a callback ends them; ``run`` trains one, counted from 0, and returns its logs."""
     whole = state.plan.whole or state.network
     callbacks = keras.callbacks.CallbackList(list(state.plan.callbacks), model=whole)
     whole.stop_training = False
@@ -302,9 +142,9 @@ def _run_epochs(state: TrainingState, run: Callable[[int], dict[str, float]]) ->
 
 
 class _StateCallback(keras.callbacks.Callback):
-    """Lets ``keras.Model.fit`` run the epochs of a course."""
+    """Lets ``keras.Model.fit`` run the epochs of a training."""
 
-    def __init__(self, state: TrainingState) -> None:
+    def __init__(self, state: SupervisedState) -> None:
         super().__init__()
         self.state = state
         self.rates: np.ndarray | None = None
@@ -344,16 +184,16 @@ class _StopWithWhole(keras.callbacks.Callback):
             self.network.stop_training = True
 
 
-def _fit_by_keras(state: TrainingState, train: Arrays) -> None:
+def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
     """Epochs by ``keras.Model.fit``, for what the compiled loop cannot run."""
     if state.over:
         return
     network, settings, plan = state.network, state.settings, state.plan
     whole = plan.whole or network
-    own = _StateCallback(state)
-    own.set_model(network)
-    # The course comes first: others then see the validation scores that it computed.
-    callbacks = keras.callbacks.CallbackList([own, *plan.callbacks, _StopWithWhole(network)], model=whole)
+    state_callback = _StateCallback(state)
+    state_callback.set_model(network)
+    # The state comes first: others then see the validation scores that it computed.
+    callbacks = keras.callbacks.CallbackList([state_callback, *plan.callbacks, _StopWithWhole(network)], model=whole)
     whole.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
     network.fit(
@@ -378,7 +218,3 @@ def _needs_batches(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
             if getattr(type(callback), hook) is not getattr(plain, hook):
                 return f"the callback {type(callback).__name__} wants to know of each batch"
     return None
-
-
-def _rate_of(network: keras.Model) -> float:
-    return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))

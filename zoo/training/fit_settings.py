@@ -42,8 +42,8 @@ class FitSettings:
             >>> FitSettings.from_hyperparameters({"units": 3, "batch_size": 8}).batch_size
             8
         """
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        return cls(**{**known, **({"epochs": epochs} if epochs is not None else {})})
+        settings = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**settings, **({"epochs": epochs} if epochs is not None else {})})
 
     def steps(self, rows: int) -> int:
         """Return the number of steps (iterations) in an epoch over so many rows, a short last one included.

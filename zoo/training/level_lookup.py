@@ -37,10 +37,10 @@ def by_level(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[ker
         return preprocessing, dict(inputs)
     names = {name for layer in apart.layers for name in _names_of_inputs(layer)}
     factored = {name: _factored(inputs[name]) for name in names}
-    made = {name: values for name, values in inputs.items() if name in {known.name for known in apart.rest.inputs}}
+    inputs_ = {name: values for name, values in inputs.items() if name in {column.name for column in apart.rest.inputs}}
     for layer in apart.layers:
-        made[layer.output.name] = _looked_up(layer, [factored[name] for name in _names_of_inputs(layer)])
-    return apart.rest, made
+        inputs_[layer.output.name] = _looked_up(layer, [factored[name] for name in _names_of_inputs(layer)])
+    return apart.rest, inputs_
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _looked_up(layer: Any, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.n
     longest = max(len(levels) for _, levels in columns)
     padded = [np.append(levels, [""] * (longest - len(levels))) for _, levels in columns]
     table = np.asarray(layer([tf.constant(levels.astype(object)) for levels in padded]))  # (longest, C)
-    made = np.empty((len(columns[0][0]), len(columns)), table.dtype)
+    codes_ = np.empty((len(columns[0][0]), len(columns)), table.dtype)
     for index, (codes, _) in enumerate(columns):
-        made[:, index] = table[codes, index]
-    return made
+        codes_[:, index] = table[codes, index]
+    return codes_

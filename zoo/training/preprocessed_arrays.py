@@ -64,12 +64,12 @@ class Arrays:
 
 def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs as a Keras model takes them: ragged ones padded, with their lengths where they are sequences."""
-    made: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
     for key, values in inputs.items():
-        made[key] = values.padded() if isinstance(values, Ragged) else values
+        tensors[key] = values.padded() if isinstance(values, Ragged) else values
         if isinstance(values, Ragged) and values.sizes.shape[1] == 1:
-            made[LENGTH] = values.lengths.astype(np.int32)
-    return made
+            tensors[LENGTH] = values.lengths.astype(np.int32)
+    return tensors
 
 
 def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -131,21 +131,21 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     """
     if hasattr(model, "outputs_of"):
         return model.outputs_of(inputs)
-    names = {known.name for known in model.inputs}
+    names = {tensor.name for tensor in model.inputs}
     inputs = {key: values for key, values in inputs.items() if key in names}
     rows = len(next(iter(inputs.values())))
     several = isinstance(model.output, Mapping)
     shapes = model.output if several else {_NAMELESS: model.output}
-    made = {name: np.empty((rows, *(extent or 0 for extent in known.shape[1:]))) for name, known in shapes.items()}
+    outputs = {name: np.empty((rows, *(extent or 0 for extent in tensor.shape[1:]))) for name, tensor in shapes.items()}
     call = compiled(model) if rows > CHUNK or _has_loops(model) else model
     for start, (chosen, tensors) in enumerate(batches(inputs) if rows else ()):
         output = call(tensors, training=False)
         for name, values in (output if several else {_NAMELESS: output}).items():
             values = np.asarray(values)
             if start == 0:
-                made[name] = np.empty((rows, *values.shape[1:]), values.dtype)
-            made[name][chosen] = values
-    return made if several else made[_NAMELESS]
+                outputs[name] = np.empty((rows, *values.shape[1:]), values.dtype)
+            outputs[name][chosen] = values
+    return outputs if several else outputs[_NAMELESS]
 
 
 def compiled(model: keras.Model) -> Any:
@@ -167,7 +167,7 @@ def _calling(model: Any) -> Any:
 
 
 def _has_loops(model: keras.Model) -> bool:
-    return any(known.name == LENGTH for known in model.inputs) or any(
+    return any(tensor.name == LENGTH for tensor in model.inputs) or any(
         type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN", "EncodeText") for layer in model._flatten_layers()
     )
 
@@ -191,8 +191,10 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(split))
     for chosen, tensors in batches(inputs, PREPARED_CHUNK):
-        made = call(tensors)
-        chunk = {name: np.asarray(value) for name, value in (made if _named(made) else {_NAMELESS: made}).items()}
+        outputs = call(tensors)
+        chunk = {
+            name: np.asarray(value) for name, value in (outputs if _named(outputs) else {_NAMELESS: outputs}).items()
+        }
         if LENGTH in chunk:
             ragged.append((everything[chosen], chunk))
             continue

@@ -62,10 +62,10 @@ class StreamedArrays:
     def preprocessed(self, split: Split) -> Arrays:
         """Return the arrays of a piece; weights are 1 on average over all pieces."""
         raw = self.preprocessing is None
-        made = raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
+        arrays = raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
         sample = self.split.weight
         weight = None if split.weight is None or sample is None else (split.weight / np.mean(sample)).astype(np.float32)
-        return Arrays(made.x, made.y, weight)
+        return Arrays(arrays.x, arrays.y, weight)
 
 
 def _rows(arrays: Arrays, chosen: slice) -> Arrays:
@@ -141,9 +141,9 @@ def accumulated(
         odds = np.clip(np.log(p) - np.log1p(-p), -_MOST, _MOST - 1e-9)
         assert chunk.target is not None
         place = np.asarray(chunk.target) * _BINS + np.floor((odds + _MOST) * _BINS_A_UNIT).astype(np.int64)
-        own = np.ones(len(p)) if chunk.weight is None else np.asarray(chunk.weight, float)
-        weight += np.bincount(place, weights=own, minlength=2 * _BINS).reshape(2, _BINS)
-        mass += np.bincount(place, weights=own * p, minlength=2 * _BINS).reshape(2, _BINS)
+        chunk_weight = np.ones(len(p)) if chunk.weight is None else np.asarray(chunk.weight, float)
+        weight += np.bincount(place, weights=chunk_weight, minlength=2 * _BINS).reshape(2, _BINS)
+        mass += np.bincount(place, weights=chunk_weight * p, minlength=2 * _BINS).reshape(2, _BINS)
     truth, bins = np.nonzero(weight)
     p = mass[truth, bins] / weight[truth, bins]
     counts = weight[truth, bins]

@@ -24,7 +24,7 @@ from zoo.stored_runs.results import Run, Search, Trial
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
 from zoo.tracking.tracked_run import TrackedRun, ending
-from zoo.training.fit_loop import FitResult
+from zoo.training.training_state import FitResult
 from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
 from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained
@@ -60,8 +60,8 @@ class Finishing:
     def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
         """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
         best, state = loop.best(), loop.state
-        for known in loop.ranked()[: self.job.keep]:
-            self.folder.fetch_trial(known.trial_id)
+        for record in loop.ranked()[: self.job.keep]:
+            self.folder.fetch_trial(record.trial_id)
         state.importance = importance_of(state)
         fresh = state.best != best.trial_id
         if self.job.refit and (fresh or state.refitted is None):
@@ -83,7 +83,7 @@ class Finishing:
         parent.metrics({self.objective.name: best.score, "trials": len(state.trials)})
         ranked_by = (self.objective.name, self.objective.direction)
         show_scores(self.store, experiment, run, params=varied(state), by=ranked_by)
-        self.folder.drop_data([known.trial_id for known in loop.ranked()[: self.job.keep]])
+        self.folder.drop_data([record.trial_id for record in loop.ranked()[: self.job.keep]])
         return self._result(state, run)
 
     def recalled(self, state: SearchState) -> Search:
@@ -204,14 +204,14 @@ def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> T
     """The job that trains a trial's settings again."""
     keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats"}
     settings = {key: getattr(job, key) for key in keys}
-    told = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
-    fixed = {name: value for name, value in values.items() if name != MODEL and told.get(name) is None}
-    return TrainJob(**{**settings, **told}, hyperparameters=fixed)
+    changes = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
+    fixed = {name: value for name, value in values.items() if name != MODEL and changes.get(name) is None}
+    return TrainJob(**{**settings, **changes}, hyperparameters=fixed)
 
 
 def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:
     """What changes in a job so that validation rows are training rows: the parts stand in a file."""
-    rows = {name: [int(row) for row in known] for name, known in split_of(dataset).items()}
+    rows = {name: [int(row) for row in numbers] for name, numbers in split_of(dataset).items()}
     rows["train"] = sorted(rows["train"] + rows.pop("validation", []))
     if dataset.tests_another:
         rows.pop("test", None)

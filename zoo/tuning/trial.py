@@ -18,8 +18,8 @@ from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
 from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
-from zoo.training.fit_loop import FitResult, Monitor
 from zoo.training.recorder import Recorder
+from zoo.training.training_state import FitResult, Monitor
 from zoo.tuning.execution.channel import Channel
 from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
 
@@ -42,11 +42,11 @@ class ChannelRecorder(Recorder):
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Send the scores, and at a rung wait for the answer."""
-        told = {"epoch": epoch, "scores": dict(scores)}
+        message = {"epoch": epoch, "scores": dict(scores)}
         if epoch in self.rungs:
-            self.ask(told)
+            self.ask(message)
         else:
-            self.channel.send(told)
+            self.channel.send(message)
 
     def recall(self, history: Mapping[str, Sequence[float]]) -> None:
         """Send the scores of the epochs before a checkpoint, by which the trial is judged too."""
@@ -86,8 +86,8 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     if payload["deterministic"]:
         only_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
-    made = {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
-    return {**made, "seconds": time.perf_counter() - began}
+    answer = {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+    return {**answer, "seconds": time.perf_counter() - began}
 
 
 def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]:
@@ -110,7 +110,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
     the last the driver is asked whether the next is worth while.
     """
     folds, prefix, objective = payload["folds"], payload["prefix"], payload["objective"]
-    made: list[dict[str, float]] = []
+    scores_of_fits: list[dict[str, float]] = []
     results: list[FitResult] = []
     best: float | None = None
     for number, (data, seed) in enumerate(payload["fits"], start=1):
@@ -123,25 +123,25 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
         scores = {**fit.before, **result.scores, **fit.after("test" if folds else "validation")}
         if objective not in scores:
             scores[objective] = fit.objective(result, objective.removeprefix(prefix), "test" if folds else "validation")
-        made.append(scores)
+        scores_of_fits.append(scores)
         results.append(result)
         better = Monitor(objective, payload["direction"]).improves(scores[objective], best, 0.0)
         if not folds and (better or best is None):
             best = scores[objective]
             save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.built_model)
-        told = {"fit": number, "score": scores[objective]}
+        message = {"fit": number, "score": scores[objective]}
         if number == len(payload["fits"]):
-            channel.send(told)
-        elif not fit.recorder.ask(told):
+            channel.send(message)
+        elif not fit.recorder.ask(message):
             break
-    kept = next((number for number, scores in enumerate(made) if scores[objective] == best), 0)
+    kept = next((number for number, scores in enumerate(scores_of_fits) if scores[objective] == best), 0)
     longest = max(result.epochs_run for result in results)
     together = FitResult(stopped=results[-1].stopped, epochs_run=longest) if folds else results[kept]
     together.seconds = sum(result.seconds for result in results)
-    known = [name for name in made[0] if all(name in scores for scores in made)]
-    together.scores = {name: float(np.mean([scores[name] for scores in made])) for name in known}
-    if len(made) > 1:
-        together.scores[f"{objective}_std"] = float(np.std([scores[objective] for scores in made], ddof=1))
+    names = [name for name in scores_of_fits[0] if all(name in scores for scores in scores_of_fits)]
+    together.scores = {name: float(np.mean([scores[name] for scores in scores_of_fits])) for name in names}
+    if len(scores_of_fits) > 1:
+        together.scores[f"{objective}_std"] = float(np.std([scores[objective] for scores in scores_of_fits], ddof=1))
     return together, fit.hp
 
 
@@ -158,10 +158,11 @@ class _Fit:
         self.epochs, self.measured, self.prefix = payload["epochs"], payload["measured"], payload["prefix"]
         constraints = [constraint_of(text) for text in payload["constraints"]]
         self.before = measure_before(
-            [*self.measured, *(known.name for known in constraints)], self.built_model, self.dataset
+            [*self.measured, *(constraint.name for constraint in constraints)], self.built_model, self.dataset
         )
         self.hopeless = any(
-            known.name in self.before and known.excess(self.before[known.name]) for known in constraints
+            constraint.name in self.before and constraint.excess(self.before[constraint.name])
+            for constraint in constraints
         )
 
     def run(self) -> FitResult:

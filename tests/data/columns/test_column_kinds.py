@@ -85,7 +85,11 @@ def test_a_column_is_described_in_words():
 def test_the_column_decides_between_day_and_month(texts, form, remark):
     date_format = find_date_format(np.array(texts, dtype=object))
     assert date_format.format == form
-    assert date_format.remark.startswith("the dates are ambiguous and are read " + remark) if remark else not date_format.remark
+    assert (
+        date_format.remark.startswith("the dates are ambiguous and are read " + remark)
+        if remark
+        else not date_format.remark
+    )
 
 
 @pytest.mark.parametrize("texts", [["Ulm", "Bonn"], ["1.5", "2.5"], ["2020", "2021"], ["10-20", "30-40"], [""]])

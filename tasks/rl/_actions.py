@@ -1,0 +1,69 @@
+"""Actions: from an environment's action space to the spec's target, and from a network's output to actions.
+
+Discrete actions are classes, and the output is the value of each; continuous ones are numbers within bounds, and the
+output is the action itself, from -1 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from zoo.errors import UsageError
+from zoo.spec import Target
+
+
+def action_target(environment: gymnasium.Env, name: str) -> Target:
+    """Return the target that an environment's actions are.
+
+    Raises:
+        UsageError: When they are neither a choice among several nor numbers within bounds.
+    """
+    space = environment.action_space
+    if isinstance(space, spaces.Discrete):
+        names = tuple(str(int(space.start) + index) for index in range(int(space.n)))
+        return Target("action", "class", classes=names, dtype="int")
+    if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.is_bounded():
+        bounds = tuple((float(low), float(high)) for low, high in zip(space.low, space.high, strict=True))
+        return Target("action", "number", shape=space.shape, bounds=bounds)
+    raise UsageError(
+        f"its actions are {space}; agents choose one of several discrete actions, or a vector of numbers within bounds",
+        where=name,
+    )
+
+
+def require_discrete(target: Target | None, agent: str) -> Target:
+    """Return the target of an agent that needs discrete actions.
+
+    Raises:
+        UsageError: When the actions are continuous.
+    """
+    assert target is not None
+    if target.kind != "class":
+        raise UsageError(f"the actions are continuous, and {agent} chooses one of several discrete actions")
+    return target
+
+
+def greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
+    """Return the action of each row of a network's output: indices (B,), or numbers (B, A) within their bounds."""
+    if target.kind == "class":
+        return np.asarray(output).argmax(axis=1)
+    low, high = np.asarray(target.bounds, np.float32).T
+    return low + (np.clip(np.asarray(output), -1.0, 1.0) + 1) / 2 * (high - low)
+
+
+def action_decoding(target: Target) -> Mapping[str, Any]:
+    """Return, in plain values, how predictions come out of a network's output."""
+    if target.kind == "class":
+        classes = [int(name) for name in target.classes]
+        return {"kind": "choice", "of": "output", "column": "prediction", "classes": classes, "probabilities": False}
+    names = [_column(target, index) for index in range(len(target.bounds))]
+    return {"kind": "bounded", "of": "output", "columns": names, "bounds": [list(pair) for pair in target.bounds]}
+
+
+def _column(target: Target, index: int) -> str:
+    return "prediction" if len(target.bounds) == 1 else f"prediction_{index}"

@@ -1,0 +1,221 @@
+"""The state of a training: metrics by epoch, best weights, stopping and checkpoints, for every kind of loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.errors import JobError
+from zoo.training.checkpoint import network_variables, restore_checkpoint, save_checkpoint, trainer_variables
+from zoo.training.fit_settings import FitSettings
+from zoo.training.recorder import Recorder
+
+CHECKPOINT_SPACING = 50
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The score that early stopping and pruning watch, on the validation part.
+
+    Args:
+        name: Such as ``val_log_loss``.
+        direction: ``min`` or ``max``.
+        function: From target and network output to a number; None watches ``val_loss``.
+    """
+
+    name: str = "val_loss"
+    direction: str = "min"
+    function: Callable[[np.ndarray, np.ndarray], float] | None = None
+
+    def improves(self, value: float, best: float | None, min_delta: float) -> bool:
+        """Tell whether a value is better than the best so far by more than ``min_delta``."""
+        if math.isnan(value):
+            return False
+        if best is None:
+            return True
+        return value < best - min_delta if self.direction == "min" else value > best + min_delta
+
+
+@dataclass
+class FitResult:
+    """How a training went.
+
+    Args:
+        history: Scores of each epoch, by name.
+        epochs_run: Epochs that were trained in all.
+        best_epoch: Epoch whose weights the network has now, counted from 1.
+        stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
+        seconds: Wall time of training, earlier parts of a resumed one included.
+        scores: Scores on validation that are known only once training is over, by name with prefix.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    epochs_run: int = 0
+    best_epoch: int = 0
+    stopped: str = "epochs"
+    seconds: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class FitPlan:
+    """All that a fit needs beside network and data.
+
+    Args:
+        settings: Batch size, epochs and stopping.
+        seed: Decides the order of rows in each epoch.
+        recorder: Told of each epoch.
+        monitor: Watched score.
+        checkpoint: File that holds the state after each epoch; None for none.
+        callbacks: Keras callbacks.
+        whole: The model that callbacks see; default the network.
+    """
+
+    settings: FitSettings
+    seed: int = 0
+    recorder: Recorder = field(default_factory=Recorder)
+    monitor: Monitor = field(default_factory=Monitor)
+    checkpoint: Path | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    whole: keras.Model | None = None
+
+
+class TrainingState:
+    """One training: takes in each epoch, keeps the best weights by validation, and says when training is over.
+
+    A loop trains an epoch, passes its metrics to :meth:`record_epoch` and stops when that returns True. Where the
+    plan's checkpoint exists, the state begins as it was written.
+
+    Args:
+        network: The network whose best weights are kept; with its optimizer it is part of each checkpoint.
+        plan: Settings, recorder, monitor and checkpoint.
+        monitored: Whether the monitored metric is there in each epoch; without it the last epoch counts as the best.
+        trainer: Whose further networks and optimizers are part of each checkpoint; None for none.
+    """
+
+    def __init__(self, network: keras.Model, plan: FitPlan, *, monitored: bool, trainer: Any = None) -> None:
+        self.network, self.plan, self.settings, self.monitored = network, plan, plan.settings, monitored
+        self.trainer = trainer
+        self.result = FitResult()
+        self.best: list[np.ndarray] = []
+        self.best_score: float | None = None
+        self.base_rate = learning_rate_of(network)
+        self.started = time.perf_counter()
+        self.earlier_s = 0.0
+        self.saved_at, self.saving_s = -math.inf, 0.0
+        if plan.checkpoint is not None and plan.checkpoint.exists():
+            self._resume(plan.checkpoint)
+
+    @property
+    def over(self) -> bool:
+        """Whether training has ended, here or before the checkpoint was written."""
+        return self.result.epochs_run >= self.settings.epochs or self.result.stopped != "epochs"
+
+    def record_epoch(self, scores: Mapping[str, float]) -> bool:
+        """Take in the metrics of an epoch that is over; return whether training shall stop."""
+        result = self.result
+        result.epochs_run += 1
+        for name, value in scores.items():
+            result.history.setdefault(name, []).append(value)
+        self.plan.recorder.epoch(result.epochs_run, dict(scores))
+        self._decide(scores)
+        if self.plan.checkpoint is not None:
+            self._save_in_time(self.plan.checkpoint)
+        return result.stopped != "epochs"
+
+    def finish(self) -> FitResult:
+        """Put the best weights back and return the result.
+
+        Raises:
+            JobError: When the loss, or the monitored metric, was not a number from the first epoch on.
+            KeyboardInterrupt: When training was interrupted in its first epoch.
+        """
+        self.result.seconds = self.earlier_s + time.perf_counter() - self.started
+        if self.best:
+            for variable, value in zip(self.network.weights, self.best, strict=True):
+                variable.assign(value)
+            return self.result
+        if self.result.stopped == "diverged":
+            raise JobError("training diverged: the loss is not a number; try a lower learning rate")
+        if self.result.epochs_run == 0:
+            raise KeyboardInterrupt
+        if self.monitored:
+            raise JobError(f"{self.plan.monitor.name} is not a number in any epoch; try a lower learning rate")
+        return self.result
+
+    def keep_weights(self) -> None:
+        """Make the weights of this moment those that training ends with."""
+        self.result.best_epoch = self.result.epochs_run
+        self.best = [variable.numpy() for variable in self.network.weights]
+
+    def has_diverged(self, scores: Mapping[str, float]) -> bool:
+        """Tell from an epoch's metrics whether training diverged."""
+        return not math.isfinite(scores.get("loss", 0.0))
+
+    def progress(self) -> dict[str, Any]:
+        """Return what a subclass adds to a checkpoint, as JSON."""
+        return {}
+
+    def restore(self, progress: Mapping[str, Any]) -> None:
+        """Take up what :meth:`progress` returned."""
+
+    def _decide(self, scores: Mapping[str, float]) -> None:
+        result, monitor = self.result, self.plan.monitor
+        if self.has_diverged(scores):
+            result.stopped = "diverged"
+            return
+        if not self.monitored:
+            result.best_epoch = result.epochs_run
+            self.best = []
+        elif monitor.improves(scores[monitor.name], self.best_score, self.settings.min_delta):
+            self.best_score = scores[monitor.name]
+            self.keep_weights()
+        elif result.epochs_run - result.best_epoch >= self.settings.patience:
+            result.stopped = "patience"
+        if self.plan.recorder.stop_requested and result.stopped == "epochs":
+            result.stopped = "requested"
+
+    def _variables(self) -> dict[str, list[Any]]:
+        trainer = {} if self.trainer is None else trainer_variables(self.trainer)
+        return {"network": network_variables(self.network), **trainer}
+
+    def _save_in_time(self, path: Path) -> None:
+        """Write a checkpoint, unless that would take more than a fiftieth of the time.
+
+        Where epochs are long each has its own; of epochs of milliseconds a kill costs as many as fifty writes
+        last, and they are trained again to the same weights.
+        """
+        now = time.perf_counter()
+        if self.result.stopped == "epochs" and now - self.saved_at < CHECKPOINT_SPACING * self.saving_s:
+            return
+        self._save(path)
+        self.saved_at = time.perf_counter()
+        self.saving_s = self.saved_at - now
+
+    def _save(self, path: Path) -> None:
+        result = dataclasses.asdict(self.result)
+        result["stopped"] = "epochs" if self.result.stopped == "requested" else self.result.stopped
+        result["seconds"] = self.earlier_s + time.perf_counter() - self.started
+        progress = {"result": result, "best_score": self.best_score, **self.progress()}
+        save_checkpoint(path, self._variables(), progress, self.best)
+
+    def _resume(self, path: Path) -> None:
+        progress, self.best = restore_checkpoint(path, self._variables())
+        self.best_score = progress.pop("best_score")
+        self.result = FitResult(**progress.get("result", progress))  # zoo 0.1.0 had its fields at the top level
+        self.earlier_s = self.result.seconds
+        self.restore(progress)
+        self.plan.recorder.recall(self.result.history)
+
+
+def learning_rate_of(network: keras.Model) -> float:
+    """Return the learning rate that a compiled network has now."""
+    return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
