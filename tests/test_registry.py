@@ -122,7 +122,7 @@ def test_a_folder_of_ones_own_adds_a_task(own_folder):
 
 def test_two_files_of_one_name_are_an_error(own_folder):
     write(own_folder / "regression", mlp=MODEL_FILE)
-    with pytest.raises(UsageError, match=r"two files are called regression/mlp: .* and .*; rename one"):
+    with pytest.raises(UsageError, match=r"two files have the name regression/mlp: .* and .*; rename one"):
         list_models()
 
 

@@ -1,8 +1,9 @@
-"""The structure that the code keeps: rooms in order, one door for each heavy dependency, sizes, names."""
+"""The structure that the code keeps: packages in order, one door for each heavy dependency, sizes, names."""
 
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# A file imports only from rooms above its own.
-ROOMS = [
+# A file imports only from packages above its own.
+LAYERS = [
     {"zoo/errors.py", "zoo/version.py", "zoo/quiet_import.py", "zoo/text.py", "zoo/seeding.py"},
     {"zoo/portable"},
     {"zoo/registry.py"},
@@ -81,11 +82,11 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def room_of(name: str) -> int:
-    for number, members in enumerate(ROOMS):
+def layer_of(name: str) -> int:
+    for number, members in enumerate(LAYERS):
         if any(name == member or name.startswith(f"{member}/") for member in members):
             return number
-    raise AssertionError(f"{name} stands in no room; add it to ROOMS")
+    raise AssertionError(f"{name} is in no layer; add it to LAYERS")
 
 
 def imported_modules(module: ast.Module, package: str) -> Iterator[str]:
@@ -107,7 +108,7 @@ def place(module: str) -> str:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_imports_only_from_rooms_above_its_own(path: Path) -> None:
+def test_a_file_imports_only_from_packages_above_its_own(path: Path) -> None:
     name = path.relative_to(ROOT).as_posix()
     if name == "zoo/__init__.py":
         return  # the front door names what it exports, and imports it when it is asked for
@@ -115,7 +116,7 @@ def test_a_file_imports_only_from_rooms_above_its_own(path: Path) -> None:
     for module in imported_modules(tree(path), package):
         if module == "zoo" or not module.startswith("zoo."):
             continue
-        assert room_of(place(module)) <= room_of(name), f"{name} imports {module}, which stands below it"
+        assert layer_of(place(module)) <= layer_of(name), f"{name} imports {module}, which comes after it"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -197,7 +198,7 @@ def test_the_engine_names_no_task() -> None:
                 assert shown_as_help or not any(f"{task}/" in node.value for task in tasks), f"{path}:{node.lineno}"
 
 
-def test_every_room_is_packaged() -> None:
+def test_every_package_is_listed() -> None:
     import configparser
 
     config = configparser.ConfigParser()
@@ -208,3 +209,114 @@ def test_every_room_is_packaged() -> None:
         for path in (ROOT / "tasks").rglob("__init__.py")
     } | {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in (ROOT / "zoo").rglob("__init__.py")}
     assert listed == there
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts if parts[0] == "zoo" else ("zoo", *parts))
+    return name.removesuffix(".__init__")
+
+
+def imports_between_files() -> dict[str, set[str]]:
+    """The files that each file imports, by dotted name; imports inside functions count too."""
+    modules = {module_of(path): path for path in sources()}
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        targets: set[str] = set()
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                    base = ".".join([*parents, *([node.module] if node.module else [])])
+                targets |= {f"{base}.{name.name}" if f"{base}.{name.name}" in modules else base for name in node.names}
+        graph[module] = {target for target in targets if target in modules and target != module}
+    graph["zoo"] = set()  # its imports are lazy
+    return graph
+
+
+def test_no_import_cycles() -> None:
+    graph, done = imports_between_files(), set[str]()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for target in sorted(graph[module]):
+                visit(target, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+MIRRORED = {"metrics", "figures", "preprocessing"}  # numbers, classes, images, … in each
+
+
+def test_folders_are_small_and_file_names_unique() -> None:
+    folders: dict[Path, list[str]] = {}
+    for path in sources():
+        if path.name not in ("__init__.py", "__main__.py"):
+            folders.setdefault(path.parent, []).append(path.name)
+    assert {str(folder): len(names) for folder, names in folders.items() if len(names) > 14} == {}
+    names = [
+        name for folder, files in folders.items() for name in files
+        if folder.name not in MIRRORED and not folder.is_relative_to(ROOT / "tasks")
+    ]  # fmt: skip
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    """``zoo.train`` would be the module after its first import."""
+    import zoo
+
+    modules = {
+        path.stem for path in (ROOT / "zoo").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert modules & set(zoo.__all__) == set()
+
+
+FILLERS = {"known", "made", "told", "found", "own"}
+
+
+def test_local_variables_say_what_they_hold() -> None:
+    names = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {name}"
+        for path in sources()
+        for node in ast.walk(tree(path))
+        for name in ([node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else
+                     [node.arg] if isinstance(node, ast.arg) else [])
+        if name in FILLERS
+    ]  # fmt: skip
+    assert names == []
+
+
+# What user-facing text calls otherwise: see the vocabulary of CONTRIBUTING.md.
+BANNED_WORDS = {
+    "rival": "baseline", "rivals": "baselines", "picture": "image", "pictures": "images", "whole number": "integer",
+    "small letters": "lower case", "stroke": "slash", "judged part": "split", "test part": "test split",
+    "training part": "training split", "validation part": "validation split", "pass by": "streamed", "knobs": "",
+    "nobody": "no one", "stands beside": "next to", "gone on with": "resumed",
+}  # fmt: skip
+
+
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The string constants of a file, docstrings among them."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+def test_text_uses_the_vocabulary() -> None:
+    pages = [
+        (ROOT / name, [(1, (ROOT / name).read_text(encoding="utf-8"))]) for name in ("README.md", "CONTRIBUTING.md")
+    ]
+    used = [
+        f"{path.relative_to(ROOT)}:{line} {word!r}; write {better!r}"
+        for path, texts in [*((path, texts_of(path)) for path in sources()), *pages]
+        for line, text in texts
+        for word, better in BANNED_WORDS.items()
+        if better and re.search(rf"\b{word}\b", text, re.IGNORECASE)
+    ]
+    assert used == []

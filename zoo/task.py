@@ -23,13 +23,13 @@ NEED_A_TARGET = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on one part.
+    """Scores of a model on one split.
 
     Args:
         scores: Value by the score's name, without prefix.
         intervals: 95 % interval by the score's name.
         figures: Function that draws the figures, by file name without ending; drawing is left to who wants them.
-        output: The model's raw output of the rows that the part holds, where intervals were asked for and the task has
+        output: The model's raw output of the rows that the split holds, where intervals were asked for and the task has
             a target.
     """
 
@@ -45,7 +45,7 @@ class Calibration:
 
     Args:
         spec: The spec, with a threshold where one was chosen.
-        limits: From :func:`zoo.calibration.conformal.conformal_quantiles`; empty without a calibration part.
+        limits: From :func:`zoo.calibration.conformal.conformal_quantiles`; empty without a calibration split.
         facts: What is worth tracking, by name.
         notes: What a person should know.
     """
@@ -58,13 +58,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classical rival, or a dummy: fitted and scored on the same parts as the model.
+    """A classical baseline, or a dummy: fitted and scored on the same splits as the model.
 
     Args:
         name: Such as ``logistic``; its metrics have the same names as the model's.
-        run: From dataset and seed to scores by part, without prefix.
-        most_rows: Rows of the training part beyond which it is skipped, with a note; None for any number.
-        guesses: Whether it knows nothing but the training part's targets: what a model is worth is told from it.
+        run: From dataset and seed to scores by split, without prefix.
+        most_rows: Rows of the training split beyond which it is skipped, with a note; None for any number.
+        is_dummy: Whether it uses the training split's targets alone; a model's skill is measured from it.
     """
 
     name: str
@@ -170,7 +170,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, model: Any, dataset: Any, split: str, *, intervals: bool) -> Evaluation:
-        """Score the whole model on one part."""
+        """Score the whole model on one split."""
 
     def calibrate(self, built_model: Any, dataset: Any, job: DataJob) -> Any:
         """Return what is found after training, on rows that taught nothing: a :class:`Calibration`."""
@@ -196,31 +196,31 @@ class Task(ABC):
         raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
 
     def held_out(self, spec: Spec, rows: Any, output: Any) -> Any:
-        """Return row in the source, truth and prediction of a part's rows, as a frame; None without a target."""
+        """Return row in the source, truth and prediction of a split's rows, as a frame; None without a target."""
         return None
 
     def interval_scores(
         self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
     ) -> Mapping[str, float]:
-        """Return coverage and size of prediction sets or intervals of a part's rows."""
+        """Return coverage and size of prediction sets or intervals of a split's rows."""
         return {}
 
     def draw_intervals(
         self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None]
     ) -> Mapping[str, Any]:
-        """Return figures of the prediction sets or intervals of a part's rows."""
+        """Return figures of the prediction sets or intervals of a split's rows."""
         return {}
 
     @abstractmethod
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
-        """Return the baselines that stand beside this task's models."""
+        """Return the baselines of this task's models."""
 
     def draw_history(self, history: Mapping[str, Sequence[float]], best_epoch: int) -> Mapping[str, Any]:
         """Return figures of the course of training, by name, beside the learning curve."""
         return {}
 
     def example_rows(self, dataset: Any, split: str = "train", rows: int = 3) -> Any:
-        """Return raw rows of a part as a frame, as users had them; of the first part where there is no such."""
+        """Return raw rows of a split as a frame, as users had them; of the first part where there is no such."""
         import pandas as pd
 
         chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))

@@ -10,7 +10,7 @@ from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
-    """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     quick = [
         ClassicalBaseline("majority", _majority, is_dummy=True),
         ClassicalBaseline("logistic", _logistic, most_rows=1_000_000),

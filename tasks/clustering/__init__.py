@@ -96,7 +96,7 @@ class Clustering(Task):
         return dict(forward(model, inputs))
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Score the clusters of one part; the mixture is fitted again on resampled training rows for stability."""
+        """Score the clusters of one split; the mixture is fitted again on resampled training rows for stability."""
         train = self.output(model, dataset.splits["train"].inputs)["latent"]
         output = self.output(model, dataset.splits[split].inputs)
         kind = model.get_layer("network").get_layer("cluster").kind

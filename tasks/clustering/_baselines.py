@@ -22,7 +22,7 @@ EXPLAINED = 0.9
 
 
 def run_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-    """Return the scores of a classical clustering by part.
+    """Return the scores of a classical clustering by split.
 
     ``k_means`` is of the columns as they are, ``gaussian_mixture`` of the principal components that hold 90 % of
     the variance, ``ward`` (1963) of the columns; a row that Ward did not see belongs to the nearest of its means.

@@ -15,7 +15,7 @@ from ._metrics import reference_features
 
 
 def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], model: Any) -> dict[str, Any]:
-    """Return the figures of one part, by name.
+    """Return the figures of one split, by name.
 
     Args:
         dataset: The data.

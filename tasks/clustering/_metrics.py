@@ -1,4 +1,4 @@
-"""Scores of a clustering: of models and of their classical rivals by the same rules."""
+"""Scores of a clustering: of models and of their classical baselines by the same rules."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Judge:
     def scores(
         self, train: np.ndarray, space: np.ndarray, probabilities: np.ndarray, dataset: Dataset, split: str
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-        """Return scores and intervals of one part.
+        """Return scores and intervals of one split.
 
         Args:
-            train: Vectors of the training part, in the space that is clustered (M, L).
-            space: Vectors of the part (N, L).
+            train: Vectors of the training split, in the space that is clustered (M, L).
+            space: Vectors of the split (N, L).
             probabilities: Of each cluster (N, K).
             dataset: The data.
             part: The part's name.

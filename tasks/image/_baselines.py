@@ -1,4 +1,4 @@
-"""The classical rivals of image models, on pixels."""
+"""The classical baselines of image models, on pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
-    """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     quick = [
         ClassicalBaseline("majority", _majority, pixels, is_dummy=True),
         ClassicalBaseline("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),

@@ -11,7 +11,7 @@ from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
-    """Return the rivals of a level: ``none``, ``quick`` or ``all``."""
+    """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     assert spec.target is not None
     if spec.target.quantiles:
         return _of_quantiles(level, spec.target.quantiles)

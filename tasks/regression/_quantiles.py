@@ -13,7 +13,7 @@ class EachQuantile(RegressorMixin, BaseEstimator):
     """Predicts several quantiles, each by an estimator fitted to its pinball loss.
 
     Args:
-        kind: ``dummy`` (quantiles of the training part), ``linear`` or ``boosting``.
+        kind: ``dummy`` (quantiles of the training split), ``linear`` or ``boosting``.
         levels: Levels of the quantiles.
         seed: Seed of boosting.
         categorical_features: Columns of integer codes, for boosting.

@@ -78,7 +78,7 @@ class ReinforcementLearning(Task):
     no_folds = "an agent has no rows to fold; --seeds repeats its training"
 
     def read(self, job: DataJob) -> Dataset:
-        """Return the job's environment as a dataset: its parts are episodes, and their rows are seeds."""
+        """Return the job's environment as a dataset: its splits are episodes, and their rows are seeds."""
         if job.fold is not None:
             raise UsageError(self.no_folds, where="fold")
         for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
@@ -137,7 +137,7 @@ class ReinforcementLearning(Task):
         return values
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Play the part's episodes with the greedy policy."""
+        """Play the split's episodes with the greedy policy."""
         import tensorflow as tf
 
         call = tf.function(model, reduce_retracing=True)

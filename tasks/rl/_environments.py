@@ -25,7 +25,7 @@ _PACKAGES = {"ALE": "ale-py"}
 
 
 def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
-    """Return an environment whose observations are a vector of numbers or one whole number.
+    """Return an environment whose observations are a vector of numbers or one integer.
 
     Args:
         name: Its id, such as ``CartPole-v1``, or ``module:Id`` of one that a module registers.

@@ -3,7 +3,7 @@
 Mnih et al. 2015, "Human-level control through deep reinforcement learning", with the double estimator of van Hasselt,
 Guez and Silver 2016, equation 4: one network chooses the next action, an older copy of it says what that is worth.
 
-Input: an observation (F,), or a whole number, raw. Output: the value of each action (B, A); the greatest is taken.
+Input: an observation (F,), or an integer, raw. Output: the value of each action (B, A); the greatest is taken.
 Run: ``zoo train rl/dqn CartPole-v1``.
 """
 

@@ -1,4 +1,4 @@
-"""The classical rivals of sequence models: statistics of each feature, or for texts weighted counts of words."""
+"""The classical baselines of sequence models: statistics of each feature, or for texts weighted counts of words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._statistics import statistics
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
-    """Return the rivals of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
+    """Return the baselines of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
     assert spec.target is not None
     classes = spec.target.kind == "class"
     dummy_name, make_dummy = ("majority", _majority) if classes else ("mean", _mean)

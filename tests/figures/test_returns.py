@@ -30,7 +30,7 @@ def test_the_curve_goes_through_the_evaluations() -> None:
     assert corners == {(x, y + sign * s) for x, y, s in zip(steps, mean, std, strict=True) for sign in (-1, 1)}
     assert named(axis) == ["standard deviation", "mean return", "solved: 4.5", "kept policy"]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("environment steps", "return of evaluation episodes")
-    assert axis.get_title(loc="left") == "Return while learning"
+    assert axis.get_title(loc="left") == "Return during training"
     low, high = axis.get_ylim()
     assert low < 0.5
     assert high > 6

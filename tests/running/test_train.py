@@ -341,3 +341,15 @@ def test_validation_size_zero_trains_all_epochs_and_keeps_the_last(workspace: Pa
     run = zoo.train("regression/linear", "diabetes", epochs=5, validation_size=0, quiet=True)
     assert run.epochs_run == run.best_epoch == 5
     assert not [name for name in run.metrics if name.startswith("val_")]
+
+
+def test_scores_are_linked_to_the_logged_model_and_the_data(run: Any) -> None:
+    models = mlflow.search_logged_models(
+        experiment_ids=[mlflow.get_run(run.run_id).info.experiment_id],
+        order_by=[{"field_name": "metrics.test_log_loss", "ascending": True}],
+        output_format="list",
+    )
+    (model,) = [model for model in models if model.source_run_id == run.run_id]
+    linked = {metric.key: metric for metric in model.metrics}
+    assert linked["test_log_loss"].value == pytest.approx(run.metrics["test_log_loss"])
+    assert linked["test_log_loss"].dataset_name

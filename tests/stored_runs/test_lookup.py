@@ -96,7 +96,7 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     assert first.promoted
     second = zoo.register(strong.run_id, "income")
     assert not second.promoted
-    assert "give --on SOURCE" in repr(second)
+    assert "with --on SOURCE" in repr(second)
     june = january.with_name("june.csv")
     pd.concat([rows(300, 2), pd.read_csv(january)[:50]]).to_csv(june, index=False)
     third = command("register", strong.run_id, "income", "--on", june, "--json").json

@@ -106,7 +106,7 @@ def test_a_trial_that_takes_too_long_or_too_much_ends_alone(workspace: Path) -> 
     options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
     timed = zoo.tune(slow, "diabetes", trial_timeout="5s", **options)
     assert [trial.status for trial in timed.trials] == ["COMPLETED", "FAILED"]
-    assert "longer than 5s" in Store().client.get_run(str(timed.trials[1].run_id)).data.tags["zoo.reason"]
+    assert "timeout of 5s exceeded" in Store().client.get_run(str(timed.trials[1].run_id)).data.tags["zoo.reason"]
     bounded = zoo.tune(greedy, "diabetes", memory="3GiB", **options)
     assert [trial.status for trial in bounded.trials] == ["COMPLETED", "FAILED"]
     assert "MemoryError" in Store().client.get_run(str(bounded.trials[1].run_id)).data.tags["zoo.reason"]

@@ -149,7 +149,7 @@ class _Subject:
         if dataset.spec.target is None:
             raise UsageError(f"{self.task.name} predicts no target, and this study needs one", where="run")
         if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
-            raise UsageError("its rows pass by, and this study needs them in memory", where="run")
+            raise UsageError("its rows are streamed, and this study needs them in memory", where="run")
         return dataset
 
     @cached_property
@@ -170,7 +170,7 @@ class _Subject:
         return dataclasses.replace(settings, epochs=min(settings.epochs, most_epochs or settings.epochs))
 
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
-        """Some prepared rows of a part."""
+        """Some prepared rows of a split."""
         rows = self.dataset.splits[split]
         few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:

@@ -35,7 +35,7 @@ class ModelDescription:
         hyperparameters: For each ``default``, ``range`` or ``choices``, ``searched`` and ``meaning``.
         n_parameters: Number of parameters that are trained.
         layers: For each layer of the network name, kind, output shape and number of parameters.
-        rows: Rows of the training part.
+        rows: Rows of the training split.
         iterations: Steps in an epoch.
         options: Options that the model's task alone understands, with ``default`` and ``meaning``.
     """
@@ -171,7 +171,7 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
 
 
 def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
-    """Return the spec of a source's training part.
+    """Return the spec of a source's training split.
 
     Args:
         source: A frame, arrays, a file or a bundled name.

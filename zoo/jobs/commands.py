@@ -158,7 +158,7 @@ class CompareJob(TrainJob):
         if self.models and self.source is None:
             raise UsageError("the source is missing: give the data to compare the models on", where="source")
         if self.runs and (self.source is not None or self.others):
-            raise UsageError("runs have their own data; leave out the source", where="source")
+            raise UsageError("runs have their own data; leave the source out", where="source")
         if self.refit and not self.runs:
             raise UsageError("refit needs runs to train again", where="refit")
         if self.baselines == "none":

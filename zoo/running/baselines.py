@@ -26,7 +26,7 @@ def run_baselines(
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """Return the metrics of each baseline, and notes about those that were left out.
 
-    A baseline that was run before on the same parts is read from the store.
+    A baseline that was run before on the same splits is read from the store.
     """
     results: dict[str, dict[str, float]] = {}
     notes: list[str] = []
@@ -41,7 +41,7 @@ def run_baselines(
         try:
             results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-            notes.append(f"baseline {baseline.name} failed: {error}")  # a rival's trouble is not the model's
+            notes.append(f"baseline {baseline.name} failed: {error}")  # a baseline's trouble is not the model's
     return results, notes
 
 

@@ -71,7 +71,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     facts: Facts | None
     if table is not None:
         facts = _facts(job, table, dataset)
-    else:  # of rows that pass by a sample, where they are rows of columns
+    else:  # a sample of streamed rows, where they are rows of columns
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
     findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)

@@ -115,7 +115,7 @@ def _run_of(
 
 
 def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
-    """Predictions of the judged part, the worst of them and, of classes, scores by class."""
+    """Predictions of the evaluated split, the worst of them and, of classes, scores by class."""
     inputs = {
         column.name: np.asarray(values)
         for column in dataset.spec.inputs[:MOST_COLUMNS]

@@ -1,4 +1,4 @@
-"""Runs below a parent run, which are begun, gone on with, or read back."""
+"""Runs below a parent run, which are started, resumed, or read back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_child(
     callbacks: Sequence[Any] = (),
     progress: Progress,
 ) -> Run:
-    """Train one run below a parent; one that is finished is read back, and one that was cut is gone on with.
+    """Train one run below a parent; one that is finished is read back, and one that was cut is resumed.
 
     Args:
         job: The run's job, with experiment and name.

@@ -38,7 +38,7 @@ from zoo.tracking.tracked_run import TrackedRun, ending
 
 @dataclass
 class Repeats:
-    """Runs of one model that differ in seed, or in the fold that is their test part.
+    """Runs of one model that differ in seed, or in the fold that is their test split.
 
     Intervals are of the mean, by Student's t over runs. Folds share most of their training rows, so that a
     cross-validation's runs vary less than models on fresh data would: its variance is corrected by the share of
@@ -215,7 +215,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
 def resume_repeats(
     parent_run: Any, *, changes: Mapping[str, Any], callbacks: Sequence[Any] = (), progress: Progress | None = None
 ) -> Repeats:
-    """Go on with repeats that were interrupted: finished runs stay, others are gone on with or begun.
+    """Resume interrupted repeats: finished runs stay, others are resumed or started.
 
     Args:
         found: MLflow's parent run.
@@ -309,7 +309,7 @@ def _run_children(
 
 
 def share_tested(dataset: Dataset) -> float:
-    """Return the number of test rows for each row that a model learns from; 0 without a test part."""
+    """Return the number of test rows for each row that a model learns from; 0 without a test split."""
     tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
     learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")
     return tested / learnt if learnt else 0.0

@@ -70,7 +70,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 
 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
-    """Return the rows of the source in each part; of a test source its own."""
+    """Return the rows of the source in each split; of a test source its own."""
     return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
 
 

@@ -192,7 +192,7 @@ class _OnlyNew(Recorders):
 
 
 def _job_of(store: Store, run: Any) -> TrainJob:
-    """The job of a run that can be gone on with."""
+    """The job of a run that can be resumed."""
     run_id, tags = run.info.run_id, run.data.tags
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")

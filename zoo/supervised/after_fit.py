@@ -109,7 +109,7 @@ def check_calibration(dataset: Dataset, job: DataJob) -> None:
 
 
 def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:
-    """A note where calibration makes the probabilities of the validation part worse, which did not fit it."""
+    """A note where calibration makes the probabilities of the validation split worse, which did not fit it."""
     rows = dataset.splits.get("validation")
     if rows is None or rows.target is None:
         return []

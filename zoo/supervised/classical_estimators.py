@@ -1,4 +1,4 @@
-"""Classical rivals from scikit-learn, on the same parts as the model, from the same raw columns."""
+"""Classical baselines from scikit-learn, on the same splits as the model, from the same raw columns."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MOST_LEVELS = 254  # histogram boosting takes no more
 
 @dataclass(frozen=True)
 class ClassicalBaseline:
-    """A scikit-learn estimator that stands beside the models.
+    """A scikit-learn estimator that models are compared with.
 
     Args:
         name: Its name, in snake case.
         make: From a seed to a fresh estimator that takes prepared columns.
         columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes), or a
-            function from a part and the spec to what the estimator takes, N rows.
+            function from a split and the spec to what the estimator takes, N rows.
         most_rows: Training rows beyond which it would take too long.
-        guesses: Whether it knows nothing but the training part's targets.
+        is_dummy: Whether it uses the training split's targets alone.
     """
 
     name: str
@@ -99,19 +99,19 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
 def run_estimator(
     baseline: ClassicalBaseline, estimator: Any, dataset: Dataset
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Fit on the training part; return encoded target and prediction of each part.
+    """Fit on the training split; return encoded target and prediction of each split.
 
-    The validation part is left out of the training, as it is for a model: it ranks them both.
+    The validation split is left out of the training, as it is for a model: it ranks them both.
 
     Returns:
-        For each part target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
+        For each split target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
     """
     columns = baseline.columns
     pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
     features: Callable[[Split, Spec], Any] = raw_frame if isinstance(columns, str) else columns
     train = dataset.splits["train"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*failed to converge")  # a rival has its limit of time
+        warnings.filterwarnings("ignore", message=".*failed to converge")  # a baseline has its limit of time
         pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
     results = {}
     for name in SPLIT_PREFIX.keys() & dataset.splits.keys():
@@ -144,7 +144,7 @@ def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:
 
 
 def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
-    """Return the raw inputs of a part as a frame, a missing category as a level of its own.
+    """Return the raw inputs of a split as a frame, a missing category as a level of its own.
 
     A date is a column for each part of the calendar, an ordered category the place of its level; what was asked to
     stand for a missing value stands there, with a column that says where.

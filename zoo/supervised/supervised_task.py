@@ -51,7 +51,7 @@ class SupervisedTask(Task):
         name: The folder's name.
         example: Bundled source on which the task's models are shown.
         target_kind: ``class``, ``number``, or ``either``, where the target's column tells, or the option ``kind``.
-        estimators: Classical rivals by level and spec.
+        estimators: Classical baselines by level and spec.
     """
 
     refuses: Mapping[str, str] = {}
@@ -76,7 +76,7 @@ class SupervisedTask(Task):
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return figures of one part that belong to this task, beside those of its kind of target."""
+        """Return figures of one split that belong to this task, beside those of its kind of target."""
         return {}
 
     def rules(self, spec: Spec) -> TargetRules:
@@ -99,13 +99,13 @@ class SupervisedTask(Task):
         return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
 
     def streams(self, job: DataJob) -> bool:
-        """Tell whether the job's rows pass by instead of being held in memory: as asked for, else by their size.
+        """Tell whether the job's rows are streamed instead of being held in memory: as asked for, else by their size.
 
         Raises:
             UsageError: When they shall, and the task reads no tables.
         """
         if job.stream and "table" not in self.reads:
-            raise UsageError("only the rows of a table pass by", where="stream")
+            raise UsageError("only tables can be streamed", where="stream")
         asked = job.stream if job.stream is not None else must_stream(job.source)
         return asked and "table" in self.reads
 
@@ -185,7 +185,7 @@ class SupervisedTask(Task):
         return forward(model, inputs)
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Score the whole model, from raw rows on, on one part."""
+        """Score the whole model, from raw rows on, on one split."""
         rows, spec = dataset.splits[split], dataset.spec
         assert rows.target is not None
         rules = self.rules(spec)
@@ -215,7 +215,7 @@ class SupervisedTask(Task):
     def _scored_in_passing(
         self, model: Any, split: StreamedSplit, spec: Spec, truth: np.ndarray, output: np.ndarray
     ) -> Evaluation:
-        """Score all rows of a part that pass by, without holding them; figures are of the sample that is held."""
+        """Score all rows of a streamed split, without holding them; figures are of the sample that is held."""
         rules = self.rules(spec)
         prediction = rules.decode(spec, output)
 
@@ -248,13 +248,13 @@ class SupervisedTask(Task):
         conformal_quantiles: Sequence[float | None],
         percent: float = 90.0,
     ) -> dict[str, float]:
-        """Return coverage and size of the prediction sets or intervals of a part's rows."""
+        """Return coverage and size of the prediction sets or intervals of a split's rows."""
         return self._interval_metrics(spec, rows, output, conformal_quantiles, [percent])[0]
 
     def draw_intervals(
         self, spec: Spec, rows: Split, output: np.ndarray, conformal_quantiles: Sequence[float | None]
     ) -> Mapping[str, Any]:
-        """Return coverage and size of the prediction sets or intervals of a part's rows over what was asked for."""
+        """Return coverage and size of the prediction sets or intervals of a split's rows over what was asked for."""
         from zoo.figures.intervals import interval_coverage
 
         percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
@@ -292,7 +292,7 @@ class SupervisedTask(Task):
         ]
 
     def held_out(self, spec: Spec, rows: Split, output: np.ndarray) -> pd.DataFrame:
-        """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a part's rows."""
+        """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a split's rows."""
         assert rows.target is not None
         truth = self.rules(spec).named_truth(spec, rows.target)
         columns = {"row": rows.rows, "truth": truth, **({} if rows.weight is None else {"weight": rows.weight})}
@@ -305,7 +305,7 @@ class SupervisedTask(Task):
         return self.rules(spec).intervals(spec, output, quantile_at(conformal_quantiles, percent), percent)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
-        """Return scikit-learn's rivals at this level."""
+        """Return scikit-learn's baselines at this level."""
         return [
             Baseline(baseline.name, partial(self._run_rival, baseline), baseline.most_rows, baseline.is_dummy)
             for baseline in self.estimators(level, spec)

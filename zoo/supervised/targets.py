@@ -78,7 +78,7 @@ class TargetRules(ABC):
 
     @abstractmethod
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
-        """Return figures of one part, by name."""
+        """Return figures of one split, by name."""
 
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
@@ -177,7 +177,7 @@ class ClassRules(TargetRules):
 
 
 class NumberRules(TargetRules):
-    """A number, encoded by mean and standard deviation of the training part."""
+    """A number, encoded by mean and standard deviation of the training split."""
 
     loss_words = ("squared", "absolute", "huber", "cosh", "mse", "mae", "mape")
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,7 @@ class OfflineClient:
                 return self._answer_offline(name, args, kwargs)
             raise ModelLeftBehindError  # created without the server, which is back
         at_server = self.offline.at_server
+        kwargs = _unlinked(kwargs, self.offline.models)
         try:
             answer = method(*map(at_server, args), **{key: at_server(value) for key, value in kwargs.items()})
         except Exception as error:
@@ -169,7 +170,7 @@ class OfflineClient:
         if name == "create_run":
             return offline.begin(*args, **kwargs)
         if name in _WRITES_OF_A_RUN:
-            return getattr(offline.client, name)(offline.run_for(args[0]), *args[1:], **kwargs)
+            return getattr(offline.client, name)(offline.run_for(args[0]), *args[1:], **_unlinked(kwargs))
         if name == "get_run":
             return self._offline_run(args[0])
         if name in _READS_OF_A_RUN and args[0] in self._own:
@@ -201,3 +202,13 @@ class OfflineClient:
 
     def _no_answer(self) -> JobError:
         return JobError("the tracking server does not answer", where=self._shown)
+
+
+def _unlinked(kwargs: dict[str, Any], models: Collection[str] | None = None) -> dict[str, Any]:
+    """Return arguments whose metrics are not linked to a model that the receiver does not have; None for any model."""
+    linked = [metric for metric in kwargs.get("metrics") or () if metric.model_id is not None]
+    if not any(models is None or metric.model_id in models for metric in linked):
+        return kwargs
+    from mlflow.entities import Metric
+
+    return {**kwargs, "metrics": [Metric(m.key, m.value, m.timestamp, m.step) for m in kwargs["metrics"]]}

@@ -49,6 +49,7 @@ class TrackedRun(Recorder):
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
         self._params = set(run.data.params)
         self._pending: list[Any] = []
+        self._links: dict[str, str] = {}  # model and data set that final scores belong to
         self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
 
@@ -119,8 +120,8 @@ class TrackedRun(Recorder):
         self._params.update(values)
 
     def metrics(self, values: Mapping[str, float]) -> None:
-        """Log final scores, each once."""
-        self._pending += _metrics(values, 0)
+        """Log final scores, each once, linked to the run's model and data set where these were logged before."""
+        self._pending += _metrics(values, 0, **self._links)
         self.flush()
 
     def tags(self, values: Mapping[str, str]) -> None:
@@ -132,6 +133,7 @@ class TrackedRun(Recorder):
     def dataset(self, dataset: Dataset) -> None:
         """Log the data as the run's input: name, digest, source, columns and sizes."""
         self.store.client.log_inputs(self.run_id, [_dataset_input(dataset)])
+        self._links |= {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact."""
@@ -178,6 +180,7 @@ class TrackedRun(Recorder):
             client.log_model_artifacts(logged.model_id, str(folder / "model"))
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, 0)])
+        self._links["model_id"] = logged.model_id
 
     def end(self, status: str, reason: str = "") -> None:
         """End the run: FINISHED, FAILED or KILLED."""
@@ -294,12 +297,12 @@ def _git_tags() -> dict[str, str]:
     return {"mlflow.source.git.commit": commit, "zoo.git_changed": "yes" if changed else "no"}
 
 
-def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
+def _metrics(values: Mapping[str, float], step: int, **links: str) -> list[Any]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     cleaned = {_INVALID_CHARACTERS.sub("_", name): value for name, value in values.items()}
-    return [Metric(name, float(value), now, step) for name, value in cleaned.items() if not math.isinf(value)]
+    return [Metric(name, float(value), now, step, **links) for name, value in cleaned.items() if not math.isinf(value)]
 
 
 def _dataset_input(dataset: Dataset) -> Any:

@@ -151,7 +151,7 @@ def _mean_width(lengths: np.ndarray, widths: list[int]) -> float:
 
 
 class CompiledScores:
-    """Predicts all rows of a part, and computes the compiled loss over them, in one or few calls.
+    """Predicts all rows of a split, and computes the compiled loss over them, in one or few calls.
 
     Args:
         network: Compiled Keras model.

@@ -19,9 +19,9 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", 
 
 
 def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
-    """Train a compiled network; it ends with the weights of its best epoch on the validation part.
+    """Train a compiled network; it ends with the weights of its best epoch on the validation split.
 
-    Without a validation part it trains all epochs and keeps the last. Where ``plan.checkpoint`` exists,
+    Without a validation split it trains all epochs and keeps the last. Where ``plan.checkpoint`` exists,
     training goes on from there, and on a CPU ends with the same weights as without the break (not where
     ``keras.Model.fit`` runs the epochs: its order of rows starts anew).
 
@@ -42,7 +42,7 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
         with graphs_as_written():
             if isinstance(train, StreamedArrays):
                 if reason:
-                    raise UsageError(f"rows that pass by train in compiled epochs only: {reason}")
+                    raise UsageError(f"streamed rows can be trained on in compiled epochs only: {reason}")
                 _fit_streamed(state, train)
             elif reason:
                 plan.recorder.say(f"training through keras.Model.fit: {reason}")
@@ -97,7 +97,7 @@ def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
 
 
 def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
-    """Epochs over rows that pass by: each buffer is trained on in one compiled call, whose traces are kept."""
+    """Run epochs over streamed rows, one compiled call for each buffer."""
     settings, plan = state.settings, state.plan
     if state.over:
         return

@@ -173,7 +173,7 @@ def _has_loops(model: keras.Model) -> bool:
 
 
 def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False) -> Arrays:
-    """Return the prepared arrays of a part.
+    """Return the prepared arrays of a split.
 
     Args:
         preparation: The Keras model from raw to prepared.
@@ -221,14 +221,14 @@ def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:
-    """Return the prepared arrays of a part, from a folder where another process may have put them.
+    """Return the prepared arrays of a split, from a folder where another process may have put them.
 
     Whoever needs them first writes them; the arrays are mapped, not copied.
 
     Args:
         preparation: The Keras model from raw to prepared.
-        digest: What decides the arrays' contents beside the part itself.
-        name: Name of the part.
+        digest: What decides the arrays' contents beside the split itself.
+        name: Name of the split.
         part: The raw rows.
         cache: Folder that belongs to this dataset; None keeps the arrays in memory only.
     """
@@ -263,7 +263,7 @@ def _write_arrays(arrays: Arrays, folder: Path) -> None:
 
 
 def raw_arrays(split: Split, names: Collection[str]) -> Arrays:
-    """Return the arrays of a part as they are, for a network that takes some of the columns raw."""
+    """Return the arrays of a split as they are, for a network that takes some of the columns raw."""
     x = {key: _raw(values) for key, values in split.inputs.items() if key in names}
     return Arrays(x, _trainable(split.target), _loss_weight(split))
 

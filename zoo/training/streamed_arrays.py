@@ -1,4 +1,4 @@
-"""Training on rows that pass by, and scoring them by accumulation: memory does not grow with rows."""
+"""Training on streamed rows, and scoring them by accumulation: memory does not grow with rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUFFER_ROWS = 1 << 18  # rows that are shuffled together
 # Bins of the logarithm of odds, 1/256 wide: the mean log-loss in a bin is off by a millionth of it.
 _BINS, _BINS_A_UNIT, _MOST = 8192, 256, 16.0
 _DRAW = 7  # salt of the draw of rows to be scored
-MOST_VALUES = 1 << 21  # predicted numbers of a part that are scored: of more rows so many are drawn
+MOST_VALUES = 1 << 21  # predicted numbers of a split that are scored: of more rows so many are drawn
 
 
 class StreamedArrays:
@@ -42,7 +42,7 @@ class StreamedArrays:
         return self.split.total
 
     def buffers(self, epoch: int, batch: int) -> Iterator[Arrays]:
-        """Yield all rows once, a whole number of batches at a time but for the last; the next is made meanwhile."""
+        """Yield all rows once, several full batches at a time; the next are prepared meanwhile."""
         most = max(1, BUFFER_ROWS // batch) * batch
         return _ahead(self._buffers(epoch, most))
 
@@ -126,7 +126,7 @@ def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
 def accumulated(
     split: StreamedSplit, probabilities: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return truth (M,), probabilities (M, 2) and number of rows (M,) that score as all rows of a part do.
+    """Return truth (M,), probabilities (M, 2) and number of rows (M,) that score as all rows of a split do.
 
     Rows of two classes are counted in 8,192 bins of the odds, each with its mean probability: M is at most twice
     that, whatever the number of rows.
@@ -155,9 +155,9 @@ def accumulated(
 def collected(
     split: StreamedSplit, predict: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return encoded targets, predictions and weights (None for equal ones) of the rows of a part.
+    """Return encoded targets, predictions and weights (None for equal ones) of the rows of a split.
 
-    Predictions alone are held, and no more than ``MOST_VALUES`` numbers: of a part with more rows than have room, so
+    Predictions alone are held, and no more than ``MOST_VALUES`` numbers: of a split with more rows than have room, so
     many are drawn by their numbers.
 
     Args:

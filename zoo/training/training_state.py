@@ -23,7 +23,7 @@ CHECKPOINT_SPACING = 50
 
 @dataclass(frozen=True)
 class Monitor:
-    """The score that early stopping and pruning watch, on the validation part.
+    """The score that early stopping and pruning watch, on the validation split.
 
     Args:
         name: Such as ``val_log_loss``.

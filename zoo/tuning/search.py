@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import JobError, listed
+from zoo.fitting.model_builder import MODEL
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tracked_run import TrackedRun
@@ -214,8 +215,10 @@ class SearchLoop:
         """Open the run of a trial after its process has been started, so that the process need not wait for it."""
         if record.run_id is None:
             tags = {**self.plan.tags, "zoo.trial": record.trial_id, "zoo.search": self.state.run_id}
+            model = record.hyperparameters.get(MODEL, self.plan.tags["zoo.model"])
+            name = f"trial {record.trial_id} · {model}"
             run = self._find_orphaned_run(record) or TrackedRun.create(
-                self.store, self.experiment, f"trial {record.trial_id}", tags=tags, parent=self.state.run_id
+                self.store, self.experiment, name, tags=tags, parent=self.state.run_id
             )
             record.run_id = run.run_id
             self.open[record.trial_id] = run

@@ -180,11 +180,11 @@ class _Fit:
         return result
 
     def after(self, split: str) -> dict[str, float]:
-        """Return what was to be worked out of the trained network on a part."""
+        """Return what was to be worked out of the trained network on a split."""
         return measure_after(self.measured, self.task, self.built_model, self.dataset, split=split, prefix=self.prefix)
 
     def objective(self, result: FitResult, name: str, split: str) -> float:
-        """Return the first score: of its best epoch where the part is the one that was watched, else worked out."""
+        """Return the first score: of its best epoch where the split is the one that was watched, else worked out."""
         course = result.history.get(f"{self.prefix}{name}", [])
         if course and result.best_epoch:
             return course[result.best_epoch - 1]

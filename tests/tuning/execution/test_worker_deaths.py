@@ -59,8 +59,10 @@ def test_function_of_a_script(way: str, fork: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     if way == "guarded file":
-        head, _, body = SCRIPT.partition("with Workers")
-        script.write_text(head + "if __name__ == '__main__':\n" + textwrap.indent("with Workers" + body, "    "))
+        head, _, body = SCRIPT.partition("with WorkerProcesses")
+        script.write_text(
+            head + "if __name__ == '__main__':\n" + textwrap.indent("with WorkerProcesses" + body, "    ")
+        )
     arguments = {"-c": ["-c", SCRIPT], "standard input": ["-"]}.get(way, [str(script)])
     finished = subprocess.run(
         [sys.executable, "-W", "error", *arguments],

@@ -22,6 +22,7 @@ from zoo.errors import UsageError
 from zoo.jobs.job import job_yaml
 from zoo.jobs.search_options import TuneJob
 from zoo.registry import code_digest
+from zoo.tuning.storage.equivalent_code import EARLIER_CODE
 from zoo.tuning.storage.shared_storage import Storage
 from zoo.version import __version__
 
@@ -208,10 +209,15 @@ def _merged(stored: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any
 def _identity(job: TuneJob, digest: str) -> dict[str, Any]:
     """Return the values that make two jobs the same search."""
     values = {key: value for key, value in yaml.safe_load(job_yaml(job)).items() if key not in _FREE}
-    values["model"] = f"{job.model} {code_digest(job.model)}" if isinstance(job.model, str) else _code_of(job.model)
+    values["model"] = f"{job.model} {_digest_of(job.model)}" if isinstance(job.model, str) else _code_of(job.model)
     if not isinstance(job.source, str):
         values.pop("source")
     return {**values, "data": digest}
+
+
+def _digest_of(pattern: str) -> str:
+    digest = code_digest(pattern)
+    return EARLIER_CODE.get(digest, digest)
 
 
 def _code_of(model: Any) -> str:
