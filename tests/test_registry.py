@@ -19,10 +19,10 @@ from zoo.task import task_of
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
-from zoo.tasks.regression._baselines import rivals
+from zoo.tasks.regression._baselines import baselines
 from zoo.supervised.supervised_task import SupervisedTask
 
-TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=rivals)
+TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=baselines)
 '''
 MODEL_FILE = '''"""A model of one's own.
 

@@ -189,7 +189,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("wrong type", ["train", "classification/mlp", "wine", "--set", "units=many"], "an integer"),
     ("negative", ["train", "classification/mlp", "wine", "--set", "units=-3"], "it must be at least 1"),
     ("unknown choice", ["train", "classification/mlp", "wine", "--set", "optimizer=adm"], "did you mean 'adam'"),
-    ("step", ["train", "classification/mlp", "wine", "--set", "activation=step"], "gradient zero"),
+    ("step", ["train", "classification/mlp", "wine", "--set", "activation=step"], "zero gradient"),
     ("set twice", ["train", "classification/mlp", "wine", "--set", "units=3", "--set", "units=4"], "set twice"),
     ("set nothing", ["train", "classification/mlp", "wine", "--set", "units"], "NAME=VALUE"),
     ("unknown split", ["train", "classification/mlp", "wine", "--split", "stratifid"], "did you mean 'stratified'"),

@@ -95,15 +95,15 @@ def _plant_rare(frame: pd.DataFrame) -> pd.DataFrame:
     [
         (_plant_leak, "leakage: column outcome alone predicts the target"),
         (_plant_number_leak, "leakage: column paid alone predicts the target"),
-        (_plant_missing, "missing values: whether a value is missing goes with the target, most in closed"),
+        (_plant_missing, "missing values: missing values are associated with the target, most in closed"),
         (_plant_duplicates, "equal a training row in all features"),
         (_plant_near_duplicates, "near-duplicates: "),
         (_plant_conflicts, "equal a row of another class in all features"),
         (_plant_groups, "--split group=patient"),
-        (_plant_units, "heterogeneity: column height has two scales, around 1.7 and 1"),
+        (_plant_units, "heterogeneity: column height has two separate scales, around 1.7 and 1"),
         (_plant_spellings, "'Lyon' = 'lyon '"),
         (_plant_infinite, "column a has 1 infinite values, the first in row 8"),
-        (_plant_rare, "class balance: class yes has 1.3 % of the rows"),
+        (_plant_rare, "class balance: class yes has 8 rows (1.3 %)"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -124,7 +124,7 @@ def test_drift_and_outliers_and_constants_are_noted() -> None:
     assert any("drift" in text and "by c" in text for text in warnings_), warnings_
     assert any("d: 1 values such as 5000, rows 4" in line for f in report.findings for line in f.evidence)
     assert any("are nearly constant: nearly" in text for text in warnings_)
-    assert any("left out, with one value only: same" in finding.text for finding in report.findings)
+    assert any("left out, with only one value: same" in finding.text for finding in report.findings)
 
 
 def test_flipped_labels_are_the_most_suspect() -> None:
@@ -158,7 +158,7 @@ def test_a_number_far_from_what_its_features_say() -> None:
     report = zoo.data_report(frame, target="price", quiet=True)
     assert report.task == "regression"
     finding_ = next(finding for finding in report.findings if finding.topic == "label errors")
-    assert finding_.evidence[0].startswith("row 6: 900")
+    assert finding_.evidence[0].startswith("row 6: label 900")
 
 
 def test_classes_that_overlap_are_no_label_errors() -> None:

@@ -114,7 +114,7 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     pd.testing.assert_frame_equal(served, expected)
     wrong = command("register", weak.run_id, "income", "--on", january)
     assert wrong.status == 2
-    assert "neither model has seen 0" in wrong.err
+    assert "only 0 of 300 rows are unseen by both models" in wrong.err
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 from zoo.data.limits import check_columns
+from zoo.data.raw_table import Table
+from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.text_encoding import (
     COMPRESSED,
     check_bytes,
@@ -180,3 +182,11 @@ def _with_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> tuple[p
         if len(values) and values.str.fullmatch(_DECIMAL_COMMA).all() and values.str.contains(",").any():
             numbers[name] = pd.to_numeric(frame[name].astype("str").str.replace(",", ".", regex=False))
     return (frame.assign(**numbers), True) if numbers else (frame, False)
+
+
+def _read_request(request: FileRequest) -> Table:
+    frame, notes = read_delimited(request.path, request.text)
+    return Table(frame.rename(columns=str), request.name, request.source, notes=notes)
+
+
+READER = FileReader(DELIMITED_FILES, _read_request)

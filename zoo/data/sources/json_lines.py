@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from zoo.data.limits import check_columns, check_memory
+from zoo.data.raw_table import Table
+from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.text_encoding import endings, marked_encoding, open_text
 from zoo.errors import DataError
 
@@ -85,3 +87,11 @@ def _parsed(path: Path, text: str, line: int) -> Any:
 def _kind(value: Any) -> str:
     kinds = {list: "an array", str: "a string", bool: "a Boolean", type(None): "null"}
     return kinds.get(type(value), "a number")
+
+
+def _read_request(request: FileRequest) -> Table:
+    frame, notes = read_json(request.path)
+    return Table(frame.rename(columns=str), request.name, request.source, notes=notes)
+
+
+READER = FileReader(JSON_FILES, _read_request)

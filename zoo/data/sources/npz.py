@@ -15,6 +15,7 @@ from zoo.data.examples.array_columns import SEQUENCE
 from zoo.data.limits import check_memory, decoding, in_bytes
 from zoo.data.raw_table import Table
 from zoo.data.source_errors import wrong_source
+from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.memory_arrays import columns_of
 from zoo.errors import DataError
 
@@ -142,3 +143,10 @@ def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -
         code_range = f"{labels.min()} to {labels.max()}"
         raise DataError(f"{key} has codes {code_range}, but there are {len(arrays['names'])} names", where=str(path))
     return arrays["names"][labels]
+
+
+def _read_request(request: FileRequest) -> Table:
+    return read_npz(request.path, request.name, request.source, request.cells)
+
+
+READER = FileReader((".npz",), _read_request)

@@ -9,6 +9,8 @@ import pandas as pd
 
 from zoo.data.limits import check_inside, check_table_fits, decoding
 from zoo.data.memory import give_back_memory
+from zoo.data.raw_table import Table
+from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.errors import DataError
 
 PARQUET_FILES = (".parquet",)
@@ -84,3 +86,10 @@ def _check_columns(first: Any, other: Any, first_part: Path, part: Path) -> None
         only = sorted(set(first.names) ^ set(other.names))
         holder = part.name if only[0] in other.names else first_part.name
         raise DataError(f"the files have different columns: only {holder} has {only[0]!r}", where=str(part))
+
+
+def _read_request(request: FileRequest) -> Table:
+    return Table(read_parquet(request.path).rename(columns=str), request.name, request.source)
+
+
+READER = FileReader(PARQUET_FILES, _read_request)

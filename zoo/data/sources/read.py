@@ -17,19 +17,15 @@ from zoo.data.examples.array_columns import IMAGE, arrays_of_cells, lists_as_arr
 from zoo.data.raw_table import Table as Table
 from zoo.data.source_errors import wrong_source
 from zoo.data.sources.bundled import BUNDLED, load_bundled
-from zoo.data.sources.delimited import DELIMITED_FILES, read_delimited
+from zoo.data.sources.file_reader import FileRequest, file_readers
 from zoo.data.sources.image_files import IMAGE_FILES, read_images
-from zoo.data.sources.json_lines import JSON_FILES, read_json
 from zoo.data.sources.memory_arrays import columns_by_name, columns_of, frame_table, pair_table, plain_types
-from zoo.data.sources.npz import read_npz
-from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, read_parquet
+from zoo.data.sources.parquet import is_parquet_folder, read_parquet
 from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, read_public
 from zoo.data.sources.sql import is_database, read_sql
 from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
-from zoo.data.sources.text_files import TEXT_FILES, read_texts
 from zoo.errors import DataError, nearest_name
 
-TABLE_FILES = (*DELIMITED_FILES, *PARQUET_FILES, ".npz", *JSON_FILES, *TEXT_FILES)
 _NO_SCALARS = (list, dict, set, np.ndarray)
 _ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
 
@@ -41,7 +37,7 @@ def read_table(
 
     Args:
         source: A data frame; a dict of columns; arrays ``(x, y)``; a finite ``tf.data.Dataset``; a path to a CSV (with
-            any separator), JSON, text (optionally compressed with gzip or bzip2), Parquet or ``.npz`` file
+            any separator), JSON, text (optionally compressed with gzip or bzip2), Parquet, Feather or ``.npz`` file
             (``x_train``, ``y_train``, … or ``x``, ``y``; sequences are concatenated or padded, with their lengths in
             ``len_train``, … or ``len``); a folder of images or of Parquet files; a database URL with ``?table=``
             or ``?query=``; a bundled name; or a public dataset of tensorflow-datasets as ``tfds:NAME``.
@@ -85,7 +81,7 @@ def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str 
         return _from_name(str(source), text, cells, data_dir)
     raise DataError(
         f"cannot read a {type(source).__name__} as a table; expected a data frame, a dict of columns, a pair of "
-        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(TABLE_FILES)}), a database URL or a bundled name "
+        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(table_endings())}), a database URL or a bundled name "
         f"({', '.join(BUNDLED)})"
     )
 
@@ -139,20 +135,16 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
         return _from_images(path, source, cells)
     if not path.is_file():  # a pipe or a device: reading might never end
         raise DataError("neither a file nor a folder", where=source)
-    if ending.endswith(".npz"):
-        return read_npz(path, name, source, cells)
-    if ending.endswith(PARQUET_FILES):
-        return Table(read_parquet(path).rename(columns=str), name, source)
-    if ending.endswith(DELIMITED_FILES):
-        frame, notes = read_delimited(path, text)
-    elif ending.endswith(JSON_FILES):
-        frame, notes = read_json(path)
-    elif ending.endswith(TEXT_FILES):
-        frame, notes = read_texts(path)
-    else:
+    reader = next((reader for reader in file_readers() if ending.endswith(reader.endings)), None)
+    if reader is None:
         kind = f"a file that ends in {path.suffix!r}"
-        raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(TABLE_FILES)}", where=source)
-    return Table(frame.rename(columns=str), name, source, notes=notes)
+        raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(table_endings())}", where=source)
+    return reader.read(FileRequest(path, name, source, text, cells))
+
+
+def table_endings() -> tuple[str, ...]:
+    """Return the endings of the files that are read as tables."""
+    return tuple(ending for reader in file_readers() for ending in reader.endings)
 
 
 def _from_images(path: Path, source: str, cells: str | None) -> Table:
@@ -177,7 +169,7 @@ def check_there(source: Any, data_dir: str | None = None) -> None:
         check_at_hand(source, data_dir)
         return
     path = Path(source).expanduser()
-    named_so = path.name.lower().endswith((*TABLE_FILES, *IMAGE_FILES)) and not _ENVIRONMENT.fullmatch(source)
+    named_so = path.name.lower().endswith((*table_endings(), *IMAGE_FILES)) and not _ENVIRONMENT.fullmatch(source)
     if named_so and not _exists(path) and not is_prepared(source, data_dir):
         raise _missing(source, path)
 

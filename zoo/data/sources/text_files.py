@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from zoo.data.examples.array_columns import TEXT
+from zoo.data.raw_table import Table
+from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.text_encoding import endings, marked_encoding, open_text, other_encoding
 from zoo.errors import DataError
 
@@ -45,3 +47,11 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def _lines(path: Path, encoding: str) -> list[str]:
     with open_text(path, encoding) as file:
         return [line.rstrip("\r\n") for line in file]
+
+
+def _read_request(request: FileRequest) -> Table:
+    frame, notes = read_texts(request.path)
+    return Table(frame.rename(columns=str), request.name, request.source, notes=notes)
+
+
+READER = FileReader(TEXT_FILES, _read_request)
