@@ -118,7 +118,7 @@ def _report(results: Results) -> None:
     )  # fmt: skip
     notes = [
         f"One epoch of `{MODEL}`, {NUMBERS + 2} columns; in all: reading, describing, training, scoring the "
-        "test part and tracking. Libraries alone take "
+        "test split and tracking. Libraries alone take "
         f"{max(row['gib_of_libraries'] for row in results.rows.values()):.2f} GiB."
     ]
     results.report("Rows that pass by", header, lines, notes)
