@@ -1,4 +1,4 @@
-"""The contract of a task: a kind of problem, with the rules for reading, fitting, scoring and drawing it."""
+"""The interface of a task: a kind of problem with its rules for reading, fitting, scoring and drawing."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Evaluation:
     """Scores of a model on one split.
 
     Args:
-        scores: Value by the score's name, without prefix.
-        intervals: 95 % interval by the score's name.
-        figures: Function that draws the figures, by file name without ending; drawing is left to who wants them.
-        output: The model's raw output of the rows that the split holds, where intervals were asked for and the task has
-            a target.
+        scores: Value by name of the score, without prefix.
+        intervals: 95 % interval by name of the score.
+        figures: Function that draws the figures, by file name without extension; call it only if they are needed.
+        output: The model's raw output for the split's rows in memory, if intervals were requested and the task has a
+            target.
     """
 
     scores: Mapping[str, float]
@@ -41,13 +41,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is settled after training, on rows that taught the network nothing.
+    """Result of calibration after training, on rows not used for training.
 
     Args:
-        spec: The spec, with a threshold where one was chosen.
-        limits: From :func:`zoo.calibration.conformal.conformal_quantiles`; empty without a calibration split.
-        facts: What is worth tracking, by name.
-        notes: What a person should know.
+        spec: The spec, with a threshold if one was chosen.
+        conformal_quantiles: See :func:`zoo.calibration.conformal.conformal_quantiles`; empty without calibration split.
+        facts: Values to track, by name.
+        notes: Notes for the user.
     """
 
     spec: Spec
@@ -58,13 +58,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classical baseline, or a dummy: fitted and scored on the same splits as the model.
+    """A classical or dummy baseline, fitted and scored on the same splits as the model.
 
     Args:
-        name: Such as ``logistic``; its metrics have the same names as the model's.
-        run: From dataset and seed to scores by split, without prefix.
-        most_rows: Rows of the training split beyond which it is skipped, with a note; None for any number.
-        is_dummy: Whether it uses the training split's targets alone; a model's skill is measured from it.
+        name: Name such as ``logistic``; its metrics have the same names as the model's.
+        run: Function from dataset and seed to scores by split, without prefix.
+        most_rows: Maximum number of training rows; with more it is skipped with a note. None for no maximum.
+        is_dummy: Whether it uses only the training targets; a model's skill is measured against it.
     """
 
     name: str
@@ -74,15 +74,15 @@ class Baseline:
 
 
 class Task(ABC):
-    """A kind of problem. A task's folder has one instance of a subclass, called ``TASK``.
+    """A kind of problem. A task's folder has one instance of a subclass, named ``TASK``.
 
-    A subclass may set ``options``, the class of the options that it alone understands; ``reads``, the kinds of
-    sources that it takes (``table``, ``images``, ``sequences``, ``text``, ``environment``); ``refuses``, the keys of
-    a job that mean nothing to it, with the reason; and ``no_folds``, why a cross-validation makes no sense for it.
+    A subclass may set ``options``, the class of its own options; ``reads``, the kinds of sources that it takes
+    (``table``, ``images``, ``sequences``, ``text``, ``environment``); ``refuses``, the job keys that do not apply to
+    it, with the reason; and ``no_folds``, why cross-validation does not apply to it.
 
     Args:
         name: The folder's name.
-        example: Bundled source on which the task's models are shown.
+        example: Bundled source that demonstrates the task's models.
     """
 
     options: type[TaskOptions] = TaskOptions
@@ -98,7 +98,7 @@ class Task(ABC):
         """Return the job's options for this task: an instance of the task's ``options``.
 
         Raises:
-            UsageError: An option that the task does not have, or a value that does not fit.
+            UsageError: If an option is unknown to the task or has an invalid value.
         """
         names = list(self.options.model_fields)
         for name, reason in self.refuses.items():
@@ -122,7 +122,7 @@ class Task(ABC):
         """Return the job's dataset: read, split and described.
 
         Raises:
-            DataError: When the data cannot be used.
+            DataError: If the data cannot be used.
         """
 
     @abstractmethod
@@ -130,7 +130,7 @@ class Task(ABC):
         """Return raw rows to predict, from any source that the task reads, as a :class:`zoo.data.sources.read.Table`.
 
         Raises:
-            DataError: When they cannot be read.
+            DataError: If they cannot be read.
         """
 
     @abstractmethod
@@ -142,15 +142,15 @@ class Task(ABC):
         """Return the scores (:class:`zoo.metrics.metric.Metric`); the first is the objective of a search."""
 
     def suits(self, model: Any) -> bool:
-        """Tell from a user's own compiled Keras model, by its loss, whether it is one for this task."""
+        """Return whether a user's own compiled Keras model fits this task, judging by its loss."""
         return False
 
     @abstractmethod
     def adopt(self, model: Any, spec: Spec) -> Any:
-        """Return the pieces of a user's own compiled model, with preparation put before it where it has none.
+        """Return a user's own compiled model as a built model, adding preprocessing if it has none.
 
         Raises:
-            UsageError: When its inputs or outputs do not fit the data.
+            UsageError: If its inputs or outputs do not fit the data.
         """
 
     @abstractmethod
@@ -158,10 +158,10 @@ class Task(ABC):
         """Train a network (:class:`zoo.models.built_model.BuiltModel`) and return a ``FitResult``.
 
         Args:
-            pieces: Network and preparation.
+            built_model: Network and preprocessing.
             dataset: From :meth:`read`.
-            plan: A ``FitPlan``; its monitor is set here.
-            cache: Folder for prepared data that processes share; None for none.
+            plan: A ``FitPlan``; this method sets its monitor.
+            cache: Folder for preprocessed data that processes share, or None.
         """
 
     @abstractmethod
@@ -170,45 +170,45 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, model: Any, dataset: Any, split: str, *, intervals: bool) -> Evaluation:
-        """Score the whole model on one split."""
+        """Score the full model on one split."""
 
     def calibrate(self, built_model: Any, dataset: Any, job: DataJob) -> Any:
-        """Return what is found after training, on rows that taught nothing: a :class:`Calibration`."""
+        """Return the :class:`Calibration` after training, computed on rows not used for training."""
         return Calibration(dataset.spec)
 
-    def check_calibration(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks settle nothing
-        """Refuse, before training, what :meth:`settle` could not do after it."""
+    def check_calibration(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks calibrate nothing
+        """Raise, before training, if :meth:`calibrate` would not be possible after it."""
 
     @abstractmethod
     def predictions(self, spec: Spec, output: Any) -> Any:
-        """Return what users see of a raw output: a frame with ``prediction`` and what else applies."""
+        """Return the predictions that users see: a frame with ``prediction`` and any further columns."""
 
     @abstractmethod
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return, in plain values, how :meth:`predictions` come out of an output, for exports that lack zoo.
+        """Return, in plain values, how :meth:`predictions` are decoded from an output, for exports without zoo.
 
-        ``of`` names the output (``output`` where there is one) and ``kind`` the rule, as
-        :func:`zoo.portable.predict.decoded` knows it.
+        ``of`` names the output (``output`` if there is only one) and ``kind`` the rule, as in
+        :func:`zoo.portable.predict.decoded`.
         """
 
     def intervals(self, spec: Spec, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> Any:
-        """Return prediction sets or intervals of a raw output, as a frame; only tasks that settle limits have them."""
+        """Return prediction sets or intervals of a raw output, as a frame; only for tasks with conformal quantiles."""
         raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
 
     def held_out(self, spec: Spec, rows: Any, output: Any) -> Any:
-        """Return row in the source, truth and prediction of a split's rows, as a frame; None without a target."""
+        """Return the row in the source, truth and prediction of a split's rows, as a frame; None without a target."""
         return None
 
     def interval_scores(
         self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
     ) -> Mapping[str, float]:
-        """Return coverage and size of prediction sets or intervals of a split's rows."""
+        """Return the coverage and size of a split's prediction sets or intervals."""
         return {}
 
     def draw_intervals(
         self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None]
     ) -> Mapping[str, Any]:
-        """Return figures of the prediction sets or intervals of a split's rows."""
+        """Return figures of a split's prediction sets or intervals."""
         return {}
 
     @abstractmethod
@@ -216,11 +216,11 @@ class Task(ABC):
         """Return the baselines of this task's models."""
 
     def draw_history(self, history: Mapping[str, Sequence[float]], best_epoch: int) -> Mapping[str, Any]:
-        """Return figures of the course of training, by name, beside the learning curve."""
+        """Return figures of the training history, by name, in addition to the learning curve."""
         return {}
 
     def example_rows(self, dataset: Any, split: str = "train", rows: int = 3) -> Any:
-        """Return raw rows of a split as a frame, as users had them; of the first part where there is no such."""
+        """Return raw rows of a split as a frame, in their original form; if it is missing, of the first split."""
         import pandas as pd
 
         chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))
@@ -230,15 +230,15 @@ class Task(ABC):
             few = range(min(rows, len(chosen)))
             whole = hasattr(values, "example")
             cells = [values.example(row) if whole else values[row] for row in few]
-            if column.kind == "date":  # inside a model it is a number of seconds; users have what they had
+            if column.kind == "date":  # models use seconds; users get the original form
                 form = column.statistics.get("format") or "%Y-%m-%d %H:%M:%S"
                 cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
-            columns.setdefault(column.name, cells)  # another input may say of the same column what was missing
+            columns.setdefault(column.name, cells)  # a missing-value indicator has the same column
         return pd.DataFrame(columns)
 
     @property
     def objective_prefix(self) -> str:
-        """Prefix of the score that searches and rankings go by."""
+        """Prefix of the score that searches and rankings use."""
         return SPLIT_PREFIX["validation"]
 
 
@@ -246,7 +246,7 @@ def task_of(name: str) -> Task:
     """Return the task of a folder.
 
     Raises:
-        UsageError: When there is no such folder, or it has no ``TASK``.
+        UsageError: If there is no such folder, or it has no ``TASK``.
 
     Example:
         >>> task_of(name).metrics(spec)  # doctest: +SKIP
@@ -259,10 +259,10 @@ def task_of(name: str) -> Task:
 
 
 def task_for(model: Any) -> Task:
-    """Return the task that a user's own compiled Keras model is for.
+    """Return the task that fits a user's own compiled Keras model.
 
     Raises:
-        UsageError: When it cannot be told, with the tasks to choose from.
+        UsageError: If the task is ambiguous, with the tasks to choose from.
     """
     tasks = [task_of(name) for name in list_tasks()]
     fitting = [task for task in tasks if task.suits(model)]

@@ -1,4 +1,4 @@
-"""Classification: rows of a table belong to one of two or more classes."""
+"""Classification: predict which of two or more classes a table row belongs to."""
 
 from zoo.supervised.supervised_task import SupervisedTask
 

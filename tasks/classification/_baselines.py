@@ -1,4 +1,4 @@
-"""The classical classifiers that stand beside the models."""
+"""Classical classifiers as baselines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _svm(seed: int) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
-    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
     return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=3)
 
 

@@ -1,9 +1,9 @@
-"""Logistic regression: one layer from the prepared columns to the classes.
+"""Logistic regression: one layer from the preprocessed columns to the classes.
 
-The course's perceptron without a hidden layer (Rosenblatt 1958), with the logistic function of Cox
-1958; the boundary between two classes is a plane.
+The perceptron without a hidden layer (Rosenblatt 1958), with the logistic function of Cox 1958; the boundary between
+two classes is a hyperplane.
 
-Input: one scalar a column, raw. Output: probability of the second of two classes (B, 1), or of each
+Input: one raw scalar per column. Output: probability of the second of two classes (B, 1), or of each
 of several (B, K).
 Run: ``zoo train classification/linear wine``.
 """
@@ -18,7 +18,7 @@ from zoo.spec import Spec
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
-    Hyperparameters: only those that all networks share.
+    Hyperparameters: only those that all networks have in common.
     """
     knobs = Knobs(
         hp,

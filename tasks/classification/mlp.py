@@ -1,10 +1,10 @@
-"""Multi-layer perceptron for classes: dense layers behind preparation inside the model.
+"""Multi-layer perceptron for classification: dense layers after built-in preprocessing.
 
 Learns smooth functions of all columns at once (Rumelhart, Hinton and Williams 1986, "Learning
-representations by back-propagating errors"). Numbers enter by robust scale and by normal quantiles
+representations by back-propagating errors"). Numeric columns are scaled robustly and by normal quantiles
 (Holzmüller et al. 2024, "Better by default", section 3).
 
-Input: one scalar a column, raw. Output: probability of the second of two classes (B, 1), or of each
+Input: one raw scalar per column. Output: probability of the second of two classes (B, 1), or of each
 of several (B, K).
 Run: ``zoo train classification/mlp wine``.
 """

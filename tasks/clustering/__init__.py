@@ -1,4 +1,4 @@
-"""Clustering: rows of a table or images fall into groups, without anybody having named them."""
+"""Clustering: group table rows or images without labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._reading import ROWS, check_enough, describe_rows
 
 
 class Options(TaskOptions):
-    """What only clustering needs."""
+    """Options of clustering."""
 
     clusters: int = Field(8, ge=2, description="number of clusters")
     labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
@@ -44,13 +44,13 @@ class Options(TaskOptions):
 
 
 class Clustering(Task):
-    """Clusters of rows or images."""
+    """Clustering of table rows or images."""
 
     options = Options
     reads = ("table", "images")
 
     def read(self, job: DataJob) -> Dataset:
-        """Return the job's dataset; its targets are the labels to score by, where there are such."""
+        """Return the job's dataset; its targets are labels for scoring, if there are any."""
         options_ = self.settings(job)
         for name in ("target", "positive"):
             if getattr(job, name) is not None:
@@ -67,7 +67,7 @@ class Clustering(Task):
         return dataset
 
     def rows(self, source: Any, spec: Spec) -> Table:
-        """Return raw rows to assign."""
+        """Return raw rows to assign to clusters."""
         return ROWS.read(source, text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
@@ -76,15 +76,15 @@ class Clustering(Task):
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
 
     def metrics(self, spec: Spec) -> Several[Metric]:
-        """Return stability, which comes first, silhouette and, where labels are known, the scores by them."""
+        """Return stability, which comes first, silhouette and, if there are labels, the scores against them."""
         return cluster_scores("labels" in spec.options)
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
-        """Refuse: what a user's own model would be clustered by is not known."""
+        """Raise: a user's own model does not say what to cluster by."""
         raise UsageError("a model of one's own cannot cluster yet; take a model of the catalogue", where=model.name)
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
-        """Train the autoencoder, then fit the mixture on its latent vectors."""
+        """Train the autoencoder, then fit the mixture to its latent vectors."""
         result = fit_clusters(built_model, dataset, plan, cache)
         split = "validation" if "validation" in dataset.splits else "train"
         scores = self.evaluate(built_model.full_model(), dataset, split, intervals=False).scores
@@ -96,7 +96,7 @@ class Clustering(Task):
         return dict(forward(model, inputs))
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Score the clusters of one split; the mixture is fitted again on resampled training rows for stability."""
+        """Score the clusters of one split; for stability, the mixture is fitted again on resampled training rows."""
         train = self.output(model, dataset.splits["train"].inputs)["latent"]
         output = self.output(model, dataset.splits[split].inputs)
         kind = model.get_layer("network").get_layer("cluster").kind
@@ -105,16 +105,16 @@ class Clustering(Task):
         return Evaluation(scores, bounds, lambda: figures(dataset, split, output, model))
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
-        """Return ``probability_<cluster>`` of each cluster, and the most probable ``cluster``, of N rows."""
+        """Return ``probability_<cluster>`` of each cluster and the most probable ``cluster`` of N rows."""
         return pd.DataFrame(decoded(output, self.decoding(spec)))
 
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how the most probable cluster comes out of an output."""
+        """Return how the most probable cluster is decoded from an output."""
         named = list(range(spec.options["clusters"]))
         return {"kind": "choice", "of": "cluster", "column": "cluster", "classes": named, "probabilities": True}
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
-        """Return the classical clusterings of raw columns or pixels at this level."""
+        """Return the classical clustering baselines of a level, on raw columns or pixels."""
         return [Baseline(name, partial(run_baseline, name), most_rows) for name, most_rows in BASELINES[level]]
 
 

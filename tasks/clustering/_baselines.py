@@ -1,4 +1,4 @@
-"""The classical clusterings that stand beside the models: of raw columns or pixels."""
+"""Classical clustering baselines on raw columns or pixels."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ EXPLAINED = 0.9
 def run_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
     """Return the scores of a classical clustering by split.
 
-    ``k_means`` is of the columns as they are, ``gaussian_mixture`` of the principal components that hold 90 % of
-    the variance, ``ward`` (1963) of the columns; a row that Ward did not see belongs to the nearest of its means.
+    ``k_means`` clusters the columns, ``gaussian_mixture`` the principal components with 90 % of the variance, and
+    ``ward`` (1963) the columns; Ward assigns each new row to the nearest cluster mean.
     """
     features = {split: reference_features(rows, dataset.spec) for split, rows in dataset.splits.items()}
     clusters = dataset.spec.options["clusters"]

@@ -1,4 +1,4 @@
-"""What a clustering looks like: a map of the latent space, sizes of clusters, reconstructions."""
+"""Figures of a clustering: map of the latent space, cluster sizes and reconstructions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], mode
 
     Args:
         dataset: The data.
-        part: The part's name.
-        output: The model's outputs for its rows.
-        model: The model, in whose preparation a reconstruction is made.
+        split: Name of the split.
+        output: The model's outputs for the split's rows.
+        model: The model, which provides the preprocessing for reconstructions.
     """
     from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, reconstructions, to_plane
 
@@ -38,7 +38,7 @@ def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], mode
         original = reference_features(rows, spec, few).reshape(reconstruction.shape) * np.max(facts["std"])
         return {**drawn, "reconstructions": reconstructions(original, reconstruction)}
     numbers = [column.name for column in spec.of_kind("number")]
-    if numbers:  # they come first among the prepared columns
+    if numbers:  # they come first among the preprocessed columns
         preprocessing = split_model(model).preprocessing
         assert preprocessing is not None
         wanted = preprocess(preprocessing.model(), rows).x["features"][:, : len(numbers)]

@@ -1,4 +1,4 @@
-"""Training of an autoencoder that clusters: reconstruction first, then the mixture on its latent vectors."""
+"""Training of a clustering autoencoder: first reconstruction, then the mixture on its latent vectors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_ROWS = 20_000
 
 
 def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
-    """Train the network on the reconstruction of prepared examples, and settle its mixture.
+    """Train the network to reconstruct preprocessed examples, then fit its mixture.
 
     Args:
-        pieces: The network's outputs are those of :func:`zoo.networks.autoencoder.clustered`.
-        dataset: Labels among it are not looked at.
-        plan: How to train; ``val_loss`` stops it.
-        cache: Folder for prepared data.
+        built_model: Model whose network has the outputs of :func:`zoo.networks.autoencoder.clustered`.
+        dataset: The data; its labels are not used.
+        plan: How to train; early stopping monitors ``val_loss``.
+        cache: Folder for preprocessed data.
     """
     network, preprocessing = built_model.network, built_model.preprocessing
     assert preprocessing is not None
@@ -50,7 +50,7 @@ def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache
 
 
 def _sample(values: np.ndarray, rows: int, seed: int) -> np.ndarray:
-    """At most so many rows: a mixture's parameters are few."""
+    """Return a random sample of limited size, which is enough for the few parameters of a mixture."""
     if len(values) <= rows:
         return values
     return values[np.random.default_rng(seed).choice(len(values), rows, replace=False)]

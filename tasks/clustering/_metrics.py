@@ -1,4 +1,4 @@
-"""Scores of a clustering: of models and of their classical baselines by the same rules."""
+"""Clustering scores, by the same rules for models and classical baselines."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MOST_SILHOUETTES = 2000
 
 @dataclass(frozen=True)
 class Judge:
-    """Scores clusters.
+    """Computes clustering scores.
 
     Args:
-        clusters: Number of clusters K that there should be.
+        clusters: Requested number of clusters K.
         kind: The mixture that is fitted again for stability: ``gaussian`` or ``k_means``.
         intervals: Whether to compute intervals.
         seed: Seed of the resamples.
@@ -44,11 +44,11 @@ class Judge:
         """Return scores and intervals of one split.
 
         Args:
-            train: Vectors of the training split, in the space that is clustered (M, L).
-            space: Vectors of the split (N, L).
-            probabilities: Of each cluster (N, K).
+            train: Vectors of the training split, in the clustered space (M, L).
+            space: Vectors of the split, in the clustered space (N, L).
+            probabilities: Probability of each cluster (N, K).
             dataset: The data.
-            part: The part's name.
+            split: Name of the split.
         """
         assigned = probabilities.argmax(axis=1)
         value, draws = self._stability(train, space, assigned)
@@ -93,13 +93,13 @@ class Judge:
 
 
 def reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Return rows (N, D) as every clustering of this data is judged: prepared in one way, whatever a model did."""
+    """Return the features (N, D) that score every clustering of this data, independent of a model's preprocessing."""
     chosen = Split({key: values[rows] for key, values in split.inputs.items()}, None, split.rows[rows])
     if spec.of_kind("image"):
         images = preprocess(ImagePreprocessing(spec).model(), chosen).x["images"]
         return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
     tensors = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
-    return np.asarray(tensors["features"], np.float32)  # numbers of levels are no distances
+    return np.asarray(tensors["features"], np.float32)  # category codes are not distances
 
 
 def _mean(truth: np.ndarray, _: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Mixtures of latent vectors: fitted by scikit-learn, given as means, factors and shares."""
+"""Mixtures of latent vectors: fitted by scikit-learn, returned as means, Cholesky factors and weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of Gaussians.
+    """A Gaussian mixture.
 
     Args:
-        means: (K, L).
+        means: Means (K, L).
         factors: Cholesky factors of the inverse covariances (K, L, L).
-        weights: (K,).
-        estimator: What it was made from.
+        weights: Weights of the components (K,).
+        estimator: The fitted scikit-learn estimator.
     """
 
     means: np.ndarray
@@ -31,15 +31,15 @@ class Mixture:
 
 
 def fit_mixture(latent: np.ndarray, clusters: int, kind: str, seed: int, *, starts: int = 5) -> Mixture:
-    """Fit a mixture on latent vectors.
+    """Fit a mixture to latent vectors.
 
     Args:
-        latent: (N, L).
+        latent: Latent vectors (N, L).
         clusters: Number of clusters K.
-        kind: ``k_means`` (Lloyd 1982; starts by Arthur and Vassilvitskii 2007), or ``gaussian`` (Dempster, Laird
-            and Rubin 1977), whose covariances get a thousandth of the latent space's variance added.
-        seed: Seed of the starts.
-        starts: The best of so many is taken.
+        kind: ``k_means`` (Lloyd 1982; initialized as by Arthur and Vassilvitskii 2007), or ``gaussian`` (Dempster,
+            Laird and Rubin 1977), whose covariances are regularized by a thousandth of the latent variance.
+        seed: Seed of the initializations.
+        starts: Number of initializations; the best fit is returned.
     """
     import warnings
 
@@ -50,7 +50,7 @@ def fit_mixture(latent: np.ndarray, clusters: int, kind: str, seed: int, *, star
     latent = np.asarray(latent, np.float64)
     size = latent.shape[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than asked for shows in the scores
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the scores reveal missing clusters
         if kind == "gaussian":
             spread = max(float(latent.var()), 1e-12)
             estimator = GaussianMixture(clusters, n_init=starts, reg_covar=1e-3 * spread, random_state=seed).fit(latent)

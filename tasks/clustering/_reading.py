@@ -1,4 +1,4 @@
-"""Reading what is clustered: rows of a table, or images."""
+"""Reading of data for clustering: table rows or images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.spec import Spec, Target
 
 
 def read_rows(source: Any, text: Collection[str] = ()) -> Table:
-    """Return images where the source holds arrays of rows and columns, else a table."""
+    """Return images if the source holds images, otherwise a table."""
     bundled = isinstance(source, str) and not Path(source).expanduser().exists()
     if bundled or isinstance(source, (pd.DataFrame, Mapping)):
         return read_table(source, text=text)
@@ -38,7 +38,7 @@ def describe_rows(
     column: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
 ) -> tuple[Spec, list[str]]:
-    """Return the spec of the training rows and notes."""
+    """Return the spec of the training rows, and notes."""
     cells = arrays_of_cells(frame)
     if not cells:
         return describe_table(frame, target, task, column=column, missing=missing)
@@ -50,11 +50,11 @@ def describe_rows(
 
 
 def check_enough(dataset: Dataset, clusters: int) -> None:
-    """Refuse data that cannot be clustered.
+    """Raise if the data cannot be clustered.
 
     Raises:
-        UsageError: When there are no more rows than clusters.
-        DataError: When a table has no column that distances can be taken by.
+        UsageError: If there are no more rows than clusters.
+        DataError: If a table has no column that distances can be computed from.
     """
     spec = dataset.spec
     if clusters >= spec.rows:

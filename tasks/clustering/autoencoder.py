@@ -1,10 +1,10 @@
-"""Autoencoder: examples pass through a narrow layer, and are clustered there.
+"""Autoencoder: compresses examples to a latent vector and clusters them there.
 
 Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks"; a mixture on its latent
-vectors after McConville et al. 2021, "N2D", section 3 (without its manifold). Dense for tables, convolutional for
-images. Rows or pixels are left out at random while it trains (Vincent et al. 2008).
+vectors after McConville et al. 2021, "N2D", section 3 (without manifold learning). Dense for tables, convolutional
+for images. Inputs are dropped at random during training (Vincent et al. 2008).
 
-Input: one scalar a column, or an image, raw. Output: ``cluster`` (B, K) probabilities, ``latent`` (B, L),
+Input: one raw scalar per column, or a raw image. Output: ``cluster`` (B, K) probabilities, ``latent`` (B, L),
 ``reconstruction`` and its ``error`` (B, 1).
 Run: ``zoo train clustering/autoencoder digits --clusters 10``.
 """
@@ -26,12 +26,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
     Hyperparameters:
-        latent: Width of the narrow layer.
-        units: Width of each dense layer, on either side.
-        layers: Number of dense layers on each side, for tables.
-        filters: Filters of the first convolution, for images; the second has twice as many.
-        noise: Share of inputs left out at random while training.
-        mixture: What clusters are in the latent space: balls of one size (k-means), or Gaussians.
+        latent: Width of the latent vector.
+        units: Width of each dense layer in encoder and decoder.
+        layers: Number of dense layers in encoder and decoder each, for tables.
+        filters: Number of filters of the first convolution, for images; the second has twice as many.
+        noise: Fraction of inputs that are dropped at random during training.
+        mixture: Kind of clusters in the latent space: spherical (k-means), or Gaussian.
     """
     knobs = Knobs(
         hp,
@@ -74,7 +74,7 @@ def _narrow(x: keras.KerasTensor, latent: int) -> keras.KerasTensor:
 
 
 def _image_of(z: Any, shape: tuple[int, ...], corner: tuple[int, ...], knobs: Knobs, filters: int) -> Any:
-    """An image (B, H, W, C) out of a latent vector: the encoder's way back."""
+    """Return the image (B, H, W, C) that the decoder reconstructs from a latent vector, mirroring the encoder."""
     activation = knobs.get("activation")
     x = keras.layers.Dense(corner[0] * corner[1] * corner[2], activation, name="unfold")(z)
     x = keras.layers.Reshape(corner, name="corner")(x)

@@ -1,4 +1,4 @@
-"""Images belong to one of two or more classes."""
+"""Image classification: predict which of two or more classes an image belongs to."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from ._baselines import baselines
 
 
 class Options(TaskOptions):
-    """What only images need."""
+    """Options of image classification."""
 
     size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
 
 
 class ImageClassification(SupervisedTask):
-    """Classes of images."""
+    """Classification of images."""
 
     options = Options
     reads = ("images",)
 
     def layout(self, job: DataJob) -> Layout:
-        """Return how the job's sources become images."""
+        """Return the layout that turns the job's sources into images."""
         refuse_kinds_of_columns(job, "images")
         return image_layout(self.settings(job).size, classes=True)
 
     def layout_of(self, spec: Spec) -> Layout:
-        """Return how rows for a trained model become images."""
+        """Return the layout that turns rows for a trained model into images."""
         return image_layout()
 
     def standard(self, spec: Spec) -> ImagePreprocessing:
-        """Return the preparation of images."""
+        """Return the standard preprocessing of images."""
         return ImagePreprocessing(spec)
 
     def takes(self, ranks: set[int]) -> bool:
-        """Tell whether a model's inputs may be images."""
+        """Return whether a model's inputs may be images."""
         return 4 in ranks
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return the worst errors, and the filters of the first convolution where there is one."""
+        """Return figures of the worst errors and, if there is a convolution, of the filters of the first one."""
         from zoo.figures.images import filters, worst_errors
 
         images = split.inputs[spec.inputs[0].key]

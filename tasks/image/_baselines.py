@@ -1,4 +1,4 @@
-"""The classical baselines of image models, on pixels."""
+"""Classical baselines of image models, on pixels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
 
 
 def pixels(split: Split, spec: Spec) -> np.ndarray:
-    """Return the pixels of each image (N, H W C) in standard units, all brought to one size."""
+    """Return the standardized pixels of each image (N, H W C), resized to a common size."""
     images, facts = split.inputs[spec.inputs[0].key], spec.inputs[0].statistics
     assert isinstance(images, Ragged)
     size = (facts["height"], facts["width"])
@@ -60,7 +60,7 @@ def _majority(seed: int) -> Any:
 def _logistic(rows: int, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    # scikit-learn's C weighs the sum over rows: the same strength for few images and for many.
+    # scikit-learn's C scales the sum over rows; this keeps the regularization strength independent of their number.
     return LogisticRegression(C=min(1.0, 500 / max(rows, 1)), max_iter=300, tol=1e-3)
 
 
@@ -68,7 +68,7 @@ def _svm(seed: int) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
-    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
     return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=3)
 
 

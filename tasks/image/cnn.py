@@ -1,10 +1,9 @@
 """Convolutional network: blocks of convolution and pooling, then fully connected layers.
 
-LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II; small
-filters on top of each other after Simonyan and Zisserman 2015. While it trains, each image is shifted and zoomed a
-little at random.
+LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II; stacked
+small filters after Simonyan and Zisserman 2015. During training, each image is randomly shifted and zoomed a little.
 
-Input: an image of any size (H, W, C), raw. Output: probability of the second of two classes (B, 1), or of each of
+Input: a raw image of any size (H, W, C). Output: probability of the second of two classes (B, 1), or of each of
 several (B, K).
 Run: ``zoo train image/cnn digits``.
 """
@@ -21,23 +20,23 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
     Hyperparameters:
-        filters: Filters of the first block; each further block has twice as many.
+        filters: Number of filters of the first block; each further block has twice as many.
         blocks: Number of blocks.
-        convolutions: Convolutions in each block.
-        kernel: Side of each filter.
-        pooling: What a window of 2 x 2 becomes.
+        convolutions: Number of convolutions in each block.
+        kernel: Side length of each filter.
+        pooling: Pooling of each 2 x 2 window.
         units: Width of each fully connected layer.
         layers: Number of fully connected layers between the blocks and the output.
-        shift: Greatest random shift of an image in training, as a share of its side.
-        zoom: Greatest random change of its size in training, as a share.
-        flip: Whether left and right are exchanged at random in training.
+        shift: Maximum random shift of an image in training, as a fraction of its side.
+        zoom: Maximum random zoom of an image in training, as a fraction.
+        flip: Whether images are randomly flipped horizontally in training.
     """
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout", "normalization"),
         defaults={
             "dropout": 0.3,
-            # An epoch over many images takes as many steps as several over few.
+            # With many images, an epoch takes as many steps as several epochs with few.
             "epochs": min(40, max(12, 400_000 // max(spec.rows, 1))),
             "patience": 8,
             "schedule": "cosine",

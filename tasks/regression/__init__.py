@@ -1,4 +1,4 @@
-"""Regression: a number is predicted from the columns of a table, or several quantiles of it."""
+"""Regression: predict a number, or several of its quantiles, from the columns of a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._baselines import baselines
 
 
 class Options(TaskOptions):
-    """What only regression needs."""
+    """Options of regression."""
 
     quantiles: tuple[float, ...] | None = Field(
         None, description="levels of quantiles to predict instead of the mean, such as 0.05,0.5,0.95"
@@ -36,7 +36,7 @@ class Options(TaskOptions):
 
 
 class Regression(SupervisedTask):
-    """Numbers from rows."""
+    """Regression on table rows."""
 
     options = Options
 

@@ -1,4 +1,4 @@
-"""The classical regressions that stand beside the models."""
+"""Classical regressors as baselines."""
 
 from __future__ import annotations
 

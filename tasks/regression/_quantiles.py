@@ -1,4 +1,4 @@
-"""Classical quantile regressions: an estimator of its own for each level."""
+"""Classical quantile regression: one estimator per quantile level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 
 class EachQuantile(RegressorMixin, BaseEstimator):
-    """Predicts several quantiles, each by an estimator fitted to its pinball loss.
+    """Predicts several quantiles, each with an estimator fitted to its pinball loss.
 
     Args:
         kind: ``dummy`` (quantiles of the training split), ``linear`` or ``boosting``.

@@ -1,9 +1,9 @@
-"""Linear regression: one layer from the prepared columns to the number.
+"""Linear regression: one layer from the preprocessed columns to the number.
 
-Least squares (Legendre 1805), found by gradient descent; with ``l1`` it is the lasso (Tibshirani 1996),
+Least squares (Legendre 1805), fitted by gradient descent; with ``l1`` it is the lasso (Tibshirani 1996),
 with ``l2`` ridge regression (Hoerl and Kennard 1970).
 
-Input: one scalar a column, raw. Output: the standardised number (B, 1); ``predict`` gives it in its units.
+Input: one raw scalar per column. Output: the standardized number (B, 1); ``predict`` returns it in the target's units.
 Run: ``zoo train regression/linear diabetes``.
 """
 
@@ -17,7 +17,7 @@ from zoo.spec import Spec
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
-    Hyperparameters: only those that all networks share.
+    Hyperparameters: only those that all networks have in common.
     """
     knobs = Knobs(
         hp,

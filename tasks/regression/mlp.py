@@ -1,10 +1,10 @@
-"""Multi-layer perceptron for a number: dense layers behind preparation inside the model.
+"""Multi-layer perceptron for a number: dense layers after built-in preprocessing.
 
 Learns smooth functions of all columns at once (Rumelhart, Hinton and Williams 1986, "Learning
-representations by back-propagating errors"). Numbers enter by robust scale and by normal quantiles
+representations by back-propagating errors"). Numeric columns are scaled robustly and by normal quantiles
 (Holzmüller et al. 2024, "Better by default", section 3).
 
-Input: one scalar a column, raw. Output: the standardised number (B, 1); ``predict`` gives it in its units.
+Input: one raw scalar per column. Output: the standardized number (B, 1); ``predict`` returns it in the target's units.
 Run: ``zoo train regression/mlp diabetes``.
 """
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning: an agent learns to act in an environment of Gymnasium."""
+"""Reinforcement learning: an agent learns to act in a Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from ._environments import check_name, make_environment, observation_input, thre
 from ._evaluation import constant_policy, episode_returns, random_policy
 from ._training_state import AgentState, TrainingEnvironment
 
-# Seeds of the episodes that choose the policy, and of those that judge it: never the same.
+# Disjoint seeds of the episodes that select the policy and of those that evaluate it.
 VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
 
 
 class Options(TaskOptions):
-    """What only agents need."""
+    """Options of reinforcement learning."""
 
     env: dict[str, Any] = Field(default_factory=dict, description="KEY=VALUE that the environment is made with")
     solved: Literal["auto"] | float | None = Field(
@@ -53,7 +53,7 @@ class Options(TaskOptions):
     @field_validator("env", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
-        """Read ``KEY=VALUE`` texts, values as JSON where they are."""
+        """Parse ``KEY=VALUE`` texts, with values as JSON if they are valid JSON."""
         if isinstance(value, Mapping):
             return value
         if not isinstance(value, (str, list, tuple)):
@@ -71,14 +71,14 @@ class Options(TaskOptions):
 
 
 class ReinforcementLearning(Task):
-    """Agents in environments."""
+    """Training of agents in environments."""
 
     options = Options
     reads = ("environment",)
     no_folds = "an agent has no rows to fold; --seeds repeats its training"
 
     def read(self, job: DataJob) -> Dataset:
-        """Return the job's environment as a dataset: its splits are episodes, and their rows are seeds."""
+        """Return the job's environment as a dataset whose splits are sets of episodes and whose rows are seeds."""
         if job.fold is not None:
             raise UsageError(self.no_folds, where="fold")
         for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
@@ -105,21 +105,21 @@ class ReinforcementLearning(Task):
         return read_table(source, cells=OBSERVATION)
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
-        """Return observations by key; there is no target to learn from."""
+        """Return observations by key; there is no target."""
         table = self.rows(frame, spec)
         inputs = raw_inputs(table.frame, spec, where=table.source)
         return {key: as_tensor(values) for key, values in inputs.items()}, None, None
 
     def metrics(self, spec: Spec) -> Several[Metric]:
-        """Return the mean and deviation of an episode's return, and the steps until it was solved."""
+        """Return mean and standard deviation of the episode return, and the steps until the environment was solved."""
         return return_metrics()
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
-        """Refuse: how a user's own model would learn here is not known."""
+        """Raise: a user's own model does not say how to train it in an environment."""
         raise UsageError("a model of one's own has no agent; take a model of the catalogue", where=model.name)
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
-        """Let the model's trainer train the network; the weights with the best validation episodes are kept."""
+        """Train the network with the model's trainer; keep the weights with the best validation episodes."""
         assert built_model.trainer is not None, "an agent passes its trainer to assemble"
         plan = dataclasses.replace(plan, monitor=Monitor("val_return_mean", "max"))
         state = AgentState(built_model, TrainingEnvironment.of(dataset), plan)
@@ -159,23 +159,23 @@ class ReinforcementLearning(Task):
         return Evaluation(_scores_of(returns), bounds, lambda: _figures(returns, threshold))
 
     def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
-        """Return the course of the validation episodes' return."""
+        """Return a figure of the return of the validation episodes during training."""
         from zoo.figures.returns import return_curve
 
         mean, std = history["val_return_mean"], history["val_return_std"]
         return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch)}
 
     def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
-        """Return ``prediction``, the action of each observation; of several numbers ``prediction_0``, …."""
+        """Return ``prediction``, the action for each observation; for several numbers ``prediction_0``, …."""
         return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
 
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how the greedy action comes out of an output."""
+        """Return how the greedy action is decoded from an output."""
         assert spec.target is not None
         return action_decoding(spec.target)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
-        """Return the agent that acts at random and, among all, one for each action that is always taken."""
+        """Return the random agent and, at level ``all``, one agent for each constant action."""
         assert spec.target is not None
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *always]

@@ -1,7 +1,7 @@
-"""Actions: from an environment's action space to the spec's target, and from a network's output to actions.
+"""Actions: convert an environment's action space to the spec's target, and a network's output to actions.
 
-Discrete actions are classes, and the output is the value of each; continuous ones are numbers within bounds, and the
-output is the action itself, from -1 to 1.
+Discrete actions are classes, and the output is the value of each; continuous actions are bounded numbers, and the
+output is the action itself, scaled to [-1, 1].
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zoo.spec import Target
 
 
 def action_target(environment: gymnasium.Env, name: str) -> Target:
-    """Return the target that an environment's actions are.
+    """Return the target that represents an environment's actions.
 
     Raises:
-        UsageError: When they are neither a choice among several nor numbers within bounds.
+        UsageError: If the actions are neither discrete nor bounded numbers.
     """
     space = environment.action_space
     if isinstance(space, spaces.Discrete):
@@ -40,7 +40,7 @@ def require_discrete(target: Target | None, agent: str) -> Target:
     """Return the target of an agent that needs discrete actions.
 
     Raises:
-        UsageError: When the actions are continuous.
+        UsageError: If the actions are continuous.
     """
     assert target is not None
     if target.kind != "class":
@@ -49,7 +49,7 @@ def require_discrete(target: Target | None, agent: str) -> Target:
 
 
 def greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
-    """Return the action of each row of a network's output: indices (B,), or numbers (B, A) within their bounds."""
+    """Return the greedy action for each row of a network's output: indices (B,), or bounded numbers (B, A)."""
     if target.kind == "class":
         return np.asarray(output).argmax(axis=1)
     low, high = np.asarray(target.bounds, np.float32).T
@@ -57,7 +57,7 @@ def greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
 
 
 def action_decoding(target: Target) -> Mapping[str, Any]:
-    """Return, in plain values, how predictions come out of a network's output."""
+    """Return, in plain values, how predictions are decoded from a network's output."""
     if target.kind == "class":
         classes = [int(name) for name in target.classes]
         return {"kind": "choice", "of": "output", "column": "prediction", "classes": classes, "probabilities": False}

@@ -1,4 +1,4 @@
-"""Gymnasium's environments: made by id, checked, with errors for people."""
+"""Gymnasium environments, created by id and checked, with clear error messages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Input
 
 MOST_NUMBERS = 10_000
-# An episode is cut after so many steps where the environment sets no limit: a policy may go in circles for ever.
+# Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
 MOST_STEPS = 1_000
-# Packages that register the names before a slash, where the two differ.
+# Packages that register a namespace, the text before a slash in an id, if their name differs from it.
 _PACKAGES = {"ALE": "ale-py"}
 
 
@@ -28,13 +28,13 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """Return an environment whose observations are a vector of numbers or one integer.
 
     Args:
-        name: Its id, such as ``CartPole-v1``, or ``module:Id`` of one that a module registers.
-        options: What it is made with; ``max_episode_steps`` is the limit of an episode, by default the environment's
-            own, or 1,000 where it has none.
+        name: Environment id, such as ``CartPole-v1``, or ``module:Id`` if a module registers it.
+        options: Keyword arguments of the environment; ``max_episode_steps`` limits an episode, by default to the
+            environment's own limit, or to 1,000 steps if it has none.
 
     Raises:
-        UsageError: An unknown environment (with the nearest), one whose package is missing (with what to
-            install), or an option that it does not take.
+        UsageError: If the environment is unknown (with the closest id), its package is missing (with what to install),
+            or it does not accept an option.
     """
     try:
         environment = gymnasium.make(name, **options)
@@ -51,7 +51,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         raise UsageError(message, where=name) from None
     except error.Error as error_:
         raise UsageError(f"cannot make the environment: {error_}", where=name) from None
-    except (TypeError, ValueError, LookupError, AssertionError) as error_:  # each checks them in a way of its own
+    except (TypeError, ValueError, LookupError, AssertionError) as error_:  # each environment checks them differently
         message_ = f"{type(error_).__name__}: {error_}"
         raise UsageError(f"the environment does not take these options: {message_}", where="env") from None
     if environment.spec is None or environment.spec.max_episode_steps is None:
@@ -76,7 +76,7 @@ def check_name(name: Any) -> str:
     """Return an environment's id.
 
     Raises:
-        DataError: When the source is no id.
+        DataError: If the source is not an environment id.
     """
     if not isinstance(name, str):
         raise UsageError(f"an agent learns in an environment, by its id; received a {type(name).__name__}")
@@ -86,7 +86,7 @@ def check_name(name: Any) -> str:
 
 
 def observation_input(environment: gymnasium.Env, name: str) -> Input:
-    """Return the input that an environment's observations are."""
+    """Return the input that represents an environment's observations."""
     space = environment.observation_space
     if isinstance(space, spaces.Discrete):
         return Input(OBSERVATION, OBSERVATION, OBSERVATION, statistics={"n": int(space.n), "start": int(space.start)})
@@ -103,21 +103,22 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
 
 
 def threshold_of(name: str, solved: str | float | None) -> float | None:
-    """Return the mean return from which an environment counts as solved; None where there is none."""
+    """Return the mean return at which an environment counts as solved, or None if it has no threshold."""
     if isinstance(solved, float):
         return solved
     module, _, id_ = name.rpartition(":")
-    if module:  # it registers the id, and gymnasium.spec does not import it
+    if module:  # it registers the id, but gymnasium.spec does not import it
         importlib.import_module(module)
     threshold = gymnasium.spec(id_).reward_threshold
     return float(threshold) if threshold is not None else None
 
 
 def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
-    """Return several environments that step together; one that ends begins anew within the same step.
+    """Return a vector environment whose sub-environments reset in the same step in which their episode ends.
 
-    The observation that it ended with stands in ``infos["final_obs"]``: a time limit is no end, and the value
-    of what was seen last still counts (Pardo et al. 2018, "Time limits in reinforcement learning").
+    The final observation of an episode is in ``infos["final_obs"]``: an episode truncated by a time limit has not
+    terminated, so the value of its final observation still counts (Pardo et al. 2018, "Time limits in reinforcement
+    learning").
     """
     factories = [lambda: make_environment(name, options) for _ in range(count)]
     mode = gymnasium.vector.AutoresetMode.SAME_STEP

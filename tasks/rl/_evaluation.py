@@ -1,4 +1,4 @@
-"""Playing whole episodes: with a policy, or at random."""
+"""Evaluation of policies on complete episodes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MOST_TOGETHER = 50
 
 
 def episode_returns(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
-    """Return the sum of rewards of one episode for each seed, shape (E,); several are played together.
+    """Return the return (sum of rewards) of one episode per seed, shape (E,); the episodes run in parallel.
 
     Args:
-        name: The environment.
-        options: What it is made with.
-        policy: From observations (B, …) to actions: indices (B,), or numbers (B, A).
+        name: Environment id.
+        options: Keyword arguments of the environment.
+        policy: Function from observations (B, …) to actions: indices (B,), or numbers (B, A).
         seeds: Seed of each episode.
     """
     returns = [
@@ -40,7 +40,7 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
         returns = np.zeros(len(seeds))
         playing = np.arange(len(seeds))
         while len(playing):
-            # All observations go in, so that the policy is compiled for one size only.
+            # Pass all observations, so that the policy is compiled for one batch size only.
             actions = policy(observations)
             left = []
             for row in playing:
@@ -57,7 +57,7 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
 
 
 def random_policy(target: Target, seed: int) -> Policy:
-    """Return a policy that takes each action as often as any other."""
+    """Return a policy that samples actions uniformly."""
     rng = np.random.default_rng(seed)
     if target.kind == "class":
         return lambda observations: rng.integers(0, len(target.classes), len(observations))

@@ -1,4 +1,4 @@
-"""Replay: what was experienced, drawn from at random (Lin 1992)."""
+"""Replay buffer: stores transitions and samples them at random (Lin 1992)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 @dataclass
 class Transitions:
-    """Steps of environments; each field has N rows.
+    """Transitions of environments; each field has N rows.
 
     Args:
-        observations: What was seen (N, …).
-        actions: Which action was taken (N,), as an index.
-        rewards: What it earned (N,).
-        following: What was seen then (N, …), before any reset.
-        terminal: Whether the episode ended there, and nothing can follow (N,); a time limit is no such end.
+        observations: Observations before the action (N, …).
+        actions: Index of the action taken (N,).
+        rewards: Reward of the action (N,).
+        next_observations: Observations after the action (N, …), before any reset.
+        terminated: Whether the episode terminated (N,); truncation by a time limit does not count.
     """
 
     observations: np.ndarray
@@ -31,10 +31,10 @@ class Transitions:
 
 
 class Replay:
-    """A ring of the latest transitions.
+    """Ring buffer of the latest transitions.
 
     Args:
-        size: How many it holds.
+        size: Maximum number of transitions.
         shape: Shape of one observation.
 
     Example:
@@ -60,13 +60,13 @@ class Replay:
         return min(self.added, self.size)
 
     def add(self, new: Transitions) -> None:
-        """Take in transitions, over the oldest ones where there is no room."""
+        """Add transitions, overwriting the oldest ones if the buffer is full."""
         places = (self.added + np.arange(len(new.actions))) % self.size
         for stored, values in zip(self.stored.arrays(), new.arrays(), strict=True):
             stored[places] = values
         self.added += len(places)
 
     def sample(self, rng: np.random.Generator, batches: int, batch_size: int) -> tuple[np.ndarray, ...]:
-        """Return the fields of random transitions, each (batches, batch_size, …), drawn with replacement."""
+        """Return the fields of random transitions, each (batches, batch_size, …), sampled with replacement."""
         rows = rng.integers(0, len(self), (batches, batch_size))
         return tuple(values[rows] for values in self.stored.arrays())

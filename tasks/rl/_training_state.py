@@ -1,4 +1,4 @@
-"""The state of an agent's training: evaluation, the best policy so far, stopping, checkpoints."""
+"""State of an agent's training: evaluation, best policy, early stopping and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MONITOR = "val_return_mean"
 
 @dataclass
 class TrainingEnvironment:
-    """Where an agent learns.
+    """The environment that an agent is trained in.
 
     Args:
-        name: The environment's id.
-        options: Its keyword arguments.
-        target: Its actions, as the spec has them.
-        seeds: Seeds of the evaluation episodes that choose the policy.
-        threshold: Mean return from which it is solved; None where there is none.
-        stop: Whether training ends when it is solved.
+        name: Environment id.
+        options: Keyword arguments of the environment.
+        target: The target that represents its actions.
+        seeds: Seeds of the evaluation episodes that select the best policy.
+        threshold: Mean return at which it counts as solved, or None.
+        stop: Whether training stops when it is solved.
     """
 
     name: str
@@ -54,11 +54,11 @@ class TrainingEnvironment:
 
 
 class AgentState(TrainingState):
-    """An agent's training: evaluates the policy after each interval of steps; the best weights are kept.
+    """State of an agent's training: evaluates the policy after each evaluation interval and keeps the best weights.
 
     Args:
         built_model: Network, preprocessing and trainer.
-        environment: Where the agent learns.
+        environment: The environment to train in.
         plan: Settings, recorder and checkpoint.
     """
 
@@ -73,12 +73,12 @@ class AgentState(TrainingState):
         plan.recorder.start(self.settings.epochs, message)
 
     def policy(self, observations: np.ndarray) -> np.ndarray:
-        """Return the greedy action of each observation (B, …)."""
+        """Return the greedy action for each observation (B, …)."""
         output = self.values(tf.constant(observations, tf.float32)).numpy()
         return greedy_actions(self.environment.target, output)
 
     def after_evaluation(self, loss: float, **facts: float) -> None:
-        """Evaluate the policy after an interval of training, and decide how to go on."""
+        """Evaluate the policy after an evaluation interval, and decide whether to continue."""
         returns = self._returns(self.environment.seeds.tolist())
         self.record_epoch(
             {
@@ -92,7 +92,7 @@ class AgentState(TrainingState):
         self._updates_before = self.updates
 
     def has_diverged(self, scores: Mapping[str, float]) -> bool:
-        """Tell whether the loss is not a number, once there were updates."""
+        """Return whether the loss is not a number after the first update."""
         return self.updates > self._updates_before and super().has_diverged(scores)
 
     def progress(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class AgentState(TrainingState):
         return {"steps": self.steps, "updates": self.updates}
 
     def restore(self, progress: Mapping[str, Any]) -> None:
-        """Take up the counts of steps and updates."""
+        """Restore the counts of steps and updates."""
         self.steps, self.updates = progress["steps"], progress["updates"]
 
     def _decide(self, scores: Mapping[str, float]) -> None:
@@ -114,7 +114,7 @@ class AgentState(TrainingState):
                 self.keep_weights()
 
     def _confirmed(self) -> bool:
-        """Whether the policy also holds in a hundred other episodes: a few that went well may be luck."""
+        """Return whether the policy also solves the environment in a hundred other episodes, to rule out luck."""
         assert self.environment.threshold is not None
         return bool(self._returns(list(CONFIRMATION_SEEDS)).mean() >= self.environment.threshold)
 

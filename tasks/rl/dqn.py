@@ -1,9 +1,10 @@
-"""Deep Q-network: learns what each action is worth, from replayed experience, and takes the best.
+"""Deep Q-network: learns the value of each action from a replay buffer and takes the best action.
 
 Mnih et al. 2015, "Human-level control through deep reinforcement learning", with the double estimator of van Hasselt,
-Guez and Silver 2016, equation 4: one network chooses the next action, an older copy of it says what that is worth.
+Guez and Silver 2016, equation 4: the network selects the next action, the target network evaluates it.
 
-Input: an observation (F,), or an integer, raw. Output: the value of each action (B, A); the greatest is taken.
+Input: a raw observation (F,), or an integer. Output: the value of each action (B, A); the action with the highest
+value is taken.
 Run: ``zoo train rl/dqn CartPole-v1``.
 """
 
@@ -27,7 +28,7 @@ from ._environments import vector_environment
 from ._replay import Replay, Transitions
 from ._training_state import AgentState
 
-# XLA takes a second to compile a round of updates and saves 19 of its 53 ms, for a network of 2 x 128.
+# For a network of 2 x 128 units, XLA compiles a round of updates in a second and saves 19 of its 53 ms.
 XLA_LEAST_ROUNDS = 100
 
 
@@ -37,17 +38,17 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     Hyperparameters:
         units: Width of each hidden layer.
         layers: Number of hidden layers.
-        gamma: What a reward is worth one step later.
-        replay: Transitions that are remembered.
-        environments: Environments that step together.
-        period: Steps of environments between two evaluations: an epoch.
-        learning_starts: Steps at random before the first update.
-        train_every: Steps of environments between two rounds of updates.
-        updates: Updates in a round.
-        target_every: Rounds after which the older copy of the network is renewed.
-        exploration: Share of random actions that remains.
-        exploration_steps: Steps over which it falls from 1 to that.
-        double: Whether the network itself chooses the next action, and the copy only values it.
+        gamma: Discount factor of future rewards.
+        replay: Capacity of the replay buffer, in transitions.
+        environments: Number of parallel environments.
+        period: Evaluation interval in environment steps; it counts as an epoch.
+        learning_starts: Number of environment steps before the first update.
+        train_every: Number of environment steps between two rounds of updates.
+        updates: Number of updates in a round.
+        target_every: Number of rounds between two updates of the target network.
+        exploration: Final fraction of random actions.
+        exploration_steps: Number of steps over which the fraction of random actions falls from 1 to its final value.
+        double: Whether to use double Q-learning: the network selects the next action, the target network evaluates it.
     """
     knobs = Knobs(
         hp,
@@ -79,7 +80,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 
 @dataclass(frozen=True)
 class DQN(Trainer):
-    """The agent: how it explores, remembers and learns; see :func:`build` for what each number means."""
+    """A DQN agent: explores, fills a replay buffer and learns; see :func:`build` for the hyperparameters."""
 
     gamma: float
     replay: int
@@ -94,10 +95,10 @@ class DQN(Trainer):
     double: bool
 
     def train(self, state: AgentState) -> None:
-        """Step environments and learn from replay, period by period, until the course is over.
+        """Step the environments and learn from the replay buffer until training is over.
 
-        After a break it goes on with weights, optimizer and counts as they were; memories are gathered anew,
-        as many as before the first update, and episodes begin anew.
+        When training resumes, weights, optimizer and counts are restored; the replay buffer is refilled with
+        ``learning_starts`` steps before the next update, and the environments are reset.
         """
         seed = state.plan.seed
         rng = np.random.default_rng([seed, state.steps])
@@ -129,11 +130,11 @@ class DQN(Trainer):
             environments.close()
 
     def share(self, steps: int) -> float:
-        """Return the share of random actions after so many steps."""
+        """Return the fraction of random actions after a number of steps."""
         return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
 
     def act(self, state: AgentState, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return an action for each environment: the best one, or now and then any."""
+        """Return an epsilon-greedy action for each environment."""
         greedy = state.policy(observations)
         at_random = rng.random(len(observations)) < self.share(state.steps)
         actions = int(state.network.output.shape[-1])
@@ -142,7 +143,7 @@ class DQN(Trainer):
     def step_and_store(
         self, replay: Replay, environments: Any, observations: np.ndarray, actions: np.ndarray
     ) -> np.ndarray:
-        """Take a step everywhere, store it, and return what is seen then."""
+        """Step all environments, store the transitions and return the next observations."""
         start = getattr(environments.single_action_space, "start", 0)
         next_observations, rewards, terminated, truncated, infos = environments.step(actions + start)
         last = next_observations.copy()
@@ -153,11 +154,11 @@ class DQN(Trainer):
 
 
 class Learner:
-    """Rounds of updates of a network, each round one compiled call.
+    """Runs rounds of updates of a network, each round in one compiled call.
 
     Args:
-        agent: How to learn.
-        pieces: Network and preparation; its optimizer is the compiled one.
+        agent: Hyperparameters of learning.
+        built_model: Network and preprocessing; its optimizer is the compiled one.
         xla: Whether to compile with XLA.
     """
 
@@ -174,7 +175,7 @@ class Learner:
         self._round = tf.function(self._updates, autograph=False, jit_compile=xla)
 
     def __call__(self, batches: tuple[np.ndarray, ...], rounds: int) -> float:
-        """Update the network once by each batch (U, B, …); return the mean loss."""
+        """Update the network once per batch (U, B, …); return the mean loss."""
         if rounds % self.agent.target_every == 0:
             for old, new in zip(self.target_network.weights, self.network.weights, strict=True):
                 old.assign(new)
@@ -198,7 +199,7 @@ class Learner:
         return total / count
 
     def targets(self, rewards: Any, next_observations: Any, terminated: Any) -> Any:
-        """Return what the action taken was worth (B,): the reward, and what follows unless the episode ended."""
+        """Return the targets (B,): the reward plus, unless the episode terminated, the discounted next value."""
         preprocessed = self.preprocessed(next_observations)
         target_network = self.target_network(preprocessed, training=False)
         if self.agent.double:
@@ -209,11 +210,11 @@ class Learner:
         return rewards + self.agent.gamma * (1 - terminated) * next_values
 
     def preprocessed(self, observations: Any) -> Any:
-        """Return observations as the network takes them."""
+        """Return preprocessed observations."""
         return self.preprocess({self.key: observations})
 
 
 def huber(error: Any) -> Any:
-    """Return error² / 2 up to 1, and |error| - 1/2 beyond (Huber 1964)."""
+    """Return the Huber loss: error² / 2 up to 1, and |error| - 1/2 beyond (Huber 1964)."""
     size = tf.abs(error)
     return tf.where(size <= 1, 0.5 * tf.square(error), size - 0.5)

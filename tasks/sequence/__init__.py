@@ -1,4 +1,4 @@
-"""Sequences of numbers, or texts: a class or a number is told from all of their steps, however many there are."""
+"""Sequences: predict a class or a number from a text or a sequence of numbers of any length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._baselines import baselines
 
 
 class Options(TaskOptions):
-    """What only sequences need."""
+    """Options of sequence tasks."""
 
     series: str | None = Field(None, description="column of a long table that says which series a row belongs to")
     time: str | None = Field(None, description="column of a long table that orders the rows of a series")
@@ -37,17 +37,17 @@ class Options(TaskOptions):
     @field_validator("unit", mode="before")
     @classmethod
     def _earlier_name(cls, value: Any) -> Any:
-        return "character" if value == "letter" else value  # jobs of zoo 0.1.0
+        return "character" if value == "letter" else value  # value in jobs of zoo 0.1.0
 
 
 class Sequence(SupervisedTask):
-    """A class or a number from a sequence."""
+    """Prediction of a class or a number from a sequence."""
 
     options = Options
     reads = ("sequences", "text")
 
     def layout(self, job: DataJob) -> Layout:
-        """Return how the job's sources become sequences."""
+        """Return the layout that turns the job's sources into sequences."""
         refuse_kinds_of_columns(job, "sequences or texts")
         options_ = self.settings(job)
         return SequenceLayout(
@@ -62,21 +62,21 @@ class Sequence(SupervisedTask):
         ).layout()
 
     def layout_of(self, spec: Spec) -> Layout:
-        """Return how rows for a trained model become sequences."""
+        """Return the layout that turns rows for a trained model into sequences."""
         return SequenceLayout.of_spec(spec).layout()
 
     def standard(self, spec: Spec) -> SequencePreprocessing:
-        """Return the preparation of sequences."""
+        """Return the standard preprocessing of sequences."""
         return SequencePreprocessing(spec)
 
     def takes(self, ranks: set[int]) -> bool:
-        """Tell whether a model's inputs may be sequences."""
+        """Return whether a model's inputs may be sequences."""
         return 3 in ranks
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return the share that is right by length."""
+        """Return a figure of the accuracy by length."""
         from zoo.figures.sequences import accuracy_by_length
 
         values = split.inputs[spec.inputs[0].key]

@@ -1,4 +1,4 @@
-"""The classical baselines of sequence models: statistics of each feature, or for texts weighted counts of words."""
+"""Classical baselines of sequence models: statistics of each feature, or TF-IDF weighted word counts for texts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _svm(seed: int) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
-    # A support vector machine gives margins; Platt's sigmoid (1999) makes probabilities of them.
+    # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
     return _scaled(CalibratedClassifierCV(SVC(C=10, random_state=seed), ensemble=False, cv=3))
 
 

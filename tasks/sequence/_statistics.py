@@ -12,7 +12,7 @@ from zoo.spec import Spec
 def statistics(split: Split, spec: Spec) -> np.ndarray:
     """Return statistics of each sequence (N, 9 F + 1).
 
-    They are mean, deviation, least, greatest, quartiles, first and last value of each feature, and the length.
+    For each feature: mean, standard deviation, minimum, maximum, quartiles, first and last value; and the length.
     """
     sequences = split.inputs[spec.inputs[0].key]
     assert isinstance(sequences, Ragged)

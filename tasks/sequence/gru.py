@@ -1,10 +1,10 @@
-"""Gated recurrent units: a state that gates let through or overwrite, step by step.
+"""Gated recurrent units: a recurrent state whose gates decide what to keep and what to overwrite.
 
 Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", section 2.3; fewer weights than an LSTM
-and as good on short sequences.
+and as accurate on short sequences.
 
-Input: a sequence of numbers (T, F) with its length, or a text, raw. Output: probability of the second of two classes
-(B, 1) or of each of several (B, K), or the standardised number (B, 1). Padding changes nothing.
+Input: a raw sequence of numbers (T, F) with its length, or a raw text. Output: probability of the second of two
+classes (B, 1) or of each of several (B, K), or the standardized number (B, 1). Padding has no effect.
 Run: ``zoo train sequence/gru japanese_vowels``.
 """
 
@@ -19,11 +19,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
     Hyperparameters:
-        units: Width of each recurrent layer, in each direction.
-        layers: Number of recurrent layers, one on top of the other.
-        bidirectional: Whether sequences are read from both ends.
-        summary: What the answer is told from: the last state, or the mean or the greatest over all steps.
-        embedding: Width of the vector of each character or word, for texts only.
+        units: Width of each recurrent layer, per direction.
+        layers: Number of stacked recurrent layers.
+        bidirectional: Whether sequences are read in both directions.
+        summary: Input of the output layer: the last state, or the mean or maximum over all steps.
+        embedding: Width of the embedding of each character or word, for texts only.
     """
     knobs = Knobs(
         hp,

@@ -1,10 +1,10 @@
-"""Long short-term memory: a state that is kept apart and changed through gates.
+"""Long short-term memory: a recurrent network with a separate cell state that gates control.
 
 Hochreiter and Schmidhuber 1997, "Long short-term memory"; with the forget gate of Gers, Schmidhuber and Cummins 2000,
-whose bias begins at one.
+whose bias is initialized to one.
 
-Input: a sequence of numbers (T, F) with its length, or a text, raw. Output: probability of the second of two classes
-(B, 1) or of each of several (B, K), or the standardised number (B, 1). Padding changes nothing.
+Input: a raw sequence of numbers (T, F) with its length, or a raw text. Output: probability of the second of two
+classes (B, 1) or of each of several (B, K), or the standardized number (B, 1). Padding has no effect.
 Run: ``zoo train sequence/lstm japanese_vowels``.
 """
 
@@ -19,11 +19,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
 
     Hyperparameters:
-        units: Width of each recurrent layer, in each direction.
-        layers: Number of recurrent layers, one on top of the other.
-        bidirectional: Whether sequences are read from both ends.
-        summary: What the answer is told from: the last state, or the mean or the greatest over all steps.
-        embedding: Width of the vector of each character or word, for texts only.
+        units: Width of each recurrent layer, per direction.
+        layers: Number of stacked recurrent layers.
+        bidirectional: Whether sequences are read in both directions.
+        summary: Input of the output layer: the last state, or the mean or maximum over all steps.
+        embedding: Width of the embedding of each character or word, for texts only.
     """
     knobs = Knobs(
         hp,

@@ -1,4 +1,4 @@
-"""A closer look at a run's network, on request: figures that take longer than a training should wait for."""
+"""Studies of a trained network, on request: figures that take too long to draw after every training."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ WATCHED_EPOCHS = 30
 
 @dataclass
 class Study:
-    """What was results, by the study's name.
+    """Results of the studies of a run, by name of the study.
 
     Args:
-        run_id: MLflow's id of the run.
-        results: Numbers behind each figure.
-        summaries: What they say, a line each.
-        figures: The figures by file name, which the run has now, too.
+        run_id: MLflow id of the run.
+        results: Data behind each figure.
+        summaries: One-line summary of each study.
+        figures: Figures, which are also logged to the run.
     """
 
     run_id: str
@@ -66,7 +66,7 @@ class Study:
     figures: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``zoo study --json`` prints."""
+        """Return the output of ``zoo study --json``."""
         return plain(
             {"run_id": self.run_id, "results": self.results, "summaries": self.summaries, "figures": list(self.figures)}
         )
@@ -77,18 +77,18 @@ class Study:
 
 
 def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -> Study:
-    """Look closer at a run's network; the figures are kept with the run.
+    """Study the trained network of a run, and log the figures to the run.
 
     Args:
-        run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
-        kinds: ``architecture``; ``importance`` of inputs by permutation (Breiman 2001, "Random Forests", section 10);
-            ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the score by the
-            number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``, gradients
-            and dead units by epoch.
-        quiet: Show no progress.
+        run_id: MLflow id or its first characters; for a search, its best trial is used; or ``NAME@ALIAS``.
+        kinds: ``architecture``; ``importance``, the permutation importance of inputs (Breiman 2001, "Random Forests",
+            section 10); ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the
+            score by number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``,
+            gradient norms and dead units by epoch.
+        quiet: Whether to hide progress.
 
     Raises:
-        UsageError: When there is no such run, or a study does not suit it.
+        UsageError: If the run does not exist, or does not support the study.
 
     Example:
         >>> study(run.run_id, ["importance"]).results["importance"]  # doctest: +SKIP
@@ -97,7 +97,7 @@ def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -
 
 
 def run_study(run_id: str, kinds: Sequence[str], progress: Progress) -> Study:
-    """Carry out a study; see :func:`study`."""
+    """Execute the studies; see :func:`study`."""
     store = Store()
     chosen = resolve_run(store, run_id)
     subject = _Subject(store, chosen)
@@ -118,7 +118,7 @@ def run_study(run_id: str, kinds: Sequence[str], progress: Progress) -> Study:
 
 @dataclass
 class _Subject:
-    """A run with all that a study needs of it, read when it is needed."""
+    """The run under study; its job, model and dataset are loaded on first use."""
 
     store: Store
     run_id: str
@@ -157,11 +157,11 @@ class _Subject:
         return float(self.run.hyperparameters.get("learning_rate", math.nan))
 
     def untrained(self) -> BuiltModel:
-        """The network as it was before training."""
+        """Return the network in its initial state, before training."""
         return self.builder.build_checked(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
 
     def fit(self, dataset: Dataset) -> Fitted:
-        """Train the run's model again, on other data."""
+        """Retrain the run's model on other data."""
         plan = Plan(seed=self.job.seed)
         return fit_built(self.builder, self.untrained(), dataset, self.run.hyperparameters, plan)
 
@@ -170,7 +170,7 @@ class _Subject:
         return dataclasses.replace(settings, epochs=min(settings.epochs, most_epochs or settings.epochs))
 
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
-        """Some prepared rows of a split."""
+        """Return a preprocessed sample of a split's rows."""
         rows = self.dataset.splits[split]
         few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
@@ -207,7 +207,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     for name_of_input in names[:MOST_INPUTS]:
         keys = [
             column.key for column in dataset.spec.inputs if column.name == name_of_input
-        ]  # a column, and whether it was missing
+        ]  # a column and its missing indicator
         losses = []
         for _ in range(SHUFFLES):
             order = generator.permutation(len(split))
@@ -240,7 +240,7 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
         if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
             break
     course = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
-    # Over a window: the first steps are smoothed from few, and one step tells nothing.
+    # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
     window = max(1, min(WINDOW, len(course) // 3))
     falls = course[:-window] - course[window:]
     first = min(WARM_UP, len(falls) - 1)

@@ -1,4 +1,4 @@
-"""Describing a model: its hyperparameters with their meaning and, given data, its layers and steps."""
+"""Describe a model: its hyperparameters and their meaning and, given data, its layers and steps per epoch."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _ENTRY = re.compile(r"^\s+(\w+): (.+)$")
 
 @dataclass
 class ModelDescription:
-    """What ``zoo show`` tells of a model.
+    """The description of a model that ``zoo show`` prints.
 
     Args:
-        model: Its name.
-        summary: What it is, in a line.
-        source: The data it is shown on.
-        hyperparameters: For each ``default``, ``range`` or ``choices``, ``searched`` and ``meaning``.
-        n_parameters: Number of parameters that are trained.
-        layers: For each layer of the network name, kind, output shape and number of parameters.
-        rows: Rows of the training split.
-        iterations: Steps in an epoch.
-        options: Options that the model's task alone understands, with ``default`` and ``meaning``.
+        model: Name of the model.
+        summary: One-line summary.
+        source: The data that the layers and counts refer to.
+        hyperparameters: For each hyperparameter ``default``, ``range`` or ``choices``, ``searched`` and ``meaning``.
+        n_parameters: Number of trainable parameters.
+        layers: Name, kind, output shape and number of parameters of each layer.
+        rows: Number of rows in the training split.
+        iterations: Number of steps per epoch.
+        options: Options specific to the model's task, with ``default`` and ``meaning``.
     """
 
     model: str
@@ -51,7 +51,7 @@ class ModelDescription:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``zoo show --json`` prints."""
+        """Return the output of ``zoo show --json``."""
         return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __repr__(self) -> str:
@@ -74,15 +74,15 @@ class ModelDescription:
 
 
 def describe(model: str, source: Any = None, **options: Any) -> ModelDescription:
-    """Describe a model of the catalogue, on data or on its task's own example.
+    """Describe a catalogue model on given data or on the example data of its task.
 
     Args:
-        model: Name of the catalogue.
-        source: Data; default the task's example.
-        **options: ``target``, ``hyperparameters`` and the other keys of a show job.
+        model: Catalogue name.
+        source: Data; defaults to the example data of the task.
+        **options: ``target``, ``hyperparameters`` and other keys of a show job.
 
     Raises:
-        UsageError: When there is no such model, or a hyperparameter is wrong.
+        UsageError: If the model does not exist or a hyperparameter is invalid.
 
     Example:
         >>> describe("classification/linear").hyperparameters["learning_rate"]["default"]
@@ -112,7 +112,7 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
 
 
 def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
-    """Return each hyperparameter that ``build`` declared, with its meaning."""
+    """Return each hyperparameter declared by ``build``, with its meaning."""
     assert builder.build is not None
     meanings = meanings_of(builder.build)
     described = {}
@@ -131,7 +131,7 @@ def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters)
 
 
 def meanings_of(build: Callable[..., Any]) -> dict[str, str]:
-    """Return the meaning of each hyperparameter from the section ``Hyperparameters:`` of a docstring."""
+    """Return the meaning of each hyperparameter from the ``Hyperparameters:`` section of a docstring."""
     lines = (inspect.getdoc(build) or "").split("\n")
     if "Hyperparameters:" not in lines:
         return {}
@@ -146,15 +146,15 @@ def meanings_of(build: Callable[..., Any]) -> dict[str, str]:
 
 
 def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
-    """Return a compiled ``keras.Model`` that takes raw rows: inputs by the columns' names.
+    """Return a compiled ``keras.Model`` that takes raw rows, with one input for each column.
 
     Args:
-        model: Name of the catalogue.
-        spec: From :func:`spec_of`.
-        **hyperparameters: Values that are fixed; the others have their defaults.
+        model: Catalogue name.
+        spec: The spec, as returned by :func:`spec_of`.
+        **hyperparameters: Fixed values; the others keep their defaults.
 
     Raises:
-        UsageError: When there is no such model, or a hyperparameter is wrong.
+        UsageError: If the model does not exist or a hyperparameter is invalid.
 
     Example:
         >>> build("classification/mlp", spec_of("wine", task="classification"), units=8).count_params()
@@ -174,9 +174,9 @@ def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
     """Return the spec of a source's training split.
 
     Args:
-        source: A frame, arrays, a file or a bundled name.
+        source: A data frame, arrays, a file or the name of a bundled dataset.
         task: Name of the task.
-        **options: ``target`` and the other keys of :class:`zoo.jobs.job.DataJob`.
+        **options: ``target`` and other keys of :class:`zoo.jobs.job.DataJob`.
 
     Example:
         >>> len(spec_of("wine", task="classification").inputs)
@@ -188,14 +188,14 @@ def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
 
 
 def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
-    """Return inputs by key, encoded target and weight of raw rows, as Keras and any stock tuner take them.
+    """Convert raw rows to inputs, encoded target and sample weights, as expected by Keras and KerasTuner tuners.
 
     Args:
         frame: Raw rows, with or without the target.
-        spec: From :func:`spec_of`.
+        spec: The spec, as returned by :func:`spec_of`.
 
     Returns:
-        Inputs by key (N,); encoded target (N,), or None where the frame lacks it; weight (N,), or None.
+        Inputs by key (N,); encoded target (N,), or None if the frame lacks it; sample weights (N,), or None.
     """
     from zoo.task import task_of
 
@@ -203,11 +203,11 @@ def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
 
 
 def hypermodel(model: str, spec: Spec) -> Any:
-    """Return a model of the catalogue as a ``keras_tuner.HyperModel``, for any stock tuner.
+    """Return a catalogue model as a ``keras_tuner.HyperModel``, for use with any KerasTuner tuner.
 
     Args:
-        model: Name of the catalogue.
-        spec: From :func:`spec_of`.
+        model: Catalogue name.
+        spec: The spec, as returned by :func:`spec_of`.
 
     Example:
         >>> hypermodel("classification/mlp", spec).name  # doctest: +SKIP
@@ -218,7 +218,7 @@ def hypermodel(model: str, spec: Spec) -> Any:
     build_model = load_build(model)
 
     class ZooHyperModel(keras_tuner.HyperModel):
-        """A model of the catalogue for a stock tuner."""
+        """A catalogue model for KerasTuner tuners."""
 
         def build(self, hp: Any) -> Any:
             return build_model(hp, spec)
@@ -231,7 +231,7 @@ def hypermodel(model: str, spec: Spec) -> Any:
 
 
 def layer_facts(layer: Any) -> dict[str, Any]:
-    """Return name, kind, output shape and number of trained parameters of a Keras layer."""
+    """Return name, kind, output shape and number of trainable parameters of a Keras layer."""
     output = layer.output
     shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(part.shape) for part in output]
     return {

@@ -1,4 +1,4 @@
-"""Fit and evaluate a model: no tracking, nothing on disk, and the test split only when it is asked for.
+"""Fit and evaluate a model without tracking, without writing files, and without using the test split unless requested.
 
 >>> builder = model_builder("classification/mlp")
 >>> dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "wine"}))
@@ -28,15 +28,16 @@ from zoo.training.training_state import FitPlan, FitResult
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is fitted.
+    """Options for fitting a model.
 
     Args:
-        seed: Seed of the initial weights and of the order of rows.
-        epochs: Number of epochs; None for the model's own.
-        recorder: What training reports to.
-        checkpoint: File that holds the training state after each epoch; None for none. Training resumes from it.
-        callbacks: Keras callbacks, which see the full model.
-        cache: Folder of preprocessed data that processes share; None for none.
+        seed: Seed of the initial weights and of shuffling.
+        epochs: Number of epochs; None for the model's default.
+        recorder: The recorder that training reports to.
+        checkpoint: File that stores the training state after each epoch, and from which training resumes; None for
+            no checkpoint.
+        callbacks: Keras callbacks; they see the full model.
+        cache: Folder of preprocessed data that processes share; None for no cache.
     """
 
     seed: int = 0
@@ -52,12 +53,12 @@ class Fitted:
     """A fitted model.
 
     Args:
-        builder: What built it.
+        builder: The builder of the model.
         built_model: The network with the weights of its best epoch, preprocessing and calibration.
-        dataset: The data that it was fitted on.
-        hyperparameters: All hyperparameters with their values.
-        result: How training went.
-        calibration: What was fitted after training; None before :func:`post_process`.
+        dataset: The dataset that it was fitted on.
+        hyperparameters: Values of all hyperparameters.
+        result: Result of training.
+        calibration: Calibration fitted after training; None before :func:`post_process`.
     """
 
     builder: ModelBuilder
@@ -74,7 +75,7 @@ class Fitted:
 
     @property
     def spec(self) -> Spec:
-        """The spec, with a threshold where one was chosen after training."""
+        """The spec, with the decision threshold if one was chosen after training."""
         return self.calibration.spec if self.calibration is not None else self.dataset.spec
 
 
@@ -87,14 +88,14 @@ def fit(
     """Build a model for a dataset and train it.
 
     Args:
-        builder: From :func:`zoo.fitting.model_builder.model_builder`.
-        dataset: From its task's ``read``.
+        builder: Builder returned by :func:`zoo.fitting.model_builder.model_builder`.
+        dataset: Dataset returned by the task's ``read``.
         hyperparameters: Values that differ from the defaults.
         plan: Seed, epochs, recorder, checkpoint and callbacks.
 
     Raises:
-        UsageError: An unknown or impossible hyperparameter.
-        JobError: When training diverges in its first epoch.
+        UsageError: If a hyperparameter is unknown or invalid.
+        JobError: If training diverges in its first epoch.
     """
     plan = plan or Plan()
     built_model, hp = builder.build_checked(hyperparameters or {}, dataset.spec, seed=plan.seed)
@@ -104,13 +105,13 @@ def fit(
 def fit_built(
     builder: ModelBuilder, built_model: BuiltModel, dataset: Dataset, hyperparameters: Mapping[str, Any], plan: Plan
 ) -> Fitted:
-    """Train a model that is built already.
+    """Train a model that is already built.
 
     Args:
-        builder: What built it.
+        builder: The builder of the model.
         built_model: The network with its preprocessing.
-        dataset: The data.
-        hyperparameters: The values that it was built with, and those of training.
+        dataset: The training data.
+        hyperparameters: Hyperparameters of the model and of training.
         plan: Seed, epochs, recorder, checkpoint and callbacks.
     """
     fit_plan = FitPlan(
@@ -128,7 +129,7 @@ def fit_built(
 
 
 def post_process(fitted: Fitted, job: DataJob) -> Fitted:
-    """Fit calibration, threshold and conformal quantiles on held-out rows, as a job asks for them."""
+    """Fit calibration, decision threshold and conformal quantiles on held-out rows, as the job requests."""
     calibration = fitted.task.calibrate(fitted.built_model, fitted.dataset, job)
     dataset = dataclasses.replace(fitted.dataset, spec=calibration.spec)
     return dataclasses.replace(fitted, dataset=dataset, calibration=calibration)
@@ -137,13 +138,13 @@ def post_process(fitted: Fitted, job: DataJob) -> Fitted:
 def evaluate(
     fitted: Fitted, splits: Sequence[str], *, intervals: Sequence[str] = (), model: Any = None
 ) -> dict[str, Evaluation]:
-    """Score a fitted model, from raw rows on.
+    """Evaluate a fitted model on raw rows.
 
     Args:
         fitted: The model.
-        splits: Names of the splits; those that the dataset does not have are left out.
-        intervals: Splits whose scores get a 95 % interval.
-        model: The full Keras model, where the caller has it already.
+        splits: Names of the splits; splits that the dataset lacks are skipped.
+        intervals: Splits whose scores get a 95 % confidence interval.
+        model: The full Keras model, if the caller already has it.
 
     Returns:
         Scores, intervals and a function that draws figures, by split.
@@ -157,5 +158,5 @@ def evaluate(
 
 
 def evaluated_split(dataset: Dataset) -> str:
-    """Return the split that a model is judged by: test, else validation, else the training split."""
+    """Return the split for the reported scores: test if present, else validation, else train."""
     return next((name for name in ("test", "validation") if name in dataset.splits), "train")

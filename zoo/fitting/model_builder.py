@@ -1,4 +1,4 @@
-"""What a job calls its model: a catalogue name, a Keras model, a HyperModel or a build function, as one thing."""
+"""A common interface to a job's model: a catalogue name, a Keras model, a HyperModel or a build function."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from zoo.spec import Spec
 from zoo.task import Task, task_for, task_of
 from zoo.training.fit_settings import FitSettings
 
-MODEL = "model"  # the hyperparameter that chooses among several models
+MODEL = "model"  # name of the hyperparameter that chooses among several models
 
 
 @dataclass(frozen=True)
 class ModelBuilder:
-    """A model that can be built for a spec.
+    """Builds a model for a spec.
 
     Args:
-        name: Its name in tables and tracking.
-        task: Its task.
-        build: ``build(hp, spec)``; None for a Keras model that is built already.
-        keras_model: That model.
-        models: Names of several models of the catalogue, of which a hyperparameter chooses; none for a single one.
+        name: Name of the model in tables and tracking.
+        task: Task of the model.
+        build: Function ``build(hp, spec)``; None for a Keras model that is already built.
+        keras_model: The Keras model that is already built, if any.
+        models: Catalogue names that a hyperparameter chooses from; empty for a single model.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ModelBuilder:
     models: tuple[str, ...] = ()
 
     def build_model(self, hp: Any, spec: Spec, *, seed: int) -> BuiltModel:
-        """Return network and preparation, built with a seed."""
+        """Return the network and its preprocessing, built with the given seed."""
         seed_everything(seed)
         if self.build is None:
             return self.task.adopt(self.keras_model, spec)
@@ -52,15 +52,15 @@ class ModelBuilder:
     def build_checked(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
     ) -> tuple[BuiltModel, CheckedHyperParameters]:
-        """Return the pieces for fixed hyperparameters, and all hyperparameters with what was declared.
+        """Return the model built with fixed hyperparameters, and all declared hyperparameters.
 
         Raises:
-            UsageError: When a fixed one, or one with a range, is unknown or impossible.
+            UsageError: If a hyperparameter that is fixed or has a range is unknown or invalid.
         """
         hp = CheckedHyperParameters(fixed, ranges)
         built_model = self.build_model(hp, spec, seed=seed)
         knobs = Knobs(hp)
-        for name in FitSettings.__dataclass_fields__:  # a model of the user's own declares none of them
+        for name in FitSettings.__dataclass_fields__:  # custom models do not declare them
             if name not in hp.declared:
                 knobs.get(name)
         hp.check_all_used(self.name)
@@ -70,10 +70,10 @@ class ModelBuilder:
     def space(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
     ) -> CheckedHyperParameters:
-        """Return all hyperparameters that a search may vary; of several models those of each.
+        """Return all hyperparameters that a search may vary, those of every model if there are several.
 
         Raises:
-            UsageError: When a fixed one, or one with a range, is none of any model's, or impossible.
+            UsageError: If a hyperparameter that is fixed or has a range is invalid or unknown to every model.
         """
         if not self.models:
             return self.build_checked(fixed, spec, seed=seed, ranges=ranges)[1]
@@ -89,16 +89,16 @@ class ModelBuilder:
 
 
 def model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
-    """Return what a job's ``model`` stands for.
+    """Return the builder for a job's ``model``.
 
     Args:
-        model: A name of the catalogue, or a pattern for several of one task; a compiled ``keras.Model``; a
+        model: A catalogue name, or a pattern that matches several models of one task; a compiled ``keras.Model``; a
             ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``.
-        task: Name of the task of a user's own model; by default its loss tells.
-        several: Whether a pattern for several models will do, as it does for a search.
+        task: Name of the task of a custom model; inferred from its loss by default.
+        several: Whether a pattern that matches several models is allowed, as in a search.
 
     Raises:
-        UsageError: When it is none of these, or the task cannot be told.
+        UsageError: If the model is none of these, or its task cannot be inferred.
     """
     if isinstance(model, str) and is_pattern(model):
         if not several:
@@ -131,7 +131,7 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
 
 
 def _several(pattern: str, task: str | None) -> ModelBuilder:
-    """Several models of a task, of which the first hyperparameter chooses."""
+    """Return a builder for several models of one task, chosen by the first hyperparameter."""
     entries = matching_entries(pattern)
     names = tuple(entry.name for entry in entries)
 
@@ -144,7 +144,7 @@ def _several(pattern: str, task: str | None) -> ModelBuilder:
 
 
 def _with_spec(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of (hp, spec), whether or not the user's takes the spec."""
+    """Return a build function of (hp, spec), whether or not the given function takes the spec."""
     takes = [p for p in inspect.signature(build).parameters.values() if p.default is p.empty]
     return build if len(takes) >= 2 else partial(_without_spec, build)
 

@@ -1,1 +1,1 @@
-"""Running: a job becomes a tracked run."""
+"""Running: turn a job into a tracked run."""

@@ -1,4 +1,4 @@
-"""Baselines: each a tracked run of its own, computed once for the same data, split and target."""
+"""Baselines: each is its own tracked run, computed once for the same data, split and target."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def run_baselines(
     experiment: Any,
     seed: int,
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Return the metrics of each baseline, and notes about those that were left out.
+    """Return the metrics of each baseline, and notes about baselines that were skipped.
 
-    A baseline that was run before on the same splits is read from the store.
+    Baselines that were already run on the same splits are read from the store.
     """
     results: dict[str, dict[str, float]] = {}
     notes: list[str] = []
@@ -41,7 +41,7 @@ def run_baselines(
         try:
             results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-            notes.append(f"baseline {baseline.name} failed: {error}")  # a baseline's trouble is not the model's
+            notes.append(f"baseline {baseline.name} failed: {error}")  # a failing baseline must not fail the run
     return results, notes
 
 

@@ -1,4 +1,4 @@
-"""The data report of a source, and of each run's data."""
+"""The data report of a source, and of the data of each run."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from zoo.task import Task, task_of
 from zoo.tracking.tracked_run import TrackedRun
 
 REPORT_FILE, REPORTS = "data_report", "reports"
-# Of fewer rows a run's page has what costs nothing; zoo data says all.
+# With fewer rows, a run's report skips the checks that train models; `zoo data` always runs them.
 LEAST_ROWS_FOR_MODELS = 500
 MOST_CLASSES_OF_NUMBERS = 30
 
 
 def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataReport:
-    """Return what is to know of data before a model is trained on them.
+    """Report on the quality of data before training on them.
 
     Args:
-        source: Anything that training reads.
-        quiet: Show no progress.
-        **options: The other keys of :class:`zoo.jobs.commands.ReportJob`, such as ``target`` or ``task``.
+        source: Any source that training accepts.
+        quiet: Whether to hide progress.
+        **options: Other keys of :class:`zoo.jobs.commands.ReportJob`, such as ``target`` or ``task``.
 
     Raises:
-        DataError, UsageError: As training on the data would.
+        DataError, UsageError: Under the same conditions as training on the data.
 
     Example:
         >>> [finding.topic for finding in data_report("wine", quiet=True).warnings]
@@ -62,7 +62,7 @@ def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataRepo
 
 
 def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
-    """Carry out a report job; see :func:`data_report`."""
+    """Execute a report job; see :func:`data_report`."""
     output = Path(job.output) if job.output is not None else None
     if output is not None:
         check_folder(output)
@@ -71,7 +71,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     facts: Facts | None
     if table is not None:
         facts = _facts(job, table, dataset)
-    else:  # a sample of streamed rows, where they are rows of columns
+    else:  # a sample of the streamed rows, if they are tabular
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
     findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
@@ -97,11 +97,11 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
 
 
 def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -> DataReport:
-    """Keep the report of a run's data as its artifacts: a page, JSON and text."""
+    """Log the report of a run's data as artifacts: an HTML page, JSON and text."""
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
         give_back_memory(dataset.nbytes)
-    except TROUBLE as error:  # a report's trouble is not the model's
+    except TROUBLE as error:  # a failing report must not fail the run
         trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
         report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
@@ -111,22 +111,24 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
 
 
 def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> DataReport:
-    """Return the report of a run's data, which is kept by the data's digest, and made once.
+    """Return the report of a run's data, cached by the digest of the data.
 
     Args:
         task: The run's task.
-        dataset: Its data.
-        level: ``none`` leaves out what takes models, as it leaves out baselines.
-        folder: Where reports are kept.
+        dataset: The run's dataset.
+        level: Level of the baselines; ``none`` also skips the checks that need to train models.
+        folder: Folder of the cached reports.
     """
     rows = sum(len(split) for split in dataset.splits.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
     whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
     without_models = whole.with_suffix(".cheap.json")
     for kept in [whole] if models else [whole, without_models]:
-        with contextlib.suppress(OSError, *TROUBLE):  # there is none, or it is damaged
+        with contextlib.suppress(OSError, *TROUBLE):  # missing or corrupt
             report_ = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
-            return replace(report_, source=dataset.source, notes=dataset.notes)  # the same data may have moved
+            return replace(
+                report_, source=dataset.source, notes=dataset.notes
+            )  # the same data may come from another path
     facts = _facts_of_dataset(dataset)
     findings = cheap_findings(facts, dataset)
     if models:
@@ -147,7 +149,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
 
 
 def _table(job: ReportJob) -> Table | None:
-    """The source as a table of columns; None where it is none, or too large to be one."""
+    """Return the source as a table, or None if it is not tabular or must be streamed."""
     if job.stream or (job.stream is None and must_stream(job.source)):
         return None
     task = _task_asked_for(job)
@@ -161,10 +163,10 @@ def _table(job: ReportJob) -> Table | None:
 
 
 def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | None]:
-    """The task that was asked for, or the first that source and target suit, and what it reads; none without a target.
+    """Return the requested task or the first that fits, and its dataset; None for both if there is no target.
 
     Raises:
-        UsageError: When no task reads the source; as the first of them says it.
+        UsageError: If no task can read the source; the error of the first task is raised.
     """
     if table is not None:
         job = job.model_copy(update={"source": table})
@@ -204,13 +206,13 @@ def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
 
 
 def _with_target() -> list[tuple[Task, str]]:
-    """The tasks that predict something, and what: ``class``, ``number`` or ``either``."""
+    """Return the tasks that predict a target, with its kind: ``class``, ``number`` or ``either``."""
     kinds = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
     return [(task, kind) for task, kind in kinds if kind is not None]
 
 
 def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
-    """The columns of a table, with target and parts where there are such."""
+    """Return the facts about a table's columns, including the target and the splits if there are any."""
     target = dataset.spec.target if dataset is not None else None
     others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
     others |= {job.split_by("group"), job.split_by("hash")}
@@ -221,7 +223,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     classes = target is not None and target.kind == "class"
     frame, test_from = table.frame, None
     if dataset is not None and dataset.tests_another:
-        # A test source numbers its rows anew: here they come behind all others.
+        # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
         with looking_in(job.data_dir):
             tested = read_table(job.test).frame
@@ -234,7 +236,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
 
 
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
-    """A table again, out of the inputs of a run's dataset; None where its inputs are images, sequences or texts."""
+    """Rebuild a table from the inputs of a run's dataset; None if the inputs are images, sequences or a single text."""
     spec = dataset.spec
     inputs = [column for column in spec.inputs if "was_missing" not in column.statistics]
     if any(column.kind not in ("number", "category", "date", "text") for column in inputs):
@@ -242,7 +244,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     if len(inputs) == 1 and inputs[0].kind == "text":
         return None
     splits = [(name, dataset.splits[name]) for name in SPLITS if name in dataset.splits]
-    # Sampling may have drawn a row twice.
+    # Sampling with replacement may have repeated rows.
     firsts = [np.sort(np.unique(split.rows, return_index=True)[1]) for _, split in splits]
     rows = [split.rows[first] for (_, split), first in zip(splits, firsts, strict=True)]
 
@@ -254,7 +256,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
             let_go(cells)
         return np.concatenate(pieces)
 
-    # Column by column, so that the table is there but once more; or once, where the dataset is mapped from files.
+    # Column by column, so that memory holds at most one more copy of the table.
     columns_of = {column.name: whole(partial(_cells_of, key=column.key)) for column in inputs}
     if spec.target is not None and all(split.target is not None for _, split in splits):
         codes = whole(lambda split: split.target)
@@ -284,7 +286,7 @@ def _cells_of(split: Split, key: str) -> Any:
 
 
 def _column_of(column: Any, values: Any) -> Column:
-    """What a spec says of a column, in the report's words."""
+    """Convert a column of the spec to a column of the report."""
     extent = None
     if column.kind == "number":
         extent = (f"{column.statistics['min']:g}", f"{column.statistics['max']:g}")

@@ -1,4 +1,4 @@
-"""`zoo.train`: one run, or several as seeds and folds."""
+"""`zoo.train`: train a single run, or one per seed or fold."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def train(
     quiet: bool = False,
     **options: Any,
 ) -> Any:
-    """Train a model on data, score it beside baselines, and track all of it.
+    """Train a model on data, evaluate it against baselines, and track the run.
 
     Args:
-        model: A name of the catalogue such as ``classification/mlp``; a compiled ``keras.Model``; a
+        model: A catalogue name such as ``classification/mlp``; a compiled ``keras.Model``; a
             ``keras_tuner.HyperModel``; or a function ``build(hp, spec)``.
-        source: A frame, arrays, a file or a bundled name.
-        callbacks: Keras callbacks; they see the whole model.
-        resume: Id of a run that was interrupted or killed, to go on with; the job is that run's.
-        verbose: Print a line for each epoch.
-        quiet: Print nothing.
-        **options: The other keys of :class:`zoo.jobs.job.TrainJob`, such as ``target``, ``epochs`` or
+        source: A data frame, arrays, a file or the name of a bundled dataset.
+        callbacks: Keras callbacks; they see the full model.
+        resume: Id of an interrupted or killed run to resume; its stored job is used.
+        verbose: Whether to print a line for each epoch.
+        quiet: Whether to print nothing.
+        **options: Other keys of :class:`zoo.jobs.job.TrainJob`, such as ``target``, ``epochs`` or
             ``hyperparameters={"units": 64}``.
 
     Returns:
-        The run: scores with intervals, baselines, figures, and the model. With ``seeds=5`` or ``cv=5``
-        :class:`zoo.running.repeats.Repeats` of them.
+        The run: scores with confidence intervals, baselines, figures and the model. With ``seeds=5`` or ``cv=5``,
+        a :class:`zoo.running.repeats.Repeats` that holds several runs.
 
     Raises:
-        UsageError: When model, data or options do not fit.
-        JobError: When training failed.
+        UsageError: If model, data and options are incompatible.
+        JobError: If training failed.
 
     Example:
         >>> run = train("classification/mlp", "wine", epochs=5, quiet=True)  # doctest: +SKIP
@@ -57,7 +57,7 @@ def train(
 
 
 def run_job(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Any:
-    """Carry out a train job, once or as its ``seeds`` or ``cv`` say; see :func:`train`."""
+    """Execute a train job, once or for each of its seeds or folds; see :func:`train`."""
     if job.seeds is None and job.cv is None:
         return run_train(job, callbacks=callbacks, progress=progress)
     return run_repeats(job, callbacks=callbacks, progress=progress)
@@ -71,17 +71,17 @@ def resume_run(
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
 ) -> Any:
-    """Resume a run that was interrupted, killed or failed: a single one from its last epoch, or seeds and folds.
+    """Resume an interrupted, killed or failed run: a single run from its last epoch, or repeats over seeds or folds.
 
     Args:
-        run_id: The run.
-        model: The user's own model again, where it was not a name.
-        source: The data again, where they were in memory.
-        callbacks: Keras callbacks again.
+        run_id: Id of the run.
+        model: The custom model, if the job's model was not a catalogue name.
+        source: The data, if they were in memory.
+        callbacks: The Keras callbacks; they are not stored with the run.
         progress: Where to show progress.
 
     Raises:
-        UsageError: When the run is finished, still running, has no checkpoint, or the data changed.
+        UsageError: If the run is finished, is still running or has no checkpoint, or if the data have changed.
     """
     store = Store()
     store.close_orphans()

@@ -1,4 +1,4 @@
-"""Figures of a run are drawn while other work goes on."""
+"""Draw the figures of a run in the background."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Painted:
-    """Figures, and the folder in which each is a file.
+    """Figures and the folder of their image files.
 
     Args:
-        figures: matplotlib's figures by name.
-        folder: Where ``<name>.png`` lie.
+        figures: Matplotlib figures by name.
+        folder: Folder that contains ``<name>.png`` for each figure.
     """
 
     figures: Mapping[str, Any]
@@ -26,13 +26,13 @@ class Painted:
 
 @contextmanager
 def painting(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Painted]]:
-    """Draw in a thread of its own, while TensorFlow scores and files are written.
+    """Draw figures in a separate thread while TensorFlow evaluates and files are written.
 
     Args:
-        draw: Returns figures by name.
+        draw: Function that returns figures by name.
 
     Yields:
-        A function that waits for the figures; their folder is gone with the context.
+        A function that waits for the figures; their folder is deleted when the context exits.
     """
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-painter") as painter:
         yield painter.submit(_paint, draw, Path(folder)).result
@@ -41,5 +41,5 @@ def painting(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Pai
 def _paint(draw: Callable[[], Mapping[str, Any]], folder: Path) -> Painted:
     figures = draw()
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", pil_kwargs={"compress_level": 1})  # a tenth larger, a tenth sooner
+        figure.savefig(folder / f"{name}.png", pil_kwargs={"compress_level": 1})  # files 10 % larger, saved 10 % faster
     return Painted(figures, folder)

@@ -1,4 +1,4 @@
-"""From a fitted network to a run's page: scores, figures, model, description, and the object for the caller."""
+"""Finish a run after training: scores, figures, model, description, and the returned run object."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from zoo.training.fit_settings import FitSettings
 from zoo.training.training_state import FitResult
 
 PREDICTIONS_FILE = "predictions.csv"
-MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a table
-READABLE = ("number", "category", "text")  # kinds of inputs that a table shows
+MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a logged table
+READABLE = ("number", "category", "text")  # kinds of inputs shown in tables
 
 
 def finish_run(
@@ -39,17 +39,17 @@ def finish_run(
     baselines: Mapping[str, Mapping[str, float]],
     notes: tuple[str, ...],
 ) -> Run:
-    """Fit calibration, score the kept weights once on each split, and log metrics, figures, model and description.
+    """Calibrate, evaluate the restored weights once on each split, and log metrics, figures, model and description.
 
     Args:
-        tracked: The run in MLflow, still open.
+        tracked: The MLflow run, which is still active.
         job: The run's job.
         fitted: The trained model.
         baselines: Metrics of each baseline on the same splits.
-        notes: Notes for people.
+        notes: Notes for the user.
 
     Returns:
-        The run as the caller gets it; the same can be had later by its id.
+        The run as returned to the caller; it can be loaded again by its id.
     """
     task, judged = fitted.task, evaluated_split(fitted.dataset)
     uncalibrated = evaluate(fitted, [judged])[judged] if job.calibrate is not None else None
@@ -89,7 +89,7 @@ def finish_run(
 def _run_of(
     tracked: TrackedRun, fitted: Fitted, model: Model, evaluations: Mapping[str, Evaluation], notes: tuple[str, ...]
 ) -> Run:
-    """The run with its scores."""
+    """Return the run with its scores."""
     result, task = fitted.result, fitted.task
     objective, judged = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
     return Run(
@@ -115,7 +115,7 @@ def _run_of(
 
 
 def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
-    """Predictions of the evaluated split, the worst of them and, of classes, scores by class."""
+    """Return the predictions of the evaluated split, the worst errors and, for classification, the scores by class."""
     inputs = {
         column.name: np.asarray(values)
         for column in dataset.spec.inputs[:MOST_COLUMNS]
@@ -131,7 +131,7 @@ def _named_uncalibrated(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def keep_model(tracked: TrackedRun, fitted: Fitted) -> None:
-    """Keep the model of a training that was cut short: its best weights so far, unscored."""
+    """Log the model of an interrupted training: its best weights so far, without scores."""
     model = Model(fitted.built_model.full_model(), fitted.dataset.spec, fitted.builder.name)
     facts = {"hyperparameters": dict(fitted.hyperparameters), "task": fitted.task.name}
     tracked.model(model, {**facts, "run_id": tracked.run_id}, fitted.task.example_rows(fitted.dataset))
@@ -150,7 +150,7 @@ def _log(
     tracked.model(model, facts, fitted.task.example_rows(fitted.dataset))
     tracked.tables(tables)
     report = None
-    if job.fold is None:  # a fold's data are its parent's
+    if job.fold is None:  # the parent run logs the report for all folds
         report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
@@ -174,7 +174,7 @@ def _log(
 
 
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
-    """What the diagnosis is made from."""
+    """Return the facts about training that the diagnosis is based on."""
     task, spec, split = fitted.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
     dummies = [baseline.name for baseline in task.baselines("quick", spec) if baseline.is_dummy]
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
@@ -195,12 +195,12 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
 
 
 def description(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
-    """Return a run's description in words, as Markdown.
+    """Return a Markdown description of a run.
 
     Args:
-        run: The run, scored and diagnosed.
+        run: The run, with scores and diagnosis.
         report: The report of its data.
-        artifacts: What is worth looking at.
+        artifacts: Paths of the artifacts to point out.
     """
     name = run.headline
     rows = report.splits.get("train", 0) if report is not None else 0

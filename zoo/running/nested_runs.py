@@ -1,4 +1,4 @@
-"""Runs below a parent run, which are started, resumed, or read back."""
+"""Nested runs: start, resume or load the child runs of a parent run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def run_child(
     callbacks: Sequence[Any] = (),
     progress: Progress,
 ) -> Run:
-    """Train one run below a parent; one that is finished is read back, and one that was cut is resumed.
+    """Train a child run; load it if it is finished, and resume it if it was interrupted.
 
     Args:
         job: The run's job, with experiment and name.
-        parent: The run above it.
-        key: What tells it from its siblings.
-        known: MLflow's runs that are below the parent already, by key; see :func:`runs_below`.
-        tags: Its tags, beside the usual ones.
+        parent: The parent run.
+        key: Key that identifies the run among the children of its parent.
+        existing: Existing MLflow child runs by key; see :func:`runs_below`.
+        tags: Additional tags.
         callbacks: Keras callbacks.
         progress: Where to show progress.
     """
@@ -49,12 +49,12 @@ def run_child(
 
 
 def runs_below(store: Store, run_id: str) -> dict[Any, Any]:
-    """Return MLflow's runs below a parent, by what tells them apart; of several the finished one, else the latest."""
-    below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # the latest comes first, and shall win
+    """Return the MLflow child runs of a parent by key; among duplicates, prefer a finished run, then the latest."""
+    below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # latest first; the sort and dict below keep the last
     below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
     return {run.data.tags.get(REPEAT_TAG): run for run in below}
 
 
 def _own(value: Any) -> Any:
-    """A model or data in memory; what has a name is in the stored job."""
+    """Return a model or data in memory; None for a name, which the stored job contains."""
     return None if isinstance(value, str) else value

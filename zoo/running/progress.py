@@ -1,4 +1,4 @@
-"""A progress bar for people at a terminal; lines on request; nothing else."""
+"""Progress on a terminal: a progress bar, or a line for each epoch on request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Progress(Recorder):
     """Shows epochs on standard error.
 
     Args:
-        verbose: A line for each epoch.
-        quiet: Show nothing.
-        unit: What is counted.
+        verbose: Whether to print a line for each epoch.
+        quiet: Whether to show nothing.
+        unit: The unit that is counted.
     """
 
     def __init__(self, *, verbose: bool = False, quiet: bool = False, unit: str = "epoch") -> None:
@@ -27,7 +27,7 @@ class Progress(Recorder):
         self._epochs = 0
 
     def start(self, epochs: int, message: str) -> None:
-        """Open the bar."""
+        """Open the progress bar."""
         self._epochs = epochs
         if self.verbose:
             self.say(message)
@@ -47,7 +47,7 @@ class Progress(Recorder):
             self._task = self._bar.add_task("", total=epochs)
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Move the bar, or print the line."""
+        """Advance the progress bar, or print a line."""
         text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items() if name != "learning_rate")
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch, description=text)
@@ -55,7 +55,7 @@ class Progress(Recorder):
             self.say(f"epoch {epoch}/{self._epochs}  {text}")
 
     def within(self, epoch: int, share: float) -> None:
-        """Move the bar by a part of an epoch."""
+        """Advance the progress bar by a fraction of an epoch."""
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch - 1 + share)
 
@@ -65,7 +65,7 @@ class Progress(Recorder):
             print(message, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""A train job repeated: over seeds, or over the folds of a cross-validation, as runs below one parent run."""
+"""Repeated training: over seeds or cross-validation folds, as child runs of one parent run."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ from zoo.tracking.tracked_run import TrackedRun, ending
 
 @dataclass
 class Repeats:
-    """Runs of one model that differ in seed, or in the fold that is their test split.
+    """Runs of one model that differ in their seed or in their test fold.
 
-    Intervals are of the mean, by Student's t over runs. Folds share most of their training rows, so that a
-    cross-validation's runs vary less than models on fresh data would: its variance is corrected by the share of
-    test rows (Nadeau and Bengio 2003, "Inference for the Generalization Error", equation 8).
+    Intervals are confidence intervals of the mean by Student's t over runs. Cross-validation folds share most of
+    their training rows, so their scores vary less than those of models trained on independent data: the variance is
+    corrected by the ratio of test to training rows (Nadeau and Bengio 2003, "Inference for the Generalization Error",
+    equation 8).
 
     Args:
-        run_id: MLflow's id of the parent run.
+        run_id: MLflow id of the parent run.
         kind: ``seeds`` or ``cross_validation``.
         runs: The runs.
-        tested: Of a cross-validation, test rows for each row that trains or validates; 0 of seeds.
+        tested: Ratio of test rows to training and validation rows in cross-validation; 0 for seeds.
     """
 
     run_id: str
@@ -58,7 +59,7 @@ class Repeats:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The mean of each score, under its own name and with ``_mean``, and its deviation with ``_std``."""
+        """Mean of each score, under its own name and as ``<name>_mean``, and standard deviation as ``<name>_std``."""
         metrics = {}
         for name in self.runs[0].metrics:
             values = self._values(name)
@@ -68,13 +69,13 @@ class Repeats:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % interval of the mean of each score."""
+        """95 % confidence interval of the mean of each score."""
         intervals = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
         return {name: within_limits(name, *bounds) for name, bounds in intervals.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The mean of each baseline's scores, for baselines that each run has."""
+        """Mean scores of each baseline that all runs have."""
         names = [name for name in self.runs[0].baselines if all(name in run.baselines for run in self.runs)]
         return {
             name: {
@@ -86,7 +87,7 @@ class Repeats:
 
     @property
     def best(self) -> Run:
-        """The run that is best by the objective on validation."""
+        """The run with the best objective on the validation split."""
         first = self.runs[0]
         name, sign = f"val_{first.objective}", 1 if first.direction == "min" else -1
         return min(self.runs, key=lambda run: sign * run.metrics.get(name, math.inf * sign))
@@ -96,7 +97,7 @@ class Repeats:
         """The model of the best run over seeds.
 
         Raises:
-            UsageError: Of a cross-validation, whose models were trained on different rows.
+            UsageError: For cross-validation, since its models were trained on different rows.
         """
         if self.kind == CROSS_VALIDATION:
             raise no_model(self.run_id)
@@ -104,7 +105,7 @@ class Repeats:
 
     @property
     def verdict(self) -> str:
-        """The model against the baseline that is best on validation, by the interval of their differences."""
+        """Comparison with the best baseline on validation, by the interval of the paired differences."""
         first, best = self.runs[0], self._best_baseline()
         if best is None:
             return "no baseline"
@@ -117,7 +118,7 @@ class Repeats:
 
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
-        """What is wrong with most of the runs and, over seeds, whether they differ by more than the test rows' luck."""
+        """Problems that most runs share and, over seeds, variation that exceeds the sampling error of the test rows."""
         first, findings_ = self.runs[0], []
         name = first.headline
         if self.kind == SEEDS:
@@ -136,7 +137,7 @@ class Repeats:
         return tuple(findings_)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``zoo train --seeds --json`` prints."""
+        """Return the output of ``zoo train --seeds --json``."""
         first = self.runs[0]
         return plain(
             {
@@ -185,11 +186,11 @@ class Repeats:
 
 
 def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Repeats:
-    """Carry out a train job that has ``seeds`` or ``cv``: its runs stand below one parent run.
+    """Execute a train job with ``seeds`` or ``cv``, as child runs of one parent run.
 
     Raises:
-        UsageError: When the task knows no folds, or the data are too few for them.
-        JobError: When a run failed; ``zoo train --resume`` of the parent goes on with the others.
+        UsageError: If the task does not support folds, or there are too few rows for them.
+        JobError: If a run failed; ``zoo train --resume`` with the parent's id continues with the remaining runs.
     """
     builder = model_builder(job.model, job.task)
     if job.cv is not None and builder.task.no_folds is not None:
@@ -215,16 +216,16 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
 def resume_repeats(
     parent_run: Any, *, changes: Mapping[str, Any], callbacks: Sequence[Any] = (), progress: Progress | None = None
 ) -> Repeats:
-    """Resume interrupted repeats: finished runs stay, others are resumed or started.
+    """Resume interrupted repeats: keep the finished runs, and resume or start the others.
 
     Args:
-        found: MLflow's parent run.
-        changes: The user's own model and data again, where they were in memory.
-        callbacks: Keras callbacks again.
+        parent_run: The MLflow parent run.
+        changes: The custom model and the data, if they were in memory.
+        callbacks: The Keras callbacks; they are not stored with the run.
         progress: Where to show progress.
 
     Raises:
-        UsageError: When it is finished, or still running.
+        UsageError: If the parent run is finished or still running.
     """
     run_id, store = parent_run.info.run_id, Store()
     if parent_run.info.status == "FINISHED":
@@ -245,16 +246,16 @@ def resume_repeats(
 
 
 def first_child(job: TrainJob) -> TrainJob:
-    """Return the job of the first run, which can be read before anybody knows how many there are."""
+    """Return the job of the first run, whose data can be read before the number of runs is known."""
     return children_of(job, job.cv if isinstance(job.cv, int) else 2)[0]
 
 
 def children_of(job: TrainJob, folds: int = 0) -> list[TrainJob]:
-    """Return the jobs of the runs: each can be run again alone.
+    """Return the jobs of the runs; each can be run on its own.
 
     Args:
-        job: With ``seeds``, or ``cv`` and perhaps ``repeats``.
-        folds: Number of folds of one cross-validation, as the data have it.
+        job: A job with ``seeds``, or with ``cv`` and optionally ``repeats``.
+        folds: Number of folds of one cross-validation, as given by the data.
 
     Example:
         >>> from zoo.jobs.job import make_job
@@ -294,7 +295,7 @@ def _run_children(
         progress.say(f"{what}: run {index} of {len(children)}")
         named = child.model_copy(update={"experiment": experiment, "name": what})
         runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
-        if job.cv is not None:  # read at once, while the tracking server that has them is there
+        if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
     tested = share_tested(dataset) if job.cv is not None else 0.0
     made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
@@ -309,7 +310,7 @@ def _run_children(
 
 
 def share_tested(dataset: Dataset) -> float:
-    """Return the number of test rows for each row that a model learns from; 0 without a test split."""
+    """Return the ratio of test rows to rows used for fitting; 0 without a test split."""
     tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
     learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")
     return tested / learnt if learnt else 0.0
@@ -323,7 +324,7 @@ def _name_of(job: TrainJob, child: TrainJob, index: int, count: int) -> str:
 
 
 def _predictions_of(store: Store, run_id: str) -> Any:
-    """The predictions of a fold's test rows as a frame; None where the tracking server has them and is away."""
+    """Return a fold's test predictions as a data frame, or None if the tracking server does not respond."""
     try:
         return store.read_csv(run_id, PREDICTIONS_FILE)
     except JobError:
@@ -331,7 +332,7 @@ def _predictions_of(store: Store, run_id: str) -> Any:
 
 
 def _keep_out_of_fold(parent: TrackedRun, tested_rows: Sequence[Any], children: Sequence[TrainJob]) -> None:
-    """Keep the predictions of all rows, each by the model that did not see it, as one artifact of the parent."""
+    """Log the out-of-fold predictions of all rows as one artifact of the parent run."""
     folds = len(children) if not children or children[0].fold is None else int(children[0].fold.split("/")[1])
     for index, (frame, child) in enumerate(zip(tested_rows, children, strict=True)):
         frame.insert(1, "fold", (child.fold or "").split("/")[0])

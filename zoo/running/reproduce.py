@@ -1,4 +1,4 @@
-"""A tracked run made again: what has changed around it, and whether its scores agree."""
+"""Reproduce a tracked run: report what has changed since, and whether its scores agree."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from zoo.tracking.tracked_run import origin_tags, package_versions
 
 ORIGINAL_TAG = "zoo.reproduces"
 EQUAL, WITHIN, DIFFERS = "equal", "within noise", "differs"
-SAME_DIGITS = 1e-6  # relative; what a sum in another order changes in float32
-# Tags by which code and machine are told, and what they are called.
+SAME_DIGITS = 1e-6  # relative tolerance: float32 rounding for a different summation order
+# Tags that identify code and machine, with their display names.
 _AROUND = {
     "zoo.python": "Python",
     "zoo.machine": "the machine",
@@ -37,14 +37,14 @@ _AROUND = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """A score then and now.
+    """A score of the original run and of the new run.
 
     Args:
-        name: Such as ``test_accuracy``.
-        then: Of the run that was made before.
-        now: Of the one that was made now.
-        noise: By how much two runs that differ in their seed alone differ, 19 times in 20; None where no other seed
-            is recorded.
+        name: Name of the score, such as ``test_accuracy``.
+        then: Score of the original run.
+        now: Score of the new run.
+        noise: Difference that two runs with different seeds stay below in 95 % of cases; None if no other seed is
+            recorded.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Agreement:
 
 @dataclass
 class Reproduction:
-    """A run and the one that was made again by its job.
+    """A run and its reproduction.
 
     Args:
-        original: MLflow's id of the run.
+        original: MLflow id of the original run.
         run: The new run.
-        changed: What differs around them: data, packages, code, machine.
-        scores: Each score, then and now.
-        seeds: Other seeds of the same job that are recorded, by which noise is told.
+        changed: Differences in data, packages, code and machine.
+        scores: Each score of the original and the new run.
+        seeds: Number of recorded seeds of the same job, from which the noise is estimated.
     """
 
     original: str
@@ -81,16 +81,16 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
-        """Whether each score is equal, or within noise."""
+        """Whether every score is equal or within noise."""
         return all(score.verdict != DIFFERS for score in self.scores)
 
     @property
     def failed(self) -> bool:
-        """Whether the command that asked for it exits with 1."""
+        """Whether the command exits with code 1."""
         return not self.agrees
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``zoo reproduce --json`` prints."""
+        """Return the output of ``zoo reproduce --json``."""
         return plain(
             {
                 "original": self.original,
@@ -123,16 +123,16 @@ class Reproduction:
 
 
 def reproduce(run_id: str, *, model: Any = None, source: Any = None, quiet: bool = False) -> Reproduction:
-    """Make a tracked run again by its job, and say whether each score agrees.
+    """Run the job of a tracked run again, and check whether each score agrees.
 
     Args:
-        run_id: MLflow's id, or its first characters; of a search its best trial is made again.
-        model: The user's own model again, where it was not a name.
-        source: The data again, where they were in memory.
-        quiet: Print nothing.
+        run_id: MLflow id or its first characters; for a search, its best trial is reproduced.
+        model: The custom model, if the job's model was not a catalogue name.
+        source: The data, if they were in memory.
+        quiet: Whether to print nothing.
 
     Raises:
-        UsageError: When there is no such run, it has no scores, or it stands for several.
+        UsageError: If the run does not exist, has no scores, or is the parent of several runs.
 
     Example:
         >>> reproduce(run.run_id).agrees  # doctest: +SKIP
@@ -144,7 +144,7 @@ def reproduce(run_id: str, *, model: Any = None, source: Any = None, quiet: bool
 def run_reproduce(
     run_id: str, *, model: Any = None, source: Any = None, progress: Progress | None = None
 ) -> Reproduction:
-    """Carry out a reproduction; see :func:`reproduce`."""
+    """Execute a reproduction; see :func:`reproduce`."""
     progress = progress or Progress(quiet=True)
     store = Store()
     store.close_orphans()
@@ -182,7 +182,7 @@ def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progr
 
 
 def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
-    """What differs around the run: each thing with what it was and is."""
+    """Return what has changed since the original run, each with its old and new value."""
     tags, now = original_run.data.tags, origin_tags()
     changed = []
     for tag, value, what in (
@@ -205,9 +205,10 @@ def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
 
 
 def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float], int]:
-    """By how much two runs of other seeds differ, 19 times in 20, by score; and how many seeds tell so.
+    """Return the noise of each score over seeds, see :class:`Agreement`, and the number of seeds.
 
-    Two independent draws of deviation s differ by less than t s sqrt(2); t by Student (1908) for few seeds.
+    Two independent draws with standard deviation s differ by less than t s sqrt(2), where t is the quantile of
+    Student's distribution (1908), which accounts for the small number of seeds.
     """
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""What is logged of every run: tags, parameters, data, versions."""
+"""What is logged for every run: tags, parameters, data and versions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from zoo.tracking.ui_views import set_view
 
 
 def check_same_data(run: Any, dataset: Dataset) -> None:
-    """Refuse to go on with a run on other data than it was begun with.
+    """Raise an error if a run would be resumed on other data than it was started with.
 
     Args:
-        found: MLflow's run.
-        dataset: The data as they are read now.
+        run: The MLflow run.
+        dataset: The data as read now.
 
     Raises:
-        UsageError: When they differ, in rows, split or target.
+        UsageError: If rows, split or target differ.
     """
     if run.data.tags.get("zoo.split_digest") != dataset.split_digest:
         run_id = run.info.run_id
@@ -35,7 +35,7 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
 
 
 def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
-    """Return the tags by which the runs table is filtered."""
+    """Return the tags by which runs are filtered."""
     return {
         "zoo.kind": kind,
         "zoo.task": builder.task.name,
@@ -50,7 +50,7 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
 
 
 def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
-    """Return the score that ranks runs, on validation, and which way is better for it and the others."""
+    """Return the validation score that ranks runs, and the direction of each metric."""
     objective = builder.task.metrics(dataset.spec)[0]
     prefix = builder.task.objective_prefix
     less = ", ".join(score.name for score in builder.task.metrics(dataset.spec) if score.direction == "min")
@@ -58,7 +58,7 @@ def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
 
 
 def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
-    """Log what is known before training: hyperparameters, data, job, versions, split."""
+    """Log what is known before training: hyperparameters, data, job, versions and split."""
     import json
 
     tracked.params({**hyperparameters, **job_params(job, dataset)})
@@ -70,32 +70,32 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 
 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
-    """Return the rows of the source in each split; of a test source its own."""
+    """Return the source rows in each split; a separate test source has its own row numbers."""
     return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
 
 
 def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
-    """Return what is logged of a job beside the hyperparameters: model, seed, fold, and the options of the task."""
+    """Return the logged parameters of a job besides the hyperparameters: model, seed, fold and task options."""
     fold = {"fold": job.fold} if job.fold is not None else {}
     return {**dataset.spec.options, "model": tracked_name(job.model), "seed": job.seed, **fold}
 
 
 def tracked_name(model: Any) -> str:
-    """Return what a job's model is called among the parameters."""
+    """Return the model name that is logged as a parameter."""
     return model if isinstance(model, str) else getattr(model, "name", None) or type(model).__name__
 
 
 def show_scores(
     store: Store, experiment: Any, run: Run, *, params: Sequence[str], by: tuple[str, str] | None = None
 ) -> None:
-    """Bring the scores of an experiment in sight on MLflow's page: the objective first, then those on test.
+    """Choose the columns of an experiment's runs table in MLflow: the objective first, then the test scores.
 
     Args:
-        store: Where the experiment is.
-        experiment: MLflow's experiment.
-        run: One of its runs, whose scores the others have too.
-        params: Hyperparameters that are shown beside.
-        by: What ranks its runs, and ``min`` or ``max``; by default the run's own objective on validation.
+        store: The store of the experiment.
+        experiment: The MLflow experiment.
+        run: One of its runs, which has the same scores as the others.
+        params: Hyperparameters to show as columns.
+        by: Score that ranks the runs, and ``min`` or ``max``; defaults to the run's objective on validation.
     """
     scores = [name for name in run.metrics if name.startswith("test_")][:3]
     ranked_by = f"val_{run.objective}"
@@ -111,7 +111,7 @@ def show_scores(
 
 
 def experiment_name(dataset: Dataset) -> str | None:
-    """Return the experiment's name by default: the data's, unless MLflow's own variable names one."""
+    """Return the default experiment name: that of the data, or None if MLflow's environment variable sets one."""
     import os
 
     from zoo.tracking.store import EXPERIMENT_VARIABLE

@@ -1,4 +1,4 @@
-"""A search as it goes on: a live table at a terminal, a line for each trial anywhere else."""
+"""Progress of a search: a live table on a terminal, otherwise a line for each trial."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MOST_ROWS, MOST_COLUMNS, LOOKED_AT = 12, 6, 200
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that has ended, and how the search stands.
+    """A finished trial, and the state of the search.
 
     Args:
-        trial_id: Its id.
+        trial_id: Id of the trial.
         status: ``COMPLETED``, ``PRUNED`` or ``FAILED``.
-        score: Its score; None without.
+        score: Score of the trial, or None.
         reason: Why it was pruned or failed.
-        hyperparameters: All of them.
-        seconds: How long it took.
-        best_id: The best trial so far.
-        best_score: Its score.
-        done: Trials that have ended.
-        left_s: Seconds until the end, as far as can be told.
+        hyperparameters: All hyperparameters of the trial.
+        seconds: Duration of the trial in seconds.
+        best_id: Id of the best trial so far.
+        best_score: Score of the best trial so far.
+        done: Number of finished trials.
+        left_s: Estimated remaining time in seconds.
     """
 
     trial_id: str
@@ -46,8 +46,8 @@ class SearchProgress(Progress):
     """Shows trials on standard error.
 
     Args:
-        verbose: Lines also at a terminal.
-        quiet: Show nothing.
+        verbose: Whether to print lines on a terminal too.
+        quiet: Whether to show nothing.
     """
 
     def __init__(self, *, verbose: bool = False, quiet: bool = False) -> None:
@@ -70,7 +70,7 @@ class SearchProgress(Progress):
             self.say(message)
 
     def trial(self, ended: Ended) -> None:
-        """Take in a trial that has ended."""
+        """Add a finished trial."""
         self._ended.append(ended)
         if self._live is not None:
             self._live.update(self._table())
@@ -85,7 +85,7 @@ class SearchProgress(Progress):
             super().say(message)
 
     def close(self) -> None:
-        """Take the table away."""
+        """Remove the table."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -122,7 +122,7 @@ class SearchProgress(Progress):
 
 
 def in_words(seconds: float) -> str:
-    """Return a time for people.
+    """Return a human-readable duration.
 
     Example:
         >>> in_words(7.2), in_words(90), in_words(7500)

@@ -1,4 +1,4 @@
-"""A train job becomes one tracked run, with its baselines beside it."""
+"""Execute a train job as one tracked run, together with its baselines."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def run_train(
     tags: Mapping[str, str] | None = None,
     dataset: Dataset | None = None,
 ) -> Run:
-    """Carry out a train job as one run; see :func:`train`.
+    """Execute a train job as a single run; see :func:`train`.
 
     Args:
         job: The job, without ``seeds`` and ``cv``.
         callbacks: Keras callbacks.
         progress: Where to show progress.
-        parent: MLflow's id of the run that this one stands below.
-        tags: More tags of the run.
-        dataset: The job's data, where they were read already.
+        parent: MLflow id of the parent run.
+        tags: Additional tags.
+        dataset: The job's dataset, if already read.
     """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
@@ -104,7 +104,7 @@ def resume_train(
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
-    """A model that is built and not trained yet: what is wrong with a job is reported before its run begins."""
+    """A model that is built but not trained, so that errors in a job are reported before its run starts."""
 
     job: TrainJob
     builder: ModelBuilder
@@ -128,7 +128,7 @@ class _Training:
         return cls(job, builder, dataset, built_model, values, callbacks, progress or Progress(quiet=True))
 
     def fit(self, recorder: Recorder, checkpoint: Path) -> Fitted:
-        """Train it, from its checkpoint on where there is one."""
+        """Train the model, resuming from its checkpoint if there is one."""
         plan = Plan(seed=self.job.seed, recorder=recorder, checkpoint=checkpoint, callbacks=self.callbacks)
         try:
             return fit_built(self.builder, self.built_model, self.dataset, self.hyperparameters, plan)
@@ -139,14 +139,14 @@ class _Training:
 def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -> Run:
     job, progress, dataset = training.job, training.progress, training.dataset
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
-    for note in dataset.notes if job.fold is None else ():  # folds share their notes: the parent shows them
+    for note in dataset.notes if job.fold is None else ():  # folds share their notes, which the parent run shows
         progress.say(f"note: {note}")
     curves = _OnlyNew(tracked)
     tracked.watch_machine()
     fitted = training.fit(Recorders([curves, progress]), checkpoint)
     curves.fill(fitted.result.history)
     if fitted.result.stopped == "interrupted":
-        keep_model(tracked, fitted)  # the test split is scored only with the weights that training ends with
+        keep_model(tracked, fitted)  # the test split is evaluated only after training is complete
         progress.say(
             f"stopped after epoch {fitted.result.epochs_run}; the best weights so far are kept: "
             f"zoo predict {tracked.run_id[:8]} …; to resume: zoo train --resume {tracked.run_id[:8]}"
@@ -169,7 +169,7 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
 
 
 class _OnlyNew(Recorders):
-    """Passes on epochs that MLflow lacks: a resumed run has some already."""
+    """Forwards only the epochs that MLflow lacks; a resumed run has already logged some."""
 
     def __init__(self, tracked: TrackedRun) -> None:
         super().__init__([tracked])
@@ -178,21 +178,21 @@ class _OnlyNew(Recorders):
         self.first: int | None = None
 
     def epoch(self, epoch: int, scores: Any) -> None:
-        """Record an epoch unless it is there."""
+        """Record an epoch unless it has already been logged."""
         if self.first is None:
             self.first = epoch
         if epoch > self.logged:
             super().epoch(epoch, scores)
 
     def fill(self, history: Mapping[str, list[float]]) -> None:
-        """Record the epochs that were in the checkpoint, and had not reached MLflow when the process was killed."""
+        """Record the epochs of the checkpoint that had not been logged when the process was killed."""
         last = len(next(iter(history.values()), [])) if self.first is None else self.first - 1
         self.tracked.epochs(history, after=self.logged, until=last)
         self.tracked.flush()
 
 
 def _job_of(store: Store, run: Any) -> TrainJob:
-    """The job of a run that can be resumed."""
+    """Return the job of a run, if the run can be resumed."""
     run_id, tags = run.info.run_id, run.data.tags
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
@@ -210,4 +210,4 @@ def _job_of(store: Store, run: Any) -> TrainJob:
 
 
 def _remove(checkpoint: Path) -> None:
-    shutil.rmtree(checkpoint.parent, ignore_errors=True)  # with what a kill while writing may have left
+    shutil.rmtree(checkpoint.parent, ignore_errors=True)  # including partial files of a killed process

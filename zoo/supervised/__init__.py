@@ -1,1 +1,1 @@
-"""The base of tasks with a target."""
+"""Base of tasks with a target."""

@@ -1,4 +1,4 @@
-"""Settling: calibration, threshold and conformal limits, found after training on rows that taught nothing."""
+"""Calibration of probabilities, decision threshold and conformal quantiles, on rows not used for training."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from zoo.supervised.targets import TargetRules
 from zoo.task import Calibration
 
 FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
-WORSE = 1.01  # times the loss: what is less is chance
+WORSE = 1.01  # ratio of losses; smaller increases may be chance
 
 
 class Learner(Protocol):
-    """What settling asks a task."""
+    """What calibration needs from a task."""
 
     def rules(self, spec: Spec) -> TargetRules:
-        """The rules for the spec's kind of target."""
+        """Return the rules for the spec's kind of target."""
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
-        """The model's output for raw inputs by key."""
+        """Return the model's output for raw inputs by key."""
 
 
 def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
-    """Return calibration, threshold and conformal limits, found after training on rows that taught nothing.
+    """Return calibration, decision threshold and conformal quantiles, computed on rows not used for training.
 
     Raises:
-        UsageError: When calibration or a threshold are asked for a target that has none.
+        UsageError: If the target does not allow calibration or a threshold.
     """
     spec, rules = dataset.spec, task.rules(dataset.spec)
     facts: dict[str, float] = {}
@@ -65,7 +65,7 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
             notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
         notes += _made_worse(task, before, whole, dataset)
     elif (job.sample or "").startswith("down") and len(dataset.splits.get("validation", ())) >= LEAST_ROWS:
-        # Of few rows, drawn anew, a network's mean prediction is off by chance: validation has all classes' shares.
+        # After training on few sampled rows, mean predictions are off by chance; validation has the true frequencies.
         rows = dataset.splits["validation"]
         built_model.calibration, facts = fit_calibration(
             SHARES, task.output(whole, rows.inputs), np.asarray(rows.target), rows.weight
@@ -94,7 +94,7 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
 
 
 def check_calibration(dataset: Dataset, job: DataJob) -> None:
-    """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+    """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
     spec = dataset.spec
     assert spec.target is not None
     threshold = getattr(job, "threshold", None)
@@ -109,7 +109,7 @@ def check_calibration(dataset: Dataset, job: DataJob) -> None:
 
 
 def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:
-    """A note where calibration makes the probabilities of the validation split worse, which did not fit it."""
+    """Return a note if calibration makes the log loss on the validation split worse, which it was not fitted to."""
     rows = dataset.splits.get("validation")
     if rows is None or rows.target is None:
         return []
@@ -127,6 +127,6 @@ def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> lis
 
 
 def _moves_shares(job: DataJob) -> bool:
-    """Whether the loss sees other shares of the classes than the data have, or looks away from them."""
+    """Return whether the training loss changes the class frequencies, by resampling, class weights or a focal loss."""
     focal = getattr(job, "hyperparameters", {}).get("loss") == "focal"
     return focal or job.class_weight is not None or job.sample is not None

@@ -1,4 +1,4 @@
-"""Classical baselines from scikit-learn, on the same splits as the model, from the same raw columns."""
+"""Classical baselines from scikit-learn, on the same splits and raw columns as the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.examples.describe_examples import tokens_of
 from zoo.spec import Input, Spec
 
-MOST_LEVELS = 254  # histogram boosting takes no more
+MOST_LEVELS = 254  # limit of histogram gradient boosting
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class ClassicalBaseline:
 
     Args:
         name: Its name, in snake case.
-        make: From a seed to a fresh estimator that takes prepared columns.
-        columns: ``scaled`` (standardised and one-hot), ``coded`` (as they are, categories as integer codes), or a
-            function from a split and the spec to what the estimator takes, N rows.
-        most_rows: Training rows beyond which it would take too long.
-        is_dummy: Whether it uses the training split's targets alone.
+        make: Function from a seed to an unfitted estimator for preprocessed columns.
+        columns: ``scaled`` (standardized and one-hot), ``coded`` (unscaled, categories as integer codes), or a function
+            from a split and the spec to the estimator's input, N rows.
+        most_rows: Maximum number of training rows; with more it would take too long.
+        is_dummy: Whether it uses only the targets of the training split.
     """
 
     name: str
@@ -45,7 +45,7 @@ Estimators = Callable[[str, Spec], Sequence[ClassicalBaseline]]
 
 
 def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
-    """Return the estimator behind the preparation of raw columns that suits it."""
+    """Return a pipeline of suitable preprocessing for raw columns and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -74,7 +74,7 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
 
 
 def _names_of_numbers(column: Input) -> list[str]:
-    """The columns of numbers that :func:`raw_frame` makes of an input."""
+    """Return the names of the numeric columns that :func:`raw_frame` creates for an input."""
     if column.kind == "date":
         return [f"{column.key} {split}" for split in column.statistics["parts"]] + _name_of_missing(column)
     if column.kind == "category":
@@ -83,13 +83,13 @@ def _names_of_numbers(column: Input) -> list[str]:
 
 
 def _name_of_missing(column: Input) -> list[str]:
-    """The column that says where a value was missing, if another stands for it and no other input says so."""
+    """Return the name of the missing-value indicator of an imputed column, if no other input provides it."""
     has_indicator = "fill" in column.statistics and column.statistics["way"] != LAST and column.missing > 0
     return [f"{column.key} was missing"] if has_indicator else []
 
 
 def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
-    """A bag of words for each column of text, of the words that the models know."""
+    """Return a bag of words for each text column, with the same vocabulary as the models."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
@@ -101,17 +101,17 @@ def run_estimator(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Fit on the training split; return encoded target and prediction of each split.
 
-    The validation split is left out of the training, as it is for a model: it ranks them both.
+    As for a model, the validation split is not used for fitting, because both are ranked by it.
 
     Returns:
-        For each split target (N,) and prediction: probabilities (N, K) of a classifier, else numbers (N,).
+        For each split the target (N,) and the prediction: probabilities (N, K) of a classifier, otherwise numbers (N,).
     """
     columns = baseline.columns
     pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
     features: Callable[[Split, Spec], Any] = raw_frame if isinstance(columns, str) else columns
     train = dataset.splits["train"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*failed to converge")  # a baseline has its limit of time
+        warnings.filterwarnings("ignore", message=".*failed to converge")  # baselines are limited in time
         pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
     results = {}
     for name in SPLIT_PREFIX.keys() & dataset.splits.keys():
@@ -130,9 +130,9 @@ def run_estimator(
 
 
 def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:
-    """The weights of the rows under the name that the pipeline's last step takes them by; it may take none.
+    """Return the row weights as a fit parameter of the pipeline's last step, if it supports them.
 
-    A search among neighbours has no use for them; up-sampling and weights by class are the model's own.
+    Nearest neighbours ignore them; oversampling and class weights apply only to the model.
     """
     from sklearn.utils.validation import has_fit_parameter
 
@@ -144,10 +144,10 @@ def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:
 
 
 def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
-    """Return the raw inputs of a split as a frame, a missing category as a level of its own.
+    """Return the raw inputs of a split as a frame, with a missing category as a category of its own.
 
-    A date is a column for each part of the calendar, an ordered category the place of its level; what was asked to
-    stand for a missing value stands there, with a column that says where.
+    A date becomes one column per calendar field, an ordered category its rank. Missing values are imputed as the spec
+    says, with an indicator column.
     """
     columns: dict[str, np.ndarray] = {}
     for column in spec.inputs:

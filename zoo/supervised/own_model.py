@@ -1,4 +1,4 @@
-"""A user's own compiled Keras model becomes a built model: its inputs and output are held against the data."""
+"""Adoption of a user's own compiled Keras model: its inputs and output are checked against the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.spec import Spec
 def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> BuiltModel:
     """Return a user's own compiled model as a built model.
 
-    A model whose inputs have the columns' names takes them raw. One with a single input (B, F) gets the standard
+    A model whose inputs have the columns' names takes raw columns. A model with a single input (B, F) gets the standard
     preprocessing in front of it.
 
     Args:
@@ -25,7 +25,7 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
         output_width: Number of values that the task needs for each row.
 
     Raises:
-        UsageError: When its inputs or its output do not fit the data.
+        UsageError: If its inputs or its output do not fit the data.
     """
     built_model = split_model(model)
     _check_output(model, output_width)
@@ -56,7 +56,7 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
 
 
 class _SingleTensor:
-    """Preprocessing for a network with a single nameless input: one of its tensors."""
+    """Preprocessing that returns one of its tensors, for a network with a single unnamed input."""
 
     def __init__(self, preprocessing: Any, name: str) -> None:
         self._preprocessing, self._name = preprocessing, name

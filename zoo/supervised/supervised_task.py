@@ -1,4 +1,4 @@
-"""What tasks with a target share: reading, fitting, scoring, predicting, baselines."""
+"""Base class of tasks with a target: reading, fitting, scoring, predicting and baselines."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, p
 from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, of a figure
+COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, on the axis of a figure
 
 
 class SupervisedTask(Task):
     """A task whose examples have a target to predict.
 
-    A subclass for examples that are no rows of columns sets ``layout`` and ``standard``, and may add figures.
+    A subclass for examples that are not table rows sets ``layout`` and ``standard``, and may add figures.
 
     Args:
         name: The folder's name.
-        example: Bundled source on which the task's models are shown.
-        target_kind: ``class``, ``number``, or ``either``, where the target's column tells, or the option ``kind``.
+        example: Bundled source that demonstrates the task's models.
+        target_kind: ``class``, ``number`` or ``either``, which depends on the target column or the option ``kind``.
         estimators: Classical baselines by level and spec.
     """
 
@@ -62,21 +62,21 @@ class SupervisedTask(Task):
         self.estimators = estimators
 
     def layout(self, job: DataJob) -> Layout:
-        """Return how the job's sources become examples."""
+        """Return the layout that turns the job's sources into examples."""
         return column_layout(job.column, job.missing)
 
     def layout_of(self, spec: Spec) -> Layout:
-        """Return how rows for a trained model become examples."""
+        """Return the layout that turns rows for a trained model into examples."""
         return COLUMNS
 
     def standard(self, spec: Spec) -> Any:
-        """Return the preparation that is put before a user's own model with a single nameless input."""
+        """Return the standard preprocessing for a user's own model with a single unnamed input."""
         return preprocess_table(spec)
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return figures of one split that belong to this task, beside those of its kind of target."""
+        """Return the task's own figures of one split, in addition to those of its kind of target."""
         return {}
 
     def rules(self, spec: Spec) -> TargetRules:
@@ -99,10 +99,10 @@ class SupervisedTask(Task):
         return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
 
     def streams(self, job: DataJob) -> bool:
-        """Tell whether the job's rows are streamed instead of being held in memory: as asked for, else by their size.
+        """Return whether the job's rows are streamed rather than held in memory, as requested or by their size.
 
         Raises:
-            UsageError: When they shall, and the task reads no tables.
+            UsageError: If streaming is requested and the task does not read tables.
         """
         if job.stream and "table" not in self.reads:
             raise UsageError("only tables can be streamed", where="stream")
@@ -114,12 +114,12 @@ class SupervisedTask(Task):
         return self.layout_of(spec).read(source, text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
-        """Return inputs by key, encoded target and weight of raw rows, for those who call Keras themselves.
+        """Return inputs by key, encoded target and weight of raw rows, for direct use with Keras.
 
         Sequences are padded to the longest.
 
         Raises:
-            UsageError: When images of several sizes would have to be one array.
+            UsageError: If images of several sizes would have to form one array.
         """
         inputs, target, weight = table_arrays(frame, spec, self.layout_of(spec))
         for key, values in inputs.items():
@@ -136,11 +136,11 @@ class SupervisedTask(Task):
         return self.rules(spec).predictions(spec, output)
 
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how predictions come out of an output."""
+        """Return, in plain values, how predictions are decoded from an output."""
         return self.rules(spec).decoding(spec)
 
     def suits(self, model: Any) -> bool:
-        """Tell by its loss and its inputs whether a user's own model is one for this task."""
+        """Return whether a user's own model fits this task, judging by its loss and inputs."""
         loss = model.loss
         name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss).lower()
         kinds = RULES if self.target_kind == "either" else (self.target_kind,)
@@ -148,15 +148,15 @@ class SupervisedTask(Task):
         return self.takes(ranks) and any(word in name for kind in kinds for word in RULES[kind].loss_words)
 
     def takes(self, ranks: set[int]) -> bool:
-        """Tell from the ranks of a model's inputs, batch axis included, whether they may be this task's."""
+        """Return whether inputs of these ranks, batch axis included, may belong to this task."""
         return max(ranks) <= 2
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
-        """Return a user's own compiled model as a built model, with preprocessing where it has none."""
+        """Return a user's own compiled model as a built model, adding preprocessing if it has none."""
         return adopt_model(model, spec, self.standard(spec), self.rules(spec).output_width(spec))
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
-        """Train the network on prepared data; early stopping watches the first score on validation."""
+        """Train the network on preprocessed data; early stopping monitors the first validation score."""
         splits: dict[str, Any] = {}
         model = built_model.preprocessing.model() if built_model.preprocessing is not None else None
         names = {tensor.name for tensor in built_model.network.inputs}
@@ -176,7 +176,7 @@ class SupervisedTask(Task):
                 )
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         if dataset.spec.weights_count and isinstance(built_model.network.loss, keras.losses.Loss):
-            # A row twice divides the loss by two rows: so does a row of weight 2.
+            # A duplicated row counts twice in the mean loss; so must a row of weight 2.
             built_model.network.loss.reduction = "mean_with_sample_weight"
         return fit(built_model.network, splits["train"], splits.get("validation"), plan)
 
@@ -185,7 +185,7 @@ class SupervisedTask(Task):
         return forward(model, inputs)
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Score the whole model, from raw rows on, on one split."""
+        """Score the full model, including preprocessing, on one split."""
         rows, spec = dataset.splits[split], dataset.spec
         assert rows.target is not None
         rules = self.rules(spec)
@@ -206,7 +206,7 @@ class SupervisedTask(Task):
         def figures() -> Mapping[str, Any]:
             figures_ = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
             if spec.target is None or spec.target.kind != "number":
-                return figures_  # the errors of classes have no sign
+                return figures_  # classification errors have no sign
             strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
             return {**figures_, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
 
@@ -215,7 +215,7 @@ class SupervisedTask(Task):
     def _scored_in_passing(
         self, model: Any, split: StreamedSplit, spec: Spec, truth: np.ndarray, output: np.ndarray
     ) -> Evaluation:
-        """Score all rows of a streamed split, without holding them; figures are of the sample that is held."""
+        """Score all rows of a streamed split without holding them in memory; figures use the sample in memory."""
         rules = self.rules(spec)
         prediction = rules.decode(spec, output)
 
@@ -233,11 +233,11 @@ class SupervisedTask(Task):
         return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction), output)
 
     def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
-        """Return calibration, threshold and conformal limits, found after training on rows that taught nothing."""
+        """Return calibration, decision threshold and conformal quantiles, computed on rows not used for training."""
         return calibrate(self, built_model, dataset, job)
 
     def check_calibration(self, dataset: Dataset, job: DataJob) -> None:
-        """Refuse calibration of what has no probabilities, and a threshold where there are not two classes."""
+        """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
         check_calibration(dataset, job)
 
     def interval_scores(
@@ -254,7 +254,7 @@ class SupervisedTask(Task):
     def draw_intervals(
         self, spec: Spec, rows: Split, output: np.ndarray, conformal_quantiles: Sequence[float | None]
     ) -> Mapping[str, Any]:
-        """Return coverage and size of the prediction sets or intervals of a split's rows over what was asked for."""
+        """Return figures of the coverage and size of a split's prediction sets or intervals by nominal coverage."""
         from zoo.figures.intervals import interval_coverage
 
         percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
@@ -301,11 +301,11 @@ class SupervisedTask(Task):
     def intervals(
         self, spec: Spec, output: np.ndarray, conformal_quantiles: Sequence[float | None], percent: float
     ) -> pd.DataFrame:
-        """Return prediction sets or intervals of N rows that hold the truth so many times in a hundred."""
+        """Return prediction sets or intervals of N rows at the given coverage in percent."""
         return self.rules(spec).intervals(spec, output, quantile_at(conformal_quantiles, percent), percent)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
-        """Return scikit-learn's baselines at this level."""
+        """Return the scikit-learn baselines of a level."""
         return [
             Baseline(baseline.name, partial(self._run_rival, baseline), baseline.most_rows, baseline.is_dummy)
             for baseline in self.estimators(level, spec)

@@ -1,4 +1,4 @@
-"""What depends on the kind of target: scores, the width of an output, what it decodes to, predictions, figures."""
+"""Rules for each kind of target: scores, output width, decoding, predictions and figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from zoo.spec import Spec
 class TargetRules(ABC):
     """The rules for one kind of target.
 
-    ``loss_words`` are parts of the names of Keras losses that are for such targets.
+    ``loss_words`` are parts of the names of Keras losses for such targets.
     """
 
     loss_words: Sequence[str] = ()
@@ -40,35 +40,35 @@ class TargetRules(ABC):
 
     @abstractmethod
     def output_width(self, spec: Spec) -> int:
-        """Return the width that a network's output must have."""
+        """Return the required width of a network's output."""
 
     @abstractmethod
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
-        """Return a network's or estimator's output as scores take it: probabilities (N, K), or numbers (N,)."""
+        """Return a network's or estimator's output in the form for scoring: probabilities (N, K), or numbers (N,)."""
 
     @abstractmethod
     def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target (N,) as scores take it."""
+        """Return an encoded target (N,) in the form for scoring."""
 
     def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target (N,) as the source has it."""
+        """Return an encoded target (N,) as in the source."""
         return self.truth(spec, target)
 
     def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return what users see of an output: ``prediction`` of N rows and what else applies."""
+        """Return the predictions that users see: ``prediction`` of N rows and any further columns."""
         return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
 
     @abstractmethod
     def decoding(self, spec: Spec) -> dict[str, Any]:
-        """Return, in plain values, how predictions come out of an output."""
+        """Return, in plain values, how predictions are decoded from an output."""
 
     @abstractmethod
     def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return how wrong decoded predictions are (N,): the scores of conformal prediction."""
+        """Return the nonconformity scores (N,) of decoded predictions, for conformal prediction."""
 
     @abstractmethod
     def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
-        """Return prediction sets or intervals of an output, N rows, given the limit of nonconformity."""
+        """Return prediction sets or intervals of an output, N rows, for a conformal quantile."""
 
     @abstractmethod
     def interval_metrics(
@@ -83,7 +83,7 @@ class TargetRules(ABC):
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
-        """Return figures of how errors go with the strongest inputs."""
+        """Return figures of the errors by the most important inputs."""
         return {}
 
 
@@ -119,7 +119,7 @@ class ClassRules(TargetRules):
         return decode_classes(np.asarray(target), spec.target)
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
-        """Return the names of the classes, and which of them is called."""
+        """Return the names of the classes and the rule that chooses the predicted class."""
         target = spec.target
         assert target is not None
         return {
@@ -132,16 +132,16 @@ class ClassRules(TargetRules):
         }
 
     def called(self, spec: Spec, probabilities: np.ndarray) -> np.ndarray:
-        """Return the index of the class (N,) that is called: the likeliest, or by the threshold."""
+        """Return the index of the predicted class (N,): the most probable one, or by the threshold."""
         assert spec.target is not None
         return called_classes(probabilities, spec.target.threshold, spec.target.positive_index)
 
     def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return 1 less the probability of the true class."""
+        """Return 1 minus the probability of the true class."""
         return class_scores_of(truth, prediction)
 
     def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
-        """Return ``set_<percent>``: the classes as a JSON list, in their order."""
+        """Return ``set_<percent>``: the classes of each prediction set as a JSON list, in class order."""
         assert spec.target is not None
         names = decode_classes(np.arange(len(spec.target.classes)), spec.target)
         inside = class_sets(self.decode(spec, output), limit)
@@ -151,12 +151,12 @@ class ClassRules(TargetRules):
     def interval_metrics(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
-        """Return coverage, of all rows and by class, and size of prediction sets."""
+        """Return the coverage, overall and by class, and the size of prediction sets."""
         assert spec.target is not None
         return set_metrics(truth, class_sets(prediction, limit), spec.target.classes, percent, weight)
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
-        """Return confusion matrix, reliability, ROC with precision and recall; of two classes cost by threshold."""
+        """Return confusion matrix, reliability, ROC and precision-recall; for two classes also cost by threshold."""
         from zoo.figures.classes import confusion_matrix, reliability
         from zoo.figures.thresholds import roc_and_precision_recall, threshold_cost
 
@@ -177,12 +177,12 @@ class ClassRules(TargetRules):
 
 
 class NumberRules(TargetRules):
-    """A number, encoded by mean and standard deviation of the training split."""
+    """A number, standardized by the mean and standard deviation of the training split."""
 
     loss_words = ("squared", "absolute", "huber", "cosh", "mse", "mae", "mape")
 
     def metrics(self, spec: Spec) -> Sequence[Metric]:
-        """Return rmse, mae and r2, in the target's own units."""
+        """Return rmse, mae and r2, in the target's units."""
         return number_metrics()
 
     def output_width(self, spec: Spec) -> int:
@@ -190,7 +190,7 @@ class NumberRules(TargetRules):
         return 1
 
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
-        """Return numbers (N,) in the target's units: networks learn standardised ones."""
+        """Return numbers (N,) in the target's units; networks predict standardized ones."""
         assert spec.target is not None
         return np.asarray(output, np.float64).reshape(len(output)) * spec.target.std + spec.target.mean
 
@@ -199,16 +199,16 @@ class NumberRules(TargetRules):
         return self.decode(spec, target)
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
-        """Return the mean and deviation that were taken off."""
+        """Return the mean and standard deviation that undo the standardization."""
         assert spec.target is not None
         return {"kind": "number", "of": "output", "mean": spec.target.mean, "std": spec.target.std}
 
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lower and upper bound (N,) that a decoded prediction itself has: the number, twice."""
+        """Return the lower and upper bound (N,) of a decoded prediction: the number itself, twice."""
         return prediction, prediction
 
     def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return how far the truth lies outside of the prediction's own bounds."""
+        """Return the distance of the truth from the interval between the prediction's bounds."""
         return number_scores_of(truth, *self.bounds(spec, prediction))
 
     def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
@@ -224,7 +224,7 @@ class NumberRules(TargetRules):
         return interval_metrics(truth, low, high, percent, weight)
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
-        """Return predicted against true values, and residuals."""
+        """Return figures of predicted against true values, and of residuals."""
         from zoo.figures.numbers import predicted_against_true, residuals
 
         assert spec.target is not None
@@ -236,20 +236,20 @@ class NumberRules(TargetRules):
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
-        """Return the residuals over the strongest inputs, where one number is predicted."""
+        """Return figures of the residuals by the most important inputs, if a single number is predicted."""
         from zoo.figures.numbers import residuals_by_input
 
         assert spec.target is not None
-        if prediction.shape != truth.shape:  # a task of one's own predicts several
+        if prediction.shape != truth.shape:  # a user's own task may predict several numbers
             return {}
         return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=spec.target.name)}
 
 
 class QuantileRules(NumberRules):
-    """A number of which several quantiles are predicted, by the pinball loss (Koenker and Bassett 1978)."""
+    """Several quantiles of a number, predicted with the pinball loss (Koenker and Bassett 1978)."""
 
     def metrics(self, spec: Spec) -> Sequence[Metric]:
-        """Return pinball, which comes first, score and coverage of the outermost quantiles, and those of the median."""
+        """Return pinball (first), interval score and coverage of the outermost quantiles, and the median's scores."""
         assert spec.target is not None
         return quantile_metrics(spec.target.quantiles)
 
@@ -259,7 +259,7 @@ class QuantileRules(NumberRules):
         return len(spec.target.quantiles)
 
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
-        """Return quantiles (N, Q) in the target's units, a low one never above a high one."""
+        """Return quantiles (N, Q) in the target's units, sorted so that they do not cross."""
         assert spec.target is not None
         return np.sort(np.asarray(output, np.float64), axis=1) * spec.target.std + spec.target.mean
 
@@ -268,7 +268,7 @@ class QuantileRules(NumberRules):
         return NumberRules.decode(self, spec, target)
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
-        """Return the levels, and what was taken off."""
+        """Return the levels of the quantiles, and the mean and standard deviation that undo the standardization."""
         assert spec.target is not None
         levels = spec.target.quantiles
         rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
@@ -286,7 +286,7 @@ class QuantileRules(NumberRules):
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
-        """Return the residuals of the median over the strongest inputs."""
+        """Return figures of the median's residuals by the most important inputs."""
         assert spec.target is not None
         return super().draw_inputs(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)], inputs)
 

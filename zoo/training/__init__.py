@@ -1,1 +1,1 @@
-"""Training: fit loops, checkpoints, baselines; they report to a recorder."""
+"""Training: fit loops, preprocessed arrays, checkpoints and recorders."""

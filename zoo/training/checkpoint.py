@@ -1,4 +1,4 @@
-"""Checkpoints: everything that an exact continuation needs, in one file, replaced atomically."""
+"""Checkpoints: everything needed to resume training exactly, in one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Groups = Mapping[str, Sequence[Any]]
 
 
 def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: Sequence[np.ndarray]) -> None:
-    """Write named groups of variables, the best weights so far, and the progress of training.
+    """Write named groups of variables, the best weights so far and the training progress to a file.
 
-    A kill at any moment leaves the former file or this one, whole. The file is a line of JSON and then the
-    arrays as they lie in memory: ``numpy.savez`` spent most of its time on checksums, once an epoch.
+    The file is replaced atomically: if the process is killed, either the old or the new file is intact. It holds a line
+    of JSON followed by the raw bytes of the arrays, because ``numpy.savez`` spends most of its time on checksums.
 
     Args:
         path: File to replace.
         groups: Keras variables by group; see :func:`network_variables`.
-        progress: What else is needed, as JSON.
+        progress: Any other state to save, as JSON.
         best: The best weights so far, in the order of ``network.weights``.
     """
     variables = [np.asarray(variable.numpy()) for group in groups.values() for variable in group]
@@ -49,15 +49,15 @@ def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: 
 
 
 def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Set groups of variables to what was saved; return the progress of training and the best weights.
+    """Restore groups of variables from a checkpoint; return the training progress and the best weights.
 
     Raises:
-        UsageError: When the checkpoint is of another network.
+        UsageError: If the checkpoint belongs to another network.
     """
     with path.open("rb") as file:
         head = json.loads(file.readline())
         arrays = [_read(file, dtype, shape) for dtype, shape in head["arrays"]]
-    sizes = head["groups"] if "groups" in head else {"network": head["variables"]}  # zoo 0.1.0 had one group
+    sizes = head["groups"] if "groups" in head else {"network": head["variables"]}  # zoo 0.1.0 had a single group
     variables = [variable for group in groups.values() for variable in group]
     saved, best = arrays[: sum(sizes.values())], arrays[sum(sizes.values()) :]
     shapes = [tuple(variable.shape) for variable in variables]
@@ -69,13 +69,13 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
 
 
 def network_variables(network: keras.Model) -> list[Any]:
-    """Return all variables of a network once: weights, seeds, metrics and those of its optimizer."""
+    """Return all variables of a network without duplicates: weights, seeds, metrics and optimizer variables."""
     network.optimizer.build(network.trainable_variables)
     return _unique([*network.variables, *network.optimizer.variables])
 
 
 def trainer_variables(trainer: Any) -> dict[str, list[Any]]:
-    """Return the variables of a trainer's further networks and optimizers, by their names."""
+    """Return the variables of a trainer's additional networks and optimizers, by name."""
     groups = {f"networks/{name}": _unique(model.variables) for name, model in trainer.networks.items()}
     for name, (optimizer, trained) in trainer.optimizers.items():
         optimizer.build(trained)

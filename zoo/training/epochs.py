@@ -1,4 +1,4 @@
-"""An epoch in one compiled call: the loop over batches runs inside TensorFlow, not in Python."""
+"""Compiled epochs: the loop over batches runs inside TensorFlow instead of Python."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import tensorflow as tf
 from zoo.data.ragged import LENGTH, Ragged
 from zoo.training.preprocessed_arrays import CHUNK, Arrays, batches
 
-# XLA takes a second or two to compile a training step: it pays where there is that much work to save.
+# XLA takes a second or two to compile a training step, which pays off only for this many steps.
 XLA_LEAST_STEPS = 4000
 RECURRENT_LEAST_STEPS = 300
-# Sequences are sorted by length within pools of so many batches, whose rows and order are drawn anew each epoch.
+# Sequences are sorted by length within pools of this many batches; pools and their order are drawn again each epoch.
 POOL_BATCHES = 50
 MOST_WIDTHS = 6
-ALIGNED_BYTES = 64  # what TensorFlow's kernels take for granted
-# A further width to pad to is another training step to compile, which takes as long as so many steps of time.
+ALIGNED_BYTES = 64  # memory alignment that TensorFlow's kernels require
+# Each additional width compiles another training step, which takes as long as this many time steps of training.
 COMPILE_TIME_STEPS = 15_000
-_setting, _as_written, _before = Lock(), 0, False  # of graphs_as_written
+_setting, _as_written, _before = Lock(), 0, False  # used by graphs_as_written
 
 
 class RaggedTensors(NamedTuple):
-    """Examples of unequal length as tensors: values end to end, first row and number of rows of each."""
+    """Examples of unequal length as tensors: concatenated values, and first row and number of rows of each example."""
 
     values: Any
     starts: Any
@@ -36,21 +36,21 @@ class RaggedTensors(NamedTuple):
 
 
 class CompiledEpochs:
-    """Runs epochs of a compiled network's own ``train_step`` over arrays, one call an epoch.
+    """Runs each epoch of a compiled network's own ``train_step`` over arrays in a single call.
 
-    Equals ``keras.Model.fit`` for the same order of rows, sample weights, metrics and a short last batch
-    included. Building the graph of a training step takes as long as hundreds of steps of a small network,
-    so there is one for whole batches and the short last one together. Under XLA, where a short slice would
-    be trained wrongly without a word, the rest of the rows is a second call of its own shape.
+    Equivalent to ``keras.Model.fit`` for the same order of rows, including sample weights, metrics and a smaller last
+    batch. Building the graph of a training step takes as long as hundreds of steps of a small network, so full batches
+    and the smaller last batch use the same graph. XLA would silently train a smaller slice incorrectly, so with XLA
+    the remaining rows are trained by a second call with its own shape.
 
-    Sequences of unequal length are cut into batches after sorting by length, within pools of rows that are
-    drawn anew each epoch, and padded to one of a few widths; each batch is then a call of its own.
+    Sequences of unequal length are sorted by length within pools of rows that are drawn again each epoch, split into
+    batches and padded to one of a few widths; each batch is then a separate call.
 
     Args:
         network: Compiled Keras model.
         arrays: Training rows.
-        batch_size: Rows a step.
-        epochs: How many are planned: the more, the more widths pay.
+        batch_size: Number of rows per step.
+        epochs: Planned number of epochs; more epochs justify compiling for more widths.
         xla: Whether to compile with XLA.
     """
 
@@ -59,14 +59,14 @@ class CompiledEpochs:
         self.rows, self.batch_size = len(arrays), batch_size
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
         self.lengths = arrays.ragged.lengths if arrays.ragged is not None else None
-        # Whether batches of two sizes share a graph.
+        # Whether one graph trains batches of both sizes.
         self.short = not xla and self.lengths is None
         self.widths = [0] if self.lengths is None else widths_of(self.lengths, epochs * self.rows // batch_size)
         _build_state(network, _gathered(self.data, tf.constant([0]), self.widths[-1]))
         self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
 
     def feed(self, arrays: Arrays) -> None:
-        """Put other rows in place of those that were trained on; where they are as many, no trace is made anew."""
+        """Replace the training rows; with the same number of rows, nothing is traced again."""
         self.rows = len(arrays)
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
 
@@ -74,14 +74,14 @@ class CompiledEpochs:
         """Train one epoch and return the loss and the compiled metrics.
 
         Args:
-            order: Row numbers in the order in which they are taken.
-            rates: Learning rate of each step; None leaves the optimizer's.
+            order: Row numbers in training order.
+            rates: Learning rate of each step; None keeps the optimizer's.
         """
         self.network.reset_metrics()
         whole = self.rows // self.batch_size
         full = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         rest = order[whole * self.batch_size :].reshape(1, -1)
-        several = len(self.widths) > 1  # then each batch may have another
+        several = len(self.widths) > 1  # then the width may differ between batches
         groups = [*np.split(self._sorted(full), max(whole, 1)), rest] if several else [full, rest]
         sizes = None
         if self.short and rest.size:
@@ -96,13 +96,13 @@ class CompiledEpochs:
         return {name: float(value) for name, value in self.network.get_metrics_result().items()}
 
     def _sorted(self, full: np.ndarray) -> np.ndarray:
-        """Batches of rows of like length, in an order that has nothing to do with their lengths."""
+        """Return batches of rows of similar length, in an order independent of their lengths."""
         assert self.lengths is not None
         batches = [full[:0]]
         for start in range(0, len(full), POOL_BATCHES):
             pool = full[start : start + POOL_BATCHES].reshape(-1)
             place = np.argsort(self.lengths[pool], kind="stable").reshape(-1, self.batch_size)
-            # Where a batch's first row stood in the pool is as random as the pool's order.
+            # The position of a batch's first row in the pool is as random as the pool's order.
             batches.append(pool[place[np.argsort(place[:, 0])]])
         return np.concatenate(batches)
 
@@ -124,11 +124,11 @@ class CompiledEpochs:
 
 
 def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
-    """Return the widths that batches of sequences are padded to, the greatest length last.
+    """Return the widths that batches of sequences are padded to, in ascending order.
 
     Args:
         lengths: Length of each sequence (N,).
-        steps: Training steps that are planned in all.
+        steps: Total number of planned training steps.
 
     Example:
         >>> widths_of(np.array([3, 3, 3, 40]), 10), widths_of(np.full(9, 5), 10_000)
@@ -146,16 +146,16 @@ def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
 
 
 def _mean_width(lengths: np.ndarray, widths: list[int]) -> float:
-    """Return the mean width of sequences that are each padded to the next of the widths."""
+    """Return the mean width of sequences that are each padded to the next larger width."""
     return float(np.array(widths)[np.searchsorted(widths, lengths)].mean())
 
 
 class CompiledScores:
-    """Predicts all rows of a split, and computes the compiled loss over them, in one or few calls.
+    """Predicts all rows of a split, and computes the compiled loss over them, in one or a few calls.
 
     Args:
         network: Compiled Keras model.
-        arrays: The rows.
+        arrays: Rows to predict.
     """
 
     def __init__(self, network: keras.Model, arrays: Arrays) -> None:
@@ -163,7 +163,7 @@ class CompiledScores:
         self.rows = len(arrays)
         self.y, self.weight = _tensors(arrays.y), _tensors(arrays.weight)
         ragged = arrays.ragged is not None
-        # What does not change from epoch to epoch is cut, and padded, once.
+        # Batches that do not change between epochs are sliced and padded once.
         x = arrays.x if isinstance(arrays.x, Mapping) else None
         self.chunks = list(batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
         order = np.concatenate([np.arange(self.rows)[chosen] for chosen, _ in self.chunks])
@@ -189,14 +189,14 @@ class CompiledScores:
 def _sliced(x: Any, rows: int) -> Any:
     for start in range(0, rows, CHUNK):
         chosen = slice(start, min(start + CHUNK, rows))
-        yield chosen, tf.nest.map_structure(lambda values: values[chosen], x)  # noqa: B023  used at once
+        yield chosen, tf.nest.map_structure(lambda values: values[chosen], x)  # noqa: B023  used immediately
 
 
 class _Traced:
-    """A function compiled once for each form of its arguments.
+    """A function that is compiled once per signature of its arguments.
 
-    ``tf.function`` does the same and warns of "retracing" where several networks are trained in one
-    process, for it knows functions by their place in the source.
+    ``tf.function`` does the same, but identifies functions by their place in the source and therefore warns about
+    "retracing" when one process trains several networks.
     """
 
     def __init__(self, function: Callable[..., Any], *, xla: bool = False, relaxed: bool = False) -> None:
@@ -212,7 +212,7 @@ class _Traced:
         return self._traced[form](*arguments)
 
     def _form(self, value: Any) -> Any:
-        """The form of an argument; relaxed, any number of rows and of steps has the same."""
+        """Return the signature of an argument; if relaxed, it does not depend on the number of rows and steps."""
         if value is None:
             return None
         shape = value.shape
@@ -222,7 +222,7 @@ class _Traced:
 
 
 def can_compile(network: keras.Model) -> str | None:
-    """Return why a network's epochs cannot run in one compiled call, or None when they can."""
+    """Return the reason why a network's epochs cannot run in one compiled call, or None if they can."""
     plain = keras.Model
     for method in ("train_step", "fit", "make_train_function"):
         if getattr(type(network), method) is not getattr(plain, method):
@@ -236,10 +236,11 @@ def can_compile(network: keras.Model) -> str | None:
 
 @contextmanager
 def graphs_as_written() -> Iterator[None]:
-    """Have TensorFlow run graphs as they are for a while, and afterwards as before.
+    """Disable TensorFlow's graph optimization temporarily.
 
-    On a CPU rewriting them delays the first epoch, and makes the others no faster; on a GPU it lays out images so
-    that convolutions are. The setting is the process's: of several trainings in threads the last one takes it back.
+    On a CPU, rewriting graphs delays the first epoch without making later ones faster; on a GPU it chooses the data
+    layout that convolutions need. The setting applies to the whole process: if several threads train, the last one
+    restores it.
     """
     global _as_written, _before
     name = "disable_meta_optimizer"
@@ -259,11 +260,11 @@ def graphs_as_written() -> Iterator[None]:
 
 
 def worth_xla(network: keras.Model, steps: int) -> bool:
-    """Tell whether XLA makes so many training steps faster on this network.
+    """Return whether XLA makes this number of training steps faster on this network.
 
-    It is decided from the network and the number of steps alone, never from a measurement, so that the
-    same job takes the same path and ends with the same weights. Convolutions are ruined by XLA on a CPU
-    (measured: 35 times slower), recurrent layers gain threefold.
+    The decision depends only on the network and the number of steps, never on a measurement, so that the same job
+    always runs the same code and ends with the same weights. XLA slows down convolutions on a CPU (35 times slower
+    when measured) and makes recurrent layers three times as fast.
     """
     kinds = {type(layer).__name__ for layer in network._flatten_layers()}
     if any("Conv" in kind or "Pooling" in kind for kind in kinds) or not network.supports_jit:
@@ -273,14 +274,14 @@ def worth_xla(network: keras.Model, steps: int) -> bool:
 
 
 def _build_state(network: keras.Model, batch: Any) -> None:
-    """Create the variables of optimizer, loss and metrics; inside a compiled function it would be too late."""
+    """Create the variables of optimizer, loss and metrics, which a compiled function cannot create."""
     network.optimizer.build(network.trainable_variables)
     network.test_step(batch)
     network.reset_metrics()
 
 
 def _gathered(data: Any, rows: Any, width: int = 0) -> Any:
-    """The chosen rows of inputs, target and weight; sequences padded to a width, with their lengths beside them."""
+    """Return the selected rows of inputs, target and weight; sequences are padded and their lengths added."""
     x, y, weight = data
     if isinstance(x, Mapping):
         gathered: dict[str, Any] = {}
@@ -319,7 +320,7 @@ def _tensors(values: Any) -> Any:
 
 
 def _tensor(values: Any) -> Any:
-    """A tensor of an array: of one that is mapped from a file the very same memory, which processes then share."""
+    """Return a tensor of an array; a memory-mapped array is not copied, so processes share its memory."""
     aligned = isinstance(values, np.memmap) and values.flags.writeable and values.ctypes.data % ALIGNED_BYTES == 0
     if not aligned or values.dtype.kind not in "fiu" or tf.config.list_logical_devices("GPU"):
         return tf.convert_to_tensor(values)

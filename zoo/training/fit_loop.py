@@ -19,21 +19,21 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", 
 
 
 def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
-    """Train a compiled network; it ends with the weights of its best epoch on the validation split.
+    """Train a compiled network and restore the weights of its best epoch on the validation split.
 
-    Without a validation split it trains all epochs and keeps the last. Where ``plan.checkpoint`` exists,
-    training goes on from there, and on a CPU ends with the same weights as without the break (not where
-    ``keras.Model.fit`` runs the epochs: its order of rows starts anew).
+    Without a validation split, all epochs are trained and the last weights are kept. If ``plan.checkpoint`` exists,
+    training resumes from it. On a CPU, the final weights are the same as without the interruption, except when
+    ``keras.Model.fit`` runs the epochs, which restarts the order of rows.
 
     Args:
         network: Compiled Keras model.
-        train: Training rows, prepared, or passing by.
-        validation: Validation rows, prepared; None for none.
-        plan: Settings, seed, recorder, checkpoint, callbacks.
+        train: Training rows, preprocessed in memory or streamed.
+        validation: Preprocessed validation rows, or None.
+        plan: Settings, seed, recorder, checkpoint and callbacks.
 
     Raises:
-        UsageError: When the network cannot learn by gradients (the step function).
-        JobError: When the loss is not a number from the first epoch on.
+        UsageError: If the network cannot be trained by gradients because of the step activation.
+        JobError: If the loss is not a number from the first epoch on.
     """
     check_trainable(network)
     state = SupervisedState(network, train, validation, plan)
@@ -55,7 +55,7 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
 
 
 class SupervisedState(TrainingState):
-    """The state of a training on arrays: scores the validation split after each epoch."""
+    """Training state of a supervised network, which scores the validation split after each epoch."""
 
     def __init__(
         self, network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan
@@ -71,11 +71,11 @@ class SupervisedState(TrainingState):
         )
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the rows in the order of an epoch, which depends on seed and epoch alone."""
+        """Return the order of the rows in an epoch, which depends only on the seed and the epoch."""
         return np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train))
 
     def after_epoch(self, logs: dict[str, float]) -> bool:
-        """Score the validation split after an epoch; return whether training shall stop."""
+        """Score the validation split after an epoch; return whether to stop training."""
         scores = dict(logs)
         if self.validation is not None and self.target is not None:
             loss, output = self.validation.loss_and_prediction()
@@ -97,13 +97,13 @@ def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
 
 
 def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
-    """Run epochs over streamed rows, one compiled call for each buffer."""
+    """Run epochs over streamed rows, with one compiled call per buffer."""
     settings, plan = state.settings, state.plan
     if state.over:
         return
     batch, steps = settings.batch(len(train)), settings.steps(len(train))
     xla = worth_xla(state.network, steps * settings.epochs)
-    compiled: list[CompiledEpochs] = []  # one, made of the first buffer
+    compiled: list[CompiledEpochs] = []  # at most one item, created from the first buffer
 
     def run(epoch: int) -> dict[str, float]:
         rates = settings.rates(state.base_rate, epoch, steps)
@@ -125,7 +125,7 @@ def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
 
 
 def _run_epochs(state: SupervisedState, run: Callable[[int], dict[str, float]]) -> None:
-    """Run epochs until the state or a callback ends them; ``run`` trains one, counted from 0, and returns its logs."""
+    """Run epochs until the state or a callback stops training; ``run`` trains an epoch (from 0), returning its logs."""
     whole = state.plan.whole or state.network
     callbacks = keras.callbacks.CallbackList(list(state.plan.callbacks), model=whole)
     whole.stop_training = False
@@ -142,7 +142,7 @@ def _run_epochs(state: SupervisedState, run: Callable[[int], dict[str, float]]) 
 
 
 class _StateCallback(keras.callbacks.Callback):
-    """Lets ``keras.Model.fit`` run the epochs of a training."""
+    """Updates the training state when ``keras.Model.fit`` runs the epochs."""
 
     def __init__(self, state: SupervisedState) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class _StateCallback(keras.callbacks.Callback):
 
 
 class _StopWithWhole(keras.callbacks.Callback):
-    """Ends the network's training when another callback ends that of the whole model, which it sees."""
+    """Stops the network's training when another callback stops that of the full model, which callbacks see."""
 
     def __init__(self, network: keras.Model) -> None:
         super().__init__()
@@ -185,17 +185,17 @@ class _StopWithWhole(keras.callbacks.Callback):
 
 
 def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
-    """Epochs by ``keras.Model.fit``, for what the compiled loop cannot run."""
+    """Run epochs with ``keras.Model.fit``, for networks that the compiled loop does not support."""
     if state.over:
         return
     network, settings, plan = state.network, state.settings, state.plan
     whole = plan.whole or network
     state_callback = _StateCallback(state)
     state_callback.set_model(network)
-    # The state comes first: others then see the validation scores that it computed.
+    # The state comes first, so that other callbacks see the validation scores that it computed.
     callbacks = keras.callbacks.CallbackList([state_callback, *plan.callbacks, _StopWithWhole(network)], model=whole)
     whole.stop_training = False
-    network.history = keras.callbacks.History()  # fit returns it, and a list of callbacks made outside lacks it
+    network.history = keras.callbacks.History()  # fit returns it, but a custom CallbackList does not set it
     network.fit(
         train.padded(),
         train.y,

@@ -1,4 +1,4 @@
-"""How long and in which steps a network is trained: read from hyperparameters by name."""
+"""Fit settings: training length, batch size and learning rate schedule, read from hyperparameters by name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What the fit loop needs to know.
+    """Settings of the fit loop.
 
     Args:
-        batch_size: Examples a step; 0 for all at once.
-        epochs: Most epochs.
-        patience: Epochs without improvement after which training stops.
-        min_delta: Least change that counts as improvement.
+        batch_size: Number of examples per step; 0 for all at once.
+        epochs: Maximum number of epochs.
+        patience: Number of epochs without improvement after which training stops.
+        min_delta: Minimum change that counts as an improvement.
         schedule: ``constant``, ``cosine`` (to zero; Loshchilov and Hutter 2017) or ``exponential`` (to a hundredth).
-        warmup: Epochs over which the learning rate rises from zero.
+        warmup: Number of epochs over which the learning rate rises from zero.
     """
 
     batch_size: int = 32
@@ -32,11 +32,11 @@ class FitSettings:
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any], *, epochs: int | None = None) -> FitSettings:
-        """Return the settings among a model's hyperparameters.
+        """Return the fit settings among a model's hyperparameters.
 
         Args:
-            values: Hyperparameters by name; those that are no settings are ignored.
-            epochs: Most epochs, whatever the hyperparameters say.
+            values: Hyperparameters by name; those that are not fit settings are ignored.
+            epochs: Maximum number of epochs; overrides the hyperparameter.
 
         Example:
             >>> FitSettings.from_hyperparameters({"units": 3, "batch_size": 8}).batch_size
@@ -46,7 +46,7 @@ class FitSettings:
         return cls(**{**settings, **({"epochs": epochs} if epochs is not None else {})})
 
     def steps(self, rows: int) -> int:
-        """Return the number of steps (iterations) in an epoch over so many rows, a short last one included.
+        """Return the number of steps in an epoch over a number of rows, including a smaller last batch.
 
         Example:
             >>> FitSettings(batch_size=500).steps(34_000)
@@ -55,19 +55,19 @@ class FitSettings:
         return math.ceil(rows / self.batch(rows))
 
     def batch(self, rows: int) -> int:
-        """Return the size of a batch, which is never above the number of rows."""
+        """Return the batch size, which is at most the number of rows."""
         return min(self.batch_size or rows, rows)
 
     def rates(self, base: float, epoch: int, steps: int) -> np.ndarray | None:
-        """Return the learning rate of each step of an epoch; None where it is constant.
+        """Return the learning rate of each step of an epoch, or None if it is constant.
 
         Args:
             base: The optimizer's learning rate.
             epoch: The epoch, counted from 0.
-            steps: Steps in an epoch.
+            steps: Number of steps in an epoch.
         """
         if self.schedule == "constant" and epoch >= self.warmup:
-            # After a warm-up the optimizer's own rate is set once more, then left to callbacks.
+            # After the warmup, the optimizer's own rate is restored once and then left to callbacks.
             return np.full(steps, base, np.float32) if self.warmup and epoch < self.warmup + 1 else None
         done = (np.arange(steps) + epoch * steps) / max(1, self.epochs * steps)
         factor = {"constant": np.ones(steps), "cosine": (1 + np.cos(np.pi * done)) / 2, "exponential": 0.01**done}

@@ -1,4 +1,4 @@
-"""Preparation in bulk: each level of a column is looked up once, and not in each of a million rows."""
+"""Fast bulk preprocessing: look up each category of a column once instead of once per row."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import pandas as pd
 if TYPE_CHECKING:
     import keras
 
-# Fewer rows are looked up sooner than a graph is taken apart.
+# For fewer rows, direct lookups are faster than splitting the graph.
 LEAST_ROWS = 20_000
 _apart: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def by_level(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
-    """Return what is left of a preparation once levels are looked up, and what that takes, N rows each.
+    """Return the rest of a preprocessing model after its category lookups, and the inputs of that rest (N rows each).
 
-    The layers that look levels up are those of the model: they are shown each different level once. So bulk
-    preparation is what a model does with a single row, and no second way beside it.
+    The model's own lookup layers are applied to each distinct category once, so bulk preprocessing gives the same
+    result as preprocessing a single row.
 
     Args:
-        preparation: The Keras model from raw to prepared.
+        preprocessing: Keras model from raw to preprocessed inputs.
         inputs: Raw values by key, N rows each.
     """
     if len(next(iter(inputs.values()))) < LEAST_ROWS:
@@ -45,7 +45,7 @@ def by_level(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[ker
 
 @dataclass(frozen=True)
 class _Apart:
-    """The layers of a preparation that look levels up, and the model of all that comes after them."""
+    """The lookup layers of a preprocessing model, and the model of everything after them."""
 
     layers: list[Any]
     rest: keras.Model
@@ -54,20 +54,20 @@ class _Apart:
 def _taken_apart(preprocessing: keras.Model) -> _Apart | None:
     import keras
 
-    # A copy: Keras can no longer save a model whose tensors another one begins at.
+    # Clone first: Keras cannot save a model whose intermediate tensors are inputs of another model.
     copy = keras.models.clone_model(preprocessing)
     layers = [layer for layer in copy.layers if getattr(layer, "by_level", False)]
     if not layers:
         return None
     looked_up = {name for layer in layers for name in _names_of_inputs(layer)}
-    # Text that no such layer takes is still wanted as it is.
+    # Text that is not an input of a lookup layer is passed through unchanged.
     tensors = {tensor.name: tensor for tensor in copy.inputs if tensor.name not in looked_up}
     cut = {layer.output.name: layer.output for layer in layers}
     return _Apart(layers, keras.Model({**tensors, **cut}, copy.output, name=preprocessing.name))
 
 
 def _names_of_inputs(layer: Any) -> list[str]:
-    taken = layer.input if isinstance(layer.input, list) else [layer.input]  # Keras unpacks a list of one
+    taken = layer.input if isinstance(layer.input, list) else [layer.input]  # Keras unpacks a list of one item
     return [tensor.name for tensor in taken]
 
 
@@ -79,7 +79,7 @@ def _factored(values: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _looked_up(layer: Any, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return a layer's output (N, C) for columns that are given as codes (N,) and levels."""
+    """Return a lookup layer's output (N, C) for columns given as codes (N,) and categories."""
     import tensorflow as tf
 
     longest = max(len(levels) for _, levels in columns)

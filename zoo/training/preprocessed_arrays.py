@@ -1,4 +1,4 @@
-"""Prepared arrays: what a network is trained on."""
+"""Preprocessed arrays, which networks are trained on."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from zoo.training.level_lookup import by_level
 if TYPE_CHECKING:
     import keras
 
-CHUNK, PREPARED_CHUNK = 8192, 32_768  # rows of a call of a network, and of its preparation, which is small
-# Values of a call's largest input: more would take memory, and be no faster.
+CHUNK, PREPARED_CHUNK = 8192, 32_768  # rows per call of a network, and of its smaller preprocessing
+# Maximum number of values in a call's largest input; more would take memory without being faster.
 CHUNK_VALUES = 1 << 25
-# What a step of a sequence, or a letter, becomes at least inside a network: an embedding, the states of its layers.
+# Minimum number of values per time step or character inside a network: an embedding, the states of its layers.
 STEP_VALUES = 128
-_NAMELESS = "_"  # file of the tensor of a preparation that makes a single one
+_NAMELESS = "_"  # file name of a single unnamed tensor
 _SIZES = ".sizes"
 _compiled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Prepared inputs, encoded target and weight of N rows.
+    """Preprocessed inputs, encoded target and weight of N rows.
 
     Args:
-        x: Inputs by name, or one array for a network with one nameless input; each (N, …). One that is ragged
-            stands for itself, padded, and for the input ``length``.
+        x: Inputs by name, or one array for a network with a single unnamed input; each (N, …). A ragged input provides
+            both the padded sequences and the input ``length``.
         y: Encoded target (N, …), or None.
-        weight: Example weights (N,), or None for equal ones.
+        weight: Example weights (N,), or None for equal weights.
     """
 
     x: Any
@@ -53,17 +53,17 @@ class Arrays:
 
     @property
     def ragged(self) -> Ragged | None:
-        """The input whose examples differ in length; None when there is none."""
+        """The input whose examples differ in length, or None."""
         values = self.x.values() if isinstance(self.x, Mapping) else ()
         return next((value for value in values if isinstance(value, Ragged)), None)
 
     def padded(self) -> Any:
-        """Return the inputs as plain arrays, sequences padded to the longest."""
+        """Return the inputs as plain arrays, with sequences padded to the longest."""
         return model_inputs(self.x) if isinstance(self.x, Mapping) else self.x
 
 
 def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return inputs as a Keras model takes them: ragged ones padded, with their lengths where they are sequences."""
+    """Return inputs in the form a Keras model takes: ragged ones padded and, for sequences, with their lengths."""
     tensors: dict[str, Any] = {}
     for key, values in inputs.items():
         tensors[key] = values.padded() if isinstance(values, Ragged) else values
@@ -73,13 +73,13 @@ def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield row numbers and the tensors of as many rows as one call of a model takes.
+    """Yield row numbers and input tensors in batches that fit one call of a model.
 
-    Sequences come sorted by length, so that little is padded; images by their size, for a batch has one.
+    Sequences are sorted by length to reduce padding, and images by size because a batch has a single image size.
 
     Args:
-        inputs: Raw or prepared values by key, N rows each.
-        most: Most rows of a call.
+        inputs: Raw or preprocessed values by key, N rows each.
+        most: Maximum number of rows per call.
     """
     rows = len(next(iter(inputs.values())))
     for chosen in _groups(*_sizes(inputs), rows, most):
@@ -88,7 +88,7 @@ def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any,
 
 
 def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
-    """Sizes (N, A) of examples that differ in them, or None, and about how many numbers a place of them becomes."""
+    """Return the sizes (N, A) of ragged inputs or texts, or None, and the approximate values per position."""
     for values in inputs.values():
         if isinstance(values, Ragged):
             wide = max(1, int(np.prod(values.values.shape[1:])))
@@ -107,7 +107,7 @@ def _groups(sizes: np.ndarray | None, item: int, rows: int, chunk: int) -> Itera
         return
     order = np.lexsort(sizes.T)
     ordered = sizes[order].astype(np.int64)
-    # Images of another size begin another batch; sequences are padded.
+    # A batch has images of one size only; sequences are padded.
     changed = (ordered[1:] != ordered[:-1]).any(axis=1) if sizes.shape[1] > 1 else np.zeros(max(rows - 1, 0), bool)
     fresh = np.append(True, changed)
     lengths = ordered.prod(axis=1) * item
@@ -120,14 +120,14 @@ def _groups(sizes: np.ndarray | None, item: int, rows: int, chunk: int) -> Itera
 
 
 def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
-    """Return a model's output for N rows of raw or prepared inputs, in the order of the rows.
+    """Return a model's output for N rows of raw or preprocessed inputs, in the order of the rows.
 
-    One array (N, …), or for a model with several outputs one by each name.
+    The output is one array (N, …), or for a model with several outputs one array by name.
 
     Args:
-        model: Keras model with inputs by name; those that it does not have are left out. Or what is no Keras model and
-            has ``outputs_of``, from inputs to output.
-        inputs: Values by key, ragged ones among them.
+        model: Keras model with named inputs, or any object with a method ``outputs_of`` from inputs to output. Inputs
+            that a Keras model does not have are ignored.
+        inputs: Values by key, which may be ragged.
     """
     if hasattr(model, "outputs_of"):
         return model.outputs_of(inputs)
@@ -149,7 +149,7 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
 
 
 def compiled(model: keras.Model) -> Any:
-    """Return the model as one compiled function, made once: a loop over steps is slow outside of one."""
+    """Return the model as a compiled function, which is cached: a loop over time steps is slow in eager mode."""
     import tensorflow as tf
 
     if model not in _compiled:
@@ -158,7 +158,7 @@ def compiled(model: keras.Model) -> Any:
 
 
 def _calling(model: Any) -> Any:
-    """Return a function that calls a model by its weak reference: a cache that held its key would keep it for ever."""
+    """Return a function that calls a model by weak reference, so that the cache does not keep the model alive."""
 
     def call(inputs: Any, training: bool = False) -> Any:
         return model()(inputs, training=training)
@@ -173,12 +173,12 @@ def _has_loops(model: keras.Model) -> bool:
 
 
 def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False) -> Arrays:
-    """Return the prepared arrays of a split.
+    """Return the preprocessed arrays of a split.
 
     Args:
-        preparation: The Keras model from raw to prepared.
-        part: N raw rows.
-        again: Whether it will prepare many more parts, and its compiled function is worth keeping.
+        preprocessing: Keras model from raw to preprocessed inputs.
+        split: N raw rows.
+        again: Whether many more splits will be preprocessed, so that compiling the model pays off.
     """
     import tensorflow as tf
 
@@ -209,7 +209,7 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
 
 
 def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Prepared sequences of all chunks, ragged, in the order of the chunks."""
+    """Return the preprocessed sequences of all chunks as one ragged array, in the order of the chunks."""
     lengths = np.concatenate([chunk[LENGTH] for chunk in chunks]).astype(np.int32)
     x: dict[str, Any] = {}
     for name in chunks[0]:
@@ -221,16 +221,16 @@ def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:
-    """Return the prepared arrays of a split, from a folder where another process may have put them.
+    """Return the preprocessed arrays of a split, from a cache folder that processes share.
 
-    Whoever needs them first writes them; the arrays are mapped, not copied.
+    The first process that needs the arrays writes them; the others memory-map them without a copy.
 
     Args:
-        preparation: The Keras model from raw to prepared.
-        digest: What decides the arrays' contents beside the split itself.
+        preprocessing: Keras model from raw to preprocessed inputs.
+        digest: Digest of everything besides the split that determines the arrays.
         name: Name of the split.
-        part: The raw rows.
-        cache: Folder that belongs to this dataset; None keeps the arrays in memory only.
+        split: The raw rows.
+        cache: Cache folder of this dataset; None keeps the arrays in memory only.
     """
     if cache is None:
         return preprocess(preprocessing, split)
@@ -238,12 +238,12 @@ def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Spli
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # what another worker is about to write is waited for
+            fcntl.flock(lock, fcntl.LOCK_EX)  # wait for another process that is writing the arrays
             if not folder.is_dir():
                 _write_arrays(preprocess(preprocessing, split), folder)
                 for values in split.inputs.values():
                     let_go(values.values if isinstance(values, Ragged) else values)
-    # Whoever wrote to them would write to a copy: so TensorFlow takes them as its own, without one.
+    # Copy-on-write arrays count as writable, so TensorFlow uses their memory without a copy.
     x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:
         sizes = np.asarray(x.pop(key))
@@ -253,7 +253,7 @@ def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Spli
 
 def _write_arrays(arrays: Arrays, folder: Path) -> None:
     writing = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(writing, ignore_errors=True)  # of a process of this number that was killed
+    shutil.rmtree(writing, ignore_errors=True)  # left by a killed process with the same id
     writing.mkdir()
     for key, value in (arrays.x if _named(arrays.x) else {_NAMELESS: arrays.x}).items():
         np.save(writing / f"{key}.npy", value.values if isinstance(value, Ragged) else value)
@@ -263,7 +263,7 @@ def _write_arrays(arrays: Arrays, folder: Path) -> None:
 
 
 def raw_arrays(split: Split, names: Collection[str]) -> Arrays:
-    """Return the arrays of a split as they are, for a network that takes some of the columns raw."""
+    """Return the arrays of a split unchanged, for a network that takes raw columns."""
     x = {key: _raw(values) for key, values in split.inputs.items() if key in names}
     return Arrays(x, _trainable(split.target), _loss_weight(split))
 
@@ -275,7 +275,7 @@ def _raw(values: Any) -> Any:
 
 
 def as_tensor(values: Any) -> Any:
-    """Return values as a tensor; text, which NumPy holds as objects, becomes a tensor of strings."""
+    """Return values as a tensor; text, which NumPy stores as objects, becomes a string tensor."""
     import tensorflow as tf
 
     return tf.constant(np.asarray(values) if isinstance(values, pd.Categorical) else values)
@@ -286,14 +286,14 @@ def _named(values: Any) -> bool:
 
 
 def _trainable(target: np.ndarray | None) -> np.ndarray | None:
-    """Targets in the types that Keras' losses compute in: 32-bit."""
+    """Return targets in the 32-bit types that Keras losses use."""
     if target is None:
         return None
     return np.asarray(target, np.int32) if target.dtype.kind in "iu" else np.asarray(target, np.float32)
 
 
 def _loss_weight(split: Split) -> np.ndarray | None:
-    """Weights of the rows in the loss, 1 on average, so that a learning rate means the same whatever their unit."""
+    """Return the rows' loss weights, scaled to mean 1 so that the learning rate does not depend on their scale."""
     weight = split.fit_weight if split.fit_weight is not None else split.weight
     if weight is None:
         return None

@@ -1,4 +1,4 @@
-"""What training reports to. MLflow is one recorder, a worker's pipe another, memory a third."""
+"""Recorders of training progress: for MLflow, a worker's pipe or memory."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from collections.abc import Mapping, Sequence
 
 
 class Recorder:
-    """Takes the scores of each epoch and may ask training to stop; this one forgets and never asks.
+    """Base class: receives the scores of each epoch and may request a stop; this class ignores everything.
 
-    A task's fit calls ``start`` once, ``epoch`` after each epoch (counted from 1) and reads
-    ``stop_requested`` between epochs.
+    A task's ``fit`` calls ``start`` once and ``epoch`` after each epoch (counted from 1), and reads ``stop_requested``
+    between epochs.
     """
 
     def start(self, epochs: int, message: str) -> None:
-        """Training begins and lasts at most so many epochs."""
+        """Called when training starts, with the maximum number of epochs."""
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """An epoch is over; ``scores`` are such as ``loss``, ``val_loss`` and ``val_log_loss``."""
+        """Called after each epoch with scores such as ``loss``, ``val_loss`` and ``val_log_loss``."""
 
     def recall(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Training goes on from a checkpoint; ``history`` are the scores of the epochs before it."""
+        """Called when training resumes from a checkpoint, with the scores of the previous epochs."""
 
     def within(self, epoch: int, share: float) -> None:
-        """A share of an epoch is over, where one takes long; it is not over before :meth:`epoch` says so."""
+        """Called during a long epoch with the completed fraction; the epoch ends only with :meth:`epoch`."""
 
     def say(self, message: str) -> None:
-        """Something that a person may want to know."""
+        """Called with a message for the user."""
 
     @property
     def stop_requested(self) -> bool:
-        """Whether training shall end after this epoch."""
+        """Whether to stop training after this epoch."""
         return False
 
 
 class MemoryRecorder(Recorder):
-    """Keeps what it is told.
+    """Recorder that keeps scores and messages in memory.
 
     Example:
         >>> recorder = MemoryRecorder()
@@ -50,7 +50,7 @@ class MemoryRecorder(Recorder):
         self.epochs = 0
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Append the scores."""
+        """Append the scores of an epoch to the history."""
         self.epochs = epoch
         for name, value in scores.items():
             self.history.setdefault(name, []).append(value)
@@ -61,42 +61,42 @@ class MemoryRecorder(Recorder):
 
     @property
     def stop_requested(self) -> bool:
-        """Whether ``stop_after`` epochs are over."""
+        """Whether ``stop_after`` epochs have been trained."""
         return self.stop_after is not None and self.epochs >= self.stop_after
 
 
 class Recorders(Recorder):
-    """Several recorders as one."""
+    """Combines several recorders into one."""
 
     def __init__(self, recorders: Sequence[Recorder]) -> None:
         self.recorders = tuple(recorders)
 
     def start(self, epochs: int, message: str) -> None:
-        """Tell all."""
+        """Call ``start`` of each recorder."""
         for recorder in self.recorders:
             recorder.start(epochs, message)
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Tell all."""
+        """Call ``epoch`` of each recorder."""
         for recorder in self.recorders:
             recorder.epoch(epoch, scores)
 
     def recall(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Tell all."""
+        """Call ``recall`` of each recorder."""
         for recorder in self.recorders:
             recorder.recall(history)
 
     def within(self, epoch: int, share: float) -> None:
-        """Tell all."""
+        """Call ``within`` of each recorder."""
         for recorder in self.recorders:
             recorder.within(epoch, share)
 
     def say(self, message: str) -> None:
-        """Tell all."""
+        """Call ``say`` of each recorder."""
         for recorder in self.recorders:
             recorder.say(message)
 
     @property
     def stop_requested(self) -> bool:
-        """Whether any asks to stop."""
+        """Whether any recorder requests a stop."""
         return any(recorder.stop_requested for recorder in self.recorders)

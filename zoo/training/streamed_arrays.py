@@ -1,4 +1,4 @@
-"""Training on streamed rows, and scoring them by accumulation: memory does not grow with rows."""
+"""Training and scoring on streamed rows, with memory use independent of the number of rows."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.metrics.metric import rows_of
 from zoo.training.preprocessed_arrays import Arrays, preprocess, raw_arrays
 
-BUFFER_ROWS = 1 << 18  # rows that are shuffled together
-# Bins of the logarithm of odds, 1/256 wide: the mean log-loss in a bin is off by a millionth of it.
+BUFFER_ROWS = 1 << 18  # number of rows that are shuffled together
+# Bins of the log-odds, 1/256 wide: the relative error of the mean log loss in a bin is about one in a million.
 _BINS, _BINS_A_UNIT, _MOST = 8192, 256, 16.0
-_DRAW = 7  # salt of the draw of rows to be scored
-MOST_VALUES = 1 << 21  # predicted numbers of a split that are scored: of more rows so many are drawn
+_DRAW = 7  # salt of the random seed for sampling the rows to score
+MOST_VALUES = 1 << 21  # maximum number of predicted values to score; larger splits are sampled
 
 
 class StreamedArrays:
-    """Prepared training rows in buffers: pieces in a new order each epoch, rows shuffled inside each buffer.
+    """Preprocessed training rows in buffers: chunks in a new order each epoch, rows shuffled within each buffer.
 
     Args:
-        part: The training rows.
-        preparation: Keras model from raw to prepared; None for a network that takes raw columns.
-        names: Inputs of the network.
-        seed: Decides the order.
+        split: The training rows.
+        preprocessing: Keras model from raw to preprocessed inputs; None for a network that takes raw columns.
+        names: Names of the network's inputs.
+        seed: Seed of the order.
     """
 
     def __init__(self, split: StreamedSplit, preprocessing: Any, names: set[str], seed: int) -> None:
@@ -42,7 +42,7 @@ class StreamedArrays:
         return self.split.total
 
     def buffers(self, epoch: int, batch: int) -> Iterator[Arrays]:
-        """Yield all rows once, several full batches at a time; the next are prepared meanwhile."""
+        """Yield all rows once, several full batches at a time, while a thread preprocesses the next buffer."""
         most = max(1, BUFFER_ROWS // batch) * batch
         return _ahead(self._buffers(epoch, most))
 
@@ -60,7 +60,7 @@ class StreamedArrays:
             yield _joined(waiting)
 
     def preprocessed(self, split: Split) -> Arrays:
-        """Return the arrays of a piece; weights are 1 on average over all pieces."""
+        """Return the arrays of a chunk; weights are scaled to mean 1 over all chunks."""
         raw = self.preprocessing is None
         arrays = raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
         sample = self.split.weight
@@ -88,7 +88,7 @@ def _joined(splits: list[Arrays]) -> Arrays:
 
 
 def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
-    """Yield items that a thread makes one ahead: reading and preparing go on while a network trains."""
+    """Yield items that a thread produces one ahead, so that reading and preprocessing overlap with training."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=1)
     stop = threading.Event()
 
@@ -105,7 +105,7 @@ def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
                 if stop.is_set():
                     return
             put((None, None))
-        except BaseException as error:  # it belongs to who waits for the item
+        except BaseException as error:  # raised again in the thread that waits for the item
             put((None, error))
 
     thread = threading.Thread(target=work, daemon=True)
@@ -126,14 +126,14 @@ def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
 def accumulated(
     split: StreamedSplit, probabilities: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return truth (M,), probabilities (M, 2) and number of rows (M,) that score as all rows of a split do.
+    """Return truth (M,), probabilities (M, 2) and numbers of rows (M,) with the same scores as all rows of a split.
 
-    Rows of two classes are counted in 8,192 bins of the odds, each with its mean probability: M is at most twice
-    that, whatever the number of rows.
+    The rows of two classes are counted in 8,192 bins of the log-odds, each with its mean probability: M is at most
+    twice that, for any number of rows.
 
     Args:
-        part: The part; its targets are 0 and 1.
-        probabilities: From rows to probabilities (N, 2).
+        split: Streamed split whose targets are 0 and 1.
+        probabilities: Function from rows to probabilities (N, 2).
     """
     weight, mass = np.zeros((2, _BINS)), np.zeros((2, _BINS))
     for chunk in split.chunks(None):
@@ -147,7 +147,7 @@ def accumulated(
     truth, bins = np.nonzero(weight)
     p = mass[truth, bins] / weight[truth, bins]
     counts = weight[truth, bins]
-    if split.weight is not None:  # weights that are no counts stand for fewer rows than their sum
+    if split.weight is not None:  # weights that are not counts represent fewer rows than their sum
         counts *= rows_of(np.asarray(split.weight), counts=False) / len(split) * split.total / counts.sum()
     return truth, np.stack([1 - p, p], axis=1), counts
 
@@ -155,14 +155,13 @@ def accumulated(
 def collected(
     split: StreamedSplit, predict: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return encoded targets, predictions and weights (None for equal ones) of the rows of a split.
+    """Return encoded targets, predictions and weights (None for equal weights) of the rows of a split.
 
-    Predictions alone are held, and no more than ``MOST_VALUES`` numbers: of a split with more rows than have room, so
-    many are drawn by their numbers.
+    Only predictions are kept in memory, at most ``MOST_VALUES`` numbers: a larger split is sampled at random.
 
     Args:
-        part: The part.
-        predict: From rows to predictions (N,) or (N, K).
+        split: Streamed split.
+        predict: Function from rows to predictions (N,) or (N, K).
     """
     width = np.asarray(predict(part_of(split, np.arange(1)))).size
     share = MOST_VALUES / width / max(split.total, 1)

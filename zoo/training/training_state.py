@@ -1,4 +1,4 @@
-"""The state of a training: metrics by epoch, best weights, stopping and checkpoints, for every kind of loop."""
+"""Training state for every kind of loop: metrics by epoch, best weights, early stopping and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CHECKPOINT_SPACING = 50
 
 @dataclass(frozen=True)
 class Monitor:
-    """The score that early stopping and pruning watch, on the validation split.
+    """Validation score that early stopping and pruning monitor.
 
     Args:
-        name: Such as ``val_log_loss``.
+        name: Name of the score, such as ``val_log_loss``.
         direction: ``min`` or ``max``.
-        function: From target and network output to a number; None watches ``val_loss``.
+        function: Function from target and network output to a number; None monitors ``val_loss``.
     """
 
     name: str = "val_loss"
@@ -36,7 +36,7 @@ class Monitor:
     function: Callable[[np.ndarray, np.ndarray], float] | None = None
 
     def improves(self, value: float, best: float | None, min_delta: float) -> bool:
-        """Tell whether a value is better than the best so far by more than ``min_delta``."""
+        """Return whether a value is better than the best so far by more than ``min_delta``."""
         if math.isnan(value):
             return False
         if best is None:
@@ -46,15 +46,15 @@ class Monitor:
 
 @dataclass
 class FitResult:
-    """How a training went.
+    """Result of training.
 
     Args:
         history: Scores of each epoch, by name.
-        epochs_run: Epochs that were trained in all.
+        epochs_run: Total number of trained epochs.
         best_epoch: Epoch whose weights the network has now, counted from 1.
         stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
-        seconds: Wall time of training, earlier parts of a resumed one included.
-        scores: Scores on validation that are known only once training is over, by name with prefix.
+        seconds: Wall time of training, including the time before it was resumed.
+        scores: Validation scores that are available only after training, by name with prefix.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -67,16 +67,16 @@ class FitResult:
 
 @dataclass
 class FitPlan:
-    """All that a fit needs beside network and data.
+    """Everything that a fit needs besides network and data.
 
     Args:
-        settings: Batch size, epochs and stopping.
-        seed: Decides the order of rows in each epoch.
-        recorder: Told of each epoch.
-        monitor: Watched score.
-        checkpoint: File that holds the state after each epoch; None for none.
+        settings: Batch size, epochs and early stopping.
+        seed: Seed of the order of rows in each epoch.
+        recorder: Receives the scores of each epoch.
+        monitor: Monitored score.
+        checkpoint: File that stores the state after each epoch; None for no checkpoints.
         callbacks: Keras callbacks.
-        whole: The model that callbacks see; default the network.
+        whole: The model that callbacks see; by default the network.
     """
 
     settings: FitSettings
@@ -89,16 +89,16 @@ class FitPlan:
 
 
 class TrainingState:
-    """One training: takes in each epoch, keeps the best weights by validation, and says when training is over.
+    """State of a training run: records each epoch, keeps the best weights by validation and decides when to stop.
 
-    A loop trains an epoch, passes its metrics to :meth:`record_epoch` and stops when that returns True. Where the
-    plan's checkpoint exists, the state begins as it was written.
+    A loop trains an epoch, passes its metrics to :meth:`record_epoch` and stops when that returns True. If the plan's
+    checkpoint exists, the state is restored from it.
 
     Args:
-        network: The network whose best weights are kept; with its optimizer it is part of each checkpoint.
+        network: Network whose best weights are kept; each checkpoint includes it and its optimizer.
         plan: Settings, recorder, monitor and checkpoint.
-        monitored: Whether the monitored metric is there in each epoch; without it the last epoch counts as the best.
-        trainer: Whose further networks and optimizers are part of each checkpoint; None for none.
+        monitored: Whether each epoch has the monitored metric; without it, the last epoch counts as the best.
+        trainer: Trainer whose additional networks and optimizers are part of each checkpoint, or None.
     """
 
     def __init__(self, network: keras.Model, plan: FitPlan, *, monitored: bool, trainer: Any = None) -> None:
@@ -116,11 +116,11 @@ class TrainingState:
 
     @property
     def over(self) -> bool:
-        """Whether training has ended, here or before the checkpoint was written."""
+        """Whether training has ended, in this run or before the checkpoint was written."""
         return self.result.epochs_run >= self.settings.epochs or self.result.stopped != "epochs"
 
     def record_epoch(self, scores: Mapping[str, float]) -> bool:
-        """Take in the metrics of an epoch that is over; return whether training shall stop."""
+        """Record the metrics of a finished epoch; return whether to stop training."""
         result = self.result
         result.epochs_run += 1
         for name, value in scores.items():
@@ -132,11 +132,11 @@ class TrainingState:
         return result.stopped != "epochs"
 
     def finish(self) -> FitResult:
-        """Put the best weights back and return the result.
+        """Restore the best weights and return the result.
 
         Raises:
-            JobError: When the loss, or the monitored metric, was not a number from the first epoch on.
-            KeyboardInterrupt: When training was interrupted in its first epoch.
+            JobError: If the loss or the monitored metric was not a number from the first epoch on.
+            KeyboardInterrupt: If training was interrupted in its first epoch.
         """
         self.result.seconds = self.earlier_s + time.perf_counter() - self.started
         if self.best:
@@ -152,20 +152,20 @@ class TrainingState:
         return self.result
 
     def keep_weights(self) -> None:
-        """Make the weights of this moment those that training ends with."""
+        """Keep the current weights as the ones to restore at the end of training."""
         self.result.best_epoch = self.result.epochs_run
         self.best = [variable.numpy() for variable in self.network.weights]
 
     def has_diverged(self, scores: Mapping[str, float]) -> bool:
-        """Tell from an epoch's metrics whether training diverged."""
+        """Return whether an epoch's metrics show that training diverged."""
         return not math.isfinite(scores.get("loss", 0.0))
 
     def progress(self) -> dict[str, Any]:
-        """Return what a subclass adds to a checkpoint, as JSON."""
+        """Return the additional state that a subclass saves in a checkpoint, as JSON."""
         return {}
 
     def restore(self, progress: Mapping[str, Any]) -> None:
-        """Take up what :meth:`progress` returned."""
+        """Restore the state that :meth:`progress` returned."""
 
     def _decide(self, scores: Mapping[str, float]) -> None:
         result, monitor = self.result, self.plan.monitor
@@ -188,10 +188,10 @@ class TrainingState:
         return {"network": network_variables(self.network), **trainer}
 
     def _save_in_time(self, path: Path) -> None:
-        """Write a checkpoint, unless that would take more than a fiftieth of the time.
+        """Write a checkpoint, unless that would take more than 2 % of the training time.
 
-        Where epochs are long each has its own; of epochs of milliseconds a kill costs as many as fifty writes
-        last, and they are trained again to the same weights.
+        Long epochs each get a checkpoint. With epochs of milliseconds, a killed process loses as many epochs as take
+        fifty times as long as one write; they are trained again to the same weights.
         """
         now = time.perf_counter()
         if self.result.stopped == "epochs" and now - self.saved_at < CHECKPOINT_SPACING * self.saving_s:
@@ -210,12 +210,12 @@ class TrainingState:
     def _resume(self, path: Path) -> None:
         progress, self.best = restore_checkpoint(path, self._variables())
         self.best_score = progress.pop("best_score")
-        self.result = FitResult(**progress.get("result", progress))  # zoo 0.1.0 had its fields at the top level
+        self.result = FitResult(**progress.get("result", progress))  # zoo 0.1.0 stored its fields at the top level
         self.earlier_s = self.result.seconds
         self.restore(progress)
         self.plan.recorder.recall(self.result.history)
 
 
 def learning_rate_of(network: keras.Model) -> float:
-    """Return the learning rate that a compiled network has now."""
+    """Return the current learning rate of a compiled network."""
     return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))

@@ -1,4 +1,4 @@
-"""The end of a search: the best trial's model is scored on test once, or trained anew on all rows that are not test."""
+"""The end of a search: evaluate the best trial's model once on test, or refit it on all rows except the test split."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ REFIT = "refit"
 
 @dataclass
 class Finishing:
-    """Ends a search.
+    """Finishes a search.
 
     Args:
-        job: The search's job.
-        candidate: Its model.
-        dataset: Its data.
-        store: Where runs are tracked.
-        folder: Where trials keep their weights.
-        progress: Told of what is done.
-        goal: What the search is after.
+        job: The search job.
+        builder: Builder of the model.
+        dataset: The dataset.
+        store: The store that tracks the runs.
+        folder: Folder of the search, with the weights of the trials.
+        progress: Where to show progress.
+        objective: Objective of the search.
     """
 
     job: TuneJob
@@ -58,7 +58,7 @@ class Finishing:
     objective: Objective
 
     def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
-        """Score the best trial's model, or what is refitted of it, once on test, and point the parent at it."""
+        """Evaluate the model of the best trial, or its refit, once on test, and tag the parent run with its id."""
         best, state = loop.best(), loop.state
         for record in loop.ranked()[: self.job.keep]:
             self.folder.fetch_trial(record.trial_id)
@@ -75,7 +75,7 @@ class Finishing:
         state.best = best.trial_id
         loop.save()
         parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
-        # A score is logged once: a search that was added to shows its trials' number and best in the tags too.
+        # Metrics are logged only once, so an extended search also updates its number of trials and best score in tags.
         parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
             parent.figures(figures_of(state, self.objective.name, self.objective.direction))
@@ -87,7 +87,7 @@ class Finishing:
         return self._result(state, run)
 
     def recalled(self, state: SearchState) -> Search:
-        """Return a finished search's result; baselines that it lacks are run now."""
+        """Return the stored result of a finished search; missing baselines are computed now."""
         search = self._result(state, self._stored_best(state))
         self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
         if self.job.experiment not in (None, search.best.experiment):
@@ -101,7 +101,7 @@ class Finishing:
         return stored_run(self.store, state.refitted or state.trials[state.best].run_id or "")
 
     def _result(self, state: SearchState, best: Run) -> Search:
-        """Return a search that has ended, as its caller gets it."""
+        """Return the result of a finished search."""
         return Search(
             run_id=state.run_id,
             best=best,
@@ -122,7 +122,7 @@ class Finishing:
         )
 
     def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
-        """Put the trial's kept weights into its network, and end its run as that of a training ends."""
+        """Load the trial's saved weights into its network, and finish its run like a training run."""
         assert best.run_id is not None
         builder, values = self.builder, as_trained(best.hyperparameters, self.job.epochs)
         built_model = builder.build_model(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
@@ -144,7 +144,7 @@ class Finishing:
             return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes))
 
     def _trained_on_all(self, best: TrialRecord, built_model: Any) -> FitResult:
-        """Train the hyperparameters that are best over folds once more, on all rows that are not test."""
+        """Retrain the hyperparameters that are best over folds on all rows except the test split."""
         self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training split")
         plan = Plan(
             seed=self.job.seed,
@@ -154,9 +154,9 @@ class Finishing:
         return self._fit(self.builder, built_model, self.dataset, best.hyperparameters, plan).result
 
     def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
-        """Train the best hyperparameters anew on training and validation rows, as one run more below the search."""
+        """Refit the best hyperparameters on training and validation rows, as a child run of the search."""
         values = as_trained(best.hyperparameters, self.job.epochs)
-        # Nothing is held out to stop by: the trial's best epoch is known.
+        # Without held-out rows there is no early stopping: use the trial's best epoch.
         epochs = fit_result(best.result).best_epoch or best.epochs or self.job.epochs
         job = _train_job(self.job, values, epochs)
         file = self.folder.path / "refit.json"
@@ -201,7 +201,7 @@ def _trials(state: SearchState, job: TuneJob) -> list[Trial]:
 
 
 def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> TrainJob:
-    """The job that trains a trial's settings again."""
+    """Return the job that retrains a trial's hyperparameters."""
     keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats"}
     settings = {key: getattr(job, key) for key in keys}
     changes = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
@@ -210,13 +210,13 @@ def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> T
 
 
 def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:
-    """What changes in a job so that validation rows are training rows: the parts stand in a file."""
+    """Return the changes to a job that move validation rows to the training split; the splits are written to a file."""
     rows = {name: [int(row) for row in numbers] for name, numbers in split_of(dataset).items()}
     rows["train"] = sorted(rows["train"] + rows.pop("validation", []))
     if dataset.tests_another:
         rows.pop("test", None)
     file.write_text(json.dumps(rows))
-    # The column that a split went by is no feature, whoever splits.
+    # The column that defined the split is never a feature.
     column = job.split_column or job.split_by("group") or job.split_by("hash")
     drop = job.drop if column is None else (*job.drop, column)
     return {"split": f"file={file}", "validation_size": 0, "gap": None, "drop": drop}

@@ -1,4 +1,4 @@
-"""One trial, in a process of its own: build the network, train it on prepared data, report each epoch."""
+"""Run one trial in its own process: build the network, train it on preprocessed data, and report each epoch."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ANSWER_WAIT_S = 60.0
 
 
 class ChannelRecorder(Recorder):
-    """Sends each epoch's scores to the driver, which may ask to stop.
+    """Sends the scores of each epoch to the driver, which may request a stop.
 
     Args:
-        channel: To the driver.
-        rungs: Epochs after which training waits for the driver's word, so that a stop comes at the same epoch
-            whatever else the machine does.
+        channel: Channel to the driver.
+        rungs: Epochs after which training waits for the driver's decision, so that a trial stops at the same epoch
+            regardless of the machine's load.
     """
 
     def __init__(self, channel: Channel, rungs: Collection[int] = ()) -> None:
@@ -41,7 +41,7 @@ class ChannelRecorder(Recorder):
         self.rungs = rungs
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Send the scores, and at a rung wait for the answer."""
+        """Send the scores, and wait for the driver's decision at a rung."""
         message = {"epoch": epoch, "scores": dict(scores)}
         if epoch in self.rungs:
             self.ask(message)
@@ -49,11 +49,11 @@ class ChannelRecorder(Recorder):
             self.channel.send(message)
 
     def recall(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Send the scores of the epochs before a checkpoint, by which the trial is judged too."""
+        """Send the scores of the epochs before a checkpoint, which the driver takes into account too."""
         self.channel.send({"recalled": {name: list(values) for name, values in history.items()}})
 
     def ask(self, message: dict[str, Any]) -> bool:
-        """Send a message, wait for the driver's answer, and return whether to go on."""
+        """Send a message, wait for the driver's answer, and return whether to continue."""
         self.channel.send(message)
         while not self.channel.stop_requested and self.channel.receive(_ANSWER_WAIT_S) is None:
             pass
@@ -61,24 +61,24 @@ class ChannelRecorder(Recorder):
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the driver asked to stop."""
+        """Whether the driver requested a stop."""
         return self.channel.stop_requested
 
 
 def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
-    """Train one set of hyperparameters; keep the best weights in the trial's folder.
+    """Train with one set of hyperparameters, and save the best weights to the trial's folder.
 
     Args:
-        channel: To the driver.
-        payload: ``model``, ``task``, ``folder`` (the trial's), ``hyperparameters``, ``epochs``, ``threads``,
-            ``deterministic`` (as the job has it), ``rungs`` (epochs after which the driver is asked), ``fits`` (pairs
-            of a folder of data and a seed), ``folds`` (whether these are folds), ``objective`` and ``prefix`` (of its
-            name), ``measured`` (what is to be worked out beside it) and ``constraints`` (what must hold
-            before training is worth while).
+        channel: Channel to the driver.
+        payload: ``model``, ``task``, ``folder`` (of the trial), ``hyperparameters``, ``epochs``, ``threads``,
+            ``deterministic`` (as in the job), ``rungs`` (epochs after which the driver decides), ``fits`` (pairs of a
+            data folder and a seed), ``folds`` (whether the fits are folds), ``objective``, its ``prefix`` and
+            ``direction``, ``measured`` (additional quantities to measure) and ``constraints`` (to be satisfied before
+            training starts).
 
     Returns:
-        The fit's result as a dict, under ``space`` and ``hyperparameters`` all that the model declared, and under
-        ``seconds`` how long it took.
+        The fit result as a dict under ``result``, the declared search space and its values under ``space`` and
+        ``hyperparameters``, and the duration under ``seconds``.
     """
     began = time.perf_counter()
     channel.send({"began": True})
@@ -103,11 +103,11 @@ def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]
 
 
 def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]:
-    """Train once for each fold, or seed; the means of the scores are the trial's.
+    """Train once for each fold or seed, and average the scores.
 
-    A fold's network is judged by the fold that it did not see, and no weights are kept: a search trains its best
-    hyperparameters once more when all trials are done. Of seeds the weights of the best are kept. After each fit but
-    the last the driver is asked whether the next is worth while.
+    The network of a fold is evaluated on its held-out fold and its weights are discarded: the search retrains the best
+    hyperparameters once all trials are finished. Over seeds, the best weights are kept. After each fit except the last,
+    the driver decides whether to continue with the next.
     """
     folds, prefix, objective = payload["folds"], payload["prefix"], payload["objective"]
     scores_of_fits: list[dict[str, float]] = []
@@ -146,7 +146,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
 
 
 class _Fit:
-    """One training of a trial: its network, built, and what is known of it before and after."""
+    """A single fit of a trial: the built network, and what is measured before and after training."""
 
     def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
         self.dataset = load_dataset(data)
@@ -166,7 +166,7 @@ class _Fit:
         )
 
     def run(self) -> FitResult:
-        """Train the network, from its checkpoint on where there is one."""
+        """Train the network, resuming from its checkpoint if there is one."""
         plan = Plan(
             seed=self.seed,
             epochs=self.epochs,
@@ -180,11 +180,11 @@ class _Fit:
         return result
 
     def after(self, split: str) -> dict[str, float]:
-        """Return what was to be worked out of the trained network on a split."""
+        """Return the quantities measured after training on a split."""
         return measure_after(self.measured, self.task, self.built_model, self.dataset, split=split, prefix=self.prefix)
 
     def objective(self, result: FitResult, name: str, split: str) -> float:
-        """Return the first score: of its best epoch where the split is the one that was watched, else worked out."""
+        """Return the objective at the best epoch if training recorded it, else measure it on the split."""
         course = result.history.get(f"{self.prefix}{name}", [])
         if course and result.best_epoch:
             return course[result.best_epoch - 1]
@@ -195,7 +195,7 @@ class _Fit:
 
 
 def trial_hyperparameters(values: Mapping[str, Any]) -> Any:
-    """Return KerasTuner's hyperparameters with a trial's values."""
+    """Return KerasTuner hyperparameters with a trial's values."""
     import keras_tuner
 
     hp = keras_tuner.HyperParameters()
@@ -204,7 +204,7 @@ def trial_hyperparameters(values: Mapping[str, Any]) -> Any:
 
 
 def save_weights(path: Path, built_model: BuiltModel) -> None:
-    """Keep a network's weights, in one file that is whole or not there."""
+    """Save a network's weights atomically to a single file."""
     writing = path.with_name(f".{path.name}.{os.getpid()}")
     with writing.open("wb") as file:
         np.savez(file, *[weight.numpy() for weight in built_model.network.weights])
@@ -212,19 +212,19 @@ def save_weights(path: Path, built_model: BuiltModel) -> None:
 
 
 def restore_weights(path: Path, built_model: BuiltModel) -> None:
-    """Put kept weights into a network that was built the same way."""
+    """Load saved weights into a network with the same architecture."""
     with np.load(path, allow_pickle=False) as file:
         for index, weight in enumerate(built_model.network.weights):
             weight.assign(file[f"arr_{index}"])
 
 
 def fit_result(values: Mapping[str, Any]) -> FitResult:
-    """Return the result that :func:`run_trial` returned."""
+    """Restore the fit result from the dict that :func:`run_trial` returned."""
     return FitResult(**values)
 
 
 def _limit_threads(threads: int | None) -> None:
-    """Workers share the cores: each with all of them would be slower together than one after another."""
+    """Limit TensorFlow's threads, since workers that each use all cores slow each other down."""
     if threads is None:
         return
     import tensorflow as tf

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 # Digest of the files now: digest of the files of zoo 0.1.0, before names and words in them were changed.
 EARLIER_CODE = {
-    "ebb58aa605aa": "d5ffd25aaebd",  # classification/*
-    "cabe0b56ae56": "63b02beb3b77",  # classification/linear
-    "cfda6d3d8854": "b5cb5f90e23d",  # classification/mlp
-    "da190a381b17": "44971d2fb34d",  # clustering/*
-    "533efaa69224": "aa814ae7afbe",  # image/*
-    "246f439f610e": "fe913614fb59",  # regression/*
-    "db29899d7191": "9a82ad209e9d",  # regression/linear
-    "732a6c7eac29": "02f81f05ae4a",  # regression/mlp
-    "86a4ac771005": "92c0bfca868e",  # rl/*
-    "564a3b54a9fe": "2049894b7969",  # sequence/*
-    "3a6d66fa2701": "9ddf33c94e94",  # sequence/gru
-    "9471a23b568b": "59bdf6341292",  # sequence/lstm
-    "f9b5c42c3e37": "42e121206524",  # sequence/rnn
+    "069d8391765d": "d5ffd25aaebd",  # classification/*
+    "8e2ff2b68e48": "63b02beb3b77",  # classification/linear
+    "045f32c63849": "b5cb5f90e23d",  # classification/mlp
+    "e8e1b53279ad": "44971d2fb34d",  # clustering/*
+    "f1a75cb65bd9": "aa814ae7afbe",  # image/*
+    "d342fae5faa8": "fe913614fb59",  # regression/*
+    "65c2a6f06b94": "9a82ad209e9d",  # regression/linear
+    "5b65adf62baa": "02f81f05ae4a",  # regression/mlp
+    "0730c7050e3a": "92c0bfca868e",  # rl/*
+    "054ed1aed228": "2049894b7969",  # sequence/*
+    "15154dcc1b8b": "9ddf33c94e94",  # sequence/gru
+    "44ae6584428e": "59bdf6341292",  # sequence/lstm
+    "23cd6a32d579": "42e121206524",  # sequence/rnn
 }
