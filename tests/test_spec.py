@@ -42,7 +42,7 @@ def test_json_both_ways(spec):
 
 def test_a_newer_format_says_so():
     values = json.loads(Spec("regression", ()).to_json()) | {"format": FORMAT + 1}
-    with pytest.raises(UsageError, match="a newer zoo is needed"):
+    with pytest.raises(UsageError, match="update zoo"):
         Spec.from_json(json.dumps(values))
 
 

@@ -71,7 +71,7 @@ def test_a_cross_validation_has_a_model_for_each_fold_and_none_for_all(workspace
     parent = zoo.train("regression/linear", "diabetes", cv=3, **OPTIONS)
     assert [run.data.params["fold"] for run in children(parent.run_id)] == ["1/3", "2/3", "3/3"]
     assert {run.data.tags["zoo.kind"] for run in children(parent.run_id)} == {"fold"}
-    with pytest.raises(UsageError, match="a model for each fold, and none for all"):
+    with pytest.raises(UsageError, match="is a cross-validation, with one model per fold"):
         zoo.load(parent.run_id)
     with pytest.raises(UsageError, match="cross-validation"):
         _ = parent.model
@@ -88,7 +88,7 @@ def test_folds_leave_a_given_test_part_alone() -> None:
     used = {row for split in dataset.splits.values() for row in split.rows.tolist()}
     assert used.isdisjoint(whole.splits["test"].rows.tolist())
     assert len(used) == 270
-    assert "left alone" in " ".join(dataset.notes)
+    assert "the test split is not used: each fold has its own" in " ".join(dataset.notes)
 
 
 class Killed(BaseException):

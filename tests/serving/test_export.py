@@ -136,7 +136,7 @@ def test_cells_that_cannot_be_read_name_column_and_row(exported: Path) -> None:
         model.predict(row)
     with pytest.raises(ValueError, match="column born, row 1: "):
         model.predict({**row, "height": [1, 2], "born": ["1970-01-13", None]})
-    with pytest.raises(ValueError, match="no column 'age'"):
+    with pytest.raises(ValueError, match="the column 'age' that the model needs is missing"):
         model.predict({"job": ["cook"]})
     with pytest.raises(ValueError, match="no rows"):
         model.predict({name: [] for name in row})

@@ -60,7 +60,7 @@ def test_a_few_rows_are_what_they_are_among_many(model: Any, rows: list[dict[str
 
 def test_a_dict_is_a_row_from_the_first_call_on(model: Any) -> None:
     row = {"age": 40, "job": "cook", "height": 170.0, "senior": True, "grade": 2, "born": "1990-01-01", "more": "x"}
-    fresh = type(model)(model.keras_model, model.spec, model.name, model.limits)
+    fresh = type(model)(model.keras_model, model.spec, model.name, model.conformal_quantiles)
     first = fresh.predict(row)
     assert len(first) == 1
     pd.testing.assert_frame_equal(model.predict(row), first, atol=1e-6)

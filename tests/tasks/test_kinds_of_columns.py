@@ -52,7 +52,7 @@ def test_a_regression_and_a_clustering_understand_them():
 @pytest.mark.parametrize("task, source", [("image", "digits"), ("sequence", "japanese_vowels")])
 @pytest.mark.parametrize("option", ["column", "missing"])
 def test_tasks_without_columns_refuse_them(task, source, option):
-    with pytest.raises(UsageError, match="this is for tables") as caught:
+    with pytest.raises(UsageError, match="only for tables; the examples of this task are") as caught:
         task_of(task).read(DataJob(source=source, **{option: {"a": "number" if option == "column" else "mean"}}))
     assert caught.value.where == option
 

@@ -14,7 +14,7 @@ import zoo
 from zoo.data.dataset import Dataset
 from zoo.data.streaming import stream as streams
 from zoo.data.streaming import streamed_dataset as streamed
-from zoo.data.streaming.stream import Kept, Totals, open_stream, row_shares
+from zoo.data.streaming.stream import RowSample, Totals, open_stream, row_shares
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -139,7 +139,7 @@ def test_a_number_is_learnt_from_tensors(workspace: Path) -> None:
 
 
 def test_kept_rows_are_bounded_and_alike() -> None:
-    kept = Kept(1.0, 100)
+    kept = RowSample(1.0, 100)
     frame = pd.DataFrame({"row": np.arange(5000)})
     for start in range(0, 5000, 250):
         rows = np.arange(start, start + 250)

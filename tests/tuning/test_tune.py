@@ -340,7 +340,7 @@ def test_a_build_without_inputs_is_refused(workspace: Path) -> None:
         model.compile("adam", "mse")
         return model
 
-    with pytest.raises(UsageError, match=r"begin it with keras\.Input"):
+    with pytest.raises(UsageError, match=r"start it with keras\.Input"):
         zoo.tune(build, "diabetes", task="regression", **QUICK)
 
 
