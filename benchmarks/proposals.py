@@ -78,7 +78,7 @@ def _measure(search: str, size: int) -> dict[str, Any]:
 
 def _fill(asked: Any, space: Any, size: int, rng: Any) -> None:
     """Run made-up trials; a Bayesian oracle draws them at random."""
-    from zoo.tuning.oracles.ask_tell import bayesian
+    from zoo.tuning.oracles import bayesian
 
     least, bayesian.LEAST_RANDOM = bayesian.LEAST_RANDOM, 10**9
     for _ in range(size):

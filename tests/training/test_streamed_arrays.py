@@ -1,4 +1,4 @@
-"""Rows that pass by: the same split and statistics whatever the pieces, scores as of all rows, memory bounded."""
+"""Streamed rows: the same split and statistics whatever the pieces, scores as of all rows, memory bounded."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_what_passes_by_is_learnt(folder: Path, model: str) -> None:
     run = zoo.train(model, str(folder), hyperparameters={"batch_size": 64}, **options)
     assert run.metrics["test_accuracy"] > 0.8
     assert run.baselines["logistic"]["test_accuracy"] > 0.8
-    assert any("pass by" in note for note in run.notes)
+    assert any("stream" in note for note in run.notes)
     assert zoo.load(run.run_id).predict(frame_of(20)).shape == (20, 3)
     again = zoo.train(model, str(folder), hyperparameters={"batch_size": 64}, **options)
     assert again.metrics["val_log_loss"] == run.metrics["val_log_loss"]
@@ -163,8 +163,8 @@ def test_totals_of_a_column_far_from_zero() -> None:
     "options, message",
     [
         ({"target": "knd"}, "there is no column 'knd' to predict"),
-        ({"sample": "down=2"}, "needs all rows at once"),
-        ({"split": "group=c"}, "split at random"),
+        ({"sample": "down=2"}, "it needs all rows in memory"),
+        ({"split": "group=c"}, "only --split random and --split column=NAME are available"),
         ({"missing": {"a": "last"}}, "needs the rows in order"),
         ({"drop": ["d"]}, "there is no column 'd' to drop"),
     ],
@@ -175,7 +175,7 @@ def test_what_cannot_pass_by(folder: Path, options: dict[str, Any], message: str
 
 
 def test_sources_and_commands_that_cannot_stream(folder: Path, workspace: Path) -> None:
-    with pytest.raises(DataError, match="can be streamed"):
+    with pytest.raises(DataError, match="streaming needs a Parquet file"):
         open_stream("wine")
     with pytest.raises(UsageError, match="a search trains many times"):
         zoo.tune("classification/linear", str(folder), target="kind", stream=True, trials=1, quiet=True)
