@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo.data.splitting.splitters import Splitter, splits_of_column
@@ -53,6 +53,8 @@ def test_other_sizes_of_validation_keep_the_test_part():
     st.integers(0, 2**32 - 1),
 )
 def test_stratified_shares_are_kept_within_rounding(sizes, test, validation, seed):
+    left = sum(sizes) - round(sum(sizes) * test) - 1
+    assume(left * validation >= len(sizes))  # a stratified split with fewer rows than classes is refused
     classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     splits = split(len(classes), "stratified", test, validation, seed, classes=classes)
     for code, size in enumerate(sizes):
