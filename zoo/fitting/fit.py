@@ -123,8 +123,7 @@ def fit_built(
         whole=built_model.full_model() if plan.callbacks else None,
     )
     result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
-    if built_model.after_fit is not None:
-        built_model.after_fit(built_model, dataset)
+    built_model.run_after_fit(dataset)
     return Fitted(builder, built_model, dataset, hyperparameters, result)
 
 

@@ -81,6 +81,11 @@ class BuiltModel:
         """Number of trainable parameters."""
         return sum(math.prod(weight.shape) for weight in self.network.trainable_weights)
 
+    def run_after_fit(self, dataset: Any) -> None:
+        """Call ``after_fit``, if there is one: once the network has its final weights, trained here or restored."""
+        if self.after_fit is not None:
+            self.after_fit(self, dataset)
+
     def full_model(self) -> keras.Model:
         """Return the compiled model from raw inputs to predictions, which shares the network's weights and optimizer.
 

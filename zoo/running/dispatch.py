@@ -34,7 +34,7 @@ def train(
         resume: Id of an interrupted or killed run to resume; its stored job is used.
         verbose: Whether to print a line for each epoch.
         quiet: Whether to print nothing.
-        **options: Other keys of :class:`zoo.jobs.job.TrainJob`, such as ``target``, ``epochs`` or
+        **options: Other keys of :class:`zoo.jobs.fit_options.TrainJob`, such as ``target``, ``epochs`` or
             ``hyperparameters={"units": 64}``.
 
     Returns:

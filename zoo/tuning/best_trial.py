@@ -130,6 +130,7 @@ class Finishing:
             best.result = dataclasses.asdict(self._trained_on_all(best, built_model))
         else:
             restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, built_model)
+            built_model.run_after_fit(self.dataset)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
         named = builder if not builder.models else model_builder(values[MODEL])
         run = TrackedRun.reopen(self.store, best.run_id)
