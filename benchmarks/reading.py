@@ -68,7 +68,7 @@ def _round(path: Path, number: int) -> dict[str, Any]:
         frame = table.frame.drop(columns=TARGET) if table is not None else None
         if frame is None:
             continue
-        (spec, _), taken["described_s"] = _timed(lambda frame=frame: describe_table(frame, None, "t"))
+        (spec, _), taken["described_s"] = _timed(lambda frame=frame: describe_table(frame, (), "t"))
         raw, taken["raw_s"] = _timed(lambda frame=frame, spec=spec: raw_inputs(frame, spec))
         split = Split(raw, None, np.arange(len(frame)))
         _, taken["prepared_s"] = _timed(

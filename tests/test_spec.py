@@ -7,17 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import UsageError
-from zoo.spec import FORMAT, Input, Spec, Target
+from zoo.spec import (
+    FORMAT,
+    CategoryInput,
+    DateInput,
+    ImageInput,
+    NumberInput,
+    ObservationInput,
+    SequenceInput,
+    Spec,
+    Target,
+    TextInput,
+)
 
-_inputs = st.builds(
-    Input,
-    name=st.text(),
-    key=st.text(),
-    kind=st.sampled_from(["number", "category"]),
-    shape=st.tuples() | st.tuples(st.none() | st.integers(1, 9)),
-    levels=st.lists(st.text()).map(tuple),
-    missing=st.integers(0, 9),
-    statistics=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.lists(st.floats(allow_nan=False))),
+_floats = st.floats(allow_nan=False)
+_inputs = st.one_of(
+    st.builds(NumberInput, name=st.text(), key=st.text(), fill=st.none() | _floats, mean=_floats),
+    st.builds(CategoryInput, name=st.text(), key=st.text(), categories=st.lists(st.text()).map(tuple)),
+    st.builds(DateInput, name=st.text(), key=st.text(), parts=st.dictionaries(st.text(), st.tuples(_floats, _floats))),
+    st.builds(TextInput, name=st.text(), key=st.text(), idf=st.lists(_floats).map(tuple)),
+    st.builds(SequenceInput, name=st.text(), key=st.text(), shape=st.tuples(st.none(), st.integers(1, 9))),
+    st.builds(ImageInput, name=st.text(), key=st.text(), mean=st.lists(_floats).map(tuple), integer=st.booleans()),
+    st.builds(ObservationInput, name=st.text(), key=st.text(), low=st.lists(st.none() | _floats).map(tuple)),
 )
 _classes = st.lists(st.text(), min_size=2, unique=True).map(tuple)
 _targets = st.builds(
@@ -29,8 +40,13 @@ _targets = st.builds(
     mean=st.floats(allow_nan=False),
     std=st.floats(allow_nan=False),
 )
+_several = st.lists(_targets, max_size=2).map(tuple)
 _specs = st.builds(
-    Spec, st.text(), st.lists(_inputs, max_size=3).map(tuple), st.none() | _targets, st.integers(0, 10**9)
+    Spec,
+    st.text(),
+    st.lists(_inputs, max_size=3).map(tuple),
+    st.lists(_targets, max_size=2).map(tuple),
+    st.integers(0, 10**9),
 )
 
 
@@ -47,10 +63,10 @@ def test_a_newer_format_says_so():
 
 
 def test_inputs_by_name_and_kind():
-    age, town = Input("age", "age", "number"), Input("town", "town", "category")
+    age, town = NumberInput("age", "age"), CategoryInput("town", "town")
     spec = Spec("regression", (age, town))
     assert spec.input("town") is town
-    assert spec.of_kind("number") == (age,)
+    assert spec.of_kind(NumberInput) == (age,)
     with pytest.raises(UsageError) as caught:
         spec.input("aged")
     assert caught.value.nearest == "age"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from zoo.errors import UsageError, unknown
 
@@ -14,34 +15,200 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a model.
+    """One input of a model; each kind of input is a subclass, and tasks may add kinds of their own.
 
     Args:
         name: Name of the column in the source.
         key: Name of the Keras input (the column's name, made valid for Keras).
-        kind: ``number``, ``category``, ``date``, ``image``, ``sequence``, ``text`` or ``observation``; tasks may
-            add kinds of their own.
         shape: Shape of one example, without the batch axis; ``()`` for a scalar, None for a variable axis.
-        levels: The known categories, or the vocabulary of a text; most frequent first.
         missing: Number of training rows without a value.
-        statistics: Statistics for preprocessing: for a number ``mean``, ``std``, ``min``, ``max`` and
-            ``quantiles`` (evenly spaced in probability, from minimum to maximum); for a date ``parts`` and
-            ``format``; for a category ``ordered`` or ``buckets``; for words ``idf``; and for missing values
-            ``fill`` and the imputation ``way``.
     """
 
     name: str
     key: str
-    kind: str
     shape: tuple[int | None, ...] = ()
-    levels: tuple[str, ...] = ()
     missing: int = 0
-    statistics: dict[str, Any] = field(default_factory=dict)
+
+    kind: ClassVar[str] = ""
+    by_kind: ClassVar[dict[str, type[Input]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if cls.kind:
+            Input.by_kind[cls.kind] = cls
+
+
+@dataclass(frozen=True)
+class ColumnInput(Input):
+    """One cell of a table.
+
+    Args:
+        imputation: How missing values are imputed, such as ``median``; None for an indicator of missing values.
+        fill: The value that a missing one becomes; None without imputation.
+    """
+
+    imputation: str | None = None
+    fill: Any = None
+
+
+@dataclass(frozen=True)
+class NumberInput(ColumnInput):
+    """A number.
+
+    Args:
+        mean: Mean over the training split.
+        std: Standard deviation.
+        min: Minimum.
+        max: Maximum.
+        quantiles: Quantiles, evenly spaced in probability, from minimum to maximum.
+        indicates_missing: Whether it is no column of its own, but 1 where the column ``name`` has no value.
+    """
+
+    mean: float = 0.0
+    std: float = 1.0
+    min: float = 0.0
+    max: float = 0.0
+    quantiles: tuple[float, ...] = ()
+    indicates_missing: bool = False
+
+    kind: ClassVar[str] = "number"
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What :class:`zoo.preprocessing.numbers.PrepareNumbers` takes of a column."""
+        names = ("mean", "std", "min", "max")
+        filled = {} if self.fill is None else {"fill": self.fill}
+        return {**{name: getattr(self, name) for name in names}, "quantiles": list(self.quantiles), **filled}
+
+
+@dataclass(frozen=True)
+class CategoryInput(ColumnInput):
+    """A category.
+
+    Args:
+        categories: The categories of the training split, most frequent first, or in their own order.
+        ordered: Whether their order has a meaning.
+        buckets: Number of buckets that categories are hashed into; 0 if they are looked up.
+        numeric: Whether they are numbers in the source.
+    """
+
+    categories: tuple[str, ...] = ()
+    ordered: bool = False
+    buckets: int = 0
+    numeric: bool = False
+
+    kind: ClassVar[str] = "category"
+
+
+@dataclass(frozen=True)
+class DateInput(ColumnInput):
+    """A date, as seconds since 1970.
+
+    Args:
+        parts: Mean and standard deviation of each calendar feature, by name.
+        min: Earliest date.
+        max: Latest date.
+        format: Format of its text; None for ISO 8601.
+        strict: Whether a cell that is not a date in the format is an error.
+    """
+
+    parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    min: float = 0.0
+    max: float = 0.0
+    format: str | None = None
+    strict: bool = False
+
+    kind: ClassVar[str] = "date"
+
+
+@dataclass(frozen=True)
+class TextInput(ColumnInput):
+    """A text.
+
+    Args:
+        vocabulary: The tokens of the training split, most frequent first.
+        unit: ``character`` or ``word``.
+        idf: Inverse document frequency of each token, for a bag of words; empty for a sequence of tokens.
+        greatest_length: Number of tokens of the longest text.
+        mean_length: Mean number of tokens.
+    """
+
+    vocabulary: tuple[str, ...] = ()
+    unit: str = "word"
+    idf: tuple[float, ...] = ()
+    greatest_length: int = 0
+    mean_length: float = 0.0
+
+    kind: ClassVar[str] = "text"
+
+
+@dataclass(frozen=True)
+class SequenceInput(Input):
+    """A sequence of T steps with F features each; its shape is (None, F).
+
+    Args:
+        mean: Mean of each feature over the steps of the training split (F,).
+        std: Standard deviation of each feature (F,).
+        has_missing: Whether each feature has missing values (F,).
+        least_length: Number of steps of the shortest sequence.
+        greatest_length: Number of steps of the longest sequence.
+        mean_length: Mean number of steps.
+        columns: Columns of a long table that the features come from; empty for arrays.
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    has_missing: tuple[bool, ...] = ()
+    least_length: int = 0
+    greatest_length: int = 0
+    mean_length: float = 0.0
+    columns: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "sequence"
+
+
+@dataclass(frozen=True)
+class ImageInput(Input):
+    """An image; its shape is (None, None, C).
+
+    Args:
+        mean: Mean of each channel over the pixels of the training split (C,).
+        std: Standard deviation of each channel (C,).
+        height: Height that the model resizes images to.
+        width: Width that the model resizes images to.
+        integer: Whether values are integers from 0 to 255.
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    height: int = 0
+    width: int = 0
+    integer: bool = False
+
+    kind: ClassVar[str] = "image"
+
+
+@dataclass(frozen=True)
+class ObservationInput(Input):
+    """An observation of an environment: F numbers, or one of ``n`` integers.
+
+    Args:
+        low: Minimum of each number (F,); None if it has no bound.
+        high: Maximum of each number (F,); None if it has no bound.
+        n: Number of integers; 0 for numbers.
+        start: The least integer.
+    """
+
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    n: int = 0
+    start: int = 0
+
+    kind: ClassVar[str] = "observation"
 
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a model.
+    """A target of a model.
 
     Args:
         name: The column's name.
@@ -77,6 +244,9 @@ class Target:
         return self.classes.index(self.positive) if self.positive is not None else len(self.classes) - 1
 
 
+InputT = TypeVar("InputT", bound=Input)
+
+
 @dataclass(frozen=True)
 class Spec:
     """The frozen description of the training split that ``build(hp, spec)`` receives.
@@ -84,30 +254,57 @@ class Spec:
     Args:
         task: Name of the task.
         inputs: The model's inputs, in the order of the source's columns.
-        target: The target; None if the task has none.
+        targets: The targets; empty if the task has none. An encoded target has one column for each of several.
         rows: Number of examples in the training split.
         options: Options of the task, as plain values (such as a number of clusters).
         weight: Column of sample weights; None for equal weights.
         weight_kind: ``importance`` or ``frequency``; see :class:`zoo.jobs.data_options.DataJob`.
 
     Example:
-        >>> spec = Spec("regression", (Input("age", "age", "number"),), Target("price", "number"), rows=10)
+        >>> spec = Spec("regression", (NumberInput("age", "age"),), (Target("price", "number"),), rows=10)
         >>> Spec.from_json(spec.to_json()) == spec
         True
     """
 
     task: str
     inputs: tuple[Input, ...]
-    target: Target | None = None
+    targets: tuple[Target, ...] = ()
     rows: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     weight: str | None = None
     weight_kind: str = "importance"
 
     @property
+    def target(self) -> Target:
+        """The only target.
+
+        Raises:
+            UsageError: If there is none, or several.
+        """
+        if len(self.targets) != 1:
+            raise UsageError(
+                f"{self.task} predicts one target; the data have {self.target_names or 'none'}", where="target"
+            )
+        return self.targets[0]
+
+    @property
+    def target_names(self) -> str:
+        """Names of the targets, separated by commas; empty without a target."""
+        return ", ".join(target.name for target in self.targets)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the only target has classes."""
+        return len(self.targets) == 1 and self.targets[0].kind == "class"
+
+    @property
     def weights_count(self) -> bool:
         """Whether weights are frequencies."""
         return self.weight is not None and self.weight_kind == "frequency"
+
+    def with_target(self, **changes: Any) -> Spec:
+        """Return the spec with changes of its only target, such as ``threshold=0.3``."""
+        return dataclasses.replace(self, targets=(dataclasses.replace(self.target, **changes),))
 
     def input(self, name: str) -> Input:
         """Return the input called ``name``.
@@ -120,13 +317,34 @@ class Spec:
                 return candidate
         raise unknown("input", name, [input_.name for input_ in self.inputs])
 
-    def of_kind(self, kind: str) -> tuple[Input, ...]:
-        """Return the inputs of one kind, in order."""
-        return tuple(input_ for input_ in self.inputs if input_.kind == kind)
+    def of_kind(self, kind: type[InputT]) -> tuple[InputT, ...]:
+        """Return the inputs of one kind, in order.
+
+        Example:
+            >>> Spec("classification", (NumberInput("age", "age"),)).of_kind(CategoryInput)
+            ()
+        """
+        return tuple(input_ for input_ in self.inputs if isinstance(input_, kind))
+
+    def only(self, kind: type[InputT], key: str | None = None) -> InputT:
+        """Return the only input of a kind, such as the image of an image model.
+
+        Args:
+            kind: Class of the input.
+            key: Its key, if there may be several.
+
+        Raises:
+            UsageError: If there is none, or several.
+        """
+        inputs = [input_ for input_ in self.of_kind(kind) if key in (None, input_.key)]
+        if len(inputs) != 1:
+            raise UsageError(f"{self.task} needs one {kind.kind} as input; the data have {len(inputs)}")
+        return inputs[0]
 
     def to_json(self) -> str:
         """Return the spec as JSON text for :meth:`from_json`."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)})
+        inputs = [{"kind": input_.kind, **dataclasses.asdict(input_)} for input_ in self.inputs]
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self), "inputs": inputs})
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
@@ -141,20 +359,40 @@ class Spec:
             raise UsageError(
                 f"this spec has format {written}, but this version of zoo reads formats up to {FORMAT}; update zoo"
             )
-        target = values.pop("target")
-        inputs = tuple(Input(**_tuples(item, "shape", "levels")) for item in values.pop("inputs"))
-        return cls(
-            inputs=inputs,
-            target=_target_of(target) if target else None,
-            **values,
-        )
+        if "target" in values:  # format 1
+            target = values.pop("target")
+            values["targets"] = [target] if target else []
+        values["inputs"] = tuple(_input_of(item) for item in values["inputs"])
+        values["targets"] = tuple(Target(**_with_tuples(item)) for item in values["targets"])
+        return cls(**values)
 
 
-def _target_of(values: dict[str, Any]) -> Target:
-    bounds = tuple((low, high) for low, high in values.get("bounds", ()))  # format 1 has neither these nor shapes
-    return Target(**{**_tuples(values, "classes", "counts", "quantiles", "shape"), "bounds": bounds})
+# Names of format 1.
+_EARLIER_NAMES = {"way": "imputation", "was_missing": "indicates_missing", "whole": "integer"}
+_EARLIER_BY_KIND = {("category", "levels"): "categories", ("text", "levels"): "vocabulary"}
 
 
-def _tuples(values: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Return values with lists of JSON converted to tuples."""
-    return {**values, **{key: tuple(values[key]) for key in keys if key in values}}
+def _input_of(values: dict[str, Any]) -> Input:
+    kind = values.pop("kind")
+    if "statistics" in values:  # format 1
+        statistics = values.pop("statistics")
+        if kind == "sequence":
+            statistics["has_missing"] = statistics.pop("missing")
+        values |= {_EARLIER_NAMES.get(name, name): value for name, value in statistics.items()}
+        levels = values.pop("levels")
+        if (kind, "levels") in _EARLIER_BY_KIND:
+            values[_EARLIER_BY_KIND[kind, "levels"]] = levels
+    if kind not in Input.by_kind:
+        raise unknown("kind of input", kind, Input.by_kind)
+    return Input.by_kind[kind](**_with_tuples(values))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with JSON's lists as tuples."""
+    return {name: _as_tuple(value) for name, value in values.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_tuple(item) for name, item in value.items()}
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -13,7 +13,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import make_job
 from zoo.registry import list_tasks, load_task_module
-from zoo.spec import Spec
+from zoo.spec import DateInput, Spec
 
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
@@ -230,8 +230,8 @@ class Task(ABC):
             few = range(min(rows, len(chosen)))
             whole = hasattr(values, "example")
             cells = [values.example(row) if whole else values[row] for row in few]
-            if column.kind == "date":  # models use seconds; users get the original form
-                form = column.statistics.get("format") or "%Y-%m-%d %H:%M:%S"
+            if isinstance(column, DateInput):  # models use seconds; users get the original form
+                form = column.format or "%Y-%m-%d %H:%M:%S"
                 cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
             columns.setdefault(column.name, cells)  # a missing-value indicator has the same column
         return pd.DataFrame(columns)

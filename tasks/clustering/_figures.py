@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.models.built_model import split_model
+from zoo.spec import ImageInput, NumberInput
 from zoo.training.preprocessed_arrays import preprocess
 
 from ._metrics import reference_features
@@ -31,13 +32,13 @@ def figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray], mode
         "latent_map": latent_map(to_plane(output["latent"]), assigned, labels=rows.target, names=dataset.labels),
         "cluster_sizes": cluster_sizes(assigned, spec.options["clusters"]),
     }
-    if spec.of_kind("image"):
-        facts = spec.inputs[0].statistics
+    if spec.of_kind(ImageInput):
+        image = spec.only(ImageInput)
         few = np.arange(min(10, len(rows)))
-        reconstruction = output["reconstruction"][few] * np.array(facts["std"]) + np.array(facts["mean"])
-        original = reference_features(rows, spec, few).reshape(reconstruction.shape) * np.max(facts["std"])
+        reconstruction = output["reconstruction"][few] * np.array(image.std) + np.array(image.mean)
+        original = reference_features(rows, spec, few).reshape(reconstruction.shape) * np.max(image.std)
         return {**drawn, "reconstructions": reconstructions(original, reconstruction)}
-    numbers = [column.name for column in spec.of_kind("number")]
+    numbers = [column.name for column in spec.of_kind(NumberInput)]
     if numbers:  # they come first among the preprocessed columns
         preprocessing = split_model(model).preprocessing
         assert preprocessing is not None

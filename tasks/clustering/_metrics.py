@@ -12,7 +12,7 @@ from zoo.metrics.metric import Metric, evaluate, percentile_bounds
 from zoo.metrics.weighting import weighted_mean
 from zoo.preprocessing.images import ImagePreprocessing
 from zoo.preprocessing.table import natural_scaling, preprocess_table
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 from zoo.training.preprocessed_arrays import preprocess
 
 from ._mixture import fit_mixture
@@ -95,9 +95,9 @@ class Judge:
 def reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Return the features (N, D) that score every clustering of this data, independent of a model's preprocessing."""
     chosen = Split({key: values[rows] for key, values in split.inputs.items()}, None, split.rows[rows])
-    if spec.of_kind("image"):
+    if spec.of_kind(ImageInput):
         images = preprocess(ImagePreprocessing(spec).model(), chosen).x["images"]
-        return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.inputs[0].statistics["std"])
+        return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.only(ImageInput).std)
     tensors = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
     return np.asarray(tensors["features"], np.float32)  # category codes are not distances
 

@@ -16,7 +16,7 @@ from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.table import preprocess_table
-from zoo.spec import Spec, Target
+from zoo.spec import ImageInput, Spec, Target
 
 
 def read_rows(source: Any, text: Collection[str] = ()) -> Table:
@@ -32,7 +32,7 @@ def read_rows(source: Any, text: Collection[str] = ()) -> Table:
 
 def describe_rows(
     frame: pd.DataFrame,
-    target: Target | None,
+    targets: tuple[Target, ...],
     task: str,
     size: int | None = None,
     column: Mapping[str, str] | None = None,
@@ -41,12 +41,12 @@ def describe_rows(
     """Return the spec of the training rows, and notes."""
     cells = arrays_of_cells(frame)
     if not cells:
-        return describe_table(frame, target, task, column=column, missing=missing)
+        return describe_table(frame, targets, task, column=column, missing=missing)
     if column or missing:
         message = "this is for tables, and the examples here are images"
         raise UsageError(message, where="column" if column else "missing")
     name, values = next(iter(cells.items()))
-    return Spec(task, (describe_image(name, values, size=size, where="the images"),), target, len(frame)), []
+    return Spec(task, (describe_image(name, values, size=size, where="the images"),), targets, len(frame)), []
 
 
 def check_enough(dataset: Dataset, clusters: int) -> None:
@@ -60,7 +60,7 @@ def check_enough(dataset: Dataset, clusters: int) -> None:
     if clusters >= spec.rows:
         message = f"{clusters} clusters for {spec.rows} training rows: there must be more rows"
         raise UsageError(message, where="clusters")
-    if not spec.of_kind("image") and "features" not in preprocess_table(spec).tensors():
+    if not spec.of_kind(ImageInput) and "features" not in preprocess_table(spec).tensors():
         names = ", ".join(column.name for column in spec.inputs)
         raise DataError(f"no column to cluster by: each has many levels, as ids have: {names}", where=dataset.source)
 

@@ -19,7 +19,7 @@ from zoo.networks.autoencoder import ERROR, OutputItself, clustered
 from zoo.networks.convolutional import standardized
 from zoo.preprocessing.images import ImagePreprocessing
 from zoo.preprocessing.table import natural_scaling
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -37,14 +37,14 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         hp,
         vary=("learning_rate", "weight_decay"),
         defaults={"optimizer": "adamw", "weight_decay": 1e-4, "epochs": 100, "patience": 15,
-                  "scaling": natural_scaling(spec) if not spec.of_kind("image") else "standard"},
+                  "scaling": natural_scaling(spec) if not spec.of_kind(ImageInput) else "standard"},
     )  # fmt: skip
     latent, units = hp.Int("latent", 2, 64, sampling="log", default=16), hp.Int("units", 32, 512, default=256)
     layers, filters = hp.Int("layers", 1, 3, default=2), hp.Fixed("filters", 16)
     noise = hp.Float("noise", 0.0, 0.5, default=0.1)
     mixture = hp.Choice("mixture", ["gaussian", "k_means"], default="gaussian")
     scaling = knobs.get("scaling")
-    images = bool(spec.of_kind("image"))
+    images = bool(spec.of_kind(ImageInput))
     preprocessing: Any = ImagePreprocessing(spec) if images else preprocess_table(spec, scaling=scaling)
     inputs = preprocessing.tensors()
     if images:

@@ -16,7 +16,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.models.built_model import network_of
 from zoo.preprocessing.images import ImagePreprocessing
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 from zoo.supervised.supervised_task import SupervisedTask
 
 from ._baselines import baselines
@@ -57,9 +57,8 @@ class ImageClassification(SupervisedTask):
         """Return figures of the worst errors and, if there is a convolution, of the filters of the first one."""
         from zoo.figures.images import filters, worst_errors
 
-        images = split.inputs[spec.inputs[0].key]
+        images = split.inputs[spec.only(ImageInput).key]
         assert isinstance(images, Ragged)
-        assert spec.target is not None
         wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
         worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
         shown = [images.example(row) for row in worst]

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
 
@@ -29,15 +29,16 @@ def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
 
 def pixels(split: Split, spec: Spec) -> np.ndarray:
     """Return the standardized pixels of each image (N, H W C), resized to a common size."""
-    images, facts = split.inputs[spec.inputs[0].key], spec.inputs[0].statistics
+    image = spec.only(ImageInput)
+    images = split.inputs[image.key]
     assert isinstance(images, Ragged)
-    size = (facts["height"], facts["width"])
+    size = (image.height, image.width)
     if images.uniform and (images.sizes == size).all():
         values = images.padded()
     else:
         values = np.stack([_resized(images.example(row), size) for row in range(len(images))])
-    std = np.where(np.array(facts["std"]) > 0, facts["std"], 1)
-    scaled = (values.astype(np.float32) - np.array(facts["mean"], np.float32)) / std.astype(np.float32)
+    std = np.where(np.array(image.std) > 0, image.std, 1)
+    scaled = (values.astype(np.float32) - np.array(image.mean, np.float32)) / std.astype(np.float32)
     return scaled.reshape(len(scaled), -1)
 
 

@@ -12,7 +12,6 @@ from zoo.supervised.classical_estimators import ClassicalBaseline
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
-    assert spec.target is not None
     if spec.target.quantiles:
         return _of_quantiles(level, spec.target.quantiles)
     quick = [

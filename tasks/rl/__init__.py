@@ -97,7 +97,7 @@ class ReinforcementLearning(Task):
         options = options_.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
-        spec = Spec(self.name, (observation,), action, rows=0, options=options)
+        spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
         return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, splits)
 
     def rows(self, source: Any, spec: Spec) -> Table:
@@ -142,7 +142,6 @@ class ReinforcementLearning(Task):
 
         call = tf.function(model, reduce_retracing=True)
         target = dataset.spec.target
-        assert target is not None
 
         def policy(observations: np.ndarray) -> np.ndarray:
             output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
@@ -171,12 +170,10 @@ class ReinforcementLearning(Task):
 
     def decoding(self, spec: Spec) -> Mapping[str, Any]:
         """Return how the greedy action is decoded from an output."""
-        assert spec.target is not None
         return action_decoding(spec.target)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the random agent and, at level ``all``, one agent for each constant action."""
-        assert spec.target is not None
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *always]
         return [Baseline(name, partial(_play, name)) for name in names]
@@ -184,7 +181,6 @@ class ReinforcementLearning(Task):
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
     target = dataset.spec.target
-    assert target is not None
     scores = {}
     for split, episodes in dataset.splits.items():
         if name == "random":

@@ -36,13 +36,12 @@ def action_target(environment: gymnasium.Env, name: str) -> Target:
     )
 
 
-def require_discrete(target: Target | None, agent: str) -> Target:
+def require_discrete(target: Target, agent: str) -> Target:
     """Return the target of an agent that needs discrete actions.
 
     Raises:
         UsageError: If the actions are continuous.
     """
-    assert target is not None
     if target.kind != "class":
         raise UsageError(f"the actions are continuous, and {agent} chooses one of several discrete actions")
     return target

@@ -15,7 +15,7 @@ from zoo.data.source_errors import wrong_source
 from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError, nearest_name
 from zoo.preprocessing.observations import OBSERVATION
-from zoo.spec import Input
+from zoo.spec import ObservationInput
 
 MOST_NUMBERS = 10_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
@@ -85,11 +85,11 @@ def check_name(name: Any) -> str:
     return name
 
 
-def observation_input(environment: gymnasium.Env, name: str) -> Input:
+def observation_input(environment: gymnasium.Env, name: str) -> ObservationInput:
     """Return the input that represents an environment's observations."""
     space = environment.observation_space
     if isinstance(space, spaces.Discrete):
-        return Input(OBSERVATION, OBSERVATION, OBSERVATION, statistics={"n": int(space.n), "start": int(space.start)})
+        return ObservationInput(OBSERVATION, OBSERVATION, n=int(space.n), start=int(space.start))
     size = int(np.prod(space.shape or (0,)))
     if size > MOST_NUMBERS:
         raise UsageError(
@@ -97,9 +97,10 @@ def observation_input(environment: gymnasium.Env, name: str) -> Input:
             where=name,
         )
     assert isinstance(space, spaces.Box)
-    bounds = [[float(v) if np.isfinite(v) else None for v in limits] for limits in (space.low, space.high)]
-    statistics = {"low": bounds[0], "high": bounds[1]}
-    return Input(OBSERVATION, OBSERVATION, OBSERVATION, shape=(size,), statistics=statistics)
+    low, high = (
+        tuple(float(bound) if np.isfinite(bound) else None for bound in bounds) for bounds in (space.low, space.high)
+    )
+    return ObservationInput(OBSERVATION, OBSERVATION, shape=(size,), low=low, high=high)
 
 
 def threshold_of(name: str, solved: str | float | None) -> float | None:

@@ -46,7 +46,6 @@ class TrainingEnvironment:
     def of(cls, dataset: Dataset) -> TrainingEnvironment:
         """Return the environment of a dataset."""
         options, target = dataset.spec.options, dataset.spec.target
-        assert target is not None
         solved = options.get("solved")
         threshold = threshold_of(dataset.source, solved if isinstance(solved, float) else None)
         seeds = dataset.splits["validation"].rows

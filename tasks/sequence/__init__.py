@@ -54,7 +54,7 @@ class Sequence(SupervisedTask):
             series=options_.series,
             time=options_.time,
             text=options_.text,
-            target=job.target,
+            targets=job.targets,
             drop=job.drop,
             split=job.split_column,
             unit=options_.unit,
@@ -79,7 +79,7 @@ class Sequence(SupervisedTask):
         """Return a figure of the accuracy by length."""
         from zoo.figures.sequences import accuracy_by_length
 
-        values = split.inputs[spec.inputs[0].key]
+        values = next(iter(split.inputs.values()))
         if not isinstance(values, Ragged) or values.uniform or prediction.ndim != 2:
             return {}
         return {"accuracy_by_length": accuracy_by_length(values.lengths, prediction.argmax(axis=1) == truth)}

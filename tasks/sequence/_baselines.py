@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Split
-from zoo.spec import Spec
+from zoo.spec import Spec, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
 from ._statistics import statistics
@@ -16,11 +16,10 @@ from ._statistics import statistics
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
-    assert spec.target is not None
     classes = spec.target.kind == "class"
     dummy_name, make_dummy = ("majority", _majority) if classes else ("mean", _mean)
     dummy = ClassicalBaseline(dummy_name, make_dummy, _nothing, is_dummy=True)
-    if spec.inputs[0].kind == "text":
+    if spec.of_kind(TextInput):
         name, make = ("tf_idf_logistic", _words_logistic) if classes else ("tf_idf_ridge", _words_ridge)
         quick = [dummy, ClassicalBaseline(name, make, _texts)]
         slow = [ClassicalBaseline("tf_idf_characters", _character_logistic if classes else _character_ridge, _texts)]
@@ -35,7 +34,7 @@ def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
 
 
 def _texts(split: Split, spec: Spec) -> Any:
-    return [str(text) for text in np.asarray(split.inputs[spec.inputs[0].key])]
+    return [str(text) for text in np.asarray(split.inputs[spec.only(TextInput).key])]
 
 
 def _nothing(split: Split, spec: Spec) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
-from zoo.spec import Spec
+from zoo.spec import SequenceInput, Spec
 
 
 def statistics(split: Split, spec: Spec) -> np.ndarray:
@@ -14,9 +14,9 @@ def statistics(split: Split, spec: Spec) -> np.ndarray:
 
     For each feature: mean, standard deviation, minimum, maximum, quartiles, first and last value; and the length.
     """
-    sequences = split.inputs[spec.inputs[0].key]
+    input_ = spec.only(SequenceInput)
+    sequences, mean = split.inputs[input_.key], np.array(input_.mean)
     assert isinstance(sequences, Ragged)
-    mean = np.array(spec.inputs[0].statistics["mean"])
     rows = []
     for index in range(len(sequences)):
         steps = np.asarray(sequences.example(index), np.float64)

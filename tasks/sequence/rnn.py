@@ -12,7 +12,7 @@ import keras
 import keras_tuner
 
 from zoo.networks import Knobs, recurrent_layers, sequence_model
-from zoo.spec import Spec
+from zoo.spec import Spec, TextInput
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -33,7 +33,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     units, layers = hp.Int("units", 16, 256, sampling="log", default=64), hp.Int("layers", 1, 3, default=1)
     bidirectional = hp.Boolean("bidirectional", default=True)
     summary = hp.Choice("summary", ["last", "mean", "max"], default="last")
-    text = bool(spec.of_kind("text"))
+    text = bool(spec.of_kind(TextInput))
     embedding = hp.Int("embedding", 8, 256, sampling="log", default=32) if text else hp.Fixed("embedding", 32)
     return sequence_model(
         spec,

@@ -27,7 +27,7 @@ from zoo.data.sources.read import read_table
 from zoo.data.table_dataset import table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.spec import Input, Spec
+from zoo.spec import ObservationInput, Spec
 
 rng = np.random.default_rng(0)
 LABELS = np.array(["a", "b"] * 5)
@@ -72,33 +72,33 @@ def test_arrays_of_images(channels: int | None, kind: Any) -> None:
     input_ = dataset.spec.inputs[0]
     wanted = x[..., None] if channels is None else x[..., :3]
     assert (input_.kind, input_.shape) == ("image", (None, None, wanted.shape[-1]))
-    assert (input_.statistics["height"], input_.statistics["width"]) == (5, 7)
-    assert input_.statistics["whole"] is (kind is np.uint8)
+    assert (input_.height, input_.width) == (5, 7)
+    assert input_.integer is (kind is np.uint8)
     for row, image in whole(dataset).items():
         assert np.array_equal(image, wanted[row])
     train = wanted[dataset.splits["train"].rows].astype(float)
-    np.testing.assert_allclose(input_.statistics["mean"], train.mean(axis=(0, 1, 2)))
-    np.testing.assert_allclose(input_.statistics["std"], train.std(axis=(0, 1, 2)))
+    np.testing.assert_allclose(input_.mean, train.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(input_.std, train.std(axis=(0, 1, 2)))
 
 
 def test_pictures_of_several_sizes_are_brought_to_the_median_side() -> None:
     sides = [(4, 9), (6, 5), (8, 8), (7, 30), (200, 6)]
     cells = column(*[np.ones((height, width), np.uint8) for height, width in sides])
-    facts = describe_image("image", cells, size=None, where="t").statistics
-    assert (facts["height"], facts["width"]) == (6, 6)  # of 4, 5, 8, 7, 6
-    facts = describe_image("image", cells, size=9, where="t").statistics
-    assert (facts["height"], facts["width"]) == (9, 9)
+    facts = describe_image("image", cells, size=None, where="t")
+    assert (facts.height, facts.width) == (6, 6)  # of 4, 5, 8, 7, 6
+    facts = describe_image("image", cells, size=9, where="t")
+    assert (facts.height, facts.width) == (9, 9)
     large = column(np.ones((90, 80), np.uint8), np.ones((80, 90), np.uint8))
-    facts = describe_image("image", large, size=None, where="t").statistics
-    assert (facts["height"], facts["width"]) == (64, 64)
-    facts = describe_image("image", large[:1], size=None, where="t").statistics
-    assert (facts["height"], facts["width"]) == (90, 80)
+    facts = describe_image("image", large, size=None, where="t")
+    assert (facts.height, facts.width) == (64, 64)
+    facts = describe_image("image", large[:1], size=None, where="t")
+    assert (facts.height, facts.width) == (90, 80)
 
 
 def test_many_pixels_are_counted_in_pieces() -> None:
     image = rng.normal(1000, 3, (1100, 1000, 1))
-    facts = describe_image("image", column(image), size=None, where="t").statistics
-    np.testing.assert_allclose([facts["mean"], facts["std"]], [[image.mean()], [image.std()]], rtol=1e-5)
+    facts = describe_image("image", column(image), size=None, where="t")
+    np.testing.assert_allclose([facts.mean, facts.std], [[image.mean()], [image.std()]], rtol=1e-5)
 
 
 def test_grey_among_colour_and_colour_where_grey_was_learnt() -> None:
@@ -234,7 +234,7 @@ LENGTHS = {"ann": 3, "bob": 2, "cyd": 4, "dan": 1}
 )
 def test_long_tables_in_any_order(moments: Any) -> None:
     frame = long_table(LENGTHS, np.random.default_rng(1), moments)
-    table = SequenceLayout(series="who", time="when", target="kind").read(frame)
+    table = SequenceLayout(series="who", time="when", targets=["kind"]).read(frame)
     assert list(table.frame) == ["who", "sequence", "kind"]
     assert table.frame["who"].tolist() == frame["who"].drop_duplicates().tolist()
     for name, steps, kind in table.frame.itertuples(index=False):
@@ -248,7 +248,7 @@ def test_long_tables_in_any_order(moments: Any) -> None:
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 999))
 def test_any_long_table(lengths: list[int], seed: int) -> None:
     named = {f"s{number}": length for number, length in enumerate(lengths)}
-    table = SequenceLayout(series="who", time="when", target="kind").read(
+    table = SequenceLayout(series="who", time="when", targets=["kind"]).read(
         long_table(named, np.random.default_rng(seed))
     )
     assert {name: len(steps) for name, steps, _ in table.frame.itertuples(index=False)} == named
@@ -258,7 +258,7 @@ def test_any_long_table(lengths: list[int], seed: int) -> None:
 
 def test_columns_of_text_and_dropped_ones_are_no_steps() -> None:
     frame = long_table(LENGTHS, rng).assign(note="x", spare=1.0)
-    table = SequenceLayout(series="who", time="when", target="kind", drop=("spare",)).read(frame)
+    table = SequenceLayout(series="who", time="when", targets=["kind"], drop=("spare",)).read(frame)
     assert table.frame["sequence"][0].shape[1] == 2
     assert set(table.frame) == {"who", "sequence", "kind", "note", "spare"}
 
@@ -266,11 +266,11 @@ def test_columns_of_text_and_dropped_ones_are_no_steps() -> None:
 def test_a_long_table_becomes_a_dataset() -> None:
     named = {f"s{number}": 2 + number % 3 for number in range(12)}
     frame = long_table(named, np.random.default_rng(2))
-    layout = SequenceLayout(series="who", time="when", target="kind")
+    layout = SequenceLayout(series="who", time="when", targets=["kind"])
     dataset = sequences(frame, layout=layout, target="kind")
     input_ = dataset.spec.inputs[0]
     assert (input_.name, input_.kind, input_.shape) == ("sequence", "sequence", (None, 2))
-    assert input_.statistics["columns"] == ["size", "twice"]
+    assert input_.columns == ("size", "twice")
     assert sum(len(split) for split in dataset.splits.values()) == 12
     assert dataset.notes == ()
     order = frame["who"].drop_duplicates().tolist()
@@ -281,7 +281,7 @@ def test_a_long_table_becomes_a_dataset() -> None:
 
 def test_a_test_part_of_its_own() -> None:
     train, test = (long_table({f"{split}{number}": 3 for number in range(8)}, rng) for split in ("a", "b"))
-    layout = SequenceLayout(series="who", time="when", target="kind")
+    layout = SequenceLayout(series="who", time="when", targets=["kind"])
     dataset = sequences(train, layout=layout, target="kind", test=test[test.columns[::-1]].assign(more=1.0))
     shown = dataset.splits["test"].inputs["sequence"]
     assert isinstance(shown, Ragged)
@@ -298,10 +298,10 @@ def test_rows_are_named_by_their_place_though_some_have_no_target() -> None:
 
 
 def trained_spec(frame: pd.DataFrame) -> Spec:
-    layout = SequenceLayout(series="who", time="when", target="kind")
+    layout = SequenceLayout(series="who", time="when", targets=["kind"])
     spec = sequences(frame, layout=layout, target="kind").spec
     return Spec.from_json(
-        Spec(spec.task, spec.inputs, spec.target, spec.rows, {"series": "who", "time": "when"}).to_json()
+        Spec(spec.task, spec.inputs, spec.targets, spec.rows, {"series": "who", "time": "when"}).to_json()
     )
 
 
@@ -348,7 +348,7 @@ def changed(**columns: Any) -> pd.DataFrame:
     ],
 )
 def test_long_tables_that_do_not_fit(frame: pd.DataFrame, options: Any, kind: Any, message: str, where: str) -> None:
-    layout = SequenceLayout(**{"series": "who", "time": "when", "target": "kind", **options})
+    layout = SequenceLayout(**{"series": "who", "time": "when", "targets": ["kind"], **options})
     with pytest.raises(kind, match=message) as caught:
         layout.read(frame)
     assert (caught.value.where or "").endswith(where)
@@ -372,20 +372,20 @@ def test_moments_that_are_none() -> None:
 
 def test_moments_of_summer_and_winter_time() -> None:
     moments = ["2024-03-31T01:30:00+01:00", "2024-03-31T03:00:00+02:00"] * 2
-    table = SequenceLayout(series="who", time="when", target="kind").read(changed(when=moments))
+    table = SequenceLayout(series="who", time="when", targets=["kind"]).read(changed(when=moments))
     assert table.frame["sequence"][0].ravel().tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("role", ["target", "other"])
 def test_a_column_may_be_called_sequence(role: str) -> None:
     frame = changed().rename(columns={"kind": "sequence"}) if role == "target" else changed(sequence="w")
-    table = SequenceLayout(series="who", time="when", target="sequence" if role == "target" else "kind").read(frame)
+    table = SequenceLayout(series="who", time="when", targets=["sequence" if role == "target" else "kind"]).read(frame)
     assert any(isinstance(cell, np.ndarray) for cell in table.frame.iloc[0])
 
 
 def test_a_target_may_stand_in_any_row_of_its_series() -> None:
     frame = changed(kind=[None, "p", "q", None])
-    table = SequenceLayout(series="who", time="when", target="kind").read(frame)
+    table = SequenceLayout(series="who", time="when", targets=["kind"]).read(frame)
     assert table.frame["kind"].tolist() == ["p", "q"]
 
 
@@ -400,15 +400,17 @@ def test_positions_in_the_source_though_some_have_no_target() -> None:
 
 def test_a_target_called_sequence_is_not_needed_to_predict() -> None:
     frame = long_table({f"s{number}": 3 for number in range(12)}, rng).rename(columns={"kind": "sequence"})
-    spec = sequences(frame, layout=SequenceLayout(series="who", time="when", target="sequence"), target="sequence").spec
-    again = Spec(spec.task, spec.inputs, spec.target, spec.rows, {"series": "who", "time": "when"})
+    spec = sequences(
+        frame, layout=SequenceLayout(series="who", time="when", targets=["sequence"]), target="sequence"
+    ).spec
+    again = Spec(spec.task, spec.inputs, spec.targets, spec.rows, {"series": "who", "time": "when"})
     new = SequenceLayout.of_spec(again).read(frame.drop(columns="sequence")).frame
     assert spec.inputs[0].name in new.columns
 
 
 def test_a_series_of_numbers_whose_target_changes_is_named_as_it_stands() -> None:
     with pytest.raises(DataError, match="within series 7; it must be constant"):
-        SequenceLayout(series="who", time="when", target="kind").read(changed(who=[5, 5, 7, 7], kind=list("ppqp")))
+        SequenceLayout(series="who", time="when", targets=["kind"]).read(changed(who=[5, 5, 7, 7], kind=list("ppqp")))
 
 
 @st.composite
@@ -500,7 +502,7 @@ def test_arrays_of_sequences() -> None:
         assert all(np.allclose(steps, lists[row]) for row, steps in whole(dataset).items())
     dataset = sequences((rng.normal(size=(10, 4)), LABELS))
     assert dataset.spec.inputs[0].shape == (None, 1)
-    assert dataset.spec.inputs[0].statistics["greatest_length"] == 4
+    assert dataset.spec.inputs[0].greatest_length == 4
 
 
 @settings(max_examples=40, deadline=None)
@@ -517,13 +519,13 @@ def test_what_is_known_of_sequences(sequences_: list[np.ndarray], holes: int, se
     if not full.all() or not (np.nanstd(steps, axis=0) > 0).any():
         return
     input_ = describe_sequence("sequence", column(*arrays), where="t")
-    np.testing.assert_allclose(input_.statistics["mean"], np.nanmean(steps, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(input_.statistics["std"], np.nanstd(steps, axis=0), rtol=1e-5, atol=1e-6)
-    assert input_.statistics["missing"] == np.isnan(steps).any(axis=0).tolist()
+    np.testing.assert_allclose(input_.mean, np.nanmean(steps, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(input_.std, np.nanstd(steps, axis=0), rtol=1e-5, atol=1e-6)
+    assert list(input_.has_missing) == np.isnan(steps).any(axis=0).tolist()
     assert input_.missing == np.isnan(steps).any(axis=1).sum()
     lengths = [len(each) for each in arrays]
-    assert (input_.statistics["least_length"], input_.statistics["greatest_length"]) == (min(lengths), max(lengths))
-    assert input_.statistics["mean_length"] == pytest.approx(np.mean(lengths))
+    assert (input_.least_length, input_.greatest_length) == (min(lengths), max(lengths))
+    assert input_.mean_length == pytest.approx(np.mean(lengths))
     read = example_values(column(*arrays), input_, "t")
     np.testing.assert_array_equal(read.values, steps.astype(np.float32))
 
@@ -565,17 +567,19 @@ KINDS = ["cat" if row % 2 else "dog" for row in range(24)]
 
 @pytest.mark.parametrize("unit, named", [(None, "word"), ("word", "word"), ("character", "character")])
 def test_texts_are_cut_into_words_or_letters(unit: str | None, named: str) -> None:
-    dataset = sequences({"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(target="kind", unit=unit), target="kind")
+    dataset = sequences(
+        {"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(targets=["kind"], unit=unit), target="kind"
+    )
     input_ = dataset.spec.inputs[0]
-    assert (input_.name, input_.kind, input_.shape, input_.statistics["unit"]) == ("text", "text", (), named)
+    assert (input_.name, input_.kind, input_.shape, input_.unit) == ("text", "text", (), named)
     train = [TEXTS[row] for row in dataset.splits["train"].rows]
     counts: dict[str, int] = {}
     for text in train:
         for token in text.split() if named == "word" else text:
             counts[token] = counts.get(token, 0) + 1
-    assert set(input_.levels) == {token for token, count in counts.items() if count > 1}
-    assert [counts[token] for token in input_.levels] == sorted(
-        (counts[token] for token in input_.levels), reverse=True
+    assert set(input_.vocabulary) == {token for token, count in counts.items() if count > 1}
+    assert [counts[token] for token in input_.vocabulary] == sorted(
+        (counts[token] for token in input_.vocabulary), reverse=True
     )
     test = dataset.splits["test"].inputs["text"]
     assert isinstance(test, np.ndarray)
@@ -585,16 +589,16 @@ def test_texts_are_cut_into_words_or_letters(unit: str | None, named: str) -> No
 def test_letters_where_texts_have_no_words() -> None:
     strands = ["".join(rng.choice(list("acgt"), 30)) for _ in range(24)]
     input_ = sequences(
-        {"dna": strands, "kind": KINDS}, layout=SequenceLayout(target="kind"), target="kind"
+        {"dna": strands, "kind": KINDS}, layout=SequenceLayout(targets=["kind"]), target="kind"
     ).spec.inputs[0]
-    assert input_.statistics == {"unit": "character", "greatest_length": 30, "mean_length": 30.0}
-    assert sorted(input_.levels) == list("acgt")
+    assert (input_.unit, input_.greatest_length, input_.mean_length) == ("character", 30, 30.0)
+    assert sorted(input_.vocabulary) == list("acgt")
 
 
 def test_a_vocabulary_holds_the_most_frequent() -> None:
     texts = pd.Series(["a a a a b b b", "c c d", "b d once"])
     for most, wanted in ((9, ("a", "b", "c", "d")), (2, ("a", "b")), (1, ("a",))):
-        assert describe_text("t", texts, unit="word", vocabulary=most, where="t").levels == wanted
+        assert describe_text("t", texts, unit="word", vocabulary=most, where="t").vocabulary == wanted
     with pytest.raises(DataError, match="no word occurs twice"):
         describe_text("t", pd.Series(["a b", "c d"]), unit="word", vocabulary=9, where="t")
 
@@ -626,15 +630,15 @@ def test_words_are_letters_and_digits(text: str, words: list[str]) -> None:
 def test_a_text_that_is_empty_is_named_by_its_row(bad: str | None, unit: str | None) -> None:
     texts = [*TEXTS[:5], bad, *TEXTS[6:]]
     with pytest.raises(DataError, match="the text is empty") as caught:
-        sequences({"text": texts, "kind": KINDS}, layout=SequenceLayout(target="kind", unit=unit), target="kind")
+        sequences({"text": texts, "kind": KINDS}, layout=SequenceLayout(targets=["kind"], unit=unit), target="kind")
     assert (caught.value.where or "").endswith("column text, row 6")
 
 
 def test_which_column_holds_the_texts() -> None:
     source = {"one": TEXTS, "two": [text[::-1] for text in TEXTS], "kind": KINDS, "size": range(24)}
     with pytest.raises(DataError, match="Use --text COLUMN; columns of text: one, two"):
-        sequences(source, layout=SequenceLayout(target="kind"), target="kind")
-    dataset = sequences(source, layout=SequenceLayout(target="kind", text="two"), target="kind")
+        sequences(source, layout=SequenceLayout(targets=["kind"]), target="kind")
+    dataset = sequences(source, layout=SequenceLayout(targets=["kind"], text="two"), target="kind")
     assert [input_.name for input_ in dataset.spec.inputs] == ["two"]
     assert dataset.notes == ("unused columns: one, size",)
     read = SequenceLayout.of_spec(dataset.spec).read({"two": ["new"], "one": ["x"]})
@@ -644,7 +648,7 @@ def test_which_column_holds_the_texts() -> None:
 @pytest.mark.parametrize("name", ["txet", "kind"])
 def test_a_column_of_texts_that_is_not_there(name: str) -> None:
     with pytest.raises(UsageError, match="column"):
-        sequences({"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(target="kind", text=name), target="kind")
+        sequences({"text": TEXTS, "kind": KINDS}, layout=SequenceLayout(targets=["kind"], text=name), target="kind")
 
 
 # Sources of another kind
@@ -705,7 +709,7 @@ def test_tables_are_not_read_from_lists_of_unequal_arrays() -> None:
 
 
 def test_columns_of_an_array_in_cells() -> None:
-    input_ = Input("seen", "seen", "observation", (2, 2))
+    input_ = ObservationInput("seen", "seen", shape=(2, 2))
     frame = pd.DataFrame({f"seen_{index}": [index, 10.0 + index] for index in (3, 1, 0, 2)})
     cells = cells_from_columns(frame.set_axis([5, 6]), input_)
     assert cells is not None
@@ -713,7 +717,7 @@ def test_columns_of_an_array_in_cells() -> None:
     assert cells[6].tolist() == [[10, 11], [12, 13]]
     assert cells_from_columns(frame.drop(columns="seen_2"), input_) is None
     for shape in ((), (None, 2)):
-        assert cells_from_columns(frame, Input("seen", "seen", "observation", shape)) is None
+        assert cells_from_columns(frame, ObservationInput("seen", "seen", shape=shape)) is None
     assert example_values(cells, input_, "t").tolist() == [[[0, 1], [2, 3]], [[10, 11], [12, 13]]]
     with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, 2\); received shape \(3,\)") as caught:
         example_values(column(np.zeros((2, 2)), np.zeros(3)), input_, "t")

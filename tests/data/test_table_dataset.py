@@ -59,11 +59,11 @@ def test_numbers_are_standardised_by_the_training_part():
     assert data.spec.target.mean == pytest.approx(prices.mean())
     assert data.spec.target.std == pytest.approx(prices.std())
     assert train.target.mean() == pytest.approx(0, abs=1e-12)
-    statistics = data.spec.input("size").statistics
+    size = data.spec.input("size")
     sizes_seen = train.inputs["size"]
-    assert statistics["mean"] == pytest.approx(sizes_seen.mean())
-    assert (statistics["min"], statistics["max"]) == (sizes_seen.min(), sizes_seen.max())
-    assert statistics["quantiles"][::16] == pytest.approx(np.quantile(sizes_seen, [0, 0.25, 0.5, 0.75, 1]))
+    assert size.mean == pytest.approx(sizes_seen.mean())
+    assert (size.min, size.max) == (sizes_seen.min(), sizes_seen.max())
+    assert size.quantiles[::16] == pytest.approx(np.quantile(sizes_seen, [0, 0.25, 0.5, 0.75, 1]))
     assert data.spec.input("town").missing == (train.inputs["town"] == "").sum()
 
 
@@ -254,13 +254,13 @@ def test_text_that_never_repeats_is_left_out():
     assert note.startswith("column text is left out: it looks like an id, since no value repeats; --column")
     job = DataJob(source=frame, target="kind", column={"text": "hashed"})
     data = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, job.missing))
-    assert data.spec.input("text").statistics == {"buckets": 128}
+    assert data.spec.input("text").buckets == 128
 
 
 def test_levels_stand_most_frequent_first():
     towns = ["Ulm"] * 25 + ["Bonn"] * 10 + [None] * 5
     input_ = dataset(FRAME.assign(town=towns)).spec.input("town")
-    assert input_.levels == ("Ulm", "Bonn")
+    assert input_.categories == ("Ulm", "Bonn")
 
 
 @pytest.mark.parametrize("target, target_kind", [("kind", "class"), ("price", "number")])

@@ -37,7 +37,7 @@ def network(fixed, classes=2, **options):
     inputs = keras.Input((3,))
     units = hp.Int("units", 4, 64, default=4)
     x = dense_layers(inputs, knobs, units=units, layers=hp.Int("layers", 1, 3, default=1))
-    output, loss = head(x, Spec("t", (), TARGETS[classes]), knobs)
+    output, loss = head(x, Spec("t", (), (TARGETS[classes],)), knobs)
     knobs.training(100)
     model = keras.Model(inputs, output)
     model.compile(optimizer=knobs.optimizer(), loss=loss)

@@ -26,7 +26,7 @@ SIDE = 20
 
 def spec_of(images: Any, *, size: int | None = None) -> Spec:
     input_ = describe_image("image", pd.Series(list(images), dtype=object), size=size, where="t")
-    return Spec("t", (input_,), Target("y", "class", ("a", "b", "c"), "str"), 100)
+    return Spec("t", (input_,), (Target("y", "class", ("a", "b", "c"), "str"),), 100)
 
 
 # Resizing
@@ -74,7 +74,7 @@ def test_pictures_of_their_size_stay_as_they_are() -> None:
 def test_one_preparation_takes_pictures_of_any_size() -> None:
     images = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 6, 3), (4, 9, 3), (30, 30, 3))]
     preprocessing = ImagePreprocessing(spec_of(images))
-    assert preprocessing.size == (6, 6)
+    assert (preprocessing.input_.height, preprocessing.input_.width) == (6, 6)
     model = preprocessing.model()
     assert model.weights == []
     for image in images:
@@ -98,8 +98,8 @@ def test_the_digest_is_of_what_is_prepared() -> None:
 def test_standardised_pictures_have_mean_0_and_deviation_1(kind: Any) -> None:
     images = rng.integers(0, 256, (9, 5, 4, 3)).astype(kind)
     images[..., 2] = 7
-    facts = spec_of(images).inputs[0].statistics
-    output = np.asarray(Standardize(facts["mean"], facts["std"])(images))
+    facts = spec_of(images).inputs[0]
+    output = np.asarray(Standardize(facts.mean, facts.std)(images))
     assert output.dtype == np.float32
     np.testing.assert_allclose(output.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(output.std(axis=(0, 1, 2)), [1, 1, 0], atol=1e-5)

@@ -38,12 +38,12 @@ TEXTS = ["Der Hund, die Katze", "die katze", "HUND 12 Hund", "ça va? Ça va!", 
 
 def spec_of(sequences: list[np.ndarray], **options: Any) -> Spec:
     cells = pd.Series(list(sequences), dtype=object)
-    return Spec("t", (describe_sequence("sequence", cells, where="t"),), CLASSES, 100, options)
+    return Spec("t", (describe_sequence("sequence", cells, where="t"),), (CLASSES,), 100, options)
 
 
 def text_spec(unit: str, **options: Any) -> Spec:
     input_ = describe_text("text", pd.Series(TEXTS), unit=unit, vocabulary=99, where="t")
-    return Spec("t", (input_,), CLASSES, 100, options)
+    return Spec("t", (input_,), (CLASSES,), 100, options)
 
 
 def raw(sequences: list[np.ndarray], width: int | None = None, junk: float = 0.0) -> dict[str, Any]:
@@ -198,12 +198,12 @@ def test_a_recurrent_layer_is_its_formula(both: bool, summary: str) -> None:
     spec = spec_of(SEQUENCES)
     model = made(spec, both=both, summary=summary)
     network = model.get_layer("network")
-    facts = spec.inputs[0].statistics
+    facts = spec.inputs[0]
     weights = [weight.numpy() for weight in network.get_layer("both_ways_0" if both else "recurrent_0").weights]
     kernel, bias = (weight.numpy() for weight in network.get_layer("output").weights)
     wanted = []
     for steps in SEQUENCES:
-        scaled = (steps - facts["mean"]) / facts["std"]
+        scaled = (steps - facts.mean) / facts.std
         ways = [plain_rnn(scaled, weights[:3])]
         ways += [plain_rnn(scaled[::-1], weights[3:])] if both else []
         if summary == "last":

@@ -21,7 +21,8 @@ from zoo.networks import preprocess_table
 from zoo.portable.preprocessing import preprocessed
 from zoo.portable.rows import raw_inputs as portable_inputs
 from zoo.saving.export_formats import as_columns, steps_of
-from zoo.spec import Input, Spec
+from zoo.saving.portable_inputs import portable_input
+from zoo.spec import ImageInput, Spec
 from zoo.training import level_lookup as bulk
 from zoo.training.preprocessed_arrays import as_tensor, preprocess
 
@@ -114,7 +115,7 @@ def other_process(tmp_path_factory):
 @given(tables(), st.sampled_from(["standard", "robust_quantile", "minmax"]))
 def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
     frame, later, kinds, ways = table
-    spec = describe_table(frame, None, "t", column=kinds, missing=ways)[0]
+    spec = describe_table(frame, (), "t", column=kinds, missing=ways)[0]
     assert {input_.name for input_ in spec.inputs} == set(CELLS)
     assert Spec.from_json(spec.to_json()) == spec
     preprocessing = preprocess_table(spec, scaling=scaling)
@@ -142,13 +143,13 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
 def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
     frame, later, kinds, ways = table
     kinds = {name: kind for name, kind in kinds.items() if name != "code"}  # hashes are TensorFlow's alone
-    spec = describe_table(frame, None, "t", column=kinds, missing=ways)[0]
+    spec = describe_table(frame, (), "t", column=kinds, missing=ways)[0]
     model = preprocess_table(spec, scaling=scaling).model()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
     expected = {name: np.asarray(value) for name, value in model(_tensors(raw_inputs(rows, spec))).items()}
     steps, tensors = steps_of(model, "onnx")
     assert steps == json.loads(json.dumps(steps))
-    plain = [{**vars(input_), "statistics": dict(input_.statistics)} for input_ in spec.inputs]
+    plain = [portable_input(input_) for input_ in spec.inputs]
     dtypes = {name: {"from": held, "dtype": str(expected[name].dtype)} for name, held in tensors.items()}
     tensors_ = preprocessed(
         portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes}
@@ -161,8 +162,8 @@ def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
 def test_an_export_reads_pictures_of_other_channels_as_the_model_does(channels):
     generator = np.random.default_rng(0)
     shapes = [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)]
-    spec = Spec("image", (Input("image", "image", "image", shape=(None, None, channels), statistics={}),))
-    plain = [{**vars(input_), "statistics": {}} for input_ in spec.inputs]
+    spec = Spec("image", (ImageInput("image", "image", shape=(None, None, channels)),))
+    plain = [portable_input(input_) for input_ in spec.inputs]
     for cast in (np.uint8, np.float32):
         images = [(255 * generator.random(shape)).astype(cast) for shape in shapes]
         frame = pd.DataFrame({"image": pd.Series(images, dtype=object)})
@@ -187,8 +188,8 @@ DAYS = [
 
 def test_an_export_reads_a_date_as_the_model_does_or_says_that_it_cannot():
     frame = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", "2021-01-01", None, "2020-05-05"]), "x": range(4)})
-    spec = describe_table(frame, None, "t")[0]
-    plain = [{**vars(input_), "statistics": dict(input_.statistics)} for input_ in spec.inputs]
+    spec = describe_table(frame, (), "t")[0]
+    plain = [portable_input(input_) for input_ in spec.inputs]
     rows = pd.DataFrame({"day": pd.Series(DAYS, dtype=object), "x": range(len(DAYS))})
     received = portable_inputs({"day": DAYS, "x": list(range(len(DAYS)))}, plain)["day"]
     np.testing.assert_array_equal(received, raw_inputs(rows, spec)["day"])

@@ -13,7 +13,7 @@ from zoo.training.preprocessed_arrays import as_tensor
 
 
 def preprocessed(frame, later=None, **options):
-    spec, _ = describe_table(frame, None, "t", **options)
+    spec, _ = describe_table(frame, (), "t", **options)
     raw = raw_inputs(frame if later is None else later, spec)
     tensors = preprocess_table(spec).model()({key: as_tensor(values) for key, values in raw.items()})
     return {name: value.numpy() for name, value in tensors.items()}, spec
@@ -38,7 +38,7 @@ def test_dates_are_parts_of_the_calendar():
     days = pd.Series(pd.date_range("2019-11-03 05:00", periods=300, freq="31h"))
     tensors, spec = preprocessed(pd.DataFrame({"day": days}))
     parts = calendar_parts(raw_inputs(pd.DataFrame({"day": days}), spec)["day"])
-    names = list(spec.input("day").statistics["parts"])
+    names = list(spec.input("day").parts)
     assert names == list(parts)
     for column, name in enumerate(names):
         values = parts[name]
@@ -49,13 +49,13 @@ def test_dates_are_parts_of_the_calendar():
 def test_parts_that_do_not_vary_are_none():
     days = pd.DataFrame({"day": pd.date_range("2020-03-01", periods=20)})
     _, spec = preprocessed(days)
-    assert list(spec.input("day").statistics["parts"]) == ["day", "weekday", "season_sin", "season_cos", "elapsed"]
+    assert list(spec.input("day").parts) == ["day", "weekday", "season_sin", "season_cos", "elapsed"]
 
 
 def test_a_missing_date_is_the_middle_with_an_indicator():
     frame = pd.DataFrame({"day": ["2020-01-05", "2020-02-07", None, "2020-03-08"] * 5})
     tensors, spec = preprocessed(frame)
-    assert tensors["features"][2].tolist() == [0.0] * len(spec.input("day").statistics["parts"]) + [1.0]
+    assert tensors["features"][2].tolist() == [0.0] * len(spec.input("day").parts) + [1.0]
     tensors, _ = preprocessed(frame, missing={"day": "constant:2020-02-07"})
     np.testing.assert_array_equal(tensors["features"][2, :-1], tensors["features"][1, :-1])
 
@@ -65,7 +65,7 @@ def test_words_are_scikit_learns():
 
     texts = [f"the {a} Parcel came {b} and {b} late" for a in "xyz" for b in ("soon", "never", "ÉTÉ")] * 2
     tensors, spec = preprocessed(pd.DataFrame({"note": texts}), column={"note": "text"})
-    vocabulary = spec.input("note").levels
+    vocabulary = spec.input("note").vocabulary
     vectors = TfidfVectorizer(vocabulary=list(vocabulary), sublinear_tf=True, token_pattern=r"[^\W_]+")
     np.testing.assert_allclose(tensors["features"], vectors.fit_transform(texts).toarray(), atol=1e-6)
     tensors, _ = preprocessed(

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.preprocessing.observations import MOST_BOUND, ObservationPreprocessing, ScaleObservation
-from zoo.spec import Input, Spec
+from zoo.spec import ObservationInput, Spec
 
 
 def spec_of(shape: tuple[int, ...], **statistics: Any) -> Spec:
-    return Spec("t", (Input("observation", "observation", "observation", shape, statistics=statistics),))
+    return Spec("t", (ObservationInput("observation", "observation", shape=shape, **statistics),))
 
 
 bounds = st.tuples(st.floats(-1000, 1000), st.floats(0.01, 1000)).map(lambda pair: (pair[0], pair[0] + pair[1]))
@@ -51,7 +51,7 @@ def test_a_bound_just_below_the_greatest_counts() -> None:
 
 
 def test_numbers_through_the_preparation(tmp_path: Path) -> None:
-    preprocessing = ObservationPreprocessing(spec_of((2,), low=[-2.0, None], high=[6.0, None]))
+    preprocessing = ObservationPreprocessing(spec_of((2,), low=(-2.0, None), high=(6.0, None)))
     model = preprocessing.model()
     raw = {"observation": np.array([[2.0, 9.0], [6.0, -1.0]], np.float32)}
     wanted = [[0.0, 9.0], [1.0, -1.0]]
@@ -78,8 +78,8 @@ def test_a_whole_number_becomes_indicators(tmp_path: Path, kind: Any, start: int
 
 
 def test_the_digest_is_of_what_is_prepared() -> None:
-    spec = spec_of((2,), low=[0.0, None], high=[1.0, None])
+    spec = spec_of((2,), low=(0.0, None), high=(1.0, None))
     digest = ObservationPreprocessing(spec).digest
     assert digest == ObservationPreprocessing(Spec.from_json(spec.to_json())).digest
-    others = [spec_of((2,), low=[0.0, None], high=[2.0, None]), spec_of((), n=4, start=0), spec_of((), n=4, start=1)]
+    others = [spec_of((2,), low=(0.0, None), high=(2.0, None)), spec_of((), n=4, start=0), spec_of((), n=4, start=1)]
     assert len({digest, *(ObservationPreprocessing(other).digest for other in others)}) == 4

@@ -29,7 +29,7 @@ NUMBERS = pd.DataFrame(
 
 
 def spec_of(frame):
-    return describe_table(frame, Target("y", "class", ("a", "b"), "str"), "t")[0]
+    return describe_table(frame, (Target("y", "class", ("a", "b"), "str"),), "t")[0]
 
 
 def tensors(frame, spec):

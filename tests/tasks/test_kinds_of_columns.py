@@ -44,7 +44,7 @@ def test_rivals_get_the_same_columns(missing):
 
 
 def test_a_regression_and_a_clustering_understand_them():
-    assert dataset_of("regression", target="age").spec.input("city").statistics["buckets"] == 16
+    assert dataset_of("regression", target="age").spec.input("city").buckets == 16
     dataset = dataset_of("clustering", drop=("kind",), options={"clusters": 2}, missing={"age": "drop"})
     assert [input_.kind for input_ in dataset.spec.inputs] == ["number", "category", "date", "category", "text"]
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.data.ragged import LENGTH, Ragged
+from zoo.data.ragged import Ragged
 from zoo.networks.recurrent import PoolSteps, RealSteps
+from zoo.portable.preprocessing import LENGTH
 from zoo.training.epochs import MOST_WIDTHS, POOL_BATCHES, CompiledEpochs, CompiledScores, widths_of
 from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings

@@ -94,7 +94,6 @@ def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.M
     assert (facts["min"], facts["max"]) == (train["a"].min(), train["a"].max())
     assert dataset_.spec.input("a").missing == train["a"].isna().sum()
     assert list(dataset_.spec.input("c").levels) == train["c"].value_counts().index.tolist()
-    assert dataset_.spec.target is not None
     assert sum(dataset_.spec.target.counts) == len(train)
 
 
@@ -212,13 +211,12 @@ def test_rows_that_go_back_to_training_are_counted_there(monkeypatch: pytest.Mon
     assert sum(dataset.sizes.values()) == 3000
     train = rows_of(dataset, "train")
     assert dataset.sizes["train"] == len(train)
-    assert dataset.spec.target is not None
     assert dict(zip(dataset.spec.target.classes, dataset.spec.target.counts, strict=True)) == {
         "0": int((frame["kind"][train] == "off").sum()),
         "1": int((frame["kind"][train] == "on").sum()),
     }
     input_ = next(input_ for input_ in dataset.spec.inputs if input_.name == "b")
-    assert input_.statistics["mean"] == pytest.approx(frame["b"][train].mean())
+    assert input_.mean == pytest.approx(frame["b"][train].mean())
 
 
 def test_what_stands_for_a_missing_level_is_a_level_of_rows_that_pass_by(workspace: Path) -> None:
@@ -242,7 +240,6 @@ def test_a_class_that_the_sample_lacks_is_a_class(workspace: Path, monkeypatch: 
     frame.loc[8, "kind"] = "  "  # is no target
     frame.to_parquet(workspace / "one.parquet", index=False)
     dataset = read(workspace / "one.parquet")
-    assert dataset.spec.target is not None
     assert dataset.spec.target.classes == ("off", "on", "rare")
     assert sum(dataset.sizes.values()) == 2999
     train = [row for row in rows_of(dataset, "train") if frame["kind"][row] == "rare"]

@@ -6,7 +6,6 @@ selection; if both are fitted, each uses half of it. The threshold is chosen on 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import keras
@@ -151,8 +150,7 @@ def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positi
 
 def with_threshold(spec: Spec, threshold: float) -> Spec:
     """Return the spec with a threshold in its target."""
-    assert spec.target is not None
-    return dataclasses.replace(spec, target=dataclasses.replace(spec.target, threshold=threshold))
+    return spec.with_target(threshold=threshold)
 
 
 def part_of(split: Split, rows: np.ndarray) -> Split:

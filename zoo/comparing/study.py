@@ -146,7 +146,7 @@ class _Subject:
     @cached_property
     def dataset(self) -> Dataset:
         dataset: Dataset = self.task.read(self.job)
-        if dataset.spec.target is None:
+        if not dataset.spec.targets:
             raise UsageError(f"{self.task.name} predicts no target, and this study needs one", where="run")
         if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
             raise UsageError("its rows are streamed, and this study needs them in memory", where="run")

@@ -30,7 +30,7 @@ from zoo.data.sources.image_files import IMAGE_FILES, read_image
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_moments
 from zoo.errors import DataError, UsageError, nearest_name
-from zoo.spec import Spec, Target
+from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
 
@@ -50,11 +50,11 @@ def image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
             raise DataError(message, where=table.source)
         return table
 
-    def describe(frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+    def describe(frame: pd.DataFrame, targets: tuple[Target, ...], task: str) -> tuple[Spec, list[str]]:
         name = _cell_column(frame)
         input_ = describe_image(name, frame[name], size=size, where="the images")
         ignored = [str(column) for column in frame if column not in (name, "file")]
-        return Spec(task, (input_,), target, len(frame)), _ignored(ignored)
+        return Spec(task, (input_,), targets, len(frame)), _ignored(ignored)
 
     return Layout(read, describe)
 
@@ -90,7 +90,7 @@ class SequenceLayout:
         series: Column of a long table with the series that a row belongs to.
         time: Column that orders the rows of a series.
         text: Column of texts; default the only one.
-        target: Column to predict.
+        targets: Columns to predict; default the source's target.
         drop: Columns that are left out.
         split: Column with the split of each series.
         unit: ``character`` or ``word``; by default inferred from the texts.
@@ -102,7 +102,7 @@ class SequenceLayout:
     series: str | None = None
     time: str | None = None
     text: str | None = None
-    target: str | None = None
+    targets: Collection[str] = ()
     drop: Collection[str] = ()
     split: str | None = None
     unit: str | None = None
@@ -113,14 +113,14 @@ class SequenceLayout:
     @classmethod
     def of_spec(cls, spec: Spec) -> SequenceLayout:
         """Return the layout for reading rows for a trained model."""
-        input_ = spec.inputs[0]
+        text, sequence = spec.of_kind(TextInput), spec.of_kind(SequenceInput)
         return cls(
             series=spec.options.get("series"),
             time=spec.options.get("time"),
-            text=input_.name if input_.kind == "text" else None,
-            target=spec.target.name if spec.target is not None else None,
-            columns=input_.statistics.get("columns"),
-            cells=input_.name,
+            text=text[0].name if text else None,
+            targets=[target.name for target in spec.targets],
+            columns=list(sequence[0].columns) or None if sequence else None,
+            cells=sequence[0].name if sequence else None,
         )
 
     def layout(self) -> Layout:
@@ -140,24 +140,26 @@ class SequenceLayout:
             self.text = self._text_column(table)
         return table
 
-    def describe(self, frame: pd.DataFrame, target: Target | None, task: str) -> tuple[Spec, list[str]]:
+    def describe(self, frame: pd.DataFrame, targets: tuple[Target, ...], task: str) -> tuple[Spec, list[str]]:
         """Return the spec of the training rows and notes."""
         where = "the sequences"
         if self.text is None:
             name = _cell_column(frame)
-            input_ = describe_sequence(name, frame[name], where=where)
-            if self.columns is not None:
-                input_.statistics["columns"] = self.columns
+            sequence = describe_sequence(name, frame[name], where=where)
+            input_: Input = replace(sequence, columns=tuple(self.columns or ()))
         else:
             name = self.text
             unit = self.unit or _natural_unit(frame[name])
             max_tokens = self.vocabulary or (MOST_CHARACTERS if unit == CHARACTER else MOST_WORDS)
             input_ = describe_text(name, frame[name], unit=unit, vocabulary=max_tokens, where=where)
         ignored = [str(column) for column in frame if column != name and column != self.series]
-        return Spec(task, (input_,), target, len(frame)), _ignored(ignored)
+        return Spec(task, (input_,), targets, len(frame)), _ignored(ignored)
+
+    def _targets(self, table: Table) -> tuple[str, ...]:
+        return tuple(self.targets) or ((table.target,) if table.target is not None else ())
 
     def _text_column(self, table: Table) -> str:
-        frame = table.frame.drop(columns=[name for name in (self.target or table.target,) if name in table.frame])
+        frame = table.frame.drop(columns=[name for name in self._targets(table) if name in table.frame])
         if self.text is not None:
             if self.text not in frame.columns:
                 columns = [str(name) for name in frame.columns]
@@ -186,9 +188,9 @@ class SequenceLayout:
                 raise DataError(message, where=table.source, nearest=nearest_name(name, columns))
         assert self.series is not None
         assert self.time is not None
-        target = self.target or table.target
+        targets = self._targets(table)
         if self.columns is None:
-            others = {self.series, self.time, target, self.split, *self.drop}
+            others = {self.series, self.time, *targets, self.split, *self.drop}
             self.columns = [
                 str(name)
                 for name in frame.columns
@@ -201,7 +203,8 @@ class SequenceLayout:
             while self.cells in frame.columns:
                 self.cells += "_"
         grouped = _by_series(table, self.series, self.time, self.columns, self.cells)
-        for what, column in ((f"target {target!r}", target), (f"split in {self.split!r}", self.split)):
+        constant = [*((f"target {target!r}", target) for target in targets), (f"split in {self.split!r}", self.split)]
+        for what, column in constant:
             if column is not None and column in frame.columns:
                 _check_constant(frame[column], frame[self.series], what, table.source)
         return grouped

@@ -23,11 +23,11 @@ class Layout:
 
     Args:
         read: Takes a source and the columns to read as text; returns a table.
-        describe: Takes the features of the training rows, the target and the task's name; returns the spec and notes.
+        describe: Takes the features of the training rows, the targets and the task's name; returns the spec and notes.
     """
 
     read: Callable[[Any, Collection[str]], Table]
-    describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]]
+    describe: Callable[[pd.DataFrame, tuple[Target, ...], str], tuple[Spec, list[str]]]
 
 
 COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_table)

@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 
-# Key of the model input with the number of steps of each sequence.
-LENGTH = "length"
-
 
 @dataclass(frozen=True)
 class Ragged:

@@ -17,6 +17,7 @@ from zoo.data.columns.encode import (
     MISSING,
     Values,
     encode_target,
+    encode_targets,
     has_value,
     level_names,
     raw_inputs,
@@ -31,7 +32,7 @@ from zoo.data.splitting.sample_weights import SampledRows, column_weights, meani
 from zoo.data.splitting.split_table import RowSplits, given_splits, split_table
 from zoo.errors import DataError, UsageError, listed, nearest_name
 from zoo.jobs.data_options import DataJob
-from zoo.spec import Spec, Target
+from zoo.spec import CategoryInput, Spec, Target
 
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
 
@@ -68,19 +69,17 @@ def table_dataset(
     if target_kind == "none":
         target_columns = _labelled(table, job, labels)
     else:
-        name = _target_name(table, job)
-        table, given, dropped_note = _with_target(table, given, name)
-        target_columns = _found_target(table, job, name, target_kind, dropped_note)
+        names = _target_names(table, job)
+        table, given, dropped_note = _with_targets(table, given, names)
+        target_columns = _joined([_described_values(table, job, name, target_kind) for name in names], dropped_note)
     weight = column_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
-    target = target_columns.described(table, train)
+    targets = target_columns.described(table, train)
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
-    spec, notes = layout.describe(features.iloc[train], target, task)
-    codes = (
-        target_columns.codes if target is None else encode_target(table.frame[target.name], target, where=table.source)
-    )
-    kept = sample_rows(job, train, codes, target, weight)
+    spec, notes = layout.describe(features.iloc[train], targets, task)
+    codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
+    kept = sample_rows(job, train, codes, targets[0] if len(targets) == 1 else None, weight)
     spec = dataclasses.replace(
         spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
     )
@@ -100,7 +99,7 @@ def table_dataset(
         name=table.name,
         source=table.source,
         digest=digest,
-        split_digest=_split_digest(digest, target, spec, split.splits, kept, job),
+        split_digest=_split_digest(digest, spec, split.splits, kept, job),
         spec=spec,
         splits=splits,
         notes=tuple(notes),
@@ -131,10 +130,8 @@ def _parts(
     return splits
 
 
-def _split_digest(
-    digest: str, target: Target | None, spec: Spec, splits: np.ndarray, kept: SampledRows, job: DataJob
-) -> str:
-    names = f"{digest} {target.name if target else ''} {sorted(input_.name for input_ in spec.inputs)}"
+def _split_digest(digest: str, spec: Spec, splits: np.ndarray, kept: SampledRows, job: DataJob) -> str:
+    names = f"{digest} {spec.target_names} {sorted(input_.name for input_ in spec.inputs)}"
     hasher = hashlib.sha256(names.encode())
     hasher.update(splits.astype("S10").tobytes())
     if job.sample is not None:  # the seed also draws the sample of a given split
@@ -147,8 +144,8 @@ def _split_digest(
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The target of a table, or labels used only for scoring: their columns, which are not features, and values."""
+class _TargetColumns:
+    """The targets of a table, or labels used only for scoring: their columns, which are not features, and values."""
 
     columns: list[str]
     classes: Target | None = None
@@ -157,20 +154,33 @@ class _Found:
     codes: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    each: tuple[_TargetColumns, ...] = ()
 
-    def described(self, table: Table, train: np.ndarray) -> Target | None:
-        """Return the target with the statistics of the training rows."""
+    def described(self, table: Table, train: np.ndarray) -> tuple[Target, ...]:
+        """Return the targets with the statistics of the training rows."""
+        if self.each:
+            return tuple(target for column in self.each for target in column.described(table, train))
         if self.numbers is not None:
-            return describe_numbers(self.numbers[train], name=self.columns[0], where=table.source)
+            return (describe_numbers(self.numbers[train], name=self.columns[0], where=table.source),)
         if self.classes is None:
-            return None
+            return ()
         codes = encode_target(table.frame[self.classes.name].iloc[train], self.classes)
         counts = np.bincount(codes, minlength=len(self.classes.classes))
-        return dataclasses.replace(self.classes, counts=tuple(counts.tolist()))
+        return (dataclasses.replace(self.classes, counts=tuple(counts.tolist())),)
 
 
-def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple[str, ...]) -> _Found:
+def _joined(columns: Sequence[_TargetColumns], notes: tuple[str, ...]) -> _TargetColumns:
+    """Return several targets as one; rows are stratified by the classes of a single target only."""
+    notes += tuple(note for column in columns for note in column.notes)
+    if len(columns) == 1:
+        return dataclasses.replace(columns[0], notes=notes)
+    names = [name for column in columns for name in column.columns]
+    return _TargetColumns(names, notes=notes, each=tuple(columns))
+
+
+def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _TargetColumns:
     values = table.frame[name]
+    notes: tuple[str, ...] = ()
     if kind == "either":
         kind = "number" if is_measured(values) else "class"
         whole = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
@@ -180,9 +190,9 @@ def _found_target(table: Table, job: DataJob, name: str, kind: str, notes: tuple
     if job.positive is not None and kind != "class":
         raise UsageError("a positive class needs a target with classes; the target is a number", where="positive")
     if kind == "number":
-        return _Found([name], numbers=_target_numbers(table, name), notes=notes)
+        return _TargetColumns([name], numbers=_target_numbers(table, name), notes=notes)
     classes = describe_classes(values, positive=job.positive, where=table.source)
-    return _Found([name], classes=classes, names=level_names(values), notes=notes)
+    return _TargetColumns([name], classes=classes, names=level_names(values), notes=notes)
 
 
 def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
@@ -199,7 +209,7 @@ def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
     return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > most
 
 
-def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
+def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
     columns = [str(column) for column in table.frame.columns]
     if labels is None:
         target_columns = [table.target] if table.target is not None and table.target not in job.drop else []
@@ -207,7 +217,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
             f"column {name} is left out: it is the source's target; use --labels {shlex.quote(name)} to score with it"
             for name in target_columns
         )
-        return _Found(target_columns, notes=notes)
+        return _TargetColumns(target_columns, notes=notes)
     if labels not in columns:
         raise DataError(
             f"there is no column {labels!r} of labels; columns: {', '.join(columns[:30])}",
@@ -218,7 +228,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _Found:
     classes = np.unique(names[names != MISSING])
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
-    labelled = _Found([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))
+    labelled = _TargetColumns([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))
     _check_no_label_inside(table, job, labelled, names)
     return labelled
 
@@ -229,7 +239,7 @@ def _label_codes(names: np.ndarray, labels: Collection[str]) -> np.ndarray:
     return np.array([code.get(name, -1) for name in names], np.int64)
 
 
-def _check_no_label_inside(table: Table, job: DataJob, labelled: _Found, names: np.ndarray) -> None:
+def _check_no_label_inside(table: Table, job: DataJob, labelled: _TargetColumns, names: np.ndarray) -> None:
     """Raise an error if a feature is equivalent to the labels, which would leak them to the model."""
     kinds = len(np.unique(names))
     for column in table.frame.columns:
@@ -252,38 +262,42 @@ def table_arrays(
     """Return inputs by key, encoded target (None if the frame has none) and weight of raw rows."""
     table = layout.read(frame, text_columns(spec))
     inputs = raw_inputs(table.frame, spec, where=table.source)
-    target = None
-    if spec.target is not None and spec.target.name in table.frame.columns:
-        target = encode_target(table.frame[spec.target.name], spec.target, where=table.source)
-    return inputs, target, None
+    has_targets = bool(spec.targets) and {target.name for target in spec.targets} <= set(table.frame.columns)
+    return inputs, encode_targets(table.frame, spec, where=table.source) if has_targets else None, None
 
 
-def _target_name(table: Table, job: DataJob) -> str:
+def _target_names(table: Table, job: DataJob) -> tuple[str, ...]:
     columns = [str(column) for column in table.frame.columns]
-    name = job.target if job.target is not None else table.target
-    if name is None:
+    names = job.targets or ((table.target,) if table.target is not None else ())
+    if not names:
         shown = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
         likely = next((c for likely_name in _LIKELY_TARGETS for c in columns if c.lower() == likely_name), columns[-1])
         raise DataError(
             f"which column is the target? Use --target COLUMN; columns: {shown}; most likely: {likely}",
             where=table.source,
         )
-    if name not in columns:
-        raise DataError(
-            f"there is no column {name!r} to predict; columns: {', '.join(columns[:30])}",
-            where=table.source,
-            nearest=nearest_name(name, columns),
-        )
-    if name in job.drop:
-        raise UsageError(f"the column {name!r} is both the target and dropped", where="drop")
-    return name
+    for name in names:
+        if name not in columns:
+            raise DataError(
+                f"there is no column {name!r} to predict; columns: {', '.join(columns[:30])}",
+                where=table.source,
+                nearest=nearest_name(name, columns),
+            )
+        if name in job.drop:
+            raise UsageError(f"the column {name!r} is both the target and dropped", where="drop")
+    return names
 
 
-def _with_target(table: Table, given: np.ndarray | None, name: str) -> tuple[Table, np.ndarray | None, tuple[str, ...]]:
-    """Leave out rows that have no target."""
-    missing = ~has_value(table.frame[name])
-    if missing.all():
-        raise DataError(f"the target {name!r} is missing in every row", where=table.source)
+def _with_targets(
+    table: Table, given: np.ndarray | None, names: Sequence[str]
+) -> tuple[Table, np.ndarray | None, tuple[str, ...]]:
+    """Leave out rows that lack a target."""
+    missing = np.zeros(len(table.frame), bool)
+    for name in names:
+        absent = ~has_value(table.frame[name])
+        if absent.all():
+            raise DataError(f"the target {name!r} is missing in every row", where=table.source)
+        missing |= absent
     if not missing.any():
         return table, given, ()
     kept = dataclasses.replace(
@@ -326,20 +340,20 @@ def _part(
 
 
 def _test_part(
-    job: DataJob, trained: Table, target_columns: _Found, spec: Spec, layout: Layout
+    job: DataJob, trained: Table, target_columns: _TargetColumns, spec: Spec, layout: Layout
 ) -> tuple[Split, str, list[str]]:
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
     with looking_in(job.data_dir):
         table = layout.read(job.test, text_columns(spec))
-    needed = [*target_columns.columns] if spec.target is not None or target_columns.codes is not None else []
+    needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
     absent = [name for name in needed if name not in table.frame.columns]
     if absent:
         raise DataError(f"the test source has no column {', '.join(map(repr, absent))}", where=table.source)
     codes = None
-    if spec.target is not None:
-        table = _with_target(table, None, spec.target.name)[0]
-        codes = encode_target(table.frame[spec.target.name], spec.target, where=table.source)
+    if spec.targets:
+        table = _with_targets(table, None, [target.name for target in spec.targets])[0]
+        codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:
         codes = _label_codes(level_names(table.frame[target_columns.columns[0]]), target_columns.labels)
     inputs = raw_inputs(table.frame, spec, where=table.source)
@@ -354,8 +368,8 @@ def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, 
     extra = [str(name) for name in table.frame.columns if name not in trained.frame.columns]
     if extra:
         notes.append(f"the test source has columns that the training data lack: {', '.join(extra[:10])}")
-    for input_ in spec.of_kind("category"):
-        unseen = sorted(set(np.unique(np.asarray(inputs[input_.key])).tolist()) - {MISSING, *input_.levels})
+    for input_ in spec.of_kind(CategoryInput):
+        unseen = sorted(set(np.unique(np.asarray(inputs[input_.key])).tolist()) - {MISSING, *input_.categories})
         if unseen:
             notes.append(
                 f"column {input_.name} of the test source has categories unseen in training: {listed(unseen, 5)}"

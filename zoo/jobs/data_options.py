@@ -35,7 +35,7 @@ class DataJob(Job):
 
     Args:
         source: A file, a bundled name, or in Python a frame or arrays.
-        target: Column to predict; a bundled set has its own.
+        target: Column to predict, or several; a bundled set has its own.
         drop: Columns to leave out.
         positive: For two classes, the positive class of metrics such as f1; default the rarer.
         test: Another source that is the test split.
@@ -68,7 +68,7 @@ class DataJob(Job):
     """
 
     source: Any
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
     positive: str | None = None
     test: Any = None
@@ -113,6 +113,11 @@ class DataJob(Job):
             allowed = f"input should be a number from 0 to below 1, or {SUGGESTED!r}"
             raise UsageError(f"{info.field_name}: received {value!r}; {allowed}")
         return float(value)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict; empty for the source's own target."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
     @property
     def split_column(self) -> str | None:
@@ -177,7 +182,14 @@ class DataJob(Job):
 
     @field_validator("target", mode="before")
     @classmethod
-    def _as_name(cls, value: Any) -> Any:
+    def _as_target(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            names = tuple(cls._as_name(name) for name in value)
+            return names[0] if len(names) == 1 else names or None
+        return cls._as_name(value)
+
+    @staticmethod
+    def _as_name(value: Any) -> Any:
         return str(value) if isinstance(value, Real) else value
 
     @field_validator("positive", mode="before")

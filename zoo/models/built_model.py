@@ -20,7 +20,7 @@ _EARLIER_PREPROCESSING = "preparation"  # its name in models of zoo 0.1.0
 
 
 class Preprocessing(Protocol):
-    """Converts raw inputs to the tensors that a network takes."""
+    """Converts raw inputs to the tensors that a network takes; see :mod:`zoo.preprocessing`."""
 
     @property
     def digest(self) -> str:

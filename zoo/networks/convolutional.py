@@ -14,7 +14,7 @@ from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 from zoo.networks.heads import head
 from zoo.preprocessing.images import ImagePreprocessing
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 
 POOLINGS = ("max", "average", "min")
 
@@ -131,8 +131,8 @@ def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras
 
 def standardized(inputs: dict[str, Any], spec: Spec) -> Any:
     """Return preprocessed images with mean 0 and standard deviation 1 in each channel."""
-    facts = spec.inputs[0].statistics
-    return Standardize(facts["mean"], facts["std"], name="standardized")(inputs["images"])
+    image = spec.only(ImageInput)
+    return Standardize(image.mean, image.std, name="standardized")(inputs["images"])
 
 
 def convolutional_blocks(

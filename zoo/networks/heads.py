@@ -28,7 +28,6 @@ def head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
         (B, K), or the standardised number (B, 1), or its quantiles (B, Q).
     """
     target = spec.target
-    assert target is not None
     losses = CLASS_LOSSES if target.kind == "class" else QUANTILE_LOSSES if target.quantiles else NUMBER_LOSSES
     knobs.defaults.setdefault("loss", losses[0])
     loss = knobs.get("loss", choices=losses)

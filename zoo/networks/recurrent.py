@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.data.ragged import LENGTH
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 from zoo.networks.heads import head
+from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
-from zoo.spec import Spec
+from zoo.spec import Spec, TextInput
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -86,7 +86,7 @@ def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], 
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()
     if CODES in inputs:
-        size = len(spec.inputs[0].levels) + 1
+        size = len(spec.only(TextInput).vocabulary) + 1
         steps = keras.layers.Embedding(size, embedding, name="embedding")(inputs[CODES])
     else:
         steps = inputs[STEPS]

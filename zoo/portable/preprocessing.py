@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -25,16 +25,36 @@ _WORD = re.compile(r"[^\W_]+")
 def preprocessed(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the model's input tensors by name, given raw values by key."""
     tensors: dict[str, Any] = dict(raw)
+    sequences = [input_["key"] for input_ in facts["inputs"] if input_["kind"] == SEQUENCE]
     for input_ in facts["inputs"]:
         key = input_["key"]
         if input_["kind"] == SEQUENCE:
-            tensors[key], tensors[LENGTH] = _padded(raw[key])
+            tensors[key], tensors[length_key(key, sequences)] = _padded(raw[key])
         elif input_["kind"] == OBSERVATION:
             tensors[key] = np.stack(raw[key])
     for step in facts["steps"]:
         result = STEPS[step["layer"]](step["config"], *(tensors[name] for name in step["takes"]))
         tensors.update(zip(step["gives"], result if isinstance(result, list) else [result], strict=True))
     return {name: _tensor(tensors[target["from"]], target["dtype"]) for name, target in facts["tensors"].items()}
+
+
+def length_key(key: str, keys: Collection[str]) -> str:
+    """Return the name of the input with the lengths of sequences: ``length``, or of several ``<key>_length``.
+
+    Args:
+        key: Name of the input with the sequences.
+        keys: Names of all inputs with sequences.
+
+    Example:
+        >>> length_key("past", ["past"]), length_key("past", ["past", "future"])
+        ('length', 'past_length')
+    """
+    return LENGTH if len(keys) == 1 else f"{key}_{LENGTH}"
+
+
+def is_length(name: str) -> bool:
+    """Return whether an input has the lengths of sequences."""
+    return name == LENGTH or name.endswith(f"_{LENGTH}")
 
 
 def _tensor(values: Any, dtype: str) -> np.ndarray:

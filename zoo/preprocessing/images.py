@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from zoo.models.built_model import PREPROCESSING
-from zoo.spec import Input, Spec
+from zoo.preprocessing.input_preprocessing import InputPreprocessing
+from zoo.spec import ImageInput, Spec
 
 
 @keras.saving.register_keras_serializable("zoo", name="ResizePictures")  # the name in saved models
@@ -52,42 +50,34 @@ class ResizeImages(keras.layers.Layer):
         return {**config, "height": self.height, "width": self.width, "whole": self.whole}
 
 
-@dataclass(frozen=True)
-class ImagePreprocessing:
-    """Preprocessing of images as a Keras model.
+class ImagePreprocessing(InputPreprocessing):
+    """Preprocessing of images.
 
     Args:
-        spec: Spec with an image as its only input.
+        spec: Spec with an image.
+        key: Key of the image, which also names the preprocessed tensor; default the only one, as ``images``.
     """
 
-    spec: Spec
+    def __init__(self, spec: Spec, key: str | None = None) -> None:
+        self.input_ = spec.only(ImageInput, key)
+        self.name = key or "images"
 
-    @property
-    def input_(self) -> Input:
-        """The only input of the spec."""
-        return self.spec.inputs[0]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of preprocessed images."""
-        return self.input_.statistics["height"], self.input_.statistics["width"]
-
-    @property
-    def digest(self) -> str:
-        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
-        return hashlib.sha256(f"{type(self).__name__} {self.input_!r}".encode()).hexdigest()[:16]
+    def __repr__(self) -> str:
+        return f"ImagePreprocessing({self.input_!r}, {self.name!r})"
 
     def tensors(self) -> dict[str, Any]:
-        """Return the Keras input of preprocessed images: ``images`` (B, H, W, C)."""
-        dtype = "uint8" if self.input_.statistics["whole"] else "float32"
-        return {"images": keras.Input((*self.size, self.input_.shape[-1]), dtype=dtype, name="images")}
+        """Return the Keras input of preprocessed images (B, H, W, C)."""
+        image = self.input_
+        dtype = "uint8" if image.integer else "float32"
+        shape = (image.height, image.width, image.shape[-1])
+        return {self.name: keras.Input(shape, dtype=dtype, name=self.name)}
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return the Keras input of raw images: ``image`` (B, H', W', C) of any size."""
         return {self.input_.key: keras.Input(self.input_.shape, name=self.input_.key)}
 
-    def model(self) -> keras.Model:
-        """Return the Keras model from raw to preprocessed images, without trainable weights."""
-        raw = self.raw_tensors()
-        resized = ResizeImages(*self.size, self.input_.statistics["whole"], name="resized")(raw[self.input_.key])
-        return keras.Model(raw, {"images": resized}, name=PREPROCESSING)
+    def outputs(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Return preprocessed images by name."""
+        image, prefix = self.input_, "" if self.name == "images" else f"{self.name}_"
+        layer = ResizeImages(image.height, image.width, image.integer, name=f"{prefix}resized")
+        return {self.name: layer(raw[image.key])}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
-from zoo.models.built_model import PREPROCESSING
-from zoo.spec import Input, Spec
+from zoo.preprocessing.input_preprocessing import InputPreprocessing
+from zoo.spec import ObservationInput, Spec
 
 OBSERVATION = "observation"
 MOST_BOUND = 1e4
@@ -55,42 +53,38 @@ class ScaleObservation(keras.layers.Layer):
         return {**config, "low": self.low, "high": self.high}
 
 
-@dataclass(frozen=True)
-class ObservationPreprocessing:
-    """Preprocessing of observations as a Keras model.
+class ObservationPreprocessing(InputPreprocessing):
+    """Preprocessing of observations.
 
     Args:
-        spec: Spec with an observation as its only input: F numbers, or one of ``n`` integers.
+        spec: Spec with an observation: F numbers, or one of ``n`` integers.
+        key: Key of the observation, which also names the preprocessed tensor; default the only one, as
+            ``observations``.
     """
 
-    spec: Spec
+    def __init__(self, spec: Spec, key: str | None = None) -> None:
+        self.input_ = spec.only(ObservationInput, key)
+        self.name = key or "observations"
 
-    @property
-    def input_(self) -> Input:
-        """The only input of the spec."""
-        return self.spec.inputs[0]
-
-    @property
-    def digest(self) -> str:
-        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
-        return hashlib.sha256(f"{type(self).__name__} {self.input_!r}".encode()).hexdigest()[:16]
+    def __repr__(self) -> str:
+        return f"ObservationPreprocessing({self.input_!r}, {self.name!r})"
 
     def tensors(self) -> dict[str, Any]:
-        """Return the Keras input of preprocessed observations: ``observations`` (B, F')."""
-        width = self.input_.statistics["n"] if not self.input_.shape else self.input_.shape[0]
-        return {"observations": keras.Input((width,), name="observations")}
+        """Return the Keras input of preprocessed observations (B, F')."""
+        width = self.input_.shape[0] if self.input_.shape else self.input_.n
+        return {self.name: keras.Input((width,), name=self.name)}
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return the Keras input of raw observations: ``observation`` (B, F), or (B,) of integers."""
         return {self.input_.key: keras.Input(self.input_.shape, name=self.input_.key)}
 
-    def model(self) -> keras.Model:
-        """Return the Keras model from raw to preprocessed observations, without trainable weights."""
-        raw, facts = self.raw_tensors(), self.input_.statistics
-        if self.input_.shape:
-            prepared = ScaleObservation(facts["low"], facts["high"], name="scaled")(raw[self.input_.key])
-        else:
-            from_zero = keras.layers.Rescaling(1.0, -facts["start"], name="from_zero")(raw[self.input_.key])
-            column = keras.layers.Reshape((1,), name="one")(from_zero)
-            prepared = keras.layers.CategoryEncoding(facts["n"], output_mode="one_hot", name="indicators")(column)
-        return keras.Model(raw, {"observations": prepared}, name=PREPROCESSING)
+    def outputs(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Return preprocessed observations by name."""
+        input_, values = self.input_, raw[self.input_.key]
+        prefix = "" if self.name == "observations" else f"{self.name}_"
+        if input_.shape:
+            return {self.name: ScaleObservation(input_.low, input_.high, name=f"{prefix}scaled")(values)}
+        from_zero = keras.layers.Rescaling(1.0, -input_.start, name=f"{prefix}from_zero")(values)
+        column = keras.layers.Reshape((1,), name=f"{prefix}one")(from_zero)
+        encoding = keras.layers.CategoryEncoding(input_.n, output_mode="one_hot", name=f"{prefix}indicators")
+        return {self.name: encoding(column)}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from zoo.data.examples.describe_examples import WORD
-from zoo.data.ragged import LENGTH
-from zoo.models.built_model import PREPROCESSING
+from zoo.errors import UsageError
+from zoo.portable.preprocessing import length_key
 from zoo.preprocessing.configuration import plain_config
-from zoo.spec import Input, Spec
+from zoo.preprocessing.input_preprocessing import InputPreprocessing
+from zoo.spec import SequenceInput, Spec, TextInput
 
 STEPS, CODES = "steps", "codes"
 
@@ -118,58 +117,60 @@ class EncodeText(keras.layers.Layer):
         return {**plain_config(super().get_config()), **arguments}
 
 
-@dataclass(frozen=True)
-class SequencePreprocessing:
-    """Preprocessing of sequences or texts as a Keras model.
+class SequencePreprocessing(InputPreprocessing):
+    """Preprocessing of a sequence of numbers, or of a text as a sequence of tokens.
 
     Args:
-        spec: Spec with a sequence or a text as its only input.
+        spec: Spec with a sequence or a text.
+        key: Key of the input, which also names the preprocessed tensor; default the only one, as ``steps`` for numbers
+            and ``codes`` for a text. The lengths are ``length``, or with several sequences ``<name>_length``.
     """
 
-    spec: Spec
+    def __init__(self, spec: Spec, key: str | None = None) -> None:
+        sequences: list[SequenceInput | TextInput] = [*spec.of_kind(SequenceInput), *spec.of_kind(TextInput)]
+        if key is None and len(sequences) != 1:
+            raise UsageError(f"{spec.task} needs one sequence or text as input; the data have {len(sequences)}")
+        by_key = {input_.key: input_ for input_ in sequences}
+        self.input_ = sequences[0] if key is None else by_key[key]
+        self.longest = spec.options.get("max_length")
+        is_text = isinstance(self.input_, TextInput)
+        self.name = key or (CODES if is_text else STEPS)
+        self.prefix = "" if key is None else f"{key}_"
+        keys = [input_.key for input_ in sequences if isinstance(input_, SequenceInput) or not input_.idf]
+        self.length = length_key(self.name, keys)
+        self.raw_length = length_key(self.input_.key, [input_.key for input_ in spec.of_kind(SequenceInput)])
 
-    @property
-    def input_(self) -> Input:
-        """The only input of the spec."""
-        return self.spec.inputs[0]
-
-    @property
-    def longest(self) -> int | None:
-        """Maximum number of steps; None for all."""
-        return self.spec.options.get("max_length")
-
-    @property
-    def digest(self) -> str:
-        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
-        text = f"{type(self).__name__} {self.longest} {self.input_!r}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def __repr__(self) -> str:
+        return f"SequencePreprocessing({self.input_!r}, {self.name!r}, {self.length!r}, {self.longest})"
 
     def tensors(self) -> dict[str, Any]:
-        """Return Keras inputs: ``steps`` (B, T, F') or ``codes`` (B, T), and ``length`` (B,)."""
-        length = keras.Input((), dtype="int32", name=LENGTH)
-        if self.input_.kind == "text":
-            return {CODES: keras.Input((None,), dtype="int32", name=CODES), LENGTH: length}
-        width = len(self.input_.statistics["mean"]) + sum(self.input_.statistics["missing"])
-        return {STEPS: keras.Input((None, width), name=STEPS), LENGTH: length}
+        """Return Keras inputs: steps (B, T, F') or codes (B, T), and their lengths (B,)."""
+        length = keras.Input((), dtype="int32", name=self.length)
+        if isinstance(self.input_, TextInput):
+            return {self.name: keras.Input((None,), dtype="int32", name=self.name), self.length: length}
+        width = len(self.input_.mean) + sum(self.input_.has_missing)
+        return {self.name: keras.Input((None, width), name=self.name), self.length: length}
 
     def raw_tensors(self) -> dict[str, Any]:
-        """Return Keras inputs of raw values: ``text`` (B,), or ``sequence`` (B, T, F) and ``length`` (B,)."""
-        if self.input_.kind == "text":
-            return {self.input_.key: keras.Input((), dtype="string", name=self.input_.key)}
-        return {
-            self.input_.key: keras.Input(self.input_.shape, name=self.input_.key),
-            LENGTH: keras.Input((), dtype="int32", name=LENGTH),
-        }
+        """Return Keras inputs of raw values by key: texts (B,), or sequences (B, T, F) and their lengths (B,)."""
+        key = self.input_.key
+        if isinstance(self.input_, TextInput):
+            return {key: keras.Input((), dtype="string", name=key)}
+        length = keras.Input((), dtype="int32", name=self.raw_length)
+        return {key: keras.Input(self.input_.shape, name=key), self.raw_length: length}
 
-    def model(self) -> keras.Model:
-        """Return the Keras model from raw values to preprocessed tensors, without trainable weights."""
-        raw, facts = self.raw_tensors(), self.input_.statistics
-        if self.input_.kind == "text":
-            outputs = EncodeText(self.input_.levels, facts["unit"], self.longest, name="tokens")(raw[self.input_.key])
-            return keras.Model(raw, {CODES: outputs[0], LENGTH: outputs[1]}, name=PREPROCESSING)
-        layer = PrepareSteps(facts["mean"], facts["std"], facts["missing"], self.longest, name="scaled")
-        outputs = layer(raw[self.input_.key], raw[LENGTH])
-        return keras.Model(raw, {STEPS: outputs[0], LENGTH: outputs[1]}, name=PREPROCESSING)
+    def outputs(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Return preprocessed steps or codes, and their lengths, by name."""
+        input_, values = self.input_, raw[self.input_.key]
+        if isinstance(input_, TextInput):
+            layer = EncodeText(input_.vocabulary, input_.unit, self.longest, name=f"{self.prefix}tokens")
+            steps, length = layer(values)
+        else:
+            scaling = PrepareSteps(
+                input_.mean, input_.std, input_.has_missing, self.longest, name=f"{self.prefix}scaled"
+            )
+            steps, length = scaling(values, raw[self.raw_length])
+        return {self.name: steps, self.length: length}
 
 
 def _shortened(values: Any, length: Any, longest: int | None) -> tuple[Any, Any]:

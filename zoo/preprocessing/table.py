@@ -5,7 +5,6 @@ There are no trainable weights. A saved model takes raw rows, including missing 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,6 @@ import numpy as np
 
 from zoo.data.columns.describe_column import MOST_ONE_HOT
 from zoo.data.columns.missing_values import LAST
-from zoo.models.built_model import PREPROCESSING
 from zoo.preprocessing.bag_of_words import BagOfWords
 from zoo.preprocessing.categories import (
     FIRST_LEVEL,
@@ -28,8 +26,9 @@ from zoo.preprocessing.categories import (
     StepsOfOrder,
 )
 from zoo.preprocessing.dates import PrepareDates
+from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.preprocessing.numbers import PrepareNumbers
-from zoo.spec import Input, Spec
+from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
 
 _LEVELS, _HASHED = "codes of levels\x1f", "codes of hashes\x1f"  # keys next to those of the raw tensors
 
@@ -43,8 +42,8 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class TablePreprocessing:
-    """Preprocessing of a table as a Keras model.
+class TablePreprocessing(InputPreprocessing):
+    """Preprocessing of a table: the columns among a spec's inputs.
 
     Args:
         spec: Spec of the columns.
@@ -54,16 +53,13 @@ class TablePreprocessing:
     spec: Spec
     scaling: str
 
-    @property
-    def digest(self) -> str:
-        """Digest of everything that determines the preprocessed tensors, given the raw ones."""
-        text = f"{type(self).__name__} {self.scaling} {self.spec.inputs!r}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def __repr__(self) -> str:
+        return f"TablePreprocessing({self.scaling}, {self.spec.of_kind(ColumnInput)!r})"
 
     @property
-    def embedded(self) -> tuple[Input, ...]:
+    def embedded(self) -> tuple[CategoryInput, ...]:
         """Inputs that the network embeds: columns with many categories, then hashed ones."""
-        many = [input_ for input_ in self._looked_up() if not _ordered(input_) and len(input_.levels) > MOST_ONE_HOT]
+        many = [c for c in self._looked_up() if not c.ordered and len(c.categories) > MOST_ONE_HOT]
         return (*many, *self._hashed())
 
     def tensors(self) -> dict[str, Any]:
@@ -78,17 +74,21 @@ class TablePreprocessing:
 
     def raw_tensors(self) -> dict[str, Any]:
         """Return Keras inputs of the raw columns by key: scalars, float64 and text."""
-        types = {"number": "float64", "date": "float64", "category": "string", "text": "string"}
-        return {input_.key: keras.Input((), dtype=types[input_.kind], name=input_.key) for input_ in self.spec.inputs}
+        return {
+            input_.key: keras.Input(
+                (), dtype="float64" if isinstance(input_, NumberInput | DateInput) else "string", name=input_.key
+            )
+            for input_ in self.spec.inputs
+            if is_column(input_)
+        }
 
-    def model(self) -> keras.Model:
-        """Return the Keras model from raw columns to preprocessed tensors, without trainable weights."""
-        raw = self.raw_tensors()
+    def outputs(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Return the preprocessed tensors by name."""
         tensors = {**raw, **self._codes(raw)}
         parts = [block.make(tensors) for block in self._blocks()]
         outputs = {}
         codes = []
-        if many := [input_ for input_ in self.embedded if not _buckets(input_)]:
+        if many := [input_ for input_ in self.embedded if not input_.buckets]:
             codes.append(self._chosen(many, "many_levels")(tensors[_LEVELS]))
         if self._hashed():
             codes.append(tensors[_HASHED])
@@ -96,19 +96,19 @@ class TablePreprocessing:
             outputs["codes"] = _joined(codes, "codes")
         if parts:
             outputs["features"] = _joined(parts, "features")
-        return keras.Model(raw, outputs, name=PREPROCESSING)
+        return outputs
 
     def _codes(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Return codes of the categories, looked up or hashed."""
         codes = {}
         if inputs := self._looked_up():
             layer = EncodeCategories(
-                [input_.levels for input_ in inputs], [_fill(input_) for input_ in inputs], name="levels"
+                [input_.categories for input_ in inputs], [_fill(input_) for input_ in inputs], name="levels"
             )
             codes[_LEVELS] = layer([raw[input_.key] for input_ in inputs])
         if inputs := self._hashed():
             hashing = HashCategories(
-                [_buckets(input_) for input_ in inputs], [_fill(input_) for input_ in inputs], name="hashed"
+                [input_.buckets for input_ in inputs], [_fill(input_) for input_ in inputs], name="hashed"
             )
             codes[_HASHED] = hashing([raw[input_.key] for input_ in inputs])
         return codes
@@ -116,18 +116,16 @@ class TablePreprocessing:
     def _blocks(self) -> list[_Block]:
         """Return the blocks of features in order; numbers come first."""
         categories = self._looked_up()
-        few = [input_ for input_ in categories if not _ordered(input_) and len(input_.levels) <= MOST_ONE_HOT]
-        ordered = [input_ for input_ in categories if _ordered(input_)]
-        filled = [input_ for input_ in self.spec.of_kind("category") if input_.missing and _fill(input_)]
-        blocks = [self._numbers(), self._few_levels(few), self._steps(ordered), _missing_levels(filled)]
-        blocks += [
-            _dates(self.spec.of_kind("date")),
-            *(_words(*indexed) for indexed in enumerate(self.spec.of_kind("text"))),
-        ]
+        few = [c for c in categories if not c.ordered and len(c.categories) <= MOST_ONE_HOT]
+        ordered = [input_ for input_ in categories if input_.ordered]
+        filled = [input_ for input_ in self.spec.of_kind(CategoryInput) if input_.missing and _fill(input_)]
+        blocks = [self._numbers(), self._few_categories(few), self._steps(ordered), _missing_categories(filled)]
+        texts = [input_ for input_ in self.spec.of_kind(TextInput) if input_.idf]
+        blocks += [_dates(self.spec.of_kind(DateInput)), *(_words(*indexed) for indexed in enumerate(texts))]
         return [block for block in blocks if block.width]
 
     def _numbers(self) -> _Block:
-        inputs = self.spec.of_kind("number")
+        inputs = self.spec.of_kind(NumberInput)
         indicators = [index for index, input_ in enumerate(inputs) if input_.missing and not _has_missing_input(input_)]
         statistics = [input_.statistics for input_ in inputs]
 
@@ -137,16 +135,16 @@ class TablePreprocessing:
 
         return _Block(len(inputs) * len(self.scaling.split("_")) + len(indicators), make)
 
-    def _few_levels(self, inputs: Sequence[Input]) -> _Block:
-        sizes, missing = [len(input_.levels) for input_ in inputs], [_own_level(input_) for input_ in inputs]
+    def _few_categories(self, inputs: Sequence[CategoryInput]) -> _Block:
+        sizes, missing = [len(input_.categories) for input_ in inputs], [_own_category(input_) for input_ in inputs]
 
         def make(raw: dict[str, Any]) -> Any:
             return OneHotColumns(sizes, missing, name="one_hot")(self._chosen(inputs, "few_levels")(raw[_LEVELS]))
 
         return _Block(sum(sizes) + sum(missing), make)
 
-    def _steps(self, inputs: Sequence[Input]) -> _Block:
-        sizes, missing = [len(input_.levels) for input_ in inputs], [_own_level(input_) for input_ in inputs]
+    def _steps(self, inputs: Sequence[CategoryInput]) -> _Block:
+        sizes, missing = [len(input_.categories) for input_ in inputs], [_own_category(input_) for input_ in inputs]
 
         def make(raw: dict[str, Any]) -> Any:
             chosen = self._chosen(inputs, "ordered_levels")(raw[_LEVELS])
@@ -154,15 +152,20 @@ class TablePreprocessing:
 
         return _Block(sum(sizes) - len(sizes) + sum(missing), make)
 
-    def _chosen(self, inputs: Sequence[Input], name: str) -> ChooseColumns:
+    def _chosen(self, inputs: Sequence[CategoryInput], name: str) -> ChooseColumns:
         categories = self._looked_up()
         return ChooseColumns([categories.index(input_) for input_ in inputs], name=name)
 
-    def _looked_up(self) -> list[Input]:
-        return [input_ for input_ in self.spec.of_kind("category") if not _buckets(input_)]
+    def _looked_up(self) -> list[CategoryInput]:
+        return [input_ for input_ in self.spec.of_kind(CategoryInput) if not input_.buckets]
 
-    def _hashed(self) -> list[Input]:
-        return [input_ for input_ in self.spec.of_kind("category") if _buckets(input_)]
+    def _hashed(self) -> list[CategoryInput]:
+        return [input_ for input_ in self.spec.of_kind(CategoryInput) if input_.buckets]
+
+
+def is_column(input_: Input) -> bool:
+    """Return whether an input is a column of a table, rather than a text that is read as a sequence of tokens."""
+    return isinstance(input_, ColumnInput) and not (isinstance(input_, TextInput) and not input_.idf)
 
 
 def _joined(parts: list[Any], name: str) -> Any:
@@ -172,46 +175,42 @@ def _joined(parts: list[Any], name: str) -> Any:
     return layer(name=name, dtype="float32")(parts if len(parts) > 1 else parts[0])
 
 
-def _missing_levels(inputs: Sequence[Input]) -> _Block:
+def _missing_categories(inputs: Sequence[CategoryInput]) -> _Block:
     inputs = [input_ for input_ in inputs if not _has_missing_input(input_)]
     return _Block(len(inputs), lambda raw: MissingLevels(name="missing_levels")([raw[input_.key] for input_ in inputs]))
 
 
-def _dates(inputs: Sequence[Input]) -> _Block:
+def _dates(inputs: Sequence[DateInput]) -> _Block:
     indicators = [index for index, input_ in enumerate(inputs) if input_.missing and not _has_missing_input(input_)]
-    keys = ("parts", "fill")
-    statistics = [{name: fact for name, fact in input_.statistics.items() if name in keys} for input_ in inputs]
-    width = sum(len(facts["parts"]) for facts in statistics) + len(indicators)
+    statistics = [_date_statistics(input_) for input_ in inputs]
+    width = sum(len(input_.parts) for input_ in inputs) + len(indicators)
     return _Block(
         width, lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[input_.key] for input_ in inputs])
     )
 
 
-def _words(index: int, input_: Input) -> _Block:
-    layer = partial(BagOfWords, input_.levels, input_.statistics["idf"], name=f"words_{index}")
-    return _Block(len(input_.levels), lambda raw: layer()(raw[input_.key]))
+def _date_statistics(input_: DateInput) -> dict[str, Any]:
+    parts = {name: list(moments) for name, moments in input_.parts.items()}
+    return {"parts": parts} if input_.fill is None else {"parts": parts, "fill": input_.fill}
 
 
-def _ordered(input_: Input) -> bool:
-    return bool(input_.statistics.get("ordered"))
+def _words(index: int, input_: TextInput) -> _Block:
+    layer = partial(BagOfWords, input_.vocabulary, input_.idf, name=f"words_{index}")
+    return _Block(len(input_.vocabulary), lambda raw: layer()(raw[input_.key]))
 
 
-def _buckets(input_: Input) -> int:
-    return int(input_.statistics.get("buckets", 0))
+def _fill(input_: ColumnInput) -> str:
+    return "" if input_.fill is None else str(input_.fill)
 
 
-def _fill(input_: Input) -> str:
-    return str(input_.statistics.get("fill", ""))
-
-
-def _own_level(input_: Input) -> bool:
+def _own_category(input_: CategoryInput) -> bool:
     """Return whether missing values are a category of their own: there were some in training, and no imputation."""
     return input_.missing > 0 and not _fill(input_)
 
 
-def _has_missing_input(input_: Input) -> bool:
+def _has_missing_input(input_: ColumnInput) -> bool:
     """Return whether a second input indicates missing values, since they are filled forward before the model."""
-    return input_.statistics.get("way") == LAST
+    return input_.imputation == LAST
 
 
 def natural_scaling(spec: Spec) -> str:
@@ -220,9 +219,9 @@ def natural_scaling(spec: Spec) -> str:
     With a common unit, distances between rows are meaningful, and standardising would amplify columns that hardly
     vary: k-means recognises 79 % of the digits in raw pixels, and 59 % in standardised ones.
     """
-    deviations = np.array([input_.statistics["std"] for input_ in spec.of_kind("number")])
-    alike = len(deviations) == len(spec.inputs) and deviations.max() <= 10 * np.median(deviations)
-    return "common" if alike and not any(input_.missing for input_ in spec.inputs) else "standard"
+    deviations = np.array([input_.std for input_ in spec.of_kind(NumberInput)])
+    same_unit = len(deviations) == len(spec.inputs) and deviations.max() <= 10 * np.median(deviations)
+    return "common" if same_unit and not any(input_.missing for input_ in spec.inputs) else "standard"
 
 
 def preprocess_table(spec: Spec, *, scaling: str = "standard") -> TablePreprocessing:
@@ -243,9 +242,9 @@ def flat_features(tensors: dict[str, Any], preprocessing: TablePreprocessing) ->
     """
     parts = [tensors["features"]] if "features" in tensors else []
     for index, input_ in enumerate(preprocessing.embedded):
-        levels = _buckets(input_) or len(input_.levels)
-        width = min(50, round(1.6 * levels**0.56))
+        size = input_.buckets or len(input_.categories)
+        width = min(50, round(1.6 * size**0.56))
         parts.append(
-            keras.layers.Embedding(levels + FIRST_LEVEL, width, name=f"embedding_{index}")(tensors["codes"][:, index])
+            keras.layers.Embedding(size + FIRST_LEVEL, width, name=f"embedding_{index}")(tensors["codes"][:, index])
         )
     return keras.layers.Concatenate(name="inputs")(parts) if len(parts) > 1 else parts[0]

@@ -89,7 +89,6 @@ def out_of_fold(
     from sklearn.model_selection import KFold, StratifiedKFold
 
     target = np.asarray(split.target)
-    assert spec.target is not None
     classes = spec.target.kind == "class"
     max_folds = int(np.bincount(target).max()) if classes else len(target)
     kind: Any = StratifiedKFold if classes else KFold
@@ -168,7 +167,6 @@ def find_suspects(dataset: Dataset, baselines: Sequence[ClassicalBaseline], *, s
     """
     split, of_test, total = together(dataset, seed)
     spec = dataset.spec
-    assert spec.target is not None
     prediction, target = out_of_fold(split, spec, baselines, seed=seed)
     if spec.target.kind == "class":
         wrong, suspects = _of_classes(target, prediction, np.array(spec.target.classes), split.rows)

@@ -15,7 +15,6 @@ import pandas as pd
 from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.date_parsing import PARTS as CALENDAR
 from zoo.data.dataset import Dataset
-from zoo.data.examples.array_columns import IMAGE
 from zoo.reporting import column_checks as of_columns
 from zoo.reporting import image_checks as images
 from zoo.reporting import relations
@@ -23,7 +22,7 @@ from zoo.reporting import row_checks as rows
 from zoo.reporting import value_checks as values
 from zoo.reporting.check_inputs import NOTE, Facts, Finding
 from zoo.reporting.label_errors import find_suspects, label_errors
-from zoo.spec import Input
+from zoo.spec import CategoryInput, DateInput, ImageInput, Input, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
 TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
@@ -78,7 +77,7 @@ def cheap_findings(
             lambda: values.same_columns(table),
             lambda: of_columns.outliers(table),
         ]
-    if dataset is not None and any(input_.kind == IMAGE for input_ in dataset.spec.inputs):
+    if dataset is not None and dataset.spec.of_kind(ImageInput):
         image_data = dataset
         checks.append(lambda: images.near_duplicates(image_data))
     return [finding for check in checks for finding in _guarded(check)]
@@ -92,7 +91,7 @@ def costly_findings(
     if facts is not None:
         table = facts
         checks += [lambda: relations.leaks(table), lambda: relations.drift(table)]
-    if dataset is not None and dataset.spec.target is not None and baselines:
+    if dataset is not None and len(dataset.spec.targets) == 1 and baselines:
         data = dataset
         checks.append(lambda: label_errors(find_suspects(data, baselines)))
     from threadpoolctl import threadpool_limits
@@ -103,18 +102,19 @@ def costly_findings(
 
 def _predictors(input_: Input) -> int:
     """Return the number of features of an input: one, or one per category, word, bucket or calendar feature."""
-    if input_.kind == "date":
+    if isinstance(input_, DateInput):
         return len(CALENDAR)
-    return max(1, len(input_.levels), int(input_.statistics.get("buckets", 0)))
+    if isinstance(input_, CategoryInput):
+        return max(1, len(input_.categories), input_.buckets)
+    return max(1, len(input_.vocabulary)) if isinstance(input_, TextInput) else 1
 
 
 def _balance(dataset: Dataset) -> Iterable[Finding]:
-    target = dataset.spec.target
-    if target is None or target.kind != "class":
+    if not dataset.spec.has_classes:
         return []
     codes = np.concatenate([np.asarray(split.target) for split in dataset.splits.values()])
-    images = any(input_.kind == IMAGE for input_ in dataset.spec.inputs)
-    return rows.class_balance(pd.Series(np.array(target.classes)[codes]), images=images)
+    images = bool(dataset.spec.of_kind(ImageInput))
+    return rows.class_balance(pd.Series(np.array(dataset.spec.target.classes)[codes]), images=images)
 
 
 @cache

@@ -84,8 +84,7 @@ def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
-    target = dataset.spec.target
-    positive = target.positive if target is not None else None
+    positive = dataset.spec.target.positive if dataset.spec.has_classes else None
     options = json.dumps(dict(dataset.spec.options), sort_keys=True, default=str)
     text = f"2 {task.name} {baseline.name} {dataset.split_digest} {positive} {seed} {options}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]

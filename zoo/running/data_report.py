@@ -34,6 +34,7 @@ from zoo.reporting.report import DataReport
 from zoo.reporting.run_checks import TROUBLE, cheap_findings, costly_findings, facts_of, version_of_checks
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, replacing
+from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
 from zoo.task import Task, task_of
 from zoo.tracking.tracked_run import TrackedRun
 
@@ -82,7 +83,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
         findings.append(_which_target(table))
     report = DataReport(
         source=table.source if table is not None else dataset.source if dataset is not None else str(job.source),
-        target=dataset.spec.target.name if dataset is not None and dataset.spec.target is not None else None,
+        target=(dataset.spec.target_names or None) if dataset is not None else None,
         task=task.name if task is not None else None,
         splits=_sizes(table, dataset),
         columns=facts.columns if facts is not None else (),
@@ -135,7 +136,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         findings += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
     report = DataReport(
         source=dataset.source,
-        target=dataset.spec.target.name if dataset.spec.target is not None else None,
+        target=dataset.spec.target_names or None,
         task=task.name,
         splits=dataset.sizes,
         columns=facts.columns if facts is not None else (),
@@ -175,10 +176,11 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
         return asked, asked.read(job)
     if table is None:
         return _first_that_reads(job)
-    target = job.target if job.target is not None else table.target
-    if target is None:
+    targets = job.targets or ((table.target,) if table.target is not None else ())
+    if not targets:
         return None, None
     kinds: tuple[str, ...] = ("class", "number", "either")
+    target = targets[0]
     if target in table.frame:
         kinds = ("number" if is_measured(table.frame[target], MOST_CLASSES_OF_NUMBERS) else "class", "either")
     task = next(task for task, kind in _with_target() if "table" in task.reads and kind in kinds)
@@ -213,14 +215,14 @@ def _with_target() -> list[tuple[Task, str]]:
 
 def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     """Return the facts about a table's columns, including the target and the splits if there are any."""
-    target = dataset.spec.target if dataset is not None else None
-    others = {job.split_column, job.weight, target.name if target is not None else None, *job.drop}
+    targets = dataset.spec.targets if dataset is not None else ()
+    others = {job.split_column, job.weight, *(target.name for target in targets), *job.drop}
     others |= {job.split_by("group"), job.split_by("hash")}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
     split: Mapping[str, Any] = dataset.split_rows if dataset is not None else {}
     train = features.iloc[split["train"]] if "train" in split else features
     columns = describe_columns(train, column=job.column, missing=job.missing)
-    classes = target is not None and target.kind == "class"
+    classes = dataset is not None and dataset.spec.has_classes
     frame, test_from = table.frame, None
     if dataset is not None and dataset.tests_another:
         # The rows of a separate test source are numbered from 0: append them after all others.
@@ -229,8 +231,9 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}
-    frame = frame if target is None else frame[has_value(frame[target.name])]
-    name = target.name if target is not None else None
+    for target in targets:
+        frame = frame[has_value(frame[target.name])]
+    name = targets[0].name if len(targets) == 1 else None
     facts = facts_of(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
     return replace(facts, test_from=test_from)
 
@@ -238,10 +241,10 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     """Rebuild a table from the inputs of a run's dataset; None if the inputs are images, sequences or a single text."""
     spec = dataset.spec
-    inputs = [column for column in spec.inputs if "was_missing" not in column.statistics]
-    if any(column.kind not in ("number", "category", "date", "text") for column in inputs):
+    inputs = [column for column in spec.inputs if not getattr(column, "indicates_missing", False)]
+    if any(not isinstance(column, ColumnInput) for column in inputs):
         return None
-    if len(inputs) == 1 and inputs[0].kind == "text":
+    if len(inputs) == 1 and spec.of_kind(TextInput):
         return None
     splits = [(name, dataset.splits[name]) for name in SPLITS if name in dataset.splits]
     # Sampling with replacement may have repeated rows.
@@ -258,9 +261,9 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
 
     # Column by column, so that memory holds at most one more copy of the table.
     columns_of = {column.name: whole(partial(_cells_of, key=column.key)) for column in inputs}
-    if spec.target is not None and all(split.target is not None for _, split in splits):
+    if len(spec.targets) == 1 and all(split.target is not None for _, split in splits):
         codes = whole(lambda split: split.target)
-        columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
+        columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.has_classes else codes
     together = pd.DataFrame(columns_of, copy=False)
     texts = [column.name for column in inputs if column.kind in ("category", "text")]
     together[texts] = together[texts].astype(object).replace("", None)
@@ -269,7 +272,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     split_rows = {name: np.arange(a, b) for (name, _), a, b in zip(splits, starts, ends, strict=True)}
     columns = [_column_of(column, together[column.name]) for column in inputs]
     target = "\0target" if "\0target" in together else None
-    classes = spec.target is not None and spec.target.kind == "class"
+    classes = spec.has_classes
     test_from = None
     if dataset.tests_another:
         test_from = 1 + max(int(column.max()) for (name, _), column in zip(splits, rows, strict=True) if name != "test")
@@ -287,19 +290,16 @@ def _cells_of(split: Split, key: str) -> Any:
 
 def _column_of(column: Any, values: Any) -> Column:
     """Convert a column of the spec to a column of the report."""
-    extent = None
-    if column.kind == "number":
-        extent = (f"{column.statistics['min']:g}", f"{column.statistics['max']:g}")
-    levels = (
-        tuple((level, int((values == level).sum())) for level in column.levels[:5]) if column.kind == "category" else ()
-    )
-    kind = "ordered" if column.statistics.get("ordered") else column.kind
+    extent = (f"{column.min:g}", f"{column.max:g}") if isinstance(column, NumberInput) else None
+    names = column.categories[:5] if isinstance(column, CategoryInput) else ()
+    levels = tuple((name, int((values == name).sum())) for name in names)
+    kind = "ordered" if isinstance(column, CategoryInput) and column.ordered else column.kind
     return Column(column.name, kind, column.missing, int(values.nunique()), extent, levels)
 
 
 def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
     estimators = getattr(task, "estimators", None)
-    if estimators is None or dataset is None or dataset.spec.target is None or dataset.spec.target.quantiles:
+    if estimators is None or dataset is None or len(dataset.spec.targets) != 1 or dataset.spec.target.quantiles:
         return []
     return list(estimators(level, dataset.spec))
 

@@ -122,8 +122,7 @@ def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, 
         if column.kind in READABLE and len(values := dataset.splits[split].inputs[column.key]) == len(predicted)
     }
     tables = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
-    target = dataset.spec.target
-    return {**tables, "scores_by_class": scores_by_class(predicted)} if target and target.kind == "class" else tables
+    return {**tables, "scores_by_class": scores_by_class(predicted)} if dataset.spec.has_classes else tables
 
 
 def _named_uncalibrated(scores: Mapping[str, float]) -> dict[str, float]:

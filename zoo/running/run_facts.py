@@ -43,7 +43,7 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
         "zoo.split_digest": dataset.split_digest,
-        "zoo.target": dataset.spec.target.name if dataset.spec.target is not None else "",
+        "zoo.target": dataset.spec.target_names,
         "zoo.seed": str(seed),
         **objective_tags(builder, dataset),
     }

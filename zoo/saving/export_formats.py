@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.examples.array_columns import IMAGE
 from zoo.errors import JobError, UsageError
 from zoo.models.built_model import CALIBRATION, preprocessing_of
 from zoo.portable import predict
 from zoo.portable.digests import with_digests
 from zoo.portable.predict import FACTS_FILE
-from zoo.portable.preprocessing import LENGTH, STEPS
+from zoo.portable.preprocessing import STEPS, is_length
 from zoo.saving.model import Model
+from zoo.saving.portable_inputs import portable_input
+from zoo.spec import ImageInput
 from zoo.task import task_of
 from zoo.version import __version__
 
@@ -69,7 +70,7 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
     batch = None
     if kind == SAVED_MODEL:
         _write_saved_model(folder / FILES[kind], graph, graph.signature())
-        if any(input_.kind == IMAGE for input_ in model.spec.inputs):
+        if model.spec.of_kind(ImageInput):
             batch = 1  # images of several sizes cannot form a batch
     elif kind == ONNX:
         _write_onnx(folder / FILES[kind], graph)
@@ -88,7 +89,7 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         "quantized": quantize,
         "runtime": RUNTIMES[kind],
         "batch": batch,
-        "inputs": [_input_facts(input_) for input_ in model.spec.inputs],
+        "inputs": [portable_input(input_) for input_ in model.spec.inputs],
         "steps": graph.steps,
         "tensors": {
             input_.name: {"from": graph.tensors[input_.name], "dtype": input_.dtype} for input_ in graph.inputs
@@ -97,15 +98,6 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
     }
     contents = with_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
-
-
-def _input_facts(input_: Any) -> dict[str, Any]:
-    """Return what reading the cells of a column needs; what preprocessing needs is in its steps."""
-    names = ("was_missing", "way", "numeric", "format", "strict", "idf")
-    facts = {name: value for name, value in input_.statistics.items() if name in names}
-    if "idf" in facts:
-        facts["idf"] = True
-    return {"name": input_.name, "key": input_.key, "kind": input_.kind, "shape": input_.shape, "statistics": facts}
 
 
 # --- the graph after preprocessing ---
@@ -249,7 +241,7 @@ def _write_litert(path: Path, graph: _ExportedGraph, quantize: bool) -> int | No
     Some networks convert only for a batch of one: loops over time steps, whose lists of tensors need known shapes, and
     images that are resized and then convolved.
     """
-    batch_sizes = [1] if LENGTH in {input_.name for input_ in graph.inputs} else [None, 1]
+    batch_sizes = [1] if any(is_length(input_.name) for input_ in graph.inputs) else [None, 1]
     for rows in batch_sizes:
         try:
             path.write_bytes(_converted(graph, rows, quantize))

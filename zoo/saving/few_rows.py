@@ -11,7 +11,8 @@ import pandas as pd
 
 from zoo.data.columns.missing_values import LAST
 from zoo.portable.rows import raw_inputs
-from zoo.spec import Spec
+from zoo.saving.portable_inputs import portable_input
+from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, Spec, TextInput
 
 MOST_ROWS = 64
 # A few calls are faster without compilation.
@@ -35,22 +36,18 @@ class FewRows:
     def __init__(self, keras_model: Any, spec: Spec) -> None:
         self._model = keras_model
         keys = {input_.name: input_ for input_ in keras_model.inputs}
-        self._inputs: list[dict[str, Any]] = [
-            {"name": input_.name, "key": input_.key, "kind": input_.kind, "shape": (), "statistics": input_.statistics}
-            for input_ in spec.inputs
-        ]
+        self._inputs = [portable_input(input_) for input_ in spec.inputs]
         kinds = {input_.kind for input_ in spec.inputs}
-        with_idf = all("idf" in input_.statistics for input_ in spec.of_kind("text"))
-        looks_back = any(input_.statistics.get("way") == LAST for input_ in spec.inputs)
+        with_idf = all(input_.idf for input_ in spec.of_kind(TextInput))
+        looks_back = any(input_.imputation == LAST for input_ in spec.of_kind(ColumnInput))
         self._suits = kinds <= NUMBERS | TEXTS and with_idf and not looks_back
         # Text in these columns is read by pandas, which accepts other spellings than Python.
-        self._no_text = [
-            input_.name for input_ in spec.inputs if input_.kind == "number" or input_.statistics.get("numeric")
-        ]
-        self._iso = [k.name for k in spec.of_kind("date") if not k.statistics.get("format")]
+        categories = [input_ for input_ in spec.of_kind(CategoryInput) if input_.numeric]
+        self._no_text = [input_.name for input_ in (*spec.of_kind(NumberInput), *categories)]
+        self._iso = [input_.name for input_ in spec.of_kind(DateInput) if not input_.format]
         self._numbers = [k.key for k in spec.inputs if k.kind in NUMBERS and k.key in keys]
         self._texts = [k.key for k in spec.inputs if k.kind in TEXTS and k.key in keys]
-        self._dates = [input_.key for input_ in spec.of_kind("date")]
+        self._dates = [input_.key for input_ in spec.of_kind(DateInput)]
         self._types = {key: keys[key].dtype for key in self._numbers}
         self._calls = 0
         self._compiled: Any = None

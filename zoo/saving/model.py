@@ -50,7 +50,7 @@ class Model:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in the order of the probabilities; empty without classes."""
-        return self.spec.target.classes if self.spec.target is not None else ()
+        return self.spec.target.classes if self.spec.has_classes else ()
 
     def predict(self, rows: Any, *, keep: Sequence[str] = (), intervals: float | None = None) -> pd.DataFrame:
         """Return predictions for raw rows, in their order.
@@ -127,14 +127,13 @@ class Model:
         """Log, once for each column, that the model does not use it; the target is not reported."""
         if any(input_.kind not in _COLUMNS or input_.name not in columns for input_ in self.spec.inputs):
             return  # several columns may form one input
-        used = {input_.name for input_ in self.spec.inputs} | {self.spec.target.name if self.spec.target else ""}
+        used = {input_.name for input_ in self.spec.inputs} | {target.name for target in self.spec.targets}
         if new := sorted(columns - used - self._warned_ignored):
             self._warned_ignored.update(new)
             _log.warning("columns that the model does not use are ignored: %s", listed(new, 5))
 
     def __repr__(self) -> str:
-        target = self.spec.target
-        what = f" to {target.name}" if target is not None else ""
+        what = f" to {self.spec.target_names}" if self.spec.targets else ""
         size = f"{self.keras_model.count_params():,} parameters"
         return f"<Model {self.name}: {len(self.spec.inputs)} columns{what}, {size}>"
 

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from zoo.data.examples.array_columns import IMAGE
 from zoo.errors import UsageError, ZooError
 from zoo.saving.model import Model
 from zoo.saving.model_folder import load_model
+from zoo.spec import ImageInput
 
 
 class PyfuncModel:
@@ -50,7 +50,7 @@ def check_no_paths(model: Model, rows: Any) -> None:
     Raises:
         UsageError: With the column.
     """
-    for input_ in model.spec.of_kind(IMAGE):
+    for input_ in model.spec.of_kind(ImageInput):
         cells = rows[input_.name] if isinstance(rows, (pd.DataFrame, Mapping)) and input_.name in rows else ()
         if any(isinstance(cell, (str, bytes, Path)) for cell in cells):
             raise UsageError(

@@ -26,7 +26,7 @@ from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
 from zoo.saving.files import check_folder, replacing
 from zoo.saving.model import Model
-from zoo.spec import Input
+from zoo.spec import DateInput, Input, NumberInput
 from zoo.stored_runs.lookup import load, resolve_run, stored_job, stored_run
 from zoo.stored_runs.results import Run
 from zoo.task import task_of
@@ -184,10 +184,10 @@ def _model(run: Run) -> str:
 
 
 def _use(model: Model, run: Run, use: str) -> str:
-    target = model.spec.target
-    prediction = f"predicts `{target.name}`" if target is not None else f"is of the task {run.task}"
-    if target is not None and target.classes:
-        prediction += f", one of {listed([f'`{name}`' for name in target.classes], 12)}"
+    names = ", ".join(f"`{target.name}`" for target in model.spec.targets)
+    prediction = f"predicts {names}" if names else f"is of the task {run.task}"
+    if model.spec.has_classes:
+        prediction += f", one of {listed([f'`{name}`' for name in model.spec.target.classes], 12)}"
     purpose = use or "_Not stated; describe it with `zoo card RUN --use TEXT`._"
     return (
         f"## Intended use\n\n{purpose}\n\nThe model {prediction}. It was trained only on rows like those of "
@@ -200,8 +200,8 @@ def _data(model: Model, run: Run, report: DataReport | None) -> str:
     if report is not None:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in report.splits.items())
         lines += [f"Rows: {splits}. The test split was evaluated once and not used for any choice."]
-    target = model.spec.target
-    if target is not None and target.counts:
+    if model.spec.has_classes and model.spec.target.counts:
+        target = model.spec.target
         counts = ", ".join(f"`{n}` {c:,}" for n, c in zip(target.classes, target.counts, strict=True))
         lines += [f"Classes in the training rows: {counts}."]
     lines += ["", "| column | kind | missing | range or categories in training |", "|---|---|---|---|"]
@@ -263,11 +263,10 @@ def _how(run: Run) -> str:
 
 
 def _extent(input_: Input) -> str:
-    if input_.levels:
-        shown = ", ".join(input_.levels[:5])
-        return shown + (f", … {len(input_.levels)} in all" if len(input_.levels) > 5 else "")
-    low, high = input_.statistics.get("min"), input_.statistics.get("max")
-    return f"{low:g} to {high:g}" if isinstance(low, (int, float)) and isinstance(high, (int, float)) else ""
+    names = getattr(input_, "categories", ()) or getattr(input_, "vocabulary", ())
+    if names:
+        return ", ".join(names[:5]) + (f", … {len(names)} in all" if len(names) > 5 else "")
+    return f"{input_.min:g} to {input_.max:g}" if isinstance(input_, NumberInput | DateInput) else ""
 
 
 def _cell(text: Any) -> str:

@@ -35,6 +35,7 @@ from zoo.saving.export_formats import (
 )
 from zoo.saving.files import check_folder
 from zoo.saving.model import Model
+from zoo.spec import CategoryInput
 from zoo.stored_runs.lookup import load, resolve_run, stored_job
 from zoo.task import Task, task_of
 from zoo.text import number, plain
@@ -199,8 +200,8 @@ class _Subject:
     @property
     def scale(self) -> float:
         """Divisor for differences of predicted numbers."""
-        target = self.model.spec.target
-        return target.std or 1.0 if target is not None and target.kind == "number" else 1.0
+        stds = [target.std for target in self.model.spec.targets if target.kind == "number"]
+        return max(stds, default=1.0) or 1.0
 
     @classmethod
     def of(cls, store: Store, run_id: str, model: Model, on: Any) -> _Subject:
@@ -227,7 +228,7 @@ class _Subject:
 
 def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
     """Return synthetic rows: shuffled cells of other rows, missing values and unknown categories."""
-    inputs = [input_ for input_ in model.spec.inputs if not input_.statistics.get("was_missing")]
+    inputs = [input_ for input_ in model.spec.inputs if not getattr(input_, "indicates_missing", False)]
     if {input_.kind for input_ in inputs} - TABLE_KINDS or not len(frame):
         return frame.head(0)
     rng = np.random.default_rng(0)
@@ -237,7 +238,7 @@ def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
         cells = frame[input_.name].to_numpy(object)[rng.integers(len(frame), size=SYNTHETIC_ROWS)].tolist()
         for row in np.flatnonzero(rng.random(SYNTHETIC_ROWS) < 0.1) if input_.missing or preprocessed else ():
             cells[row] = None  # a network on raw columns need not handle values that were never missing in training
-        if input_.kind == "category":
+        if isinstance(input_, CategoryInput):
             for row in np.flatnonzero(rng.random(SYNTHETIC_ROWS) < 0.1):
                 cells[row] = "never seen"
         columns[input_.name] = cells

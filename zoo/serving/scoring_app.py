@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from zoo.data.examples.array_columns import IMAGE
 from zoo.errors import UsageError, ZooError
 from zoo.quiet_import import import_tensorflow
 from zoo.saving.model import Model
+from zoo.spec import ImageInput
 
 MODEL_VARIABLE = "ZOO_SERVED_MODEL"
 CSV = "text/csv"
@@ -51,7 +51,7 @@ def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]
     """Return status and text of the response to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
-    if model.spec.of_kind(IMAGE):  # a CSV of images holds paths, which would be read on this machine
+    if model.spec.of_kind(ImageInput):  # a CSV of images holds paths, which would be read on this machine
         message = "send images in JSON, as lists of lists of numbers"
         return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": message})
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:

@@ -78,7 +78,6 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
         prediction = rules.decode(spec, task.output(whole, rows.inputs))
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         assert rows.target is not None
-        assert spec.target is not None
         chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
         spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
@@ -96,7 +95,6 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
 def check_calibration(dataset: Dataset, job: DataJob) -> None:
     """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
     spec = dataset.spec
-    assert spec.target is not None
     threshold = getattr(job, "threshold", None)
     if job.calibrate is not None and spec.target.kind != "class":
         raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")

@@ -16,7 +16,7 @@ from zoo.data.columns.encode import MISSING
 from zoo.data.columns.missing_values import LAST, is_missing
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.examples.describe_examples import tokens_of
-from zoo.spec import Input, Spec
+from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
 
 MOST_LEVELS = 254  # limit of histogram gradient boosting
 
@@ -52,7 +52,7 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
     numbers = [name for column in spec.inputs for name in _names_of_numbers(column)]
-    categories = [column.key for column in spec.of_kind("category") if not column.statistics.get("ordered")]
+    categories = [column.key for column in spec.of_kind(CategoryInput) if not column.ordered]
     if columns == "coded":
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_LEVELS, dtype=np.float64
@@ -75,17 +75,17 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
 
 def _names_of_numbers(column: Input) -> list[str]:
     """Return the names of the numeric columns that :func:`raw_frame` creates for an input."""
-    if column.kind == "date":
-        return [f"{column.key} {split}" for split in column.statistics["parts"]] + _name_of_missing(column)
-    if column.kind == "category":
-        return [column.key] * bool(column.statistics.get("ordered")) + _name_of_missing(column)
-    return [column.key, *_name_of_missing(column)] if column.kind == "number" else []
+    if isinstance(column, DateInput):
+        return [f"{column.key} {part}" for part in column.parts] + _name_of_missing(column)
+    if isinstance(column, CategoryInput):
+        return [column.key] * column.ordered + _name_of_missing(column)
+    return [column.key, *_name_of_missing(column)] if isinstance(column, NumberInput) else []
 
 
 def _name_of_missing(column: Input) -> list[str]:
     """Return the name of the missing-value indicator of an imputed column, if no other input provides it."""
-    has_indicator = "fill" in column.statistics and column.statistics["way"] != LAST and column.missing > 0
-    return [f"{column.key} was missing"] if has_indicator else []
+    imputed = isinstance(column, ColumnInput) and column.imputation not in (None, LAST)
+    return [f"{column.key} was missing"] if imputed and column.missing > 0 else []
 
 
 def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
@@ -93,7 +93,7 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
-    return [(column.key, bag(vocabulary=column.levels[:most]), column.key) for column in spec.of_kind("text")]
+    return [(column.key, bag(vocabulary=column.vocabulary[:most]), column.key) for column in spec.of_kind(TextInput)]
 
 
 def run_estimator(
@@ -119,9 +119,7 @@ def run_estimator(
         frame = features(split, dataset.spec)
         assert split.target is not None
         if hasattr(pipeline, "predict_proba"):
-            target = dataset.spec.target
-            assert target is not None
-            prediction = np.zeros((len(split), len(target.classes)))
+            prediction = np.zeros((len(split), len(dataset.spec.target.classes)))
             prediction[:, pipeline.classes_] = pipeline.predict_proba(frame)
         else:
             prediction = pipeline.predict(frame)
@@ -154,18 +152,17 @@ def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
         values = np.asarray(split.inputs[column.key])
         values = values.astype(str) if values.dtype.kind in "OU" else values
         missing = is_missing(values)
-        if "fill" in column.statistics:
-            values = np.where(missing, column.statistics["fill"], values)
+        if isinstance(column, ColumnInput) and column.fill is not None:
+            values = np.where(missing, column.fill, values)
         columns |= {name: missing.astype(np.float64) for name in _name_of_missing(column)}
-        if column.kind == "date":
+        if isinstance(column, DateInput):
             nothing = np.isnan(values)
-            splits = calendar_parts(np.where(nothing, 0.0, values))
-            named = column.statistics["parts"]
-            columns |= {f"{column.key} {name}": np.where(nothing, np.nan, splits[name]) for name in named}
-        elif column.statistics.get("ordered"):
-            place = {level: index for index, level in enumerate(column.levels)}
+            parts = calendar_parts(np.where(nothing, 0.0, values))
+            columns |= {f"{column.key} {name}": np.where(nothing, np.nan, parts[name]) for name in column.parts}
+        elif isinstance(column, CategoryInput) and column.ordered:
+            place = {name: index for index, name in enumerate(column.categories)}
             columns[column.key] = np.array([place.get(name, np.nan) for name in values.tolist()], np.float64)
-        elif column.kind == "category":
+        elif isinstance(column, CategoryInput):
             columns[column.key] = np.where(values == MISSING, "(missing)", values)
         else:
             columns[column.key] = values

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from zoo.data.ragged import LENGTH
 from zoo.errors import UsageError
 from zoo.models.built_model import BuiltModel, split_model
-from zoo.spec import Spec
+from zoo.portable.preprocessing import LENGTH
+from zoo.spec import SequenceInput, Spec
 
 
 def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> BuiltModel:
@@ -35,8 +35,8 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
     tensors = standard.tensors()
     if names == set(tensors):
         return BuiltModel(model, standard)
-    statistics = spec.inputs[0].statistics
-    if LENGTH in tensors and statistics.get("least_length") != statistics["greatest_length"]:
+    uniform = all(input_.least_length == input_.greatest_length for input_ in spec.of_kind(SequenceInput))
+    if LENGTH in tensors and not (uniform and spec.of_kind(SequenceInput)):
         raise UsageError(
             "the sequences differ in length, and a model with one input would take padding for steps; it must "
             f"have the inputs {', '.join(tensors)}",

@@ -205,7 +205,7 @@ class SupervisedTask(Task):
 
         def figures() -> Mapping[str, Any]:
             figures_ = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
-            if spec.target is None or spec.target.kind != "number":
+            if spec.has_classes:
                 return figures_  # classification errors have no sign
             strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
             return {**figures_, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
@@ -259,11 +259,10 @@ class SupervisedTask(Task):
 
         percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
         scores_by_percent = self._interval_metrics(spec, rows, output, conformal_quantiles, percents)
-        target = spec.target
-        if not scores_by_percent or target is None:
+        if not scores_by_percent:
             return {}
-        kind, size = ("set_size", "classes in a set") if target.kind == "class" else ("interval_width", "width")
-        size = f"{size} of {target.name}" if target.kind == "number" else size
+        kind, size = ("set_size", "classes in a set") if spec.has_classes else ("interval_width", "width")
+        size = size if spec.has_classes else f"{size} of {spec.target_names}"
         coverages = [
             scores[f"conformal_coverage_{percent:g}"]
             for percent, scores in zip(percents, scores_by_percent, strict=True)
@@ -339,7 +338,4 @@ class SupervisedTask(Task):
 
 
 def _with_quantiles(dataset: Dataset, levels: Sequence[float]) -> Dataset:
-    spec = dataset.spec
-    assert spec.target is not None
-    target = dataclasses.replace(spec.target, quantiles=tuple(levels))
-    return dataclasses.replace(dataset, spec=dataclasses.replace(spec, target=target))
+    return dataclasses.replace(dataset, spec=dataset.spec.with_target(quantiles=tuple(levels)))

@@ -94,12 +94,10 @@ class ClassRules(TargetRules):
 
     def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return the scores of class probabilities; log_loss comes first."""
-        assert spec.target is not None
         return class_metrics(len(spec.target.classes), spec.target.positive_index, spec.target.threshold)
 
     def output_width(self, spec: Spec) -> int:
         """Return 1 for two classes, else the number of classes."""
-        assert spec.target is not None
         return len(spec.target.classes) if len(spec.target.classes) > 2 else 1
 
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
@@ -115,13 +113,11 @@ class ClassRules(TargetRules):
 
     def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
         """Return classes (N,) by name."""
-        assert spec.target is not None
         return decode_classes(np.asarray(target), spec.target)
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the names of the classes and the rule that chooses the predicted class."""
         target = spec.target
-        assert target is not None
         return {
             "kind": "classes",
             "of": "output",
@@ -133,7 +129,6 @@ class ClassRules(TargetRules):
 
     def called(self, spec: Spec, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted class (N,): the most probable one, or by the threshold."""
-        assert spec.target is not None
         return called_classes(probabilities, spec.target.threshold, spec.target.positive_index)
 
     def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -142,7 +137,6 @@ class ClassRules(TargetRules):
 
     def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
         """Return ``set_<percent>``: the classes of each prediction set as a JSON list, in class order."""
-        assert spec.target is not None
         names = decode_classes(np.arange(len(spec.target.classes)), spec.target)
         inside = class_sets(self.decode(spec, output), limit)
         sets = [json.dumps(names[row].tolist(), ensure_ascii=False) for row in inside]
@@ -152,7 +146,6 @@ class ClassRules(TargetRules):
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return the coverage, overall and by class, and the size of prediction sets."""
-        assert spec.target is not None
         return set_metrics(truth, class_sets(prediction, limit), spec.target.classes, percent, weight)
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
@@ -161,7 +154,6 @@ class ClassRules(TargetRules):
         from zoo.figures.thresholds import roc_and_precision_recall, threshold_cost
 
         target = spec.target
-        assert target is not None
         figures = {
             "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), target.classes),
             "reliability": reliability(truth, prediction),
@@ -191,7 +183,6 @@ class NumberRules(TargetRules):
 
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
         """Return numbers (N,) in the target's units; networks predict standardized ones."""
-        assert spec.target is not None
         return np.asarray(output, np.float64).reshape(len(output)) * spec.target.std + spec.target.mean
 
     def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
@@ -200,7 +191,6 @@ class NumberRules(TargetRules):
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the mean and standard deviation that undo the standardization."""
-        assert spec.target is not None
         return {"kind": "number", "of": "output", "mean": spec.target.mean, "std": spec.target.std}
 
     def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +217,6 @@ class NumberRules(TargetRules):
         """Return figures of predicted against true values, and of residuals."""
         from zoo.figures.numbers import predicted_against_true, residuals
 
-        assert spec.target is not None
         return {
             "predicted_against_true": predicted_against_true(truth, prediction, name=spec.target.name),
             "residuals": residuals(truth, prediction, name=spec.target.name),
@@ -239,7 +228,6 @@ class NumberRules(TargetRules):
         """Return figures of the residuals by the most important inputs, if a single number is predicted."""
         from zoo.figures.numbers import residuals_by_input
 
-        assert spec.target is not None
         if prediction.shape != truth.shape:  # a user's own task may predict several numbers
             return {}
         return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=spec.target.name)}
@@ -250,17 +238,14 @@ class QuantileRules(NumberRules):
 
     def metrics(self, spec: Spec) -> Sequence[Metric]:
         """Return pinball (first), interval score and coverage of the outermost quantiles, and the median's scores."""
-        assert spec.target is not None
         return quantile_metrics(spec.target.quantiles)
 
     def output_width(self, spec: Spec) -> int:
         """Return the number of quantiles."""
-        assert spec.target is not None
         return len(spec.target.quantiles)
 
     def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
         """Return quantiles (N, Q) in the target's units, sorted so that they do not cross."""
-        assert spec.target is not None
         return np.sort(np.asarray(output, np.float64), axis=1) * spec.target.std + spec.target.mean
 
     def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
@@ -269,7 +254,6 @@ class QuantileRules(NumberRules):
 
     def decoding(self, spec: Spec) -> dict[str, Any]:
         """Return the levels of the quantiles, and the mean and standard deviation that undo the standardization."""
-        assert spec.target is not None
         levels = spec.target.quantiles
         rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
         return {**super().decoding(spec), **rule}
@@ -280,20 +264,17 @@ class QuantileRules(NumberRules):
 
     def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return the figures of the median."""
-        assert spec.target is not None
         return super().draw(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)])
 
     def draw_inputs(
         self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
         """Return figures of the median's residuals by the most important inputs."""
-        assert spec.target is not None
         return super().draw_inputs(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)], inputs)
 
 
 def rules_of(spec: Spec) -> TargetRules:
     """Return the rules for a spec's target."""
-    assert spec.target is not None
     return QUANTILES if spec.target.quantiles else RULES[spec.target.kind]
 
 

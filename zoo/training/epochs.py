@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.ragged import LENGTH, Ragged
+from zoo.data.ragged import Ragged
+from zoo.portable.preprocessing import length_key
 from zoo.training.preprocessed_arrays import CHUNK, Arrays, batches
 
 # XLA takes a second or two to compile a training step, which pays off only for this many steps.
@@ -58,11 +59,14 @@ class CompiledEpochs:
         self.network = network
         self.rows, self.batch_size = len(arrays), batch_size
         self.data = (_tensors(arrays.x), _tensors(arrays.y), _tensors(arrays.weight))
-        self.lengths = arrays.ragged.lengths if arrays.ragged is not None else None
+        # Batches are made of rows whose longest input has a similar length, and padded to one of a few widths.
+        self.longest = {name: int(values.lengths.max(initial=0)) for name, values in arrays.ragged.items()}
+        self.name, ragged = next(iter(arrays.ragged.items()), ("", None))
+        self.lengths = ragged.lengths if ragged is not None else None
         # Whether one graph trains batches of both sizes.
         self.short = not xla and self.lengths is None
         self.widths = [0] if self.lengths is None else widths_of(self.lengths, epochs * self.rows // batch_size)
-        _build_state(network, _gathered(self.data, tf.constant([0]), self.widths[-1]))
+        _build_state(network, _gathered(self.data, tf.constant([0]), self.longest))
         self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
 
     def feed(self, arrays: Arrays) -> None:
@@ -117,7 +121,7 @@ class CompiledEpochs:
             chosen = batches[step] if sizes is None else batches[step][: sizes[step]]
             if rates is not None:
                 self.network.optimizer.learning_rate.assign(rates[step])
-            self.network.train_step(_gathered(data, chosen, width))
+            self.network.train_step(_gathered(data, chosen, {**self.longest, self.name: width}))
             return [step + 1]
 
         tf.while_loop(lambda step: step < batches.shape[0], body, [tf.constant(0)], parallel_iterations=1)
@@ -162,7 +166,7 @@ class CompiledScores:
         self.network = network
         self.rows = len(arrays)
         self.y, self.weight = _tensors(arrays.y), _tensors(arrays.weight)
-        ragged = arrays.ragged is not None
+        ragged = bool(arrays.ragged)
         # Batches that do not change between epochs are sliced and padded once.
         x = arrays.x if isinstance(arrays.x, Mapping) else None
         self.chunks = list(batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
@@ -280,15 +284,16 @@ def _build_state(network: keras.Model, batch: Any) -> None:
     network.reset_metrics()
 
 
-def _gathered(data: Any, rows: Any, width: int = 0) -> Any:
+def _gathered(data: Any, rows: Any, widths: Mapping[str, int]) -> Any:
     """Return the selected rows of inputs, target and weight; sequences are padded and their lengths added."""
     x, y, weight = data
     if isinstance(x, Mapping):
         gathered: dict[str, Any] = {}
+        sequences = [key for key, values in x.items() if isinstance(values, RaggedTensors)]
         for key, values in x.items():
             if isinstance(values, RaggedTensors):
-                gathered[LENGTH] = tf.gather(values.lengths, rows)
-                gathered[key] = _padded(values, rows, width, gathered[LENGTH])
+                lengths = gathered[length_key(key, sequences)] = tf.gather(values.lengths, rows)
+                gathered[key] = _padded(values, rows, widths[key], lengths)
             else:
                 gathered[key] = tf.gather(values, rows)
         x = gathered

@@ -16,7 +16,8 @@ import pandas as pd
 
 from zoo.data.dataset import Split
 from zoo.data.memory import let_go
-from zoo.data.ragged import LENGTH, Ragged
+from zoo.data.ragged import Ragged
+from zoo.portable.preprocessing import is_length, length_key
 from zoo.training.level_lookup import by_level
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class Arrays:
         return len(first)
 
     @property
-    def ragged(self) -> Ragged | None:
-        """The input whose examples differ in length, or None."""
-        values = self.x.values() if isinstance(self.x, Mapping) else ()
-        return next((value for value in values if isinstance(value, Ragged)), None)
+    def ragged(self) -> Mapping[str, Ragged]:
+        """The inputs whose examples differ in length, by name, the one with the most values first."""
+        ragged = {name: v for name, v in self.x.items() if isinstance(v, Ragged)} if isinstance(self.x, Mapping) else {}
+        return dict(sorted(ragged.items(), key=lambda item: -item[1].values.size))
 
     def padded(self) -> Any:
         """Return the inputs as plain arrays, with sequences padded to the longest."""
@@ -65,10 +66,11 @@ class Arrays:
 def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs in the form a Keras model takes: ragged ones padded and, for sequences, with their lengths."""
     tensors: dict[str, Any] = {}
+    sequences = [key for key, values in inputs.items() if isinstance(values, Ragged) and values.sizes.shape[1] == 1]
     for key, values in inputs.items():
         tensors[key] = values.padded() if isinstance(values, Ragged) else values
-        if isinstance(values, Ragged) and values.sizes.shape[1] == 1:
-            tensors[LENGTH] = values.lengths.astype(np.int32)
+        if key in sequences:
+            tensors[length_key(key, sequences)] = values.lengths.astype(np.int32)
     return tensors
 
 
@@ -89,10 +91,11 @@ def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any,
 
 def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
     """Return the sizes (N, A) of ragged inputs or texts, or None, and the approximate values per position."""
-    for values in inputs.values():
-        if isinstance(values, Ragged):
-            wide = max(1, int(np.prod(values.values.shape[1:])))
-            return values.sizes, max(wide, STEP_VALUES) if values.sizes.shape[1] == 1 else wide
+    ragged = [values for values in inputs.values() if isinstance(values, Ragged)]
+    if ragged:  # images first: those of a batch must have one size
+        values = max(ragged, key=lambda values: (values.sizes.shape[1], values.values.size))
+        wide = max(1, int(np.prod(values.values.shape[1:])))
+        return values.sizes, max(wide, STEP_VALUES) if values.sizes.shape[1] == 1 else wide
     only = next(iter(inputs.values()))
     if len(inputs) == 1 and only.dtype.kind in "OU":  # texts
         return np.array([[len(str(text))] for text in only], np.int64).reshape(len(only), 1), STEP_VALUES
@@ -167,7 +170,7 @@ def _calling(model: Any) -> Any:
 
 
 def _has_loops(model: keras.Model) -> bool:
-    return any(tensor.name == LENGTH for tensor in model.inputs) or any(
+    return any(is_length(tensor.name) for tensor in model.inputs) or any(
         type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN", "EncodeText") for layer in model._flatten_layers()
     )
 
@@ -188,6 +191,7 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
         left, inputs = by_level(preprocessing, split.inputs)
         call = tf.function(left, reduce_retracing=True)
     x: dict[str, Any] = {}
+    sequences = _variable_outputs(preprocessing)
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(split))
     for chosen, tensors in batches(inputs, PREPARED_CHUNK):
@@ -195,29 +199,32 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
         chunk = {
             name: np.asarray(value) for name, value in (outputs if _named(outputs) else {_NAMELESS: outputs}).items()
         }
-        if LENGTH in chunk:
-            ragged.append((everything[chosen], chunk))
-            continue
+        if sequences:
+            lengths = {length_key(name, sequences) for name in sequences}
+            ragged.append((everything[chosen], {name: chunk.pop(name) for name in (*sequences, *lengths)}))
         for name, values in chunk.items():
             if name not in x:
                 x[name] = np.empty((len(split), *values.shape[1:]), values.dtype)
             x[name][chosen] = values
     if ragged:
         back = np.argsort(np.concatenate([rows for rows, _ in ragged]))
-        x = {name: values[back] for name, values in _joined([chunk for _, chunk in ragged]).items()}
+        chunks = [chunk for _, chunk in ragged]
+        x |= {name: _joined(name, length_key(name, sequences), chunks)[back] for name in sequences}
     return Arrays(x.get(_NAMELESS, x), _trainable(split.target), _loss_weight(split))
 
 
-def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+def _variable_outputs(model: keras.Model) -> list[str]:
+    """Return the names of a model's outputs that are sequences of different lengths."""
+    outputs = model.output if _named(model.output) else {}
+    return [name for name, tensor in outputs.items() if len(tensor.shape) > 1 and tensor.shape[1] is None]
+
+
+def _joined(name: str, length: str, chunks: list[dict[str, Any]]) -> Ragged:
     """Return the preprocessed sequences of all chunks as one ragged array, in the order of the chunks."""
-    lengths = np.concatenate([chunk[LENGTH] for chunk in chunks]).astype(np.int32)
-    x: dict[str, Any] = {}
-    for name in chunks[0]:
-        if name != LENGTH:
-            real = [np.arange(chunk[name].shape[1]) < chunk[LENGTH][:, None] for chunk in chunks]
-            flat = np.concatenate([chunk[name][mask] for chunk, mask in zip(chunks, real, strict=True)])
-            x[name] = Ragged(flat, lengths[:, None])
-    return x
+    lengths = np.concatenate([chunk[length] for chunk in chunks]).astype(np.int32)
+    real = [np.arange(chunk[name].shape[1]) < chunk[length][:, None] for chunk in chunks]
+    flat = np.concatenate([chunk[name][mask] for chunk, mask in zip(chunks, real, strict=True)])
+    return Ragged(flat, lengths[:, None])
 
 
 def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:

@@ -36,7 +36,7 @@ class StreamedArrays:
 
     def __init__(self, split: StreamedSplit, preprocessing: Any, names: set[str], seed: int) -> None:
         self.split, self.preprocessing, self.names, self.seed = split, preprocessing, names, seed
-        self.ragged = None
+        self.ragged: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return self.split.total
@@ -172,6 +172,6 @@ def collected(
             drawn = part_of(chunk, rows)
             held.append((drawn.target, predict(drawn), drawn.weight))
     target, prediction, weight = (None if some[0] is None else np.concatenate(some) for some in zip(*held, strict=True))
-    assert target is not None
     assert prediction is not None
+    assert target is not None
     return target, prediction, weight

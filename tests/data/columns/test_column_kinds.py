@@ -151,38 +151,38 @@ TABLE = pd.DataFrame(
 )
 def test_what_is_told_and_wrong(column, missing, message, nearest):
     with pytest.raises(UsageError, match=message) as caught:
-        describe_table(TABLE, None, "t", column=column, missing=missing)
+        describe_table(TABLE, (), "t", column=column, missing=missing)
     assert caught.value.nearest == nearest
 
 
-def statistics(missing, name="age"):
-    spec, _ = describe_table(TABLE, None, "t", missing=missing)
-    return spec.input(name).statistics
+def imputed(missing, name="age"):
+    input_ = describe_table(TABLE, (), "t", missing=missing)[0].input(name)
+    return input_.imputation, input_.fill
 
 
 def test_ways_for_missing_values():
-    assert "fill" not in statistics({})
-    assert statistics({"age": "mean"})["fill"] == 4
-    assert statistics({"*": "median"})["fill"] == 3
-    assert statistics({"age": "most_frequent"})["fill"] == 1
-    assert statistics({"age": "constant:-1"})["fill"] == -1
-    assert statistics({"*": "most_frequent"}, "town") == {"way": "most_frequent", "fill": "Ulm"}
-    assert statistics({"*": "mean"}, "town") == {}
-    spec, _ = describe_table(TABLE, None, "t", missing={"town": "constant:Rom"})
-    assert spec.input("town").levels == ("Ulm", "Bonn", "Rom")
-    spec, notes = describe_table(TABLE, None, "t", missing={"*": "drop"})
+    assert imputed({}) == (None, None)
+    assert imputed({"age": "mean"}) == ("mean", 4)
+    assert imputed({"*": "median"}) == ("median", 3)
+    assert imputed({"age": "most_frequent"}) == ("most_frequent", 1)
+    assert imputed({"age": "constant:-1"}) == ("constant", -1)
+    assert imputed({"*": "most_frequent"}, "town") == ("most_frequent", "Ulm")
+    assert imputed({"*": "mean"}, "town") == (None, None)
+    spec, _ = describe_table(TABLE, (), "t", missing={"town": "constant:Rom"})
+    assert spec.input("town").categories == ("Ulm", "Bonn", "Rom")
+    spec, notes = describe_table(TABLE, (), "t", missing={"*": "drop"})
     assert [input_.name for input_ in spec.inputs] == ["code"]
     assert notes[0] == "column age is left out: 10 values are missing, and --missing drops such columns"
 
 
 def test_the_last_known_value_stands_and_another_input_tells():
-    spec, _ = describe_table(TABLE, None, "t", missing={"*": "last"})
+    spec, _ = describe_table(TABLE, (), "t", missing={"*": "last"})
     assert [input_.key for input_ in spec.inputs] == ["age", "age missing", "town", "town missing", "code"]
     raw = raw_inputs(pd.DataFrame({"age": [None, 5, None], "town": [None, "Rom", None], "code": 1}), spec)
     np.testing.assert_array_equal(raw["age"], [np.nan, 5, 5])  # the model puts the middle of training for the first
     assert raw["age missing"].tolist() == [1, 0, 1]
     assert raw["town"].tolist() == ["", "Rom", "Rom"]
-    assert spec.input("age").statistics["fill"] == 3
+    assert spec.input("age").fill == 3
 
 
 def test_a_training_row_looks_at_training_rows_only():
@@ -191,7 +191,7 @@ def test_a_training_row_looks_at_training_rows_only():
 
 
 def test_what_is_missing_for_the_first_time_is_told():
-    spec, _ = describe_table(TABLE, None, "t")
+    spec, _ = describe_table(TABLE, (), "t")
     raw = raw_inputs(pd.DataFrame({"age": [None, 1], "town": [None, "Ulm"], "code": [None, 1]}), spec)
     assert newly_missing(raw, spec) == ["code"]
 
@@ -242,15 +242,15 @@ def test_codes_enter_as_numbers_unless_they_are_told_to_be_names(tmp_path):
     (tmp_path / "a.csv").write_text("zip,y\n" + "01234,p\n1234,n\n" * 20)
     job = DataJob(source=tmp_path / "a.csv", target="y", column={"zip": "category"})
     result = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, {}))
-    assert set(result.spec.input("zip").levels) == {"01234", "1234"}
-    spec, _ = describe_table(TABLE, None, "t", column={"code": "category"})
-    assert spec.input("code").levels == ("1", "2", "3", "4")
+    assert set(result.spec.input("zip").categories) == {"01234", "1234"}
+    spec, _ = describe_table(TABLE, (), "t", column={"code": "category"})
+    assert spec.input("code").categories == ("1", "2", "3", "4")
 
 
 def test_many_levels_are_hashed():
     frame = pd.DataFrame({"a": [f"v{i % 3000}" for i in range(6000)]})
-    spec, _ = describe_table(frame, None, "t")
-    assert spec.input("a").statistics == {"buckets": 4096}
-    assert spec.input("a").levels == ()
+    spec, _ = describe_table(frame, (), "t")
+    assert spec.input("a").buckets == 4096
+    assert spec.input("a").categories == ()
     with pytest.raises(DataError, match="no usable feature"):
-        describe_table(frame[:50], None, "t", column={"a": "id"})
+        describe_table(frame[:50], (), "t", column={"a": "id"})

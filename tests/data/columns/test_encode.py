@@ -14,9 +14,9 @@ from zoo.data.columns.encode import (
     raw_inputs,
 )
 from zoo.errors import DataError
-from zoo.spec import Input, Spec, Target
+from zoo.spec import CategoryInput, NumberInput, Spec, Target
 
-SPEC = Spec("t", (Input("age", "age", "number"), Input("a/b", "a_b", "category", levels=("1", "x"))))
+SPEC = Spec("t", (NumberInput("age", "age"), CategoryInput("a/b", "a_b", categories=("1", "x"))))
 
 
 def values_of(frame):
@@ -58,7 +58,7 @@ def test_missing_columns_are_named():
     with pytest.raises(DataError, match=r"rows\.csv: columns that the model needs are missing: age") as caught:
         values_of(pd.DataFrame({"Age": [1], "a/b": ["x"]}))
     assert caught.value.nearest == "Age"
-    wide = Spec("t", tuple(Input(f"c{i}", f"c{i}", "number") for i in range(9)))
+    wide = Spec("t", tuple(NumberInput(f"c{i}", f"c{i}") for i in range(9)))
     with pytest.raises(DataError, match="c0, c1, c2, c3, c4 and 4 more"):
         raw_inputs(pd.DataFrame({"b": [1]}), wide)
 

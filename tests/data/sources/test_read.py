@@ -278,7 +278,7 @@ def test_arrays_of_several_axes_by_name_become_columns_or_examples() -> None:
 def test_a_level_that_only_held_out_rows_have_is_none_of_the_spec(workspace: Path) -> None:
     frame = pd.DataFrame({"a": range(40), "c": pd.Categorical(["u", "v"] * 18 + ["w"] * 4), "kind": ["p", "q"] * 20})
     spec = zoo.spec_of(frame[:30], task="classification", target="kind")
-    assert spec.inputs[1].levels == ("u", "v")
+    assert spec.inputs[1].categories == ("u", "v")
     run = zoo.train(
         "classification/linear", frame, target="kind", split="order", epochs=1, baselines="none", quiet=True
     )

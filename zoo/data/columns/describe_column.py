@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, w
 from zoo.data.examples.describe_examples import LEAST_COUNT, tokens_of
 from zoo.data.limits import row_in_source
 from zoo.errors import DataError, UsageError, nearest_name
-from zoo.spec import Input
+from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, TextInput
 
 QUANTILES = 65
 MOST_ONE_HOT = 32
@@ -55,7 +56,7 @@ class DescribedColumn:
     """
 
     column: Column
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[ColumnInput, ...] = ()
 
 
 def describe_column(
@@ -87,13 +88,13 @@ def describe_column(
     description = make(cells, kind, None if way == DROP else way)
     if isinstance(description, str):
         return DescribedColumn(_column(cells, kind, left_out=description))
-    facts, enters, remarks = description
-    input_ = Input(cells.name, key(cells.name), **facts)
+    input_, enters, remarks = description
+    input_ = dataclasses.replace(input_, key=key(cells.name))
     inputs = [input_]
-    if input_.statistics.get("way") == LAST and input_.missing:
-        was_missing = (np.arange(len(cells)) < input_.missing).astype(np.float64)
-        statistics = {**number_statistics(was_missing, np.sort(was_missing)), "was_missing": True}
-        inputs.append(Input(cells.name, key(f"{cells.name} missing"), "number", statistics=statistics))
+    if input_.imputation == LAST and input_.missing:
+        missing = (np.arange(len(cells)) < input_.missing).astype(np.float64)
+        statistics = number_statistics(missing, np.sort(missing))
+        inputs.append(NumberInput(cells.name, key(f"{cells.name} missing"), indicates_missing=True, **statistics))
     column = _column(cells, kind, input_=input_, enters=enters, remarks=remarks)
     return DescribedColumn(column, tuple(inputs))
 
@@ -109,7 +110,7 @@ def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any
         "std": float(present.std()),
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
-        "quantiles": (below + (above - below) * (places - low)).tolist(),
+        "quantiles": tuple((below + (above - below) * (places - low)).tolist()),
     }
 
 
@@ -132,10 +133,11 @@ def _left_out(cells: Cells, kind: ColumnKind, ways: Mapping[str, str]) -> str:
     )
 
 
-Made = tuple[dict[str, Any], str, tuple[str, ...]] | str
+# An input whose key is not chosen yet, how it enters the model, and remarks; or why the column is left out.
+Description = tuple[ColumnInput, str, tuple[str, ...]] | str
 
 
-def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
+def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     if cells.numeric:
         present, ordered = cells.present, cells.sorted_numbers
     else:
@@ -144,34 +146,33 @@ def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
         ordered = sorted_sample(present)
     if len(present) == 0:
         return "it has only one value"
-    facts: dict[str, Any] = number_statistics(present, ordered)
+    facts = number_statistics(present, ordered)
     facts |= _fill(cells, way, present, lambda text: _constant_number(cells.name, text))
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
-    return {"kind": "number", "missing": len(cells) - len(present), "statistics": facts}, words, ()
+    return NumberInput(cells.name, "", missing=len(cells) - len(present), **facts), words, ()
 
 
-def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
+def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     form = kind.detail or None
     seconds = read_dates(cells.values, form, WHERE, strict=kind.explicit)
     present = np.sort(seconds[~np.isnan(seconds)])
     if len(present) == 0 or (present[0] == present[-1] and len(present) == len(seconds)):
         return "it has only one value"
-    parts = {name: [float(part.mean()), float(part.std())] for name, part in calendar_parts(present).items()}
+    parts = {name: (float(part.mean()), float(part.std())) for name, part in calendar_parts(present).items()}
     varying = {name: facts for name, facts in parts.items() if facts[1] > 1e-9}
     for name in set(varying) & {"season_sin", "season_cos"}:
-        varying[name] = [0.0, 1.0]  # already in [-1, 1]
+        varying[name] = (0.0, 1.0)  # already in [-1, 1]
     facts: dict[str, Any] = {"parts": varying, "min": float(present[0]), "max": float(present[-1])}
-    facts |= {"format": form} if form else {}
-    facts |= {"strict": True} if kind.explicit else {}
+    facts |= {"format": form, "strict": kind.explicit}
     facts |= _fill(cells, way, present, lambda text: _constant_date(cells.name, text, form))
     unread = len(seconds) - len(present) - cells.missing
     remarks = (f"{unread} values are not dates in this format and are treated as missing",) if unread > 0 else ()
     names = ", ".join(dict.fromkeys(name.partition("_")[0] for name in varying))
     enters = f"calendar features: {names}" + (f"; read as {form}" if form else "")
-    return {"kind": "date", "missing": len(seconds) - len(present), "statistics": facts}, enters, remarks
+    return DateInput(cells.name, "", missing=len(seconds) - len(present), **facts), enters, remarks
 
 
-def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
+def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     names = cells.coded[1]
     documents: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -184,17 +185,12 @@ def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
     if not vocabulary:
         return "no word occurs twice"
     # Smoothed as in scikit-learn: as if one more document contained every word.
-    idf = [float(np.log((1 + len(cells)) / (1 + documents[word])) + 1) for word in vocabulary]
-    input_facts = {
-        "kind": "text",
-        "levels": tuple(vocabulary),
-        "missing": cells.missing,
-        "statistics": {"unit": "word", "idf": idf},
-    }
-    return input_facts, f"a bag of its {len(vocabulary)} most frequent words with tf-idf weights", ()
+    idf = tuple(float(np.log((1 + len(cells)) / (1 + documents[word])) + 1) for word in vocabulary)
+    input_ = TextInput(cells.name, "", missing=cells.missing, vocabulary=tuple(vocabulary), unit="word", idf=idf)
+    return input_, f"a bag of its {len(vocabulary)} most frequent words with tf-idf weights", ()
 
 
-def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
+def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     names = cells.levels
     order = kind.order or tuple(sorted(map(str, names), key=_as_number_or_text))
     unknown_levels = [str(name) for name in names if name not in set(order)]
@@ -205,20 +201,26 @@ def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
         message = f"{unknown_levels[0]!r} is not among the categories of the given order: {' < '.join(order)}"
         raise DataError(message, where=place, nearest=nearest_name(unknown_levels[0], order))
     facts = {"ordered": True, "numeric": cells.numeric, **_level_fill(cells, way)}
-    input_facts = {"kind": "category", "levels": order, "missing": cells.missing, "statistics": facts}
-    return input_facts, f"{len(order) - 1} ordinal indicators: {' < '.join(order[:MOST_LEVELS])}", ()
+    return (
+        CategoryInput(cells.name, "", missing=cells.missing, categories=order, **facts),
+        f"{len(order) - 1} ordinal indicators: {' < '.join(order[:MOST_LEVELS])}",
+        (),
+    )
 
 
-def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
+def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     levels, fill = cells.levels, _level_fill(cells, way)
-    facts: dict[str, Any] = {**fill, **({"numeric": True} if cells.numeric else {})}
+    facts = {**fill, "missing": cells.missing, "numeric": cells.numeric}
     counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # categories of the training rows only
     covered = counts[:MOST_LEVELS].sum() / max(1, counts.sum())
     if kind.kind == HASHED or (not kind.explicit and len(levels) > MOST_LEVELS and covered < LEAST_COVERED):
         natural = int(np.clip(2 ** np.ceil(np.log2(len(levels))), LEAST_BUCKETS, MOST_BUCKETS))
         buckets = int(kind.detail or natural)
-        input_facts = {"kind": "category", "missing": cells.missing, "statistics": {**facts, "buckets": buckets}}
-        return input_facts, f"hashed into {buckets} buckets, then embedded", ()
+        return (
+            CategoryInput(cells.name, "", buckets=buckets, **facts),
+            f"hashed into {buckets} buckets, then embedded",
+            (),
+        )
     # Beyond a few dozen categories, one that occurs once does not generalise.
     kept = [
         str(name)
@@ -231,7 +233,7 @@ def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Made:
         kept.append(fill["fill"])  # a given constant is a category even if no cell has it
     few = len(kept) <= MOST_ONE_HOT
     words = f"one-hot encoding of {len(kept)} categories" if few else f"embedding of {len(kept)} categories"
-    return {"kind": "category", "levels": tuple(kept), "missing": cells.missing, "statistics": facts}, words, ()
+    return CategoryInput(cells.name, "", categories=tuple(kept), **facts), words, ()
 
 
 def _fill(cells: Cells, way: str | None, present: np.ndarray, constant: Callable[[str], float]) -> dict[str, Any]:
@@ -239,21 +241,21 @@ def _fill(cells: Cells, way: str | None, present: np.ndarray, constant: Callable
     if way is None:
         return {}
     if way.startswith("constant:"):
-        return {"way": "constant", "fill": constant(way.partition(":")[2])}
+        return {"imputation": "constant", "fill": constant(way.partition(":")[2])}
     if way == MOST_FREQUENT:
         values, counts = np.unique(present, return_counts=True)
-        return {"way": way, "fill": float(values[counts.argmax()])}
+        return {"imputation": way, "fill": float(values[counts.argmax()])}
     # Values at the top of an ordered table have no predecessor: the median of the training split is used.
     middle = float(np.median(present)) if way in (MEDIAN, LAST) else float(present.mean())
-    return {"way": way, "fill": middle}
+    return {"imputation": way, "fill": middle}
 
 
 def _level_fill(cells: Cells, way: str | None) -> dict[str, Any]:
     if way is None:
         return {}
     if way.startswith("constant:"):
-        return {"way": "constant", "fill": way.partition(":")[2]}
-    return {"way": way, "fill": str(cells.levels[0])}
+        return {"imputation": "constant", "fill": way.partition(":")[2]}
+    return {"imputation": way, "fill": str(cells.levels[0])}
 
 
 def _constant_number(name: str, text: str) -> float:
@@ -283,34 +285,32 @@ def _column(
     cells: Cells,
     kind: ColumnKind,
     *,
-    input_: Input | None = None,
+    input_: ColumnInput | None = None,
     enters: str = "",
     left_out: str = "",
     remarks: tuple[str, ...] = (),
 ) -> Column:
     name = CATEGORY if kind.kind == HASHED else kind.kind
     extent = None
-    if input_ is not None and input_.kind in ("number", "date"):
-        say = spelled if input_.kind == "date" else "{:g}".format
-        extent = (say(input_.statistics["min"]), say(input_.statistics["max"]))
+    if isinstance(input_, NumberInput | DateInput):
+        say = spelled if isinstance(input_, DateInput) else "{:g}".format
+        extent = (say(input_.min), say(input_.max))
     levels: tuple[tuple[str, int], ...] = ()
-    if input_ is not None and input_.kind == "category":
+    if isinstance(input_, CategoryInput):
         count = dict(zip(cells.coded[1], cells.counts, strict=True))
-        shown = input_.levels if kind.kind == ORDERED else cells.levels[:MOST_NAMED]
+        shown = input_.categories if kind.kind == ORDERED else cells.levels[:MOST_NAMED]
         levels = tuple((str(level), int(count.get(level, 0))) for level in shown)
     missing = input_.missing if input_ is not None else cells.missing
-    if input_ is not None and input_.statistics.get("way"):
-        facts = input_.statistics
-        enters += f"; missing values become {_in_words(facts)}"
-    form = input_.statistics.get("format") if input_ is not None else None
+    if input_ is not None and input_.imputation is not None:
+        enters += f"; missing values become {_in_words(input_.imputation, input_.fill)}"
+    form = input_.format if isinstance(input_, DateInput) else None
     remarks = kind.remarks + remarks
     return Column(cells.name, name, missing, cells.distinct, extent, levels, enters, left_out, remarks, form)
 
 
-def _in_words(facts: Mapping[str, Any]) -> str:
-    value = facts["fill"]
-    phrases = {"constant": f"{value!r}", LAST: f"the last known value above, else {value!r}"}
-    return phrases.get(facts["way"], f"the {facts['way'].replace('_', ' ')}, {value!r}")
+def _in_words(imputation: str, fill: Any) -> str:
+    phrases = {"constant": f"{fill!r}", LAST: f"the last known value above, else {fill!r}"}
+    return phrases.get(imputation, f"the {imputation.replace('_', ' ')}, {fill!r}")
 
 
 def _as_number_or_text(name: str) -> tuple[int, float, str]:

@@ -55,7 +55,7 @@ _KINDS_IN_WORDS = {DATE: "a date", ORDERED: "treated as ordered"}
 
 def describe_table(
     frame: pd.DataFrame,
-    target: Target | None,
+    targets: tuple[Target, ...],
     task: str,
     *,
     column: Mapping[str, str] | None = None,
@@ -65,7 +65,7 @@ def describe_table(
 
     Args:
         frame: Feature columns of the training rows.
-        target: The described target.
+        targets: The described targets.
         task: Name of the task.
         column: Kinds that override the inferred ones, by column; see :data:`zoo.data.columns.column_kinds.TELLABLE`.
         missing: Imputation of missing values, by column; see :data:`zoo.data.columns.missing_values.WAYS`.
@@ -92,7 +92,7 @@ def describe_table(
             ]
     if not inputs:
         raise DataError("no usable feature: every column is constant or left out")
-    return Spec(task, tuple(inputs), target, len(frame)), notes
+    return Spec(task, tuple(inputs), targets, len(frame)), notes
 
 
 def describe_columns(

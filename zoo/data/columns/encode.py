@@ -13,7 +13,17 @@ from zoo.data.examples.describe_examples import cells_from_columns, example_valu
 from zoo.data.limits import row_in_source
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError, listed, nearest_name
-from zoo.spec import Input, Spec, Target
+from zoo.spec import (
+    CategoryInput,
+    ColumnInput,
+    DateInput,
+    Input,
+    NumberInput,
+    ObservationInput,
+    Spec,
+    Target,
+    TextInput,
+)
 
 Values = np.ndarray | Ragged | pd.Categorical
 
@@ -24,10 +34,9 @@ _TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 
 def text_columns(spec: Spec) -> list[str]:
     """Return the columns that must be read as text, because they hold categories or classes that are text."""
-    text_inputs = (*spec.of_kind("category"), *spec.of_kind("text"), *spec.of_kind("date"))
-    names = [input_.name for input_ in text_inputs if not input_.statistics.get("numeric")]
-    target = spec.target
-    return names + ([target.name] if target is not None and target.kind == "class" and target.dtype == "str" else [])
+    categories = [input_ for input_ in spec.of_kind(CategoryInput) if not input_.numeric]
+    names = [input_.name for input_ in (*categories, *spec.of_kind(TextInput), *spec.of_kind(DateInput))]
+    return names + [target.name for target in spec.targets if target.kind == "class" and target.dtype == "str"]
 
 
 def raw_inputs(
@@ -66,11 +75,11 @@ def raw_inputs(
     arrays: dict[str, Values] = {}
     unfilled: dict[str, np.ndarray] = {}
     for input_ in spec.inputs:
-        if input_.statistics.get("was_missing"):  # follows the input that it belongs to
+        if isinstance(input_, NumberInput) and input_.indicates_missing:  # follows the input that it belongs to
             arrays[input_.key] = is_missing(unfilled[input_.name]).astype(np.float64)
             continue
         values = _values(frame[columns[input_.name]], input_, where)
-        if input_.statistics.get("way") == LAST:
+        if isinstance(input_, ColumnInput) and input_.imputation == LAST:
             assert not isinstance(values, Ragged)
             unfilled[input_.name] = np.asarray(values)
             values = last_known(values, is_missing(unfilled[input_.name]), train)
@@ -147,12 +156,27 @@ def _is_text(values: pd.Series) -> bool:
     return pd.api.types.infer_dtype(values, skipna=True) == "string"
 
 
-def encode_target(values: pd.Series, target: Target, *, where: str = "the rows") -> np.ndarray:
-    """Return a target column as codes (N,): class index (int64) or standardised number (float64).
+def encode_targets(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> np.ndarray:
+    """Return the encoded targets of N rows: (N,) for one value, (N, K) for K targets, (N, …) for a target with a shape.
 
     Raises:
         DataError: If a class is unknown or a number cannot be parsed.
     """
+    columns = [encode_target(frame[target.name], target, where=where) for target in spec.targets]
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
+def encode_target(values: pd.Series, target: Target, *, where: str = "the rows") -> np.ndarray:
+    """Return a target column as codes (N,): class index (int64) or standardised number (float64).
+
+    A target with a shape is an array in each cell; its codes are (N, …).
+
+    Raises:
+        DataError: If a class is unknown or a number cannot be parsed.
+    """
+    if target.shape:
+        input_ = ObservationInput(target.name, target.name, shape=target.shape)
+        return (np.asarray(example_values(values, input_, where), np.float64) - target.mean) / target.std
     if target.kind == "number":
         numbers = read_numbers(values, where)
         if np.isnan(numbers).any():
@@ -198,13 +222,13 @@ def dtype_name(values: pd.Series) -> str:
 
 
 def _values(values: pd.Series, input_: Input, where: str) -> Values:
-    if input_.kind == "category":
+    if isinstance(input_, CategoryInput):
         return as_levels(values)
-    if input_.kind == "text" and "idf" in input_.statistics:
+    if isinstance(input_, TextInput) and input_.idf:
         return level_names(values)
-    if input_.kind == "date":
-        return read_dates(values, input_.statistics.get("format"), where, strict=input_.statistics.get("strict", False))
-    return read_numbers(values, where) if input_.kind == "number" else example_values(values, input_, where)
+    if isinstance(input_, DateInput):
+        return read_dates(values, input_.format, where, strict=input_.strict)
+    return read_numbers(values, where) if isinstance(input_, NumberInput) else example_values(values, input_, where)
 
 
 def read_numbers(values: pd.Series, where: str) -> np.ndarray:

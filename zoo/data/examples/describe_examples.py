@@ -14,7 +14,7 @@ from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT
 from zoo.data.limits import row_in_source
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
-from zoo.spec import Input
+from zoo.spec import ImageInput, Input, SequenceInput, TextInput
 
 CHARACTER, WORD = "character", "word"
 # Letters and digits; equals [\p{L}\p{N}]+ in TensorFlow's regular expressions.
@@ -23,7 +23,7 @@ LEAST_COUNT = 2
 MOST_SIDE = 64
 
 
-def describe_image(name: str, values: pd.Series, *, size: int | None, where: str) -> Input:
+def describe_image(name: str, values: pd.Series, *, size: int | None, where: str) -> ImageInput:
     """Return the input for a column of images of the training split.
 
     Args:
@@ -42,32 +42,44 @@ def describe_image(name: str, values: pd.Series, *, size: int | None, where: str
         height, width = int(heights[0]), int(widths[0])
     else:
         height = width = min(MOST_SIDE, int(np.median(np.minimum(heights, widths))))
-    whole = images.values.dtype == np.uint8
-    statistics = {**_moments(images.values), "height": height, "width": width, "whole": whole}
-    return Input(name, IMAGE, IMAGE, shape=(None, None, channels), statistics=statistics)
+    integer, (mean, std) = images.values.dtype == np.uint8, _moments(images.values)
+    return ImageInput(
+        name, IMAGE, shape=(None, None, channels), mean=mean, std=std, height=height, width=width, integer=integer
+    )
 
 
-def describe_sequence(name: str, values: pd.Series, *, where: str) -> Input:
-    """Return the input for a column of sequences (T, F) of the training split, whose lengths may differ."""
+def describe_sequence(name: str, values: pd.Series, *, where: str, key: str = SEQUENCE) -> SequenceInput:
+    """Return the input for a column of sequences (T, F) of the training split, whose lengths may differ.
+
+    Args:
+        name: The column.
+        values: N sequences.
+        where: Name of the source in error messages.
+        key: Name of the Keras input.
+
+    Raises:
+        DataError: If a sequence is empty or not numeric, or if every step is the same.
+    """
     sequences = _sequences(values, name, None, where)
     steps = sequences.values
-    missing = int(np.isnan(steps).any(axis=1).sum())
-    input_ = Input(name, SEQUENCE, SEQUENCE, shape=(None, steps.shape[1]), missing=missing)
-    lengths = sequences.lengths
-    statistics = {
-        **_moments(steps),
-        "missing": np.isnan(steps).any(axis=0).tolist(),
-        "least_length": int(lengths.min()),
-        "greatest_length": int(lengths.max()),
-        "mean_length": float(lengths.mean()),
-    }
-    if not np.any(np.array(statistics["std"]) > 0):
+    lengths, (mean, std) = sequences.lengths, _moments(steps)
+    if not any(value > 0 for value in std):
         raise DataError(f"column {name} is constant: every step of every sequence is the same", where=where)
-    input_.statistics.update(statistics)
-    return input_
+    return SequenceInput(
+        name,
+        key,
+        shape=(None, steps.shape[1]),
+        missing=int(np.isnan(steps).any(axis=1).sum()),
+        has_missing=tuple(np.isnan(steps).any(axis=0).tolist()),
+        least_length=int(lengths.min()),
+        greatest_length=int(lengths.max()),
+        mean_length=float(lengths.mean()),
+        mean=mean,
+        std=std,
+    )
 
 
-def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, where: str) -> Input:
+def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, where: str) -> TextInput:
     """Return the input for a column of texts of the training split.
 
     Args:
@@ -87,12 +99,8 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
     frequent = [token for token, count in counts.most_common(vocabulary) if count >= LEAST_COUNT]
     if not frequent:
         raise DataError(f"column {name}: no {unit} occurs twice in the training split", where=where)
-    statistics = {
-        "unit": unit,
-        "greatest_length": int(lengths.max()),
-        "mean_length": float(lengths.mean()),
-    }
-    return Input(name, TEXT, TEXT, shape=(), levels=tuple(frequent), statistics=statistics)
+    greatest, mean = int(lengths.max()), float(lengths.mean())
+    return TextInput(name, TEXT, vocabulary=tuple(frequent), unit=unit, greatest_length=greatest, mean_length=mean)
 
 
 def tokens_of(text: str, unit: str) -> list[str]:
@@ -111,11 +119,11 @@ def example_values(values: pd.Series, input_: Input, where: str) -> Any:
     Raises:
         DataError: If an example is empty, cannot be read, or has another shape than in training.
     """
-    if input_.kind == IMAGE:
+    if isinstance(input_, ImageInput):
         return _images(values, input_.name, int(input_.shape[-1] or 1), where)
-    if input_.kind == SEQUENCE:
+    if isinstance(input_, SequenceInput):
         return _sequences(values, input_.name, int(input_.shape[-1] or 1), where)
-    if input_.kind == TEXT:
+    if isinstance(input_, TextInput):
         return _texts(values, input_.name, where)
     return _stacked(values, input_, where)
 
@@ -227,7 +235,7 @@ def _all_finite(value: Any) -> bool:
         return False
 
 
-def _moments(values: np.ndarray) -> dict[str, Any]:
+def _moments(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each feature or channel, ignoring NaN; computed in chunks."""
     count = np.zeros(values.shape[-1])
     total, square = np.zeros(values.shape[-1]), np.zeros(values.shape[-1])
@@ -239,7 +247,7 @@ def _moments(values: np.ndarray) -> dict[str, Any]:
     mean = total / np.maximum(count, 1)
     for piece in _pieces(values):
         square += np.where(np.isfinite(piece), piece - mean, 0.0).__pow__(2).sum(axis=0)
-    return {"mean": mean.tolist(), "std": np.sqrt(square / np.maximum(count, 1)).tolist()}
+    return tuple(mean.tolist()), tuple(np.sqrt(square / np.maximum(count, 1)).tolist())
 
 
 def _pieces(values: np.ndarray, rows: int = 1 << 20) -> Iterable[np.ndarray]:

@@ -21,7 +21,7 @@ from zoo.data.splitting.splitters import splits_of_column, suggested_sizes
 from zoo.data.streaming.stream import RowSample, Stream, Totals, count_levels, row_shares
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.jobs.data_options import SUGGESTED, DataJob
-from zoo.spec import Spec, Target
+from zoo.spec import CategoryInput, NumberInput, Spec, Target
 
 SAMPLE_ROWS = 100_000
 UNKNOWN = 0.2  # suggested size of a split if the number of rows is unknown
@@ -81,7 +81,7 @@ def streamed_dataset(
     *,
     task: str,
     target_kind: str,
-    describe: Callable[[pd.DataFrame, Target | None, str], tuple[Spec, list[str]]],
+    describe: Callable[[pd.DataFrame, tuple[Target, ...], str], tuple[Spec, list[str]]],
     options: Mapping[str, Any],
 ) -> Dataset:
     """Return the dataset of a streamed source.
@@ -114,7 +114,7 @@ def streamed_dataset(
     sample = survey.sample.frame()
     assert sample is not None
     features = sample.drop(columns=[column for column in sample.columns if column in left_out])
-    spec, notes = describe(features, target, task)
+    spec, notes = describe(features, (target,), task)
     spec = _exact(spec, survey.totals)
     spec = dataclasses.replace(
         spec, options=dict(options), rows=survey.counts["train"], weight=job.weight, weight_kind=job.weight_kind
@@ -276,33 +276,35 @@ def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
     inputs = []
     for input_ in spec.inputs:
         column_totals = totals.get(input_.name)
-        if (
-            column_totals is not None
-            and input_.kind == "number"
-            and column_totals.numeric
-            and "was_missing" not in input_.statistics
-        ):
-            facts = {
-                "mean": column_totals.mean,
-                "std": column_totals.std,
-                "min": column_totals.low,
-                "max": column_totals.high,
-            }
-            quantiles = list(input_.statistics["quantiles"])
-            quantiles[0], quantiles[-1] = column_totals.low, column_totals.high
-            statistics = {**input_.statistics, **facts, "quantiles": quantiles}
-            input_ = dataclasses.replace(input_, missing=column_totals.missing, statistics=statistics)
-        elif column_totals is not None and input_.kind == "category" and not column_totals.numeric and input_.levels:
-            counted = {**column_totals.levels}
-            counted.pop(MISSING, None)
-            if not input_.statistics.get("ordered") and len(counted) <= 64:
-                levels = tuple(sorted(counted, key=lambda level: (-counted[level], level)))
-                fill = input_.statistics.get("fill")
-                levels += (fill,) if fill is not None and fill not in levels else ()
-                input_ = dataclasses.replace(input_, levels=levels)
-            input_ = dataclasses.replace(input_, missing=column_totals.missing)
+        if column_totals is not None and column_totals.numeric and isinstance(input_, NumberInput):
+            input_ = input_ if input_.indicates_missing else _exact_number(input_, column_totals)
+        elif column_totals is not None and not column_totals.numeric and isinstance(input_, CategoryInput):
+            input_ = _exact_categories(input_, column_totals) if input_.categories else input_
         inputs.append(input_)
     return dataclasses.replace(spec, inputs=tuple(inputs))
+
+
+def _exact_number(input_: NumberInput, totals: Totals) -> NumberInput:
+    low, high = totals.low, totals.high
+    return dataclasses.replace(
+        input_,
+        missing=totals.missing,
+        mean=totals.mean,
+        std=totals.std,
+        min=low,
+        max=high,
+        quantiles=(low, *input_.quantiles[1:-1], high),
+    )
+
+
+def _exact_categories(input_: CategoryInput, totals: Totals) -> CategoryInput:
+    counts = {**totals.levels}
+    counts.pop(MISSING, None)
+    categories = input_.categories
+    if not input_.ordered and len(counts) <= 64:
+        categories = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+        categories += (input_.fill,) if input_.fill is not None and input_.fill not in categories else ()
+    return dataclasses.replace(input_, missing=totals.missing, categories=categories)
 
 
 def _chunks_of(
@@ -321,7 +323,9 @@ def _chunks_of(
 
 
 def _target_of(job: DataJob, stream: Stream) -> str:
-    name = job.target if job.target is not None else stream.target
+    if len(job.targets) > 1:
+        raise UsageError("with streaming, only one target can be predicted; use --no-stream", where="target")
+    name = job.targets[0] if job.targets else stream.target
     listed = ", ".join(stream.columns[:30]) + (" …" if len(stream.columns) > 30 else "")
     if name is None:
         raise DataError(f"which column is the target? Use --target COLUMN; columns: {listed}", where=stream.source)
