@@ -172,7 +172,7 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
     best = tuner.oracle.get_best_trials(1)[0]
     built_model = builder.build_model(best.hyperparameters, dataset.spec, seed=seed)
     built_model.network.set_weights(tuner.load_model(best).get_weights())
-    whole, name = built_model.full_model(), builder.task.metrics(dataset.spec)[0].name
+    whole, name = built_model.full_model(), builder.task.rules(dataset.spec).metrics()[0].name
     scores = {
         short: builder.task.evaluate(whole, dataset, split, intervals=False).scores[name]
         for short, split in (("val", "validation"), ("test", "test"))

@@ -76,7 +76,7 @@ def check_compiled(build: Build, task: Task, dataset: Dataset) -> None:
 def check_output(build: Build, task: Task, dataset: Dataset) -> None:
     """The output fits the target: one row of predictions for each row, all of them finite."""
     model, _ = built(build, dataset)
-    frame = task.predictions(dataset.spec, task.output(model, first_rows(dataset, slice(0, 5))))
+    frame = task.rules(dataset.spec).predictions(task.output(model, first_rows(dataset, slice(0, 5))))
     assert len(frame) == 5
     assert np.isfinite(frame.select_dtypes("number").to_numpy()).all()
     probabilities = frame.filter(like="probability_").to_numpy()

@@ -5,20 +5,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from zoo.data.dataset import SPLIT_PREFIX
+import numpy as np
+import pandas as pd
+
+from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
+from zoo.data.ragged import Ragged
+from zoo.data.sources.read import Table
 from zoo.errors import UsageError, nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import make_job
+from zoo.metrics.metric import Metric
+from zoo.models.built_model import BuiltModel
+from zoo.portable.predict import decoded
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import DateInput, Spec
+from zoo.training.training_state import FitPlan, FitResult
 
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
     ("weight", "sample", "class_weight", "calibration_size", "calibrate", "threshold"), _NO_TARGET
 )
+# What a model returns: one array, or several by name.
+Output = np.ndarray | Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,61 @@ class Baseline:
     """
 
     name: str
-    run: Callable[[Any, int], Mapping[str, Mapping[str, float]]]
+    run: Callable[[Dataset, int], Mapping[str, Mapping[str, float]]]
     most_rows: int | None = None
     is_dummy: bool = False
+
+
+class OutputRules(ABC):
+    """What depends on a spec's target: metrics, and what a model's output means.
+
+    Args:
+        spec: The spec.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def metrics(self) -> Sequence[Metric]:
+        """Return the metrics; the first is the objective of a search."""
+
+    @abstractmethod
+    def decoding(self) -> Mapping[str, Any]:
+        """Return, in plain values, how predictions are decoded from an output, also by exports without zoo.
+
+        ``of`` names the output (``output`` if there is only one) and ``kind`` the rule, as in
+        :func:`zoo.portable.predict.decoded`.
+        """
+
+    def predictions(self, output: Output) -> pd.DataFrame:
+        """Return the predictions that users see: N rows with ``prediction`` and any further columns."""
+        outputs = output if isinstance(output, Mapping) else {"output": output}
+        return pd.DataFrame(decoded(outputs, self.decoding()))
+
+    def intervals(self, output: Output, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
+        """Return prediction sets or intervals of N rows at the given coverage in percent.
+
+        Raises:
+            UsageError: If the task has none.
+        """
+        raise UsageError(f"{self.spec.task} has no prediction intervals", where="intervals")
+
+    def held_out(self, rows: Split, output: Output) -> pd.DataFrame | None:
+        """Return the row in the source, truth and predictions of a split's rows; None without a target."""
+        return None
+
+    def interval_scores(
+        self, rows: Split, output: Output, conformal_quantiles: Sequence[float | None], percent: float = 90.0
+    ) -> Mapping[str, float]:
+        """Return the coverage and size of a split's prediction sets or intervals."""
+        return {}
+
+    def draw_intervals(
+        self, rows: Split, output: Output, conformal_quantiles: Sequence[float | None]
+    ) -> Mapping[str, Any]:
+        """Return figures of a split's prediction sets or intervals."""
+        return {}
 
 
 class Task(ABC):
@@ -118,7 +182,7 @@ class Task(ABC):
         return make_job(self.options, job.options)
 
     @abstractmethod
-    def read(self, job: DataJob) -> Any:
+    def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset: read, split and described.
 
         Raises:
@@ -126,27 +190,27 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def rows(self, source: Any, spec: Spec) -> Any:
-        """Return raw rows to predict, from any source that the task reads, as a :class:`zoo.data.sources.read.Table`.
+    def rows(self, source: Any, spec: Spec) -> Table:
+        """Return raw rows to predict, from any source that the task reads.
 
         Raises:
             DataError: If they cannot be read.
         """
 
     @abstractmethod
-    def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
-        """Return inputs by key, encoded target (or None) and weight (or None) of raw rows."""
+    def arrays(self, frame: Any, spec: Spec) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
+        """Return inputs by key, encoded target and weight of raw rows; None for what they do not have."""
 
     @abstractmethod
-    def metrics(self, spec: Spec) -> Sequence[Any]:
-        """Return the scores (:class:`zoo.metrics.metric.Metric`); the first is the objective of a search."""
+    def rules(self, spec: Spec) -> OutputRules:
+        """Return the rules for a spec's target: metrics, predictions, intervals."""
 
     def suits(self, model: Any) -> bool:
         """Return whether a user's own compiled Keras model fits this task, judging by its loss."""
         return False
 
     @abstractmethod
-    def adopt(self, model: Any, spec: Spec) -> Any:
+    def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Return a user's own compiled model as a built model, adding preprocessing if it has none.
 
         Raises:
@@ -154,62 +218,30 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def fit(self, built_model: Any, dataset: Any, plan: Any, *, cache: Any = None) -> Any:
-        """Train a network (:class:`zoo.models.built_model.BuiltModel`) and return a ``FitResult``.
+    def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
+        """Train a network.
 
         Args:
             built_model: Network and preprocessing.
             dataset: From :meth:`read`.
-            plan: A ``FitPlan``; this method sets its monitor.
+            plan: Length of training, seed and recorder; this method sets its monitor.
             cache: Folder for preprocessed data that processes share, or None.
         """
 
     @abstractmethod
-    def output(self, model: Any, inputs: Mapping[str, Any]) -> Any:
+    def output(self, model: Any, inputs: Mapping[str, Any]) -> Output:
         """Return the model's raw output for inputs by key, N rows."""
 
     @abstractmethod
-    def evaluate(self, model: Any, dataset: Any, split: str, *, intervals: bool) -> Evaluation:
+    def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the full model on one split."""
 
-    def calibrate(self, built_model: Any, dataset: Any, job: DataJob) -> Any:
-        """Return the :class:`Calibration` after training, computed on rows not used for training."""
+    def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
+        """Return the calibration after training, computed on rows not used for training."""
         return Calibration(dataset.spec)
 
-    def check_calibration(self, dataset: Any, job: DataJob) -> None:  # noqa: B027  most tasks calibrate nothing
+    def check_calibration(self, dataset: Dataset, job: DataJob) -> None:  # noqa: B027  most tasks calibrate nothing
         """Raise, before training, if :meth:`calibrate` would not be possible after it."""
-
-    @abstractmethod
-    def predictions(self, spec: Spec, output: Any) -> Any:
-        """Return the predictions that users see: a frame with ``prediction`` and any further columns."""
-
-    @abstractmethod
-    def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return, in plain values, how :meth:`predictions` are decoded from an output, for exports without zoo.
-
-        ``of`` names the output (``output`` if there is only one) and ``kind`` the rule, as in
-        :func:`zoo.portable.predict.decoded`.
-        """
-
-    def intervals(self, spec: Spec, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> Any:
-        """Return prediction sets or intervals of a raw output, as a frame; only for tasks with conformal quantiles."""
-        raise UsageError(f"{self.name} has no prediction intervals", where="intervals")
-
-    def held_out(self, spec: Spec, rows: Any, output: Any) -> Any:
-        """Return the row in the source, truth and prediction of a split's rows, as a frame; None without a target."""
-        return None
-
-    def interval_scores(
-        self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
-    ) -> Mapping[str, float]:
-        """Return the coverage and size of a split's prediction sets or intervals."""
-        return {}
-
-    def draw_intervals(
-        self, spec: Spec, rows: Any, output: Any, conformal_quantiles: Sequence[float | None]
-    ) -> Mapping[str, Any]:
-        """Return figures of a split's prediction sets or intervals."""
-        return {}
 
     @abstractmethod
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
@@ -219,17 +251,14 @@ class Task(ABC):
         """Return figures of the training history, by name, in addition to the learning curve."""
         return {}
 
-    def example_rows(self, dataset: Any, split: str = "train", rows: int = 3) -> Any:
+    def example_rows(self, dataset: Dataset, split: str = "train", rows: int = 3) -> pd.DataFrame:
         """Return raw rows of a split as a frame, in their original form; if it is missing, of the first split."""
-        import pandas as pd
-
         chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))
         columns: dict[str, Any] = {}
         for column in dataset.spec.inputs:
             values = chosen.inputs[column.key]
             few = range(min(rows, len(chosen)))
-            whole = hasattr(values, "example")
-            cells = [values.example(row) if whole else values[row] for row in few]
+            cells: list[Any] = [values.example(row) if isinstance(values, Ragged) else values[row] for row in few]
             if isinstance(column, DateInput):  # models use seconds; users get the original form
                 form = column.format or "%Y-%m-%d %H:%M:%S"
                 cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
@@ -249,7 +278,7 @@ def task_of(name: str) -> Task:
         UsageError: If there is no such folder, or it has no ``TASK``.
 
     Example:
-        >>> task_of(name).metrics(spec)  # doctest: +SKIP
+        >>> task_of(name).rules(spec).metrics()  # doctest: +SKIP
     """
     module = load_task_module(name)
     task = getattr(module, "TASK", None)

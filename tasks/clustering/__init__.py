@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 from pydantic import Field
 
 from zoo.data.columns.encode import text_columns
@@ -22,9 +21,8 @@ from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.clusters import cluster_scores
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
-from zoo.portable.predict import decoded
 from zoo.spec import Spec
-from zoo.task import Baseline, Evaluation, Task
+from zoo.task import Baseline, Evaluation, OutputRules, Task
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
@@ -41,6 +39,19 @@ class Options(TaskOptions):
     clusters: int = Field(8, ge=2, description="number of clusters")
     labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
     size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
+
+
+class ClusterRules(OutputRules):
+    """Predictions are ``probability_<cluster>`` of each cluster and the most probable ``cluster``."""
+
+    def metrics(self) -> Several[Metric]:
+        """Return stability, which comes first, silhouette and, if there are labels, the scores against them."""
+        return cluster_scores("labels" in self.spec.options)
+
+    def decoding(self) -> Mapping[str, Any]:
+        """Return how the most probable cluster is decoded from an output."""
+        named = list(range(self.spec.options["clusters"]))
+        return {"kind": "choice", "of": "cluster", "column": "cluster", "classes": named, "probabilities": True}
 
 
 class Clustering(Task):
@@ -75,9 +86,9 @@ class Clustering(Task):
         inputs, _, _ = table_arrays(frame, spec, ROWS)
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
 
-    def metrics(self, spec: Spec) -> Several[Metric]:
-        """Return stability, which comes first, silhouette and, if there are labels, the scores against them."""
-        return cluster_scores("labels" in spec.options)
+    def rules(self, spec: Spec) -> ClusterRules:
+        """Return the metrics of clusters, and how they are predicted."""
+        return ClusterRules(spec)
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Raise: a user's own model does not say what to cluster by."""
@@ -103,15 +114,6 @@ class Clustering(Task):
         judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
         scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, split)
         return Evaluation(scores, bounds, lambda: figures(dataset, split, output, model))
-
-    def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
-        """Return ``probability_<cluster>`` of each cluster and the most probable ``cluster`` of N rows."""
-        return pd.DataFrame(decoded(output, self.decoding(spec)))
-
-    def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how the most probable cluster is decoded from an output."""
-        named = list(range(spec.options["clusters"]))
-        return {"kind": "choice", "of": "cluster", "column": "cluster", "classes": named, "probabilities": True}
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""

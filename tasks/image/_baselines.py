@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.spec import ImageInput, Spec
-from zoo.supervised.classical_estimators import ClassicalBaseline
+from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+
+# A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
+SVM = Estimator(
+    "sklearn.calibration:CalibratedClassifierCV",
+    {"estimator": Estimator("sklearn.svm:SVC"), "ensemble": False, "cv": 3},
+)
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
-    quick = [
-        ClassicalBaseline("majority", _majority, pixels, is_dummy=True),
-        ClassicalBaseline("logistic", partial(_logistic, spec.rows), pixels, most_rows=100_000),
-    ]
-    slow = [
-        ClassicalBaseline("svm", _svm, pixels, most_rows=10_000),
-        ClassicalBaseline("random_forest", _random_forest, pixels, most_rows=100_000),
-    ]
-    return {"none": [], "quick": quick, "all": quick + slow}[level]
+    # scikit-learn's C scales the sum over rows; this keeps the regularization strength independent of their number.
+    strength = {"C": min(1.0, 500 / max(spec.rows, 1)), "max_iter": 300, "tol": 1e-3}
+    logistic = Estimator("sklearn.linear_model:LogisticRegression", strength)
+    dummy = Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"})
+    quick = (
+        ClassicalBaseline("majority", dummy, pixels, is_dummy=True),
+        ClassicalBaseline("logistic", logistic, pixels, most_rows=100_000),
+    )
+    forest = Estimator("sklearn.ensemble:RandomForestClassifier")
+    slow = (
+        ClassicalBaseline("svm", SVM, pixels, most_rows=10_000),
+        ClassicalBaseline("random_forest", forest, pixels, most_rows=100_000),
+    )
+    return {"none": (), "quick": quick, "all": quick + slow}[level]
 
 
 def pixels(split: Split, spec: Spec) -> np.ndarray:
@@ -50,30 +59,3 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         for index in range(image.shape[-1])
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
-
-
-def _majority(seed: int) -> Any:
-    from sklearn.dummy import DummyClassifier
-
-    return DummyClassifier(strategy="prior")
-
-
-def _logistic(rows: int, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    # scikit-learn's C scales the sum over rows; this keeps the regularization strength independent of their number.
-    return LogisticRegression(C=min(1.0, 500 / max(rows, 1)), max_iter=300, tol=1e-3)
-
-
-def _svm(seed: int) -> Any:
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.svm import SVC
-
-    # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
-    return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=3)
-
-
-def _random_forest(seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(random_state=seed)

@@ -3,79 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import ClassicalBaseline
+from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+
+QUICK = (
+    ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), is_dummy=True),
+    ClassicalBaseline("ridge", Estimator("sklearn.linear_model:Ridge")),
+    ClassicalBaseline(
+        "histogram_boosting", Estimator("sklearn.ensemble:HistGradientBoostingRegressor"), columns="coded"
+    ),
+)
+SLOW = (
+    ClassicalBaseline("linear", Estimator("sklearn.linear_model:LinearRegression")),
+    ClassicalBaseline("lasso", Estimator("sklearn.linear_model:LassoCV")),
+    ClassicalBaseline("svm", Estimator("sklearn.svm:SVR"), most_rows=10_000),
+    ClassicalBaseline("random_forest", Estimator("sklearn.ensemble:RandomForestRegressor"), most_rows=100_000),
+)
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
-    if spec.target.quantiles:
-        return _of_quantiles(level, spec.target.quantiles)
-    quick = [
-        ClassicalBaseline("mean", _mean, is_dummy=True),
-        ClassicalBaseline("ridge", _ridge),
-        ClassicalBaseline("histogram_boosting", _histogram_boosting, columns="coded"),
-    ]
-    slow = [
-        ClassicalBaseline("linear", _linear),
-        ClassicalBaseline("lasso", _lasso),
-        ClassicalBaseline("svm", _svm, most_rows=10_000),
-        ClassicalBaseline("random_forest", _random_forest, most_rows=100_000),
-    ]
-    return {"none": [], "quick": quick, "all": quick + slow}[level]
+    quick, slow = _of_quantiles(spec.target.quantiles) if spec.target.quantiles else (QUICK, SLOW)
+    return {"none": (), "quick": quick, "all": quick + slow}[level]
 
 
-def _of_quantiles(level: str, levels: Sequence[float]) -> Sequence[ClassicalBaseline]:
-    from ._quantiles import EachQuantile
-
-    quick = [
-        ClassicalBaseline("quantiles_of_train", partial(EachQuantile, "dummy", levels), is_dummy=True),
-        ClassicalBaseline("quantile_boosting", partial(EachQuantile, "boosting", levels), columns="coded"),
-    ]
-    slow = [ClassicalBaseline("linear_quantiles", partial(EachQuantile, "linear", levels), most_rows=20_000)]
-    return {"none": [], "quick": quick, "all": quick + slow}[level]
-
-
-def _mean(seed: int) -> Any:
-    from sklearn.dummy import DummyRegressor
-
-    return DummyRegressor()
-
-
-def _ridge(seed: int) -> Any:
-    from sklearn.linear_model import Ridge
-
-    return Ridge()
-
-
-def _histogram_boosting(seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(random_state=seed)
-
-
-def _linear(seed: int) -> Any:
-    from sklearn.linear_model import LinearRegression
-
-    return LinearRegression()
-
-
-def _lasso(seed: int) -> Any:
-    from sklearn.linear_model import LassoCV
-
-    return LassoCV(random_state=seed)
-
-
-def _svm(seed: int) -> Any:
-    from sklearn.svm import SVR
-
-    return SVR()
-
-
-def _random_forest(seed: int) -> Any:
-    from sklearn.ensemble import RandomForestRegressor
-
-    return RandomForestRegressor(random_state=seed)
+def _of_quantiles(levels: Sequence[float]) -> tuple[tuple[ClassicalBaseline, ...], tuple[ClassicalBaseline, ...]]:
+    dummy, boosting, linear = (
+        Estimator("zoo.tasks.regression._quantiles:EachQuantile", {"kind": kind, "levels": tuple(levels)})
+        for kind in ("dummy", "boosting", "linear")
+    )
+    quick = (
+        ClassicalBaseline("quantiles_of_train", dummy, is_dummy=True),
+        ClassicalBaseline("quantile_boosting", boosting, columns="coded"),
+    )
+    return quick, (ClassicalBaseline("linear_quantiles", linear, most_rows=20_000),)

@@ -15,12 +15,12 @@ class EachQuantile(RegressorMixin, BaseEstimator):
     Args:
         kind: ``dummy`` (quantiles of the training split), ``linear`` or ``boosting``.
         levels: Levels of the quantiles.
-        seed: Seed of boosting.
+        random_state: Seed of boosting.
         categorical_features: Columns of integer codes, for boosting.
     """
 
-    def __init__(self, kind: str, levels: Sequence[float], seed: int, categorical_features: Any = None) -> None:
-        self.kind, self.levels, self.seed = kind, levels, seed
+    def __init__(self, kind: str, levels: Sequence[float], random_state: int, categorical_features: Any = None) -> None:
+        self.kind, self.levels, self.random_state = kind, levels, random_state
         self.categorical_features = categorical_features
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EachQuantile:
@@ -42,5 +42,8 @@ class EachQuantile(RegressorMixin, BaseEstimator):
         if self.kind == "linear":
             return QuantileRegressor(quantile=level, alpha=0.0)
         return HistGradientBoostingRegressor(
-            loss="quantile", quantile=level, random_state=self.seed, categorical_features=self.categorical_features
+            loss="quantile",
+            quantile=level,
+            random_state=self.random_state,
+            categorical_features=self.categorical_features,
         )

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
-import pandas as pd
 from pydantic import Field, field_validator
 
 from zoo.data.columns.encode import raw_inputs
@@ -26,10 +25,9 @@ from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.metric import Metric
 from zoo.metrics.returns import return_interval, return_metrics
 from zoo.models.built_model import BuiltModel
-from zoo.portable.predict import decoded
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
-from zoo.task import Baseline, Evaluation, Task
+from zoo.task import Baseline, Evaluation, OutputRules, Task
 from zoo.training.preprocessed_arrays import as_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
@@ -68,6 +66,18 @@ class Options(TaskOptions):
             except json.JSONDecodeError:
                 pairs[key] = given
         return pairs
+
+
+class ActionRules(OutputRules):
+    """Predictions are ``prediction``, the action for each observation; for several numbers ``prediction_0``, …."""
+
+    def metrics(self) -> Several[Metric]:
+        """Return mean and standard deviation of the episode return, and the steps until the environment was solved."""
+        return return_metrics()
+
+    def decoding(self) -> Mapping[str, Any]:
+        """Return how the greedy action is decoded from an output."""
+        return action_decoding(self.spec.target)
 
 
 class ReinforcementLearning(Task):
@@ -110,9 +120,9 @@ class ReinforcementLearning(Task):
         inputs = raw_inputs(table.frame, spec, where=table.source)
         return {key: as_tensor(values) for key, values in inputs.items()}, None, None
 
-    def metrics(self, spec: Spec) -> Several[Metric]:
-        """Return mean and standard deviation of the episode return, and the steps until the environment was solved."""
-        return return_metrics()
+    def rules(self, spec: Spec) -> ActionRules:
+        """Return the metrics of episodes, and how actions are predicted."""
+        return ActionRules(spec)
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Raise: a user's own model does not say how to train it in an environment."""
@@ -163,14 +173,6 @@ class ReinforcementLearning(Task):
 
         mean, std = history["val_return_mean"], history["val_return_std"]
         return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch)}
-
-    def predictions(self, spec: Spec, output: Any) -> pd.DataFrame:
-        """Return ``prediction``, the action for each observation; for several numbers ``prediction_0``, …."""
-        return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
-
-    def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return how the greedy action is decoded from an output."""
-        return action_decoding(spec.target)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the random agent and, at level ``all``, one agent for each constant action."""

@@ -9,28 +9,52 @@ import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.spec import Spec, TextInput
-from zoo.supervised.classical_estimators import ClassicalBaseline
+from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
 
 from ._statistics import statistics
+
+# A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
+SVC = Estimator(
+    "sklearn.calibration:CalibratedClassifierCV",
+    {"estimator": Estimator("sklearn.svm:SVC", {"C": 10}), "ensemble": False, "cv": 3},
+)
+LOGISTIC = Estimator("sklearn.linear_model:LogisticRegression", {"C": 10, "max_iter": 1000})
+RIDGE = Estimator("sklearn.linear_model:Ridge")
 
 
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
-    classes = spec.target.kind == "class"
-    dummy_name, make_dummy = ("majority", _majority) if classes else ("mean", _mean)
-    dummy = ClassicalBaseline(dummy_name, make_dummy, _nothing, is_dummy=True)
-    if spec.of_kind(TextInput):
-        name, make = ("tf_idf_logistic", _words_logistic) if classes else ("tf_idf_ridge", _words_ridge)
-        quick = [dummy, ClassicalBaseline(name, make, _texts)]
-        slow = [ClassicalBaseline("tf_idf_characters", _character_logistic if classes else _character_ridge, _texts)]
+    classes = spec.has_classes
+    if classes:
+        dummy = ClassicalBaseline(
+            "majority", Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"}), _nothing, is_dummy=True
+        )
     else:
-        quick = [dummy, ClassicalBaseline("statistics_svm", _svm if classes else _svr, statistics, most_rows=10_000)]
-        slow = [
-            ClassicalBaseline(
-                "statistics_forest", _forest if classes else _forest_number, statistics, most_rows=200_000
-            )
-        ]
-    return {"none": [], "quick": quick, "all": quick + slow}[level]
+        dummy = ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), _nothing, is_dummy=True)
+    quick, slow = _of_texts(classes) if spec.of_kind(TextInput) else _of_sequences(classes)
+    return {"none": (), "quick": (dummy, quick), "all": (dummy, quick, slow)}[level]
+
+
+def _of_texts(classes: bool) -> tuple[ClassicalBaseline, ClassicalBaseline]:
+    name, last = ("tf_idf_logistic", LOGISTIC) if classes else ("tf_idf_ridge", RIDGE)
+    words, characters = _tf_idf("word", (1, 2)), _tf_idf("char", (1, 4))
+    return ClassicalBaseline(name, (words, last), _texts), ClassicalBaseline(
+        "tf_idf_characters", (characters, last), _texts
+    )
+
+
+def _of_sequences(classes: bool) -> tuple[ClassicalBaseline, ClassicalBaseline]:
+    svm = (Estimator("sklearn.preprocessing:StandardScaler"), SVC if classes else Estimator("sklearn.svm:SVR"))
+    forest = Estimator(f"sklearn.ensemble:RandomForest{'Classifier' if classes else 'Regressor'}")
+    return (
+        ClassicalBaseline("statistics_svm", svm, statistics, most_rows=10_000),
+        ClassicalBaseline("statistics_forest", forest, statistics, most_rows=200_000),
+    )
+
+
+def _tf_idf(analyzer: str, ngrams: tuple[int, int]) -> Estimator:
+    options = {"analyzer": analyzer, "ngram_range": ngrams, "sublinear_tf": True}
+    return Estimator("sklearn.feature_extraction.text:TfidfVectorizer", options)
 
 
 def _texts(split: Split, spec: Spec) -> Any:
@@ -39,83 +63,3 @@ def _texts(split: Split, spec: Spec) -> Any:
 
 def _nothing(split: Split, spec: Spec) -> np.ndarray:
     return np.zeros((len(split), 1))
-
-
-def _majority(seed: int) -> Any:
-    from sklearn.dummy import DummyClassifier
-
-    return DummyClassifier(strategy="prior")
-
-
-def _mean(seed: int) -> Any:
-    from sklearn.dummy import DummyRegressor
-
-    return DummyRegressor()
-
-
-def _scaled(estimator: Any) -> Any:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), estimator)
-
-
-def _svm(seed: int) -> Any:
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.svm import SVC
-
-    # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
-    return _scaled(CalibratedClassifierCV(SVC(C=10, random_state=seed), ensemble=False, cv=3))
-
-
-def _svr(seed: int) -> Any:
-    from sklearn.svm import SVR
-
-    return _scaled(SVR())
-
-
-def _forest(seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(random_state=seed)
-
-
-def _forest_number(seed: int) -> Any:
-    from sklearn.ensemble import RandomForestRegressor
-
-    return RandomForestRegressor(random_state=seed)
-
-
-def _tf_idf(analyzer: str, ngrams: tuple[int, int], estimator: Any) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
-
-    return make_pipeline(TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True), estimator)
-
-
-def _logistic() -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=10, max_iter=1000)
-
-
-def _ridge() -> Any:
-    from sklearn.linear_model import Ridge
-
-    return Ridge()
-
-
-def _words_logistic(seed: int) -> Any:
-    return _tf_idf("word", (1, 2), _logistic())
-
-
-def _words_ridge(seed: int) -> Any:
-    return _tf_idf("word", (1, 2), _ridge())
-
-
-def _character_logistic(seed: int) -> Any:
-    return _tf_idf("char", (1, 4), _logistic())
-
-
-def _character_ridge(seed: int) -> Any:
-    return _tf_idf("char", (1, 4), _ridge())

@@ -39,7 +39,7 @@ def test_rivals_get_the_same_columns(missing):
     task = task_of("classification")
     dataset = dataset_of("classification", target="kind", missing=missing)
     for baseline in task.estimators("quick", dataset.spec):
-        scored = run_estimator(baseline, baseline.make(0), dataset)
+        scored = run_estimator(baseline, baseline.construct(0), dataset)
         assert all(np.isfinite(prediction).all() for _, prediction in scored.values())
 
 

@@ -130,7 +130,7 @@ def test_a_model_of_ones_own_gets_preparation_before_it(numbers, tmp_path, cache
         assert np.isfinite(result.history["val_rmse"]).all()
     output = task.output(built_model.full_model(), numbers.splits["test"].inputs)
     assert output.shape == (12, 1)
-    assert task.predictions(numbers.spec, output)["prediction"].notna().all()
+    assert task.rules(numbers.spec).predictions(output)["prediction"].notna().all()
 
 
 def test_a_model_of_ones_own_may_take_raw_columns(numbers):
@@ -159,7 +159,7 @@ def test_a_model_whose_task_cannot_be_told():
 @pytest.mark.parametrize("task, level", [("classification", "quick"), ("regression", "quick")])
 def test_baselines_have_the_same_scores(task, level, classes, numbers):
     dataset = classes if task == "classification" else numbers
-    names = {score.name for score in task_of(task).metrics(dataset.spec)}
+    names = {score.name for score in task_of(task).rules(dataset.spec).metrics()}
     matches = task_of(task).baselines(level, dataset.spec)
     assert task_of(task).baselines("none", dataset.spec) == []
     assert {baseline.name for baseline in task_of(task).baselines("all", dataset.spec)} > {

@@ -46,6 +46,13 @@ class Split:
         return len(self.rows)
 
     @property
+    def encoded_target(self) -> np.ndarray:
+        """The target of a split that has one."""
+        if self.target is None:
+            raise ValueError("the split has no target")
+        return self.target
+
+    @property
     def total(self) -> int:
         """Number of rows; larger than ``len`` when the data are streamed, not held in memory."""
         return len(self)

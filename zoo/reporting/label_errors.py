@@ -101,7 +101,7 @@ def out_of_fold(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for train, test in folds.split(np.zeros(len(target)), target):
-                model = baseline.make(seed)
+                model = baseline.construct(seed)
                 model = model if callable(baseline.columns) else with_columns(model, spec, baseline.columns)
                 model.fit(_taken(x, train), target[train])
                 if classes:

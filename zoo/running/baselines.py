@@ -60,7 +60,7 @@ def _tracked(
         "zoo.model": baseline.name,
         "zoo.source": dataset.source,
         "zoo.digest": dataset.digest,
-        OBJECTIVE_TAG: task.objective_prefix + task.metrics(dataset.spec)[0].name,
+        OBJECTIVE_TAG: task.objective_prefix + task.rules(dataset.spec).metrics()[0].name,
     }
     with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)

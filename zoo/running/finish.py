@@ -59,18 +59,17 @@ def finish_run(
     model = Model(fitted.built_model.full_model(), dataset.spec, fitted.builder.name, calibration.conformal_quantiles)
     rows = dataset.splits[judged]
     evaluations = evaluate(fitted, [judged], intervals=[judged], model=model.keras_model)
-    output, quantiles = evaluations[judged].output, calibration.conformal_quantiles
+    output, quantiles, rules = evaluations[judged].output, calibration.conformal_quantiles, task.rules(dataset.spec)
 
     def draw() -> dict[str, Any]:
-        objective = task.metrics(dataset.spec)[0].name
-        figures = _figures(task, fitted.result, objective, evaluations[judged], uncalibrated)
-        return {**figures, **(task.draw_intervals(dataset.spec, rows, output, quantiles) if quantiles else {})}
+        figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[judged], uncalibrated)
+        return {**figures, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
 
     with painting(draw if getattr(job, "figures", True) else dict) as painted:
         others = [name for name in SPLIT_PREFIX if name != judged]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
-        of_intervals = task.interval_scores(dataset.spec, rows, output, quantiles) if quantiles else {}
+        of_intervals = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
             **calibration.facts,
@@ -78,7 +77,7 @@ def finish_run(
             **({} if uncalibrated is None else _prefixed({judged: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
-        predicted = task.held_out(dataset.spec, rows, output)
+        predicted = rules.held_out(rows, output)
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
         tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, judged)
@@ -91,7 +90,7 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective, judged = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
+    objective, judged = task.rules(model.spec).metrics()[0], evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,

@@ -51,9 +51,9 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
 
 def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the validation score that ranks runs, and the direction of each metric."""
-    objective = builder.task.metrics(dataset.spec)[0]
+    objective = builder.task.rules(dataset.spec).metrics()[0]
     prefix = builder.task.objective_prefix
-    less = ", ".join(score.name for score in builder.task.metrics(dataset.spec) if score.direction == "min")
+    less = ", ".join(score.name for score in builder.task.rules(dataset.spec).metrics() if score.direction == "min")
     return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
 
 

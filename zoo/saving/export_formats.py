@@ -94,7 +94,7 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         "tensors": {
             input_.name: {"from": graph.tensors[input_.name], "dtype": input_.dtype} for input_ in graph.inputs
         },
-        "output": task_of(model.spec.task).decoding(model.spec),
+        "output": task_of(model.spec.task).rules(model.spec).decoding(),
     }
     contents = with_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")

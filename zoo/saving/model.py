@@ -96,12 +96,11 @@ class Model:
             )
 
     def _predictions(self, output: Any, percent: float | None) -> pd.DataFrame:
-        predictions: pd.DataFrame = self._task.predictions(self.spec, output)
+        rules = self._task.rules(self.spec)
+        predictions = rules.predictions(output)
         if percent is None:
             return predictions
-        return pd.concat(
-            [predictions, self._task.intervals(self.spec, output, self.conformal_quantiles, percent)], axis=1
-        )
+        return pd.concat([predictions, rules.intervals(output, self.conformal_quantiles, percent)], axis=1)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return the probability of each class (N, K), in the order of ``classes``.

@@ -127,7 +127,7 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     source = job.test if dataset.tests_another and name == "test" else job.source
     with looking_in(job.data_dir):
         frame = read_table(source).frame
-    objective = next(score for score in task.metrics(model.spec) if score.name == run.objective)
+    objective = next(score for score in task.rules(model.spec).metrics() if score.name == run.objective)
     subgroups = []
     for column in by:
         if column not in frame.columns:

@@ -223,7 +223,7 @@ class _Subject:
             raise UsageError("there are no rows to compare predictions on", where="on")
         output = task.output(model.keras_model, raw_inputs(frame, model.spec))
         outputs = output if isinstance(output, Mapping) else {OUTPUT: output}
-        return cls(run_id, model, task, frame, outputs, task.predictions(model.spec, output), dataset)
+        return cls(run_id, model, task, frame, outputs, task.rules(model.spec).predictions(output), dataset)
 
 
 def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
@@ -309,7 +309,7 @@ def _with_loss(export_: Export, subject: _Subject, exported: Exported) -> Export
     split = evaluated_split(dataset) if dataset is not None else ""
     if dataset is None or dataset.splits[split].target is None:
         return export_
-    objective = subject.task.metrics(subject.model.spec)[0].name
+    objective = subject.task.rules(subject.model.spec).metrics()[0].name
     before, after = (
         subject.task.evaluate(model, dataset, split, intervals=False).scores[objective]
         for model in (subject.model.keras_model, _ExportAsModel(exported))

@@ -139,7 +139,7 @@ def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
         task = model_builder(job.model, job.task).task
         dataset = task.read(job)
         model, test_split = load(run_id), dataset.splits["test"]
-        frame = task.held_out(model.spec, test_split, task.output(model.keras_model, test_split.inputs))
+        frame = task.rules(model.spec).held_out(test_split, task.output(model.keras_model, test_split.inputs))
         if frame is None:
             raise UsageError(f"{task.name} has no target on which two models can be compared", where="on")
         frames.append(frame.set_index("row"))

@@ -24,7 +24,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.metrics.classes import log_loss
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
-from zoo.supervised.targets import TargetRules
+from zoo.supervised.targets import ConformalRules, TargetRules
 from zoo.task import Calibration
 
 FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
@@ -54,10 +54,9 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     if split is not None and job.calibrate is not None:
         first, second = halves(split, spec)
         chosen = part_of(split, first)
-        assert chosen.target is not None
         output = task.output(whole, chosen.inputs)
         built_model.calibration, facts = fit_calibration(
-            job.calibrate, output, chosen.target, chosen.weight, moved=_moves_shares(job)
+            job.calibrate, output, chosen.encoded_target, chosen.weight, moved=_moves_shares(job)
         )
         before, whole, split = whole, built_model.full_model(), part_of(split, second)
         notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
@@ -75,17 +74,17 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
         rows = dataset.splits["validation"]
-        prediction = rules.decode(spec, task.output(whole, rows.inputs))
+        prediction = rules.decode(task.output(whole, rows.inputs))
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-        assert rows.target is not None
-        chosen_at = choose_threshold(threshold, rows.target, prediction, spec.target.positive_index, weight)
+        chosen_at = choose_threshold(threshold, rows.encoded_target, prediction, spec.target.positive_index, weight)
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
         spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
     quantiles: list[float | None] = []
     if split is not None:
-        assert split.target is not None
-        prediction = rules.decode(spec, task.output(whole, split.inputs))
-        wrong = rules.nonconformity(spec, rules.truth(spec, split.target), prediction)
+        if not isinstance(rules, ConformalRules):
+            raise UsageError(f"{spec.task} has no prediction intervals", where="calibration_size")
+        prediction = rules.decode(task.output(whole, split.inputs))
+        wrong = rules.nonconformity(rules.truth(split.encoded_target), prediction)
         quantiles = conformal_quantiles(wrong, split.weight, counts=spec.weights_count)
         if threshold is not None:
             notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
@@ -111,10 +110,10 @@ def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> lis
     rows = dataset.splits.get("validation")
     if rows is None or rows.target is None:
         return []
-    spec, rules = dataset.spec, task.rules(dataset.spec)
+    rules = task.rules(dataset.spec)
     truth = np.asarray(rows.target)
     weight = np.ones(len(truth)) if rows.weight is None else np.asarray(rows.weight, float)
-    predictions = [rules.decode(spec, task.output(model, rows.inputs)) for model in (before, after)]
+    predictions = [rules.decode(task.output(model, rows.inputs)) for model in (before, after)]
     losses = [float(log_loss(truth, prediction, weight[None])[0]) for prediction in predictions]
     if losses[1] <= losses[0] * WORSE:
         return []

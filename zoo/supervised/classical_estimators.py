@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,38 @@ MOST_LEVELS = 254  # limit of histogram gradient boosting
 
 
 @dataclass(frozen=True)
+class Estimator:
+    """An estimator by its import string, so that nothing is imported before it is needed.
+
+    Args:
+        path: Module and class, such as ``sklearn.svm:SVC``.
+        options: Arguments of its constructor; those that are estimators themselves are constructed too.
+
+    Example:
+        >>> Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"}).construct(0)
+        DummyClassifier(random_state=0, strategy='prior')
+    """
+
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def construct(self, seed: int) -> Any:
+        """Return the unfitted estimator; one that takes a ``random_state`` gets the seed."""
+        module, _, name = self.path.partition(":")
+        cls = getattr(import_module(module), name)
+        options = {key: v.construct(seed) if isinstance(v, Estimator) else v for key, v in self.options.items()}
+        if "random_state" in inspect.signature(cls).parameters:
+            options.setdefault("random_state", seed)
+        return cls(**options)
+
+
+@dataclass(frozen=True)
 class ClassicalBaseline:
     """A scikit-learn estimator that models are compared with.
 
     Args:
         name: Its name, in snake case.
-        make: Function from a seed to an unfitted estimator for preprocessed columns.
+        steps: The estimator, or the steps of a pipeline that ends with it.
         columns: ``scaled`` (standardized and one-hot), ``coded`` (unscaled, categories as integer codes), or a function
             from a split and the spec to the estimator's input, N rows.
         most_rows: Maximum number of training rows; with more it would take too long.
@@ -35,10 +63,18 @@ class ClassicalBaseline:
     """
 
     name: str
-    make: Callable[[int], Any]
+    steps: Estimator | tuple[Estimator, ...]
     columns: str | Callable[[Split, Spec], Any] = "scaled"
     most_rows: int | None = None
     is_dummy: bool = False
+
+    def construct(self, seed: int) -> Any:
+        """Return the unfitted estimator."""
+        from sklearn.pipeline import make_pipeline
+
+        if isinstance(self.steps, Estimator):
+            return self.steps.construct(seed)
+        return make_pipeline(*(step.construct(seed) for step in self.steps))
 
 
 Estimators = Callable[[str, Spec], Sequence[ClassicalBaseline]]
@@ -117,13 +153,12 @@ def run_estimator(
     for name in SPLIT_PREFIX.keys() & dataset.splits.keys():
         split = dataset.splits[name]
         frame = features(split, dataset.spec)
-        assert split.target is not None
         if hasattr(pipeline, "predict_proba"):
             prediction = np.zeros((len(split), len(dataset.spec.target.classes)))
             prediction[:, pipeline.classes_] = pipeline.predict_proba(frame)
         else:
             prediction = pipeline.predict(frame)
-        results[name] = (np.asarray(split.target), prediction)
+        results[name] = (np.asarray(split.encoded_target), prediction)
     return results
 
 

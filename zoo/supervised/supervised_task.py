@@ -10,9 +10,7 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-import pandas as pd
 
-from zoo.calibration.conformal import quantile_at
 from zoo.data.columns.encode import text_columns
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.layout import COLUMNS, Layout, column_layout
@@ -38,8 +36,6 @@ from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, preprocessed, raw_arrays
 from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
 from zoo.training.training_state import FitPlan, FitResult, Monitor
-
-COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, on the axis of a figure
 
 
 class SupervisedTask(Task):
@@ -127,18 +123,6 @@ class SupervisedTask(Task):
                 raise UsageError("images of several sizes make no array; bring them to one size before", where=key)
         return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, target, weight
 
-    def metrics(self, spec: Spec) -> Sequence[Metric]:
-        """Return the scores for the spec's kind of target; the first is the objective of a search."""
-        return self.rules(spec).metrics(spec)
-
-    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return ``prediction`` of N rows and, for classes, ``probability_<class>`` of each."""
-        return self.rules(spec).predictions(spec, output)
-
-    def decoding(self, spec: Spec) -> Mapping[str, Any]:
-        """Return, in plain values, how predictions are decoded from an output."""
-        return self.rules(spec).decoding(spec)
-
     def suits(self, model: Any) -> bool:
         """Return whether a user's own model fits this task, judging by its loss and inputs."""
         loss = model.loss
@@ -153,7 +137,7 @@ class SupervisedTask(Task):
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Return a user's own compiled model as a built model, adding preprocessing if it has none."""
-        return adopt_model(model, spec, self.standard(spec), self.rules(spec).output_width(spec))
+        return adopt_model(model, spec, self.standard(spec), self.rules(spec).output_width())
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on preprocessed data; early stopping monitors the first validation score."""
@@ -187,15 +171,14 @@ class SupervisedTask(Task):
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the full model, including preprocessing, on one split."""
         rows, spec = dataset.splits[split], dataset.spec
-        assert rows.target is not None
         rules = self.rules(spec)
-        truth = rules.truth(spec, rows.target)
+        truth = rules.truth(rows.encoded_target)
         output = self.output(model, rows.inputs)
         if intervals and isinstance(rows, StreamedSplit):
             return self._scored_in_passing(model, rows, spec, truth, output)
-        prediction = rules.decode(spec, output)
+        prediction = rules.decode(output)
         scores, bounds = evaluate(
-            self.metrics(spec),
+            rules.metrics(),
             truth,
             prediction,
             weight=rows.weight,
@@ -204,11 +187,11 @@ class SupervisedTask(Task):
         )
 
         def figures() -> Mapping[str, Any]:
-            figures_ = {**rules.draw(spec, truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
+            figures_ = {**rules.draw(truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
             if spec.has_classes:
                 return figures_  # classification errors have no sign
-            strongest = strongest_inputs(lambda inputs: rules.decode(spec, self.output(model, inputs)), rows, spec)
-            return {**figures_, **(rules.draw_inputs(spec, truth, prediction, strongest) if strongest else {})}
+            strongest = strongest_inputs(lambda inputs: rules.decode(self.output(model, inputs)), rows, spec)
+            return {**figures_, **(rules.draw_inputs(truth, prediction, strongest) if strongest else {})}
 
         return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
 
@@ -217,10 +200,10 @@ class SupervisedTask(Task):
     ) -> Evaluation:
         """Score all rows of a streamed split without holding them in memory; figures use the sample in memory."""
         rules = self.rules(spec)
-        prediction = rules.decode(spec, output)
+        prediction = rules.decode(output)
 
         def predict(rows: Split) -> np.ndarray:
-            return rules.decode(spec, self.output(model, rows.inputs))
+            return rules.decode(self.output(model, rows.inputs))
 
         weight: np.ndarray | None
         if prediction.ndim == 2 and prediction.shape[1] == 2:
@@ -228,9 +211,9 @@ class SupervisedTask(Task):
             counts = True
         else:
             target, predictions, weight = collected(split, predict)
-            truths, counts = rules.truth(spec, target), spec.weights_count
-        scores, bounds = evaluate(self.metrics(spec), truths, predictions, weight=weight, counts=counts, resamples=200)
-        return Evaluation(scores, bounds, lambda: rules.draw(spec, truth, prediction), output)
+            truths, counts = rules.truth(target), spec.weights_count
+        scores, bounds = evaluate(rules.metrics(), truths, predictions, weight=weight, counts=counts, resamples=200)
+        return Evaluation(scores, bounds, lambda: rules.draw(truth, prediction), output)
 
     def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
         """Return calibration, decision threshold and conformal quantiles, computed on rows not used for training."""
@@ -240,99 +223,38 @@ class SupervisedTask(Task):
         """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
         check_calibration(dataset, job)
 
-    def interval_scores(
-        self,
-        spec: Spec,
-        rows: Split,
-        output: np.ndarray,
-        conformal_quantiles: Sequence[float | None],
-        percent: float = 90.0,
-    ) -> dict[str, float]:
-        """Return coverage and size of the prediction sets or intervals of a split's rows."""
-        return self._interval_metrics(spec, rows, output, conformal_quantiles, [percent])[0]
-
-    def draw_intervals(
-        self, spec: Spec, rows: Split, output: np.ndarray, conformal_quantiles: Sequence[float | None]
-    ) -> Mapping[str, Any]:
-        """Return figures of the coverage and size of a split's prediction sets or intervals by nominal coverage."""
-        from zoo.figures.intervals import interval_coverage
-
-        percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
-        scores_by_percent = self._interval_metrics(spec, rows, output, conformal_quantiles, percents)
-        if not scores_by_percent:
-            return {}
-        kind, size = ("set_size", "classes in a set") if spec.has_classes else ("interval_width", "width")
-        size = size if spec.has_classes else f"{size} of {spec.target_names}"
-        coverages = [
-            scores[f"conformal_coverage_{percent:g}"]
-            for percent, scores in zip(percents, scores_by_percent, strict=True)
-        ]
-        sizes = [
-            scores[f"conformal_{kind}_{percent:g}"] for percent, scores in zip(percents, scores_by_percent, strict=True)
-        ]
-        return {"interval_coverage": interval_coverage(percents, coverages, sizes, n_rows=len(rows), size=size)}
-
-    def _interval_metrics(
-        self,
-        spec: Spec,
-        rows: Split,
-        output: np.ndarray,
-        conformal_quantiles: Sequence[float | None],
-        percents: Sequence[float],
-    ) -> list[dict[str, float]]:
-        rules = self.rules(spec)
-        assert rows.target is not None
-        prediction = rules.decode(spec, output)
-        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-        truth = rules.truth(spec, rows.target)
-        return [
-            rules.interval_metrics(spec, truth, prediction, quantile_at(conformal_quantiles, percent), percent, weight)
-            for percent in percents
-        ]
-
-    def held_out(self, spec: Spec, rows: Split, output: np.ndarray) -> pd.DataFrame:
-        """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a split's rows."""
-        assert rows.target is not None
-        truth = self.rules(spec).named_truth(spec, rows.target)
-        columns = {"row": rows.rows, "truth": truth, **({} if rows.weight is None else {"weight": rows.weight})}
-        return pd.concat([pd.DataFrame(columns), self.predictions(spec, output)], axis=1)
-
-    def intervals(
-        self, spec: Spec, output: np.ndarray, conformal_quantiles: Sequence[float | None], percent: float
-    ) -> pd.DataFrame:
-        """Return prediction sets or intervals of N rows at the given coverage in percent."""
-        return self.rules(spec).intervals(spec, output, quantile_at(conformal_quantiles, percent), percent)
-
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the scikit-learn baselines of a level."""
         return [
-            Baseline(baseline.name, partial(self._run_rival, baseline), baseline.most_rows, baseline.is_dummy)
+            Baseline(baseline.name, partial(self._run_estimator, baseline), baseline.most_rows, baseline.is_dummy)
             for baseline in self.estimators(level, spec)
         ]
 
     def _monitor(self, dataset: Dataset) -> Monitor:
         spec = dataset.spec
         rules = self.rules(spec)
-        first: Metric = self.metrics(spec)[0]
+        first: Metric = rules.metrics()[0]
         validation = dataset.splits.get("validation")
         weight = np.ones(len(validation)) if validation is not None else np.ones(1)
         if validation is not None and validation.weight is not None:
             weight = np.asarray(validation.weight)
 
         def score(target: np.ndarray, output: np.ndarray) -> float:
-            truth = rules.truth(spec, target.reshape(len(target)))
-            return float(first.function(truth, rules.decode(spec, output), weight[None])[0])
+            truth = rules.truth(target.reshape(len(target)))
+            return float(first.function(truth, rules.decode(output), weight[None])[0])
 
         return Monitor(SPLIT_PREFIX["validation"] + first.name, first.direction, score)
 
-    def _run_rival(self, baseline: ClassicalBaseline, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+    def _run_estimator(
+        self, baseline: ClassicalBaseline, dataset: Dataset, seed: int
+    ) -> Mapping[str, Mapping[str, float]]:
         spec, rules = dataset.spec, self.rules(dataset.spec)
         scored: dict[str, Mapping[str, float]] = {}
-        for split, (target, prediction) in run_estimator(baseline, baseline.make(seed), dataset).items():
-            truth, values = rules.truth(spec, target), rules.decode(spec, prediction)
+        for split, (target, prediction) in run_estimator(baseline, baseline.construct(seed), dataset).items():
+            truth, values = rules.truth(target), rules.decode(prediction)
             weight = dataset.splits[split].weight
             scored[split], _ = evaluate(
-                self.metrics(spec), truth, values, weight=weight, counts=spec.weights_count, resamples=0
+                rules.metrics(), truth, values, weight=weight, counts=spec.weights_count, resamples=0
             )
         return scored
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,17 +16,21 @@ from zoo.calibration.conformal import (
     interval_metrics,
     number_bounds,
     number_scores_of,
+    quantile_at,
     set_metrics,
 )
 from zoo.data.columns.encode import decode_classes
+from zoo.data.dataset import Split
 from zoo.metrics.classes import called_classes, class_metrics
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import middle_quantile, number_metrics, quantile_metrics
-from zoo.portable.predict import decoded
 from zoo.spec import Spec
+from zoo.task import OutputRules
+
+COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, on the axis of a figure
 
 
-class TargetRules(ABC):
+class TargetRules(OutputRules):
     """The rules for one kind of target.
 
     ``loss_words`` are parts of the names of Keras losses for such targets.
@@ -35,89 +39,125 @@ class TargetRules(ABC):
     loss_words: Sequence[str] = ()
 
     @abstractmethod
-    def metrics(self, spec: Spec) -> Sequence[Metric]:
-        """Return the scores; the first is the objective of a search."""
-
-    @abstractmethod
-    def output_width(self, spec: Spec) -> int:
+    def output_width(self) -> int:
         """Return the required width of a network's output."""
 
     @abstractmethod
-    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
-        """Return a network's or estimator's output in the form for scoring: probabilities (N, K), or numbers (N,)."""
+    def decode(self, output: np.ndarray) -> np.ndarray:
+        """Return a network's or estimator's output in the form for scoring: probabilities (N, K), or numbers (N, …)."""
 
     @abstractmethod
-    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target (N,) in the form for scoring."""
+    def truth(self, target: np.ndarray) -> np.ndarray:
+        """Return an encoded target (N, …) in the form for scoring."""
 
-    def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return an encoded target (N,) as in the source."""
-        return self.truth(spec, target)
+    def named_truth(self, target: np.ndarray) -> pd.DataFrame:
+        """Return an encoded target as in the source, N rows: ``truth``."""
+        return pd.DataFrame({"truth": self.truth(target)})
 
-    def predictions(self, spec: Spec, output: np.ndarray) -> pd.DataFrame:
-        """Return the predictions that users see: ``prediction`` of N rows and any further columns."""
-        return pd.DataFrame(decoded({"output": output}, self.decoding(spec)))
-
-    @abstractmethod
-    def decoding(self, spec: Spec) -> dict[str, Any]:
-        """Return, in plain values, how predictions are decoded from an output."""
+    def held_out(self, rows: Split, output: Any) -> pd.DataFrame:
+        """Return ``row`` in the source, ``truth``, ``weight`` if any, and predictions of a split's rows."""
+        weight = {} if rows.weight is None else {"weight": rows.weight}
+        columns = [pd.DataFrame({"row": rows.rows}), self.named_truth(rows.encoded_target), pd.DataFrame(weight)]
+        return pd.concat([*columns, self.predictions(output)], axis=1)
 
     @abstractmethod
-    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return the nonconformity scores (N,) of decoded predictions, for conformal prediction."""
-
-    @abstractmethod
-    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
-        """Return prediction sets or intervals of an output, N rows, for a conformal quantile."""
-
-    @abstractmethod
-    def interval_metrics(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
-    ) -> dict[str, float]:
-        """Return coverage and size of prediction sets or intervals."""
-
-    @abstractmethod
-    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return figures of one split, by name."""
 
     def draw_inputs(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+        self, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
         """Return figures of the errors by the most important inputs."""
         return {}
 
 
-class ClassRules(TargetRules):
+class ConformalRules(TargetRules):
+    """The rules for targets with prediction sets or intervals."""
+
+    @abstractmethod
+    def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return the nonconformity scores (N,) of decoded predictions, for conformal prediction."""
+
+    @abstractmethod
+    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+        """Return prediction sets or intervals of an output, N rows, for a conformal quantile."""
+
+    @abstractmethod
+    def interval_metrics(
+        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+    ) -> dict[str, float]:
+        """Return coverage and size of prediction sets or intervals."""
+
+    def intervals(self, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
+        """Return prediction sets or intervals of N rows at the given coverage in percent."""
+        return self.intervals_at(output, quantile_at(conformal_quantiles, percent), percent)
+
+    def interval_scores(
+        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
+    ) -> dict[str, float]:
+        """Return coverage and size of the prediction sets or intervals of a split's rows."""
+        return self._interval_scores(rows, output, conformal_quantiles, [percent])[0]
+
+    def draw_intervals(
+        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None]
+    ) -> Mapping[str, Any]:
+        """Return figures of the coverage and size of a split's prediction sets or intervals by nominal coverage."""
+        from zoo.figures.intervals import interval_coverage
+
+        percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
+        scores = self._interval_scores(rows, output, conformal_quantiles, percents)
+        if not scores:
+            return {}
+        by_percent = list(zip(percents, scores, strict=True))
+        classes = self.spec.has_classes
+        kind, size = ("set_size", "classes in a set") if classes else ("interval_width", "width")
+        size = size if classes else f"{size} of {self.spec.target.name}"
+        coverages = [values[f"conformal_coverage_{percent:g}"] for percent, values in by_percent]
+        sizes = [values[f"conformal_{kind}_{percent:g}"] for percent, values in by_percent]
+        return {"interval_coverage": interval_coverage(percents, coverages, sizes, n_rows=len(rows), size=size)}
+
+    def _interval_scores(
+        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percents: Sequence[float]
+    ) -> list[dict[str, float]]:
+        prediction, truth = self.decode(output), self.truth(rows.encoded_target)
+        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+        return [
+            self.interval_metrics(truth, prediction, quantile_at(conformal_quantiles, percent), percent, weight)
+            for percent in percents
+        ]
+
+
+class ClassRules(ConformalRules):
     """Classes, encoded as their index."""
 
     loss_words = ("crossentropy", "hinge", "kullback", "kl_div")
 
-    def metrics(self, spec: Spec) -> Sequence[Metric]:
+    def metrics(self) -> Sequence[Metric]:
         """Return the scores of class probabilities; log_loss comes first."""
-        return class_metrics(len(spec.target.classes), spec.target.positive_index, spec.target.threshold)
+        return class_metrics(len(self.spec.target.classes), self.spec.target.positive_index, self.spec.target.threshold)
 
-    def output_width(self, spec: Spec) -> int:
+    def output_width(self) -> int:
         """Return 1 for two classes, else the number of classes."""
-        return len(spec.target.classes) if len(spec.target.classes) > 2 else 1
+        return len(self.spec.target.classes) if len(self.spec.target.classes) > 2 else 1
 
-    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
+    def decode(self, output: np.ndarray) -> np.ndarray:
         """Return probabilities (N, K)."""
         output = np.asarray(output, np.float64)
         if output.shape[-1] == 1:
             return np.concatenate([1 - output, output], axis=-1)
         return output / output.sum(axis=-1, keepdims=True)
 
-    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+    def truth(self, target: np.ndarray) -> np.ndarray:
         """Return class indices (N,)."""
         return np.asarray(target, np.int64)
 
-    def named_truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
-        """Return classes (N,) by name."""
-        return decode_classes(np.asarray(target), spec.target)
+    def named_truth(self, target: np.ndarray) -> pd.DataFrame:
+        """Return classes by name, N rows: ``truth``."""
+        return pd.DataFrame({"truth": decode_classes(np.asarray(target), self.spec.target)})
 
-    def decoding(self, spec: Spec) -> dict[str, Any]:
+    def decoding(self) -> dict[str, Any]:
         """Return the names of the classes and the rule that chooses the predicted class."""
-        target = spec.target
+        target = self.spec.target
         return {
             "kind": "classes",
             "of": "output",
@@ -127,35 +167,35 @@ class ClassRules(TargetRules):
             "positive": target.positive_index,
         }
 
-    def called(self, spec: Spec, probabilities: np.ndarray) -> np.ndarray:
+    def called(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted class (N,): the most probable one, or by the threshold."""
-        return called_classes(probabilities, spec.target.threshold, spec.target.positive_index)
+        return called_classes(probabilities, self.spec.target.threshold, self.spec.target.positive_index)
 
-    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return 1 minus the probability of the true class."""
         return class_scores_of(truth, prediction)
 
-    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
         """Return ``set_<percent>``: the classes of each prediction set as a JSON list, in class order."""
-        names = decode_classes(np.arange(len(spec.target.classes)), spec.target)
-        inside = class_sets(self.decode(spec, output), limit)
+        names = decode_classes(np.arange(len(self.spec.target.classes)), self.spec.target)
+        inside = class_sets(self.decode(output), limit)
         sets = [json.dumps(names[row].tolist(), ensure_ascii=False) for row in inside]
         return pd.DataFrame({f"set_{percent:g}": sets})
 
     def interval_metrics(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return the coverage, overall and by class, and the size of prediction sets."""
-        return set_metrics(truth, class_sets(prediction, limit), spec.target.classes, percent, weight)
+        return set_metrics(truth, class_sets(prediction, limit), self.spec.target.classes, percent, weight)
 
-    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return confusion matrix, reliability, ROC and precision-recall; for two classes also cost by threshold."""
         from zoo.figures.classes import confusion_matrix, reliability
         from zoo.figures.thresholds import roc_and_precision_recall, threshold_cost
 
-        target = spec.target
+        target = self.spec.target
         figures = {
-            "confusion_matrix": confusion_matrix(truth, self.called(spec, prediction), target.classes),
+            "confusion_matrix": confusion_matrix(truth, self.called(prediction), target.classes),
             "reliability": reliability(truth, prediction),
         }
         if np.isfinite(prediction).all():
@@ -168,115 +208,114 @@ class ClassRules(TargetRules):
         return figures
 
 
-class NumberRules(TargetRules):
+class NumberRules(ConformalRules):
     """A number, standardized by the mean and standard deviation of the training split."""
 
     loss_words = ("squared", "absolute", "huber", "cosh", "mse", "mae", "mape")
 
-    def metrics(self, spec: Spec) -> Sequence[Metric]:
+    def metrics(self) -> Sequence[Metric]:
         """Return rmse, mae and r2, in the target's units."""
         return number_metrics()
 
-    def output_width(self, spec: Spec) -> int:
+    def output_width(self) -> int:
         """Return 1."""
         return 1
 
-    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
+    def decode(self, output: np.ndarray) -> np.ndarray:
         """Return numbers (N,) in the target's units; networks predict standardized ones."""
-        return np.asarray(output, np.float64).reshape(len(output)) * spec.target.std + spec.target.mean
+        return np.asarray(output, np.float64).reshape(len(output)) * self.spec.target.std + self.spec.target.mean
 
-    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+    def truth(self, target: np.ndarray) -> np.ndarray:
         """Return true numbers (N,) in the target's units."""
-        return self.decode(spec, target)
+        return self.decode(target)
 
-    def decoding(self, spec: Spec) -> dict[str, Any]:
+    def decoding(self) -> dict[str, Any]:
         """Return the mean and standard deviation that undo the standardization."""
-        return {"kind": "number", "of": "output", "mean": spec.target.mean, "std": spec.target.std}
+        return {"kind": "number", "of": "output", "mean": self.spec.target.mean, "std": self.spec.target.std}
 
-    def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper bound (N,) of a decoded prediction: the number itself, twice."""
         return prediction, prediction
 
-    def nonconformity(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return the distance of the truth from the interval between the prediction's bounds."""
-        return number_scores_of(truth, *self.bounds(spec, prediction))
+        return number_scores_of(truth, *self.bounds(prediction))
 
-    def intervals(self, spec: Spec, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
         """Return ``lower_<percent>`` and ``upper_<percent>``, in the target's units."""
-        low, high = number_bounds(*self.bounds(spec, self.decode(spec, output)), limit)
+        low, high = number_bounds(*self.bounds(self.decode(output)), limit)
         return pd.DataFrame({f"lower_{percent:g}": low, f"upper_{percent:g}": high})
 
     def interval_metrics(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return coverage, width and interval score."""
-        low, high = number_bounds(*self.bounds(spec, prediction), limit)
+        low, high = number_bounds(*self.bounds(prediction), limit)
         return interval_metrics(truth, low, high, percent, weight)
 
-    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return figures of predicted against true values, and of residuals."""
         from zoo.figures.numbers import predicted_against_true, residuals
 
         return {
-            "predicted_against_true": predicted_against_true(truth, prediction, name=spec.target.name),
-            "residuals": residuals(truth, prediction, name=spec.target.name),
+            "predicted_against_true": predicted_against_true(truth, prediction, name=self.spec.target.name),
+            "residuals": residuals(truth, prediction, name=self.spec.target.name),
         }
 
     def draw_inputs(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+        self, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
         """Return figures of the residuals by the most important inputs, if a single number is predicted."""
         from zoo.figures.numbers import residuals_by_input
 
         if prediction.shape != truth.shape:  # a user's own task may predict several numbers
             return {}
-        return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=spec.target.name)}
+        return {"residuals_by_input": residuals_by_input(truth - prediction, inputs, name=self.spec.target.name)}
 
 
 class QuantileRules(NumberRules):
     """Several quantiles of a number, predicted with the pinball loss (Koenker and Bassett 1978)."""
 
-    def metrics(self, spec: Spec) -> Sequence[Metric]:
+    def metrics(self) -> Sequence[Metric]:
         """Return pinball (first), interval score and coverage of the outermost quantiles, and the median's scores."""
-        return quantile_metrics(spec.target.quantiles)
+        return quantile_metrics(self.spec.target.quantiles)
 
-    def output_width(self, spec: Spec) -> int:
+    def output_width(self) -> int:
         """Return the number of quantiles."""
-        return len(spec.target.quantiles)
+        return len(self.spec.target.quantiles)
 
-    def decode(self, spec: Spec, output: np.ndarray) -> np.ndarray:
+    def decode(self, output: np.ndarray) -> np.ndarray:
         """Return quantiles (N, Q) in the target's units, sorted so that they do not cross."""
-        return np.sort(np.asarray(output, np.float64), axis=1) * spec.target.std + spec.target.mean
+        return np.sort(np.asarray(output, np.float64), axis=1) * self.spec.target.std + self.spec.target.mean
 
-    def truth(self, spec: Spec, target: np.ndarray) -> np.ndarray:
+    def truth(self, target: np.ndarray) -> np.ndarray:
         """Return true numbers (N,) in the target's units."""
-        return NumberRules.decode(self, spec, target)
+        return NumberRules.decode(self, target)
 
-    def decoding(self, spec: Spec) -> dict[str, Any]:
+    def decoding(self) -> dict[str, Any]:
         """Return the levels of the quantiles, and the mean and standard deviation that undo the standardization."""
-        levels = spec.target.quantiles
+        levels = self.spec.target.quantiles
         rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
-        return {**super().decoding(spec), **rule}
+        return {**super().decoding(), **rule}
 
-    def bounds(self, spec: Spec, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the outermost quantiles, which conformal prediction widens or narrows."""
         return prediction[:, 0], prediction[:, -1]
 
-    def draw(self, spec: Spec, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+    def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return the figures of the median."""
-        return super().draw(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)])
+        return super().draw(truth, prediction[:, middle_quantile(self.spec.target.quantiles)])
 
     def draw_inputs(
-        self, spec: Spec, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
+        self, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
         """Return figures of the median's residuals by the most important inputs."""
-        return super().draw_inputs(spec, truth, prediction[:, middle_quantile(spec.target.quantiles)], inputs)
+        return super().draw_inputs(truth, prediction[:, middle_quantile(self.spec.target.quantiles)], inputs)
+
+
+RULES: dict[str, type[TargetRules]] = {"class": ClassRules, "number": NumberRules}
 
 
 def rules_of(spec: Spec) -> TargetRules:
-    """Return the rules for a spec's target."""
-    return QUANTILES if spec.target.quantiles else RULES[spec.target.kind]
-
-
-QUANTILES = QuantileRules()
-RULES: dict[str, TargetRules] = {"class": ClassRules(), "number": NumberRules()}
+    """Return the rules for a spec's only target."""
+    return QuantileRules(spec) if spec.target.quantiles else RULES[spec.target.kind](spec)

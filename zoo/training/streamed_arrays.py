@@ -139,8 +139,7 @@ def accumulated(
     for chunk in split.chunks(None):
         p = np.clip(probabilities(chunk)[:, 1], 1e-12, 1 - 1e-12)
         odds = np.clip(np.log(p) - np.log1p(-p), -_MOST, _MOST - 1e-9)
-        assert chunk.target is not None
-        place = np.asarray(chunk.target) * _BINS + np.floor((odds + _MOST) * _BINS_A_UNIT).astype(np.int64)
+        place = np.asarray(chunk.encoded_target) * _BINS + np.floor((odds + _MOST) * _BINS_A_UNIT).astype(np.int64)
         chunk_weight = np.ones(len(p)) if chunk.weight is None else np.asarray(chunk.weight, float)
         weight += np.bincount(place, weights=chunk_weight, minlength=2 * _BINS).reshape(2, _BINS)
         mass += np.bincount(place, weights=chunk_weight * p, minlength=2 * _BINS).reshape(2, _BINS)

@@ -76,7 +76,7 @@ def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
     Raises:
         UsageError: When the objective or a constraint names an unknown metric; the message gives the nearest name.
     """
-    scores = {score.name: score for score in task.metrics(spec)}
+    scores = {score.name: score for score in task.rules(spec).metrics()}
     first = next(iter(scores))
     prefix = task.objective_prefix if job.cv is None else FOLDS_PREFIX
     monitor = task.objective_prefix + first

@@ -1,12 +1,12 @@
 """The fork server: imports the heavy packages once, then runs each call in a process of its own.
 
-The driver (``worker_processes``) starts it as ``python -m zoo.tuning.execution.fork_server FD MODULE...``, where ``FD``
-is one end of a socket pair. The driver sends ``{"start": number}`` together with the socket of a call, or
-``{"kill": number}``, and receives ``{"ready": true}``, ``{"started": number, "pid": pid}`` and
-``{"ended": number, "status": status}``. Driver and call talk to each other directly over the call's
-socket, so the server only forks and reaps. The driver may send what to run at once or later. Where a
-fork is not safe, each call is a fresh ``python -m zoo.tuning.execution.fork_server --once FD SERVER``, which speaks
-the same protocol.
+The driver (``worker_processes``) starts it as ``python -m zoo.tuning.execution.fork_server FD MODULE...``, where
+``FD`` is one end of a socket pair. The driver sends ``{"start": number}`` together with the socket of a call,
+``{"kill": number}``, or ``{"idle": true}`` where no call will come for a while, and receives ``{"ready": true}``,
+``{"started": number, "pid": pid}`` and ``{"ended": number, "status": status}``. Driver and call talk to each other
+directly over the call's socket, so the server only forks and reaps. The driver may send what to run at once or later.
+Where a fork is not safe, each call is a fresh ``python -m zoo.tuning.execution.fork_server --once FD SERVER``, which
+speaks the same protocol.
 
 All processes end with the driver: end of file tells the server that the driver is gone, the server kills its
 children, and on Linux the kernel kills them if the server itself is killed.
@@ -19,6 +19,7 @@ import ctypes
 import faulthandler
 import gc
 import importlib
+import math
 import os
 import random
 import resource
@@ -26,6 +27,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 import warnings
 from collections import deque
@@ -40,6 +42,7 @@ from zoo.tuning.execution.packed_call import read_call
 
 _PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 _REQUEST_WAIT_S = 30.0
+IDLE_S = 300.0  # a server that waits for the next search ends after this time
 
 
 def end_group(pid: int) -> None:
@@ -158,6 +161,7 @@ class Server:
         self._sockets: deque[int] = deque()  # of calls whose start request is still to come
         self._numbers: dict[int, int] = {}  # number of each call, by process id
         self._wake, self._waker = socket.socketpair()
+        self._idle_until = math.inf
 
     def run(self) -> None:
         """Serve until the driver is gone."""
@@ -172,7 +176,7 @@ class Server:
         try:
             self._report({"ready": True})
             # A process forked from the driver may hold the socket open, so also check whether the driver is alive.
-            while os.getppid() == driver_pid:
+            while os.getppid() == driver_pid and time.monotonic() < self._idle_until:
                 readable = {descriptor for descriptor, _ in poll.poll(1000)}
                 if self._wake.fileno() in readable:
                     self._wake.recv(4096)
@@ -191,8 +195,11 @@ class Server:
             os.set_inheritable(descriptor, False)
         self._sockets.extend(descriptors)
         for request in self._frames.feed(data):
+            self._idle_until = time.monotonic() + IDLE_S if "idle" in request else math.inf
             if "start" in request:
                 self._start(request["start"], self._sockets.popleft())
+            elif "idle" in request:
+                continue
             else:
                 self._kill(request["kill"])
         return bool(data)

@@ -7,6 +7,7 @@ running once the driver has ended, whatever the reason.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import math
@@ -134,16 +135,25 @@ class WorkerProcesses(TrialExecutor):
         return tuple(call.key for call in self._server.calls.values() if not call.reported)
 
     def close(self) -> None:
-        """Kill all running calls and end the server; events that `wait` has not returned are dropped."""
+        """Kill all running calls; events that `wait` has not returned are dropped.
+
+        A server without running calls is kept for the next executor, as importing the packages takes seconds; it ends
+        with the driver, or by itself after some minutes.
+        """
         self._closed = True
         self._events.clear()
-        self._finalizer()
+        if self.running or not self._server.idle():
+            self._finalizer()
+        else:
+            self._finalizer.detach()
+            _IdleServer.keep(self._server)
 
     def _take_in(self, timeout_s: float) -> None:
         self._server.take_in(timeout_s, self._events)
 
     def _new_server(self) -> _ServerProcess:
-        server = _ServerProcess(self.folder, self._preload, overlap=self._overlap)
+        server = _IdleServer.take(self._preload) or _ServerProcess(self.folder, self._preload)
+        server.overlap = self._overlap
         self._finalizer = weakref.finalize(self, server.end)  # on garbage collection, and at the driver's exit
         return server
 
@@ -220,13 +230,13 @@ class _ServerProcess:
     Args:
         folder: Where the server's log goes.
         preload: Modules that the server imports.
-        overlap: Whether a call ends with its answer.
     """
 
-    def __init__(self, folder: Path, preload: Sequence[str], *, overlap: bool) -> None:
+    def __init__(self, folder: Path, preload: Sequence[str]) -> None:
         self.calls: dict[int, _Call] = {}
         self.lost = False
-        self._overlap = overlap
+        self.overlap = False  # whether a call ends with its answer
+        self.surroundings = _surroundings(preload)
         self._pids: dict[int, int] = {}
         # Number and socket of a spare process, so that the next call need not wait for a fork.
         self._spare: tuple[int, socket.socket] | None = None
@@ -255,7 +265,7 @@ class _ServerProcess:
         """Run the call in the file at ``path``."""
         spare, self._spare = self._spare, None
         number, connection = spare or self._new_process()
-        call = self.calls[number] = _Call(key, number, path, connection, self._overlap)
+        call = self.calls[number] = _Call(key, number, path, connection, self.overlap)
         request = {
             "call": str(path),
             "log": str(call.log),
@@ -297,6 +307,14 @@ class _ServerProcess:
                 events.extend(by_descriptor[descriptor].read())
         if any(descriptor == self._socket.fileno() for descriptor, _ in ready):
             self._hear(events)
+
+    def idle(self) -> bool:
+        """Tell the server that no call will come for a while; return whether it can wait for the next executor."""
+        if not self._ready or self.lost or self._process.poll() is not None:
+            return False
+        self._drop_spare()
+        self.tell({"idle": True})
+        return True
 
     def end(self) -> None:
         """End the server and all calls; in a process forked from the driver, do nothing."""
@@ -365,6 +383,44 @@ class _ServerProcess:
         if not self._ready:
             text = _tail(self._log) or f"exit status {self._process.returncode}"
             raise JobError(f"the server of the worker processes could not be started:\n{text}")
+
+
+class _IdleServer:
+    """The server of the last executor, kept for the next one with the same surroundings."""
+
+    _server: _ServerProcess | None = None
+
+    @classmethod
+    def keep(cls, server: _ServerProcess) -> None:
+        """Keep a server in place of the one that is kept."""
+        cls.end()
+        cls._server = server
+
+    @classmethod
+    def take(cls, preload: Sequence[str]) -> _ServerProcess | None:
+        """Return the kept server if it runs and imported the same modules in the same surroundings."""
+        server = cls._server
+        if server is None or server.surroundings != _surroundings(preload) or not server.idle():
+            cls.end()
+            return None
+        cls._server = None
+        return server
+
+    @classmethod
+    def end(cls) -> None:
+        """End the kept server."""
+        if cls._server is not None:
+            cls._server.end()
+            cls._server = None
+
+
+atexit.register(_IdleServer.end)
+
+
+def _surroundings(preload: Sequence[str]) -> tuple[Any, ...]:
+    """Return what a server takes over from its driver when it starts."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return tuple(preload), _import_path(), environment, os.getpid()
 
 
 def _import_path() -> list[str]:
