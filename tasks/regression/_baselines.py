@@ -22,9 +22,16 @@ SLOW = (
 )
 
 
+# Those that predict several numbers at once.
+OF_SEVERAL = ("mean", "ridge", "linear", "random_forest")
+
+
 def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
-    quick, slow = _of_quantiles(spec.target.quantiles) if spec.target.quantiles else (QUICK, SLOW)
+    if len(spec.targets) > 1:
+        quick, slow = (tuple(b for b in level_ if b.name in OF_SEVERAL) for level_ in (QUICK, SLOW))
+    else:
+        quick, slow = _of_quantiles(spec.target.quantiles) if spec.target.quantiles else (QUICK, SLOW)
     return {"none": (), "quick": quick, "all": quick + slow}[level]
 
 

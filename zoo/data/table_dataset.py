@@ -182,7 +182,7 @@ def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _Targ
     values = table.frame[name]
     notes: tuple[str, ...] = ()
     if kind == "either":
-        kind = "number" if is_measured(values) else "class"
+        kind = "number" if arrays_of_cells(table.frame[[name]]) or is_measured(values) else "class"
         whole = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
         notes += (
             (f"the target {name} is treated as a number; if its values are codes, use --kind class",) if whole else ()
@@ -310,7 +310,11 @@ def _with_targets(
 
 
 def _target_numbers(table: Table, name: str) -> np.ndarray:
-    """Return the target as numbers; the error for one that cannot be parsed names the row."""
+    """Return the target as numbers (N,), or (N, …) of arrays; the error for one that cannot be parsed names the row."""
+    cells = arrays_of_cells(table.frame[[name]])
+    if cells:
+        target = Target(name, "number", shape=cells[name].iloc[0].shape)
+        return encode_target(table.frame[name], target, where=table.source)
     return encode_target(table.frame[name], Target(name, "number"), where=table.source)
 
 

@@ -42,6 +42,45 @@ def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     return (*metrics, *of_median)
 
 
+def several_number_metrics(std: np.ndarray) -> tuple[Metric, ...]:
+    """Return the metrics of several numbers (N, K): means over the numbers, each divided by its standard deviation.
+
+    Args:
+        std: Standard deviation of each number in the training split (K,).
+
+    Example:
+        >>> metric = several_number_metrics(np.array([1.0, 10.0]))[1]
+        >>> metric.name, metric.function(np.zeros((1, 2)), np.array([[3.0, 10.0]]), np.ones((1, 1)))
+        ('mae', array([2.]))
+    """
+    return tuple(Metric(s.name, s.direction, partial(_mean_of_columns, s.function, std)) for s in number_metrics())
+
+
+def metrics_of_column(column: int, name: str) -> tuple[Metric, ...]:
+    """Return the metrics of one of several numbers (N, K), in its own units.
+
+    Args:
+        column: Its place.
+        name: Its name, which follows that of each metric.
+    """
+    metrics = (partial(_of_both_columns, metric.function, column) for metric in number_metrics())
+    return tuple(Metric(f"{m.name}_{name}", m.direction, f) for m, f in zip(number_metrics(), metrics, strict=True))
+
+
+def _mean_of_columns(
+    function: ScoreFunction, std: np.ndarray, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    scaled = [(truth[:, i] / scale, prediction[:, i] / scale) for i, scale in enumerate(std)]
+    mean: np.ndarray = np.mean([function(*columns, weights) for columns in scaled], axis=0)
+    return mean
+
+
+def _of_both_columns(
+    function: ScoreFunction, column: int, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    return function(truth[:, column], prediction[:, column], weights)
+
+
 def middle_quantile(levels: Sequence[float]) -> int:
     """Return the index of the level nearest to the median.
 

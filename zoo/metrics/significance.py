@@ -72,17 +72,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def row_losses(predicted: pd.DataFrame) -> np.ndarray:
-    """Return the loss of each row (N,): log loss for classes, squared error for numbers.
+    """Return the loss of each row (N,): log loss for classes, squared error for numbers, its mean for several.
 
     Args:
-        predicted: ``truth`` and ``prediction`` of N rows, and for classes ``probability_<class>``.
+        predicted: ``truth`` and ``prediction`` of N rows, and for classes ``probability_<class>``; for several numbers
+            ``truth_<name>`` and ``prediction_<name>``.
 
     Example:
         >>> row_losses(pd.DataFrame({"truth": [1.0, 2.0], "prediction": [1.5, 2.0]})).tolist()
         [0.25, 0.0]
     """
     if not any(name.startswith("probability_") for name in predicted.columns):
-        return np.square(predicted["prediction"].to_numpy(float) - predicted["truth"].to_numpy(float))
+        truths = [name for name in predicted.columns if name == "truth" or name.startswith("truth_")]
+        predictions = [name.replace("truth", "prediction", 1) for name in truths]
+        errors = predicted[predictions].to_numpy(float) - predicted[truths].to_numpy(float)
+        return np.square(errors).mean(axis=1)
     columns = [f"probability_{name}" for name in predicted["truth"]]
     places = predicted.columns.get_indexer(pd.Index(columns))
     probability = predicted.to_numpy()[np.arange(len(predicted)), places].astype(float)

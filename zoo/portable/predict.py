@@ -142,6 +142,9 @@ def decoded(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[s
     values = np.asarray(output[rule["of"]], np.float64)
     if rule["kind"] == "number":
         return {"prediction": values.reshape(len(values)) * rule["std"] + rule["mean"]}
+    if rule["kind"] == "numbers":
+        values = values.reshape(len(values), -1) * rule["std"] + rule["mean"]
+        return {name: values[:, index] for index, name in enumerate(rule["columns"])}
     if rule["kind"] == "quantiles":
         values = np.sort(values, axis=1) * rule["std"] + rule["mean"]
         columns = {f"quantile_{level:g}": values[:, index] for index, level in enumerate(rule["levels"])}

@@ -120,7 +120,9 @@ def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, 
         for column in dataset.spec.inputs[:MOST_COLUMNS]
         if column.kind in READABLE and len(values := dataset.splits[split].inputs[column.key]) == len(predicted)
     }
-    tables = {"predictions": predicted.head(MOST_ROWS), "worst_errors": worst_errors(predicted, pd.DataFrame(inputs))}
+    tables = {"predictions": predicted.head(MOST_ROWS)}
+    if "truth" in predicted:
+        tables["worst_errors"] = worst_errors(predicted, pd.DataFrame(inputs))
     return {**tables, "scores_by_class": scores_by_class(predicted)} if dataset.spec.has_classes else tables
 
 

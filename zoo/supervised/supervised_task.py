@@ -162,7 +162,9 @@ class SupervisedTask(Task):
         if dataset.spec.weights_count and isinstance(built_model.network.loss, keras.losses.Loss):
             # A duplicated row counts twice in the mean loss; so must a row of weight 2.
             built_model.network.loss.reduction = "mean_with_sample_weight"
-        return fit(built_model.network, splits["train"], splits.get("validation"), plan)
+        return fit(
+            built_model.network, splits["train"], splits.get("validation"), plan, inference=built_model.inference
+        )
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the model's output (N, …) for raw inputs by key."""
@@ -172,7 +174,7 @@ class SupervisedTask(Task):
         """Score the full model, including preprocessing, on one split."""
         rows, spec = dataset.splits[split], dataset.spec
         rules = self.rules(spec)
-        truth = rules.truth(rows.encoded_target)
+        truth = rules.truth_of(rows)
         output = self.output(model, rows.inputs)
         if intervals and isinstance(rows, StreamedSplit):
             return self._scored_in_passing(model, rows, spec, truth, output)
@@ -239,8 +241,9 @@ class SupervisedTask(Task):
         if validation is not None and validation.weight is not None:
             weight = np.asarray(validation.weight)
 
-        def score(target: np.ndarray, output: np.ndarray) -> float:
-            truth = rules.truth(target.reshape(len(target)))
+        truth = rules.truth_of(validation) if validation is not None else np.empty(0)
+
+        def score(output: np.ndarray) -> float:
             return float(first.function(truth, rules.decode(output), weight[None])[0])
 
         return Monitor(SPLIT_PREFIX["validation"] + first.name, first.direction, score)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +24,17 @@ from zoo.data.columns.encode import decode_classes
 from zoo.data.dataset import Split
 from zoo.metrics.classes import called_classes, class_metrics
 from zoo.metrics.metric import Metric
-from zoo.metrics.numbers import middle_quantile, number_metrics, quantile_metrics
+from zoo.metrics.numbers import (
+    metrics_of_column,
+    middle_quantile,
+    number_metrics,
+    quantile_metrics,
+    several_number_metrics,
+)
 from zoo.spec import Spec
 from zoo.task import OutputRules
 
+MOST_DRAWN = 6
 COVERAGES = (*range(10, 100, 10), 95, 99)  # percent, on the axis of a figure
 
 
@@ -49,6 +57,10 @@ class TargetRules(OutputRules):
     @abstractmethod
     def truth(self, target: np.ndarray) -> np.ndarray:
         """Return an encoded target (N, …) in the form for scoring."""
+
+    def truth_of(self, rows: Split) -> np.ndarray:
+        """Return the truth of a split in the form for scoring; metrics that need other columns find them here."""
+        return self.truth(rows.encoded_target)
 
     def named_truth(self, target: np.ndarray) -> pd.DataFrame:
         """Return an encoded target as in the source, N rows: ``truth``."""
@@ -119,7 +131,7 @@ class ConformalRules(TargetRules):
     def _interval_scores(
         self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percents: Sequence[float]
     ) -> list[dict[str, float]]:
-        prediction, truth = self.decode(output), self.truth(rows.encoded_target)
+        prediction, truth = self.decode(output), self.truth_of(rows)
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         return [
             self.interval_metrics(truth, prediction, quantile_at(conformal_quantiles, percent), percent, weight)
@@ -313,9 +325,73 @@ class QuantileRules(NumberRules):
         return super().draw_inputs(truth, prediction[:, middle_quantile(self.spec.target.quantiles)], inputs)
 
 
+class SeveralNumbersRules(TargetRules):
+    """Several numbers for each row: several targets, or one with a shape."""
+
+    loss_words = NumberRules.loss_words
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        sizes = [math.prod(target.shape) for target in spec.targets]
+        self.mean, self.std = (
+            np.repeat([getattr(target, name) for target in spec.targets], sizes) for name in ("mean", "std")
+        )
+        several = len(spec.targets) > 1
+        self.names = [target.name for target in spec.targets] if several else [str(i) for i in range(sizes[0])]
+
+    def metrics(self) -> Sequence[Metric]:
+        """Return the means of rmse, mae and r2 over the standardized numbers, then those of each target."""
+        means = several_number_metrics(self.std)
+        named = enumerate(self.names) if len(self.spec.targets) > 1 else ()
+        return (*means, *(metric for column, name in named for metric in metrics_of_column(column, name)))
+
+    def output_width(self) -> int:
+        """Return the number of numbers."""
+        return len(self.names)
+
+    def decode(self, output: np.ndarray) -> np.ndarray:
+        """Return numbers (N, K) in the targets' units; networks predict standardized ones."""
+        return np.asarray(output, np.float64).reshape(len(output), -1) * self.std + self.mean
+
+    def truth(self, target: np.ndarray) -> np.ndarray:
+        """Return true numbers (N, K) in the targets' units."""
+        return self.decode(target)
+
+    def named_truth(self, target: np.ndarray) -> pd.DataFrame:
+        """Return true numbers: ``truth_<name>`` of each."""
+        return pd.DataFrame(self.truth(target), columns=[f"truth_{name}" for name in self.names])
+
+    def decoding(self) -> dict[str, Any]:
+        """Return the means and standard deviations that undo the standardization."""
+        columns = [f"prediction_{name}" for name in self.names]
+        return {
+            "kind": "numbers",
+            "of": "output",
+            "columns": columns,
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+        }
+
+    def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
+        """Return a figure of predicted against true values of each of the first numbers."""
+        from zoo.figures.numbers import predicted_against_true
+
+        return {
+            f"predicted_against_true_{name}": predicted_against_true(truth[:, i], prediction[:, i], name=name)
+            for i, name in enumerate(self.names[:MOST_DRAWN])
+        }
+
+
 RULES: dict[str, type[TargetRules]] = {"class": ClassRules, "number": NumberRules}
 
 
 def rules_of(spec: Spec) -> TargetRules:
-    """Return the rules for a spec's only target."""
+    """Return the rules for a spec's targets.
+
+    Raises:
+        UsageError: If there are several and not all are numbers.
+    """
+    numbers = all(target.kind == "number" for target in spec.targets)
+    if numbers and (len(spec.targets) > 1 or spec.target.shape):
+        return SeveralNumbersRules(spec)
     return QuantileRules(spec) if spec.target.quantiles else RULES[spec.target.kind](spec)

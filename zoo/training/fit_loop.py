@@ -18,7 +18,14 @@ from zoo.training.training_state import FitPlan, FitResult, TrainingState, learn
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
-def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan) -> FitResult:
+def fit(
+    network: keras.Model,
+    train: Arrays | StreamedArrays,
+    validation: Arrays | None,
+    plan: FitPlan,
+    *,
+    inference: keras.Model | None = None,
+) -> FitResult:
     """Train a compiled network and restore the weights of its best epoch on the validation split.
 
     Without a validation split, all epochs are trained and the last weights are kept. If ``plan.checkpoint`` exists,
@@ -30,13 +37,14 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
         train: Training rows, preprocessed in memory or streamed.
         validation: Preprocessed validation rows, or None.
         plan: Settings, seed, recorder, checkpoint and callbacks.
+        inference: The network that predicts, if it is another one; validation is scored by its output.
 
     Raises:
         UsageError: If the network cannot be trained by gradients because of the step activation.
         JobError: If the loss is not a number from the first epoch on.
     """
     check_trainable(network)
-    state = SupervisedState(network, train, validation, plan)
+    state = SupervisedState(network, train, validation, plan, inference=inference)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
         with graphs_as_written():
@@ -58,11 +66,17 @@ class SupervisedState(TrainingState):
     """Training state of a supervised network, which scores the validation split after each epoch."""
 
     def __init__(
-        self, network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays | None, plan: FitPlan
+        self,
+        network: keras.Model,
+        train: Arrays | StreamedArrays,
+        validation: Arrays | None,
+        plan: FitPlan,
+        *,
+        inference: keras.Model | None = None,
     ) -> None:
         self.train = train
         self.validation = CompiledScores(network, validation) if validation is not None else None
-        self.target = validation.y if validation is not None else None
+        self.inference = CompiledScores(inference, validation) if inference is not None and validation else None
         super().__init__(network, plan, monitored=validation is not None)
         batch, rows = self.settings.batch(len(train)), len(train)
         plan.recorder.start(
@@ -77,11 +91,11 @@ class SupervisedState(TrainingState):
     def after_epoch(self, logs: dict[str, float]) -> bool:
         """Score the validation split after an epoch; return whether to stop training."""
         scores = dict(logs)
-        if self.validation is not None and self.target is not None:
-            loss, output = self.validation.loss_and_prediction()
-            scores["val_loss"] = loss
+        if self.validation is not None and self.validation.y is not None:
+            scores["val_loss"], output = self.validation.loss_and_prediction()
             if self.plan.monitor.function is not None:
-                scores[self.plan.monitor.name] = self.plan.monitor.function(self.target, output)
+                output = output if self.inference is None else self.inference.predict()
+                scores[self.plan.monitor.name] = self.plan.monitor.function(output)
         scores["learning_rate"] = learning_rate_of(self.network)
         return self.record_epoch(scores)
 

@@ -28,12 +28,12 @@ class Monitor:
     Args:
         name: Name of the score, such as ``val_log_loss``.
         direction: ``min`` or ``max``.
-        function: Function from target and network output to a number; None monitors ``val_loss``.
+        function: Function from the validation output to a number; None monitors ``val_loss``.
     """
 
     name: str = "val_loss"
     direction: str = "min"
-    function: Callable[[np.ndarray, np.ndarray], float] | None = None
+    function: Callable[[np.ndarray], float] | None = None
 
     def improves(self, value: float, best: float | None, min_delta: float) -> bool:
         """Return whether a value is better than the best so far by more than ``min_delta``."""

@@ -199,8 +199,8 @@ def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:
         DataError: If all values are equal.
     """
     if np.ptp(values) == 0:
-        raise DataError(f"the target {name!r} is constant: every row is {values[0]:g}", where=where)
-    return Target(name, "number", mean=float(values.mean()), std=float(values.std()))
+        raise DataError(f"the target {name!r} is constant: every row is {values.flat[0]:g}", where=where)
+    return Target(name, "number", mean=float(values.mean()), std=float(values.std()), shape=values.shape[1:])
 
 
 def _key(name: str, taken: set[str]) -> str:

@@ -157,13 +157,13 @@ def _is_text(values: pd.Series) -> bool:
 
 
 def encode_targets(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> np.ndarray:
-    """Return the encoded targets of N rows: (N,) for one value, (N, K) for K targets, (N, …) for a target with a shape.
+    """Return the encoded targets of N rows: (N,) for one value, (N, …) for one with a shape, (N, K) for several.
 
     Raises:
         DataError: If a class is unknown or a number cannot be parsed.
     """
     columns = [encode_target(frame[target.name], target, where=where) for target in spec.targets]
-    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    return columns[0] if len(columns) == 1 else np.concatenate([c.reshape(len(c), -1) for c in columns], axis=1)
 
 
 def encode_target(values: pd.Series, target: Target, *, where: str = "the rows") -> np.ndarray:
