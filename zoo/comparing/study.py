@@ -30,6 +30,7 @@ from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.inspection.layer_statistics import LayerWatch, losses_around
 from zoo.jobs.commands import STUDIES
 from zoo.jobs.fit_options import TrainJob
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
 from zoo.saving.model import Model
@@ -193,7 +194,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     generator = np.random.default_rng(0)
     split = dataset.splits[name]
     split = part_of(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
-    sign = 1 if run.direction == "min" else -1
+    sign = Direction(run.direction).sign
 
     def score(inputs: Mapping[str, Any]) -> float:
         alone = dataclasses.replace(
@@ -264,7 +265,7 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
         for name, evaluation in evaluate(fitted, list(scores)).items():
             scores[name].append(float(evaluation.scores[run.objective]))
     held = scores.get("validation", scores["train"])
-    sign = 1 if run.direction == "min" else -1
+    sign = Direction(run.direction).sign
     gained = sign * (held[-2] - held[-1])
     verdict = "more rows would help" if gained > 0.02 * abs(held[-2]) else "more rows would hardly help"
     message = (

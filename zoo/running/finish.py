@@ -13,6 +13,7 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
 from zoo.fitting.fit import Fitted, evaluate, evaluated_split, post_process
 from zoo.jobs.data_options import DataJob
+from zoo.metrics.direction import Direction
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
@@ -207,7 +208,7 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     columns = len(report.columns) if report is not None else 0
     size = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
     bounds = interval(run.intervals.get(name))
-    better = "less" if run.direction == "min" else "more"
+    better = "less" if Direction(run.direction).less_is_better else "more"
     lines = [
         f"**{run.model_name}** on **{run.source}**{f', learnt from {size}' if rows else ''}: {name} "
         f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."

@@ -17,6 +17,7 @@ from zoo.errors import JobError, UsageError
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
+from zoo.metrics.direction import Direction
 from zoo.metrics.metric import within_limits
 from zoo.metrics.significance import mean_interval
 from zoo.reporting.check_inputs import Finding
@@ -89,8 +90,8 @@ class Repeats:
     def best(self) -> Run:
         """The run with the best objective on the validation split."""
         first = self.runs[0]
-        name, sign = f"val_{first.objective}", 1 if first.direction == "min" else -1
-        return min(self.runs, key=lambda run: sign * run.metrics.get(name, math.inf * sign))
+        key = Direction(first.direction).key
+        return min(self.runs, key=lambda run: key(run.metrics.get(f"val_{first.objective}")))
 
     @property
     def model(self) -> Model:
@@ -111,10 +112,10 @@ class Repeats:
             return "no baseline"
         name = first.headline
         differences = np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs])
-        low, high = mean_interval(differences, self.tested)
+        low, high = mean_interval(Direction(first.direction).sign * differences, self.tested)
         if not (low > 0 or high < 0):
             return "tie"
-        return "model better" if (high < 0) == (first.direction == "min") else "baseline better"
+        return "model better" if high < 0 else "baseline better"
 
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
@@ -125,7 +126,7 @@ class Repeats:
             baselines = [
                 scores[name] for scores in self.baselines.values() if math.isfinite(scores.get(name, math.nan))
             ]
-            guessed = (max if first.direction == "min" else min)(baselines, default=math.nan)
+            guessed = max(baselines, key=Direction(first.direction).key, default=math.nan)
             bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
             findings_ += unstable(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]

@@ -12,6 +12,7 @@ from zoo.errors import UsageError
 from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
+from zoo.metrics.direction import Direction
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import Store
 from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, LESS_TAG, OBJECTIVE_TAG, VERSIONS_FILE
@@ -53,7 +54,7 @@ def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the validation score that ranks runs, and the direction of each metric."""
     objective = builder.task.metrics(dataset.spec)[0]
     prefix = builder.task.objective_prefix
-    less = ", ".join(score.name for score in builder.task.metrics(dataset.spec) if score.direction == "min")
+    less = ", ".join(s.name for s in builder.task.metrics(dataset.spec) if Direction(s.direction).less_is_better)
     return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
 
 
@@ -106,7 +107,7 @@ def show_scores(
         metrics=[objective, *scores],
         params=list(params),
         order=objective,
-        ascending=direction == "min",
+        ascending=Direction(direction).less_is_better,
     )
 
 

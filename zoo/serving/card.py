@@ -22,6 +22,7 @@ from zoo.data.sources.public_sets import looking_in
 from zoo.data.sources.read import read_table
 from zoo.errors import listed, unknown
 from zoo.fitting.fit import evaluated_split
+from zoo.metrics.direction import Direction
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
 from zoo.saving.files import check_folder, replacing
@@ -127,7 +128,7 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     source = job.test if dataset.tests_another and name == "test" else job.source
     with looking_in(job.data_dir):
         frame = read_table(source).frame
-    objective = next(score for score in task.metrics(model.spec) if score.name == run.objective)
+    sign = Direction(run.direction).sign
     subgroups = []
     for column in by:
         if column not in frame.columns:
@@ -138,7 +139,7 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
             evaluation = task.evaluate(model.keras_model, group_dataset, name, intervals=True)
             low, high = evaluation.intervals.get(run.objective, (math.nan, math.nan))
             overall = run.metrics[SPLIT_PREFIX[name] + run.objective]
-            worse = low > overall if objective.direction == "min" else high < overall
+            worse = min(sign * low, sign * high) > sign * overall
             subgroups.append(Subgroup(column, group, len(rows), evaluation.scores[run.objective], (low, high), worse))
     return subgroups
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, unknown
+from zoo.metrics.direction import Direction
 from zoo.registry import list_tasks, model_entry
 from zoo.stored_runs.lookup import stored_run
 from zoo.stored_runs.results import Run
@@ -124,9 +125,9 @@ def runs(
     order, within = "attributes.start_time DESC", " and ".join(where)
     if sort is not None:
         newest = store.search(within, experiment=chosen, limit=1, order=order)
-        sign = _sign_of(newest[0], sort) if newest else 1
+        direction = _direction_of(newest[0], sort) if newest else Direction.MIN
         where.append(f"metrics.`{sort}` > -1e300")  # only runs that have it
-        order = f"metrics.`{sort}` {'ASC' if sign > 0 else 'DESC'}"
+        order = f"metrics.`{sort}` {_sql_order(direction)}"
     rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     if sort is not None and not rows:
         latest = store.search(within, experiment=chosen, limit=limit)
@@ -176,7 +177,7 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
         raise unknown("metric", name, names, where="metric")
     where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _COMPARABLE_TAGS if tags.get(tag)]
     where.append(f"metrics.`{name}` > -1e300")
-    order = f"metrics.`{name}` {'ASC' if _sign_of(newest[0], name) > 0 else 'DESC'}"
+    order = f"metrics.`{name}` {_sql_order(_direction_of(newest[0], name))}"
     rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
     if not rows:
@@ -232,11 +233,15 @@ def _latest_experiment(store: Store) -> Any:
     return store.client.get_experiment(latest[0].info.experiment_id)
 
 
-def _sign_of(run: Any, metric: str) -> int:
-    """Return 1 when less of a metric is better, else -1, as the run's tags say."""
+def _sql_order(direction: Direction) -> str:
+    return "ASC" if direction.less_is_better else "DESC"
+
+
+def _direction_of(run: Any, metric: str) -> Direction:
+    """Return the direction of a metric, as the run's tags say."""
     tags = run.data.tags
     if metric == tags.get(OBJECTIVE_TAG):
-        return 1 if tags[DIRECTION_TAG] == "min" else -1
+        return Direction(tags[DIRECTION_TAG])
     less = tags.get(LESS_TAG, "").split(", ")
     name = metric.split("_", 1)[1] if metric.startswith(tuple(SPLIT_PREFIX.values())) else metric
-    return 1 if name in less or name in ("loss", "seconds", "n_parameters", "latency_ms") else -1
+    return Direction.MIN if name in (*less, "loss", "seconds", "n_parameters", "latency_ms") else Direction.MAX

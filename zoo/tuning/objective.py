@@ -11,6 +11,7 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError, unknown
 from zoo.inspection.latency import latency_ms
 from zoo.jobs.search_options import Constraint, TuneJob, constraint_of
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Task
@@ -34,9 +35,9 @@ class Objective:
     """
 
     name: str
-    direction: str
+    direction: Direction
     monitor: str
-    monitor_direction: str
+    monitor_direction: Direction
     constraints: tuple[Constraint, ...] = ()
     prefix: str = SPLIT_PREFIX["validation"]
 
@@ -90,16 +91,17 @@ def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
         return prefix + bare
 
     name = prefix + first if job.objective is None else full_name(job.objective, "objective")
-    direction = "min" if name in FACTS else scores[name.removeprefix(prefix)].direction
+    direction = Direction.MIN if name in FACTS else Direction(scores[name.removeprefix(prefix)].direction)
+    monitor_direction = Direction(scores[first].direction)
     parsed = tuple(constraint_of(text) for text in job.subject_to)
     constraints = tuple(replace(constraint, name=full_name(constraint.name, "subject_to")) for constraint in parsed)
     if name == PARAMETERS and not constraints:
         raise UsageError(
             "minimising n_parameters needs a constraint on a metric, such as "
-            f"--subject-to '{prefix}{first}{'>' if scores[first].direction == 'max' else '<'}…'",
+            f"--subject-to '{prefix}{first}{'<' if monitor_direction.less_is_better else '>'}…'",
             where="objective",
         )
-    return Objective(name, direction, monitor, scores[first].direction, constraints, prefix)
+    return Objective(name, direction, monitor, monitor_direction, constraints, prefix)
 
 
 def measure_before(names: Collection[str], built_model: BuiltModel, dataset: Dataset) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -16,10 +17,11 @@ from zoo.errors import JobError
 from zoo.fitting.fit import Plan, fit_built
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
 from zoo.training.recorder import Recorder
-from zoo.training.training_state import FitResult, Monitor
+from zoo.training.training_state import FitResult
 from zoo.tuning.execution.channel import Channel
 from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
 
@@ -125,7 +127,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
             scores[objective] = fit.objective(result, objective.removeprefix(prefix), "test" if folds else "validation")
         scores_of_fits.append(scores)
         results.append(result)
-        better = Monitor(objective, payload["direction"]).improves(scores[objective], best, 0.0)
+        better = Direction(payload["direction"]).better(scores[objective], math.nan if best is None else best)
         if not folds and (better or best is None):
             best = scores[objective]
             save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.built_model)
