@@ -10,7 +10,7 @@ from typing import Any
 from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, unknown
 from zoo.metrics.direction import Direction
-from zoo.registry import list_tasks, model_entry
+from zoo.registry import list_tasks, resolve
 from zoo.stored_runs.lookup import stored_run
 from zoo.stored_runs.results import Run
 from zoo.text import number, plain
@@ -117,11 +117,11 @@ def runs(
     chosen = store.known_experiment(experiment) if experiment is not None else None
     where = [] if every else [f"tags.`{PARENT_TAG}` IS NULL", f"tags.`{BASELINE_TAG}` IS NULL"]
     if task is not None:
-        if task not in list_tasks():
-            raise unknown("task", task, list_tasks(), where="task")
+        if task not in (tasks := list_tasks()):
+            raise unknown("task", task, tasks, where="task")
         where.append(f"tags.`zoo.task` = '{task}'")
     if model is not None:
-        where.append(f"tags.`zoo.model` = '{model_entry(model).name}'")
+        where.append(f"tags.`zoo.model` = '{resolve(model).name}'")
     order, within = "attributes.start_time DESC", " and ".join(where)
     if sort is not None:
         newest = store.search(within, experiment=chosen, limit=1, order=order)
