@@ -176,7 +176,7 @@ class _Subject:
         few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
             return raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
-        return preprocess(built_model.preprocessing.model(), few)
+        return preprocess(built_model.preprocessing_model, few)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
