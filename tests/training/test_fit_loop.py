@@ -229,7 +229,7 @@ class EachBatch(Remember):
         pass
 
 
-def whole_of(model):
+def full_model_of(model):
     inputs = {"features": keras.Input((FEATURES,), name="features")}
     return keras.Model(inputs, model(inputs))
 
@@ -244,12 +244,12 @@ WAYS = {
 @pytest.mark.parametrize("kind, callback, message", WAYS.values(), ids=WAYS)
 def test_callbacks_see_the_whole_model_and_stop_it(kind, callback, message):
     model = network(kind=kind)
-    whole, remember = whole_of(model), callback(2, stop)
-    whole.stop_training = True  # left over from an earlier training
-    plan_ = plan(5, callbacks=[remember], whole=whole)
+    full_model, remember = full_model_of(model), callback(2, stop)
+    full_model.stop_training = True  # left over from an earlier training
+    plan_ = plan(5, callbacks=[remember], full_model=full_model)
     result = fit(model, TRAIN, VALIDATION, plan_)
     assert (result.stopped, result.epochs_run) == ("requested", 2)
-    assert remember.models == [whole, whole]
+    assert remember.models == [full_model, full_model]
     assert set(remember.logs[0]) >= {"loss", "val_loss", "learning_rate"}
     assert [text.startswith(message or "nothing") for text in plan_.recorder.messages] == [True] * bool(message)
 

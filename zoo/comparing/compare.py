@@ -23,7 +23,7 @@ from zoo.jobs.job import gathered, job_yaml, make_job
 from zoo.registry import matching_entries
 from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
-from zoo.running.repeats import children_of, share_tested
+from zoo.running.repeats import children_of, ratio_of_test_rows
 from zoo.running.run_facts import experiment_name, show_scores, split_of, tracked_name
 from zoo.saving.files import check_folder, replacing
 from zoo.stored_runs.lookup import stored_job, stored_run
@@ -193,7 +193,7 @@ class _TrainedComparison:
         """Return test rows per training row, whether all repeats share the test rows, and a text about the repeats."""
         children, dataset = self.children[source_index], self.datasets[source_index]
         if self.job.cv is not None:
-            return share_tested(dataset), False, f"{len(children)} folds"
+            return ratio_of_test_rows(dataset), False, f"{len(children)} folds"
         count_text = f"{len(children)} seeds"
         if "test" not in dataset.split_rows:
             return 0.0, False, count_text
@@ -202,7 +202,7 @@ class _TrainedComparison:
             return 0.0, True, f"{count_text} on one test split; the intervals include its sampling error"
         if self.task.no_folds is not None:  # each episode is a new sample
             return 0.0, False, count_text
-        return share_tested(dataset), False, f"{count_text}, each with its own split"
+        return ratio_of_test_rows(dataset), False, f"{count_text}, each with its own split"
 
 
 class _TrackedRunsComparison:

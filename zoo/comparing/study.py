@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.calibration.fit_calibration import part_of
+from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
@@ -173,7 +173,7 @@ class _Subject:
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Return a preprocessed sample of a split's rows."""
         rows = self.dataset.splits[split]
-        few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
+        few = select_rows(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
             return raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
         return preprocess(built_model.preprocessing_model, few)
@@ -193,7 +193,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     name = evaluated_split(dataset)
     generator = np.random.default_rng(0)
     split = dataset.splits[name]
-    split = part_of(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
+    split = select_rows(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
     sign = Direction(run.direction).sign
 
     def score(inputs: Mapping[str, Any]) -> float:
@@ -223,8 +223,8 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     built_model, split = subject.untrained(), subject.dataset.splits["train"]
-    whole = built_model.full_model()
-    whole.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
+    full_model = built_model.full_model()
+    full_model.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
     generator = np.random.default_rng(subject.job.seed)
     size = subject.settings().batch(len(split))
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
@@ -232,10 +232,10 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     smooth: list[float] = []
     mean = 0.0
     for step, rate in enumerate(rates):
-        whole.optimizer.learning_rate.assign(rate)
-        some = part_of(split, generator.choice(len(split), size, replace=False))
+        full_model.optimizer.learning_rate.assign(rate)
+        some = select_rows(split, generator.choice(len(split), size, replace=False))
         x = {key: as_tensor(values) for key, values in model_inputs(some.inputs).items()}
-        losses.append(float(whole.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
+        losses.append(float(full_model.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
         mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
         smooth.append(mean / (1 - SMOOTHING ** (step + 1)))
         if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
@@ -260,7 +260,9 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     scores: dict[str, list[float]] = {split: [] for split in ("train", "validation") if split in dataset.splits}
     rows = [max(2, round(share * len(train))) for share in SHARES]
     for count in rows:
-        few = dataclasses.replace(dataset, splits={**dataset.splits, "train": part_of(train, np.sort(order[:count]))})
+        few = dataclasses.replace(
+            dataset, splits={**dataset.splits, "train": select_rows(train, np.sort(order[:count]))}
+        )
         fitted = subject.fit(few)
         for name, evaluation in evaluate(fitted, list(scores)).items():
             scores[name].append(float(evaluation.scores[run.objective]))

@@ -77,15 +77,15 @@ class ModelBuilder:
         """
         if not self.models:
             return self.build_checked(fixed, spec, seed=seed, ranges=ranges)[1]
-        whole = CheckedHyperParameters(fixed, ranges)
+        union = CheckedHyperParameters(fixed, ranges)
         for name in self.models:
             hp = CheckedHyperParameters(fixed, ranges)
             hp.values[MODEL] = name
             self.build_model(hp, spec, seed=seed)
-            whole.merge(hp, overwrite=False)
-            whole.declared |= hp.declared
-        whole.check_all_used(self.name)
-        return whole
+            union.merge(hp, overwrite=False)
+            union.declared |= hp.declared
+        union.check_all_used(self.name)
+        return union
 
 
 def model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:

@@ -211,8 +211,8 @@ def _is_full(model: keras.Model) -> bool:
 class _Built:
     """The preprocessing inside a full model."""
 
-    def __init__(self, whole: keras.Model) -> None:
-        self._model = preprocessing_of(whole)
+    def __init__(self, full_model: keras.Model) -> None:
+        self._model = preprocessing_of(full_model)
 
     @property
     def digest(self) -> str:

@@ -60,7 +60,7 @@ def cheap_findings(
         total = dataset.splits["train"].total
         predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
-        if not dataset.tests_another:
+        if not dataset.has_test_source:
             checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:

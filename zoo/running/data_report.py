@@ -17,8 +17,8 @@ from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.describe_table import describe_columns
 from zoo.data.columns.encode import has_value
 from zoo.data.dataset import SPLITS, Dataset, Split
-from zoo.data.memory import give_back_memory, let_go
-from zoo.data.sources.public_sets import looking_in
+from zoo.data.memory import give_back_memory, release_pages
+from zoo.data.sources.public_sets import dataset_folder
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.table_dataset import is_measured
@@ -121,9 +121,9 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     """
     rows = sum(len(split) for split in dataset.splits.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
-    whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
-    without_models = whole.with_suffix(".cheap.json")
-    for kept in [whole] if models else [whole, without_models]:
+    with_models = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    without_models = with_models.with_suffix(".cheap.json")
+    for kept in [with_models] if models else [with_models, without_models]:
         with contextlib.suppress(OSError, *TROUBLE):  # missing or corrupt
             report_ = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
             return replace(
@@ -143,7 +143,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         notes=dataset.notes,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(whole if models else without_models) as writing:
+    with replacing(with_models if models else without_models) as writing:
         writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     return report
 
@@ -156,7 +156,7 @@ def _table(job: ReportJob) -> Table | None:
     if task is not None and "table" not in task.reads:
         return None
     try:
-        with looking_in(job.data_dir):
+        with dataset_folder(job.data_dir):
             return read_table(job.source)
     except WrongSourceError:
         return None
@@ -222,10 +222,10 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     columns = describe_columns(train, column=job.column, missing=job.missing)
     classes = target is not None and target.kind == "class"
     frame, test_from = table.frame, None
-    if dataset is not None and dataset.tests_another:
+    if dataset is not None and dataset.has_test_source:
         # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
-        with looking_in(job.data_dir):
+        with dataset_folder(job.data_dir):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}
@@ -248,18 +248,18 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     firsts = [np.sort(np.unique(split.rows, return_index=True)[1]) for _, split in splits]
     rows = [split.rows[first] for (_, split), first in zip(splits, firsts, strict=True)]
 
-    def whole(values: Callable[[Split], Any]) -> np.ndarray:
+    def all_rows(values: Callable[[Split], Any]) -> np.ndarray:
         pieces = []
         for (_, split), first in zip(splits, firsts, strict=True):
             cells = np.asarray(values(split))
             pieces.append(cells[first])
-            let_go(cells)
+            release_pages(cells)
         return np.concatenate(pieces)
 
     # Column by column, so that memory holds at most one more copy of the table.
-    columns_of = {column.name: whole(partial(_cells_of, key=column.key)) for column in inputs}
+    columns_of = {column.name: all_rows(partial(_cells_of, key=column.key)) for column in inputs}
     if spec.target is not None and all(split.target is not None for _, split in splits):
-        codes = whole(lambda split: split.target)
+        codes = all_rows(lambda split: split.target)
         columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.target.kind == "class" else codes
     together = pd.DataFrame(columns_of, copy=False)
     texts = [column.name for column in inputs if column.kind in ("category", "text")]
@@ -271,7 +271,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     target = "\0target" if "\0target" in together else None
     classes = spec.target is not None and spec.target.kind == "class"
     test_from = None
-    if dataset.tests_another:
+    if dataset.has_test_source:
         test_from = 1 + max(int(column.max()) for (name, _), column in zip(splits, rows, strict=True) if name != "test")
         rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)

@@ -18,7 +18,7 @@ from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
-from zoo.running.draw_figures import Painted, painting
+from zoo.running.draw_figures import DrawnFigures, drawing
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
@@ -67,7 +67,7 @@ def finish_run(
         figures = _figures(task, fitted.result, objective, evaluations[judged], uncalibrated)
         return {**figures, **(task.draw_intervals(dataset.spec, rows, output, quantiles) if quantiles else {})}
 
-    with painting(draw if getattr(job, "figures", True) else dict) as painted:
+    with drawing(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != judged]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
@@ -83,7 +83,7 @@ def finish_run(
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
         tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, judged)
-        _log(tracked, job, run, model, fitted, tables, painted)
+        _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
 
@@ -145,7 +145,7 @@ def _log(
     model: Model,
     fitted: Fitted,
     tables: Mapping[str, pd.DataFrame],
-    painted: Callable[[], Painted],
+    drawn: Callable[[], DrawnFigures],
 ) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, fitted.task.example_rows(fitted.dataset))
@@ -155,7 +155,7 @@ def _log(
         report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    images_ = painted()
+    images_ = drawn()
     run.draw = lambda: images_.figures
     tracked.files(images_.folder, "figures")
     shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]

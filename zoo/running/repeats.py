@@ -298,7 +298,7 @@ def _run_children(
         runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
         if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
-    tested = share_tested(dataset) if job.cv is not None else 0.0
+    tested = ratio_of_test_rows(dataset) if job.cv is not None else 0.0
     made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, made_runs)
     if job.cv is not None:
@@ -310,7 +310,7 @@ def _run_children(
     return made_runs
 
 
-def share_tested(dataset: Dataset) -> float:
+def ratio_of_test_rows(dataset: Dataset) -> float:
     """Return the ratio of test rows to rows used for fitting; 0 without a test split."""
     tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
     learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")

@@ -73,7 +73,7 @@ class FitPlan:
         monitor: Monitored score.
         checkpoint: File that stores the state after each epoch; None for no checkpoints.
         callbacks: Keras callbacks.
-        whole: The model that callbacks see; by default the network.
+        full_model: The model that callbacks see; by default the network.
     """
 
     settings: FitSettings
@@ -82,7 +82,7 @@ class FitPlan:
     monitor: Monitor = field(default_factory=Monitor)
     checkpoint: Path | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
-    whole: keras.Model | None = None
+    full_model: keras.Model | None = None
 
 
 class TrainingState:

@@ -214,7 +214,7 @@ def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:
     """Return the changes to a job that move validation rows to the training split; the splits are written to a file."""
     rows = {name: [int(row) for row in numbers] for name, numbers in split_of(dataset).items()}
     rows["train"] = sorted(rows["train"] + rows.pop("validation", []))
-    if dataset.tests_another:
+    if dataset.has_test_source:
         rows.pop("test", None)
     file.write_text(json.dumps(rows))
     # The column that defined the split is never a feature.

@@ -96,7 +96,7 @@ def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]
     ((data, seed),) = payload["fits"]
     folder = Path(payload["folder"])
     fit = _Fit(channel, payload, Path(data), seed, folder)
-    if fit.hopeless:
+    if fit.violates_constraint:
         return FitResult(scores=fit.before, stopped="limits"), fit.hp
     result = fit.run()
     save_weights(folder / WEIGHTS_FILE, fit.built_model)
@@ -119,7 +119,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
         folder = Path(payload["folder"]) / f"fit-{number}"
         folder.mkdir(parents=True, exist_ok=True)
         fit = _Fit(channel, payload, Path(data), seed, folder)
-        if fit.hopeless:
+        if fit.violates_constraint:
             return FitResult(scores=fit.before, stopped="limits"), fit.hp
         result = fit.run()
         scores = {**fit.before, **result.scores, **fit.after("test" if folds else "validation")}
@@ -162,7 +162,7 @@ class _Fit:
         self.before = measure_before(
             [*self.measured, *(constraint.name for constraint in constraints)], self.built_model, self.dataset
         )
-        self.hopeless = any(
+        self.violates_constraint = any(
             constraint.name in self.before and constraint.excess(self.before[constraint.name])
             for constraint in constraints
         )
