@@ -153,7 +153,7 @@ def test_a_break_where_patience_ran_out_is_no_second_chance(tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     path = tmp_path / "checkpoint.npz"
     fit(network(), TRAIN, VALIDATION, plan(1, checkpoint=path))
-    with pytest.raises(UsageError, match="this checkpoint belongs to another network"):
+    with pytest.raises(UsageError, match="the checkpoint does not match the network"):
         fit(network(dropout=0.5), TRAIN, VALIDATION, plan(2, checkpoint=path))
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
 
@@ -236,8 +236,12 @@ def full_model_of(model):
 
 WAYS = {
     "compiled": (keras.Model, Remember, None),
-    "own train_step": (OwnStep, Remember, "training through keras.Model.fit: the model has its own train_step"),
-    "batches": (keras.Model, EachBatch, "training through keras.Model.fit: the callback EachBatch wants to know of"),
+    "own train_step": (OwnStep, Remember, "training through keras.Model.fit: the model overrides train_step"),
+    "batches": (
+        keras.Model,
+        EachBatch,
+        "training through keras.Model.fit: the callback EachBatch has methods for batches",
+    ),
 }
 
 

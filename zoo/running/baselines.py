@@ -34,8 +34,8 @@ def run_baselines(
     for baseline in task.baselines(level, dataset.spec):
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(
-                f"baseline {baseline.name} is left out: {rows:,} training rows, and beyond {baseline.most_rows:,} "
-                "it would take too long"
+                f"baseline {baseline.name} is left out: it is limited to {baseline.most_rows:,} training rows, "
+                f"and there are {rows:,}"
             )
             continue
         try:

@@ -102,7 +102,7 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
         give_back_memory(dataset.nbytes)
     except TROUBLE as error:  # a failing report must not fail the run
-        trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
+        trouble = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
         report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
@@ -319,5 +319,5 @@ def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
 
 
 def _which_target(table: Table) -> Finding:
-    text = "no target is named: the columns are looked at alone"
+    text = "without a target, each column is only checked on its own"
     return Finding("target", "note", text, f"{option('target', table.frame.columns[-1])}, or another column")

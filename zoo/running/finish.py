@@ -210,7 +210,7 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     bounds = interval(run.intervals.get(name))
     better = "less" if Direction(run.direction).less_is_better else "more"
     lines = [
-        f"**{run.model_name}** on **{run.source}**{f', learnt from {size}' if rows else ''}: {name} "
+        f"**{run.model_name}** on **{run.source}**{f', trained on {size}' if rows else ''}: {name} "
         f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
     ]
     best = run.best_baseline
@@ -223,7 +223,7 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     )
     lines += [in_words(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
-    lines += [f"To look at, among the artifacts: {', '.join(artifacts)}."] if artifacts else []
+    lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
 

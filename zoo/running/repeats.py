@@ -162,7 +162,7 @@ class Repeats:
         lines = [f"Run {self.run_id[:8]}: {first.model_name} on {first.source}, {len(self.runs)} {what}"]
         names = [name for name in first.metrics if name.startswith(first.headline.split("_")[0] + "_")]
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'score':<{width}}{'mean':>10}  {'deviation':<11}{'95 % interval':<22}"
+        head = f"{'score':<{width}}{'mean':>10}  {'std':<11}{'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
@@ -306,7 +306,9 @@ def _run_children(
         if known_rows and len(known_rows) == len(tested_rows):
             _keep_out_of_fold(parent, known_rows, children)
         elif known_rows:
-            progress.say("note: there is no out_of_fold.csv: what a fold predicted is at a server that does not answer")
+            progress.say(
+                "note: out_of_fold.csv is not written: the tracking server does not return the predictions of a fold"
+            )
     return made_runs
 
 
@@ -347,7 +349,7 @@ def _keep_out_of_fold(parent: TrackedRun, tested_rows: Sequence[Any], children: 
 def _finish(parent: TrackedRun, repeats: Repeats) -> None:
     first = repeats.runs[0]
     if any(run.metrics.keys() != first.metrics.keys() for run in repeats.runs):
-        raise JobError("the runs have different scores, and cannot be brought together")
+        raise JobError("the runs have different metrics, so their means cannot be computed")
     parent.metrics(repeats.metrics)
     parent.text(json.dumps(repeats.as_dict(), indent=1), "repeats.json")
     topics = ", ".join(finding.topic for finding in repeats.diagnosis) or "none"

@@ -31,7 +31,7 @@ _AROUND = {
     "zoo.python": "Python",
     "zoo.machine": "the machine",
     "mlflow.source.git.commit": "the code's commit",
-    "zoo.git_changed": "whether code was changed since the commit",
+    "zoo.git_changed": "uncommitted changes",
 }
 
 
@@ -108,7 +108,9 @@ class Reproduction:
     def __repr__(self) -> str:
         what = f"{self.run.model_name} on {self.run.source}"
         lines = [f"Run {self.run.run_id[:8]} reproduces {self.original[:8]}: {what}"]
-        lines += [f"changed since: {text}" for text in self.changed] or ["nothing around it has changed"]
+        lines += [f"changed since: {text}" for text in self.changed] or [
+            "code, versions, data and machine are the same"
+        ]
         width = max((len(score.name) + 2 for score in self.scores), default=8)
         lines.append(f"{'score':<{width}}{'then':>12}{'now':>12}{'noise':>12}  verdict")
         for score in self.scores:
@@ -117,8 +119,8 @@ class Reproduction:
                 f"{score.verdict}"
             )
         if any(score.noise is None and score.verdict == DIFFERS for score in self.scores):
-            lines.append("how much a seed changes is not known: train the job with --seeds 5, and reproduce again")
-        lines.append("every score agrees" if self.agrees else "not every score agrees")
+            lines.append("the variation between seeds is unknown: train the job with --seeds 5, then reproduce again")
+        lines.append("every score agrees" if self.agrees else "some scores differ")
         return "\n".join(lines)
 
 
@@ -200,7 +202,7 @@ def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
         if tags.get(tag) != now.get(tag):
             changed.append(f"{what}: {tags.get(tag, 'unknown')}, now {now.get(tag, 'unknown')}")
     if tags.get("zoo.git_changed") == now.get("zoo.git_changed") == "yes":
-        changed.append("perhaps the code: it was changed since its commit both times")
+        changed.append("perhaps the code: both runs had uncommitted changes")
     return changed
 
 

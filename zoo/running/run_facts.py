@@ -32,7 +32,9 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
     """
     if run.data.tags.get("zoo.split_digest") != dataset.split_digest:
         run_id = run.info.run_id
-        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
+        raise UsageError(
+            f"the data of run {run_id} have changed since it started, so it cannot be resumed", where="source"
+        )
 
 
 def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:

@@ -56,7 +56,10 @@ def run_train(
     """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
+            raise UsageError(
+                f"a callback must be a keras.callbacks.Callback; received a {type(callback).__name__}",
+                where="callbacks",
+            )
     if job.deterministic:
         only_deterministic_kernels()
     builder = model_builder(job.model, job.task)
@@ -197,7 +200,7 @@ def _job_of(store: Store, run: Any) -> TrainJob:
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
-        raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
+        raise UsageError(f"only train runs are resumed by their id; run {run_id} is a {kind} run{hint}")
     if run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(run):

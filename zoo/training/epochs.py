@@ -226,7 +226,7 @@ def can_compile(network: keras.Model) -> str | None:
     plain = keras.Model
     for method in ("train_step", "fit", "make_train_function"):
         if getattr(type(network), method) is not getattr(plain, method):
-            return f"the model has its own {method}"
+            return f"the model overrides {method}"
     if network.run_eagerly:
         return "the model is compiled to run eagerly"
     if getattr(network, "_distribute_strategy", None) is not None:

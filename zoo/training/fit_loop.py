@@ -42,7 +42,7 @@ def fit(network: keras.Model, train: Arrays | StreamedArrays, validation: Arrays
         with graphs_as_written():
             if isinstance(train, StreamedArrays):
                 if reason:
-                    raise UsageError(f"streamed rows can be trained on in compiled epochs only: {reason}")
+                    raise UsageError(f"streamed data need the compiled training loop, which is not possible: {reason}")
                 _fit_streamed(state, train)
             elif reason:
                 plan.recorder.say(f"training through keras.Model.fit: {reason}")
@@ -218,5 +218,5 @@ def _needs_batches(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
     for callback in callbacks:
         for hook in _BATCH_HOOKS:
             if getattr(type(callback), hook) is not getattr(plain, hook):
-                return f"the callback {type(callback).__name__} wants to know of each batch"
+                return f"the callback {type(callback).__name__} has methods for batches"
     return None
