@@ -30,7 +30,7 @@ from zoo.stored_runs.lookup import stored_job, stored_run
 from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, SCORED_TAG, SEEDS
+from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SCORED_TAG, SEEDS, tags_of
 from zoo.tracking.tracked_run import TrackedRun, ending
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
@@ -149,7 +149,7 @@ class _TrainedComparison:
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
             if is_running(run):
-                raise UsageError(f"this comparison is already running in process {run.data.tags['zoo.process']}")
+                raise UsageError(f"this comparison is already running in process {tags_of(run)[PROCESS_TAG]}")
             if run.info.status != "FINISHED":
                 self.progress.say(f"resuming the interrupted run {run.info.run_id[:8]}")
                 return TrackedRun.reopen(store, run.info.run_id)

@@ -33,7 +33,7 @@ from zoo.stored_runs.results import Run, best_baseline, diagnosis_lines
 from zoo.text import interval, number, plain
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
-from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, SEEDS
+from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SEEDS, tags_of
 from zoo.tracking.tracked_run import TrackedRun, ending
 
 
@@ -231,9 +231,8 @@ def resume_repeats(
     run_id, store = parent_run.info.run_id, Store()
     if parent_run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
-    tags = parent_run.data.tags
     if is_running(parent_run):
-        raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
+        raise UsageError(f"run {run_id} is still running, in process {tags_of(parent_run)[PROCESS_TAG]}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
     dataset = model_builder(job.model, job.task).task.read(first_child(job))
     check_same_data(parent_run, dataset)

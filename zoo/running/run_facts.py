@@ -15,7 +15,16 @@ from zoo.jobs.job import job_yaml
 from zoo.metrics.direction import Direction
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import Store
-from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, LESS_TAG, OBJECTIVE_TAG, VERSIONS_FILE
+from zoo.tracking.tags import (
+    DIRECTION_TAG,
+    JOB_FILE,
+    LESS_TAG,
+    OBJECTIVE_TAG,
+    SEED_TAG,
+    SPLIT_TAG,
+    VERSIONS_FILE,
+    tags_of,
+)
 from zoo.tracking.tracked_run import TrackedRun, package_versions
 from zoo.tracking.ui_views import set_view
 
@@ -30,7 +39,7 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
     Raises:
         UsageError: If rows, split or target differ.
     """
-    if run.data.tags.get("zoo.split_digest") != dataset.split_digest:
+    if tags_of(run).get(SPLIT_TAG) != dataset.split_digest:
         run_id = run.info.run_id
         raise UsageError(
             f"the data of run {run_id} have changed since it started, so it cannot be resumed", where="source"
@@ -45,9 +54,9 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
         "zoo.model": builder.name,
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
-        "zoo.split_digest": dataset.split_digest,
+        SPLIT_TAG: dataset.split_digest,
         "zoo.target": dataset.spec.target.name if dataset.spec.target is not None else "",
-        "zoo.seed": str(seed),
+        SEED_TAG: str(seed),
         **objective_tags(builder, dataset),
     }
 

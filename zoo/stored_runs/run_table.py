@@ -15,7 +15,7 @@ from zoo.stored_runs.lookup import stored_run
 from zoo.stored_runs.results import Run
 from zoo.text import number, plain
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG
+from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG, tags_of
 
 # Scores are comparable only if these tags agree: the same task, data and target.
 _COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
@@ -239,7 +239,7 @@ def _sql_order(direction: Direction) -> str:
 
 def _direction_of(run: Any, metric: str) -> Direction:
     """Return the direction of a metric, as the run's tags say."""
-    tags = run.data.tags
+    tags = tags_of(run)
     if metric == tags.get(OBJECTIVE_TAG):
         return Direction(tags[DIRECTION_TAG])
     less = tags.get(LESS_TAG, "").split(", ")

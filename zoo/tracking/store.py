@@ -16,7 +16,8 @@ from zoo.errors import UsageError, unknown
 from zoo.text import without_password
 from zoo.tracking.offline_client import offline_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
-from zoo.tracking.process_tags import HOST_TAG, is_orphan
+from zoo.tracking.process_tags import is_orphan
+from zoo.tracking.tags import HOST_TAG
 
 # MLflow sends usage statistics by default; only the user should switch that on.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
