@@ -19,7 +19,7 @@ from zoo.errors import UsageError
 from zoo.figures.studies import (
     architecture,
     input_importances,
-    layer_course,
+    layer_curves,
     loss_landscape,
     rate_curve,
     size_curve,
@@ -204,7 +204,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         return float(evaluation.scores[run.objective])
 
     usual = score(split.inputs)
-    worth = {}
+    changes = {}
     for name_of_input in names[:MOST_INPUTS]:
         keys = [
             column.key for column in dataset.spec.inputs if column.name == name_of_input
@@ -213,12 +213,12 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         for _ in range(SHUFFLES):
             order = generator.permutation(len(split))
             losses.append(sign * (score({**split.inputs, **{key: split.inputs[key][order] for key in keys}}) - usual))
-        worth[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
-    worth = dict(sorted(worth.items(), key=lambda pair: -pair[1][0]))
+        changes[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
+    changes = dict(sorted(changes.items(), key=lambda pair: -pair[1][0]))
     score_name = SPLIT_PREFIX[name] + run.objective
-    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
-    importances = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
-    return input_importances(worth, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
+    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(changes.items())[:4])
+    importances = {key: {"mean": mean, "std": std} for key, (mean, std) in changes.items()}
+    return input_importances(changes, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
 
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
@@ -240,14 +240,14 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
         smooth.append(mean / (1 - SMOOTHING ** (step + 1)))
         if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
             break
-    course = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
+    curve = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
     # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
-    window = max(1, min(WINDOW, len(course) // 3))
-    falls = course[:-window] - course[window:]
+    window = max(1, min(WINDOW, len(curve) // 3))
+    falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
     suggested = float(rates[first + int(np.argmax(falls[first:])) + window // 2])
     figure = rate_curve(
-        rates[: len(course)], np.array(losses[: len(course)]), course, suggested=suggested, used=subject.rate
+        rates[: len(curve)], np.array(losses[: len(curve)]), curve, suggested=suggested, used=subject.rate
     )
     message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
     return figure, {"suggested": suggested, "used": subject.rate}, message
@@ -298,7 +298,7 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]
     message = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
-    return layer_course(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
+    return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {

@@ -26,7 +26,7 @@ from zoo.reporting.label_errors import find_suspects, label_errors
 from zoo.spec import Input
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
-TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
+CHECK_ERRORS = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
 
 
 def facts_of(
@@ -131,5 +131,5 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         warnings.simplefilter("ignore")
         try:
             return list(check())
-        except TROUBLE as error:
+        except CHECK_ERRORS as error:
             return [Finding("report", NOTE, f"a check failed: {type(error).__name__}: {error}")]

@@ -31,7 +31,7 @@ from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, option
 from zoo.reporting.report import DataReport
-from zoo.reporting.run_checks import TROUBLE, cheap_findings, costly_findings, facts_of, version_of_checks
+from zoo.reporting.run_checks import CHECK_ERRORS, cheap_findings, costly_findings, facts_of, version_of_checks
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, replacing
 from zoo.task import Task, task_of
@@ -77,7 +77,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
     if progress is not None:
         progress.say("looking for leaks, drift and label errors …")
-    findings += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
+    findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
         findings.append(_which_target(table))
     report = DataReport(
@@ -101,9 +101,9 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
         give_back_memory(dataset.nbytes)
-    except TROUBLE as error:  # a failing report must not fail the run
-        trouble = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
-        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
+    except CHECK_ERRORS as error:  # a failing report must not fail the run
+        failure = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
+        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[failure])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
     tracked.text(str(report), f"{REPORT_FILE}.txt")
@@ -124,7 +124,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     with_models = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
     without_models = with_models.with_suffix(".cheap.json")
     for kept in [with_models] if models else [with_models, without_models]:
-        with contextlib.suppress(OSError, *TROUBLE):  # missing or corrupt
+        with contextlib.suppress(OSError, *CHECK_ERRORS):  # missing or corrupt
             report_ = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
             return replace(
                 report_, source=dataset.source, notes=dataset.notes
@@ -132,7 +132,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     facts = _facts_of_dataset(dataset)
     findings = cheap_findings(facts, dataset)
     if models:
-        findings += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
+        findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "quick"))
     report = DataReport(
         source=dataset.source,
         target=dataset.spec.target.name if dataset.spec.target is not None else None,
@@ -297,7 +297,7 @@ def _column_of(column: Any, values: Any) -> Column:
     return Column(column.name, kind, column.missing, int(values.nunique()), extent, levels)
 
 
-def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
+def _baselines_of(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
     estimators = getattr(task, "estimators", None)
     if estimators is None or dataset is None or dataset.spec.target is None or dataset.spec.target.quantiles:
         return []

@@ -19,6 +19,7 @@ from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, drawing
+from zoo.running.run_facts import prefixed
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
@@ -52,37 +53,37 @@ def finish_run(
     Returns:
         The run as returned to the caller; it can be loaded again by its id.
     """
-    task, judged = fitted.task, evaluated_split(fitted.dataset)
-    uncalibrated = evaluate(fitted, [judged])[judged] if job.calibrate is not None else None
+    task, split = fitted.task, evaluated_split(fitted.dataset)
+    uncalibrated = evaluate(fitted, [split])[split] if job.calibrate is not None else None
     fitted = post_process(fitted, job)
     assert fitted.calibration is not None
     calibration, dataset = fitted.calibration, fitted.dataset
     model = Model(fitted.built_model.full_model(), dataset.spec, fitted.builder.name, calibration.conformal_quantiles)
-    rows = dataset.splits[judged]
-    evaluations = evaluate(fitted, [judged], intervals=[judged], model=model.keras_model)
-    output, quantiles = evaluations[judged].output, calibration.conformal_quantiles
+    rows = dataset.splits[split]
+    evaluations = evaluate(fitted, [split], intervals=[split], model=model.keras_model)
+    output, quantiles = evaluations[split].output, calibration.conformal_quantiles
 
     def draw() -> dict[str, Any]:
         objective = task.metrics(dataset.spec)[0].name
-        figures = _figures(task, fitted.result, objective, evaluations[judged], uncalibrated)
+        figures = _figures(task, fitted.result, objective, evaluations[split], uncalibrated)
         return {**figures, **(task.draw_intervals(dataset.spec, rows, output, quantiles) if quantiles else {})}
 
     with drawing(draw if getattr(job, "figures", True) else dict) as drawn:
-        others = [name for name in SPLIT_PREFIX if name != judged]
+        others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
         of_intervals = task.interval_scores(dataset.spec, rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
             **calibration.facts,
-            **_prefixed({judged: of_intervals}),
-            **({} if uncalibrated is None else _prefixed({judged: _named_uncalibrated(uncalibrated.scores)})),
+            **prefixed({split: of_intervals}),
+            **({} if uncalibrated is None else prefixed({split: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
         predicted = task.held_out(dataset.spec, rows, output)
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
-        tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, judged)
+        tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, split)
         _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
@@ -92,7 +93,7 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective, judged = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
+    objective, split = task.metrics(model.spec)[0], evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -101,8 +102,8 @@ def _run_of(
         source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **_prefixed({split: evaluation.scores for split, evaluation in evaluations.items()})},
-        intervals=_prefixed({judged: evaluations[judged].intervals}),
+        metrics={**result.scores, **prefixed({name: evaluation.scores for name, evaluation in evaluations.items()})},
+        intervals=prefixed({split: evaluations[split].intervals}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
         n_parameters=fitted.built_model.n_parameters,
@@ -237,10 +238,6 @@ def _figures(
 ) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
-    course = task.draw_history(result.history, result.best_epoch) if result.history else {}
+    of_task = task.draw_history(result.history, result.best_epoch) if result.history else {}
     earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}
-    return {"learning_curve": curve, **course, **evaluation.figures(), **earlier}
-
-
-def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {SPLIT_PREFIX[split] + name: value for split, values in by_part.items() for name, value in values.items()}
+    return {"learning_curve": curve, **of_task, **evaluation.figures(), **earlier}

@@ -298,17 +298,17 @@ def _run_children(
         if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
     tested = ratio_of_test_rows(dataset) if job.cv is not None else 0.0
-    made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
-    _finish(parent, made_runs)
+    repeats = Repeats(parent.run_id, kind, tuple(runs), tested)
+    _finish(parent, repeats)
     if job.cv is not None:
-        known_rows = [frame for frame in tested_rows if frame is not None]
-        if known_rows and len(known_rows) == len(tested_rows):
-            _keep_out_of_fold(parent, known_rows, children)
-        elif known_rows:
+        predictions = [frame for frame in tested_rows if frame is not None]
+        if predictions and len(predictions) == len(tested_rows):
+            _keep_out_of_fold(parent, predictions, children)
+        elif predictions:
             progress.say(
                 "note: out_of_fold.csv is not written: the tracking server does not return the predictions of a fold"
             )
-    return made_runs
+    return repeats
 
 
 def ratio_of_test_rows(dataset: Dataset) -> float:

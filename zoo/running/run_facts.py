@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.fit_options import TrainJob
@@ -84,6 +84,16 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
     """Return the source rows in each split; a separate test source has its own row numbers."""
     return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
+
+
+def prefixed(by_split: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the values of each split under their name with the prefix of the split.
+
+    Example:
+        >>> prefixed({"validation": {"rmse": 2.0}})
+        {'val_rmse': 2.0}
+    """
+    return {SPLIT_PREFIX[split] + name: value for split, values in by_split.items() for name, value in values.items()}
 
 
 def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:

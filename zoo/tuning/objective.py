@@ -56,8 +56,8 @@ class Objective:
 
     def score(self, result: Mapping[str, Any], facts: Mapping[str, float]) -> float:
         """Return the objective of a trial: as measured after training, else its value in the best epoch."""
-        course = result["history"].get(self.name, [])
-        score = course[result["best_epoch"] - 1] if course and result["best_epoch"] else math.nan
+        history = result["history"].get(self.name, [])
+        score = history[result["best_epoch"] - 1] if history and result["best_epoch"] else math.nan
         return float(facts.get(self.name, score))
 
     def violation(self, facts: Mapping[str, float]) -> tuple[Constraint, float] | None:

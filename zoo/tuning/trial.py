@@ -187,9 +187,9 @@ class _Fit:
 
     def objective(self, result: FitResult, name: str, split: str) -> float:
         """Return the objective at the best epoch if training recorded it, else measure it on the split."""
-        course = result.history.get(f"{self.prefix}{name}", [])
-        if course and result.best_epoch:
-            return course[result.best_epoch - 1]
+        history = result.history.get(f"{self.prefix}{name}", [])
+        if history and result.best_epoch:
+            return history[result.best_epoch - 1]
         if name in FACTS:
             return result.seconds if name == SECONDS else self.before[name]
         (value,) = measure_after([name], self.task, self.built_model, self.dataset, split=split, prefix="").values()
