@@ -24,7 +24,7 @@ from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
 from zoo.portable.preprocessing import LENGTH
-from zoo.registry import model_entry
+from zoo.registry import resolve
 from zoo.saving.model import Model
 from zoo.saving.model_folder import load_model, save_model
 from zoo.seeding import seed_everything
@@ -160,7 +160,7 @@ def check_meanings(build: Build, task: Task, dataset: Dataset) -> None:
 def check_docstring(build: Build, name: str) -> None:
     """The file says what it is in a line, names a source with its year, and the command that runs it."""
     path = Path(inspect.getsourcefile(build) or "")
-    assert model_entry(name).path == path
+    assert resolve(name).path == path
     text = inspect.getdoc(inspect.getmodule(build)) or ""
     summary = text.split("\n")[0]
     assert 10 < len(summary) <= 110

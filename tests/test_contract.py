@@ -11,7 +11,7 @@ import keras
 import pytest
 
 from zoo.networks import Knobs, assemble, dense_layers, flat_features, head, preprocess_table, sequence_model
-from zoo.registry import list_models, load_build
+from zoo.registry import list_models, resolve
 from zoo.task import task_of
 
 MODELS = [entry.name for entry in list_models()]
@@ -33,18 +33,18 @@ THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_
 @pytest.mark.parametrize("name", MODELS)
 def test_quick(name: str, check: Callable[..., None]) -> None:
     task = task_of(name.split("/")[0])
-    check(load_build(name), task, contract.example_of(task.name))
+    check(resolve(name).load_build(), task, contract.example_of(task.name))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saving(name: str, tmp_path: Path) -> None:
     task = task_of(name.split("/")[0])
-    contract.check_saving(load_build(name), task, contract.example_of(task.name), tmp_path)
+    contract.check_saving(resolve(name).load_build(), task, contract.example_of(task.name), tmp_path)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_docstring(name: str) -> None:
-    contract.check_docstring(load_build(name), name)
+    contract.check_docstring(resolve(name).load_build(), name)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_default_model_beats_the_dummy_and_is_no_worse_than_the_linear_baselin
 @pytest.mark.parametrize("name", MODELS)
 def test_thorough(name: str, check: Callable[..., None]) -> None:
     task = task_of(name.split("/")[0])
-    check(load_build(name), task, contract.example_of(task.name))
+    check(resolve(name).load_build(), task, contract.example_of(task.name))
 
 
 def splits(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:

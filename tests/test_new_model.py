@@ -26,10 +26,10 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 import contract, zoo
-from zoo.registry import load_build
+from zoo.registry import resolve
 from zoo.task import task_of
 assert [entry.name for entry in zoo.list_models("*/wide")] == ["classification/wide"]
-build, task = load_build("classification/wide"), task_of("classification")
+build, task = resolve("classification/wide").load_build(), task_of("classification")
 for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("classification"))
 contract.check_docstring(build, "classification/wide")
@@ -58,9 +58,9 @@ TASK_SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 import contract, zoo
-from zoo.registry import load_build
+from zoo.registry import resolve
 from zoo.task import task_of
-build, task = load_build("quantiles/mlp"), task_of("quantiles")
+build, task = resolve("quantiles/mlp").load_build(), task_of("quantiles")
 for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("quantiles"))
 contract.check_docstring(build, "quantiles/mlp")

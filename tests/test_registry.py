@@ -10,9 +10,8 @@ from zoo.registry import (
     FOLDERS_VARIABLE,
     list_models,
     list_tasks,
-    load_build,
     load_task_module,
-    model_entry,
+    resolve,
     summary_of,
 )
 from zoo.task import task_of
@@ -91,13 +90,13 @@ def test_patterns(pattern, expected):
 
 
 def test_entries_know_task_and_summary():
-    entry = model_entry("regression/mlp")
+    entry = resolve("regression/mlp")
     assert entry.task == "regression"
     assert entry.summary.startswith("Multi-layer perceptron for a number")
     assert {"classification", "regression"} <= set(list_tasks())
 
 
-@pytest.mark.parametrize("look_up, name", [(model_entry, "clasification/mlp"), (load_task_module, "clasification")])
+@pytest.mark.parametrize("look_up, name", [(resolve, "clasification/mlp"), (load_task_module, "clasification")])
 def test_unknown_names_have_a_nearest(look_up, name):
     with pytest.raises(UsageError) as caught:
         look_up(name)
@@ -107,9 +106,9 @@ def test_unknown_names_have_a_nearest(look_up, name):
 def test_a_folder_of_ones_own_adds_a_model_to_a_task(own_folder):
     write(own_folder / "regression", mine=MODEL_FILE, _private="VALUE = 7\n")
     assert "regression/mine" in names()
-    assert model_entry("regression/mine").summary == "A model of one's own."
-    assert load_build("regression/mine")(None, None) == 7
-    assert callable(load_build("regression/mlp"))
+    assert resolve("regression/mine").summary == "A model of one's own."
+    assert resolve("regression/mine").load_build()(None, None) == 7
+    assert callable(resolve("regression/mlp").load_build())
 
 
 def test_a_folder_of_ones_own_adds_a_task(own_folder):
@@ -117,7 +116,7 @@ def test_a_folder_of_ones_own_adds_a_task(own_folder):
     assert "risk" in list_tasks()
     assert "risk/mine" in names("risk/*")
     assert task_of("risk").name == "risk"
-    assert load_build("risk/mine")(None, None) == 8
+    assert resolve("risk/mine").load_build()(None, None) == 8
 
 
 def test_two_files_of_one_name_are_an_error(own_folder):
@@ -149,7 +148,7 @@ def test_a_folder_that_is_not_there(monkeypatch):
 def test_files_that_are_no_model(own_folder, files, name, message):
     write(own_folder / name.split("/")[0], **files)
     with pytest.raises(UsageError, match=message):
-        load_build(name)
+        resolve(name).load_build()
 
 
 def test_a_task_without_its_instance(own_folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -42,6 +43,18 @@ class ModelEntry:
     def summary(self) -> str:
         """First line of the file's docstring, read without importing it."""
         return summary_of(self.path)
+
+    def load_build(self) -> Callable[..., Any]:
+        """Import the file and return its ``build(hp, spec)``.
+
+        Raises:
+            UsageError: If the file has no ``build``.
+        """
+        module = _import(self.name)
+        if not callable(getattr(module, "build", None)):
+            raise UsageError(f"{self.path} has no function build(hp, spec)")
+        build: Callable[..., Any] = module.build
+        return build
 
 
 def list_models(pattern: str = "*") -> list[ModelEntry]:
@@ -83,8 +96,8 @@ def tasks_reading(kind: str) -> list[str]:
     return [name for name in list_tasks() if kind in load_task_module(name).TASK.reads]
 
 
-def model_entry(name: str) -> ModelEntry:
-    """Return the model called ``name``.
+def resolve(name: str) -> ModelEntry:
+    """Return the model called ``name``; this lists all folders, so callers pass the entry on.
 
     Raises:
         UsageError: If there is none; the error suggests the nearest name.
@@ -114,7 +127,7 @@ def matching_entries(pattern: str) -> list[ModelEntry]:
         UsageError: If there is none, or they belong to several tasks.
     """
     if not is_pattern(pattern):
-        return [model_entry(pattern)]
+        return [resolve(pattern)]
     entries = list_models(pattern)
     tasks = sorted({entry.task for entry in entries})
     if not entries:
@@ -134,30 +147,15 @@ def code_digest(pattern: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def load_build(name: str) -> Callable[..., Any]:
-    """Import a model's file and return its ``build(hp, spec)``.
-
-    Raises:
-        UsageError: If there is no such model, or its file has no ``build``.
-    """
-    entry = model_entry(name)
-    module = _import(f"{CATALOGUE}.{name.replace('/', '.')}")
-    if not callable(getattr(module, "build", None)):
-        raise UsageError(f"{entry.path} has no function build(hp, spec)")
-    build: Callable[..., Any] = module.build
-    return build
-
-
 def load_task_module(name: str) -> ModuleType:
     """Import the package of a task.
 
     Raises:
         UsageError: If there is no such task.
     """
-    tasks = list_tasks()
-    if name not in tasks:
-        raise unknown("task", name, tasks)
-    return _import(f"{CATALOGUE}.{name}")
+    if Path(name).name != name or name[:1] in "._" or not _is_task(name, catalogue_folders()):
+        raise unknown("task", name, list_tasks())
+    return _import(name)
 
 
 def summary_of(path: Path) -> str:
@@ -185,19 +183,27 @@ def catalogue_folders() -> list[Path]:
         if not folder.is_dir():
             raise UsageError(f"{FOLDERS_VARIABLE} contains {text!r}, which is not a folder")
         folders.append(folder)
-    for entry_point in importlib.metadata.entry_points(group=CATALOGUE):
-        plugin = importlib.util.find_spec(entry_point.value)
-        if plugin is not None and plugin.submodule_search_locations is not None:
-            folders.append(Path(next(iter(plugin.submodule_search_locations))))
-    return folders
+    return [*folders, *_plugin_folders()]
+
+
+@functools.cache
+def _plugin_folders() -> tuple[Path, ...]:
+    """Return the folders of plug-ins; reading the metadata of all installed packages takes 10 ms."""
+    plugins = [importlib.util.find_spec(entry.value) for entry in importlib.metadata.entry_points(group=CATALOGUE)]
+    locations = [plugin.submodule_search_locations for plugin in plugins if plugin is not None]
+    return tuple(Path(next(iter(paths))) for paths in locations if paths is not None)
 
 
 def _folders_in(root: Path) -> list[Path]:
     return sorted(child for child in root.iterdir() if child.is_dir() and child.name[0] not in "._")
 
 
-def _import(module: str) -> ModuleType:
-    """Import a module of the catalogue, with all catalogue folders on the paths of its packages.
+def _is_task(name: str, folders: list[Path]) -> bool:
+    return any((folder / name / "__init__.py").is_file() for folder in folders)
+
+
+def _import(name: str) -> ModuleType:
+    """Import a task or a model of the catalogue, with all catalogue folders on the paths of its packages.
 
     Thus a user's folder extends ``zoo.tasks``, and a folder in it with the name of a bundled task extends that task, so
     that relative imports and private modules work as in the bundled catalogue.
@@ -205,13 +211,13 @@ def _import(module: str) -> ModuleType:
     folders = catalogue_folders()
     catalogue = importlib.import_module(CATALOGUE)
     _extend(catalogue, folders)
-    task = module.removeprefix(f"{CATALOGUE}.").split(".")[0]
-    if not any((folder / task / "__init__.py").is_file() for folder in folders):
+    task = name.split("/")[0]
+    if not _is_task(task, folders):
         raise UsageError(f"the folder {task} is not a task: it has no __init__.py with a TASK")
     package = importlib.import_module(f"{CATALOGUE}.{task}")
     _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
     importlib.invalidate_caches()
-    return importlib.import_module(module)
+    return importlib.import_module(f"{CATALOGUE}.{name.replace('/', '.')}")
 
 
 def _extend(package: ModuleType, folders: list[Path]) -> None:

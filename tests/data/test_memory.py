@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from zoo.data.memory import let_go
+from zoo.data.memory import release_pages
 
 MIB = 1 << 20
 
@@ -26,7 +26,7 @@ def test_pages_of_a_mapped_array_are_let_go_and_come_back(tmp_path: Path) -> Non
     before = mapped_mib()
     assert mapped.sum() == written.sum()
     read = mapped_mib()
-    let_go(np.asarray(mapped)[100:])
+    release_pages(np.asarray(mapped)[100:])
     assert read - before > 60
     assert mapped_mib() - before < 4
     assert np.array_equal(mapped, written)
@@ -39,5 +39,5 @@ def test_what_was_written_to_a_mapped_copy_stays(tmp_path: Path) -> None:
     sealed = mapped[:]
     sealed.setflags(write=False)
     for values in (mapped, mapped[10:], sealed, [1, 2], None, np.ones(3)):
-        let_go(values)
+        release_pages(values)
     assert (mapped == 1).all()

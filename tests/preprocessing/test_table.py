@@ -191,12 +191,12 @@ def test_the_whole_equals_network_on_prepared_to_the_last_bit(mixed, tmp_path):
     built_model = call_build(build, CheckedHyperParameters(), spec)
     raw = tensors(frame, spec)
     expected = built_model.network(built_model.preprocessing.model()(raw)).numpy()
-    whole = built_model.full_model()
-    assert np.array_equal(whole(raw).numpy(), expected)
-    whole.save(tmp_path / "model.keras", include_optimizer=False)
+    full_model = built_model.full_model()
+    assert np.array_equal(full_model(raw).numpy(), expected)
+    full_model.save(tmp_path / "model.keras", include_optimizer=False)
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert np.array_equal(loaded(raw).numpy(), expected)
-    for model in (whole, loaded):
+    for model in (full_model, loaded):
         apart = split_model(model)
         assert np.array_equal(apart.network(apart.preprocessing.model()(raw)).numpy(), expected)
         assert np.array_equal(apart.full_model()(raw).numpy(), expected)

@@ -74,9 +74,9 @@ def test_a_users_own_model_may_not_take_padding_for_steps(workspace: Path) -> No
     built_model = task.adopt(model, dataset.spec)
     task.fit(built_model, dataset, FitPlan(FitSettings(epochs=1)))
     inputs = {key: values[:6] for key, values in dataset.splits["test"].inputs.items()}
-    whole = built_model.full_model()
-    together = forward(whole, inputs)
-    alone = [forward(whole, {key: values[row : row + 1] for key, values in inputs.items()}) for row in range(6)]
+    full_model = built_model.full_model()
+    together = forward(full_model, inputs)
+    alone = [forward(full_model, {key: values[row : row + 1] for key, values in inputs.items()}) for row in range(6)]
     np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-6)
 
 

@@ -9,7 +9,7 @@ import pytest
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.registry import load_build
+from zoo.registry import resolve
 from zoo.saving.model import Model
 from zoo.supervised.classical_estimators import run_estimator
 from zoo.task import task_of
@@ -59,7 +59,9 @@ def test_tasks_without_columns_refuse_them(task, source, option):
 
 def test_what_is_missing_for_the_first_time_is_accepted_and_logged_once(caplog):
     dataset = dataset_of("classification", target="kind")
-    model = Model(load_build("classification/linear")(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear")
+    model = Model(
+        resolve("classification/linear").load_build()(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear"
+    )
     rows = FRAME.assign(weight_kg=np.nan)
     with caplog.at_level(logging.WARNING, logger="zoo"):
         for _ in range(3):
@@ -73,7 +75,9 @@ def test_what_is_missing_for_the_first_time_is_accepted_and_logged_once(caplog):
 
 def test_columns_that_the_model_does_not_use_are_told_once(caplog):
     dataset = dataset_of("classification", target="kind")
-    model = Model(load_build("classification/linear")(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear")
+    model = Model(
+        resolve("classification/linear").load_build()(CheckedHyperParameters(), dataset.spec), dataset.spec, "linear"
+    )
     rows = FRAME.assign(shop=1, till="a")
     with caplog.at_level(logging.WARNING, logger="zoo"):
         for _ in range(3):

@@ -153,7 +153,7 @@ def test_a_break_where_patience_ran_out_is_no_second_chance(tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     path = tmp_path / "checkpoint.npz"
     fit(network(), TRAIN, VALIDATION, plan(1, checkpoint=path))
-    with pytest.raises(UsageError, match="this checkpoint belongs to another network"):
+    with pytest.raises(UsageError, match="the checkpoint does not match the network"):
         fit(network(dropout=0.5), TRAIN, VALIDATION, plan(2, checkpoint=path))
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.npz"]
 
@@ -229,27 +229,31 @@ class EachBatch(Remember):
         pass
 
 
-def whole_of(model):
+def full_model_of(model):
     inputs = {"features": keras.Input((FEATURES,), name="features")}
     return keras.Model(inputs, model(inputs))
 
 
 WAYS = {
     "compiled": (keras.Model, Remember, None),
-    "own train_step": (OwnStep, Remember, "training through keras.Model.fit: the model has its own train_step"),
-    "batches": (keras.Model, EachBatch, "training through keras.Model.fit: the callback EachBatch wants to know of"),
+    "own train_step": (OwnStep, Remember, "training through keras.Model.fit: the model overrides train_step"),
+    "batches": (
+        keras.Model,
+        EachBatch,
+        "training through keras.Model.fit: the callback EachBatch has methods for batches",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind, callback, message", WAYS.values(), ids=WAYS)
 def test_callbacks_see_the_whole_model_and_stop_it(kind, callback, message):
     model = network(kind=kind)
-    whole, remember = whole_of(model), callback(2, stop)
-    whole.stop_training = True  # left over from an earlier training
-    plan_ = plan(5, callbacks=[remember], whole=whole)
+    full_model, remember = full_model_of(model), callback(2, stop)
+    full_model.stop_training = True  # left over from an earlier training
+    plan_ = plan(5, callbacks=[remember], full_model=full_model)
     result = fit(model, TRAIN, VALIDATION, plan_)
     assert (result.stopped, result.epochs_run) == ("requested", 2)
-    assert remember.models == [whole, whole]
+    assert remember.models == [full_model, full_model]
     assert set(remember.logs[0]) >= {"loss", "val_loss", "learning_rate"}
     assert [text.startswith(message or "nothing") for text in plan_.recorder.messages] == [True] * bool(message)
 

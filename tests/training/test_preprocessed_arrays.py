@@ -15,7 +15,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.models.built_model import call_build
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks import preprocess_table
-from zoo.registry import load_build
+from zoo.registry import resolve
 from zoo.task import task_for, task_of
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import CHUNK, preprocess, preprocessed
@@ -103,7 +103,9 @@ def fitted(task, built_model, dataset, epochs=2, cache=None):
 @pytest.mark.parametrize("cached", [False, True])
 def test_training_on_prepared_data_shows_in_the_whole_model(classes, tmp_path, cached):
     keras.utils.set_random_seed(0)
-    built_model = call_build(load_build("classification/mlp"), CheckedHyperParameters({"units": 4}), classes.spec)
+    built_model = call_build(
+        resolve("classification/mlp").load_build(), CheckedHyperParameters({"units": 4}), classes.spec
+    )
     result = fitted("classification", built_model, classes, cache=tmp_path if cached else None)
     assert set(result.history) == {"loss", "val_loss", "val_log_loss", "learning_rate"}
     scores = task_of("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)

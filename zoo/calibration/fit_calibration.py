@@ -21,7 +21,7 @@ LEAST_ROWS = 20
 SHARES = "shares"
 
 
-def halves(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+def split_in_two(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the calibration split for calibration, and those for conformal quantiles.
 
     Groups stay together if the split kept them together. Groups, or else rows, are processed in an order that depends
@@ -153,7 +153,7 @@ def with_threshold(spec: Spec, threshold: float) -> Spec:
     return spec.with_target(threshold=threshold)
 
 
-def part_of(split: Split, rows: np.ndarray) -> Split:
+def select_rows(split: Split, rows: np.ndarray) -> Split:
     """Return the given rows of a split."""
     inputs: dict[str, Any] = {key: values[rows] for key, values in split.inputs.items()}
     return Split(

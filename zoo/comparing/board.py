@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo.figures.comparisons import critical_difference, scores_beside
+from zoo.metrics.direction import Direction
 from zoo.metrics.metric import within_limits
 from zoo.metrics.significance import SIGNIFICANT, Estimate, Ranks, estimate_mean, holm, rank_over_sources
 from zoo.reporting.page import STYLE, image, whole_page
@@ -93,9 +94,7 @@ class Board:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        sign = 1 if self.direction == "min" else -1
-        means = {entry.name: float(np.mean(entry.scores)) for entry in self.entries}
-        self.entries.sort(key=lambda entry: math.inf if math.isnan(means[entry.name]) else sign * means[entry.name])
+        self.entries.sort(key=lambda entry: Direction(self.direction).key(float(np.mean(entry.scores))))
 
     def interval(self, entry: Entry) -> tuple[float, float]:
         """Return the 95 % interval of an entry's mean score."""

@@ -23,14 +23,14 @@ from zoo.jobs.job import gathered, job_yaml, make_job
 from zoo.registry import matching_entries
 from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
-from zoo.running.repeats import children_of, share_tested
+from zoo.running.repeats import children_of, ratio_of_test_rows
 from zoo.running.run_facts import experiment_name, show_scores, split_of, tracked_name
 from zoo.saving.files import check_folder, replacing
 from zoo.stored_runs.lookup import stored_job, stored_run
 from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, SCORED_TAG, SEEDS
+from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SCORED_TAG, SEEDS, tags_of
 from zoo.tracking.tracked_run import TrackedRun, ending
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
@@ -149,7 +149,7 @@ class _TrainedComparison:
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
             if is_running(run):
-                raise UsageError(f"this comparison is already running in process {run.data.tags['zoo.process']}")
+                raise UsageError(f"this comparison is already running in process {tags_of(run)[PROCESS_TAG]}")
             if run.info.status != "FINISHED":
                 self.progress.say(f"resuming the interrupted run {run.info.run_id[:8]}")
                 return TrackedRun.reopen(store, run.info.run_id)
@@ -193,7 +193,7 @@ class _TrainedComparison:
         """Return test rows per training row, whether all repeats share the test rows, and a text about the repeats."""
         children, dataset = self.children[source_index], self.datasets[source_index]
         if self.job.cv is not None:
-            return share_tested(dataset), False, f"{len(children)} folds"
+            return ratio_of_test_rows(dataset), False, f"{len(children)} folds"
         count_text = f"{len(children)} seeds"
         if "test" not in dataset.split_rows:
             return 0.0, False, count_text
@@ -202,7 +202,7 @@ class _TrainedComparison:
             return 0.0, True, f"{count_text} on one test split; the intervals include its sampling error"
         if self.task.no_folds is not None:  # each episode is a new sample
             return 0.0, False, count_text
-        return share_tested(dataset), False, f"{count_text}, each with its own split"
+        return ratio_of_test_rows(dataset), False, f"{count_text}, each with its own split"
 
 
 class _TrackedRunsComparison:

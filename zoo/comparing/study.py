@@ -12,14 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.calibration.fit_calibration import part_of
+from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
 from zoo.figures.studies import (
     architecture,
     input_importances,
-    layer_course,
+    layer_curves,
     loss_landscape,
     rate_curve,
     size_curve,
@@ -30,6 +30,7 @@ from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.inspection.layer_statistics import LayerWatch, losses_around
 from zoo.jobs.commands import STUDIES
 from zoo.jobs.fit_options import TrainJob
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
 from zoo.saving.model import Model
@@ -172,10 +173,10 @@ class _Subject:
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Return a preprocessed sample of a split's rows."""
         rows = self.dataset.splits[split]
-        few = part_of(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
+        few = select_rows(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
             return raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
-        return preprocess(built_model.preprocessing.model(), few)
+        return preprocess(built_model.preprocessing_model, few)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
@@ -192,8 +193,8 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     name = evaluated_split(dataset)
     generator = np.random.default_rng(0)
     split = dataset.splits[name]
-    split = part_of(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
-    sign = 1 if run.direction == "min" else -1
+    split = select_rows(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
+    sign = Direction(run.direction).sign
 
     def score(inputs: Mapping[str, Any]) -> float:
         alone = dataclasses.replace(
@@ -203,7 +204,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         return float(evaluation.scores[run.objective])
 
     usual = score(split.inputs)
-    worth = {}
+    changes = {}
     for name_of_input in names[:MOST_INPUTS]:
         keys = [
             column.key for column in dataset.spec.inputs if column.name == name_of_input
@@ -212,18 +213,18 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         for _ in range(SHUFFLES):
             order = generator.permutation(len(split))
             losses.append(sign * (score({**split.inputs, **{key: split.inputs[key][order] for key in keys}}) - usual))
-        worth[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
-    worth = dict(sorted(worth.items(), key=lambda pair: -pair[1][0]))
+        changes[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
+    changes = dict(sorted(changes.items(), key=lambda pair: -pair[1][0]))
     score_name = SPLIT_PREFIX[name] + run.objective
-    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(worth.items())[:4])
-    importances = {key: {"mean": mean, "std": std} for key, (mean, std) in worth.items()}
-    return input_importances(worth, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
+    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(changes.items())[:4])
+    importances = {key: {"mean": mean, "std": std} for key, (mean, std) in changes.items()}
+    return input_importances(changes, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
 
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     built_model, split = subject.untrained(), subject.dataset.splits["train"]
-    whole = built_model.full_model()
-    whole.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
+    full_model = built_model.full_model()
+    full_model.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
     generator = np.random.default_rng(subject.job.seed)
     size = subject.settings().batch(len(split))
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
@@ -231,22 +232,22 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     smooth: list[float] = []
     mean = 0.0
     for step, rate in enumerate(rates):
-        whole.optimizer.learning_rate.assign(rate)
-        some = part_of(split, generator.choice(len(split), size, replace=False))
+        full_model.optimizer.learning_rate.assign(rate)
+        some = select_rows(split, generator.choice(len(split), size, replace=False))
         x = {key: as_tensor(values) for key, values in model_inputs(some.inputs).items()}
-        losses.append(float(whole.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
+        losses.append(float(full_model.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
         mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
         smooth.append(mean / (1 - SMOOTHING ** (step + 1)))
         if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
             break
-    course = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
+    curve = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
     # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
-    window = max(1, min(WINDOW, len(course) // 3))
-    falls = course[:-window] - course[window:]
+    window = max(1, min(WINDOW, len(curve) // 3))
+    falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
     suggested = float(rates[first + int(np.argmax(falls[first:])) + window // 2])
     figure = rate_curve(
-        rates[: len(course)], np.array(losses[: len(course)]), course, suggested=suggested, used=subject.rate
+        rates[: len(curve)], np.array(losses[: len(curve)]), curve, suggested=suggested, used=subject.rate
     )
     message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
     return figure, {"suggested": suggested, "used": subject.rate}, message
@@ -259,12 +260,14 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     scores: dict[str, list[float]] = {split: [] for split in ("train", "validation") if split in dataset.splits}
     rows = [max(2, round(share * len(train))) for share in SHARES]
     for count in rows:
-        few = dataclasses.replace(dataset, splits={**dataset.splits, "train": part_of(train, np.sort(order[:count]))})
+        few = dataclasses.replace(
+            dataset, splits={**dataset.splits, "train": select_rows(train, np.sort(order[:count]))}
+        )
         fitted = subject.fit(few)
         for name, evaluation in evaluate(fitted, list(scores)).items():
             scores[name].append(float(evaluation.scores[run.objective]))
     held = scores.get("validation", scores["train"])
-    sign = 1 if run.direction == "min" else -1
+    sign = Direction(run.direction).sign
     gained = sign * (held[-2] - held[-1])
     verdict = "more rows would help" if gained > 0.02 * abs(held[-2]) else "more rows would hardly help"
     message = (
@@ -295,7 +298,7 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]
     message = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
-    return layer_course(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
+    return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {

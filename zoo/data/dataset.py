@@ -97,7 +97,7 @@ class Dataset:
         return sum(getattr(values, "nbytes", 0) for split in self.splits.values() for values in split.inputs.values())
 
     @property
-    def tests_another(self) -> bool:
+    def has_test_source(self) -> bool:
         """Whether the test split comes from a separate source, with row numbers of its own."""
         return "test" in self.splits and bool(self.split_rows) and "test" not in self.split_rows
 

@@ -26,7 +26,7 @@ def give_back_memory(freed: int) -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def let_go(values: object) -> None:
+def release_pages(values: object) -> None:
     """Drop the resident pages of a read-only memory-mapped array; they are read again on demand.
 
     Args:

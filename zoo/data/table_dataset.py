@@ -26,7 +26,7 @@ from zoo.data.columns.encode import (
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.examples.array_columns import arrays_of_cells
 from zoo.data.layout import COLUMNS, Layout
-from zoo.data.sources.public_sets import looking_in
+from zoo.data.sources.public_sets import dataset_folder
 from zoo.data.sources.read import Table, frame_digest
 from zoo.data.splitting.sample_weights import SampledRows, column_weights, meaning_of_weights, sample_rows
 from zoo.data.splitting.split_table import RowSplits, given_splits, split_table
@@ -60,7 +60,7 @@ def table_dataset(
         DataError: If the data cannot be used; the message names file, column and row.
         UsageError: If the job names a column or a split that does not exist.
     """
-    with looking_in(job.data_dir):
+    with dataset_folder(job.data_dir):
         table = layout.read(job.source, ())
     if job.weight is None and table.weight is not None:
         job = job.model_copy(update={"weight": table.weight})
@@ -347,7 +347,7 @@ def _test_part(
     job: DataJob, trained: Table, target_columns: _TargetColumns, spec: Spec, layout: Layout
 ) -> tuple[Split, str, list[str]]:
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
-    with looking_in(job.data_dir):
+    with dataset_folder(job.data_dir):
         table = layout.read(job.test, text_columns(spec))
     needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []

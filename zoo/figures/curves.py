@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, legend_beside, line_style, new_figure, shorten, whole_numbers
+from zoo.figures.style import BLACK, integer_ticks, legend_beside, line_style, new_figure, shorten
 
 LOSSES = ("loss", "val_loss")
 LOG_SCALE_RANGE = 30
@@ -92,7 +92,7 @@ def _scale(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
 
 def _epoch_axis(axis: Axes, n_epochs: int) -> None:
     axis.set_xlabel("epoch")
-    whole_numbers(axis)
+    integer_ticks(axis)
     axis.set_xlim(0.5, max(n_epochs, 1) + max(0.5, 0.02 * n_epochs))  # there is no epoch 0
 
 

@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from zoo.figures.style import BLACK, BLUE, DENSITY, GREY, RED, legend_beside, new_figure, shorten
+from zoo.metrics.direction import Direction
 
 MOST_NAMES = 10
 LONG_S = 180.0  # above this, time is in minutes
@@ -36,7 +37,7 @@ def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str,
     ends = np.asarray(seconds, float)[order]
     unit, size = ("minutes", 60.0) if ends.max(initial=0.0) > LONG_S else ("seconds", 1.0)
     values = np.asarray(scores, float)[order]
-    best = (np.fmin if direction == "min" else np.fmax).accumulate(values) if len(values) else values
+    best = Direction(direction).accumulate(values)
     figure, (axis,) = new_figure()
     axis.plot(ends / size, values, "o", color=GREY, markersize=4, label="trial")
     axis.step(ends / size, best, where="post", color=BLUE, linewidth=2, label="best so far")
@@ -123,9 +124,7 @@ def parallel_coordinates(
     shown = list(names)[:MOST_NAMES]
     values = np.asarray(scores, float)
     finished = np.flatnonzero(np.isfinite(values)).tolist()
-    ranks = np.argsort(np.argsort(values[finished] if direction == "max" else -values[finished])) / max(
-        1, len(finished) - 1
-    )
+    ranks = np.argsort(np.argsort(-Direction(direction).sign * values[finished])) / max(1, len(finished) - 1)
     figure, (axis,) = new_figure(width=2.2 + 1.25 * (len(shown) + 1))
     scaled = []
     for place, hyperparameter in enumerate(shown):

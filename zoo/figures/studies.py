@@ -14,26 +14,26 @@ from zoo.figures.style import BLACK, BLUE, GREY, ORANGE, RED, SKY, legend_beside
 MOST_NAMES, MOST_LAYERS = 25, 30
 
 
-def input_importances(worth: Mapping[str, tuple[float, float]], *, name: str) -> Figure:
+def input_importances(importances: Mapping[str, tuple[float, float]], *, name: str) -> Figure:
     """Draw permutation importance: how much a metric gets worse when an input is shuffled.
 
     Args:
-        worth: Mean and spread over permutations by input, the largest first.
+        importances: Mean and spread over permutations by input, the largest first.
         name: Name of the score.
 
     Example:
         >>> input_importances({"age": (0.2, 0.01)}, name="test_log_loss").axes[0].get_xlabel()
         'test_log_loss gets worse by'
     """
-    names = list(worth)[:MOST_NAMES]
+    names = list(importances)[:MOST_NAMES]
     figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
     places = np.arange(len(names))[::-1]
-    means, spreads = [worth[input_][0] for input_ in names], [worth[input_][1] for input_ in names]
+    means, spreads = [importances[input_][0] for input_ in names], [importances[input_][1] for input_ in names]
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
     axis.axvline(0, color=GREY, linewidth=1)
     axis.set_yticks(places, [shorten(input_) for input_ in names])
     axis.set_xlabel(f"{name} gets worse by")
-    left_out = f", the first {MOST_NAMES} of {len(worth)}" if len(worth) > MOST_NAMES else ""
+    left_out = f", the first {MOST_NAMES} of {len(importances)}" if len(importances) > MOST_NAMES else ""
     axis.set_title(f"Permutation importance{left_out}; error bars: spread over permutations", loc="left")
     return figure
 
@@ -117,7 +117,7 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
     return figure
 
 
-def layer_course(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
+def layer_curves(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
     """Draw gradient norms and dead units of each layer by epoch.
 
     Args:
@@ -125,7 +125,7 @@ def layer_course(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequen
         dead: Fractions of units with the same output for all rows, by layer, one per epoch.
 
     Example:
-        >>> len(layer_course({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
+        >>> len(layer_curves({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
         2
     """
     figure, (top, bottom) = new_figure(2, width=8.0, height=6.5)

@@ -94,12 +94,12 @@ def legend_beside(panel: Axes) -> None:
     )
 
 
-def whole_numbers(panel: Axes) -> None:
+def integer_ticks(panel: Axes) -> None:
     """Restrict the ticks of the x axis to integers.
 
     Example:
         >>> figure, (panel,) = new_figure()
-        >>> whole_numbers(panel)
+        >>> integer_ticks(panel)
         >>> panel.set_xlim(0, 3) and panel.get_xticks().tolist()
         [0.0, 1.0, 2.0, 3.0]
     """

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Dataset
@@ -16,7 +17,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import gathered, make_job
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
-from zoo.registry import load_build, model_entry
+from zoo.registry import resolve, summary_of
 from zoo.spec import Spec
 from zoo.text import plain
 from zoo.training.fit_settings import FitSettings
@@ -94,10 +95,11 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
     job = make_job(DataJob, gathered(DataJob, given))
     dataset: Dataset = builder.task.read(job)
     built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)
+    assert builder.build is not None
     rows = dataset.splits["train"].total if "train" in dataset.splits else 0
     return ModelDescription(
         model=model,
-        summary=model_entry(model).summary,
+        summary=summary_of(Path(inspect.getfile(builder.build))),
         source=dataset.source,
         hyperparameters=described_hyperparameters(builder, hp),
         n_parameters=built_model.n_parameters,
@@ -165,7 +167,7 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
             f"received a {type(spec).__name__}; give what zoo.spec_of(source, task=…) returns", where="spec"
         )
     hp = CheckedHyperParameters(hyperparameters)
-    model_ = load_build(model)(hp, spec)
+    model_ = resolve(model).load_build()(hp, spec)
     hp.check_all_used(model)
     return model_
 
@@ -215,7 +217,7 @@ def hypermodel(model: str, spec: Spec) -> Any:
     """
     import keras_tuner
 
-    build_model = load_build(model)
+    build_model = resolve(model).load_build()
 
     class ZooHyperModel(keras_tuner.HyperModel):
         """A catalogue model for KerasTuner tuners."""

@@ -120,7 +120,7 @@ def fit_built(
         recorder=plan.recorder,
         checkpoint=plan.checkpoint,
         callbacks=plan.callbacks,
-        whole=built_model.full_model() if plan.callbacks else None,
+        full_model=built_model.full_model() if plan.callbacks else None,
     )
     result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
     built_model.run_after_fit(dataset)

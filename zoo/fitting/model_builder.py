@@ -14,7 +14,7 @@ from zoo.models.activations import check_trainable
 from zoo.models.built_model import BuiltModel, call_build
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.registry import is_pattern, load_build, matching_entries, model_entry
+from zoo.registry import is_pattern, matching_entries, resolve
 from zoo.seeding import seed_everything
 from zoo.spec import Spec
 from zoo.task import Task, task_for, task_of
@@ -77,15 +77,15 @@ class ModelBuilder:
         """
         if not self.models:
             return self.build_checked(fixed, spec, seed=seed, ranges=ranges)[1]
-        whole = CheckedHyperParameters(fixed, ranges)
+        union = CheckedHyperParameters(fixed, ranges)
         for name in self.models:
             hp = CheckedHyperParameters(fixed, ranges)
             hp.values[MODEL] = name
             self.build_model(hp, spec, seed=seed)
-            whole.merge(hp, overwrite=False)
-            whole.declared |= hp.declared
-        whole.check_all_used(self.name)
-        return whole
+            union.merge(hp, overwrite=False)
+            union.declared |= hp.declared
+        union.check_all_used(self.name)
+        return union
 
 
 def model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
@@ -105,10 +105,10 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
             raise UsageError(f"{model!r} stands for several models; zoo tune searches among them", where="model")
         return _several(model, task)
     if isinstance(model, str):
-        entry = model_entry(model)
+        entry = resolve(model)
         if task is not None and task != entry.task:
             raise UsageError(f"{model} is of the task {entry.task}, not {task}", where="task")
-        return ModelBuilder(model, task_of(entry.task), load_build(model))
+        return ModelBuilder(model, task_of(entry.task), entry.load_build())
     import keras
     import keras_tuner
 
@@ -132,15 +132,15 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
 
 def _several(pattern: str, task: str | None) -> ModelBuilder:
     """Return a builder for several models of one task, chosen by the first hyperparameter."""
-    entries = matching_entries(pattern)
-    names = tuple(entry.name for entry in entries)
+    entries = {entry.name: entry for entry in matching_entries(pattern)}
 
     def build(hp: Any, spec: Spec) -> Any:
-        name = hp.Choice(MODEL, list(names))
+        name = hp.Choice(MODEL, list(entries))
         with hp.conditional_scope(MODEL, [name]):
-            return load_build(name)(hp, spec)
+            return entries[name].load_build()(hp, spec)
 
-    return ModelBuilder(pattern, task_of(entries[0].task), build, models=names)
+    task_name = next(iter(entries.values())).task
+    return ModelBuilder(pattern, task_of(task_name), build, models=tuple(entries))
 
 
 def _with_spec(build: Callable[..., Any]) -> Callable[..., Any]:

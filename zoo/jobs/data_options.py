@@ -198,8 +198,8 @@ class DataJob(Job):
         """Spell a class as in the data: ``true`` and ``1``, not ``True`` and ``1.0``."""
         if isinstance(value, bool):
             return str(value).lower()
-        whole = isinstance(value, Real) and float(value).is_integer()
-        return str(int(value)) if whole else cls._as_name(value)
+        integer = isinstance(value, Real) and float(value).is_integer()
+        return str(int(value)) if integer else cls._as_name(value)
 
     @field_validator("column", "missing", mode="before")
     @classmethod

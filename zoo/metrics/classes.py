@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.metrics.metric import Interval, Metric, unbiased_bounds
+from zoo.metrics.metric import Interval, Metric, ScoreFunction, unbiased_bounds
 from zoo.metrics.ranking import area_under_roc, average_precision
 from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
 
@@ -157,9 +157,7 @@ def roc_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, posi
         >>> roc_auc(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2)))
         array([1.])
     """
-    classes = _ranked_classes(truth, prediction, positive)
-    areas = [area_under_roc(truth == k, prediction[:, k], weights) for k in classes]
-    return mean_of_defined(np.stack(areas, axis=1))
+    return _mean_over_classes(area_under_roc, truth, prediction, weights, positive)
 
 
 def pr_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
@@ -178,9 +176,7 @@ def pr_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, posit
         >>> pr_auc(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2)))
         array([1.])
     """
-    classes = _ranked_classes(truth, prediction, positive)
-    areas = [average_precision(truth == k, prediction[:, k], weights) for k in classes]
-    return mean_of_defined(np.stack(areas, axis=1))
+    return _mean_over_classes(average_precision, truth, prediction, weights, positive)
 
 
 def f1(
@@ -285,6 +281,9 @@ def _correct(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return (np.argmax(prediction, axis=1) == truth).astype(float)
 
 
-def _ranked_classes(truth: np.ndarray, prediction: np.ndarray, positive: int) -> np.ndarray:
-    """Return the classes to rank against the rest: the positive of two, else those present."""
-    return np.array([positive]) if prediction.shape[1] == 2 else np.unique(truth)
+def _mean_over_classes(
+    area: ScoreFunction, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int
+) -> np.ndarray:
+    """Return the mean area (R,) of the positive class of two, or of each present class against the rest."""
+    classes = [positive] if prediction.shape[1] == 2 else np.unique(truth)
+    return mean_of_defined(np.stack([area(truth == k, prediction[:, k], weights) for k in classes], axis=1))

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from zoo.metrics.direction import Direction
+
 ScoreFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Interval = tuple[float, float]
 IntervalFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, float], Interval]
@@ -124,11 +126,7 @@ class Metric:
 
     def better(self, a: float, b: float) -> bool:
         """Return whether the value ``a`` is strictly better than ``b``; NaN is never better than anything."""
-        if math.isnan(a):
-            return False
-        if math.isnan(b):
-            return True
-        return a < b if self.direction == "min" else a > b
+        return Direction(self.direction).better(a, b)
 
 
 def evaluate(

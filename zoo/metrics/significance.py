@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zoo.metrics.direction import Direction
+
 SIGNIFICANT = 0.05
 
 
@@ -144,7 +146,7 @@ def rank_over_sources(scores: Mapping[str, Sequence[float]], direction: str) -> 
 
     names = list(scores)
     table = np.array([scores[name] for name in names], float).T
-    ranks = stats.rankdata(table if direction == "min" else -table, axis=1)
+    ranks = stats.rankdata(Direction(direction).sign * table, axis=1)
     sources, models = ranks.shape
     p = math.nan
     if models > 2 and sources > 1 and np.ptp(ranks, axis=1).any():

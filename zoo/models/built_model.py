@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -75,6 +76,12 @@ class BuiltModel:
     trainer: Trainer | None = None
     inference: keras.Model | None = None
     after_fit: Callable[[BuiltModel, Any], None] | None = None
+    _full_models: dict[Any, keras.Model] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def preprocessing_model(self) -> keras.Model | None:
+        """The Keras model from raw inputs to preprocessed tensors; None where the network takes raw columns."""
+        return None if self.preprocessing is None else self.preprocessing.model()
 
     @property
     def n_parameters(self) -> int:
@@ -89,12 +96,22 @@ class BuiltModel:
     def full_model(self) -> keras.Model:
         """Return the compiled model from raw inputs to predictions, which shares the network's weights and optimizer.
 
-        Without preprocessing and calibration, this is the network itself.
+        Without preprocessing and calibration, this is the network itself. It is built once for each calibration.
         """
-        network = self.inference or self.network
-        if self.preprocessing is None:
-            return network if self.calibration is None else _calibrated(network, self.calibration)
-        return _join(self.preprocessing, network, self.calibration)
+        members = (self.inference or self.network, self.calibration)
+        if members not in self._full_models:
+            self._full_models[members] = self._join(*members)
+        return self._full_models[members]
+
+    def _join(self, network: keras.Model, calibration: keras.layers.Layer | None) -> keras.Model:
+        if self.preprocessing is None or self.preprocessing_model is None:
+            return network if calibration is None else _calibrated(network, calibration)
+        raw = self.preprocessing.raw_tensors()
+        output = network(self.preprocessing_model(raw))
+        full = keras.Model(raw, output if calibration is None else calibration(output), name="model")
+        # Both share one optimizer, so that the full model saves and shows its trained state.
+        full.compile(optimizer=network.optimizer, loss=network.loss)
+        return full
 
 
 @dataclass
@@ -194,8 +211,8 @@ def _is_full(model: keras.Model) -> bool:
 class _Built:
     """The preprocessing inside a full model."""
 
-    def __init__(self, whole: keras.Model) -> None:
-        self._model = preprocessing_of(whole)
+    def __init__(self, full_model: keras.Model) -> None:
+        self._model = preprocessing_of(full_model)
 
     @property
     def digest(self) -> str:
@@ -213,17 +230,6 @@ def _calibrated(network: keras.Model, calibration: keras.layers.Layer) -> keras.
         tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in network.inputs
     }
     full = keras.Model(inputs, calibration(network(inputs if len(inputs) > 1 else next(iter(inputs.values())))))
-    full.compile(optimizer=network.optimizer, loss=network.loss)
-    return full
-
-
-def _join(
-    preprocessing: Preprocessing, network: keras.Model, calibration: keras.layers.Layer | None = None
-) -> keras.Model:
-    raw = preprocessing.raw_tensors()
-    output = network(preprocessing.model()(raw))
-    full = keras.Model(raw, output if calibration is None else calibration(output), name="model")
-    # Both share one optimizer, so that the full model saves and shows its trained state.
     full.compile(optimizer=network.optimizer, loss=network.loss)
     return full
 

@@ -24,7 +24,7 @@ ABSENT = frozenset(
 # The forms of ISO 8601 that all parsers read equally.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
 _DIGIT = re.compile(r"\d")
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
 Rows = Mapping[str, Sequence[Any]]
 IMAGE, SEQUENCE, OBSERVATION = "image", "sequence", "observation"
 
@@ -135,7 +135,7 @@ def _level(cell: Any, input_: Mapping[str, Any]) -> str:
     if isinstance(cell, (float, np.floating)):
         return str(int(cell)) if math.isfinite(cell) and cell == int(cell) else str(float(cell))
     text = str(cell)
-    if _WHOLE.fullmatch(text):
+    if _INTEGER.fullmatch(text):
         return text.split(".")[0]
     return text.lower() if text in ("True", "TRUE", "true", "False", "FALSE", "false") else text
 

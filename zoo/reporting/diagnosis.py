@@ -145,13 +145,13 @@ def unstable(
         'unstable over seeds'
     """
     spread = float(np.std(values, ddof=1))
-    luck = float(np.mean([(high - low) / (2 * 1.96) for low, high in intervals])) if intervals else 0.0
+    sampling_error = float(np.mean([(high - low) / (2 * 1.96) for low, high in intervals])) if intervals else 0.0
     gained = abs(guessed - float(np.median(values))) if math.isfinite(guessed) else abs(float(np.mean(values)))
-    if not (spread > luck and spread > GAP * gained):
+    if not (spread > sampling_error and spread > GAP * gained):
         return []
     text = f"{name} varies from {min(values):.4g} to {max(values):.4g} over {len(values)} seeds"
     advice = "a lower learning rate, --set warmup=5, --set clip_norm=1, or a larger batch_size; compare over all seeds"
-    evidence = (f"standard deviation over seeds {spread:.2g}; sampling error of the test rows {luck:.2g}",)
+    evidence = (f"standard deviation over seeds {spread:.2g}; sampling error of the test rows {sampling_error:.2g}",)
     return [Finding(UNSTABLE, WARNING, text, advice, evidence)]
 
 

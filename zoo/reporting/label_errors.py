@@ -282,7 +282,7 @@ def together(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
     keys = next(iter(splits.values())).inputs
     inputs: dict[str, Any] = {key: _joined([split.inputs[key] for split in splits.values()]) for key in keys}
     target = np.concatenate([np.asarray(split.target) for split in splits.values()])
-    of_test = np.repeat([name == "test" and dataset.tests_another for name in splits], [*map(len, splits.values())])
+    of_test = np.repeat([name == "test" and dataset.has_test_source for name in splits], [*map(len, splits.values())])
     first = np.unique(rows + of_test * (rows.max() + 1), return_index=True)[1]
     total = len(first) + sum(split.total - len(split) for split in splits.values())
     max_rows = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(inputs))))

@@ -25,7 +25,7 @@ from zoo.reporting.label_errors import find_suspects, label_errors
 from zoo.spec import CategoryInput, DateInput, ImageInput, Input, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
-TROUBLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
+CHECK_ERRORS = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
 
 
 def facts_of(
@@ -59,7 +59,7 @@ def cheap_findings(
         total = dataset.splits["train"].total
         predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
         checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
-        if not dataset.tests_another:
+        if not dataset.has_test_source:
             checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
@@ -131,5 +131,5 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         warnings.simplefilter("ignore")
         try:
             return list(check())
-        except TROUBLE as error:
+        except CHECK_ERRORS as error:
             return [Finding("report", NOTE, f"a check failed: {type(error).__name__}: {error}")]

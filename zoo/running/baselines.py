@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
+from zoo.running.run_facts import prefixed
 from zoo.task import Baseline, Task
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BASELINE_TAG, OBJECTIVE_TAG
@@ -34,8 +35,8 @@ def run_baselines(
     for baseline in task.baselines(level, dataset.spec):
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(
-                f"baseline {baseline.name} is left out: {rows:,} training rows, and beyond {baseline.most_rows:,} "
-                "it would take too long"
+                f"baseline {baseline.name} is left out: it is limited to {baseline.most_rows:,} training rows, "
+                f"and there are {rows:,}"
             )
             continue
         try:
@@ -69,14 +70,10 @@ def _tracked(
             run.tags({"zoo.copied_from": runs[0].info.run_id})
         else:
             began = time.perf_counter()
-            metrics = _flat(baseline.run(dataset, seed))
+            metrics = prefixed(baseline.run(dataset, seed))
             metrics["seconds"] = time.perf_counter() - began
         run.metrics(metrics)
     return _scores(metrics)
-
-
-def _flat(by_part: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    return {SPLIT_PREFIX[split] + name: value for split, scores in by_part.items() for name, value in scores.items()}
 
 
 def _scores(metrics: Mapping[str, float]) -> dict[str, float]:

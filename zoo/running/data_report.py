@@ -17,8 +17,8 @@ from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.describe_table import describe_columns
 from zoo.data.columns.encode import has_value
 from zoo.data.dataset import SPLITS, Dataset, Split
-from zoo.data.memory import give_back_memory, let_go
-from zoo.data.sources.public_sets import looking_in
+from zoo.data.memory import give_back_memory, release_pages
+from zoo.data.sources.public_sets import dataset_folder
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.table_dataset import is_measured
@@ -31,7 +31,7 @@ from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, option
 from zoo.reporting.report import DataReport
-from zoo.reporting.run_checks import TROUBLE, cheap_findings, costly_findings, facts_of, version_of_checks
+from zoo.reporting.run_checks import CHECK_ERRORS, cheap_findings, costly_findings, facts_of, version_of_checks
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, replacing
 from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
@@ -78,7 +78,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
     findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
     if progress is not None:
         progress.say("looking for leaks, drift and label errors …")
-    findings += costly_findings(facts, dataset, _rivals(task, dataset, "all"))
+    findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
         findings.append(_which_target(table))
     report = DataReport(
@@ -102,9 +102,9 @@ def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
         give_back_memory(dataset.nbytes)
-    except TROUBLE as error:  # a failing report must not fail the run
-        trouble = Finding("report", "note", f"it could not be made: {type(error).__name__}: {error}")
-        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[trouble])
+    except CHECK_ERRORS as error:  # a failing report must not fail the run
+        failure = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
+        report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[failure])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
     tracked.text(str(report), f"{REPORT_FILE}.txt")
@@ -122,10 +122,10 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     """
     rows = sum(len(split) for split in dataset.splits.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
-    whole = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
-    without_models = whole.with_suffix(".cheap.json")
-    for kept in [whole] if models else [whole, without_models]:
-        with contextlib.suppress(OSError, *TROUBLE):  # missing or corrupt
+    with_models = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    without_models = with_models.with_suffix(".cheap.json")
+    for kept in [with_models] if models else [with_models, without_models]:
+        with contextlib.suppress(OSError, *CHECK_ERRORS):  # missing or corrupt
             report_ = DataReport.from_dict(json.loads(kept.read_text(encoding="utf-8")))
             return replace(
                 report_, source=dataset.source, notes=dataset.notes
@@ -133,7 +133,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     facts = _facts_of_dataset(dataset)
     findings = cheap_findings(facts, dataset)
     if models:
-        findings += costly_findings(facts, dataset, _rivals(task, dataset, "quick"))
+        findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "quick"))
     report = DataReport(
         source=dataset.source,
         target=dataset.spec.target_names or None,
@@ -144,7 +144,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         notes=dataset.notes,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(whole if models else without_models) as writing:
+    with replacing(with_models if models else without_models) as writing:
         writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     return report
 
@@ -157,7 +157,7 @@ def _table(job: ReportJob) -> Table | None:
     if task is not None and "table" not in task.reads:
         return None
     try:
-        with looking_in(job.data_dir):
+        with dataset_folder(job.data_dir):
             return read_table(job.source)
     except WrongSourceError:
         return None
@@ -224,10 +224,10 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     columns = describe_columns(train, column=job.column, missing=job.missing)
     classes = dataset is not None and dataset.spec.has_classes
     frame, test_from = table.frame, None
-    if dataset is not None and dataset.tests_another:
+    if dataset is not None and dataset.has_test_source:
         # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
-        with looking_in(job.data_dir):
+        with dataset_folder(job.data_dir):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}
@@ -251,18 +251,18 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     firsts = [np.sort(np.unique(split.rows, return_index=True)[1]) for _, split in splits]
     rows = [split.rows[first] for (_, split), first in zip(splits, firsts, strict=True)]
 
-    def whole(values: Callable[[Split], Any]) -> np.ndarray:
+    def all_rows(values: Callable[[Split], Any]) -> np.ndarray:
         pieces = []
         for (_, split), first in zip(splits, firsts, strict=True):
             cells = np.asarray(values(split))
             pieces.append(cells[first])
-            let_go(cells)
+            release_pages(cells)
         return np.concatenate(pieces)
 
     # Column by column, so that memory holds at most one more copy of the table.
-    columns_of = {column.name: whole(partial(_cells_of, key=column.key)) for column in inputs}
+    columns_of = {column.name: all_rows(partial(_cells_of, key=column.key)) for column in inputs}
     if len(spec.targets) == 1 and all(split.target is not None for _, split in splits):
-        codes = whole(lambda split: split.target)
+        codes = all_rows(lambda split: split.target)
         columns_of["\0target"] = np.array(spec.target.classes)[codes] if spec.has_classes else codes
     together = pd.DataFrame(columns_of, copy=False)
     texts = [column.name for column in inputs if column.kind in ("category", "text")]
@@ -274,7 +274,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     target = "\0target" if "\0target" in together else None
     classes = spec.has_classes
     test_from = None
-    if dataset.tests_another:
+    if dataset.has_test_source:
         test_from = 1 + max(int(column.max()) for (name, _), column in zip(splits, rows, strict=True) if name != "test")
         rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)
@@ -297,7 +297,7 @@ def _column_of(column: Any, values: Any) -> Column:
     return Column(column.name, kind, column.missing, int(values.nunique()), extent, levels)
 
 
-def _rivals(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
+def _baselines_of(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:
     estimators = getattr(task, "estimators", None)
     if estimators is None or dataset is None or len(dataset.spec.targets) != 1 or dataset.spec.target.quantiles:
         return []
@@ -319,5 +319,5 @@ def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
 
 
 def _which_target(table: Table) -> Finding:
-    text = "no target is named: the columns are looked at alone"
+    text = "without a target, each column is only checked on its own"
     return Finding("target", "note", text, f"{option('target', table.frame.columns[-1])}, or another column")

@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Painted:
+class DrawnFigures:
     """Figures and the folder of their image files.
 
     Args:
@@ -25,7 +25,7 @@ class Painted:
 
 
 @contextmanager
-def painting(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Painted]]:
+def drawing(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], DrawnFigures]]:
     """Draw figures in a separate thread while TensorFlow evaluates and files are written.
 
     Args:
@@ -34,12 +34,12 @@ def painting(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Pai
     Yields:
         A function that waits for the figures; their folder is deleted when the context exits.
     """
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-painter") as painter:
-        yield painter.submit(_paint, draw, Path(folder)).result
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-figures") as pool:
+        yield pool.submit(_draw_and_save, draw, Path(folder)).result
 
 
-def _paint(draw: Callable[[], Mapping[str, Any]], folder: Path) -> Painted:
+def _draw_and_save(draw: Callable[[], Mapping[str, Any]], folder: Path) -> DrawnFigures:
     figures = draw()
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", pil_kwargs={"compress_level": 1})  # files 10 % larger, saved 10 % faster
-    return Painted(figures, folder)
+    return DrawnFigures(figures, folder)

@@ -13,11 +13,13 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
 from zoo.fitting.fit import Fitted, evaluate, evaluated_split, post_process
 from zoo.jobs.data_options import DataJob
+from zoo.metrics.direction import Direction
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, in_words
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
-from zoo.running.draw_figures import Painted, painting
+from zoo.running.draw_figures import DrawnFigures, drawing
+from zoo.running.run_facts import prefixed
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
@@ -51,37 +53,37 @@ def finish_run(
     Returns:
         The run as returned to the caller; it can be loaded again by its id.
     """
-    task, judged = fitted.task, evaluated_split(fitted.dataset)
-    uncalibrated = evaluate(fitted, [judged])[judged] if job.calibrate is not None else None
+    task, split = fitted.task, evaluated_split(fitted.dataset)
+    uncalibrated = evaluate(fitted, [split])[split] if job.calibrate is not None else None
     fitted = post_process(fitted, job)
     assert fitted.calibration is not None
     calibration, dataset = fitted.calibration, fitted.dataset
     model = Model(fitted.built_model.full_model(), dataset.spec, fitted.builder.name, calibration.conformal_quantiles)
-    rows = dataset.splits[judged]
-    evaluations = evaluate(fitted, [judged], intervals=[judged], model=model.keras_model)
-    output, quantiles, rules = evaluations[judged].output, calibration.conformal_quantiles, task.rules(dataset.spec)
+    rows = dataset.splits[split]
+    evaluations = evaluate(fitted, [split], intervals=[split], model=model.keras_model)
+    output, quantiles, rules = evaluations[split].output, calibration.conformal_quantiles, task.rules(dataset.spec)
 
     def draw() -> dict[str, Any]:
-        figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[judged], uncalibrated)
+        figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[split], uncalibrated)
         return {**figures, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
 
-    with painting(draw if getattr(job, "figures", True) else dict) as painted:
-        others = [name for name in SPLIT_PREFIX if name != judged]
+    with drawing(draw if getattr(job, "figures", True) else dict) as drawn:
+        others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
         of_intervals = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
             **calibration.facts,
-            **_prefixed({judged: of_intervals}),
-            **({} if uncalibrated is None else _prefixed({judged: _named_uncalibrated(uncalibrated.scores)})),
+            **prefixed({split: of_intervals}),
+            **({} if uncalibrated is None else prefixed({split: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
         predicted = rules.held_out(rows, output)
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
-        tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, judged)
-        _log(tracked, job, run, model, fitted, tables, painted)
+        tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, split)
+        _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
 
@@ -90,7 +92,7 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective, judged = task.rules(model.spec).metrics()[0], evaluated_split(fitted.dataset)
+    objective, split = task.rules(model.spec).metrics()[0], evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -99,8 +101,8 @@ def _run_of(
         source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **_prefixed({split: evaluation.scores for split, evaluation in evaluations.items()})},
-        intervals=_prefixed({judged: evaluations[judged].intervals}),
+        metrics={**result.scores, **prefixed({name: evaluation.scores for name, evaluation in evaluations.items()})},
+        intervals=prefixed({split: evaluations[split].intervals}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
         n_parameters=fitted.built_model.n_parameters,
@@ -144,7 +146,7 @@ def _log(
     model: Model,
     fitted: Fitted,
     tables: Mapping[str, pd.DataFrame],
-    painted: Callable[[], Painted],
+    drawn: Callable[[], DrawnFigures],
 ) -> None:
     facts = {"hyperparameters": dict(run.hyperparameters), "task": run.task, "run_id": run.run_id}
     tracked.model(model, facts, fitted.task.example_rows(fitted.dataset))
@@ -154,7 +156,7 @@ def _log(
         report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
-    images_ = painted()
+    images_ = drawn()
     run.draw = lambda: images_.figures
     tracked.files(images_.folder, "figures")
     shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
@@ -207,9 +209,9 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     columns = len(report.columns) if report is not None else 0
     size = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
     bounds = interval(run.intervals.get(name))
-    better = "less" if run.direction == "min" else "more"
+    better = "less" if Direction(run.direction).less_is_better else "more"
     lines = [
-        f"**{run.model_name}** on **{run.source}**{f', learnt from {size}' if rows else ''}: {name} "
+        f"**{run.model_name}** on **{run.source}**{f', trained on {size}' if rows else ''}: {name} "
         f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
     ]
     best = run.best_baseline
@@ -222,7 +224,7 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     )
     lines += [in_words(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
-    lines += [f"To look at, among the artifacts: {', '.join(artifacts)}."] if artifacts else []
+    lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
 
@@ -236,10 +238,6 @@ def _figures(
 ) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
-    course = task.draw_history(result.history, result.best_epoch) if result.history else {}
+    of_task = task.draw_history(result.history, result.best_epoch) if result.history else {}
     earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}
-    return {"learning_curve": curve, **course, **evaluation.figures(), **earlier}
-
-
-def _prefixed(by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {SPLIT_PREFIX[split] + name: value for split, values in by_part.items() for name, value in values.items()}
+    return {"learning_curve": curve, **of_task, **evaluation.figures(), **earlier}

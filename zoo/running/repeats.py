@@ -17,6 +17,7 @@ from zoo.errors import JobError, UsageError
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
+from zoo.metrics.direction import Direction
 from zoo.metrics.metric import within_limits
 from zoo.metrics.significance import mean_interval
 from zoo.reporting.check_inputs import Finding
@@ -32,7 +33,7 @@ from zoo.stored_runs.results import Run, best_baseline, diagnosis_lines
 from zoo.text import interval, number, plain
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
-from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, SEEDS
+from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SEEDS, tags_of
 from zoo.tracking.tracked_run import TrackedRun, ending
 
 
@@ -89,8 +90,8 @@ class Repeats:
     def best(self) -> Run:
         """The run with the best objective on the validation split."""
         first = self.runs[0]
-        name, sign = f"val_{first.objective}", 1 if first.direction == "min" else -1
-        return min(self.runs, key=lambda run: sign * run.metrics.get(name, math.inf * sign))
+        key = Direction(first.direction).key
+        return min(self.runs, key=lambda run: key(run.metrics.get(f"val_{first.objective}")))
 
     @property
     def model(self) -> Model:
@@ -111,10 +112,10 @@ class Repeats:
             return "no baseline"
         name = first.headline
         differences = np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs])
-        low, high = mean_interval(differences, self.tested)
+        low, high = mean_interval(Direction(first.direction).sign * differences, self.tested)
         if not (low > 0 or high < 0):
             return "tie"
-        return "model better" if (high < 0) == (first.direction == "min") else "baseline better"
+        return "model better" if high < 0 else "baseline better"
 
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
@@ -125,7 +126,7 @@ class Repeats:
             baselines = [
                 scores[name] for scores in self.baselines.values() if math.isfinite(scores.get(name, math.nan))
             ]
-            guessed = (max if first.direction == "min" else min)(baselines, default=math.nan)
+            guessed = max(baselines, key=Direction(first.direction).key, default=math.nan)
             bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
             findings_ += unstable(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
@@ -161,7 +162,7 @@ class Repeats:
         lines = [f"Run {self.run_id[:8]}: {first.model_name} on {first.source}, {len(self.runs)} {what}"]
         names = [name for name in first.metrics if name.startswith(first.headline.split("_")[0] + "_")]
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'score':<{width}}{'mean':>10}  {'deviation':<11}{'95 % interval':<22}"
+        head = f"{'score':<{width}}{'mean':>10}  {'std':<11}{'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
@@ -230,9 +231,8 @@ def resume_repeats(
     run_id, store = parent_run.info.run_id, Store()
     if parent_run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
-    tags = parent_run.data.tags
     if is_running(parent_run):
-        raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
+        raise UsageError(f"run {run_id} is still running, in process {tags_of(parent_run)[PROCESS_TAG]}")
     job = stored_job(store, run_id).model_copy(update=dict(changes))
     dataset = model_builder(job.model, job.task).task.read(first_child(job))
     check_same_data(parent_run, dataset)
@@ -297,19 +297,21 @@ def _run_children(
         runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
         if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
-    tested = share_tested(dataset) if job.cv is not None else 0.0
-    made_runs = Repeats(parent.run_id, kind, tuple(runs), tested)
-    _finish(parent, made_runs)
+    tested = ratio_of_test_rows(dataset) if job.cv is not None else 0.0
+    repeats = Repeats(parent.run_id, kind, tuple(runs), tested)
+    _finish(parent, repeats)
     if job.cv is not None:
-        known_rows = [frame for frame in tested_rows if frame is not None]
-        if known_rows and len(known_rows) == len(tested_rows):
-            _keep_out_of_fold(parent, known_rows, children)
-        elif known_rows:
-            progress.say("note: there is no out_of_fold.csv: what a fold predicted is at a server that does not answer")
-    return made_runs
+        predictions = [frame for frame in tested_rows if frame is not None]
+        if predictions and len(predictions) == len(tested_rows):
+            _keep_out_of_fold(parent, predictions, children)
+        elif predictions:
+            progress.say(
+                "note: out_of_fold.csv is not written: the tracking server does not return the predictions of a fold"
+            )
+    return repeats
 
 
-def share_tested(dataset: Dataset) -> float:
+def ratio_of_test_rows(dataset: Dataset) -> float:
     """Return the ratio of test rows to rows used for fitting; 0 without a test split."""
     tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
     learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")
@@ -346,7 +348,7 @@ def _keep_out_of_fold(parent: TrackedRun, tested_rows: Sequence[Any], children: 
 def _finish(parent: TrackedRun, repeats: Repeats) -> None:
     first = repeats.runs[0]
     if any(run.metrics.keys() != first.metrics.keys() for run in repeats.runs):
-        raise JobError("the runs have different scores, and cannot be brought together")
+        raise JobError("the runs have different metrics, so their means cannot be computed")
     parent.metrics(repeats.metrics)
     parent.text(json.dumps(repeats.as_dict(), indent=1), "repeats.json")
     topics = ", ".join(finding.topic for finding in repeats.diagnosis) or "none"

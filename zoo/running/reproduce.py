@@ -20,7 +20,18 @@ from zoo.stored_runs.lookup import find_run, stored_job, stored_run
 from zoo.stored_runs.results import Run
 from zoo.text import number, plain
 from zoo.tracking.store import Store
-from zoo.tracking.tags import BEST_TAG, REPRODUCTION, SCORED_TAG, VERSIONS_FILE
+from zoo.tracking.tags import (
+    BEST_TAG,
+    GIT_CHANGED_TAG,
+    MACHINE_TAG,
+    PYTHON_TAG,
+    REPRODUCTION,
+    SCORED_TAG,
+    SEED_TAG,
+    SPLIT_TAG,
+    VERSIONS_FILE,
+    tags_of,
+)
 from zoo.tracking.tracked_run import origin_tags, package_versions
 
 ORIGINAL_TAG = "zoo.reproduces"
@@ -28,10 +39,10 @@ EQUAL, WITHIN, DIFFERS = "equal", "within noise", "differs"
 SAME_DIGITS = 1e-6  # relative tolerance: float32 rounding for a different summation order
 # Tags that identify code and machine, with their display names.
 _AROUND = {
-    "zoo.python": "Python",
-    "zoo.machine": "the machine",
+    PYTHON_TAG: "Python",
+    MACHINE_TAG: "the machine",
     "mlflow.source.git.commit": "the code's commit",
-    "zoo.git_changed": "whether code was changed since the commit",
+    GIT_CHANGED_TAG: "uncommitted changes",
 }
 
 
@@ -108,7 +119,9 @@ class Reproduction:
     def __repr__(self) -> str:
         what = f"{self.run.model_name} on {self.run.source}"
         lines = [f"Run {self.run.run_id[:8]} reproduces {self.original[:8]}: {what}"]
-        lines += [f"changed since: {text}" for text in self.changed] or ["nothing around it has changed"]
+        lines += [f"changed since: {text}" for text in self.changed] or [
+            "code, versions, data and machine are the same"
+        ]
         width = max((len(score.name) + 2 for score in self.scores), default=8)
         lines.append(f"{'score':<{width}}{'then':>12}{'now':>12}{'noise':>12}  verdict")
         for score in self.scores:
@@ -117,8 +130,8 @@ class Reproduction:
                 f"{score.verdict}"
             )
         if any(score.noise is None and score.verdict == DIFFERS for score in self.scores):
-            lines.append("how much a seed changes is not known: train the job with --seeds 5, and reproduce again")
-        lines.append("every score agrees" if self.agrees else "not every score agrees")
+            lines.append("the variation between seeds is unknown: train the job with --seeds 5, then reproduce again")
+        lines.append("every score agrees" if self.agrees else "some scores differ")
         return "\n".join(lines)
 
 
@@ -183,11 +196,11 @@ def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progr
 
 def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
     """Return what has changed since the original run, each with its old and new value."""
-    tags, now = original_run.data.tags, origin_tags()
+    tags, now = tags_of(original_run), origin_tags()
     changed = []
     for tag, value, what in (
         ("zoo.digest", dataset.digest, "the data"),
-        ("zoo.split_digest", dataset.split_digest, "the split of the data"),
+        (SPLIT_TAG, dataset.split_digest, "the split of the data"),
     ):
         if tags.get(tag) != value:
             changed.append(f"{what}: digest {tags.get(tag, 'unknown')}, now {value}")
@@ -199,8 +212,8 @@ def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
     for tag, what in _AROUND.items():
         if tags.get(tag) != now.get(tag):
             changed.append(f"{what}: {tags.get(tag, 'unknown')}, now {now.get(tag, 'unknown')}")
-    if tags.get("zoo.git_changed") == now.get("zoo.git_changed") == "yes":
-        changed.append("perhaps the code: it was changed since its commit both times")
+    if tags.get(GIT_CHANGED_TAG) == now.get(GIT_CHANGED_TAG) == "yes":
+        changed.append("perhaps the code: both runs had uncommitted changes")
     return changed
 
 
@@ -212,14 +225,15 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
     """
     from scipy import stats
 
-    tags = original_run.data.tags
-    alike = ("zoo.task", "zoo.model", "zoo.split_digest")
-    where = " and ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in alike if tag in tags)
+    original_tags = tags_of(original_run)
+    where = " and ".join(f"tags.`{tag}` = '{original_tags[tag]}'" for tag in ("zoo.task", "zoo.model", "zoo.digest"))
     by_seed: dict[str, dict[str, float]] = {}
     for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
-        same = _without_seed(run.data.params) == _without_seed(original_run.data.params)
-        if same and run.data.tags.get("zoo.kind") != REPRODUCTION:
-            by_seed.setdefault(run.data.tags["zoo.seed"], run.data.metrics)
+        tags = tags_of(run)
+        same_split = tags.get(SPLIT_TAG) == original_tags.get(SPLIT_TAG)
+        same_params = _without_seed(run.data.params) == _without_seed(original_run.data.params)
+        if same_split and same_params and tags.get("zoo.kind") != REPRODUCTION:
+            by_seed.setdefault(tags[SEED_TAG], run.data.metrics)
     if len(by_seed) < 2:
         return {}, len(by_seed)
     names = set.intersection(*(set(metrics) for metrics in by_seed.values()))

@@ -7,14 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml
+from zoo.metrics.direction import Direction
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import Store
-from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, LESS_TAG, OBJECTIVE_TAG, VERSIONS_FILE
+from zoo.tracking.tags import (
+    DIRECTION_TAG,
+    JOB_FILE,
+    LESS_TAG,
+    OBJECTIVE_TAG,
+    SEED_TAG,
+    SPLIT_TAG,
+    VERSIONS_FILE,
+    tags_of,
+)
 from zoo.tracking.tracked_run import TrackedRun, package_versions
 from zoo.tracking.ui_views import set_view
 
@@ -29,9 +39,11 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
     Raises:
         UsageError: If rows, split or target differ.
     """
-    if run.data.tags.get("zoo.split_digest") != dataset.split_digest:
+    if tags_of(run).get(SPLIT_TAG) != dataset.split_digest:
         run_id = run.info.run_id
-        raise UsageError(f"the data of run {run_id} have changed since: it cannot go on with others", where="source")
+        raise UsageError(
+            f"the data of run {run_id} have changed since it started, so it cannot be resumed", where="source"
+        )
 
 
 def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> dict[str, str]:
@@ -42,9 +54,9 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
         "zoo.model": builder.name,
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
-        "zoo.split_digest": dataset.split_digest,
+        SPLIT_TAG: dataset.split_digest,
         "zoo.target": dataset.spec.target_names,
-        "zoo.seed": str(seed),
+        SEED_TAG: str(seed),
         **objective_tags(builder, dataset),
     }
 
@@ -53,7 +65,8 @@ def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the validation score that ranks runs, and the direction of each metric."""
     objective = builder.task.rules(dataset.spec).metrics()[0]
     prefix = builder.task.objective_prefix
-    less = ", ".join(score.name for score in builder.task.rules(dataset.spec).metrics() if score.direction == "min")
+    metrics = builder.task.rules(dataset.spec).metrics()
+    less = ", ".join(metric.name for metric in metrics if Direction(metric.direction).less_is_better)
     return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
 
 
@@ -72,6 +85,16 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
     """Return the source rows in each split; a separate test source has its own row numbers."""
     return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
+
+
+def prefixed(by_split: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the values of each split under their name with the prefix of the split.
+
+    Example:
+        >>> prefixed({"validation": {"rmse": 2.0}})
+        {'val_rmse': 2.0}
+    """
+    return {SPLIT_PREFIX[split] + name: value for split, values in by_split.items() for name, value in values.items()}
 
 
 def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
@@ -106,7 +129,7 @@ def show_scores(
         metrics=[objective, *scores],
         params=list(params),
         order=objective,
-        ascending=direction == "min",
+        ascending=Direction(direction).less_is_better,
     )
 
 

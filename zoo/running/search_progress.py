@@ -94,11 +94,11 @@ class SearchProgress(Progress):
         return varied_names([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
 
     def _line(self, ended: Ended) -> str:
-        said = number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
+        outcome = number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
         best = f"best {number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
         values = ", ".join(f"{name}={number(ended.hyperparameters.get(name))}" for name in self._varied())
         left = f"; {ended.done} of {self._epochs}, about {in_words(ended.left_s)} left"
-        return f"trial {ended.trial_id}: {said}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
+        return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
 
     def _table(self) -> Any:
         from rich.table import Table

@@ -29,7 +29,9 @@ from zoo.tracking.tags import (
     CHECKPOINT_FILE,
     COMPARED,
     FOLD,
+    PROCESS_TAG,
     REPRODUCTION,
+    tags_of,
 )
 from zoo.tracking.tracked_run import TrackedRun, ending
 from zoo.training.recorder import Recorder, Recorders
@@ -56,7 +58,10 @@ def run_train(
     """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise UsageError(f"a {type(callback).__name__} is no keras.callbacks.Callback", where="callbacks")
+            raise UsageError(
+                f"a callback must be a keras.callbacks.Callback; received a {type(callback).__name__}",
+                where="callbacks",
+            )
     if job.deterministic:
         only_deterministic_kernels()
     builder = model_builder(job.model, job.task)
@@ -193,15 +198,15 @@ class _OnlyNew(Recorders):
 
 def _job_of(store: Store, run: Any) -> TrainJob:
     """Return the job of a run, if the run can be resumed."""
-    run_id, tags = run.info.run_id, run.data.tags
+    run_id, tags = run.info.run_id, tags_of(run)
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
-        raise UsageError(f"run {run_id} is a {kind} run, and only a train run is resumed by its id{hint}")
+        raise UsageError(f"only train runs are resumed by their id; run {run_id} is a {kind} run{hint}")
     if run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(run):
-        raise UsageError(f"run {run_id} is still running, in process {tags['zoo.process']}")
+        raise UsageError(f"run {run_id} is still running, in process {tags[PROCESS_TAG]}")
     if not (store.state_of(run_id) / CHECKPOINT_FILE).exists():
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.portable.digests import DIGEST, check_digests, with_digests
-from zoo.registry import list_models, load_build
+from zoo.registry import list_models
 from zoo.saving.model import Model
 from zoo.spec import Spec
 from zoo.task import task_of
@@ -61,8 +61,9 @@ def load_model(folder: Path) -> Model:
 
     spec = Spec.from_json(json.dumps(facts["spec"]))
     task_of(spec.task)
-    if facts["model"] in {entry.name for entry in list_models()}:
-        load_build(facts["model"])  # a model's module may register its own layers
+    for entry in list_models():
+        if entry.name == facts["model"]:
+            entry.load_build()  # a model's module may register its own layers
     try:
         with warnings.catch_warnings():
             # The nested network was compiled; its optimizer was left out on purpose.

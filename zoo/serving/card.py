@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.calibration.fit_calibration import part_of
+from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX
-from zoo.data.sources.public_sets import looking_in
+from zoo.data.sources.public_sets import dataset_folder
 from zoo.data.sources.read import read_table
 from zoo.errors import listed, unknown
 from zoo.fitting.fit import evaluated_split
+from zoo.metrics.direction import Direction
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
 from zoo.saving.files import check_folder, replacing
@@ -124,21 +125,21 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     dataset = dataclasses.replace(task.read(job), spec=model.spec)
     name = evaluated_split(dataset)
     split = dataset.splits[name]
-    source = job.test if dataset.tests_another and name == "test" else job.source
-    with looking_in(job.data_dir):
+    source = job.test if dataset.has_test_source and name == "test" else job.source
+    with dataset_folder(job.data_dir):
         frame = read_table(source).frame
-    objective = next(score for score in task.rules(model.spec).metrics() if score.name == run.objective)
+    sign = Direction(run.direction).sign
     subgroups = []
     for column in by:
         if column not in frame.columns:
             raise unknown("column", column, [str(other) for other in frame.columns], where="by")
         values = frame[column].loc[split.rows].reset_index(drop=True)
         for group, rows in _groups(values):
-            group_dataset = dataclasses.replace(dataset, splits={name: part_of(split, rows)})
+            group_dataset = dataclasses.replace(dataset, splits={name: select_rows(split, rows)})
             evaluation = task.evaluate(model.keras_model, group_dataset, name, intervals=True)
             low, high = evaluation.intervals.get(run.objective, (math.nan, math.nan))
             overall = run.metrics[SPLIT_PREFIX[name] + run.objective]
-            worse = low > overall if objective.direction == "min" else high < overall
+            worse = min(sign * low, sign * high) > sign * overall
             subgroups.append(Subgroup(column, group, len(rows), evaluation.scores[run.objective], (low, high), worse))
     return subgroups
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from zoo.metrics.direction import Direction
 from zoo.reporting.check_inputs import Finding
 from zoo.saving.model import Model
 from zoo.text import interval, number, plain
@@ -25,7 +26,7 @@ def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, 
         ranked = {name: scores.get(prefix + objective, math.nan) for name, scores in baselines.items()}
         finite = {name: value for name, value in ranked.items() if not math.isnan(value)}
         if finite:
-            return (min if direction == "min" else max)(finite, key=lambda name: finite[name])
+            return min(finite, key=lambda name: Direction(direction).key(finite[name]))
     return None
 
 
@@ -108,11 +109,7 @@ class Run:
         low, high = self.intervals.get(self.headline, (math.nan, math.nan))
         if not (baseline < low or baseline > high):
             return "tie"
-        better = (
-            self.metrics[self.headline] < baseline
-            if self.direction == "min"
-            else self.metrics[self.headline] > baseline
-        )
+        better = Direction(self.direction).better(self.metrics[self.headline], baseline)
         return "model better" if better else "baseline better"
 
     def as_dict(self) -> dict[str, Any]:
@@ -232,7 +229,7 @@ class Search:
 
     def __repr__(self) -> str:
         done = [trial for trial in self.trials if trial.score is not None and not trial.estimated]
-        ranked = sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
+        ranked = sorted(done, key=lambda trial: Direction(self.direction).key(trial.score))
         varied = varied_names([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         for trial in ranked[:5]:

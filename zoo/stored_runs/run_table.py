@@ -9,12 +9,13 @@ from typing import Any
 
 from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, unknown
-from zoo.registry import list_tasks, model_entry
+from zoo.metrics.direction import Direction
+from zoo.registry import list_tasks, resolve
 from zoo.stored_runs.lookup import stored_run
 from zoo.stored_runs.results import Run
 from zoo.text import number, plain
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG
+from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG, tags_of
 
 # Scores are comparable only if these tags agree: the same task, data and target.
 _COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
@@ -116,17 +117,17 @@ def runs(
     chosen = store.known_experiment(experiment) if experiment is not None else None
     where = [] if every else [f"tags.`{PARENT_TAG}` IS NULL", f"tags.`{BASELINE_TAG}` IS NULL"]
     if task is not None:
-        if task not in list_tasks():
-            raise unknown("task", task, list_tasks(), where="task")
+        if task not in (tasks := list_tasks()):
+            raise unknown("task", task, tasks, where="task")
         where.append(f"tags.`zoo.task` = '{task}'")
     if model is not None:
-        where.append(f"tags.`zoo.model` = '{model_entry(model).name}'")
+        where.append(f"tags.`zoo.model` = '{resolve(model).name}'")
     order, within = "attributes.start_time DESC", " and ".join(where)
     if sort is not None:
         newest = store.search(within, experiment=chosen, limit=1, order=order)
-        sign = _sign_of(newest[0], sort) if newest else 1
+        direction = _direction_of(newest[0], sort) if newest else Direction.MIN
         where.append(f"metrics.`{sort}` > -1e300")  # only runs that have it
-        order = f"metrics.`{sort}` {'ASC' if sign > 0 else 'DESC'}"
+        order = f"metrics.`{sort}` {_sql_order(direction)}"
     rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     if sort is not None and not rows:
         latest = store.search(within, experiment=chosen, limit=limit)
@@ -176,7 +177,7 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
         raise unknown("metric", name, names, where="metric")
     where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _COMPARABLE_TAGS if tags.get(tag)]
     where.append(f"metrics.`{name}` > -1e300")
-    order = f"metrics.`{name}` {'ASC' if _sign_of(newest[0], name) > 0 else 'DESC'}"
+    order = f"metrics.`{name}` {_sql_order(_direction_of(newest[0], name))}"
     rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
     rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
     if not rows:
@@ -232,11 +233,15 @@ def _latest_experiment(store: Store) -> Any:
     return store.client.get_experiment(latest[0].info.experiment_id)
 
 
-def _sign_of(run: Any, metric: str) -> int:
-    """Return 1 when less of a metric is better, else -1, as the run's tags say."""
-    tags = run.data.tags
+def _sql_order(direction: Direction) -> str:
+    return "ASC" if direction.less_is_better else "DESC"
+
+
+def _direction_of(run: Any, metric: str) -> Direction:
+    """Return the direction of a metric, as the run's tags say."""
+    tags = tags_of(run)
     if metric == tags.get(OBJECTIVE_TAG):
-        return 1 if tags[DIRECTION_TAG] == "min" else -1
+        return Direction(tags[DIRECTION_TAG])
     less = tags.get(LESS_TAG, "").split(", ")
     name = metric.split("_", 1)[1] if metric.startswith(tuple(SPLIT_PREFIX.values())) else metric
-    return 1 if name in less or name in ("loss", "seconds", "n_parameters", "latency_ms") else -1
+    return Direction.MIN if name in (*less, "loss", "seconds", "n_parameters", "latency_ms") else Direction.MAX

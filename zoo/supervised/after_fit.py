@@ -14,8 +14,8 @@ from zoo.calibration.fit_calibration import (
     check_rows,
     choose_threshold,
     fit_calibration,
-    halves,
-    part_of,
+    select_rows,
+    split_in_two,
     with_threshold,
 )
 from zoo.data.dataset import Dataset
@@ -49,32 +49,32 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     """
     spec, rules = dataset.spec, task.rules(dataset.spec)
     facts: dict[str, float] = {}
-    whole, notes = built_model.full_model(), []
+    full_model, notes = built_model.full_model(), []
     split = dataset.splits.get("calibration")
     if split is not None and job.calibrate is not None:
-        first, second = halves(split, spec)
-        chosen = part_of(split, first)
-        output = task.output(whole, chosen.inputs)
+        first, second = split_in_two(split, spec)
+        chosen = select_rows(split, first)
+        output = task.output(full_model, chosen.inputs)
         built_model.calibration, facts = fit_calibration(
             job.calibrate, output, chosen.encoded_target, chosen.weight, moved=_moves_shares(job)
         )
-        before, whole, split = whole, built_model.full_model(), part_of(split, second)
+        before, full_model, split = full_model, built_model.full_model(), select_rows(split, second)
         notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
         if job.calibrate == "isotonic" and len(first) < FEW_FOR_ISOTONIC:
             notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
-        notes += _made_worse(task, before, whole, dataset)
+        notes += _made_worse(task, before, full_model, dataset)
     elif (job.sample or "").startswith("down") and len(dataset.splits.get("validation", ())) >= LEAST_ROWS:
         # After training on few sampled rows, mean predictions are off by chance; validation has the true frequencies.
         rows = dataset.splits["validation"]
         built_model.calibration, facts = fit_calibration(
-            SHARES, task.output(whole, rows.inputs), np.asarray(rows.target), rows.weight
+            SHARES, task.output(full_model, rows.inputs), np.asarray(rows.target), rows.weight
         )
-        whole = built_model.full_model()
+        full_model = built_model.full_model()
         notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes in validation")
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
         rows = dataset.splits["validation"]
-        prediction = rules.decode(task.output(whole, rows.inputs))
+        prediction = rules.decode(task.output(full_model, rows.inputs))
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         chosen_at = choose_threshold(threshold, rows.encoded_target, prediction, spec.target.positive_index, weight)
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
@@ -83,7 +83,7 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     if split is not None:
         if not isinstance(rules, ConformalRules):
             raise UsageError(f"{spec.task} has no prediction intervals", where="calibration_size")
-        prediction = rules.decode(task.output(whole, split.inputs))
+        prediction = rules.decode(task.output(full_model, split.inputs))
         wrong = rules.nonconformity(rules.truth(split.encoded_target), prediction)
         quantiles = conformal_quantiles(wrong, split.weight, counts=spec.weights_count)
         if threshold is not None:
@@ -98,7 +98,7 @@ def check_calibration(dataset: Dataset, job: DataJob) -> None:
     if job.calibrate is not None and spec.target.kind != "class":
         raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
     if job.calibrate is not None and "calibration" in dataset.splits:
-        check_rows(len(halves(dataset.splits["calibration"], spec)[0]))
+        check_rows(len(split_in_two(dataset.splits["calibration"], spec)[0]))
     if threshold is not None and len(spec.target.classes) != 2:
         raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
     if threshold is not None and "validation" not in dataset.splits:

@@ -142,7 +142,7 @@ class SupervisedTask(Task):
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on preprocessed data; early stopping monitors the first validation score."""
         splits: dict[str, Any] = {}
-        model = built_model.preprocessing.model() if built_model.preprocessing is not None else None
+        model = built_model.preprocessing_model
         names = {tensor.name for tensor in built_model.network.inputs}
         for name in ("train", "validation"):
             if name in dataset.splits:

@@ -16,7 +16,8 @@ from typing import Any
 
 from zoo.errors import first_line
 from zoo.saving.files import replacing
-from zoo.tracking.process_tags import PROCESS_TAG, is_of_another, own_process_tags
+from zoo.tracking.process_tags import is_of_another, own_process_tags
+from zoo.tracking.tags import PROCESS_TAG, tags_of
 
 _log = logging.getLogger("zoo")
 
@@ -174,7 +175,7 @@ class OfflineStore:
         with self._locked():
             self._read_sent()
             runs = self._all_runs(experiment)
-            others = Counter(run.data.tags[PROCESS_TAG] for run in runs if is_of_another(run))
+            others = Counter(tags_of(run)[PROCESS_TAG] for run in runs if is_of_another(run))
             for process, number in others.items():
                 _log.warning("%d runs in %s belong to process %s, which will send them", number, self.folder, process)
             unsent = {run.info.run_id for run in runs}

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
+from zoo.tracking.tags import HOST_TAG, PROCESS_TAG, STARTED_TAG, tags_of
 
 
 def process_started(process: int) -> str:
@@ -42,13 +42,13 @@ def own_process_tags() -> dict[str, str]:
 
 def is_running(run: Any) -> bool:
     """Return whether a run is RUNNING and its process on this host is alive."""
-    tags = run.data.tags
+    tags = tags_of(run)
     return run.info.status == "RUNNING" and alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
 def is_orphan(run: Any) -> bool:
     """Return whether a run's process ran on this host and is gone."""
-    tags = run.data.tags
+    tags = tags_of(run)
     on_this_host = tags.get(HOST_TAG) == socket.gethostname()
     return on_this_host and not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
@@ -58,7 +58,7 @@ def is_of_another(run: Any) -> bool:
 
     A process of this host may while it is alive; one of another host may until the run has ended.
     """
-    tags = run.data.tags
+    tags = tags_of(run)
     if tags.get(HOST_TAG) != socket.gethostname():
         return bool(run.info.status == "RUNNING")
     own_tags = own_process_tags()

@@ -16,7 +16,8 @@ from zoo.errors import UsageError, unknown
 from zoo.text import without_password
 from zoo.tracking.offline_client import offline_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
-from zoo.tracking.process_tags import HOST_TAG, is_orphan
+from zoo.tracking.process_tags import is_orphan
+from zoo.tracking.tags import HOST_TAG
 
 # MLflow sends usage statistics by default; only the user should switch that on.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -45,17 +46,9 @@ class Store:
     """
 
     def __init__(self) -> None:
-        global _default_uri
         import mlflow
 
-        if mlflow.tracking.is_tracking_uri_set() and mlflow.get_tracking_uri() != _default_uri:
-            self.uri, self.local = mlflow.get_tracking_uri(), None
-        else:
-            self.local = FOLDER.resolve()
-            self.uri = f"sqlite:///{self.local / 'mlflow.db'}"
-            # Set for the process, so that mlflow.pyfunc.load_model("runs:/…") finds what zoo tracked.
-            mlflow.set_tracking_uri(self.uri)
-            _default_uri = self.uri
+        self.uri, self.local = _set_tracking_uri()
         self.state = FOLDER.resolve() / "state"
         with _translate_errors(self.shown_uri), self._creation_lock():
             if self.is_database:
@@ -264,6 +257,23 @@ class Store:
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _set_tracking_uri() -> tuple[str, Path | None]:
+    """Return the address of the store and, for the default one, its folder.
+
+    The default is set for the process, so that ``mlflow.pyfunc.load_model("runs:/…")`` finds what zoo tracked. No other
+    code changes MLflow's global address.
+    """
+    global _default_uri
+    import mlflow
+
+    if mlflow.tracking.is_tracking_uri_set() and mlflow.get_tracking_uri() != _default_uri:
+        return mlflow.get_tracking_uri(), None
+    folder = FOLDER.resolve()
+    _default_uri = f"sqlite:///{folder / 'mlflow.db'}"
+    mlflow.set_tracking_uri(_default_uri)
+    return _default_uri, folder
 
 
 @contextmanager

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 OBJECTIVE_TAG, DIRECTION_TAG, BEST_TAG = "zoo.objective", "zoo.direction", "zoo.best"
-
-
 SCORED_TAG = "zoo.scored"
-
-
 BASELINE_TAG = "zoo.baseline_key"
-
-
 LESS_TAG = "zoo.less_is_better"
+REPEAT_TAG = "zoo.repeat"
+HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
+VERSION_TAG, PYTHON_TAG, MACHINE_TAG, GIT_CHANGED_TAG = "zoo.version", "zoo.python", "zoo.machine", "zoo.git_changed"
+SPLIT_TAG, SEED_TAG = "zoo.split_digest", "zoo.seed"
+DETAILS_TAG = "zoo.details"
+# Tags that no search filters by; DETAILS_TAG holds them as JSON, so that a run's page has few tags.
+_DETAILS = (
+    PROCESS_TAG, STARTED_TAG, VERSION_TAG, PYTHON_TAG, MACHINE_TAG, GIT_CHANGED_TAG, SPLIT_TAG, SEED_TAG, DIRECTION_TAG,
+    LESS_TAG,
+)  # fmt: skip
 
-
-RESULT_FILE = "result.json"
-
-
-JOB_FILE = "job.yaml"
-
+RESULT_FILE, JOB_FILE, VERSIONS_FILE, CHECKPOINT_FILE = "result.json", "job.yaml", "versions.json", "checkpoint.bin"
 
 SEEDS, CROSS_VALIDATION, FOLD, COMPARED = "seeds", "cross_validation", "fold", "compared"
-
-
 REPRODUCTION = "reproduction"
 
 
-VERSIONS_FILE = "versions.json"
+def with_details(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a new run, with those that no search filters by in one tag.
+
+    Example:
+        >>> with_details({"zoo.kind": "train", "zoo.seed": "0"})
+        {'zoo.kind': 'train', 'zoo.details': '{"zoo.seed": "0"}'}
+    """
+    details = {name: tags[name] for name in _DETAILS if name in tags}
+    return {**{name: tags[name] for name in tags if name not in details}, DETAILS_TAG: json.dumps(details)}
 
 
-REPEAT_TAG = "zoo.repeat"
+def tags_of(run: Any) -> dict[str, str]:
+    """Return all tags of a run, details included.
 
-
-CHECKPOINT_FILE = "checkpoint.bin"
+    Runs of zoo 0.1.0 have no details but a tag for each; so has a resumed run for its new process, which counts.
+    """
+    return {**json.loads(run.data.tags.get(DETAILS_TAG, "{}")), **run.data.tags}

@@ -26,6 +26,7 @@ from zoo.tracking.offline_client import ModelLeftBehindError
 from zoo.tracking.process_tags import own_process_tags
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.system_metrics import SystemMetrics
+from zoo.tracking.tags import GIT_CHANGED_TAG, MACHINE_TAG, PYTHON_TAG, VERSION_TAG, with_details
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 
@@ -62,7 +63,7 @@ class TrackedRun(Recorder):
 
         if parent is None and mlflow.active_run() is not None:
             parent = mlflow.active_run().info.run_id
-        all_tags = {**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})}
+        all_tags = with_details({**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})})
         run = store.client.create_run(experiment.experiment_id, run_name=name, tags=all_tags)
         tracked = cls(store, run)
         tracked.experiment_id = experiment.experiment_id  # an offline run is in another experiment until it is sent
@@ -264,9 +265,9 @@ def origin_tags() -> dict[str, str]:
     """Return tags for the origin of a run: host, process, user, versions, git commit."""
     tags = {
         **own_process_tags(),
-        "zoo.version": __version__,
-        "zoo.python": platform.python_version(),
-        "zoo.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        VERSION_TAG: __version__,
+        PYTHON_TAG: platform.python_version(),
+        MACHINE_TAG: f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name or "python",
         "mlflow.source.type": "LOCAL",
@@ -294,7 +295,7 @@ def _git_tags() -> dict[str, str]:
         changed = git("status", "--porcelain", "--untracked-files=no")
     except OSError:  # git is not installed
         return {}
-    return {"mlflow.source.git.commit": commit, "zoo.git_changed": "yes" if changed else "no"}
+    return {"mlflow.source.git.commit": commit, GIT_CHANGED_TAG: "yes" if changed else "no"}
 
 
 def _metrics(values: Mapping[str, float], step: int, **links: str) -> list[Any]:

@@ -52,7 +52,7 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
     """Restore groups of variables from a checkpoint; return the training progress and the best weights.
 
     Raises:
-        UsageError: If the checkpoint belongs to another network.
+        UsageError: If the checkpoint does not match the network.
     """
     with path.open("rb") as file:
         head = json.loads(file.readline())
@@ -62,7 +62,7 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
     saved, best = arrays[: sum(sizes.values())], arrays[sum(sizes.values()) :]
     shapes = [tuple(variable.shape) for variable in variables]
     if sizes != {name: len(group) for name, group in groups.items()} or [a.shape for a in saved] != shapes:
-        raise UsageError("this checkpoint belongs to another network", where=str(path))
+        raise UsageError("the checkpoint does not match the network", where=str(path))
     for variable, value in zip(variables, saved, strict=True):
         variable.assign(value)
     return head["progress"], best

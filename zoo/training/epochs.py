@@ -82,15 +82,15 @@ class CompiledEpochs:
             rates: Learning rate of each step; None keeps the optimizer's.
         """
         self.network.reset_metrics()
-        whole = self.rows // self.batch_size
-        full = order[: whole * self.batch_size].reshape(whole, self.batch_size)
-        rest = order[whole * self.batch_size :].reshape(1, -1)
+        n_full = self.rows // self.batch_size
+        full = order[: n_full * self.batch_size].reshape(n_full, self.batch_size)
+        rest = order[n_full * self.batch_size :].reshape(1, -1)
         several = len(self.widths) > 1  # then the width may differ between batches
-        groups = [*np.split(self._sorted(full), max(whole, 1)), rest] if several else [full, rest]
+        groups = [*np.split(self._sorted(full), max(n_full, 1)), rest] if several else [full, rest]
         sizes = None
         if self.short and rest.size:
             groups = [np.concatenate([full, np.resize(rest, (1, self.batch_size))])]
-            sizes = tf.constant([self.batch_size] * whole + [rest.size])
+            sizes = tf.constant([self.batch_size] * n_full + [rest.size])
         step = 0
         for chosen in groups:
             if chosen.size:
@@ -230,7 +230,7 @@ def can_compile(network: keras.Model) -> str | None:
     plain = keras.Model
     for method in ("train_step", "fit", "make_train_function"):
         if getattr(type(network), method) is not getattr(plain, method):
-            return f"the model has its own {method}"
+            return f"the model overrides {method}"
     if network.run_eagerly:
         return "the model is compiled to run eagerly"
     if getattr(network, "_distribute_strategy", None) is not None:

@@ -50,7 +50,7 @@ def fit(
         with graphs_as_written():
             if isinstance(train, StreamedArrays):
                 if reason:
-                    raise UsageError(f"streamed rows can be trained on in compiled epochs only: {reason}")
+                    raise UsageError(f"streamed data need the compiled training loop, which is not possible: {reason}")
                 _fit_streamed(state, train)
             elif reason:
                 plan.recorder.say(f"training through keras.Model.fit: {reason}")
@@ -140,15 +140,15 @@ def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
 
 def _run_epochs(state: SupervisedState, run: Callable[[int], dict[str, float]]) -> None:
     """Run epochs until the state or a callback stops training; ``run`` trains an epoch (from 0), returning its logs."""
-    whole = state.plan.whole or state.network
-    callbacks = keras.callbacks.CallbackList(list(state.plan.callbacks), model=whole)
-    whole.stop_training = False
+    full_model = state.plan.full_model or state.network
+    callbacks = keras.callbacks.CallbackList(list(state.plan.callbacks), model=full_model)
+    full_model.stop_training = False
     callbacks.on_train_begin()
     for epoch in range(state.result.epochs_run, state.settings.epochs):
         callbacks.on_epoch_begin(epoch)
         stop = state.after_epoch(run(epoch))
         callbacks.on_epoch_end(epoch, {name: values[-1] for name, values in state.result.history.items()})
-        if whole.stop_training and not stop:
+        if full_model.stop_training and not stop:
             state.result.stopped = "requested"
         if state.result.stopped != "epochs":
             break
@@ -180,7 +180,7 @@ class _StateCallback(keras.callbacks.Callback):
             self.state.network.stop_training = True
 
 
-class _StopWithWhole(keras.callbacks.Callback):
+class _StopWithFullModel(keras.callbacks.Callback):
     """Stops the network's training when another callback stops that of the full model, which callbacks see."""
 
     def __init__(self, network: keras.Model) -> None:
@@ -203,12 +203,14 @@ def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
     if state.over:
         return
     network, settings, plan = state.network, state.settings, state.plan
-    whole = plan.whole or network
+    full_model = plan.full_model or network
     state_callback = _StateCallback(state)
     state_callback.set_model(network)
     # The state comes first, so that other callbacks see the validation scores that it computed.
-    callbacks = keras.callbacks.CallbackList([state_callback, *plan.callbacks, _StopWithWhole(network)], model=whole)
-    whole.stop_training = False
+    callbacks = keras.callbacks.CallbackList(
+        [state_callback, *plan.callbacks, _StopWithFullModel(network)], model=full_model
+    )
+    full_model.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, but a custom CallbackList does not set it
     network.fit(
         train.padded(),
@@ -230,5 +232,5 @@ def _needs_batches(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
     for callback in callbacks:
         for hook in _BATCH_HOOKS:
             if getattr(type(callback), hook) is not getattr(plain, hook):
-                return f"the callback {type(callback).__name__} wants to know of each batch"
+                return f"the callback {type(callback).__name__} has methods for batches"
     return None

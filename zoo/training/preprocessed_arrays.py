@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import Split
-from zoo.data.memory import let_go
+from zoo.data.memory import release_pages
 from zoo.data.ragged import Ragged
 from zoo.portable.preprocessing import is_length, length_key
 from zoo.training.level_lookup import by_level
@@ -249,7 +249,7 @@ def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Spli
             if not folder.is_dir():
                 _write_arrays(preprocess(preprocessing, split), folder)
                 for values in split.inputs.values():
-                    let_go(values.values if isinstance(values, Ragged) else values)
+                    release_pages(values.values if isinstance(values, Ragged) else values)
     # Copy-on-write arrays count as writable, so TensorFlow uses their memory without a copy.
     x: dict[str, Any] = {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
     for key in [key for key in x if key.endswith(_SIZES)]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.calibration.fit_calibration import part_of
+from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import Split
 from zoo.data.streaming.stream import row_shares
 from zoo.data.streaming.streamed_dataset import StreamedSplit
@@ -162,13 +162,13 @@ def collected(
         split: Streamed split.
         predict: Function from rows to predictions (N,) or (N, K).
     """
-    width = np.asarray(predict(part_of(split, np.arange(1)))).size
+    width = np.asarray(predict(select_rows(split, np.arange(1)))).size
     share = MOST_VALUES / width / max(split.total, 1)
     held: list[tuple[Any, ...]] = []
     for chunk in split.chunks(None):
         rows = np.flatnonzero(row_shares(chunk.rows, _DRAW) < share)
         if len(rows):
-            drawn = part_of(chunk, rows)
+            drawn = select_rows(chunk, rows)
             held.append((drawn.target, predict(drawn), drawn.weight))
     target, prediction, weight = (None if some[0] is None else np.concatenate(some) for some in zip(*held, strict=True))
     assert prediction is not None

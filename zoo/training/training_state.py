@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from zoo.errors import JobError
+from zoo.metrics.direction import Direction
 from zoo.training.checkpoint import network_variables, restore_checkpoint, save_checkpoint, trainer_variables
 from zoo.training.fit_settings import FitSettings
 from zoo.training.recorder import Recorder
@@ -37,11 +38,7 @@ class Monitor:
 
     def improves(self, value: float, best: float | None, min_delta: float) -> bool:
         """Return whether a value is better than the best so far by more than ``min_delta``."""
-        if math.isnan(value):
-            return False
-        if best is None:
-            return True
-        return value < best - min_delta if self.direction == "min" else value > best + min_delta
+        return Direction(self.direction).better(value, math.nan if best is None else best, min_delta)
 
 
 @dataclass
@@ -76,7 +73,7 @@ class FitPlan:
         monitor: Monitored score.
         checkpoint: File that stores the state after each epoch; None for no checkpoints.
         callbacks: Keras callbacks.
-        whole: The model that callbacks see; by default the network.
+        full_model: The model that callbacks see; by default the network.
     """
 
     settings: FitSettings
@@ -85,7 +82,7 @@ class FitPlan:
     monitor: Monitor = field(default_factory=Monitor)
     checkpoint: Path | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
-    whole: keras.Model | None = None
+    full_model: keras.Model | None = None
 
 
 class TrainingState:

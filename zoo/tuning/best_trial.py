@@ -91,7 +91,7 @@ class Finishing:
         search = self._result(state, self._stored_best(state))
         self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
         if self.job.experiment not in (None, search.best.experiment):
-            raise UsageError(f"this search was made in the experiment {search.best.experiment!r}", where="experiment")
+            raise UsageError(f"this search belongs to the experiment {search.best.experiment!r}", where="experiment")
         baselines, _ = self._baselines(self.store.experiment(search.best.experiment))
         search.best.baselines = {**search.best.baselines, **baselines}
         return search
@@ -146,7 +146,9 @@ class Finishing:
 
     def _trained_on_all(self, best: TrialRecord, built_model: Any) -> FitResult:
         """Retrain the hyperparameters that are best over folds on all rows except the test split."""
-        self.progress.say("the best hyperparameters over the folds are trained once more, on the whole training split")
+        self.progress.say(
+            "the best hyperparameters over the folds are used for one more fit, on the full training split"
+        )
         plan = Plan(
             seed=self.job.seed,
             epochs=best.epochs or self.job.epochs,
@@ -162,7 +164,7 @@ class Finishing:
         job = _train_job(self.job, values, epochs)
         file = self.folder.path / "refit.json"
         job = job.model_copy(update=_on_all_rows(job, self.dataset, file))
-        self.progress.say(f"the best is trained once more, on training and validation rows, for {epochs} epochs")
+        self.progress.say(f"the best trial is trained once more on training and validation rows, for {epochs} epochs")
         builder = model_builder(values.get(MODEL, self.job.model), self.job.task)
         dataset = builder.task.read(job)
         built_model = builder.build_model(trial_hyperparameters(values), dataset.spec, seed=job.seed)
@@ -214,7 +216,7 @@ def _on_all_rows(job: TrainJob, dataset: Dataset, file: Any) -> dict[str, Any]:
     """Return the changes to a job that move validation rows to the training split; the splits are written to a file."""
     rows = {name: [int(row) for row in numbers] for name, numbers in split_of(dataset).items()}
     rows["train"] = sorted(rows["train"] + rows.pop("validation", []))
-    if dataset.tests_another:
+    if dataset.has_test_source:
         rows.pop("test", None)
     file.write_text(json.dumps(rows))
     # The column that defined the split is never a feature.

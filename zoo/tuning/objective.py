@@ -11,6 +11,7 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError, unknown
 from zoo.inspection.latency import latency_ms
 from zoo.jobs.search_options import Constraint, TuneJob, constraint_of
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Task
@@ -34,9 +35,9 @@ class Objective:
     """
 
     name: str
-    direction: str
+    direction: Direction
     monitor: str
-    monitor_direction: str
+    monitor_direction: Direction
     constraints: tuple[Constraint, ...] = ()
     prefix: str = SPLIT_PREFIX["validation"]
 
@@ -55,8 +56,8 @@ class Objective:
 
     def score(self, result: Mapping[str, Any], facts: Mapping[str, float]) -> float:
         """Return the objective of a trial: as measured after training, else its value in the best epoch."""
-        course = result["history"].get(self.name, [])
-        score = course[result["best_epoch"] - 1] if course and result["best_epoch"] else math.nan
+        history = result["history"].get(self.name, [])
+        score = history[result["best_epoch"] - 1] if history and result["best_epoch"] else math.nan
         return float(facts.get(self.name, score))
 
     def violation(self, facts: Mapping[str, float]) -> tuple[Constraint, float] | None:
@@ -90,16 +91,17 @@ def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
         return prefix + bare
 
     name = prefix + first if job.objective is None else full_name(job.objective, "objective")
-    direction = "min" if name in FACTS else scores[name.removeprefix(prefix)].direction
+    direction = Direction.MIN if name in FACTS else Direction(scores[name.removeprefix(prefix)].direction)
+    monitor_direction = Direction(scores[first].direction)
     parsed = tuple(constraint_of(text) for text in job.subject_to)
     constraints = tuple(replace(constraint, name=full_name(constraint.name, "subject_to")) for constraint in parsed)
     if name == PARAMETERS and not constraints:
         raise UsageError(
             "minimising n_parameters needs a constraint on a metric, such as "
-            f"--subject-to '{prefix}{first}{'>' if scores[first].direction == 'max' else '<'}…'",
+            f"--subject-to '{prefix}{first}{'<' if monitor_direction.less_is_better else '>'}…'",
             where="objective",
         )
-    return Objective(name, direction, monitor, scores[first].direction, constraints, prefix)
+    return Objective(name, direction, monitor, monitor_direction, constraints, prefix)
 
 
 def measure_before(names: Collection[str], built_model: BuiltModel, dataset: Dataset) -> dict[str, float]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from zoo.metrics.direction import Direction
+
 FACTOR = 3
 LEAST_EPOCHS = 3  # earlier scores depend more on the initial weights than on the hyperparameters
 MOST_RUNGS = 3
@@ -48,16 +50,14 @@ class SuccessiveHalving:
         self, epochs: tuple[int, ...], direction: str, stored: Mapping[str, Mapping[str, float]] | None = None
     ) -> None:
         self.epochs = epochs
-        self.direction = direction
+        self.direction = Direction(direction)
         self.scores: dict[str, dict[str, float]] = {epoch: dict(scores) for epoch, scores in (stored or {}).items()}
 
     def goes_on(self, trial_id: str, epoch: int, score: float) -> bool:
         """Record a trial's best score up to a rung, and return whether the trial continues."""
         reached = self.scores.setdefault(str(epoch), {})
         reached[trial_id] = score
-        sign = 1 if self.direction == "min" else -1
-        # NaN ranks last.
-        ranked = sorted(reached, key=lambda trial: (reached[trial] != reached[trial], sign * reached[trial]))
+        ranked = sorted(reached, key=lambda trial: self.direction.key(reached[trial]))
         return ranked.index(trial_id) < -(-len(ranked) // FACTOR)
 
 
@@ -83,7 +83,7 @@ class Racing:
     """
 
     def __init__(self, direction: str, stored: Mapping[str, list[float]] | None = None) -> None:
-        self.sign = 1 if direction == "min" else -1
+        self.direction = Direction(direction)
         self.scores: dict[str, list[float]] = {trial: list(scores) for trial, scores in (stored or {}).items()}
         self._best: str | None = None
 
@@ -95,7 +95,7 @@ class Racing:
         trial_scores[number - 1 :] = [score]
         if self._best is None or number < LEAST_FITS:
             return None
-        differences = self.sign * (np.array(trial_scores) - np.array(self.scores[self._best][:number]))
+        differences = self.direction.sign * (np.array(trial_scores) - np.array(self.scores[self._best][:number]))
         if np.isnan(differences).any():
             return self._best
         standard_error = differences.std(ddof=1) / np.sqrt(number)
@@ -103,8 +103,8 @@ class Racing:
 
     def ended(self, trial_id: str, *, complete: bool) -> None:
         """Record that a trial has ended; a trial with all its fits may become the best."""
-        mean = self.sign * float(np.mean(self.scores.get(trial_id, [np.nan])))
-        if complete and (self._best is None or mean < self.sign * float(np.mean(self.scores[self._best]))):
+        mean = float(np.mean(self.scores.get(trial_id, [np.nan])))
+        if complete and (self._best is None or self.direction.better(mean, float(np.mean(self.scores[self._best])))):
             self._best = trial_id
 
     def estimate(self, trial_id: str, best: str) -> float:

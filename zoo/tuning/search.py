@@ -143,8 +143,7 @@ class SearchLoop:
     def ranked(self) -> list[TrialRecord]:
         """Return the trials with a measured score, best first; trials stopped between folds only have an estimate."""
         done = [record for record in self.state.scored if record.lost_to is None]
-        sign = 1 if self.plan.objective.direction == "min" else -1
-        return sorted(done, key=lambda record: sign * (record.score if record.score is not None else math.inf))
+        return sorted(done, key=lambda record: self.plan.objective.direction.key(record.score))
 
     def _next_to_start(self, pending: list[TrialRecord]) -> TrialRecord | None:
         """Return the next trial to start, a pending or a new one; None once the time is over."""
@@ -263,8 +262,8 @@ class SearchLoop:
 
     def _update_best(self, trial_id: str, values: Sequence[float]) -> None:
         """Update a trial's best monitored score so far; not-a-number if it has none."""
-        better = np.fmin if self.plan.objective.monitor_direction == "min" else np.fmax
-        self._best_so_far[trial_id] = float(better.reduce([self._best_so_far.get(trial_id, math.nan), *values]))
+        best = self._best_so_far.get(trial_id, math.nan)
+        self._best_so_far[trial_id] = self.plan.objective.monitor_direction.best([best, *values])
 
     def _on_event(self, executor: TrialExecutor, event: Event) -> None:
         if event.kind == "message":
@@ -348,11 +347,11 @@ class SearchLoop:
     def _reject(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any], excess: float) -> None:
         """End a trial that violates a constraint; the oracle gets a score that grows worse with the excess."""
         scores = [trial.score for trial in self.state.scored if trial.score is not None]
-        sign = 1 if self.plan.objective.direction == "min" else -1
+        direction = self.plan.objective.direction
         oracle_score = None
         if scores:
-            worst = max(scores, key=lambda score: sign * score)
-            oracle_score = worst + sign * (np.ptp(scores) + 1e-3 * abs(worst)) * min(1 + excess, 10.0)
+            worst = max(scores, key=direction.key)
+            oracle_score = worst + direction.sign * (np.ptp(scores) + 1e-3 * abs(worst)) * min(1 + excess, 10.0)
         self._prune(record, run)
         values = answer["hyperparameters"]
         self.oracle.tell(record.oracle_id, oracle_score, record.reason, space=answer["space"], values=values)

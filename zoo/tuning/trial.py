@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -16,10 +17,11 @@ from zoo.errors import JobError
 from zoo.fitting.fit import Plan, fit_built
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.search_options import constraint_of
+from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
 from zoo.seeding import only_deterministic_kernels
 from zoo.training.recorder import Recorder
-from zoo.training.training_state import FitResult, Monitor
+from zoo.training.training_state import FitResult
 from zoo.tuning.execution.channel import Channel
 from zoo.tuning.objective import FACTS, SECONDS, measure_after, measure_before
 
@@ -94,7 +96,7 @@ def _run_one(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, Any]
     ((data, seed),) = payload["fits"]
     folder = Path(payload["folder"])
     fit = _Fit(channel, payload, Path(data), seed, folder)
-    if fit.hopeless:
+    if fit.violates_constraint:
         return FitResult(scores=fit.before, stopped="limits"), fit.hp
     result = fit.run()
     save_weights(folder / WEIGHTS_FILE, fit.built_model)
@@ -117,7 +119,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
         folder = Path(payload["folder"]) / f"fit-{number}"
         folder.mkdir(parents=True, exist_ok=True)
         fit = _Fit(channel, payload, Path(data), seed, folder)
-        if fit.hopeless:
+        if fit.violates_constraint:
             return FitResult(scores=fit.before, stopped="limits"), fit.hp
         result = fit.run()
         scores = {**fit.before, **result.scores, **fit.after("test" if folds else "validation")}
@@ -125,7 +127,7 @@ def _run_several(channel: Channel, payload: dict[str, Any]) -> tuple[FitResult, 
             scores[objective] = fit.objective(result, objective.removeprefix(prefix), "test" if folds else "validation")
         scores_of_fits.append(scores)
         results.append(result)
-        better = Monitor(objective, payload["direction"]).improves(scores[objective], best, 0.0)
+        better = Direction(payload["direction"]).better(scores[objective], math.nan if best is None else best)
         if not folds and (better or best is None):
             best = scores[objective]
             save_weights(Path(payload["folder"]) / WEIGHTS_FILE, fit.built_model)
@@ -160,7 +162,7 @@ class _Fit:
         self.before = measure_before(
             [*self.measured, *(constraint.name for constraint in constraints)], self.built_model, self.dataset
         )
-        self.hopeless = any(
+        self.violates_constraint = any(
             constraint.name in self.before and constraint.excess(self.before[constraint.name])
             for constraint in constraints
         )
@@ -185,9 +187,9 @@ class _Fit:
 
     def objective(self, result: FitResult, name: str, split: str) -> float:
         """Return the objective at the best epoch if training recorded it, else measure it on the split."""
-        course = result.history.get(f"{self.prefix}{name}", [])
-        if course and result.best_epoch:
-            return course[result.best_epoch - 1]
+        history = result.history.get(f"{self.prefix}{name}", [])
+        if history and result.best_epoch:
+            return history[result.best_epoch - 1]
         if name in FACTS:
             return result.seconds if name == SECONDS else self.before[name]
         (value,) = measure_after([name], self.task, self.built_model, self.dataset, split=split, prefix="").values()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.calibration.fit_calibration import halves
+from zoo.calibration.fit_calibration import split_in_two
 from zoo.data.dataset import Dataset
 from zoo.data.splitting.splitters import suggested_sizes
 from zoo.data.table_dataset import table_dataset
@@ -185,7 +185,7 @@ def test_a_group_calibrates_or_sets_limits_and_never_both(way: str) -> None:
         dataset = dataset_of(rows, split=way, calibration_size=0.4)
         split = dataset.splits["calibration"]
         halved.append(
-            [set(frame["house"][split.inputs["x"][half].astype(int)]) for half in halves(split, dataset.spec)]
+            [set(frame["house"][split.inputs["x"][half].astype(int)]) for half in split_in_two(split, dataset.spec)]
         )
     assert all(first and second and not first & second for first, second in halved)
     assert halved[0] == halved[1]

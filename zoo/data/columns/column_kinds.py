@@ -239,12 +239,12 @@ def find_kind(cells: Cells) -> ColumnKind:
 def _kind_of_numbers(cells: Cells) -> ColumnKind:
     present = cells.sorted_numbers
     # With very many numbers, the sample usually shows already that some are not integers.
-    whole = all(bool((some == np.floor(some)).all()) for some in (present, cells.present))
+    integers = all(bool((some == np.floor(some)).all()) for some in (present, cells.present))
     if cells.distinct == 2 and present[0] == 0 and present[-1] == 1:
         return ColumnKind(YES_OR_NO)
-    if whole and ID_NAMES.match(cells.name) and len(cells) == len(np.unique(cells.present)) > 1:
+    if integers and ID_NAMES.match(cells.name) and len(cells) == len(np.unique(cells.present)) > 1:
         return ColumnKind(ID)
-    if whole and cells.distinct <= MOST_CODES and 2 * cells.distinct <= len(present):
+    if integers and cells.distinct <= MOST_CODES and 2 * cells.distinct <= len(present):
         remark = f"integers with {cells.distinct} distinct values are used as a number; if they are codes, use category"
         return ColumnKind(CODE, remarks=(remark,))
     return ColumnKind(NUMBER)

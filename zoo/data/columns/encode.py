@@ -28,7 +28,7 @@ from zoo.spec import (
 Values = np.ndarray | Ragged | pd.Categorical
 
 MISSING = ""
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
 _TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 
 
@@ -216,8 +216,8 @@ def dtype_name(values: pd.Series) -> str:
     ):
         return "bool"
     if pd.api.types.is_numeric_dtype(values.dtype):
-        whole = (present == np.floor(present)).all()
-        return "int" if whole else "float"
+        integer = (present == np.floor(present)).all()
+        return "int" if integer else "float"
     return "str"
 
 
@@ -283,7 +283,7 @@ def _number_name(value: float) -> str:
 def _text_name(text: object) -> str:
     """Normalise text that is an integer or a Boolean (``1.0``, ``True``); ``01`` is neither."""
     spelled = str(text)
-    if _WHOLE.fullmatch(spelled):
+    if _INTEGER.fullmatch(spelled):
         return spelled.split(".")[0]
     return spelled.lower() if spelled in _TRUTHS else spelled
 

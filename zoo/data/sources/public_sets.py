@@ -104,7 +104,7 @@ def _out_of_reach(set_name: str, folder: Path, source: str) -> DataError:
 
 
 @contextmanager
-def looking_in(data_dir: str | None) -> Iterator[None]:
+def dataset_folder(data_dir: str | None) -> Iterator[None]:
     """Set the folder of prepared datasets inside a ``with`` block; None changes nothing."""
     token = _looked_in.set(data_dir or _looked_in.get())
     try:

@@ -151,12 +151,7 @@ class RayExecutor(TrialExecutor):
         )
 
     def start(
-        self,
-        key: str,
-        function: Callable[..., Any],
-        payload: dict[str, Any],
-        *,
-        memory_bytes: int | None = None,
+        self, key: str, function: Callable[..., Any], payload: dict[str, Any], *, memory_bytes: int | None = None
     ) -> None:
         """Run ``function(channel, payload)`` on a node; the call writes to ``payload["folder"]``."""
         payload = _relative(payload, f"{self.folder}/")

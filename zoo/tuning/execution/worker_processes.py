@@ -78,12 +78,7 @@ class WorkerProcesses(TrialExecutor):
         self._server = self._new_server()
 
     def start(
-        self,
-        key: str,
-        function: Callable[..., Any],
-        payload: dict[str, Any],
-        *,
-        memory_bytes: int | None = None,
+        self, key: str, function: Callable[..., Any], payload: dict[str, Any], *, memory_bytes: int | None = None
     ) -> None:
         """Run ``function(channel, payload)`` in a fresh process.
 

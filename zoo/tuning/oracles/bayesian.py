@@ -8,6 +8,8 @@ import keras_tuner
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from zoo.metrics.direction import Direction
+
 LEAST_RANDOM, RANDOM_A_DIMENSION = 5, 2
 MOST_FITTED = 200  # trials that the Gaussian process is fitted to: half of them the best, half the latest
 CANDIDATES, BEST, ROUNDS = 2000, 20, 4
@@ -43,7 +45,7 @@ class BayesianOracle(keras_tuner.oracles.BayesianOptimizationOracle):
         if not space or len(done) < n_random:
             answer: dict[str, Any] = self._random_populate_space()
             return answer
-        sign = 1 if self.objective.direction == "min" else -1
+        sign = Direction(self.objective.direction).sign
         ranked = sorted(done, key=lambda trial: sign * trial.score)[: MOST_FITTED // 2]
         fitted = {trial.trial_id: trial for trial in [*ranked, *done[-MOST_FITTED // 2 :]]}
         x = np.array([self._vector(trial, space) for trial in fitted.values()])
