@@ -68,6 +68,7 @@ class BuiltModel:
         inference: Network for predictions, sharing the trained network's weights, where its output differs from the
             one that is trained; None for the same.
         after_fit: Called with this object and the dataset when training is over, such as to store training rows.
+        members: The models of an ensemble; empty for a single model. See :mod:`zoo.models.ensemble`.
     """
 
     network: keras.Model
@@ -76,6 +77,7 @@ class BuiltModel:
     trainer: Trainer | None = None
     inference: keras.Model | None = None
     after_fit: Callable[[BuiltModel, Any], None] | None = None
+    members: tuple[BuiltModel, ...] = ()
     _full_models: dict[Any, keras.Model] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -98,10 +100,10 @@ class BuiltModel:
 
         Without preprocessing and calibration, this is the network itself. It is built once for each calibration.
         """
-        members = (self.inference or self.network, self.calibration)
-        if members not in self._full_models:
-            self._full_models[members] = self._join(*members)
-        return self._full_models[members]
+        parts = (self.inference or self.network, self.calibration)
+        if parts not in self._full_models:
+            self._full_models[parts] = self._join(*parts)
+        return self._full_models[parts]
 
     def _join(self, network: keras.Model, calibration: keras.layers.Layer | None) -> keras.Model:
         if self.preprocessing is None or self.preprocessing_model is None:
@@ -157,12 +159,16 @@ def assemble(
     if inference_output is not None:
         inference = keras.Model(inputs, inference_output, name=NETWORK)
         inference.compile(optimizer=network.optimizer, loss=loss)
-    built_model = BuiltModel(network, preprocessing, trainer=trainer, inference=inference, after_fit=after_fit)
+    return return_built(BuiltModel(network, preprocessing, trainer=trainer, inference=inference, after_fit=after_fit))
+
+
+def return_built(built_model: BuiltModel) -> keras.Model:
+    """Return a built model as ``build`` does: the full model, or inside :func:`call_build` its network."""
     workbench = _workbench.get()
     if workbench is None:
         return built_model.full_model()
     workbench.built_model = built_model
-    return network
+    return built_model.network
 
 
 def call_build(build: Callable[..., keras.Model], hp: Any, spec: Spec) -> BuiltModel:
