@@ -137,7 +137,7 @@ class WorkerProcesses(TrialExecutor):
         """
         self._closed = True
         self._events.clear()
-        if self.running or not self._server.idle():
+        if self.running or not self._server.runs():
             self._finalizer()
         else:
             self._finalizer.detach()
@@ -303,13 +303,14 @@ class _ServerProcess:
         if any(descriptor == self._socket.fileno() for descriptor, _ in ready):
             self._hear(events)
 
-    def idle(self) -> bool:
-        """Tell the server that no call will come for a while; return whether it can wait for the next executor."""
-        if not self._ready or self.lost or self._process.poll() is not None:
-            return False
+    def runs(self) -> bool:
+        """Return whether the server runs and has imported its modules."""
+        return self._ready and not self.lost and self._process.poll() is None
+
+    def idle(self) -> None:
+        """Tell the server that no call will come for a while, and end the spare process."""
         self._drop_spare()
         self.tell({"idle": True})
-        return True
 
     def end(self) -> None:
         """End the server and all calls; in a process forked from the driver, do nothing."""
@@ -345,8 +346,9 @@ class _ServerProcess:
             self._lose(events)
 
     def _finish(self, number: int, status: int | None, why: str | None, events: list[Event]) -> None:
-        if number not in self.calls:  # the spare process
-            self._drop_spare()
+        if number not in self.calls:  # a spare process, this one or one of before
+            if self._spare is not None and self._spare[0] == number:
+                self._drop_spare()
             return
         call = self.calls[number]
         events.extend(call.read())  # messages from before its end
@@ -389,13 +391,14 @@ class _IdleServer:
     def keep(cls, server: _ServerProcess) -> None:
         """Keep a server in place of the one that is kept."""
         cls.end()
+        server.idle()
         cls._server = server
 
     @classmethod
     def take(cls, preload: Sequence[str]) -> _ServerProcess | None:
         """Return the kept server if it runs and imported the same modules in the same surroundings."""
         server = cls._server
-        if server is None or server.surroundings != _surroundings(preload) or not server.idle():
+        if server is None or server.surroundings != _surroundings(preload) or not server.runs():
             cls.end()
             return None
         cls._server = None
