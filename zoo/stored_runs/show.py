@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.fitting.describe_model import ModelDescription, describe
+from zoo.jobs.describe_jobs import ShowJob
+from zoo.jobs.keywords import takes_keywords
 from zoo.stored_runs.lookup import find_run, stored_run
 from zoo.stored_runs.results import Run
 from zoo.stored_runs.run_table import row_of
@@ -48,6 +51,21 @@ class ShownRun:
         if not self.result.diagnosis:
             lines.append("diagnosis: no problems found in this training")
         return "\n".join(lines)
+
+
+@takes_keywords(ShowJob, "model", "source")
+def show(job: ShowJob) -> ShownRun | ModelDescription:
+    """Return the facts and results of a run, or describe a model.
+
+    Args:
+        job: The job; or its keys as keywords.
+
+    Raises:
+        UsageError: When there is no such run or model, or an option is wrong.
+    """
+    if job.names_a_run:
+        return show_run(job.model)
+    return describe(job.model, job.source, **job.model_dump(exclude_unset=True, exclude={"command", "model", "source"}))
 
 
 def show_run(run_id: str) -> ShownRun:
