@@ -19,7 +19,7 @@ from _results import Results, alternated, judged, read_arguments, spread
 HEAVY = ("tensorflow", "keras", "mlflow", "pandas", "sklearn")
 AIM_IMPORT_S, AIM_LIST_S = 0.15, 0.4
 ROUNDS, QUICK_ROUNDS = 10, 3
-_LIST_IN_PROCESS = "import sys; sys.argv = ['zoo', 'list']; from zoo.cli import app; app(standalone_mode=False)"
+_LIST_IN_PROCESS = "import sys; sys.argv = ['zoo', 'list']; from zoo.cli.app import app; app(standalone_mode=False)"
 _NAME_HEAVY = f"; import sys; print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
 
 

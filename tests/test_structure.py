@@ -187,7 +187,7 @@ def test_the_engine_names_no_task() -> None:
         }
         for node in ast.walk(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                shown_as_help = path.parent.name == "cli" and node.value.startswith("Such as ")
+                shown_as_help = path.parent.name == "jobs" and node.value.startswith("Such as ")
                 # A kind of input may be called as a task is: there it is declared, and nowhere else is it spelled but
                 # in what an export takes along.
                 kind = path.relative_to(ROOT).as_posix() in (

@@ -158,6 +158,24 @@ def load_task_module(name: str) -> ModuleType:
     return _import(name)
 
 
+def import_object(reference: str) -> Any:
+    """Import what ``module:name`` refers to; a module of the catalogue is found in each of its folders.
+
+    Example:
+        >>> import_object("zoo.errors:UsageError").__name__
+        'UsageError'
+    """
+    module, _, name = reference.partition(":")
+    imported = _import(module) if module.startswith(f"{CATALOGUE}.") else importlib.import_module(module)
+    return getattr(imported, name)
+
+
+def task_files(name: str) -> list[Path]:
+    """Return the files of a name in the folders of all tasks, in all catalogues."""
+    paths = [folder / name for root in catalogue_folders() for folder in _folders_in(root)]
+    return [path for path in paths if path.is_file()]
+
+
 def summary_of(path: Path) -> str:
     """Return the first line of a Python file's docstring without importing the file."""
     try:

@@ -17,7 +17,8 @@ from zoo.data.sources.read import Table
 from zoo.errors import UsageError, nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.jobs.job import make_job
+from zoo.jobs.job import Job, make_job
+from zoo.jobs.run_jobs import PredictJob
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.portable.predict import decoded
@@ -140,7 +141,8 @@ class OutputRules(ABC):
 class Task(ABC):
     """A kind of problem. A task's folder has one instance of a subclass, named ``TASK``.
 
-    A subclass may set ``options``, the class of its own options; ``reads``, the kinds of sources that it takes
+    A subclass may set ``options``, the class of its own options of training; ``predict_options``, the class of those of
+    prediction, which :meth:`predict` receives; ``reads``, the kinds of sources that it takes
     (``table``, ``images``, ``sequences``, ``text``, ``environment``); ``refuses``, the job keys that do not apply to
     it, with the reason; and ``no_folds``, why cross-validation does not apply to it.
 
@@ -150,6 +152,7 @@ class Task(ABC):
     """
 
     options: type[TaskOptions] = TaskOptions
+    predict_options: type[TaskOptions] = TaskOptions
     reads: Sequence[str] = ("table",)
     refuses: Mapping[str, str] = NEED_A_TARGET
     no_folds: str | None = None
@@ -164,22 +167,31 @@ class Task(ABC):
         Raises:
             UsageError: If an option is unknown to the task or has an invalid value.
         """
-        names = list(self.options.model_fields)
         for name, reason in self.refuses.items():
             if getattr(job, name, None):
                 raise UsageError(f"{self.name} has no use for it: {reason}", where=name)
         for name in job.options:
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
+        return self._checked(self.options, job.options, type(job), "")
+
+    def predict_settings(self, options: Mapping[str, Any]) -> Any:
+        """Return options of a prediction as an instance of the task's ``predict_options``.
+
+        Raises:
+            UsageError: If an option is unknown to the task or has an invalid value.
+        """
+        return self._checked(self.predict_options, options, PredictJob, " of predict")
+
+    def _checked(self, kind: type[TaskOptions], options: Mapping[str, Any], job: type[Job], of: str) -> Any:
+        names = list(kind.model_fields)
+        for name in options:
             if name not in names:
-                listing = (
-                    f"the options of {self.name} are {', '.join(names)}"
-                    if names
-                    else f"{self.name} has none of its own"
-                )
-                near = nearest_name(name, [*names, *type(job).model_fields])
+                listing = f"the options{of} of {self.name} are {', '.join(names)}"
+                listing = listing if names else f"{self.name} has none of its own{of}"
+                near = nearest_name(name, [*names, *job.model_fields])
                 raise UsageError(f"unknown option {name!r}; {listing}", where="options", nearest=near)
-        return make_job(self.options, job.options)
+        return make_job(kind, dict(options))
 
     @abstractmethod
     def read(self, job: DataJob) -> Dataset:
@@ -242,6 +254,23 @@ class Task(ABC):
 
     def check_calibration(self, dataset: Dataset, job: DataJob) -> None:  # noqa: B027  most tasks calibrate nothing
         """Raise, before training, if :meth:`calibrate` would not be possible after it."""
+
+    def predict(
+        self, model: Any, spec: Spec, frame: pd.DataFrame, inputs: Mapping[str, Any], options: Any
+    ) -> tuple[Output, pd.DataFrame]:
+        """Return the raw output and the predictions of raw rows, which may have several rows for each of them.
+
+        A task with ``predict_options`` overrides it.
+
+        Args:
+            model: The full Keras model.
+            spec: Describes inputs and targets.
+            frame: N raw rows, as :meth:`rows` returned them.
+            inputs: Their inputs by key.
+            options: An instance of ``predict_options``.
+        """
+        output = self.output(model, inputs)
+        return output, self.rules(spec).predictions(output)
 
     @abstractmethod
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:

@@ -54,7 +54,7 @@ class Sequence(SupervisedTask):
             series=options_.series,
             time=options_.time,
             text=options_.text,
-            targets=job.targets,
+            targets=job.target,
             drop=job.drop,
             split=job.split_column,
             unit=options_.unit,

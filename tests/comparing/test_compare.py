@@ -13,10 +13,7 @@ import pytest
 
 import zoo
 from zoo.comparing.board import Comparison
-from zoo.comparing.compare import run_compare
 from zoo.errors import UsageError
-from zoo.jobs.commands import CompareJob
-from zoo.jobs.job import make_job
 from zoo.running.progress import Progress
 from zoo.tracking.store import Store
 from zoo.tracking.tags import tags_of
@@ -120,9 +117,8 @@ class CutShort(Progress):
 
 
 def test_a_comparison_that_was_cut_goes_on(workspace: Path) -> None:
-    job = make_job(CompareJob, {"source": "wine", "models": [LINEAR, MLP], "epochs": 2, "seeds": 2})
     with pytest.raises(KeyboardInterrupt):
-        run_compare(job, progress=CutShort(quiet=True))
+        zoo.compare("wine", [LINEAR, MLP], epochs=2, seeds=2, progress=CutShort(quiet=True))
     (cut,) = Store().search("tags.`zoo.kind` = 'comparison'")
     assert cut.info.status == "KILLED"
     assert len(below(cut.info.run_id)) == 2

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import UsageError
-from zoo.jobs.commands import JOBS, BestJob, ShowJob, read_job
+from zoo.jobs.commands import COMMANDS, Command
+from zoo.jobs.describe_jobs import ShowJob
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import job_yaml, make_job
+from zoo.jobs.job_file import read_job
+from zoo.jobs.run_jobs import BestJob
 from zoo.jobs.search_options import TuneJob
 
 BASE = {"model": "classification/mlp", "source": "wine"}
@@ -135,9 +138,9 @@ def test_yaml_both_ways(tmp_path_factory, job):
     assert read_job(path) == job
 
 
-@pytest.mark.parametrize("command", JOBS)
-def test_every_command_has_yaml(tmp_path, command):
-    kind = JOBS[command]
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_yaml(tmp_path: Path, command: Command) -> None:
+    kind = command.job_class
     needed = {"models": "m,n", "source": "s", "run": "r", "input": "i", "name": "n"}
     needed |= {} if "models" in kind.model_fields else {"model": "m"}
     job = make_job(kind, {key: value for key, value in needed.items() if key in kind.model_fields})

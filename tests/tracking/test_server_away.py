@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 
 import zoo
-from zoo.running.dispatch import resume_run
 from zoo.tracking.offline_store import OfflineStore
 from zoo.tracking.store import Store
 from zoo.tracking.tracked_run import FLUSH_S
@@ -198,8 +197,9 @@ def test_a_run_that_began_without_the_server_goes_on_after_a_kill(server: Server
     server.start()
     (parent,) = [run for run in Store().search() if run.data.tags["zoo.kind"] == "cross_validation"]
     seen: list[int] = []
-    resume_run(
-        parent.info.run_id, callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: seen.append(n))]
+    zoo.train(
+        resume=parent.info.run_id,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: seen.append(n))],
     )
     assert seen[0] > 0
     assert seen == list(range(seen[0], 8))  # from the second fold's checkpoint, and no other fold

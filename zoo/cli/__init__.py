@@ -1,6 +1,6 @@
-"""The command line ``zoo``: a thin layer over the Python functions."""
+"""The command line ``zoo``: commands made from the table in ``zoo.jobs.commands``."""
 
-from zoo.cli import learn, use  # noqa: F401  importing them registers the commands
+from zoo.cli import job_files, list_models  # noqa: F401  importing them registers the two that are written by hand
 from zoo.cli.app import main
 
 __all__ = ["main"]

@@ -1,23 +1,46 @@
-"""The application, and what all commands share: printing, running a job, errors and exit statuses."""
+"""The application: commands made from the table, errors and exit statuses."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from zoo.cli.printing import print_json
 from zoo.errors import JobError, UsageError, ZooError
-from zoo.quiet_import import import_tensorflow
+from zoo.jobs.commands import all_commands, find_command
 from zoo.version import __version__
 
 INTERRUPTED = 130
+
+
+class TableOfCommands(TyperGroup):
+    """The commands of the table, each made from its job's class only when it is called."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        command = find_command(cmd_name)
+        from zoo.cli.job_command import job_command
+
+        return job_command(command)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the name and help of each command, without making it."""
+        by_hand = {name: command.help for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(list(({command.name: command.help for command in all_commands()} | by_hand).items()))
+
+
 app = typer.Typer(
     name="zoo",
+    cls=TableOfCommands,
     help="Train, tune, compare and serve Keras models; every run is tracked in MLflow.",
     no_args_is_help=True,
     add_completion=False,
@@ -38,10 +61,6 @@ def _before_any_command(
         bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None: ...
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line for each epoch or trial.")]
 
 
 def main() -> None:
@@ -82,51 +101,3 @@ def _complain(error: ZooError, status: int | None = None) -> int:
     else:
         print(f"zoo: {error}", file=sys.stderr)
     return error.exit_status if status is None else status
-
-
-def run_job(values: dict[str, Any], as_json: bool, verbose: bool = False) -> int:
-    """Validate the keys of a job, run it, print its result, and return the exit status."""
-    from zoo.jobs.commands import JOBS
-    from zoo.jobs.job import make_job
-
-    return carry_out(make_job(JOBS[values["command"]], values), as_json, verbose)
-
-
-def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
-    """Run a job, print its result, and return the exit status."""
-    _check_names(job)
-    import_tensorflow()
-    from zoo.cli.execute import execute
-
-    result = execute(job, verbose=verbose, quiet=as_json)
-    print_result(result, as_json)
-    return 1 if getattr(result, "failed", False) else 0
-
-
-def _check_names(job: Any) -> None:
-    """Raise an error for an unknown model or file before TensorFlow is loaded, which takes seconds."""
-    from zoo.data.sources.read import check_there
-    from zoo.registry import matching_entries
-
-    if isinstance(getattr(job, "model", None), str) and not getattr(job, "names_a_run", False):
-        matching_entries(job.model)
-    for source in ("source", "test"):
-        check_there(getattr(job, source, None), getattr(job, "data_dir", None))
-
-
-def print_result(result: Any, as_json: bool) -> None:
-    """Print a result for people, or as JSON."""
-    if as_json:
-        print_json(result.as_dict())
-    elif str(result):
-        print(result)
-
-
-def print_json(values: dict[str, Any]) -> None:
-    """Print one JSON object."""
-    print(json.dumps(values, ensure_ascii=False, allow_nan=False))
-
-
-def given_values(**options: Any) -> dict[str, Any]:
-    """Return the options that are set."""
-    return {name: value for name, value in options.items() if value not in (None, [], {})}

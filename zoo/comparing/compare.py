@@ -17,9 +17,10 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import model_builder
 from zoo.inspection.latency import latency_ms
-from zoo.jobs.commands import DEFAULT_SEEDS, CompareJob
+from zoo.jobs.compare_options import DEFAULT_SEEDS, CompareJob
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import gathered, job_yaml, make_job
+from zoo.jobs.job import job_yaml, make_job
+from zoo.jobs.keywords import takes_keywords
 from zoo.registry import matching_entries
 from zoo.running.nested_runs import run_child, runs_below
 from zoo.running.progress import Progress
@@ -37,28 +38,22 @@ COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
 _NORMAL_95 = 1.959964
 
 
+@takes_keywords(CompareJob, "source", "models")
 def compare(
-    source: Any = None,
-    models: Any = (),
-    *,
-    runs: Sequence[str] = (),
-    quiet: bool = False,
-    verbose: bool = False,
-    **options: Any,
+    job: CompareJob, *, verbose: bool = False, quiet: bool = False, progress: Progress | None = None
 ) -> Comparison:
     """Compare models with each other and with baselines, with significance tests.
 
     All models are trained on the same splits. Each of the ``seeds`` draws another split if the split is random. The
-    tests account for rows that the splits share, and for the sampling error of a shared test split.
+    tests account for rows that the splits share, and for the sampling error of a shared test split. Models are names of
+    the catalogue, patterns, or your own.
 
     Args:
-        source: A frame, arrays, a file or a bundled name.
-        models: Names of the catalogue, patterns, or your own models.
-        runs: Existing runs, in place of a source and models.
-        quiet: Print nothing.
+        job: The job; or its keys as keywords, such as ``seeds``, ``cv``, ``others``, ``target`` or
+            ``output="comparison.html"``.
         verbose: Print a line for each epoch.
-        **options: The other keys of :class:`zoo.jobs.commands.CompareJob`, such as ``seeds``, ``cv``, ``others``
-            (further sources), ``target`` or ``output="comparison.html"``.
+        quiet: Print nothing.
+        progress: Where to show progress, in place of the two.
 
     Returns:
         The comparison: a board for each source, figures, and a page.
@@ -69,16 +64,9 @@ def compare(
     Example:
         >>> compare("wine", ["classification/mlp", "classification/linear"], seeds=3)  # doctest: +SKIP
     """
-    values = {"source": source, "models": models, "runs": runs, **options}
-    job = make_job(CompareJob, gathered(CompareJob, values))
-    return run_compare(job, progress=Progress(verbose=verbose, quiet=quiet))
-
-
-def run_compare(job: CompareJob, *, progress: Progress | None = None) -> Comparison:
-    """Run a compare job; see :func:`compare`."""
     if job.output is not None:
         check_folder(Path(job.output))
-    store, progress = Store(), progress or Progress(quiet=True)
+    store, progress = Store(), progress or Progress(verbose=verbose, quiet=quiet)
     store.close_orphans()
     if job.runs and not job.refit:
         return _TrackedRunsComparison(store, job).compare()

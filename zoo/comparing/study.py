@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,8 +28,9 @@ from zoo.fitting.describe_model import layer_facts
 from zoo.fitting.fit import Fitted, Plan, evaluate, evaluated_split, fit_built
 from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.inspection.layer_statistics import LayerWatch, losses_around
-from zoo.jobs.commands import STUDIES
 from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import StudyJob
 from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
@@ -77,15 +78,17 @@ class Study:
         return "\n".join([*lines, f"the figures are with run {self.run_id[:8]}: {', '.join(self.figures)}"])
 
 
-def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -> Study:
+@takes_keywords(StudyJob, "run", "kinds")
+def study(job: StudyJob, *, quiet: bool = False) -> Study:
     """Study the trained network of a run, and log the figures to the run.
 
+    The studies are ``architecture``; ``importance``, the permutation importance of inputs (Breiman 2001, "Random
+    Forests", section 10); ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the
+    score by number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``, gradient
+    norms and dead units by epoch.
+
     Args:
-        run_id: MLflow id or its first characters; for a search, its best trial is used; or ``NAME@ALIAS``.
-        kinds: ``architecture``; ``importance``, the permutation importance of inputs (Breiman 2001, "Random Forests",
-            section 10); ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the
-            score by number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``,
-            gradient norms and dead units by epoch.
+        job: The job; or its keys as keywords.
         quiet: Whether to hide progress.
 
     Raises:
@@ -94,21 +97,17 @@ def study(run_id: str, kinds: Sequence[str] = STUDIES, *, quiet: bool = False) -
     Example:
         >>> study(run.run_id, ["importance"]).results["importance"]  # doctest: +SKIP
     """
-    return run_study(run_id, kinds, Progress(quiet=quiet))
-
-
-def run_study(run_id: str, kinds: Sequence[str], progress: Progress) -> Study:
-    """Execute the studies; see :func:`study`."""
+    progress = Progress(quiet=quiet)
     store = Store()
-    chosen = resolve_run(store, run_id)
+    chosen = resolve_run(store, job.run)
     subject = _Subject(store, chosen)
     study_ = Study(chosen)
-    for kind in kinds:
+    for kind in job.kinds:
         progress.say(f"studying {kind} …")
         try:
             figure, results, summaries = _STUDIES[kind](subject)
         except UsageError as error:
-            if len(kinds) == 1:
+            if len(job.kinds) == 1:
                 raise
             study_.summaries[kind] = f"left out: {error.message}"
             continue

@@ -268,7 +268,7 @@ def table_arrays(
 
 def _target_names(table: Table, job: DataJob) -> tuple[str, ...]:
     columns = [str(column) for column in table.frame.columns]
-    names = job.targets or ((table.target,) if table.target is not None else ())
+    names = job.target or ((table.target,) if table.target is not None else ())
     if not names:
         shown = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
         likely = next((c for likely_name in _LIKELY_TARGETS for c in columns if c.lower() == likely_name), columns[-1])

@@ -14,6 +14,7 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import ModelBuilder, model_builder
 from zoo.jobs.data_options import DataJob
+from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import gathered, make_job
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
@@ -66,12 +67,7 @@ class ModelDescription:
         for name, facts in self.hyperparameters.items():
             star = "*" if facts["searched"] else " "
             lines.append(f"{name:<18}{star}{facts['default']!s:<16}{_range(facts):<26}{facts['meaning']}")
-        if self.options:
-            lines += ["", f"{'option':<19}{'default':<16}meaning"]
-        for name, facts in self.options.items():
-            spelled = "--" + name.replace("_", "-")
-            lines.append(f"{spelled:<19}{facts['default']!s:<16}{facts['meaning']}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *option_lines(self.options, "option")])
 
 
 def describe(model: str, source: Any = None, **options: Any) -> ModelDescription:
@@ -106,11 +102,25 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         layers=[layer_facts(layer) for layer in built_model.network.layers],
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
-        options={
-            name: {"default": field_.get_default(call_default_factory=True), "meaning": field_.description or ""}
-            for name, field_ in builder.task.options.model_fields.items()
-        },
+        options=described_options(builder.task.options),
     )
+
+
+def described_options(kind: type[TaskOptions]) -> dict[str, dict[str, Any]]:
+    """Return the ``default`` and ``meaning`` of each option of a task."""
+    return {
+        name: {"default": field_.get_default(call_default_factory=True), "meaning": field_.description or ""}
+        for name, field_ in kind.model_fields.items()
+    }
+
+
+def option_lines(options: Mapping[str, Mapping[str, Any]], title: str) -> list[str]:
+    """Return described options as lines of a table; none without options."""
+    lines = [
+        f"{'--' + name.replace('_', '-'):<19}{facts['default']!s:<16}{facts['meaning']}"
+        for name, facts in options.items()
+    ]
+    return ["", f"{title:<19}{'default':<16}meaning", *lines] if lines else []
 
 
 def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:

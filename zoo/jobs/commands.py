@@ -1,271 +1,213 @@
-"""The jobs of the commands, and the table that names them."""
+"""The table of commands, and the commands that tasks add to it.
+
+Nothing heavy is imported here: a job's class and the function that runs it are named, and imported when they are used.
+"""
 
 from __future__ import annotations
 
-import re
+import functools
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-from pydantic import Field, field_validator, model_validator
+from zoo.errors import UsageError, ZooError, first_line, unknown
 
-from zoo.errors import UsageError, unknown
-from zoo.jobs.data_options import DataJob
-from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import Job, make_job, names_among
-from zoo.jobs.search_options import TuneJob
+FILE, NAME = "_commands.py", "COMMANDS"
 
 
-class PredictJob(Job):
-    """Predictions of a run's model for raw rows."""
+@dataclass(frozen=True)
+class Command:
+    """A command: the command line, jobs in YAML and, if it is public, a Python function are made from it.
 
-    command: Literal["predict"] = "predict"
+    Args:
+        name: Its name on the command line, and the job's ``command``.
+        job: The job's class, or ``module:Class``; its fields are the options.
+        run: ``module:function`` that takes a job and, if it has such parameters, ``verbose`` and ``quiet``. Its result
+            has ``as_dict`` for ``--json`` and prints as text, or is a dictionary; None prints nothing.
+        help: What it does, in one sentence.
+        public: Whether ``zoo`` exports the function.
+        flags: Which of ``--json`` and ``--verbose`` it has.
+        light: Whether it needs no TensorFlow.
+    """
+
+    name: str
+    job: Any
     run: str
-    input: Any
-    output: str | None = None
-    keep: tuple[str, ...] = ()
-    intervals: float | None = Field(None, gt=0, lt=100)
-
-
-class ReportJob(DataJob):
-    """A data report, before a model is trained.
-
-    Args:
-        task: Name of the task; default by the target.
-        model: A model of the catalogue, whose number of parameters is compared with the number of rows.
-        output: File that the report is written to as a page.
-    """
-
-    command: Literal["data"] = "data"
-    task: str | None = None
-    model: str | None = None
-    output: str | None = None
-
-
-class ListJob(Job):
-    """The models whose name matches a pattern."""
-
-    command: Literal["list"] = "list"
-    pattern: str = "*"
-
-
-class ShowJob(DataJob):
-    """A model's hyperparameters and, given data, its layers; or the facts and results of a run.
-
-    Args:
-        model: Name of the catalogue, or MLflow's id of a run, its first characters, or ``NAME@ALIAS``.
-        source: Data that a model is shown on.
-        hyperparameters: Values that are fixed.
-    """
-
-    command: Literal["show"] = "show"
-    model: str
-    source: Any = None
-    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    help: str
+    public: bool = False
+    flags: tuple[str, ...] = ("json",)
+    light: bool = False
 
     @property
-    def names_a_run(self) -> bool:
-        """Whether a run is shown: a model of the catalogue has a slash in its name."""
-        return re.fullmatch("[0-9a-f]{4,32}|[^/]+@[^/]+", self.model) is not None
+    def job_class(self) -> Any:
+        """The job's class."""
+        return _imported(self.job) if isinstance(self.job, str) else self.job
+
+    @property
+    def function(self) -> Any:
+        """The function that runs a job."""
+        return _imported(self.run)
 
 
-class RunsJob(Job):
-    """A table of tracked runs; see :func:`zoo.stored_runs.run_table.runs`."""
-
-    command: Literal["runs"] = "runs"
-    experiment: str | None = None
-    limit: int = Field(20, ge=1)
-    task: str | None = None
-    model: str | None = None
-    sort: str | None = None
-    every: bool = False
-
-
-class ReproduceJob(Job):
-    """A second run of a tracked run's job."""
-
-    command: Literal["reproduce"] = "reproduce"
-    run: str
-
-
-class RegisterJob(Job):
-    """Registration of a run's model in MLflow's registry; see :func:`zoo.serving.register.register`."""
-
-    command: Literal["register"] = "register"
-    run: str
-    name: str
-    alias: str = "champion"
-    on: Any = None
-
-
-class CardJob(Job):
-    """The card of a run's model; see :func:`zoo.serving.card.card`."""
-
-    command: Literal["card"] = "card"
-    run: str
-    by: tuple[str, ...] = ()
-    use: str = ""
-    output: str | None = None
-
-
-class BestJob(Job):
-    """The best run of an experiment, ranked by validation."""
-
-    command: Literal["best"] = "best"
-    experiment: str | None = None
-    metric: str | None = None
-
-
-DEFAULT_SEEDS = 5
-
-
-class CompareJob(TrainJob):
-    """Models compared with each other and with baselines, on the same splits of the same data.
-
-    Args:
-        models: Names of the catalogue, patterns such as ``classification/*``, or in Python your own models.
-        runs: Existing runs, in place of ``models``: trainings, searches (their best), or repeats.
-        others: Further sources, on which the same models are compared.
-        seeds: Number of seeds to train each with; each draws another split if the split is random. Default 5.
-        cv: Compare over folds instead of seeds.
-        refit: Train the models of ``runs`` again with their hyperparameters, on the data of the first.
-        output: File that the comparison is written to as a page, .html.
-    """
-
-    command: Literal["compare"] = "compare"  # type: ignore[assignment]
-    model: None = None
-    source: Any = None
-    models: tuple[Any, ...] = ()
-    runs: tuple[str, ...] = ()
-    others: tuple[Any, ...] = ()
-    refit: bool = False
-    output: str | None = None
-
-    @field_validator("models", "runs", mode="before")
-    @classmethod
-    def _as_list(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return tuple(value) if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _models_or_runs(self) -> CompareJob:
-        if bool(self.models) == bool(self.runs):
-            raise UsageError(
-                "give either models to train (see zoo list) or existing runs, separated by commas",
-                where="models",
-            )
-        if self.models and self.source is None:
-            raise UsageError("the source is missing: give the data to compare the models on", where="source")
-        if self.runs and (self.source is not None or self.others):
-            raise UsageError("runs have their own data; leave the source out", where="source")
-        if self.refit and not self.runs:
-            raise UsageError("refit needs runs to train again", where="refit")
-        if self.baselines == "none":
-            raise UsageError("a comparison always includes baselines: quick or all", where="baselines")
-        for name in ("seeds", "cv", "epochs", "hyperparameters"):
-            if self.runs and not self.refit and getattr(self, name):
-                raise UsageError("runs are compared as they are; train them again with refit", where=name)
-        return self
+_TRAINING = ("verbose", "json")
+COMMANDS = (
+    Command(
+        "train", "zoo.jobs.fit_options:TrainJob", "zoo.running.dispatch:train", public=True, flags=_TRAINING,
+        help="Train MODEL on SOURCE: one tracked run, with baselines on the same split.",
+    ),
+    Command(
+        "tune", "zoo.jobs.search_options:TuneJob", "zoo.tuning.tune:tune", public=True, flags=_TRAINING,
+        help="Search MODEL's hyperparameters on SOURCE; each trial is a run below one parent run.",
+    ),
+    Command(
+        "compare", "zoo.jobs.compare_options:CompareJob", "zoo.comparing.compare:compare", public=True,
+        flags=_TRAINING,
+        help="Compare models on SOURCE with each other and with baselines, with significance tests.",
+    ),
+    Command(
+        "data", "zoo.jobs.describe_jobs:ReportJob", "zoo.running.data_report:data_report", public=True,
+        help="Report on SOURCE before training: the detected columns, and problems of the data.",
+    ),
+    Command(
+        "list", "zoo.jobs.describe_jobs:ListJob", "zoo.cli.list_models:run_list", light=True,
+        help="List the models whose name matches PATTERN, with a one-line summary each.",
+    ),
+    Command(
+        "show", "zoo.jobs.describe_jobs:ShowJob", "zoo.stored_runs.show:show",
+        help="Show a model's hyperparameters, layers and steps on SOURCE; or a run's scores and diagnosis.",
+    ),
+    Command(
+        "runs", "zoo.jobs.run_jobs:RunsJob", "zoo.stored_runs.run_table:runs", public=True,
+        help="List the latest runs, or the best by a metric; or remove leftovers of failed runs.",
+    ),
+    Command(
+        "best", "zoo.jobs.run_jobs:BestJob", "zoo.stored_runs.run_table:ranking",
+        help="Show the best run of an experiment, ranked by validation.",
+    ),
+    Command(
+        "reproduce", "zoo.jobs.run_jobs:ReproduceJob", "zoo.running.reproduce:reproduce", public=True,
+        help="Run the job of RUN again; report what has changed since, and whether the scores agree (else exit with "
+        "1).",
+    ),
+    Command(
+        "register", "zoo.jobs.run_jobs:RegisterJob", "zoo.serving.register:register", public=True,
+        help="Register RUN's model; it becomes champion if there is none, or if it is significantly better on SOURCE.",
+    ),
+    Command(
+        "card", "zoo.jobs.run_jobs:CardJob", "zoo.serving.card:card", public=True,
+        help="Write the model card of RUN: data, intended use, scores also by subgroup, limits; logged to the run too.",
+    ),
+    Command(
+        "study", "zoo.jobs.run_jobs:StudyJob", "zoo.comparing.study:study", public=True,
+        help="Study RUN's network: architecture, input importance, learning rates, data sizes, loss landscape, layers.",
+    ),
+    Command(
+        "export", "zoo.jobs.run_jobs:ExportJob", "zoo.serving.export:export", public=True,
+        help="Export RUN's model to predict without zoo; each export is checked against the model.",
+    ),
+    Command(
+        "predict", "zoo.jobs.run_jobs:PredictJob", "zoo.serving.predict_rows:predict",
+        help="Predict raw rows with the model of RUN; for a search, its best trial.",
+    ),
+    Command(
+        "ui", "zoo.jobs.run_jobs:UiJob", "zoo.serving.servers:serve_pages", flags=(), light=True,
+        help="Serve MLflow's pages on 127.0.0.1, and print the address of the runs.",
+    ),
+    Command(
+        "serve", "zoo.jobs.run_jobs:ServeJob", "zoo.serving.serve:serve", flags=(),
+        help="Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server.",
+    ),
+)  # fmt: skip
+_BY_NAME = {command.name: command for command in COMMANDS}
+_OF_THE_COMMAND_LINE = ("run",)  # it runs files of jobs, and is no job itself
 
 
-FORMATS = ("savedmodel", "onnx", "litert")
-
-
-class ExportJob(Job):
-    """A run's model in formats that predict without zoo; see :func:`zoo.serving.export.export`.
+def find_command(name: str, *, where: str | None = None) -> Command:
+    """Return the command called ``name``; the tasks' own are read only if it is none of the engine's.
 
     Args:
-        run: MLflow's id, or its first characters, or ``NAME@ALIAS``.
-        format: One or several of ``savedmodel``, ``onnx`` and ``litert``; default all that support the model.
-        output: Folder with a subfolder for each format; default named by model and run.
-        quantize: For LiteRT: store weights in 8 bits, and report the change of the score.
-        on: Rows to compare predictions on; default those of the run's own source.
-    """
-
-    command: Literal["export"] = "export"
-    run: str
-    format: tuple[str, ...] = ()
-    output: str | None = None
-    quantize: bool = False
-    on: Any = None
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _known_formats(cls, value: Any) -> Any:
-        return names_among(value, "format", FORMATS, where="format")
-
-    @model_validator(mode="after")
-    def _something_to_quantize(self) -> ExportJob:
-        if self.quantize and self.format and "litert" not in self.format:
-            raise UsageError("only litert can be quantized", where="quantize")
-        return self
-
-
-STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers")
-
-
-class StudyJob(Job):
-    """Studies of a run's network; see :func:`zoo.comparing.study.study`.
-
-    Args:
-        run: MLflow's id, or its first characters, or ``NAME@ALIAS``.
-        kinds: The studies; default all.
-    """
-
-    command: Literal["study"] = "study"
-    run: str
-    kinds: tuple[str, ...] = STUDIES
-
-    @field_validator("kinds", mode="before")
-    @classmethod
-    def _known_kinds(cls, value: Any) -> Any:
-        return names_among(value, "study", STUDIES, where="kinds")
-
-
-JOBS: dict[str, type[Job]] = {
-    "train": TrainJob,
-    "tune": TuneJob,
-    "compare": CompareJob,
-    "predict": PredictJob,
-    "data": ReportJob,
-    "list": ListJob,
-    "show": ShowJob,
-    "runs": RunsJob,
-    "best": BestJob,
-    "reproduce": ReproduceJob,
-    "register": RegisterJob,
-    "card": CardJob,
-    "study": StudyJob,
-    "export": ExportJob,
-}
-
-
-def read_job(path: str | Path) -> Any:
-    """Read a job from a YAML file; its key ``command`` says which kind it is.
+        name: The name.
+        where: Where it was read, for the error.
 
     Raises:
-        UsageError: A file that is missing or not valid YAML (with line and column), or a job that is not valid.
+        UsageError: If there is none, with the nearest.
     """
+    commands = _BY_NAME if name in _BY_NAME else {command.name: command for command in all_commands()}
+    if name not in commands:
+        raise unknown("command", name, commands, where=where)
+    return commands[name]
+
+
+def all_commands() -> list[Command]:
+    """Return the engine's commands and those of all tasks.
+
+    A task's file that cannot be read, or a name that exists already, is reported on standard error and left out.
+    """
+    commands = dict(_BY_NAME)
+    for path, command in _commands_of_tasks():
+        if command.name in commands or command.name in _OF_THE_COMMAND_LINE:
+            _warn(f"{path}: the command {command.name!r} exists already; choose another name")
+        else:
+            commands[command.name] = command
+    return list(commands.values())
+
+
+def _commands_of_tasks() -> Iterator[tuple[Path, Command]]:
+    from zoo.registry import task_files
+
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the job: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise UsageError("cannot read the job: not a text file in UTF-8", where=str(path)) from None
+        paths = task_files(FILE)
+    except ZooError as error:
+        _warn(str(error))
+        return
+    for path in paths:
+        for command in _commands_in(path, path.stat().st_mtime_ns):
+            yield path, command
+
+
+@functools.cache
+def _commands_in(path: Path, changed_ns: int) -> tuple[Command, ...]:
+    """Import a task's file of commands by its path, without the task's package, which imports Keras."""
+    from zoo.registry import CATALOGUE
+
+    name = f"{CATALOGUE}.{path.parent.name}.{path.stem}"
+    former = sys.modules.get(name)
+    if former is not None and getattr(former, "__file__", None) != str(path):
+        name = f"{name}_{abs(hash(path))}"  # the same task in another folder
     try:
-        values = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        raise UsageError(f"not valid YAML: {error.problem}", where=place) from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
-    if not isinstance(values, dict):
-        raise UsageError("a job must consist of keys and values, such as 'command: train'", where=str(path))
-    command = values.get("command")
-    if not isinstance(command, str) or command not in JOBS:
-        if command is None:
-            raise UsageError(f"the key 'command' is missing; known: {', '.join(JOBS)}", where=str(path))
-        raise unknown("command", str(command), JOBS, where=str(path))
-    return make_job(JOBS[command], values, where=str(path))
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return tuple(_checked(command) for command in getattr(module, NAME))
+    except Exception as error:  # one task's error must not break the commands of others
+        sys.modules.pop(name, None)
+        _warn(f"{path}: its commands are left out: {type(error).__name__}: {first_line(error)}")
+        return ()
+
+
+def _checked(command: Any) -> Command:
+    """Return a task's command if it is one, and its job says so."""
+    if not isinstance(command, Command):
+        raise UsageError(f"{NAME} has a {type(command).__name__}, which is no zoo.jobs.commands.Command")
+    field = command.job_class.model_fields.get("command")
+    if field is None or field.default != command.name:
+        name = command.job_class.__name__
+        raise UsageError(f'{name} needs the field: command: Literal["{command.name}"] = "{command.name}"')
+    return command
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Print a warning, once."""
+    print(f"zoo: {message}", file=sys.stderr)
+
+
+def _imported(reference: str) -> Any:
+    from zoo.registry import import_object
+
+    return import_object(reference)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from zoo.errors import UsageError, nearest_name, unknown
 from zoo.jobs.job import Job
+from zoo.jobs.option import named, named_values, option
 
 SPLIT_METHODS = (
     "random", "stratified", "order", "group=COLUMN", "time=COLUMN", "hash=COLUMN", "column=NAME", "file=PATH"
@@ -31,67 +32,65 @@ Fraction = float | Literal["suggested"]
 
 
 class DataJob(Job):
-    """Which data a job uses and how they are split.
+    """Which data a job uses and how they are split."""
 
-    Args:
-        source: A file, a bundled name, or in Python a frame or arrays.
-        target: Column to predict, or several; a bundled set has its own.
-        drop: Columns to leave out.
-        positive: For two classes, the positive class of metrics such as f1; default the rarer.
-        test: Another source that is the test split.
-        split: ``random``, ``stratified``, ``order`` (the last rows are the test split), ``group=COLUMN`` (a group is
-            in one split only), ``hash=COLUMN`` (a row's split depends only on its value in this column),
-            ``time=COLUMN`` (the latest rows are the test split), ``column=NAME`` (values train,
-            validation or valid, test) or ``file=PATH`` (the ``split.json`` of a run); the default is the task's.
-        gap: With ``time=COLUMN``, what is left out between splits, such as ``7d``, or a number in the column's units.
-        test_size: Fraction of the rows for the test split; ``suggested`` to choose it by the number of rows.
-        validation_size: Fraction of the other rows for the validation split; 0 for none; ``suggested`` likewise.
-        calibration_size: Fraction of the training rows that is held out for calibration and intervals.
-        calibrate: ``temperature`` or ``isotonic``: calibrate probabilities on the calibration split.
-        seed: Seed of the split, the weights and the order of rows.
-        split_seed: Seed of the split only; default the seed.
-        fold: ``k/n``: the k-th of n folds is the test split.
-        folds: How the folds of ``fold`` are made: ``leave-one-group-out`` or ``file=PATH`` (masks of test rows);
-            default by the split.
-        aside: Whether the test split is taken out before the folds are made, as a search does.
-        column: Kinds that override the detected ones, by column.
-        missing: Imputation of missing values, by column; ``*`` for all.
-        weight: Column with the weight of each row; it is not a feature.
-        weight_kind: What a weight means: ``importance`` (it scales the loss and is not a number of rows) or
-            ``frequency`` (a weight of 2 is the same row twice).
-        sample: ``down=10`` keeps one in ten training rows of the most frequent class, with ten times the weight;
-            ``up=10`` repeats those of all others ten times.
-        class_weight: ``balanced``, or factors of the loss by class such as ``{yes: 5}``; metrics do not use them.
-        data_dir: Folder of tensorflow-datasets' prepared sets; default ``TFDS_DATA_DIR``, else its own.
-        stream: Whether rows are streamed in batches instead of held in memory; default by their size.
-        options: Options of the model's task, which checks them (:meth:`zoo.task.Task.settings`).
-    """
-
-    source: Any
-    target: str | tuple[str, ...] | None = None
-    drop: tuple[str, ...] = ()
-    positive: str | None = None
-    test: Any = None
-    split: str | None = None
-    gap: str | None = None
-    test_size: Fraction = 0.2
-    validation_size: Fraction = 0.2
-    calibration_size: float = Field(0.0, ge=0, lt=1)
-    calibrate: Literal["temperature", "isotonic"] | None = None
-    seed: int = Field(0, ge=0, lt=2**32)
-    split_seed: int | None = Field(None, ge=0, lt=2**32)
-    fold: str | None = None
-    folds: str | None = None
-    aside: bool = False
-    column: dict[str, str] = Field(default_factory=dict)
-    missing: dict[str, str] = Field(default_factory=dict)
-    weight: str | None = None
-    weight_kind: Literal["importance", "frequency"] = "importance"
-    sample: str | None = None
-    class_weight: Literal["balanced"] | dict[str, float] | None = None
-    data_dir: str | None = None
-    stream: bool | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    source: Any = option(..., "A file, or a bundled name.")
+    target: tuple[str, ...] = option((), "Column to predict; may be repeated.", metavar="COLUMN")
+    drop: tuple[str, ...] = option((), "Column to leave out; may be repeated.", metavar="COLUMN")
+    column: Annotated[dict[str, str], named("--column", "age=number")] = option(
+        {}, "Kind of a column, if zoo data detects it wrongly.", metavar="COLUMN=KIND"
+    )
+    missing: Annotated[dict[str, str], named("--missing", "age=median")] = option(
+        {},
+        "Imputation of missing values: drop, mean, median, most_frequent, last or constant:VALUE; "
+        "*=WAY for all columns.",
+        metavar="COLUMN=WAY",
+    )
+    positive: str | None = option(
+        None, "The positive class of two, for f1 and others; default the rarer.", metavar="CLASS"
+    )
+    test: Any = option(None, "Another source that is the test split.", metavar="SOURCE")
+    split: str | None = option(
+        None,
+        "random, stratified, order (the last rows are the test split), group=COLUMN, time=COLUMN, hash=COLUMN, "
+        "column=NAME (values train, validation, test) or file=PATH; default the task's.",
+        metavar="WAY",
+    )
+    gap: str | None = option(None, "Time left out between splits, such as 7d.", metavar="TIME")
+    test_size: Fraction = option(0.2, "Fraction of rows for test; default 0.2; or: suggested.", metavar="FRACTION")
+    validation_size: Fraction = option(
+        0.2, "Fraction of the rest; default 0.2, 0: none; or: suggested.", metavar="FRACTION"
+    )
+    calibration_size: float = option(
+        0.0, "Fraction of training rows for calibration and intervals.", metavar="FRACTION", ge=0, lt=1
+    )
+    calibrate: Literal["temperature", "isotonic"] | None = option(None, "Calibrate the probabilities.")
+    weight: str | None = option(None, "Column with the weight of each row; it is not a feature.", metavar="COLUMN")
+    weight_kind: Literal["importance", "frequency"] = option(
+        "importance",
+        "importance: a weight scales the loss; frequency: a weight of 2 is the same row twice; default importance.",
+    )
+    sample: str | None = option(
+        None,
+        "Sample unbalanced classes of the training split: down=10 keeps one in ten rows of the most frequent class, "
+        "up=10 repeats the others.",
+        metavar="down=N|up=N",
+    )
+    class_weight: Literal["balanced"] | dict[str, float] | None = option(
+        None, "Factors of the loss by class.", metavar="balanced|CLASS=FACTOR,…"
+    )
+    data_dir: str | None = option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
+    stream: bool | None = option(None, "Stream rows instead of holding them in memory; default by their size.")
+    fold: str | None = option(None, "Use the K-th of N folds as the test split.", metavar="K/N")
+    folds: str | None = option(
+        None, "How the folds are made: leave-one-group-out or file=PATH; default by the split.", metavar="WAY"
+    )
+    seed: int = option(0, "Seed of split, weights and order; default 0.", ge=0, lt=2**32)
+    split_seed: int | None = option(None, "Seed of the split only; default the seed.", ge=0, lt=2**32)
+    aside: bool = option(
+        False, "Whether the test split is taken out before the folds are made, as a search does.", shown=False
+    )
+    options: dict[str, Any] = option({}, "Options of the model's task, which checks them (Task.settings).", shown=False)
 
     @field_validator("split")
     @classmethod
@@ -113,11 +112,6 @@ class DataJob(Job):
             allowed = f"input should be a number from 0 to below 1, or {SUGGESTED!r}"
             raise UsageError(f"{info.field_name}: received {value!r}; {allowed}")
         return float(value)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The columns to predict; empty for the source's own target."""
-        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
     @property
     def split_column(self) -> str | None:
@@ -158,6 +152,8 @@ class DataJob(Job):
     @field_validator("class_weight", mode="before")
     @classmethod
     def _classes_as_levels(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "balanced":
+            value = named_values(value.split(","), "--class-weight", "yes=5")
         if not isinstance(value, Mapping):
             return value
         if any(not _is_number(factor) or not 0 <= float(factor) < float("inf") for factor in value.values()):
@@ -183,10 +179,7 @@ class DataJob(Job):
     @field_validator("target", mode="before")
     @classmethod
     def _as_target(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            names = tuple(cls._as_name(name) for name in value)
-            return names[0] if len(names) == 1 else names or None
-        return cls._as_name(value)
+        return [cls._as_name(name) for name in (value if isinstance(value, (list, tuple)) else [value])]
 
     @staticmethod
     def _as_name(value: Any) -> Any:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from numbers import Integral
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from zoo.errors import UsageError, unknown
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, DataJob
 from zoo.jobs.job import Job
+from zoo.jobs.option import named, option
 
 THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_NEGATIVE")
 Baselines = Literal["quick", "all", "none"]
+IN_MEMORY = ("model", "source")  # given again when a run is resumed that had them in memory
 
 
 class TaskOptions(Job):
@@ -24,41 +26,56 @@ class TaskOptions(Job):
 
 
 class TrainJob(DataJob):
-    """One tracked run of one model.
-
-    Args:
-        model: A name of the catalogue, or in Python a compiled ``keras.Model`` or a ``keras_tuner.HyperModel``.
-        task: Task of a user's own model; by default inferred from its loss.
-        hyperparameters: Values that are fixed; the others have the model's defaults.
-        epochs: Maximum number of epochs; default the model's.
-        baselines: ``quick``, ``all`` or ``none``.
-        experiment: MLflow experiment; default the data's name.
-        name: Name of the run; default the model's name.
-        seeds: Number of seeds to train with, on the same split; their runs are below one parent run.
-        cv: Cross-validation: number of folds, ``leave-one-group-out``, or ``file=PATH`` with given folds; their
-            runs are below one parent run.
-        repeats: Number of cross-validations, each on newly drawn folds.
-        threshold: For two classes, the metric that the decision threshold optimises on validation: ``accuracy``,
-            ``f1``, ``balanced_accuracy`` or ``cost=FALSE_POSITIVE:FALSE_NEGATIVE``.
-        deterministic: Use only deterministic kernels: the same job gives bit-identical weights on the same kind of
-            machine.
-        figures: Draw figures after training.
-    """
+    """One tracked run of one model, or one for each of several seeds or folds below a parent run."""
 
     command: Literal["train"] = "train"
-    model: Any
-    task: str | None = None
-    hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    epochs: int | None = Field(None, ge=1)
-    baselines: Baselines = "quick"
-    experiment: str | None = None
-    name: str | None = None
-    seeds: int | None = Field(None, ge=2)
-    cv: int | str | None = None
-    repeats: int | None = Field(None, ge=2)
-    threshold: str | None = None
-    deterministic: bool = False
-    figures: bool = True
+    model: Any = option(..., "Such as classification/mlp.")
+    task: str | None = option(None, "Task of a user's own model; by default inferred from its loss.", shown=False)
+    hyperparameters: Annotated[dict[str, Any], named("--set", "units=64")] = option(
+        {}, "Fix a hyperparameter.", name="--set", metavar="NAME=VALUE"
+    )
+    epochs: int | None = option(None, "Maximum number of epochs; default the model's.", ge=1)
+    seeds: int | None = option(None, "Number of seeds to train with, on the same split.", ge=2)
+    cv: int | str | None = option(
+        None,
+        "Cross-validate: number of folds, groups or a file.",
+        metavar="N|leave-one-group-out|file=PATH",
+    )
+    repeats: int | None = option(None, "With --cv: number of cross-validations, each on new folds.", ge=2)
+    threshold: str | None = option(
+        None, "Choose the decision threshold by accuracy, f1, … or cost=1:5.", metavar="METRIC"
+    )
+    baselines: Baselines = option("quick", "Classical models on the same split.")
+    experiment: str | None = option(None, "MLflow experiment; default the data's name.")
+    name: str | None = option(None, "Name of the run or search.")
+    resume: str | None = option(None, "Resume an interrupted run.", metavar="RUN")
+    deterministic: bool = option(False, "Bit-identical weights each time; slower.")
+    figures: bool = option(True, "Draw figures after training, or none.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_stored_job(cls, values: Any) -> Any:
+        resumes = isinstance(values, dict) and values.get("resume") is not None
+        return {"model": None, "source": None, **values} if resumes else values
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys that were given, without ``command`` and ``resume``."""
+        names = [name for name in type(self).model_fields if name not in ("command", "resume")]
+        values = {name: getattr(self, name) for name in names if name in self.model_fields_set}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _resumes_alone(self) -> TrainJob:
+        if self.resume is not None:
+            self.check_resume()
+        return self
+
+    def check_resume(self) -> None:
+        """Refuse other keys with ``resume``, but for a model or data in memory, which no run stores."""
+        others = sorted(k for k, value in self.given.items() if k not in IN_MEMORY or isinstance(value, str))
+        if others:
+            raise UsageError(f"it uses the job of the run; leave out {', '.join(others)}", where="resume")
 
     @field_validator("cv", mode="before")
     @classmethod

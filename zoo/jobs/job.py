@@ -51,7 +51,7 @@ def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
     """Move keys that the job does not know into its ``options``, which the task checks.
 
     Args:
-        kind: The job's class, one with ``options``.
+        kind: The job's class; without ``options`` nothing is moved.
         values: Keys and values from Python or the command line.
 
     Example:
@@ -59,6 +59,8 @@ def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
         >>> gathered(TrainJob, {"source": "digits", "clusters": 10})
         {'source': 'digits', 'options': {'clusters': 10}}
     """
+    if "options" not in kind.model_fields:
+        return values
     job_values = {key: value for key, value in values.items() if key in kind.model_fields}
     task_options = {key: value for key, value in values.items() if key not in job_values and value is not None}
     return (

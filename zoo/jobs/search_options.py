@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from zoo.errors import UsageError, unknown
 from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.option import named, option
 
 SEARCHES = ("random", "bayesian", "hyperband", "grid", "asha")
 _UNITS_OF_TIME = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -18,56 +19,43 @@ _UNITS_OF_SIZE = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2
 
 
 class TuneJob(TrainJob):
-    """A search over a model's hyperparameters.
-
-    Args:
-        trials: Maximum number of sets of hyperparameters to try.
-        workers: Trials that run at the same time, each in its own process.
-        search: ``random``, ``bayesian``, ``hyperband``, ``grid``, ``asha``, or ``module:Class`` of a
-            ``keras_tuner.Oracle``; default by the search space and the number of trials.
-        seeds: Evaluate each set of hyperparameters by the mean over this many seeds.
-        ranges: Ranges by hyperparameter: ``32..512``, or ``relu|gelu``; also of one that the model does not vary by
-            default.
-        objective: What to optimise: a metric on validation such as ``val_log_loss``, or ``n_parameters``,
-            ``latency_ms`` (of one row) or ``seconds``; by default the task's first metric.
-        subject_to: Constraints on a trial, such as ``n_parameters<100000``.
-        refit: Train the best once more, on training and validation rows together, and evaluate that model on test.
-        keep: Number of best trials whose checkpoints are kept.
-        time_budget: Time limit of the whole search, such as ``20m`` or ``1h30m``; trials stop after their current
-            epoch.
-        trial_timeout: Time limit of one trial; a trial that exceeds it fails, and the search continues.
-        memory: Memory limit of one trial's data, such as ``2GiB``; a trial that exceeds it fails, and the search
-            continues.
-        start: Hyperparameters to try first, after the model's defaults, such as ``units=128,dropout=0.2``.
-        start_from: A run, or a search, whose best hyperparameters are tried first.
-        cluster: Run the trials on a Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        storage: Shared storage for a cluster's nodes and this machine, any URL that fsspec supports such as
-            ``s3://bucket/searches``; default the folder of searches itself, which must then be shared.
-        cpus: CPUs of a trial on a cluster, and its threads; ``memory`` is reserved too.
-        gpus: GPUs of a trial on a cluster; fractions such as 0.5 share one.
-        fresh: Discard an earlier search of the same name or job, and start again; its runs stay.
-    """
+    """A search over a model's hyperparameters."""
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     repeats: None = None
-    trials: int = Field(20, ge=1)
-    workers: int = Field(1, ge=1)
-    search: str | None = None
-    ranges: dict[str, str] = Field(default_factory=dict)
-    objective: str | None = None
-    subject_to: tuple[str, ...] = ()
-    refit: bool = False
-    keep: int = Field(3, ge=1)
-    time_budget: str | None = None
-    trial_timeout: str | None = None
-    memory: str | None = None
-    start: tuple[dict[str, Any], ...] = ()
-    start_from: str | None = None
-    cluster: str | None = None
-    storage: str | None = None
-    cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
-    fresh: bool = False
+    trials: int = option(20, "Maximum number of trials; default 20.", ge=1)
+    workers: int = option(1, "Trials at the same time, each in its own process; default 1.", ge=1)
+    search: str | None = option(
+        None, "Or MODULE:CLASS of a keras_tuner.Oracle; default by the search space.", metavar="|".join(SEARCHES)
+    )
+    ranges: Annotated[dict[str, str], named("--range", "units=32..512")] = option(
+        {}, "Range to search, such as units=32..512 or norm=a|b.", name="--range", metavar="NAME=LOW..HIGH"
+    )
+    objective: str | None = option(
+        None, "What to optimise, such as val_log_loss or latency_ms; default the task's first metric.", metavar="METRIC"
+    )
+    subject_to: tuple[str, ...] = option((), "Such as 'n_parameters<100000'; repeatable.", metavar="CONSTRAINT")
+    seeds: int | None = option(None, "Evaluate each trial by the mean over this many seeds.", ge=2)
+    time_budget: str | None = option(None, "Time limit of the search, such as 20m or 1h30m.", metavar="TIME")
+    trial_timeout: str | None = option(
+        None, "Time limit of one trial; a trial that exceeds it fails, the search continues.", metavar="TIME"
+    )
+    memory: str | None = option(None, "Memory limit of one trial, such as 2GiB.", metavar="SIZE")
+    start: tuple[dict[str, Any], ...] = option(
+        (), "Values to try first, after the defaults; repeatable.", metavar="NAME=VALUE,…"
+    )
+    start_from: str | None = option(None, "Try the best hyperparameters of a run or a search first.", metavar="RUN")
+    refit: bool = option(False, "Train the best again, on validation rows too.")
+    keep: int = option(3, "Number of best trials whose checkpoints are kept; default 3.", ge=1)
+    fresh: bool = option(False, "Discard an earlier search of this name or job; its runs stay.")
+    resume: str | None = option(None, "Resume a search, given its run or one of its trials.", metavar="RUN")
+    cluster: str | None = option(None, "Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.", metavar="ADDRESS")
+    storage: str | None = option(None, "Shared storage of a cluster, such as s3://bucket/searches.", metavar="URL")
+    cpus: float = option(1, "CPUs of one trial on a cluster; default 1.", gt=0)
+    gpus: float = option(0, "GPUs of one trial on a cluster; default 0.", ge=0)
+
+    def check_resume(self) -> None:
+        """Check nothing here: which options may change depends on the stored search."""
 
     @property
     def memory_bytes(self) -> int | None:

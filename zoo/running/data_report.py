@@ -24,9 +24,9 @@ from zoo.data.streaming.stream import must_stream
 from zoo.data.table_dataset import is_measured
 from zoo.errors import UsageError, WrongSourceError
 from zoo.fitting.model_builder import model_builder
-from zoo.jobs.commands import ReportJob
 from zoo.jobs.data_options import DataJob
-from zoo.jobs.job import gathered, make_job
+from zoo.jobs.describe_jobs import ReportJob
+from zoo.jobs.keywords import takes_keywords
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, option
@@ -44,13 +44,13 @@ LEAST_ROWS_FOR_MODELS = 500
 MOST_CLASSES_OF_NUMBERS = 30
 
 
-def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataReport:
+@takes_keywords(ReportJob, "source")
+def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     """Report on the quality of data before training on them.
 
     Args:
-        source: Any source that training accepts.
+        job: The job; or its keys as keywords, such as ``target`` or ``task``.
         quiet: Whether to hide progress.
-        **options: Other keys of :class:`zoo.jobs.commands.ReportJob`, such as ``target`` or ``task``.
 
     Raises:
         DataError, UsageError: Under the same conditions as training on the data.
@@ -59,11 +59,6 @@ def data_report(source: Any, *, quiet: bool = False, **options: Any) -> DataRepo
         >>> [finding.topic for finding in data_report("wine", quiet=True).warnings]
         []
     """
-    return run_report(make_job(ReportJob, gathered(ReportJob, {"source": source, **options})), Progress(quiet=quiet))
-
-
-def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
-    """Execute a report job; see :func:`data_report`."""
     output = Path(job.output) if job.output is not None else None
     if output is not None:
         check_folder(output)
@@ -76,8 +71,7 @@ def run_report(job: ReportJob, progress: Progress | None = None) -> DataReport:
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
     findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
-    if progress is not None:
-        progress.say("looking for leaks, drift and label errors …")
+    Progress(quiet=quiet).say("looking for leaks, drift and label errors …")
     findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
         findings.append(_which_target(table))
@@ -176,7 +170,7 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
         return asked, asked.read(job)
     if table is None:
         return _first_that_reads(job)
-    targets = job.targets or ((table.target,) if table.target is not None else ())
+    targets = job.target or ((table.target,) if table.target is not None else ())
     if not targets:
         return None, None
     kinds: tuple[str, ...] = ("class", "number", "either")

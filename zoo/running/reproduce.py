@@ -14,6 +14,8 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import model_builder
 from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import ReproduceJob
 from zoo.running.progress import Progress
 from zoo.running.train import run_train
 from zoo.stored_runs.lookup import find_run, stored_job, stored_run
@@ -135,12 +137,13 @@ class Reproduction:
         return "\n".join(lines)
 
 
-def reproduce(run_id: str, *, model: Any = None, source: Any = None, quiet: bool = False) -> Reproduction:
+@takes_keywords(ReproduceJob, "run")
+def reproduce(job: ReproduceJob, *, model: Any = None, source: Any = None, quiet: bool = False) -> Reproduction:
     """Run the job of a tracked run again, and check whether each score agrees.
 
     Args:
-        run_id: MLflow id or its first characters; for a search, its best trial is reproduced.
-        model: The custom model, if the job's model was not a catalogue name.
+        job: The job; or its key ``run``. Of a search, the best trial is reproduced.
+        model: The custom model, if the run's model was not a catalogue name.
         source: The data, if they were in memory.
         quiet: Whether to print nothing.
 
@@ -151,14 +154,7 @@ def reproduce(run_id: str, *, model: Any = None, source: Any = None, quiet: bool
         >>> reproduce(run.run_id).agrees  # doctest: +SKIP
         True
     """
-    return run_reproduce(run_id, model=model, source=source, progress=Progress(quiet=quiet))
-
-
-def run_reproduce(
-    run_id: str, *, model: Any = None, source: Any = None, progress: Progress | None = None
-) -> Reproduction:
-    """Execute a reproduction; see :func:`reproduce`."""
-    progress = progress or Progress(quiet=True)
+    progress, run_id = Progress(quiet=quiet), job.run
     store = Store()
     store.close_orphans()
     original_run = find_run(store, run_id)
@@ -169,14 +165,14 @@ def run_reproduce(
         hint = "; name a run below it" if kind in ("cross_validation", "comparison") else ""
         raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
-    job = stored_job(store, original).model_copy(update=changes)
-    dataset = model_builder(job.model, job.task).task.read(job)
+    stored = stored_job(store, original).model_copy(update=changes)
+    dataset = model_builder(stored.model, stored.task).task.read(stored)
     changed = _changed(store, original_run, dataset)
     for text in changed:
         progress.say(f"changed since: {text}")
     spread, seeds = _spread_over_seeds(store, original_run)
     then = stored_run(store, original)
-    again = job.model_copy(update={"experiment": then.experiment, "name": f"reproduction of {original[:8]}"})
+    again = stored.model_copy(update={"experiment": then.experiment, "name": f"reproduction of {original[:8]}"})
     now = _train_again(again, dataset, original, progress)
     scores = [
         Agreement(name, value, now.metrics[name], spread.get(name))

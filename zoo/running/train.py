@@ -91,7 +91,7 @@ def resume_train(
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Resume a single run from its last epoch; see :func:`zoo.running.dispatch.resume_run`."""
+    """Resume a single run from its last epoch; see :func:`zoo.running.dispatch.train`."""
     store = Store()
     run = store.run(run_id)
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}

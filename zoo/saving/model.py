@@ -52,7 +52,9 @@ class Model:
         """Names of the classes in the order of the probabilities; empty without classes."""
         return self.spec.target.classes if self.spec.has_classes else ()
 
-    def predict(self, rows: Any, *, keep: Sequence[str] = (), intervals: float | None = None) -> pd.DataFrame:
+    def predict(
+        self, rows: Any, *, keep: Sequence[str] = (), intervals: float | None = None, **options: Any
+    ) -> pd.DataFrame:
         """Return predictions for raw rows, in their order.
 
         Args:
@@ -61,6 +63,7 @@ class Model:
                 columns are ignored, which is logged once.
             keep: Columns to copy to the front of the result.
             intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
+            **options: The task's own options of prediction, :attr:`zoo.task.Task.predict_options`.
 
         Returns:
             N rows with ``prediction`` and, for classes, ``probability_<class>`` of each; with ``intervals=90``
@@ -68,13 +71,16 @@ class Model:
 
         Raises:
             DataError: When a column is missing or a number cannot be read.
+            UsageError: When an option is unknown to the task or has an invalid value.
         """
         self._check_intervals(intervals)
+        settings = self._task.predict_settings(options)
         rows = _one_row(rows)
-        raw = self._few_rows.raw(rows) if not keep else None
+        raw = self._few_rows.raw(rows) if not keep and not self._task.predict_options.model_fields else None
         if raw is not None:
             self._warn_newly_missing(raw)
-            return self._predictions(self._few_rows.output(raw), intervals)
+            output = self._few_rows.output(raw)
+            return self._with_intervals(self._task.rules(self.spec).predictions(output), output, intervals)
         table = self._task.rows(rows, self.spec)
         for column in keep:
             if column not in table.frame.columns:
@@ -84,7 +90,12 @@ class Model:
         inputs = raw_inputs(table.frame, self.spec, where=table.source)
         self._warn_newly_missing(inputs)
         self._warn_ignored({str(name) for name in table.frame.columns} - set(keep))
-        predictions = self._predictions(self._task.output(self.keras_model, inputs), intervals)
+        output, predictions = self._task.predict(self.keras_model, self.spec, table.frame, inputs, settings)
+        predictions = self._with_intervals(predictions, output, intervals)
+        if keep and len(predictions) != len(table.frame):
+            raise UsageError(
+                f"{self.spec.task} predicts several rows for each row; no column can be kept", where="keep"
+            )
         return pd.concat([table.frame[list(keep)], predictions], axis=1) if keep else predictions
 
     def _check_intervals(self, percent: float | None) -> None:
@@ -95,12 +106,11 @@ class Model:
                 where="intervals",
             )
 
-    def _predictions(self, output: Any, percent: float | None) -> pd.DataFrame:
-        rules = self._task.rules(self.spec)
-        predictions = rules.predictions(output)
+    def _with_intervals(self, predictions: pd.DataFrame, output: Any, percent: float | None) -> pd.DataFrame:
         if percent is None:
             return predictions
-        return pd.concat([predictions, rules.intervals(output, self.conformal_quantiles, percent)], axis=1)
+        intervals = self._task.rules(self.spec).intervals(output, self.conformal_quantiles, percent)
+        return pd.concat([predictions, intervals], axis=1)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return the probability of each class (N, K), in the order of ``classes``.

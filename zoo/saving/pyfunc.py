@@ -31,13 +31,15 @@ class PyfuncModel:
         Args:
             model_input: A frame of raw rows.
             params: ``intervals``: coverage in per cent of the prediction sets or intervals, such as 90; 0 for none.
+                Others are the task's own options of prediction.
         """
         from mlflow.exceptions import MlflowException
 
-        percent = float((params or {}).get("intervals") or 0)
+        options = {name: value for name, value in (params or {}).items() if value is not None}
+        percent = float(options.pop("intervals", 0))
         try:
             check_no_paths(self.model, model_input)
-            return self.model.predict(model_input, intervals=percent or None)
+            return self.model.predict(model_input, intervals=percent or None, **options)
         except (
             ZooError
         ) as error:  # the scoring server answers 400 with this text; for other errors it shows a traceback

@@ -22,6 +22,8 @@ from zoo.data.sources.public_sets import dataset_folder
 from zoo.data.sources.read import read_table
 from zoo.errors import listed, unknown
 from zoo.fitting.fit import evaluated_split
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import CardJob
 from zoo.metrics.direction import Direction
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
@@ -85,14 +87,12 @@ class Card:
         return f"card written to {self.output}" if self.output else self.text
 
 
-def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | None = None) -> Card:
+@takes_keywords(CardJob, "run")
+def card(job: CardJob) -> Card:
     """Write the card of a run's model, and log it to the run.
 
     Args:
-        run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
-        by: Columns whose groups are scored separately; they need not be inputs of the model.
-        use: The intended use of the model.
-        output: File to write it to.
+        job: The job; or its keys as keywords. The columns ``by`` need not be inputs of the model.
 
     Raises:
         UsageError: When there is no such run or column, or the run has no model.
@@ -100,15 +100,16 @@ def card(run_id: str, *, by: Sequence[str] = (), use: str = "", output: str | No
     Example:
         >>> card(run.run_id, by=["sex"]).subgroups  # doctest: +SKIP
     """
+    output = job.output
     if output is not None:
         check_folder(Path(output))
     store = Store()
-    chosen = resolve_run(store, run_id)
+    chosen = resolve_run(store, job.run)
     run, model = stored_run(store, chosen), load(chosen)
-    groups = _subgroups(store, run, model, by) if by else []
+    groups = _subgroups(store, run, model, job.by) if job.by else []
     report = store.read_text(chosen, f"{REPORT_FILE}.json")
     data_report = DataReport.from_dict(json.loads(report)) if report is not None else None
-    model_card = Card(chosen, _markdown(run, model, groups, data_report, use), groups, output)
+    model_card = Card(chosen, _markdown(run, model, groups, data_report, job.use), groups, output)
     store.client.log_text(chosen, model_card.text, CARD_FILE)
     if output is not None:
         with replacing(Path(output)) as writing:

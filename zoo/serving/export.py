@@ -20,7 +20,8 @@ from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
 from zoo.errors import JobError, UsageError, ZooError, first_line, listed
 from zoo.fitting.fit import evaluated_split
-from zoo.jobs.commands import FORMATS
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import FORMATS, ExportJob
 from zoo.models.built_model import preprocessing_of
 from zoo.portable.predict import Exported, decoded
 from zoo.quiet_import import libraries_silenced
@@ -110,23 +111,12 @@ class Exports:
         return "\n".join([*lines, *(f"{name}: refused: {why}" for name, why in self.refused.items())])
 
 
-def export(
-    run_id: str,
-    format: Sequence[str] | str = (),
-    output: str | None = None,
-    *,
-    quantize: bool = False,
-    on: Any = None,
-    quiet: bool = False,
-) -> Exports:
+@takes_keywords(ExportJob, "run", "format", "output")
+def export(job: ExportJob, *, quiet: bool = False) -> Exports:
     """Export a run's model; each export is loaded by its own runtime and compared with the model.
 
     Args:
-        run_id: MLflow's id, or its first characters; of a search its best trial's; or ``NAME@ALIAS``.
-        format: One or several of ``savedmodel``, ``onnx`` and ``litert``; default all that support the model.
-        output: Folder with a subfolder for each format; default named by model and run.
-        quantize: For LiteRT: store weights in 8 bits, and report the change of the score.
-        on: Rows to compare predictions on; default those of the run's own source.
+        job: The job; or its keys as keywords.
         quiet: Show no progress.
 
     Raises:
@@ -136,27 +126,20 @@ def export(
     Example:
         >>> export(run.run_id, "onnx").exports[0].folder  # doctest: +SKIP
     """
-    formats = (format,) if isinstance(format, str) else tuple(format)
-    return run_export(run_id, formats, output, quantize=quantize, on=on, progress=Progress(quiet=quiet))
-
-
-def run_export(
-    run_id: str, formats: Sequence[str], output: str | None, *, quantize: bool, on: Any, progress: Progress
-) -> Exports:
-    """Run an export; see :func:`export`."""
+    progress, formats, quantize = Progress(quiet=quiet), job.format, job.quantize
     for kind in formats:
         check_packages(kind)
     store = Store()
-    chosen = resolve_run(store, run_id)
+    chosen = resolve_run(store, job.run)
     model = load(chosen)
-    folder = Path(output) if output is not None else Path(f"{model.name.replace('/', '-')}-{chosen[:8]}")
+    folder = Path(job.output) if job.output is not None else Path(f"{model.name.replace('/', '-')}-{chosen[:8]}")
     check_folder(folder)
     for kind in formats or FORMATS:
         if (folder / kind).exists():
             raise UsageError(
                 "the folder already holds an export; choose another --output or remove it", where=str(folder / kind)
             )
-    subject = _Subject.of(store, chosen, model, on)
+    subject = _Subject.of(store, chosen, model, job.on)
     exports = Exports(chosen)
     for kind in formats or FORMATS:
         progress.say(f"exporting to {kind} …")

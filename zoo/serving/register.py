@@ -12,6 +12,8 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import model_builder
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import RegisterJob
 from zoo.metrics.significance import paired_difference, row_losses
 from zoo.stored_runs.lookup import load, resolve_run, stored_job
 from zoo.text import interval, number, plain
@@ -97,17 +99,15 @@ class Registration:
         return "\n".join(lines)
 
 
-def register(run_id: str, name: str, *, alias: str = CHAMPION, on: Any = None) -> Registration:
+@takes_keywords(RegisterJob, "run", "name")
+def register(job: RegisterJob) -> Registration:
     """Register a run's model under a name in MLflow's registry.
 
     The first version of a name becomes its champion; a later one replaces it only if it wins on rows that neither
     of the two has seen. Any other alias is set without a comparison.
 
     Args:
-        run_id: MLflow's id, or its first characters; of a search its best trial's model is registered.
-        name: Name of the registered model.
-        alias: The alias to set.
-        on: A source that neither model was trained, validated or tested on; rows that equal one of theirs are left out.
+        job: The job; or its keys as keywords. Rows of ``on`` that equal one that a model has seen are left out.
 
     Raises:
         UsageError: When the run has no model, MLflow does not accept the name, or there are too few rows.
@@ -116,13 +116,14 @@ def register(run_id: str, name: str, *, alias: str = CHAMPION, on: Any = None) -
         >>> register(run.run_id, "prices", on="june.csv").promoted  # doctest: +SKIP
         True
     """
+    name, alias = job.name, job.alias
     store = Store()
-    chosen = resolve_run(store, run_id)
+    chosen = resolve_run(store, job.run)
     load(chosen)  # raises an error for a run without a usable model
     holder = holder_of(store, name, alias)
     contest = None
-    if alias == CHAMPION and holder is not None and holder.run_id != chosen and on is not None:
-        contest = _contest(store, holder.run_id, chosen, on)
+    if alias == CHAMPION and holder is not None and holder.run_id != chosen and job.on is not None:
+        contest = _contest(store, holder.run_id, chosen, job.on)
     version = register_version(store, name, chosen)
     if alias != CHAMPION or holder is None or (contest is not None and contest.won):
         set_alias(store, version, alias)

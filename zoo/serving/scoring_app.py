@@ -22,7 +22,8 @@ def app() -> Any:
     """Return the application that serves the model in the folder named by ``ZOO_SERVED_MODEL``.
 
     MLflow's CSV parser needs a type for each column, but the signature leaves them open on purpose. So CSV is read
-    here, as ``zoo predict`` reads a file. ``?intervals=90`` requests intervals, as ``params`` do in JSON.
+    here, as ``zoo predict`` reads a file. ``?intervals=90`` requests intervals, and other names are the task's own
+    options of prediction, as ``params`` are in JSON.
     """
     import_tensorflow()
     from fastapi import Request
@@ -40,14 +41,14 @@ def app() -> Any:
         if request.method != "POST" or request.url.path != "/invocations" or kind != CSV:
             answer: Response = await call_next(request)
             return answer
-        rows, asked = await request.body(), request.query_params.get("intervals")
+        rows, asked = await request.body(), dict(request.query_params)
         status, text = await run_in_threadpool(_answer, model.get_raw_model(), rows, asked)
         return Response(text, status, media_type="application/json")
 
     return served
 
 
-def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]:
+def _answer(model: Model, rows: bytes, options: dict[str, str]) -> tuple[int, str]:
     """Return status and text of the response to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
@@ -58,7 +59,8 @@ def _answer(model: Model, rows: bytes, intervals: str | None) -> tuple[int, str]
         path = Path(folder) / "rows.csv"
         path.write_bytes(rows)
         try:
-            predictions = model.predict(path, intervals=_percent(intervals))
+            percent = _percent(options.pop("intervals", None))
+            predictions = model.predict(path, intervals=percent, **options)
         except ZooError as error:
             message = str(error).replace(str(path), "rows")
             return 400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": message})

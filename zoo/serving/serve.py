@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 from zoo.errors import UsageError
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import ServeJob
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import serve_isolated, serve_model
 from zoo.stored_runs.lookup import model_folder
@@ -16,34 +18,33 @@ EXAMPLE_FILE = "serving_input_example.json"
 MOST_COLUMNS_SHOWN = 30
 
 
-def serve(run_id: str, port: int = 5001, *, isolated: bool = False, wheel: str | None = None) -> None:
+@takes_keywords(ServeJob, "run", "port")
+def serve(job: ServeJob) -> None:
     """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
 
     Args:
-        run_id: MLflow's id, or its first characters, or ``NAME@ALIAS``.
-        port: Port on 127.0.0.1.
-        isolated: Serve from a separate environment with only the model's requirements.
-        wheel: Zoo's own wheel for that environment, if its version is not on a package index.
+        job: The job; or its keys as keywords.
 
     Raises:
         UsageError: When there is no such run or file, the run has no model, or the port is in use.
         JobError: When the server does not answer.
     """
-    if wheel is not None and not isolated:
+    wheel = job.wheel
+    if wheel is not None and not job.isolated:
         raise UsageError("a wheel needs an isolated environment: --isolated", where="wheel")
     if wheel is not None and not Path(wheel).is_file():
         raise UsageError("there is no such file", where=wheel)
     with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
-        folder = model_folder(Store(), run_id, Path(fetched))
+        folder = model_folder(Store(), job.run, Path(fetched))
         check_flavor(folder)
 
         def ready(address: str) -> None:
             print(_how_to_ask(address, folder), flush=True)
 
-        if isolated:
-            serve_isolated(folder, port, ready, Path(wheel) if wheel is not None else None)
+        if job.isolated:
+            serve_isolated(folder, job.port, ready, Path(wheel) if wheel is not None else None)
         else:
-            serve_model(folder, port, ready)
+            serve_model(folder, job.port, ready)
 
 
 def _how_to_ask(address: str, folder: Path) -> str:

@@ -16,6 +16,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from zoo.errors import JobError, UsageError
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import UiJob
 from zoo.serving.scoring_app import MODEL_VARIABLE
 from zoo.tracking.store import Store
 from zoo.tracking.ui_views import page_url
@@ -25,23 +27,24 @@ HOST = "127.0.0.1"
 MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
 
 
-def serve_pages(experiment: str | None = None, port: int = 5000) -> None:
+@takes_keywords(UiJob, "experiment", "port")
+def serve_pages(job: UiJob) -> None:
     """Serve MLflow's pages on this machine until interrupted; print the address of the runs once the server answers.
 
     Args:
-        experiment: Experiment to open; default the one with the latest run.
-        port: Port on 127.0.0.1.
+        job: The job; or its keys as keywords.
 
     Raises:
         UsageError: When the port is in use, or there is no such experiment.
         JobError: When the server does not answer.
     """
+    port = job.port
     store = Store()
     store.close_orphans()
     store.count_rows()
     _check_port(port)
     server = f"http://{HOST}:{port}"
-    where = address(store, experiment, server)
+    where = address(store, job.experiment, server)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
     command += ["--port", str(port), "--workers", "1"]
     if store.local is not None:

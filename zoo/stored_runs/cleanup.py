@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ class Leftovers:
         ]
         total = _in_mib(sum(leftover.size for leftover in self.items))
         done = "removed" if self.removed else "can be removed"
+        tail += [] if self.removed else ["nothing was removed; confirm with --yes"]
         return "\n".join([*lines, f"{len(self.items)} items, {total}, {done}", *tail])
 
 
@@ -62,6 +64,24 @@ def leftovers() -> Leftovers:
     store = Store()
     store.close_orphans()
     return Leftovers(store, *find_leftovers(store))
+
+
+def prune(*, confirmed: bool, ask: bool) -> Leftovers:
+    """Remove leftovers, and return what they are.
+
+    Args:
+        confirmed: Remove them without a question.
+        ask: Ask on a terminal if they are not confirmed.
+    """
+    leftovers_ = leftovers()
+    if leftovers_.items and (confirmed or (ask and sys.stdin.isatty() and _confirmed(leftovers_))):
+        leftovers_.remove()
+    return leftovers_
+
+
+def _confirmed(leftovers_: Leftovers) -> bool:
+    print(leftovers_, file=sys.stderr)
+    return input("Remove them for good? [y/N]: ").strip().lower() in ("y", "yes")
 
 
 def _in_mib(size: int) -> str:

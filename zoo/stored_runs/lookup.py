@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import JobError, UsageError
-from zoo.jobs.commands import read_job
 from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job_file import read_job
 from zoo.reporting.check_inputs import Finding
 from zoo.saving.model import Model
 from zoo.saving.model_folder import FACTS_FILE, load_model

@@ -9,8 +9,11 @@ from typing import Any
 
 from zoo.data.dataset import SPLIT_PREFIX
 from zoo.errors import UsageError, unknown
+from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.run_jobs import BestJob, RunsJob
 from zoo.metrics.direction import Direction
 from zoo.registry import list_tasks, resolve
+from zoo.stored_runs.cleanup import prune
 from zoo.stored_runs.lookup import stored_run
 from zoo.stored_runs.results import Run
 from zoo.text import number, plain
@@ -90,50 +93,41 @@ class Ranking:
         return f"ranked by {self.metric} (the test split is not used to choose):\n{self.table}\n\n{self.best}"
 
 
-def runs(
-    experiment: str | None = None,
-    *,
-    limit: int = 20,
-    task: str | None = None,
-    model: str | None = None,
-    sort: str | None = None,
-    every: bool = False,
-) -> RunTable:
-    """Return the latest runs of all experiments or of one.
+@takes_keywords(RunsJob, "experiment")
+def runs(job: RunsJob, *, quiet: bool = False) -> Any:
+    """Return the latest runs of all experiments or of one; or with ``prune`` remove leftovers of failed runs.
 
     Args:
-        experiment: Its name.
-        limit: Maximum number of rows.
-        task: Only runs of this task.
-        model: Only runs of this model.
-        sort: Metric to sort by, best first, such as ``test_accuracy``; runs without it are left out.
-        every: Also baselines, and runs below another: trials, seeds, folds.
+        job: The job; or its keys as keywords. Runs without the metric of ``sort`` are left out.
+        quiet: Ask nothing before leftovers are removed; without ``yes`` they stay.
 
     Raises:
         UsageError: When there is no such experiment, task, model or metric.
     """
+    if job.prune:
+        return prune(confirmed=job.yes, ask=not quiet)
     store = Store()
     store.close_orphans()
-    chosen = store.known_experiment(experiment) if experiment is not None else None
-    where = [] if every else [f"tags.`{PARENT_TAG}` IS NULL", f"tags.`{BASELINE_TAG}` IS NULL"]
-    if task is not None:
-        if task not in (tasks := list_tasks()):
-            raise unknown("task", task, tasks, where="task")
-        where.append(f"tags.`zoo.task` = '{task}'")
-    if model is not None:
-        where.append(f"tags.`zoo.model` = '{resolve(model).name}'")
+    chosen = store.known_experiment(job.experiment) if job.experiment is not None else None
+    where = [] if job.every else [f"tags.`{PARENT_TAG}` IS NULL", f"tags.`{BASELINE_TAG}` IS NULL"]
+    if job.task is not None:
+        if job.task not in list_tasks():
+            raise unknown("task", job.task, list_tasks(), where="task")
+        where.append(f"tags.`zoo.task` = '{job.task}'")
+    if job.model is not None:
+        where.append(f"tags.`zoo.model` = '{resolve(job.model).name}'")
     order, within = "attributes.start_time DESC", " and ".join(where)
-    if sort is not None:
+    if job.sort is not None:
         newest = store.search(within, experiment=chosen, limit=1, order=order)
-        direction = _direction_of(newest[0], sort) if newest else Direction.MIN
-        where.append(f"metrics.`{sort}` > -1e300")  # only runs that have it
-        order = f"metrics.`{sort}` {_sql_order(direction)}"
-    rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
-    if sort is not None and not rows:
-        latest = store.search(within, experiment=chosen, limit=limit)
-        raise unknown("metric", sort, sorted({name for run in latest for name in run.data.metrics}), where="sort")
+        direction = _direction_of(newest[0], job.sort) if newest else Direction.MIN
+        where.append(f"metrics.`{job.sort}` > -1e300")  # only runs that have it
+        order = f"metrics.`{job.sort}` {_sql_order(direction)}"
+    rows = store.search(" and ".join(where), experiment=chosen, limit=job.limit, order=order)
+    if job.sort is not None and not rows:
+        latest = store.search(within, experiment=chosen, limit=job.limit)
+        raise unknown("metric", job.sort, sorted({name for run in latest for name in run.data.metrics}), where="sort")
     names = store.experiment_names()
-    return RunTable([row_of(run, names, sort) for run in rows], sort)
+    return RunTable([row_of(run, names, job.sort) for run in rows], job.sort)
 
 
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
@@ -151,17 +145,17 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     return ranking(experiment, metric=metric, limit=1).best
 
 
-def ranking(experiment: str | None = None, *, metric: str | None = None, limit: int = 5) -> Ranking:
+@takes_keywords(BestJob, "experiment")
+def ranking(job: BestJob, *, limit: int = 5) -> Ranking:
     """Return the best runs of an experiment; see :func:`best`.
 
     Args:
-        experiment: Its name.
-        metric: Metric to rank by.
+        job: The job; or its keys as keywords.
         limit: Maximum number of runs.
     """
     store = Store()
     store.close_orphans()
-    chosen = store.known_experiment(experiment) if experiment is not None else _latest_experiment(store)
+    chosen = store.known_experiment(job.experiment) if job.experiment is not None else _latest_experiment(store)
     # Each fold, and each seed of a comparison, has another validation split; a reproduction repeats an existing run.
     where = ["attributes.status = 'FINISHED'", f"tags.`{SCORED_TAG}` = 'yes'"]
     where += [f"tags.`zoo.kind` != '{kind}'" for kind in ("fold", "compared", "reproduction")]
@@ -169,7 +163,7 @@ def ranking(experiment: str | None = None, *, metric: str | None = None, limit: 
     if not newest:
         raise UsageError(f"the experiment {chosen.name!r} has no finished run of a model yet")
     tags = newest[0].data.tags
-    name = metric or tags[OBJECTIVE_TAG]
+    name = job.metric or tags[OBJECTIVE_TAG]
     names = sorted(key for key in newest[0].data.metrics if key.startswith("val_"))
     if name.startswith("test_"):
         raise UsageError(f"{name} cannot choose a model: the test split only evaluates; use one of {', '.join(names)}")

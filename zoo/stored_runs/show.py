@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.fitting.describe_model import ModelDescription, describe, described_options, option_lines
+from zoo.jobs.describe_jobs import ShowJob
+from zoo.jobs.keywords import takes_keywords
+from zoo.registry import list_tasks
 from zoo.stored_runs.lookup import find_run, stored_run
 from zoo.stored_runs.results import Run
 from zoo.stored_runs.run_table import row_of
+from zoo.task import task_of
 from zoo.text import plain
 from zoo.tracking.store import Store
 from zoo.tracking.tags import RESULT_FILE
@@ -24,17 +29,20 @@ class ShownRun:
         reason: Why it failed or was stopped; empty if it did not.
         note: Its description in MLflow, as Markdown.
         result: Scores, baselines and diagnosis; None for a run without, such as one that failed.
+        predict_options: The task's own options of ``zoo predict``, with ``default`` and ``meaning``.
     """
 
     facts: dict[str, Any]
     reason: str
     note: str
     result: Run | None
+    predict_options: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo show RUN --json`` prints."""
         result = self.result.as_dict() if self.result is not None else None
-        return {**plain(self.facts), "reason": self.reason, "note": self.note, "result": result}
+        texts = {"reason": self.reason, "note": self.note}
+        return {**plain(self.facts), **texts, "result": result, "predict_options": plain(self.predict_options)}
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -47,7 +55,22 @@ class ShownRun:
         lines.append(self.result.in_words(evidence=True))
         if not self.result.diagnosis:
             lines.append("diagnosis: no problems found in this training")
-        return "\n".join(lines)
+        return "\n".join([*lines, *option_lines(self.predict_options, "option of predict")])
+
+
+@takes_keywords(ShowJob, "model", "source")
+def show(job: ShowJob) -> ShownRun | ModelDescription:
+    """Return the facts and results of a run, or describe a model.
+
+    Args:
+        job: The job; or its keys as keywords.
+
+    Raises:
+        UsageError: When there is no such run or model, or an option is wrong.
+    """
+    if job.names_a_run:
+        return show_run(job.model)
+    return describe(job.model, job.source, **job.model_dump(exclude_unset=True, exclude={"command", "model", "source"}))
 
 
 def show_run(run_id: str) -> ShownRun:
@@ -64,10 +87,12 @@ def show_run(run_id: str) -> ShownRun:
     run = find_run(store, run_id)
     experiment = store.client.get_experiment(run.info.experiment_id)
     tags = run.data.tags
+    task = tags.get("zoo.task")
     scored = store.read_text(run.info.run_id, RESULT_FILE) is not None
     return ShownRun(
         row_of(run, {experiment.experiment_id: experiment.name}),
         tags.get(REASON_TAG, ""),
         tags.get(NOTE_TAG, ""),
         stored_run(store, run.info.run_id) if scored else None,
+        described_options(task_of(task).predict_options) if scored and task in list_tasks() else {},
     )

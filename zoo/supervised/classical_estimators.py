@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from zoo.data.columns.encode import MISSING
 from zoo.data.columns.missing_values import LAST, is_missing
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.examples.describe_examples import tokens_of
+from zoo.registry import import_object
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
 
 MOST_LEVELS = 254  # limit of histogram gradient boosting
@@ -41,8 +41,7 @@ class Estimator:
 
     def construct(self, seed: int) -> Any:
         """Return the unfitted estimator; one that takes a ``random_state`` gets the seed."""
-        module, _, name = self.path.partition(":")
-        cls = getattr(import_module(module), name)
+        cls = import_object(self.path)
         options = {key: v.construct(seed) if isinstance(v, Estimator) else v for key, v in self.options.items()}
         if "random_state" in inspect.signature(cls).parameters:
             options.setdefault("random_state", seed)

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from zoo.data.dataset import Dataset
 from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
+from zoo.task import task_of
 from zoo.text import without_password
 from zoo.tracking.offline_client import ModelLeftBehindError
 from zoo.tracking.process_tags import own_process_tags
@@ -221,10 +222,12 @@ def write_mlflow_model(
     from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 
     prediction = model.predict(example)
+    params = [ParamSpec("intervals", "double", 0.0)] if model.conformal_quantiles else []
+    params += [ParamSpec(name, *typed) for name, typed in _params_of(model).items()]
     signature = ModelSignature(
         Schema([ColSpec(AnyType(), name, required=False) for name in _columns_of(model)]),
         Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
-        ParamSchema([ParamSpec("intervals", "double", 0.0)]) if model.conformal_quantiles else None,
+        ParamSchema(params) if params else None,
     )
     with _temporary_folder() as folder:
         save_model(folder / "zoo", model, facts)
@@ -237,6 +240,16 @@ def write_mlflow_model(
             pip_requirements=requirements(),
             mlflow_model=MlflowModel(run_id=run_id, model_id=model_id),
         )
+
+
+def _params_of(model: Model) -> dict[str, tuple[str, Any]]:
+    """Return MLflow's type and the default of each option of prediction that the model's task has."""
+    types = {bool: "boolean", int: "long", float: "double"}
+    params = {}
+    for name, field in task_of(model.spec.task).predict_options.model_fields.items():
+        kinds = [types[kind] for kind in (field.annotation, *get_args(field.annotation)) if kind in types]
+        params[name] = (kinds[0] if len(kinds) == 1 else "string", field.get_default(call_default_factory=True))
+    return params
 
 
 def _columns_of(model: Model) -> list[str]:

@@ -12,7 +12,9 @@ from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
-from zoo.jobs.job import gathered, job_yaml, make_job
+from zoo.jobs.fit_options import IN_MEMORY
+from zoo.jobs.job import job_yaml, make_job
+from zoo.jobs.keywords import takes_keywords
 from zoo.jobs.search_options import TuneJob, range_of
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.data_report import keep_report
@@ -35,81 +37,38 @@ from zoo.tuning.storage.records import SearchPlan, SearchState
 from zoo.tuning.storage.search_folder import MAY_CHANGE, SearchFolder
 
 
-def tune(
-    model: Any = None,
-    source: Any = None,
-    *,
-    resume: str | None = None,
-    verbose: bool = False,
-    quiet: bool = False,
-    **options: Any,
-) -> Search:
+@takes_keywords(TuneJob, "model", "source")
+def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     """Search a model's hyperparameters; each trial is a run below one parent run.
 
     The first trial uses the model's default hyperparameters. The same call resumes a search that was interrupted or
     killed, returns the stored result of a finished one, and adds trials to it when ``trials`` is larger.
 
+    The model is a name of the catalogue, or a pattern such as ``classification/*``, which makes the model the first
+    hyperparameter; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``. ``resume`` takes
+    the id of a search's run or of one of its trials; give model and source again only if they are objects, not names.
+
     Args:
-        model: A name of the catalogue, or a pattern such as ``classification/*``, which makes the model the first
-            hyperparameter; a ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``.
-        source: A frame, arrays, a file or a bundled name.
-        resume: Run id of the search to resume; pass model and source again only if they are objects, not names.
+        job: The job; or its keys as keywords, such as ``target``, ``trials``, ``workers``, ``search``, ``epochs``, or
+            ``hyperparameters={"units": 64}`` to fix a hyperparameter.
         verbose: Print a line for each trial.
         quiet: Print nothing.
-        **options: The other keys of :class:`zoo.jobs.job.TuneJob`, such as ``target``, ``trials``, ``workers``,
-            ``search``, ``epochs``, or ``hyperparameters={"units": 64}`` to fix a hyperparameter.
 
     Returns:
         The search: its trials, and the run of the best one, evaluated once on the test split.
 
     Raises:
-        UsageError: When model, data or options do not fit together.
+        UsageError: When model, data or options do not fit together; or there is no such search to resume, or it is not
+            the one stored in the search folder.
         JobError: When no trial completed, or the model's own code fails.
 
     Example:
         >>> search = tune("classification/mlp", "wine", trials=8, workers=2)  # doctest: +SKIP
         >>> search.best.metrics["test_accuracy"]  # doctest: +SKIP
     """
-    progress = SearchProgress(verbose=verbose, quiet=quiet)
-    if resume is not None:
-        return resume_search(resume, model=model, source=source, progress=progress, **options)
-    job = make_job(TuneJob, gathered(TuneJob, {"model": model, "source": source, **options}))
-    return run_tune(job, progress=progress)
-
-
-def resume_search(
-    run_id: str, *, model: Any = None, source: Any = None, progress: SearchProgress | None = None, **options: Any
-) -> Search:
-    """Resume a search, given the id of its run or of one of its trials.
-
-    Args:
-        run_id: The run.
-        model: The model, if it is not a name of the catalogue.
-        source: The data, if they were in memory.
-        progress: Where to show progress.
-        **options: Options that may change: trials, workers, time_budget, refit, keep and the others of ``MAY_CHANGE``.
-
-    Raises:
-        UsageError: When there is no such search, or it is not the one stored in the search folder.
-    """
-    store = Store()
-    run = store.run(run_id)
-    run = store.run(run.data.tags.get(PARENT_TAG, run.info.run_id))
-    if run.data.tags.get("zoo.kind") != "search":
-        raise UsageError(f"run {run_id} is neither a search nor a trial of one", where="resume")
-    given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
-        if name not in MAY_CHANGE:
-            raise UsageError(f"cannot change {name} of a search; only {', '.join(MAY_CHANGE)} may change", where=name)
-    stored = stored_job(store, run.info.run_id)
-    values = {name: getattr(stored, name) for name in type(stored).model_fields}
-    changed = {name: value for name, value in (("model", model), ("source", source)) if value is not None}
-    job = make_job(TuneJob, {**values, **changed, **given})
-    return run_tune(job, progress=progress, expected=store.begun_as(run.info.run_id))
-
-
-def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: str | None = None) -> Search:
-    """Run a tune job; see :func:`tune`."""
+    expected = None
+    if job.resume is not None:
+        job, expected = _resumed(job, job.resume)
     builder = model_builder(job.model, job.task, several=True)
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
@@ -124,7 +83,22 @@ def run_tune(job: TuneJob, *, progress: SearchProgress | None = None, expected: 
     if "validation" not in dataset.splits and job.cv is None:
         raise UsageError("a search ranks its trials on a validation split, but there is none", where="validation_size")
     with connected(job.cluster):
-        return _run_with(job, builder, dataset, progress or SearchProgress(quiet=True), expected)
+        return _run_with(job, builder, dataset, SearchProgress(verbose=verbose, quiet=quiet), expected)
+
+
+def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
+    """Return the stored job of a search with the job's changes, and what identifies the search."""
+    store = Store()
+    run = store.run(run_id)
+    run = store.run(run.data.tags.get(PARENT_TAG, run.info.run_id))
+    if run.data.tags.get("zoo.kind") != "search":
+        raise UsageError(f"run {run_id} is neither a search nor a trial of one", where="resume")
+    for name in job.given:
+        if name not in (*MAY_CHANGE, *IN_MEMORY):
+            raise UsageError(f"cannot change {name} of a search; only {', '.join(MAY_CHANGE)} may change", where=name)
+    stored = stored_job(store, run.info.run_id)
+    values = {name: getattr(stored, name) for name in type(stored).model_fields}
+    return make_job(TuneJob, {**values, **job.given}), store.begun_as(run.info.run_id)
 
 
 def _run_with(

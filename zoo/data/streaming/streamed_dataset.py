@@ -323,9 +323,9 @@ def _chunks_of(
 
 
 def _target_of(job: DataJob, stream: Stream) -> str:
-    if len(job.targets) > 1:
+    if len(job.target) > 1:
         raise UsageError("with streaming, only one target can be predicted; use --no-stream", where="target")
-    name = job.targets[0] if job.targets else stream.target
+    name = job.target[0] if job.target else stream.target
     listed = ", ".join(stream.columns[:30]) + (" …" if len(stream.columns) > 30 else "")
     if name is None:
         raise DataError(f"which column is the target? Use --target COLUMN; columns: {listed}", where=stream.source)

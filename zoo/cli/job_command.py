@@ -1,0 +1,133 @@
+"""The command-line command of a job: its arguments and options are the fields of the job's class."""
+
+from __future__ import annotations
+
+import inspect
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
+
+from zoo.cli.printing import Json, Verbose, carry_out
+from zoo.errors import UsageError
+from zoo.jobs.commands import Command
+from zoo.jobs.job import Job, make_job
+from zoo.jobs.option import Option, options_of
+
+TASK_OPTIONS = "zoo.options"
+
+
+class TaskCommand(TyperCommand):
+    """A command that passes on unknown options, which may be options of the model's task.
+
+    Each takes a value, ``--name VALUE`` or ``--name=VALUE``; without a value it is ``true``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Collect the task's options, then parse the others."""
+        names = {name for parameter in self.get_params(ctx) for name in parameter.opts + parameter.secondary_opts}
+        task_options: dict[str, list[str]] = {}
+        arguments: list[str] = []
+        remaining = list(args)
+        while remaining:
+            word = remaining.pop(0)
+            name, sign, value = word.partition("=")
+            if not word.startswith("--") or word == "--" or name in names:
+                arguments.append(word)
+                if word in names and remaining and self._takes_value(ctx, word):
+                    arguments.append(remaining.pop(0))
+                continue
+            if not sign:
+                value = remaining.pop(0) if remaining and not remaining[0].startswith("--") else "true"
+            task_options.setdefault(name.removeprefix("--").replace("-", "_"), []).append(value)
+        ctx.meta[TASK_OPTIONS] = {
+            name: values[0] if len(values) == 1 else values for name, values in task_options.items()
+        }
+        rest: list[str] = super().parse_args(ctx, arguments)
+        return rest
+
+    def _takes_value(self, ctx: Any, word: str) -> bool:
+        return any(word in p.opts and not getattr(p, "is_flag", False) for p in self.get_params(ctx))
+
+
+def job_command(command: Command) -> Any:
+    """Return typer's command for a job."""
+    kind = command.job_class
+    has_task_options = "options" in kind.model_fields
+
+    def run(context: typer.Context, **given: Any) -> int:
+        as_json, verbose = given.pop("as_json", False), given.pop("verbose", False)
+        values = {name: value for name, value in given.items() if value not in (None, [])}
+        if context.meta.get(TASK_OPTIONS):
+            values["options"] = context.meta[TASK_OPTIONS]
+        _check_arguments(command, kind, values)
+        return carry_out(make_job(kind, values), as_json, verbose)
+
+    parameters = [_parameter("context", typer.Context, ...)]
+    parameters += [_parameter_of(name, field, form, kind) for name, (field, form) in options_of(kind).items()]
+    flags = {"verbose": ("verbose", Verbose), "json": ("as_json", Json)}
+    parameters += [_parameter(*flags[flag], False) for flag in command.flags]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    shown_by = "RUN" if "run" in kind.model_fields else "MODEL"
+    epilog = f"Options of the model's task, such as --clusters 10, are listed by: zoo show {shown_by}"
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(
+        command.name,
+        cls=TaskCommand if has_task_options else TyperCommand,
+        help=command.help,
+        epilog=epilog if has_task_options else None,
+    )(run)
+    return typer.main.get_command(app)
+
+
+def _check_arguments(command: Command, kind: type[Job], values: dict[str, Any]) -> None:
+    """Raise an error for a missing argument; with ``--resume`` none is needed."""
+    needed = [name for name, field in kind.model_fields.items() if field.is_required()]
+    needed = [name for name in options_of(kind) if name in needed]
+    missing = next((name for name in needed if values.get(name) is None), None)
+    if missing is not None and "resume" not in values:
+        usage = f"zoo {command.name} {' '.join(map(str.upper, needed))}"
+        raise UsageError(f"{missing.upper()} is missing: {usage}; zoo list shows the models")
+
+
+def _parameter_of(name: str, field: FieldInfo, form: Option, kind: type[Job]) -> inspect.Parameter:
+    annotation, choices = _typed(field)
+    metavar = form.metavar or choices
+    if form.positional:
+        needed = field.is_required() and "resume" not in options_of(kind)
+        argument = typer.Argument(metavar=metavar, help=field.description)
+        return _parameter(
+            name, Annotated[annotation if needed else annotation | None, argument], ... if needed else None
+        )
+    spelling = form.name or "--" + name.replace("_", "-")
+    if annotation is bool and field.default is not False:
+        spelling = f"{spelling}/--no-{spelling.removeprefix('--')}"
+    return _parameter(
+        name, Annotated[annotation | None, typer.Option(spelling, metavar=metavar, help=field.description)]
+    )
+
+
+def _typed(field: FieldInfo) -> tuple[Any, str | None]:
+    """Return the type of a field's text on the command line, and its choices if they are given by a ``Literal``."""
+    union = get_origin(field.annotation) in (Union, UnionType)
+    kinds = [kind for kind in (get_args(field.annotation) if union else (field.annotation,)) if kind is not type(None)]
+    if len(kinds) != 1:
+        return str, None
+    (kind,) = kinds
+    if get_origin(kind) is Literal:
+        return str, "|".join(map(str, get_args(kind)))
+    if get_origin(kind) in (tuple, list, dict):
+        return list[str], None
+    return kind if kind in (bool, int, float) else str, None
+
+
+def _parameter(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=annotation,
+    )

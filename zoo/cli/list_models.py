@@ -1,0 +1,46 @@
+"""The command ``list``, written by hand, for it loads nothing but the names of files."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli.app import app
+from zoo.cli.printing import Json, print_result
+from zoo.registry import list_models
+
+
+@dataclass
+class ModelList:
+    """Models with a one-line summary each."""
+
+    models: list[dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo list --json`` prints."""
+        return {"models": self.models}
+
+    def __str__(self) -> str:
+        return "\n".join(f"{model['model']:<26}{model['summary']}" for model in self.models)
+
+
+def run_list(job: Any) -> ModelList:
+    """Return the models that match the job's ``pattern``; see :class:`zoo.jobs.describe_jobs.ListJob`."""
+    return ModelList([{"model": entry.name, "summary": entry.summary} for entry in list_models(job.pattern)])
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    pattern: str
+
+
+@app.command("list")
+def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json = False) -> None:
+    """List the models whose name matches PATTERN, with a one-line summary each."""
+    models = run_list(_Pattern(pattern))
+    print_result(models, as_json)
+    if not models.models and not as_json:
+        print("no model matches this name", file=sys.stderr)

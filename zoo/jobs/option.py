@@ -1,0 +1,103 @@
+"""How a job's field is written on the command line; declared on the field itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BeforeValidator, Field
+from pydantic.fields import FieldInfo
+
+from zoo.errors import UsageError
+
+_KEY = "option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """The form of a field on the command line.
+
+    Args:
+        metavar: What stands for the value in ``--help``; default by the type.
+        name: The option; default the field's name with ``--`` and hyphens.
+        positional: Whether it is an argument without a name, as a required field always is.
+        shown: Whether the command line has it.
+    """
+
+    metavar: str | None = None
+    name: str | None = None
+    positional: bool = False
+    shown: bool = True
+
+
+def option(
+    default: Any,
+    description: str = "",
+    *,
+    metavar: str | None = None,
+    name: str | None = None,
+    positional: bool = False,
+    shown: bool = True,
+    **limits: Any,
+) -> Any:
+    """Return a pydantic field with its description for ``--help`` and its form on the command line.
+
+    Args:
+        default: The default; ``...`` for a required field.
+        description: What the option means.
+        metavar, name, positional, shown: See :class:`Option`.
+        **limits: Limits of the value, as pydantic's ``Field`` takes them, such as ``ge=1``.
+    """
+    form = Option(metavar, name, positional or default is ..., shown)
+    return Field(default, description=description, json_schema_extra={_KEY: form}, **limits)  # type: ignore[dict-item]
+
+
+def options_of(kind: type[Any]) -> dict[str, tuple[FieldInfo, Option]]:
+    """Return the fields of a job that the command line has, the class's own before those that it inherits."""
+    names = dict.fromkeys(name for class_ in kind.__mro__ for name in inspect.get_annotations(class_))
+    fields = {name: kind.model_fields[name] for name in names if name in kind.model_fields and name != "command"}
+    forms = {name: (field, _form(field)) for name, field in fields.items()}
+    return {name: (field, form) for name, (field, form) in forms.items() if form.shown}
+
+
+def _form(field: FieldInfo) -> Option:
+    extra = field.json_schema_extra
+    form = extra.get(_KEY) if isinstance(extra, dict) else None
+    if isinstance(form, Option):
+        return form
+    return Option(positional=field.is_required(), shown=field.annotation is not type(None))
+
+
+def named(option_name: str, example: str) -> BeforeValidator:
+    """Return a validator that reads a list of ``NAME=VALUE`` texts, as the command line gives them, as a dictionary."""
+    return BeforeValidator(lambda value: named_values(value, option_name, example))
+
+
+def named_values(texts: Any, option_name: str, example: str) -> Any:
+    """Parse ``NAME=VALUE`` texts into a dictionary; anything but a list of texts is returned as it is.
+
+    Args:
+        texts: The texts.
+        option_name: The option, for the error.
+        example: What is expected, for the error.
+
+    Raises:
+        UsageError: A text without a sign, or a name that is set twice.
+
+    Example:
+        >>> named_values(["units=64", "layers=2"], "--set", "units=64")
+        {'units': '64', 'layers': '2'}
+    """
+    if isinstance(texts, Mapping) or not isinstance(texts, list):
+        return texts
+    values: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = str(text).partition("=")
+        if not sign or not name:
+            raise UsageError(f"received {text!r}; it must be NAME=VALUE, such as {example}", where=option_name)
+        if name in values and values[name] != value:
+            raise UsageError(f"{name} is set twice, to {values[name]} and to {value}", where=option_name)
+        values[name] = value
+    return values

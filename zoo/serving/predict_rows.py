@@ -1,0 +1,46 @@
+"""Predictions of a run's model for a file of raw rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoo.jobs.run_jobs import PredictJob
+from zoo.saving.files import check_folder, replacing
+from zoo.stored_runs.lookup import load
+from zoo.text import plain
+
+
+@dataclass
+class Predictions:
+    """Predictions for raw rows, and the file that they were written to."""
+
+    run_id: str
+    frame: pd.DataFrame
+    output: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``zoo predict --json`` prints."""
+        rows = [] if self.output else [plain(row) for row in self.frame.to_dict("records")]
+        return {"run_id": self.run_id, "rows": len(self.frame), "output": self.output, "predictions": rows}
+
+    def __str__(self) -> str:
+        return f"{len(self.frame)} rows in {self.output}" if self.output else self.frame.to_csv(index=False).rstrip()
+
+
+def predict(job: PredictJob) -> Predictions:
+    """Predict the rows of a source; from Python, ``zoo.load(run).predict(rows)`` does the same.
+
+    Args:
+        job: The job.
+    """
+    frame = load(job.run).predict(job.input, keep=job.keep, intervals=job.intervals, **job.options)
+    if job.output is not None:
+        path = Path(job.output)
+        check_folder(path)
+        with replacing(path) as writing:
+            frame.to_csv(writing, index=False)
+    return Predictions(job.run, frame, job.output)
