@@ -225,7 +225,7 @@ def write_mlflow_model(
     params = [ParamSpec("intervals", "double", 0.0)] if model.conformal_quantiles else []
     params += [ParamSpec(name, *typed) for name, typed in _params_of(model).items()]
     signature = ModelSignature(
-        Schema([ColSpec(AnyType(), name, required=False) for name in _columns_of(model)]),
+        Schema([ColSpec(AnyType(), name, required=False) for name in map(str, example.columns)]),
         Schema([ColSpec(AnyType(), str(name)) for name in prediction.columns]),
         ParamSchema(params) if params else None,
     )
@@ -250,10 +250,6 @@ def _params_of(model: Model) -> dict[str, tuple[str, Any]]:
         kinds = [types[kind] for kind in (field.annotation, *get_args(field.annotation)) if kind in types]
         params[name] = (kinds[0] if len(kinds) == 1 else "string", field.get_default(call_default_factory=True))
     return params
-
-
-def _columns_of(model: Model) -> list[str]:
-    return list(dict.fromkeys(input_.name for input_ in model.spec.inputs))
 
 
 def requirements() -> list[str]:

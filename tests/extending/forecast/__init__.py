@@ -99,7 +99,7 @@ class Forecasting(SupervisedTask):
 
     def read(self, job):
         options = self.settings(job).model_dump()
-        layout = Layout(lambda source, text: windows(read_table(source), options, job.target, True), describe)
+        layout = Layout(lambda source, text: windows(read_table(source), options, job.target[0], True), describe)
         job = job.model_copy(update={"split": "column=split"})
         return table_dataset(job, task=self.name, target_kind="number", layout=layout, options=options)
 
