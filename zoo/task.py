@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
-from zoo.data.ragged import Ragged
 from zoo.data.sources.read import Table
 from zoo.errors import UsageError, nearest_name
 from zoo.jobs.data_options import DataJob
@@ -23,7 +22,7 @@ from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.portable.predict import decoded
 from zoo.registry import list_tasks, load_task_module
-from zoo.spec import DateInput, Spec
+from zoo.spec import Spec
 from zoo.training.training_state import FitPlan, FitResult
 
 _NO_TARGET = "that is for tasks with a target to predict"
@@ -283,16 +282,7 @@ class Task(ABC):
     def example_rows(self, dataset: Dataset, split: str = "train", rows: int = 3) -> pd.DataFrame:
         """Return raw rows of a split as a frame, in their original form; if it is missing, of the first split."""
         chosen = dataset.splits.get(split) or next(iter(dataset.splits.values()))
-        columns: dict[str, Any] = {}
-        for column in dataset.spec.inputs:
-            values = chosen.inputs[column.key]
-            few = range(min(rows, len(chosen)))
-            cells: list[Any] = [values.example(row) if isinstance(values, Ragged) else values[row] for row in few]
-            if isinstance(column, DateInput):  # models use seconds; users get the original form
-                form = column.format or "%Y-%m-%d %H:%M:%S"
-                cells = [None if pd.isna(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
-            columns.setdefault(column.name, cells)  # a missing-value indicator has the same column
-        return pd.DataFrame(columns)
+        return chosen.frame(dataset.spec, most_rows=rows)
 
     @property
     def objective_prefix(self) -> str:

@@ -307,3 +307,24 @@ def test_a_number_that_is_none_is_named():
     assert "treated as a category" in note
     assert "'unknown' is not" in note
     assert not [note for note in data.notes if "town" in note]
+
+
+def test_a_split_gives_back_the_source_s_rows() -> None:
+    frame = pd.DataFrame(
+        {
+            "size": [1.5, None, 3.0, 4.0] * 10,
+            "town": ["Ulm", None, "Bonn", "Ulm"] * 10,
+            "day": ["01.02.2024", "05.06.2023", "24.12.2022", "03.03.2021"] * 10,
+            "y": [0, 1, 1, 0] * 10,
+        }
+    )
+    data = table_dataset(
+        make_job(DataJob, {"source": frame, "target": "y", "column": {"day": "date:%d.%m.%Y"}}),
+        task="t",
+        target_kind="class",
+    )
+    for split in data.splits.values():
+        rows = split.frame(data.spec)
+        expected = frame.loc[split.rows, ["size", "town", "day"]].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows[list(expected)], expected, check_dtype=False)
+    assert data.splits["train"].frame(data.spec, most_rows=2, columns=["town"]).shape == (2, 1)

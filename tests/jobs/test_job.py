@@ -30,7 +30,7 @@ BASE = {"model": "classification/mlp", "source": "wine"}
         ({"validation_size": -0.1}, "validation_size: received -0.1", None),
         ({"seed": 2**32}, "seed: received 4294967296", None),
         ({"drop": "id"}, "drop: received 'id'", None),
-        ({"target": ["y"]}, r"target: received \['y'\]; input should be a valid string", None),
+        ({"target": [["y"]]}, r"target.0: received \['y'\]; input should be a valid string", None),
         (
             {"split": "stratifed"},
             "unknown split 'stratifed'; known: random, stratified, order, group=COLUMN",
@@ -60,8 +60,8 @@ def test_known_splits(split):
 @pytest.mark.parametrize(
     "key, received, kept",
     [
-        ("target", 3, "3"),
-        ("target", np.int64(3), "3"),
+        ("target", 3, ("3",)),
+        ("target", [np.int64(3), "b"], ("3", "b")),
         ("positive", 1, "1"),
         ("positive", 1.0, "1"),
         ("positive", 0.5, "0.5"),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zoo.data.ragged import Ragged
-from zoo.spec import Spec
+from zoo.spec import CategoryInput, DateInput, Input, Spec
 
 SPLITS = ("train", "calibration", "validation", "test")
 COLUMNS = ("target", "rows", "weight", "fit_weight", "group")
@@ -45,6 +46,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def frame(
+        self, spec: Spec, *, most_rows: int | None = None, columns: Collection[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the inputs as the source has them: the inverse of :func:`zoo.data.columns.encode.raw_inputs`.
+
+        A missing category or date is None; dates are text in their own format; sequences and images are arrays.
+
+        Args:
+            spec: The spec that the inputs were encoded by.
+            most_rows: Number of rows, from the first; None for all.
+            columns: Names of columns; None for all.
+        """
+        rows = range(len(self) if most_rows is None else min(most_rows, len(self)))
+        cells: dict[str, Any] = {}
+        for input_ in spec.inputs:
+            if input_.name not in cells and (columns is None or input_.name in columns):
+                cells[input_.name] = _source_cells(self.inputs[input_.key], input_, rows)
+        return pd.DataFrame(cells)
+
     @property
     def encoded_target(self) -> np.ndarray:
         """The target of a split that has one."""
@@ -56,6 +76,18 @@ class Split:
     def total(self) -> int:
         """Number of rows; larger than ``len`` when the data are streamed, not held in memory."""
         return len(self)
+
+
+def _source_cells(values: np.ndarray | Ragged | pd.Categorical, input_: Input, rows: range) -> Any:
+    if isinstance(values, Ragged):
+        return [values.example(row) for row in rows]
+    cells = np.asarray(values[: len(rows)])
+    if isinstance(input_, DateInput):  # seconds
+        form = input_.format or "%Y-%m-%d %H:%M:%S"
+        return [None if np.isnan(cell) else pd.Timestamp(cell, unit="s").strftime(form) for cell in cells]
+    if isinstance(input_, CategoryInput):
+        return [cell or None for cell in cells.tolist()]
+    return list(cells) if cells.ndim > 1 else cells
 
 
 @dataclass(frozen=True)

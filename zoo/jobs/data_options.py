@@ -179,7 +179,8 @@ class DataJob(Job):
     @field_validator("target", mode="before")
     @classmethod
     def _as_target(cls, value: Any) -> Any:
-        return [cls._as_name(name) for name in (value if isinstance(value, (list, tuple)) else [value])]
+        names = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        return [cls._as_name(name) for name in names]
 
     @staticmethod
     def _as_name(value: Any) -> Any:

@@ -11,14 +11,14 @@ from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.preprocessing.sequences import SequencePreprocessing
 from zoo.preprocessing.table import TablePreprocessing, is_column
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Input, ObservationInput, SequenceInput, Spec, TextInput
 
 # Preprocessing by kind of input; a task adds those of its own kinds.
-BY_KIND: dict[str, Callable[[Spec, str], InputPreprocessing]] = {
-    "image": ImagePreprocessing,
-    "observation": ObservationPreprocessing,
-    "sequence": SequencePreprocessing,
-    "text": SequencePreprocessing,
+BY_KIND: dict[type[Input], Callable[[Spec, str], InputPreprocessing]] = {
+    ImageInput: ImagePreprocessing,
+    ObservationInput: ObservationPreprocessing,
+    SequenceInput: SequencePreprocessing,
+    TextInput: SequencePreprocessing,
 }
 
 
@@ -65,5 +65,5 @@ def compose(spec: Spec, *, scaling: str = "standard") -> ComposedPreprocessing:
     parts: list[InputPreprocessing] = []
     if any(is_column(input_) for input_ in spec.inputs):
         parts.append(TablePreprocessing(spec, scaling))
-    parts += [BY_KIND[input_.kind](spec, input_.key) for input_ in spec.inputs if not is_column(input_)]
+    parts += [BY_KIND[type(input_)](spec, input_.key) for input_ in spec.inputs if not is_column(input_)]
     return ComposedPreprocessing(tuple(parts))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
@@ -117,14 +116,11 @@ def _run_of(
 
 def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
     """Return the predictions of the evaluated split, the worst errors and, for classification, the scores by class."""
-    inputs = {
-        column.name: np.asarray(values)
-        for column in dataset.spec.inputs[:MOST_COLUMNS]
-        if column.kind in READABLE and len(values := dataset.splits[split].inputs[column.key]) == len(predicted)
-    }
     tables = {"predictions": predicted.head(MOST_ROWS)}
     if "truth" in predicted:
-        tables["worst_errors"] = worst_errors(predicted, pd.DataFrame(inputs))
+        columns = [input_.name for input_ in dataset.spec.inputs[:MOST_COLUMNS] if input_.kind in READABLE]
+        inputs = dataset.splits[split].frame(dataset.spec, columns=columns)
+        tables["worst_errors"] = worst_errors(predicted, inputs)
     return {**tables, "scores_by_class": scores_by_class(predicted)} if dataset.spec.has_classes else tables
 
 

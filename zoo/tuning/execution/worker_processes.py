@@ -7,32 +7,18 @@ running once the driver has ended, whatever the reason.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import io
-import math
-import os
-import select
-import signal
-import socket
-import subprocess
-import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import JobError, UsageError
-from zoo.tuning.execution.channel import Channel, Frames, frame, read_some
+from zoo.errors import UsageError
+from zoo.tuning.execution.channel import Channel, frame
 from zoo.tuning.execution.executor import Event, TrialExecutor
-from zoo.tuning.execution.fork_server import end_group
 from zoo.tuning.execution.packed_call import pack_call, write_call
+from zoo.tuning.execution.server_process import Call, IdleServer, ServerProcess
 
 __all__ = ["Channel", "Event", "WorkerProcesses"]
-
-_LOG_TAIL_BYTES = 4096
-_END_WAIT_S = 5.0
 
 
 class WorkerProcesses(TrialExecutor):
@@ -141,300 +127,16 @@ class WorkerProcesses(TrialExecutor):
             self._finalizer()
         else:
             self._finalizer.detach()
-            _IdleServer.keep(self._server)
+            IdleServer.keep(self._server)
 
     def _take_in(self, timeout_s: float) -> None:
         self._server.take_in(timeout_s, self._events)
 
-    def _new_server(self) -> _ServerProcess:
-        server = _IdleServer.take(self._preload) or _ServerProcess(self.folder, self._preload)
+    def _new_server(self) -> ServerProcess:
+        server = IdleServer.take(self._preload) or ServerProcess(self.folder, self._preload)
         server.overlap = self._overlap
         self._finalizer = weakref.finalize(self, server.end)  # on garbage collection, and at the driver's exit
         return server
 
-    def _find(self, key: str) -> _Call | None:
+    def _find(self, key: str) -> Call | None:
         return next((call for call in self._server.calls.values() if call.key == key and not call.reported), None)
-
-
-# --- the driver's end of server and calls ---
-
-
-@dataclass
-class _Call:
-    """The driver's end of one call; never blocks, whatever the call does."""
-
-    key: str
-    number: int
-    path: Path
-    socket: socket.socket
-    overlap: bool
-    reported: bool = False
-    killed: bool = False
-    open: bool = True
-    outgoing: bytearray = field(default_factory=bytearray)
-    outcome: Event | None = None
-    frames: Frames = field(default_factory=Frames)
-
-    @property
-    def log(self) -> Path:
-        return self.path.with_suffix(".log")
-
-    def flush(self) -> None:
-        """Send as much as the call's socket accepts now."""
-        with contextlib.suppress(BlockingIOError):
-            while self.outgoing and self.open:
-                try:
-                    del self.outgoing[: self.socket.send(self.outgoing)]
-                except ConnectionError:
-                    self.outgoing.clear()  # it has ended; its messages can still be read
-
-    def read(self) -> Iterator[Event]:
-        """Yield the received messages; without ``overlap`` the outcome is kept until the process has ended."""
-        with contextlib.suppress(BlockingIOError):
-            while self.open:
-                data = read_some(self.socket)
-                self.open = bool(data)
-                for message in self.frames.feed(data):
-                    event = Event(self.key, **message)
-                    if self.reported:
-                        continue  # from a thread that outlived the function
-                    if event.kind == "message":
-                        yield event
-                        continue
-                    self.outcome = event
-                    if self.overlap:
-                        self.reported = True
-                        yield event
-
-    def finish(self, status: int | None, note: str | None) -> Event:
-        """Remove the call's files, and return the event that ends it."""
-        self.socket.close()
-        self.path.unlink(missing_ok=True)
-        tail = _tail(self.log)
-        if not tail:
-            self.log.unlink(missing_ok=True)
-        name = _signal_name(-status) if status is not None and status < 0 else None
-        text = "\n".join(part for part in (tail, note) if part)
-        died = {"status": status, "signal": name, "killed": self.killed, "log": text}
-        return self.outcome or Event(self.key, "died", died)
-
-
-class _ServerProcess:
-    """The server process and its calls: starts it, talks to it, ends it.
-
-    Args:
-        folder: Where the server's log goes.
-        preload: Modules that the server imports.
-    """
-
-    def __init__(self, folder: Path, preload: Sequence[str]) -> None:
-        self.calls: dict[int, _Call] = {}
-        self.lost = False
-        self.overlap = False  # whether a call ends with its answer
-        self.surroundings = _surroundings(preload)
-        self._pids: dict[int, int] = {}
-        # Number and socket of a spare process, so that the next call need not wait for a fork.
-        self._spare: tuple[int, socket.socket] | None = None
-        self._ready = False
-        self._count = 0
-        self._owner = os.getpid()
-        self._frames = Frames()
-        self._log = folder / "server.log"
-        # The server must find this package and all that it preloads; one
-        # thread for OpenBLAS, because a fork would lose the others. Each call gets its environment back.
-        changes = {"PYTHONPATH": os.pathsep.join(_import_path()), "OPENBLAS_NUM_THREADS": "1"}
-        self._environment = {name: os.environ.get(name) for name in changes}
-        self._socket, server_end = socket.socketpair()
-        with server_end, open(self._log, "wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "zoo.tuning.execution.fork_server", str(server_end.fileno()), *preload],
-                env={"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ) | changes,
-                pass_fds=[server_end.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # so that Ctrl-C reaches only the driver, which ends the others
-            )
-
-    def start(self, key: str, path: Path, memory_bytes: int | None) -> None:
-        """Run the call in the file at ``path``."""
-        spare, self._spare = self._spare, None
-        number, connection = spare or self._new_process()
-        call = self.calls[number] = _Call(key, number, path, connection, self.overlap)
-        request = {
-            "call": str(path),
-            "log": str(call.log),
-            "folder": os.getcwd(),
-            "path": _import_path(),
-            "arguments": sys.argv,
-            "environment": self._environment,
-            "memory_bytes": memory_bytes,
-        }
-        call.outgoing += frame(request)
-        call.flush()
-        with contextlib.suppress(OSError):  # the next call then waits for its process
-            self._spare = self._new_process()
-
-    def _new_process(self) -> tuple[int, socket.socket]:
-        self._count += 1
-        driver_end, call_end = socket.socketpair()
-        driver_end.setblocking(False)
-        with call_end, contextlib.suppress(ConnectionError):  # the next read then notices that the server is gone
-            socket.send_fds(self._socket, [frame({"start": self._count})], [call_end.fileno()])
-        return self._count, driver_end
-
-    def tell(self, request: dict[str, Any]) -> None:
-        """Send a request to the server."""
-        with contextlib.suppress(ConnectionError):
-            self._socket.sendall(frame(request))
-
-    def take_in(self, timeout_s: float, events: list[Event]) -> None:
-        """Append the events that arrive within ``timeout_s`` to ``events``."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        by_descriptor = {call.socket.fileno(): call for call in self.calls.values() if call.open}
-        for descriptor, call in by_descriptor.items():
-            poll.register(descriptor, select.POLLIN | (select.POLLOUT if call.outgoing else 0))
-        ready = poll.poll(math.ceil(timeout_s * 1000))
-        for descriptor, _ in ready:
-            if descriptor in by_descriptor:
-                by_descriptor[descriptor].flush()
-                events.extend(by_descriptor[descriptor].read())
-        if any(descriptor == self._socket.fileno() for descriptor, _ in ready):
-            self._hear(events)
-
-    def runs(self) -> bool:
-        """Return whether the server runs and has imported its modules."""
-        return self._ready and not self.lost and self._process.poll() is None
-
-    def idle(self) -> None:
-        """Tell the server that no call will come for a while, and end the spare process."""
-        self._drop_spare()
-        self.tell({"idle": True})
-
-    def end(self) -> None:
-        """End the server and all calls; in a process forked from the driver, do nothing."""
-        if os.getpid() != self._owner:
-            return
-        if not self._ready and not self.lost:
-            self._process.terminate()  # it may be importing, and would read the end of file too late
-        self._socket.close()
-        try:
-            self._process.wait(_END_WAIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode != 0:
-            self._end_groups()  # which the server could not do
-        for call in self.calls.values():
-            call.finish(None, None)
-        self.calls.clear()
-        self._drop_spare()
-
-    def _hear(self, events: list[Event]) -> None:
-        """Handle the server's reports."""
-        data = read_some(self._socket)
-        for report in self._frames.feed(data):
-            if "ready" in report:
-                self._ready = True
-            elif "started" in report:
-                self._pids[report["started"]] = report["pid"]
-            else:
-                self._pids.pop(report["ended"], None)
-                self._finish(report["ended"], report["status"], report.get("why"), events)
-        if not data:
-            self._lose(events)
-
-    def _finish(self, number: int, status: int | None, why: str | None, events: list[Event]) -> None:
-        if number not in self.calls:  # a spare process, this one or one of before
-            if self._spare is not None and self._spare[0] == number:
-                self._drop_spare()
-            return
-        call = self.calls[number]
-        events.extend(call.read())  # messages from before its end
-        del self.calls[number]
-        end = call.finish(status, why)
-        if not call.reported:
-            events.append(end)
-
-    def _drop_spare(self) -> None:
-        if self._spare is not None:
-            self._spare[1].close()
-            self._spare = None
-
-    def _end_groups(self) -> None:
-        """Kill what may be left, except calls that have answered: their process ids may be reused by now."""
-        reported = {number for number, call in self.calls.items() if call.reported}
-        for number, pid in self._pids.items():
-            if number not in reported:
-                end_group(pid)
-        self._pids.clear()
-
-    def _lose(self, events: list[Event]) -> None:
-        """Handle the unexpected end of the server, which ends all its calls."""
-        self.lost = True
-        self._end_groups()
-        for number in list(self.calls) if self._ready else ():
-            self._finish(number, None, "the server of the worker processes ended", events)
-        self.end()
-        if not self._ready:
-            text = _tail(self._log) or f"exit status {self._process.returncode}"
-            raise JobError(f"the server of the worker processes could not be started:\n{text}")
-
-
-class _IdleServer:
-    """The server of the last executor, kept for the next one with the same surroundings."""
-
-    _server: _ServerProcess | None = None
-
-    @classmethod
-    def keep(cls, server: _ServerProcess) -> None:
-        """Keep a server in place of the one that is kept."""
-        cls.end()
-        server.idle()
-        cls._server = server
-
-    @classmethod
-    def take(cls, preload: Sequence[str]) -> _ServerProcess | None:
-        """Return the kept server if it runs and imported the same modules in the same surroundings."""
-        server = cls._server
-        if server is None or server.surroundings != _surroundings(preload) or not server.runs():
-            cls.end()
-            return None
-        cls._server = None
-        return server
-
-    @classmethod
-    def end(cls) -> None:
-        """End the kept server."""
-        if cls._server is not None:
-            cls._server.end()
-            cls._server = None
-
-
-atexit.register(_IdleServer.end)
-
-
-def _surroundings(preload: Sequence[str]) -> tuple[Any, ...]:
-    """Return what a server takes over from its driver when it starts."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    return tuple(preload), _import_path(), environment, os.getpid()
-
-
-def _import_path() -> list[str]:
-    return [os.path.abspath(entry) for entry in sys.path]  # "" is the folder of -c and of notebooks
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal without a name
-        return f"signal {number}"
-
-
-def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError), open(log, "rb") as file:
-        size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - _LOG_TAIL_BYTES))
-        return file.read().decode(errors="replace").strip()
-    return ""
