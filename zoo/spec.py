@@ -376,7 +376,7 @@ def _input_of(values: dict[str, Any]) -> Input:
     kind = values.pop("kind")
     if "statistics" in values:  # format 1
         statistics = values.pop("statistics")
-        if kind == "sequence":
+        if isinstance(statistics.get("missing"), list):  # of each feature of a sequence
             statistics["has_missing"] = statistics.pop("missing")
         values |= {_EARLIER_NAMES.get(name, name): value for name, value in statistics.items()}
         levels = values.pop("levels")
