@@ -188,7 +188,7 @@ def test_the_engine_names_no_task() -> None:
         for node in ast.walk(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 shown_as_help = path.parent.name == "jobs" and node.value.startswith("Such as ")
-                # A kind of input may be called as a task is: it is declared in the spec, and spelled by readers of cells.
+                # A kind of input may be called as a task is: the spec declares it, and readers of cells spell it.
                 kind = path.relative_to(ROOT).as_posix() in (
                     "zoo/spec.py",
                     "zoo/data/examples/array_columns.py",

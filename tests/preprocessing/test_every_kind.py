@@ -23,7 +23,7 @@ from zoo.portable.rows import raw_inputs as portable_inputs
 from zoo.saving.export_formats import as_columns, steps_of
 from zoo.saving.portable_inputs import portable_input
 from zoo.spec import ImageInput, Spec
-from zoo.training import level_lookup as bulk
+from zoo.training import category_lookup as bulk
 from zoo.training.preprocessed_arrays import as_tensor, preprocess
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import zoo
 from zoo.data.dataset import Dataset
 from zoo.data.streaming import stream as streams
 from zoo.data.streaming import streamed_dataset as streamed
-from zoo.data.streaming.stream import RowSample, Totals, open_stream, row_shares
+from zoo.data.streaming.stream import RowSample, Totals, open_stream, row_fractions
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -102,7 +102,7 @@ def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.M
 def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
     test = read(folder).splits["test"]
     assert isinstance(test, streamed.StreamedSplit)
-    p = {int(row): share for row, share in zip(range(3000), row_shares(np.arange(3000), 9), strict=True)}
+    p = {int(row): share for row, share in zip(range(3000), row_fractions(np.arange(3000), 9), strict=True)}
 
     def probabilities(split: Any) -> np.ndarray:
         probability = np.array([p[int(row)] for row in split.rows])
@@ -144,11 +144,11 @@ def test_kept_rows_are_bounded_and_alike() -> None:
     frame = pd.DataFrame({"row": np.arange(5000)})
     for start in range(0, 5000, 250):
         rows = np.arange(start, start + 250)
-        kept.add(frame[start : start + 250], rows, row_shares(rows, 0))
+        kept.add(frame[start : start + 250], rows, row_fractions(rows, 0))
     sample = kept.frame()
     assert sample is not None
     assert 25 <= len(sample) <= 100
-    assert set(sample.index) == set(np.flatnonzero(row_shares(np.arange(5000), 0) < kept.share))
+    assert set(sample.index) == set(np.flatnonzero(row_fractions(np.arange(5000), 0) < kept.share))
 
 
 def test_totals_of_a_column_far_from_zero() -> None:

@@ -90,5 +90,5 @@ def _along(values: Any, x: Sequence[float], y: Sequence[float]) -> Any:
         return tf.fill(tf.shape(values), heights[0])
     above = tf.clip_by_value(tf.searchsorted(corners, values), 1, len(x) - 1)
     low, high = tf.gather(corners, above - 1), tf.gather(corners, above)
-    share = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
-    return tf.gather(heights, above - 1) * (1 - share) + tf.gather(heights, above) * share
+    fraction = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
+    return tf.gather(heights, above - 1) * (1 - fraction) + tf.gather(heights, above) * fraction

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.calibration.calibration_layers import SMALLEST, Isotonic, Temperature
 from zoo.data.dataset import Split
-from zoo.data.splitting.splitters import hashed_share
+from zoo.data.splitting.splitters import hashed_fraction
 from zoo.errors import UsageError
 from zoo.spec import Spec
 
@@ -32,7 +32,7 @@ def split_in_two(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     )
     halved = np.zeros(len(names), np.int64)
     sizes = [0, 0]
-    for group in np.argsort([hashed_share(name, spec.task) for name in names]):
+    for group in np.argsort([hashed_fraction(name, spec.task) for name in names]):
         halved[group] = int(sizes[1] < sizes[0])
         sizes[halved[group]] += counts[group]
     return np.flatnonzero(halved[codes] == 0), np.flatnonzero(halved[codes] == 1)
@@ -53,7 +53,7 @@ def fit_calibration(
     """Fit a calibration layer; return it and its parameters.
 
     Args:
-        way: ``temperature``, ``isotonic``, or ``shares``, which only corrects class frequencies.
+        way: ``temperature``, ``isotonic``, or ``fractions``, which only corrects class frequencies.
         output: Output of the network on held-out rows (N, 1) or (N, K).
         truth: Class index of each row (N,).
         weight: Weights (N,); None for equal ones.
@@ -81,16 +81,16 @@ def _temperature(
 
     two = np.concatenate([1 - output, output], axis=1) if output.shape[1] == 1 else output
     logarithms = np.log(np.clip(two, SMALLEST, 1))
-    rows, share = np.arange(len(truth)), weight / weight.sum()
+    rows, fraction = np.arange(len(truth)), weight / weight.sum()
     one_hot = np.zeros_like(logarithms)
     one_hot[rows, truth] = 1
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         cold = np.exp(-x[0])
         scaled = log_softmax(logarithms * cold + x[1:], axis=1)
-        error = share[:, None] * (np.exp(scaled) - one_hot)  # gradient by logit
+        error = fraction[:, None] * (np.exp(scaled) - one_hot)  # gradient by logit
         slope = np.concatenate([[-(error * logarithms).sum() * cold * heated], error.sum(axis=0) * moved])
-        return float(-share @ scaled[rows, truth]), slope
+        return float(-fraction @ scaled[rows, truth]), slope
 
     bounds = [(np.log(0.05), np.log(20))] + [(-20.0, 20.0)] * logarithms.shape[1]
     solution = minimize(loss, np.zeros(1 + logarithms.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x

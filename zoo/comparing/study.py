@@ -257,7 +257,7 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     train = dataset.splits["train"]
     order = np.random.default_rng(subject.job.seed).permutation(len(train))
     scores: dict[str, list[float]] = {split: [] for split in ("train", "validation") if split in dataset.splits}
-    rows = [max(2, round(share * len(train))) for share in SHARES]
+    rows = [max(2, round(fraction * len(train))) for fraction in SHARES]
     for count in rows:
         few = dataclasses.replace(
             dataset, splits={**dataset.splits, "train": select_rows(train, np.sort(order[:count]))}

@@ -213,9 +213,9 @@ def _save_input(folder: Path, stem: str, values: np.ndarray | Ragged | pd.Catego
 
 def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged | pd.Categorical:
     values = np.load(folder / f"{stem}.npy", mmap_mode="r")
-    levels = folder / f"{stem}.levels.json"
-    if levels.exists():
-        named = pd.Index(json.loads(levels.read_text(encoding="utf-8")), dtype=object)
+    categories = folder / f"{stem}.levels.json"
+    if categories.exists():
+        named = pd.Index(json.loads(categories.read_text(encoding="utf-8")), dtype=object)
         return pd.Categorical.from_codes(values, named, validate=False)
     sizes, lengths = folder / f"{stem}.sizes.npy", folder / f"{stem}.bytes.npy"
     if lengths.exists():

@@ -16,10 +16,10 @@ from zoo.data.columns.describe_table import describe_classes, describe_numbers
 from zoo.data.columns.encode import (
     MISSING,
     Values,
+    category_names,
     encode_target,
     encode_targets,
     has_value,
-    level_names,
     raw_inputs,
     text_columns,
 )
@@ -192,7 +192,7 @@ def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _Targ
     if kind == "number":
         return _TargetColumns([name], numbers=_target_numbers(table, name), notes=notes)
     classes = describe_classes(values, positive=job.positive, where=table.source)
-    return _TargetColumns([name], classes=classes, names=level_names(values), notes=notes)
+    return _TargetColumns([name], classes=classes, names=category_names(values), notes=notes)
 
 
 def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
@@ -224,7 +224,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
             where=table.source,
             nearest=nearest_name(labels, columns),
         )
-    names = level_names(table.frame[labels])
+    names = category_names(table.frame[labels])
     classes = np.unique(names[names != MISSING])
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
@@ -245,10 +245,10 @@ def _check_no_label_inside(table: Table, job: DataJob, labelled: _TargetColumns,
     for column in table.frame.columns:
         if str(column) in (*labelled.columns, *job.drop) or str(column) in arrays_of_cells(table.frame[[column]]):
             continue
-        levels = level_names(table.frame[column])
-        if len(np.unique(levels)) != kinds:
+        categories = category_names(table.frame[column])
+        if len(np.unique(categories)) != kinds:
             continue
-        if len(set(zip(levels.tolist(), names.tolist(), strict=True))) == kinds:
+        if len(set(zip(categories.tolist(), names.tolist(), strict=True))) == kinds:
             raise DataError(
                 f"column {column} is equivalent to the labels {labelled.columns[0]} and would leak them; "
                 f"use --drop {shlex.quote(str(column))}",
@@ -359,7 +359,7 @@ def _test_part(
         table = _with_targets(table, None, [target.name for target in spec.targets])[0]
         codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:
-        codes = _label_codes(level_names(table.frame[target_columns.columns[0]]), target_columns.labels)
+        codes = _label_codes(category_names(table.frame[target_columns.columns[0]]), target_columns.labels)
     inputs = raw_inputs(table.frame, spec, where=table.source)
     weight = column_weights(table.frame, job.weight, where=table.source)
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight)

@@ -37,17 +37,17 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: Sequenc
     truth, prediction = np.asarray(truth, dtype=np.int64), np.asarray(prediction, dtype=np.int64)
     counts = np.bincount(truth * k + prediction, minlength=k * k).reshape(k, k)
     totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
+    fractions = counts / np.maximum(totals, 1)
 
     side = float(np.clip(2.8 + 0.62 * k, 4.2, 13.0))
     figure, (axis,) = new_figure(width=side + 1.0, height=side)
     axis.grid(False)
-    image = axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
+    image = axis.imshow(fractions, cmap=SHARES, vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the true class")
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     _name_classes(axis, classes)
     if k <= MOST_NUMBERED:
-        _write_cells(axis, counts, shares)
+        _write_cells(axis, counts, fractions)
     right = np.trace(counts) / max(counts.sum(), 1)
     axis.set_title(f"Confusion matrix: {100 * right:.1f} % of {counts.sum():,} rows correct", loc="left")
     return figure
@@ -65,14 +65,14 @@ def _name_classes(axis: Axes, classes: Sequence[str]) -> None:
     axis.set_yticks(shown, names, fontsize=size)
 
 
-def _write_cells(axis: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _write_cells(axis: Axes, counts: np.ndarray, fractions: np.ndarray) -> None:
     k = len(counts)
     size = 9 if k <= 10 else 6
     for row, column in np.ndindex(k, k):
-        share = shares[row, column]
+        fraction = fractions[row, column]
         # Black text on light colours, white text on dark ones.
-        colour = "white" if share > 0.45 else "black"
-        text = f"{_short_count(int(counts[row, column]))}\n{100 * share:.0f} %"
+        colour = "white" if fraction > 0.45 else "black"
+        text = f"{_short_count(int(counts[row, column]))}\n{100 * fraction:.0f} %"
         axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
 
 
@@ -109,7 +109,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
     usable = np.isfinite(confidence)
     confidence, right = confidence[usable], right[usable]
 
-    figure, (upper, lower) = new_figure(2, width=7.2, height=6.0, shares=(3.0, 1.0))
+    figure, (upper, lower) = new_figure(2, width=7.2, height=6.0, fractions=(3.0, 1.0))
     upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
     if confidence.size:
         _draw_bins(upper, confidence, right)
@@ -135,17 +135,17 @@ def _draw_bins(axis: Axes, confidence: np.ndarray, right: np.ndarray) -> None:
     filled = counts > 0
     counts = counts[filled]
     sure = np.bincount(member, ranked, BINS)[filled] / counts
-    share = np.bincount(member, right[order], BINS)[filled] / counts
-    low, high = _wilson(share, counts)
+    fraction = np.bincount(member, right[order], BINS)[filled] / counts
+    low, high = _wilson(fraction, counts)
     sizes = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
     rows = "row" if counts.max() == 1 else "rows"
-    spread = np.stack([np.maximum(share - low, 0), np.maximum(high - share, 0)])
+    spread = np.stack([np.maximum(fraction - low, 0), np.maximum(high - fraction, 0)])
     label = f"{len(counts)} bin{'s' * (len(counts) != 1)}\nof {sizes} {rows},\nwith 95 % interval"
-    axis.errorbar(sure, share, yerr=spread, color=BLUE, marker="o", markersize=5, linewidth=1.2, label=label)
+    axis.errorbar(sure, fraction, yerr=spread, color=BLUE, marker="o", markersize=5, linewidth=1.2, label=label)
 
 
-def _wilson(share: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _wilson(fraction: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     z2 = 1.959964**2
-    centre = (share + z2 / (2 * counts)) / (1 + z2 / counts)
-    half = np.sqrt(z2 * (share * (1 - share) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)
+    centre = (fraction + z2 / (2 * counts)) / (1 + z2 / counts)
+    half = np.sqrt(z2 * (fraction * (1 - fraction) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)
     return centre - half, centre + half

@@ -40,7 +40,7 @@ def learning_curve(
     """
     panels = _by_panel({name: _drawable(values) for name, values in history.items()})
     heights = tuple(HEIGHTS[label] for label in panels)
-    figure, axes = new_figure(len(panels), width=8.0, height=1.6 + 2.4 * sum(heights), shares=heights)
+    figure, axes = new_figure(len(panels), width=8.0, height=1.6 + 2.4 * sum(heights), fractions=heights)
     for axis, (label, curves) in zip(axes, panels.items(), strict=True):
         _draw(axis, curves, steps=label == LEARNING_RATE)
         if label != SCORE:

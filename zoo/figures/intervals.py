@@ -32,7 +32,7 @@ def interval_coverage(
         >>> figure.axes[1].get_ylabel()
         'width in EUR'
     """
-    figure, (above, below) = new_figure(2, width=7.0, height=6.4, shares=(2.0, 1.0))
+    figure, (above, below) = new_figure(2, width=7.0, height=6.4, fractions=(2.0, 1.0))
     nominal = np.asarray(percents, float)
     half = 196 * np.sqrt(nominal / 100 * (1 - nominal / 100) / max(n_rows, 1))
     above.fill_between(

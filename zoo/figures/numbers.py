@@ -69,7 +69,7 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
     """
     truth, prediction, n_lost = _finite(truth, prediction)
     error = truth - prediction
-    figure, (axis, beside) = new_figure(2, beside=True, width=8.6, height=5.0, shares=(3.0, 1.0))
+    figure, (axis, beside) = new_figure(2, beside=True, width=8.6, height=5.0, fractions=(3.0, 1.0))
     low, high = _limits(np.append(error, 0.0))  # always include zero
     _scatter(axis, prediction, error, (*_limits(prediction), low, high), bar_beside=beside)
     axis.axhline(0, color=RED, linestyle="--", linewidth=1.2, label="no error")

@@ -49,7 +49,7 @@ def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str,
     return figure
 
 
-def importances(shares: Mapping[str, tuple[float, float]]) -> Figure:
+def importances(fractions: Mapping[str, tuple[float, float]]) -> Figure:
     """Draw the importance of hyperparameters.
 
     Args:
@@ -59,9 +59,9 @@ def importances(shares: Mapping[str, tuple[float, float]]) -> Figure:
         >>> importances({"units": (0.6, 0.1)}).axes[0].get_xlabel()
         'fraction of the variance of ranks'
     """
-    names = list(shares)[:MOST_NAMES]
+    names = list(fractions)[:MOST_NAMES]
     figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
-    means, spreads = [shares[name][0] for name in names], [shares[name][1] for name in names]
+    means, spreads = [fractions[name][0] for name in names], [fractions[name][1] for name in names]
     places = np.arange(len(names))[::-1]
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
     axis.set_yticks(places, [shorten(name) for name in names])

@@ -29,12 +29,12 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     member = np.searchsorted(ends, lengths)  # bins end with a length; a frequent length is a bin of its own
     counts = np.bincount(member)
     filled = counts > 0
-    share = np.bincount(member, right)[filled] / counts[filled]
+    fraction = np.bincount(member, right)[filled] / counts[filled]
     middle = np.bincount(member, lengths)[filled] / counts[filled]
-    low, high = _wilson(share, counts[filled])
-    spread = np.stack([share - low, high - share])
-    axis.errorbar(middle, share, yerr=spread, color=BLUE, marker="o", markersize=5, label="with 95 % interval")
-    axis.set_ylim(min(0.0 if share.min() < 0.5 else 0.45, float(low.min())), 1.03)
+    low, high = _wilson(fraction, counts[filled])
+    spread = np.stack([fraction - low, high - fraction])
+    axis.errorbar(middle, fraction, yerr=spread, color=BLUE, marker="o", markersize=5, label="with 95 % interval")
+    axis.set_ylim(min(0.0 if fraction.min() < 0.5 else 0.45, float(low.min())), 1.03)
     axis.set_xlabel("steps of the sequence")
     axis.set_ylabel("accuracy")
     axis.set_title(f"Accuracy by length, {len(lengths):,} sequences", loc="left")
@@ -42,9 +42,9 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     return figure
 
 
-def _wilson(share: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _wilson(fraction: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return Wilson's 95 % interval of each fraction (JASA 22, 1927)."""
     z2 = 1.959964**2
-    centre = (share + z2 / (2 * counts)) / (1 + z2 / counts)
-    half = np.sqrt(z2 * (share * (1 - share) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)
-    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
+    centre = (fraction + z2 / (2 * counts)) / (1 + z2 / counts)
+    half = np.sqrt(z2 * (fraction * (1 - fraction) / counts + z2 / (4 * counts**2))) / (1 + z2 / counts)
+    return np.clip(centre - half, 0, fraction), np.clip(centre + half, fraction, 1)

@@ -105,7 +105,7 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
         >>> len(loss_landscape(steps, steps**2, steps**2 + steps[:, None] ** 2).axes)
         3
     """
-    figure, (left, right) = new_figure(2, beside=False, width=6.5, height=8.5, shares=(0.7, 1.3))
+    figure, (left, right) = new_figure(2, beside=False, width=6.5, height=8.5, fractions=(0.7, 1.3))
     left.plot(steps, line, color=BLUE, marker="o", markersize=3)
     left.axvline(0, color=BLACK, linestyle=":", linewidth=1.2)
     left.set_ylabel("loss")

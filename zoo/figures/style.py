@@ -35,7 +35,7 @@ def new_figure(
     beside: bool = False,
     width: float = 7.0,
     height: float = 4.5,
-    shares: tuple[float, ...] | None = None,
+    fractions: tuple[float, ...] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure with panels in a column or row, without pyplot's global state.
 
@@ -57,9 +57,9 @@ def new_figure(
     # An explicit white background, since the page may be dark.
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     if beside:
-        grid = figure.subplots(1, n_panels, sharey=True, squeeze=False, width_ratios=shares)
+        grid = figure.subplots(1, n_panels, sharey=True, squeeze=False, width_ratios=fractions)
     else:
-        grid = figure.subplots(n_panels, 1, sharex=True, squeeze=False, height_ratios=shares)
+        grid = figure.subplots(n_panels, 1, sharex=True, squeeze=False, height_ratios=fractions)
     for panel in grid.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color=PALE, linewidth=0.6)

@@ -118,13 +118,13 @@ class DataJob(Job):
         """The column that names each row's split, if the split is ``column=NAME``."""
         return self.split_by("column")
 
-    def split_by(self, way: str) -> str | None:
-        """Return the value of ``way=`` in the split, such as the column of ``group=COLUMN``; None for other splits."""
+    def split_by(self, method: str) -> str | None:
+        """Return the value of ``method=`` in the split, such as the column of ``group=COLUMN``; None for others."""
         name, sign, value = (self.split or "").partition("=")
-        return value if sign and name == way else None
+        return value if sign and name == method else None
 
     @property
-    def calibration_share(self) -> float:
+    def calibration_fraction(self) -> float:
         """Fraction of the training rows that is held out; 0.2 if calibration was requested without a size."""
         return self.calibration_size or (0.2 if self.calibrate is not None else 0.0)
 

@@ -109,12 +109,12 @@ def accuracy_interval(
         >>> round(low, 3), high
         (0.207, 1.0)
     """
-    share = float(accuracy(truth, prediction, weight[None], threshold, positive)[0])
+    fraction = float(accuracy(truth, prediction, weight[None], threshold, positive)[0])
     z = NORMAL_QUANTILE
-    centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z / (1 + z**2 / rows) * np.sqrt(max(share * (1 - share), 0.0) / rows + z**2 / (4 * rows**2))
+    centre = (fraction + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z / (1 + z**2 / rows) * np.sqrt(max(fraction * (1 - fraction), 0.0) / rows + z**2 / (4 * rows**2))
     # Rounding must not move a bound past the accuracy itself, which is the bound at 0 and at 1.
-    return min(max(0.0, float(centre - half)), share), max(min(1.0, float(centre + half)), share)
+    return min(max(0.0, float(centre - half)), fraction), max(min(1.0, float(centre + half)), fraction)
 
 
 def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:

@@ -77,7 +77,7 @@ def normalized_mutual_information(truth: np.ndarray, prediction: np.ndarray, wei
     totals = joint.sum(axis=(1, 2), keepdims=True)
     joint = np.divide(joint, totals, out=np.full_like(joint, np.nan), where=totals > 0)
     by_cluster, by_label = joint.sum(axis=2), joint.sum(axis=1)
-    entropy = [-xlogy(shares, shares).sum(axis=1) for shares in (by_cluster, by_label)]
+    entropy = [-xlogy(fractions, fractions).sum(axis=1) for fractions in (by_cluster, by_label)]
     both = -xlogy(joint, joint).sum(axis=(1, 2))
     mutual = np.maximum(entropy[0] + entropy[1] - both, 0)
     mean = (entropy[0] + entropy[1]) / 2

@@ -21,7 +21,7 @@ class LevelCodes(keras.layers.Layer):
         fills: For each column the category that replaces missing values; ``""`` for none.
     """
 
-    by_level = True  # each output column depends on one input column only
+    by_category = True  # each output column depends on one input column only
 
     def __init__(self, fills: Sequence[str], **options: Any) -> None:
         super().__init__(autocast=False, trainable=False, **options)
@@ -145,7 +145,7 @@ class MissingLevels(keras.layers.Layer):
         columns: C tensors (B,) of text; empty text is missing.
     """
 
-    by_level = True
+    by_category = True
 
     def __init__(self, **options: Any) -> None:
         super().__init__(autocast=False, trainable=False, dtype="float32", **options)

@@ -98,9 +98,9 @@ class PrepareNumbers(keras.layers.Layer):
         for side in ("left", "right"):
             above = tf.clip_by_value(tf.searchsorted(knots, values, side=side), 1, steps)
             low, high = (tf.gather(knots, index, batch_dims=1) for index in (above - 1, above))
-            share = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
-            share = tf.where((high == low) & (values >= high), tf.ones_like(share), share)
-            ranks.append((tf.cast(above - 1, tf.float64) + share) / steps)
+            fraction = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
+            fraction = tf.where((high == low) & (values >= high), tf.ones_like(fraction), fraction)
+            ranks.append((tf.cast(above - 1, tf.float64) + fraction) / steps)
         rank = tf.clip_by_value(tf.transpose((ranks[0] + ranks[1]) / 2), 1e-3, 1 - 1e-3)
         return tf.math.ndtri(rank)
 

@@ -176,7 +176,7 @@ def option(name: str, value: str) -> str:
     return f"--{name} {shlex.quote(value)}"
 
 
-def share(value: float) -> str:
+def fraction(value: float) -> str:
     """Format a fraction as a percentage.
 
     Example:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.errors import MOST_LISTED, listed
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, cramers_v, evidence_of, option, share
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, cramers_v, evidence_of, fraction, option
 
 NEARLY_ALL = 0.995
 LEAST_EFFECT, SURE = 0.15, 0.001
@@ -21,8 +21,8 @@ FAR = 10.0  # interquartile ranges beyond the quartiles
 
 def missing_values(facts: Facts) -> Iterator[Finding]:
     """Report missing values, and what missingness is associated with."""
-    shares = {name: float(facts.missing(name).mean()) for name in map(str, facts.frame.columns)}
-    lacking = {name: split for name, split in shares.items() if split > 0}
+    fractions = {name: float(facts.missing(name).mean()) for name in map(str, facts.frame.columns)}
+    lacking = {name: split for name, split in fractions.items() if split > 0}
     infinite = {n: k for n in map(str, facts.frame.columns) if (k := _infinite(facts.frame[n]))}
     for name, (count, row) in infinite.items():
         text = f"column {name} has {count} infinite values, the first in row {row + 1}; they are treated as missing"
@@ -31,10 +31,9 @@ def missing_values(facts: Facts) -> Iterator[Finding]:
         yield Finding("missing values", OK, "none")
         return
     worst = sorted(lacking, key=lambda name: -lacking[name])
-    evidence = tuple(f"{name}: {share(lacking[name])}" for name in worst[:MOST_LISTED])
-    text = (
-        f"{len(lacking)} of {len(shares)} columns have missing values, most in {worst[0]}: {share(lacking[worst[0]])}"
-    )
+    evidence = tuple(f"{name}: {fraction(lacking[name])}" for name in worst[:MOST_LISTED])
+    most = f"{worst[0]}: {fraction(lacking[worst[0]])}"
+    text = f"{len(lacking)} of {len(fractions)} columns have missing values, most in {most}"
     advice = option("missing", f"{worst[0]}=drop") if lacking[worst[0]] > 0.5 else ""
     yield Finding("missing values", NOTE, text, advice, evidence)
     yield from _goes_with(facts, [n for n in worst if 0.005 < lacking[n] < 0.995][:20])
@@ -74,14 +73,14 @@ def _goes_with(facts: Facts, names: list[str]) -> Iterator[Finding]:
         effects.sort(reverse=True)
         evidence = tuple(f"{name}: {effect:.2f}" for effect, name in effects[:MOST_LISTED])
         text = f"missing values are associated with the target, most in {effects[0][1]} (effect {effects[0][0]:.2f})"
-        level = WARNING if effects[0][0] > 0.6 else NOTE
-        yield Finding("missing values", level, text, "check that missingness is known at prediction time", evidence)
+        category = WARNING if effects[0][0] > 0.6 else NOTE
+        yield Finding("missing values", category, text, "check that missingness is known at prediction time", evidence)
     if together:
         text = f"missing values are associated: {together[0]}"
         yield Finding("missing values", OK, text, "", tuple(together[:MOST_LISTED]))
 
 
-def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[float, float]:
+def _association(absent: np.ndarray, values: np.ndarray, categories: bool) -> tuple[float, float]:
     """Return effect in [0, 1] and p-value: Cramér's V (1946) for categories, else ``|2 AUC - 1|``."""
     from scipy import stats
 
@@ -89,7 +88,7 @@ def _association(absent: np.ndarray, values: np.ndarray, levels: bool) -> tuple[
     absent, values = absent[present], values[present]
     if absent.all() or not absent.any():
         return 0.0, 1.0
-    if levels:
+    if categories:
         return cramers_v(absent, np.minimum(pd.factorize(values)[0], 50))
     one, two = values[absent], values[~absent]
     test = stats.mannwhitneyu(one, two)
@@ -110,7 +109,7 @@ def constants(facts: Facts) -> Iterator[Finding]:
                 continue
             top = values.value_counts(normalize=True, dropna=False)
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
-                nearly.append((column.name, f"{share(float(top.iloc[0]))} are {top.index[0]}"))
+                nearly.append((column.name, f"{fraction(float(top.iloc[0]))} are {top.index[0]}"))
     for names, why in ((left_out, "with only one value"), (empty, "without values")):
         if names:
             word = "columns are" if len(names) > 1 else "column is"
@@ -170,7 +169,7 @@ def _units(name: str, values: np.ndarray) -> Iterator[Finding]:
             f"{10 ** np.median(high):.3g}: possibly two units that differ by a factor of {factor:.3g}"
         )
         yield Finding(
-            "heterogeneity", WARNING, text, "convert the column to one unit", (f"{share(sides)} on one side",)
+            "heterogeneity", WARNING, text, "convert the column to one unit", (f"{fraction(sides)} on one side",)
         )
 
 
@@ -179,18 +178,22 @@ def _spellings(name: str, values: pd.Series) -> Iterator[Finding]:
     if not 2 <= len(counts) <= 5000:
         return
     forms: dict[str, list[str]] = {}
-    for level in counts.index:
-        forms.setdefault(_plain(level), []).append(level)
-    several = [levels for form, levels in forms.items() if len(levels) > 1 and form]
+    for category in counts.index:
+        forms.setdefault(_plain(category), []).append(category)
+    several = [categories for form, categories in forms.items() if len(categories) > 1 and form]
     if several:
-        shown = tuple(" = ".join(repr(level) for level in levels) for levels in several[:MOST_LISTED])
+        shown = tuple(" = ".join(repr(category) for category in categories) for categories in several[:MOST_LISTED])
         text = f"column {name} has several spellings of {len(several)} categories, such as {shown[0]}"
         yield Finding("heterogeneity", WARNING, text, "use one spelling", shown)
         return
     if len(counts) > 200:
         return
     for rare in counts.index[counts <= max(3, 0.002 * counts.sum())]:
-        words = [level for level in counts.index if counts[level] > 20 * counts[rare] and not _differs(level, rare)]
+        words = [
+            category
+            for category in counts.index
+            if counts[category] > 20 * counts[rare] and not _differs(category, rare)
+        ]
         near = difflib.get_close_matches(rare, words, n=1, cutoff=0.88)
         if near:
             text = (
@@ -204,9 +207,9 @@ def _differs(one: str, other: str) -> bool:
     return re.findall(r"\d+", one) != re.findall(r"\d+", other) or min(len(one), len(other)) < 5
 
 
-def _plain(level: str) -> str:
+def _plain(category: str) -> str:
     """Return a category without case, accents, spaces and punctuation; other signs are kept."""
-    text = unicodedata.normalize("NFKD", level.casefold())
+    text = unicodedata.normalize("NFKD", category.casefold())
     text = "".join(sign for sign in text if not unicodedata.combining(sign))
     return re.sub(r"[\s._\-'’,;:/]+", "", text) if not re.fullmatch(r"[\d\s.,\-]+.*", text) else text.strip()
 

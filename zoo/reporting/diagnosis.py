@@ -216,8 +216,8 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     far = _behind(training) > GAP if math.isfinite(_behind(training)) else loss[-1] > 0.5 * loss[0]
     if not (falls >= 0.8 and late > 0.5 * early and far):
         return []
-    share = (loss[0] - loss[-1]) / loss[0]
-    text = f"the validation loss decreases slowly and linearly: by {share:.1%} in {steps:,} steps"
+    fraction = (loss[0] - loss[-1]) / loss[0]
+    text = f"the validation loss decreases slowly and linearly: by {fraction:.1%} in {steps:,} steps"
     rate = _rate(training)
     advice = f"--set learning_rate={10 * rate:.2g}" if rate else "a learning rate ten times as high"
     return [Finding(RATE_TOO_LOW, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]

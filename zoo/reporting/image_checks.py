@@ -11,7 +11,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.examples.array_columns import IMAGE
 from zoo.data.ragged import Ragged
 from zoo.data.sources.image_files import small_grey
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, share
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, fraction
 
 HELD = ("validation", "test")
 MOST_TRAIN, MOST_HELD = 20_000, 4_000
@@ -51,7 +51,7 @@ def near_duplicates(dataset: Dataset) -> Iterator[Finding]:
         has_finding = True
         shown = ", ".join(str(int(row) + 1) for row in split.rows[twins[:5]])
         of = f"of {len(heldout):,} " if len(heldout) < len(split) else "of the "
-        text = f"{share(portion)} {of}{name} images are near-duplicates of a training image{scope}"
+        text = f"{fraction(portion)} {of}{name} images are near-duplicates of a training image{scope}"
         advice = "they inflate the score; remove one image of each pair"
         yield Finding(
             "near-duplicates", WARNING if portion > 0.05 else NOTE, text, advice, (f"such as images {shown}",)

@@ -17,7 +17,7 @@ from zoo.calibration.fit_calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.calibration.fit_calibration import fit_calibration
 from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, share
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, fraction
 from zoo.spec import Spec
 from zoo.supervised.classical_estimators import ClassicalBaseline, raw_frame, with_columns
 
@@ -144,8 +144,8 @@ def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     joint = np.zeros((k, k))
     np.add.at(joint, (target[sure], above[sure].argmax(axis=1)), 1)
     joint[np.diag_indices(k)] = np.maximum(joint.diagonal(), (joint.sum(axis=1) == 0) & (counts > 0))
-    share_of = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1)
-    return np.asarray(share_of * counts[:, None] / counts.sum())
+    fraction_of = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1)
+    return np.asarray(fraction_of * counts[:, None] / counts.sum())
 
 
 def suspect_order(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -236,12 +236,12 @@ def label_errors(suspects: Suspects) -> Iterator[Finding]:
     by_chance = suspects.expected + LEAST_ERRORS * np.sqrt(suspects.expected / max(suspects.sure, 1))
     errors = suspects.sure >= LEAST_SURE and suspects.otherwise > max(by_chance, LEAST_EXCESS * suspects.expected)
     sure = (
-        f"; among confident predictions {share(suspects.otherwise)} of the labels disagree, {share(suspects.expected)} "
-        "would be expected"
+        f"; among confident predictions {fraction(suspects.otherwise)} of the labels disagree, "
+        f"{fraction(suspects.expected)} would be expected"
     )
     why = sure if errors else ", which overlapping classes explain"
     doubtful = len(suspects.rows) / suspects.scored_rows
-    text = f"about {share(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
+    text = f"about {fraction(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
     level = WARNING if errors and doubtful > 0.03 else NOTE if errors or doubtful > 0.01 else OK
     text += why if level != OK else ""
     yield Finding("label errors", level, text, "check these rows" if level != OK else "", shown)

@@ -145,8 +145,8 @@ def _finding_row(finding: Finding) -> str:
 def _extent(column: Column) -> str:
     if column.range is not None:
         return f"{column.range[0]} to {column.range[1]}"
-    shown = ", ".join(f"{name} ({count:,})" for name, count in column.levels[:4])
-    more = f", … {column.distinct} in total" if column.distinct > len(column.levels[:4]) else ""
+    shown = ", ".join(f"{name} ({count:,})" for name, count in column.categories[:4])
+    more = f", … {column.distinct} in total" if column.distinct > len(column.categories[:4]) else ""
     return shown + more if shown else f"{column.distinct:,} distinct"
 
 
@@ -168,12 +168,14 @@ def _column_as_dict(column: Column) -> dict[str, Any]:
     return {
         **values,
         "range": list(column.range) if column.range else None,
-        "levels": [list(pair) for pair in column.levels],
+        "categories": [list(pair) for pair in column.categories],
         "remarks": list(column.remarks),
     }
 
 
 def _column_of_dict(values: Mapping[str, Any]) -> Column:
     extent = tuple(values["range"]) if values["range"] else None
-    levels = tuple((str(name), int(count)) for name, count in values["levels"])
-    return Column(**{**values, "range": extent, "levels": levels, "remarks": tuple(values["remarks"])})
+    values = dict(values)
+    counts = values.pop("levels") if "levels" in values else values["categories"]  # in reports of earlier runs
+    categories = tuple((str(name), int(count)) for name, count in counts)
+    return Column(**{**values, "range": extent, "categories": categories, "remarks": tuple(values["remarks"])})

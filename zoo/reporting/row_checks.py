@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.splitting.splitters import suggested_sizes
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, share
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, fraction
 
 ROWS_A_PARAMETER, ROWS_A_PREDICTOR, IMAGES_A_CLASS = 10, 10, 1000
 RARE, VERY_RARE = 0.1, 0.02
@@ -48,16 +48,16 @@ def class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding
     counts = names.astype(str).value_counts()
     rare, most = counts.index[-1], counts.index[0]
     split = counts.iloc[-1] / counts.sum()
-    evidence = tuple(f"{name}: {count:,} ({share(count / counts.sum())})" for name, count in counts.head(12).items())
+    evidence = tuple(f"{name}: {count:,} ({fraction(count / counts.sum())})" for name, count in counts.head(12).items())
     even = 1 / len(counts)
     if split >= min(RARE, even / 2):
         yield Finding(
-            "class balance", OK, f"{len(counts)} classes, the rarest has {share(split)} of the rows", "", evidence
+            "class balance", OK, f"{len(counts)} classes, the rarest has {fraction(split)} of the rows", "", evidence
         )
     else:
         factor = max(2, round(counts.iloc[0] / counts.iloc[-1] / 4))
         level = WARNING if split < VERY_RARE or counts.iloc[-1] < 10 else NOTE
-        text = f"class {rare} has {counts.iloc[-1]:,} rows ({share(split)}), class {most} has {counts.iloc[0]:,}"
+        text = f"class {rare} has {counts.iloc[-1]:,} rows ({fraction(split)}), class {most} has {counts.iloc[0]:,}"
         ways = f"--sample down={factor}, or --class-weight balanced --calibrate temperature"
         advice = f"use pr_auc, not accuracy; {ways}"
         yield Finding("class balance", level, text, advice, evidence)
@@ -81,7 +81,7 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
     else:
         extra = int((counts - 1).sum())
         level = NOTE if extra > 0.01 * len(hashed) else OK
-        text = f"{extra:,} rows duplicate another in all features ({share(extra / len(hashed))})"
+        text = f"{extra:,} rows duplicate another in all features ({fraction(extra / len(hashed))})"
         again = np.flatnonzero(pd.Series(codes).duplicated().to_numpy())
         yield Finding("duplicates", level, text, "", (f"rows {facts.rows(again)}",))
     if facts.target is not None and facts.classes and len(twice):
@@ -108,7 +108,7 @@ def _across(facts: Facts, codes: np.ndarray, topic: str, what: str, but: np.ndar
             continue
         portion = len(repeated) / len(heldout)
         level = WARNING if portion > 0.05 else NOTE
-        text = f"{len(repeated):,} {split} rows ({share(portion)}) {what}"
+        text = f"{len(repeated):,} {split} rows ({fraction(portion)}) {what}"
         advice = "they inflate the score; remove duplicates, or, if a column defines groups, use --split group=COLUMN"
         yield Finding(topic, level, text, advice, (f"rows {facts.rows(repeated)}",))
 
@@ -144,7 +144,7 @@ def time_order(facts: Facts) -> Iterator[Finding]:
         if among < 0.05:
             continue
         alike = _alike_in_time(facts, seconds)
-        text = f"{share(among)} of the test rows are before the last training row in {name}"
+        text = f"{fraction(among)} of the test rows are before the last training row in {name}"
         text += f", and successive targets are correlated ({alike:.2f})" if alike > ALIKE else ""
         level = WARNING if alike > ALIKE else NOTE
         advice = f"to predict the future, use --split time={name} and --gap"
@@ -172,7 +172,6 @@ def groups(facts: Facts) -> Iterator[Finding]:
             continue
         overlap = values[held].isin(set(values[train])).mean()
         if overlap > 0.05:
-            text = (
-                f"{share(float(overlap))} of the test rows have a {name} of the training rows, of {distinct:,} in total"
-            )
+            shared = fraction(float(overlap))
+            text = f"{shared} of the test rows have a {name} of the training rows, of {distinct:,} in total"
             yield Finding("groups", WARNING, text, f"--split group={name}")

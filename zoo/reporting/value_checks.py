@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.errors import MOST_LISTED, listed
-from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, WARNING, Facts, Finding, evidence_of, option, share
+from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, WARNING, Facts, Finding, evidence_of, fraction, option
 
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
@@ -49,7 +49,7 @@ def mixed_formats(facts: Facts) -> Iterator[Finding]:
         for what, formats in (("dates", _DATES), ("decimals", _DECIMALS)):
             fractions = _formats(counts, formats)
             if len(fractions) > 1:
-                evidence = tuple(f"as {form}: {share(part)}" for form, part in fractions.items())
+                evidence = tuple(f"as {form}: {fraction(part)}" for form, part in fractions.items())
                 forms = " and ".join(fractions)
                 text = f"column {name} has {what} in {len(fractions)} formats: {forms}"
                 yield Finding("heterogeneity", WARNING, text, "use one format", evidence)
@@ -77,7 +77,7 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
     if sum(units.values()) < NEARLY_ALL * total or len(counts) < 10:
         return
     often = sorted((u for u in units if units[u] >= LEAST_SHARE * total), key=lambda unit: -units[unit])
-    evidence = tuple(f"{unit}: {share(units[unit] / total)}" for unit in often[:MOST_LISTED])
+    evidence = tuple(f"{unit}: {fraction(units[unit] / total)}" for unit in often[:MOST_LISTED])
     if 1 < len(often) <= MOST_LISTED:
         text = f"column {name} has numbers in {len(often)} units: {', '.join(often)}"
         yield Finding("heterogeneity", WARNING, text, "convert the column to one unit", evidence)
@@ -100,8 +100,8 @@ def codes_for_missing(facts: Facts) -> Iterator[Finding]:
             alone = value < 0 <= rest[0] and (value <= -9 or gap >= 1) and len(rest) > 5 if place == 0 else False
             if alone or gap > np.ptp(rest):
                 text = (
-                    f"column {name} is {value:.15g} in {rows:,} rows ({share(rows / len(facts.frame))}), far from all "
-                    "other values: possibly a code for missing values, or a cap"
+                    f"column {name} is {value:.15g} in {rows:,} rows ({fraction(rows / len(facts.frame))}), far from "
+                    "all other values: possibly a code for missing values, or a cap"
                 )
                 yield Finding("heterogeneity", WARNING, text, "if it is a code, leave these cells empty")
 
@@ -122,7 +122,7 @@ def capped(facts: Facts) -> Iterator[Finding]:
             rows = int((values == distinct[place]).sum())
             if distinct[place] == 0 or rows < max(5, LEAST_CAPPED * len(values)) or rows < 10 * beside.mean():
                 continue
-            summary = f"{rows:,} rows ({share(rows / len(facts.frame))}) have the {word}"
+            summary = f"{rows:,} rows ({fraction(rows / len(facts.frame))}) have the {word}"
             if name:
                 piled.append((name, f"{summary}, {distinct[place]:g}"))
             else:

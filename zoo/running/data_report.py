@@ -286,9 +286,9 @@ def _column_of(column: Any, values: Any) -> Column:
     """Convert a column of the spec to a column of the report."""
     extent = (f"{column.min:g}", f"{column.max:g}") if isinstance(column, NumberInput) else None
     names = column.categories[:5] if isinstance(column, CategoryInput) else ()
-    levels = tuple((name, int((values == name).sum())) for name in names)
+    categories = tuple((name, int((values == name).sum())) for name in names)
     kind = "ordered" if isinstance(column, CategoryInput) and column.ordered else column.kind
-    return Column(column.name, kind, column.missing, int(values.nunique()), extent, levels)
+    return Column(column.name, kind, column.missing, int(values.nunique()), extent, categories)
 
 
 def _baselines_of(task: Task | None, dataset: Dataset | None, level: str) -> list[Any]:

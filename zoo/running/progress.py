@@ -54,10 +54,10 @@ class Progress(Recorder):
         elif self.verbose and self.unit == "epoch":
             self.say(f"epoch {epoch}/{self._epochs}  {text}")
 
-    def within(self, epoch: int, share: float) -> None:
+    def within(self, epoch: int, fraction: float) -> None:
         """Advance the progress bar by a fraction of an epoch."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=epoch - 1 + share)
+            self._bar.update(self._task, completed=epoch - 1 + fraction)
 
     def say(self, message: str) -> None:
         """Print a line to standard error."""

@@ -56,7 +56,7 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
         chosen = select_rows(split, first)
         output = task.output(full_model, chosen.inputs)
         built_model.calibration, facts = fit_calibration(
-            job.calibrate, output, chosen.encoded_target, chosen.weight, moved=_moves_shares(job)
+            job.calibrate, output, chosen.encoded_target, chosen.weight, moved=_changes_class_frequencies(job)
         )
         before, full_model, split = full_model, built_model.full_model(), select_rows(split, second)
         notes.append(f"probabilities are calibrated by {job.calibrate} on {len(first):,} rows set aside for it")
@@ -123,7 +123,7 @@ def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> lis
     ]
 
 
-def _moves_shares(job: DataJob) -> bool:
+def _changes_class_frequencies(job: DataJob) -> bool:
     """Return whether the training loss changes the class frequencies, by resampling, class weights or a focal loss."""
     focal = getattr(job, "hyperparameters", {}).get("loss") == "focal"
     return focal or job.class_weight is not None or job.sample is not None

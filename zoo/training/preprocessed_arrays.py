@@ -18,7 +18,7 @@ from zoo.data.dataset import Split
 from zoo.data.memory import release_pages
 from zoo.data.ragged import Ragged
 from zoo.portable.preprocessing import is_length, length_key
-from zoo.training.level_lookup import by_level
+from zoo.training.category_lookup import by_category
 
 if TYPE_CHECKING:
     import keras
@@ -188,7 +188,7 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
     if again:
         call, inputs = compiled(preprocessing), dict(split.inputs)
     else:
-        left, inputs = by_level(preprocessing, split.inputs)
+        left, inputs = by_category(preprocessing, split.inputs)
         call = tf.function(left, reduce_retracing=True)
     x: dict[str, Any] = {}
     sequences = _variable_outputs(preprocessing)

@@ -21,7 +21,7 @@ class Recorder:
     def recall(self, history: Mapping[str, Sequence[float]]) -> None:
         """Called when training resumes from a checkpoint, with the scores of the previous epochs."""
 
-    def within(self, epoch: int, share: float) -> None:
+    def within(self, epoch: int, fraction: float) -> None:
         """Called during a long epoch with the completed fraction; the epoch ends only with :meth:`epoch`."""
 
     def say(self, message: str) -> None:
@@ -86,10 +86,10 @@ class Recorders(Recorder):
         for recorder in self.recorders:
             recorder.recall(history)
 
-    def within(self, epoch: int, share: float) -> None:
+    def within(self, epoch: int, fraction: float) -> None:
         """Call ``within`` of each recorder."""
         for recorder in self.recorders:
-            recorder.within(epoch, share)
+            recorder.within(epoch, fraction)
 
     def say(self, message: str) -> None:
         """Call ``say`` of each recorder."""

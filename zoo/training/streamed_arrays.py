@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import Split
-from zoo.data.streaming.stream import row_shares
+from zoo.data.streaming.stream import row_fractions
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.metrics.metric import rows_of
 from zoo.training.preprocessed_arrays import Arrays, preprocess, raw_arrays
@@ -163,10 +163,10 @@ def collected(
         predict: Function from rows to predictions (N,) or (N, K).
     """
     width = np.asarray(predict(select_rows(split, np.arange(1)))).size
-    share = MOST_VALUES / width / max(split.total, 1)
+    fraction = MOST_VALUES / width / max(split.total, 1)
     held: list[tuple[Any, ...]] = []
     for chunk in split.chunks(None):
-        rows = np.flatnonzero(row_shares(chunk.rows, _DRAW) < share)
+        rows = np.flatnonzero(row_fractions(chunk.rows, _DRAW) < fraction)
         if len(rows):
             drawn = select_rows(chunk, rows)
             held.append((drawn.target, predict(drawn), drawn.weight))

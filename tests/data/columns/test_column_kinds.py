@@ -63,7 +63,7 @@ def test_an_id_is_all_distinct_and_named_like_one():
 
 def test_a_column_is_described_in_words():
     column = kind_of([None, "low", "high", "medium"] * 10)
-    assert (column.missing, column.distinct, column.levels) == (10, 3, (("low", 10), ("medium", 10), ("high", 10)))
+    assert (column.missing, column.distinct, column.categories) == (10, 3, (("low", 10), ("medium", 10), ("high", 10)))
     assert "low < medium < high" in column.enters
     column = kind_of([2.5, 1.0, np.inf, None] * 10, missing={"*": "median"})
     assert (column.range, column.missing) == (("1", "2.5"), 20)

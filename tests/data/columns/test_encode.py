@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.encode import (
+    category_names,
     decode_classes,
     dtype_name,
     encode_target,
-    level_names,
     raw_inputs,
 )
 from zoo.errors import DataError
@@ -81,7 +81,7 @@ def test_missing_columns_are_named():
     ],
 )
 def test_one_spelling_for_a_level(series, names):
-    assert level_names(series).tolist() == names
+    assert category_names(series).tolist() == names
 
 
 @settings(deadline=None)
@@ -89,8 +89,8 @@ def test_one_spelling_for_a_level(series, names):
 def test_whole_numbers_spell_alike_in_every_type(numbers):
     spelled = [str(number) for number in numbers]
     kinds = (int, float, object, "Int64")
-    assert all(level_names(pd.Series(numbers, dtype=kind)).tolist() == spelled for kind in kinds)
-    assert level_names(pd.Series(spelled)).tolist() == spelled
+    assert all(category_names(pd.Series(numbers, dtype=kind)).tolist() == spelled for kind in kinds)
+    assert category_names(pd.Series(spelled)).tolist() == spelled
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_whole_numbers_spell_alike_in_every_type(numbers):
 def test_classes_come_back_in_their_type(cells, kind, back):
     series = pd.Series(cells, name="y")
     assert dtype_name(series) == kind
-    target = Target("y", "class", tuple(sorted(set(level_names(series)))), kind)
+    target = Target("y", "class", tuple(sorted(set(category_names(series)))), kind)
     codes = encode_target(series, target)
     assert codes.tolist() == [1, 0, 1]
     decoded = decode_classes(codes, target)

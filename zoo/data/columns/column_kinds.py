@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.date_parsing import find_date_format
-from zoo.data.columns.encode import coded_levels
+from zoo.data.columns.encode import coded_categories
 from zoo.errors import UsageError, unknown
 
 NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT = "number", "code", "category", "ordered", "date", "text"
@@ -67,7 +67,7 @@ class Column:
     missing: int
     distinct: int
     range: tuple[str, str] | None = None
-    levels: tuple[tuple[str, int], ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()
     enters: str = ""
     left_out: str = ""
     remarks: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Cells:
     @cached_property
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
         """The code of each cell (N,), -1 where it is missing, and the category of each code."""
-        return coded_levels(self.values)
+        return coded_categories(self.values)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -122,7 +122,7 @@ class Cells:
         return np.bincount(codes + 1, minlength=len(names) + 1)[1:]
 
     @cached_property
-    def levels(self) -> np.ndarray:
+    def categories(self) -> np.ndarray:
         """The categories that occur, by decreasing count, then by name."""
         names, counts = self.coded[1], self.counts
         order = np.argsort(names.astype(str), kind="stable")
@@ -216,9 +216,9 @@ def find_kind(cells: Cells) -> ColumnKind:
         return _kind_of_numbers(cells)
     dtype = cells.values.dtype
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
-        occur = set(cells.levels)  # categories of the dtype that occur in the training rows
+        occur = set(cells.categories)  # categories of the dtype that occur in the training rows
         return ColumnKind(ORDERED, order=tuple(name for name in cells.coded[1] if name in occur))
-    names = cells.levels
+    names = cells.categories
     lower = {str(name).lower() for name in names[: MOST_CODES + 1]}
     if any(lower <= answers for answers in _ANSWERS):
         return ColumnKind(YES_OR_NO)

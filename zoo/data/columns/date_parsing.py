@@ -51,9 +51,9 @@ def find_date_format(texts: np.ndarray) -> DateFormat | None:
     if not first or sum(bool(_DATE.search(text)) for text in first) < 0.9 * len(first):
         return None
     fitting = [form for form in _guesses(first) if _share(sample, form) >= PRACTICALLY_ALL]
-    shares = {form: _share(texts, form) for form in fitting}
-    best = max(shares.values(), default=0.0)
-    fitting = [form for form, share in shares.items() if share >= PRACTICALLY_ALL and share == best]
+    fractions = {form: _share(texts, form) for form in fitting}
+    best = max(fractions.values(), default=0.0)
+    fitting = [form for form, fraction in fractions.items() if fraction >= PRACTICALLY_ALL and fraction == best]
     if not fitting:
         return None
     slashes = "/" in str(first[0])

@@ -31,7 +31,7 @@ from zoo.data.columns.column_kinds import (
 )
 from zoo.data.columns.date_parsing import calendar_parts, spelled
 from zoo.data.columns.encode import read_dates, read_numbers
-from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, way_for
+from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, method_for
 from zoo.data.examples.describe_examples import LEAST_COUNT, tokens_of
 from zoo.data.limits import row_in_source
 from zoo.errors import DataError, UsageError, nearest_name
@@ -60,7 +60,7 @@ class DescribedColumn:
 
 
 def describe_column(
-    cells: Cells, asked_kind: ColumnKind | None, ways: Mapping[str, str], key: Callable[[str], str]
+    cells: Cells, asked_kind: ColumnKind | None, methods: Mapping[str, str], key: Callable[[str], str]
 ) -> DescribedColumn:
     """Describe a column and the model inputs that it becomes.
 
@@ -75,17 +75,17 @@ def describe_column(
         DataError: If a cell does not have the given kind; the message names the row.
     """
     kind = asked_kind if asked_kind is not None else find_kind(cells)
-    why = _left_out(cells, kind, ways)
+    why = _left_out(cells, kind, methods)
     if why:
         return DescribedColumn(_column(cells, kind, left_out=why))
     make = {TEXT: _text, DATE: _date, ORDERED: _ordered, HASHED: _category, CATEGORY: _category}.get(kind.kind)
     if make is None:
         make = _number if cells.numeric or kind.kind != YES_OR_NO else _category
-    way = way_for(cells.name, {_number: "number", _date: "date", _text: "text"}.get(make, "category"), ways)
-    if way == DROP and (cells.name in ways or cells.missing):
+    method = method_for(cells.name, {_number: "number", _date: "date", _text: "text"}.get(make, "category"), methods)
+    if method == DROP and (cells.name in methods or cells.missing):
         why = f"{cells.missing} values are missing, and --missing drops such columns"
         return DescribedColumn(_column(cells, kind, left_out=why))
-    description = make(cells, kind, None if way == DROP else way)
+    description = make(cells, kind, None if method == DROP else method)
     if isinstance(description, str):
         return DescribedColumn(_column(cells, kind, left_out=description))
     input_, enters, remarks = description
@@ -114,7 +114,7 @@ def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any
     }
 
 
-def _left_out(cells: Cells, kind: ColumnKind, ways: Mapping[str, str]) -> str:
+def _left_out(cells: Cells, kind: ColumnKind, methods: Mapping[str, str]) -> str:
     if cells.distinct == 0:
         return "it has no values"
     if cells.distinct == 1 and cells.missing == 0:
@@ -137,7 +137,7 @@ def _left_out(cells: Cells, kind: ColumnKind, ways: Mapping[str, str]) -> str:
 Description = tuple[ColumnInput, str, tuple[str, ...]] | str
 
 
-def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
+def _number(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     if cells.numeric:
         present, ordered = cells.present, cells.sorted_numbers
     else:
@@ -147,12 +147,12 @@ def _number(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     if len(present) == 0:
         return "it has only one value"
     facts = number_statistics(present, ordered)
-    facts |= _fill(cells, way, present, lambda text: _constant_number(cells.name, text))
+    facts |= _fill(cells, method, present, lambda text: _constant_number(cells.name, text))
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
     return NumberInput(cells.name, "", missing=len(cells) - len(present), **facts), words, ()
 
 
-def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
+def _date(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     form = kind.detail or None
     seconds = read_dates(cells.values, form, WHERE, strict=kind.explicit)
     present = np.sort(seconds[~np.isnan(seconds)])
@@ -164,7 +164,7 @@ def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
         varying[name] = (0.0, 1.0)  # already in [-1, 1]
     facts: dict[str, Any] = {"parts": varying, "min": float(present[0]), "max": float(present[-1])}
     facts |= {"format": form, "strict": kind.explicit}
-    facts |= _fill(cells, way, present, lambda text: _constant_date(cells.name, text, form))
+    facts |= _fill(cells, method, present, lambda text: _constant_date(cells.name, text, form))
     unread = len(seconds) - len(present) - cells.missing
     remarks = (f"{unread} values are not dates in this format and are treated as missing",) if unread > 0 else ()
     names = ", ".join(dict.fromkeys(name.partition("_")[0] for name in varying))
@@ -172,7 +172,7 @@ def _date(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     return DateInput(cells.name, "", missing=len(seconds) - len(present), **facts), enters, remarks
 
 
-def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
+def _text(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     names = cells.coded[1]
     documents: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -190,17 +190,17 @@ def _text(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     return input_, f"a bag of its {len(vocabulary)} most frequent words with tf-idf weights", ()
 
 
-def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
-    names = cells.levels
+def _ordered(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
+    names = cells.categories
     order = kind.order or tuple(sorted(map(str, names), key=_as_number_or_text))
-    unknown_levels = [str(name) for name in names if name not in set(order)]
-    if unknown_levels:
+    unknown_categories = [str(name) for name in names if name not in set(order)]
+    if unknown_categories:
         codes, all_names = cells.coded
-        row = row_in_source(cells.values, int(np.flatnonzero(codes == list(all_names).index(unknown_levels[0]))[0]))
+        row = row_in_source(cells.values, int(np.flatnonzero(codes == list(all_names).index(unknown_categories[0]))[0]))
         place = f"{WHERE}, column {cells.name}, row {row}"
-        message = f"{unknown_levels[0]!r} is not among the categories of the given order: {' < '.join(order)}"
-        raise DataError(message, where=place, nearest=nearest_name(unknown_levels[0], order))
-    facts = {"ordered": True, "numeric": cells.numeric, **_level_fill(cells, way)}
+        message = f"{unknown_categories[0]!r} is not among the categories of the given order: {' < '.join(order)}"
+        raise DataError(message, where=place, nearest=nearest_name(unknown_categories[0], order))
+    facts = {"ordered": True, "numeric": cells.numeric, **_category_fill(cells, method)}
     return (
         CategoryInput(cells.name, "", missing=cells.missing, categories=order, **facts),
         f"{len(order) - 1} ordinal indicators: {' < '.join(order[:MOST_LEVELS])}",
@@ -208,13 +208,13 @@ def _ordered(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     )
 
 
-def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
-    levels, fill = cells.levels, _level_fill(cells, way)
+def _category(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
+    categories, fill = cells.categories, _category_fill(cells, method)
     facts = {**fill, "missing": cells.missing, "numeric": cells.numeric}
     counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # categories of the training rows only
     covered = counts[:MOST_LEVELS].sum() / max(1, counts.sum())
-    if kind.kind == HASHED or (not kind.explicit and len(levels) > MOST_LEVELS and covered < LEAST_COVERED):
-        natural = int(np.clip(2 ** np.ceil(np.log2(len(levels))), LEAST_BUCKETS, MOST_BUCKETS))
+    if kind.kind == HASHED or (not kind.explicit and len(categories) > MOST_LEVELS and covered < LEAST_COVERED):
+        natural = int(np.clip(2 ** np.ceil(np.log2(len(categories))), LEAST_BUCKETS, MOST_BUCKETS))
         buckets = int(kind.detail or natural)
         return (
             CategoryInput(cells.name, "", buckets=buckets, **facts),
@@ -224,8 +224,8 @@ def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     # Beyond a few dozen categories, one that occurs once does not generalise.
     kept = [
         str(name)
-        for name, count in zip(levels[:MOST_LEVELS], counts[:MOST_LEVELS], strict=True)
-        if len(levels) <= 64 or count > 1
+        for name, count in zip(categories[:MOST_LEVELS], counts[:MOST_LEVELS], strict=True)
+        if len(categories) <= 64 or count > 1
     ]
     if not kept:
         return "no value repeats"
@@ -236,26 +236,26 @@ def _category(cells: Cells, kind: ColumnKind, way: str | None) -> Description:
     return CategoryInput(cells.name, "", categories=tuple(kept), **facts), words, ()
 
 
-def _fill(cells: Cells, way: str | None, present: np.ndarray, constant: Callable[[str], float]) -> dict[str, Any]:
+def _fill(cells: Cells, method: str | None, present: np.ndarray, constant: Callable[[str], float]) -> dict[str, Any]:
     """Return how missing numbers or dates are imputed, given the present ones sorted."""
-    if way is None:
+    if method is None:
         return {}
-    if way.startswith("constant:"):
-        return {"imputation": "constant", "fill": constant(way.partition(":")[2])}
-    if way == MOST_FREQUENT:
+    if method.startswith("constant:"):
+        return {"imputation": "constant", "fill": constant(method.partition(":")[2])}
+    if method == MOST_FREQUENT:
         values, counts = np.unique(present, return_counts=True)
-        return {"imputation": way, "fill": float(values[counts.argmax()])}
+        return {"imputation": method, "fill": float(values[counts.argmax()])}
     # Values at the top of an ordered table have no predecessor: the median of the training split is used.
-    middle = float(np.median(present)) if way in (MEDIAN, LAST) else float(present.mean())
-    return {"imputation": way, "fill": middle}
+    middle = float(np.median(present)) if method in (MEDIAN, LAST) else float(present.mean())
+    return {"imputation": method, "fill": middle}
 
 
-def _level_fill(cells: Cells, way: str | None) -> dict[str, Any]:
-    if way is None:
+def _category_fill(cells: Cells, method: str | None) -> dict[str, Any]:
+    if method is None:
         return {}
-    if way.startswith("constant:"):
-        return {"imputation": "constant", "fill": way.partition(":")[2]}
-    return {"imputation": way, "fill": str(cells.levels[0])}
+    if method.startswith("constant:"):
+        return {"imputation": "constant", "fill": method.partition(":")[2]}
+    return {"imputation": method, "fill": str(cells.categories[0])}
 
 
 def _constant_number(name: str, text: str) -> float:
@@ -295,17 +295,17 @@ def _column(
     if isinstance(input_, NumberInput | DateInput):
         say = spelled if isinstance(input_, DateInput) else "{:g}".format
         extent = (say(input_.min), say(input_.max))
-    levels: tuple[tuple[str, int], ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()
     if isinstance(input_, CategoryInput):
         count = dict(zip(cells.coded[1], cells.counts, strict=True))
-        shown = input_.categories if kind.kind == ORDERED else cells.levels[:MOST_NAMED]
-        levels = tuple((str(level), int(count.get(level, 0))) for level in shown)
+        shown = input_.categories if kind.kind == ORDERED else cells.categories[:MOST_NAMED]
+        categories = tuple((str(category), int(count.get(category, 0))) for category in shown)
     missing = input_.missing if input_ is not None else cells.missing
     if input_ is not None and input_.imputation is not None:
         enters += f"; missing values become {_in_words(input_.imputation, input_.fill)}"
     form = input_.format if isinstance(input_, DateInput) else None
     remarks = kind.remarks + remarks
-    return Column(cells.name, name, missing, cells.distinct, extent, levels, enters, left_out, remarks, form)
+    return Column(cells.name, name, missing, cells.distinct, extent, categories, enters, left_out, remarks, form)
 
 
 def _in_words(imputation: str, fill: Any) -> str:

@@ -22,8 +22,8 @@ from zoo.data.columns.column_kinds import (
     parse_kind,
 )
 from zoo.data.columns.describe_column import MOST_LEVELS, DescribedColumn, describe_column
-from zoo.data.columns.encode import dtype_name, level_names
-from zoo.data.columns.missing_values import ALL, check_way
+from zoo.data.columns.encode import category_names, dtype_name
+from zoo.data.columns.missing_values import ALL, check_method
 from zoo.data.limits import row_in_source
 from zoo.errors import DataError, nearest_name
 from zoo.spec import Input, Spec, Target
@@ -136,9 +136,9 @@ def _described_columns(
 ) -> Iterator[tuple[Cells, DescribedColumn]]:
     names = [str(name) for name in frame.columns]
     check_names(column, names, where="column")
-    check_names({name: way for name, way in missing.items() if name != ALL}, names, where="missing")
-    for way in missing.values():
-        check_way(way)
+    check_names({name: method for name, method in missing.items() if name != ALL}, names, where="missing")
+    for method in missing.values():
+        check_method(method)
     kinds = {name: parse_kind(kind) for name, kind in column.items()}
     keys: set[str] = set()
     for name, place in zip(names, frame.columns, strict=True):
@@ -160,7 +160,7 @@ def describe_classes(
     Raises:
         DataError: If there is a single class, a class with one row, or the positive class does not exist.
     """
-    names = level_names(values)
+    names = category_names(values)
     kind = dtype_name(values)
     classes, counts = np.unique(names, return_counts=True)
     if counted is not None:
@@ -217,8 +217,8 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
     for what, pattern in _SUSPICIOUS.items():
         if not kind_given and pattern.match(column.name):
             quoted = shlex.quote(column.name)
-            ways = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
-            advice = ways.get(what, f"--drop {quoted}")
+            methods = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
+            advice = methods.get(what, f"--drop {quoted}")
             notes.append(f"column {column.name} looks like {_article(what)} and is used as a feature; {advice}?")
     infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
     if infinite.any():

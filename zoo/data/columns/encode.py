@@ -100,37 +100,37 @@ def has_value(values: pd.Series) -> np.ndarray:
     return present
 
 
-def level_names(values: pd.Series) -> np.ndarray:
+def category_names(values: pd.Series) -> np.ndarray:
     """Return each value's category as text, with one spelling for ``1``, ``1.0`` and ``"1"``; ``""`` if missing.
 
     Example:
-        >>> level_names(pd.Series([1.0, 2.5, None])).tolist()
+        >>> category_names(pd.Series([1.0, 2.5, None])).tolist()
         ['1', '2.5', '']
     """
-    return np.asarray(as_levels(values))
+    return np.asarray(as_categories(values))
 
 
-def as_levels(values: pd.Series) -> pd.Categorical:
-    """Return categories as :func:`level_names` does, as a ``pandas.Categorical`` in which ``""`` is a category.
+def as_categories(values: pd.Series) -> pd.Categorical:
+    """Return categories as :func:`category_names` does, as a ``pandas.Categorical`` in which ``""`` is a category.
 
     Example:
-        >>> as_levels(pd.Series(["b", None, "b"])).tolist()
+        >>> as_categories(pd.Series(["b", None, "b"])).tolist()
         ['b', '', 'b']
     """
-    codes, names = coded_levels(values)
-    levels = pd.Index(np.append(names, MISSING), dtype=object)
+    codes, names = coded_categories(values)
+    categories = pd.Index(np.append(names, MISSING), dtype=object)
     codes = np.where(codes < 0, len(names), codes)
-    return pd.Categorical.from_codes(codes, levels, validate=False)
+    return pd.Categorical.from_codes(codes, categories, validate=False)
 
 
-def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def coded_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the code of each value (N,), -1 where it is missing, and the category of each code.
 
     Each distinct value is converted to text once, which keeps a million rows cheap. A categorical column keeps the
     order of its categories; others are in order of first appearance.
 
     Example:
-        >>> codes, names = coded_levels(pd.Series(["b", None, "a", "b"]))
+        >>> codes, names = coded_categories(pd.Series(["b", None, "a", "b"]))
         >>> codes.tolist(), names.tolist()
         ([0, -1, 1, 0], ['b', 'a'])
     """
@@ -145,11 +145,11 @@ def coded_levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         spelled[values.isna().to_numpy()] = MISSING
         codes, uniques = pd.factorize(spelled)
         raw = uniques.tolist()
-    merged, levels = pd.factorize(np.array([_name(value) for value in raw], dtype=object))
-    present = np.flatnonzero(levels != MISSING)
-    place = np.full(len(levels) + 1, -1)  # the last one is for missing values
+    merged, categories = pd.factorize(np.array([_name(value) for value in raw], dtype=object))
+    present = np.flatnonzero(categories != MISSING)
+    place = np.full(len(categories) + 1, -1)  # the last one is for missing values
     place[present] = np.arange(len(present))
-    return place[np.append(merged, -1)][codes], levels[present]
+    return place[np.append(merged, -1)][codes], categories[present]
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -184,12 +184,12 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
             place = f"{where}, column {target.name}, row {row_in_source(values, row)}"
             raise DataError(f"the target must be a finite number; received {values.iloc[row]}", where=place)
         return (numbers - target.mean) / target.std
-    level_codes, names = coded_levels(values)
+    category_codes, names = coded_categories(values)
     index = {name: code for code, name in enumerate(target.classes)}
-    codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[level_codes]
+    codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[category_codes]
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
-        name = str(np.append(names, MISSING)[level_codes[row]])
+        name = str(np.append(names, MISSING)[category_codes[row]])
         raise DataError(
             f"class {name!r} does not occur in the training split, which has {', '.join(target.classes[:20])}",
             where=f"{where}, column {target.name}, row {row_in_source(values, row)}",
@@ -223,9 +223,9 @@ def dtype_name(values: pd.Series) -> str:
 
 def _values(values: pd.Series, input_: Input, where: str) -> Values:
     if isinstance(input_, CategoryInput):
-        return as_levels(values)
+        return as_categories(values)
     if isinstance(input_, TextInput) and input_.idf:
-        return level_names(values)
+        return category_names(values)
     if isinstance(input_, DateInput):
         return read_dates(values, input_.format, where, strict=input_.strict)
     return read_numbers(values, where) if isinstance(input_, NumberInput) else example_values(values, input_, where)

@@ -21,18 +21,18 @@ _FITS = {
 }
 
 
-def check_way(way: str) -> None:
+def check_method(method: str) -> None:
     """Check that an imputation method exists.
 
     Raises:
         UsageError: If it does not; the error suggests the nearest one.
     """
-    name, sign, value = way.partition(":")
+    name, sign, value = method.partition(":")
     if name not in _FITS["number"] or (sign != "") != (name == CONSTANT) or (name == CONSTANT and not value):
-        raise unknown("way for missing values", way, WAYS, where="missing")
+        raise unknown("way for missing values", method, WAYS, where="missing")
 
 
-def way_for(name: str, kind: str, ways: Mapping[str, str]) -> str | None:
+def method_for(name: str, kind: str, methods: Mapping[str, str]) -> str | None:
     """Return the imputation method of a column: its own, or the one for all columns if it fits; else None.
 
     Args:
@@ -43,14 +43,14 @@ def way_for(name: str, kind: str, ways: Mapping[str, str]) -> str | None:
     Raises:
         UsageError: If the method given for this column does not fit its kind.
     """
-    way = ways.get(name, ways.get(ALL))
-    if way is None or way.partition(":")[0] in _FITS[kind]:
-        return way
-    if name not in ways:
+    method = methods.get(name, methods.get(ALL))
+    if method is None or method.partition(":")[0] in _FITS[kind]:
+        return method
+    if name not in methods:
         return None
     fitting = ", ".join(option for option in WAYS if option.partition(":")[0] in _FITS[kind])
     raise UsageError(
-        f"column {name} is a {kind}, for which {way!r} is not possible; choose from {fitting}", where="missing"
+        f"column {name} is a {kind}, for which {method!r} is not possible; choose from {fitting}", where="missing"
     )
 
 

@@ -105,7 +105,7 @@ def sample_rows(
 
 def _sample(job: DataJob, split: SampledRows, codes: np.ndarray, target: Target) -> SampledRows:
     assert job.sample is not None
-    way, _, text = job.sample.partition("=")
+    method, _, text = job.sample.partition("=")
     factor = float(text)
     counts = np.bincount(codes, minlength=len(target.classes))
     most = int(counts.argmax())
@@ -116,7 +116,7 @@ def _sample(job: DataJob, split: SampledRows, codes: np.ndarray, target: Target)
         )
     weight = np.ones(len(codes)) if split.weight is None else split.weight
     seed = [job.seed if job.split_seed is None else job.split_seed, 3]
-    if way == "up":
+    if method == "up":
         times = np.where(codes == most, 1, round(factor))
         chosen = np.repeat(np.arange(len(codes)), times)
         note = f"training rows of all classes but {name} are repeated {round(factor)} times"

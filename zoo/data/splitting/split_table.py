@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.columns.encode import MISSING, level_names
+from zoo.data.columns.encode import MISSING, category_names
 from zoo.data.dataset import SPLITS
 from zoo.data.sources.read import Table
 from zoo.data.splitting.folds import group_masks, read_masks, read_splits, take_fold
@@ -124,7 +124,7 @@ def _splitter(
     column = job.split_by("group") or job.split_by("hash")
     if column is not None:
         _check_column(table, column, "split")
-        groups = level_names(table.frame[column])
+        groups = category_names(table.frame[column])
         if (groups == MISSING).any():
             row = int(np.flatnonzero(groups == MISSING)[0])
             raise DataError("the group is missing", where=f"{where}, column {column}, row {row + 1}")
@@ -147,7 +147,7 @@ def _splitter(
         method,
         test_size=0.0 if job.test is not None else test if job.test_size == SUGGESTED else float(job.test_size),
         validation_size=validation if job.validation_size == SUGGESTED else float(job.validation_size),
-        calibration_size=job.calibration_share,
+        calibration_size=job.calibration_fraction,
         seed=job.seed if job.split_seed is None else job.split_seed,
         classes=classes,
         groups=groups,

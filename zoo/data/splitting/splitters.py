@@ -75,9 +75,9 @@ class Splitter:
 
     def inner_splits(self, splits: np.ndarray) -> np.ndarray:
         """Draw validation and calibration splits from the training rows, if there are none yet."""
-        for name, share in (("validation", self.validation_size), ("calibration", self.calibration_size)):
-            if share > 0 and not np.any(splits == name):
-                self.move(splits, name, share)
+        for name, fraction in (("validation", self.validation_size), ("calibration", self.calibration_size)):
+            if fraction > 0 and not np.any(splits == name):
+                self.move(splits, name, fraction)
         if not np.any(splits == "train"):
             raise DataError("the split leaves no training rows")
         return splits
@@ -89,7 +89,7 @@ class Splitter:
         if self.groups is not None and len(np.unique(self.groups)) < 2:
             raise DataError(f"a split by group needs at least two groups; all rows belong to {self.groups[0]!r}")
 
-    def move(self, splits: np.ndarray, to: str, share: float) -> None:
+    def move(self, splits: np.ndarray, to: str, fraction: float) -> None:
         """Move a fraction of the training rows to another split."""
         train = np.flatnonzero(splits == "train")
         if len(train) < 2:
@@ -98,41 +98,41 @@ class Splitter:
                 left = f"the gap leaves too few rows for a {to} split: {len(train)} of {len(splits)} rows are before it"
             raise DataError(left)
         if self.method == "order":
-            moved = train[len(train) - max(1, round(share * len(train))) :]
+            moved = train[len(train) - max(1, round(fraction * len(train))) :]
         elif self.method == "time":
-            moved = self._latest(splits, train, to, share)
+            moved = self._latest(splits, train, to, fraction)
         elif self.groups is not None:
-            moved = self._groups(train, to, share)
+            moved = self._groups(train, to, fraction)
         else:
-            moved = self._drawn(train, to, share)
+            moved = self._drawn(train, to, fraction)
         if len(moved) == 0 or len(moved) == len(train):
-            raise DataError(f"cannot take a {to} split of {share:g} from {len(train)} rows")
+            raise DataError(f"cannot take a {to} split of {fraction:g} from {len(train)} rows")
         splits[moved] = to
 
-    def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, share: float) -> np.ndarray:
+    def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
         assert self.moments is not None
         moments = self.moments[train]
-        first = latest_moment(moments, share, to)
+        first = latest_moment(moments, fraction, to)
         splits[train[without_gap(moments, first, self.gap)]] = ""
         return train[moments >= first]
 
-    def _groups(self, train: np.ndarray, to: str, share: float) -> np.ndarray:
+    def _groups(self, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
         assert self.groups is not None
         names, codes, counts = np.unique(self.groups[train], return_inverse=True, return_counts=True)
         if len(names) < 2:
             raise DataError(f"{len(names)} group is too few for a {to} split; a group is never divided")
-        places = np.array([hashed_share(name, f"{self.seed} {to}") for name in names])
+        places = np.array([hashed_fraction(name, f"{self.seed} {to}") for name in names])
         if self.method == "hash":
-            return train[(places < share)[codes]]
+            return train[(places < fraction)[codes]]
         chosen: list[int] = []
-        wanted, taken = share * len(train), 0
+        wanted, taken = fraction * len(train), 0
         for index in np.argsort(places):  # skip a group of which more than half would exceed the size
             if taken + counts[index] / 2 <= wanted and len(chosen) < len(names) - 1:
                 chosen.append(int(index))
                 taken += counts[index]
         return train[np.isin(codes, chosen or [int(counts.argmin())])]
 
-    def _drawn(self, train: np.ndarray, to: str, share: float) -> np.ndarray:
+    def _drawn(self, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
         from sklearn.model_selection import train_test_split
 
         strata = None
@@ -146,17 +146,17 @@ class Splitter:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                _, moved = train_test_split(train, test_size=share, stratify=strata, random_state=seed)
+                _, moved = train_test_split(train, test_size=fraction, stratify=strata, random_state=seed)
             except ValueError as error:
-                raise DataError(f"cannot take a {to} split of {share:g} from {len(train)} rows: {error}") from None
+                raise DataError(f"cannot take a {to} split of {fraction:g} from {len(train)} rows: {error}") from None
         return np.asarray(moved)
 
 
-def hashed_share(name: object, salt: str) -> float:
+def hashed_fraction(name: object, salt: str) -> float:
     """Hash a name and a salt to a number in [0, 1), the same on every machine.
 
     Example:
-        >>> hashed_share("a", "0") == hashed_share("a", "0") != hashed_share("b", "0")
+        >>> hashed_fraction("a", "0") == hashed_fraction("a", "0") != hashed_fraction("b", "0")
         True
     """
     digest = hashlib.sha256(f"{salt}\x1f{name}".encode()).digest()

@@ -71,18 +71,18 @@ def gap_of(text: str | None, dates: bool) -> float:
     return seconds
 
 
-def cut_before(moments: np.ndarray, share: float) -> float:
-    """Return the time at which the latest ``share`` of rows begins; rows with the same time stay together."""
+def cut_before(moments: np.ndarray, fraction: float) -> float:
+    """Return the time at which the latest ``fraction`` of rows begins; rows with the same time stay together."""
     distinct, counts = np.unique(moments, return_counts=True)
     later = np.cumsum(counts[::-1])[::-1] / len(moments)  # fraction of the rows from each time on
-    return float(distinct[1:][np.argmin(np.abs(later[1:] - share))])
+    return float(distinct[1:][np.argmin(np.abs(later[1:] - fraction))])
 
 
-def latest_moment(moments: np.ndarray, share: float, split: str) -> float:
+def latest_moment(moments: np.ndarray, fraction: float, split: str) -> float:
     """Return :func:`cut_before`, or raise DataError if all rows have the same time."""
     if moments.min() == moments.max():
         raise DataError(f"a {split} split needs at least two different times: rows with the same time stay together")
-    return cut_before(moments, share)
+    return cut_before(moments, fraction)
 
 
 def without_gap(moments: np.ndarray, first: float, gap: float) -> np.ndarray:

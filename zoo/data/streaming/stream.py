@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import MISSING, coded_levels
+from zoo.data.columns.encode import MISSING, coded_categories
 from zoo.data.limits import available_memory, decoding
 from zoo.data.sources.memory_arrays import columns_by_name, columns_of, plain_types
 from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, parquet_parts
@@ -182,13 +182,13 @@ def _decoded(values: np.ndarray) -> Any:
     return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
 
 
-def row_shares(rows: np.ndarray, salt: int) -> np.ndarray:
+def row_fractions(rows: np.ndarray, salt: int) -> np.ndarray:
     """Hash each row number (N,) and a salt to a number in [0, 1).
 
     The finalizer of SplitMix64 (Steele, Lea and Flood 2014, figure 9).
 
     Example:
-        >>> row_shares(np.arange(3), 0).round(3).tolist() == row_shares(np.arange(3), 0).round(3).tolist()
+        >>> row_fractions(np.arange(3), 0).round(3).tolist() == row_fractions(np.arange(3), 0).round(3).tolist()
         True
     """
     with np.errstate(over="ignore"):
@@ -210,7 +210,7 @@ class RowSample:
         dropped: Number of rows that were removed again.
     """
 
-    share: float
+    fraction: float
     most: int
     _frames: list[pd.DataFrame] = field(default_factory=list)
     _places: list[np.ndarray] = field(default_factory=list)
@@ -219,15 +219,15 @@ class RowSample:
 
     def add(self, frame: pd.DataFrame, rows: np.ndarray, places: np.ndarray) -> None:
         """Add rows, given their numbers and their hashes in [0, 1)."""
-        chosen = places < self.share
+        chosen = places < self.fraction
         if not chosen.any():
             return
         self._frames.append(frame[chosen].set_axis(rows[chosen], axis=0))
         self._places.append(places[chosen])
         self._rows += int(chosen.sum())
         while self._rows > self.most:
-            self.share /= 2
-            masks = [places_ < self.share for places_ in self._places]
+            self.fraction /= 2
+            masks = [places_ < self.fraction for places_ in self._places]
             self._frames = [frame_[mask] for frame_, mask in zip(self._frames, masks, strict=True)]
             self._places = [places_[mask] for places_, mask in zip(self._places, masks, strict=True)]
             remaining = sum(map(len, self._frames))
@@ -238,16 +238,16 @@ class RowSample:
         return pd.concat(self._frames) if self._rows else None
 
 
-def count_levels(counter: Counter[str], values: pd.Series) -> None:
+def count_categories(counter: Counter[str], values: pd.Series) -> None:
     """Add the categories of a chunk to a counter; the rarest are discarded if there are too many.
 
     Example:
         >>> counter = Counter(b=1)
-        >>> count_levels(counter, pd.Series(["a", "b", "b"]))
+        >>> count_categories(counter, pd.Series(["a", "b", "b"]))
         >>> sorted(counter.items())
         [('a', 1), ('b', 3)]
     """
-    codes, names = coded_levels(values)
+    codes, names = coded_categories(values)
     counts = np.bincount(codes + 1, minlength=len(names) + 1).tolist()
     counter.update({name: count for name, count in zip([MISSING, *names.tolist()], counts, strict=True) if count})
     if len(counter) > MOST_COUNTED:
@@ -267,13 +267,13 @@ class Totals:
     squares: float = 0.0
     low: float = np.inf
     high: float = -np.inf
-    levels: Counter[str] = field(default_factory=Counter)
+    categories: Counter[str] = field(default_factory=Counter)
 
     def add(self, values: pd.Series) -> None:
         """Add the cells of a chunk (Chan, Golub and LeVeque 1983, for the moments)."""
         if not self.numeric:
-            count_levels(self.levels, values)
-            self.missing = self.levels[MISSING]
+            count_categories(self.categories, values)
+            self.missing = self.categories[MISSING]
             return
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         present = numbers[np.isfinite(numbers)]

@@ -18,7 +18,7 @@ from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.sources.read import frame_digest
 from zoo.data.splitting.sample_weights import column_weights
 from zoo.data.splitting.splitters import splits_of_column, suggested_sizes
-from zoo.data.streaming.stream import RowSample, Stream, Totals, count_levels, row_shares
+from zoo.data.streaming.stream import RowSample, Stream, Totals, count_categories, row_fractions
 from zoo.errors import DataError, UsageError, nearest_name
 from zoo.jobs.data_options import SUGGESTED, DataJob
 from zoo.spec import CategoryInput, NumberInput, Spec, Target
@@ -67,11 +67,11 @@ class _Rule:
         if column is not None:
             splits = splits_of_column(frame[column], where=str(self.job.source))
         else:
-            splits[row_shares(rows, self.seed) < self.test] = "test"
+            splits[row_fractions(rows, self.seed) < self.test] = "test"
         for salt, (name, kept) in enumerate(self.held.items(), start=1):
             if name in self.given:
                 continue
-            splits[(splits == "train") & (row_shares(rows, self.seed + salt) < kept.share)] = name
+            splits[(splits == "train") & (row_fractions(rows, self.seed + salt) < kept.fraction)] = name
         return splits
 
 
@@ -195,26 +195,26 @@ def _survey(
 ) -> _Survey:
     """Pass over all rows, again if the validation or calibration split is too large."""
     seed = job.seed if job.split_seed is None else job.split_seed
-    share = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
-    shares = {"validation": held, "calibration": job.calibration_share}
-    for name in shares:
+    fraction = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
+    fractions = {"validation": held, "calibration": job.calibration_fraction}
+    for name in fractions:
         if name in given:
-            shares[name] = 1.0
+            fractions[name] = 1.0
         elif stream.rows is not None:  # do not keep rows that would be discarded
-            shares[name] = min(shares[name], 0.9 * HELD_ROWS / stream.rows)
+            fractions[name] = min(fractions[name], 0.9 * HELD_ROWS / stream.rows)
     while True:
         rule = _Rule(
-            job, test, seed, {name: RowSample(fraction, HELD_ROWS) for name, fraction in shares.items()}, given
+            job, test, seed, {name: RowSample(fraction, HELD_ROWS) for name, fraction in fractions.items()}, given
         )
         survey = _Survey(
-            rule, RowSample(share, SAMPLE_ROWS), RowSample(share, SAMPLE_ROWS), {}, {"train": 0, "test": 0}
+            rule, RowSample(fraction, SAMPLE_ROWS), RowSample(fraction, SAMPLE_ROWS), {}, {"train": 0, "test": 0}
         )
         _pass(stream, survey, seed, target, classes)
-        lowered = {name: kept.share for name, kept in rule.held.items() if kept.dropped and name not in given}
+        lowered = {name: kept.fraction for name, kept in rule.held.items() if kept.dropped and name not in given}
         if not lowered:
             break
         # Rows removed from a split that was too large are training rows, and were not counted as such.
-        shares |= lowered
+        fractions |= lowered
     if not survey.counts["train"]:
         raise DataError("the split leaves no training rows", where=stream.source)
     return survey
@@ -228,16 +228,16 @@ def _pass(stream: Stream, survey: _Survey, seed: int, target: str, classes: bool
         keep = has_value(frame[target])
         rows, frame = rows[keep], frame[keep]
         if classes:
-            count_levels(survey.classes, frame[target])
+            count_categories(survey.classes, frame[target])
         splits = rule.splits(rows, frame)
-        places = row_shares(rows, seed + 3)
+        places = row_fractions(rows, seed + 3)
         for name, kept in (("train", survey.sample), ("test", survey.test)):
             mask = splits == name
             kept.add(frame[mask], rows[mask], places[mask])
             survey.counts[name] += int(mask.sum())
         for salt, (name, kept) in enumerate(rule.held.items(), start=1):
             mask = splits == name
-            kept.add(frame[mask], rows[mask], row_shares(rows[mask], seed + salt))
+            kept.add(frame[mask], rows[mask], row_fractions(rows[mask], seed + salt))
         train = frame[splits == "train"]
         for column in frame.columns:
             if column not in survey.totals:
@@ -268,7 +268,7 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
         return Target(name, "number", mean=totals.mean, std=totals.std)
     target = describe_classes(sample[name], positive=job.positive, where=str(job.source), counted=survey.classes)
-    return dataclasses.replace(target, counts=tuple(totals.levels[level] for level in target.classes))
+    return dataclasses.replace(target, counts=tuple(totals.categories[category] for category in target.classes))
 
 
 def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
@@ -298,7 +298,7 @@ def _exact_number(input_: NumberInput, totals: Totals) -> NumberInput:
 
 
 def _exact_categories(input_: CategoryInput, totals: Totals) -> CategoryInput:
-    counts = {**totals.levels}
+    counts = {**totals.categories}
     counts.pop(MISSING, None)
     categories = input_.categories
     if not input_.ordered and len(counts) <= 64:
@@ -348,7 +348,7 @@ def _check(job: DataJob, stream: Stream) -> None:
             )
     if (job.split or "random").split("=")[0] not in _SPLITS:
         raise UsageError("with streaming, only --split random and --split column=NAME are available", where="split")
-    if any(way.startswith("last") for way in job.missing.values()):
+    if any(method.startswith("last") for method in job.missing.values()):
         raise UsageError(
             "not available with streaming: filling with the last value needs the rows in order", where="missing"
         )

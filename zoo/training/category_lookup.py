@@ -18,7 +18,7 @@ LEAST_ROWS = 20_000
 _apart: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def by_level(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
+def by_category(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
     """Return the rest of a preprocessing model after its category lookups, and the inputs of that rest (N rows each).
 
     The model's own lookup layers are applied to each distinct category once, so bulk preprocessing gives the same
@@ -74,17 +74,17 @@ def _names_of_inputs(layer: Any) -> list[str]:
 def _factored(values: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(values, pd.Categorical):
         return np.asarray(values.codes), values.categories.to_numpy()
-    codes, levels = pd.factorize(np.asarray(values, dtype=object))
-    return codes, np.asarray(levels, dtype=object)
+    codes, categories = pd.factorize(np.asarray(values, dtype=object))
+    return codes, np.asarray(categories, dtype=object)
 
 
 def _looked_up(layer: Any, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Return a lookup layer's output (N, C) for columns given as codes (N,) and categories."""
     import tensorflow as tf
 
-    longest = max(len(levels) for _, levels in columns)
-    padded = [np.append(levels, [""] * (longest - len(levels))) for _, levels in columns]
-    table = np.asarray(layer([tf.constant(levels.astype(object)) for levels in padded]))  # (longest, C)
+    longest = max(len(categories) for _, categories in columns)
+    padded = [np.append(categories, [""] * (longest - len(categories))) for _, categories in columns]
+    table = np.asarray(layer([tf.constant(categories.astype(object)) for categories in padded]))  # (longest, C)
     codes_ = np.empty((len(columns[0][0]), len(columns)), table.dtype)
     for index, (codes, _) in enumerate(columns):
         codes_[:, index] = table[codes, index]
