@@ -1,4 +1,4 @@
-"""A task's own command and its own option of ``predict``: from the command line, YAML and Python."""
+"""A task's own command, as in CONTRIBUTING.md, and its own option of ``predict``: by command line, YAML and Python."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import pytest
 from command import Answer
+from test_new_model import python_of
 
 import zoo
 from zoo.data.sources.read import read_table
@@ -61,33 +62,7 @@ def build(hp, spec):
     return table_model(spec, Knobs(hp, vary=("learning_rate",), defaults={"learning_rate": 0.1, "epochs": 5}))
 '''
 
-COMMANDS = '''
-"""The commands of the task doses."""
-
-from typing import Literal
-
-from pydantic import Field
-
-from zoo.jobs.commands import Command
-from zoo.jobs.job import Job
-
-
-class SensitivityJob(Job):
-    """The change of predictions with one column."""
-
-    command: Literal["sensitivity"] = "sensitivity"
-    run: str = Field(description="A run of this task.")
-    column: str = Field("bmi", description="The column that changes.")
-    step: float = Field(1.0, gt=0, description="How much it grows.")
-
-
-COMMANDS = (
-    Command(
-        "sensitivity", SensitivityJob, "zoo.tasks.doses._sensitivity:sensitivity",
-        "Show how much RUN's predictions change with a column.",
-    ),
-)
-'''
+COMMANDS = python_of("CONTRIBUTING.md", "SensitivityJob")
 
 FUNCTION = '''
 import sys

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from zoo.cli.printing import Json, Verbose, carry_out
 from zoo.errors import UsageError
 from zoo.jobs.commands import Command
-from zoo.jobs.job import Job, make_job
+from zoo.jobs.job import make_job
 from zoo.jobs.option import Option, options_of
 
 TASK_OPTIONS = "zoo.options"
@@ -62,11 +62,12 @@ def job_command(command: Command) -> Any:
         values = {name: value for name, value in given.items() if value not in (None, [])}
         if context.meta.get(TASK_OPTIONS):
             values["options"] = context.meta[TASK_OPTIONS]
-        _check_arguments(command, kind, values)
+        if "resume" not in values:
+            _check_arguments(command, values)
         return carry_out(make_job(kind, values), as_json, verbose)
 
     parameters = [_parameter("context", typer.Context, ...)]
-    parameters += [_parameter_of(name, field, form, kind) for name, (field, form) in options_of(kind).items()]
+    parameters += [_parameter_of(name, field, form) for name, (field, form) in options_of(kind).items()]
     flags = {"verbose": ("verbose", Verbose), "json": ("as_json", Json)}
     parameters += [_parameter(*flags[flag], False) for flag in command.flags]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -83,31 +84,27 @@ def job_command(command: Command) -> Any:
     return typer.main.get_command(app)
 
 
-def _check_arguments(command: Command, kind: type[Job], values: dict[str, Any]) -> None:
-    """Raise an error for a missing argument; with ``--resume`` none is needed."""
-    needed = [name for name, field in kind.model_fields.items() if field.is_required()]
-    needed = [name for name in options_of(kind) if name in needed]
+def _check_arguments(command: Command, values: dict[str, Any]) -> None:
+    """Raise an error for an argument that only a job that resumes does not need."""
+    needed = [name for name, (field, _) in options_of(command.job_class).items() if field.is_required()]
     missing = next((name for name in needed if values.get(name) is None), None)
-    if missing is not None and "resume" not in values:
+    if missing is not None:
         usage = f"zoo {command.name} {' '.join(map(str.upper, needed))}"
         raise UsageError(f"{missing.upper()} is missing: {usage}; zoo list shows the models")
 
 
-def _parameter_of(name: str, field: FieldInfo, form: Option, kind: type[Job]) -> inspect.Parameter:
+def _parameter_of(name: str, field: FieldInfo, form: Option) -> inspect.Parameter:
     annotation, choices = _typed(field)
     metavar = form.metavar or choices
     if form.positional:
-        needed = field.is_required() and "resume" not in options_of(kind)
         argument = typer.Argument(metavar=metavar, help=field.description)
-        return _parameter(
-            name, Annotated[annotation if needed else annotation | None, argument], ... if needed else None
-        )
+        annotated: Any = Annotated[annotation if form.needed else annotation | None, argument]
+        return _parameter(name, annotated, ... if form.needed else None)
     spelling = form.name or "--" + name.replace("_", "-")
     if annotation is bool and field.default is not False:
         spelling = f"{spelling}/--no-{spelling.removeprefix('--')}"
-    return _parameter(
-        name, Annotated[annotation | None, typer.Option(spelling, metavar=metavar, help=field.description)]
-    )
+    typed = typer.Option(spelling, metavar=metavar, help=field.description)
+    return _parameter(name, Annotated[annotation | None, typed])
 
 
 def _typed(field: FieldInfo) -> tuple[Any, str | None]:

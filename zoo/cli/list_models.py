@@ -27,20 +27,20 @@ class ModelList:
         return "\n".join(f"{model['model']:<26}{model['summary']}" for model in self.models)
 
 
+def models_like(pattern: str) -> ModelList:
+    """Return the models whose name matches a pattern."""
+    return ModelList([{"model": entry.name, "summary": entry.summary} for entry in list_models(pattern)])
+
+
 def run_list(job: Any) -> ModelList:
-    """Return the models that match the job's ``pattern``; see :class:`zoo.jobs.describe_jobs.ListJob`."""
-    return ModelList([{"model": entry.name, "summary": entry.summary} for entry in list_models(job.pattern)])
-
-
-@dataclass(frozen=True)
-class _Pattern:
-    pattern: str
+    """Run a :class:`zoo.jobs.describe_jobs.ListJob`."""
+    return models_like(job.pattern)
 
 
 @app.command("list")
 def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json = False) -> None:
     """List the models whose name matches PATTERN, with a one-line summary each."""
-    models = run_list(_Pattern(pattern))
+    models = models_like(pattern)
     print_result(models, as_json)
     if not models.models and not as_json:
         print("no model matches this name", file=sys.stderr)

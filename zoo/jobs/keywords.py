@@ -56,12 +56,11 @@ def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...,
 def _signature(kind: type[Job], positional: tuple[str, ...], parameters: list[inspect.Parameter]) -> inspect.Signature:
     """Return the signature with keywords: positional keys, the function's own parameters, the other keys."""
     options = options_of(kind)
-    without_default = {name for name, (field, _) in options.items() if field.is_required() and "resume" not in options}
 
-    def parameter(name: str, form: Any) -> inspect.Parameter:
-        field = options[name][0]
-        default = inspect.Parameter.empty if name in without_default else None if field.is_required() else field.default
-        return inspect.Parameter(name, form, default=default, annotation=field.annotation)
+    def parameter(name: str, kind: Any) -> inspect.Parameter:
+        field, form = options[name]
+        default = inspect.Parameter.empty if form.needed else None if field.is_required() else field.default
+        return inspect.Parameter(name, kind, default=default, annotation=field.annotation)
 
     taken = {*positional, *(p.name for p in parameters)}
     return inspect.Signature(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BeforeValidator, Field
@@ -24,12 +23,14 @@ class Option:
         name: The option; default the field's name with ``--`` and hyphens.
         positional: Whether it is an argument without a name, as a required field always is.
         shown: Whether the command line has it.
+        needed: Whether it must be given; no field must be if the job can resume a run, whose job has the rest.
     """
 
     metavar: str | None = None
     name: str | None = None
     positional: bool = False
     shown: bool = True
+    needed: bool = False
 
 
 def option(
@@ -58,8 +59,11 @@ def options_of(kind: type[Any]) -> dict[str, tuple[FieldInfo, Option]]:
     """Return the fields of a job that the command line has, the class's own before those that it inherits."""
     names = dict.fromkeys(name for class_ in kind.__mro__ for name in inspect.get_annotations(class_))
     fields = {name: kind.model_fields[name] for name in names if name in kind.model_fields and name != "command"}
-    forms = {name: (field, _form(field)) for name, field in fields.items()}
-    return {name: (field, form) for name, (field, form) in forms.items() if form.shown}
+    forms = {name: form for name, field in fields.items() if (form := _form(field)).shown}
+    return {
+        name: (fields[name], replace(form, needed=fields[name].is_required() and "resume" not in forms))
+        for name, form in forms.items()
+    }
 
 
 def _form(field: FieldInfo) -> Option:
@@ -90,7 +94,7 @@ def named_values(texts: Any, option_name: str, example: str) -> Any:
         >>> named_values(["units=64", "layers=2"], "--set", "units=64")
         {'units': '64', 'layers': '2'}
     """
-    if isinstance(texts, Mapping) or not isinstance(texts, list):
+    if not isinstance(texts, list):
         return texts
     values: dict[str, str] = {}
     for text in texts:
