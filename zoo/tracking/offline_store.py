@@ -17,7 +17,7 @@ from typing import Any
 from zoo.errors import first_line
 from zoo.saving.files import replacing
 from zoo.tracking.process_tags import is_of_another, own_process_tags
-from zoo.tracking.tags import PROCESS_TAG, tags_of
+from zoo.tracking.tags import DETAILS_TAG, PROCESS_TAG, tags_of, with_details
 
 _log = logging.getLogger("zoo")
 
@@ -101,7 +101,7 @@ class OfflineStore:
         """Return the id of the offline run for a run of the server, or for one created offline."""
         run_id = self._sent.get(run_id, run_id)
         if run_id not in self._runs:
-            tags = {**own_process_tags(), OF_TAG: run_id}
+            tags = {**with_details(own_process_tags()), OF_TAG: run_id}
             self._runs[run_id] = self.client.create_run(self.experiment_id, tags=tags).info.run_id
         return self._runs[run_id]
 
@@ -234,7 +234,9 @@ class OfflineStore:
         server_id, experiment_id = tags.pop(OF_TAG, None), tags.pop(EXPERIMENT_TAG, None)
         sent = {name for name in tags if name.startswith(MODEL_TAG)}
         tags = self.at_server({name: value for name, value in tags.items() if name not in sent})
-        if server_id is None:
+        if server_id is not None:
+            tags.pop(DETAILS_TAG, None)  # the run at the server has its own
+        else:
             start_time = run.info.start_time
             created = server.create_run(experiment_id, start_time=start_time, run_name=run.info.run_name, tags=tags)
             server_id = created.info.run_id
