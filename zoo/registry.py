@@ -166,7 +166,9 @@ def import_object(reference: str) -> Any:
         'UsageError'
     """
     module, _, name = reference.partition(":")
-    imported = _import(module) if module.startswith(f"{CATALOGUE}.") else importlib.import_module(module)
+    prefix = f"{CATALOGUE}."
+    in_catalogue = module.startswith(prefix)
+    imported = _import(module.removeprefix(prefix)) if in_catalogue else importlib.import_module(module)
     return getattr(imported, name)
 
 
@@ -229,6 +231,7 @@ def _import(name: str) -> ModuleType:
     folders = catalogue_folders()
     catalogue = importlib.import_module(CATALOGUE)
     _extend(catalogue, folders)
+    name = name.replace(".", "/")
     task = name.split("/")[0]
     if not _is_task(task, folders):
         raise UsageError(f"the folder {task} is not a task: it has no __init__.py with a TASK")

@@ -1,4 +1,4 @@
-"""A task's own command, as in CONTRIBUTING.md, and its own option of ``predict``: by command line, YAML and Python."""
+"""A task with two targets, a command of its own as in CONTRIBUTING.md, and its own option of ``predict``."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Doses(SupervisedTask):
 
     predict_options = PredictOptions
 
-    def predict(self, model, spec, inputs, options):
-        output, predictions = super().predict(model, spec, inputs, options)
+    def predict(self, model, spec, frame, inputs, options):
+        output, predictions = super().predict(model, spec, frame, inputs, options)
         return output, predictions if options.decimals is None else predictions.round(options.decimals)
 
 
@@ -93,10 +93,10 @@ def sensitivity(job, *, quiet=False):
     assert isinstance(job, SensitivityJob)
     if not quiet:
         print("predicting twice", file=sys.stderr)
-    model, rows = load(job.run), read_table("diabetes").frame
+    model, rows = load(job.run), read_table("doses.csv").frame
     grown = rows.assign(**{job.column: rows[job.column] + job.step})
-    difference = model.predict(grown)["prediction"] - model.predict(rows)["prediction"]
-    return Sensitivity(job.column, float(difference.mean()))
+    difference = model.predict(grown) - model.predict(rows)
+    return Sensitivity(job.column, float(difference.to_numpy().mean()))
 '''
 
 
@@ -108,6 +108,8 @@ def doses(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "__init__": TASK, "linear": MODEL, "_commands": COMMANDS, "_sensitivity": FUNCTION,
     }.items():  # fmt: skip
         (folder / f"{name}.py").write_text(text.lstrip())
+    frame = read_table("diabetes").frame.rename(columns={"progression": "morning", "target": "morning"})
+    frame.assign(evening=200 - frame["morning"] / 2).to_csv("doses.csv", index=False)
     monkeypatch.setenv("ZOO_TASKS", str(workspace / "mine"))
     monkeypatch.setenv("PYTHONPATH", str(Path(zoo.__file__).parent.parent))
     return folder
@@ -119,9 +121,11 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_command_and_an_option_of_predict_end_to_end(doses: Path, command: Callable[..., Answer]) -> None:
-    trained = run("train", "doses/linear", "diabetes", "--json")
+    trained = run("train", "doses/linear", "doses.csv", "--target", "morning", "--target", "evening", "--json")
     assert trained.returncode == 0, trained.stderr[-3000:]
-    run_id = json.loads(trained.stdout)["run_id"]
+    result = json.loads(trained.stdout)
+    assert {"test_rmse", "test_rmse_morning", "test_rmse_evening"} <= set(result["metrics"])
+    run_id = result["run_id"]
     _the_command(run_id, command)
     _the_option(run_id, command)
 
@@ -145,24 +149,24 @@ def _the_command(run_id: str, command: Callable[..., Answer]) -> None:
 
 
 def _the_option(run_id: str, command: Callable[..., Answer]) -> None:
-    by_words = run("predict", run_id, "diabetes", "--decimals", 1, "--json")
+    by_words = run("predict", run_id, "doses.csv", "--decimals", 1, "--json")
     assert by_words.returncode == 0, by_words.stderr[-3000:]
-    rounded = [row["prediction"] for row in json.loads(by_words.stdout)["predictions"]]
+    rounded = [row["prediction_evening"] for row in json.loads(by_words.stdout)["predictions"]]
     assert rounded == [round(value, 1) for value in rounded]
-    Path("job.yaml").write_text(f"command: predict\nrun: {run_id}\ninput: diabetes\noptions: {{decimals: 1}}\n")
-    assert [row["prediction"] for row in command("run", "job.yaml", "--json").json["predictions"]] == rounded
-    model, rows = zoo.load(run_id), read_table("diabetes").frame
-    exact = model.predict(rows)["prediction"]
-    np.testing.assert_allclose(model.predict(rows, decimals=1)["prediction"], rounded)
+    Path("job.yaml").write_text(f"command: predict\nrun: {run_id}\ninput: doses.csv\noptions: {{decimals: 1}}\n")
+    assert [row["prediction_evening"] for row in command("run", "job.yaml", "--json").json["predictions"]] == rounded
+    model, rows = zoo.load(run_id), read_table("doses.csv").frame
+    exact = model.predict(rows)["prediction_evening"]
+    np.testing.assert_allclose(model.predict(rows, decimals=1)["prediction_evening"], rounded)
     assert np.abs(exact - rounded).max() > 0.01
-    assert len(model.predict(rows.head(3), keep=["age"], decimals=1).columns) == 2
+    assert len(model.predict(rows.head(3), keep=["age"], decimals=1).columns) == 3
     served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
-    np.testing.assert_allclose(served.predict(rows, params={"decimals": 1})["prediction"], rounded)
-    np.testing.assert_allclose(served.predict(rows)["prediction"], exact)
+    np.testing.assert_allclose(served.predict(rows, params={"decimals": 1})["prediction_evening"], rounded)
+    np.testing.assert_allclose(served.predict(rows)["prediction_evening"], exact)
     shown = command("show", run_id).out
     assert "--decimals" in shown
     assert "number of decimals" in shown
-    wrong = command("predict", run_id, "diabetes", "--decimal", 1)
+    wrong = command("predict", run_id, "doses.csv", "--decimal", 1)
     assert (wrong.status, "did you mean 'decimals'" in wrong.err) == (2, True), wrong.err
     with pytest.raises(UsageError, match="decimals: received 'few'"):
         model.predict(rows, decimals="few")
