@@ -43,7 +43,7 @@ def test_a_training_resumes_from_a_file(interrupted: str, command: Callable[...,
 
 
 def test_a_search_resumes_with_more_trials_from_a_file(workspace: Path, command: Callable[..., Answer]) -> None:
-    options = {"epochs": 1, "baselines": "none", "search": "random", "quiet": True}
+    options = {"epochs": 1, "baselines": "none", "search": "random", "quiet": True, "figures": False}
     search = zoo.tune("classification/linear", "iris", trials=1, **options)
     Path("job.yaml").write_text(f"command: tune\nresume: {search.run_id}\ntrials: 2\n")
     resumed = command("run", "job.yaml", "--json")

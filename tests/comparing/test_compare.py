@@ -19,7 +19,7 @@ from zoo.tracking.store import Store
 from zoo.tracking.tags import tags_of
 
 LINEAR, MLP = "classification/linear", "classification/mlp"
-OPTIONS: dict[str, Any] = {"epochs": 2, "seeds": 2, "quiet": True}
+OPTIONS: dict[str, Any] = {"epochs": 2, "seeds": 2, "quiet": True, "figures": False}
 
 
 def below(run_id: str) -> list[Any]:

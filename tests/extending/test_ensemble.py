@@ -103,7 +103,7 @@ def test_an_ensemble_is_trained_tuned_resumed_and_served(
         raise KeyboardInterrupt
 
     callback = keras.callbacks.LambdaCallback(on_epoch_end=interrupt)
-    options = {"target": "rich", "baselines": "none", "quiet": True}
+    options = {"target": "rich", "baselines": "none", "quiet": True, "figures": False}
     with pytest.raises(KeyboardInterrupt):
         zoo.train("classification/pair", "people.csv", callbacks=[callback], **options)
     stopped = zoo.runs().rows[0]["run_id"]

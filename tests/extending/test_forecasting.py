@@ -22,6 +22,7 @@ OPTIONS: dict[str, Any] = {
     "static": "size",
     "horizon": 4,
     "quiet": True,
+    "figures": False,
 }
 STEPS = 44
 IN_A_NEW_PROCESS = """

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zoo.data.columns.date_parsing import calendar_parts
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.columns.encode import raw_inputs
 from zoo.networks import preprocess_table
+from zoo.portable.preprocessing import calendar_parts
 from zoo.training.preprocessed_arrays import as_tensor
 
 

@@ -174,7 +174,7 @@ def test_a_user_s_own_model_is_calibrated_too(workspace: Path) -> None:
 
 
 def test_cross_validation_keeps_what_each_row_was_predicted_as(workspace: Path) -> None:
-    options: dict[str, Any] = {"epochs": 2, "quiet": True, "baselines": "none"}
+    options: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False, "baselines": "none"}
     run = zoo.train("classification/linear", "wine", cv=3, repeats=2, **options)
     assert len(run.runs) == 6
     kept = Store().read_csv(run.run_id, "out_of_fold.csv")

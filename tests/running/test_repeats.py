@@ -21,7 +21,7 @@ from zoo.metrics.significance import mean_interval
 from zoo.task import task_of
 from zoo.tracking.store import Store
 
-OPTIONS: dict[str, Any] = {"epochs": 2, "quiet": True}
+OPTIONS: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False}
 
 
 def client() -> mlflow.MlflowClient:
@@ -111,7 +111,7 @@ class CrashIn(keras.callbacks.Callback):
 
 
 def test_repeats_go_on_after_a_kill(workspace: Path) -> None:
-    options: dict[str, Any] = {"epochs": 4, "quiet": True, "baselines": "none", "seeds": 3}
+    options: dict[str, Any] = {"epochs": 4, "quiet": True, "figures": False, "baselines": "none", "seeds": 3}
     undisturbed = zoo.train("classification/linear", "wine", name="whole", **options)
     with pytest.raises(Killed):
         zoo.train("classification/linear", "wine", name="broken", callbacks=[CrashIn()], **options)

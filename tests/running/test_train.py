@@ -203,7 +203,7 @@ def test_text_that_looks_like_numbers_means_the_same_in_every_file(workspace: Pa
 
 def test_the_best_run_is_one_on_the_same_data(workspace: Path, people: pd.DataFrame) -> None:
     small = people.assign(height=people.height / 1000)
-    options: dict[str, Any] = {"target": "height", "epochs": 1, "quiet": True, "baselines": "none"}
+    options: dict[str, Any] = {"target": "height", "epochs": 1, "quiet": True, "figures": False, "baselines": "none"}
     zoo.train("regression/linear", small, **options)
     last = zoo.train("regression/linear", people, **options)
     assert zoo.best("data").run_id == last.run_id
@@ -248,7 +248,13 @@ def weights_of(run: Any) -> list[np.ndarray]:
 
 
 def test_a_broken_run_resumes_and_ends_with_the_same_weights(workspace: Path) -> None:
-    options: dict[str, Any] = {"epochs": 6, "quiet": True, "baselines": "none", "hyperparameters": {"units": 8}}
+    options: dict[str, Any] = {
+        "epochs": 6,
+        "quiet": True,
+        "figures": False,
+        "baselines": "none",
+        "hyperparameters": {"units": 8},
+    }
     whole = zoo.train("classification/mlp", "wine", **options)
     with pytest.raises(Killed):
         zoo.train("classification/mlp", "wine", callbacks=[crash_after(3)], **options)

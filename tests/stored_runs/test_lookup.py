@@ -17,7 +17,7 @@ import zoo
 from zoo.errors import UsageError
 from zoo.tracking.store import Store
 
-QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "baselines": "none", "target": "y"}
+QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "figures": False, "baselines": "none", "target": "y"}
 
 
 def rows(count: int, seed: int) -> pd.DataFrame:

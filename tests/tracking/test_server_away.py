@@ -159,7 +159,7 @@ def test_folds_and_trials_begin_without_the_server_too(server: Server) -> None:
     assert all(
         zoo.load(fold).predict("iris").shape[0] == 150 for fold in (child.run_id for child in run.runs)
     )  # one had another id when it ended
-    search = {"trials": 4, "workers": 1, "epochs": 2, "baselines": "none", "quiet": True}
+    search = {"trials": 4, "workers": 1, "epochs": 2, "baselines": "none", "quiet": True, "figures": False}
     first = zoo.tune("classification/linear", "iris", name="begun with it", **search)
     server.kill()
     with pytest.raises(zoo.UsageError, match="does not answer"):

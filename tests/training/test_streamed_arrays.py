@@ -121,7 +121,7 @@ def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", ["classification/mlp", "classification/linear"])
 def test_what_passes_by_is_learnt(folder: Path, model: str) -> None:
-    options: dict[str, Any] = {"target": "kind", "stream": True, "epochs": 6, "quiet": True}
+    options: dict[str, Any] = {"target": "kind", "stream": True, "epochs": 6, "quiet": True, "figures": False}
     run = zoo.train(model, str(folder), hyperparameters={"batch_size": 64}, **options)
     assert run.metrics["test_accuracy"] > 0.8
     assert run.baselines["logistic"]["test_accuracy"] > 0.8
@@ -265,7 +265,14 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
     monkeypatch.setattr(streamed, "SAMPLE_ROWS", 60)
     frame = frame_of()
     frame.to_parquet(workspace / "one.parquet", index=False)
-    options: dict[str, Any] = {"target": "b", "stream": True, "epochs": 1, "quiet": True, "baselines": "none"}
+    options: dict[str, Any] = {
+        "target": "b",
+        "stream": True,
+        "epochs": 1,
+        "quiet": True,
+        "figures": False,
+        "baselines": "none",
+    }
     run = zoo.train("regression/linear", str(workspace / "one.parquet"), **options)
     dataset = task_of("regression").read(
         make_job(DataJob, {"source": str(workspace / "one.parquet"), "target": "b", "stream": True})

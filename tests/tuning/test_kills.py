@@ -20,7 +20,14 @@ import pytest
 import zoo
 from zoo.tracking.store import Store
 
-SEARCH: dict[str, Any] = {"trials": 4, "epochs": 150, "search": "random", "quiet": True, "baselines": "none"}
+SEARCH: dict[str, Any] = {
+    "trials": 4,
+    "epochs": 150,
+    "search": "random",
+    "quiet": True,
+    "figures": False,
+    "baselines": "none",
+}
 SCRIPT = f"import zoo; zoo.tune('regression/linear', 'diabetes', **{SEARCH!r})"
 Made = list[tuple[str, float]]
 

@@ -19,7 +19,7 @@ from zoo.tuning.oracles.ask_tell import AskTell
 from zoo.tuning.oracles.choose_search import choose_search, is_finite
 from zoo.tuning.pruning import Racing
 
-QUICK: dict[str, Any] = {"trials": 4, "workers": 2, "epochs": 3, "quiet": True, "baselines": "none"}
+QUICK: dict[str, Any] = {"trials": 4, "workers": 2, "epochs": 3, "quiet": True, "figures": False, "baselines": "none"}
 
 
 def tune(model: str = "regression/mlp", **options: Any) -> zoo.Search:

@@ -18,7 +18,7 @@ from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
 from zoo.tuning.pruning import FACTOR, SuccessiveHalving, rungs_of
 
-QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
+QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none", "figures": False}
 
 
 class Ordered(keras_tuner.Oracle):
@@ -173,7 +173,7 @@ def test_a_trial_without_an_epoch_ends_with_the_budget_and_goes_on_with_more(wor
 
 
 def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
-    options = {**QUICK, "trials": 10, "epochs": 3}
+    options = {**QUICK, "trials": 10, "epochs": 3, "figures": True}
     search = zoo.tune("regression/linear", "diabetes", **options)
     assert search.importance
     assert all(0 <= share <= 1 for share, _ in search.importance.values())

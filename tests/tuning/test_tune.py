@@ -23,7 +23,7 @@ import zoo
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
 
-QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none"}
+QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "figures": False, "baselines": "none"}
 
 
 def statuses() -> dict[str, int]:
@@ -307,7 +307,14 @@ def start_and_stop(signal_number: int, after: int) -> None:
 def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: int) -> None:
     start_and_stop(number, after)
     assert "RUNNING" not in {row["status"] for row in zoo.runs(limit=100).rows}
-    options: dict[str, Any] = {"trials": 6, "workers": 2, "epochs": 150, "quiet": True, "baselines": "none"}
+    options: dict[str, Any] = {
+        "trials": 6,
+        "workers": 2,
+        "epochs": 150,
+        "quiet": True,
+        "figures": False,
+        "baselines": "none",
+    }
     search = zoo.tune("regression/linear", "diabetes", **options)
     assert [trial.status for trial in search.trials] == ["COMPLETED"] * 6
     assert len({str(sorted(trial.hyperparameters.items())) for trial in search.trials}) == 6

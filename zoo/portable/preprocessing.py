@@ -19,6 +19,8 @@ from zoo.portable.rows import EARLIEST, LATEST, OBSERVATION, SEQUENCE
 UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
 LENGTH = "length"
 DAYS_A_YEAR = 365.25
+CALENDAR = ("year", "month", "day", "weekday", "hour", "season_sin", "season_cos", "elapsed")
+# Letters and digits; equals [\p{L}\p{N}]+ in TensorFlow's regular expressions.
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -161,28 +163,50 @@ def _dates(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
     features = []
     for index, (seconds, facts) in enumerate(zip(columns, config["statistics"], strict=True)):
         missing, fill = np.isnan(seconds), facts.get("fill")
-        parts = _calendar(np.where(missing, fill or 0.0, seconds))
+        parts = calendar_parts(np.where(missing, fill or 0.0, seconds))
         for name, (mean, std) in facts["parts"].items():
             features.append(np.where(missing & (fill is None), 0.0, (parts[name] - mean) / std))
         features += [missing.astype(np.float64)] if index in config["indicators"] else []
     return np.stack(features, axis=-1).astype(np.float32)
 
 
-def _calendar(seconds: np.ndarray) -> dict[str, np.ndarray]:
+def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the calendar features of N dates, each (N,), by the names of ``CALENDAR``.
+
+    The season is the day of the year as sine and cosine, so that December is next to January; ``elapsed`` is in days.
+
+    Args:
+        seconds: Seconds since 1970 in UTC (N,), without NaN.
+
+    Example:
+        >>> [int(calendar_parts(np.array([0.0]))[name][0]) for name in ("year", "weekday")]
+        [1970, 3]
+    """
     seconds = np.clip(seconds, EARLIEST, LATEST)
     days = np.floor(seconds).astype("datetime64[s]").astype("datetime64[D]")
     months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
     angle = 2 * np.pi * (days - years.astype("datetime64[D]")).astype(np.float64) / DAYS_A_YEAR
-    return {
-        "year": years.astype(np.int64) + 1970,
-        "month": months.astype(np.int64) % 12 + 1,
-        "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
-        "weekday": (days.astype(np.int64) + 3) % 7,
-        "hour": (seconds % 86_400) / 3600,
-        "season_sin": np.sin(angle),
-        "season_cos": np.cos(angle),
-        "elapsed": seconds / 86_400,
-    }
+    parts = (
+        years.astype(np.int64) + 1970,
+        months.astype(np.int64) % 12 + 1,
+        (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+        (days.astype(np.int64) + 3) % 7,  # 1970 began on a Thursday; Monday is 0
+        (seconds % 86_400) / 3600,
+        np.sin(angle),
+        np.cos(angle),
+        seconds / 86_400,
+    )
+    return {name: np.asarray(part, np.float64) for name, part in zip(CALENDAR, parts, strict=True)}
+
+
+def tokens_of(text: str, unit: str) -> list[str]:
+    """Split a text into characters, or into words in lower case.
+
+    Example:
+        >>> tokens_of("Ça va?", "word")
+        ['ça', 'va']
+    """
+    return _WORD.findall(text.lower()) if unit == "word" else list(text)
 
 
 def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
@@ -190,8 +214,7 @@ def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
     code_of = {token: code for code, token in enumerate(config["vocabulary"], 1)}
     rows = []
     for text in texts:
-        tokens = _WORD.findall(text.lower()) if config["unit"] == "word" else list(text)
-        codes = [code_of.get(token, UNSEEN) for token in tokens][: config["longest"]]
+        codes = [code_of.get(token, UNSEEN) for token in tokens_of(text, config["unit"])][: config["longest"]]
         rows.append(np.array(codes or [UNSEEN], np.int32))
     return list(_padded(rows))
 

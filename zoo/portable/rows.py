@@ -59,7 +59,7 @@ def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
     for input_ in inputs:
         name, facts = input_["name"], input_["statistics"]
         if facts.get("was_missing"):  # follows the input that it belongs to
-            arrays[input_["key"]] = _is_missing(unfilled[name]).astype(np.float64)
+            arrays[input_["key"]] = is_missing(unfilled[name]).astype(np.float64)
             continue
         cells = rows[name] if name in rows else _cells_of_columns(rows, input_)
         if cells is None:
@@ -78,7 +78,7 @@ def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
             arrays[input_["key"]] = np.array(values, object)
         if facts.get("way") == "last":
             unfilled[name] = arrays[input_["key"]]
-            arrays[input_["key"]] = unfilled[name][_last_present(~_is_missing(unfilled[name]))]
+            arrays[input_["key"]] = unfilled[name][last_present(~is_missing(unfilled[name]))]
     return arrays
 
 
@@ -92,11 +92,13 @@ def _absent(cell: Any) -> bool:
     return isinstance(cell, (float, np.floating)) and math.isnan(cell)
 
 
-def _is_missing(values: np.ndarray) -> np.ndarray:
+def is_missing(values: np.ndarray) -> np.ndarray:
+    """Return a mask (N,) of raw values that are NaN or empty text."""
     return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "", bool)
 
 
-def _last_present(present: np.ndarray) -> np.ndarray:
+def last_present(present: np.ndarray) -> np.ndarray:
+    """Return for each position (N,) that of the last present value, or its own if there is none above."""
     positions = np.arange(len(present))
     places = np.maximum.accumulate(np.where(present, positions, -1))
     return np.where(places < 0, positions, places)
@@ -123,26 +125,31 @@ def _number(cell: Any, input_: Mapping[str, Any]) -> float:
     return math.nan if math.isinf(value) else value
 
 
-def _level(cell: Any, input_: Mapping[str, Any]) -> str:
-    """Return a cell's category, with one spelling for ``1``, ``1.0`` and ``"1"``; empty if missing."""
-    if cell is None:
-        return ""
-    if isinstance(cell, str) and input_["statistics"].get("numeric"):
-        with suppress(ValueError):
-            cell = float(cell)
-    if isinstance(cell, (bool, np.bool_)):
-        return "true" if cell else "false"
-    if isinstance(cell, (float, np.floating)):
-        return str(int(cell)) if math.isfinite(cell) and cell == int(cell) else str(float(cell))
-    text = str(cell)
+def category_name(value: Any) -> str:
+    """Return a value's category: ``1``, ``1.0`` and ``"1"`` are one, as are ``True`` and ``"true"``, but not ``01``."""
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (float, np.floating)):
+        return str(int(value)) if math.isfinite(value) and value == int(value) else str(float(value))
+    text = str(value)
     if _INTEGER.fullmatch(text):
         return text.split(".")[0]
     return text.lower() if text in ("True", "TRUE", "true", "False", "FALSE", "false") else text
 
 
+def _category(cell: Any, input_: Mapping[str, Any]) -> str:
+    """Return a cell's category; empty if missing."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str) and input_["statistics"].get("numeric"):
+        with suppress(ValueError):
+            cell = float(cell)
+    return category_name(cell)
+
+
 def _text(cell: Any, input_: Mapping[str, Any]) -> str:
     if "idf" in input_["statistics"]:
-        return _level(cell, input_)
+        return _category(cell, input_)
     if cell is None or not str(cell).strip():
         raise ValueError("the text is empty")
     return str(cell)
@@ -205,7 +212,7 @@ def _observation(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
 
 READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "number": _number,
-    "category": _level,
+    "category": _category,
     "text": _text,
     "date": _date,
     IMAGE: _image,

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.columns.date_parsing import DAYS_A_YEAR, EARLIEST, LATEST
+from zoo.portable.preprocessing import DAYS_A_YEAR
+from zoo.portable.rows import EARLIEST, LATEST
 from zoo.preprocessing.configuration import plain_config
 
 
@@ -19,7 +20,7 @@ class PrepareDates(keras.layers.Layer):
     """Computes standardised calendar features of dates, those that varied in training.
 
     Missing dates become 0, the mean, with an indicator if there were any in training. The features are those of
-    :func:`zoo.data.columns.date_parsing.calendar_parts`.
+    :func:`zoo.portable.preprocessing.calendar_parts`.
 
     Args:
         statistics: For each column ``parts``, with mean and standard deviation of each feature by name, and

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
-from zoo.data.columns.date_parsing import PARTS as CALENDAR
 from zoo.data.dataset import Dataset
+from zoo.portable.preprocessing import CALENDAR
 from zoo.reporting import column_checks as of_columns
 from zoo.reporting import image_checks as images
 from zoo.reporting import relations

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.date_parsing import calendar_parts
 from zoo.data.columns.encode import MISSING
-from zoo.data.columns.missing_values import LAST, is_missing
+from zoo.data.columns.missing_values import LAST
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
-from zoo.data.examples.describe_examples import tokens_of
+from zoo.portable.preprocessing import calendar_parts, tokens_of
+from zoo.portable.rows import is_missing
 from zoo.registry import import_object
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
 

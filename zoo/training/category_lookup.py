@@ -56,7 +56,7 @@ def _taken_apart(preprocessing: keras.Model) -> _Apart | None:
 
     # Clone first: Keras cannot save a model whose intermediate tensors are inputs of another model.
     copy = keras.models.clone_model(preprocessing)
-    layers = [layer for layer in copy.layers if getattr(layer, "by_level", False)]
+    layers = [layer for layer in copy.layers if getattr(layer, "by_category", False)]
     if not layers:
         return None
     looked_up = {name for layer in layers for name in _names_of_inputs(layer)}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.column_kinds import KINDS
-from zoo.data.columns.date_parsing import PARTS, calendar_parts, find_date_format, seconds_of
+from zoo.data.columns.date_parsing import find_date_format, seconds_of
 from zoo.data.columns.describe_table import describe_columns, describe_table
 from zoo.data.columns.encode import raw_inputs
 from zoo.data.columns.missing_values import last_known, newly_missing
@@ -17,6 +17,7 @@ from zoo.data.layout import column_layout
 from zoo.data.table_dataset import table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
+from zoo.portable.preprocessing import CALENDAR, calendar_parts
 
 ROWS = 40
 RNG = np.random.default_rng(0)
@@ -102,7 +103,7 @@ def test_what_is_no_date(texts):
 def test_the_calendar_is_pythons(moment):
     seconds = seconds_of(pd.Series([moment]), None)
     parts = {name: part[0] for name, part in calendar_parts(seconds).items()}
-    assert list(parts) == list(PARTS)
+    assert list(parts) == list(CALENDAR)
     assert (parts["year"], parts["month"], parts["day"]) == (moment.year, moment.month, moment.day)
     assert parts["weekday"] == moment.weekday()
     assert parts["hour"] == pytest.approx(moment.hour + moment.minute / 60 + moment.second / 3600, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Dates: detect a column's format, convert to seconds since 1970, and compute calendar features."""
+"""Dates: detect a column's format, and convert to seconds since 1970."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from zoo.portable.rows import EARLIEST, LATEST
+
 PRACTICALLY_ALL = 0.99
 SAMPLE, GUESSES = 200, 20
-# The years 1 to 9999 in seconds since 1970.
-EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
-PARTS = ("year", "month", "day", "weekday", "hour", "season_sin", "season_cos", "elapsed")
-DAYS_A_YEAR = 365.25
 _DATE = re.compile(r"\d.*[-/. ,]\s*\w|\w+ \d{1,2},? \d{4}")
 _DAY_FIRST, _MONTH_FIRST = re.compile(r"^%d.%m"), re.compile(r"^%m.%d")
 
@@ -85,34 +83,6 @@ def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
     stamps = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")  # nanoseconds would begin in 1677
     seconds = np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
     return np.clip(seconds, EARLIEST, LATEST)
-
-
-def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the calendar features of N dates, each (N,), by the names of ``PARTS``.
-
-    The season is the day of the year as sine and cosine, so that December is next to January; ``elapsed`` is in days.
-
-    Args:
-        seconds: Seconds since 1970 in UTC (N,), without NaN.
-
-    Example:
-        >>> {name: part[0] for name, part in calendar_parts(np.array([0.0])).items() if name in ("year", "weekday")}
-        {'year': 1970.0, 'weekday': 3.0}
-    """
-    days = np.floor(seconds).astype("datetime64[s]").astype("datetime64[D]")
-    months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
-    angle = 2 * np.pi * (days - years.astype("datetime64[D]")).astype(np.float64) / DAYS_A_YEAR
-    parts = (
-        years.astype(np.int64) + 1970,
-        months.astype(np.int64) % 12 + 1,
-        (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
-        (days.astype(np.int64) + 3) % 7,  # 1970 began on a Thursday; Monday is 0
-        (seconds % 86_400) / 3600,
-        np.sin(angle),
-        np.cos(angle),
-        seconds / 86_400,
-    )
-    return {name: np.asarray(part, np.float64) for name, part in zip(PARTS, parts, strict=True)}
 
 
 def spelled(seconds: float) -> str:

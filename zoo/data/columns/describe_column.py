@@ -29,12 +29,13 @@ from zoo.data.columns.column_kinds import (
     find_kind,
     sorted_sample,
 )
-from zoo.data.columns.date_parsing import calendar_parts, spelled
+from zoo.data.columns.date_parsing import spelled
 from zoo.data.columns.encode import read_dates, read_numbers
 from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, method_for
-from zoo.data.examples.describe_examples import LEAST_COUNT, tokens_of
+from zoo.data.examples.describe_examples import LEAST_COUNT
 from zoo.data.limits import row_in_source
 from zoo.errors import DataError, UsageError, nearest_name
+from zoo.portable.preprocessing import calendar_parts, tokens_of
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, TextInput
 
 QUANTILES = 65

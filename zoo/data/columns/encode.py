@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from zoo.data.columns.date_parsing import seconds_of
-from zoo.data.columns.missing_values import LAST, is_missing, last_known
+from zoo.data.columns.missing_values import LAST, last_known
 from zoo.data.examples.describe_examples import cells_from_columns, example_values
 from zoo.data.limits import row_in_source
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError, listed, nearest_name
+from zoo.portable.rows import category_name, is_missing
 from zoo.spec import (
     CategoryInput,
     ColumnInput,
@@ -28,8 +27,6 @@ from zoo.spec import (
 Values = np.ndarray | Ragged | pd.Categorical
 
 MISSING = ""
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
-_TRUTHS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 
 
 def text_columns(spec: Spec) -> list[str]:
@@ -141,11 +138,11 @@ def coded_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         codes, uniques = pd.factorize(values.to_numpy(object) if pd.api.types.is_object_dtype(dtype) else values)
         raw = uniques.tolist()
     else:  # 1 == True, but they are two categories: convert to text before comparing
-        spelled = np.array([_name(value) for value in values], dtype=object)
+        spelled = np.array([category_name(value) for value in values], dtype=object)
         spelled[values.isna().to_numpy()] = MISSING
         codes, uniques = pd.factorize(spelled)
         raw = uniques.tolist()
-    merged, categories = pd.factorize(np.array([_name(value) for value in raw], dtype=object))
+    merged, categories = pd.factorize(np.array([category_name(value) for value in raw], dtype=object))
     present = np.flatnonzero(categories != MISSING)
     place = np.full(len(categories) + 1, -1)  # the last one is for missing values
     place[present] = np.arange(len(present))
@@ -274,23 +271,3 @@ def read_dates(values: pd.Series, form: str | None, where: str, *, strict: bool)
 
 def _is_empty(values: pd.Series) -> np.ndarray:
     return (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
-
-
-def _number_name(value: float) -> str:
-    return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
-
-
-def _text_name(text: object) -> str:
-    """Normalise text that is an integer or a Boolean (``1.0``, ``True``); ``01`` is neither."""
-    spelled = str(text)
-    if _INTEGER.fullmatch(spelled):
-        return spelled.split(".")[0]
-    return spelled.lower() if spelled in _TRUTHS else spelled
-
-
-def _name(value: object) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (float, np.floating)):
-        return _number_name(float(value))
-    return _text_name(value)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError, unknown
+from zoo.portable.rows import is_missing, last_present
 from zoo.spec import Spec
 
 DROP, CONSTANT, MEAN, MEDIAN, MOST_FREQUENT, LAST = "drop", "constant", "mean", "median", "most_frequent", "last"
@@ -54,11 +55,6 @@ def method_for(name: str, kind: str, methods: Mapping[str, str]) -> str | None:
     )
 
 
-def is_missing(values: np.ndarray) -> np.ndarray:
-    """Return a mask (N,) of raw values that are NaN or empty text."""
-    return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "")
-
-
 def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None) -> Any:
     """Return values (N,) filled forward: a missing value becomes the last known one above it, if any.
 
@@ -72,9 +68,9 @@ def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None
         >>> last_known(np.array([np.nan, 1.0, np.nan]), np.array([True, False, True])).tolist()
         [nan, 1.0, 1.0]
     """
-    places = _forward(~missing)
+    places = last_present(~missing)
     if train is not None:
-        places = np.where(train, _forward(~missing & train), places)
+        places = np.where(train, last_present(~missing & train), places)
     return values[places]
 
 
@@ -87,10 +83,3 @@ def newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
         if input_.missing == 0 and plain and is_missing(np.asarray(values)).any():
             columns.append(input_.name)
     return columns
-
-
-def _forward(present: np.ndarray) -> np.ndarray:
-    """Return for each position (N,) that of the last present value, or its own if there is none above."""
-    positions = np.arange(len(present))
-    places = np.maximum.accumulate(np.where(present, positions, -1))
-    return np.where(places < 0, positions, places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -14,11 +13,10 @@ from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT
 from zoo.data.limits import row_in_source
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
+from zoo.portable.preprocessing import tokens_of
 from zoo.spec import ImageInput, Input, SequenceInput, TextInput
 
 CHARACTER, WORD = "character", "word"
-# Letters and digits; equals [\p{L}\p{N}]+ in TensorFlow's regular expressions.
-_WORD = re.compile(r"[^\W_]+")
 LEAST_COUNT = 2
 MOST_SIDE = 64
 
@@ -101,16 +99,6 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
         raise DataError(f"column {name}: no {unit} occurs twice in the training split", where=where)
     greatest, mean = int(lengths.max()), float(lengths.mean())
     return TextInput(name, TEXT, vocabulary=tuple(frequent), unit=unit, greatest_length=greatest, mean_length=mean)
-
-
-def tokens_of(text: str, unit: str) -> list[str]:
-    """Split a text into characters, or into words in lower case.
-
-    Example:
-        >>> tokens_of("Ça va?", "word")
-        ['ça', 'va']
-    """
-    return _WORD.findall(text.lower()) if unit == WORD else list(text)
 
 
 def example_values(values: pd.Series, input_: Input, where: str) -> Any:
