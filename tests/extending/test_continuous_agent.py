@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,6 +146,7 @@ def reach(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (workspace / "mine" / "rl").mkdir(parents=True)
     (workspace / "mine" / "rl" / "actor_critic.py").write_text(AGENT)
     monkeypatch.setenv("ZOO_TASKS", str(workspace / "mine"))
+    monkeypatch.syspath_prepend(str(workspace))
     monkeypatch.setenv("PYTHONPATH", f"{workspace}:{Path(zoo.__file__).parent.parent}")
     return workspace
 
@@ -159,20 +160,20 @@ def test_networks_and_optimizers_resume_exactly(reach: Path) -> None:
     assert result.returncode == 0, result.stderr[-3000:]
 
 
-def test_it_is_trained_tuned_and_predicts_in_a_new_process(reach: Path) -> None:
-    trained = run("-m", "zoo", "train", "rl/actor_critic", "reach:Reach-v0", "--json")
-    assert trained.returncode == 0, trained.stderr[-3000:]
-    values = json.loads(trained.stdout)
+def test_it_is_trained_tuned_served_and_predicts_in_a_new_process(reach: Path) -> None:
+    import mlflow
+
+    options: dict[str, Any] = {"quiet": True, "figures": False}
+    trained = zoo.train("rl/actor_critic", "reach:Reach-v0", **options)
     # A policy that always stays at 0 has a mean return of -1/3.
-    assert values["metrics"]["test_return_mean"] > -0.1 > values["baselines"]["random"]["test_return_mean"]
-    pd.DataFrame({"observation_0": [-0.5, 0.0, 0.5]}).to_csv("rows.csv", index=False)
-    predicted = run("-m", "zoo", "predict", values["run_id"], "rows.csv")
+    assert trained.metrics["test_return_mean"] > -0.1 > trained.baselines["random"]["test_return_mean"]
+    rows = pd.DataFrame({"observation_0": [-0.5, 0.0, 0.5]})
+    rows.to_csv("rows.csv", index=False)
+    predicted = run("-m", "zoo", "predict", trained.run_id, "rows.csv")
     assert predicted.returncode == 0, predicted.stderr[-3000:]
     actions = [float(line) for line in predicted.stdout.split()[1:]]
     np.testing.assert_allclose(actions, [-0.5, 0.0, 0.5], atol=0.25)
-    tuned = run(
-        "-m", "zoo", "tune", "rl/actor_critic", "reach:Reach-v0", "--trials", "2", "--epochs", "3",
-        "--baselines", "none", "--json",
-    )  # fmt: skip
-    assert tuned.returncode == 0, tuned.stderr[-3000:]
-    assert [trial["status"] for trial in json.loads(tuned.stdout)["trials"]] == ["COMPLETED"] * 2
+    served = mlflow.pyfunc.load_model(f"runs:/{trained.run_id}/model").predict(rows)
+    np.testing.assert_allclose(served.to_numpy()[:, 0], actions, rtol=1e-5)
+    search = zoo.tune("rl/actor_critic", "reach:Reach-v0", trials=2, epochs=3, baselines="none", **options)
+    assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2

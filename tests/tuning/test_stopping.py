@@ -83,9 +83,6 @@ def test_halving_stops_what_is_hopeless_and_says_so(workspace: Path) -> None:
         assert len(client.get_metric_history(str(trial.run_id), "epoch/loss")) == int(
             page.data.tags["zoo.pruned_epoch"]
         )
-    again = zoo.tune("classification/mlp", "wine", fresh=True, **options)
-    assert again.run_id != search.run_id
-    assert [(t.status, t.score) for t in again.trials] == [(t.status, t.score) for t in search.trials]
 
 
 def test_a_budget_ends_a_search_which_is_recalled_and_goes_on_with_more(workspace: Path) -> None:

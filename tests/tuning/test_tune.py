@@ -31,7 +31,9 @@ def statuses() -> dict[str, int]:
     return {status: values.count(status) for status in set(values)}
 
 
-@pytest.mark.parametrize("search", ["random", "bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize(
+    "search", ["bayesian", "hyperband", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "grid"))]
+)
 def test_every_oracle_starts_with_the_default_and_ranks_its_trials(workspace: Path, search: str) -> None:
     result = zoo.tune("regression/linear", "diabetes", search=search, **{**QUICK, "epochs": 4})
     assert [trial.status for trial in result.trials] == ["COMPLETED"] * 3
