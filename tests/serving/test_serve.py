@@ -53,8 +53,10 @@ def serving(run: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             lines.append(server.stdout.readline())
         assert f"http://127.0.0.1:{port}/invocations" in lines[0]
         assert any("dataframe_records" in line for line in lines)
-        yield port, server
-        server.kill()
+        try:
+            yield port, server
+        finally:
+            server.terminate()  # which ends its own server too
 
 
 def ask(port: int, body: str, kind: str = "application/json", query: str = "") -> tuple[int, Any]:
@@ -135,14 +137,14 @@ def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Pa
         pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False, atol=1e-5)
         status, answer = ask(port, json.dumps({"dataframe_records": [{"sequence": [[1, 2], [3, 4]]}]}))
         assert status == 400
-        assert "12 are expected" in answer["message"]
+        assert "expected 12" in answer["message"]
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["nowhere"], "there is no run 'nowhere'"),
-        (["x", "--port", "0"], "'--port'"),
+        (["x", "--port", "0"], "port: received 0"),
         (["x", "--wheel", "zoo.whl"], "--isolated"),
         (["x", "--isolated", "--wheel", "zoo.whl"], "there is no such file"),
     ],

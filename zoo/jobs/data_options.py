@@ -52,11 +52,14 @@ class DataJob(Job):
     test: Any = option(None, "Another source that is the test split.", metavar="SOURCE")
     split: str | None = option(
         None,
-        "random, stratified, order (the last rows are the test split), group=COLUMN, time=COLUMN, hash=COLUMN, "
-        "column=NAME (values train, validation, test) or file=PATH; default the task's.",
+        "random, stratified, order (the last rows are the test split), group=COLUMN (a group is in one split only), "
+        "time=COLUMN (the latest rows are the test split), hash=COLUMN (the value decides), column=NAME (values train, "
+        "validation or valid, test) or file=PATH (split.json of a run); default the task's.",
         metavar="WAY",
     )
-    gap: str | None = option(None, "Time left out between splits, such as 7d.", metavar="TIME")
+    gap: str | None = option(
+        None, "Time left out between splits, such as 7d, or a number in the column's units.", metavar="TIME"
+    )
     test_size: Fraction = option(0.2, "Fraction of rows for test; default 0.2; or: suggested.", metavar="FRACTION")
     validation_size: Fraction = option(
         0.2, "Fraction of the rest; default 0.2, 0: none; or: suggested.", metavar="FRACTION"
@@ -77,7 +80,7 @@ class DataJob(Job):
         metavar="down=N|up=N",
     )
     class_weight: Literal["balanced"] | dict[str, float] | None = option(
-        None, "Factors of the loss by class.", metavar="balanced|CLASS=FACTOR,…"
+        None, "Factors of the loss by class; metrics do not use them.", metavar="balanced|CLASS=FACTOR,…"
     )
     data_dir: str | None = option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
     stream: bool | None = option(None, "Stream rows instead of holding them in memory; default by their size.")
@@ -87,10 +90,10 @@ class DataJob(Job):
     )
     seed: int = option(0, "Seed of split, weights and order; default 0.", ge=0, lt=2**32)
     split_seed: int | None = option(None, "Seed of the split only; default the seed.", ge=0, lt=2**32)
-    aside: bool = option(
-        False, "Whether the test split is taken out before the folds are made, as a search does.", shown=False
+    aside: bool = option(False, "Take the test split out before the folds are made, as a search does.", shown=False)
+    options: dict[str, Any] = option(
+        {}, "Options of the model's task; in Python also keywords of their own.", shown=False
     )
-    options: dict[str, Any] = option({}, "Options of the model's task, which checks them (Task.settings).", shown=False)
 
     @field_validator("split")
     @classmethod

@@ -38,18 +38,20 @@ class TrainJob(DataJob):
     seeds: int | None = option(None, "Number of seeds to train with, on the same split.", ge=2)
     cv: int | str | None = option(
         None,
-        "Cross-validate: number of folds, groups or a file.",
+        "Cross-validate: number of folds, groups, or a file of folds.",
         metavar="N|leave-one-group-out|file=PATH",
     )
     repeats: int | None = option(None, "With --cv: number of cross-validations, each on new folds.", ge=2)
     threshold: str | None = option(
-        None, "Choose the decision threshold by accuracy, f1, … or cost=1:5.", metavar="METRIC"
+        None,
+        "Choose the decision threshold on validation by accuracy, f1, balanced_accuracy or cost=1:5.",
+        metavar="METRIC",
     )
     baselines: Baselines = option("quick", "Classical models on the same split.")
     experiment: str | None = option(None, "MLflow experiment; default the data's name.")
     name: str | None = option(None, "Name of the run or search.")
     resume: str | None = option(None, "Resume an interrupted run.", metavar="RUN")
-    deterministic: bool = option(False, "Bit-identical weights each time; slower.")
+    deterministic: bool = option(False, "Bit-identical weights each time on the same kind of machine; slower.")
     figures: bool = option(True, "Draw figures after training, or none.")
 
     @model_validator(mode="before")

@@ -55,7 +55,7 @@ def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...,
 
 def _signature(kind: type[Job], positional: tuple[str, ...], parameters: list[inspect.Parameter]) -> inspect.Signature:
     """Return the signature with keywords: positional keys, the function's own parameters, the other keys."""
-    options = options_of(kind)
+    options = options_of(kind, hidden=True)
 
     def parameter(name: str, kind: Any) -> inspect.Parameter:
         field, form = options[name]
@@ -74,5 +74,5 @@ def _signature(kind: type[Job], positional: tuple[str, ...], parameters: list[in
 
 
 def _documented(kind: type[Job]) -> str:
-    lines = [f"    {name}: {field.description}" for name, (field, _) in options_of(kind).items()]
+    lines = [f"    {name}: {field.description}" for name, (field, _) in options_of(kind, hidden=True).items()]
     return "\n".join(["Keys of the job:", *lines])

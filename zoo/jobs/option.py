@@ -55,23 +55,27 @@ def option(
     return Field(default, description=description, json_schema_extra={_KEY: form}, **limits)  # type: ignore[dict-item]
 
 
-def options_of(kind: type[Any]) -> dict[str, tuple[FieldInfo, Option]]:
-    """Return the fields of a job that the command line has, the class's own before those that it inherits."""
+def options_of(kind: type[Any], *, hidden: bool = False) -> dict[str, tuple[FieldInfo, Option]]:
+    """Return a job's fields with their form, the class's own before those that it inherits.
+
+    Args:
+        kind: The job's class. A field of it that can only be None is one that it does not take.
+        hidden: Also those that the command line does not have.
+    """
     names = dict.fromkeys(name for class_ in kind.__mro__ for name in inspect.get_annotations(class_))
     fields = {name: kind.model_fields[name] for name in names if name in kind.model_fields and name != "command"}
-    forms = {name: form for name, field in fields.items() if (form := _form(field)).shown}
+    forms = {name: _form(field) for name, field in fields.items() if field.annotation is not type(None)}
     return {
         name: (fields[name], replace(form, needed=fields[name].is_required() and "resume" not in forms))
         for name, form in forms.items()
+        if form.shown or hidden
     }
 
 
 def _form(field: FieldInfo) -> Option:
     extra = field.json_schema_extra
     form = extra.get(_KEY) if isinstance(extra, dict) else None
-    if isinstance(form, Option):
-        return form
-    return Option(positional=field.is_required(), shown=field.annotation is not type(None))
+    return form if isinstance(form, Option) else Option(positional=field.is_required())
 
 
 def named(option_name: str, example: str) -> BeforeValidator:

@@ -112,7 +112,7 @@ class PredictJob(Job):
     intervals: float | None = option(
         None, "Coverage of prediction sets or intervals, such as 90.", metavar="PERCENT", gt=0, lt=100
     )
-    options: dict[str, Any] = option({}, "Options of the model's task (Task.predict_options).", shown=False)
+    options: dict[str, Any] = option({}, "Options of the model's task, such as zoo show RUN lists.", shown=False)
 
 
 class UiJob(Job):
