@@ -173,7 +173,8 @@ def test_it_is_trained_tuned_served_and_predicts_in_a_new_process(reach: Path) -
     assert predicted.returncode == 0, predicted.stderr[-3000:]
     actions = [float(line) for line in predicted.stdout.split()[1:]]
     np.testing.assert_allclose(actions, [-0.5, 0.0, 0.5], atol=0.25)
-    served = mlflow.pyfunc.load_model(f"runs:/{trained.run_id}/model").predict(rows)
+    observations = pd.DataFrame({"observation": [[-0.5], [0.0], [0.5]]})
+    served = mlflow.pyfunc.load_model(f"runs:/{trained.run_id}/model").predict(observations)
     np.testing.assert_allclose(served.to_numpy()[:, 0], actions, rtol=1e-5)
     search = zoo.tune("rl/actor_critic", "reach:Reach-v0", trials=2, epochs=3, baselines="none", **options)
     assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2
