@@ -70,7 +70,7 @@ def test_quantiles_and_their_intervals(workspace: Path) -> None:
     "options, message",
     [
         ({"calibrate": "temperature"}, "probabilities are calibrated, and the target has none"),
-        ({"threshold": "f1"}, "a threshold is between two classes"),
+        ({"threshold": "f1"}, "a threshold needs a target with two classes"),
         ({"sample": "down=2"}, "needs a target with classes"),
         ({"quantiles": "0.9,0.1"}, "levels rise between 0 and 1"),
     ],

@@ -221,8 +221,8 @@ def _mapped(folder: Path, stem: str) -> np.ndarray | Ragged | pd.Categorical:
     if lengths.exists():
         texts, ends = values.tobytes(), np.cumsum(np.load(lengths))
         starts = np.concatenate([[0], ends[:-1]])
-        whole = [texts[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]
-        return np.array(whole, dtype=object)
+        restored = [texts[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]
+        return np.array(restored, dtype=object)
     return Ragged(values, np.load(sizes)) if sizes.exists() else values
 
 

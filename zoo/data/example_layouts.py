@@ -130,13 +130,13 @@ class SequenceLayout:
     def read(self, source: Any, text: Collection[str] = ()) -> Table:
         """Return a table with one row per sequence."""
         table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
-        whole = bool(arrays_of_cells(table.frame))
-        served = whole and self.columns is not None  # a model trained on a long table also accepts sequences
+        has_arrays = bool(arrays_of_cells(table.frame))
+        served = has_arrays and self.columns is not None  # a model trained on a long table also accepts sequences
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
-        if whole and self.text is not None:
+        if has_arrays and self.text is not None:
             raise UsageError("the source has sequences of numbers, not a column of texts", where="text")
-        if not whole and not isinstance(source, Table):
+        if not has_arrays and not isinstance(source, Table):
             self.text = self._text_column(table)
         return table
 

@@ -183,9 +183,11 @@ def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _Targ
     notes: tuple[str, ...] = ()
     if kind == "either":
         kind = "number" if arrays_of_cells(table.frame[[name]]) or is_measured(values) else "class"
-        whole = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
+        integers = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
         notes += (
-            (f"the target {name} is treated as a number; if its values are codes, use --kind class",) if whole else ()
+            (f"the target {name} is treated as a number; if its values are codes, use --kind class",)
+            if integers
+            else ()
         )
     if job.positive is not None and kind != "class":
         raise UsageError("a positive class needs a target with classes; the target is a number", where="positive")

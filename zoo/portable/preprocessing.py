@@ -98,8 +98,10 @@ def _robust(x: Any, facts: Mapping[str, Any], _: Any) -> Any:
     quantiles = facts["quantiles"]
     size = len(quantiles) - 1
     spread = quantiles[3 * size // 4] - quantiles[size // 4]
-    whole = (quantiles[-1] - quantiles[0]) / 2
-    z = np.clip((x - quantiles[size // 2]) / (spread if spread > 0 else whole if whole > 0 else 1.0), -1e100, 1e100)
+    half_range = (quantiles[-1] - quantiles[0]) / 2
+    z = np.clip(
+        (x - quantiles[size // 2]) / (spread if spread > 0 else half_range if half_range > 0 else 1.0), -1e100, 1e100
+    )
     return z / np.sqrt(1 + np.square(z / 3))
 
 

@@ -84,8 +84,8 @@ class PrepareNumbers(keras.layers.Layer):
         quantiles = self._column("quantiles")  # (F, Q)
         size = quantiles.shape[-1] - 1
         spread = quantiles[:, 3 * size // 4] - quantiles[:, size // 4]
-        whole = (quantiles[:, -1] - quantiles[:, 0]) / 2
-        spread = tf.where(spread > 0, spread, tf.where(whole > 0, whole, 1.0))
+        half_range = (quantiles[:, -1] - quantiles[:, 0]) / 2
+        spread = tf.where(spread > 0, spread, tf.where(half_range > 0, half_range, 1.0))
         z = tf.clip_by_value((x - quantiles[:, size // 2]) / spread, -1e100, 1e100)  # its square is finite
         return z / tf.sqrt(1 + tf.square(z / 3))
 

@@ -81,8 +81,7 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
         spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
     quantiles: list[float | None] = []
     if split is not None:
-        if not isinstance(rules, ConformalRules):
-            raise UsageError(f"{spec.task} has no prediction intervals", where="calibration_size")
+        assert isinstance(rules, ConformalRules)  # checked before training
         prediction = rules.decode(task.output(full_model, split.inputs))
         wrong = rules.nonconformity(rules.truth(split.encoded_target), prediction)
         quantiles = conformal_quantiles(wrong, split.weight, counts=spec.weights_count)
@@ -91,18 +90,25 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     return Calibration(spec, quantiles, facts, tuple(notes))
 
 
-def check_calibration(dataset: Dataset, job: DataJob) -> None:
-    """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
+def check_calibration(task: Learner, dataset: Dataset, job: DataJob) -> None:
+    """Raise if the target does not allow the calibration, threshold or intervals that are requested.
+
+    Raises:
+        UsageError: With the option.
+    """
     spec = dataset.spec
-    threshold = getattr(job, "threshold", None)
-    if job.calibrate is not None and spec.target.kind != "class":
+    if job.calibrate is not None and not spec.has_classes:
         raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
+    if "calibration" in dataset.splits and not isinstance(task.rules(spec), ConformalRules):
+        message = f"{spec.task} has no prediction intervals for the target {spec.target_names}"
+        raise UsageError(message, where="calibration_size")
+    threshold = getattr(job, "threshold", None)
     if job.calibrate is not None and "calibration" in dataset.splits:
         check_rows(len(split_in_two(dataset.splits["calibration"], spec)[0]))
-    if threshold is not None and len(spec.target.classes) != 2:
-        raise UsageError("a threshold is between two classes, and the target has not two", where="threshold")
+    if threshold is not None and not (spec.has_classes and len(spec.target.classes) == 2):
+        raise UsageError("a threshold needs a target with two classes", where="threshold")
     if threshold is not None and "validation" not in dataset.splits:
-        raise UsageError("a threshold is chosen on validation, and there is no such part", where="threshold")
+        raise UsageError("a threshold is chosen on the validation split, and there is none", where="threshold")
 
 
 def _made_worse(task: Learner, before: Any, after: Any, dataset: Dataset) -> list[str]:

@@ -223,7 +223,7 @@ class SupervisedTask(Task):
 
     def check_calibration(self, dataset: Dataset, job: DataJob) -> None:
         """Raise if calibration is requested without probabilities, or a threshold without exactly two classes."""
-        check_calibration(dataset, job)
+        check_calibration(self, dataset, job)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the scikit-learn baselines of a level."""

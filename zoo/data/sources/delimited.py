@@ -110,9 +110,9 @@ def _dialect(path: Path, encoding: str) -> tuple[str, list[str]]:
             if len(sample) > _LONGEST_HEADER:
                 message = f"the first line has more than {_LONGEST_HEADER:,} characters; expected column names"
                 raise DataError(message, where=str(path))
-        whole = not file.read(1)
+        is_complete = not file.read(1)
     lines = sample.splitlines(keepends=True)
-    rows = {sign: list(_sample_rows(lines if whole else lines[:-1] or lines, sign)) for sign in _SEPARATORS}
+    rows = {sign: list(_sample_rows(lines if is_complete else lines[:-1] or lines, sign)) for sign in _SEPARATORS}
     if not any(rows.values()):
         raise DataError("the file has no columns", where=str(path))
     best = max(_SEPARATORS, key=lambda sign: _agreement(rows[sign]))

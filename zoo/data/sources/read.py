@@ -89,12 +89,12 @@ def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str 
 def frame_digest(frame: pd.DataFrame) -> str:
     """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
     digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
-    whole = arrays_of_cells(frame)
-    for values in whole.values():
+    arrays = arrays_of_cells(frame)
+    for values in arrays.values():
         for value in values:
             digest.update(f"{value.dtype.str}{value.shape}".encode())
             digest.update(np.ascontiguousarray(value).data)
-    rest = frame.drop(columns=list(whole))
+    rest = frame.drop(columns=list(arrays))
     try:
         digest.update(pd.util.hash_pandas_object(rest, index=False).to_numpy().tobytes())
     except TypeError:  # cells that cannot be hashed
