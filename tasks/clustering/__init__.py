@@ -64,7 +64,7 @@ class Clustering(Task):
         """Return the job's dataset; its targets are labels for scoring, if there are any."""
         options_ = self.settings(job)
         for name in ("target", "positive"):
-            if getattr(job, name) is not None:
+            if getattr(job, name):
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
         describe = partial(describe_rows, size=options_.size, column=job.column, missing=job.missing)
         layout, options = dataclasses.replace(ROWS, describe=describe), options_.model_dump(exclude_none=True)

@@ -118,7 +118,7 @@ class CutShort(Progress):
 
 def test_a_comparison_that_was_cut_goes_on(workspace: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        zoo.compare("wine", [LINEAR, MLP], epochs=2, seeds=2, progress=CutShort(quiet=True))
+        zoo.compare("wine", [LINEAR, MLP], epochs=2, seeds=2, figures=False, progress=CutShort(quiet=True))
     (cut,) = Store().search("tags.`zoo.kind` = 'comparison'")
     assert cut.info.status == "KILLED"
     assert len(below(cut.info.run_id)) == 2
