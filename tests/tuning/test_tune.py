@@ -62,6 +62,9 @@ def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
     parent = client.get_run(search.run_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["zoo.best"] == search.best.run_id
+    best = {name: value for name, value in parent.data.tags.items() if name.startswith("best.")}
+    assert "best.learning_rate" in best
+    assert all(value == str(search.best.hyperparameters[name.removeprefix("best.")]) for name, value in best.items())
     scored = client.search_runs([parent.info.experiment_id], "metrics.test_log_loss < 1e9")
     assert [run.info.run_id for run in scored] == [search.best.run_id]
     mine, theirs = zoo.load(search.run_id).predict("wine"), zoo.load(search.best.run_id).predict("wine")

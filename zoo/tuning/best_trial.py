@@ -74,7 +74,9 @@ class Finishing:
             run = self._stored_best(state)
         state.best = best.trial_id
         loop.save()
-        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run)})
+        # As tags, for MLflow's parameters cannot change, and a search that is extended may have another best.
+        values = {f"best.{name}": str(best.hyperparameters.get(name, "")) for name in varied(state)}
+        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run), **values})
         # Metrics are logged only once, so an extended search also updates its number of trials and best score in tags.
         parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
