@@ -148,7 +148,7 @@ def test_kept_rows_are_bounded_and_alike() -> None:
     sample = kept.frame()
     assert sample is not None
     assert 25 <= len(sample) <= 100
-    assert set(sample.index) == set(np.flatnonzero(row_fractions(np.arange(5000), 0) < kept.share))
+    assert set(sample.index) == set(np.flatnonzero(row_fractions(np.arange(5000), 0) < kept.fraction))
 
 
 def test_totals_of_a_column_far_from_zero() -> None:
