@@ -93,8 +93,8 @@ def test_the_task_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
     report = json.loads(command("train", "quantiles/mlp", "diabetes", "--json", "--epochs", "30"))
     assert report["metrics"]["test_pinball"] < 40
     predicted = pd.read_csv(io.StringIO(command("predict", report["run_id"], "diabetes")))
-    assert (predicted["low"] <= predicted["prediction"]).all()
-    assert (predicted["prediction"] <= predicted["high"]).all()
+    assert (predicted["quantile_0.05"] <= predicted["prediction"]).all()
+    assert (predicted["prediction"] <= predicted["quantile_0.95"]).all()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,13 @@ def load_task_module(name: str) -> ModuleType:
     Raises:
         UsageError: If there is no such task.
     """
-    if Path(name).name != name or name[:1] in "._" or not _is_task(name, catalogue_folders()):
+    if Path(name).name != name or name[:1] in "._":
+        raise unknown("task", name, list_tasks())
+    folders = catalogue_folders()
+    if not _is_task(name, folders):
+        incomplete = next((folder / name for folder in folders if (folder / name).is_dir()), None)
+        if incomplete is not None:
+            raise UsageError(f"{incomplete} is not a task: it has no __init__.py with a TASK")
         raise unknown("task", name, list_tasks())
     return _import(name)
 
@@ -235,10 +242,22 @@ def _import(name: str) -> ModuleType:
     task = name.split("/")[0]
     if not _is_task(task, folders):
         raise UsageError(f"the folder {task} is not a task: it has no __init__.py with a TASK")
-    package = importlib.import_module(f"{CATALOGUE}.{task}")
-    _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
-    importlib.invalidate_caches()
-    return importlib.import_module(f"{CATALOGUE}.{name.replace('/', '.')}")
+    try:
+        package = importlib.import_module(f"{CATALOGUE}.{task}")
+        _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
+        importlib.invalidate_caches()
+        return importlib.import_module(f"{CATALOGUE}.{name.replace('/', '.')}")
+    except SyntaxError as error:
+        raise UsageError(f"not valid Python: {error.msg}", where=f"{error.filename}, line {error.lineno}") from None
+    except ImportError as error:
+        raise UsageError(str(error), where=_line_of(error, task) or name) from error
+
+
+def _line_of(error: BaseException, task: str) -> str | None:
+    """Return the last line of a task's file in an error's traceback, for the message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if Path(frame.filename).parent.name == task]
+    return f"{places[-1].filename}, line {places[-1].lineno}" if places else None
 
 
 def _extend(package: ModuleType, folders: list[Path]) -> None:

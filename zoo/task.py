@@ -118,7 +118,8 @@ class OutputRules(ABC):
         Raises:
             UsageError: If the task has none.
         """
-        raise UsageError(f"{self.spec.task} has no prediction intervals", where="intervals")
+        targets = f" for the targets {self.spec.target_names}" if len(self.spec.targets) > 1 else ""
+        raise UsageError(f"{self.spec.task} has no prediction intervals{targets}", where="intervals")
 
     def held_out(self, rows: Split, output: Output) -> pd.DataFrame | None:
         """Return the row in the source, truth and predictions of a split's rows; None without a target."""
@@ -226,6 +227,18 @@ class Task(ABC):
 
         Raises:
             UsageError: If its inputs or outputs do not fit the data.
+        """
+
+    def check_network(self, built_model: BuiltModel, spec: Spec, *, name: str) -> None:  # noqa: B027  by default any fits
+        """Raise if the output of a built model does not fit the spec's targets.
+
+        Args:
+            built_model: The model.
+            spec: The spec.
+            name: The model's name, for the error.
+
+        Raises:
+            UsageError: With the shape that it has, and the shape that it must have.
         """
 
     @abstractmethod

@@ -60,10 +60,15 @@ def test_two_numbers_are_trained_scored_predicted_and_exported(
     ("model", "options", "says"),
     [
         ("classification/mlp", {}, "classification predicts one target; the data have a class, another"),
-        ("regression/linear", {"target": ["x", "y"], "quantiles": "0.1,0.9"}, "regression predicts one target"),
+        (
+            "regression/linear",
+            {"target": ["x", "y"], "quantiles": "0.1,0.9"},
+            "quantiles are of one target",
+        ),
         ("regression/linear", {"target": ["x", "no"]}, "there is no column 'no' to predict"),
         ("regression/linear", {"target": ["x", "y"], "calibrate": "temperature"}, "probabilities are calibrated"),
         ("regression/linear", {"target": ["x", "y"], "calibration_size": 0.3}, "has no prediction intervals"),
+        ("regression/linear", {"target": ["x", "x"]}, "'x' is given twice"),
         ("regression/linear", {"target": ["x", "y"], "class_weight": "balanced"}, "needs a target with classes"),
     ],
 )

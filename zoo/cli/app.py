@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -92,7 +94,15 @@ def _guarded(command: Callable[[], Any]) -> int:
         if os.environ.get("ZOO_DEBUG"):
             raise
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return _complain(JobError(f"{text} (set ZOO_DEBUG=1 for the traceback)"))
+        return _complain(JobError(f"{text} (set ZOO_DEBUG=1 for the traceback)", where=_place_of(error)))
+
+
+def _place_of(error: BaseException) -> str | None:
+    """Return the last line of a user's file in an error's traceback; None if there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    libraries = (str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix, "<")
+    places = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    return f"{places[-1].filename}, line {places[-1].lineno}" if places else None
 
 
 def _complain(error: ZooError, status: int | None = None) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from zoo.cli.app import app
 from zoo.cli.printing import Json, print_result
+from zoo.errors import UsageError
 from zoo.registry import list_models
 
 
@@ -28,8 +29,14 @@ class ModelList:
 
 
 def models_like(pattern: str) -> ModelList:
-    """Return the models whose name matches a pattern."""
-    return ModelList([{"model": entry.name, "summary": entry.summary} for entry in list_models(pattern)])
+    """Return the models whose name matches a pattern; a file that is not Python is reported and left out."""
+    models = []
+    for entry in list_models(pattern):
+        try:
+            models.append({"model": entry.name, "summary": entry.summary})
+        except UsageError as error:
+            print(f"zoo: {error}", file=sys.stderr)
+    return ModelList(models)
 
 
 def run_list(job: Any) -> ModelList:

@@ -65,6 +65,7 @@ class ModelBuilder:
                 knobs.get(name)
         hp.check_all_used(self.name)
         check_trainable(built_model.network)
+        self.task.check_network(built_model, spec, name=self.name)
         return built_model, hp
 
     def space(
@@ -108,7 +109,7 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
         entry = resolve(model)
         if task is not None and task != entry.task:
             raise UsageError(f"{model} is of the task {entry.task}, not {task}", where="task")
-        return ModelBuilder(model, task_of(entry.task), entry.load_build())
+        return ModelBuilder(model, task_of(entry.task), _with_spec(entry.load_build()))
     import keras
     import keras_tuner
 

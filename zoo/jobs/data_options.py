@@ -182,8 +182,11 @@ class DataJob(Job):
     @field_validator("target", mode="before")
     @classmethod
     def _as_target(cls, value: Any) -> Any:
-        names = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
-        return [cls._as_name(name) for name in names]
+        values = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        names = [cls._as_name(name) for name in values]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"{twice!r} is given twice", where="target")
+        return names
 
     @staticmethod
     def _as_name(value: Any) -> Any:

@@ -99,7 +99,8 @@ def _in_words(value: Any) -> str | None:
 
 def _explained(error: ValidationError, kind: type[Job], where: str | None) -> UsageError:
     """Turn pydantic's list of errors into one message about the first."""
-    first = error.errors()[0]
+    errors = error.errors()
+    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, UsageError):
         return UsageError(cause.message, where=where or cause.where, nearest=cause.nearest)

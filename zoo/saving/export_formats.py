@@ -25,7 +25,7 @@ from zoo.portable.preprocessing import STEPS, is_length
 from zoo.saving.model import Model
 from zoo.saving.portable_inputs import portable_input
 from zoo.spec import ImageInput
-from zoo.task import task_of
+from zoo.task import OutputRules, task_of
 from zoo.version import __version__
 
 SAVED_MODEL, ONNX, LITERT = "savedmodel", "onnx", "litert"
@@ -63,6 +63,10 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
     Raises:
         JobError: When the format does not support the model, with the reason.
     """
+    rules = task_of(model.spec.task).rules(model.spec)
+    if type(rules).predictions is not OutputRules.predictions:
+        message = f"the task {model.spec.task} overrides predictions, which an export cannot run; override decoding"
+        raise JobError(message, where="format")
     folder.mkdir(parents=True, exist_ok=True)
     graph = (
         _full_graph(model.keras_model) if kind == SAVED_MODEL else _graph_after_preprocessing(model.keras_model, kind)
@@ -94,7 +98,7 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         "tensors": {
             input_.name: {"from": graph.tensors[input_.name], "dtype": input_.dtype} for input_ in graph.inputs
         },
-        "output": task_of(model.spec.task).rules(model.spec).decoding(),
+        "output": rules.decoding(),
     }
     contents = with_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")

@@ -14,7 +14,7 @@ from zoo.data.columns.missing_values import newly_missing
 from zoo.errors import UsageError, listed, nearest_name
 from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
-from zoo.task import task_of
+from zoo.task import OutputRules, task_of
 
 _log = logging.getLogger("zoo")
 # Kinds of inputs that consist of exactly one column.
@@ -99,6 +99,9 @@ class Model:
         return pd.concat([table.frame[list(keep)], predictions], axis=1) if keep else predictions
 
     def _check_intervals(self, percent: float | None) -> None:
+        rules = self._task.rules(self.spec)
+        if percent is not None and type(rules).intervals is OutputRules.intervals:
+            rules.intervals(np.empty(0), (), percent)  # which says that there are none
         if percent is not None and not self.conformal_quantiles:
             raise UsageError(
                 "the model has no prediction intervals because it was trained without a calibration split; train it "

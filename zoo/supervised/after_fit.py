@@ -100,7 +100,7 @@ def check_calibration(task: Learner, dataset: Dataset, job: DataJob) -> None:
     if job.calibrate is not None and not spec.has_classes:
         raise UsageError("probabilities are calibrated, and the target has none", where="calibrate")
     if "calibration" in dataset.splits and not isinstance(task.rules(spec), ConformalRules):
-        message = f"{spec.task} has no prediction intervals for the target {spec.target_names}"
+        message = f"{spec.task} has no prediction intervals for the targets {spec.target_names}"
         raise UsageError(message, where="calibration_size")
     threshold = getattr(job, "threshold", None)
     if job.calibrate is not None and "calibration" in dataset.splits:

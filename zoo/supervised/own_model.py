@@ -28,7 +28,7 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
         UsageError: If its inputs or its output do not fit the data.
     """
     built_model = split_model(model)
-    _check_output(model, output_width)
+    check_output(model, output_width, model.name)
     names = {tensor.name for tensor in model.inputs}
     if built_model.preprocessing is not None or names <= {column.key for column in spec.inputs}:
         return built_model
@@ -79,10 +79,15 @@ def _fits(shape: tuple[int | None, ...], preprocessed_shape: tuple[int | None, .
     return all(None in pair or pair[0] == pair[1] for pair in zip(shape, preprocessed_shape, strict=True))
 
 
-def _check_output(model: Any, width: int) -> None:
+def check_output(model: Any, width: int, name: str) -> None:
+    """Raise if a model has another output than one of the given width.
+
+    Raises:
+        UsageError: With the shape that it has.
+    """
     outputs = model.outputs if isinstance(model.outputs, (list, tuple)) else [model.outputs]
     if len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (width,):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
         raise UsageError(
-            f"the model's output must have shape (None, {width}) for this target; it has {shapes}", where=model.name
+            f"the model's output must have shape (None, {width}) for this target; it has {shapes}", where=name
         )

@@ -29,7 +29,7 @@ from zoo.preprocessing.table import preprocess_table
 from zoo.spec import Spec
 from zoo.supervised.after_fit import calibrate, check_calibration
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, run_estimator
-from zoo.supervised.own_model import adopt_model
+from zoo.supervised.own_model import adopt_model, check_output
 from zoo.supervised.targets import RULES, TargetRules, rules_of
 from zoo.task import Baseline, Calibration, Evaluation, Task
 from zoo.training.fit_loop import fit
@@ -92,7 +92,12 @@ class SupervisedTask(Task):
         else:
             dataset = table_dataset(job, task=self.name, target_kind=kind, layout=layout, options=options)
             give_back_memory(dataset.nbytes)
-        return dataset if "quantiles" not in options else _with_quantiles(dataset, options["quantiles"])
+        if "quantiles" not in options:
+            return dataset
+        if len(dataset.spec.targets) != 1:
+            message = f"quantiles are of one target; the data have {dataset.spec.target_names}"
+            raise UsageError(message, where="quantiles")
+        return _with_quantiles(dataset, options["quantiles"])
 
     def streams(self, job: DataJob) -> bool:
         """Return whether the job's rows are streamed rather than held in memory, as requested or by their size.
@@ -138,6 +143,10 @@ class SupervisedTask(Task):
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Return a user's own compiled model as a built model, adding preprocessing if it has none."""
         return adopt_model(model, spec, self.standard(spec), self.rules(spec).output_width())
+
+    def check_network(self, built_model: BuiltModel, spec: Spec, *, name: str) -> None:
+        """Raise if the output does not have the width that the targets need."""
+        check_output(built_model.inference or built_model.network, self.rules(spec).output_width(), name)
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network on preprocessed data; early stopping monitors the first validation score."""

@@ -24,7 +24,7 @@ from zoo.data.sources.parquet import is_parquet_folder, read_parquet
 from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, read_public
 from zoo.data.sources.sql import is_database, read_sql
 from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
-from zoo.errors import DataError, nearest_name
+from zoo.errors import DataError, ZooError, first_line, nearest_name
 
 _NO_SCALARS = (list, dict, set, np.ndarray)
 _ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
@@ -139,7 +139,15 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
     if reader is None:
         kind = f"a file that ends in {path.suffix!r}"
         raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(table_endings())}", where=source)
-    return reader.read(FileRequest(path, name, source, text, cells))
+    try:
+        table = reader.read(FileRequest(path, name, source, text, cells))
+    except (ZooError, OSError, EOFError, zlib.error, ValueError, OverflowError):
+        raise
+    except Exception as error:  # a reader's own mistake, or an error of its library
+        raise DataError(f"cannot be read: {type(error).__name__}: {first_line(error)}", where=source) from error
+    if not isinstance(table, Table):
+        raise DataError(f"its reader returned a {type(table).__name__}, not a Table", where=source)
+    return table
 
 
 def table_endings() -> tuple[str, ...]:
