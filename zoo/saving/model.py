@@ -45,7 +45,10 @@ class Model:
         self._warned_missing: set[str] = set()
         self._warned_ignored: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
-        self._task = task_of(spec.task)  # looked up once, not at each call
+        # Looked up once, not at each call.
+        self._task = task_of(spec.task)
+        self._rules = self._task.rules(spec)
+        self._default_settings = self._task.predict_settings({})
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -74,13 +77,13 @@ class Model:
             UsageError: When an option is unknown to the task or has an invalid value.
         """
         self._check_intervals(intervals)
-        settings = self._task.predict_settings(options)
+        settings = self._task.predict_settings(options) if options else self._default_settings
         rows = _one_row(rows)
         raw = self._few_rows.raw(rows) if not keep and not self._task.predict_options.model_fields else None
         if raw is not None:
             self._warn_newly_missing(raw)
             output = self._few_rows.output(raw)
-            return self._with_intervals(self._task.rules(self.spec).predictions(output), output, intervals)
+            return self._with_intervals(self._rules.predictions(output), output, intervals)
         table = self._task.rows(rows, self.spec)
         for column in keep:
             if column not in table.frame.columns:
@@ -99,10 +102,11 @@ class Model:
         return pd.concat([table.frame[list(keep)], predictions], axis=1) if keep else predictions
 
     def _check_intervals(self, percent: float | None) -> None:
-        rules = self._task.rules(self.spec)
-        if percent is not None and type(rules).intervals is OutputRules.intervals:
-            rules.intervals(np.empty(0), (), percent)  # which says that there are none
-        if percent is not None and not self.conformal_quantiles:
+        if percent is None:
+            return
+        if type(self._rules).intervals is OutputRules.intervals:
+            self._rules.intervals(np.empty(0), (), percent)  # which says that there are none
+        if not self.conformal_quantiles:
             raise UsageError(
                 "the model has no prediction intervals because it was trained without a calibration split; train it "
                 "with --calibration-size 0.2",
@@ -112,7 +116,7 @@ class Model:
     def _with_intervals(self, predictions: pd.DataFrame, output: Any, percent: float | None) -> pd.DataFrame:
         if percent is None:
             return predictions
-        intervals = self._task.rules(self.spec).intervals(output, self.conformal_quantiles, percent)
+        intervals = self._rules.intervals(output, self.conformal_quantiles, percent)
         return pd.concat([predictions, intervals], axis=1)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
