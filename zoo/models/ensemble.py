@@ -45,7 +45,7 @@ def average(
     shapes = {str(getattr(network.output, "shape", "several outputs")) for network in networks}
     if len(shapes) > 1 or "several outputs" in shapes:
         raise UsageError(f"the members' outputs must have one shape; received {', '.join(sorted(shapes))}")
-    joint = JointPreprocessing(preprocessings)
+    joint = JointPreprocessing(preprocessings, [member.preprocessing_model for member in members])
     inputs = joint.tensors()
     outputs = []
     for index, (network, share) in enumerate(zip(networks, shares / shares.sum(), strict=True)):
@@ -78,11 +78,11 @@ class JointPreprocessing:
 
     Args:
         members: The preprocessings, whose tensors and layers get the prefix ``member_<index>_``.
+        models: Their Keras models.
     """
 
-    def __init__(self, members: Sequence[Preprocessing]) -> None:
-        self._members = tuple(members)
-        self._models = [member.model() for member in self._members]
+    def __init__(self, members: Sequence[Preprocessing], models: Sequence[Any]) -> None:
+        self._members, self._models = tuple(members), tuple(models)
 
     @property
     def digest(self) -> str:

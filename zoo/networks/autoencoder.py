@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.preprocessing.configuration import plain_config
+
 CLUSTER, LATENT, RECONSTRUCTION, ERROR = "cluster", "latent", "reconstruction", "error"
 
 
@@ -63,10 +65,7 @@ class MixtureAssignment(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "clusters": self.clusters, "kind": self.kind}
+        return {**plain_config(super().get_config()), "clusters": self.clusters, "kind": self.kind}
 
 
 @keras.saving.register_keras_serializable("zoo")

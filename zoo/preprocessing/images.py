@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.preprocessing.configuration import plain_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import ImageInput, Spec
 
@@ -44,10 +45,7 @@ class ResizeImages(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "height": self.height, "width": self.width, "whole": self.whole}
+        return {**plain_config(super().get_config()), "height": self.height, "width": self.width, "whole": self.whole}
 
 
 class ImagePreprocessing(InputPreprocessing):

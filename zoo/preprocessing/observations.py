@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from zoo.preprocessing.configuration import plain_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import ObservationInput, Spec
 
@@ -47,10 +48,7 @@ class ScaleObservation(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "low": self.low, "high": self.high}
+        return {**plain_config(super().get_config()), "low": self.low, "high": self.high}
 
 
 class ObservationPreprocessing(InputPreprocessing):

@@ -63,11 +63,9 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
 
 def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the validation score that ranks runs, and the direction of each metric."""
-    objective = builder.task.rules(dataset.spec).metrics()[0]
-    prefix = builder.task.objective_prefix
-    metrics = builder.task.rules(dataset.spec).metrics()
+    metrics, prefix = builder.task.rules(dataset.spec).metrics(), builder.task.objective_prefix
     less = ", ".join(metric.name for metric in metrics if Direction(metric.direction).less_is_better)
-    return {OBJECTIVE_TAG: prefix + objective.name, DIRECTION_TAG: objective.direction, LESS_TAG: less}
+    return {OBJECTIVE_TAG: prefix + metrics[0].name, DIRECTION_TAG: metrics[0].direction, LESS_TAG: less}
 
 
 def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
