@@ -34,6 +34,10 @@ def drawing(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Draw
     Yields:
         A function that waits for the figures; their folder is deleted when the context exits.
     """
+    # MLflow changes the warnings of the whole process while it loads, and Matplotlib's `catch_warnings` in another thread
+    # would undo that: the user would see warnings about MLflow's own types.
+    import mlflow.pyfunc  # noqa: F401
+
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-figures") as pool:
         yield pool.submit(_draw_and_save, draw, Path(folder)).result
 
