@@ -90,14 +90,14 @@ def _row(how: str, run: Any, seconds: float) -> tuple[str, ...]:
 
 
 def _show_pages() -> None:
-    from zoo.serving.servers import address, serve_pages
+    from zoo.serving.servers import find_address, serve_pages
     from zoo.tracking.store import Store
 
     if sys.stdout.isatty():
         print("\nMLflow's pages, with one experiment for each data set; stop with Ctrl-C, start again with `make ui`.")
         serve_pages(None, PORT)
     else:
-        print(f"\n`make ui`, then {address(Store(), None, f'http://127.0.0.1:{PORT}')}")
+        print(f"\n`make ui`, then {find_address(Store(), None, f'http://127.0.0.1:{PORT}')}")
 
 
 if __name__ == "__main__":

@@ -134,12 +134,12 @@ def _adult(data: Path | None, share: float) -> pd.DataFrame:
 
 
 def _catalogue(model: str, source: Any, target: str | None, **options: Any) -> Case:
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
     from zoo.training.preprocessed_arrays import preprocess
 
-    builder = model_builder(model)
+    builder = create_model_builder(model)
     job = {"source": source, "target": target, "test_size": 0, "validation_size": 0}
     dataset = builder.task.read(make_job(DataJob, job))
 

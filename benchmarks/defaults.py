@@ -94,7 +94,7 @@ def main() -> None:
 def _measure(payload: dict[str, Any]) -> None:
     import_tensorflow()
     import zoo
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
 
@@ -108,7 +108,7 @@ def _measure(payload: dict[str, Any]) -> None:
         epochs = QUICK_EPOCHS if payload["quick"] else None
         run = zoo.train(case.model, **data, **case_options, epochs=epochs, baselines="none", quiet=True)
         seconds = time.process_time() - began
-        task = model_builder(case.model).task
+        task = create_model_builder(case.model).task
         dataset = task.read(make_job(DataJob, {**data, "options": case_options}))
         baselines = {baseline.name: baseline for baseline in task.baselines("all", dataset.spec)}
         theirs = baselines[case.baseline].run(dataset, seed)["test"]

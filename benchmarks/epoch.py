@@ -22,7 +22,7 @@ from _networks import CASES, Case, case_of
 from _processes import Child, child_payload, import_tensorflow, tell_parent
 from _results import Results, alternated, judged, read_arguments, say, spread
 
-from zoo.training.epochs import CompiledEpochs, worth_xla
+from zoo.training.epochs import CompiledEpochs, benefits_from_xla
 
 # Of the time of fit, at most, with default threads and with one.
 AIMS_FIT = {
@@ -205,7 +205,7 @@ def _facts(case: Case, epochs: int) -> dict[str, Any]:
         "rows": len(case.data),
         "sizes": _matrix_sizes(network),
         "parameters": int(sum(np.prod(weight.shape) for weight in network.trainable_weights)),
-        "default_xla": worth_xla(network, -(-len(case.data) // case.batch) * epochs),
+        "default_xla": benefits_from_xla(network, -(-len(case.data) // case.batch) * epochs),
     }
     for side in ("plain_s", "xla_s"):
         if side in case.sides and case.still is not None:

@@ -111,14 +111,14 @@ def _stock_search(case: Case, data: dict[str, Any], side: str, budget: int, fold
     import keras
     import keras_tuner
 
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
     from zoo.training.fit_settings import FitSettings
     from zoo.training.preprocessed_arrays import preprocess
 
     stand_in_for_tensorboard()
-    builder, seed = model_builder(case.model), data["seed"]
+    builder, seed = create_model_builder(case.model), data["seed"]
     dataset = builder.task.read(make_job(DataJob, data))
     built_model, space = builder.build_checked(FIXED, dataset.spec, seed=seed)
     assert built_model.preprocessing is not None

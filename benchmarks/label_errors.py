@@ -40,8 +40,8 @@ def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
     from zoo.data.sources.read import read_table
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
-    from zoo.reporting.label_errors import confident_joint, out_of_fold, suspect_order, together
-    from zoo.task import task_of
+    from zoo.reporting.label_errors import estimate_joint, join_splits, predict_out_of_fold, rank_suspects
+    from zoo.task import load_task
 
     source = name if name in BUNDLED else str((folder or Path()) / name / FILES[name])
     frame = read_table(source).frame.reset_index(drop=True)
@@ -51,23 +51,23 @@ def _measure(folder: Path | None, name: str, seed: int) -> dict[str, Any]:
     flipped = rng.choice(len(labels), round(FLIPPED * len(labels)), replace=False)
     labels[flipped] = (labels[flipped] + rng.integers(1, len(classes), len(flipped))) % len(classes)
     frame[target] = classes[labels]
-    task = task_of("classification")
+    task = load_task("classification")
     drop = [column for column in ("split",) if column in frame]
     dataset = task.read(make_job(DataJob, {"source": frame, "target": target, "drop": drop}))
     began = time.perf_counter()
     baselines = list(task.estimators("all", dataset.spec))
-    split, _, _ = together(dataset, seed)
-    prediction, given = out_of_fold(split, dataset.spec, baselines, seed=seed)
+    split, _, _ = join_splits(dataset, seed)
+    prediction, given = predict_out_of_fold(split, dataset.spec, baselines, seed=seed)
     seconds = time.perf_counter() - began
-    most = split.rows[suspect_order(given, prediction)[: len(flipped)]]
-    alone, _ = out_of_fold(
+    most = split.rows[rank_suspects(given, prediction)[: len(flipped)]]
+    alone, _ = predict_out_of_fold(
         split, dataset.spec, [baseline for baseline in baselines if baseline.name == "logistic"], seed=seed
     )
     believed = np.argsort(alone[np.arange(len(given)), given], kind="stable")[: len(flipped)]
     return {
         "found": float(np.isin(most, flipped).mean()),
         "found_by_logistic_alone": float(np.isin(split.rows[believed], flipped).mean()),
-        "estimated_rate": float(1 - confident_joint(given, prediction).trace()),
+        "estimated_rate": float(1 - estimate_joint(given, prediction).trace()),
         "seconds": seconds,
     }
 

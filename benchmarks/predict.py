@@ -50,8 +50,8 @@ class _Sides:
         import mlflow
 
         import zoo
-        from zoo.data.columns.encode import raw_inputs
-        from zoo.training.preprocessed_arrays import as_tensor
+        from zoo.data.columns.encode import extract_inputs
+        from zoo.training.preprocessed_arrays import convert_to_tensor
 
         run = zoo.train(MODEL, frame.iloc[:ROWS], target=TARGET, epochs=3, baselines="none", quiet=True)
         self.model = zoo.load(run.run_id)
@@ -61,7 +61,7 @@ class _Sides:
         self.rows = rows.iloc[np.arange(many) % len(rows)].reset_index(drop=True)
 
         def tensors(split: Any) -> dict[str, Any]:
-            return {key: as_tensor(values) for key, values in raw_inputs(split, self.model.spec).items()}
+            return {key: convert_to_tensor(values) for key, values in extract_inputs(split, self.model.spec).items()}
 
         self.one, self.all = tensors(self.row), tensors(self.rows)
         with mlflow.start_run():

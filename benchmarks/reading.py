@@ -54,7 +54,7 @@ def _round(path: Path, number: int) -> dict[str, Any]:
     import pandas as pd
 
     from zoo.data.columns.describe_table import describe_table
-    from zoo.data.columns.encode import raw_inputs
+    from zoo.data.columns.encode import extract_inputs
     from zoo.data.dataset import Split
     from zoo.data.sources.read import read_table
     from zoo.networks import preprocess_table
@@ -69,7 +69,7 @@ def _round(path: Path, number: int) -> dict[str, Any]:
         if frame is None:
             continue
         (spec, _), taken["described_s"] = _timed(lambda frame=frame: describe_table(frame, (), "t"))
-        raw, taken["raw_s"] = _timed(lambda frame=frame, spec=spec: raw_inputs(frame, spec))
+        raw, taken["raw_s"] = _timed(lambda frame=frame, spec=spec: extract_inputs(frame, spec))
         split = Split(raw, None, np.arange(len(frame)))
         _, taken["prepared_s"] = _timed(
             lambda spec=spec, split=split: preprocess(preprocess_table(spec).model(), split)

@@ -133,9 +133,9 @@ def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
     """Train by ``zoo.train``, tracked; the clock runs while the task fits the network."""
     import_tensorflow()
     import zoo
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
 
-    task = model_builder(MODEL).task
+    task = create_model_builder(MODEL).task
     fit, results_ = task.fit, {}
 
     def clocked(built_model: Any, dataset: Any, plan: Any) -> Any:

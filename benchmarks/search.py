@@ -149,13 +149,13 @@ def _stock_search(trials: int, folder: Path, *, tracked: bool) -> dict[str, Any]
     import keras_tuner
     import mlflow
 
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
     from zoo.training.preprocessed_arrays import preprocess
 
     stand_in_for_tensorboard()
-    builder = model_builder(MODEL)
+    builder = create_model_builder(MODEL)
     dataset = builder.task.read(make_job(DataJob, {"source": SOURCE, "seed": SEED}))
     built_model, space = builder.build_checked(FIXED, dataset.spec, seed=SEED)
     assert built_model.preprocessing is not None

@@ -85,7 +85,7 @@ def _tracked(frame: Any, epochs: int) -> None:
 
 
 def _untracked(frame: Any, epochs: int) -> None:
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.fit_options import TrainJob
     from zoo.jobs.job import make_job
     from zoo.training.fit_settings import FitSettings
@@ -93,7 +93,7 @@ def _untracked(frame: Any, epochs: int) -> None:
     from zoo.training.training_state import FitPlan
 
     job = make_job(TrainJob, {"model": MODEL, "source": frame, **_options(epochs)})
-    builder = model_builder(job.model)
+    builder = create_model_builder(job.model)
     dataset = builder.task.read(job)
     built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
     settings = FitSettings.from_hyperparameters(hp.values, epochs=epochs)

@@ -17,7 +17,7 @@ import keras_tuner
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
-from zoo.fitting.describe_model import meanings_of
+from zoo.fitting.describe_model import parse_meanings
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.models.built_model import call_build, split_model
@@ -28,9 +28,9 @@ from zoo.registry import resolve
 from zoo.saving.model import Model
 from zoo.saving.model_folder import load_model, save_model
 from zoo.seeding import seed_everything
-from zoo.task import Task, task_of
+from zoo.task import Task, load_task
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import as_tensor, compiled, model_inputs
+from zoo.training.preprocessed_arrays import compile_model, convert_to_tensor, prepare_inputs
 from zoo.training.training_state import FitPlan
 
 Build = Callable[..., keras.Model]
@@ -41,7 +41,7 @@ FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
 @cache
 def example_of(task: str) -> Dataset:
     """The task's own example."""
-    task_ = task_of(task)
+    task_ = load_task(task)
     return task_.read(make_job(DataJob, {"source": task_.example}))
 
 
@@ -98,14 +98,16 @@ def check_padding(build: Build, task: Task, dataset: Dataset) -> None:
     if input_.kind != "sequence":
         return
     model, _ = built(build, dataset)
-    few = model_inputs(first_rows(dataset, slice(0, 6)))
-    plain = compiled(model)({key: as_tensor(values) for key, values in few.items()}, training=False)
+    few = prepare_inputs(first_rows(dataset, slice(0, 6)))
+    plain = compile_model(model)({key: convert_to_tensor(values) for key, values in few.items()}, training=False)
     rng = np.random.default_rng(0)
     for steps in (1, 7):
         wide = np.pad(few[input_.key], ((0, 0), (0, steps), (0, 0)))
         behind = np.arange(wide.shape[1]) >= few[LENGTH][:, None]
         wide[behind] = rng.normal(0, 100, (behind.sum(), wide.shape[2]))
-        padded = compiled(model)({input_.key: as_tensor(wide), LENGTH: as_tensor(few[LENGTH])}, training=False)
+        padded = compile_model(model)(
+            {input_.key: convert_to_tensor(wide), LENGTH: convert_to_tensor(few[LENGTH])}, training=False
+        )
         np.testing.assert_allclose(padded, plain, atol=1e-5)
 
 
@@ -154,7 +156,7 @@ def check_meanings(build: Build, task: Task, dataset: Dataset) -> None:
     """The docstring says what each hyperparameter of the model's own means, and names no other."""
     _, hp = built(build, dataset)
     specific = set(hp.declared) - set(KNOBS)
-    assert set(meanings_of(build)) == specific
+    assert set(parse_meanings(build)) == specific
 
 
 def check_docstring(build: Build, name: str) -> None:

@@ -10,9 +10,17 @@ import contract
 import keras
 import pytest
 
-from zoo.networks import Knobs, assemble, dense_layers, flat_features, head, preprocess_table, sequence_model
+from zoo.networks import (
+    Knobs,
+    add_dense_layers,
+    add_head,
+    assemble,
+    build_sequence_model,
+    join_features,
+    preprocess_table,
+)
 from zoo.registry import list_models, resolve
-from zoo.task import task_of
+from zoo.task import load_task
 
 MODELS = [entry.name for entry in list_models()]
 QUICK = [
@@ -32,13 +40,13 @@ THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_
 @pytest.mark.parametrize("check", QUICK, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MODELS)
 def test_quick(name: str, check: Callable[..., None]) -> None:
-    task = task_of(name.split("/")[0])
+    task = load_task(name.split("/")[0])
     check(resolve(name).load_build(), task, contract.example_of(task.name))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saving(name: str, tmp_path: Path) -> None:
-    task = task_of(name.split("/")[0])
+    task = load_task(name.split("/")[0])
     contract.check_saving(resolve(name).load_build(), task, contract.example_of(task.name), tmp_path)
 
 
@@ -69,7 +77,7 @@ def test_a_default_model_beats_the_dummy_and_is_no_worse_than_the_linear_baselin
 @pytest.mark.parametrize("check", THOROUGH, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MODELS)
 def test_thorough(name: str, check: Callable[..., None]) -> None:
-    task = task_of(name.split("/")[0])
+    task = load_task(name.split("/")[0])
     check(resolve(name).load_build(), task, contract.example_of(task.name))
 
 
@@ -79,7 +87,7 @@ def splits(hp: Any, spec: Any, **options: Any) -> tuple[Any, Any, Any, Any]:
     knobs = Knobs(hp, vary=sorted(vary), defaults={"dropout": 0.1, "l2": 1e-4, **options})
     preprocessing = preprocess_table(spec)
     inputs = preprocessing.tensors()
-    return knobs, preprocessing, inputs, flat_features(inputs, preprocessing)
+    return knobs, preprocessing, inputs, join_features(inputs, preprocessing)
 
 
 def sound(hp: Any, spec: Any, **options: Any) -> keras.Model:
@@ -89,8 +97,8 @@ def sound(hp: Any, spec: Any, **options: Any) -> keras.Model:
         units: Width.
     """
     knobs, preprocessing, inputs, x = splits(hp, spec, **options)
-    x = dense_layers(x, knobs, units=hp.Int("units", 2, 64, default=16), layers=1)
-    y, loss = head(x, spec, knobs)
+    x = add_dense_layers(x, knobs, units=hp.Int("units", 2, 64, default=16), layers=1)
+    y, loss = add_head(x, spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
@@ -102,19 +110,19 @@ def not_compiled(hp: Any, spec: Any) -> Any:
 
 def not_finite(hp: Any, spec: Any) -> Any:
     knobs, preprocessing, inputs, x = splits(hp, spec)
-    y, loss = head(x * float("nan"), spec, knobs)
+    y, loss = add_head(x * float("nan"), spec, knobs)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def mixes_rows(hp: Any, spec: Any) -> Any:
     knobs, preprocessing, inputs, x = splits(hp, spec)
-    y, loss = head(x - keras.ops.mean(x, axis=0, keepdims=True), spec, knobs)
+    y, loss = add_head(x - keras.ops.mean(x, axis=0, keepdims=True), spec, knobs)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def forgets_the_mask(hp: Any, spec: Any) -> Any:
     knobs = Knobs(hp, vary=["learning_rate"])
-    return sequence_model(spec, knobs, lambda steps, real: keras.layers.GRU(4)(steps))
+    return build_sequence_model(spec, knobs, lambda steps, real: keras.layers.GRU(4)(steps))
 
 
 def no_preprocessing(hp: Any, spec: Any) -> Any:
@@ -139,7 +147,7 @@ def forgets(hp: Any, spec: Any) -> Any:
     knobs, preprocessing, inputs, x = splits(hp, spec)
     layer = Forgetful()
     layer.factor = 3.0  # set later, so that the configuration does not know
-    y, loss = head(layer(x), spec, knobs)
+    y, loss = add_head(layer(x), spec, knobs)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
 
@@ -165,13 +173,13 @@ _calls = iter(range(1000))
 def unseeded(hp: Any, spec: Any) -> Any:
     knobs, preprocessing, inputs, x = splits(hp, spec)
     x = keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=next(_calls)))(x)
-    y, loss = head(x, spec, knobs)
+    y, loss = add_head(x, spec, knobs)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
 
 def cannot_learn(hp: Any, spec: Any) -> Any:
     knobs, preprocessing, inputs, x = splits(hp, spec)
-    y, loss = head(keras.ops.zeros_like(x), spec, knobs)
+    y, loss = add_head(keras.ops.zeros_like(x), spec, knobs)
     return assemble(preprocessing, inputs, y, loss, knobs)
 
 
@@ -198,19 +206,19 @@ CANARIES = [
 
 @pytest.mark.parametrize(("check", "canary"), CANARIES, ids=lambda value: value.__name__)
 def test_a_check_bites(check: Callable[..., None], canary: Callable[..., Any]) -> None:
-    task = task_of("classification")
+    task = load_task("classification")
     with pytest.raises((AssertionError, ValueError)):
         check(canary, task, contract.example_of(task.name))
 
 
 def test_the_check_of_padding_bites() -> None:
-    task = task_of("sequence")
+    task = load_task("sequence")
     with pytest.raises(AssertionError):
         contract.check_padding(forgets_the_mask, task, contract.example_of(task.name))
 
 
 def test_the_check_of_saving_bites(tmp_path: Path) -> None:
-    task = task_of("classification")
+    task = load_task("classification")
     with pytest.raises(AssertionError):
         contract.check_saving(forgets, task, contract.example_of(task.name), tmp_path)
 
@@ -222,5 +230,5 @@ def test_the_check_of_the_docstring_bites() -> None:
 
 @pytest.mark.parametrize("check", [*QUICK, *THOROUGH], ids=lambda check: check.__name__)
 def test_a_sound_model_passes(check: Callable[..., None]) -> None:
-    task = task_of("classification")
+    task = load_task("classification")
     check(sound, task, contract.example_of(task.name))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.errors import DataError, JobError, UsageError, ZooError, nearest_name, unknown
+from zoo.errors import DataError, JobError, UsageError, ZooError, describe_unknown, find_nearest_name
 
 
 def test_the_message_has_place_fault_and_nearest_name():
@@ -35,18 +35,18 @@ def test_errors_survive_a_pipe(kind, status):
     [("clasification/mlp", "classification/mlp"), ("MLP", "mlp"), ("zzz", None), ("", None)],
 )
 def test_the_nearest_name(received, nearest):
-    assert nearest_name(received, ["classification/mlp", "mlp", "regression/mlp"]) == nearest
+    assert find_nearest_name(received, ["classification/mlp", "mlp", "regression/mlp"]) == nearest
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(min_size=1), min_size=1), st.data())
 def test_a_known_name_is_nearest_to_itself_but_for_case(names, data):
     name = data.draw(st.sampled_from(names))
-    assert nearest_name(name, names).lower() == name.lower()
+    assert find_nearest_name(name, names).lower() == name.lower()
 
 
 def test_long_lists_are_cut():
-    message = str(unknown("column", "nope", [f"c{index}" for index in range(99)]))
+    message = str(describe_unknown("column", "nope", [f"c{index}" for index in range(99)]))
     assert "c29, … (99 in total)" in message
     assert "c30" not in message
-    assert str(unknown("input", "a", [])) == "unknown input 'a'"
+    assert str(describe_unknown("input", "a", [])) == "unknown input 'a'"

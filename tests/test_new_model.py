@@ -27,9 +27,9 @@ import sys
 sys.path.insert(0, {tests!r})
 import contract, zoo
 from zoo.registry import resolve
-from zoo.task import task_of
+from zoo.task import load_task
 assert [entry.name for entry in zoo.list_models("*/wide")] == ["classification/wide"]
-build, task = resolve("classification/wide").load_build(), task_of("classification")
+build, task = resolve("classification/wide").load_build(), load_task("classification")
 for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("classification"))
 contract.check_docstring(build, "classification/wide")
@@ -59,8 +59,8 @@ import sys
 sys.path.insert(0, {tests!r})
 import contract, zoo
 from zoo.registry import resolve
-from zoo.task import task_of
-build, task = resolve("quantiles/mlp").load_build(), task_of("quantiles")
+from zoo.task import load_task
+build, task = resolve("quantiles/mlp").load_build(), load_task("quantiles")
 for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("quantiles"))
 contract.check_docstring(build, "quantiles/mlp")

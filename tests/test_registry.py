@@ -11,10 +11,10 @@ from zoo.registry import (
     list_models,
     list_tasks,
     load_task_module,
+    read_summary,
     resolve,
-    summary_of,
 )
-from zoo.task import task_of
+from zoo.task import load_task
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
@@ -115,7 +115,7 @@ def test_a_folder_of_ones_own_adds_a_task(own_folder):
     write(own_folder / "risk", __init__=TASK_FILE.format(name="risk"), mine=MODEL_FILE, _private="VALUE = 8\n")
     assert "risk" in list_tasks()
     assert "risk/mine" in names("risk/*")
-    assert task_of("risk").name == "risk"
+    assert load_task("risk").name == "risk"
     assert resolve("risk/mine").load_build()(None, None) == 8
 
 
@@ -154,7 +154,7 @@ def test_files_that_are_no_model(own_folder, files, name, message):
 def test_a_task_without_its_instance(own_folder):
     write(own_folder / "fresh", __init__="TASK = 3\n")
     with pytest.raises(UsageError, match=r"exposes TASK, an instance of zoo\.task\.Task"):
-        task_of("fresh")
+        load_task("fresh")
 
 
 @pytest.mark.parametrize(
@@ -173,4 +173,4 @@ def test_a_broken_file_is_named(own_folder, content, message):
 
 def test_a_file_without_docstring_has_an_empty_summary(tmp_path):
     (tmp_path / "a.py").write_text("x = 1\n")
-    assert summary_of(tmp_path / "a.py") == ""
+    assert read_summary(tmp_path / "a.py") == ""

@@ -320,3 +320,35 @@ def test_text_uses_the_vocabulary() -> None:
         if better and re.search(rf"\b{word}\b", text, re.IGNORECASE)
     ]
     assert used == []
+
+
+# A function's name begins with one of these; a new verb is welcome here, a noun is not.
+VERBS = set(
+    """
+    accept accumulate add adopt apply assemble average begin build calibrate call carry check choose collect compare
+    compile compose compute connect convert count create decode declare describe diagnose disable download draw encode
+    end estimate evaluate explain export extract fill find finish fit format forward gather get give group guess hash
+    import iterate join keep limit list load look make map mask match measure name open pack parse play post predict
+    prepare preprocess print prune rank read refuse register release remove report reproduce require resolve restore
+    resume return run sample save score seed select serve set show shorten shrink silence simplify sort split
+    standardize study suggest take train tune unpack widen write
+    """.split()  # noqa: SIM905 (a list of one word a line would be 150 lines)
+)
+QUESTIONS = {"benefits", "can", "has", "is", "must", "was"}
+
+
+def test_public_functions_begin_with_a_verb() -> None:
+    """Except for what has the field's own name: metrics, figures, activations and what ``zoo`` exports."""
+    import zoo
+
+    nouns = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sources()
+        if path.parent.name not in ("metrics", "figures") and path.name != "activations.py"
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and node.name not in {*zoo.__all__, "main"}
+        if node.name.split("_")[0] not in VERBS | QUESTIONS
+    ]
+    assert nouns == []

@@ -73,31 +73,31 @@ class JobError(ZooError):
     exit_status = 1
 
 
-def first_line(error: BaseException) -> str:
+def shorten_error(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if the message is empty.
 
     Example:
-        >>> first_line(ValueError("no such key\\nin all of it")), first_line(KeyError())
+        >>> shorten_error(ValueError("no such key\\nin all of it")), shorten_error(KeyError())
         ('no such key', 'KeyError')
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def listed(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
+def join_first(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
     """Join the first of several texts, with the number of further ones.
 
     Example:
-        >>> listed(["a", "b", "c"], 2)
+        >>> join_first(["a", "b", "c"], 2)
         'a, b and 1 more'
     """
     return separator.join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
-def nearest_name(name: str, names: Iterable[str]) -> str | None:
+def find_nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to ``name``, or None if none is close.
 
     Example:
-        >>> nearest_name("clasification/mlp", ["classification/mlp", "regression/mlp"])
+        >>> find_nearest_name("clasification/mlp", ["classification/mlp", "regression/mlp"])
         'classification/mlp'
     """
     names = list(names)
@@ -106,14 +106,14 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
     return by_lower[matches[0]] if matches else None
 
 
-def unknown(what: str, name: str, names: Iterable[str], *, where: str | None = None) -> UsageError:
+def describe_unknown(what: str, name: str, names: Iterable[str], *, where: str | None = None) -> UsageError:
     """Return the error for a name that is not among ``names``, with the first 30 of them.
 
     Example:
-        >>> str(unknown("split", "strat", ["random", "stratified"]))
+        >>> str(describe_unknown("split", "strat", ["random", "stratified"]))
         "unknown split 'strat'; known: random, stratified (did you mean 'stratified'?)"
     """
     names = list(names)
     listing = ", ".join(names[:30]) + (f", … ({len(names)} in total)" if len(names) > 30 else "")
     message = f"unknown {what} {name!r}" + (f"; known: {listing}" if names else "")
-    return UsageError(message, where=where, nearest=nearest_name(name, names))
+    return UsageError(message, where=where, nearest=find_nearest_name(name, names))

@@ -18,12 +18,12 @@ def import_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing warnings are expected with several models
-    with libraries_silenced():
+    with silence_libraries():
         import tensorflow  # noqa: F401
 
 
 @contextmanager
-def libraries_silenced() -> Iterator[None]:
+def silence_libraries() -> Iterator[None]:
     """Discard standard error, including output of C++ libraries; exceptions are still raised."""
     sys.stderr.flush()
     standard_error, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)

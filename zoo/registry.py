@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, describe_unknown
 
 CATALOGUE = "zoo.tasks"
 FOLDERS_VARIABLE = "ZOO_TASKS"
@@ -43,7 +43,7 @@ class ModelEntry:
     @property
     def summary(self) -> str:
         """First line of the file's docstring, read without importing it."""
-        return summary_of(self.path)
+        return read_summary(self.path)
 
     def load_build(self) -> Callable[..., Any]:
         """Import the file and return its ``build(hp, spec)``.
@@ -72,7 +72,7 @@ def list_models(pattern: str = "*") -> list[ModelEntry]:
         True
     """
     entries: dict[str, ModelEntry] = {}
-    for root in catalogue_folders():
+    for root in list_catalogue_folders():
         for task_folder in _folders_in(root):
             for path in sorted(task_folder.glob("[!._]*.py")):
                 name = f"{task_folder.name}/{path.stem}"
@@ -88,11 +88,11 @@ def list_models(pattern: str = "*") -> list[ModelEntry]:
 
 def list_tasks() -> list[str]:
     """Return the sorted names of all tasks: folders with an ``__init__.py`` in any catalogue."""
-    folders = [folder for root in catalogue_folders() for folder in _folders_in(root)]
+    folders = [folder for root in list_catalogue_folders() for folder in _folders_in(root)]
     return sorted({folder.name for folder in folders if (folder / "__init__.py").is_file()})
 
 
-def tasks_reading(kind: str) -> list[str]:
+def find_tasks_reading(kind: str) -> list[str]:
     """Return the names of the tasks that read sources of a kind, as in ``Task.reads``."""
     return [name for name in list_tasks() if kind in load_task_module(name).TASK.reads]
 
@@ -105,7 +105,7 @@ def resolve(name: str) -> ModelEntry:
     """
     models = {entry.name: entry for entry in list_models()}
     if name not in models:
-        error = unknown("model", name, models)
+        error = describe_unknown("model", name, models)
         namesakes = [entry_name for entry_name in models if entry_name.split("/")[1] == name]
         raise UsageError(error.message, nearest=error.nearest or next(iter(namesakes), None))
     return models[name]
@@ -121,7 +121,7 @@ def is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def matching_entries(pattern: str) -> list[ModelEntry]:
+def match_entries(pattern: str) -> list[ModelEntry]:
     """Return the models of one task whose names match a pattern, or the model of a plain name.
 
     Raises:
@@ -138,10 +138,10 @@ def matching_entries(pattern: str) -> list[ModelEntry]:
     return entries
 
 
-def code_digest(pattern: str) -> str:
+def compute_code_digest(pattern: str) -> str:
     """Return a digest of the files of models and of the private files of their task."""
     digest = hashlib.sha256()
-    for entry in matching_entries(pattern):
+    for entry in match_entries(pattern):
         digest.update(entry.path.read_bytes())
         for private in sorted(entry.path.parent.glob("_[!_]*.py")):
             digest.update(private.read_bytes())
@@ -155,13 +155,13 @@ def load_task_module(name: str) -> ModuleType:
         UsageError: If there is no such task.
     """
     if Path(name).name != name or name[:1] in "._":
-        raise unknown("task", name, list_tasks())
-    folders = catalogue_folders()
+        raise describe_unknown("task", name, list_tasks())
+    folders = list_catalogue_folders()
     if not _is_task(name, folders):
         incomplete = next((folder / name for folder in folders if (folder / name).is_dir()), None)
         if incomplete is not None:
             raise UsageError(f"{incomplete} is not a task: it has no __init__.py with a TASK")
-        raise unknown("task", name, list_tasks())
+        raise describe_unknown("task", name, list_tasks())
     return _import(name)
 
 
@@ -179,13 +179,13 @@ def import_object(reference: str) -> Any:
     return getattr(imported, name)
 
 
-def task_files(name: str) -> list[Path]:
+def list_task_files(name: str) -> list[Path]:
     """Return the files of a name in the folders of all tasks, in all catalogues."""
-    paths = [folder / name for root in catalogue_folders() for folder in _folders_in(root)]
+    paths = [folder / name for root in list_catalogue_folders() for folder in _folders_in(root)]
     return [path for path in paths if path.is_file()]
 
 
-def summary_of(path: Path) -> str:
+def read_summary(path: Path) -> str:
     """Return the first line of a Python file's docstring without importing the file."""
     try:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -196,7 +196,7 @@ def summary_of(path: Path) -> str:
     return docstring.split("\n")[0].strip()
 
 
-def catalogue_folders() -> list[Path]:
+def list_catalogue_folders() -> list[Path]:
     """Return the folders that contain tasks: the bundled one, ``ZOO_TASKS``, and installed plug-ins.
 
     A plug-in is a package with an entry point in the group ``zoo.tasks``.
@@ -235,7 +235,7 @@ def _import(name: str) -> ModuleType:
     Thus a user's folder extends ``zoo.tasks``, and a folder in it with the name of a bundled task extends that task, so
     that relative imports and private modules work as in the bundled catalogue.
     """
-    folders = catalogue_folders()
+    folders = list_catalogue_folders()
     catalogue = importlib.import_module(CATALOGUE)
     _extend(catalogue, folders)
     name = name.replace(".", "/")

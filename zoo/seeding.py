@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 
-def only_deterministic_kernels() -> None:
+def require_deterministic_kernels() -> None:
     """Enable deterministic kernels of TensorFlow for the rest of this process.
 
     Example:
-        >>> only_deterministic_kernels()  # doctest: +SKIP
+        >>> require_deterministic_kernels()  # doctest: +SKIP
     """
     import tensorflow as tf
 

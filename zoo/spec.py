@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, describe_unknown
 
 FORMAT = 2
 
@@ -315,7 +315,7 @@ class Spec:
         for candidate in self.inputs:
             if candidate.name == name:
                 return candidate
-        raise unknown("input", name, [input_.name for input_ in self.inputs])
+        raise describe_unknown("input", name, [input_.name for input_ in self.inputs])
 
     def of_kind(self, kind: type[InputT]) -> tuple[InputT, ...]:
         """Return the inputs of one kind, in order.
@@ -383,7 +383,7 @@ def _input_of(values: dict[str, Any]) -> Input:
         if (kind, "levels") in _EARLIER_BY_KIND:
             values[_EARLIER_BY_KIND[kind, "levels"]] = levels
     if kind not in Input.by_kind:
-        raise unknown("kind of input", kind, Input.by_kind)
+        raise describe_unknown("kind of input", kind, Input.by_kind)
     return Input.by_kind[kind](**_with_tuples(values))
 
 

@@ -13,14 +13,14 @@ import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.sources.read import Table
-from zoo.errors import UsageError, nearest_name
+from zoo.errors import UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import Job, make_job
 from zoo.jobs.run_jobs import PredictJob
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
-from zoo.portable.predict import decoded
+from zoo.portable.predict import decode_outputs
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
 from zoo.training.training_state import FitPlan, FitResult
@@ -57,7 +57,7 @@ class Calibration:
 
     Args:
         spec: The spec, with a threshold if one was chosen.
-        conformal_quantiles: See :func:`zoo.calibration.conformal.conformal_quantiles`; empty without calibration split.
+        conformal_quantiles: See :func:`zoo.calibration.conformal.compute_quantiles`; empty without calibration split.
         facts: Values to track, by name.
         notes: Notes for the user.
     """
@@ -104,13 +104,13 @@ class OutputRules(ABC):
         """Return, in plain values, how predictions are decoded from an output, also by exports without zoo.
 
         ``of`` names the output (``output`` if there is only one) and ``kind`` the rule, as in
-        :func:`zoo.portable.predict.decoded`.
+        :func:`zoo.portable.predict.decode_outputs`.
         """
 
     def predictions(self, output: Output) -> pd.DataFrame:
         """Return the predictions that users see: N rows with ``prediction`` and any further columns."""
         outputs = output if isinstance(output, Mapping) else {"output": output}
-        return pd.DataFrame(decoded(outputs, self.decoding()))
+        return pd.DataFrame(decode_outputs(outputs, self.decoding()))
 
     def intervals(self, output: Output, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
         """Return prediction sets or intervals of N rows at the given coverage in percent.
@@ -189,7 +189,7 @@ class Task(ABC):
             if name not in names:
                 listing = f"the options{of} of {self.name} are {', '.join(names)}"
                 listing = listing if names else f"{self.name} has none of its own{of}"
-                near = nearest_name(name, [*names, *job.model_fields])
+                near = find_nearest_name(name, [*names, *job.model_fields])
                 raise UsageError(f"unknown option {name!r}; {listing}", where="options", nearest=near)
         return make_job(kind, dict(options))
 
@@ -303,14 +303,14 @@ class Task(ABC):
         return SPLIT_PREFIX["validation"]
 
 
-def task_of(name: str) -> Task:
+def load_task(name: str) -> Task:
     """Return the task of a folder.
 
     Raises:
         UsageError: If there is no such folder, or it has no ``TASK``.
 
     Example:
-        >>> task_of(name).rules(spec).metrics()  # doctest: +SKIP
+        >>> load_task(name).rules(spec).metrics()  # doctest: +SKIP
     """
     module = load_task_module(name)
     task = getattr(module, "TASK", None)
@@ -319,13 +319,13 @@ def task_of(name: str) -> Task:
     return task
 
 
-def task_for(model: Any) -> Task:
+def find_task(model: Any) -> Task:
     """Return the task that fits a user's own compiled Keras model.
 
     Raises:
         UsageError: If the task is ambiguous, with the tasks to choose from.
     """
-    tasks = [task_of(name) for name in list_tasks()]
+    tasks = [load_task(name) for name in list_tasks()]
     fitting = [task for task in tasks if task.suits(model)]
     if len(fitting) == 1:
         return fitting[0]

@@ -10,34 +10,34 @@ from typing import Any
 _PASSWORD = re.compile(r"([a-z][\w+.-]*://[^:/@?\s]*):[^@/?\s]*@", re.IGNORECASE)
 
 
-def without_password(text: str) -> str:
+def remove_passwords(text: str) -> str:
     """Remove passwords of URLs from a text.
 
     Example:
-        >>> without_password("postgresql://me:secret@host/runs")
+        >>> remove_passwords("postgresql://me:secret@host/runs")
         'postgresql://me@host/runs'
     """
     return _PASSWORD.sub(r"\1@", text)
 
 
-def number(value: Any) -> str:
+def format_number(value: Any) -> str:
     """Format a number with four significant digits; other values as ``str``."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def interval(bounds: tuple[float, float] | None) -> str:
+def format_interval(bounds: tuple[float, float] | None) -> str:
     """Format an interval; empty for None."""
-    return f"[{number(float(bounds[0]))}, {number(float(bounds[1]))}]" if bounds is not None else ""
+    return f"[{format_number(float(bounds[0]))}, {format_number(float(bounds[1]))}]" if bounds is not None else ""
 
 
-def plain(value: Any) -> Any:
+def convert_to_plain(value: Any) -> Any:
     """Return a JSON-compatible value; NaN and infinity become None."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): convert_to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [convert_to_plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

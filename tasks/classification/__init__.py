@@ -2,6 +2,6 @@
 
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._baselines import baselines
+from ._baselines import choose_baselines
 
-TASK = SupervisedTask("classification", example="iris", target_kind="class", estimators=baselines)
+TASK = SupervisedTask("classification", example="iris", target_kind="class", estimators=choose_baselines)

@@ -28,6 +28,6 @@ SLOW = (
 )
 
 
-def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
+def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     return {"none": (), "quick": QUICK, "all": QUICK + SLOW}[level]

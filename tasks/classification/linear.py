@@ -11,7 +11,7 @@ Run: ``zoo train classification/linear wine``.
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, table_model
+from zoo.networks import Knobs, build_table_model
 from zoo.spec import Spec
 
 
@@ -25,4 +25,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         vary=("learning_rate", "l1", "l2", "scaling"),
         defaults={"learning_rate": 1e-2, "l1": 1e-6, "l2": 1e-4, "epochs": 300},
     )
-    return table_model(spec, knobs)
+    return build_table_model(spec, knobs)

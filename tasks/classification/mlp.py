@@ -12,7 +12,7 @@ Run: ``zoo train classification/mlp wine``.
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, dense_layers, table_model
+from zoo.networks import Knobs, add_dense_layers, build_table_model
 from zoo.spec import Spec
 
 
@@ -36,4 +36,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         },
     )
     units, layers = hp.Int("units", 16, 512, sampling="log", default=256), hp.Int("layers", 1, 4, default=2)
-    return table_model(spec, knobs, lambda x: dense_layers(x, knobs, units=units, layers=layers))
+    return build_table_model(spec, knobs, lambda x: add_dense_layers(x, knobs, units=units, layers=layers))

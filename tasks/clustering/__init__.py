@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from zoo.data.columns.encode import text_columns
+from zoo.data.columns.encode import find_text_columns
 from zoo.data.dataset import Dataset
 from zoo.data.sources.read import Table
-from zoo.data.table_dataset import table_arrays, table_dataset
+from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
@@ -23,11 +23,11 @@ from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, OutputRules, Task
-from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs
+from zoo.training.preprocessed_arrays import convert_to_tensor, forward, prepare_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
 from ._baselines import BASELINES, run_baseline
-from ._figures import figures
+from ._figures import draw_figures
 from ._fit import fit_clusters
 from ._metrics import Judge
 from ._reading import ROWS, check_enough, describe_rows
@@ -68,7 +68,7 @@ class Clustering(Task):
                 raise UsageError("clustering predicts no column; --labels COLUMN scores by one", where=name)
         describe = partial(describe_rows, size=options_.size, column=job.column, missing=job.missing)
         layout, options = dataclasses.replace(ROWS, describe=describe), options_.model_dump(exclude_none=True)
-        dataset = table_dataset(
+        dataset = create_table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=options_.labels
         )
         check_enough(dataset, options_.clusters)
@@ -79,12 +79,12 @@ class Clustering(Task):
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to assign to clusters."""
-        return ROWS.read(source, text_columns(spec))
+        return ROWS.read(source, find_text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
         """Return inputs by key of raw rows; there is no target."""
-        inputs, _, _ = table_arrays(frame, spec, ROWS)
-        return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, None, None
+        inputs, _, _ = encode_table(frame, spec, ROWS)
+        return {key: convert_to_tensor(values) for key, values in prepare_inputs(inputs).items()}, None, None
 
     def rules(self, spec: Spec) -> ClusterRules:
         """Return the metrics of clusters, and how they are predicted."""
@@ -113,7 +113,7 @@ class Clustering(Task):
         kind = model.get_layer("network").get_layer("cluster").kind
         judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
         scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, split)
-        return Evaluation(scores, bounds, lambda: figures(dataset, split, output, model))
+        return Evaluation(scores, bounds, lambda: draw_figures(dataset, split, output, model))
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 
-from ._metrics import Judge, reference_features
+from ._metrics import Judge, compute_reference_features
 from ._mixture import fit_mixture
 
 _QUICK: list[tuple[str, int | None]] = [("k_means", 200_000), ("gaussian_mixture", 100_000)]
@@ -27,7 +27,7 @@ def run_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping
     ``k_means`` clusters the columns, ``gaussian_mixture`` the principal components with 90 % of the variance, and
     ``ward`` (1963) the columns; Ward assigns each new row to the nearest cluster mean.
     """
-    features = {split: reference_features(rows, dataset.spec) for split, rows in dataset.splits.items()}
+    features = {split: compute_reference_features(rows, dataset.spec) for split, rows in dataset.splits.items()}
     clusters = dataset.spec.options["clusters"]
     kind = "gaussian" if name == "gaussian_mixture" else "k_means"
     if kind == "gaussian":

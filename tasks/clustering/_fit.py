@@ -12,7 +12,7 @@ from zoo.data.dataset import Dataset
 from zoo.models.built_model import BuiltModel
 from zoo.networks.autoencoder import CLUSTER, ERROR, LATENT
 from zoo.training.fit_loop import fit
-from zoo.training.preprocessed_arrays import Arrays, forward, preprocessed
+from zoo.training.preprocessed_arrays import Arrays, forward, load_or_preprocess
 from zoo.training.training_state import FitPlan, FitResult
 
 from ._mixture import fit_mixture
@@ -24,7 +24,7 @@ def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache
     """Train the network to reconstruct preprocessed examples, then fit its mixture.
 
     Args:
-        built_model: Model whose network has the outputs of :func:`zoo.networks.autoencoder.clustered`.
+        built_model: Model whose network has the outputs of :func:`zoo.networks.autoencoder.add_cluster_outputs`.
         dataset: The data; its labels are not used.
         plan: How to train; early stopping monitors ``val_loss``.
         cache: Folder for preprocessed data.
@@ -36,7 +36,7 @@ def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache
     splits = {}
     for name in ("train", "validation"):
         if name in dataset.splits:
-            arrays = preprocessed(model, digest, name, dataset.splits[name], cache)
+            arrays = load_or_preprocess(model, digest, name, dataset.splits[name], cache)
             splits[name] = Arrays(arrays.x, np.zeros(len(arrays), np.float32))
     trained = keras.Model(network.input, network.output[ERROR], name="autoencoder")
     trained.compile(network.optimizer, network.loss[ERROR])

@@ -11,7 +11,7 @@ from zoo.metrics.clusters import cluster_scores, silhouette_rows, stability
 from zoo.metrics.metric import Metric, evaluate, percentile_bounds
 from zoo.metrics.weighting import weighted_mean
 from zoo.preprocessing.images import ImagePreprocessing
-from zoo.preprocessing.table import natural_scaling, preprocess_table
+from zoo.preprocessing.table import preprocess_table, suggest_scaling
 from zoo.spec import ImageInput, Spec
 from zoo.training.preprocessed_arrays import preprocess
 
@@ -84,7 +84,7 @@ class Judge:
         assigned: np.ndarray,
     ) -> None:
         rows = np.random.default_rng(self.seed).permutation(len(assigned))[:MOST_SILHOUETTES]
-        features = reference_features(dataset.splits[split], dataset.spec, rows)
+        features = compute_reference_features(dataset.splits[split], dataset.spec, rows)
         values = silhouette_rows(features, assigned[rows])
         mean = Metric("silhouette", "max", _mean)
         silhouette, intervals = evaluate([mean], values, values, resamples=1000 if self.intervals else 0)
@@ -92,13 +92,13 @@ class Judge:
         bounds.update(intervals)
 
 
-def reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+def compute_reference_features(split: Split, spec: Spec, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Return the features (N, D) that score every clustering of this data, independent of a model's preprocessing."""
     chosen = Split({key: values[rows] for key, values in split.inputs.items()}, None, split.rows[rows])
     if spec.of_kind(ImageInput):
         images = preprocess(ImagePreprocessing(spec).model(), chosen).x["images"]
         return np.asarray(images, np.float32).reshape(len(chosen), -1) / np.max(spec.only(ImageInput).std)
-    tensors = preprocess(preprocess_table(spec, scaling=natural_scaling(spec)).model(), chosen).x
+    tensors = preprocess(preprocess_table(spec, scaling=suggest_scaling(spec)).model(), chosen).x
     return np.asarray(tensors["features"], np.float32)  # category codes are not distances
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.dataset import Dataset
-from zoo.data.examples.array_columns import IMAGE, arrays_of_cells
+from zoo.data.examples.array_columns import IMAGE, find_array_columns
 from zoo.data.examples.describe_examples import describe_image
 from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
@@ -25,7 +25,7 @@ def read_rows(source: Any, text: Collection[str] = ()) -> Table:
     if bundled or isinstance(source, (pd.DataFrame, Mapping)):
         return read_table(source, text=text)
     table = read_table(source, text=text, cells=IMAGE)
-    cells = arrays_of_cells(table.frame)
+    cells = find_array_columns(table.frame)
     flat = bool(cells) and all(values.iloc[0].ndim < 2 for values in cells.values())
     return read_table(source, text=text) if flat else table
 
@@ -39,7 +39,7 @@ def describe_rows(
     missing: Mapping[str, str] | None = None,
 ) -> tuple[Spec, list[str]]:
     """Return the spec of the training rows, and notes."""
-    cells = arrays_of_cells(frame)
+    cells = find_array_columns(frame)
     if not cells:
         return describe_table(frame, targets, task, column=column, missing=missing)
     if column or missing:

@@ -14,11 +14,11 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, assemble, convolutional_blocks, dense_layers, flat_features, preprocess_table
-from zoo.networks.autoencoder import ERROR, OutputItself, clustered
-from zoo.networks.convolutional import standardized
+from zoo.networks import Knobs, add_convolutional_blocks, add_dense_layers, assemble, join_features, preprocess_table
+from zoo.networks.autoencoder import ERROR, OutputItself, add_cluster_outputs
+from zoo.networks.convolutional import standardize_images
 from zoo.preprocessing.images import ImagePreprocessing
-from zoo.preprocessing.table import natural_scaling
+from zoo.preprocessing.table import suggest_scaling
 from zoo.spec import ImageInput, Spec
 
 
@@ -37,7 +37,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         hp,
         vary=("learning_rate", "weight_decay"),
         defaults={"optimizer": "adamw", "weight_decay": 1e-4, "epochs": 100, "patience": 15,
-                  "scaling": natural_scaling(spec) if not spec.of_kind(ImageInput) else "standard"},
+                  "scaling": suggest_scaling(spec) if not spec.of_kind(ImageInput) else "standard"},
     )  # fmt: skip
     latent, units = hp.Int("latent", 2, 64, sampling="log", default=16), hp.Int("units", 32, 512, default=256)
     layers, filters = hp.Int("layers", 1, 3, default=2), hp.Fixed("filters", 16)
@@ -48,23 +48,23 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     preprocessing: Any = ImagePreprocessing(spec) if images else preprocess_table(spec, scaling=scaling)
     inputs = preprocessing.tensors()
     if images:
-        original = standardized(inputs, spec)
-        x = convolutional_blocks(
+        original = standardize_images(inputs, spec)
+        x = add_convolutional_blocks(
             keras.layers.Dropout(noise, name="noise")(original),
             knobs, filters=filters, blocks=2, convolutions=1, kernel=3, pooling="max",
         )  # fmt: skip
         corner = tuple(x.shape[1:])
-        z = _narrow(dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=1), latent)
+        z = _narrow(add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=1), latent)
         reconstruction = _image_of(z, original.shape[1:], corner, knobs, filters)
     else:
         original = inputs["features"]
-        x = keras.layers.Dropout(noise, name="noise")(flat_features(inputs, preprocessing))
-        z = _narrow(dense_layers(x, knobs, units=units, layers=layers), latent)
+        x = keras.layers.Dropout(noise, name="noise")(join_features(inputs, preprocessing))
+        z = _narrow(add_dense_layers(x, knobs, units=units, layers=layers), latent)
         x = z
         for index in range(layers):
             x = keras.layers.Dense(units, knobs.get("activation"), name=f"decoder_{index}")(x)
         reconstruction = keras.layers.Dense(original.shape[-1], name="made")(x)
-    outputs = clustered(original, z, reconstruction, clusters=spec.options["clusters"], kind=mixture)
+    outputs = add_cluster_outputs(original, z, reconstruction, clusters=spec.options["clusters"], kind=mixture)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, outputs, {ERROR: OutputItself()}, knobs)
 

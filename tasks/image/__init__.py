@@ -9,17 +9,17 @@ import numpy as np
 from pydantic import Field
 
 from zoo.data.dataset import Split
-from zoo.data.example_layouts import image_layout
+from zoo.data.example_layouts import create_image_layout
 from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.models.built_model import network_of
+from zoo.models.built_model import find_network
 from zoo.preprocessing.images import ImagePreprocessing
 from zoo.spec import ImageInput, Spec
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._baselines import baselines
+from ._baselines import choose_baselines
 
 
 class Options(TaskOptions):
@@ -37,11 +37,11 @@ class ImageClassification(SupervisedTask):
     def layout(self, job: DataJob) -> Layout:
         """Return the layout that turns the job's sources into images."""
         refuse_kinds_of_columns(job, "images")
-        return image_layout(self.settings(job).size, classes=True)
+        return create_image_layout(self.settings(job).size, classes=True)
 
     def layout_of(self, spec: Spec) -> Layout:
         """Return the layout that turns rows for a trained model into images."""
-        return image_layout()
+        return create_image_layout()
 
     def standard(self, spec: Spec) -> ImagePreprocessing:
         """Return the standard preprocessing of images."""
@@ -63,8 +63,8 @@ class ImageClassification(SupervisedTask):
         worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
         shown = [images.example(row) for row in worst]
         drawn = {"worst_errors": worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)}
-        layers = [layer for layer in network_of(model).layers if type(layer).__name__ == "Conv2D"]
+        layers = [layer for layer in find_network(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 
 
-TASK = ImageClassification("image", example="digits", target_kind="class", estimators=baselines)
+TASK = ImageClassification("image", example="digits", target_kind="class", estimators=choose_baselines)

@@ -18,25 +18,25 @@ SVM = Estimator(
 )
 
 
-def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
+def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     # scikit-learn's C scales the sum over rows; this keeps the regularization strength independent of their number.
     strength = {"C": min(1.0, 500 / max(spec.rows, 1)), "max_iter": 300, "tol": 1e-3}
     logistic = Estimator("sklearn.linear_model:LogisticRegression", strength)
     dummy = Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"})
     quick = (
-        ClassicalBaseline("majority", dummy, pixels, is_dummy=True),
-        ClassicalBaseline("logistic", logistic, pixels, most_rows=100_000),
+        ClassicalBaseline("majority", dummy, standardize_pixels, is_dummy=True),
+        ClassicalBaseline("logistic", logistic, standardize_pixels, most_rows=100_000),
     )
     forest = Estimator("sklearn.ensemble:RandomForestClassifier")
     slow = (
-        ClassicalBaseline("svm", SVM, pixels, most_rows=10_000),
-        ClassicalBaseline("random_forest", forest, pixels, most_rows=100_000),
+        ClassicalBaseline("svm", SVM, standardize_pixels, most_rows=10_000),
+        ClassicalBaseline("random_forest", forest, standardize_pixels, most_rows=100_000),
     )
     return {"none": (), "quick": quick, "all": quick + slow}[level]
 
 
-def pixels(split: Split, spec: Spec) -> np.ndarray:
+def standardize_pixels(split: Split, spec: Spec) -> np.ndarray:
     """Return the standardized pixels of each image (N, H W C), resized to a common size."""
     image = spec.only(ImageInput)
     images = split.inputs[image.key]

@@ -11,7 +11,7 @@ Run: ``zoo train image/cnn digits``.
 import keras
 import keras_tuner
 
-from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, image_model
+from zoo.networks import Augment, Knobs, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
@@ -52,9 +52,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     def hidden(x: keras.KerasTensor) -> keras.KerasTensor:
         if shift or zoom or flip:
             x = Augment(shift, zoom, flip, name="augment")(x)
-        x = convolutional_blocks(
+        x = add_convolutional_blocks(
             x, knobs, filters=filters, blocks=blocks, convolutions=convolutions, kernel=kernel, pooling=pooling
         )
-        return dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
+        return add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
 
-    return image_model(spec, knobs, hidden)
+    return build_image_model(spec, knobs, hidden)

@@ -10,7 +10,7 @@ from zoo.errors import UsageError
 from zoo.jobs.fit_options import TaskOptions
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._baselines import baselines
+from ._baselines import choose_baselines
 
 
 class Options(TaskOptions):
@@ -41,4 +41,4 @@ class Regression(SupervisedTask):
     options = Options
 
 
-TASK = Regression("regression", example="diabetes", target_kind="number", estimators=baselines)
+TASK = Regression("regression", example="diabetes", target_kind="number", estimators=choose_baselines)

@@ -26,7 +26,7 @@ SLOW = (
 OF_SEVERAL = ("mean", "ridge", "linear", "random_forest")
 
 
-def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
+def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     if len(spec.targets) > 1:
         quick, slow = (tuple(b for b in level_ if b.name in OF_SEVERAL) for level_ in (QUICK, SLOW))

@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 from pydantic import Field, field_validator
 
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Dataset, Split
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import UsageError
@@ -28,12 +28,12 @@ from zoo.models.built_model import BuiltModel
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, OutputRules, Task
-from zoo.training.preprocessed_arrays import as_tensor, forward
+from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-from ._actions import action_decoding, action_target, greedy_actions
-from ._environments import check_name, make_environment, observation_input, threshold_of
-from ._evaluation import constant_policy, episode_returns, random_policy
+from ._actions import choose_greedy_actions, describe_actions, describe_decoding
+from ._environments import check_name, describe_observations, find_threshold, make_environment
+from ._evaluation import make_constant_policy, make_random_policy, play_episodes
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
@@ -77,7 +77,7 @@ class ActionRules(OutputRules):
 
     def decoding(self) -> Mapping[str, Any]:
         """Return how the greedy action is decoded from an output."""
-        return action_decoding(self.spec.target)
+        return describe_decoding(self.spec.target)
 
 
 class ReinforcementLearning(Task):
@@ -96,9 +96,9 @@ class ReinforcementLearning(Task):
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
         options_, name = self.settings(job), check_name(job.source)
         environment = make_environment(name, options_.env)
-        if options_.solved == "auto" and threshold_of(name, None) is None:
+        if options_.solved == "auto" and find_threshold(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
-        observation, action = observation_input(environment, name), action_target(environment, name)
+        observation, action = describe_observations(environment, name), describe_actions(environment, name)
         splits = {}
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
@@ -117,8 +117,8 @@ class ReinforcementLearning(Task):
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
         """Return observations by key; there is no target."""
         table = self.rows(frame, spec)
-        inputs = raw_inputs(table.frame, spec, where=table.source)
-        return {key: as_tensor(values) for key, values in inputs.items()}, None, None
+        inputs = extract_inputs(table.frame, spec, where=table.source)
+        return {key: convert_to_tensor(values) for key, values in inputs.items()}, None, None
 
     def rules(self, spec: Spec) -> ActionRules:
         """Return the metrics of episodes, and how actions are predicted."""
@@ -155,9 +155,9 @@ class ReinforcementLearning(Task):
 
         def policy(observations: np.ndarray) -> np.ndarray:
             output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
-            return greedy_actions(target, output.numpy())
+            return choose_greedy_actions(target, output.numpy())
 
-        returns = episode_returns(
+        returns = play_episodes(
             dataset.source,
             dataset.spec.options["env"],
             policy,
@@ -186,10 +186,10 @@ def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, f
     scores = {}
     for split, episodes in dataset.splits.items():
         if name == "random":
-            policy = random_policy(target, seed)
+            policy = make_random_policy(target, seed)
         else:
-            policy = constant_policy(target.classes.index(name.removeprefix("always_")))
-        returns = episode_returns(dataset.source, dataset.spec.options["env"], policy, episodes.rows.tolist())
+            policy = make_constant_policy(target.classes.index(name.removeprefix("always_")))
+        returns = play_episodes(dataset.source, dataset.spec.options["env"], policy, episodes.rows.tolist())
         scores[split] = _scores_of(returns)
     return scores
 

@@ -17,7 +17,7 @@ from zoo.errors import UsageError
 from zoo.spec import Target
 
 
-def action_target(environment: gymnasium.Env, name: str) -> Target:
+def describe_actions(environment: gymnasium.Env, name: str) -> Target:
     """Return the target that represents an environment's actions.
 
     Raises:
@@ -47,7 +47,7 @@ def require_discrete(target: Target, agent: str) -> Target:
     return target
 
 
-def greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
+def choose_greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
     """Return the greedy action for each row of a network's output: indices (B,), or bounded numbers (B, A)."""
     if target.kind == "class":
         return np.asarray(output).argmax(axis=1)
@@ -55,7 +55,7 @@ def greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
     return low + (np.clip(np.asarray(output), -1.0, 1.0) + 1) / 2 * (high - low)
 
 
-def action_decoding(target: Target) -> Mapping[str, Any]:
+def describe_decoding(target: Target) -> Mapping[str, Any]:
     """Return, in plain values, how predictions are decoded from a network's output."""
     if target.kind == "class":
         classes = [int(name) for name in target.classes]

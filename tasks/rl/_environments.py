@@ -11,9 +11,9 @@ import gymnasium
 import numpy as np
 from gymnasium import error, spaces
 
-from zoo.data.source_errors import wrong_source
+from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
-from zoo.errors import UsageError, nearest_name
+from zoo.errors import UsageError, find_nearest_name
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
@@ -43,7 +43,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
     except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
-        near = nearest_name(name, gymnasium.registry)
+        near = find_nearest_name(name, gymnasium.registry)
         message_ = str(error_).partition(" Did you mean")[0].rstrip(".")
         raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
     except ModuleNotFoundError as error_:
@@ -81,11 +81,11 @@ def check_name(name: Any) -> str:
     if not isinstance(name, str):
         raise UsageError(f"an agent learns in an environment, by its id; received a {type(name).__name__}")
     if ":" not in name and name not in gymnasium.registry and (Path(name).exists() or name in BUNDLED):
-        raise wrong_source("table", name)
+        raise describe_wrong_source("table", name)
     return name
 
 
-def observation_input(environment: gymnasium.Env, name: str) -> ObservationInput:
+def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:
     """Return the input that represents an environment's observations."""
     space = environment.observation_space
     if isinstance(space, spaces.Discrete):
@@ -103,7 +103,7 @@ def observation_input(environment: gymnasium.Env, name: str) -> ObservationInput
     return ObservationInput(OBSERVATION, OBSERVATION, shape=(size,), low=low, high=high)
 
 
-def threshold_of(name: str, solved: str | float | None) -> float | None:
+def find_threshold(name: str, solved: str | float | None) -> float | None:
     """Return the mean return at which an environment counts as solved, or None if it has no threshold."""
     if isinstance(solved, float):
         return solved
@@ -114,7 +114,7 @@ def threshold_of(name: str, solved: str | float | None) -> float | None:
     return float(threshold) if threshold is not None else None
 
 
-def vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
+def make_vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
     """Return a vector environment whose sub-environments reset in the same step in which their episode ends.
 
     The final observation of an episode is in ``infos["final_obs"]``: an episode truncated by a time limit has not

@@ -16,7 +16,7 @@ Policy = Callable[[np.ndarray], np.ndarray]
 MOST_TOGETHER = 50
 
 
-def episode_returns(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
+def play_episodes(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
     """Return the return (sum of rewards) of one episode per seed, shape (E,); the episodes run in parallel.
 
     Args:
@@ -56,7 +56,7 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
             env.close()
 
 
-def random_policy(target: Target, seed: int) -> Policy:
+def make_random_policy(target: Target, seed: int) -> Policy:
     """Return a policy that samples actions uniformly."""
     rng = np.random.default_rng(seed)
     if target.kind == "class":
@@ -65,6 +65,6 @@ def random_policy(target: Target, seed: int) -> Policy:
     return lambda observations: rng.uniform(low, high, (len(observations), len(low))).astype(np.float32)
 
 
-def constant_policy(action: int) -> Policy:
+def make_constant_policy(action: int) -> Policy:
     """Return a policy that always takes one action."""
     return lambda observations: np.full(len(observations), action)

@@ -14,9 +14,9 @@ from zoo.models.built_model import BuiltModel
 from zoo.spec import Target
 from zoo.training.training_state import FitPlan, TrainingState
 
-from ._actions import greedy_actions
-from ._environments import threshold_of
-from ._evaluation import episode_returns
+from ._actions import choose_greedy_actions
+from ._environments import find_threshold
+from ._evaluation import play_episodes
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
@@ -47,7 +47,7 @@ class TrainingEnvironment:
         """Return the environment of a dataset."""
         options, target = dataset.spec.options, dataset.spec.target
         solved = options.get("solved")
-        threshold = threshold_of(dataset.source, solved if isinstance(solved, float) else None)
+        threshold = find_threshold(dataset.source, solved if isinstance(solved, float) else None)
         seeds = dataset.splits["validation"].rows
         return cls(dataset.source, options["env"], target, seeds, threshold, solved is not None)
 
@@ -65,7 +65,7 @@ class AgentState(TrainingState):
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
         super().__init__(built_model.network, plan, monitored=True, trainer=built_model.trainer)
-        self.values = compiled_output(built_model)
+        self.values = compile_output(built_model)
         self._updates_before = self.updates
         threshold = "" if environment.threshold is None else f"; solved from {environment.threshold:g} on"
         message = f"{environment.name}: {len(environment.seeds)} evaluation episodes{threshold}"
@@ -74,7 +74,7 @@ class AgentState(TrainingState):
     def policy(self, observations: np.ndarray) -> np.ndarray:
         """Return the greedy action for each observation (B, …)."""
         output = self.values(tf.constant(observations, tf.float32)).numpy()
-        return greedy_actions(self.environment.target, output)
+        return choose_greedy_actions(self.environment.target, output)
 
     def after_evaluation(self, loss: float, **facts: float) -> None:
         """Evaluate the policy after an evaluation interval, and decide whether to continue."""
@@ -118,10 +118,10 @@ class AgentState(TrainingState):
         return bool(self._returns(list(CONFIRMATION_SEEDS)).mean() >= self.environment.threshold)
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
-        return episode_returns(self.environment.name, self.environment.options, self.policy, seeds)
+        return play_episodes(self.environment.name, self.environment.options, self.policy, seeds)
 
 
-def compiled_output(built_model: BuiltModel) -> Any:
+def compile_output(built_model: BuiltModel) -> Any:
     """Return the compiled function from raw observations (B, …) to the network's output (B, A)."""
     assert built_model.preprocessing is not None
     preprocess, network = built_model.preprocessing.model(), built_model.network

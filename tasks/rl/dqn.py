@@ -19,12 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import BuiltModel, Trainer
-from zoo.networks import Knobs, assemble, dense_layers
+from zoo.networks import Knobs, add_dense_layers, assemble
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
 from ._actions import require_discrete
-from ._environments import vector_environment
+from ._environments import make_vector_environment
 from ._replay import Replay, Transitions
 from ._training_state import AgentState
 
@@ -72,7 +72,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
-    x = dense_layers(inputs["observations"], knobs, units=units, layers=layers)
+    x = add_dense_layers(inputs["observations"], knobs, units=units, layers=layers)
     values = keras.layers.Dense(len(target.classes), name="values")(x)
     knobs.training(2_048)
     return assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs, trainer=agent)
@@ -103,7 +103,7 @@ class DQN(Trainer):
         seed = state.plan.seed
         rng = np.random.default_rng([seed, state.steps])
         environment = state.environment
-        environments = vector_environment(environment.name, environment.options, self.environments)
+        environments = make_vector_environment(environment.name, environment.options, self.environments)
         shape = environments.single_observation_space.shape or ()
         rounds = max(1, self.period // self.train_every)
         xla = state.plan.settings.epochs * rounds >= XLA_LEAST_ROUNDS
@@ -189,7 +189,9 @@ class Learner:
             with tf.GradientTape() as tape:
                 values = self.network(self.preprocessed(observations[step]), training=True)
                 taken = tf.gather(values, actions[step], batch_dims=1)
-                loss = tf.reduce_mean(huber(targets - taken)) + tf.add_n([tf.constant(0.0), *self.network.losses])
+                loss = tf.reduce_mean(compute_huber(targets - taken)) + tf.add_n(
+                    [tf.constant(0.0), *self.network.losses]
+                )
             variables = self.network.trainable_variables
             self.network.optimizer.apply(tape.gradient(loss, variables), variables)
             return step + 1, total + loss
@@ -214,7 +216,7 @@ class Learner:
         return self.preprocess({self.key: observations})
 
 
-def huber(error: Any) -> Any:
+def compute_huber(error: Any) -> Any:
     """Return the Huber loss: error² / 2 up to 1, and |error| - 1/2 beyond (Huber 1964)."""
     size = tf.abs(error)
     return tf.where(size <= 1, 0.5 * tf.square(error), size - 0.5)

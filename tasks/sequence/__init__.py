@@ -18,7 +18,7 @@ from zoo.preprocessing.sequences import SequencePreprocessing
 from zoo.spec import Spec
 from zoo.supervised.supervised_task import SupervisedTask
 
-from ._baselines import baselines
+from ._baselines import choose_baselines
 
 
 class Options(TaskOptions):
@@ -85,4 +85,4 @@ class Sequence(SupervisedTask):
         return {"accuracy_by_length": accuracy_by_length(values.lengths, prediction.argmax(axis=1) == truth)}
 
 
-TASK = Sequence("sequence", example="japanese_vowels", target_kind="either", estimators=baselines)
+TASK = Sequence("sequence", example="japanese_vowels", target_kind="either", estimators=choose_baselines)

@@ -11,7 +11,7 @@ from zoo.data.dataset import Split
 from zoo.spec import Spec, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
 
-from ._statistics import statistics
+from ._statistics import compute_statistics
 
 # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
 SVC = Estimator(
@@ -22,7 +22,7 @@ LOGISTIC = Estimator("sklearn.linear_model:LogisticRegression", {"C": 10, "max_i
 RIDGE = Estimator("sklearn.linear_model:Ridge")
 
 
-def baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
+def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
     classes = spec.has_classes
     if classes:
@@ -47,8 +47,8 @@ def _of_sequences(classes: bool) -> tuple[ClassicalBaseline, ClassicalBaseline]:
     svm = (Estimator("sklearn.preprocessing:StandardScaler"), SVC if classes else Estimator("sklearn.svm:SVR"))
     forest = Estimator(f"sklearn.ensemble:RandomForest{'Classifier' if classes else 'Regressor'}")
     return (
-        ClassicalBaseline("statistics_svm", svm, statistics, most_rows=10_000),
-        ClassicalBaseline("statistics_forest", forest, statistics, most_rows=200_000),
+        ClassicalBaseline("statistics_svm", svm, compute_statistics, most_rows=10_000),
+        ClassicalBaseline("statistics_forest", forest, compute_statistics, most_rows=200_000),
     )
 
 

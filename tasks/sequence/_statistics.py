@@ -9,7 +9,7 @@ from zoo.data.ragged import Ragged
 from zoo.spec import SequenceInput, Spec
 
 
-def statistics(split: Split, spec: Spec) -> np.ndarray:
+def compute_statistics(split: Split, spec: Spec) -> np.ndarray:
     """Return statistics of each sequence (N, 9 F + 1).
 
     For each feature: mean, standard deviation, minimum, maximum, quartiles, first and last value; and the length.

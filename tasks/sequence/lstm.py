@@ -11,7 +11,7 @@ Run: ``zoo train sequence/lstm japanese_vowels``.
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, recurrent_layers, sequence_model
+from zoo.networks import Knobs, add_recurrent_layers, build_sequence_model
 from zoo.spec import Spec, TextInput
 
 
@@ -35,10 +35,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     summary = hp.Choice("summary", ["last", "mean", "max"], default="last")
     text = bool(spec.of_kind(TextInput))
     embedding = hp.Int("embedding", 8, 256, sampling="log", default=32) if text else hp.Fixed("embedding", 32)
-    return sequence_model(
+    return build_sequence_model(
         spec,
         knobs,
-        lambda steps, real: recurrent_layers(
+        lambda steps, real: add_recurrent_layers(
             steps,
             real,
             knobs,

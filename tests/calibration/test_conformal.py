@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.calibration.conformal import class_sets, conformal_quantiles, interval_metrics, number_bounds, quantile_at
+from zoo.calibration.conformal import compute_quantiles, look_up_quantile, measure_intervals, predict_sets, widen_bounds
 from zoo.errors import UsageError
-from zoo.metrics.classes import class_metrics
+from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.metric import evaluate
-from zoo.metrics.numbers import number_metrics, quantile_metrics
+from zoo.metrics.numbers import create_number_metrics, create_quantile_metrics
 
 
 @settings(deadline=None, max_examples=50)
@@ -19,22 +19,22 @@ def test_the_limit_is_the_order_statistic_of_the_theorem(rows, percent, seed):
     scores = np.random.default_rng(seed).normal(size=rows)
     place = int(np.ceil(round((rows + 1) * percent / 100, 9)))
     wanted = np.sort(scores)[place - 1] if place <= rows else np.inf
-    assert quantile_at(conformal_quantiles(scores, None, counts=False), percent) == wanted
+    assert look_up_quantile(compute_quantiles(scores, None, counts=False), percent) == wanted
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=60), st.integers(0, 1000))
 def test_as_frequency_weight_two_is_the_row_twice(weights, seed):
     scores = np.random.default_rng(seed).normal(size=len(weights))
-    weighted = conformal_quantiles(scores, np.array(weights, float), counts=True)
-    assert weighted == conformal_quantiles(np.repeat(scores, weights), None, counts=False)
+    weighted = compute_quantiles(scores, np.array(weights, float), counts=True)
+    assert weighted == compute_quantiles(np.repeat(scores, weights), None, counts=False)
 
 
 def test_as_importance_the_effective_number_of_rows_counts():
     scores = np.arange(20.0)
     few = np.array([1.0] * 2 + [1e-9] * 18)
-    assert quantile_at(conformal_quantiles(scores, few, counts=False), 90) == np.inf
-    assert quantile_at(conformal_quantiles(scores, np.full(20, 7.0), counts=False), 90) == 18.0
+    assert look_up_quantile(compute_quantiles(scores, few, counts=False), 90) == np.inf
+    assert look_up_quantile(compute_quantiles(scores, np.full(20, 7.0), counts=False), 90) == 18.0
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -42,7 +42,7 @@ def test_frequency_weights_equal_repeated_rows_in_every_score_and_interval(class
     rng = np.random.default_rng(classes)
     truth, weight = rng.integers(0, classes, 80), rng.integers(1, 4, 80)
     prediction = rng.dirichlet(np.ones(classes), 80)
-    scores = class_metrics(classes, 1, 0.3 if classes == 2 else None)
+    scores = create_class_metrics(classes, 1, 0.3 if classes == 2 else None)
     weighted, bounds = evaluate(scores, truth, prediction, weight=weight, counts=True)
     repeated, wanted = evaluate(scores, np.repeat(truth, weight), np.repeat(prediction, weight, axis=0))
     assert weighted == pytest.approx(repeated)
@@ -55,7 +55,10 @@ def test_frequency_weights_equal_repeated_rows_of_numbers_and_quantiles():
     rng = np.random.default_rng(0)
     truth, weight = rng.normal(size=60), rng.integers(1, 4, 60)
     quantiles = np.sort(rng.normal(size=(60, 3)), axis=1)
-    for scores, prediction in ((number_metrics(), quantiles[:, 1]), (quantile_metrics([0.1, 0.5, 0.9]), quantiles)):
+    for scores, prediction in (
+        (create_number_metrics(), quantiles[:, 1]),
+        (create_quantile_metrics([0.1, 0.5, 0.9]), quantiles),
+    ):
         weighted, _ = evaluate(scores, truth, prediction, weight=weight, counts=True, resamples=0)
         repeated, _ = evaluate(scores, np.repeat(truth, weight), np.repeat(prediction, weight, axis=0), resamples=0)
         assert weighted == pytest.approx(repeated)
@@ -66,7 +69,7 @@ def test_importance_intervals_are_wider_than_those_of_counts():
     truth = rng.integers(0, 2, 200)
     prediction = np.stack([1 - truth * 0.6, truth * 0.6], axis=1)
     weight = np.full(200, 9.0)
-    accuracy = class_metrics(2)[1]
+    accuracy = create_class_metrics(2)[1]
     _, counted = evaluate([accuracy], truth, prediction, weight=weight, counts=True)
     _, weighted = evaluate([accuracy], truth, prediction, weight=weight)
     assert np.diff(counted["accuracy"]) < np.diff(weighted["accuracy"])
@@ -77,18 +80,18 @@ def test_coverage_holds_over_many_draws():
     held = []
     for _ in range(3000):
         truth = rng.normal(size=60)
-        limit = quantile_at(conformal_quantiles(np.abs(truth[:40]), None, counts=False), 90)
-        low, high = number_bounds(np.zeros(20), np.zeros(20), limit)
-        held.append(interval_metrics(truth[40:], low, high, 90, np.ones(20))["conformal_coverage_90"])
+        limit = look_up_quantile(compute_quantiles(np.abs(truth[:40]), None, counts=False), 90)
+        low, high = widen_bounds(np.zeros(20), np.zeros(20), limit)
+        held.append(measure_intervals(truth[40:], low, high, 90, np.ones(20))["conformal_coverage_90"])
     assert 0.897 < np.mean(held) < 0.908  # 37 of 41 is 0.902
 
 
 def test_a_set_is_never_empty_and_an_interval_never_inside_out():
-    assert class_sets(np.array([[0.4, 0.3, 0.3]]), 0.1).tolist() == [[True, False, False]]
-    low, high = number_bounds(np.array([0.0]), np.array([1.0]), -2.0)
+    assert predict_sets(np.array([[0.4, 0.3, 0.3]]), 0.1).tolist() == [[True, False, False]]
+    low, high = widen_bounds(np.array([0.0]), np.array([1.0]), -2.0)
     assert low == high == 0.5
 
 
 def test_a_coverage_that_is_none():
     with pytest.raises(UsageError, match=r"received 99.95; a coverage must be 0.1, 0.2"):
-        quantile_at([1.0] * 999, 99.95)
+        look_up_quantile([1.0] * 999, 99.95)

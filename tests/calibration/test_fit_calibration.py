@@ -14,7 +14,7 @@ import zoo
 from zoo.calibration.calibration_layers import Isotonic, Temperature
 from zoo.calibration.fit_calibration import choose_threshold, fit_calibration
 from zoo.errors import UsageError
-from zoo.metrics.classes import class_metrics, ece
+from zoo.metrics.classes import create_class_metrics, ece
 
 
 def overconfident(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ def test_no_other_threshold_is_better(rows: int, seed: int, way: str) -> None:
             return -float(weight @ (called & (truth == 0)) + 5 * weight @ (~called & (truth == 1)))
         if way == "balanced_accuracy":
             return float(np.mean([np.average(called[truth == k] == k, weights=weight[truth == k]) for k in (0, 1)]))
-        score = next(s for s in class_metrics(2, 1, threshold) if s.name == way)
+        score = next(s for s in create_class_metrics(2, 1, threshold) if s.name == way)
         return float(np.nan_to_num(score.function(truth, prediction, weight[None])[0]))
 
     assert gain(chosen) >= max(gain(t) for t in np.append(np.unique(p), 2.0)) - 1e-9

@@ -16,7 +16,7 @@ from zoo.comparing.board import Comparison
 from zoo.errors import UsageError
 from zoo.running.progress import Progress
 from zoo.tracking.store import Store
-from zoo.tracking.tags import tags_of
+from zoo.tracking.tags import unpack_tags
 
 LINEAR, MLP = "classification/linear", "classification/mlp"
 OPTIONS: dict[str, Any] = {"epochs": 2, "seeds": 2, "quiet": True, "figures": False}
@@ -49,7 +49,7 @@ def test_all_are_on_the_same_parts_and_baselines_are_always_in(workspace: Path) 
     assert [run.info.status for run in runs] == ["FINISHED"] * 4
     digests: dict[str, list[str]] = {run.data.tags["zoo.model"]: [] for run in runs}
     for run in runs:
-        digests[run.data.tags["zoo.model"]].append(tags_of(run)["zoo.split_digest"])
+        digests[run.data.tags["zoo.model"]].append(unpack_tags(run)["zoo.split_digest"])
     assert digests[LINEAR] == digests[MLP]
     assert len(set(digests[LINEAR])) == 2
     # A board's means are those of its runs.

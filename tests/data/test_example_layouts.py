@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.data.dataset import Dataset
-from zoo.data.example_layouts import SequenceLayout, image_layout, read_image_table
+from zoo.data.example_layouts import SequenceLayout, create_image_layout, read_image_table
 from zoo.data.examples.describe_examples import (
-    cells_from_columns,
     describe_image,
     describe_sequence,
     describe_text,
-    example_values,
-    tokens_of,
+    join_numbered_columns,
+    prepare_values,
+    split_into_tokens,
 )
 from zoo.data.ragged import Ragged
 from zoo.data.sources.read import read_table
-from zoo.data.table_dataset import table_dataset
+from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.spec import ObservationInput, Spec
@@ -42,12 +42,14 @@ def column(*examples: Any) -> pd.Series:
 
 def images(source: Any, *, size: int | None = None, **options: Any) -> Dataset:
     job = DataJob(source=source, **options)
-    return table_dataset(job, task="image", target_kind="class", layout=image_layout(size))
+    return create_table_dataset(job, task="image", target_kind="class", layout=create_image_layout(size))
 
 
 def sequences(source: Any, *, layout: SequenceLayout | None = None, **options: Any) -> Dataset:
     layout_ = (layout or SequenceLayout()).layout()
-    return table_dataset(DataJob(source=source, **options), task="sequence", target_kind="either", layout=layout_)
+    return create_table_dataset(
+        DataJob(source=source, **options), task="sequence", target_kind="either", layout=layout_
+    )
 
 
 def whole(dataset: Dataset) -> dict[int, np.ndarray]:
@@ -105,11 +107,11 @@ def test_grey_among_colour_and_colour_where_grey_was_learnt() -> None:
     grey, colour = rng.integers(0, 256, (3, 4), dtype=np.uint8), rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)
     mixed = describe_image("image", column(grey, colour), size=None, where="t")
     assert mixed.shape == (None, None, 3)
-    read = example_values(column(grey, colour), mixed, "t")
+    read = prepare_values(column(grey, colour), mixed, "t")
     assert np.array_equal(read.example(0), np.stack([grey] * 3, axis=-1))
     assert np.array_equal(read.example(1), colour)
     learnt = describe_image("image", column(grey), size=None, where="t")
-    read = example_values(column(colour, colour.astype(float)), learnt, "t")
+    read = prepare_values(column(colour, colour.astype(float)), learnt, "t")
     for place in range(2):
         assert read.example(place).shape == (2, 2, 1)
         assert np.abs(read.example(place)[..., 0] - colour.mean(axis=-1)).max() < 1
@@ -131,7 +133,7 @@ def test_what_is_no_image_is_named_by_its_row(bad: np.ndarray, message: str) -> 
     assert caught.value.where == "t, column image, row 3"
     input_ = describe_image("image", column(good), size=None, where="t")
     with pytest.raises(DataError, match=message):
-        example_values(column(good, bad), input_, "t")
+        prepare_values(column(good, bad), input_, "t")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -526,7 +528,7 @@ def test_what_is_known_of_sequences(sequences_: list[np.ndarray], holes: int, se
     lengths = [len(each) for each in arrays]
     assert (input_.least_length, input_.greatest_length) == (min(lengths), max(lengths))
     assert input_.mean_length == pytest.approx(np.mean(lengths))
-    read = example_values(column(*arrays), input_, "t")
+    read = prepare_values(column(*arrays), input_, "t")
     np.testing.assert_array_equal(read.values, steps.astype(np.float32))
 
 
@@ -547,7 +549,7 @@ def test_what_is_no_sequence_is_named_by_its_row(bad: np.ndarray, message: str) 
     rows = column(good, bad).set_axis([4, 11])  # a part of a table keeps the numbers of its rows
     for read in (
         lambda: describe_sequence("sequence", rows, where="t"),
-        lambda: example_values(rows, input_, "t"),
+        lambda: prepare_values(rows, input_, "t"),
     ):
         with pytest.raises(DataError, match=message) as caught:
             read()
@@ -614,8 +616,8 @@ def test_a_vocabulary_holds_the_most_frequent() -> None:
     ],
 )
 def test_words_are_letters_and_digits(text: str, words: list[str]) -> None:
-    assert tokens_of(text, "word") == words
-    assert tokens_of(text, "character") == list(text)
+    assert split_into_tokens(text, "word") == words
+    assert split_into_tokens(text, "character") == list(text)
 
 
 @pytest.mark.parametrize(
@@ -711,14 +713,14 @@ def test_tables_are_not_read_from_lists_of_unequal_arrays() -> None:
 def test_columns_of_an_array_in_cells() -> None:
     input_ = ObservationInput("seen", "seen", shape=(2, 2))
     frame = pd.DataFrame({f"seen_{index}": [index, 10.0 + index] for index in (3, 1, 0, 2)})
-    cells = cells_from_columns(frame.set_axis([5, 6]), input_)
+    cells = join_numbered_columns(frame.set_axis([5, 6]), input_)
     assert cells is not None
     assert cells.index.tolist() == [5, 6]
     assert cells[6].tolist() == [[10, 11], [12, 13]]
-    assert cells_from_columns(frame.drop(columns="seen_2"), input_) is None
+    assert join_numbered_columns(frame.drop(columns="seen_2"), input_) is None
     for shape in ((), (None, 2)):
-        assert cells_from_columns(frame, ObservationInput("seen", "seen", shape=shape)) is None
-    assert example_values(cells, input_, "t").tolist() == [[[0, 1], [2, 3]], [[10, 11], [12, 13]]]
+        assert join_numbered_columns(frame, ObservationInput("seen", "seen", shape=shape)) is None
+    assert prepare_values(cells, input_, "t").tolist() == [[[0, 1], [2, 3]], [[10, 11], [12, 13]]]
     with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, 2\); received shape \(3,\)") as caught:
-        example_values(column(np.zeros((2, 2)), np.zeros(3)), input_, "t")
+        prepare_values(column(np.zeros((2, 2)), np.zeros(3)), input_, "t")
     assert caught.value.where == "t, column seen, row 2"

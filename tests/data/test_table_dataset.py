@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.dataset import load_dataset, map_numbers, save_dataset
-from zoo.data.layout import column_layout
+from zoo.data.layout import create_layout
 from zoo.data.sources.read import read_table
-from zoo.data.table_dataset import table_arrays, table_dataset
+from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -26,7 +26,7 @@ FRAME = pd.DataFrame(
 
 
 def dataset(source=FRAME, target="kind", target_kind="class", **options):
-    return table_dataset(DataJob(source=source, target=target, **options), task="t", target_kind=target_kind)
+    return create_table_dataset(DataJob(source=source, target=target, **options), task="t", target_kind=target_kind)
 
 
 def numbers(source=FRAME, **options):
@@ -162,7 +162,10 @@ def test_parts_of_an_npz_are_kept(tmp_path):
 
 def test_bundled_names_know_their_target():
     assert dataset("iris", None).spec.target.classes == ("setosa", "versicolor", "virginica")
-    assert table_dataset(DataJob(source="diabetes"), task="t", target_kind="number").spec.target.name == "progression"
+    assert (
+        create_table_dataset(DataJob(source="diabetes"), task="t", target_kind="number").spec.target.name
+        == "progression"
+    )
 
 
 @pytest.mark.parametrize("empty", [None, "", "  "])
@@ -253,7 +256,7 @@ def test_text_that_never_repeats_is_left_out():
     (note,) = dataset(frame).notes
     assert note.startswith("column text is left out: it looks like an id, since no value repeats; --column")
     job = DataJob(source=frame, target="kind", column={"text": "hashed"})
-    data = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, job.missing))
+    data = create_table_dataset(job, task="t", target_kind="class", layout=create_layout(job.column, job.missing))
     assert data.spec.input("text").buckets == 128
 
 
@@ -291,18 +294,18 @@ def test_a_dataset_is_written_and_mapped(tmp_path, target, target_kind, options)
 
 def test_arrays_of_raw_rows():
     data = dataset()
-    inputs, target, weight = table_arrays(FRAME[:3], data.spec)
+    inputs, target, weight = encode_table(FRAME[:3], data.spec)
     assert inputs["town"].tolist() == ["Ulm", "Bonn", ""]
     assert target.tolist() == [0, 1, 0]
     assert weight is None
-    assert table_arrays(FRAME[["town", "size", "price"]], data.spec)[1] is None
+    assert encode_table(FRAME[["town", "size", "price"]], data.spec)[1] is None
     assert read_table(FRAME).frame is not FRAME
 
 
 def test_a_number_that_is_none_is_named():
     numbers = [f"{index / 7:.3f}" for index in range(60)]
     frame = pd.DataFrame({"rm": [*numbers, "unknown"] * 2, "town": list("ab") * 61, "y": list("yn") * 61})
-    data = table_dataset(make_job(DataJob, {"source": frame, "target": "y"}), task="t", target_kind="class")
+    data = create_table_dataset(make_job(DataJob, {"source": frame, "target": "y"}), task="t", target_kind="class")
     (note,) = [note for note in data.notes if "rm" in note]
     assert "treated as a category" in note
     assert "'unknown' is not" in note
@@ -318,7 +321,7 @@ def test_a_split_gives_back_the_source_s_rows() -> None:
             "y": [0, 1, 1, 0] * 10,
         }
     )
-    data = table_dataset(
+    data = create_table_dataset(
         make_job(DataJob, {"source": frame, "target": "y", "column": {"day": "date:%d.%m.%Y"}}),
         task="t",
         target_kind="class",

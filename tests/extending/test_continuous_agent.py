@@ -110,12 +110,12 @@ RESUME = """
 import sys
 import numpy as np
 from zoo.fitting.fit import Plan, fit
-from zoo.fitting.model_builder import model_builder
+from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
 from pathlib import Path
 
-builder = model_builder("rl/actor_critic")
+builder = create_model_builder("rl/actor_critic")
 dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "reach:Reach-v0"}))
 
 

@@ -47,11 +47,11 @@ zoo.load(sys.argv[1]).predict(sys.argv[2]).to_csv(sys.argv[3], index=False)
 
 def fitted(people: pd.DataFrame, name: str) -> Any:
     from zoo.fitting.fit import Plan, fit
-    from zoo.fitting.model_builder import model_builder
+    from zoo.fitting.model_builder import create_model_builder
     from zoo.jobs.fit_options import TrainJob
     from zoo.jobs.job import make_job
 
-    builder = model_builder(name)
+    builder = create_model_builder(name)
     dataset = builder.task.read(make_job(TrainJob, {"model": name, "source": people, "target": "rich"}))
     return fit(builder, dataset, {}, Plan(epochs=3))
 
@@ -61,7 +61,7 @@ def test_models_of_two_files_predict_saved_and_exported_as_one(
 ) -> None:
     from zoo.models.ensemble import average
     from zoo.portable.predict import Exported
-    from zoo.saving.export_formats import as_columns, write_export
+    from zoo.saving.export_formats import convert_to_columns, write_export
     from zoo.saving.model import Model
     from zoo.saving.model_folder import load_model, save_model
 
@@ -81,7 +81,7 @@ def test_models_of_two_files_predict_saved_and_exported_as_one(
 
     write_export(tmp_path / "onnx", model, "onnx")
     features = people.drop(columns="rich").head(20)
-    exported = Exported(tmp_path / "onnx").predict(as_columns(features))
+    exported = Exported(tmp_path / "onnx").predict(convert_to_columns(features))
     expected = model.predict(features)
     np.testing.assert_allclose(exported["probability_yes"], expected["probability_yes"], atol=1e-5)
     assert exported["prediction"].tolist() == expected["prediction"].tolist()

@@ -12,7 +12,7 @@ WIDE = '''"""A model whose output is as wide as WIDTH."""
 
 import keras
 
-from zoo.networks import Knobs, assemble, flat_features, preprocess_table
+from zoo.networks import Knobs, assemble, join_features, preprocess_table
 
 
 def build(hp, spec):
@@ -21,7 +21,7 @@ def build(hp, spec):
     preprocessing = preprocess_table(spec)
     inputs = preprocessing.tensors()
     knobs.training(spec.rows)
-    output = keras.layers.Dense(WIDTH)(flat_features(inputs, preprocessing))
+    output = keras.layers.Dense(WIDTH)(join_features(inputs, preprocessing))
     return assemble(preprocessing, inputs, output, "mse", knobs)
 '''
 FILES = {

@@ -54,12 +54,12 @@ Least squares: Legendre 1805.
 Run: ``zoo train doses/linear diabetes``.
 """
 
-from zoo.networks import Knobs, table_model
+from zoo.networks import Knobs, build_table_model
 
 
 def build(hp, spec):
     """Return the compiled model."""
-    return table_model(spec, Knobs(hp, vary=("learning_rate",), defaults={"learning_rate": 0.1, "epochs": 5}))
+    return build_table_model(spec, Knobs(hp, vary=("learning_rate",), defaults={"learning_rate": 0.1, "epochs": 5}))
 '''
 
 COMMANDS = python_of("CONTRIBUTING.md", "SensitivityJob")

@@ -9,11 +9,11 @@ from pathlib import Path
 SCRIPT = """
 import sys
 from zoo.fitting.fit import Plan, evaluate, fit
-from zoo.fitting.model_builder import model_builder
+from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
 
-builder = model_builder("classification/mlp")
+builder = create_model_builder("classification/mlp")
 dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "wine"}))
 fitted = fit(builder, dataset, {"units": 32}, Plan(epochs=30, seed=1))
 assert fitted.result.epochs_run <= 30 and fitted.result.history["loss"][-1] < fitted.result.history["loss"][0]

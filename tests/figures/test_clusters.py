@@ -21,8 +21,8 @@ from zoo.figures.clusters import (
     cluster_sizes,
     column_errors,
     latent_map,
+    project_to_plane,
     reconstructions,
-    to_plane,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -53,7 +53,7 @@ def assert_fits(figure: Figure) -> None:
 @given(st.integers(2, 20), st.integers(2, 6), st.integers(0, 99))
 def test_the_plane_is_that_of_principal_components(rows: int, size: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(rows, size))
-    plane = to_plane(x)
+    plane = project_to_plane(x)
     wanted = PCA(2, svd_solver="full").fit_transform(x)
     assert plane.shape == (rows, 2)
     np.testing.assert_allclose(np.abs(plane), np.abs(wanted), atol=1e-9)
@@ -63,8 +63,8 @@ def test_the_plane_is_that_of_principal_components(rows: int, size: int, seed: i
 
 def test_a_plane_of_two_columns_keeps_distances() -> None:
     x = rng.normal(5, 3, (MOST_POINTS + 50, 2))
-    np.testing.assert_allclose(pdist(to_plane(x)[:200]), pdist(x[:200]), rtol=1e-9)
-    np.testing.assert_allclose(pdist(to_plane(x)[-50:]), pdist(x[-50:]), rtol=1e-9)
+    np.testing.assert_allclose(pdist(project_to_plane(x)[:200]), pdist(x[:200]), rtol=1e-9)
+    np.testing.assert_allclose(pdist(project_to_plane(x)[-50:]), pdist(x[-50:]), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_plane_of_two_columns_keeps_distances() -> None:
     ],
 )
 def test_a_plane_of_little(x: np.ndarray, wanted: list[list[float]]) -> None:
-    np.testing.assert_allclose(np.abs(to_plane(x)), wanted, atol=1e-9)
+    np.testing.assert_allclose(np.abs(project_to_plane(x)), wanted, atol=1e-9)
 
 
 # The map

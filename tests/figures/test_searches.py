@@ -9,7 +9,7 @@ import pytest
 from drawing import assert_draws
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
-from zoo.tuning.oracles.hyperparameter_importance import importance
+from zoo.tuning.oracles.hyperparameter_importance import compute_importance
 
 pytestmark = pytest.mark.filterwarnings("error")
 RNG = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def test_the_best_so_far_passes_over_trials_without_a_score() -> None:
 
 
 def test_what_decides_the_score_matters_most() -> None:
-    importances_ = importance(MIXED, SCORES)
+    importances_ = compute_importance(MIXED, SCORES)
     assert next(iter(importances_)) == "rate"
     assert importances_["rate"][0] > 0.5
     assert importances_["rate"][0] > 3 * max(share for name, (share, _) in importances_.items() if name != "rate")
@@ -51,6 +51,6 @@ def test_what_decides_the_score_matters_most() -> None:
 
 
 def test_too_few_trials_or_nothing_that_varies_say_nothing() -> None:
-    assert importance(MIXED[:5], SCORES[:5]) == {}
-    assert importance([{"units": 1}] * 20, list(range(20))) == {}
-    assert importance([{"units": n, "extra": 1} if n % 2 else {"units": n} for n in range(20)], list(range(20)))
+    assert compute_importance(MIXED[:5], SCORES[:5]) == {}
+    assert compute_importance([{"units": 1}] * 20, list(range(20))) == {}
+    assert compute_importance([{"units": n, "extra": 1} if n % 2 else {"units": n} for n in range(20)], list(range(20)))

@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from zoo.figures.curves import learning_curve
-from zoo.figures.style import line_style, new_figure, shorten
+from zoo.figures.style import choose_line_style, create_figure, shorten
 
 
 def test_pyplot_is_never_imported():
@@ -27,13 +27,13 @@ def test_threads_draw_the_same_as_one():
 
 
 def test_lines_differ():
-    assert len({line_style(index) for index in range(28)}) == 28
-    assert line_style(28) == line_style(0)
+    assert len({choose_line_style(index) for index in range(28)}) == 28
+    assert choose_line_style(28) == choose_line_style(0)
 
 
 def test_panels_are_white_and_shared():
     for beside in (False, True):
-        figure, panels = new_figure(3, beside=beside)
+        figure, panels = create_figure(3, beside=beside)
         assert figure.get_facecolor() == (1, 1, 1, 1)
         axis = "y" if beside else "x"
         assert panels[0].get_shared_y_axes().joined(*panels[:2]) == (axis == "y")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.fitting.model_builder import model_builder
-from zoo.inspection.permutation_importance import strongest_inputs
+from zoo.fitting.model_builder import create_model_builder
+from zoo.inspection.permutation_importance import select_strongest_inputs
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 
@@ -20,7 +20,7 @@ def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: ob
     frame = pd.DataFrame({name: generator.normal(size=300) for name in ("weak", "strong", "idle")})
     frame["kind"] = generator.choice(["a", "b"], 300)
     frame["y"] = 3 * frame["strong"] + frame["weak"]
-    dataset = model_builder("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
+    dataset = create_model_builder("regression/mlp").task.read(make_job(DataJob, {"source": frame, "target": "y"}))
 
     def predict(inputs: Mapping[str, Any]) -> np.ndarray:
         columns = {input_.name: input_.key for input_ in dataset.spec.inputs}
@@ -29,9 +29,9 @@ def test_the_strongest_columns_come_first_and_idle_ones_not_at_all(workspace: ob
         return prediction
 
     split = dataset.splits["test"]
-    strongest = strongest_inputs(predict, split, dataset.spec)
+    strongest = select_strongest_inputs(predict, split, dataset.spec)
     assert list(strongest) == ["strong", "kind", "weak"]
     assert len(strongest["strong"]) == len(split)
-    assert list(strongest_inputs(predict, split, dataset.spec, count=1)) == ["strong"]
+    assert list(select_strongest_inputs(predict, split, dataset.spec, count=1)) == ["strong"]
     alone = dataclasses.replace(dataset.spec, inputs=dataset.spec.inputs[:1])
-    assert strongest_inputs(predict, split, alone) == {}
+    assert select_strongest_inputs(predict, split, alone) == {}

@@ -12,15 +12,15 @@ from zoo.errors import UsageError
 from zoo.jobs.commands import COMMANDS, Command, find_command
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
-from zoo.jobs.keywords import takes_keywords
-from zoo.jobs.option import options_of
+from zoo.jobs.keywords import accept_keywords
+from zoo.jobs.option import list_options
 from zoo.jobs.run_jobs import StudyJob
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_an_entry_agrees_with_its_job_and_its_function(command: Command) -> None:
     assert command.job_class.model_fields["command"].default == command.name
-    options = options_of(command.job_class)
+    options = list_options(command.job_class)
     assert [name for name, (field, _) in options.items() if not field.description] == []
     assert callable(command.function)
     if command.public:
@@ -33,7 +33,7 @@ def test_an_unknown_command_names_the_nearest() -> None:
         find_command("reprodce")
 
 
-@takes_keywords(StudyJob, "run", "kinds")
+@accept_keywords(StudyJob, "run", "kinds")
 def study(job: StudyJob, *, quiet: bool = False) -> Any:
     """Return what it was called with."""
     return job.run, job.kinds, quiet

@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 from zoo.jobs.commands import COMMANDS, Command
 from zoo.jobs.describe_jobs import ShowJob
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import job_yaml, make_job
+from zoo.jobs.job import format_job, make_job
 from zoo.jobs.job_file import read_job
 from zoo.jobs.run_jobs import BestJob
 from zoo.jobs.search_options import TuneJob
@@ -134,7 +134,7 @@ _jobs = st.builds(
 @given(_jobs)
 def test_yaml_both_ways(tmp_path_factory, job):
     path = tmp_path_factory.getbasetemp() / "round.yaml"
-    path.write_text(job_yaml(job), encoding="utf-8")
+    path.write_text(format_job(job), encoding="utf-8")
     assert read_job(path) == job
 
 
@@ -144,15 +144,15 @@ def test_every_command_has_yaml(tmp_path: Path, command: Command) -> None:
     needed = {"models": "m,n", "source": "s", "run": "r", "input": "i", "name": "n"}
     needed |= {} if "models" in kind.model_fields else {"model": "m"}
     job = make_job(kind, {key: value for key, value in needed.items() if key in kind.model_fields})
-    (tmp_path / "job.yaml").write_text(job_yaml(job))
+    (tmp_path / "job.yaml").write_text(format_job(job))
     assert read_job(tmp_path / "job.yaml") == job
 
 
 def test_defaults_are_left_out():
-    assert job_yaml(make_job(TrainJob, BASE | {"seed": 0})) == (
+    assert format_job(make_job(TrainJob, BASE | {"seed": 0})) == (
         "command: train\nsource: wine\nmodel: classification/mlp\n"
     )
-    assert job_yaml(BestJob()) == "command: best\n"
+    assert format_job(BestJob()) == "command: best\n"
 
 
 FRAME = pd.DataFrame({"a": [1, 2]})
@@ -169,19 +169,19 @@ FRAME = pd.DataFrame({"a": [1, 2]})
 )
 def test_data_in_memory_stand_as_words(tmp_path, source, words):
     job = make_job(TrainJob, BASE | {"source": source, "test": source})
-    (tmp_path / "job.yaml").write_text(job_yaml(job))
+    (tmp_path / "job.yaml").write_text(format_job(job))
     again = read_job(tmp_path / "job.yaml")
     assert (again.source, again.test) == (words, words)
-    assert words in job_yaml(make_job(ShowJob, BASE | {"source": source}))
+    assert words in format_job(make_job(ShowJob, BASE | {"source": source}))
 
 
 def test_numbers_of_numpy_are_numbers():
     values = {"rate": np.float64(0.5), "units": np.int64(3), "layers": 2, "dropout": True, "many": (1, 2)}
-    text = job_yaml(make_job(TrainJob, BASE | {"hyperparameters": values}))
+    text = format_job(make_job(TrainJob, BASE | {"hyperparameters": values}))
     assert "rate: 0.5\n  units: 3\n  layers: 2\n  dropout: true\n  many:\n  - 1\n  - 2" in text
 
 
 def test_a_stored_job_has_no_password():
     job = make_job(TrainJob, {"model": "m", "source": "postgresql://me:secret@host/shop?table=orders"})
-    assert "secret" not in job_yaml(job)
-    assert "postgresql://me@host/shop?table=orders" in job_yaml(job)
+    assert "secret" not in format_job(job)
+    assert "postgresql://me@host/shop?table=orders" in format_job(job)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from zoo.metrics.classes import accuracy_interval, class_metrics, ece
-from zoo.metrics.metric import evaluate, rows_of
+from zoo.metrics.classes import accuracy_interval, create_class_metrics, ece
+from zoo.metrics.metric import count_rows, evaluate
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -76,7 +76,7 @@ def slow_ece(truth, prediction):
 @given(data=classified())
 def test_every_score_is_sklearns(data):
     truth, prediction, weights = data
-    for score in class_metrics(prediction.shape[1]):
+    for score in create_class_metrics(prediction.shape[1]):
         values = score.function(truth, prediction, weights)
         assert values.shape == (3,)
         for value, weight in zip(values, weights, strict=True):
@@ -92,7 +92,7 @@ def test_integer_weights_repeat_rows(data):
     truth, prediction, weights = data
     counts = weights[1].astype(int)
     repeated = np.repeat(truth, counts), np.repeat(prediction, counts, axis=0), np.ones((1, counts.sum()))
-    for score in class_metrics(prediction.shape[1]):
+    for score in create_class_metrics(prediction.shape[1]):
         if counts.any():
             np.testing.assert_allclose(
                 score.function(truth, prediction, weights[1:2]), score.function(*repeated), atol=1e-12
@@ -104,7 +104,7 @@ def test_integer_weights_repeat_rows(data):
 def test_order_and_scale_of_weights_do_not_matter(data, seed):
     truth, prediction, weights = data
     order = np.random.default_rng(seed).permutation(len(truth))
-    for score in class_metrics(prediction.shape[1]):
+    for score in create_class_metrics(prediction.shape[1]):
         np.testing.assert_allclose(
             score.function(truth, prediction, weights),
             score.function(truth[order], prediction[order], 4 * weights[:, order]),
@@ -118,7 +118,7 @@ def test_macro_averages_are_sklearns_own(average):
     truth, weight = generator.integers(0, 4, 60), generator.random(60)
     prediction = generator.dirichlet(np.ones(4), 60).round(1)
     prediction /= prediction.sum(axis=1, keepdims=True)
-    score = next(score for score in class_metrics(4) if score.name == average)
+    score = next(score for score in create_class_metrics(4) if score.name == average)
     if average == "roc_auc":
         expected = metrics.roc_auc_score(truth, prediction, multi_class="ovr", sample_weight=weight)
     else:
@@ -129,7 +129,7 @@ def test_macro_averages_are_sklearns_own(average):
 def test_brier_of_several_classes_is_sklearns():
     generator = np.random.default_rng(0)
     truth, prediction = generator.integers(0, 3, 30), generator.dirichlet(np.ones(3), 30)
-    values, _ = evaluate(class_metrics(3), truth, prediction, resamples=0)
+    values, _ = evaluate(create_class_metrics(3), truth, prediction, resamples=0)
     expected = metrics.brier_score_loss(truth, prediction, labels=[0, 1, 2], scale_by_half=False)
     assert values["brier"] == pytest.approx(expected)
 
@@ -137,7 +137,7 @@ def test_brier_of_several_classes_is_sklearns():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_log_loss_clips_as_sklearn(dtype):
     truth, prediction = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]], dtype)
-    value = evaluate(class_metrics(2), truth, prediction)[0]["log_loss"]
+    value = evaluate(create_class_metrics(2), truth, prediction)[0]["log_loss"]
     assert value == pytest.approx(metrics.log_loss(truth, prediction), rel=1e-6)
 
 
@@ -147,7 +147,7 @@ def test_log_loss_clips_as_sklearn(dtype):
 def test_extremes_neither_warn_nor_raise(truth, k, dtype):
     truth = np.array(truth)
     for prediction in (np.eye(k)[truth], np.eye(k)[1 - truth], np.tile(np.eye(k)[0], (len(truth), 1))):
-        values, intervals = evaluate(class_metrics(k), truth, prediction.astype(dtype), resamples=50)
+        values, intervals = evaluate(create_class_metrics(k), truth, prediction.astype(dtype), resamples=50)
         for name, value in values.items():
             low, high = intervals[name]
             assert np.isnan([value, low, high]).all() or low <= value <= high, name
@@ -157,7 +157,7 @@ def test_extremes_neither_warn_nor_raise(truth, k, dtype):
 
 def test_diverged_model_scores_nan():
     prediction = np.array([[np.nan, np.nan], [0.5, 0.5]])
-    values, intervals = evaluate(class_metrics(2), np.array([0, 1]), prediction)
+    values, intervals = evaluate(create_class_metrics(2), np.array([0, 1]), prediction)
     assert np.isnan(list(values.values())).all()
     assert np.isnan(list(intervals.values())).all()
 
@@ -166,7 +166,7 @@ def test_positive_class_can_be_the_first():
     generator = np.random.default_rng(0)
     truth, p = generator.integers(0, 2, 50), generator.random(50)
     prediction = np.stack([1 - p, p], axis=1)
-    values, _ = evaluate(class_metrics(2, positive=0), truth, prediction, resamples=0)
+    values, _ = evaluate(create_class_metrics(2, positive=0), truth, prediction, resamples=0)
     assert values["f1"] == pytest.approx(metrics.f1_score(truth, p > 0.5, pos_label=0))
     assert values["pr_auc"] == pytest.approx(metrics.average_precision_score(truth == 0, 1 - p))
     assert values["brier"] == pytest.approx(metrics.brier_score_loss(truth, p))
@@ -181,9 +181,9 @@ def test_wilson_interval_of_a_published_case():
 
 def test_wilson_interval_is_wider_with_unequal_weights():
     truth, prediction = np.array([0, 1] * 20), np.tile([1.0, 0.0], (40, 1))
-    even = accuracy_interval(truth, prediction, np.full(40, 7.0), rows_of(np.full(40, 7.0), counts=False))
+    even = accuracy_interval(truth, prediction, np.full(40, 7.0), count_rows(np.full(40, 7.0), counts=False))
     uneven = accuracy_interval(
-        truth, prediction, np.repeat([1.0, 9.0], 20), rows_of(np.repeat([1.0, 9.0], 20), counts=False)
+        truth, prediction, np.repeat([1.0, 9.0], 20), count_rows(np.repeat([1.0, 9.0], 20), counts=False)
     )
     assert uneven[0] < even[0] < even[1] < uneven[1]
 
@@ -200,7 +200,7 @@ def test_ece_of_calibrated_and_overconfident():
 
 def test_scores_are_named_in_order():
     names = ["log_loss", "accuracy", "brier", "roc_auc", "pr_auc", "f1", "f1_macro", "ece"]
-    assert [score.name for score in class_metrics(2)] == names
-    assert [score.name for score in class_metrics(3)] == [name for name in names if name != "f1"]
+    assert [score.name for score in create_class_metrics(2)] == names
+    assert [score.name for score in create_class_metrics(3)] == [name for name in names if name != "f1"]
     with pytest.raises(ValueError, match="at least 2 classes"):
-        class_metrics(1)
+        create_class_metrics(1)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from zoo.metrics import metric as score_module
-from zoo.metrics.classes import class_metrics
+from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.metric import Metric, evaluate, percentile_bounds, unbiased_bounds
-from zoo.metrics.numbers import number_metrics
+from zoo.metrics.numbers import create_number_metrics
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -35,16 +35,16 @@ def test_better_follows_the_direction_and_never_prefers_nan():
 
 def test_intervals_hold_the_point_and_are_ordered():
     truth, prediction = classified(300)
-    values, intervals = evaluate(class_metrics(2), truth, prediction)
+    values, intervals = evaluate(create_class_metrics(2), truth, prediction)
     assert values.keys() == intervals.keys()
     assert all(low <= values[name] <= high and low < high for name, (low, high) in intervals.items())
-    assert list(values) == [score.name for score in class_metrics(2)]
+    assert list(values) == [score.name for score in create_class_metrics(2)]
     assert all(type(number) is float for name in values for number in (values[name], *intervals[name]))
 
 
 def test_same_seed_same_interval_whatever_the_chunk(monkeypatch):
     truth, prediction = classified(100)
-    scores = class_metrics(2)
+    scores = create_class_metrics(2)
     first = evaluate(scores, truth, prediction, seed=3, resamples=100)
     assert evaluate(scores, truth, prediction, seed=3, resamples=100) == first
     assert evaluate(scores, truth, prediction, seed=4, resamples=100)[1] != first[1]
@@ -56,21 +56,21 @@ def test_same_seed_same_interval_whatever_the_chunk(monkeypatch):
 
 def test_equal_weights_are_no_weights():
     truth, prediction = classified(100)
-    plain = evaluate(class_metrics(2), truth, prediction, resamples=50)
-    assert evaluate(class_metrics(2), truth, prediction, weight=np.full(100, 3.0), resamples=50) == plain
+    plain = evaluate(create_class_metrics(2), truth, prediction, resamples=50)
+    assert evaluate(create_class_metrics(2), truth, prediction, weight=np.full(100, 3.0), resamples=50) == plain
 
 
 def test_more_rows_make_narrower_intervals():
     widths = []
     for n in (100, 10_000):
-        intervals = evaluate(class_metrics(2), *classified(n), resamples=200)[1]
+        intervals = evaluate(create_class_metrics(2), *classified(n), resamples=200)[1]
         widths.append({name: high - low for name, (low, high) in intervals.items()})
     assert all(widths[1][name] < widths[0][name] / 5 for name in widths[0] if name != "ece")
 
 
 def test_coverage_is_near_95_percent():
     """Rough: 200 simulations of 150 rows each; the truth comes from 100,000 rows."""
-    scores = [score for score in class_metrics(2) if score.name != "ece"]
+    scores = [score for score in create_class_metrics(2) if score.name != "ece"]
     true, _ = evaluate(scores, *classified(100_000, seed=1_000_000), resamples=0)
     held = dict.fromkeys(true, 0)
     for seed in range(200):
@@ -81,7 +81,7 @@ def test_coverage_is_near_95_percent():
 
 
 def test_coverage_of_ece_by_unbiased_bounds():
-    scores = [score for score in class_metrics(2) if score.name == "ece"]
+    scores = [score for score in create_class_metrics(2) if score.name == "ece"]
     true, _ = evaluate(scores, *classified(100_000, seed=1_000_000, sharpness=1.5), resamples=0)
     held = 0
     for seed in range(100):
@@ -92,7 +92,7 @@ def test_coverage_of_ece_by_unbiased_bounds():
 
 def test_undefined_draws_are_left_out():
     truth, prediction = np.array([0] * 5 + [1]), classified(6)[1]
-    values, intervals = evaluate(class_metrics(2), truth, prediction)  # a third of the draws has no 1
+    values, intervals = evaluate(create_class_metrics(2), truth, prediction)  # a third of the draws has no 1
     assert not np.isnan(values["roc_auc"])
     assert not np.isnan(intervals["roc_auc"]).any()
 
@@ -110,7 +110,7 @@ def test_bounds_of_infinite_draws_do_not_warn():
 @pytest.mark.parametrize("resamples", [0, 1, 7])
 def test_few_resamples(resamples):
     truth, prediction = classified(50)
-    values, intervals = evaluate(class_metrics(2), truth, prediction, resamples=resamples)
+    values, intervals = evaluate(create_class_metrics(2), truth, prediction, resamples=resamples)
     assert not np.isnan(list(values.values())).any()
     assert np.isnan(intervals["log_loss"][0]) == (resamples == 0)
     assert not np.isnan(intervals["accuracy"]).any()
@@ -134,7 +134,7 @@ def test_chunks_are_bounded(n, most):
 
 def test_nothing_to_score():
     for weight, n in ((None, 0), (np.zeros(3), 3)):
-        values, intervals = evaluate(number_metrics(), np.zeros(n), np.zeros(n), weight=weight)
+        values, intervals = evaluate(create_number_metrics(), np.zeros(n), np.zeros(n), weight=weight)
         assert np.isnan([*values.values(), *np.ravel(list(intervals.values()))]).all()
 
 
@@ -144,14 +144,14 @@ def test_nothing_to_score():
 )
 def test_wrong_weights(weight, message):
     with pytest.raises(ValueError, match=message):
-        evaluate(number_metrics(), np.zeros(2), np.zeros(2), weight=np.array(weight))
+        evaluate(create_number_metrics(), np.zeros(2), np.zeros(2), weight=np.array(weight))
 
 
 def test_different_rows():
     with pytest.raises(ValueError, match="same rows"):
-        evaluate(number_metrics(), np.zeros(2), np.zeros(3))
+        evaluate(create_number_metrics(), np.zeros(2), np.zeros(3))
 
 
 def test_scores_go_through_a_pipe():
-    assert pickle.loads(pickle.dumps(number_metrics())) == number_metrics()
-    assert [score.name for score in pickle.loads(pickle.dumps(class_metrics(2)))]
+    assert pickle.loads(pickle.dumps(create_number_metrics())) == create_number_metrics()
+    assert [score.name for score in pickle.loads(pickle.dumps(create_class_metrics(2)))]

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from zoo.metrics.metric import evaluate
-from zoo.metrics.numbers import number_metrics, r2
+from zoo.metrics.numbers import create_number_metrics, r2
 
 pytestmark = pytest.mark.filterwarnings("error")
 ONE = np.ones((1, 1))
@@ -26,7 +26,7 @@ def regressed(draw):
 @given(data=regressed())
 def test_every_score_is_sklearns(data):
     truth, prediction, weights = data
-    rmse, mae, explained = (score.function(truth, prediction, weights) for score in number_metrics())
+    rmse, mae, explained = (score.function(truth, prediction, weights) for score in create_number_metrics())
     for row, weight in enumerate(weights):
         close = {"rel": 1e-9, "abs": 1e-9}
         expected = metrics.root_mean_squared_error(truth, prediction, sample_weight=weight)
@@ -63,23 +63,23 @@ def test_draws_with_one_value_only_have_no_r2():
 @pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
 def test_tiny_and_huge_numbers_neither_warn_nor_overflow(scale):
     truth, prediction = np.array([0.0, 1.0, 2.0]) * scale, np.array([0.0, 1.0, 3.0]) * scale
-    values, intervals = evaluate(number_metrics(), truth, prediction, resamples=50)
+    values, intervals = evaluate(create_number_metrics(), truth, prediction, resamples=50)
     assert values["rmse"] == pytest.approx(np.sqrt(1 / 3) * scale)
     assert values["r2"] == pytest.approx(0.5)
     assert all(low <= values[name] <= high for name, (low, high) in intervals.items())
 
 
 def test_error_beyond_all_bounds():
-    values, _ = evaluate(number_metrics(), np.array([0.0, 1e-200]), np.array([1e200, 1.0]), resamples=20)
+    values, _ = evaluate(create_number_metrics(), np.array([0.0, 1e-200]), np.array([1e200, 1.0]), resamples=20)
     assert values["r2"] == -np.inf
 
 
 def test_one_row():
-    values, intervals = evaluate(number_metrics(), np.array([1.0]), np.array([3.0]))
+    values, intervals = evaluate(create_number_metrics(), np.array([1.0]), np.array([3.0]))
     assert (values["rmse"], values["mae"]) == (2.0, 2.0)
     assert np.isnan([values["r2"], *intervals["r2"]]).all()
 
 
 def test_a_column_does_not_broadcast():
     with pytest.raises(ValueError, match=r"must both be \(N,\)"):
-        evaluate(number_metrics(), np.zeros(3), np.zeros((3, 1)))
+        evaluate(create_number_metrics(), np.zeros(3), np.zeros((3, 1)))

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import UsageError
-from zoo.jobs.search_options import range_of
+from zoo.jobs.search_options import parse_range
 from zoo.models.activations import ACTIVATIONS, check_trainable
-from zoo.models.search_space import CheckedHyperParameters, checked
-from zoo.models.shared_hyperparameters import FULL_BATCH, INITIALIZERS, KNOBS, OPTIMIZERS, default_batch_size
-from zoo.networks import Knobs, dense_layers, head
+from zoo.models.search_space import CheckedHyperParameters, check_value
+from zoo.models.shared_hyperparameters import FULL_BATCH, INITIALIZERS, KNOBS, OPTIMIZERS, choose_batch_size
+from zoo.networks import Knobs, add_dense_layers, add_head
 from zoo.networks.heads import CLASS_LOSSES, NUMBER_LOSSES
 from zoo.networks.losses import ClassKLDivergence, ProbabilityHinge
 from zoo.spec import Spec, Target
@@ -36,8 +36,8 @@ def network(fixed, classes=2, **options):
     knobs = Knobs(hp, **options)
     inputs = keras.Input((3,))
     units = hp.Int("units", 4, 64, default=4)
-    x = dense_layers(inputs, knobs, units=units, layers=hp.Int("layers", 1, 3, default=1))
-    output, loss = head(x, Spec("t", (), (TARGETS[classes],)), knobs)
+    x = add_dense_layers(inputs, knobs, units=units, layers=hp.Int("layers", 1, 3, default=1))
+    output, loss = add_head(x, Spec("t", (), (TARGETS[classes],)), knobs)
     knobs.training(100)
     model = keras.Model(inputs, output)
     model.compile(optimizer=knobs.optimizer(), loss=loss)
@@ -219,7 +219,7 @@ def test_a_search_varies_what_the_model_says(hyperparameters):
     [("yes", bool, True), ("False", bool, False), ("3", int, 3), ("1e2", int, 100), (3, float, 3.0), (3, str, "3")],
 )
 def test_text_is_read_in_the_type(value, kind, kept):
-    typed = checked("name", value, kind)
+    typed = check_value("name", value, kind)
     assert typed == kept
     assert type(typed) is kind
 
@@ -237,12 +237,12 @@ def test_booleans_and_choices_of_numbers():
 @settings(deadline=None)
 @given(st.integers(1, 10**7))
 def test_the_default_batch_size_is_a_twentieth(rows):
-    size = default_batch_size(rows)
+    size = choose_batch_size(rows)
     assert size in (16, 32, 64, 128, 256)
     assert size == 16 or size <= rows / 20 + 1
     assert size == 256 or size * 2 > rows / 20 - 1
 
 
 def test_a_default_of_zero_stays_where_its_range_holds_it():
-    hp = CheckedHyperParameters({}, {"shift": range_of("shift", "-2..3")})
+    hp = CheckedHyperParameters({}, {"shift": parse_range("shift", "-2..3")})
     assert hp.Float("shift", -1, 1, default=0.0) == 0.0

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from zoo.networks.autoencoder import MeanSquares, MixtureAssignment, OutputItself, clustered
+from zoo.networks.autoencoder import MeanSquares, MixtureAssignment, OutputItself, add_cluster_outputs
 
 rng = np.random.default_rng(0)
 
@@ -117,7 +117,7 @@ def test_an_autoencoder_that_clusters(tmp_path: Path, kind: str) -> None:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((3,), name="features")
     latent = keras.layers.Dense(2, name="code")(inputs)
-    outputs = clustered(inputs, latent, keras.layers.Dense(3)(latent), clusters=4, kind=kind)
+    outputs = add_cluster_outputs(inputs, latent, keras.layers.Dense(3)(latent), clusters=4, kind=kind)
     model = keras.Model(inputs, outputs)
     assert {name: tensor.shape for name, tensor in model.output.items()} == {
         "cluster": (None, 4),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from zoo.data.examples.describe_examples import describe_image
 from zoo.models.built_model import split_model
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import Augment, Knobs, convolutional_blocks, dense_layers, image_model
+from zoo.networks import Augment, Knobs, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS, MinPooling2D, Standardize
 from zoo.preprocessing.images import ImagePreprocessing, ResizeImages
 from zoo.spec import Spec, Target
@@ -233,7 +233,7 @@ def blocks(x: Any, **options: Any) -> keras.Model:
     hp = CheckedHyperParameters(options.pop("knobs", {}))
     given = {"filters": 4, "blocks": 2, "convolutions": 1, "kernel": 3, "pooling": "max", **options}
     inputs = keras.Input(x.shape[1:])
-    return keras.Model(inputs, convolutional_blocks(inputs, Knobs(hp), **given))
+    return keras.Model(inputs, add_convolutional_blocks(inputs, Knobs(hp), **given))
 
 
 def test_each_kind_of_pooling_takes_its_own_of_each_window() -> None:
@@ -288,10 +288,10 @@ def build(spec: Spec, *, pooling: str = "min", augmented: bool = True) -> keras.
 
     def hidden(x: Any) -> Any:
         x = Augment(0.2, 0.2, True, name="augment")(x) if augmented else x
-        x = convolutional_blocks(x, knobs, filters=4, blocks=2, convolutions=1, kernel=3, pooling=pooling)
-        return dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=5, layers=1)
+        x = add_convolutional_blocks(x, knobs, filters=4, blocks=2, convolutions=1, kernel=3, pooling=pooling)
+        return add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=5, layers=1)
 
-    return image_model(spec, knobs, hidden)
+    return build_image_model(spec, knobs, hidden)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")

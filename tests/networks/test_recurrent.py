@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from zoo.data.examples.describe_examples import (
     describe_sequence,
     describe_text,
-    tokens_of,
+    split_into_tokens,
 )
 from zoo.data.ragged import Ragged
 from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import Knobs, recurrent_layers, sequence_model
+from zoo.networks import Knobs, add_recurrent_layers, build_sequence_model
 from zoo.networks.recurrent import PoolSteps, RealSteps
 from zoo.preprocessing.sequences import EncodeText, PrepareSteps, SequencePreprocessing
 from zoo.spec import Spec, Target
@@ -57,11 +57,11 @@ def build(hp: Any, spec: Spec, *, kind: str = "rnn", layers: int = 1, both: bool
     knobs = Knobs(hp)
 
     def hidden(steps: Any, real: Any) -> Any:
-        return recurrent_layers(
+        return add_recurrent_layers(
             steps, real, knobs, kind=KINDS[kind], units=3, layers=layers, bidirectional=both, summary=summary
         )
 
-    return sequence_model(spec, knobs, hidden, embedding=4)
+    return build_sequence_model(spec, knobs, hidden, embedding=4)
 
 
 def made(spec: Spec, **options: Any) -> keras.Model:
@@ -256,7 +256,7 @@ def test_dropout_and_regularisation_reach_the_layers() -> None:
 
 def wanted_codes(texts: list[str], vocabulary: list[str], unit: str) -> list[list[int]]:
     places = {token: place for place, token in enumerate(vocabulary, 1)}
-    return [[places.get(token, 0) for token in tokens_of(text, unit)] or [0] for text in texts]
+    return [[places.get(token, 0) for token in split_into_tokens(text, unit)] or [0] for text in texts]
 
 
 def assert_codes(texts: list[str], vocabulary: list[str], unit: str) -> None:
@@ -280,7 +280,7 @@ known_characters = st.characters(codec="utf-8").filter(lambda sign: sign != "\0"
     texts=st.lists(st.text(known_characters, min_size=1, max_size=12), min_size=1, max_size=5), most=st.integers(1, 9)
 )
 def test_the_graph_cuts_text_as_python_does(unit: str, texts: list[str], most: int) -> None:
-    tokens = list(dict.fromkeys(token for text in texts for token in tokens_of(text, unit)))
+    tokens = list(dict.fromkeys(token for text in texts for token in split_into_tokens(text, unit)))
     assert_codes(texts, tokens or ["x"], unit)
     assert_codes(texts, tokens[:most] or ["x"], unit)
 
@@ -290,7 +290,7 @@ def test_every_character_is_told_as_in_python(unit: str) -> None:
     signs = [chr(code) for code in range(1, sys.maxunicode + 1)]
     texts = [f"a{sign}b" for sign in signs if OLD.category(sign) not in ("Cn", "Co", "Cs")]
     assert len(texts) > 90_000
-    tokens = dict.fromkeys(token for text in texts for token in tokens_of(text, unit))
+    tokens = dict.fromkeys(token for text in texts for token in split_into_tokens(text, unit))
     assert_codes(texts, list(tokens), unit)
 
 

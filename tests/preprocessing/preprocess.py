@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 import zoo.networks  # noqa: F401  registers the layers that the files name
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.spec import Spec
-from zoo.training.preprocessed_arrays import as_tensor
+from zoo.training.preprocessed_arrays import convert_to_tensor
 
 
 def prepare_rows(folder: Path) -> None:
     """Prepare the rows of a folder one at a time and a thousand at a time."""
     spec = Spec.from_json((folder / "spec.json").read_text())
     model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
-    raw = raw_inputs(pd.read_parquet(folder / "rows.parquet"), spec)
+    raw = extract_inputs(pd.read_parquet(folder / "rows.parquet"), spec)
     rows = len(next(iter(raw.values())))
     for name, chosen in (("one", [[row] for row in range(rows)]), ("many", [np.arange(1000) % rows])):
-        tensors = [model({key: as_tensor(values[part]) for key, values in raw.items()}) for part in chosen]
+        tensors = [model({key: convert_to_tensor(values[part]) for key, values in raw.items()}) for part in chosen]
         joined = {key: np.concatenate([np.asarray(one[key]) for one in tensors])[:rows] for key in tensors[0]}
         np.savez(folder / f"{name}.npz", **joined)
 

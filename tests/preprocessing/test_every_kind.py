@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.describe_table import describe_table
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.networks import preprocess_table
-from zoo.portable.preprocessing import preprocessed
-from zoo.portable.rows import raw_inputs as portable_inputs
-from zoo.saving.export_formats import as_columns, steps_of
-from zoo.saving.portable_inputs import portable_input
+from zoo.portable.preprocessing import encode_inputs
+from zoo.portable.rows import read_inputs as portable_inputs
+from zoo.saving.export_formats import convert_to_columns, list_steps
+from zoo.saving.portable_inputs import describe_input
 from zoo.spec import ImageInput, Spec
 from zoo.training import category_lookup as bulk
-from zoo.training.preprocessed_arrays import as_tensor, preprocess
+from zoo.training.preprocessed_arrays import convert_to_tensor, preprocess
 
 ROOT = Path(__file__).parents[2]
 DATES = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59))
@@ -122,7 +122,7 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
     model, folder = preprocessing.model(), other_process[0] / str(len(list(other_process[0].iterdir())))
     folder.mkdir()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
-    expected = _in_bulk(model, raw_inputs(rows, spec))
+    expected = _in_bulk(model, extract_inputs(rows, spec))
     assert {name: array.shape[1:] for name, array in expected.items()} == {
         name: tuple(tensor.shape[1:]) for name, tensor in preprocessing.tensors().items()
     }
@@ -146,13 +146,13 @@ def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
     spec = describe_table(frame, (), "t", column=kinds, missing=ways)[0]
     model = preprocess_table(spec, scaling=scaling).model()
     rows = pd.concat([later, frame.iloc[:3]], ignore_index=True)
-    expected = {name: np.asarray(value) for name, value in model(_tensors(raw_inputs(rows, spec))).items()}
-    steps, tensors = steps_of(model, "onnx")
+    expected = {name: np.asarray(value) for name, value in model(_tensors(extract_inputs(rows, spec))).items()}
+    steps, tensors = list_steps(model, "onnx")
     assert steps == json.loads(json.dumps(steps))
-    plain = [portable_input(input_) for input_ in spec.inputs]
+    plain = [describe_input(input_) for input_ in spec.inputs]
     dtypes = {name: {"from": held, "dtype": str(expected[name].dtype)} for name, held in tensors.items()}
-    tensors_ = preprocessed(
-        portable_inputs(as_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes}
+    tensors_ = encode_inputs(
+        portable_inputs(convert_to_columns(rows), plain), {"inputs": plain, "steps": steps, "tensors": dtypes}
     )
     for name, array in expected.items():
         np.testing.assert_allclose(tensors_[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
@@ -163,12 +163,12 @@ def test_an_export_reads_pictures_of_other_channels_as_the_model_does(channels):
     generator = np.random.default_rng(0)
     shapes = [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)]
     spec = Spec("image", (ImageInput("image", "image", shape=(None, None, channels)),))
-    plain = [portable_input(input_) for input_ in spec.inputs]
+    plain = [describe_input(input_) for input_ in spec.inputs]
     for cast in (np.uint8, np.float32):
         images = [(255 * generator.random(shape)).astype(cast) for shape in shapes]
         frame = pd.DataFrame({"image": pd.Series(images, dtype=object)})
         images_ = portable_inputs({"image": images}, plain)["image"]
-        received, expected = Ragged.of(images_, axes=2), raw_inputs(frame, spec)["image"]
+        received, expected = Ragged.of(images_, axes=2), extract_inputs(frame, spec)["image"]
         np.testing.assert_array_equal(received.values, expected.values)
         np.testing.assert_array_equal(received.sizes, expected.sizes)
     with pytest.raises(ValueError, match="row 1: expected an image of shape"):
@@ -189,17 +189,17 @@ DAYS = [
 def test_an_export_reads_a_date_as_the_model_does_or_says_that_it_cannot():
     frame = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", "2021-01-01", None, "2020-05-05"]), "x": range(4)})
     spec = describe_table(frame, (), "t")[0]
-    plain = [portable_input(input_) for input_ in spec.inputs]
+    plain = [describe_input(input_) for input_ in spec.inputs]
     rows = pd.DataFrame({"day": pd.Series(DAYS, dtype=object), "x": range(len(DAYS))})
     received = portable_inputs({"day": DAYS, "x": list(range(len(DAYS)))}, plain)["day"]
-    np.testing.assert_array_equal(received, raw_inputs(rows, spec)["day"])
+    np.testing.assert_array_equal(received, extract_inputs(rows, spec)["day"])
     for text in ("20240131", "2024-W05-3", "2024-01", "2024-01-31T08", "31.01.2024"):
         with pytest.raises(ValueError, match="is not a date; expected 2024-01-31"):
             portable_inputs({"day": [text], "x": [1]}, plain)
 
 
 def _tensors(raw):
-    return {key: as_tensor(values) for key, values in raw.items()}
+    return {key: convert_to_tensor(values) for key, values in raw.items()}
 
 
 def _in_bulk(model, raw):

@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 
 from zoo.data.columns.describe_table import describe_table
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.networks import preprocess_table
-from zoo.portable.preprocessing import calendar_parts
-from zoo.training.preprocessed_arrays import as_tensor
+from zoo.portable.preprocessing import extract_calendar_parts
+from zoo.training.preprocessed_arrays import convert_to_tensor
 
 
 def preprocessed(frame, later=None, **options):
     spec, _ = describe_table(frame, (), "t", **options)
-    raw = raw_inputs(frame if later is None else later, spec)
-    tensors = preprocess_table(spec).model()({key: as_tensor(values) for key, values in raw.items()})
+    raw = extract_inputs(frame if later is None else later, spec)
+    tensors = preprocess_table(spec).model()({key: convert_to_tensor(values) for key, values in raw.items()})
     return {name: value.numpy() for name, value in tensors.items()}, spec
 
 
@@ -37,7 +37,7 @@ def test_hashes_are_the_same_everywhere():
 def test_dates_are_parts_of_the_calendar():
     days = pd.Series(pd.date_range("2019-11-03 05:00", periods=300, freq="31h"))
     tensors, spec = preprocessed(pd.DataFrame({"day": days}))
-    parts = calendar_parts(raw_inputs(pd.DataFrame({"day": days}), spec)["day"])
+    parts = extract_calendar_parts(extract_inputs(pd.DataFrame({"day": days}), spec)["day"])
     names = list(spec.input("day").parts)
     assert names == list(parts)
     for column, name in enumerate(names):

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.describe_table import describe_table
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.networks import Knobs, assemble, flat_features, head, preprocess_table
+from zoo.networks import Knobs, add_head, assemble, join_features, preprocess_table
 from zoo.preprocessing.table import MOST_ONE_HOT
 from zoo.spec import Spec, Target
-from zoo.training.preprocessed_arrays import as_tensor
+from zoo.training.preprocessed_arrays import convert_to_tensor
 
 SCALINGS = ("standard", "minmax", "robust", "quantile", "robust_quantile")
 rng = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def spec_of(frame):
 
 
 def tensors(frame, spec):
-    return {key: as_tensor(values) for key, values in raw_inputs(frame, spec).items()}
+    return {key: convert_to_tensor(values) for key, values in extract_inputs(frame, spec).items()}
 
 
 def preprocessed(frame, scaling="standard", spec=None):
@@ -162,7 +162,7 @@ def build(hp, spec):
     knobs = Knobs(hp, defaults={"scaling": "robust_quantile"})
     preprocessing = preprocess_table(spec, scaling=knobs.get("scaling"))
     inputs = preprocessing.tensors()
-    output, loss = head(flat_features(inputs, preprocessing), spec, knobs)
+    output, loss = add_head(join_features(inputs, preprocessing), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)
 

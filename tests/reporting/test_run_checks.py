@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import zoo
-from zoo.reporting.label_errors import confident_joint, suspect_order
+from zoo.reporting.label_errors import estimate_joint, rank_suspects
 from zoo.reporting.report import DataReport
 
 
@@ -145,10 +145,10 @@ def test_the_confident_joint_of_a_known_noise() -> None:
     true = rng.integers(0, 3, 3000)
     given = np.where(rng.random(3000) < 0.1, (true + 1) % 3, true)
     prediction = np.eye(3)[true] * 0.9 + 0.1 / 3
-    joint = confident_joint(given, prediction)
+    joint = estimate_joint(given, prediction)
     assert joint.sum() == pytest.approx(1)
     assert 1 - joint.trace() == pytest.approx(0.1, abs=0.02)
-    assert (given != true)[suspect_order(given, prediction)[: (given != true).sum()]].all()
+    assert (given != true)[rank_suspects(given, prediction)[: (given != true).sum()]].all()
 
 
 def test_a_number_far_from_what_its_features_say() -> None:

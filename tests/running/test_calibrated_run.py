@@ -109,13 +109,13 @@ def test_nothing_held_out_reaches_what_is_fitted(workspace: Path, people: pd.Dat
 def test_validation_reaches_neither_preparation_nor_calibration_rows(workspace: Path, people: pd.DataFrame) -> None:
     from zoo.jobs.data_options import DataJob
     from zoo.jobs.job import make_job
-    from zoo.task import task_of
+    from zoo.task import load_task
 
     frame = many(people).assign(part=np.tile(["train", "train", "train", "validation", "test"], 120))
     other = frame.copy()
     other.loc[other["part"] == "validation", ["age", "job"]] = [987654.0, "MARKER"]
     keys = {"target": "rich", "split": "column=part", "calibrate": "isotonic", "sample": "up=3"}
-    one, two = (task_of("classification").read(make_job(DataJob, {"source": f, **keys})) for f in (frame, other))
+    one, two = (load_task("classification").read(make_job(DataJob, {"source": f, **keys})) for f in (frame, other))
     assert one.spec == two.spec
     for split in ("train", "calibration"):
         assert np.array_equal(one.splits[split].rows, two.splits[split].rows)

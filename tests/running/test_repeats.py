@@ -18,7 +18,7 @@ from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.metrics.significance import mean_interval
-from zoo.task import task_of
+from zoo.task import load_task
 from zoo.tracking.store import Store
 
 OPTIONS: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False}
@@ -55,7 +55,7 @@ def test_seeds_share_the_split_and_stand_below_one_run(workspace: Path) -> None:
 
 
 def test_each_row_is_in_one_test_part_of_a_cross_validation() -> None:
-    task = task_of("classification")
+    task = load_task("classification")
     seen = []
     for number in range(1, 5):
         dataset = task.read(make_job(DataJob, {"source": "wine", "fold": f"{number}/4"}))
@@ -82,7 +82,7 @@ def test_a_cross_validation_has_a_model_for_each_fold_and_none_for_all(workspace
 
 
 def test_folds_leave_a_given_test_part_alone() -> None:
-    task = task_of("sequence")
+    task = load_task("sequence")
     whole = task.read(make_job(DataJob, {"source": "japanese_vowels"}))
     dataset = task.read(make_job(DataJob, {"source": "japanese_vowels", "fold": "1/2"}))
     used = {row for split in dataset.splits.values() for row in split.rows.tolist()}

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import zoo
-from zoo.portable.digests import DIGEST, FILES, with_digests
+from zoo.portable.digests import DIGEST, FILES, add_digests
 from zoo.saving.model_folder import FACTS_FILE, FORMAT, KERAS_FILE, load_model, save_model
 from zoo.saving.pyfunc import check_flavor
 
@@ -42,7 +42,7 @@ def sealed(folder: Path, change: dict[str, Any]) -> None:
     """Write digests that fit: somebody who means it can do so."""
     facts = {**json.loads((folder / FACTS_FILE).read_text()), **change}
     facts = {name: value for name, value in facts.items() if name not in (DIGEST, FILES)}
-    (folder / FACTS_FILE).write_text(json.dumps(with_digests(facts, folder, [folder / KERAS_FILE])))
+    (folder / FACTS_FILE).write_text(json.dumps(add_digests(facts, folder, [folder / KERAS_FILE])))
 
 
 def test_what_is_saved_is_loaded(folder: Path) -> None:
@@ -92,7 +92,7 @@ def test_nothing_outside_of_the_folder_is_read_or_written(folder: Path, tmp_path
         load_model(folder)
     (folder / KERAS_FILE).unlink()
     shutil.copy(outside, folder / KERAS_FILE)
-    contents = with_digests({**facts, FILES: None}, folder, [folder / KERAS_FILE])
+    contents = add_digests({**facts, FILES: None}, folder, [folder / KERAS_FILE])
     contents[FILES] = {f"../{outside.name}": contents[FILES][KERAS_FILE]}
     (folder / FACTS_FILE).write_text(json.dumps(contents))
     with pytest.raises(zoo.UsageError, match="changed since it was saved"):

@@ -14,7 +14,7 @@ import pytest
 from command import Answer
 
 import zoo
-from zoo.portable.digests import digest_of_facts
+from zoo.portable.digests import compute_digest
 from zoo.portable.predict import Exported
 from zoo.tracking.store import Store
 
@@ -117,11 +117,11 @@ def test_a_folder_that_somebody_changed_is_refused(exported: Path) -> None:
     facts = json.loads(text)
     (exported / "other").write_bytes(whole)
     facts["files"] = {"../other": facts["files"]["model.onnx"]}
-    facts_file.write_text(json.dumps({**facts, "digest": digest_of_facts(facts)}))
+    facts_file.write_text(json.dumps({**facts, "digest": compute_digest(facts)}))
     with pytest.raises(ValueError, match="outside of the folder"):
         Exported(folder)
     facts["files"], facts["file"] = json.loads(text)["files"], "../other"
-    facts_file.write_text(json.dumps({**facts, "digest": digest_of_facts(facts)}))
+    facts_file.write_text(json.dumps({**facts, "digest": compute_digest(facts)}))
     with pytest.raises(ValueError, match="outside of the folder"):
         Exported(folder)
     (exported / "savedmodel" / "saved_model" / "assets" / "more").write_text("x")

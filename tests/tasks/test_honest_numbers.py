@@ -14,7 +14,7 @@ from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.networks.recurrent import RealSteps
-from zoo.task import task_of
+from zoo.task import load_task
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import forward
 from zoo.training.training_state import FitPlan
@@ -51,7 +51,7 @@ def test_rows_without_a_label_are_not_scored_by_one(workspace: Path) -> None:
     frame = clouds_with_ids().drop(columns="city")
     test = frame.copy()
     test.loc[:29, "kind"] = None
-    task = task_of("clustering")
+    task = load_task("clustering")
     options = {"clusters": 2, "labels": "kind"}
     dataset = task.read(make_job(DataJob, {"source": frame, "test": test, "options": options}))
     target = dataset.splits["test"].target
@@ -69,7 +69,7 @@ def test_a_users_own_model_may_not_take_padding_for_steps(workspace: Path) -> No
     output = keras.layers.Dense(9, "softmax")(keras.layers.GRU(4)(steps, mask=RealSteps()(steps, length)))
     model = keras.Model({"steps": steps, "length": length}, output)
     model.compile("adam", "sparse_categorical_crossentropy")
-    task = task_of("sequence")
+    task = load_task("sequence")
     dataset = task.read(make_job(DataJob, {"source": "japanese_vowels"}))
     built_model = task.adopt(model, dataset.spec)
     task.fit(built_model, dataset, FitPlan(FitSettings(epochs=1)))
@@ -85,7 +85,7 @@ def test_texts_of_digits_keep_their_zeros(workspace: Path) -> None:
     bits = ["".join(rng.choice(["0", "1"], 8)) for _ in range(80)]
     frame = pd.DataFrame({"bits": bits, "odd": [text[0] == "1" for text in bits]})
     frame.to_csv("bits.csv", index=False)
-    task = task_of("sequence")
+    task = load_task("sequence")
     options = {"text": "bits", "unit": "character"}
     dataset = task.read(make_job(DataJob, {"source": "bits.csv", "target": "odd", "options": options}))
     split = dataset.splits["train"]
@@ -96,7 +96,7 @@ def test_texts_of_digits_keep_their_zeros(workspace: Path) -> None:
 def test_whole_numbers_may_be_names_of_classes(workspace: Path) -> None:
     rng = np.random.default_rng(0)
     source = [rng.normal(size=(4, 2)) for _ in range(300)], np.arange(300) % 26
-    task = task_of("sequence")
+    task = load_task("sequence")
     number = task.read(make_job(DataJob, {"source": source}))
     assert number.spec.target.kind == "number"
     assert "--kind class" in " ".join(number.notes)
@@ -127,7 +127,7 @@ def test_an_observation_that_is_none(workspace: Path, values: dict[str, list[obj
 
 
 def test_an_environment_has_no_folds_and_parts(workspace: Path) -> None:
-    task = task_of("rl")
+    task = load_task("rl")
     for name, value in (("fold", "1/5"), ("test_size", 0.5), ("validation_size", 0)):
         with pytest.raises(UsageError) as caught:
             task.read(make_job(DataJob, {"source": "CartPole-v1", name: value}))

@@ -12,7 +12,7 @@ from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import resolve
 from zoo.saving.model import Model
 from zoo.supervised.classical_estimators import run_estimator
-from zoo.task import task_of
+from zoo.task import load_task
 
 ROWS = 120
 RNG = np.random.default_rng(0)
@@ -31,12 +31,12 @@ COLUMN = {"note": "text", "city": "hashed:16"}
 
 
 def dataset_of(task, **options):
-    return task_of(task).read(DataJob(source=FRAME, column=COLUMN, **options))
+    return load_task(task).read(DataJob(source=FRAME, column=COLUMN, **options))
 
 
 @pytest.mark.parametrize("missing", [{}, {"*": "last"}, {"*": "most_frequent"}])
 def test_rivals_get_the_same_columns(missing):
-    task = task_of("classification")
+    task = load_task("classification")
     dataset = dataset_of("classification", target="kind", missing=missing)
     for baseline in task.estimators("quick", dataset.spec):
         scored = run_estimator(baseline, baseline.construct(0), dataset)
@@ -53,7 +53,7 @@ def test_a_regression_and_a_clustering_understand_them():
 @pytest.mark.parametrize("option", ["column", "missing"])
 def test_tasks_without_columns_refuse_them(task, source, option):
     with pytest.raises(UsageError, match="only for tables; the examples of this task are") as caught:
-        task_of(task).read(DataJob(source=source, **{option: {"a": "number" if option == "column" else "mean"}}))
+        load_task(task).read(DataJob(source=source, **{option: {"a": "number" if option == "column" else "mean"}}))
     assert caught.value.where == option
 
 

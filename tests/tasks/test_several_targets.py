@@ -31,7 +31,7 @@ def test_two_numbers_are_trained_scored_predicted_and_exported(
     plane: pd.DataFrame, workspace: Path, command: Callable[..., Answer]
 ) -> None:
     from zoo.portable.predict import Exported
-    from zoo.saving.export_formats import as_columns, write_export
+    from zoo.saving.export_formats import convert_to_columns, write_export
 
     words = ["--target", "width", "--target", "height", "--epochs", 15, "--no-figures", "--json"]
     values = command("train", "regression/mlp", "plane.csv", *words).json
@@ -52,7 +52,7 @@ def test_two_numbers_are_trained_scored_predicted_and_exported(
         scaled.append(rmse / target.std)
     assert metrics["test_rmse"] == pytest.approx(np.mean(scaled), rel=1e-5)
     write_export(workspace / "onnx", run.model, "onnx")
-    exported = Exported(workspace / "onnx").predict(as_columns(test[list("abc")]))
+    exported = Exported(workspace / "onnx").predict(convert_to_columns(test[list("abc")]))
     np.testing.assert_allclose(exported["prediction_height"], predictions["prediction_height"], rtol=1e-4, atol=1e-3)
 
 

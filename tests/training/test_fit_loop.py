@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import JobError, UsageError
-from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, worth_xla
+from zoo.training.epochs import CompiledEpochs, CompiledScores, benefits_from_xla, can_compile
 from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays
@@ -307,10 +307,10 @@ def test_what_can_be_compiled():
 
 
 def test_xla_is_taken_where_it_pays():
-    assert worth_xla(network(), 4000)
-    assert not worth_xla(network(), 3999)
+    assert benefits_from_xla(network(), 4000)
+    assert not benefits_from_xla(network(), 3999)
     images = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
-    assert not worth_xla(images, 10**6)
+    assert not benefits_from_xla(images, 10**6)
     series = keras.Sequential([keras.Input((8, 1)), keras.layers.LSTM(2)])
-    assert worth_xla(series, 300)
-    assert not worth_xla(series, 299)
+    assert benefits_from_xla(series, 300)
+    assert not benefits_from_xla(series, 299)

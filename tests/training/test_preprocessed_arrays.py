@@ -16,9 +16,9 @@ from zoo.models.built_model import call_build
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks import preprocess_table
 from zoo.registry import resolve
-from zoo.task import task_for, task_of
+from zoo.task import find_task, load_task
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import CHUNK, preprocess, preprocessed
+from zoo.training.preprocessed_arrays import CHUNK, load_or_preprocess, preprocess
 from zoo.training.training_state import FitPlan
 
 rng = np.random.default_rng(0)
@@ -35,22 +35,22 @@ FRAME = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def classes():
-    return task_of("classification").read(DataJob(source=FRAME, target="kind"))
+    return load_task("classification").read(DataJob(source=FRAME, target="kind"))
 
 
 @pytest.fixture(scope="module")
 def numbers():
-    return task_of("regression").read(DataJob(source=FRAME.drop(columns="word"), target="price"))
+    return load_task("regression").read(DataJob(source=FRAME.drop(columns="word"), target="price"))
 
 
 def test_prepared_arrays_are_written_once_and_mapped(classes, tmp_path):
     preprocessing = preprocess_table(classes.spec)
     model, split = preprocessing.model(), classes.splits["train"]
-    direct = preprocessed(model, preprocessing.digest, "train", split, None)
+    direct = load_or_preprocess(model, preprocessing.digest, "train", split, None)
     assert not list(tmp_path.iterdir())
-    first = preprocessed(model, preprocessing.digest, "train", split, tmp_path)
+    first = load_or_preprocess(model, preprocessing.digest, "train", split, tmp_path)
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
-    second = preprocessed(None, preprocessing.digest, "train", split, tmp_path)
+    second = load_or_preprocess(None, preprocessing.digest, "train", split, tmp_path)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
     assert [folder.name for folder in tmp_path.glob("[!.]*")] == [f"train-{preprocessing.digest}"]
     assert set(direct.x) == {"features", "codes"}
@@ -79,7 +79,7 @@ def test_raw_rows_are_let_go_once_they_were_prepared(numbers, tmp_path):
     assert resident_kib(file) > 1000
     long = Split(inputs, None, np.arange(len(inputs["size"])))
     preprocessing = preprocess_table(numbers.spec)
-    preprocessed(preprocessing.model(), preprocessing.digest, "train", long, tmp_path / "cache")
+    load_or_preprocess(preprocessing.model(), preprocessing.digest, "train", long, tmp_path / "cache")
     assert resident_kib(file) == 0
 
 
@@ -97,7 +97,7 @@ def test_chunks_make_no_difference(classes):
 
 
 def fitted(task, built_model, dataset, epochs=2, cache=None):
-    return task_of(task).fit(built_model, dataset, FitPlan(FitSettings(batch_size=8, epochs=epochs)), cache=cache)
+    return load_task(task).fit(built_model, dataset, FitPlan(FitSettings(batch_size=8, epochs=epochs)), cache=cache)
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -108,7 +108,7 @@ def test_training_on_prepared_data_shows_in_the_whole_model(classes, tmp_path, c
     )
     result = fitted("classification", built_model, classes, cache=tmp_path if cached else None)
     assert set(result.history) == {"loss", "val_loss", "val_log_loss", "learning_rate"}
-    scores = task_of("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)
+    scores = load_task("classification").evaluate(built_model.full_model(), classes, "validation", intervals=False)
     assert scores.scores["log_loss"] == pytest.approx(result.history["val_log_loss"][result.best_epoch - 1], abs=1e-5)
     assert scores.intervals == {}
 
@@ -123,9 +123,9 @@ def own_model(shape, units, loss):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_model_of_ones_own_gets_preparation_before_it(numbers, tmp_path, cached):
-    task, width = task_of("regression"), 1 + 2 + 3
+    task, width = load_task("regression"), 1 + 2 + 3
     model = own_model((width,), 1, "mse")
-    assert task_for(model) is task
+    assert find_task(model) is task
     built_model = task.adopt(model, numbers.spec)
     for _ in range(1 + cached):
         result = fitted("regression", built_model, numbers, cache=tmp_path if cached else None)
@@ -139,7 +139,7 @@ def test_a_model_of_ones_own_may_take_raw_columns(numbers):
     size = keras.Input((), name="size")
     model = keras.Model({"size": size}, keras.layers.Dense(1)(keras.ops.expand_dims(size, -1)))
     model.compile("sgd", "mae")
-    built_model = task_of("regression").adopt(model, numbers.spec)
+    built_model = load_task("regression").adopt(model, numbers.spec)
     assert built_model.preprocessing is None
     assert built_model.full_model() is model
 
@@ -150,21 +150,21 @@ def test_a_model_of_ones_own_may_take_raw_columns(numbers):
 )
 def test_a_model_of_ones_own_that_does_not_fit(numbers, shape, units, message):
     with pytest.raises(UsageError, match=message):
-        task_of("regression").adopt(own_model(shape, units, "mse"), numbers.spec)
+        load_task("regression").adopt(own_model(shape, units, "mse"), numbers.spec)
 
 
 def test_a_model_whose_task_cannot_be_told():
     with pytest.raises(UsageError, match="which task is the model"):
-        task_for(own_model((3,), 1, lambda y, p: p))
+        find_task(own_model((3,), 1, lambda y, p: p))
 
 
 @pytest.mark.parametrize("task, level", [("classification", "quick"), ("regression", "quick")])
 def test_baselines_have_the_same_scores(task, level, classes, numbers):
     dataset = classes if task == "classification" else numbers
-    names = {score.name for score in task_of(task).rules(dataset.spec).metrics()}
-    matches = task_of(task).baselines(level, dataset.spec)
-    assert task_of(task).baselines("none", dataset.spec) == []
-    assert {baseline.name for baseline in task_of(task).baselines("all", dataset.spec)} > {
+    names = {score.name for score in load_task(task).rules(dataset.spec).metrics()}
+    matches = load_task(task).baselines(level, dataset.spec)
+    assert load_task(task).baselines("none", dataset.spec) == []
+    assert {baseline.name for baseline in load_task(task).baselines("all", dataset.spec)} > {
         baseline.name for baseline in matches
     }
     dummy = matches[0].run(dataset, 0)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from zoo.data.ragged import Ragged
 from zoo.networks.recurrent import PoolSteps, RealSteps
 from zoo.portable.preprocessing import LENGTH
-from zoo.training.epochs import MOST_WIDTHS, POOL_BATCHES, CompiledEpochs, CompiledScores, widths_of
+from zoo.training.epochs import MOST_WIDTHS, POOL_BATCHES, CompiledEpochs, CompiledScores, choose_widths
 from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import Arrays, batches
+from zoo.training.preprocessed_arrays import Arrays, iterate_batches
 from zoo.training.training_state import FitPlan
 
 rng = np.random.default_rng(0)
@@ -198,20 +198,20 @@ def test_xla_makes_no_difference() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=60).map(np.array), st.integers(0, 10**7))
 def test_widths_hold_every_sequence(lengths: np.ndarray, steps: int) -> None:
-    widths = widths_of(lengths, steps)
+    widths = choose_widths(lengths, steps)
     assert widths == sorted(set(widths))
     assert 1 <= len(widths) <= MOST_WIDTHS
     assert widths[-1] == lengths.max()
     assert set(widths) <= set(lengths.tolist())
-    assert widths_of(lengths, 0) == [lengths.max()]
+    assert choose_widths(lengths, 0) == [lengths.max()]
 
 
 def test_more_widths_come_with_more_steps() -> None:
     lengths = np.arange(1, 1001)
-    counts = [len(widths_of(lengths, steps)) for steps in (0, 10, 100, 1000, 10**6)]
+    counts = [len(choose_widths(lengths, steps)) for steps in (0, 10, 100, 1000, 10**6)]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (1, MOST_WIDTHS)
-    assert widths_of(np.full(50, 7), 10**6) == [7]
+    assert choose_widths(np.full(50, 7), 10**6) == [7]
 
 
 @pytest.mark.parametrize("uniform", [False, True])
@@ -230,7 +230,7 @@ def test_predictions_stand_in_the_order_of_the_rows(uniform: bool) -> None:
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30))
 def test_batches_for_prediction_are_sorted_and_whole(lengths: list[int]) -> None:
     batched_rows, longest = [], 0
-    for chosen, tensors in batches(numbered(lengths).x):
+    for chosen, tensors in iterate_batches(numbered(lengths).x):
         rows = rows_of(tensors["steps"].numpy(), tensors[LENGTH].numpy())
         assert rows == (np.arange(1, len(lengths) + 1)[chosen]).tolist()
         assert min(tensors[LENGTH].numpy()) >= longest or len(set(lengths)) == 1

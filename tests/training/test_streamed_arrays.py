@@ -14,16 +14,16 @@ import zoo
 from zoo.data.dataset import Dataset
 from zoo.data.streaming import stream as streams
 from zoo.data.streaming import streamed_dataset as streamed
-from zoo.data.streaming.stream import RowSample, Totals, open_stream, row_fractions
+from zoo.data.streaming.stream import RowSample, Totals, hash_rows, open_stream
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
-from zoo.metrics.classes import class_metrics
+from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.metric import evaluate
 from zoo.spec import CategoryInput
-from zoo.task import task_of
+from zoo.task import load_task
 from zoo.training import streamed_arrays as streaming
-from zoo.training.streamed_arrays import StreamedArrays, accumulated
+from zoo.training.streamed_arrays import StreamedArrays, accumulate
 
 
 def frame_of(rows: int = 3000) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def read(source: Any, **options: Any) -> Dataset:
         "stream": True,
         **options,
     }
-    dataset: Dataset = task_of("classification").read(make_job(DataJob, values))
+    dataset: Dataset = load_task("classification").read(make_job(DataJob, values))
     return dataset
 
 
@@ -102,18 +102,18 @@ def test_statistics_are_of_all_training_rows(folder: Path, monkeypatch: pytest.M
 def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
     test = read(folder).splits["test"]
     assert isinstance(test, streamed.StreamedSplit)
-    p = {int(row): share for row, share in zip(range(3000), row_fractions(np.arange(3000), 9), strict=True)}
+    p = {int(row): share for row, share in zip(range(3000), hash_rows(np.arange(3000), 9), strict=True)}
 
     def probabilities(split: Any) -> np.ndarray:
         probability = np.array([p[int(row)] for row in split.rows])
         return np.stack([1 - probability, probability], axis=1)
 
-    truth, prediction, counts = accumulated(test, probabilities)
+    truth, prediction, counts = accumulate(test, probabilities)
     chunks = list(test.chunks(None))
     every = np.concatenate([probabilities(chunk) for chunk in chunks])
     target = np.concatenate([np.asarray(chunk.target) for chunk in chunks])
-    scores, _ = evaluate(class_metrics(2), truth, prediction, weight=counts, counts=True, resamples=0)
-    wanted, _ = evaluate(class_metrics(2), target, every, resamples=0)
+    scores, _ = evaluate(create_class_metrics(2), truth, prediction, weight=counts, counts=True, resamples=0)
+    wanted, _ = evaluate(create_class_metrics(2), target, every, resamples=0)
     assert scores == pytest.approx(wanted, abs=2e-3)
     assert scores["log_loss"] == pytest.approx(wanted["log_loss"], abs=1e-5)
     assert counts.sum() == test.total
@@ -144,11 +144,11 @@ def test_kept_rows_are_bounded_and_alike() -> None:
     frame = pd.DataFrame({"row": np.arange(5000)})
     for start in range(0, 5000, 250):
         rows = np.arange(start, start + 250)
-        kept.add(frame[start : start + 250], rows, row_fractions(rows, 0))
+        kept.add(frame[start : start + 250], rows, hash_rows(rows, 0))
     sample = kept.frame()
     assert sample is not None
     assert 25 <= len(sample) <= 100
-    assert set(sample.index) == set(np.flatnonzero(row_fractions(np.arange(5000), 0) < kept.fraction))
+    assert set(sample.index) == set(np.flatnonzero(hash_rows(np.arange(5000), 0) < kept.fraction))
 
 
 def test_totals_of_a_column_far_from_zero() -> None:
@@ -209,7 +209,7 @@ def test_rows_that_go_back_to_training_are_counted_there(monkeypatch: pytest.Mon
     x = {name: frame[name].to_numpy() for name in ("b", "c")}
     source = tf.data.Dataset.from_tensor_slices((x, (frame["kind"] == "on").astype(int).to_numpy())).batch(100)
     source = source.filter(lambda *_: True)  # how many rows there are is not known before
-    dataset = task_of("classification").read(make_job(DataJob, {"source": source, "stream": True}))
+    dataset = load_task("classification").read(make_job(DataJob, {"source": source, "stream": True}))
     assert sum(dataset.sizes.values()) == 3000
     train = rows_of(dataset, "train")
     assert dataset.sizes["train"] == len(train)
@@ -274,7 +274,7 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
         "baselines": "none",
     }
     run = zoo.train("regression/linear", str(workspace / "one.parquet"), **options)
-    dataset = task_of("regression").read(
+    dataset = load_task("regression").read(
         make_job(DataJob, {"source": str(workspace / "one.parquet"), "target": "b", "stream": True})
     )
     test = dataset.splits["test"]
@@ -286,7 +286,7 @@ def test_every_row_that_passes_by_is_scored(workspace: Path, monkeypatch: pytest
     assert run.metrics["test_mae"] == pytest.approx(error, rel=1e-5)
 
     monkeypatch.setattr(streaming, "MOST_VALUES", 300)
-    target, prediction, weight = streaming.collected(test, lambda split: np.asarray(split.target))
+    target, prediction, weight = streaming.collect(test, lambda split: np.asarray(split.target))
     assert 200 < len(target) < 400
     assert weight is None
     np.testing.assert_array_equal(target, prediction)

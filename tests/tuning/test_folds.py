@@ -12,9 +12,9 @@ from zoo.data.dataset import load_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.job import make_job
 from zoo.jobs.search_options import TuneJob
-from zoo.task import task_of
+from zoo.task import load_task
 from zoo.tracking.store import Store
-from zoo.tuning.tune import fold_count, fold_job
+from zoo.tuning.tune import count_folds, create_fold_job
 
 
 def test_a_search_over_folds(workspace: Path) -> None:
@@ -33,12 +33,12 @@ def test_a_search_over_folds(workspace: Path) -> None:
 
 def test_test_rows_are_in_no_fold() -> None:
     job = make_job(TuneJob, {"model": "classification/linear", "source": "wine", "cv": 4})
-    task = task_of("classification")
-    assert fold_count(job, task) == 4
+    task = load_task("classification")
+    assert count_folds(job, task) == 4
     test = set(task.read(job).splits["test"].rows)
     judged = []
     for number in range(1, 5):
-        dataset = task.read(fold_job(job, number, 4))
+        dataset = task.read(create_fold_job(job, number, 4))
         used = np.concatenate([split.rows for split in dataset.splits.values()])
         assert not test & set(used)
         assert "validation" in dataset.splits
@@ -57,7 +57,7 @@ def test_folds_are_kept_for_processes(tmp_path: Path) -> None:
     from zoo.data.dataset import save_dataset
 
     job = make_job(TuneJob, {"model": "classification/linear", "source": "wine", "cv": 3, "class_weight": "balanced"})
-    dataset = task_of("classification").read(fold_job(job, 1, 3))
+    dataset = load_task("classification").read(create_fold_job(job, 1, 3))
     save_dataset(dataset, tmp_path)
     loaded = load_dataset(tmp_path).splits["train"]
     assert loaded.fit_weight is not None

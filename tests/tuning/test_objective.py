@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import UsageError
-from zoo.jobs.search_options import constraint_of, range_of
+from zoo.jobs.search_options import parse_constraint, parse_range
 from zoo.tracking.store import Store
 from zoo.tuning.oracles.ask_tell import AskTell
 from zoo.tuning.oracles.choose_search import choose_search, is_finite
@@ -221,9 +221,9 @@ def test_a_race_stops_who_is_worse_everywhere_and_never_the_best(
 
 @given(st.floats(-1e6, 1e6), st.floats(0.001, 1e6))
 def test_ranges_and_constraints_are_read_back(low: float, width: float) -> None:
-    wanted = range_of("x", f"{low!r}..{low + width + 1e-3!r}")
+    wanted = parse_range("x", f"{low!r}..{low + width + 1e-3!r}")
     assert (wanted.low, wanted.high) == (low, low + width + 1e-3)
-    constraint = constraint_of(f"x <= {low!r}")
+    constraint = parse_constraint(f"x <= {low!r}")
     assert constraint.excess(low) == 0 < constraint.excess(low + width)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import zoo
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
-from zoo.tuning.pruning import FACTOR, SuccessiveHalving, rungs_of
+from zoo.tuning.pruning import FACTOR, SuccessiveHalving, choose_rungs
 
 QUICK: dict[str, Any] = {"trials": 3, "workers": 2, "epochs": 2, "quiet": True, "baselines": "none", "figures": False}
 
@@ -49,7 +49,7 @@ def greedy(hp: Any, spec: Any) -> keras.Model:
 
 @given(st.integers(1, 3000))
 def test_rungs_lie_inside_a_training(epochs: int) -> None:
-    rungs = rungs_of(epochs)
+    rungs = choose_rungs(epochs)
     assert all(0 < rung < epochs for rung in rungs)
     assert all(later == FACTOR * rung for rung, later in itertools.pairwise(rungs))
 

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.models.built_model import CALIBRATION
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 
 SMALLEST = 1e-7
 
@@ -49,7 +49,7 @@ class Temperature(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**plain_config(super().get_config()), "temperature": self.temperature, "biases": self.biases}
+        return {**simplify_config(super().get_config()), "temperature": self.temperature, "biases": self.biases}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -80,7 +80,7 @@ class Isotonic(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**plain_config(super().get_config()), "lines": self.lines}
+        return {**simplify_config(super().get_config()), "lines": self.lines}
 
 
 def _along(values: Any, x: Sequence[float], y: Sequence[float]) -> Any:

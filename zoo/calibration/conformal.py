@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.metrics.metric import rows_of
+from zoo.metrics.metric import count_rows
 
 STEPS = 1000  # resolution of coverages, 0.1 %
 
 
-def conformal_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts: bool) -> list[float | None]:
+def compute_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts: bool) -> list[float | None]:
     """Return the conformal quantile of the scores for each coverage of 0.1 %, 0.2 %, …, 99.9 %.
 
     The new row counts as one more calibration row with the largest score (Lei et al. 2018, section 2.2), so coverage
@@ -28,13 +28,13 @@ def conformal_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts
         counts: Whether weights are frequencies: the number of rows is then their sum, else the effective number.
 
     Example:
-        >>> quantiles = conformal_quantiles(np.arange(1.0, 10.0), None, counts=False)
+        >>> quantiles = compute_quantiles(np.arange(1.0, 10.0), None, counts=False)
         >>> quantiles[899], quantiles[900]
         (9.0, None)
     """
     order = np.argsort(scores, kind="stable")
     weight = np.ones(len(scores)) if weight is None else np.asarray(weight, float)
-    rows = rows_of(weight, counts=counts)
+    rows = count_rows(weight, counts=counts)
     reached = np.cumsum(weight[order]) / weight.sum() * rows
     wanted = np.arange(1, STEPS) / STEPS * (rows + 1)
     # A rounding error in the sum of weights must not cost a whole row.
@@ -42,7 +42,7 @@ def conformal_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts
     return [float(scores[order[place]]) if place < len(scores) else None for place in places]
 
 
-def quantile_at(conformal_quantiles: Sequence[float | None], percent: float) -> float:
+def look_up_quantile(conformal_quantiles: Sequence[float | None], percent: float) -> float:
     """Return the conformal quantile for a coverage in per cent; infinite if there are too few calibration rows.
 
     Raises:
@@ -55,19 +55,19 @@ def quantile_at(conformal_quantiles: Sequence[float | None], percent: float) -> 
     return np.inf if limit is None else limit
 
 
-def class_scores_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def score_classes(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Return the scores 1 - p of the true class (N,), which give the smallest sets (Sadinle et al. 2019)."""
     return np.asarray(1 - prediction[np.arange(len(truth)), truth])
 
 
-def class_sets(prediction: np.ndarray, limit: float) -> np.ndarray:
+def predict_sets(prediction: np.ndarray, limit: float) -> np.ndarray:
     """Return a mask (N, K) of the classes in each row's set, which always includes the most likely class."""
     inside = 1 - prediction <= limit
     inside[np.arange(len(prediction)), prediction.argmax(axis=1)] = True
     return np.asarray(inside)
 
 
-def number_scores_of(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+def score_bounds(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Return the distance of the truth from [lower, upper] (N,), negative inside (Romano et al. 2019, equation 6).
 
     For a point prediction, lower and upper are equal, and the score is the absolute error.
@@ -75,7 +75,7 @@ def number_scores_of(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) ->
     return np.maximum(lower - truth, truth - upper)
 
 
-def number_bounds(lower: np.ndarray, upper: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+def widen_bounds(lower: np.ndarray, upper: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of each row, widened by the limit; bounds that would cross meet in the middle."""
     low, high = lower - limit, upper + limit
     middle = (low + high) / 2
@@ -83,11 +83,13 @@ def number_bounds(lower: np.ndarray, upper: np.ndarray, limit: float) -> tuple[n
     return np.where(crossed, middle, low), np.where(crossed, middle, high)
 
 
-def interval_score(truth: np.ndarray, low: np.ndarray, high: np.ndarray, percent: float, weight: np.ndarray) -> float:
+def compute_interval_score(
+    truth: np.ndarray, low: np.ndarray, high: np.ndarray, percent: float, weight: np.ndarray
+) -> float:
     """Return the mean interval score (Gneiting and Raftery 2007, equation 43): width plus a penalty for misses.
 
     Example:
-        >>> float(interval_score(np.array([2.0]), np.array([0.0]), np.array([1.0]), 90.0, np.ones(1)))
+        >>> round(compute_interval_score(np.array([2.0]), np.array([0.0]), np.array([1.0]), 90.0, np.ones(1)), 3)
         21.0
     """
     risk = 1 - percent / 100
@@ -95,7 +97,7 @@ def interval_score(truth: np.ndarray, low: np.ndarray, high: np.ndarray, percent
     return float(np.average(high - low + 2 / risk * missed, weights=weight))
 
 
-def set_metrics(
+def measure_sets(
     truth: np.ndarray, inside: np.ndarray, classes: Sequence[str], percent: float, weight: np.ndarray
 ) -> dict[str, float]:
     """Return the coverage of prediction sets, over all rows and by class, and their mean size."""
@@ -113,7 +115,7 @@ def set_metrics(
     return metrics
 
 
-def interval_metrics(
+def measure_intervals(
     truth: np.ndarray, low: np.ndarray, high: np.ndarray, percent: float, weight: np.ndarray
 ) -> dict[str, float]:
     """Return coverage, mean width and interval score of prediction intervals."""
@@ -121,5 +123,5 @@ def interval_metrics(
     return {
         f"conformal_coverage_{percent:g}": float(np.average(covered, weights=weight)),
         f"conformal_interval_width_{percent:g}": float(np.average(high - low, weights=weight)),
-        f"conformal_interval_score_{percent:g}": interval_score(truth, low, high, percent, weight),
+        f"conformal_interval_score_{percent:g}": compute_interval_score(truth, low, high, percent, weight),
     }

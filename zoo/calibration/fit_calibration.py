@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.calibration.calibration_layers import SMALLEST, Isotonic, Temperature
 from zoo.data.dataset import Split
-from zoo.data.splitting.splitters import hashed_fraction
+from zoo.data.splitting.splitters import hash_to_fraction
 from zoo.errors import UsageError
 from zoo.spec import Spec
 
@@ -32,7 +32,7 @@ def split_in_two(split: Split, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     )
     halved = np.zeros(len(names), np.int64)
     sizes = [0, 0]
-    for group in np.argsort([hashed_fraction(name, spec.task) for name in names]):
+    for group in np.argsort([hash_to_fraction(name, spec.task) for name in names]):
         halved[group] = int(sizes[1] < sizes[0])
         sizes[halved[group]] += counts[group]
     return np.flatnonzero(halved[codes] == 0), np.flatnonzero(halved[codes] == 1)
@@ -148,7 +148,7 @@ def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positi
     return float((upper + max(edges[best + 1], 0.0)) / 2)
 
 
-def with_threshold(spec: Spec, threshold: float) -> Spec:
+def set_threshold(spec: Spec, threshold: float) -> Spec:
     """Return the spec with a threshold in its target."""
     return spec.with_target(threshold=threshold)
 

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from zoo.cli.printing import print_json
 from zoo.errors import JobError, UsageError, ZooError
-from zoo.jobs.commands import all_commands, find_command
+from zoo.jobs.commands import find_command, list_commands
 from zoo.version import __version__
 
 INTERRUPTED = 130
@@ -29,15 +29,15 @@ class TableOfCommands(TyperGroup):
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         command = find_command(cmd_name)
-        from zoo.cli.job_command import job_command
+        from zoo.cli.job_command import create_command
 
-        return job_command(command)
+        return create_command(command)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the name and help of each command, without making it."""
         by_hand = {name: command.help for name, command in self.commands.items()}
         with formatter.section("Commands"):
-            formatter.write_dl(list(({command.name: command.help for command in all_commands()} | by_hand).items()))
+            formatter.write_dl(list(({command.name: command.help for command in list_commands()} | by_hand).items()))
 
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from zoo.cli.printing import Json, Verbose, carry_out
 from zoo.errors import UsageError
 from zoo.jobs.commands import Command
 from zoo.jobs.job import make_job
-from zoo.jobs.option import Option, options_of
+from zoo.jobs.option import Option, list_options
 
 TASK_OPTIONS = "zoo.options"
 
@@ -52,7 +52,7 @@ class TaskCommand(TyperCommand):
         return any(word in p.opts and not getattr(p, "is_flag", False) for p in self.get_params(ctx))
 
 
-def job_command(command: Command) -> Any:
+def create_command(command: Command) -> Any:
     """Return typer's command for a job."""
     kind = command.job_class
     has_task_options = "options" in kind.model_fields
@@ -67,7 +67,7 @@ def job_command(command: Command) -> Any:
         return carry_out(make_job(kind, values), as_json, verbose)
 
     parameters = [_parameter("context", typer.Context, ...)]
-    parameters += [_parameter_of(name, field, form) for name, (field, form) in options_of(kind).items()]
+    parameters += [_parameter_of(name, field, form) for name, (field, form) in list_options(kind).items()]
     flags = {"verbose": ("verbose", Verbose), "json": ("as_json", Json)}
     parameters += [_parameter(*flags[flag], False) for flag in command.flags]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def job_command(command: Command) -> Any:
 
 def _check_arguments(command: Command, values: dict[str, Any]) -> None:
     """Raise an error for an argument that only a job that resumes does not need."""
-    needed = [name for name, (field, _) in options_of(command.job_class).items() if field.is_required()]
+    needed = [name for name, (field, _) in list_options(command.job_class).items() if field.is_required()]
     missing = next((name for name in needed if values.get(name) is None), None)
     if missing is not None:
         usage = f"zoo {command.name} {' '.join(map(str.upper, needed))}"

@@ -28,7 +28,7 @@ class ModelList:
         return "\n".join(f"{model['model']:<26}{model['summary']}" for model in self.models)
 
 
-def models_like(pattern: str) -> ModelList:
+def match_models(pattern: str) -> ModelList:
     """Return the models whose name matches a pattern; a file that is not Python is reported and left out."""
     models = []
     for entry in list_models(pattern):
@@ -41,13 +41,13 @@ def models_like(pattern: str) -> ModelList:
 
 def run_list(job: Any) -> ModelList:
     """Run a :class:`zoo.jobs.describe_jobs.ListJob`."""
-    return models_like(job.pattern)
+    return match_models(job.pattern)
 
 
 @app.command("list")
 def list_command(pattern: Annotated[str, typer.Argument()] = "*", as_json: Json = False) -> None:
     """List the models whose name matches PATTERN, with a one-line summary each."""
-    models = models_like(pattern)
+    models = match_models(pattern)
     print_result(models, as_json)
     if not models.models and not as_json:
         print("no model matches this name", file=sys.stderr)

@@ -29,10 +29,10 @@ def carry_out(job: Any, as_json: bool, verbose: bool) -> int:
 
 def _check_names(job: Any) -> None:
     """Raise an error for an unknown model or file before TensorFlow is loaded, which takes seconds."""
-    from zoo.registry import matching_entries
+    from zoo.registry import match_entries
 
     if isinstance(getattr(job, "model", None), str) and not getattr(job, "names_a_run", False):
-        matching_entries(job.model)
+        match_entries(job.model)
     sources = [source for name in ("source", "test") if (source := getattr(job, name, None)) is not None]
     if sources:
         from zoo.data.sources.read import check_there

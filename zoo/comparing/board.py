@@ -14,10 +14,10 @@ import numpy as np
 
 from zoo.figures.comparisons import critical_difference, scores_beside
 from zoo.metrics.direction import Direction
-from zoo.metrics.metric import within_limits
+from zoo.metrics.metric import clip_to_limits
 from zoo.metrics.significance import SIGNIFICANT, Estimate, Ranks, estimate_mean, holm, rank_over_sources
-from zoo.reporting.page import STYLE, image, whole_page
-from zoo.text import interval, number, plain
+from zoo.reporting.page import STYLE, format_figure, format_page
+from zoo.text import convert_to_plain, format_interval, format_number
 
 MODEL, BASELINE = "model", "baseline"
 
@@ -99,7 +99,7 @@ class Board:
     def interval(self, entry: Entry) -> tuple[float, float]:
         """Return the 95 % interval of an entry's mean score."""
         estimate = estimate_mean(np.asarray(entry.scores), tested=self.test_ratio, noise=entry.noise)
-        return within_limits(self.score, estimate.low, estimate.high)
+        return clip_to_limits(self.score, estimate.low, estimate.high)
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -170,7 +170,7 @@ class Board:
             for pair in self.pairs
         ]
         facts = {name: getattr(self, name) for name in names}
-        return plain(
+        return convert_to_plain(
             {**facts, "judged": self.evaluation, "entries": self.rows(), "pairs": pairs, "notes": list(self.notes)}
         )
 
@@ -183,8 +183,8 @@ class Board:
             cells.append(
                 [
                     row["name"] + (" (baseline)" if row["kind"] == BASELINE else ""),
-                    number(row["mean"]),
-                    interval(tuple(row["interval"])),
+                    format_number(row["mean"]),
+                    format_interval(tuple(row["interval"])),
                     row["verdict"],
                     "" if row["verdict"] in ("first", "unknown") else _p_in_words(row["p"]),
                     "–" if math.isnan(row["seconds"]) else f"{row['seconds']:.1f} s",
@@ -221,7 +221,7 @@ class Board:
         return (
             f"<h2><code>{html.escape(self.source)}</code></h2><p>{html.escape(self.evaluation)}</p>"
             f"<p><b>{html.escape(self.summary)}.</b></p><table><tr>{head}</tr>{body}</table>"
-            f"{image(self.figure(), f'{self.score} of each model with its interval')}"
+            f"{format_figure(self.figure(), f'{self.score} of each model with its interval')}"
             + (f"<ul>{notes}</ul>" if notes else "")
         )
 
@@ -290,7 +290,7 @@ class Comparison:
             "run_id": self.run_id,
             "experiment": self.experiment,
             "boards": [board.as_dict() for board in self.boards],
-            "ranks": plain(rank_values),
+            "ranks": convert_to_plain(rank_values),
             "output": self.output,
         }
 
@@ -300,7 +300,7 @@ class Comparison:
 
     def page(self) -> str:
         """Return a self-contained page of HTML."""
-        return whole_page(f"Comparison on {', '.join(board.source for board in self.boards)}", self._body())
+        return format_page(f"Comparison on {', '.join(board.source for board in self.boards)}", self._body())
 
     def _repr_html_(self) -> str:
         return f"<style>{STYLE}</style><div>{self._body()}</div>"
@@ -311,7 +311,8 @@ class Comparison:
             figure = critical_difference(ranks.mean, ranks.distance, sources=len(self.boards))
             paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in self._ranks_in_words())
             sections.append(
-                f"<h2>Over all sources</h2>{paragraphs}{image(figure, 'mean ranks with the critical difference')}"
+                "<h2>Over all sources</h2>"
+                f"{paragraphs}{format_figure(figure, 'mean ranks with the critical difference')}"
             )
         sections.append(
             "<p>The table is ordered by the mean. <i>p</i> is the p-value of the paired difference to the first, "

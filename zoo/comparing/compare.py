@@ -15,30 +15,39 @@ import numpy as np
 from zoo.comparing.board import BASELINE, MODEL, Board, Comparison, Entry
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import model_builder
-from zoo.inspection.latency import latency_ms
+from zoo.fitting.model_builder import create_model_builder
+from zoo.inspection.latency import measure_latency
 from zoo.jobs.compare_options import DEFAULT_SEEDS, CompareJob
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import job_yaml, make_job
-from zoo.jobs.keywords import takes_keywords
-from zoo.registry import matching_entries
-from zoo.running.nested_runs import run_child, runs_below
+from zoo.jobs.job import format_job, make_job
+from zoo.jobs.keywords import accept_keywords
+from zoo.registry import match_entries
+from zoo.running.nested_runs import find_runs_below, run_child
 from zoo.running.progress import Progress
-from zoo.running.repeats import children_of, ratio_of_test_rows
-from zoo.running.run_facts import experiment_name, show_scores, split_of, tracked_name
-from zoo.saving.files import check_folder, replacing
-from zoo.stored_runs.lookup import stored_job, stored_run
+from zoo.running.repeats import compute_test_ratio, create_jobs
+from zoo.running.run_facts import name_experiment, name_model, show_scores, split_of
+from zoo.saving.files import check_folder, write_atomically
+from zoo.stored_runs.lookup import load_job, load_run
 from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BEST_TAG, COMPARED, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SCORED_TAG, SEEDS, tags_of
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tags import (
+    BEST_TAG,
+    COMPARED,
+    CROSS_VALIDATION,
+    JOB_FILE,
+    PROCESS_TAG,
+    SCORED_TAG,
+    SEEDS,
+    unpack_tags,
+)
+from zoo.tracking.tracked_run import TrackedRun, end_run
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
 _NORMAL_95 = 1.959964
 
 
-@takes_keywords(CompareJob, "source", "models")
+@accept_keywords(CompareJob, "source", "models")
 def compare(
     job: CompareJob, *, verbose: bool = False, quiet: bool = False, progress: Progress | None = None
 ) -> Comparison:
@@ -92,7 +101,7 @@ class _TrainedComparison:
         self.sources = (job.source, *job.others)
         first = self.contestants[0]
         self.children = [self._jobs(first, source) for source in self.sources]
-        self.builders = {item.name: model_builder(item.model, job.task) for item in self.contestants}
+        self.builders = {item.name: create_model_builder(item.model, job.task) for item in self.contestants}
         tasks = {builder.task.name for builder in self.builders.values()}
         if len(tasks) > 1:
             raise UsageError(f"models of {' and '.join(sorted(tasks))} have different metrics", where="models")
@@ -111,10 +120,10 @@ class _TrainedComparison:
     def compare(self) -> Comparison:
         """Train the missing runs, and compare all."""
         store, job = self.store, self.job
-        name = job.experiment or (experiment_name(self.datasets[0]) if len(self.sources) == 1 else COMPARISON)
+        name = job.experiment or (name_experiment(self.datasets[0]) if len(self.sources) == 1 else COMPARISON)
         experiment = store.experiment(name)
         parent = self._parent(experiment)
-        with ending(parent):
+        with end_run(parent):
             boards = [self._board(parent, experiment, source_index) for source_index in range(len(self.sources))]
             return _keep(parent, experiment, Comparison(parent.run_id, experiment.name, boards, job.output))
 
@@ -127,17 +136,17 @@ class _TrainedComparison:
         values = {**shared, **model_options, "model": contestant.model, "source": source}
         if job.cv is not None:
             repeated = make_job(TrainJob, {**values, "cv": job.cv, "repeats": job.repeats})
-            return children_of(repeated, folds or (job.cv if isinstance(job.cv, int) else 2))
+            return create_jobs(repeated, folds or (job.cv if isinstance(job.cv, int) else 2))
         return [make_job(TrainJob, {**values, "seed": job.seed + k}) for k in range(job.seeds or DEFAULT_SEEDS)]
 
     def _parent(self, experiment: Any) -> TrackedRun:
         """Return the parent run: a new one, or the interrupted one of the same comparison."""
         job, store = self.job, self.store
-        key_text = job_yaml(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
+        key_text = format_job(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
             if is_running(run):
-                raise UsageError(f"this comparison is already running in process {tags_of(run)[PROCESS_TAG]}")
+                raise UsageError(f"this comparison is already running in process {unpack_tags(run)[PROCESS_TAG]}")
             if run.info.status != "FINISHED":
                 self.progress.say(f"resuming the interrupted run {run.info.run_id[:8]}")
                 return TrackedRun.reopen(store, run.info.run_id)
@@ -151,11 +160,11 @@ class _TrainedComparison:
         parent.params({"models": names, "repeats": len(self.children[0]), "seed": job.seed})
         for dataset in self.datasets:
             parent.dataset(dataset)
-        parent.text(job_yaml(job), JOB_FILE)
+        parent.text(format_job(job), JOB_FILE)
         return parent
 
     def _board(self, parent: TrackedRun, experiment: Any, source_index: int) -> Board:
-        finished, dataset = runs_below(self.store, parent.run_id), self.datasets[source_index]
+        finished, dataset = find_runs_below(self.store, parent.run_id), self.datasets[source_index]
         count = len(self.children[source_index])
         runs: dict[str, list[Run]] = {contestant.name: [] for contestant in self.contestants}
         for index in range(count):
@@ -170,7 +179,9 @@ class _TrainedComparison:
                 run = run_child(child, parent, key, finished, tags=tags, progress=self.progress)
                 runs[contestant.name].append(run)
         test_ratio, shared, evaluation = self._evaluation(source_index)
-        latencies = {name: latency_ms(model_runs[0].model.keras_model, dataset) for name, model_runs in runs.items()}
+        latencies = {
+            name: measure_latency(model_runs[0].model.keras_model, dataset) for name, model_runs in runs.items()
+        }
         seconds = _baseline_seconds(self.store, experiment, dataset.digest)
         return _board(
             self.task.name, runs, test_ratio=test_ratio, shared=shared, evaluation=evaluation, latencies=latencies,
@@ -181,7 +192,7 @@ class _TrainedComparison:
         """Return test rows per training row, whether all repeats share the test rows, and a text about the repeats."""
         children, dataset = self.children[source_index], self.datasets[source_index]
         if self.job.cv is not None:
-            return ratio_of_test_rows(dataset), False, f"{len(children)} folds"
+            return compute_test_ratio(dataset), False, f"{len(children)} folds"
         count_text = f"{len(children)} seeds"
         if "test" not in dataset.split_rows:
             return 0.0, False, count_text
@@ -190,7 +201,7 @@ class _TrainedComparison:
             return 0.0, True, f"{count_text} on one test split; the intervals include its sampling error"
         if self.task.no_folds is not None:  # each episode is a new sample
             return 0.0, False, count_text
-        return ratio_of_test_rows(dataset), False, f"{count_text}, each with its own split"
+        return compute_test_ratio(dataset), False, f"{count_text}, each with its own split"
 
 
 class _TrackedRunsComparison:
@@ -211,9 +222,9 @@ class _TrackedRunsComparison:
         tags = {"zoo.kind": COMPARISON, "zoo.task": first[0].task, "zoo.source": first[0].source[:500]}
         name = self.job.name or f"{', '.join(self.runs)}"[:200]
         parent = TrackedRun.create(self.store, experiment, name, tags=tags)
-        with ending(parent):
+        with end_run(parent):
             parent.params({"runs": ", ".join(run.info.run_id for run in self.tracked_runs)})
-            parent.text(job_yaml(self.job), JOB_FILE)
+            parent.text(format_job(self.job), JOB_FILE)
             count = len(first)
             kind = self.tracked_runs[0].data.tags.get("zoo.kind")
             folds = kind == CROSS_VALIDATION
@@ -257,12 +268,12 @@ def _contestants(store: Store, job: CompareJob) -> list[_Contestant]:
     contestants = []
     for run_id in job.runs:
         run = store.run(run_id)
-        stored = stored_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
+        stored = load_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
         name = f"{_title(run)} {run.info.run_id[:8]}"
         contestants.append(_Contestant(name, stored.model, dict(stored.hyperparameters), job.epochs or stored.epochs))
     for model in job.models:
-        names = [entry.name for entry in matching_entries(model)] if isinstance(model, str) else [model]
-        contestants += [_Contestant(tracked_name(one), one, dict(job.hyperparameters), job.epochs) for one in names]
+        names = [entry.name for entry in match_entries(model)] if isinstance(model, str) else [model]
+        contestants += [_Contestant(name_model(one), one, dict(job.hyperparameters), job.epochs) for one in names]
     if len({contestant.name for contestant in contestants}) < len(contestants):
         raise UsageError("the same model is given twice", where="models")
     return contestants
@@ -271,7 +282,7 @@ def _contestants(store: Store, job: CompareJob) -> list[_Contestant]:
 def _refit_job(store: Store, job: CompareJob) -> CompareJob:
     """Return the job that trains runs again, all on the data of the first."""
     run = store.run(job.runs[0])
-    first = stored_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
+    first = load_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
     excluded = {"command", "model", "hyperparameters", "epochs", "baselines", "experiment", "name"}
     excluded |= {"seeds", "cv", "repeats"}
     shared = {name: getattr(first, name) for name in TrainJob.model_fields if name not in excluded}
@@ -335,9 +346,9 @@ def _keep(parent: TrackedRun, experiment: Any, comparison: Comparison) -> Compar
     parent.figures(comparison.figures)
     parent.tags({"mlflow.note.content": comparison.markdown()})
     ids = [run_id for entry in comparison.boards[0].entries for run_id in entry.run_ids]
-    show_scores(parent.store, experiment, stored_run(parent.store, ids[0]), params=("model", "seed"))
+    show_scores(parent.store, experiment, load_run(parent.store, ids[0]), params=("model", "seed"))
     if comparison.output is not None:
-        with replacing(Path(comparison.output)) as writing:
+        with write_atomically(Path(comparison.output)) as writing:
             writing.write_text(page, encoding="utf-8")
     return comparison
 
@@ -365,13 +376,13 @@ def _runs_of(store: Store, run: Any) -> list[Run]:
     if run.data.tags.get("zoo.kind") in (SEEDS, CROSS_VALIDATION):
         children = store.search(f"tags.`{PARENT_TAG}` = '{run.info.run_id}' and attributes.status = 'FINISHED'")
         return [
-            stored_run(store, child.info.run_id) for child in sorted(children, key=lambda child: child.info.start_time)
+            load_run(store, child.info.run_id) for child in sorted(children, key=lambda child: child.info.start_time)
         ]
     chosen = store.run(run.data.tags.get(BEST_TAG, run.info.run_id))
     if chosen.data.tags.get(SCORED_TAG) is None:
         kind = run.data.tags.get("zoo.kind", "other")
         raise UsageError(f"run {run.info.run_id[:8]} ({kind}) has no scores of a model", where="runs")
-    return [stored_run(store, chosen.info.run_id)]
+    return [load_run(store, chosen.info.run_id)]
 
 
 def _test_rows(store: Store, run: Run) -> tuple[str, str]:

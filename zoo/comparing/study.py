@@ -24,24 +24,24 @@ from zoo.figures.studies import (
     rate_curve,
     size_curve,
 )
-from zoo.fitting.describe_model import layer_facts
-from zoo.fitting.fit import Fitted, Plan, evaluate, evaluated_split, fit_built
-from zoo.fitting.model_builder import ModelBuilder, model_builder
-from zoo.inspection.layer_statistics import LayerWatch, losses_around
+from zoo.fitting.describe_model import describe_layers
+from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
+from zoo.fitting.model_builder import ModelBuilder, create_model_builder
+from zoo.inspection.layer_statistics import LayerWatch, compute_loss_landscape
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import StudyJob
 from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
 from zoo.saving.model import Model
-from zoo.stored_runs.lookup import load, resolve_run, stored_job, stored_run
+from zoo.stored_runs.lookup import load, load_job, load_run, resolve_run
 from zoo.stored_runs.results import Run
 from zoo.task import Task
-from zoo.text import number, plain
+from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import Arrays, as_tensor, model_inputs, preprocess, raw_arrays
+from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, keep_raw_arrays, prepare_inputs, preprocess
 
 MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
 RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
@@ -69,7 +69,7 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the output of ``zoo study --json``."""
-        return plain(
+        return convert_to_plain(
             {"run_id": self.run_id, "results": self.results, "summaries": self.summaries, "figures": list(self.figures)}
         )
 
@@ -78,7 +78,7 @@ class Study:
         return "\n".join([*lines, f"the figures are with run {self.run_id[:8]}: {', '.join(self.figures)}"])
 
 
-@takes_keywords(StudyJob, "run", "kinds")
+@accept_keywords(StudyJob, "run", "kinds")
 def study(job: StudyJob, *, quiet: bool = False) -> Study:
     """Study the trained network of a run, and log the figures to the run.
 
@@ -125,7 +125,7 @@ class _Subject:
 
     @cached_property
     def run(self) -> Run:
-        return stored_run(self.store, self.run_id)
+        return load_run(self.store, self.run_id)
 
     @cached_property
     def model(self) -> Model:
@@ -133,11 +133,11 @@ class _Subject:
 
     @cached_property
     def job(self) -> TrainJob:
-        return stored_job(self.store, self.run_id)
+        return load_job(self.store, self.run_id)
 
     @cached_property
     def builder(self) -> ModelBuilder:
-        return model_builder(self.job.model, self.job.task)
+        return create_model_builder(self.job.model, self.job.task)
 
     @property
     def task(self) -> Task:
@@ -174,12 +174,12 @@ class _Subject:
         rows = self.dataset.splits[split]
         few = select_rows(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
         if built_model.preprocessing is None:
-            return raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
+            return keep_raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
         return preprocess(built_model.preprocessing_model, few)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
-    layers = [layer_facts(layer) for layer in split_model(subject.model.keras_model).network.layers]
+    layers = [describe_layers(layer) for layer in split_model(subject.model.keras_model).network.layers]
     deep = sum(layer["parameters"] > 0 for layer in layers)
     return architecture(layers), layers, f"{len(layers)} layers, {deep} of them with parameters"
 
@@ -189,7 +189,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
     names = list(dict.fromkeys(column.name for column in dataset.spec.inputs))
     if len(names) < 2:
         raise UsageError("the model has one input, which is all that it sees", where="importance")
-    name = evaluated_split(dataset)
+    name = choose_evaluated_split(dataset)
     generator = np.random.default_rng(0)
     split = dataset.splits[name]
     split = select_rows(split, np.sort(generator.permutation(len(split))[:MOST_ROWS]))
@@ -215,7 +215,9 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
         changes[name_of_input] = (float(np.mean(losses)), float(np.std(losses, ddof=1)))
     changes = dict(sorted(changes.items(), key=lambda pair: -pair[1][0]))
     score_name = SPLIT_PREFIX[name] + run.objective
-    message = ", ".join(f"{key} {number(mean)} ± {number(std)}" for key, (mean, std) in list(changes.items())[:4])
+    message = ", ".join(
+        f"{key} {format_number(mean)} ± {format_number(std)}" for key, (mean, std) in list(changes.items())[:4]
+    )
     importances = {key: {"mean": mean, "std": std} for key, (mean, std) in changes.items()}
     return input_importances(changes, name=score_name), importances, f"shuffled, {score_name} gets worse by: {message}"
 
@@ -233,7 +235,7 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     for step, rate in enumerate(rates):
         full_model.optimizer.learning_rate.assign(rate)
         some = select_rows(split, generator.choice(len(split), size, replace=False))
-        x = {key: as_tensor(values) for key, values in model_inputs(some.inputs).items()}
+        x = {key: convert_to_tensor(values) for key, values in prepare_inputs(some.inputs).items()}
         losses.append(float(full_model.train_on_batch(x, np.asarray(some.target), return_dict=True)["loss"]))
         mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
         smooth.append(mean / (1 - SMOOTHING ** (step + 1)))
@@ -269,21 +271,22 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
     sign = Direction(run.direction).sign
     gained = sign * (held[-2] - held[-1])
     verdict = "more rows would help" if gained > 0.02 * abs(held[-2]) else "more rows would hardly help"
-    message = (
-        f"from {rows[-2]:,} to {rows[-1]:,} rows {run.objective} goes from {number(held[-2])} to {number(held[-1])}"
-    )
+    change = f"{run.objective} goes from {format_number(held[-2])} to {format_number(held[-1])}"
+    message = f"from {rows[-2]:,} to {rows[-1]:,} rows {change}"
     return size_curve(rows, scores, name=run.objective), {"rows": rows, **scores}, f"{message}: {verdict}"
 
 
 def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = split_model(subject.model.keras_model)
     split = "validation" if "validation" in subject.dataset.splits else "train"
-    line, plane = losses_around(
+    line, plane = compute_loss_landscape(
         built_model.network, subject.arrays(built_model, split), DISTANCES, seed=subject.job.seed
     )
     middle, edge = float(line[len(line) // 2]), float(np.mean([line[0], line[-1]]))
     losses = {"distances": DISTANCES.tolist(), "line": line.tolist(), "plane": plane.tolist()}
-    message = f"loss {number(middle)} at the weights, {number(edge)} on average at a distance of their own size"
+    message = (
+        f"loss {format_number(middle)} at the weights, {format_number(edge)} on average at a distance of their own size"
+    )
     return loss_landscape(DISTANCES, line, plane), losses, message
 
 
@@ -296,7 +299,7 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
     dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
     last = [values[-1] for values in watch.norms.values()]
-    message = f"{dead}; gradients of layers from {number(min(last))} to {number(max(last))}"
+    message = f"{dead}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
     return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
 
 

@@ -49,7 +49,7 @@ class Split:
     def frame(
         self, spec: Spec, *, most_rows: int | None = None, columns: Collection[str] | None = None
     ) -> pd.DataFrame:
-        """Return the inputs as the source has them: the inverse of :func:`zoo.data.columns.encode.raw_inputs`.
+        """Return the inputs as the source has them: the inverse of :func:`zoo.data.columns.encode.extract_inputs`.
 
         A missing category or date is None; dates are text in their own format; sequences and images are arrays.
 

@@ -13,8 +13,8 @@ import pandas as pd
 from zoo.data.examples.array_columns import (
     IMAGE,
     SEQUENCE,
-    arrays_of_cells,
-    cells_of,
+    convert_to_cells,
+    find_array_columns,
 )
 from zoo.data.examples.describe_examples import (
     CHARACTER,
@@ -22,20 +22,20 @@ from zoo.data.examples.describe_examples import (
     describe_image,
     describe_sequence,
     describe_text,
-    tokens_of,
+    split_into_tokens,
 )
 from zoo.data.layout import Layout
-from zoo.data.source_errors import wrong_source
+from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.image_files import IMAGE_FILES, read_image
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_moments
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
 
 
-def image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
+def create_image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
     """Return the layout of images: arrays, folders, or a table with a column of files.
 
     Args:
@@ -66,7 +66,7 @@ def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
         DataError: If the source has no images.
     """
     table = read_table(source, text=text, cells=IMAGE)
-    cells = arrays_of_cells(table.frame)
+    cells = find_array_columns(table.frame)
     if cells:
         name, first = next((name, values.iloc[0]) for name, values in cells.items())
         if first.ndim < 2:
@@ -77,9 +77,9 @@ def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
         if values.map(lambda value: str(value).lower().endswith(IMAGE_FILES)).all():
             file = Path(table.source).expanduser()
             folder = file.parent if file.is_file() else Path()
-            images = cells_of([read_image(folder / str(value)) for value in values])
+            images = convert_to_cells([read_image(folder / str(value)) for value in values])
             return replace(table, frame=table.frame.drop(columns=name).assign(**{name: images}))
-    raise wrong_source("table", table.source)
+    raise describe_wrong_source("table", table.source)
 
 
 @dataclass
@@ -130,7 +130,7 @@ class SequenceLayout:
     def read(self, source: Any, text: Collection[str] = ()) -> Table:
         """Return a table with one row per sequence."""
         table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
-        has_arrays = bool(arrays_of_cells(table.frame))
+        has_arrays = bool(find_array_columns(table.frame))
         served = has_arrays and self.columns is not None  # a model trained on a long table also accepts sequences
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
@@ -164,14 +164,14 @@ class SequenceLayout:
             if self.text not in frame.columns:
                 columns = [str(name) for name in frame.columns]
                 message = f"there is no column {self.text!r} of texts; columns: {', '.join(columns[:30])}"
-                raise DataError(message, where=table.source, nearest=nearest_name(self.text, columns))
+                raise DataError(message, where=table.source, nearest=find_nearest_name(self.text, columns))
             return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name])]
         if len(texts) == 1:
             return texts[0]
         if not texts:
             hint = "; a long table needs --series COLUMN and --time COLUMN, a column of texts --text COLUMN"
-            raise wrong_source("table", table.source, hint=hint)
+            raise describe_wrong_source("table", table.source, hint=hint)
         raise DataError(
             f"which column has the texts? Use --text COLUMN; columns of text: {', '.join(texts)}", where=table.source
         )
@@ -185,7 +185,7 @@ class SequenceLayout:
             if name not in frame.columns:
                 columns = [str(column) for column in frame.columns]
                 message = f"there is no column {name!r} for --{option}; columns: {', '.join(columns[:30])}"
-                raise DataError(message, where=table.source, nearest=nearest_name(name, columns))
+                raise DataError(message, where=table.source, nearest=find_nearest_name(name, columns))
         assert self.series is not None
         assert self.time is not None
         targets = self._targets(table)
@@ -232,7 +232,7 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     order = np.lexsort((moments.to_numpy(), codes))
     ends = np.cumsum(np.bincount(codes))[:-1]
     steps = frame[columns].to_numpy(dtype=np.float32, na_value=np.nan)[order]
-    grouped = pd.DataFrame({series: names, cells: cells_of(np.split(steps, ends))})
+    grouped = pd.DataFrame({series: names, cells: convert_to_cells(np.split(steps, ends))})
     first = pd.Series(codes).drop_duplicates().index
     for column in frame.columns:
         if column not in (series, time, *columns):  # the first that is not missing
@@ -249,7 +249,7 @@ def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str)
 
 
 def _cell_column(frame: pd.DataFrame) -> str:
-    names = list(arrays_of_cells(frame))
+    names = list(find_array_columns(frame))
     if not names:
         raise DataError("no column has arrays or texts as examples")
     return str(names[0])
@@ -265,7 +265,7 @@ def _is_text(values: pd.Series) -> bool:
 def _natural_unit(values: pd.Series) -> str:
     """Return ``word`` if texts have several words, else ``character``, as for DNA strings."""
     sample = values.dropna().iloc[:1000].astype(str)
-    return WORD if np.median([len(tokens_of(text, WORD)) for text in sample]) >= 3 else CHARACTER
+    return WORD if np.median([len(split_into_tokens(text, WORD)) for text in sample]) >= 3 else CHARACTER
 
 
 def _ignored(columns: Collection[str]) -> list[str]:

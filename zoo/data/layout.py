@@ -33,7 +33,7 @@ class Layout:
 COLUMNS = Layout(lambda source, text: read_table(source, text=text), describe_table)
 
 
-def column_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layout:
+def create_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layout:
     """Return the layout of a table with given column kinds or imputation of missing values.
 
     Args:

@@ -25,11 +25,11 @@ _WHERE_MEMORY_IS_LIMITED = (
 )
 
 
-def available_memory() -> int:
+def measure_available_memory() -> int:
     """Return the bytes that this process may still allocate: the minimum over machine, container and process limit.
 
     Example:
-        >>> available_memory() > 0
+        >>> measure_available_memory() > 0
         True
     """
     import psutil
@@ -57,9 +57,9 @@ def check_memory(size: float, what: str, where: str) -> None:
     Raises:
         DataError: If less memory is available.
     """
-    available = available_memory()
+    available = measure_available_memory()
     if size > available:
-        message = f"{what} would need {in_bytes(size)} of memory; {in_bytes(available)} are available"
+        message = f"{what} would need {format_bytes(size)} of memory; {format_bytes(available)} are available"
         raise DataError(message, where=where)
 
 
@@ -96,11 +96,11 @@ def check_inside(path: Path, folder: Path) -> None:
         raise DataError("the symbolic link leads out of the folder; copy the file instead", where=str(path))
 
 
-def in_bytes(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Format a size in bytes.
 
     Example:
-        >>> in_bytes(3_200_000_000)
+        >>> format_bytes(3_200_000_000)
         '3.2 GB'
     """
     for unit in ("bytes", "kB", "MB", "GB"):
@@ -111,7 +111,7 @@ def in_bytes(size: float) -> str:
 
 
 @contextmanager
-def decoding(where: str, what: str = "cannot be read") -> Iterator[None]:
+def report_decoding_errors(where: str, what: str = "cannot be read") -> Iterator[None]:
     """Convert any exception of a decoder to an error that names the file.
 
     Use it only around calls of a library that decodes bytes: damaged files make it raise exceptions of any kind (eight
@@ -131,6 +131,6 @@ def decoding(where: str, what: str = "cannot be read") -> Iterator[None]:
         raise DataError(f"{what}: {words[:300]}", where=where) from None
 
 
-def row_in_source(values: pd.Series, row: int) -> int:
+def find_source_row(values: pd.Series, row: int) -> int:
     """Return the number of a row in its source, counted from 1."""
     return int(values.index[row]) + 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from zoo.errors import WrongSourceError
-from zoo.registry import tasks_reading
+from zoo.registry import find_tasks_reading
 
 _NOUNS = {"table": "a table", "environment": "an environment"}
 
 
-def wrong_source(kind: str, where: str, *, hint: str = "") -> WrongSourceError:
+def describe_wrong_source(kind: str, where: str, *, hint: str = "") -> WrongSourceError:
     """Return the error for a source that a task does not read; the message names the tasks that read it.
 
     Args:
@@ -16,7 +16,7 @@ def wrong_source(kind: str, where: str, *, hint: str = "") -> WrongSourceError:
         where: The source.
         hint: How this task could read it.
     """
-    tasks = tasks_reading(kind)
+    tasks = find_tasks_reading(kind)
     readers = f"tasks that do: {', '.join(tasks)}" if tasks else "no task does"
     message = f"the source has {_NOUNS.get(kind, kind)}, which this task does not read; {readers}{hint}"
     return WrongSourceError(message, where=where)

@@ -16,28 +16,28 @@ from zoo.data.columns.describe_table import describe_classes, describe_numbers
 from zoo.data.columns.encode import (
     MISSING,
     Values,
-    category_names,
     encode_target,
     encode_targets,
+    extract_inputs,
+    find_text_columns,
     has_value,
-    raw_inputs,
-    text_columns,
+    name_categories,
 )
 from zoo.data.dataset import SPLITS, Dataset, Split
-from zoo.data.examples.array_columns import arrays_of_cells
+from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.layout import COLUMNS, Layout
-from zoo.data.sources.public_sets import dataset_folder
-from zoo.data.sources.read import Table, frame_digest
-from zoo.data.splitting.sample_weights import SampledRows, column_weights, meaning_of_weights, sample_rows
-from zoo.data.splitting.split_table import RowSplits, given_splits, split_table
-from zoo.errors import DataError, UsageError, listed, nearest_name
+from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.sources.read import Table, compute_frame_digest
+from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, sample_rows
+from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
+from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import CategoryInput, Spec, Target
 
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
 
 
-def table_dataset(
+def create_table_dataset(
     job: DataJob,
     *,
     task: str,
@@ -60,19 +60,19 @@ def table_dataset(
         DataError: If the data cannot be used; the message names file, column and row.
         UsageError: If the job names a column or a split that does not exist.
     """
-    with dataset_folder(job.data_dir):
+    with set_dataset_folder(job.data_dir):
         table = layout.read(job.source, ())
     if job.weight is None and table.weight is not None:
         job = job.model_copy(update={"weight": table.weight})
     source_rows = len(table.frame)
-    given = given_splits(table, job)  # before the target, so that errors of the split come first
+    given = find_given_splits(table, job)  # before the target, so that errors of the split come first
     if target_kind == "none":
         target_columns = _labelled(table, job, labels)
     else:
         names = _target_names(table, job)
         table, given, dropped_note = _with_targets(table, given, names)
         target_columns = _joined([_described_values(table, job, name, target_kind) for name in names], dropped_note)
-    weight = column_weights(table.frame, job.weight, where=table.source)
+    weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
     targets = target_columns.described(table, train)
@@ -83,12 +83,12 @@ def table_dataset(
     spec = dataclasses.replace(
         spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
     )
-    inputs = raw_inputs(table.frame, spec, where=table.source, train=split.splits == "train")
+    inputs = extract_inputs(table.frame, spec, where=table.source, train=split.splits == "train")
     places = table.frame.index.to_numpy()
     splits = _parts(split, kept, inputs, codes, weight, places)
     notes = [*table.notes, *target_columns.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
-    notes += [meaning_of_weights(job, weight)] if job.weight is not None else []
-    digest = frame_digest(table.frame)
+    notes += [describe_weights(job, weight)] if job.weight is not None else []
+    digest = compute_frame_digest(table.frame)
     if job.fold is not None and (job.test is not None or "" in split.splits):
         notes.append("the test split is not used: each fold has its own")
     elif job.test is not None:
@@ -182,7 +182,7 @@ def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _Targ
     values = table.frame[name]
     notes: tuple[str, ...] = ()
     if kind == "either":
-        kind = "number" if arrays_of_cells(table.frame[[name]]) or is_measured(values) else "class"
+        kind = "number" if find_array_columns(table.frame[[name]]) or is_measured(values) else "class"
         integers = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
         notes += (
             (f"the target {name} is treated as a number; if its values are codes, use --kind class",)
@@ -194,7 +194,7 @@ def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _Targ
     if kind == "number":
         return _TargetColumns([name], numbers=_target_numbers(table, name), notes=notes)
     classes = describe_classes(values, positive=job.positive, where=table.source)
-    return _TargetColumns([name], classes=classes, names=category_names(values), notes=notes)
+    return _TargetColumns([name], classes=classes, names=name_categories(values), notes=notes)
 
 
 def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
@@ -224,9 +224,9 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
         raise DataError(
             f"there is no column {labels!r} of labels; columns: {', '.join(columns[:30])}",
             where=table.source,
-            nearest=nearest_name(labels, columns),
+            nearest=find_nearest_name(labels, columns),
         )
-    names = category_names(table.frame[labels])
+    names = name_categories(table.frame[labels])
     classes = np.unique(names[names != MISSING])
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
@@ -245,9 +245,9 @@ def _check_no_label_inside(table: Table, job: DataJob, labelled: _TargetColumns,
     """Raise an error if a feature is equivalent to the labels, which would leak them to the model."""
     kinds = len(np.unique(names))
     for column in table.frame.columns:
-        if str(column) in (*labelled.columns, *job.drop) or str(column) in arrays_of_cells(table.frame[[column]]):
+        if str(column) in (*labelled.columns, *job.drop) or str(column) in find_array_columns(table.frame[[column]]):
             continue
-        categories = category_names(table.frame[column])
+        categories = name_categories(table.frame[column])
         if len(np.unique(categories)) != kinds:
             continue
         if len(set(zip(categories.tolist(), names.tolist(), strict=True))) == kinds:
@@ -258,12 +258,12 @@ def _check_no_label_inside(table: Table, job: DataJob, labelled: _TargetColumns,
             )
 
 
-def table_arrays(
+def encode_table(
     frame: Any, spec: Spec, layout: Layout = COLUMNS
 ) -> tuple[dict[str, Values], np.ndarray | None, np.ndarray | None]:
     """Return inputs by key, encoded target (None if the frame has none) and weight of raw rows."""
-    table = layout.read(frame, text_columns(spec))
-    inputs = raw_inputs(table.frame, spec, where=table.source)
+    table = layout.read(frame, find_text_columns(spec))
+    inputs = extract_inputs(table.frame, spec, where=table.source)
     has_targets = bool(spec.targets) and {target.name for target in spec.targets} <= set(table.frame.columns)
     return inputs, encode_targets(table.frame, spec, where=table.source) if has_targets else None, None
 
@@ -283,7 +283,7 @@ def _target_names(table: Table, job: DataJob) -> tuple[str, ...]:
             raise DataError(
                 f"there is no column {name!r} to predict; columns: {', '.join(columns[:30])}",
                 where=table.source,
-                nearest=nearest_name(name, columns),
+                nearest=find_nearest_name(name, columns),
             )
         if name in job.drop:
             raise UsageError(f"the column {name!r} is both the target and dropped", where="drop")
@@ -313,7 +313,7 @@ def _with_targets(
 
 def _target_numbers(table: Table, name: str) -> np.ndarray:
     """Return the target as numbers (N,), or (N, …) of arrays; the error for one that cannot be parsed names the row."""
-    cells = arrays_of_cells(table.frame[[name]])
+    cells = find_array_columns(table.frame[[name]])
     if cells:
         target = Target(name, "number", shape=cells[name].iloc[0].shape)
         return encode_target(table.frame[name], target, where=table.source)
@@ -327,7 +327,7 @@ def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[st
             raise UsageError(
                 f"there is no column {name!r} to drop",
                 where=table.source,
-                nearest=nearest_name(name, columns),
+                nearest=find_nearest_name(name, columns),
             )
     others = (job.split_column, job.split_by("group"), job.split_by("hash"), job.weight)
     return list(dict.fromkeys([*targets, *job.drop, *(name for name in others if name in columns)]))
@@ -349,8 +349,8 @@ def _test_part(
     job: DataJob, trained: Table, target_columns: _TargetColumns, spec: Spec, layout: Layout
 ) -> tuple[Split, str, list[str]]:
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
-    with dataset_folder(job.data_dir):
-        table = layout.read(job.test, text_columns(spec))
+    with set_dataset_folder(job.data_dir):
+        table = layout.read(job.test, find_text_columns(spec))
     needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
     absent = [name for name in needed if name not in table.frame.columns]
@@ -361,11 +361,11 @@ def _test_part(
         table = _with_targets(table, None, [target.name for target in spec.targets])[0]
         codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:
-        codes = _label_codes(category_names(table.frame[target_columns.columns[0]]), target_columns.labels)
-    inputs = raw_inputs(table.frame, spec, where=table.source)
-    weight = column_weights(table.frame, job.weight, where=table.source)
+        codes = _label_codes(name_categories(table.frame[target_columns.columns[0]]), target_columns.labels)
+    inputs = extract_inputs(table.frame, spec, where=table.source)
+    weight = read_weights(table.frame, job.weight, where=table.source)
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight)
-    return split, frame_digest(table.frame), _differences(trained, table, spec, inputs)
+    return split, compute_frame_digest(table.frame), _differences(trained, table, spec, inputs)
 
 
 def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, Values]) -> list[str]:
@@ -378,6 +378,6 @@ def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, 
         unseen = sorted(set(np.unique(np.asarray(inputs[input_.key])).tolist()) - {MISSING, *input_.categories})
         if unseen:
             notes.append(
-                f"column {input_.name} of the test source has categories unseen in training: {listed(unseen, 5)}"
+                f"column {input_.name} of the test source has categories unseen in training: {join_first(unseen, 5)}"
             )
     return notes

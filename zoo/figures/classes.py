@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLUE, GREY, SHARES, SKY, legend_beside, new_figure, shorten
+from zoo.figures.style import BLUE, GREY, SHARES, SKY, add_legend_beside, create_figure, shorten
 
 MOST_NUMBERED = 20
 MOST_NAMED = 60
@@ -40,7 +40,7 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: Sequenc
     fractions = counts / np.maximum(totals, 1)
 
     side = float(np.clip(2.8 + 0.62 * k, 4.2, 13.0))
-    figure, (axis,) = new_figure(width=side + 1.0, height=side)
+    figure, (axis,) = create_figure(width=side + 1.0, height=side)
     axis.grid(False)
     image = axis.imshow(fractions, cmap=SHARES, vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the true class")
@@ -109,7 +109,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
     usable = np.isfinite(confidence)
     confidence, right = confidence[usable], right[usable]
 
-    figure, (upper, lower) = new_figure(2, width=7.2, height=6.0, fractions=(3.0, 1.0))
+    figure, (upper, lower) = create_figure(2, width=7.2, height=6.0, fractions=(3.0, 1.0))
     upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
     if confidence.size:
         _draw_bins(upper, confidence, right)
@@ -121,7 +121,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray) -> Figure:
     lower.set_ylabel("rows")
     lower.set_xlabel("confidence: probability of the most likely class")
     upper.set_title(f"Reliability of the probabilities, {confidence.size:,} rows", loc="left")
-    legend_beside(upper)
+    add_legend_beside(upper)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zoo.figures.images import draw_image
-from zoo.figures.style import BLUE, GREY, LINES, legend_beside, new_figure, shorten
+from zoo.figures.style import BLUE, GREY, LINES, add_legend_beside, create_figure, shorten
 
 MOST_POINTS = 5000
 MOST_COLUMNS = 20
@@ -18,11 +18,11 @@ MOST_IMAGES = 10
 MOST_NAMES = 40
 
 
-def to_plane(latent: np.ndarray) -> np.ndarray:
+def project_to_plane(latent: np.ndarray) -> np.ndarray:
     """Return the two principal components of vectors (N, L), shape (N, 2): Pearson 1901.
 
     Example:
-        >>> to_plane(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]])).shape
+        >>> project_to_plane(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]])).shape
         (2, 2)
     """
     latent = np.nan_to_num(np.asarray(latent, np.float64))
@@ -56,7 +56,7 @@ def latent_map(
     """
     chosen = np.random.default_rng(0).permutation(len(points))[:MOST_POINTS]
     panels = 1 if labels is None else 2
-    figure, axes = new_figure(panels, beside=True, width=6.0 * panels, height=5.4)
+    figure, axes = create_figure(panels, beside=True, width=6.0 * panels, height=5.4)
     _scatter(axes[0], points[chosen], clusters[chosen])
     axes[0].set_title(f"{shorten(title, 40)}, by cluster", loc="left")
     if labels is not None:
@@ -92,11 +92,11 @@ def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
 
     Example:
         >>> figure = cluster_sizes(np.array([0, 0, 2]), 3)
-        >>> [patch.get_height() for patch in figure.axes[0].patches]
-        [2.0, 0.0, 1.0]
+        >>> [int(patch.get_height()) for patch in figure.axes[0].patches]
+        [2, 0, 1]
     """
     counts = np.bincount(np.asarray(clusters, np.int64), minlength=k)
-    figure, (axis,) = new_figure(width=float(np.clip(2 + 0.35 * k, 5, 14)), height=3.6)
+    figure, (axis,) = create_figure(width=float(np.clip(2 + 0.35 * k, 5, 14)), height=3.6)
     axis.bar(np.arange(len(counts)), counts.astype(float), color=BLUE)
     axis.axhline(counts.sum() / k, color=GREY, linestyle="--", linewidth=1, label="equal sizes")
     axis.set_xlabel("cluster")
@@ -105,7 +105,7 @@ def cluster_sizes(clusters: np.ndarray, k: int) -> Figure:
     axis.set_xticks(np.arange(0, len(counts), every))
     empty = int((counts == 0).sum())
     axis.set_title(f"Sizes of {k} clusters" + (f", {empty} of them empty" if empty else ""), loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 
@@ -145,7 +145,7 @@ def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
         ['b', 'a']
     """
     order = np.argsort(-np.nan_to_num(errors), kind="stable")[:MOST_COLUMNS]
-    figure, (axis,) = new_figure(width=7.0, height=float(np.clip(1.2 + 0.26 * len(order), 2.4, 7)))
+    figure, (axis,) = create_figure(width=7.0, height=float(np.clip(1.2 + 0.26 * len(order), 2.4, 7)))
     places = np.arange(len(order))
     axis.barh(places, np.nan_to_num(errors)[order], color=BLUE)
     axis.axvline(1.0, color=GREY, linestyle="--", linewidth=1, label="as bad as the mean")
@@ -153,5 +153,5 @@ def column_errors(names: Sequence[str], errors: np.ndarray) -> Figure:
     axis.invert_yaxis()
     axis.set_xlabel("mean squared reconstruction error / variance")
     axis.set_title(f"Columns with the largest reconstruction error, {len(order)} of {len(names)}", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure

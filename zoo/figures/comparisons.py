@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, BLUE, GREY, new_figure, shorten
+from zoo.figures.style import BLACK, BLUE, GREY, create_figure, shorten
 
 
 def scores_beside(
@@ -37,7 +37,7 @@ def scores_beside(
         >>> figure.axes[0].get_xlabel()
         'accuracy'
     """
-    figure, (axis,) = new_figure(height=1.3 + 0.4 * max(1, len(names)))
+    figure, (axis,) = create_figure(height=1.3 + 0.4 * max(1, len(names)))
     for place, (name, mean, (low, high), values) in enumerate(zip(names, means, intervals, repeats, strict=True)):
         colour = GREY if name in baselines else BLUE
         axis.scatter(values, [place + 0.22] * len(values), s=14, color=colour, alpha=0.6, linewidths=0)
@@ -67,7 +67,7 @@ def critical_difference(ranks: Mapping[str, float], distance: float, *, sources:
     """
     ordered = sorted(ranks, key=lambda name: ranks[name])
     groups = _tied(ordered, ranks, distance)
-    figure, (axis,) = new_figure(height=1.5 + 0.33 * len(ordered) + 0.2 * len(groups))
+    figure, (axis,) = create_figure(height=1.5 + 0.33 * len(ordered) + 0.2 * len(groups))
     for place, name in enumerate(ordered):
         axis.plot([ranks[name], ranks[name]], [-len(groups) - 0.5, place], color=GREY, linewidth=0.8)
         axis.scatter([ranks[name]], [place], color=BLUE, s=30, zorder=3)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, integer_ticks, legend_beside, line_style, new_figure, shorten
+from zoo.figures.style import BLACK, add_legend_beside, choose_line_style, create_figure, set_integer_ticks, shorten
 
 LOSSES = ("loss", "val_loss")
 LOG_SCALE_RANGE = 30
@@ -40,7 +40,7 @@ def learning_curve(
     """
     panels = _by_panel({name: _drawable(values) for name, values in history.items()})
     heights = tuple(HEIGHTS[label] for label in panels)
-    figure, axes = new_figure(len(panels), width=8.0, height=1.6 + 2.4 * sum(heights), fractions=heights)
+    figure, axes = create_figure(len(panels), width=8.0, height=1.6 + 2.4 * sum(heights), fractions=heights)
     for axis, (label, curves) in zip(axes, panels.items(), strict=True):
         _draw(axis, curves, steps=label == LEARNING_RATE)
         if label != SCORE:
@@ -50,7 +50,7 @@ def learning_curve(
             kept = f"epoch {best_epoch}, kept" if axis is axes[0] else None  # one legend entry
             axis.axvline(best_epoch, color=BLACK, linestyle=":", linewidth=1.2, label=kept)
         if axis.get_legend_handles_labels()[0]:
-            legend_beside(axis)
+            add_legend_beside(axis)
     n_epochs = max((len(values) for curves in panels.values() for values in curves.values()), default=0)
     _epoch_axis(axes[-1], max(n_epochs, best_epoch or 0))
     axes[0].set_title(_title(n_epochs, best_epoch, monitor), loc="left")
@@ -75,7 +75,7 @@ def _by_panel(history: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarr
 
 def _draw(axis: Axes, curves: Mapping[str, np.ndarray], *, steps: bool) -> None:
     for index, (name, values) in enumerate(curves.items()):
-        colour, dash = line_style(index)
+        colour, dash = choose_line_style(index)
         # Without markers, a single epoch between two gaps would be invisible.
         marker = "o" if len(values) <= 30 or np.isnan(values).any() else ""
         (line,) = axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash)
@@ -92,7 +92,7 @@ def _scale(axis: Axes, curves: Mapping[str, np.ndarray]) -> None:
 
 def _epoch_axis(axis: Axes, n_epochs: int) -> None:
     axis.set_xlabel("epoch")
-    integer_ticks(axis)
+    set_integer_ticks(axis)
     axis.set_xlim(0.5, max(n_epochs, 1) + max(0.5, 0.02 * n_epochs))  # there is no epoch 0
 
 

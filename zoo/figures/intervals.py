@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLUE, RED, SKY, legend_beside, new_figure
+from zoo.figures.style import BLUE, RED, SKY, add_legend_beside, create_figure
 
 
 def interval_coverage(
@@ -32,7 +32,7 @@ def interval_coverage(
         >>> figure.axes[1].get_ylabel()
         'width in EUR'
     """
-    figure, (above, below) = new_figure(2, width=7.0, height=6.4, fractions=(2.0, 1.0))
+    figure, (above, below) = create_figure(2, width=7.0, height=6.4, fractions=(2.0, 1.0))
     nominal = np.asarray(percents, float)
     half = 196 * np.sqrt(nominal / 100 * (1 - nominal / 100) / max(n_rows, 1))
     above.fill_between(
@@ -45,7 +45,7 @@ def interval_coverage(
     above.plot(nominal, 100 * np.asarray(coverages, float), color=BLUE, marker="o", markersize=4, label=label)
     above.set_ylabel("observed coverage, %")
     above.set_title("Coverage of prediction sets" if sets else "Coverage of intervals", loc="left")
-    legend_beside(above)
+    add_legend_beside(above)
     below.plot(nominal, np.asarray(sizes, float), color=BLUE, marker="o", markersize=4)
     below.set_ylabel(size)
     below.set_xlabel("nominal coverage, %")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, BLUE, DENSITY, DPI, RED, new_figure, shorten
+from zoo.figures.style import BLACK, BLUE, DENSITY, DPI, RED, create_figure, shorten
 
 MOST_POINTS = 2_000
 LONGEST_NAME = 40
@@ -37,7 +37,7 @@ def predicted_against_true(truth: np.ndarray, prediction: np.ndarray, *, name: s
         'true price in EUR'
     """
     truth, prediction, n_lost = _finite(truth, prediction)
-    figure, (axis,) = new_figure(width=7.0, height=6.2)
+    figure, (axis,) = create_figure(width=7.0, height=6.2)
     low, high = _limits(np.concatenate([truth, prediction]))
     _scatter(axis, truth, prediction, (low, high, low, high), bar_beside=axis)
     axis.plot([low, high], [low, high], color=RED, linestyle="--", linewidth=1.2, label="prediction = truth")
@@ -69,7 +69,7 @@ def residuals(truth: np.ndarray, prediction: np.ndarray, *, name: str) -> Figure
     """
     truth, prediction, n_lost = _finite(truth, prediction)
     error = truth - prediction
-    figure, (axis, beside) = new_figure(2, beside=True, width=8.6, height=5.0, fractions=(3.0, 1.0))
+    figure, (axis, beside) = create_figure(2, beside=True, width=8.6, height=5.0, fractions=(3.0, 1.0))
     low, high = _limits(np.append(error, 0.0))  # always include zero
     _scatter(axis, prediction, error, (*_limits(prediction), low, high), bar_beside=beside)
     axis.axhline(0, color=RED, linestyle="--", linewidth=1.2, label="no error")

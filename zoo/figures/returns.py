@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLUE, GREEN, GREY, SKY, legend_beside, new_figure
+from zoo.figures.style import BLUE, GREEN, GREY, SKY, add_legend_beside, create_figure
 
 
 def return_curve(
@@ -28,7 +28,7 @@ def return_curve(
         'environment steps'
     """
     x, y = np.asarray(steps, float), np.asarray(mean, float)
-    figure, (axis,) = new_figure(width=7.4, height=4.2)
+    figure, (axis,) = create_figure(width=7.4, height=4.2)
     if std is not None:
         spread = np.asarray(std, float)
         axis.fill_between(x, y - spread, y + spread, color=SKY, alpha=0.35, linewidth=0, label="standard deviation")
@@ -40,7 +40,7 @@ def return_curve(
     axis.set_xlabel("environment steps")
     axis.set_ylabel("return of evaluation episodes")
     axis.set_title("Return during training", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 
@@ -55,7 +55,7 @@ def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> F
         >>> episode_returns(np.array([1.0, 2.0])).axes[0].get_ylabel()
         'episodes'
     """
-    figure, (axis,) = new_figure(width=7.4, height=4.0)
+    figure, (axis,) = create_figure(width=7.4, height=4.0)
     shown = [*returns, *([] if threshold is None else [threshold])]
     low, high = float(np.min(shown)), float(np.max(shown))
     if low == high:  # a visible bar
@@ -68,5 +68,5 @@ def episode_returns(returns: np.ndarray, *, threshold: float | None = None) -> F
     axis.set_xlabel("return of an episode")
     axis.set_ylabel("episodes")
     axis.set_title(f"Returns of {len(returns)} episodes", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, BLUE, DENSITY, GREY, RED, legend_beside, new_figure, shorten
+from zoo.figures.style import BLACK, BLUE, DENSITY, GREY, RED, add_legend_beside, create_figure, shorten
 from zoo.metrics.direction import Direction
 
 MOST_NAMES = 10
@@ -38,14 +38,14 @@ def best_so_far(seconds: Sequence[float], scores: Sequence[float], *, name: str,
     unit, size = ("minutes", 60.0) if ends.max(initial=0.0) > LONG_S else ("seconds", 1.0)
     values = np.asarray(scores, float)[order]
     best = Direction(direction).accumulate(values)
-    figure, (axis,) = new_figure()
+    figure, (axis,) = create_figure()
     axis.plot(ends / size, values, "o", color=GREY, markersize=4, label="trial")
     axis.step(ends / size, best, where="post", color=BLUE, linewidth=2, label="best so far")
     axis.set_xlabel(unit)
     axis.set_ylabel(name)
     _scale(axis.set_yscale, values)
     axis.set_title(f"{int(np.isfinite(values).sum())} trials with a score", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 
@@ -60,7 +60,7 @@ def importances(fractions: Mapping[str, tuple[float, float]]) -> Figure:
         'fraction of the variance of ranks'
     """
     names = list(fractions)[:MOST_NAMES]
-    figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
+    figure, (axis,) = create_figure(height=1.4 + 0.35 * max(1, len(names)))
     means, spreads = [fractions[name][0] for name in names], [fractions[name][1] for name in names]
     places = np.arange(len(names))[::-1]
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
@@ -125,7 +125,7 @@ def parallel_coordinates(
     values = np.asarray(scores, float)
     finished = np.flatnonzero(np.isfinite(values)).tolist()
     ranks = np.argsort(np.argsort(-Direction(direction).sign * values[finished])) / max(1, len(finished) - 1)
-    figure, (axis,) = new_figure(width=2.2 + 1.25 * (len(shown) + 1))
+    figure, (axis,) = create_figure(width=2.2 + 1.25 * (len(shown) + 1))
     scaled = []
     for place, hyperparameter in enumerate(shown):
         heights, ticks = _heights([trials[row].get(hyperparameter) for row in finished])

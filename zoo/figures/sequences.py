@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLUE, legend_beside, new_figure
+from zoo.figures.style import BLUE, add_legend_beside, create_figure
 
 MOST_BINS = 8
 
@@ -23,7 +23,7 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
         'steps of the sequence'
     """
     lengths, right = np.asarray(lengths), np.asarray(right, float)
-    figure, (axis,) = new_figure(width=7.0, height=3.8)
+    figure, (axis,) = create_figure(width=7.0, height=3.8)
     bins = max(1, min(MOST_BINS, len(np.unique(lengths))))
     ends = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:], method="higher"))
     member = np.searchsorted(ends, lengths)  # bins end with a length; a frequent length is a bin of its own
@@ -38,7 +38,7 @@ def accuracy_by_length(lengths: np.ndarray, right: np.ndarray) -> Figure:
     axis.set_xlabel("steps of the sequence")
     axis.set_ylabel("accuracy")
     axis.set_title(f"Accuracy by length, {len(lengths):,} sequences", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 

@@ -9,7 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from zoo.figures.style import BLACK, BLUE, GREY, ORANGE, RED, SKY, legend_beside, line_style, new_figure, shorten
+from zoo.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    SKY,
+    add_legend_beside,
+    choose_line_style,
+    create_figure,
+    shorten,
+)
 
 MOST_NAMES, MOST_LAYERS = 25, 30
 
@@ -26,7 +37,7 @@ def input_importances(importances: Mapping[str, tuple[float, float]], *, name: s
         'test_log_loss gets worse by'
     """
     names = list(importances)[:MOST_NAMES]
-    figure, (axis,) = new_figure(height=1.4 + 0.35 * max(1, len(names)))
+    figure, (axis,) = create_figure(height=1.4 + 0.35 * max(1, len(names)))
     places = np.arange(len(names))[::-1]
     means, spreads = [importances[input_][0] for input_ in names], [importances[input_][1] for input_ in names]
     axis.barh(places, means, xerr=spreads, color=BLUE, ecolor=BLACK, capsize=3)
@@ -53,7 +64,7 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
         >>> figure.axes[0].get_xscale()
         'log'
     """
-    figure, (axis,) = new_figure(width=8.0)
+    figure, (axis,) = create_figure(width=8.0)
     axis.plot(rates, losses, color=SKY, linewidth=1, label="each step")
     axis.plot(rates, smooth, color=BLUE, linewidth=2, label="smoothed")
     axis.axvline(suggested, color=RED, linestyle="--", label=f"steepest at {suggested:.2g}")
@@ -63,7 +74,7 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
     axis.set_ylim(float(np.nanmin(losses)) * 0.95, 1.5 * top)
     axis.set(xlabel="learning rate", ylabel="training loss")
     axis.set_title("Learning-rate range test", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 
@@ -79,16 +90,16 @@ def size_curve(rows: Sequence[int], scores: Mapping[str, Sequence[float]], *, na
         >>> size_curve([10, 100], {"train": [0.1, 0.2], "validation": [0.9, 0.4]}, name="rmse").axes[0].get_xlabel()
         'training rows'
     """
-    figure, (axis,) = new_figure(width=8.0)
+    figure, (axis,) = create_figure(width=8.0)
     for index, (split, values) in enumerate(scores.items()):
-        colour, dash = line_style(index)
+        colour, dash = choose_line_style(index)
         axis.plot(rows, values, color=colour, linestyle=dash, marker="o", label=split)
     axis.set_xscale("log")
     axis.set_xticks(rows, [f"{count:,}" for count in rows])
     axis.minorticks_off()
     axis.set(xlabel="training rows", ylabel=name)
     axis.set_title("Learning curve by number of training rows", loc="left")
-    legend_beside(axis)
+    add_legend_beside(axis)
     return figure
 
 
@@ -105,7 +116,7 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
         >>> len(loss_landscape(steps, steps**2, steps**2 + steps[:, None] ** 2).axes)
         3
     """
-    figure, (left, right) = new_figure(2, beside=False, width=6.5, height=8.5, fractions=(0.7, 1.3))
+    figure, (left, right) = create_figure(2, beside=False, width=6.5, height=8.5, fractions=(0.7, 1.3))
     left.plot(steps, line, color=BLUE, marker="o", markersize=3)
     left.axvline(0, color=BLACK, linestyle=":", linewidth=1.2)
     left.set_ylabel("loss")
@@ -128,13 +139,13 @@ def layer_curves(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequen
         >>> len(layer_curves({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
         2
     """
-    figure, (top, bottom) = new_figure(2, width=8.0, height=6.5)
+    figure, (top, bottom) = create_figure(2, width=8.0, height=6.5)
     for axis, curves in ((top, norms), (bottom, dead)):
         for index, (layer, values) in enumerate(curves.items()):
-            colour, dash = line_style(index)
+            colour, dash = choose_line_style(index)
             axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=shorten(layer))
         if curves:
-            legend_beside(axis)
+            add_legend_beside(axis)
     if any(value > 0 for values in norms.values() for value in values):
         top.set_yscale("log")
     top.set_ylabel("norm of the gradient")
@@ -155,7 +166,7 @@ def architecture(layers: Sequence[Mapping[str, Any]]) -> Figure:
         1
     """
     shown = list(layers)[:MOST_LAYERS]
-    figure, (axis,) = new_figure(width=6.5, height=0.8 + 0.62 * len(shown))
+    figure, (axis,) = create_figure(width=6.5, height=0.8 + 0.62 * len(shown))
     axis.set_axis_off()
     axis.grid(visible=False)
     for place, layer in enumerate(shown):

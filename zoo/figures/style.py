@@ -29,7 +29,7 @@ DENSITY = LinearSegmentedColormap.from_list("density", ["#B9DDF4", SKY, BLUE, "#
 DPI = 120
 
 
-def new_figure(
+def create_figure(
     n_panels: int = 1,
     *,
     beside: bool = False,
@@ -50,7 +50,7 @@ def new_figure(
         The figure and its panels from top to bottom or from left to right.
 
     Example:
-        >>> figure, panels = new_figure(2)
+        >>> figure, panels = create_figure(2)
         >>> len(panels), figure.get_facecolor()
         (2, (1.0, 1.0, 1.0, 1.0))
     """
@@ -67,23 +67,23 @@ def new_figure(
     return figure, list(grid.flat)
 
 
-def line_style(index: int) -> tuple[str, str]:
+def choose_line_style(index: int) -> tuple[str, str]:
     """Return colour and dash style of the line with this index; there are 28 combinations.
 
     Example:
-        >>> line_style(0), line_style(7)
+        >>> choose_line_style(0), choose_line_style(7)
         (('#0072B2', '-'), ('#0072B2', '--'))
     """
     return LINES[index % len(LINES)], DASHES[index // len(LINES) % len(DASHES)]
 
 
-def legend_beside(panel: Axes) -> None:
+def add_legend_beside(panel: Axes) -> None:
     """Place the legend to the right of the panel.
 
     Example:
-        >>> figure, (panel,) = new_figure()
+        >>> figure, (panel,) = create_figure()
         >>> _ = panel.plot([1, 2], label="loss")
-        >>> legend_beside(panel)
+        >>> add_legend_beside(panel)
         >>> [text.get_text() for text in panel.get_legend().get_texts()]
         ['loss']
     """
@@ -94,12 +94,12 @@ def legend_beside(panel: Axes) -> None:
     )
 
 
-def integer_ticks(panel: Axes) -> None:
+def set_integer_ticks(panel: Axes) -> None:
     """Restrict the ticks of the x axis to integers.
 
     Example:
-        >>> figure, (panel,) = new_figure()
-        >>> integer_ticks(panel)
+        >>> figure, (panel,) = create_figure()
+        >>> set_integer_ticks(panel)
         >>> panel.set_xlim(0, 3) and panel.get_xticks().tolist()
         [0.0, 1.0, 2.0, 3.0]
     """

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, GREY, LINES, legend_beside, line_style, new_figure, shorten
+from zoo.figures.style import BLACK, GREY, LINES, add_legend_beside, choose_line_style, create_figure, shorten
 
 MOST_CLASSES = 10
 MOST_POINTS = 500
@@ -35,9 +35,9 @@ def roc_and_precision_recall(truth: np.ndarray, probabilities: np.ndarray, class
         >>> [panel.get_xlabel() for panel in figure.axes]
         ['false positive rate', 'recall']
     """
-    figure, (left, right) = new_figure(2, beside=True, width=10.5, height=4.6)
+    figure, (left, right) = create_figure(2, beside=True, width=10.5, height=4.6)
     for index, name in enumerate(_drawn(truth, classes)):
-        colour, dash = line_style(index)
+        colour, dash = choose_line_style(index)
         positive = truth == classes.index(name)
         false, true, precision = _rates(positive, probabilities[:, classes.index(name)])
         area = float(np.trapezoid(true, false))
@@ -52,7 +52,7 @@ def roc_and_precision_recall(truth: np.ndarray, probabilities: np.ndarray, class
     right.yaxis.set_tick_params(labelleft=True)
     right.set_title("Precision and recall", loc="left")
     left.set_xlim(-0.02, 1.02)
-    legend_beside(right)
+    add_legend_beside(right)
     return figure
 
 
@@ -76,7 +76,7 @@ def threshold_cost(
         >>> figure.axes[0].get_xlabel()
         'threshold on the probability of ill'
     """
-    figure, (axis,) = new_figure(width=8.0, height=4.5)
+    figure, (axis,) = create_figure(width=8.0, height=4.5)
     grid = np.linspace(0, 1, 201)
     positives = np.sort(probability[truth == 1])
     negatives = np.sort(probability[truth == 0])
@@ -88,7 +88,7 @@ def threshold_cost(
         least = int(np.argmin(cost))
         words = "as much as" if ratio == 1 else f"{ratio} times"
         label = f"false negative costs {words} a false positive: minimum at {grid[least]:.2g}"
-        axis.plot(grid, cost, color=LINES[index], linestyle=line_style(index * 7)[1], label=label)
+        axis.plot(grid, cost, color=LINES[index], linestyle=choose_line_style(index * 7)[1], label=label)
         axis.plot(grid[least], cost[least], "o", color=LINES[index])
     used = 0.5 if threshold is None else threshold
     axis.axvline(used, color=BLACK, linestyle=":", linewidth=1.2, label=f"threshold in use: {used:.2g}")

@@ -12,15 +12,15 @@ from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import ModelBuilder, model_builder
+from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.jobs.job import gathered, make_job
+from zoo.jobs.job import gather_options, make_job
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
-from zoo.registry import resolve, summary_of
+from zoo.registry import read_summary, resolve
 from zoo.spec import Spec
-from zoo.text import plain
+from zoo.text import convert_to_plain
 from zoo.training.fit_settings import FitSettings
 
 _ENTRY = re.compile(r"^\s+(\w+): (.+)$")
@@ -54,7 +54,7 @@ class ModelDescription:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the output of ``zoo show --json``."""
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {name: convert_to_plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __repr__(self) -> str:
         rows = f"{self.rows:,} training rows, {self.iterations:,} iterations an epoch, " if self.rows else ""
@@ -67,7 +67,7 @@ class ModelDescription:
         for name, facts in self.hyperparameters.items():
             star = "*" if facts["searched"] else " "
             lines.append(f"{name:<18}{star}{facts['default']!s:<16}{_range(facts):<26}{facts['meaning']}")
-        return "\n".join([*lines, *option_lines(self.options, "option")])
+        return "\n".join([*lines, *format_options(self.options, "option")])
 
 
 def describe(model: str, source: Any = None, **options: Any) -> ModelDescription:
@@ -86,27 +86,27 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
         0.01
     """
     fixed = options.pop("hyperparameters", None) or {}
-    builder = model_builder(model)
+    builder = create_model_builder(model)
     given = {"source": builder.task.example if source is None else source, **options}
-    job = make_job(DataJob, gathered(DataJob, given))
+    job = make_job(DataJob, gather_options(DataJob, given))
     dataset: Dataset = builder.task.read(job)
     built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)
     assert builder.build is not None
     rows = dataset.splits["train"].total if "train" in dataset.splits else 0
     return ModelDescription(
         model=model,
-        summary=summary_of(Path(inspect.getfile(builder.build))),
+        summary=read_summary(Path(inspect.getfile(builder.build))),
         source=dataset.source,
-        hyperparameters=described_hyperparameters(builder, hp),
+        hyperparameters=describe_hyperparameters(builder, hp),
         n_parameters=built_model.n_parameters,
-        layers=[layer_facts(layer) for layer in built_model.network.layers],
+        layers=[describe_layers(layer) for layer in built_model.network.layers],
         rows=rows,
         iterations=FitSettings.from_hyperparameters(hp.values).steps(rows) if rows else 0,
-        options=described_options(builder.task.options),
+        options=describe_options(builder.task.options),
     )
 
 
-def described_options(kind: type[TaskOptions]) -> dict[str, dict[str, Any]]:
+def describe_options(kind: type[TaskOptions]) -> dict[str, dict[str, Any]]:
     """Return the ``default`` and ``meaning`` of each option of a task."""
     return {
         name: {"default": field_.get_default(call_default_factory=True), "meaning": field_.description or ""}
@@ -114,7 +114,7 @@ def described_options(kind: type[TaskOptions]) -> dict[str, dict[str, Any]]:
     }
 
 
-def option_lines(options: Mapping[str, Mapping[str, Any]], title: str) -> list[str]:
+def format_options(options: Mapping[str, Mapping[str, Any]], title: str) -> list[str]:
     """Return described options as lines of a table; none without options."""
     lines = [
         f"{'--' + name.replace('_', '-'):<19}{facts['default']!s:<16}{facts['meaning']}"
@@ -123,10 +123,10 @@ def option_lines(options: Mapping[str, Mapping[str, Any]], title: str) -> list[s
     return ["", f"{title:<19}{'default':<16}meaning", *lines] if lines else []
 
 
-def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
+def describe_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) -> dict[str, dict[str, Any]]:
     """Return each hyperparameter declared by ``build``, with its meaning."""
     assert builder.build is not None
-    meanings = meanings_of(builder.build)
+    meanings = parse_meanings(builder.build)
     described = {}
     for name, facts in hp.declared.items():
         knob = KNOBS.get(name)
@@ -142,7 +142,7 @@ def described_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters)
     return described
 
 
-def meanings_of(build: Callable[..., Any]) -> dict[str, str]:
+def parse_meanings(build: Callable[..., Any]) -> dict[str, str]:
     """Return the meaning of each hyperparameter from the ``Hyperparameters:`` section of a docstring."""
     lines = (inspect.getdoc(build) or "").split("\n")
     if "Hyperparameters:" not in lines:
@@ -170,7 +170,7 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
 
     Example:
         >>> build("classification/mlp", spec_of("wine", task="classification"), units=8).count_params()
-        331
+        315
     """
     if not isinstance(spec, Spec):
         raise UsageError(
@@ -194,9 +194,9 @@ def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
         >>> len(spec_of("wine", task="classification").inputs)
         13
     """
-    from zoo.task import task_of
+    from zoo.task import load_task
 
-    return task_of(task).read(make_job(DataJob, gathered(DataJob, {"source": source, **options}))).spec
+    return load_task(task).read(make_job(DataJob, gather_options(DataJob, {"source": source, **options}))).spec
 
 
 def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
@@ -209,9 +209,9 @@ def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
     Returns:
         Inputs by key (N,); encoded target (N,), or None if the frame lacks it; sample weights (N,), or None.
     """
-    from zoo.task import task_of
+    from zoo.task import load_task
 
-    return task_of(spec.task).arrays(frame, spec)
+    return load_task(spec.task).arrays(frame, spec)
 
 
 def hypermodel(model: str, spec: Spec) -> Any:
@@ -242,7 +242,7 @@ def hypermodel(model: str, spec: Spec) -> Any:
     return ZooHyperModel(name=model)
 
 
-def layer_facts(layer: Any) -> dict[str, Any]:
+def describe_layers(layer: Any) -> dict[str, Any]:
     """Return name, kind, output shape and number of trainable parameters of a Keras layer."""
     output = layer.output
     shape = tuple(output.shape) if hasattr(output, "shape") else [tuple(part.shape) for part in output]

@@ -1,6 +1,9 @@
 """Fit and evaluate a model without tracking, without writing files, and without using the test split unless requested.
 
->>> builder = model_builder("classification/mlp")
+>>> from zoo.fitting.model_builder import create_model_builder
+>>> from zoo.jobs.job import make_job
+>>> from zoo.jobs.fit_options import TrainJob
+>>> builder = create_model_builder("classification/mlp")
 >>> dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "wine"}))
 >>> fitted = fit(builder, dataset, {"units": 16}, Plan(epochs=2))
 >>> sorted(evaluate(fitted, ["validation"]))
@@ -88,7 +91,7 @@ def fit(
     """Build a model for a dataset and train it.
 
     Args:
-        builder: Builder returned by :func:`zoo.fitting.model_builder.model_builder`.
+        builder: Builder returned by :func:`zoo.fitting.model_builder.create_model_builder`.
         dataset: Dataset returned by the task's ``read``.
         hyperparameters: Values that differ from the defaults.
         plan: Seed, epochs, recorder, checkpoint and callbacks.
@@ -156,6 +159,6 @@ def evaluate(
     }
 
 
-def evaluated_split(dataset: Dataset) -> str:
+def choose_evaluated_split(dataset: Dataset) -> str:
     """Return the split for the reported scores: test if present, else validation, else train."""
     return next((name for name in ("test", "validation") if name in dataset.splits), "train")

@@ -14,10 +14,10 @@ from zoo.models.activations import check_trainable
 from zoo.models.built_model import BuiltModel, call_build
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.registry import is_pattern, matching_entries, resolve
+from zoo.registry import is_pattern, match_entries, resolve
 from zoo.seeding import seed_everything
 from zoo.spec import Spec
-from zoo.task import Task, task_for, task_of
+from zoo.task import Task, find_task, load_task
 from zoo.training.fit_settings import FitSettings
 
 MODEL = "model"  # name of the hyperparameter that chooses among several models
@@ -89,7 +89,7 @@ class ModelBuilder:
         return union
 
 
-def model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
+def create_model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
     """Return the builder for a job's ``model``.
 
     Args:
@@ -109,14 +109,14 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
         entry = resolve(model)
         if task is not None and task != entry.task:
             raise UsageError(f"{model} is of the task {entry.task}, not {task}", where="task")
-        return ModelBuilder(model, task_of(entry.task), _with_spec(entry.load_build()))
+        return ModelBuilder(model, load_task(entry.task), _with_spec(entry.load_build()))
     import keras
     import keras_tuner
 
     if isinstance(model, keras.Model):
         if not model.compiled:
             raise UsageError("the model must be compiled: call model.compile(…) before", where=model.name)
-        return ModelBuilder(model.name, task_of(task) if task else task_for(model), keras_model=model)
+        return ModelBuilder(model.name, load_task(task) if task else find_task(model), keras_model=model)
     if isinstance(model, keras_tuner.HyperModel):
         name = type(model).__name__
         build: Callable[..., Any] = partial(_without_spec, model.build)
@@ -128,12 +128,12 @@ def model_builder(model: Any, task: str | None = None, *, several: bool = False)
             "keras_tuner.HyperModel or a function build(hp, spec) is",
             where="model",
         )
-    return ModelBuilder(name, task_of(task) if task else _task_of_build(build, name), build)
+    return ModelBuilder(name, load_task(task) if task else _task_of_build(build, name), build)
 
 
 def _several(pattern: str, task: str | None) -> ModelBuilder:
     """Return a builder for several models of one task, chosen by the first hyperparameter."""
-    entries = {entry.name: entry for entry in matching_entries(pattern)}
+    entries = {entry.name: entry for entry in match_entries(pattern)}
 
     def build(hp: Any, spec: Spec) -> Any:
         name = hp.Choice(MODEL, list(entries))
@@ -141,7 +141,7 @@ def _several(pattern: str, task: str | None) -> ModelBuilder:
             return entries[name].load_build()(hp, spec)
 
     task_name = next(iter(entries.values())).task
-    return ModelBuilder(pattern, task_of(task_name), build, models=tuple(entries))
+    return ModelBuilder(pattern, load_task(task_name), build, models=tuple(entries))
 
 
 def _with_spec(build: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,4 +157,4 @@ def _without_spec(build: Callable[..., Any], hp: Any, spec: Spec) -> Any:
 def _task_of_build(build: Callable[..., Any], name: str) -> Task:
     if not isinstance(build, partial):
         raise UsageError(f"which task is {name} for? Say task=…", where="task")
-    return task_for(call_build(build, CheckedHyperParameters(), Spec("", ())).network)
+    return find_task(call_build(build, CheckedHyperParameters(), Spec("", ())).network)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.training.epochs import CompiledScores
-from zoo.training.preprocessed_arrays import Arrays, as_tensor
+from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
 PROBE_ROWS = 256
 DEAD = 1e-6  # standard deviation over rows below which a unit is dead
@@ -31,8 +31,8 @@ class LayerWatch(keras.callbacks.Callback):
         self.network = network
         few = slice(0, PROBE_ROWS)
         padded = arrays.padded()
-        self.x = {k: as_tensor(v[few]) for k, v in padded.items()} if isinstance(padded, dict) else padded[few]
-        self.y = as_tensor(np.asarray(arrays.y)[few])
+        self.x = {k: convert_to_tensor(v[few]) for k, v in padded.items()} if isinstance(padded, dict) else padded[few]
+        self.y = convert_to_tensor(np.asarray(arrays.y)[few])
         self.norms: dict[str, list[float]] = {layer.name: [] for layer in network.layers if layer.trainable_weights}
         hidden = [layer for layer in network.layers[:-1] if len(getattr(layer.output, "shape", ())) > 1]
         passive = (keras.layers.InputLayer, keras.layers.Dropout)
@@ -60,7 +60,7 @@ class LayerWatch(keras.callbacks.Callback):
             self.dead[layer.name].append(float((units.std(axis=0) < DEAD).mean()))
 
 
-def losses_around(network: keras.Model, arrays: Arrays, steps: np.ndarray, *, seed: int) -> tuple[Any, Any]:
+def compute_loss_landscape(network: keras.Model, arrays: Arrays, steps: np.ndarray, *, seed: int) -> tuple[Any, Any]:
     """Return the loss along one random direction (D,) and over two (D, D); the weights are restored.
 
     Directions are normalised filter by filter to the norm of the weights, without biases (Li et al. 2018, "Visualizing

@@ -14,7 +14,7 @@ _CELLS, _LEAST_ROWS, _MOST_ROWS, _MOST_COLUMNS = 20_000, 16, 256, 500
 _SHOWN, _COLUMNS = ("number", "category"), ("number", "category", "date", "text")
 
 
-def strongest_inputs(
+def select_strongest_inputs(
     predict: Callable[[Mapping[str, Any]], np.ndarray], split: Split, spec: Spec, count: int = 6
 ) -> dict[str, np.ndarray]:
     """Return the raw values of the most important columns, the most important first.

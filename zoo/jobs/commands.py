@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UsageError, ZooError, first_line, unknown
+from zoo.errors import UsageError, ZooError, describe_unknown, shorten_error
 
 FILE, NAME = "_commands.py", "COMMANDS"
 
@@ -84,7 +84,7 @@ COMMANDS = (
         help="List the latest runs, or the best by a metric; or remove leftovers of failed runs.",
     ),
     Command(
-        "best", "zoo.jobs.run_jobs:BestJob", "zoo.stored_runs.run_table:ranking",
+        "best", "zoo.jobs.run_jobs:BestJob", "zoo.stored_runs.run_table:rank_runs",
         help="Show the best run of an experiment, ranked by validation.",
     ),
     Command(
@@ -135,13 +135,13 @@ def find_command(name: str, *, where: str | None = None) -> Command:
     Raises:
         UsageError: If there is none, with the nearest.
     """
-    commands = _BY_NAME if name in _BY_NAME else {command.name: command for command in all_commands()}
+    commands = _BY_NAME if name in _BY_NAME else {command.name: command for command in list_commands()}
     if name not in commands:
-        raise unknown("command", name, commands, where=where)
+        raise describe_unknown("command", name, commands, where=where)
     return commands[name]
 
 
-def all_commands() -> list[Command]:
+def list_commands() -> list[Command]:
     """Return the engine's commands and those of all tasks.
 
     A task's file that cannot be read, or a name that exists already, is reported on standard error and left out.
@@ -156,10 +156,10 @@ def all_commands() -> list[Command]:
 
 
 def _commands_of_tasks() -> Iterator[tuple[Path, Command]]:
-    from zoo.registry import task_files
+    from zoo.registry import list_task_files
 
     try:
-        paths = task_files(FILE)
+        paths = list_task_files(FILE)
     except ZooError as error:
         _warn(str(error))
         return
@@ -186,7 +186,7 @@ def _commands_in(path: Path, changed_ns: int) -> tuple[Command, ...]:
         return tuple(_checked(command) for command in getattr(module, NAME))
     except Exception as error:  # one task's error must not break the commands of others
         sys.modules.pop(name, None)
-        _warn(f"{path}: its commands are left out: {type(error).__name__}: {first_line(error)}")
+        _warn(f"{path}: its commands are left out: {type(error).__name__}: {shorten_error(error)}")
         return ()
 
 

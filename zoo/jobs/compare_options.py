@@ -8,7 +8,7 @@ from pydantic import field_validator, model_validator
 
 from zoo.errors import UsageError
 from zoo.jobs.fit_options import Baselines, TrainJob
-from zoo.jobs.option import option
+from zoo.jobs.option import declare_option
 
 DEFAULT_SEEDS = 5
 
@@ -19,14 +19,18 @@ class CompareJob(TrainJob):
     command: Literal["compare"] = "compare"  # type: ignore[assignment]
     model: None = None
     resume: None = None
-    source: Any = option(None, "A file, or a bundled name.", positional=True)
-    others: tuple[Any, ...] = option((), "Further sources, on which the same models are compared.", positional=True)
-    models: tuple[Any, ...] = option((), "Names that zoo list shows, or patterns such as 'TASK/*'.", metavar="MODEL,…")
-    runs: tuple[str, ...] = option((), "Existing runs, in place of models.", metavar="RUN,…")
-    refit: bool = option(False, "Train the runs again, on the data of the first.")
-    seeds: int | None = option(None, f"Number of seeds to train each with; default {DEFAULT_SEEDS}.", ge=2)
-    baselines: Baselines = option("quick", "Classical models on the same splits.", metavar="quick|all")
-    output: str | None = option(None, "Write the comparison as a page, .html.", metavar="FILE")
+    source: Any = declare_option(None, "A file, or a bundled name.", positional=True)
+    others: tuple[Any, ...] = declare_option(
+        (), "Further sources, on which the same models are compared.", positional=True
+    )
+    models: tuple[Any, ...] = declare_option(
+        (), "Names that zoo list shows, or patterns such as 'TASK/*'.", metavar="MODEL,…"
+    )
+    runs: tuple[str, ...] = declare_option((), "Existing runs, in place of models.", metavar="RUN,…")
+    refit: bool = declare_option(False, "Train the runs again, on the data of the first.")
+    seeds: int | None = declare_option(None, f"Number of seeds to train each with; default {DEFAULT_SEEDS}.", ge=2)
+    baselines: Baselines = declare_option("quick", "Classical models on the same splits.", metavar="quick|all")
+    output: str | None = declare_option(None, "Write the comparison as a page, .html.", metavar="FILE")
 
     @field_validator("models", "runs", mode="before")
     @classmethod

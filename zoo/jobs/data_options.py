@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from zoo.errors import UsageError, nearest_name, unknown
+from zoo.errors import UsageError, describe_unknown, find_nearest_name
 from zoo.jobs.job import Job
-from zoo.jobs.option import named, named_values, option
+from zoo.jobs.option import create_pair_validator, declare_option, parse_pairs
 
 SPLIT_METHODS = (
     "random", "stratified", "order", "group=COLUMN", "time=COLUMN", "hash=COLUMN", "column=NAME", "file=PATH"
@@ -34,64 +34,70 @@ Fraction = float | Literal["suggested"]
 class DataJob(Job):
     """Which data a job uses and how they are split."""
 
-    source: Any = option(..., "A file, or a bundled name.")
-    target: tuple[str, ...] = option((), "Column to predict; may be repeated.", metavar="COLUMN")
-    drop: tuple[str, ...] = option((), "Column to leave out; may be repeated.", metavar="COLUMN")
-    column: Annotated[dict[str, str], named("--column", "age=number")] = option(
+    source: Any = declare_option(..., "A file, or a bundled name.")
+    target: tuple[str, ...] = declare_option((), "Column to predict; may be repeated.", metavar="COLUMN")
+    drop: tuple[str, ...] = declare_option((), "Column to leave out; may be repeated.", metavar="COLUMN")
+    column: Annotated[dict[str, str], create_pair_validator("--column", "age=number")] = declare_option(
         {}, "Kind of a column, if zoo data detects it wrongly.", metavar="COLUMN=KIND"
     )
-    missing: Annotated[dict[str, str], named("--missing", "age=median")] = option(
+    missing: Annotated[dict[str, str], create_pair_validator("--missing", "age=median")] = declare_option(
         {},
         "Imputation of missing values: drop, mean, median, most_frequent, last or constant:VALUE; "
         "*=WAY for all columns.",
         metavar="COLUMN=WAY",
     )
-    positive: str | None = option(
+    positive: str | None = declare_option(
         None, "The positive class of two, for f1 and others; default the rarer.", metavar="CLASS"
     )
-    test: Any = option(None, "Another source that is the test split.", metavar="SOURCE")
-    split: str | None = option(
+    test: Any = declare_option(None, "Another source that is the test split.", metavar="SOURCE")
+    split: str | None = declare_option(
         None,
         "random, stratified, order (the last rows are the test split), group=COLUMN (a group is in one split only), "
         "time=COLUMN (the latest rows are the test split), hash=COLUMN (the value decides), column=NAME (values train, "
         "validation or valid, test) or file=PATH (split.json of a run); default the task's.",
         metavar="WAY",
     )
-    gap: str | None = option(
+    gap: str | None = declare_option(
         None, "Time left out between splits, such as 7d, or a number in the column's units.", metavar="TIME"
     )
-    test_size: Fraction = option(0.2, "Fraction of rows for test; default 0.2; or: suggested.", metavar="FRACTION")
-    validation_size: Fraction = option(
+    test_size: Fraction = declare_option(
+        0.2, "Fraction of rows for test; default 0.2; or: suggested.", metavar="FRACTION"
+    )
+    validation_size: Fraction = declare_option(
         0.2, "Fraction of the rest; default 0.2, 0: none; or: suggested.", metavar="FRACTION"
     )
-    calibration_size: float = option(
+    calibration_size: float = declare_option(
         0.0, "Fraction of training rows for calibration and intervals.", metavar="FRACTION", ge=0, lt=1
     )
-    calibrate: Literal["temperature", "isotonic"] | None = option(None, "Calibrate the probabilities.")
-    weight: str | None = option(None, "Column with the weight of each row; it is not a feature.", metavar="COLUMN")
-    weight_kind: Literal["importance", "frequency"] = option(
+    calibrate: Literal["temperature", "isotonic"] | None = declare_option(None, "Calibrate the probabilities.")
+    weight: str | None = declare_option(
+        None, "Column with the weight of each row; it is not a feature.", metavar="COLUMN"
+    )
+    weight_kind: Literal["importance", "frequency"] = declare_option(
         "importance",
         "importance: a weight scales the loss; frequency: a weight of 2 is the same row twice; default importance.",
     )
-    sample: str | None = option(
+    sample: str | None = declare_option(
         None,
         "Sample unbalanced classes of the training split: down=10 keeps one in ten rows of the most frequent class, "
         "up=10 repeats the others.",
         metavar="down=N|up=N",
     )
-    class_weight: Literal["balanced"] | dict[str, float] | None = option(
+    class_weight: Literal["balanced"] | dict[str, float] | None = declare_option(
         None, "Factors of the loss by class; metrics do not use them.", metavar="balanced|CLASS=FACTOR,…"
     )
-    data_dir: str | None = option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
-    stream: bool | None = option(None, "Stream rows instead of holding them in memory; default by their size.")
-    fold: str | None = option(None, "Use the K-th of N folds as the test split.", metavar="K/N")
-    folds: str | None = option(
+    data_dir: str | None = declare_option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
+    stream: bool | None = declare_option(None, "Stream rows instead of holding them in memory; default by their size.")
+    fold: str | None = declare_option(None, "Use the K-th of N folds as the test split.", metavar="K/N")
+    folds: str | None = declare_option(
         None, "How the folds are made: leave-one-group-out or file=PATH; default by the split.", metavar="WAY"
     )
-    seed: int = option(0, "Seed of split, weights and order; default 0.", ge=0, lt=2**32)
-    split_seed: int | None = option(None, "Seed of the split only; default the seed.", ge=0, lt=2**32)
-    aside: bool = option(False, "Take the test split out before the folds are made, as a search does.", shown=False)
-    options: dict[str, Any] = option(
+    seed: int = declare_option(0, "Seed of split, weights and order; default 0.", ge=0, lt=2**32)
+    split_seed: int | None = declare_option(None, "Seed of the split only; default the seed.", ge=0, lt=2**32)
+    aside: bool = declare_option(
+        False, "Take the test split out before the folds are made, as a search does.", shown=False
+    )
+    options: dict[str, Any] = declare_option(
         {}, "Options of the model's task; in Python also keywords of their own.", shown=False
     )
 
@@ -102,8 +108,10 @@ class DataJob(Job):
         if value is None or value in ("random", "stratified", "order") or re.fullmatch(named, value):
             return value
         word = value.partition("=")[0]
-        nearest = next((method for method in SPLIT_METHODS if nearest_name(word, [method.partition("=")[0]])), None)
-        error = unknown("split", value, SPLIT_METHODS, where="split")
+        nearest = next(
+            (method for method in SPLIT_METHODS if find_nearest_name(word, [method.partition("=")[0]])), None
+        )
+        error = describe_unknown("split", value, SPLIT_METHODS, where="split")
         raise UsageError(error.message, where="split", nearest=error.nearest or nearest)
 
     @field_validator("test_size", "validation_size", mode="before")
@@ -141,7 +149,7 @@ class DataJob(Job):
     def _known_folds(cls, value: str | None) -> str | None:
         if value is None or value == LEAVE_ONE_GROUP_OUT or re.fullmatch(r"file=.+", value):
             return value
-        raise unknown("way to make folds", value, (LEAVE_ONE_GROUP_OUT, "file=PATH"), where="folds")
+        raise describe_unknown("way to make folds", value, (LEAVE_ONE_GROUP_OUT, "file=PATH"), where="folds")
 
     @field_validator("sample")
     @classmethod
@@ -156,7 +164,7 @@ class DataJob(Job):
     @classmethod
     def _classes_as_levels(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "balanced":
-            value = named_values(value.split(","), "--class-weight", "yes=5")
+            value = parse_pairs(value.split(","), "--class-weight", "yes=5")
         if not isinstance(value, Mapping):
             return value
         if any(not _is_number(factor) or not 0 <= float(factor) < float("inf") for factor in value.values()):

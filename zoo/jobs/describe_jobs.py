@@ -7,33 +7,33 @@ from typing import Annotated, Any, Literal
 
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import Job
-from zoo.jobs.option import named, option
+from zoo.jobs.option import create_pair_validator, declare_option
 
 
 class ReportJob(DataJob):
     """A data report, before a model is trained."""
 
     command: Literal["data"] = "data"
-    source: Any = option(..., "A file, a folder, a database or a name.")
-    task: str | None = option(None, "The task; default by the target.")
-    model: str | None = option(None, "Model whose number of parameters is compared with the rows.")
-    output: str | None = option(None, "Write the report as a page, .html.", metavar="FILE")
+    source: Any = declare_option(..., "A file, a folder, a database or a name.")
+    task: str | None = declare_option(None, "The task; default by the target.")
+    model: str | None = declare_option(None, "Model whose number of parameters is compared with the rows.")
+    output: str | None = declare_option(None, "Write the report as a page, .html.", metavar="FILE")
 
 
 class ListJob(Job):
     """The models whose name matches a pattern."""
 
     command: Literal["list"] = "list"
-    pattern: str = option("*", "Such as 'classification/*'.", positional=True)
+    pattern: str = declare_option("*", "Such as 'classification/*'.", positional=True)
 
 
 class ShowJob(DataJob):
     """A model's hyperparameters and, given data, its layers; or the facts and results of a run."""
 
     command: Literal["show"] = "show"
-    model: str = option(..., "A model that zoo list shows, or a run.", metavar="MODEL|RUN")
-    source: Any = option(None, "Data that a model is shown on; default its task's example.", positional=True)
-    hyperparameters: Annotated[dict[str, Any], named("--set", "units=64")] = option(
+    model: str = declare_option(..., "A model that zoo list shows, or a run.", metavar="MODEL|RUN")
+    source: Any = declare_option(None, "Data that a model is shown on; default its task's example.", positional=True)
+    hyperparameters: Annotated[dict[str, Any], create_pair_validator("--set", "units=64")] = declare_option(
         {}, "Fix a hyperparameter.", name="--set", metavar="NAME=VALUE"
     )
 

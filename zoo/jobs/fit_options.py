@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, describe_unknown
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, DataJob
 from zoo.jobs.job import Job
-from zoo.jobs.option import named, option
+from zoo.jobs.option import create_pair_validator, declare_option
 
 THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_NEGATIVE")
 Baselines = Literal["quick", "all", "none"]
@@ -29,30 +29,32 @@ class TrainJob(DataJob):
     """One tracked run of one model, or one for each of several seeds or folds below a parent run."""
 
     command: Literal["train"] = "train"
-    model: Any = option(..., "Such as classification/mlp.")
-    task: str | None = option(None, "Task of a user's own model; by default inferred from its loss.", shown=False)
-    hyperparameters: Annotated[dict[str, Any], named("--set", "units=64")] = option(
+    model: Any = declare_option(..., "Such as classification/mlp.")
+    task: str | None = declare_option(
+        None, "Task of a user's own model; by default inferred from its loss.", shown=False
+    )
+    hyperparameters: Annotated[dict[str, Any], create_pair_validator("--set", "units=64")] = declare_option(
         {}, "Fix a hyperparameter.", name="--set", metavar="NAME=VALUE"
     )
-    epochs: int | None = option(None, "Maximum number of epochs; default the model's.", ge=1)
-    seeds: int | None = option(None, "Number of seeds to train with, on the same split.", ge=2)
-    cv: int | str | None = option(
+    epochs: int | None = declare_option(None, "Maximum number of epochs; default the model's.", ge=1)
+    seeds: int | None = declare_option(None, "Number of seeds to train with, on the same split.", ge=2)
+    cv: int | str | None = declare_option(
         None,
         "Cross-validate: number of folds, groups, or a file of folds.",
         metavar="N|leave-one-group-out|file=PATH",
     )
-    repeats: int | None = option(None, "With --cv: number of cross-validations, each on new folds.", ge=2)
-    threshold: str | None = option(
+    repeats: int | None = declare_option(None, "With --cv: number of cross-validations, each on new folds.", ge=2)
+    threshold: str | None = declare_option(
         None,
         "Choose the decision threshold on validation by accuracy, f1, balanced_accuracy or cost=1:5.",
         metavar="METRIC",
     )
-    baselines: Baselines = option("quick", "Classical models on the same split.")
-    experiment: str | None = option(None, "MLflow experiment; default the data's name.")
-    name: str | None = option(None, "Name of the run or search.")
-    resume: str | None = option(None, "Resume an interrupted run.", metavar="RUN")
-    deterministic: bool = option(False, "Bit-identical weights each time on the same kind of machine; slower.")
-    figures: bool = option(True, "Draw figures after training, or none.")
+    baselines: Baselines = declare_option("quick", "Classical models on the same split.")
+    experiment: str | None = declare_option(None, "MLflow experiment; default the data's name.")
+    name: str | None = declare_option(None, "Name of the run or search.")
+    resume: str | None = declare_option(None, "Resume an interrupted run.", metavar="RUN")
+    deterministic: bool = declare_option(False, "Bit-identical weights each time on the same kind of machine; slower.")
+    figures: bool = declare_option(True, "Draw figures after training, or none.")
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +99,7 @@ class TrainJob(DataJob):
         number = r"[0-9]+(\.[0-9]+)?"
         if value is None or value in THRESHOLDS[:-1] or re.fullmatch(f"cost={number}:{number}", value):
             return value
-        raise unknown("way to choose a threshold", value, THRESHOLDS, where="threshold")
+        raise describe_unknown("way to choose a threshold", value, THRESHOLDS, where="threshold")
 
     @model_validator(mode="after")
     def _one_kind_of_repeats(self) -> TrainJob:

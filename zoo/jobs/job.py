@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zoo.errors import UsageError, nearest_name, unknown
-from zoo.text import without_password
+from zoo.errors import UsageError, describe_unknown, find_nearest_name
+from zoo.text import remove_passwords
 
 
 class Job(BaseModel):
@@ -47,7 +47,7 @@ def make_job(kind: type[J], values: dict[str, Any], *, where: str | None = None)
         raise _explained(error, kind, where) from None
 
 
-def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
+def gather_options(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
     """Move keys that the job does not know into its ``options``, which the task checks.
 
     Args:
@@ -56,7 +56,7 @@ def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> from zoo.jobs.fit_options import TrainJob
-        >>> gathered(TrainJob, {"source": "digits", "clusters": 10})
+        >>> gather_options(TrainJob, {"source": "digits", "clusters": 10})
         {'source': 'digits', 'options': {'clusters': 10}}
     """
     if "options" not in kind.model_fields:
@@ -68,7 +68,7 @@ def gathered(kind: type[Job], values: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def job_yaml(job: BaseModel) -> str:
+def format_job(job: BaseModel) -> str:
     """Return a job as YAML that :func:`read_job` reads; data in memory are replaced by a description."""
     values = {}
     for key, field in type(job).model_fields.items():
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 def _in_words(value: Any) -> str | None:
     if value is None or isinstance(value, (str, Path)):
         # A stored job has no password; to run it again, the password comes from the environment.
-        return None if value is None else without_password(str(value))
+        return None if value is None else remove_passwords(str(value))
     return f"({type(value).__name__} in memory)"
 
 
@@ -108,7 +108,7 @@ def _explained(error: ValidationError, kind: type[Job], where: str | None) -> Us
     if first["type"] == "extra_forbidden":
         names = list(kind.model_fields)
         message = f"unknown key {key!r}; known: {', '.join(names)}"
-        return UsageError(message, where=where, nearest=nearest_name(key, names))
+        return UsageError(message, where=where, nearest=find_nearest_name(key, names))
     if first["type"] == "missing":
         return UsageError(f"the key {key!r} is missing", where=where)
     received = first["input"]
@@ -120,11 +120,11 @@ def _explained(error: ValidationError, kind: type[Job], where: str | None) -> Us
     nearest = None
     if first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        nearest = nearest_name(str(received), choices)
+        nearest = find_nearest_name(str(received), choices)
     return UsageError(f"{key}: received {received!r}; {allowed}", where=where, nearest=nearest)
 
 
-def names_among(value: Any, what: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
+def parse_names(value: Any, what: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
     """Parse a list of names, or a text with commas, and check each name.
 
     Args:
@@ -139,5 +139,5 @@ def names_among(value: Any, what: str, names: Sequence[str], *, where: str) -> t
     chosen = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
     for name in chosen:
         if name not in names:
-            raise unknown(what, str(name), names, where=where)
+            raise describe_unknown(what, str(name), names, where=where)
     return chosen

@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from zoo.jobs.job import Job, gathered, make_job
-from zoo.jobs.option import options_of
+from zoo.jobs.job import Job, gather_options, make_job
+from zoo.jobs.option import list_options
 
 R = TypeVar("R")
 _OTHERS = "task_options"
 
 
-def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def accept_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Let a function that runs a job be called with the job's keys too, and append them to its docstring.
 
     The function's own keyword parameters, such as ``quiet``, stay its own. Other keywords are keys of the job, and if
@@ -26,7 +26,7 @@ def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...,
 
     Example:
         >>> from zoo.jobs.run_jobs import BestJob
-        >>> @takes_keywords(BestJob, "experiment")
+        >>> @accept_keywords(BestJob, "experiment")
         ... def experiment_of(job, *, quiet=False):
         ...     return job.experiment
         >>> experiment_of("wine", quiet=True), experiment_of(BestJob(experiment="iris"))
@@ -44,7 +44,7 @@ def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...,
             keys = signature.bind(*values, **keywords).arguments
             keys |= keys.pop(_OTHERS, {})
             of_function = {p.name: keys.pop(p.name) for p in parameters if p.name in keys}
-            return function(make_job(kind, gathered(kind, keys)), **of_function)
+            return function(make_job(kind, gather_options(kind, keys)), **of_function)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.__doc__ = f"{inspect.getdoc(function)}\n\n{_documented(kind)}"
@@ -55,7 +55,7 @@ def takes_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...,
 
 def _signature(kind: type[Job], positional: tuple[str, ...], parameters: list[inspect.Parameter]) -> inspect.Signature:
     """Return the signature with keywords: positional keys, the function's own parameters, the other keys."""
-    options = options_of(kind, hidden=True)
+    options = list_options(kind, hidden=True)
 
     def parameter(name: str, kind: Any) -> inspect.Parameter:
         field, form = options[name]
@@ -74,5 +74,5 @@ def _signature(kind: type[Job], positional: tuple[str, ...], parameters: list[in
 
 
 def _documented(kind: type[Job]) -> str:
-    lines = [f"    {name}: {field.description}" for name, (field, _) in options_of(kind, hidden=True).items()]
+    lines = [f"    {name}: {field.description}" for name, (field, _) in list_options(kind, hidden=True).items()]
     return "\n".join(["Keys of the job:", *lines])

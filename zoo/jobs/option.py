@@ -33,7 +33,7 @@ class Option:
     needed: bool = False
 
 
-def option(
+def declare_option(
     default: Any,
     description: str = "",
     *,
@@ -55,7 +55,7 @@ def option(
     return Field(default, description=description, json_schema_extra={_KEY: form}, **limits)  # type: ignore[dict-item]
 
 
-def options_of(kind: type[Any], *, hidden: bool = False) -> dict[str, tuple[FieldInfo, Option]]:
+def list_options(kind: type[Any], *, hidden: bool = False) -> dict[str, tuple[FieldInfo, Option]]:
     """Return a job's fields with their form, the class's own before those that it inherits.
 
     Args:
@@ -78,12 +78,12 @@ def _form(field: FieldInfo) -> Option:
     return form if isinstance(form, Option) else Option(positional=field.is_required())
 
 
-def named(option_name: str, example: str) -> BeforeValidator:
+def create_pair_validator(option_name: str, example: str) -> BeforeValidator:
     """Return a validator that reads a list of ``NAME=VALUE`` texts, as the command line gives them, as a dictionary."""
-    return BeforeValidator(lambda value: named_values(value, option_name, example))
+    return BeforeValidator(lambda value: parse_pairs(value, option_name, example))
 
 
-def named_values(texts: Any, option_name: str, example: str) -> Any:
+def parse_pairs(texts: Any, option_name: str, example: str) -> Any:
     """Parse ``NAME=VALUE`` texts into a dictionary; anything but a list of texts is returned as it is.
 
     Args:
@@ -95,7 +95,7 @@ def named_values(texts: Any, option_name: str, example: str) -> Any:
         UsageError: A text without a sign, or a name that is set twice.
 
     Example:
-        >>> named_values(["units=64", "layers=2"], "--set", "units=64")
+        >>> parse_pairs(["units=64", "layers=2"], "--set", "units=64")
         {'units': '64', 'layers': '2'}
     """
     if not isinstance(texts, list):

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from zoo.errors import UsageError
-from zoo.jobs.job import Job, names_among
-from zoo.jobs.option import option
+from zoo.jobs.job import Job, parse_names
+from zoo.jobs.option import declare_option
 
 FORMATS = ("savedmodel", "onnx", "litert")
 STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers")
@@ -19,80 +19,88 @@ class RunsJob(Job):
     """A table of tracked runs."""
 
     command: Literal["runs"] = "runs"
-    experiment: str | None = option(None, "Name of an experiment; default all.", positional=True)
-    limit: int = option(20, "Maximum number of rows; default 20.", ge=1)
-    task: str | None = option(None, "Only runs of this task.")
-    model: str | None = option(None, "Only runs of this model.")
-    sort: str | None = option(None, "Sort by a metric, best first, such as test_accuracy.", metavar="METRIC")
-    every: bool = option(False, "Also baselines, trials, seeds and folds.", name="--all")
-    prune: bool = option(False, "Remove failed runs, and files without a run.")
-    yes: bool = option(False, "Remove without asking.")
+    experiment: str | None = declare_option(None, "Name of an experiment; default all.", positional=True)
+    limit: int = declare_option(20, "Maximum number of rows; default 20.", ge=1)
+    task: str | None = declare_option(None, "Only runs of this task.")
+    model: str | None = declare_option(None, "Only runs of this model.")
+    sort: str | None = declare_option(None, "Sort by a metric, best first, such as test_accuracy.", metavar="METRIC")
+    every: bool = declare_option(False, "Also baselines, trials, seeds and folds.", name="--all")
+    prune: bool = declare_option(False, "Remove failed runs, and files without a run.")
+    yes: bool = declare_option(False, "Remove without asking.")
 
 
 class BestJob(Job):
     """The best run of an experiment, ranked by validation."""
 
     command: Literal["best"] = "best"
-    experiment: str | None = option(
+    experiment: str | None = declare_option(
         None, "Name of an experiment; default the one with the latest run.", positional=True
     )
-    metric: str | None = option(None, "Validation metric to rank by, such as val_accuracy; default the objective.")
+    metric: str | None = declare_option(
+        None, "Validation metric to rank by, such as val_accuracy; default the objective."
+    )
 
 
 class ReproduceJob(Job):
     """A second run of a tracked run's job."""
 
     command: Literal["reproduce"] = "reproduce"
-    run: str = option(..., _RUN)
+    run: str = declare_option(..., _RUN)
 
 
 class RegisterJob(Job):
     """Registration of a run's model in MLflow's registry."""
 
     command: Literal["register"] = "register"
-    run: str = option(..., _RUN)
-    name: str = option(..., "Name of the registered model.")
-    alias: str = option("champion", "Alias to set; default champion.")
-    on: Any = option(None, "Rows unseen by both models, to compare with the champion.", metavar="SOURCE")
+    run: str = declare_option(..., _RUN)
+    name: str = declare_option(..., "Name of the registered model.")
+    alias: str = declare_option("champion", "Alias to set; default champion.")
+    on: Any = declare_option(None, "Rows unseen by both models, to compare with the champion.", metavar="SOURCE")
 
 
 class CardJob(Job):
     """The card of a run's model."""
 
     command: Literal["card"] = "card"
-    run: str = option(..., _RUN)
-    by: tuple[str, ...] = option((), "Score its groups separately; repeatable.", metavar="COLUMN")
-    use: str = option("", "Intended use of the model.", metavar="TEXT")
-    output: str | None = option(None, "Write it as Markdown.", metavar="FILE")
+    run: str = declare_option(..., _RUN)
+    by: tuple[str, ...] = declare_option((), "Score its groups separately; repeatable.", metavar="COLUMN")
+    use: str = declare_option("", "Intended use of the model.", metavar="TEXT")
+    output: str | None = declare_option(None, "Write it as Markdown.", metavar="FILE")
 
 
 class StudyJob(Job):
     """Studies of a run's network."""
 
     command: Literal["study"] = "study"
-    run: str = option(..., _RUN)
-    kinds: tuple[str, ...] = option(STUDIES, "Default all.", positional=True, metavar=f"[{'|'.join(STUDIES)}]...")
+    run: str = declare_option(..., _RUN)
+    kinds: tuple[str, ...] = declare_option(
+        STUDIES, "Default all.", positional=True, metavar=f"[{'|'.join(STUDIES)}]..."
+    )
 
     @field_validator("kinds", mode="before")
     @classmethod
     def _known_kinds(cls, value: Any) -> Any:
-        return names_among(value, "study", STUDIES, where="kinds")
+        return parse_names(value, "study", STUDIES, where="kinds")
 
 
 class ExportJob(Job):
     """A run's model in formats that predict without zoo."""
 
     command: Literal["export"] = "export"
-    run: str = option(..., _RUN)
-    format: tuple[str, ...] = option((), "Repeatable; default all that support the model.", metavar="|".join(FORMATS))
-    output: str | None = option(None, "Folder with a subfolder per format; default MODEL-RUN.", metavar="FOLDER")
-    quantize: bool = option(False, "LiteRT: weights in 8 bits; reports the change of the score.")
-    on: Any = option(None, "Rows to compare predictions on; default the run's own.", metavar="SOURCE")
+    run: str = declare_option(..., _RUN)
+    format: tuple[str, ...] = declare_option(
+        (), "Repeatable; default all that support the model.", metavar="|".join(FORMATS)
+    )
+    output: str | None = declare_option(
+        None, "Folder with a subfolder per format; default MODEL-RUN.", metavar="FOLDER"
+    )
+    quantize: bool = declare_option(False, "LiteRT: weights in 8 bits; reports the change of the score.")
+    on: Any = declare_option(None, "Rows to compare predictions on; default the run's own.", metavar="SOURCE")
 
     @field_validator("format", mode="before")
     @classmethod
     def _known_formats(cls, value: Any) -> Any:
-        return names_among(value, "format", FORMATS, where="format")
+        return parse_names(value, "format", FORMATS, where="format")
 
     @model_validator(mode="after")
     def _something_to_quantize(self) -> ExportJob:
@@ -105,29 +113,35 @@ class PredictJob(Job):
     """Predictions of a run's model for raw rows."""
 
     command: Literal["predict"] = "predict"
-    run: str = option(..., _RUN)
-    input: Any = option(..., "A file with raw rows.", metavar="INPUT")
-    output: str | None = option(None, "CSV to write; default standard output.", metavar="FILE")
-    keep: tuple[str, ...] = option((), "Column to copy to the output; repeatable.", metavar="COLUMN")
-    intervals: float | None = option(
+    run: str = declare_option(..., _RUN)
+    input: Any = declare_option(..., "A file with raw rows.", metavar="INPUT")
+    output: str | None = declare_option(None, "CSV to write; default standard output.", metavar="FILE")
+    keep: tuple[str, ...] = declare_option((), "Column to copy to the output; repeatable.", metavar="COLUMN")
+    intervals: float | None = declare_option(
         None, "Coverage of prediction sets or intervals, such as 90.", metavar="PERCENT", gt=0, lt=100
     )
-    options: dict[str, Any] = option({}, "Options of the model's task, such as zoo show RUN lists.", shown=False)
+    options: dict[str, Any] = declare_option(
+        {}, "Options of the model's task, such as zoo show RUN lists.", shown=False
+    )
 
 
 class UiJob(Job):
     """MLflow's pages on this machine."""
 
     command: Literal["ui"] = "ui"
-    experiment: str | None = option(None, "Experiment to open; default the one with the latest run.", positional=True)
-    port: int = option(5000, "Port on 127.0.0.1; default 5000.", ge=1, le=65535)
+    experiment: str | None = declare_option(
+        None, "Experiment to open; default the one with the latest run.", positional=True
+    )
+    port: int = declare_option(5000, "Port on 127.0.0.1; default 5000.", ge=1, le=65535)
 
 
 class ServeJob(Job):
     """Predictions of a run's model over HTTP."""
 
     command: Literal["serve"] = "serve"
-    run: str = option(..., _RUN)
-    port: int = option(5001, "Port on 127.0.0.1; default 5001.", ge=1, le=65535)
-    isolated: bool = option(False, "In a separate environment, built by uv from the model's requirements.")
-    wheel: str | None = option(None, "Zoo's wheel for it, if this version is not on a package index.", metavar="FILE")
+    run: str = declare_option(..., _RUN)
+    port: int = declare_option(5001, "Port on 127.0.0.1; default 5001.", ge=1, le=65535)
+    isolated: bool = declare_option(False, "In a separate environment, built by uv from the model's requirements.")
+    wheel: str | None = declare_option(
+        None, "Zoo's wheel for it, if this version is not on a package index.", metavar="FILE"
+    )

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, describe_unknown
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.option import named, option
+from zoo.jobs.option import create_pair_validator, declare_option
 
 SEARCHES = ("random", "bayesian", "hyperband", "grid", "asha")
 _UNITS_OF_TIME = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -23,36 +23,42 @@ class TuneJob(TrainJob):
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     repeats: None = None
-    trials: int = option(20, "Maximum number of trials; default 20.", ge=1)
-    workers: int = option(1, "Trials at the same time, each in its own process; default 1.", ge=1)
-    search: str | None = option(
+    trials: int = declare_option(20, "Maximum number of trials; default 20.", ge=1)
+    workers: int = declare_option(1, "Trials at the same time, each in its own process; default 1.", ge=1)
+    search: str | None = declare_option(
         None, "Or MODULE:CLASS of a keras_tuner.Oracle; default by the search space.", metavar="|".join(SEARCHES)
     )
-    ranges: Annotated[dict[str, str], named("--range", "units=32..512")] = option(
+    ranges: Annotated[dict[str, str], create_pair_validator("--range", "units=32..512")] = declare_option(
         {}, "Range to search, such as units=32..512 or norm=a|b.", name="--range", metavar="NAME=LOW..HIGH"
     )
-    objective: str | None = option(
+    objective: str | None = declare_option(
         None, "What to optimise, such as val_log_loss or latency_ms; default the task's first metric.", metavar="METRIC"
     )
-    subject_to: tuple[str, ...] = option((), "Such as 'n_parameters<100000'; repeatable.", metavar="CONSTRAINT")
-    seeds: int | None = option(None, "Evaluate each trial by the mean over this many seeds.", ge=2)
-    time_budget: str | None = option(None, "Time limit of the search, such as 20m or 1h30m.", metavar="TIME")
-    trial_timeout: str | None = option(
+    subject_to: tuple[str, ...] = declare_option((), "Such as 'n_parameters<100000'; repeatable.", metavar="CONSTRAINT")
+    seeds: int | None = declare_option(None, "Evaluate each trial by the mean over this many seeds.", ge=2)
+    time_budget: str | None = declare_option(None, "Time limit of the search, such as 20m or 1h30m.", metavar="TIME")
+    trial_timeout: str | None = declare_option(
         None, "Time limit of one trial; a trial that exceeds it fails, the search continues.", metavar="TIME"
     )
-    memory: str | None = option(None, "Memory limit of one trial, such as 2GiB.", metavar="SIZE")
-    start: tuple[dict[str, Any], ...] = option(
+    memory: str | None = declare_option(None, "Memory limit of one trial, such as 2GiB.", metavar="SIZE")
+    start: tuple[dict[str, Any], ...] = declare_option(
         (), "Values to try first, after the defaults; repeatable.", metavar="NAME=VALUE,…"
     )
-    start_from: str | None = option(None, "Try the best hyperparameters of a run or a search first.", metavar="RUN")
-    refit: bool = option(False, "Train the best again, on validation rows too.")
-    keep: int = option(3, "Number of best trials whose checkpoints are kept; default 3.", ge=1)
-    fresh: bool = option(False, "Discard an earlier search of this name or job; its runs stay.")
-    resume: str | None = option(None, "Resume a search, given its run or one of its trials.", metavar="RUN")
-    cluster: str | None = option(None, "Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.", metavar="ADDRESS")
-    storage: str | None = option(None, "Shared storage of a cluster, such as s3://bucket/searches.", metavar="URL")
-    cpus: float = option(1, "CPUs of one trial on a cluster; default 1.", gt=0)
-    gpus: float = option(0, "GPUs of one trial on a cluster; default 0.", ge=0)
+    start_from: str | None = declare_option(
+        None, "Try the best hyperparameters of a run or a search first.", metavar="RUN"
+    )
+    refit: bool = declare_option(False, "Train the best again, on validation rows too.")
+    keep: int = declare_option(3, "Number of best trials whose checkpoints are kept; default 3.", ge=1)
+    fresh: bool = declare_option(False, "Discard an earlier search of this name or job; its runs stay.")
+    resume: str | None = declare_option(None, "Resume a search, given its run or one of its trials.", metavar="RUN")
+    cluster: str | None = declare_option(
+        None, "Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.", metavar="ADDRESS"
+    )
+    storage: str | None = declare_option(
+        None, "Shared storage of a cluster, such as s3://bucket/searches.", metavar="URL"
+    )
+    cpus: float = declare_option(1, "CPUs of one trial on a cluster; default 1.", gt=0)
+    gpus: float = declare_option(0, "GPUs of one trial on a cluster; default 0.", ge=0)
 
     def check_resume(self) -> None:
         """Check nothing here: which options may change depends on the stored search."""
@@ -60,13 +66,13 @@ class TuneJob(TrainJob):
     @property
     def memory_bytes(self) -> int | None:
         """Memory limit of one trial's data in bytes; None without a limit."""
-        return None if self.memory is None else bytes_in(self.memory)
+        return None if self.memory is None else parse_size(self.memory)
 
     @field_validator("search")
     @classmethod
     def _known_search(cls, value: str | None) -> str | None:
         if value is not None and value not in SEARCHES and not re.fullmatch(r"[\w.]+:\w+", value):
-            raise unknown("search", value, (*SEARCHES, "module:Class"), where="search")
+            raise describe_unknown("search", value, (*SEARCHES, "module:Class"), where="search")
         return value
 
     @field_validator("time_budget", "trial_timeout", mode="before")
@@ -74,14 +80,14 @@ class TuneJob(TrainJob):
     def _known_duration(cls, value: Any, info: ValidationInfo) -> str | None:
         if value is None:
             return None
-        if seconds_in(str(value)) <= 0:
+        if parse_duration(str(value)) <= 0:
             raise UsageError(f"received {value!r}; it must be a time such as 90s, 20m or 1h30m", where=info.field_name)
         return str(value)
 
     @field_validator("memory", mode="before")
     @classmethod
     def _known_memory(cls, value: Any) -> str | None:
-        if value is not None and bytes_in(str(value)) <= 0:
+        if value is not None and parse_size(str(value)) <= 0:
             raise UsageError(f"received {value!r}; it must be a size such as 2GiB or 500MB", where="memory")
         return None if value is None else str(value)
 
@@ -99,7 +105,7 @@ class TuneJob(TrainJob):
     @classmethod
     def _known_ranges(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            range_of(name, text)
+            parse_range(name, text)
         return value
 
     @field_validator("subject_to", mode="before")
@@ -107,14 +113,14 @@ class TuneJob(TrainJob):
     def _known_constraints(cls, value: Any) -> tuple[str, ...]:
         constraints = tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
         for text in constraints:
-            constraint_of(text)
+            parse_constraint(text)
         return constraints
 
     @field_validator("start", mode="before")
     @classmethod
     def _several_starts(cls, value: Any) -> Any:
         starts = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(values_in(start) if isinstance(start, str) else start for start in starts)
+        return tuple(parse_values(start) if isinstance(start, str) else start for start in starts)
 
     @model_validator(mode="after")
     def _options_fit(self) -> TuneJob:
@@ -144,14 +150,14 @@ class Range:
     choices: tuple[Any, ...] = ()
 
 
-def range_of(name: str, text: str) -> Range:
+def parse_range(name: str, text: str) -> Range:
     """Parse a range.
 
     Raises:
         UsageError: When it is not a range, or its lower end is not below its upper end.
 
     Example:
-        >>> range_of("units", "32..512"), range_of("activation", "relu|gelu").choices
+        >>> parse_range("units", "32..512"), parse_range("activation", "relu|gelu").choices
         (Range(low=32.0, high=512.0, choices=()), ('relu', 'gelu'))
     """
     number = r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?"
@@ -188,14 +194,14 @@ class Constraint:
         return f"{self.name} {self.sign} {self.limit:g}"
 
 
-def constraint_of(text: str) -> Constraint:
+def parse_constraint(text: str) -> Constraint:
     """Parse a constraint.
 
     Raises:
         UsageError: When it is not a constraint.
 
     Example:
-        >>> str(constraint_of("n_parameters<1e5")), constraint_of("latency_ms <= 2").excess(3.0)
+        >>> str(parse_constraint("n_parameters<1e5")), parse_constraint("latency_ms <= 2").excess(3.0)
         ('n_parameters < 100000', 0.5)
     """
     match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?\.?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?)\s*", text)
@@ -207,7 +213,7 @@ def constraint_of(text: str) -> Constraint:
     return Constraint(match[1], match[2], float(match[3]))
 
 
-def values_in(text: str) -> dict[str, Any]:
+def parse_values(text: str) -> dict[str, Any]:
     """Parse names and values, such as ``units=128,dropout=0.2``.
 
     Raises:
@@ -220,11 +226,11 @@ def values_in(text: str) -> dict[str, Any]:
     return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
 
 
-def seconds_in(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Parse a duration into seconds; 0 if the text is not one.
 
     Example:
-        >>> seconds_in("1h30m"), seconds_in("90"), seconds_in("soon")
+        >>> parse_duration("1h30m"), parse_duration("90"), parse_duration("soon")
         (5400.0, 90.0, 0.0)
     """
     number = r"(\d+(?:\.\d+)?)"
@@ -235,11 +241,11 @@ def seconds_in(text: str) -> float:
     return sum(float(value) * _UNITS_OF_TIME[unit] for value, unit in re.findall(number + "([smhd])", text))
 
 
-def bytes_in(text: str) -> int:
+def parse_size(text: str) -> int:
     """Parse a size into bytes; 0 if the text is not one.
 
     Example:
-        >>> bytes_in("1.5GiB"), bytes_in("500MB"), bytes_in("much")
+        >>> parse_size("1.5GiB"), parse_size("500MB"), parse_size("much")
         (1610612736, 500000000, 0)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMG]i?B|B?)", text)

@@ -15,7 +15,7 @@ ECE_BINS = 15
 NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 
 
-def class_metrics(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Metric, ...]:
+def create_class_metrics(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Metric, ...]:
     """Return the metrics of a classification into ``n_classes``, the objective of a search first.
 
     Args:
@@ -24,7 +24,7 @@ def class_metrics(n_classes: int, positive: int = 1, threshold: float | None = N
         threshold: Probability from which the positive class of two is predicted; None for the most likely class.
 
     Example:
-        >>> [score.name for score in class_metrics(3)]
+        >>> [score.name for score in create_class_metrics(3)]
         ['log_loss', 'accuracy', 'brier', 'roc_auc', 'pr_auc', 'f1_macro', 'ece']
     """
     if n_classes < 2 or not 0 <= positive < n_classes:
@@ -74,14 +74,14 @@ def accuracy(
         truth: (N,) class indices.
         prediction: (N, K) probabilities.
         weights: (R, N).
-        threshold: As in :func:`called_classes`.
+        threshold: As in :func:`decide_classes`.
         positive: Index of the positive class.
 
     Example:
         >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2)))
         array([0.5])
     """
-    return weighted_mean((called_classes(prediction, threshold, positive) == truth).astype(float), weights)
+    return weighted_mean((decide_classes(prediction, threshold, positive) == truth).astype(float), weights)
 
 
 def accuracy_interval(
@@ -196,7 +196,7 @@ def f1(
         >>> f1(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]]), np.ones((1, 3))).round(3)
         array([0.667])
     """
-    true, called = truth == positive, called_classes(prediction, threshold, positive) == positive
+    true, called = truth == positive, decide_classes(prediction, threshold, positive) == positive
     counts = weights @ np.stack([true & called, true, called], axis=1).astype(float)
     return ratio(2 * counts[:, 0], counts[:, 1] + counts[:, 2])
 
@@ -218,7 +218,7 @@ def f1_macro(
         >>> f1_macro(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((1, 2))).round(3)
         array([0.333])
     """
-    called, n_classes = called_classes(prediction, threshold, positive), prediction.shape[1]
+    called, n_classes = decide_classes(prediction, threshold, positive), prediction.shape[1]
     right = called == truth
     hits = sum_by_class(weights[:, right], truth[right], n_classes)
     size = sum_by_class(weights, truth, n_classes) + sum_by_class(weights, called, n_classes)
@@ -259,7 +259,7 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     return ratio(np.abs(np.diff(at_all, axis=1)).sum(axis=1), mass[:, -1])
 
 
-def called_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
+def decide_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
     """Return the predicted class (N,) for probabilities (N, K): the most likely one, the first of equal ones.
 
     Args:
@@ -268,7 +268,7 @@ def called_classes(prediction: np.ndarray, threshold: float | None = None, posit
         positive: Index of the positive class.
 
     Example:
-        >>> called_classes(np.array([[0.7, 0.3]]), 0.25), called_classes(np.array([[0.7, 0.3]]))
+        >>> decide_classes(np.array([[0.7, 0.3]]), 0.25), decide_classes(np.array([[0.7, 0.3]]))
         (array([1]), array([0]))
     """
     if threshold is None or prediction.shape[1] != 2:

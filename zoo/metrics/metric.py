@@ -84,7 +84,7 @@ LIMITS = {
 }
 
 
-def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
+def clip_to_limits(name: str, low: float, high: float) -> tuple[float, float]:
     """Clip an interval to the range of its metric, such as accuracy to at most 1.
 
     Args:
@@ -93,7 +93,7 @@ def within_limits(name: str, low: float, high: float) -> tuple[float, float]:
         high: Upper end.
 
     Example:
-        >>> within_limits("test_accuracy", 0.9, 1.02), within_limits("test_return_mean", -3.0, 2.0)
+        >>> clip_to_limits("test_accuracy", 0.9, 1.02), clip_to_limits("test_return_mean", -3.0, 2.0)
         ((0.9, 1.0), (-3.0, 2.0))
     """
     least, most = LIMITS.get(name.partition("_")[2], (-math.inf, math.inf))
@@ -168,8 +168,8 @@ def evaluate(
         ``(nan, nan)``.
 
     Example:
-        >>> from zoo.metrics.numbers import number_metrics
-        >>> values, intervals = evaluate(number_metrics(), np.arange(50.0), np.arange(50.0) + 0.5)
+        >>> from zoo.metrics.numbers import create_number_metrics
+        >>> values, intervals = evaluate(create_number_metrics(), np.arange(50.0), np.arange(50.0) + 0.5)
         >>> values["mae"], intervals["mae"]
         (0.5, (0.5, 0.5))
     """
@@ -188,7 +188,7 @@ def evaluate(
             for score in drawn:
                 samples[score.name].append(score.function(truth, prediction, weights))
 
-    rows = rows_of(weight if original_weight is None else np.asarray(original_weight, float), counts=counts)
+    rows = count_rows(weight if original_weight is None else np.asarray(original_weight, float), counts=counts)
     intervals = {score.name: UNKNOWN for score in scores}
     for score in scores:
         if score.interval is not None and not math.isnan(values[score.name]):
@@ -224,11 +224,11 @@ def _affordable(resamples: int, prediction: np.ndarray) -> int:
     return min(resamples, max(LEAST_RESAMPLES, round(resamples * FULL_RESAMPLES_ROWS / size)))
 
 
-def rows_of(weight: np.ndarray, *, counts: bool) -> float:
+def count_rows(weight: np.ndarray, *, counts: bool) -> float:
     """Return the number of rows that weights (N,) represent: their sum, or the effective number.
 
     Example:
-        >>> rows_of(np.array([2.0, 2.0]), counts=True), rows_of(np.array([2.0, 2.0]), counts=False)
+        >>> count_rows(np.array([2.0, 2.0]), counts=True), count_rows(np.array([2.0, 2.0]), counts=False)
         (4.0, 2.0)
     """
     total = float(np.sum(weight, dtype=float))

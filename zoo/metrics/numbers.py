@@ -11,17 +11,17 @@ from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.weighting import ratio, weighted_mean
 
 
-def number_metrics() -> tuple[Metric, ...]:
+def create_number_metrics() -> tuple[Metric, ...]:
     """Return the metrics of a regression, the objective of a search first.
 
     Example:
-        >>> [(score.name, score.direction) for score in number_metrics()]
+        >>> [(score.name, score.direction) for score in create_number_metrics()]
         [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
     """
     return Metric("rmse", "min", rmse), Metric("mae", "min", mae), Metric("r2", "max", r2)
 
 
-def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
+def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     """Return the metrics of predicted quantiles (N, Q), the objective of a search first.
 
     Args:
@@ -29,42 +29,46 @@ def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
             to the median as a predicted number.
 
     Example:
-        >>> [score.name for score in quantile_metrics([0.05, 0.5, 0.95])]
+        >>> [score.name for score in create_quantile_metrics([0.05, 0.5, 0.95])]
         ['pinball', 'interval_score_90', 'coverage_90', 'rmse', 'mae', 'r2']
     """
     probabilities = np.asarray(levels, float)
-    percent, middle = round(100 * float(probabilities[-1] - probabilities[0]), 6), middle_quantile(levels)
+    percent, middle = round(100 * float(probabilities[-1] - probabilities[0]), 6), select_median(levels)
     metrics = [Metric("pinball", "min", partial(pinball, levels=probabilities))]
     if len(probabilities) > 1:
         metrics.append(Metric(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
         metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage))
-    of_median = (Metric(s.name, s.direction, partial(_of_column, s.function, middle)) for s in number_metrics())
+    of_median = (Metric(s.name, s.direction, partial(_of_column, s.function, middle)) for s in create_number_metrics())
     return (*metrics, *of_median)
 
 
-def several_number_metrics(std: np.ndarray) -> tuple[Metric, ...]:
+def create_mean_metrics(std: np.ndarray) -> tuple[Metric, ...]:
     """Return the metrics of several numbers (N, K): means over the numbers, each divided by its standard deviation.
 
     Args:
         std: Standard deviation of each number in the training split (K,).
 
     Example:
-        >>> metric = several_number_metrics(np.array([1.0, 10.0]))[1]
+        >>> metric = create_mean_metrics(np.array([1.0, 10.0]))[1]
         >>> metric.name, metric.function(np.zeros((1, 2)), np.array([[3.0, 10.0]]), np.ones((1, 1)))
         ('mae', array([2.]))
     """
-    return tuple(Metric(s.name, s.direction, partial(_mean_of_columns, s.function, std)) for s in number_metrics())
+    return tuple(
+        Metric(s.name, s.direction, partial(_mean_of_columns, s.function, std)) for s in create_number_metrics()
+    )
 
 
-def metrics_of_column(column: int, name: str) -> tuple[Metric, ...]:
+def create_column_metrics(column: int, name: str) -> tuple[Metric, ...]:
     """Return the metrics of one of several numbers (N, K), in its own units.
 
     Args:
         column: Its place.
         name: Its name, which follows that of each metric.
     """
-    metrics = (partial(_of_both_columns, metric.function, column) for metric in number_metrics())
-    return tuple(Metric(f"{m.name}_{name}", m.direction, f) for m, f in zip(number_metrics(), metrics, strict=True))
+    metrics = (partial(_of_both_columns, metric.function, column) for metric in create_number_metrics())
+    return tuple(
+        Metric(f"{m.name}_{name}", m.direction, f) for m, f in zip(create_number_metrics(), metrics, strict=True)
+    )
 
 
 def _mean_of_columns(
@@ -81,11 +85,11 @@ def _of_both_columns(
     return function(truth[:, column], prediction[:, column], weights)
 
 
-def middle_quantile(levels: Sequence[float]) -> int:
+def select_median(levels: Sequence[float]) -> int:
     """Return the index of the level nearest to the median.
 
     Example:
-        >>> middle_quantile([0.05, 0.5, 0.95])
+        >>> select_median([0.05, 0.5, 0.95])
         1
     """
     return int(np.argmin(np.abs(np.asarray(levels, float) - 0.5)))

@@ -199,26 +199,26 @@ def split_model(model: keras.Model) -> BuiltModel:
     return BuiltModel(model, None)
 
 
-def network_of(model: keras.Model) -> keras.Model:
+def find_network(model: keras.Model) -> keras.Model:
     """Return the network of a full model, or the model itself if it is a network."""
     return model.get_layer(NETWORK) if _is_full(model) else model
 
 
-def preprocessing_of(model: keras.Model) -> Any:
+def find_preprocessing(model: keras.Model) -> Any:
     """Return the preprocessing model inside a full model; None if there is none."""
     layers = {layer.name: layer for layer in model.layers}
     return layers.get(PREPROCESSING, layers.get(_EARLIER_PREPROCESSING))
 
 
 def _is_full(model: keras.Model) -> bool:
-    return preprocessing_of(model) is not None and any(layer.name == NETWORK for layer in model.layers)
+    return find_preprocessing(model) is not None and any(layer.name == NETWORK for layer in model.layers)
 
 
 class _Built:
     """The preprocessing inside a full model."""
 
     def __init__(self, full_model: keras.Model) -> None:
-        self._model = preprocessing_of(full_model)
+        self._model = find_preprocessing(full_model)
 
     @property
     def digest(self) -> str:

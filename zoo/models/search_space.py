@@ -7,7 +7,7 @@ from typing import Any
 
 import keras_tuner
 
-from zoo.errors import UsageError, unknown
+from zoo.errors import UsageError, describe_unknown
 from zoo.jobs.search_options import Range
 
 _PARENT = ("parent_name", "parent_values")
@@ -48,7 +48,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         options |= dict(zip(_POSITIONAL["Int"], positional, strict=False))
         self._declare(name, "int", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
-            return self._fix(name, checked(name, self.fixed[name], int, minimum=min(min_value, 1)))
+            return self._fix(name, check_value(name, self.fixed[name], int, minimum=min(min_value, 1)))
         if name in self.ranges:
             return self._within(name, int, options, minimum=min(min_value, 1))
         return super().Int(name, min_value, max_value, **options)
@@ -58,7 +58,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         options |= dict(zip(_POSITIONAL["Float"], positional, strict=False))
         self._declare(name, "float", options, min_value=min_value, max_value=max_value)
         if name in self.fixed:
-            return self._fix(name, checked(name, self.fixed[name], float, minimum=0 if min_value >= 0 else None))
+            return self._fix(name, check_value(name, self.fixed[name], float, minimum=0 if min_value >= 0 else None))
         if name in self.ranges:
             return self._within(name, float, options, minimum=0 if min_value >= 0 else None)
         return super().Float(name, min_value, max_value, **options)
@@ -68,7 +68,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         options |= dict(zip(_POSITIONAL["Choice"], positional, strict=False))
         self._declare(name, "choice", options, values=list(values))
         if name in self.fixed:
-            return self._fix(name, checked(name, self.fixed[name], type(values[0]), choices=values))
+            return self._fix(name, check_value(name, self.fixed[name], type(values[0]), choices=values))
         if name in self.ranges:
             return self._among(name, type(values[0]), options, values)
         return super().Choice(name, values, **options)
@@ -78,7 +78,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         options |= dict(zip(_POSITIONAL["Boolean"], positional, strict=False))
         self._declare(name, "boolean", options)
         if name in self.fixed:
-            return self._fix(name, checked(name, self.fixed[name], bool))
+            return self._fix(name, check_value(name, self.fixed[name], bool))
         if name in self.ranges:
             raise UsageError(
                 f"{name} is true or false and has no range; use --set {name}=true to fix it", where="range"
@@ -90,7 +90,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         options |= dict(zip(_POSITIONAL["Fixed"], positional, strict=False))
         self._declare(name, "fixed", {"default": value, **options})
         if name in self.fixed:
-            return self._fix(name, checked(name, self.fixed[name], type(value)))
+            return self._fix(name, check_value(name, self.fixed[name], type(value)))
         if name in self.ranges and isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._within(name, type(value), {"default": value, **options})
         if name in self.ranges:
@@ -101,7 +101,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         """Raise an error for a fixed value or a range that the model did not declare."""
         for name in (*self.fixed, *self.ranges):
             if name not in self.declared:
-                raise unknown("hyperparameter", name, self.declared, where=model)
+                raise describe_unknown("hyperparameter", name, self.declared, where=model)
 
     def _declare(self, name: str, kind: str, options: Mapping[str, Any], **facts: Any) -> None:
         self.declared.setdefault(name, {"kind": kind, **facts, **options})
@@ -111,7 +111,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         range_, others = self.ranges[name], {key: options[key] for key in _PARENT if key in options}
         if range_.choices:
             return self._among(name, kind, options)
-        low, high = (checked(name, value, kind, minimum=minimum) for value in (range_.low, range_.high))
+        low, high = (check_value(name, value, kind, minimum=minimum) for value in (range_.low, range_.high))
         declared_default = options.get("default")
         default = min(max(low if declared_default is None else declared_default, low), high)
         # Above a factor of ten, sample on a logarithmic scale.
@@ -125,7 +125,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         if not range_.choices:
             listed = "|".join(str(choice) for choice in allowed) or "a|b"
             raise UsageError(f"{name} is a choice and has no range; give choices such as {listed}", where="range")
-        values = [checked(name, value, kind, choices=allowed) for value in range_.choices]
+        values = [check_value(name, value, kind, choices=allowed) for value in range_.choices]
         default = options.get("default")
         return super().Choice(name, values, default=default if default in values else values[0], **others)
 
@@ -134,7 +134,7 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         return super().Fixed(name, value)
 
 
-def checked(
+def check_value(
     name: str,
     value: Any,
     kind: type,
@@ -159,7 +159,7 @@ def checked(
     typed = _typed(name, value, kind)
     if choices and typed not in choices:
         if kind is str:
-            raise unknown(f"value of {name}", str(typed), [str(choice) for choice in choices])
+            raise describe_unknown(f"value of {name}", str(typed), [str(choice) for choice in choices])
         allowed = ", ".join(str(choice) for choice in choices)
         raise UsageError(f"{name}: received {value!r}; known: {allowed}", where="hyperparameters")
     if minimum is not None and typed < minimum:

@@ -11,7 +11,7 @@ import keras_tuner
 
 from zoo.errors import UsageError
 from zoo.models.activations import ACTIVATIONS
-from zoo.models.search_space import checked
+from zoo.models.search_space import check_value
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 INITIALIZERS = (
@@ -146,7 +146,7 @@ class Knobs:
             rows: Number of training rows; the default batch size is a twentieth of it, within 16 and 256 (small
                 batches improve results on small tables, but are slow on large ones).
         """
-        self.defaults.setdefault("batch_size", default_batch_size(rows))
+        self.defaults.setdefault("batch_size", choose_batch_size(rows))
         for name in ("batch_size", "epochs", "patience", "min_delta", "schedule", "warmup"):
             self.get(name)
 
@@ -163,9 +163,9 @@ class Knobs:
         if name == "batch_size" and fixed[name] == "full":
             fixed[name] = FULL_BATCH
         minimum = None if kind is str else knob.minimum
-        fixed[name] = checked(name, fixed[name], kind, choices=choices, minimum=minimum, below=knob.below)
+        fixed[name] = check_value(name, fixed[name], kind, choices=choices, minimum=minimum, below=knob.below)
 
 
-def default_batch_size(rows: int) -> int:
+def choose_batch_size(rows: int) -> int:
     """Return a twentieth of the rows, rounded down to a power of two, within 16 and 256."""
     return 2 ** min(8, max(4, round(rows / 20).bit_length() - 1))

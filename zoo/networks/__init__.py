@@ -2,24 +2,24 @@
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.convolutional import Augment, convolutional_blocks, image_model
-from zoo.networks.dense import dense_layers
-from zoo.networks.heads import head
-from zoo.networks.recurrent import recurrent_layers, sequence_model
-from zoo.networks.table_model import table_model
-from zoo.preprocessing.table import flat_features, preprocess_table
+from zoo.networks.convolutional import Augment, add_convolutional_blocks, build_image_model
+from zoo.networks.dense import add_dense_layers
+from zoo.networks.heads import add_head
+from zoo.networks.recurrent import add_recurrent_layers, build_sequence_model
+from zoo.networks.table_model import build_table_model
+from zoo.preprocessing.table import join_features, preprocess_table
 
 __all__ = [
     "Augment",
     "Knobs",
+    "add_convolutional_blocks",
+    "add_dense_layers",
+    "add_head",
+    "add_recurrent_layers",
     "assemble",
-    "convolutional_blocks",
-    "dense_layers",
-    "flat_features",
-    "head",
-    "image_model",
+    "build_image_model",
+    "build_sequence_model",
+    "build_table_model",
+    "join_features",
     "preprocess_table",
-    "recurrent_layers",
-    "sequence_model",
-    "table_model",
 ]

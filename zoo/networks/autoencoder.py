@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 
 CLUSTER, LATENT, RECONSTRUCTION, ERROR = "cluster", "latent", "reconstruction", "error"
 
@@ -65,7 +65,7 @@ class MixtureAssignment(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**plain_config(super().get_config()), "clusters": self.clusters, "kind": self.kind}
+        return {**simplify_config(super().get_config()), "clusters": self.clusters, "kind": self.kind}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -99,7 +99,7 @@ class OutputItself(keras.losses.Loss):
         return ops.reshape(y_pred, (-1,))
 
 
-def clustered(original: Any, latent: Any, reconstruction: Any, *, clusters: int, kind: str) -> dict[str, Any]:
+def add_cluster_outputs(original: Any, latent: Any, reconstruction: Any, *, clusters: int, kind: str) -> dict[str, Any]:
     """Return the outputs of a clustering autoencoder, by name.
 
     Args:

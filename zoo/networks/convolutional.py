@@ -12,7 +12,7 @@ from zoo.models.activations import ACTIVATIONS
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
-from zoo.networks.heads import head
+from zoo.networks.heads import add_head
 from zoo.preprocessing.images import ImagePreprocessing
 from zoo.spec import ImageInput, Spec
 
@@ -114,7 +114,7 @@ class MinPooling2D(keras.layers.MaxPooling2D):
         return -super().call(-inputs)
 
 
-def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras.Model:
+def build_image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras.Model:
     """Return the compiled model of images for any target.
 
     Args:
@@ -124,18 +124,18 @@ def image_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any]) -> keras
     """
     preprocessing = ImagePreprocessing(spec)
     inputs = preprocessing.tensors()
-    output, loss = head(hidden(standardized(inputs, spec)), spec, knobs)
+    output, loss = add_head(hidden(standardize_images(inputs, spec)), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)
 
 
-def standardized(inputs: dict[str, Any], spec: Spec) -> Any:
+def standardize_images(inputs: dict[str, Any], spec: Spec) -> Any:
     """Return preprocessed images with mean 0 and standard deviation 1 in each channel."""
     image = spec.only(ImageInput)
     return Standardize(image.mean, image.std, name="standardized")(inputs["images"])
 
 
-def convolutional_blocks(
+def add_convolutional_blocks(
     x: Any, knobs: Knobs, *, filters: int, blocks: int, convolutions: int, kernel: int, pooling: str
 ) -> Any:
     """Return convolutional blocks, each followed by pooling; the number of filters doubles with each block.

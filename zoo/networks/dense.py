@@ -11,7 +11,7 @@ from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 
 
-def dense_layers(x: Any, knobs: Knobs, *, units: int, layers: int) -> Any:
+def add_dense_layers(x: Any, knobs: Knobs, *, units: int, layers: int) -> Any:
     """Return hidden layers on a tensor, each with dense, normalisation, activation and dropout in this order.
 
     Args:

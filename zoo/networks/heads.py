@@ -16,7 +16,7 @@ NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
 QUANTILE_LOSSES = ("pinball",)
 
 
-def head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
+def add_head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
     """Return the output layer and the loss for the target of the spec.
 
     Args:

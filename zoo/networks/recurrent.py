@@ -12,7 +12,7 @@ from keras import ops
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
-from zoo.networks.heads import head
+from zoo.networks.heads import add_head
 from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
 from zoo.spec import Spec, TextInput
@@ -74,7 +74,9 @@ class PoolSteps(keras.layers.Layer):
         return {**super().get_config(), "kind": self.kind}
 
 
-def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32) -> keras.Model:
+def build_sequence_model(
+    spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], *, embedding: int = 32
+) -> keras.Model:
     """Return the compiled model of sequences or texts for any target.
 
     Args:
@@ -91,12 +93,12 @@ def sequence_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any, Any], Any], 
     else:
         steps = inputs[STEPS]
     real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
-    output, loss = head(hidden(steps, real), spec, knobs)
+    output, loss = add_head(hidden(steps, real), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)
 
 
-def recurrent_layers(
+def add_recurrent_layers(
     steps: Any,
     real: Any,
     knobs: Knobs,

@@ -9,12 +9,12 @@ import keras
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.heads import head
-from zoo.preprocessing.table import flat_features, preprocess_table
+from zoo.networks.heads import add_head
+from zoo.preprocessing.table import join_features, preprocess_table
 from zoo.spec import Spec
 
 
-def table_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any] = lambda x: x) -> keras.Model:
+def build_table_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any] = lambda x: x) -> keras.Model:
     """Return the compiled model of a table for any target.
 
     Args:
@@ -24,6 +24,6 @@ def table_model(spec: Spec, knobs: Knobs, hidden: Callable[[Any], Any] = lambda 
     """
     preprocessing = preprocess_table(spec, scaling=knobs.get("scaling"))
     inputs = preprocessing.tensors()
-    output, loss = head(hidden(flat_features(inputs, preprocessing)), spec, knobs)
+    output, loss = add_head(hidden(join_features(inputs, preprocessing)), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)

@@ -11,7 +11,7 @@ from typing import Any
 DIGEST, FILES = "digest", "files"
 
 
-def with_digests(facts: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> dict[str, Any]:
+def add_digests(facts: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> dict[str, Any]:
     """Return facts with the digests of files (``files``) and a digest of the facts (``digest``), as in JSON.
 
     Args:
@@ -21,21 +21,21 @@ def with_digests(facts: Mapping[str, Any], folder: Path, files: Iterable[Path]) 
     """
     digests = {path.relative_to(folder).as_posix(): _digest_of_file(path) for path in sorted(files)}
     content: dict[str, Any] = json.loads(json.dumps({**facts, FILES: digests}))
-    return {**content, DIGEST: digest_of_facts(content)}
+    return {**content, DIGEST: compute_digest(content)}
 
 
 def check_digests(facts: Mapping[str, Any], file: Path) -> None:
     """Raise an error if a folder was changed, lacks a file, or refers to a file outside of it.
 
     Args:
-        facts: From :func:`with_digests`.
+        facts: From :func:`add_digests`.
         file: The JSON file with the facts.
 
     Raises:
         ValueError: With the file and the reason.
     """
     folder = file.parent
-    if facts.get(DIGEST) != digest_of_facts(facts):
+    if facts.get(DIGEST) != compute_digest(facts):
         raise ValueError(f"{file} was changed: its digest differs")
     for name, digest in facts[FILES].items():
         path = folder / name
@@ -49,7 +49,7 @@ def check_nothing_more(facts: Mapping[str, Any], file: Path, name: str) -> None:
     """Raise an error if a model's folder has files that were not exported with it.
 
     Args:
-        facts: From :func:`with_digests`.
+        facts: From :func:`add_digests`.
         file: The JSON file with the facts.
         name: The model's file or folder.
 
@@ -64,7 +64,7 @@ def check_nothing_more(facts: Mapping[str, Any], file: Path, name: str) -> None:
         raise ValueError(f"{folder / more[0]} was not exported with the model")
 
 
-def digest_of_facts(facts: Mapping[str, Any]) -> str:
+def compute_digest(facts: Mapping[str, Any]) -> str:
     """Return the digest of facts, without the digest itself."""
     content = {name: value for name, value in facts.items() if name != DIGEST}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from zoo.portable.digests import check_digests, check_nothing_more
-from zoo.portable.preprocessing import preprocessed
-from zoo.portable.rows import Rows, raw_inputs, read_rows
+from zoo.portable.preprocessing import encode_inputs
+from zoo.portable.rows import Rows, read_inputs, read_rows
 
 FACTS_FILE = "model.json"
 FORMAT = 1
@@ -61,11 +61,11 @@ class Exported:
         Raises:
             ValueError: If a column is missing or a cell cannot be read; the message names the row, counted from 1.
         """
-        return decoded(self.output(rows), self.facts["output"])
+        return decode_outputs(self.output(rows), self.facts["output"])
 
     def output(self, rows: Rows) -> dict[str, np.ndarray]:
         """Return the outputs of the model for N rows by name, (N, …) each."""
-        return self.output_of(raw_inputs(rows, self.facts["inputs"]))
+        return self.output_of(read_inputs(rows, self.facts["inputs"]))
 
     def output_of(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the outputs of the model for raw values by key, N each."""
@@ -74,7 +74,7 @@ class Exported:
         outputs = []
         for start in range(0, count, size):
             tensors = {key: values[start : start + size] for key, values in raw.items()}
-            outputs.append(self._call(preprocessed(tensors, self.facts)))
+            outputs.append(self._call(encode_inputs(tensors, self.facts)))
         if not outputs:
             raise ValueError("there are no rows")
         return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
@@ -137,7 +137,7 @@ RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
 # --- from output to predictions ---
 
 
-def decoded(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Convert a model's outputs by name to columns of predictions, N rows each."""
     values = np.asarray(output[rule["of"]], np.float64)
     if rule["kind"] == "number":

@@ -24,14 +24,14 @@ CALENDAR = ("year", "month", "day", "weekday", "hour", "season_sin", "season_cos
 _WORD = re.compile(r"[^\W_]+")
 
 
-def preprocessed(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def encode_inputs(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the model's input tensors by name, given raw values by key."""
     tensors: dict[str, Any] = dict(raw)
     sequences = [input_["key"] for input_ in facts["inputs"] if input_["kind"] == SEQUENCE]
     for input_ in facts["inputs"]:
         key = input_["key"]
         if input_["kind"] == SEQUENCE:
-            tensors[key], tensors[length_key(key, sequences)] = _padded(raw[key])
+            tensors[key], tensors[name_length_input(key, sequences)] = _padded(raw[key])
         elif input_["kind"] == OBSERVATION:
             tensors[key] = np.stack(raw[key])
     for step in facts["steps"]:
@@ -40,7 +40,7 @@ def preprocessed(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, 
     return {name: _tensor(tensors[target["from"]], target["dtype"]) for name, target in facts["tensors"].items()}
 
 
-def length_key(key: str, keys: Collection[str]) -> str:
+def name_length_input(key: str, keys: Collection[str]) -> str:
     """Return the name of the input with the lengths of sequences: ``length``, or of several ``<key>_length``.
 
     Args:
@@ -48,7 +48,7 @@ def length_key(key: str, keys: Collection[str]) -> str:
         keys: Names of all inputs with sequences.
 
     Example:
-        >>> length_key("past", ["past"]), length_key("past", ["past", "future"])
+        >>> name_length_input("past", ["past"]), name_length_input("past", ["past", "future"])
         ('length', 'past_length')
     """
     return LENGTH if len(keys) == 1 else f"{key}_{LENGTH}"
@@ -165,14 +165,14 @@ def _dates(config: Mapping[str, Any], *columns: np.ndarray) -> np.ndarray:
     features = []
     for index, (seconds, facts) in enumerate(zip(columns, config["statistics"], strict=True)):
         missing, fill = np.isnan(seconds), facts.get("fill")
-        parts = calendar_parts(np.where(missing, fill or 0.0, seconds))
+        parts = extract_calendar_parts(np.where(missing, fill or 0.0, seconds))
         for name, (mean, std) in facts["parts"].items():
             features.append(np.where(missing & (fill is None), 0.0, (parts[name] - mean) / std))
         features += [missing.astype(np.float64)] if index in config["indicators"] else []
     return np.stack(features, axis=-1).astype(np.float32)
 
 
-def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
+def extract_calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
     """Return the calendar features of N dates, each (N,), by the names of ``CALENDAR``.
 
     The season is the day of the year as sine and cosine, so that December is next to January; ``elapsed`` is in days.
@@ -181,7 +181,7 @@ def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
         seconds: Seconds since 1970 in UTC (N,), without NaN.
 
     Example:
-        >>> [int(calendar_parts(np.array([0.0]))[name][0]) for name in ("year", "weekday")]
+        >>> [int(extract_calendar_parts(np.array([0.0]))[name][0]) for name in ("year", "weekday")]
         [1970, 3]
     """
     seconds = np.clip(seconds, EARLIEST, LATEST)
@@ -201,11 +201,11 @@ def calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.asarray(part, np.float64) for name, part in zip(CALENDAR, parts, strict=True)}
 
 
-def tokens_of(text: str, unit: str) -> list[str]:
+def split_into_tokens(text: str, unit: str) -> list[str]:
     """Split a text into characters, or into words in lower case.
 
     Example:
-        >>> tokens_of("Ça va?", "word")
+        >>> split_into_tokens("Ça va?", "word")
         ['ça', 'va']
     """
     return _WORD.findall(text.lower()) if unit == "word" else list(text)
@@ -216,7 +216,7 @@ def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
     code_of = {token: code for code, token in enumerate(config["vocabulary"], 1)}
     rows = []
     for text in texts:
-        codes = [code_of.get(token, UNSEEN) for token in tokens_of(text, config["unit"])][: config["longest"]]
+        codes = [code_of.get(token, UNSEEN) for token in split_into_tokens(text, config["unit"])][: config["longest"]]
         rows.append(np.array(codes or [UNSEEN], np.int32))
     return list(_padded(rows))
 

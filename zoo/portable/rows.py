@@ -52,7 +52,7 @@ def read_rows(path: Path) -> dict[str, list[Any]]:
     return dict(zip(table[0], cells, strict=True))
 
 
-def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def read_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the raw values of each input by key, N each: 64-bit numbers, text as objects, lists of arrays."""
     arrays: dict[str, Any] = {}
     unfilled: dict[str, np.ndarray] = {}
@@ -78,7 +78,7 @@ def raw_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
             arrays[input_["key"]] = np.array(values, object)
         if facts.get("way") == "last":
             unfilled[name] = arrays[input_["key"]]
-            arrays[input_["key"]] = unfilled[name][last_present(~is_missing(unfilled[name]))]
+            arrays[input_["key"]] = unfilled[name][find_last_present(~is_missing(unfilled[name]))]
     return arrays
 
 
@@ -97,7 +97,7 @@ def is_missing(values: np.ndarray) -> np.ndarray:
     return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == "", bool)
 
 
-def last_present(present: np.ndarray) -> np.ndarray:
+def find_last_present(present: np.ndarray) -> np.ndarray:
     """Return for each position (N,) that of the last present value, or its own if there is none above."""
     positions = np.arange(len(present))
     places = np.maximum.accumulate(np.where(present, positions, -1))
@@ -125,7 +125,7 @@ def _number(cell: Any, input_: Mapping[str, Any]) -> float:
     return math.nan if math.isinf(value) else value
 
 
-def category_name(value: Any) -> str:
+def name_category(value: Any) -> str:
     """Return a value's category: ``1``, ``1.0`` and ``"1"`` are one, as are ``True`` and ``"true"``, but not ``01``."""
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
@@ -144,7 +144,7 @@ def _category(cell: Any, input_: Mapping[str, Any]) -> str:
     if isinstance(cell, str) and input_["statistics"].get("numeric"):
         with suppress(ValueError):
             cell = float(cell)
-    return category_name(cell)
+    return name_category(cell)
 
 
 def _text(cell: Any, input_: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.sequences import EncodeText
 
 
@@ -48,5 +48,5 @@ class BagOfWords(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = plain_config(super().get_config())
+        config = simplify_config(super().get_config())
         return {**config, "vocabulary": self.vocabulary, "idf": self.idf}

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 
 SEPARATOR = "\x1f"
 UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
@@ -101,7 +101,7 @@ class OneHotColumns(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = plain_config(super().get_config())
+        config = simplify_config(super().get_config())
         return {**config, "sizes": self.sizes, "missing": self.missing}
 
 
@@ -160,7 +160,7 @@ class MissingLevels(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return plain_config(super().get_config())
+        return simplify_config(super().get_config())
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -197,7 +197,7 @@ class StepsOfOrder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = plain_config(super().get_config())
+        config = simplify_config(super().get_config())
         return {**config, "sizes": self.sizes, "missing": self.missing}
 
 

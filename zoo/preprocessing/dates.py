@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from zoo.portable.preprocessing import DAYS_A_YEAR
 from zoo.portable.rows import EARLIEST, LATEST
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -20,7 +20,7 @@ class PrepareDates(keras.layers.Layer):
     """Computes standardised calendar features of dates, those that varied in training.
 
     Missing dates become 0, the mean, with an indicator if there were any in training. The features are those of
-    :func:`zoo.portable.preprocessing.calendar_parts`.
+    :func:`zoo.portable.preprocessing.extract_calendar_parts`.
 
     Args:
         statistics: For each column ``parts``, with mean and standard deviation of each feature by name, and
@@ -58,7 +58,7 @@ class PrepareDates(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = plain_config(super().get_config())
+        config = simplify_config(super().get_config())
         return {**config, "statistics": self.statistics, "indicators": self.indicators}
 
 

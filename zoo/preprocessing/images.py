@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import ImageInput, Spec
 
@@ -45,7 +45,12 @@ class ResizeImages(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**plain_config(super().get_config()), "height": self.height, "width": self.width, "whole": self.whole}
+        return {
+            **simplify_config(super().get_config()),
+            "height": self.height,
+            "width": self.width,
+            "whole": self.whole,
+        }
 
 
 class ImagePreprocessing(InputPreprocessing):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -58,7 +58,7 @@ class PrepareNumbers(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = plain_config(super().get_config())
+        config = simplify_config(super().get_config())
         arguments = {"statistics": self.statistics, "indicators": self.indicators, "scaling": self.scaling}
         return {**config, **arguments}
 

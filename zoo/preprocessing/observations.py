@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zoo.preprocessing.configuration import plain_config
+from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import ObservationInput, Spec
 
@@ -48,7 +48,7 @@ class ScaleObservation(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**plain_config(super().get_config()), "low": self.low, "high": self.high}
+        return {**simplify_config(super().get_config()), "low": self.low, "high": self.high}
 
 
 class ObservationPreprocessing(InputPreprocessing):

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from zoo.data.examples.describe_examples import WORD
 from zoo.errors import UsageError
-from zoo.portable.preprocessing import length_key
-from zoo.preprocessing.configuration import plain_config
+from zoo.portable.preprocessing import name_length_input
+from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import SequenceInput, Spec, TextInput
 
@@ -67,7 +67,7 @@ class PrepareSteps(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         arguments = {"mean": self.mean, "std": self.std, "missing": self.missing, "longest": self.longest}
-        return {**plain_config(super().get_config()), **arguments}
+        return {**simplify_config(super().get_config()), **arguments}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -114,7 +114,7 @@ class EncodeText(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         arguments = {"vocabulary": self.vocabulary, "unit": self.unit, "longest": self.longest}
-        return {**plain_config(super().get_config()), **arguments}
+        return {**simplify_config(super().get_config()), **arguments}
 
 
 class SequencePreprocessing(InputPreprocessing):
@@ -137,8 +137,8 @@ class SequencePreprocessing(InputPreprocessing):
         self.name = key or (CODES if is_text else STEPS)
         self.prefix = "" if key is None else f"{key}_"
         keys = [input_.key for input_ in sequences if isinstance(input_, SequenceInput) or not input_.idf]
-        self.length = length_key(self.name, keys)
-        self.raw_length = length_key(self.input_.key, [input_.key for input_ in spec.of_kind(SequenceInput)])
+        self.length = name_length_input(self.name, keys)
+        self.raw_length = name_length_input(self.input_.key, [input_.key for input_ in spec.of_kind(SequenceInput)])
 
     def __repr__(self) -> str:
         return f"SequencePreprocessing({self.input_!r}, {self.name!r}, {self.length!r}, {self.longest})"

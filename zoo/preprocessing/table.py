@@ -213,7 +213,7 @@ def _has_missing_input(input_: ColumnInput) -> bool:
     return input_.imputation == LAST
 
 
-def natural_scaling(spec: Spec) -> str:
+def suggest_scaling(spec: Spec) -> str:
     """Return ``common`` for a table of numbers with the same unit, such as pixels, else ``standard``.
 
     With a common unit, distances between rows are meaningful, and standardising would amplify columns that hardly
@@ -234,7 +234,7 @@ def preprocess_table(spec: Spec, *, scaling: str = "standard") -> TablePreproces
     return TablePreprocessing(spec, scaling)
 
 
-def flat_features(tensors: dict[str, Any], preprocessing: TablePreprocessing) -> Any:
+def join_features(tensors: dict[str, Any], preprocessing: TablePreprocessing) -> Any:
     """Join the preprocessed tensors of a table to one (B, D), with embeddings of columns with many categories.
 
     The width of an embedding is 1.6 times the number of categories to the power 0.56, at most 50 (the rule

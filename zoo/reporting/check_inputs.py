@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
-from zoo.data.columns.date_parsing import seconds_of
+from zoo.data.columns.date_parsing import convert_to_seconds
 from zoo.errors import MOST_LISTED
 
 Level = Literal["ok", "note", "warning"]
@@ -100,7 +100,7 @@ class Facts:
                 if np.isinf(codes).any():
                     codes = np.where(np.isinf(codes), np.nan, codes)
             elif self.kind(name) == "date":
-                codes = seconds_of(
+                codes = convert_to_seconds(
                     values, next((column.format for column in self.columns if column.name == name), None)
                 )
             else:
@@ -143,11 +143,11 @@ class Facts:
         return shown + (f" and {len(positions) - most} more" if len(positions) > most else "")
 
 
-def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
+def compute_cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     """Return Cramér's V (1946) between categories (N,) and a binary variable (N,), and the p-value.
 
     Example:
-        >>> cramers_v(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]))[0]
+        >>> compute_cramers_v(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]))[0]
         1.0
     """
     from scipy import stats
@@ -161,26 +161,26 @@ def cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt(test.statistic / table.sum())), float(test.pvalue)
 
 
-def evidence_of(texts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def format_evidence(texts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return one line per column, for the first columns, from pairs of name and text."""
     return tuple(f"{name}: {text}" for name, text in texts[:MOST_LISTED])
 
 
-def option(name: str, value: str) -> str:
+def format_option(name: str, value: str) -> str:
     """Return an option with its value, quoted for a shell.
 
     Example:
-        >>> option("drop", "town name")
+        >>> format_option("drop", "town name")
         "--drop 'town name'"
     """
     return f"--{name} {shlex.quote(value)}"
 
 
-def fraction(value: float) -> str:
+def format_fraction(value: float) -> str:
     """Format a fraction as a percentage.
 
     Example:
-        >>> share(0.0312)
+        >>> format_fraction(0.0312)
         '3.1 %'
     """
     if 0.995 < value < 1:  # do not round to 100 %

@@ -10,8 +10,18 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from zoo.errors import MOST_LISTED, listed
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, cramers_v, evidence_of, fraction, option
+from zoo.errors import MOST_LISTED, join_first
+from zoo.reporting.check_inputs import (
+    NOTE,
+    OK,
+    WARNING,
+    Facts,
+    Finding,
+    compute_cramers_v,
+    format_evidence,
+    format_fraction,
+    format_option,
+)
 
 NEARLY_ALL = 0.995
 LEAST_EFFECT, SURE = 0.15, 0.001
@@ -19,7 +29,7 @@ GAP, LEAST_SIDE = np.log10(8.0), 0.02
 FAR = 10.0  # interquartile ranges beyond the quartiles
 
 
-def missing_values(facts: Facts) -> Iterator[Finding]:
+def check_missing_values(facts: Facts) -> Iterator[Finding]:
     """Report missing values, and what missingness is associated with."""
     fractions = {name: float(facts.missing(name).mean()) for name in map(str, facts.frame.columns)}
     lacking = {name: split for name, split in fractions.items() if split > 0}
@@ -31,10 +41,10 @@ def missing_values(facts: Facts) -> Iterator[Finding]:
         yield Finding("missing values", OK, "none")
         return
     worst = sorted(lacking, key=lambda name: -lacking[name])
-    evidence = tuple(f"{name}: {fraction(lacking[name])}" for name in worst[:MOST_LISTED])
-    most = f"{worst[0]}: {fraction(lacking[worst[0]])}"
+    evidence = tuple(f"{name}: {format_fraction(lacking[name])}" for name in worst[:MOST_LISTED])
+    most = f"{worst[0]}: {format_fraction(lacking[worst[0]])}"
     text = f"{len(lacking)} of {len(fractions)} columns have missing values, most in {most}"
-    advice = option("missing", f"{worst[0]}=drop") if lacking[worst[0]] > 0.5 else ""
+    advice = format_option("missing", f"{worst[0]}=drop") if lacking[worst[0]] > 0.5 else ""
     yield Finding("missing values", NOTE, text, advice, evidence)
     yield from _goes_with(facts, [n for n in worst if 0.005 < lacking[n] < 0.995][:20])
 
@@ -89,13 +99,13 @@ def _association(absent: np.ndarray, values: np.ndarray, categories: bool) -> tu
     if absent.all() or not absent.any():
         return 0.0, 1.0
     if categories:
-        return cramers_v(absent, np.minimum(pd.factorize(values)[0], 50))
+        return compute_cramers_v(absent, np.minimum(pd.factorize(values)[0], 50))
     one, two = values[absent], values[~absent]
     test = stats.mannwhitneyu(one, two)
     return float(abs(2 * test.statistic / (len(one) * len(two)) - 1)), float(test.pvalue)
 
 
-def constants(facts: Facts) -> Iterator[Finding]:
+def check_constants(facts: Facts) -> Iterator[Finding]:
     """Report constant and nearly constant columns."""
     nearly: list[tuple[str, str]] = []
     left_out: list[str] = []
@@ -109,17 +119,17 @@ def constants(facts: Facts) -> Iterator[Finding]:
                 continue
             top = values.value_counts(normalize=True, dropna=False)
             if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
-                nearly.append((column.name, f"{fraction(float(top.iloc[0]))} are {top.index[0]}"))
+                nearly.append((column.name, f"{format_fraction(float(top.iloc[0]))} are {top.index[0]}"))
     for names, why in ((left_out, "with only one value"), (empty, "without values")):
         if names:
             word = "columns are" if len(names) > 1 else "column is"
-            yield Finding("constant columns", OK, f"{len(names)} {word} left out, {why}: {listed(names)}")
+            yield Finding("constant columns", OK, f"{len(names)} {word} left out, {why}: {join_first(names)}")
     if nearly:
-        text = f"{len(nearly)} columns are nearly constant: {listed([name for name, _ in nearly])}"
-        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if not informative", evidence_of(nearly))
+        text = f"{len(nearly)} columns are nearly constant: {join_first([name for name, _ in nearly])}"
+        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if not informative", format_evidence(nearly))
 
 
-def heterogeneity(facts: Facts) -> Iterator[Finding]:
+def check_heterogeneity(facts: Facts) -> Iterator[Finding]:
     """Report columns with mixed units, several spellings of a category, or other remarks."""
     alike: dict[str, list[tuple[str, str]]] = {}
     for column in facts.columns:
@@ -145,7 +155,7 @@ def _remarks(form: str, named_remarks: list[tuple[str, str]]) -> Iterator[Findin
     sizes = sorted({int(number) for _, remark in named_remarks for number in re.findall(r"\d+", remark)})
     several = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(sizes[0]) if sizes else ""
     yield Finding(
-        "columns", NOTE, f"columns {listed([name for name, _ in named_remarks])}: {form.replace('#', several)}"
+        "columns", NOTE, f"columns {join_first([name for name, _ in named_remarks])}: {form.replace('#', several)}"
     )
 
 
@@ -169,7 +179,7 @@ def _units(name: str, values: np.ndarray) -> Iterator[Finding]:
             f"{10 ** np.median(high):.3g}: possibly two units that differ by a factor of {factor:.3g}"
         )
         yield Finding(
-            "heterogeneity", WARNING, text, "convert the column to one unit", (f"{fraction(sides)} on one side",)
+            "heterogeneity", WARNING, text, "convert the column to one unit", (f"{format_fraction(sides)} on one side",)
         )
 
 
@@ -214,7 +224,7 @@ def _plain(category: str) -> str:
     return re.sub(r"[\s._\-'’,;:/]+", "", text) if not re.fullmatch(r"[\d\s.,\-]+.*", text) else text.strip()
 
 
-def outliers(facts: Facts) -> Iterator[Finding]:
+def check_outliers(facts: Facts) -> Iterator[Finding]:
     """Report outliers (Tukey 1977, with a wider fence)."""
     outlying = []
     for name in map(str, facts.frame.columns):
@@ -234,8 +244,8 @@ def outliers(facts: Facts) -> Iterator[Finding]:
             rows = facts.rows(worst, 3, ordered=False)
             outlying.append((name, f"{len(far)} values such as {values[worst[0]]:g}, rows {rows}"))
     if outlying:
-        text = f"values far outside the interquartile range in {listed([name for name, _ in outlying])}"
+        text = f"values far outside the interquartile range in {join_first([name for name, _ in outlying])}"
         advice = "check that they are correct; --set scaling=robust_quantile limits their effect"
-        yield Finding("outliers", NOTE, text, advice, evidence_of(outlying))
+        yield Finding("outliers", NOTE, text, advice, format_evidence(outlying))
     else:
         yield Finding("outliers", OK, "no value is far outside the interquartile range")

@@ -129,7 +129,7 @@ def diagnose(training: Training) -> list[Finding]:
         return [*findings, *_too_few(training), *_worse(training)]
 
 
-def unstable(
+def check_stability(
     values: Sequence[float], intervals: Sequence[tuple[float, float]], guessed: float, name: str
 ) -> list[Finding]:
     """Report if runs that differ only in the seed vary more than sampling error of the test rows explains.
@@ -141,7 +141,7 @@ def unstable(
         name: Name of the metric.
 
     Example:
-        >>> unstable([0.1, 0.9, 0.2], [(0.1, 0.2)] * 3, 1.0, "test_log_loss")[0].topic
+        >>> check_stability([0.1, 0.9, 0.2], [(0.1, 0.2)] * 3, 1.0, "test_log_loss")[0].topic
         'unstable over seeds'
     """
     spread = float(np.std(values, ddof=1))
@@ -155,11 +155,11 @@ def unstable(
     return [Finding(UNSTABLE, WARNING, text, advice, evidence)]
 
 
-def in_words(findings: Sequence[Finding]) -> str:
+def format_diagnosis(findings: Sequence[Finding]) -> str:
     """Return a diagnosis as Markdown for a run's description; empty without findings.
 
     Example:
-        >>> print(in_words([Finding("not converged", "warning", "it was still falling", "--epochs 400")]))
+        >>> print(format_diagnosis([Finding("not converged", "warning", "it was still falling", "--epochs 400")]))
         **Diagnosis**
         <BLANKLINE>
         - **not converged**: it was still falling. Next: --epochs 400

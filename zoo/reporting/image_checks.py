@@ -10,8 +10,8 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.data.examples.array_columns import IMAGE
 from zoo.data.ragged import Ragged
-from zoo.data.sources.image_files import small_grey
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, fraction
+from zoo.data.sources.image_files import shrink_to_grey
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, format_fraction
 
 HELD = ("validation", "test")
 MOST_TRAIN, MOST_HELD = 20_000, 4_000
@@ -20,7 +20,7 @@ ALIKE = 0.999  # correlation above which two images count as the same, resized o
 LEAST_CONTRAST = 1.0  # standard deviation in grey values of 255; plain images cannot be compared
 
 
-def near_duplicates(dataset: Dataset) -> Iterator[Finding]:
+def check_near_duplicates(dataset: Dataset) -> Iterator[Finding]:
     """Report how many validation and test images are near-duplicates of a training image.
 
     Images are compared by correlation at 16 × 16 grey pixels, so that brightness, contrast and compression do not
@@ -51,7 +51,7 @@ def near_duplicates(dataset: Dataset) -> Iterator[Finding]:
         has_finding = True
         shown = ", ".join(str(int(row) + 1) for row in split.rows[twins[:5]])
         of = f"of {len(heldout):,} " if len(heldout) < len(split) else "of the "
-        text = f"{fraction(portion)} {of}{name} images are near-duplicates of a training image{scope}"
+        text = f"{format_fraction(portion)} {of}{name} images are near-duplicates of a training image{scope}"
         advice = "they inflate the score; remove one image of each pair"
         yield Finding(
             "near-duplicates", WARNING if portion > 0.05 else NOTE, text, advice, (f"such as images {shown}",)
@@ -69,7 +69,7 @@ def _small(split: Split, key: str, most: int) -> tuple[np.ndarray, np.ndarray]:
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
     images = values.example if isinstance(values, Ragged) else values.__getitem__
-    pixels = np.stack([small_grey(np.asarray(images(row)), SIDE).ravel() for row in rows.tolist()])
+    pixels = np.stack([shrink_to_grey(np.asarray(images(row)), SIDE).ravel() for row in rows.tolist()])
     pixels -= pixels.mean(axis=1, keepdims=True)
     length = np.linalg.norm(pixels, axis=1)
     has_contrast = length > LEAST_CONTRAST / 255 * SIDE

@@ -17,9 +17,9 @@ from zoo.calibration.fit_calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.calibration.fit_calibration import fit_calibration
 from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, fraction
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, format_fraction
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import ClassicalBaseline, raw_frame, with_columns
+from zoo.supervised.classical_estimators import ClassicalBaseline, add_column_preprocessing, create_raw_frame
 
 FOLDS = 5
 MOST_ROWS, LEAST_ROWS = 20_000, 2_000
@@ -70,7 +70,7 @@ class Suspects:
     total_rows: int = 0
 
 
-def out_of_fold(
+def predict_out_of_fold(
     split: Split, spec: Spec, baselines: Sequence[ClassicalBaseline], *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return out-of-fold predictions and the encoded targets.
@@ -78,7 +78,7 @@ def out_of_fold(
     The predictions of several classical models are averaged, since a single model often has outliers of its own.
 
     Args:
-        split: N rows (:func:`together`).
+        split: N rows (:func:`join_splits`).
         spec: Their spec.
         baselines: Classical models of the task.
         seed: Seed of the folds.
@@ -95,14 +95,14 @@ def out_of_fold(
     folds = kind(max(2, min(FOLDS, max_folds)), shuffle=True, random_state=seed)
     predictions = []
     for baseline in _useful(baselines, len(target)):
-        columns = baseline.columns if callable(baseline.columns) else raw_frame
+        columns = baseline.columns if callable(baseline.columns) else create_raw_frame
         x = columns(split, spec)
         prediction = np.zeros((len(target), len(spec.target.classes))) if classes else np.zeros(len(target))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for train, test in folds.split(np.zeros(len(target)), target):
                 model = baseline.construct(seed)
-                model = model if callable(baseline.columns) else with_columns(model, spec, baseline.columns)
+                model = model if callable(baseline.columns) else add_column_preprocessing(model, spec, baseline.columns)
                 model.fit(_taken(x, train), target[train])
                 if classes:
                     prediction[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
@@ -125,7 +125,7 @@ def _averaged(predictions: list[np.ndarray], target: np.ndarray, classes: bool) 
     return np.asarray(mean / mean.sum(axis=1, keepdims=True))
 
 
-def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def estimate_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Return the estimated fraction of rows with each given (rows) and true class (columns), (K, K).
 
     A row counts for the class whose probability exceeds its mean over the rows with that label; counts are scaled to
@@ -133,7 +133,7 @@ def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95]])
-        >>> confident_joint(np.array([0, 0, 1, 1, 0]), p).round(2).tolist()
+        >>> estimate_joint(np.array([0, 0, 1, 1, 0]), p).round(2).tolist()
         [[0.4, 0.2], [0.0, 0.4]]
     """
     k = prediction.shape[1]
@@ -148,7 +148,7 @@ def confident_joint(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.asarray(fraction_of * counts[:, None] / counts.sum())
 
 
-def suspect_order(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def rank_suspects(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Return row positions (N,) by increasing margin between the given label and the most likely other one."""
     rows = np.arange(len(target))
     given = prediction[rows, target]
@@ -165,9 +165,9 @@ def find_suspects(dataset: Dataset, baselines: Sequence[ClassicalBaseline], *, s
         baselines: Classical models of the task.
         seed: Seed of the folds.
     """
-    split, of_test, total = together(dataset, seed)
+    split, of_test, total = join_splits(dataset, seed)
     spec = dataset.spec
-    prediction, target = out_of_fold(split, spec, baselines, seed=seed)
+    prediction, target = predict_out_of_fold(split, spec, baselines, seed=seed)
     if spec.target.kind == "class":
         wrong, suspects = _of_classes(target, prediction, np.array(spec.target.classes), split.rows)
         return replace(suspects, of_test=of_test[wrong], total_rows=total)
@@ -187,9 +187,9 @@ def _of_classes(
     recall = np.array([(predicted[target == k] == k).mean() if (target == k).any() else 1.0 for k in range(len(names))])
     recognised = recall >= LEAST_RECALL
     scored_rows = recognised[target]
-    joint = confident_joint(target, prediction)
+    joint = estimate_joint(target, prediction)
     rate = float(joint[recognised].sum() - joint.diagonal()[recognised].sum())
-    order = suspect_order(target, prediction)
+    order = rank_suspects(target, prediction)
     wrong = order[(predicted != target)[order] & scored_rows[order]][: max(round(rate * len(target)), 0)]
     highest = _calibrated(prediction, target).max(axis=1)
     sure = scored_rows & (highest >= SURE)
@@ -213,7 +213,7 @@ def _calibrated(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.asarray(fit_calibration("temperature", prediction, target, None)[0](prediction.astype(np.float32)))
 
 
-def label_errors(suspects: Suspects) -> Iterator[Finding]:
+def check_labels(suspects: Suspects) -> Iterator[Finding]:
     """Report the suspects."""
     of_test = np.zeros(len(suspects.rows), bool) if suspects.of_test is None else suspects.of_test
     shown = tuple(
@@ -236,12 +236,14 @@ def label_errors(suspects: Suspects) -> Iterator[Finding]:
     by_chance = suspects.expected + LEAST_ERRORS * np.sqrt(suspects.expected / max(suspects.sure, 1))
     errors = suspects.sure >= LEAST_SURE and suspects.otherwise > max(by_chance, LEAST_EXCESS * suspects.expected)
     sure = (
-        f"; among confident predictions {fraction(suspects.otherwise)} of the labels disagree, "
-        f"{fraction(suspects.expected)} would be expected"
+        f"; among confident predictions {format_fraction(suspects.otherwise)} of the labels disagree, "
+        f"{format_fraction(suspects.expected)} would be expected"
     )
     why = sure if errors else ", which overlapping classes explain"
     doubtful = len(suspects.rows) / suspects.scored_rows
-    text = f"about {fraction(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
+    text = (
+        f"about {format_fraction(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
+    )
     level = WARNING if errors and doubtful > 0.03 else NOTE if errors or doubtful > 0.01 else OK
     text += why if level != OK else ""
     yield Finding("label errors", level, text, "check these rows" if level != OK else "", shown)
@@ -268,7 +270,7 @@ def _useful(baselines: Sequence[ClassicalBaseline], rows: int) -> list[Classical
     ]
 
 
-def together(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
+def join_splits(dataset: Dataset, seed: int) -> tuple[Split, np.ndarray, int]:
     """Return the rows of all splits together, a mask of rows from a separate test source, and the number of rows.
 
     Rows repeated by sampling occur once; at most ``MOST_ROWS`` rows are drawn.

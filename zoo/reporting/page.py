@@ -16,7 +16,7 @@ svg { max-width: 100%; height: auto } .number { text-align: right; font-variant-
 """
 
 
-def whole_page(title: str, body: str) -> str:
+def format_page(title: str, body: str) -> str:
     """Return an HTML page with the common style.
 
     Args:
@@ -24,7 +24,7 @@ def whole_page(title: str, body: str) -> str:
         body: Body, as HTML.
 
     Example:
-        >>> whole_page("A & B", "<p>…</p>").count("A &amp; B")
+        >>> format_page("A & B", "<p>…</p>").count("A &amp; B")
         1
     """
     return (
@@ -33,7 +33,7 @@ def whole_page(title: str, body: str) -> str:
     )
 
 
-def image(figure: Any, description: str) -> str:
+def format_figure(figure: Any, description: str) -> str:
     """Return a matplotlib figure as an SVG element.
 
     Args:

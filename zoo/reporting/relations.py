@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from zoo.data.columns.describe_table import SPLIT_NAMES
-from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, cramers_v, option
+from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, compute_cramers_v, format_option
 
 NEARLY_SURE = 0.985  # balanced accuracy, or fraction of the variance, of a single column
 FOLDS, LEAST_KNOWN = 3, 30
 LEAST_AUC, SURE = 0.6, 0.001
 
 
-def leaks(facts: Facts) -> Iterator[Finding]:
+def check_leaks(facts: Facts) -> Iterator[Finding]:
     """Report columns that predict the target almost perfectly, by a cross-validated decision tree on each."""
     if facts.target is None:
         return
@@ -27,7 +27,7 @@ def leaks(facts: Facts) -> Iterator[Finding]:
             has_finding = True
             measure = "balanced accuracy" if facts.classes else "explained variance"
             text = f"column {name} alone predicts the target ({measure} {alone:.3f}): is it known at prediction time?"
-            yield Finding("leakage", WARNING, text, option("drop", name))
+            yield Finding("leakage", WARNING, text, format_option("drop", name))
     place = _told_by(np.arange(len(facts.frame), dtype=float)[facts.sample], target, facts.classes, levels=False)
     if place >= 0.9:
         text = f"rows are sorted by the target: the row number predicts it ({place:.2f})"
@@ -61,7 +61,7 @@ def _told_by(values: np.ndarray, target: np.ndarray, classes: bool, *, levels: b
     return 1 - float(((predicted - target[present]) ** 2).mean() / max(target[present].var(), 1e-300))
 
 
-def drift(facts: Facts) -> Iterator[Finding]:
+def check_drift(facts: Facts) -> Iterator[Finding]:
     """Report if a classifier can distinguish training and test rows (Lopez-Paz and Oquab 2017)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -110,7 +110,7 @@ def _apart(facts: Facts, rows: np.ndarray, side: np.ndarray, names: list[str]) -
             test = stats.ks_2samp(one, two)
             effect, p = float(test.statistic), float(test.pvalue)
         else:
-            effect, p = cramers_v(side[~np.isnan(values)], values[~np.isnan(values)])
+            effect, p = compute_cramers_v(side[~np.isnan(values)], values[~np.isnan(values)])
         if p * len(names) < SURE:
             effects.append((effect, name))
     return sorted(effects, reverse=True)

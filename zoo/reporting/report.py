@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.data.columns.column_kinds import Column
 from zoo.reporting.check_inputs import OK, WARNING, Finding
-from zoo.reporting.page import STYLE, whole_page
+from zoo.reporting.page import STYLE, format_page
 
 _SIGNS = {"ok": " ", "note": "·", "warning": "!"}
 
@@ -100,7 +100,7 @@ class DataReport:
 
     def page(self) -> str:
         """Return the report as a self-contained HTML page."""
-        return whole_page(f"Data report: {self.source}", self._body())
+        return format_page(f"Data report: {self.source}", self._body())
 
     def _repr_html_(self) -> str:
         return f"<style>{STYLE}</style><div>{self._body()}</div>"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from zoo.data.splitting.splitters import suggested_sizes
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, fraction
+from zoo.data.splitting.splitters import suggest_sizes
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_fraction
 
 ROWS_A_PARAMETER, ROWS_A_PREDICTOR, IMAGES_A_CLASS = 10, 10, 1000
 RARE, VERY_RARE = 0.1, 0.02
@@ -22,7 +22,7 @@ ALIKE = 0.5  # correlation of successive targets in time
 GRID = 0.02  # maximum difference of near-duplicates in each number, in standard deviations
 
 
-def enough_rows(rows: int, predictors: int, parameters: int | None, model: str | None) -> Iterator[Finding]:
+def check_row_count(rows: int, predictors: int, parameters: int | None, model: str | None) -> Iterator[Finding]:
     """Compare the number of training rows with rules of thumb."""
     if predictors:
         needed = ROWS_A_PREDICTOR * predictors
@@ -36,28 +36,36 @@ def enough_rows(rows: int, predictors: int, parameters: int | None, model: str |
         yield Finding("enough rows", level, text, advice)
 
 
-def sizes(rows: int) -> Finding:
+def check_sizes(rows: int) -> Finding:
     """Suggest sizes of the splits."""
-    test, validation, reason = suggested_sizes(rows, 0)
+    test, validation, reason = suggest_sizes(rows, 0)
     advice = f"--test-size {test:g} --validation-size {validation:g}"
     return Finding("split", OK, f"for {rows:,} rows: {reason}", advice)
 
 
-def class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding]:
+def check_class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding]:
     """Report the frequency of the rarest class."""
     counts = names.astype(str).value_counts()
     rare, most = counts.index[-1], counts.index[0]
     split = counts.iloc[-1] / counts.sum()
-    evidence = tuple(f"{name}: {count:,} ({fraction(count / counts.sum())})" for name, count in counts.head(12).items())
+    evidence = tuple(
+        f"{name}: {count:,} ({format_fraction(count / counts.sum())})" for name, count in counts.head(12).items()
+    )
     even = 1 / len(counts)
     if split >= min(RARE, even / 2):
         yield Finding(
-            "class balance", OK, f"{len(counts)} classes, the rarest has {fraction(split)} of the rows", "", evidence
+            "class balance",
+            OK,
+            f"{len(counts)} classes, the rarest has {format_fraction(split)} of the rows",
+            "",
+            evidence,
         )
     else:
         factor = max(2, round(counts.iloc[0] / counts.iloc[-1] / 4))
         level = WARNING if split < VERY_RARE or counts.iloc[-1] < 10 else NOTE
-        text = f"class {rare} has {counts.iloc[-1]:,} rows ({fraction(split)}), class {most} has {counts.iloc[0]:,}"
+        text = (
+            f"class {rare} has {counts.iloc[-1]:,} rows ({format_fraction(split)}), class {most} has {counts.iloc[0]:,}"
+        )
         ways = f"--sample down={factor}, or --class-weight balanced --calibrate temperature"
         advice = f"use pr_auc, not accuracy; {ways}"
         yield Finding("class balance", level, text, advice, evidence)
@@ -67,7 +75,7 @@ def class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding
         yield Finding("enough rows", NOTE if short else OK, text, "", tuple(short[:12]))
 
 
-def duplicates(facts: Facts) -> Iterator[Finding]:
+def check_duplicates(facts: Facts) -> Iterator[Finding]:
     """Report duplicate rows, within and across splits, and whether their targets agree."""
     if not facts.frame.shape[1]:
         return
@@ -81,7 +89,7 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
     else:
         extra = int((counts - 1).sum())
         level = NOTE if extra > 0.01 * len(hashed) else OK
-        text = f"{extra:,} rows duplicate another in all features ({fraction(extra / len(hashed))})"
+        text = f"{extra:,} rows duplicate another in all features ({format_fraction(extra / len(hashed))})"
         again = np.flatnonzero(pd.Series(codes).duplicated().to_numpy())
         yield Finding("duplicates", level, text, "", (f"rows {facts.rows(again)}",))
     if facts.target is not None and facts.classes and len(twice):
@@ -108,7 +116,7 @@ def _across(facts: Facts, codes: np.ndarray, topic: str, what: str, but: np.ndar
             continue
         portion = len(repeated) / len(heldout)
         level = WARNING if portion > 0.05 else NOTE
-        text = f"{len(repeated):,} {split} rows ({fraction(portion)}) {what}"
+        text = f"{len(repeated):,} {split} rows ({format_fraction(portion)}) {what}"
         advice = "they inflate the score; remove duplicates, or, if a column defines groups, use --split group=COLUMN"
         yield Finding(topic, level, text, advice, (f"rows {facts.rows(repeated)}",))
 
@@ -129,7 +137,7 @@ def _cells(facts: Facts) -> np.ndarray | None:
     return hashes
 
 
-def time_order(facts: Facts) -> Iterator[Finding]:
+def check_time_order(facts: Facts) -> Iterator[Finding]:
     """Report if rows have a time but the split does not follow it."""
     held, train = facts.split == "test", facts.split == "train"
     if not held.any() or not train.any():
@@ -144,7 +152,7 @@ def time_order(facts: Facts) -> Iterator[Finding]:
         if among < 0.05:
             continue
         alike = _alike_in_time(facts, seconds)
-        text = f"{fraction(among)} of the test rows are before the last training row in {name}"
+        text = f"{format_fraction(among)} of the test rows are before the last training row in {name}"
         text += f", and successive targets are correlated ({alike:.2f})" if alike > ALIKE else ""
         level = WARNING if alike > ALIKE else NOTE
         advice = f"to predict the future, use --split time={name} and --gap"
@@ -160,7 +168,7 @@ def _alike_in_time(facts: Facts, seconds: np.ndarray) -> float:
     return float(np.corrcoef(target[1:], target[:-1])[0, 1]) if target.std() > 0 else 0.0
 
 
-def groups(facts: Facts) -> Iterator[Finding]:
+def check_groups(facts: Facts) -> Iterator[Finding]:
     """Report group columns with values in both training and test rows."""
     train, held = facts.split == "train", facts.split == "test"
     for name in map(str, facts.frame.columns):
@@ -172,6 +180,6 @@ def groups(facts: Facts) -> Iterator[Finding]:
             continue
         overlap = values[held].isin(set(values[train])).mean()
         if overlap > 0.05:
-            shared = fraction(float(overlap))
+            shared = format_fraction(float(overlap))
             text = f"{shared} of the test rows have a {name} of the training rows, of {distinct:,} in total"
             yield Finding("groups", WARNING, text, f"--split group={name}")

@@ -21,14 +21,14 @@ from zoo.reporting import relations
 from zoo.reporting import row_checks as rows
 from zoo.reporting import value_checks as values
 from zoo.reporting.check_inputs import NOTE, Facts, Finding
-from zoo.reporting.label_errors import find_suspects, label_errors
+from zoo.reporting.label_errors import check_labels, find_suspects
 from zoo.spec import CategoryInput, DateInput, ImageInput, Input, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
 CHECK_ERRORS = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, np.linalg.LinAlgError)
 
 
-def facts_of(
+def prepare_table(
     frame: pd.DataFrame, columns: Sequence[Column], *, target: str | None, classes: bool, split_rows: Any, seed: int
 ) -> Facts:
     """Return a table as input of the checks.
@@ -50,7 +50,7 @@ def facts_of(
     return Facts(frame[names], columns, values, classes, split, seed)
 
 
-def cheap_findings(
+def run_cheap_checks(
     facts: Facts | None, dataset: Dataset | None, *, parameters: int | None = None, model: str | None = None
 ) -> list[Finding]:
     """Return the findings of the cheap checks."""
@@ -58,42 +58,42 @@ def cheap_findings(
     if dataset is not None and "train" in dataset.splits:
         total = dataset.splits["train"].total
         predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
-        checks.append(lambda: rows.enough_rows(total, predictors, parameters, model))
+        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model))
         if not dataset.has_test_source:
-            checks.append(lambda: [rows.sizes(sum(dataset.sizes.values()))])
+            checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
         table = facts
         checks += [
-            lambda: of_columns.missing_values(table),
-            lambda: rows.duplicates(table),
-            lambda: rows.groups(table),
-            lambda: rows.time_order(table),
-            lambda: of_columns.constants(table),
-            lambda: of_columns.heterogeneity(table),
-            lambda: values.mixed_formats(table),
-            lambda: values.codes_for_missing(table),
-            lambda: values.capped(table),
-            lambda: values.same_columns(table),
-            lambda: of_columns.outliers(table),
+            lambda: of_columns.check_missing_values(table),
+            lambda: rows.check_duplicates(table),
+            lambda: rows.check_groups(table),
+            lambda: rows.check_time_order(table),
+            lambda: of_columns.check_constants(table),
+            lambda: of_columns.check_heterogeneity(table),
+            lambda: values.check_mixed_formats(table),
+            lambda: values.check_missing_codes(table),
+            lambda: values.check_capped_values(table),
+            lambda: values.check_redundant_columns(table),
+            lambda: of_columns.check_outliers(table),
         ]
     if dataset is not None and dataset.spec.of_kind(ImageInput):
         image_data = dataset
-        checks.append(lambda: images.near_duplicates(image_data))
+        checks.append(lambda: images.check_near_duplicates(image_data))
     return [finding for check in checks for finding in _guarded(check)]
 
 
-def costly_findings(
+def run_costly_checks(
     facts: Facts | None, dataset: Dataset | None, baselines: Sequence[ClassicalBaseline]
 ) -> list[Finding]:
     """Return the findings of checks that fit models: leakage, drift, label errors."""
     checks: list[Callable[[], Iterable[Finding]]] = []
     if facts is not None:
         table = facts
-        checks += [lambda: relations.leaks(table), lambda: relations.drift(table)]
+        checks += [lambda: relations.check_leaks(table), lambda: relations.check_drift(table)]
     if dataset is not None and len(dataset.spec.targets) == 1 and baselines:
         data = dataset
-        checks.append(lambda: label_errors(find_suspects(data, baselines)))
+        checks.append(lambda: check_labels(find_suspects(data, baselines)))
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # for small models on a busy machine, several threads are much slower
@@ -114,11 +114,11 @@ def _balance(dataset: Dataset) -> Iterable[Finding]:
         return []
     codes = np.concatenate([np.asarray(split.target) for split in dataset.splits.values()])
     images = bool(dataset.spec.of_kind(ImageInput))
-    return rows.class_balance(pd.Series(np.array(dataset.spec.target.classes)[codes]), images=images)
+    return rows.check_class_balance(pd.Series(np.array(dataset.spec.target.classes)[codes]), images=images)
 
 
 @cache
-def version_of_checks() -> str:
+def compute_version() -> str:
     """Return a digest of the code of the checks, which invalidates cached reports of other versions."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")):

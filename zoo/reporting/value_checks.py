@@ -8,8 +8,17 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from zoo.errors import MOST_LISTED, listed
-from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, WARNING, Facts, Finding, evidence_of, fraction, option
+from zoo.errors import MOST_LISTED, join_first
+from zoo.reporting.check_inputs import (
+    MOST_COLUMNS,
+    NOTE,
+    WARNING,
+    Facts,
+    Finding,
+    format_evidence,
+    format_fraction,
+    format_option,
+)
 
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
@@ -38,7 +47,7 @@ _MEGA = re.compile("M(W[hH]?|[VAJ]|Hz|Pa)")  # lower-case m would mean milli
 _CODES = re.compile(r"-?9{2,}(\.0)?|-1|-9|-?8{2,}|-?7{3,}")
 
 
-def mixed_formats(facts: Facts) -> Iterator[Finding]:
+def check_mixed_formats(facts: Facts) -> Iterator[Finding]:
     """Report text columns with several date formats, two kinds of decimals, or numbers with units."""
     for name in map(str, facts.frame.columns):
         if pd.api.types.is_numeric_dtype(facts.frame[name].dtype):
@@ -49,7 +58,7 @@ def mixed_formats(facts: Facts) -> Iterator[Finding]:
         for what, formats in (("dates", _DATES), ("decimals", _DECIMALS)):
             fractions = _formats(counts, formats)
             if len(fractions) > 1:
-                evidence = tuple(f"as {form}: {fraction(part)}" for form, part in fractions.items())
+                evidence = tuple(f"as {form}: {format_fraction(part)}" for form, part in fractions.items())
                 forms = " and ".join(fractions)
                 text = f"column {name} has {what} in {len(fractions)} formats: {forms}"
                 yield Finding("heterogeneity", WARNING, text, "use one format", evidence)
@@ -77,7 +86,7 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
     if sum(units.values()) < NEARLY_ALL * total or len(counts) < 10:
         return
     often = sorted((u for u in units if units[u] >= LEAST_SHARE * total), key=lambda unit: -units[unit])
-    evidence = tuple(f"{unit}: {fraction(units[unit] / total)}" for unit in often[:MOST_LISTED])
+    evidence = tuple(f"{unit}: {format_fraction(units[unit] / total)}" for unit in often[:MOST_LISTED])
     if 1 < len(often) <= MOST_LISTED:
         text = f"column {name} has numbers in {len(often)} units: {', '.join(often)}"
         yield Finding("heterogeneity", WARNING, text, "convert the column to one unit", evidence)
@@ -86,7 +95,7 @@ def _units(name: str, counts: pd.Series) -> Iterator[Finding]:
         yield Finding("heterogeneity", NOTE, text, "remove the unit, so that the column is numeric", evidence)
 
 
-def codes_for_missing(facts: Facts) -> Iterator[Finding]:
+def check_missing_codes(facts: Facts) -> Iterator[Finding]:
     """Report numbers that look like codes for missing values: frequent -999 or 9999, far from all others."""
     for name, values in _numbers(facts):
         distinct, _ = _counted(values)
@@ -100,13 +109,13 @@ def codes_for_missing(facts: Facts) -> Iterator[Finding]:
             alone = value < 0 <= rest[0] and (value <= -9 or gap >= 1) and len(rest) > 5 if place == 0 else False
             if alone or gap > np.ptp(rest):
                 text = (
-                    f"column {name} is {value:.15g} in {rows:,} rows ({fraction(rows / len(facts.frame))}), far from "
-                    "all other values: possibly a code for missing values, or a cap"
+                    f"column {name} is {value:.15g} in {rows:,} rows ({format_fraction(rows / len(facts.frame))}), far "
+                    "from all other values: possibly a code for missing values, or a cap"
                 )
                 yield Finding("heterogeneity", WARNING, text, "if it is a code, leave these cells empty")
 
 
-def capped(facts: Facts) -> Iterator[Finding]:
+def check_capped_values(facts: Facts) -> Iterator[Finding]:
     """Report numbers that accumulate at their maximum or minimum, as capped measurements do."""
     target = facts.target if facts.target is not None and not facts.classes else None
     named = [*_numbers(facts)]
@@ -122,15 +131,17 @@ def capped(facts: Facts) -> Iterator[Finding]:
             rows = int((values == distinct[place]).sum())
             if distinct[place] == 0 or rows < max(5, LEAST_CAPPED * len(values)) or rows < 10 * beside.mean():
                 continue
-            summary = f"{rows:,} rows ({fraction(rows / len(facts.frame))}) have the {word}"
+            summary = f"{rows:,} rows ({format_fraction(rows / len(facts.frame))}) have the {word}"
             if name:
                 piled.append((name, f"{summary}, {distinct[place]:g}"))
             else:
                 text = f"{summary} of the target: possibly capped; no model can learn values beyond it"
                 yield Finding("capped values", NOTE, text)
     if piled:
-        text = f"values accumulate at the maximum or minimum of {listed([name for name, _ in piled])}: possibly capped"
-        yield Finding("capped values", NOTE, text, "", evidence_of(piled))
+        text = (
+            f"values accumulate at the maximum or minimum of {join_first([name for name, _ in piled])}: possibly capped"
+        )
+        yield Finding("capped values", NOTE, text, "", format_evidence(piled))
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +162,7 @@ def _numbers(facts: Facts) -> Iterator[tuple[str, np.ndarray]]:
             yield name, present
 
 
-def same_columns(facts: Facts) -> Iterator[Finding]:
+def check_redundant_columns(facts: Facts) -> Iterator[Finding]:
     """Report redundant columns: equivalent categories, or linear functions of each other."""
     names = [str(name) for name in facts.frame.columns][:MOST_COLUMNS]
     twins: list[tuple[str, str]] = []
@@ -173,9 +184,9 @@ def same_columns(facts: Facts) -> Iterator[Finding]:
     if twins:
         pairs = [f"{name} is equivalent to {other}" for name, other in twins]
         scope = f", in a sample of {len(facts.sample):,} rows" if len(facts.sample) < len(facts.frame) else ""
-        text = f"redundant columns{scope}: {listed(pairs, 3, '; ')}"
+        text = f"redundant columns{scope}: {join_first(pairs, 3, '; ')}"
         evidence = tuple(pairs[:MOST_LISTED]) if len(pairs) > 3 else ()
-        yield Finding("columns", NOTE, text, f"{option('drop', twins[0][0])} to keep only the other", evidence)
+        yield Finding("columns", NOTE, text, f"{format_option('drop', twins[0][0])} to keep only the other", evidence)
 
 
 def _linear(facts: Facts, names: list[str]) -> list[tuple[str, str]]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
-from zoo.running.run_facts import prefixed
+from zoo.running.run_facts import add_prefixes
 from zoo.task import Baseline, Task
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BASELINE_TAG, OBJECTIVE_TAG
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tracked_run import TrackedRun, end_run
 
 
 def run_baselines(
@@ -63,14 +63,14 @@ def _tracked(
         "zoo.digest": dataset.digest,
         OBJECTIVE_TAG: task.objective_prefix + task.rules(dataset.spec).metrics()[0].name,
     }
-    with ending(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
+    with end_run(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
         run.dataset(dataset)
         if runs:
             metrics = dict(runs[0].data.metrics)
             run.tags({"zoo.copied_from": runs[0].info.run_id})
         else:
             began = time.perf_counter()
-            metrics = prefixed(baseline.run(dataset, seed))
+            metrics = add_prefixes(baseline.run(dataset, seed))
             metrics["seconds"] = time.perf_counter() - began
         run.metrics(metrics)
     return _scores(metrics)

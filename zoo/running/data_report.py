@@ -18,24 +18,24 @@ from zoo.data.columns.describe_table import describe_columns
 from zoo.data.columns.encode import has_value
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.memory import give_back_memory, release_pages
-from zoo.data.sources.public_sets import dataset_folder
+from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.table_dataset import is_measured
 from zoo.errors import UsageError, WrongSourceError
-from zoo.fitting.model_builder import model_builder
+from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.describe_jobs import ReportJob
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
-from zoo.reporting.check_inputs import Facts, Finding, option
+from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.report import DataReport
-from zoo.reporting.run_checks import CHECK_ERRORS, cheap_findings, costly_findings, facts_of, version_of_checks
+from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_table, run_cheap_checks, run_costly_checks
 from zoo.running.progress import Progress
-from zoo.saving.files import check_folder, replacing
+from zoo.saving.files import check_folder, write_atomically
 from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
-from zoo.task import Task, task_of
+from zoo.task import Task, load_task
 from zoo.tracking.tracked_run import TrackedRun
 
 REPORT_FILE, REPORTS = "data_report", "reports"
@@ -44,7 +44,7 @@ LEAST_ROWS_FOR_MODELS = 500
 MOST_CLASSES_OF_NUMBERS = 30
 
 
-@takes_keywords(ReportJob, "source")
+@accept_keywords(ReportJob, "source")
 def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     """Report on the quality of data before training on them.
 
@@ -57,7 +57,7 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
 
     Example:
         >>> [finding.topic for finding in data_report("wine", quiet=True).warnings]
-        []
+        ['enough rows']
     """
     output = Path(job.output) if job.output is not None else None
     if output is not None:
@@ -70,9 +70,9 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     else:  # a sample of the streamed rows, if they are tabular
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters = _parameters(job, dataset)
-    findings = cheap_findings(facts, dataset, parameters=parameters, model=job.model)
+    findings = run_cheap_checks(facts, dataset, parameters=parameters, model=job.model)
     Progress(quiet=quiet).say("looking for leaks, drift and label errors …")
-    findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "all"))
+    findings += run_costly_checks(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
         findings.append(_which_target(table))
     report = DataReport(
@@ -86,7 +86,7 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
         output=str(output) if output is not None else None,
     )
     if output is not None:
-        with replacing(output) as writing:
+        with write_atomically(output) as writing:
             writing.write_text(report.page(), encoding="utf-8")
     return report
 
@@ -116,7 +116,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
     """
     rows = sum(len(split) for split in dataset.splits.values())
     models = level != "none" and rows >= LEAST_ROWS_FOR_MODELS
-    with_models = folder / f"{dataset.split_digest}-{task.name}-{version_of_checks()}.json"
+    with_models = folder / f"{dataset.split_digest}-{task.name}-{compute_version()}.json"
     without_models = with_models.with_suffix(".cheap.json")
     for kept in [with_models] if models else [with_models, without_models]:
         with contextlib.suppress(OSError, *CHECK_ERRORS):  # missing or corrupt
@@ -125,9 +125,9 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
                 report_, source=dataset.source, notes=dataset.notes
             )  # the same data may come from another path
     facts = _facts_of_dataset(dataset)
-    findings = cheap_findings(facts, dataset)
+    findings = run_cheap_checks(facts, dataset)
     if models:
-        findings += costly_findings(facts, dataset, _baselines_of(task, dataset, "quick"))
+        findings += run_costly_checks(facts, dataset, _baselines_of(task, dataset, "quick"))
     report = DataReport(
         source=dataset.source,
         target=dataset.spec.target_names or None,
@@ -138,7 +138,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         notes=dataset.notes,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(with_models if models else without_models) as writing:
+    with write_atomically(with_models if models else without_models) as writing:
         writing.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     return report
 
@@ -151,7 +151,7 @@ def _table(job: ReportJob) -> Table | None:
     if task is not None and "table" not in task.reads:
         return None
     try:
-        with dataset_folder(job.data_dir):
+        with set_dataset_folder(job.data_dir):
             return read_table(job.source)
     except WrongSourceError:
         return None
@@ -183,8 +183,8 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
 
 def _task_asked_for(job: ReportJob) -> Task | None:
     if job.task is not None:
-        return task_of(job.task)
-    return model_builder(job.model).task if job.model is not None else None
+        return load_task(job.task)
+    return create_model_builder(job.model).task if job.model is not None else None
 
 
 def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
@@ -203,7 +203,7 @@ def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
 
 def _with_target() -> list[tuple[Task, str]]:
     """Return the tasks that predict a target, with its kind: ``class``, ``number`` or ``either``."""
-    kinds = [(task, getattr(task, "target_kind", None)) for task in map(task_of, list_tasks())]
+    kinds = [(task, getattr(task, "target_kind", None)) for task in map(load_task, list_tasks())]
     return [(task, kind) for task, kind in kinds if kind is not None]
 
 
@@ -221,14 +221,14 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     if dataset is not None and dataset.has_test_source:
         # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
-        with dataset_folder(job.data_dir):
+        with set_dataset_folder(job.data_dir):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}
     for target in targets:
         frame = frame[has_value(frame[target.name])]
     name = targets[0].name if len(targets) == 1 else None
-    facts = facts_of(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
+    facts = prepare_table(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
     return replace(facts, test_from=test_from)
 
 
@@ -272,7 +272,7 @@ def _facts_of_dataset(dataset: Dataset) -> Facts | None:
         test_from = 1 + max(int(column.max()) for (name, _), column in zip(splits, rows, strict=True) if name != "test")
         rows[-1] = rows[-1] + test_from
     together.index = np.concatenate(rows)
-    facts = facts_of(
+    facts = prepare_table(
         together.reset_index(drop=True), columns, target=target, classes=classes, split_rows=split_rows, seed=0
     )
     return replace(facts, frame=facts.frame.set_axis(together.index, axis=0), test_from=test_from)
@@ -301,7 +301,7 @@ def _baselines_of(task: Task | None, dataset: Dataset | None, level: str) -> lis
 def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
     if job.model is None or dataset is None:
         return None
-    built_model = model_builder(job.model).build_model(CheckedHyperParameters(), dataset.spec, seed=job.seed)
+    built_model = create_model_builder(job.model).build_model(CheckedHyperParameters(), dataset.spec, seed=job.seed)
     return built_model.n_parameters
 
 
@@ -314,4 +314,4 @@ def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:
 
 def _which_target(table: Table) -> Finding:
     text = "without a target, each column is only checked on its own"
-    return Finding("target", "note", text, f"{option('target', table.frame.columns[-1])}, or another column")
+    return Finding("target", "note", text, f"{format_option('target', table.frame.columns[-1])}, or another column")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.jobs.fit_options import IN_MEMORY, TrainJob
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.running.progress import Progress
 from zoo.running.repeats import resume_repeats, run_repeats
 from zoo.running.train import resume_train, run_train
@@ -14,7 +14,7 @@ from zoo.tracking.store import Store
 from zoo.tracking.tags import CROSS_VALIDATION, SEEDS
 
 
-@takes_keywords(TrainJob, "model", "source")
+@accept_keywords(TrainJob, "model", "source")
 def train(job: TrainJob, *, callbacks: Sequence[Any] = (), verbose: bool = False, quiet: bool = False) -> Any:
     """Train a model on data, evaluate it against baselines, and track the run.
 

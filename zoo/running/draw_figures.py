@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.tracking.tracked_run import import_model_format
+
 
 @dataclass(frozen=True)
 class DrawnFigures:
@@ -25,7 +27,7 @@ class DrawnFigures:
 
 
 @contextmanager
-def drawing(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], DrawnFigures]]:
+def draw_in_background(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], DrawnFigures]]:
     """Draw figures in a separate thread while TensorFlow evaluates and files are written.
 
     Args:
@@ -34,10 +36,7 @@ def drawing(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callable[[], Draw
     Yields:
         A function that waits for the figures; their folder is deleted when the context exits.
     """
-    # MLflow changes the warnings of the whole process while it loads, and Matplotlib's `catch_warnings` in another thread
-    # would undo that: the user would see warnings about MLflow's own types.
-    import mlflow.pyfunc  # noqa: F401
-
+    import_model_format()
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-figures") as pool:
         yield pool.submit(_draw_and_save, draw, Path(folder)).result
 

@@ -10,19 +10,19 @@ import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
-from zoo.fitting.fit import Fitted, evaluate, evaluated_split, post_process
+from zoo.fitting.fit import Fitted, choose_evaluated_split, evaluate, post_process
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.direction import Direction
 from zoo.metrics.tables import scores_by_class, worst_errors
-from zoo.reporting.diagnosis import Training, diagnose, in_words
+from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import keep_report
-from zoo.running.draw_figures import DrawnFigures, drawing
-from zoo.running.run_facts import prefixed
+from zoo.running.draw_figures import DrawnFigures, draw_in_background
+from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
-from zoo.text import interval, number
+from zoo.text import format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
@@ -52,7 +52,7 @@ def finish_run(
     Returns:
         The run as returned to the caller; it can be loaded again by its id.
     """
-    task, split = fitted.task, evaluated_split(fitted.dataset)
+    task, split = fitted.task, choose_evaluated_split(fitted.dataset)
     uncalibrated = evaluate(fitted, [split])[split] if job.calibrate is not None else None
     fitted = post_process(fitted, job)
     assert fitted.calibration is not None
@@ -66,7 +66,7 @@ def finish_run(
         figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[split], uncalibrated)
         return {**figures, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
 
-    with drawing(draw if getattr(job, "figures", True) else dict) as drawn:
+    with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
@@ -74,8 +74,8 @@ def finish_run(
         run.metrics = {
             **run.metrics,
             **calibration.facts,
-            **prefixed({split: of_intervals}),
-            **({} if uncalibrated is None else prefixed({split: _named_uncalibrated(uncalibrated.scores)})),
+            **add_prefixes({split: of_intervals}),
+            **({} if uncalibrated is None else add_prefixes({split: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
         predicted = rules.held_out(rows, output)
@@ -91,7 +91,7 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective, split = task.rules(model.spec).metrics()[0], evaluated_split(fitted.dataset)
+    objective, split = task.rules(model.spec).metrics()[0], choose_evaluated_split(fitted.dataset)
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -100,8 +100,11 @@ def _run_of(
         source=fitted.dataset.source,
         objective=objective.name,
         direction=objective.direction,
-        metrics={**result.scores, **prefixed({name: evaluation.scores for name, evaluation in evaluations.items()})},
-        intervals=prefixed({split: evaluations[split].intervals}),
+        metrics={
+            **result.scores,
+            **add_prefixes({name: evaluation.scores for name, evaluation in evaluations.items()}),
+        },
+        intervals=add_prefixes({split: evaluations[split].intervals}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
         n_parameters=fitted.built_model.n_parameters,
@@ -156,7 +159,7 @@ def _log(
     run.draw = lambda: images_.figures
     tracked.files(images_.folder, "figures")
     shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
-    note = description(run, report, shown)
+    note = describe_run(run, report, shown)
     topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"
     tracked.tags(
         {"mlflow.note.content": note, "zoo.stopped": fitted.result.stopped, "zoo.diagnosis": topics, SCORED_TAG: "yes"}
@@ -192,7 +195,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     )
 
 
-def description(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
+def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
     """Return a Markdown description of a run.
 
     Args:
@@ -204,21 +207,21 @@ def description(run: Run, report: DataReport | None = None, artifacts: Sequence[
     rows = report.splits.get("train", 0) if report is not None else 0
     columns = len(report.columns) if report is not None else 0
     size = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
-    bounds = interval(run.intervals.get(name))
+    bounds = format_interval(run.intervals.get(name))
     better = "less" if Direction(run.direction).less_is_better else "more"
     lines = [
         f"**{run.model_name}** on **{run.source}**{f', trained on {size}' if rows else ''}: {name} "
-        f"**{number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
+        f"**{format_number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
     ]
     best = run.best_baseline
     if best:
-        baseline = number(run.baselines[best].get(name))
+        baseline = format_number(run.baselines[best].get(name))
         lines.append(f"Best baseline by validation: {best}, {name} {baseline}. Verdict: **{run.verdict}**.")
     lines.append(
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
     )
-    lines += [in_words(run.diagnosis)] if run.diagnosis else []
+    lines += [format_diagnosis(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
     lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []

@@ -8,7 +8,7 @@ from typing import Any
 from zoo.jobs.fit_options import TrainJob
 from zoo.running.progress import Progress
 from zoo.running.train import resume_train, run_train
-from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import CHECKPOINT_FILE, REPEAT_TAG
@@ -31,14 +31,14 @@ def run_child(
         job: The run's job, with experiment and name.
         parent: The parent run.
         key: Key that identifies the run among the children of its parent.
-        existing: Existing MLflow child runs by key; see :func:`runs_below`.
+        existing: Existing MLflow child runs by key; see :func:`find_runs_below`.
         tags: Additional tags.
         callbacks: Keras callbacks.
         progress: Where to show progress.
     """
     before = existing.get(key)
     if before is not None and before.info.status == "FINISHED":
-        return stored_run(parent.store, before.info.run_id)
+        return load_run(parent.store, before.info.run_id)
     if before is not None and (parent.store.state_of(before.info.run_id) / CHECKPOINT_FILE).exists():
         model, source = _own(job.model), _own(job.source)
         run: Run = resume_train(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
@@ -48,7 +48,7 @@ def run_child(
     )
 
 
-def runs_below(store: Store, run_id: str) -> dict[Any, Any]:
+def find_runs_below(store: Store, run_id: str) -> dict[Any, Any]:
     """Return the MLflow child runs of a parent by key; among duplicates, prefer a finished run, then the latest."""
     below = store.search(f"tags.`{PARENT_TAG}` = '{run_id}'")  # latest first; the sort and dict below keep the last
     below.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))

@@ -14,27 +14,27 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
-from zoo.fitting.model_builder import model_builder
+from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import job_yaml
+from zoo.jobs.job import format_job
 from zoo.metrics.direction import Direction
-from zoo.metrics.metric import within_limits
+from zoo.metrics.metric import clip_to_limits
 from zoo.metrics.significance import mean_interval
 from zoo.reporting.check_inputs import Finding
-from zoo.reporting.diagnosis import unstable
+from zoo.reporting.diagnosis import check_stability
 from zoo.running.data_report import keep_report
 from zoo.running.finish import PREDICTIONS_FILE
-from zoo.running.nested_runs import run_child, runs_below
+from zoo.running.nested_runs import find_runs_below, run_child
 from zoo.running.progress import Progress
-from zoo.running.run_facts import check_same_data, experiment_name, job_params, run_tags, show_scores
+from zoo.running.run_facts import check_same_data, name_experiment, run_tags, select_params, show_scores
 from zoo.saving.model import Model
-from zoo.stored_runs.lookup import no_model, stored_job
-from zoo.stored_runs.results import Run, best_baseline, diagnosis_lines
-from zoo.text import interval, number, plain
+from zoo.stored_runs.lookup import describe_no_model, load_job
+from zoo.stored_runs.results import Run, find_best_baseline, format_findings
+from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
-from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SEEDS, tags_of
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SEEDS, unpack_tags
+from zoo.tracking.tracked_run import TrackedRun, end_run
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Repeats:
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % confidence interval of the mean of each score."""
         intervals = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
-        return {name: within_limits(name, *bounds) for name, bounds in intervals.items()}
+        return {name: clip_to_limits(name, *bounds) for name, bounds in intervals.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -101,7 +101,7 @@ class Repeats:
             UsageError: For cross-validation, since its models were trained on different rows.
         """
         if self.kind == CROSS_VALIDATION:
-            raise no_model(self.run_id)
+            raise describe_no_model(self.run_id)
         return self.best.model
 
     @property
@@ -128,7 +128,7 @@ class Repeats:
             ]
             guessed = max(baselines, key=Direction(first.direction).key, default=math.nan)
             bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
-            findings_ += unstable(self._values(name).tolist(), bounds, guessed, name)
+            findings_ += check_stability(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
         for topic in dict.fromkeys(finding.topic for finding in everywhere):
             same_topic = [finding for finding in everywhere if finding.topic == topic]
@@ -140,7 +140,7 @@ class Repeats:
     def as_dict(self) -> dict[str, Any]:
         """Return the output of ``zoo train --seeds --json``."""
         first = self.runs[0]
-        return plain(
+        return convert_to_plain(
             {
                 "run_id": self.run_id,
                 "experiment": first.experiment,
@@ -166,14 +166,14 @@ class Repeats:
         lines.append(head + (f"best baseline ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
-            baseline = number(baselines[best].get(name, math.nan)) if best else ""
+            baseline = format_number(baselines[best].get(name, math.nan)) if best else ""
             lines.append(
-                f"{name:<{width}}{number(metrics[name]):>10}  {number(metrics[name + '_std']):<11}"
-                f"{interval(intervals[name]):<22}{baseline}".rstrip()
+                f"{name:<{width}}{format_number(metrics[name]):>10}  {format_number(metrics[name + '_std']):<11}"
+                f"{format_interval(intervals[name]):<22}{baseline}".rstrip()
             )
-        each = ", ".join(f"{run.run_id[:8]} {number(run.metrics[first.headline])}" for run in self.runs)
+        each = ", ".join(f"{run.run_id[:8]} {format_number(run.metrics[first.headline])}" for run in self.runs)
         verdict_ = f"{self.verdict} by {first.objective}" if best else self.verdict
-        lines += [f"{verdict_}; {first.headline} by run: {each}", *diagnosis_lines(self.diagnosis)]
+        lines += [f"{verdict_}; {first.headline} by run: {each}", *format_findings(self.diagnosis)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -183,7 +183,7 @@ class Repeats:
         return np.array([run.metrics.get(name, math.nan) for run in self.runs], float)
 
     def _best_baseline(self) -> str | None:
-        return best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)
+        return find_best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)
 
 
 def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progress | None = None) -> Repeats:
@@ -193,23 +193,23 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
         UsageError: If the task does not support folds, or there are too few rows for them.
         JobError: If a run failed; ``zoo train --resume`` with the parent's id continues with the remaining runs.
     """
-    builder = model_builder(job.model, job.task)
+    builder = create_model_builder(job.model, job.task)
     if job.cv is not None and builder.task.no_folds is not None:
         raise UsageError(builder.task.no_folds, where="cv")
-    dataset = builder.task.read(first_child(job))
+    dataset = builder.task.read(create_first_job(job))
     builder.task.check_calibration(dataset, job)
-    children = children_of(job, dataset.folds)
+    children = create_jobs(job, dataset.folds)
     store = Store()
     store.close_orphans()
-    experiment = store.experiment(job.experiment or experiment_name(dataset))
+    experiment = store.experiment(job.experiment or name_experiment(dataset))
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
     name = job.name or f"{builder.name} on {dataset.name}, {len(children)} {'seeds' if job.cv is None else 'folds'}"
     tags = run_tags(builder, dataset, kind, job.seed)
     parent = TrackedRun.create(store, experiment, name, tags=tags)
-    with ending(parent):
-        parent.params({**job_params(job, dataset), kind: len(children)})
+    with end_run(parent):
+        parent.params({**select_params(job, dataset), kind: len(children)})
         parent.dataset(dataset)
-        parent.text(job_yaml(job), JOB_FILE)
+        parent.text(format_job(job), JOB_FILE)
         keep_report(parent, builder.task, dataset, job.baselines)
         return _run_children(job, dataset, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
 
@@ -232,25 +232,25 @@ def resume_repeats(
     if parent_run.info.status == "FINISHED":
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(parent_run):
-        raise UsageError(f"run {run_id} is still running, in process {tags_of(parent_run)[PROCESS_TAG]}")
-    job = stored_job(store, run_id).model_copy(update=dict(changes))
-    dataset = model_builder(job.model, job.task).task.read(first_child(job))
+        raise UsageError(f"run {run_id} is still running, in process {unpack_tags(parent_run)[PROCESS_TAG]}")
+    job = load_job(store, run_id).model_copy(update=dict(changes))
+    dataset = create_model_builder(job.model, job.task).task.read(create_first_job(job))
     check_same_data(parent_run, dataset)
-    existing = runs_below(store, run_id)
+    existing = find_runs_below(store, run_id)
     experiment = store.client.get_experiment(parent_run.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
-    with ending(parent):
+    with end_run(parent):
         return _run_children(
             job, dataset, parent, experiment.name, existing, callbacks, progress or Progress(quiet=True)
         )
 
 
-def first_child(job: TrainJob) -> TrainJob:
+def create_first_job(job: TrainJob) -> TrainJob:
     """Return the job of the first run, whose data can be read before the number of runs is known."""
-    return children_of(job, job.cv if isinstance(job.cv, int) else 2)[0]
+    return create_jobs(job, job.cv if isinstance(job.cv, int) else 2)[0]
 
 
-def children_of(job: TrainJob, folds: int = 0) -> list[TrainJob]:
+def create_jobs(job: TrainJob, folds: int = 0) -> list[TrainJob]:
     """Return the jobs of the runs; each can be run on its own.
 
     Args:
@@ -260,7 +260,7 @@ def children_of(job: TrainJob, folds: int = 0) -> list[TrainJob]:
     Example:
         >>> from zoo.jobs.job import make_job
         >>> job = make_job(TrainJob, {"model": "classification/mlp", "source": "wine", "seed": 3, "seeds": 2})
-        >>> [(child.seed, child.split_seed) for child in children_of(job)]
+        >>> [(child.seed, child.split_seed) for child in create_jobs(job)]
         [(3, 3), (4, 3)]
     """
     split_seed = job.seed if job.split_seed is None else job.split_seed
@@ -286,7 +286,7 @@ def _run_children(
     callbacks: Sequence[Any],
     progress: Progress,
 ) -> Repeats:
-    children = children_of(job, dataset.folds)
+    children = create_jobs(job, dataset.folds)
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
     runs: list[Run] = []
     tested_rows: list[Any] = []
@@ -297,7 +297,7 @@ def _run_children(
         runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
         if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
-    tested = ratio_of_test_rows(dataset) if job.cv is not None else 0.0
+    tested = compute_test_ratio(dataset) if job.cv is not None else 0.0
     repeats = Repeats(parent.run_id, kind, tuple(runs), tested)
     _finish(parent, repeats)
     if job.cv is not None:
@@ -311,7 +311,7 @@ def _run_children(
     return repeats
 
 
-def ratio_of_test_rows(dataset: Dataset) -> float:
+def compute_test_ratio(dataset: Dataset) -> float:
     """Return the ratio of test rows to rows used for fitting; 0 without a test split."""
     tested = len(dataset.splits["test"]) if "test" in dataset.splits else 0
     learnt = sum(len(rows) for split, rows in dataset.split_rows.items() if split != "test")

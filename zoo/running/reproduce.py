@@ -12,15 +12,15 @@ import numpy as np
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import model_builder
+from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import ReproduceJob
 from zoo.running.progress import Progress
 from zoo.running.train import run_train
-from zoo.stored_runs.lookup import find_run, stored_job, stored_run
+from zoo.stored_runs.lookup import find_run, load_job, load_run
 from zoo.stored_runs.results import Run
-from zoo.text import number, plain
+from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
     BEST_TAG,
@@ -32,9 +32,9 @@ from zoo.tracking.tags import (
     SEED_TAG,
     SPLIT_TAG,
     VERSIONS_FILE,
-    tags_of,
+    unpack_tags,
 )
-from zoo.tracking.tracked_run import origin_tags, package_versions
+from zoo.tracking.tracked_run import create_origin_tags, list_versions
 
 ORIGINAL_TAG = "zoo.reproduces"
 EQUAL, WITHIN, DIFFERS = "equal", "within noise", "differs"
@@ -104,7 +104,7 @@ class Reproduction:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the output of ``zoo reproduce --json``."""
-        return plain(
+        return convert_to_plain(
             {
                 "original": self.original,
                 "run_id": self.run.run_id,
@@ -127,17 +127,15 @@ class Reproduction:
         width = max((len(score.name) + 2 for score in self.scores), default=8)
         lines.append(f"{'score':<{width}}{'then':>12}{'now':>12}{'noise':>12}  verdict")
         for score in self.scores:
-            lines.append(
-                f"{score.name:<{width}}{number(score.then):>12}{number(score.now):>12}{number(score.noise):>12}  "
-                f"{score.verdict}"
-            )
+            numbers = "".join(f"{format_number(value):>12}" for value in (score.then, score.now, score.noise))
+            lines.append(f"{score.name:<{width}}{numbers}  {score.verdict}")
         if any(score.noise is None and score.verdict == DIFFERS for score in self.scores):
             lines.append("the variation between seeds is unknown: train the job with --seeds 5, then reproduce again")
         lines.append("every score agrees" if self.agrees else "some scores differ")
         return "\n".join(lines)
 
 
-@takes_keywords(ReproduceJob, "run")
+@accept_keywords(ReproduceJob, "run")
 def reproduce(job: ReproduceJob, *, model: Any = None, source: Any = None, quiet: bool = False) -> Reproduction:
     """Run the job of a tracked run again, and check whether each score agrees.
 
@@ -165,13 +163,13 @@ def reproduce(job: ReproduceJob, *, model: Any = None, source: Any = None, quiet
         hint = "; name a run below it" if kind in ("cross_validation", "comparison") else ""
         raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
-    stored = stored_job(store, original).model_copy(update=changes)
-    dataset = model_builder(stored.model, stored.task).task.read(stored)
+    stored = load_job(store, original).model_copy(update=changes)
+    dataset = create_model_builder(stored.model, stored.task).task.read(stored)
     changed = _changed(store, original_run, dataset)
     for text in changed:
         progress.say(f"changed since: {text}")
     spread, seeds = _spread_over_seeds(store, original_run)
-    then = stored_run(store, original)
+    then = load_run(store, original)
     again = stored.model_copy(update={"experiment": then.experiment, "name": f"reproduction of {original[:8]}"})
     now = _train_again(again, dataset, original, progress)
     scores = [
@@ -192,7 +190,7 @@ def _train_again(job: TrainJob, dataset: Dataset, original: str, progress: Progr
 
 def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
     """Return what has changed since the original run, each with its old and new value."""
-    tags, now = tags_of(original_run), origin_tags()
+    tags, now = unpack_tags(original_run), create_origin_tags()
     changed = []
     for tag, value, what in (
         ("zoo.digest", dataset.digest, "the data"),
@@ -202,7 +200,7 @@ def _changed(store: Store, original_run: Any, dataset: Dataset) -> list[str]:
             changed.append(f"{what}: digest {tags.get(tag, 'unknown')}, now {value}")
     text = store.read_text(original_run.info.run_id, VERSIONS_FILE)
     before = json.loads(text) if text is not None else {}
-    for name, number_ in package_versions().items():
+    for name, number_ in list_versions().items():
         if before.get(name) != number_:
             changed.append(f"{name}: {before.get(name, 'unknown')}, now {number_}")
     for tag, what in _AROUND.items():
@@ -221,11 +219,11 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
     """
     from scipy import stats
 
-    original_tags = tags_of(original_run)
+    original_tags = unpack_tags(original_run)
     where = " and ".join(f"tags.`{tag}` = '{original_tags[tag]}'" for tag in ("zoo.task", "zoo.model", "zoo.digest"))
     by_seed: dict[str, dict[str, float]] = {}
     for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
-        tags = tags_of(run)
+        tags = unpack_tags(run)
         same_split = tags.get(SPLIT_TAG) == original_tags.get(SPLIT_TAG)
         same_params = _without_seed(run.data.params) == _without_seed(original_run.data.params)
         if same_split and same_params and tags.get("zoo.kind") != REPRODUCTION:

@@ -11,7 +11,7 @@ from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import ModelBuilder
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import job_yaml
+from zoo.jobs.job import format_job
 from zoo.metrics.direction import Direction
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import Store
@@ -23,9 +23,9 @@ from zoo.tracking.tags import (
     SEED_TAG,
     SPLIT_TAG,
     VERSIONS_FILE,
-    tags_of,
+    unpack_tags,
 )
-from zoo.tracking.tracked_run import TrackedRun, package_versions
+from zoo.tracking.tracked_run import TrackedRun, list_versions
 from zoo.tracking.ui_views import set_view
 
 
@@ -39,7 +39,7 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
     Raises:
         UsageError: If rows, split or target differ.
     """
-    if tags_of(run).get(SPLIT_TAG) != dataset.split_digest:
+    if unpack_tags(run).get(SPLIT_TAG) != dataset.split_digest:
         run_id = run.info.run_id
         raise UsageError(
             f"the data of run {run_id} have changed since it started, so it cannot be resumed", where="source"
@@ -57,11 +57,11 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
         SPLIT_TAG: dataset.split_digest,
         "zoo.target": dataset.spec.target_names,
         SEED_TAG: str(seed),
-        **objective_tags(builder, dataset),
+        **create_objective_tags(builder, dataset),
     }
 
 
-def objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
+def create_objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
     """Return the validation score that ranks runs, and the direction of each metric."""
     metrics, prefix = builder.task.rules(dataset.spec).metrics(), builder.task.objective_prefix
     less = ", ".join(metric.name for metric in metrics if Direction(metric.direction).less_is_better)
@@ -72,10 +72,10 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     """Log what is known before training: hyperparameters, data, job, versions and split."""
     import json
 
-    tracked.params({**hyperparameters, **job_params(job, dataset)})
+    tracked.params({**hyperparameters, **select_params(job, dataset)})
     tracked.dataset(dataset)
-    tracked.text(job_yaml(job), JOB_FILE)
-    tracked.text(json.dumps(package_versions(), indent=1), VERSIONS_FILE)
+    tracked.text(format_job(job), JOB_FILE)
+    tracked.text(json.dumps(list_versions(), indent=1), VERSIONS_FILE)
     rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
     tracked.text(json.dumps(rows), "split.json")
 
@@ -85,23 +85,23 @@ def split_of(dataset: Dataset) -> Mapping[str, Any]:
     return {**{name: split.rows for name, split in dataset.splits.items()}, **dataset.split_rows}
 
 
-def prefixed(by_split: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def add_prefixes(by_split: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the values of each split under their name with the prefix of the split.
 
     Example:
-        >>> prefixed({"validation": {"rmse": 2.0}})
+        >>> add_prefixes({"validation": {"rmse": 2.0}})
         {'val_rmse': 2.0}
     """
     return {SPLIT_PREFIX[split] + name: value for split, values in by_split.items() for name, value in values.items()}
 
 
-def job_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
+def select_params(job: TrainJob, dataset: Dataset) -> dict[str, Any]:
     """Return the logged parameters of a job besides the hyperparameters: model, seed, fold and task options."""
     fold = {"fold": job.fold} if job.fold is not None else {}
-    return {**dataset.spec.options, "model": tracked_name(job.model), "seed": job.seed, **fold}
+    return {**dataset.spec.options, "model": name_model(job.model), "seed": job.seed, **fold}
 
 
-def tracked_name(model: Any) -> str:
+def name_model(model: Any) -> str:
     """Return the model name that is logged as a parameter."""
     return model if isinstance(model, str) else getattr(model, "name", None) or type(model).__name__
 
@@ -131,7 +131,7 @@ def show_scores(
     )
 
 
-def experiment_name(dataset: Dataset) -> str | None:
+def name_experiment(dataset: Dataset) -> str | None:
     """Return the default experiment name: that of the data, or None if MLflow's environment variable sets one."""
     import os
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.jobs.commands import find_command
-from zoo.jobs.job import Job, gathered, make_job
+from zoo.jobs.job import Job, gather_options, make_job
 from zoo.jobs.job_file import read_job
 
 
@@ -45,4 +45,4 @@ def _job_of(job: str | Path, keys: dict[str, Any]) -> Job:
             raise UsageError(f"a file has its own keys; leave out {', '.join(keys)}", where=str(job))
         return read_job(job)
     kind = find_command(job).job_class
-    return make_job(kind, gathered(kind, keys))
+    return make_job(kind, gather_options(kind, keys))

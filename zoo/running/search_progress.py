@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.running.progress import Progress
-from zoo.stored_runs.results import varied_names
-from zoo.text import number
+from zoo.stored_runs.results import list_varied
+from zoo.text import format_number
 
 MOST_ROWS, MOST_COLUMNS, LOOKED_AT = 12, 6, 200
 
@@ -91,13 +91,13 @@ class SearchProgress(Progress):
             self._live = None
 
     def _varied(self) -> list[str]:
-        return varied_names([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
+        return list_varied([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
 
     def _line(self, ended: Ended) -> str:
-        outcome = number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
-        best = f"best {number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
-        values = ", ".join(f"{name}={number(ended.hyperparameters.get(name))}" for name in self._varied())
-        left = f"; {ended.done} of {self._epochs}, about {in_words(ended.left_s)} left"
+        outcome = format_number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
+        best = f"best {format_number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
+        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in self._varied())
+        left = f"; {ended.done} of {self._epochs}, about {format_duration(ended.left_s)} left"
         return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
 
     def _table(self) -> Any:
@@ -106,26 +106,26 @@ class SearchProgress(Progress):
         last = self._ended[-1] if self._ended else None
         caption = "the first trials are running"
         if last is not None:
-            caption = f"{last.done} of {self._epochs} trials, about {in_words(last.left_s)} left"
+            caption = f"{last.done} of {self._epochs} trials, about {format_duration(last.left_s)} left"
         table = Table(title=self._title, caption=caption, title_justify="left", caption_justify="left")
         names = self._varied()
         for heading in ("trial", "status", "score", "best so far", *names, "seconds"):
             table.add_column(heading, overflow="fold")
         for ended in self._ended[-MOST_ROWS:]:
-            values = (number(ended.hyperparameters.get(name)) for name in names)
+            values = [ended.hyperparameters.get(name) for name in names]
+            score, best_score, *texts = map(format_number, (ended.score, ended.best_score, *values))
             mark = "bold" if ended.trial_id == last.best_id else ""  # type: ignore[union-attr]
             table.add_row(
-                ended.trial_id, ended.status.lower(), number(ended.score), number(ended.best_score), *values,
-                f"{ended.seconds:.1f}", style=mark,
+                ended.trial_id, ended.status.lower(), score, best_score, *texts, f"{ended.seconds:.1f}", style=mark,
             )  # fmt: skip
         return table
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a human-readable duration.
 
     Example:
-        >>> in_words(7.2), in_words(90), in_words(7500)
+        >>> format_duration(7.2), format_duration(90), format_duration(7500)
         ('7 s', '2 min', '2.1 h')
     """
     if seconds < 60:

@@ -13,15 +13,15 @@ import keras
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.fit import Fitted, Plan, fit_built
-from zoo.fitting.model_builder import ModelBuilder, model_builder
+from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.models.built_model import BuiltModel
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run, keep_model
 from zoo.running.progress import Progress
-from zoo.running.run_facts import begin_run, check_same_data, experiment_name, run_tags, show_scores
-from zoo.seeding import only_deterministic_kernels
-from zoo.stored_runs.lookup import stored_job
+from zoo.running.run_facts import begin_run, check_same_data, name_experiment, run_tags, show_scores
+from zoo.seeding import require_deterministic_kernels
+from zoo.stored_runs.lookup import load_job
 from zoo.stored_runs.results import Run
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
@@ -31,9 +31,9 @@ from zoo.tracking.tags import (
     FOLD,
     PROCESS_TAG,
     REPRODUCTION,
-    tags_of,
+    unpack_tags,
 )
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.training.recorder import Recorder, Recorders
 
 
@@ -63,14 +63,14 @@ def run_train(
                 where="callbacks",
             )
     if job.deterministic:
-        only_deterministic_kernels()
-    builder = model_builder(job.model, job.task)
+        require_deterministic_kernels()
+    builder = create_model_builder(job.model, job.task)
     dataset = dataset if dataset is not None else builder.task.read(job)
     builder.task.check_calibration(dataset, job)
     training = _Training.of(job, builder, dataset, callbacks, progress)
     store = Store()
     store.close_orphans()
-    experiment = store.experiment(job.experiment or experiment_name(dataset))
+    experiment = store.experiment(job.experiment or name_experiment(dataset))
     tracked = TrackedRun.create(
         store,
         experiment,
@@ -78,7 +78,7 @@ def run_train(
         tags={**run_tags(builder, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
         parent=parent,
     )
-    with ending(tracked):
+    with end_run(tracked):
         begin_run(tracked, job, dataset, training.hyperparameters)
         return _fit_and_finish(training, tracked, experiment)
 
@@ -97,13 +97,13 @@ def resume_train(
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
     job = _job_of(store, run).model_copy(update=changes)
     if job.deterministic:
-        only_deterministic_kernels()
-    builder = model_builder(job.model, job.task)
+        require_deterministic_kernels()
+    builder = create_model_builder(job.model, job.task)
     dataset = builder.task.read(job)
     check_same_data(run, dataset)
     training = _Training.of(job, builder, dataset, callbacks, progress)
     tracked = TrackedRun.reopen(store, run.info.run_id)
-    with ending(tracked):
+    with end_run(tracked):
         return _fit_and_finish(training, tracked, store.client.get_experiment(run.info.experiment_id))
 
 
@@ -198,7 +198,7 @@ class _OnlyNew(Recorders):
 
 def _job_of(store: Store, run: Any) -> TrainJob:
     """Return the job of a run, if the run can be resumed."""
-    run_id, tags = run.info.run_id, tags_of(run)
+    run_id, tags = run.info.run_id, unpack_tags(run)
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
         hint = "; give the same zoo tune command again" if kind in ("search", "trial") else ""
@@ -211,7 +211,7 @@ def _job_of(store: Store, run: Any) -> TrainJob:
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
         )
-    return stored_job(store, run_id)
+    return load_job(store, run_id)
 
 
 def _remove(checkpoint: Path) -> None:

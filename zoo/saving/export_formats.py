@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import JobError, UsageError
-from zoo.models.built_model import CALIBRATION, preprocessing_of
+from zoo.models.built_model import CALIBRATION, find_preprocessing
 from zoo.portable import predict
-from zoo.portable.digests import with_digests
+from zoo.portable.digests import add_digests
 from zoo.portable.predict import FACTS_FILE
 from zoo.portable.preprocessing import STEPS, is_length
 from zoo.saving.model import Model
-from zoo.saving.portable_inputs import portable_input
+from zoo.saving.portable_inputs import describe_input
 from zoo.spec import ImageInput
-from zoo.task import OutputRules, task_of
+from zoo.task import OutputRules, load_task
 from zoo.version import __version__
 
 SAVED_MODEL, ONNX, LITERT = "savedmodel", "onnx", "litert"
@@ -63,7 +63,7 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
     Raises:
         JobError: When the format does not support the model, with the reason.
     """
-    rules = task_of(model.spec.task).rules(model.spec)
+    rules = load_task(model.spec.task).rules(model.spec)
     if type(rules).predictions is not OutputRules.predictions:
         message = f"the task {model.spec.task} overrides predictions, which an export cannot run; override decoding"
         raise JobError(message, where="format")
@@ -93,14 +93,14 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         "quantized": quantize,
         "runtime": RUNTIMES[kind],
         "batch": batch,
-        "inputs": [portable_input(input_) for input_ in model.spec.inputs],
+        "inputs": [describe_input(input_) for input_ in model.spec.inputs],
         "steps": graph.steps,
         "tensors": {
             input_.name: {"from": graph.tensors[input_.name], "dtype": input_.dtype} for input_ in graph.inputs
         },
         "output": rules.decoding(),
     }
-    contents = with_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
+    contents = add_digests(facts, folder, (path for path in folder.rglob("*") if path.is_file()))
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
 
 
@@ -147,7 +147,7 @@ def _full_graph(model: Any) -> _ExportedGraph:
 
 def _graph_after_preprocessing(model: Any, kind: str) -> _ExportedGraph:
     """Return network and calibration as a graph, with preprocessing as NumPy steps."""
-    preprocessing = preprocessing_of(model)
+    preprocessing = find_preprocessing(model)
     layers_by_name = {
         layer.name: layer
         for layer in model.layers
@@ -168,13 +168,13 @@ def _graph_after_preprocessing(model: Any, kind: str) -> _ExportedGraph:
         output = network(next(iter(tensors.values())) if alone else dict(tensors), training=False)
         return output if calibration is None else calibration(output)
 
-    steps, outputs = steps_of(preprocessing, kind)
+    steps, outputs = list_steps(preprocessing, kind)
     only_output = next(iter(outputs.values()))
     tensors = {input_.name: outputs.get(input_.name, only_output) for input_ in network.inputs}
     return _ExportedGraph(call, layers, network.inputs, steps, tensors)
 
 
-def steps_of(preprocessing: Any, kind: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def list_steps(preprocessing: Any, kind: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the layers of a preprocessing model as plain steps in order, and the tensor of each of its outputs.
 
     Args:
@@ -271,12 +271,12 @@ def _converted(graph: _ExportedGraph, rows: int | None, quantize: bool) -> bytes
         return content
 
 
-def as_columns(frame: Any) -> dict[str, list[Any]]:
+def convert_to_columns(frame: Any) -> dict[str, list[Any]]:
     """Return a frame's cells by column, as an export takes them: None for a missing cell."""
     return {str(name): frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
 
 
-def largest_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> tuple[float, int]:
+def measure_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> tuple[float, int]:
     """Return the largest difference between outputs of an export and of the model, and its row.
 
     If the outputs have a standard deviation above 1, such as action values, differences are divided by it.
@@ -301,7 +301,7 @@ def largest_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, 
     return greatest, where
 
 
-def differing_predictions(expected: Any, actual: Mapping[str, np.ndarray], scale: float) -> float:
+def measure_disagreement(expected: Any, actual: Mapping[str, np.ndarray], scale: float) -> float:
     """Return the fraction of rows whose prediction differs: another class, or a number that is off by 0.001 or more.
 
     Args:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.missing_values import LAST
-from zoo.portable.rows import raw_inputs
-from zoo.saving.portable_inputs import portable_input
+from zoo.portable.rows import read_inputs
+from zoo.saving.portable_inputs import describe_input
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, Spec, TextInput
 
 MOST_ROWS = 64
@@ -36,7 +36,7 @@ class FewRows:
     def __init__(self, keras_model: Any, spec: Spec) -> None:
         self._model = keras_model
         keys = {input_.name: input_ for input_ in keras_model.inputs}
-        self._inputs = [portable_input(input_) for input_ in spec.inputs]
+        self._inputs = [describe_input(input_) for input_ in spec.inputs]
         kinds = {input_.kind for input_ in spec.inputs}
         with_idf = all(input_.idf for input_ in spec.of_kind(TextInput))
         looks_back = any(input_.imputation == LAST for input_ in spec.of_kind(ColumnInput))
@@ -65,7 +65,7 @@ class FewRows:
         if self._calls <= UNCOMPILED_CALLS or not self._plain(cells):
             return None
         try:
-            raw = raw_inputs(cells, self._inputs)
+            raw = read_inputs(cells, self._inputs)
         except ValueError:  # the usual path raises an error that says what is wrong, and where
             return None
         # pandas reads more spellings of a date.

@@ -10,11 +10,11 @@ from zoo.errors import UsageError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces ``path`` at the end; after an error nothing is left.
 
     Example:
-        >>> with replacing(Path("rows.csv")) as writing:  # doctest: +SKIP
+        >>> with write_atomically(Path("rows.csv")) as writing:  # doctest: +SKIP
         ...     frame.to_csv(writing)
     """
     writing = path.with_name(f".{path.name}.part")

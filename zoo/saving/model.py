@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import raw_inputs
-from zoo.data.columns.missing_values import newly_missing
-from zoo.errors import UsageError, listed, nearest_name
+from zoo.data.columns.encode import extract_inputs
+from zoo.data.columns.missing_values import find_newly_missing
+from zoo.errors import UsageError, find_nearest_name, join_first
 from zoo.saving.few_rows import FewRows
 from zoo.spec import Spec
-from zoo.task import OutputRules, task_of
+from zoo.task import OutputRules, load_task
 
 _log = logging.getLogger("zoo")
 # Kinds of inputs that consist of exactly one column.
@@ -46,7 +46,7 @@ class Model:
         self._warned_ignored: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
         # Looked up once, not at each call.
-        self._task = task_of(spec.task)
+        self._task = load_task(spec.task)
         self._rules = self._task.rules(spec)
         self._default_settings = self._task.predict_settings({})
 
@@ -88,9 +88,9 @@ class Model:
         for column in keep:
             if column not in table.frame.columns:
                 names = [str(name) for name in table.frame.columns]
-                nearest = nearest_name(column, names)
+                nearest = find_nearest_name(column, names)
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=nearest)
-        inputs = raw_inputs(table.frame, self.spec, where=table.source)
+        inputs = extract_inputs(table.frame, self.spec, where=table.source)
         self._warn_newly_missing(inputs)
         self._warn_ignored({str(name) for name in table.frame.columns} - set(keep))
         output, predictions = self._task.predict(self.keras_model, self.spec, table.frame, inputs, settings)
@@ -132,7 +132,7 @@ class Model:
 
     def _warn_newly_missing(self, inputs: Mapping[str, Any]) -> None:
         """Log, once for each column, that values are missing although none were in training."""
-        for name in newly_missing(inputs, self.spec):
+        for name in find_newly_missing(inputs, self.spec):
             if name not in self._warned_missing:
                 self._warned_missing.add(name)
                 _log.warning(
@@ -146,7 +146,7 @@ class Model:
         used = {input_.name for input_ in self.spec.inputs} | {target.name for target in self.spec.targets}
         if new := sorted(columns - used - self._warned_ignored):
             self._warned_ignored.update(new)
-            _log.warning("columns that the model does not use are ignored: %s", listed(new, 5))
+            _log.warning("columns that the model does not use are ignored: %s", join_first(new, 5))
 
     def __repr__(self) -> str:
         what = f" to {self.spec.target_names}" if self.spec.targets else ""

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.portable.digests import DIGEST, check_digests, with_digests
+from zoo.portable.digests import DIGEST, add_digests, check_digests
 from zoo.registry import list_models
 from zoo.saving.model import Model
 from zoo.spec import Spec
-from zoo.task import task_of
+from zoo.task import load_task
 from zoo.version import __version__
 
 # 2 has digests; 1, the older format, is read without checks.
@@ -43,7 +43,7 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         "limits": list(model.conformal_quantiles),
         **(facts or {}),
     }
-    contents = with_digests(values, folder, [folder / KERAS_FILE])
+    contents = add_digests(values, folder, [folder / KERAS_FILE])
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
 
 
@@ -60,7 +60,7 @@ def load_model(folder: Path) -> Model:
     import zoo.networks  # noqa: F401  registers the layers that the file names
 
     spec = Spec.from_json(json.dumps(facts["spec"]))
-    task_of(spec.task)
+    load_task(spec.task)
     for entry in list_models():
         if entry.name == facts["model"]:
             entry.load_build()  # a model's module may register its own layers

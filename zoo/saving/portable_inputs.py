@@ -7,11 +7,11 @@ from typing import Any
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, TextInput
 
 
-def portable_input(input_: Input) -> dict[str, Any]:
+def describe_input(input_: Input) -> dict[str, Any]:
     """Return what reading the cells of an input needs; the keys of ``statistics`` are those of exports of format 1.
 
     Example:
-        >>> portable_input(NumberInput("age", "age"))["kind"]
+        >>> describe_input(NumberInput("age", "age"))["kind"]
         'number'
     """
     statistics: dict[str, Any] = {}

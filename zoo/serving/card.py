@@ -18,22 +18,22 @@ import pandas as pd
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX
-from zoo.data.sources.public_sets import dataset_folder
+from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import read_table
-from zoo.errors import listed, unknown
-from zoo.fitting.fit import evaluated_split
-from zoo.jobs.keywords import takes_keywords
+from zoo.errors import describe_unknown, join_first
+from zoo.fitting.fit import choose_evaluated_split
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import CardJob
 from zoo.metrics.direction import Direction
 from zoo.reporting.report import DataReport
 from zoo.running.data_report import REPORT_FILE
-from zoo.saving.files import check_folder, replacing
+from zoo.saving.files import check_folder, write_atomically
 from zoo.saving.model import Model
 from zoo.spec import DateInput, Input, NumberInput
-from zoo.stored_runs.lookup import load, resolve_run, stored_job, stored_run
+from zoo.stored_runs.lookup import load, load_job, load_run, resolve_run
 from zoo.stored_runs.results import Run
-from zoo.task import task_of
-from zoo.text import interval, number, plain
+from zoo.task import load_task
+from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.store import Store
 
 CARD_FILE = "model_card.md"
@@ -80,14 +80,14 @@ class Card:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo card --json`` prints."""
-        groups = [plain(vars(subgroup)) for subgroup in self.subgroups]
+        groups = [convert_to_plain(vars(subgroup)) for subgroup in self.subgroups]
         return {**vars(self), "subgroups": groups}
 
     def __repr__(self) -> str:
         return f"card written to {self.output}" if self.output else self.text
 
 
-@takes_keywords(CardJob, "run")
+@accept_keywords(CardJob, "run")
 def card(job: CardJob) -> Card:
     """Write the card of a run's model, and log it to the run.
 
@@ -105,14 +105,14 @@ def card(job: CardJob) -> Card:
         check_folder(Path(output))
     store = Store()
     chosen = resolve_run(store, job.run)
-    run, model = stored_run(store, chosen), load(chosen)
+    run, model = load_run(store, chosen), load(chosen)
     groups = _subgroups(store, run, model, job.by) if job.by else []
     report = store.read_text(chosen, f"{REPORT_FILE}.json")
     data_report = DataReport.from_dict(json.loads(report)) if report is not None else None
     model_card = Card(chosen, _markdown(run, model, groups, data_report, job.use), groups, output)
     store.client.log_text(chosen, model_card.text, CARD_FILE)
     if output is not None:
-        with replacing(Path(output)) as writing:
+        with write_atomically(Path(output)) as writing:
             writing.write_text(model_card.text, encoding="utf-8")
     return model_card
 
@@ -121,19 +121,19 @@ def card(job: CardJob) -> Card:
 
 
 def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[Subgroup]:
-    job = stored_job(store, run.run_id)
-    task = task_of(model.spec.task)
+    job = load_job(store, run.run_id)
+    task = load_task(model.spec.task)
     dataset = dataclasses.replace(task.read(job), spec=model.spec)
-    name = evaluated_split(dataset)
+    name = choose_evaluated_split(dataset)
     split = dataset.splits[name]
     source = job.test if dataset.has_test_source and name == "test" else job.source
-    with dataset_folder(job.data_dir):
+    with set_dataset_folder(job.data_dir):
         frame = read_table(source).frame
     sign = Direction(run.direction).sign
     subgroups = []
     for column in by:
         if column not in frame.columns:
-            raise unknown("column", column, [str(other) for other in frame.columns], where="by")
+            raise describe_unknown("column", column, [str(other) for other in frame.columns], where="by")
         values = frame[column].loc[split.rows].reset_index(drop=True)
         for group, rows in _groups(values):
             group_dataset = dataclasses.replace(dataset, splits={name: select_rows(split, rows)})
@@ -177,7 +177,7 @@ def _markdown(run: Run, model: Model, groups: Sequence[Subgroup], report: DataRe
 
 
 def _model(run: Run) -> str:
-    values = ", ".join(f"{name} {number(value)}" for name, value in run.hyperparameters.items())
+    values = ", ".join(f"{name} {format_number(value)}" for name, value in run.hyperparameters.items())
     return (
         f"## The model\n\nA Keras network of {run.n_parameters:,} parameters, `{run.model_name}`, that includes "
         f"the preprocessing of raw columns. MLflow run `{run.run_id}` in the experiment *{run.experiment}*; "
@@ -189,7 +189,7 @@ def _use(model: Model, run: Run, use: str) -> str:
     names = ", ".join(f"`{target.name}`" for target in model.spec.targets)
     prediction = f"predicts {names}" if names else f"is of the task {run.task}"
     if model.spec.has_classes:
-        prediction += f", one of {listed([f'`{name}`' for name in model.spec.target.classes], 12)}"
+        prediction += f", one of {join_first([f'`{name}`' for name in model.spec.target.classes], 12)}"
     purpose = use or "_Not stated; describe it with `zoo card RUN --use TEXT`._"
     return (
         f"## Intended use\n\n{purpose}\n\nThe model {prediction}. It was trained only on rows like those of "
@@ -220,8 +220,10 @@ def _scores(run: Run) -> str:
     lines = ["## Scores", "", f"| metric | model | 95 % interval |{f' {best} |' if best else ''}"]
     lines.append("|---|---|---|" + ("---|" if best else ""))
     for name in (metric for metric in run.metrics if metric.startswith(prefix)):
-        baseline = f" {number(run.baselines[best].get(name, math.nan))} |" if best else ""
-        lines.append(f"| {name} | {number(run.metrics[name])} | {interval(run.intervals.get(name))} |{baseline}")
+        baseline = f" {format_number(run.baselines[best].get(name, math.nan))} |" if best else ""
+        lines.append(
+            f"| {name} | {format_number(run.metrics[name])} | {format_interval(run.intervals.get(name))} |{baseline}"
+        )
     verdict = f"Compared with the best baseline on validation: {run.verdict}." if best else "No baseline was run."
     return "\n".join([*lines, "", verdict])
 
@@ -231,9 +233,9 @@ def _by_group(run: Run, groups: Sequence[Subgroup]) -> str:
     lines += ["| column | group | rows | score | 95 % interval | |", "|---|---|---|---|---|---|"]
     for subgroup in groups:
         remark = "**worse than on all rows**" if subgroup.worse else "few rows" if subgroup.rows < FEW_ROWS else ""
-        bounds = interval(subgroup.interval)
+        bounds = format_interval(subgroup.interval)
         name = f"{_cell(subgroup.column)} | {_cell(subgroup.name)}"
-        lines.append(f"| {name} | {subgroup.rows:,} | {number(subgroup.score)} | {bounds} | {remark} |")
+        lines.append(f"| {name} | {subgroup.rows:,} | {format_number(subgroup.score)} | {bounds} | {remark} |")
     return "\n".join(lines)
 
 
@@ -248,7 +250,7 @@ def _limits(model: Model, run: Run, groups: Sequence[Subgroup], report: DataRepo
     if not groups:
         lines.append("- No scores by subgroup; compute them with `zoo card RUN --by COLUMN`.")
     if model.classes and "test_ece" in run.metrics:
-        lines.append(f"- Expected calibration error of the probabilities: {number(run.metrics['test_ece'])}.")
+        lines.append(f"- Expected calibration error of the probabilities: {format_number(run.metrics['test_ece'])}.")
     if not model.conformal_quantiles:
         lines.append("- No prediction sets or intervals; they need training with `--calibration-size`.")
     return "\n".join(["## Limits", "", *lines])

@@ -15,31 +15,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import raw_inputs
+from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
-from zoo.errors import JobError, UsageError, ZooError, first_line, listed
-from zoo.fitting.fit import evaluated_split
-from zoo.jobs.keywords import takes_keywords
+from zoo.errors import JobError, UsageError, ZooError, join_first, shorten_error
+from zoo.fitting.fit import choose_evaluated_split
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import FORMATS, ExportJob
-from zoo.models.built_model import preprocessing_of
-from zoo.portable.predict import Exported, decoded
-from zoo.quiet_import import libraries_silenced
+from zoo.models.built_model import find_preprocessing
+from zoo.portable.predict import Exported, decode_outputs
+from zoo.quiet_import import silence_libraries
 from zoo.running.progress import Progress
 from zoo.saving.export_formats import (
     OUTPUT,
-    as_columns,
     check_packages,
-    differing_predictions,
-    largest_difference,
+    convert_to_columns,
+    measure_difference,
+    measure_disagreement,
     write_export,
 )
 from zoo.saving.files import check_folder
 from zoo.saving.model import Model
 from zoo.spec import CategoryInput
-from zoo.stored_runs.lookup import load, resolve_run, stored_job
-from zoo.task import Task, task_of
-from zoo.text import number, plain
+from zoo.stored_runs.lookup import load, load_job, resolve_run
+from zoo.task import Task, load_task
+from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
 
 MOST_ROWS, SYNTHETIC_ROWS = 500, 100
@@ -84,7 +84,7 @@ class Export:
         size = f"{self.bytes / 1e6:.2f} MB" if self.bytes >= 100_000 else f"{self.bytes / 1e3:.1f} kB"
         text = f"{self.format}: {self.folder}, {size}, one row in {self.latency_ms:.2f} ms; "
         if self.score:
-            text += f"in 8 bits {self.score} {number(self.before)} becomes {number(self.after)}; "
+            text += f"in 8 bits {self.score} {format_number(self.before)} becomes {format_number(self.after)}; "
         return f"{text}{self.rows} rows compared, largest difference {self.difference:.1g}"
 
 
@@ -104,14 +104,16 @@ class Exports:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo export --json`` prints."""
-        return plain({"run_id": self.run_id, "exports": list(map(vars, self.exports)), "refused": self.refused})
+        return convert_to_plain(
+            {"run_id": self.run_id, "exports": list(map(vars, self.exports)), "refused": self.refused}
+        )
 
     def __repr__(self) -> str:
         lines = [str(one) for one in self.exports]
         return "\n".join([*lines, *(f"{name}: refused: {why}" for name, why in self.refused.items())])
 
 
-@takes_keywords(ExportJob, "run", "format", "output")
+@accept_keywords(ExportJob, "run", "format", "output")
 def export(job: ExportJob, *, quiet: bool = False) -> Exports:
     """Export a run's model; each export is loaded by its own runtime and compared with the model.
 
@@ -152,7 +154,7 @@ def export(job: ExportJob, *, quiet: bool = False) -> Exports:
             exports.refused[kind] = error.message
             continue
         exports.exports.append(exported)
-        store.client.log_text(chosen, json.dumps(plain(vars(exported)), indent=1), f"exports/{kind}.json")
+        store.client.log_text(chosen, json.dumps(convert_to_plain(vars(exported)), indent=1), f"exports/{kind}.json")
     if not exports.exports:
         raise JobError("; ".join(f"{name}: {why}" for name, why in exports.refused.items()), where="format")
     return exports
@@ -188,23 +190,26 @@ class _Subject:
 
     @classmethod
     def of(cls, store: Store, run_id: str, model: Model, on: Any) -> _Subject:
-        task, dataset = task_of(model.spec.task), None
+        task, dataset = load_task(model.spec.task), None
         if on is not None:
             frame = task.rows(on, model.spec).frame.head(MOST_ROWS)
         else:
-            job = stored_job(store, run_id)
+            job = load_job(store, run_id)
             try:
                 dataset = dataclasses.replace(task.read(job), spec=model.spec)
             except UsageError as error:
                 message = f"the run's own source cannot be read ({error.message}); give rows with --on SOURCE"
                 raise UsageError(message, where="on") from None
-            order = [evaluated_split(dataset), *(name for name in dataset.splits if name != evaluated_split(dataset))]
+            order = [
+                choose_evaluated_split(dataset),
+                *(name for name in dataset.splits if name != choose_evaluated_split(dataset)),
+            ]
             splits = [task.example_rows(dataset, name, MOST_ROWS) for name in order]
             frame = pd.concat(splits, ignore_index=True).head(MOST_ROWS)
         frame = pd.concat([frame, _synthetic_rows(frame, model)], ignore_index=True)
         if not len(frame):
             raise UsageError("there are no rows to compare predictions on", where="on")
-        output = task.output(model.keras_model, raw_inputs(frame, model.spec))
+        output = task.output(model.keras_model, extract_inputs(frame, model.spec))
         outputs = output if isinstance(output, Mapping) else {OUTPUT: output}
         return cls(run_id, model, task, frame, outputs, task.rules(model.spec).predictions(output), dataset)
 
@@ -215,7 +220,7 @@ def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
     if {input_.kind for input_ in inputs} - TABLE_KINDS or not len(frame):
         return frame.head(0)
     rng = np.random.default_rng(0)
-    preprocessed = preprocessing_of(model.keras_model) is not None
+    preprocessed = find_preprocessing(model.keras_model) is not None
     columns: dict[str, list[Any]] = {}
     for input_ in inputs:
         cells = frame[input_.name].to_numpy(object)[rng.integers(len(frame), size=SYNTHETIC_ROWS)].tolist()
@@ -235,7 +240,7 @@ def _try_export(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -
     except ZooError:
         raise
     except Exception as error:
-        raise JobError(f"{kind} does not support the model: {first_line(error)[:300]}", where="format") from None
+        raise JobError(f"{kind} does not support the model: {shorten_error(error)[:300]}", where="format") from None
 
 
 def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
@@ -243,13 +248,13 @@ def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: 
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         writing = Path(temporary) / kind
-        with libraries_silenced():
+        with silence_libraries():
             write_export(writing, subject.model, kind, run_id=subject.run_id, quantize=quantize)
-            exported, columns = Exported(writing), as_columns(subject.frame)
+            exported, columns = Exported(writing), convert_to_columns(subject.frame)
             outputs = exported.output(columns)
-        difference, row = largest_difference(subject.output, outputs)
-        predicted = decoded(outputs, exported.facts["output"])
-        differing = differing_predictions(subject.expected, predicted, subject.scale)
+        difference, row = measure_difference(subject.output, outputs)
+        predicted = decode_outputs(outputs, exported.facts["output"])
+        differing = measure_disagreement(subject.expected, predicted, subject.scale)
         tolerance = TOLERANCE_RESIZED if _resized(subject.frame, exported.facts["steps"]) else TOLERANCE
         if (difference > tolerance or differing > MOST_TIES) and not quantize:
             shown = {name: cells[row] for name, cells in list(columns.items())[:10] if np.ndim(cells[row]) == 0}
@@ -289,7 +294,7 @@ def _with_loss(export_: Export, subject: _Subject, exported: Exported) -> Export
     """Return the export with its score and the model's, on the split that evaluates the model."""
     dataset = subject.dataset
     export_ = dataclasses.replace(export_, quantized=True)
-    split = evaluated_split(dataset) if dataset is not None else ""
+    split = choose_evaluated_split(dataset) if dataset is not None else ""
     if dataset is None or dataset.splits[split].target is None:
         return export_
     objective = subject.task.rules(subject.model.spec).metrics()[0].name
@@ -317,7 +322,7 @@ class _ExportAsModel:
 
 def _guide(export_: Export, facts: Mapping[str, Any]) -> str:
     """Return the text of the README in the folder."""
-    names = listed([f"`{input_['name']}` ({input_['kind']})" for input_ in facts["inputs"]], 40)
+    names = join_first([f"`{input_['name']}` ({input_['kind']})" for input_ in facts["inputs"]], 40)
     tensors = "\n".join(f"- `{name}`: {tensor['dtype']}" for name, tensor in list(facts["tensors"].items())[:40])
     inputs = (
         f"The file takes tensors; the {len(facts['steps'])} steps in `model.json` compute them from the columns; "

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from zoo.jobs.run_jobs import PredictJob
-from zoo.saving.files import check_folder, replacing
+from zoo.saving.files import check_folder, write_atomically
 from zoo.stored_runs.lookup import load
-from zoo.text import plain
+from zoo.text import convert_to_plain
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Predictions:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo predict --json`` prints."""
-        rows = [] if self.output else [plain(row) for row in self.frame.to_dict("records")]
+        rows = [] if self.output else [convert_to_plain(row) for row in self.frame.to_dict("records")]
         return {"run_id": self.run_id, "rows": len(self.frame), "output": self.output, "predictions": rows}
 
     def __str__(self) -> str:
@@ -41,6 +41,6 @@ def predict(job: PredictJob) -> Predictions:
     if job.output is not None:
         path = Path(job.output)
         check_folder(path)
-        with replacing(path) as writing:
+        with write_atomically(path) as writing:
             frame.to_csv(writing, index=False)
     return Predictions(job.run, frame, job.output)

@@ -11,13 +11,13 @@ import pandas as pd
 from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import model_builder
-from zoo.jobs.keywords import takes_keywords
+from zoo.fitting.model_builder import create_model_builder
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import RegisterJob
 from zoo.metrics.significance import paired_difference, row_losses
-from zoo.stored_runs.lookup import load, resolve_run, stored_job
-from zoo.text import interval, number, plain
-from zoo.tracking.model_registry import Version, describe_version, holder_of, register_version, set_alias
+from zoo.stored_runs.lookup import load, load_job, resolve_run
+from zoo.text import convert_to_plain, format_interval, format_number
+from zoo.tracking.model_registry import Version, describe_version, find_version, register_version, set_alias
 from zoo.tracking.store import Store
 
 CHAMPION = "champion"
@@ -76,7 +76,9 @@ class Registration:
         version = {"name": self.version.name, "version": self.version.number, "run_id": self.version.run_id}
         holder = None if self.holder is None else {"version": self.holder.number, "run_id": self.holder.run_id}
         contest = None if self.contest is None else {**vars(self.contest), "won": self.contest.won}
-        return plain({**version, "alias": self.alias, "promoted": self.promoted, "holder": holder, "contest": contest})
+        return convert_to_plain(
+            {**version, "alias": self.alias, "promoted": self.promoted, "holder": holder, "contest": contest}
+        )
 
     def __repr__(self) -> str:
         version, contest = self.version, self.contest
@@ -85,8 +87,8 @@ class Registration:
             left_out = f" ({contest.seen:,} more left out because a model has seen them)" if contest.seen else ""
             lines.append(f"on {contest.rows:,} rows of {contest.source} that neither model has seen{left_out}:")
             lines.append(
-                f"  mean loss {number(contest.challenger)}, the champion's {number(contest.champion)}; "
-                f"difference {interval(contest.difference)}"
+                f"  mean loss {format_number(contest.challenger)}, the champion's {format_number(contest.champion)}; "
+                f"difference {format_interval(contest.difference)}"
             )
         if self.promoted:
             lines.append(f"it is the {self.alias}: zoo predict {version.name}@{self.alias} rows.csv")
@@ -99,7 +101,7 @@ class Registration:
         return "\n".join(lines)
 
 
-@takes_keywords(RegisterJob, "run", "name")
+@accept_keywords(RegisterJob, "run", "name")
 def register(job: RegisterJob) -> Registration:
     """Register a run's model under a name in MLflow's registry.
 
@@ -120,7 +122,7 @@ def register(job: RegisterJob) -> Registration:
     store = Store()
     chosen = resolve_run(store, job.run)
     load(chosen)  # raises an error for a run without a usable model
-    holder = holder_of(store, name, alias)
+    holder = find_version(store, name, alias)
     contest = None
     if alias == CHAMPION and holder is not None and holder.run_id != chosen and job.on is not None:
         contest = _contest(store, holder.run_id, chosen, job.on)
@@ -136,8 +138,8 @@ def register(job: RegisterJob) -> Registration:
 def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
     frames, seen = [], set()
     for run_id in (champion, challenger):
-        job = stored_job(store, run_id).model_copy(update={"test": on, "test_size": None})
-        task = model_builder(job.model, job.task).task
+        job = load_job(store, run_id).model_copy(update={"test": on, "test_size": None})
+        task = create_model_builder(job.model, job.task).task
         dataset = task.read(job)
         model, test_split = load(run_id), dataset.splits["test"]
         frame = task.rules(model.spec).held_out(test_split, task.output(model.keras_model, test_split.inputs))

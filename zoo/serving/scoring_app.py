@@ -18,7 +18,7 @@ MODEL_VARIABLE = "ZOO_SERVED_MODEL"
 CSV = "text/csv"
 
 
-def app() -> Any:
+def create_app() -> Any:
     """Return the application that serves the model in the folder named by ``ZOO_SERVED_MODEL``.
 
     MLflow's CSV parser needs a type for each column, but the signature leaves them open on purpose. So CSV is read

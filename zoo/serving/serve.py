@@ -7,18 +7,18 @@ import tempfile
 from pathlib import Path
 
 from zoo.errors import UsageError
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import ServeJob
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import serve_isolated, serve_model
-from zoo.stored_runs.lookup import model_folder
+from zoo.stored_runs.lookup import download_model
 from zoo.tracking.store import Store
 
 EXAMPLE_FILE = "serving_input_example.json"
 MOST_COLUMNS_SHOWN = 30
 
 
-@takes_keywords(ServeJob, "run", "port")
+@accept_keywords(ServeJob, "run", "port")
 def serve(job: ServeJob) -> None:
     """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
 
@@ -35,7 +35,7 @@ def serve(job: ServeJob) -> None:
     if wheel is not None and not Path(wheel).is_file():
         raise UsageError("there is no such file", where=wheel)
     with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
-        folder = model_folder(Store(), job.run, Path(fetched))
+        folder = download_model(Store(), job.run, Path(fetched))
         check_flavor(folder)
 
         def ready(address: str) -> None:

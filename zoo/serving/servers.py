@@ -16,18 +16,18 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from zoo.errors import JobError, UsageError
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import UiJob
 from zoo.serving.scoring_app import MODEL_VARIABLE
 from zoo.tracking.store import Store
-from zoo.tracking.ui_views import page_url
+from zoo.tracking.ui_views import format_page_url
 from zoo.version import __version__
 
 HOST = "127.0.0.1"
 MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
 
 
-@takes_keywords(UiJob, "experiment", "port")
+@accept_keywords(UiJob, "experiment", "port")
 def serve_pages(job: UiJob) -> None:
     """Serve MLflow's pages on this machine until interrupted; print the address of the runs once the server answers.
 
@@ -44,7 +44,7 @@ def serve_pages(job: UiJob) -> None:
     store.count_rows()
     _check_port(port)
     server = f"http://{HOST}:{port}"
-    where = address(store, job.experiment, server)
+    where = find_address(store, job.experiment, server)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
     command += ["--port", str(port), "--workers", "1"]
     if store.local is not None:
@@ -67,7 +67,15 @@ def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
         UsageError: When the port is in use.
         JobError: When the server does not answer.
     """
-    command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.serving.scoring_app:app", "--log-level", "warning"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "zoo.serving.scoring_app:create_app",
+        "--log-level",
+        "warning",
+    ]
     command += ["--host", HOST, "--port", str(port)]
     _serve(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}, port, ready, MOST_SECONDS_TO_START)
 
@@ -154,9 +162,9 @@ def _check_port(port: int) -> None:
             raise UsageError(f"port {port} is in use on {HOST}; choose another --port") from None
 
 
-def address(store: Store, experiment: str | None, server: str) -> str:
+def find_address(store: Store, experiment: str | None, server: str) -> str:
     """Return the address of the page of an experiment's runs; default the experiment of the latest run."""
     if experiment is not None:
-        return page_url(server, store.known_experiment(experiment).experiment_id)
+        return format_page_url(server, store.known_experiment(experiment).experiment_id)
     latest = store.search(limit=1, order="attributes.start_time DESC")
-    return page_url(server, latest[0].info.experiment_id) if latest else server
+    return format_page_url(server, latest[0].info.experiment_id) if latest else server

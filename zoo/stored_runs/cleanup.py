@@ -54,11 +54,11 @@ class Leftovers:
         return "\n".join([*lines, f"{len(self.items)} items, {total}, {done}", *tail])
 
 
-def leftovers() -> Leftovers:
+def list_leftovers() -> Leftovers:
     """Return leftovers of runs that failed, cannot be resumed or were deleted, and files without a run.
 
     Example:
-        >>> leftovers().items  # doctest: +SKIP
+        >>> list_leftovers().items  # doctest: +SKIP
         []
     """
     store = Store()
@@ -73,7 +73,7 @@ def prune(*, confirmed: bool, ask: bool) -> Leftovers:
         confirmed: Remove them without a question.
         ask: Ask on a terminal if they are not confirmed.
     """
-    leftovers_ = leftovers()
+    leftovers_ = list_leftovers()
     if leftovers_.items and (confirmed or (ask and sys.stdin.isatty() and _confirmed(leftovers_))):
         leftovers_.remove()
     return leftovers_

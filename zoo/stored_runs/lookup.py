@@ -15,7 +15,7 @@ from zoo.reporting.check_inputs import Finding
 from zoo.saving.model import Model
 from zoo.saving.model_folder import FACTS_FILE, load_model
 from zoo.stored_runs.results import Run
-from zoo.tracking.model_registry import holder_of
+from zoo.tracking.model_registry import find_version
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
     BEST_TAG,
@@ -39,10 +39,10 @@ def load(run_id: str) -> Model:
     """
     store = Store()
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        return load_model(_own_folder(model_folder(store, run_id, Path(folder)), run_id))
+        return load_model(_own_folder(download_model(store, run_id, Path(folder)), run_id))
 
 
-def model_folder(store: Store, run_id: str, folder: Path) -> Path:
+def download_model(store: Store, run_id: str, folder: Path) -> Path:
     """Return the folder of a run's MLflow model, downloaded if needed; for a search, that of its best trial.
 
     Args:
@@ -74,7 +74,7 @@ def find_run(store: Store, name: str) -> Any:
     if "@" not in name:
         return store.run(name)
     model, _, alias = name.partition("@")
-    version = holder_of(store, model, alias)
+    version = find_version(store, model, alias)
     if version is None:
         message = f"no registered model {model!r} has the alias {alias!r}; set one with zoo register"
         raise UsageError(message, where="run")
@@ -95,7 +95,7 @@ def resolve_run(store: Store, name: str) -> str:
     chosen = run.data.tags.get(BEST_TAG, run.info.run_id)
     kind = run.data.tags.get("zoo.kind")
     if kind == "cross_validation":
-        raise no_model(run.info.run_id)
+        raise describe_no_model(run.info.run_id)
     if kind == "comparison":
         raise UsageError(f"run {name} is a comparison with many models; name a run below it", where="run")
     if kind == "baseline":
@@ -111,7 +111,7 @@ def _own_folder(path: Path, run_id: str) -> Path:
     return places[0].parent
 
 
-def best_of(store: Store, run_id: str) -> Run:
+def find_scored_run(store: Store, run_id: str) -> Run:
     """Return a finished run; for a search, that of its best trial.
 
     Args:
@@ -125,10 +125,10 @@ def best_of(store: Store, run_id: str) -> Run:
     chosen = run.data.tags.get(BEST_TAG, run.info.run_id)
     if store.run(chosen).data.tags.get(SCORED_TAG) is None:
         raise UsageError(f"run {run_id} has no result; its status is {run.info.status}", where="run")
-    return stored_run(store, chosen)
+    return load_run(store, chosen)
 
 
-def stored_run(store: Store, run_id: str) -> Run:
+def load_run(store: Store, run_id: str) -> Run:
     """Return a finished run as :func:`zoo.train` returned it."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(store.client.download_artifacts(run_id, RESULT_FILE, folder))
@@ -168,7 +168,7 @@ def _stored_figures(store: Store, run_id: str) -> dict[str, Any]:
     return figures
 
 
-def no_model(run_id: str) -> UsageError:
+def describe_no_model(run_id: str) -> UsageError:
     """Return the error for a request for the model of a cross-validation."""
     return UsageError(
         f"run {run_id[:8]} is a cross-validation, with one model per fold; train once without --cv, or name a "
@@ -177,7 +177,7 @@ def no_model(run_id: str) -> UsageError:
     )
 
 
-def stored_job(store: Store, run_id: str) -> TrainJob:
+def load_job(store: Store, run_id: str) -> TrainJob:
     """Return the job of a run."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))

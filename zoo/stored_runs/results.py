@@ -12,14 +12,14 @@ from typing import Any
 from zoo.metrics.direction import Direction
 from zoo.reporting.check_inputs import Finding
 from zoo.saving.model import Model
-from zoo.text import interval, number, plain
+from zoo.text import convert_to_plain, format_interval, format_number
 
 
-def best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
+def find_best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
     """Return the baseline that is best on validation, or on training without a validation split; test chooses nothing.
 
     Example:
-        >>> best_baseline({"a": {"val_rmse": 2.0}, "b": {"val_rmse": 1.0}}, "rmse", "min")
+        >>> find_best_baseline({"a": {"val_rmse": 2.0}, "b": {"val_rmse": 1.0}}, "rmse", "min")
         'b'
     """
     for prefix in ("val_", "train_"):
@@ -97,8 +97,8 @@ class Run:
 
     @property
     def best_baseline(self) -> str | None:
-        """Name of the baseline that is best by the objective on validation; see :func:`best_baseline`."""
-        return best_baseline(self.baselines, self.objective, self.direction)
+        """Name of the baseline that is best by the objective on validation; see :func:`find_best_baseline`."""
+        return find_best_baseline(self.baselines, self.objective, self.direction)
 
     @property
     def verdict(self) -> str:
@@ -131,7 +131,9 @@ class Run:
             "artifact_uri",
         ]
         values = {name: getattr(self, name) for name in names}
-        renamed = {("model" if name == "model_name" else name): plain(value) for name, value in values.items()}
+        renamed = {
+            ("model" if name == "model_name" else name): convert_to_plain(value) for name, value in values.items()
+        }
         return {**renamed, "diagnosis": [finding.as_dict() for finding in self.diagnosis]}
 
     def __repr__(self) -> str:
@@ -150,14 +152,14 @@ class Run:
         head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
         lines.append(head + (f"best baseline ({best})" if best else ""))
         for name in names:
-            baseline = number(self.baselines[best].get(name, math.nan)) if best else ""
-            value, bounds = number(self.metrics[name]), interval(self.intervals.get(name))
+            baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
+            value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
             lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
             f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
         )
-        lines += diagnosis_lines(self.diagnosis, evidence=evidence)
+        lines += format_findings(self.diagnosis, evidence=evidence)
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -189,7 +191,7 @@ class Trial:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trial as JSON."""
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {name: convert_to_plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
 @dataclass
@@ -224,18 +226,20 @@ class Search:
             "run_id": self.run_id,
             "best": self.best.as_dict(),
             "trials": [trial.as_dict() for trial in self.trials],
-            "importance": {name: plain({"mean": mean, "std": std}) for name, (mean, std) in self.importance.items()},
+            "importance": {
+                name: convert_to_plain({"mean": mean, "std": std}) for name, (mean, std) in self.importance.items()
+            },
         }
 
     def __repr__(self) -> str:
         done = [trial for trial in self.trials if trial.score is not None and not trial.estimated]
         ranked = sorted(done, key=lambda trial: Direction(self.direction).key(trial.score))
-        varied = varied_names([trial.hyperparameters for trial in self.trials])
+        varied = list_varied([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         for trial in ranked[:5]:
-            values = ", ".join(f"{name}={number(trial.hyperparameters.get(name))}" for name in varied)
-            lines.append(f"  {trial.trial_id:>4}  {number(trial.score):>9}  {values}")
-        importance = importance_in_words(self.importance)
+            values = ", ".join(f"{name}={format_number(trial.hyperparameters.get(name))}" for name in varied)
+            lines.append(f"  {trial.trial_id:>4}  {format_number(trial.score):>9}  {values}")
+        importance = format_importance(self.importance)
         lines += (
             [f"hyperparameter importance (fraction of variance ± standard deviation): {importance}"]
             if importance
@@ -247,32 +251,32 @@ class Search:
         return f"<pre>{html.escape(repr(self))}</pre>"
 
 
-def varied_names(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the hyperparameters that have several values among the trials.
 
     Example:
-        >>> varied_names([{"units": 8, "layers": 2}, {"units": 16, "layers": 2}])
+        >>> list_varied([{"units": 8, "layers": 2}, {"units": 16, "layers": 2}])
         ['units']
     """
     names = dict.fromkeys(name for trial in trials for name in trial)
     return [name for name in names if len({str(trial.get(name)) for trial in trials}) > 1]
 
 
-def importance_in_words(importance: Mapping[str, tuple[float, float]]) -> str:
+def format_importance(importance: Mapping[str, tuple[float, float]]) -> str:
     """Return the most important hyperparameters as text; empty if there are none.
 
     Example:
-        >>> importance_in_words({"units": (0.5, 0.125)})
+        >>> format_importance({"units": (0.5, 0.125)})
         'units 0.50 ± 0.12'
     """
     return ", ".join(f"{name} {mean:.2f} ± {std:.2f}" for name, (mean, std) in list(importance.items())[:4])
 
 
-def diagnosis_lines(findings: Sequence[Finding], *, evidence: bool = False) -> list[str]:
+def format_findings(findings: Sequence[Finding], *, evidence: bool = False) -> list[str]:
     """Return each problem and what to try next as lines for a terminal, with the evidence on request.
 
     Example:
-        >>> diagnosis_lines([Finding("not converged", "warning", "it was still falling", "--epochs 400")])
+        >>> format_findings([Finding("not converged", "warning", "it was still falling", "--epochs 400")])
         ['not converged: it was still falling', '  next: --epochs 400']
     """
     lines = []

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.data.dataset import SPLIT_PREFIX
-from zoo.errors import UsageError, unknown
-from zoo.jobs.keywords import takes_keywords
+from zoo.errors import UsageError, describe_unknown
+from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import BestJob, RunsJob
 from zoo.metrics.direction import Direction
 from zoo.registry import list_tasks, resolve
 from zoo.stored_runs.cleanup import prune
-from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
-from zoo.text import number, plain
+from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG, tags_of
+from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG, unpack_tags
 
 # Scores are comparable only if these tags agree: the same task, data and target.
 _COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
@@ -39,7 +39,7 @@ class RunTable:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo runs --json`` prints."""
-        return {"runs": [plain(row) for row in self.rows]}
+        return {"runs": [convert_to_plain(row) for row in self.rows]}
 
     def __repr__(self) -> str:
         if not self.rows:
@@ -93,7 +93,7 @@ class Ranking:
         return f"ranked by {self.metric} (the test split is not used to choose):\n{self.table}\n\n{self.best}"
 
 
-@takes_keywords(RunsJob, "experiment")
+@accept_keywords(RunsJob, "experiment")
 def runs(job: RunsJob, *, quiet: bool = False) -> Any:
     """Return the latest runs of all experiments or of one; or with ``prune`` remove leftovers of failed runs.
 
@@ -112,7 +112,7 @@ def runs(job: RunsJob, *, quiet: bool = False) -> Any:
     where = [] if job.every else [f"tags.`{PARENT_TAG}` IS NULL", f"tags.`{BASELINE_TAG}` IS NULL"]
     if job.task is not None:
         if job.task not in list_tasks():
-            raise unknown("task", job.task, list_tasks(), where="task")
+            raise describe_unknown("task", job.task, list_tasks(), where="task")
         where.append(f"tags.`zoo.task` = '{job.task}'")
     if job.model is not None:
         where.append(f"tags.`zoo.model` = '{resolve(job.model).name}'")
@@ -125,9 +125,11 @@ def runs(job: RunsJob, *, quiet: bool = False) -> Any:
     rows = store.search(" and ".join(where), experiment=chosen, limit=job.limit, order=order)
     if job.sort is not None and not rows:
         latest = store.search(within, experiment=chosen, limit=job.limit)
-        raise unknown("metric", job.sort, sorted({name for run in latest for name in run.data.metrics}), where="sort")
+        raise describe_unknown(
+            "metric", job.sort, sorted({name for run in latest for name in run.data.metrics}), where="sort"
+        )
     names = store.experiment_names()
-    return RunTable([row_of(run, names, job.sort) for run in rows], job.sort)
+    return RunTable([describe_row(run, names, job.sort) for run in rows], job.sort)
 
 
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
@@ -142,11 +144,11 @@ def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     Raises:
         UsageError: When there is no such experiment or metric, or no run with a model.
     """
-    return ranking(experiment, metric=metric, limit=1).best
+    return rank_runs(experiment, metric=metric, limit=1).best
 
 
-@takes_keywords(BestJob, "experiment")
-def ranking(job: BestJob, *, limit: int = 5) -> Ranking:
+@accept_keywords(BestJob, "experiment")
+def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
     """Return the best runs of an experiment; see :func:`best`.
 
     Args:
@@ -168,7 +170,7 @@ def ranking(job: BestJob, *, limit: int = 5) -> Ranking:
     if name.startswith("test_"):
         raise UsageError(f"{name} cannot choose a model: the test split only evaluates; use one of {', '.join(names)}")
     if name not in names:
-        raise unknown("metric", name, names, where="metric")
+        raise describe_unknown("metric", name, names, where="metric")
     where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _COMPARABLE_TAGS if tags.get(tag)]
     where.append(f"metrics.`{name}` > -1e300")
     order = f"metrics.`{name}` {_sql_order(_direction_of(newest[0], name))}"
@@ -176,11 +178,11 @@ def ranking(job: BestJob, *, limit: int = 5) -> Ranking:
     rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
     if not rows:
         raise UsageError(f"{name} is not a number in any run of {chosen.name!r}", where="metric")
-    table = RunTable([row_of(run, {chosen.experiment_id: chosen.name}, name) for run in rows], name)
-    return Ranking(stored_run(store, rows[0].info.run_id), table, name)
+    table = RunTable([describe_row(run, {chosen.experiment_id: chosen.name}, name) for run in rows], name)
+    return Ranking(load_run(store, rows[0].info.run_id), table, name)
 
 
-def row_of(run: Any, experiments: Mapping[str, str], sort: str | None = None) -> dict[str, Any]:
+def describe_row(run: Any, experiments: Mapping[str, str], sort: str | None = None) -> dict[str, Any]:
     """Return MLflow's run as a row of ``zoo runs``.
 
     Args:
@@ -217,7 +219,7 @@ def _quoted(text: str) -> str:
 
 
 def _named(name: str, value: float | None) -> str:
-    return f"{name} {number(value)}" if name and value is not None else ""
+    return f"{name} {format_number(value)}" if name and value is not None else ""
 
 
 def _latest_experiment(store: Store) -> Any:
@@ -233,7 +235,7 @@ def _sql_order(direction: Direction) -> str:
 
 def _direction_of(run: Any, metric: str) -> Direction:
     """Return the direction of a metric, as the run's tags say."""
-    tags = tags_of(run)
+    tags = unpack_tags(run)
     if metric == tags.get(OBJECTIVE_TAG):
         return Direction(tags[DIRECTION_TAG])
     less = tags.get(LESS_TAG, "").split(", ")

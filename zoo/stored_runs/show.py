@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.fitting.describe_model import ModelDescription, describe, described_options, option_lines
+from zoo.fitting.describe_model import ModelDescription, describe, describe_options, format_options
 from zoo.jobs.describe_jobs import ShowJob
-from zoo.jobs.keywords import takes_keywords
+from zoo.jobs.keywords import accept_keywords
 from zoo.registry import list_tasks
-from zoo.stored_runs.lookup import find_run, stored_run
+from zoo.stored_runs.lookup import find_run, load_run
 from zoo.stored_runs.results import Run
-from zoo.stored_runs.run_table import row_of
-from zoo.task import task_of
-from zoo.text import plain
+from zoo.stored_runs.run_table import describe_row
+from zoo.task import load_task
+from zoo.text import convert_to_plain
 from zoo.tracking.store import Store
 from zoo.tracking.tags import RESULT_FILE
 
@@ -42,7 +42,12 @@ class ShownRun:
         """Return what ``zoo show RUN --json`` prints."""
         result = self.result.as_dict() if self.result is not None else None
         texts = {"reason": self.reason, "note": self.note}
-        return {**plain(self.facts), **texts, "result": result, "predict_options": plain(self.predict_options)}
+        return {
+            **convert_to_plain(self.facts),
+            **texts,
+            "result": result,
+            "predict_options": convert_to_plain(self.predict_options),
+        }
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -55,10 +60,10 @@ class ShownRun:
         lines.append(self.result.in_words(evidence=True))
         if not self.result.diagnosis:
             lines.append("diagnosis: no problems found in this training")
-        return "\n".join([*lines, *option_lines(self.predict_options, "option of predict")])
+        return "\n".join([*lines, *format_options(self.predict_options, "option of predict")])
 
 
-@takes_keywords(ShowJob, "model", "source")
+@accept_keywords(ShowJob, "model", "source")
 def show(job: ShowJob) -> ShownRun | ModelDescription:
     """Return the facts and results of a run, or describe a model.
 
@@ -90,9 +95,9 @@ def show_run(run_id: str) -> ShownRun:
     task = tags.get("zoo.task")
     scored = store.read_text(run.info.run_id, RESULT_FILE) is not None
     return ShownRun(
-        row_of(run, {experiment.experiment_id: experiment.name}),
+        describe_row(run, {experiment.experiment_id: experiment.name}),
         tags.get(REASON_TAG, ""),
         tags.get(NOTE_TAG, ""),
-        stored_run(store, run.info.run_id) if scored else None,
-        described_options(task_of(task).predict_options) if scored and task in list_tasks() else {},
+        load_run(store, run.info.run_id) if scored else None,
+        describe_options(load_task(task).predict_options) if scored and task in list_tasks() else {},
     )

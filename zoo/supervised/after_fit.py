@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.calibration.conformal import conformal_quantiles
+from zoo.calibration.conformal import compute_quantiles
 from zoo.calibration.fit_calibration import (
     LEAST_ROWS,
     SHARES,
@@ -15,8 +15,8 @@ from zoo.calibration.fit_calibration import (
     choose_threshold,
     fit_calibration,
     select_rows,
+    set_threshold,
     split_in_two,
-    with_threshold,
 )
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
@@ -78,13 +78,13 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         chosen_at = choose_threshold(threshold, rows.encoded_target, prediction, spec.target.positive_index, weight)
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
-        spec, facts = with_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
+        spec, facts = set_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
     quantiles: list[float | None] = []
     if split is not None:
         assert isinstance(rules, ConformalRules)  # checked before training
         prediction = rules.decode(task.output(full_model, split.inputs))
         wrong = rules.nonconformity(rules.truth(split.encoded_target), prediction)
-        quantiles = conformal_quantiles(wrong, split.weight, counts=spec.weights_count)
+        quantiles = compute_quantiles(wrong, split.weight, counts=spec.weights_count)
         if threshold is not None:
             notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
     return Calibration(spec, quantiles, facts, tuple(notes))

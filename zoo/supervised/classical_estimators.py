@@ -15,7 +15,7 @@ import pandas as pd
 from zoo.data.columns.encode import MISSING
 from zoo.data.columns.missing_values import LAST
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
-from zoo.portable.preprocessing import calendar_parts, tokens_of
+from zoo.portable.preprocessing import extract_calendar_parts, split_into_tokens
 from zoo.portable.rows import is_missing
 from zoo.registry import import_object
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
@@ -33,7 +33,7 @@ class Estimator:
 
     Example:
         >>> Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"}).construct(0)
-        DummyClassifier(random_state=0, strategy='prior')
+        DummyClassifier(random_state=0)
     """
 
     path: str
@@ -79,7 +79,7 @@ class ClassicalBaseline:
 Estimators = Callable[[str, Spec], Sequence[ClassicalBaseline]]
 
 
-def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
+def add_column_preprocessing(estimator: Any, spec: Spec, columns: str) -> Any:
     """Return a pipeline of suitable preprocessing for raw columns and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -109,7 +109,7 @@ def with_columns(estimator: Any, spec: Spec, columns: str) -> Any:
 
 
 def _names_of_numbers(column: Input) -> list[str]:
-    """Return the names of the numeric columns that :func:`raw_frame` creates for an input."""
+    """Return the names of the numeric columns that :func:`create_raw_frame` creates for an input."""
     if isinstance(column, DateInput):
         return [f"{column.key} {part}" for part in column.parts] + _name_of_missing(column)
     if isinstance(column, CategoryInput):
@@ -127,7 +127,7 @@ def _bags(spec: Spec, most: int | None = None) -> list[tuple[str, Any, str]]:
     """Return a bag of words for each text column, with the same vocabulary as the models."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    bag = partial(TfidfVectorizer, analyzer=partial(tokens_of, unit="word"), sublinear_tf=True)
+    bag = partial(TfidfVectorizer, analyzer=partial(split_into_tokens, unit="word"), sublinear_tf=True)
     return [(column.key, bag(vocabulary=column.vocabulary[:most]), column.key) for column in spec.of_kind(TextInput)]
 
 
@@ -142,8 +142,8 @@ def run_estimator(
         For each split the target (N,) and the prediction: probabilities (N, K) of a classifier, otherwise numbers (N,).
     """
     columns = baseline.columns
-    pipeline = with_columns(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
-    features: Callable[[Split, Spec], Any] = raw_frame if isinstance(columns, str) else columns
+    pipeline = add_column_preprocessing(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
+    features: Callable[[Split, Spec], Any] = create_raw_frame if isinstance(columns, str) else columns
     train = dataset.splits["train"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*failed to converge")  # baselines are limited in time
@@ -175,7 +175,7 @@ def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:
     return {name: np.asarray(train.weight / np.mean(train.weight), np.float64)}
 
 
-def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
+def create_raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
     """Return the raw inputs of a split as a frame, with a missing category as a category of its own.
 
     A date becomes one column per calendar field, an ordered category its rank. Missing values are imputed as the spec
@@ -191,7 +191,7 @@ def raw_frame(split: Split, spec: Spec) -> pd.DataFrame:
         columns |= {name: missing.astype(np.float64) for name in _name_of_missing(column)}
         if isinstance(column, DateInput):
             nothing = np.isnan(values)
-            parts = calendar_parts(np.where(nothing, 0.0, values))
+            parts = extract_calendar_parts(np.where(nothing, 0.0, values))
             columns |= {f"{column.key} {name}": np.where(nothing, np.nan, parts[name]) for name in column.parts}
         elif isinstance(column, CategoryInput) and column.ordered:
             place = {name: index for index, name in enumerate(column.categories)}

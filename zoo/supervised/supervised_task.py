@@ -11,17 +11,17 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.data.columns.encode import text_columns
+from zoo.data.columns.encode import find_text_columns
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
-from zoo.data.layout import COLUMNS, Layout, column_layout
+from zoo.data.layout import COLUMNS, Layout, create_layout
 from zoo.data.memory import give_back_memory
 from zoo.data.ragged import Ragged
 from zoo.data.sources.read import Table
 from zoo.data.streaming.stream import must_stream, open_stream
-from zoo.data.streaming.streamed_dataset import StreamedSplit, streamed_dataset
-from zoo.data.table_dataset import table_arrays, table_dataset
+from zoo.data.streaming.streamed_dataset import StreamedSplit, create_streamed_dataset
+from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import UsageError
-from zoo.inspection.permutation_importance import strongest_inputs
+from zoo.inspection.permutation_importance import select_strongest_inputs
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.metric import Metric, evaluate
 from zoo.models.built_model import BuiltModel
@@ -30,11 +30,17 @@ from zoo.spec import Spec
 from zoo.supervised.after_fit import calibrate, check_calibration
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, run_estimator
 from zoo.supervised.own_model import adopt_model, check_output
-from zoo.supervised.targets import RULES, TargetRules, rules_of
+from zoo.supervised.targets import RULES, TargetRules, create_rules
 from zoo.task import Baseline, Calibration, Evaluation, Task
 from zoo.training.fit_loop import fit
-from zoo.training.preprocessed_arrays import as_tensor, forward, model_inputs, preprocessed, raw_arrays
-from zoo.training.streamed_arrays import StreamedArrays, accumulated, collected
+from zoo.training.preprocessed_arrays import (
+    convert_to_tensor,
+    forward,
+    keep_raw_arrays,
+    load_or_preprocess,
+    prepare_inputs,
+)
+from zoo.training.streamed_arrays import StreamedArrays, accumulate, collect
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 
@@ -59,7 +65,7 @@ class SupervisedTask(Task):
 
     def layout(self, job: DataJob) -> Layout:
         """Return the layout that turns the job's sources into examples."""
-        return column_layout(job.column, job.missing)
+        return create_layout(job.column, job.missing)
 
     def layout_of(self, spec: Spec) -> Layout:
         """Return the layout that turns rows for a trained model into examples."""
@@ -77,7 +83,7 @@ class SupervisedTask(Task):
 
     def rules(self, spec: Spec) -> TargetRules:
         """Return the rules for the spec's kind of target."""
-        return rules_of(spec)
+        return create_rules(spec)
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset."""
@@ -86,11 +92,11 @@ class SupervisedTask(Task):
         layout = self.layout(job)
         if self.streams(job):
             stream = open_stream(job.source)
-            dataset = streamed_dataset(
+            dataset = create_streamed_dataset(
                 stream, job, task=self.name, target_kind=kind, describe=layout.describe, options=options
             )
         else:
-            dataset = table_dataset(job, task=self.name, target_kind=kind, layout=layout, options=options)
+            dataset = create_table_dataset(job, task=self.name, target_kind=kind, layout=layout, options=options)
             give_back_memory(dataset.nbytes)
         if "quantiles" not in options:
             return dataset
@@ -112,7 +118,7 @@ class SupervisedTask(Task):
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to predict."""
-        return self.layout_of(spec).read(source, text_columns(spec))
+        return self.layout_of(spec).read(source, find_text_columns(spec))
 
     def arrays(self, frame: Any, spec: Spec) -> tuple[Any, Any, Any]:
         """Return inputs by key, encoded target and weight of raw rows, for direct use with Keras.
@@ -122,11 +128,11 @@ class SupervisedTask(Task):
         Raises:
             UsageError: If images of several sizes would have to form one array.
         """
-        inputs, target, weight = table_arrays(frame, spec, self.layout_of(spec))
+        inputs, target, weight = encode_table(frame, spec, self.layout_of(spec))
         for key, values in inputs.items():
             if isinstance(values, Ragged) and values.sizes.shape[1] > 1 and not values.uniform:
                 raise UsageError("images of several sizes make no array; bring them to one size before", where=key)
-        return {key: as_tensor(values) for key, values in model_inputs(inputs).items()}, target, weight
+        return {key: convert_to_tensor(values) for key, values in prepare_inputs(inputs).items()}, target, weight
 
     def suits(self, model: Any) -> bool:
         """Return whether a user's own model fits this task, judging by its loss and inputs."""
@@ -165,7 +171,9 @@ class SupervisedTask(Task):
                     splits[name] = StreamedArrays(split, model, names, plan.seed)
                     continue
                 splits[name] = (
-                    raw_arrays(split, names) if model is None else preprocessed(model, digest, name, split, cache)
+                    keep_raw_arrays(split, names)
+                    if model is None
+                    else load_or_preprocess(model, digest, name, split, cache)
                 )
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         if dataset.spec.weights_count and isinstance(built_model.network.loss, keras.losses.Loss):
@@ -201,7 +209,7 @@ class SupervisedTask(Task):
             figures_ = {**rules.draw(truth, prediction), **self.draw(model, rows, spec, truth, prediction)}
             if spec.has_classes:
                 return figures_  # classification errors have no sign
-            strongest = strongest_inputs(lambda inputs: rules.decode(self.output(model, inputs)), rows, spec)
+            strongest = select_strongest_inputs(lambda inputs: rules.decode(self.output(model, inputs)), rows, spec)
             return {**figures_, **(rules.draw_inputs(truth, prediction, strongest) if strongest else {})}
 
         return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
@@ -218,10 +226,10 @@ class SupervisedTask(Task):
 
         weight: np.ndarray | None
         if prediction.ndim == 2 and prediction.shape[1] == 2:
-            truths, predictions, weight = accumulated(split, predict)
+            truths, predictions, weight = accumulate(split, predict)
             counts = True
         else:
-            target, predictions, weight = collected(split, predict)
+            target, predictions, weight = collect(split, predict)
             truths, counts = rules.truth(target), spec.weights_count
         scores, bounds = evaluate(rules.metrics(), truths, predictions, weight=weight, counts=counts, resamples=200)
         return Evaluation(scores, bounds, lambda: rules.draw(truth, prediction), output)

@@ -12,24 +12,24 @@ import numpy as np
 import pandas as pd
 
 from zoo.calibration.conformal import (
-    class_scores_of,
-    class_sets,
-    interval_metrics,
-    number_bounds,
-    number_scores_of,
-    quantile_at,
-    set_metrics,
+    look_up_quantile,
+    measure_intervals,
+    measure_sets,
+    predict_sets,
+    score_bounds,
+    score_classes,
+    widen_bounds,
 )
 from zoo.data.columns.encode import decode_classes
 from zoo.data.dataset import Split
-from zoo.metrics.classes import called_classes, class_metrics
+from zoo.metrics.classes import create_class_metrics, decide_classes
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import (
-    metrics_of_column,
-    middle_quantile,
-    number_metrics,
-    quantile_metrics,
-    several_number_metrics,
+    create_column_metrics,
+    create_mean_metrics,
+    create_number_metrics,
+    create_quantile_metrics,
+    select_median,
 )
 from zoo.spec import Spec
 from zoo.task import OutputRules
@@ -102,7 +102,7 @@ class ConformalRules(TargetRules):
 
     def intervals(self, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
         """Return prediction sets or intervals of N rows at the given coverage in percent."""
-        return self.intervals_at(output, quantile_at(conformal_quantiles, percent), percent)
+        return self.intervals_at(output, look_up_quantile(conformal_quantiles, percent), percent)
 
     def interval_scores(
         self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
@@ -116,7 +116,7 @@ class ConformalRules(TargetRules):
         """Return figures of the coverage and size of a split's prediction sets or intervals by nominal coverage."""
         from zoo.figures.intervals import interval_coverage
 
-        percents = [percent for percent in COVERAGES if np.isfinite(quantile_at(conformal_quantiles, percent))]
+        percents = [percent for percent in COVERAGES if np.isfinite(look_up_quantile(conformal_quantiles, percent))]
         scores = self._interval_scores(rows, output, conformal_quantiles, percents)
         if not scores:
             return {}
@@ -134,7 +134,7 @@ class ConformalRules(TargetRules):
         prediction, truth = self.decode(output), self.truth_of(rows)
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
         return [
-            self.interval_metrics(truth, prediction, quantile_at(conformal_quantiles, percent), percent, weight)
+            self.interval_metrics(truth, prediction, look_up_quantile(conformal_quantiles, percent), percent, weight)
             for percent in percents
         ]
 
@@ -146,7 +146,9 @@ class ClassRules(ConformalRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return the scores of class probabilities; log_loss comes first."""
-        return class_metrics(len(self.spec.target.classes), self.spec.target.positive_index, self.spec.target.threshold)
+        return create_class_metrics(
+            len(self.spec.target.classes), self.spec.target.positive_index, self.spec.target.threshold
+        )
 
     def output_width(self) -> int:
         """Return 1 for two classes, else the number of classes."""
@@ -181,16 +183,16 @@ class ClassRules(ConformalRules):
 
     def called(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted class (N,): the most probable one, or by the threshold."""
-        return called_classes(probabilities, self.spec.target.threshold, self.spec.target.positive_index)
+        return decide_classes(probabilities, self.spec.target.threshold, self.spec.target.positive_index)
 
     def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return 1 minus the probability of the true class."""
-        return class_scores_of(truth, prediction)
+        return score_classes(truth, prediction)
 
     def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
         """Return ``set_<percent>``: the classes of each prediction set as a JSON list, in class order."""
         names = decode_classes(np.arange(len(self.spec.target.classes)), self.spec.target)
-        inside = class_sets(self.decode(output), limit)
+        inside = predict_sets(self.decode(output), limit)
         sets = [json.dumps(names[row].tolist(), ensure_ascii=False) for row in inside]
         return pd.DataFrame({f"set_{percent:g}": sets})
 
@@ -198,7 +200,7 @@ class ClassRules(ConformalRules):
         self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return the coverage, overall and by class, and the size of prediction sets."""
-        return set_metrics(truth, class_sets(prediction, limit), self.spec.target.classes, percent, weight)
+        return measure_sets(truth, predict_sets(prediction, limit), self.spec.target.classes, percent, weight)
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return confusion matrix, reliability, ROC and precision-recall; for two classes also cost by threshold."""
@@ -227,7 +229,7 @@ class NumberRules(ConformalRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return rmse, mae and r2, in the target's units."""
-        return number_metrics()
+        return create_number_metrics()
 
     def output_width(self) -> int:
         """Return 1."""
@@ -251,19 +253,19 @@ class NumberRules(ConformalRules):
 
     def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return the distance of the truth from the interval between the prediction's bounds."""
-        return number_scores_of(truth, *self.bounds(prediction))
+        return score_bounds(truth, *self.bounds(prediction))
 
     def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
         """Return ``lower_<percent>`` and ``upper_<percent>``, in the target's units."""
-        low, high = number_bounds(*self.bounds(self.decode(output)), limit)
+        low, high = widen_bounds(*self.bounds(self.decode(output)), limit)
         return pd.DataFrame({f"lower_{percent:g}": low, f"upper_{percent:g}": high})
 
     def interval_metrics(
         self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return coverage, width and interval score."""
-        low, high = number_bounds(*self.bounds(prediction), limit)
-        return interval_metrics(truth, low, high, percent, weight)
+        low, high = widen_bounds(*self.bounds(prediction), limit)
+        return measure_intervals(truth, low, high, percent, weight)
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return figures of predicted against true values, and of residuals."""
@@ -290,7 +292,7 @@ class QuantileRules(NumberRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return pinball (first), interval score and coverage of the outermost quantiles, and the median's scores."""
-        return quantile_metrics(self.spec.target.quantiles)
+        return create_quantile_metrics(self.spec.target.quantiles)
 
     def output_width(self) -> int:
         """Return the number of quantiles."""
@@ -307,7 +309,7 @@ class QuantileRules(NumberRules):
     def decoding(self) -> dict[str, Any]:
         """Return the levels of the quantiles, and the mean and standard deviation that undo the standardization."""
         levels = self.spec.target.quantiles
-        rule = {"kind": "quantiles", "levels": list(levels), "middle": middle_quantile(levels)}
+        rule = {"kind": "quantiles", "levels": list(levels), "middle": select_median(levels)}
         return {**super().decoding(), **rule}
 
     def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -316,13 +318,13 @@ class QuantileRules(NumberRules):
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return the figures of the median."""
-        return super().draw(truth, prediction[:, middle_quantile(self.spec.target.quantiles)])
+        return super().draw(truth, prediction[:, select_median(self.spec.target.quantiles)])
 
     def draw_inputs(
         self, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:
         """Return figures of the median's residuals by the most important inputs."""
-        return super().draw_inputs(truth, prediction[:, middle_quantile(self.spec.target.quantiles)], inputs)
+        return super().draw_inputs(truth, prediction[:, select_median(self.spec.target.quantiles)], inputs)
 
 
 class SeveralNumbersRules(TargetRules):
@@ -341,9 +343,9 @@ class SeveralNumbersRules(TargetRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return the means of rmse, mae and r2 over the standardized numbers, then those of each target."""
-        means = several_number_metrics(self.std)
+        means = create_mean_metrics(self.std)
         named = enumerate(self.names) if len(self.spec.targets) > 1 else ()
-        return (*means, *(metric for column, name in named for metric in metrics_of_column(column, name)))
+        return (*means, *(metric for column, name in named for metric in create_column_metrics(column, name)))
 
     def output_width(self) -> int:
         """Return the number of numbers."""
@@ -385,7 +387,7 @@ class SeveralNumbersRules(TargetRules):
 RULES: dict[str, type[TargetRules]] = {"class": ClassRules, "number": NumberRules}
 
 
-def rules_of(spec: Spec) -> TargetRules:
+def create_rules(spec: Spec) -> TargetRules:
     """Return the rules for a spec's targets.
 
     Raises:

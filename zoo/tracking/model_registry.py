@@ -60,7 +60,7 @@ def register_version(store: Store, name: str, run_id: str) -> Version:
     return Version(name, int(registered.version), run_id)
 
 
-def holder_of(store: Store, name: str, alias: str) -> Version | None:
+def find_version(store: Store, name: str, alias: str) -> Version | None:
     """Return the version that an alias points to, or None."""
     from mlflow.exceptions import MlflowException
 

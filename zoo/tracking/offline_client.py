@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from zoo.errors import JobError, first_line
-from zoo.text import without_password
+from zoo.errors import JobError, shorten_error
+from zoo.text import remove_passwords
 from zoo.tracking.offline_store import OfflineStore, is_away
 
 _log = logging.getLogger("zoo")
@@ -32,7 +32,7 @@ class ModelLeftBehindError(Exception):
     """The server was lost or came back between the steps of logging a model: all steps must be repeated."""
 
 
-def offline_client(uri: str, folder: Path) -> OfflineClient:
+def get_client(uri: str, folder: Path) -> OfflineClient:
     """Return this process's client of a server.
 
     A command starts only if the server answers. A command that already has an open run continues without the server,
@@ -67,7 +67,7 @@ class OfflineClient:
     """
 
     def __init__(self, client: Any, uri: str, folder: Path) -> None:
-        self._client, self._uri, self._shown = client, uri, without_password(uri)
+        self._client, self._uri, self._shown = client, uri, remove_passwords(uri)
         self.offline = OfflineStore(folder / hashlib.sha256(uri.encode()).hexdigest()[:8])
         self._away, self._asked = False, 0.0
         self._experiments: dict[str, Any] = {}
@@ -162,7 +162,7 @@ class OfflineClient:
         return True
 
     def _say_unsent(self, error: Exception) -> None:
-        reason = without_password(first_line(error))
+        reason = remove_passwords(shorten_error(error))
         _log.warning("results for %s could not be sent and stay in %s: %s", self._shown, self.offline.folder, reason)
 
     def _answer_offline(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import first_line
-from zoo.saving.files import replacing
-from zoo.tracking.process_tags import is_of_another, own_process_tags
-from zoo.tracking.tags import DETAILS_TAG, PROCESS_TAG, tags_of, with_details
+from zoo.errors import shorten_error
+from zoo.saving.files import write_atomically
+from zoo.tracking.process_tags import create_process_tags, is_of_another
+from zoo.tracking.tags import DETAILS_TAG, PROCESS_TAG, pack_details, unpack_tags
 
 _log = logging.getLogger("zoo")
 
@@ -101,7 +101,7 @@ class OfflineStore:
         """Return the id of the offline run for a run of the server, or for one created offline."""
         run_id = self._sent.get(run_id, run_id)
         if run_id not in self._runs:
-            tags = {**with_details(own_process_tags()), OF_TAG: run_id}
+            tags = {**pack_details(create_process_tags()), OF_TAG: run_id}
             self._runs[run_id] = self.client.create_run(self.experiment_id, tags=tags).info.run_id
         return self._runs[run_id]
 
@@ -157,7 +157,7 @@ class OfflineStore:
         experiment_tags = self._experiment_tags()
         experiment_tags.setdefault(experiment_id, {})[key] = value
         self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.folder / TAGS_FILE) as writing:
+        with write_atomically(self.folder / TAGS_FILE) as writing:
             writing.write_text(json.dumps(experiment_tags), encoding="utf-8")
 
     def _experiment_tags(self) -> dict[str, dict[str, str]]:
@@ -175,7 +175,7 @@ class OfflineStore:
         with self._locked():
             self._read_sent()
             runs = self._all_runs(experiment)
-            others = Counter(tags_of(run)[PROCESS_TAG] for run in runs if is_of_another(run))
+            others = Counter(unpack_tags(run)[PROCESS_TAG] for run in runs if is_of_another(run))
             for process, number in others.items():
                 _log.warning("%d runs in %s belong to process %s, which will send them", number, self.folder, process)
             unsent = {run.info.run_id for run in runs}
@@ -212,7 +212,7 @@ class OfflineStore:
     def _write_sent(self, local_id: str, server_id: str) -> None:
         self._sent[local_id] = server_id
         self.unsent.discard(local_id)
-        with replacing(self.folder / SENT_FILE) as writing:
+        with write_atomically(self.folder / SENT_FILE) as writing:
             writing.write_text(json.dumps(self._sent), encoding="utf-8")
 
     def _is_sent(self, server: Any, run: Any) -> bool:
@@ -222,7 +222,7 @@ class OfflineStore:
         except Exception as error:
             if is_away(error):
                 server.search_experiments(max_results=1)  # if this answers, the server refused this run
-            reason = first_line(error)
+            reason = shorten_error(error)
             _log.warning(
                 "the server refuses the results of run %s, which stay in %s: %s", run.info.run_id, self.folder, reason
             )

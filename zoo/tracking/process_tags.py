@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoo.tracking.tags import HOST_TAG, PROCESS_TAG, STARTED_TAG, tags_of
+from zoo.tracking.tags import HOST_TAG, PROCESS_TAG, STARTED_TAG, unpack_tags
 
 
-def process_started(process: int) -> str:
+def read_start_time(process: int) -> str:
     """Return the start time of a process, in the system's own format; empty if there is no such process.
 
     Process ids are reused, so an id alone does not identify a process.
@@ -32,25 +32,25 @@ def process_started(process: int) -> str:
 
 @cache
 def _own_start() -> str:
-    return process_started(os.getpid())
+    return read_start_time(os.getpid())
 
 
-def own_process_tags() -> dict[str, str]:
+def create_process_tags() -> dict[str, str]:
     """Return the tags that identify the process of a run."""
     return {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid()), STARTED_TAG: _own_start()}
 
 
 def is_running(run: Any) -> bool:
     """Return whether a run is RUNNING and its process on this host is alive."""
-    tags = tags_of(run)
-    return run.info.status == "RUNNING" and alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
+    tags = unpack_tags(run)
+    return run.info.status == "RUNNING" and is_alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
 def is_orphan(run: Any) -> bool:
     """Return whether a run's process ran on this host and is gone."""
-    tags = tags_of(run)
+    tags = unpack_tags(run)
     on_this_host = tags.get(HOST_TAG) == socket.gethostname()
-    return on_this_host and not alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
+    return on_this_host and not is_alive(int(tags[PROCESS_TAG]), tags[STARTED_TAG])
 
 
 def is_of_another(run: Any) -> bool:
@@ -58,13 +58,13 @@ def is_of_another(run: Any) -> bool:
 
     A process of this host may while it is alive; one of another host may until the run has ended.
     """
-    tags = tags_of(run)
+    tags = unpack_tags(run)
     if tags.get(HOST_TAG) != socket.gethostname():
         return bool(run.info.status == "RUNNING")
-    own_tags = own_process_tags()
+    own_tags = create_process_tags()
     return any(tags[name] != own_tags[name] for name in own_tags) and not is_orphan(run)
 
 
-def alive(process: int, started: str) -> bool:
+def is_alive(process: int, started: str) -> bool:
     """Return whether the process with this start time is still alive."""
-    return bool(started) and process_started(process) == started
+    return bool(started) and read_start_time(process) == started

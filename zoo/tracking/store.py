@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UsageError, unknown
-from zoo.text import without_password
-from zoo.tracking.offline_client import offline_client
+from zoo.errors import UsageError, describe_unknown
+from zoo.text import remove_passwords
+from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import is_orphan
 from zoo.tracking.tags import HOST_TAG
@@ -55,7 +55,7 @@ class Store:
                 self.client: Any = mlflow.MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
             else:
-                self.client = offline_client(self.uri, self.state / "unsent")
+                self.client = get_client(self.uri, self.state / "unsent")
 
     def experiment(self, name: str | None) -> Any:
         """Return MLflow's experiment of a name; create it if it does not exist.
@@ -81,7 +81,7 @@ class Store:
         """
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            raise unknown("experiment", name, [other.name for other in self.client.search_experiments()])
+            raise describe_unknown("experiment", name, [other.name for other in self.client.search_experiments()])
         return experiment
 
     def run(self, run_id: str) -> Any:
@@ -127,7 +127,7 @@ class Store:
     @property
     def shown_uri(self) -> str:
         """The store's address without a password, for messages."""
-        return without_password(self.uri)
+        return remove_passwords(self.uri)
 
     @property
     def is_database(self) -> bool:
@@ -286,7 +286,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"the tracking store cannot be written: {error.strerror or error}", where=uri) from None
     except MlflowException as error:
-        reason = without_password(error.message.splitlines()[0])
+        reason = remove_passwords(error.message.splitlines()[0])
         raise UsageError(f"the tracking store does not answer: {reason}", where=uri) from None
     except UsageError:
         raise

@@ -27,18 +27,18 @@ SEEDS, CROSS_VALIDATION, FOLD, COMPARED = "seeds", "cross_validation", "fold", "
 REPRODUCTION = "reproduction"
 
 
-def with_details(tags: Mapping[str, str]) -> dict[str, str]:
+def pack_details(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a new run, with those that no search filters by in one tag.
 
     Example:
-        >>> with_details({"zoo.kind": "train", "zoo.seed": "0"})
+        >>> pack_details({"zoo.kind": "train", "zoo.seed": "0"})
         {'zoo.kind': 'train', 'zoo.details': '{"zoo.seed": "0"}'}
     """
     details = {name: tags[name] for name in _DETAILS if name in tags}
     return {**{name: tags[name] for name in tags if name not in details}, DETAILS_TAG: json.dumps(details)}
 
 
-def tags_of(run: Any) -> dict[str, str]:
+def unpack_tags(run: Any) -> dict[str, str]:
     """Return all tags of a run, details included.
 
     Runs of zoo 0.1.0 have no details but a tag for each; so has a resumed run for its new process, which counts.

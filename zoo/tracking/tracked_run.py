@@ -21,13 +21,13 @@ from typing import Any, get_args
 from zoo.data.dataset import Dataset
 from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
-from zoo.task import task_of
-from zoo.text import without_password
+from zoo.task import load_task
+from zoo.text import remove_passwords
 from zoo.tracking.offline_client import ModelLeftBehindError
-from zoo.tracking.process_tags import own_process_tags
+from zoo.tracking.process_tags import create_process_tags
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.system_metrics import SystemMetrics
-from zoo.tracking.tags import GIT_CHANGED_TAG, MACHINE_TAG, PYTHON_TAG, VERSION_TAG, with_details
+from zoo.tracking.tags import GIT_CHANGED_TAG, MACHINE_TAG, PYTHON_TAG, VERSION_TAG, pack_details
 from zoo.training.recorder import Recorder
 from zoo.version import __version__
 
@@ -64,7 +64,7 @@ class TrackedRun(Recorder):
 
         if parent is None and mlflow.active_run() is not None:
             parent = mlflow.active_run().info.run_id
-        all_tags = with_details({**origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})})
+        all_tags = pack_details({**create_origin_tags(), **tags, **({PARENT_TAG: parent} if parent else {})})
         run = store.client.create_run(experiment.experiment_id, run_name=name, tags=all_tags)
         tracked = cls(store, run)
         tracked.experiment_id = experiment.experiment_id  # an offline run is in another experiment until it is sent
@@ -75,7 +75,7 @@ class TrackedRun(Recorder):
         """Reopen an earlier run."""
         tracked = cls(store, store.client.get_run(run_id))
         # Tags first: a RUNNING run with the tags of a dead process would be closed as an orphan.
-        tracked.tags(own_process_tags())
+        tracked.tags(create_process_tags())
         store.client.update_run(run_id, status="RUNNING")
         return tracked
 
@@ -189,13 +189,13 @@ class TrackedRun(Recorder):
         try:
             self.flush()
             if reason:
-                self.tags({"zoo.reason": without_password(reason)[:5000]})
+                self.tags({"zoo.reason": remove_passwords(reason)[:5000]})
         finally:
             self.store.client.set_terminated(self.run_id, status)
 
 
 @contextmanager
-def ending(run: TrackedRun) -> Iterator[TrackedRun]:
+def end_run(run: TrackedRun) -> Iterator[TrackedRun]:
     """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason."""
     try:
         yield run
@@ -206,6 +206,15 @@ def ending(run: TrackedRun) -> Iterator[TrackedRun]:
         run.end("FAILED", f"{type(error).__name__}: {error}")
         raise
     run.end("FINISHED")
+
+
+def import_model_format() -> None:
+    """Import what logging a model needs, before another thread draws figures.
+
+    MLflow hides warnings of the whole process while it is imported, and ``warnings.catch_warnings`` in another thread,
+    as Matplotlib has it, would show them again.
+    """
+    import mlflow.pyfunc  # noqa: F401
 
 
 def write_mlflow_model(
@@ -237,7 +246,7 @@ def write_mlflow_model(
             data_path=str(folder / "zoo"),
             signature=signature,
             input_example=example,
-            pip_requirements=requirements(),
+            pip_requirements=list_requirements(),
             mlflow_model=MlflowModel(run_id=run_id, model_id=model_id),
         )
 
@@ -246,20 +255,20 @@ def _params_of(model: Model) -> dict[str, tuple[str, Any]]:
     """Return MLflow's type and the default of each option of prediction that the model's task has."""
     types = {bool: "boolean", int: "long", float: "double"}
     params = {}
-    for name, field in task_of(model.spec.task).predict_options.model_fields.items():
+    for name, field in load_task(model.spec.task).predict_options.model_fields.items():
         kinds = [types[kind] for kind in (field.annotation, *get_args(field.annotation)) if kind in types]
         params[name] = (kinds[0] if len(kinds) == 1 else "string", field.get_default(call_default_factory=True))
     return params
 
 
-def requirements() -> list[str]:
+def list_requirements() -> list[str]:
     """Return the packages that a model needs, pinned to the installed versions."""
     wanted = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "numpy", "pandas")
-    return [f"{name}=={number}" for name, number in package_versions().items() if name in wanted]
+    return [f"{name}=={number}" for name, number in list_versions().items() if name in wanted]
 
 
 @cache
-def package_versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """Return the versions of the packages that scores depend on."""
     versions = {}
     for name in PACKAGES:
@@ -270,10 +279,10 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def origin_tags() -> dict[str, str]:
+def create_origin_tags() -> dict[str, str]:
     """Return tags for the origin of a run: host, process, user, versions, git commit."""
     tags = {
-        **own_process_tags(),
+        **create_process_tags(),
         VERSION_TAG: __version__,
         PYTHON_TAG: platform.python_version(),
         MACHINE_TAG: f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",

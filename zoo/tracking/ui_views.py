@@ -15,7 +15,7 @@ _LONGEST = 20_000
 MOST_METRICS = 8
 
 
-def page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
+def format_page_url(server: str, experiment_id: str, *, charts: bool = False) -> str:
     """Return the address of an experiment's table of runs with the columns of :func:`set_view`.
 
     The plain address of an experiment opens an overview without runs.

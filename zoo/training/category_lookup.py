@@ -18,7 +18,7 @@ LEAST_ROWS = 20_000
 _apart: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def by_category(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
+def split_at_lookups(preprocessing: keras.Model, inputs: Mapping[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
     """Return the rest of a preprocessing model after its category lookups, and the inputs of that rest (N rows each).
 
     The model's own lookup layers are applied to each distinct category once, so bulk preprocessing gives the same

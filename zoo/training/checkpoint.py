@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: 
 
     Args:
         path: File to replace.
-        groups: Keras variables by group; see :func:`network_variables`.
+        groups: Keras variables by group; see :func:`list_network_variables`.
         progress: Any other state to save, as JSON.
         best: The best weights so far, in the order of ``network.weights``.
     """
@@ -68,13 +68,13 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
     return head["progress"], best
 
 
-def network_variables(network: keras.Model) -> list[Any]:
+def list_network_variables(network: keras.Model) -> list[Any]:
     """Return all variables of a network without duplicates: weights, seeds, metrics and optimizer variables."""
     network.optimizer.build(network.trainable_variables)
     return _unique([*network.variables, *network.optimizer.variables])
 
 
-def trainer_variables(trainer: Any) -> dict[str, list[Any]]:
+def list_trainer_variables(trainer: Any) -> dict[str, list[Any]]:
     """Return the variables of a trainer's additional networks and optimizers, by name."""
     groups = {f"networks/{name}": _unique(model.variables) for name, model in trainer.networks.items()}
     for name, (optimizer, trained) in trainer.optimizers.items():

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.ragged import Ragged
-from zoo.portable.preprocessing import length_key
-from zoo.training.preprocessed_arrays import CHUNK, Arrays, batches
+from zoo.portable.preprocessing import name_length_input
+from zoo.training.preprocessed_arrays import CHUNK, Arrays, iterate_batches
 
 # XLA takes a second or two to compile a training step, which pays off only for this many steps.
 XLA_LEAST_STEPS = 4000
@@ -65,7 +65,7 @@ class CompiledEpochs:
         self.lengths = ragged.lengths if ragged is not None else None
         # Whether one graph trains batches of both sizes.
         self.short = not xla and self.lengths is None
-        self.widths = [0] if self.lengths is None else widths_of(self.lengths, epochs * self.rows // batch_size)
+        self.widths = [0] if self.lengths is None else choose_widths(self.lengths, epochs * self.rows // batch_size)
         _build_state(network, _gathered(self.data, tf.constant([0]), self.longest))
         self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
 
@@ -127,7 +127,7 @@ class CompiledEpochs:
         tf.while_loop(lambda step: step < batches.shape[0], body, [tf.constant(0)], parallel_iterations=1)
 
 
-def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
+def choose_widths(lengths: np.ndarray, steps: int) -> list[int]:
     """Return the widths that batches of sequences are padded to, in ascending order.
 
     Args:
@@ -135,7 +135,7 @@ def widths_of(lengths: np.ndarray, steps: int) -> list[int]:
         steps: Total number of planned training steps.
 
     Example:
-        >>> widths_of(np.array([3, 3, 3, 40]), 10), widths_of(np.full(9, 5), 10_000)
+        >>> choose_widths(np.array([3, 3, 3, 40]), 10), choose_widths(np.full(9, 5), 10_000)
         ([40], [5])
     """
     chosen = [int(lengths.max())]
@@ -169,7 +169,7 @@ class CompiledScores:
         ragged = bool(arrays.ragged)
         # Batches that do not change between epochs are sliced and padded once.
         x = arrays.x if isinstance(arrays.x, Mapping) else None
-        self.chunks = list(batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
+        self.chunks = list(iterate_batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
         order = np.concatenate([np.arange(self.rows)[chosen] for chosen, _ in self.chunks])
         self.back = tf.constant(np.argsort(order)) if ragged else None
         self._forward = _Traced(lambda x: network(x, training=False), relaxed=ragged)
@@ -239,7 +239,7 @@ def can_compile(network: keras.Model) -> str | None:
 
 
 @contextmanager
-def graphs_as_written() -> Iterator[None]:
+def disable_graph_optimization() -> Iterator[None]:
     """Disable TensorFlow's graph optimization temporarily.
 
     On a CPU, rewriting graphs delays the first epoch without making later ones faster; on a GPU it chooses the data
@@ -263,7 +263,7 @@ def graphs_as_written() -> Iterator[None]:
                 tf.config.optimizer.set_experimental_options({name: _before})
 
 
-def worth_xla(network: keras.Model, steps: int) -> bool:
+def benefits_from_xla(network: keras.Model, steps: int) -> bool:
     """Return whether XLA makes this number of training steps faster on this network.
 
     The decision depends only on the network and the number of steps, never on a measurement, so that the same job
@@ -292,7 +292,7 @@ def _gathered(data: Any, rows: Any, widths: Mapping[str, int]) -> Any:
         sequences = [key for key, values in x.items() if isinstance(values, RaggedTensors)]
         for key, values in x.items():
             if isinstance(values, RaggedTensors):
-                lengths = gathered[length_key(key, sequences)] = tf.gather(values.lengths, rows)
+                lengths = gathered[name_length_input(key, sequences)] = tf.gather(values.lengths, rows)
                 gathered[key] = _padded(values, rows, widths[key], lengths)
             else:
                 gathered[key] = tf.gather(values, rows)

@@ -10,10 +10,16 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
-from zoo.training.epochs import CompiledEpochs, CompiledScores, can_compile, graphs_as_written, worth_xla
+from zoo.training.epochs import (
+    CompiledEpochs,
+    CompiledScores,
+    benefits_from_xla,
+    can_compile,
+    disable_graph_optimization,
+)
 from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.streamed_arrays import StreamedArrays
-from zoo.training.training_state import FitPlan, FitResult, TrainingState, learning_rate_of
+from zoo.training.training_state import FitPlan, FitResult, TrainingState, read_learning_rate
 
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
@@ -47,7 +53,7 @@ def fit(
     state = SupervisedState(network, train, validation, plan, inference=inference)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
-        with graphs_as_written():
+        with disable_graph_optimization():
             if isinstance(train, StreamedArrays):
                 if reason:
                     raise UsageError(f"streamed data need the compiled training loop, which is not possible: {reason}")
@@ -96,7 +102,7 @@ class SupervisedState(TrainingState):
             if self.plan.monitor.function is not None:
                 output = output if self.inference is None else self.inference.predict()
                 scores[self.plan.monitor.name] = self.plan.monitor.function(output)
-        scores["learning_rate"] = learning_rate_of(self.network)
+        scores["learning_rate"] = read_learning_rate(self.network)
         return self.record_epoch(scores)
 
 
@@ -105,7 +111,7 @@ def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
     if state.over:
         return
     steps = settings.steps(rows)
-    xla = worth_xla(state.network, steps * settings.epochs)
+    xla = benefits_from_xla(state.network, steps * settings.epochs)
     epochs = CompiledEpochs(state.network, train, settings.batch(rows), epochs=settings.epochs, xla=xla)
     _run_epochs(state, lambda epoch: epochs.run(state.order(epoch), settings.rates(state.base_rate, epoch, steps)))
 
@@ -116,7 +122,7 @@ def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
     if state.over:
         return
     batch, steps = settings.batch(len(train)), settings.steps(len(train))
-    xla = worth_xla(state.network, steps * settings.epochs)
+    xla = benefits_from_xla(state.network, steps * settings.epochs)
     compiled: list[CompiledEpochs] = []  # at most one item, created from the first buffer
 
     def run(epoch: int) -> dict[str, float]:

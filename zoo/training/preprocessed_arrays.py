@@ -17,8 +17,8 @@ import pandas as pd
 from zoo.data.dataset import Split
 from zoo.data.memory import release_pages
 from zoo.data.ragged import Ragged
-from zoo.portable.preprocessing import is_length, length_key
-from zoo.training.category_lookup import by_category
+from zoo.portable.preprocessing import is_length, name_length_input
+from zoo.training.category_lookup import split_at_lookups
 
 if TYPE_CHECKING:
     import keras
@@ -60,21 +60,21 @@ class Arrays:
 
     def padded(self) -> Any:
         """Return the inputs as plain arrays, with sequences padded to the longest."""
-        return model_inputs(self.x) if isinstance(self.x, Mapping) else self.x
+        return prepare_inputs(self.x) if isinstance(self.x, Mapping) else self.x
 
 
-def model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def prepare_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs in the form a Keras model takes: ragged ones padded and, for sequences, with their lengths."""
     tensors: dict[str, Any] = {}
     sequences = [key for key, values in inputs.items() if isinstance(values, Ragged) and values.sizes.shape[1] == 1]
     for key, values in inputs.items():
         tensors[key] = values.padded() if isinstance(values, Ragged) else values
         if key in sequences:
-            tensors[length_key(key, sequences)] = values.lengths.astype(np.int32)
+            tensors[name_length_input(key, sequences)] = values.lengths.astype(np.int32)
     return tensors
 
 
-def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
+def iterate_batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield row numbers and input tensors in batches that fit one call of a model.
 
     Sequences are sorted by length to reduce padding, and images by size because a batch has a single image size.
@@ -86,7 +86,7 @@ def batches(inputs: Mapping[str, Any], most: int = CHUNK) -> Iterator[tuple[Any,
     rows = len(next(iter(inputs.values())))
     for chosen in _groups(*_sizes(inputs), rows, most):
         split = {key: values[chosen] for key, values in inputs.items()}
-        yield chosen, {key: as_tensor(values) for key, values in model_inputs(split).items()}
+        yield chosen, {key: convert_to_tensor(values) for key, values in prepare_inputs(split).items()}
 
 
 def _sizes(inputs: Mapping[str, Any]) -> tuple[np.ndarray | None, int]:
@@ -140,8 +140,8 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     several = isinstance(model.output, Mapping)
     shapes = model.output if several else {_NAMELESS: model.output}
     outputs = {name: np.empty((rows, *(extent or 0 for extent in tensor.shape[1:]))) for name, tensor in shapes.items()}
-    call = compiled(model) if rows > CHUNK or _has_loops(model) else model
-    for start, (chosen, tensors) in enumerate(batches(inputs) if rows else ()):
+    call = compile_model(model) if rows > CHUNK or _has_loops(model) else model
+    for start, (chosen, tensors) in enumerate(iterate_batches(inputs) if rows else ()):
         output = call(tensors, training=False)
         for name, values in (output if several else {_NAMELESS: output}).items():
             values = np.asarray(values)
@@ -151,7 +151,7 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     return outputs if several else outputs[_NAMELESS]
 
 
-def compiled(model: keras.Model) -> Any:
+def compile_model(model: keras.Model) -> Any:
     """Return the model as a compiled function, which is cached: a loop over time steps is slow in eager mode."""
     import tensorflow as tf
 
@@ -186,21 +186,21 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
     import tensorflow as tf
 
     if again:
-        call, inputs = compiled(preprocessing), dict(split.inputs)
+        call, inputs = compile_model(preprocessing), dict(split.inputs)
     else:
-        left, inputs = by_category(preprocessing, split.inputs)
+        left, inputs = split_at_lookups(preprocessing, split.inputs)
         call = tf.function(left, reduce_retracing=True)
     x: dict[str, Any] = {}
     sequences = _variable_outputs(preprocessing)
     ragged: list[tuple[np.ndarray, dict[str, Any]]] = []
     everything = np.arange(len(split))
-    for chosen, tensors in batches(inputs, PREPARED_CHUNK):
+    for chosen, tensors in iterate_batches(inputs, PREPARED_CHUNK):
         outputs = call(tensors)
         chunk = {
             name: np.asarray(value) for name, value in (outputs if _named(outputs) else {_NAMELESS: outputs}).items()
         }
         if sequences:
-            lengths = {length_key(name, sequences) for name in sequences}
+            lengths = {name_length_input(name, sequences) for name in sequences}
             ragged.append((everything[chosen], {name: chunk.pop(name) for name in (*sequences, *lengths)}))
         for name, values in chunk.items():
             if name not in x:
@@ -209,7 +209,7 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
     if ragged:
         back = np.argsort(np.concatenate([rows for rows, _ in ragged]))
         chunks = [chunk for _, chunk in ragged]
-        x |= {name: _joined(name, length_key(name, sequences), chunks)[back] for name in sequences}
+        x |= {name: _joined(name, name_length_input(name, sequences), chunks)[back] for name in sequences}
     return Arrays(x.get(_NAMELESS, x), _trainable(split.target), _loss_weight(split))
 
 
@@ -227,7 +227,7 @@ def _joined(name: str, length: str, chunks: list[dict[str, Any]]) -> Ragged:
     return Ragged(flat, lengths[:, None])
 
 
-def preprocessed(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:
+def load_or_preprocess(preprocessing: keras.Model, digest: str, name: str, split: Split, cache: Path | None) -> Arrays:
     """Return the preprocessed arrays of a split, from a cache folder that processes share.
 
     The first process that needs the arrays writes them; the others memory-map them without a copy.
@@ -269,7 +269,7 @@ def _write_arrays(arrays: Arrays, folder: Path) -> None:
     writing.rename(folder)
 
 
-def raw_arrays(split: Split, names: Collection[str]) -> Arrays:
+def keep_raw_arrays(split: Split, names: Collection[str]) -> Arrays:
     """Return the arrays of a split unchanged, for a network that takes raw columns."""
     x = {key: _raw(values) for key, values in split.inputs.items() if key in names}
     return Arrays(x, _trainable(split.target), _loss_weight(split))
@@ -278,10 +278,10 @@ def raw_arrays(split: Split, names: Collection[str]) -> Arrays:
 def _raw(values: Any) -> Any:
     if isinstance(values, Ragged):
         return values if values.sizes.shape[1] == 1 else values.padded()
-    return as_tensor(values).numpy()
+    return convert_to_tensor(values).numpy()
 
 
-def as_tensor(values: Any) -> Any:
+def convert_to_tensor(values: Any) -> Any:
     """Return values as a tensor; text, which NumPy stores as objects, becomes a string tensor."""
     import tensorflow as tf
 

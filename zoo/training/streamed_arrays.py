@@ -12,10 +12,10 @@ import numpy as np
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import Split
-from zoo.data.streaming.stream import row_fractions
+from zoo.data.streaming.stream import hash_rows
 from zoo.data.streaming.streamed_dataset import StreamedSplit
-from zoo.metrics.metric import rows_of
-from zoo.training.preprocessed_arrays import Arrays, preprocess, raw_arrays
+from zoo.metrics.metric import count_rows
+from zoo.training.preprocessed_arrays import Arrays, keep_raw_arrays, preprocess
 
 BUFFER_ROWS = 1 << 18  # number of rows that are shuffled together
 # Bins of the log-odds, 1/256 wide: the relative error of the mean log loss in a bin is about one in a million.
@@ -62,7 +62,7 @@ class StreamedArrays:
     def preprocessed(self, split: Split) -> Arrays:
         """Return the arrays of a chunk; weights are scaled to mean 1 over all chunks."""
         raw = self.preprocessing is None
-        arrays = raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
+        arrays = keep_raw_arrays(split, self.names) if raw else preprocess(self.preprocessing, split, again=True)
         sample = self.split.weight
         weight = None if split.weight is None or sample is None else (split.weight / np.mean(sample)).astype(np.float32)
         return Arrays(arrays.x, arrays.y, weight)
@@ -123,7 +123,7 @@ def _ahead(items: Iterator[Arrays]) -> Iterator[Arrays]:
         thread.join()
 
 
-def accumulated(
+def accumulate(
     split: StreamedSplit, probabilities: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return truth (M,), probabilities (M, 2) and numbers of rows (M,) with the same scores as all rows of a split.
@@ -147,11 +147,11 @@ def accumulated(
     p = mass[truth, bins] / weight[truth, bins]
     counts = weight[truth, bins]
     if split.weight is not None:  # weights that are not counts represent fewer rows than their sum
-        counts *= rows_of(np.asarray(split.weight), counts=False) / len(split) * split.total / counts.sum()
+        counts *= count_rows(np.asarray(split.weight), counts=False) / len(split) * split.total / counts.sum()
     return truth, np.stack([1 - p, p], axis=1), counts
 
 
-def collected(
+def collect(
     split: StreamedSplit, predict: Callable[[Split], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return encoded targets, predictions and weights (None for equal weights) of the rows of a split.
@@ -166,7 +166,7 @@ def collected(
     fraction = MOST_VALUES / width / max(split.total, 1)
     held: list[tuple[Any, ...]] = []
     for chunk in split.chunks(None):
-        rows = np.flatnonzero(row_fractions(chunk.rows, _DRAW) < fraction)
+        rows = np.flatnonzero(hash_rows(chunk.rows, _DRAW) < fraction)
         if len(rows):
             drawn = select_rows(chunk, rows)
             held.append((drawn.target, predict(drawn), drawn.weight))

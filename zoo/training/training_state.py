@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.errors import JobError
 from zoo.metrics.direction import Direction
-from zoo.training.checkpoint import network_variables, restore_checkpoint, save_checkpoint, trainer_variables
+from zoo.training.checkpoint import list_network_variables, list_trainer_variables, restore_checkpoint, save_checkpoint
 from zoo.training.fit_settings import FitSettings
 from zoo.training.recorder import Recorder
 
@@ -104,7 +104,7 @@ class TrainingState:
         self.result = FitResult()
         self.best: list[np.ndarray] = []
         self.best_score: float | None = None
-        self.base_rate = learning_rate_of(network)
+        self.base_rate = read_learning_rate(network)
         self.started = time.perf_counter()
         self.earlier_s = 0.0
         self.saved_at, self.saving_s = -math.inf, 0.0
@@ -181,8 +181,8 @@ class TrainingState:
             result.stopped = "requested"
 
     def _variables(self) -> dict[str, list[Any]]:
-        trainer = {} if self.trainer is None else trainer_variables(self.trainer)
-        return {"network": network_variables(self.network), **trainer}
+        trainer = {} if self.trainer is None else list_trainer_variables(self.trainer)
+        return {"network": list_network_variables(self.network), **trainer}
 
     def _save_in_time(self, path: Path) -> None:
         """Write a checkpoint, unless that would take more than 2 % of the training time.
@@ -213,6 +213,6 @@ class TrainingState:
         self.plan.recorder.recall(self.result.history)
 
 
-def learning_rate_of(network: keras.Model) -> float:
+def read_learning_rate(network: keras.Model) -> float:
     """Return the current learning rate of a compiled network."""
     return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))

@@ -11,26 +11,26 @@ from typing import Any
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.fit import Fitted, Plan, fit_built
-from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
+from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import TrainJob
-from zoo.jobs.job import job_yaml
+from zoo.jobs.job import format_job
 from zoo.jobs.search_options import TuneJob
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run
-from zoo.running.run_facts import begin_run, objective_tags, run_tags, show_scores, split_of
+from zoo.running.run_facts import begin_run, create_objective_tags, run_tags, show_scores, split_of
 from zoo.running.search_progress import SearchProgress
-from zoo.stored_runs.lookup import stored_run
+from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run, Search, Trial
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.training.training_state import FitResult
 from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
-from zoo.tuning.storage.records import SearchState, TrialRecord, as_trained
+from zoo.tuning.storage.records import SearchState, TrialRecord, apply_epochs
 from zoo.tuning.storage.search_folder import SearchFolder
-from zoo.tuning.summary import figures_of, importance_of, summary, varied
-from zoo.tuning.trial import CHECKPOINT_FILE, WEIGHTS_FILE, fit_result, restore_weights, trial_hyperparameters
+from zoo.tuning.summary import describe_search, draw_figures, rank_hyperparameters, select_varied
+from zoo.tuning.trial import CHECKPOINT_FILE, WEIGHTS_FILE, fit_result, restore_hyperparameters, restore_weights
 
 REFIT = "refit"
 
@@ -62,7 +62,7 @@ class Finishing:
         best, state = loop.best(), loop.state
         for record in loop.ranked()[: self.job.keep]:
             self.folder.fetch_trial(record.trial_id)
-        state.importance = importance_of(state)
+        state.importance = rank_hyperparameters(state)
         fresh = state.best != best.trial_id
         if self.job.refit and (fresh or state.refitted is None):
             run = self._refit(best, parent, experiment)
@@ -75,16 +75,16 @@ class Finishing:
         state.best = best.trial_id
         loop.save()
         # As tags, for MLflow's parameters cannot change, and a search that is extended may have another best.
-        values = {f"best.{name}": str(best.hyperparameters.get(name, "")) for name in varied(state)}
-        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": summary(state, run), **values})
+        values = {f"best.{name}": str(best.hyperparameters.get(name, "")) for name in select_varied(state)}
+        parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": describe_search(state, run), **values})
         # Metrics are logged only once, so an extended search also updates its number of trials and best score in tags.
         parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
-            parent.figures(figures_of(state, self.objective.name, self.objective.direction))
+            parent.figures(draw_figures(state, self.objective.name, self.objective.direction))
         assert best.score is not None
         parent.metrics({self.objective.name: best.score, "trials": len(state.trials)})
         ranked_by = (self.objective.name, self.objective.direction)
-        show_scores(self.store, experiment, run, params=varied(state), by=ranked_by)
+        show_scores(self.store, experiment, run, params=select_varied(state), by=ranked_by)
         self.folder.drop_data([record.trial_id for record in loop.ranked()[: self.job.keep]])
         return self._result(state, run)
 
@@ -100,7 +100,7 @@ class Finishing:
 
     def _stored_best(self, state: SearchState) -> Run:
         assert state.best is not None
-        return stored_run(self.store, state.refitted or state.trials[state.best].run_id or "")
+        return load_run(self.store, state.refitted or state.trials[state.best].run_id or "")
 
     def _result(self, state: SearchState, best: Run) -> Search:
         """Return the result of a finished search."""
@@ -126,23 +126,23 @@ class Finishing:
     def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
         """Load the trial's saved weights into its network, and finish its run like a training run."""
         assert best.run_id is not None
-        builder, values = self.builder, as_trained(best.hyperparameters, self.job.epochs)
-        built_model = builder.build_model(trial_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
+        builder, values = self.builder, apply_epochs(best.hyperparameters, self.job.epochs)
+        built_model = builder.build_model(restore_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
         if self.job.cv is not None:
             best.result = dataclasses.asdict(self._trained_on_all(best, built_model))
         else:
             restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, built_model)
             built_model.run_after_fit(self.dataset)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
-        named = builder if not builder.models else model_builder(values[MODEL])
+        named = builder if not builder.models else create_model_builder(values[MODEL])
         run = TrackedRun.reopen(self.store, best.run_id)
-        with ending(run):
+        with end_run(run):
             if self.job.cv is not None:
                 run.epochs(result.history)
-                run.tags(objective_tags(named, self.dataset))
+                run.tags(create_objective_tags(named, self.dataset))
             run.tags({"zoo.model": named.name})
             run.dataset(self.dataset)
-            run.text(job_yaml(_train_job(self.job, values, best.epochs)), JOB_FILE)
+            run.text(format_job(_train_job(self.job, values, best.epochs)), JOB_FILE)
             fitted = Fitted(named, built_model, self.dataset, values, result)
             return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes))
 
@@ -160,20 +160,20 @@ class Finishing:
 
     def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
         """Refit the best hyperparameters on training and validation rows, as a child run of the search."""
-        values = as_trained(best.hyperparameters, self.job.epochs)
+        values = apply_epochs(best.hyperparameters, self.job.epochs)
         # Without held-out rows there is no early stopping: use the trial's best epoch.
         epochs = fit_result(best.result).best_epoch or best.epochs or self.job.epochs
         job = _train_job(self.job, values, epochs)
         file = self.folder.path / "refit.json"
         job = job.model_copy(update=_on_all_rows(job, self.dataset, file))
         self.progress.say(f"the best trial is trained once more on training and validation rows, for {epochs} epochs")
-        builder = model_builder(values.get(MODEL, self.job.model), self.job.task)
+        builder = create_model_builder(values.get(MODEL, self.job.model), self.job.task)
         dataset = builder.task.read(job)
-        built_model = builder.build_model(trial_hyperparameters(values), dataset.spec, seed=job.seed)
+        built_model = builder.build_model(restore_hyperparameters(values), dataset.spec, seed=job.seed)
         tags = {**run_tags(builder, dataset, REFIT, job.seed), "zoo.trial": best.trial_id}
         name = f"refit of trial {best.trial_id}"
         run = TrackedRun.create(self.store, experiment, name, tags=tags, parent=parent.run_id)
-        with ending(run):
+        with end_run(run):
             begin_run(run, job, dataset, {**values, "epochs": epochs})
             fitted = self._fit(builder, built_model, dataset, values, Plan(seed=job.seed, epochs=epochs))
             run.epochs(fitted.result.history)
@@ -196,7 +196,7 @@ def _trials(state: SearchState, job: TuneJob) -> list[Trial]:
             r.trial_id,
             "STOPPED" if r.status == "RUNNING" else r.status,
             r.score,
-            as_trained(r.hyperparameters, job.epochs),
+            apply_epochs(r.hyperparameters, job.epochs),
             r.seconds,
             r.run_id,
             estimated=r.lost_to is not None,

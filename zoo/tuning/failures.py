@@ -9,7 +9,7 @@ _MACHINE = ("OSError", "PermissionError", "FileNotFoundError", "BlockingIOError"
 _ENDS_ALONE = ("MemoryError", "ResourceExhaustedError", "JobError")
 
 
-def reason_of(event: Event, memory: str | None = None) -> tuple[str, Exception | None]:
+def explain_failure(event: Event, memory: str | None = None) -> tuple[str, Exception | None]:
     """Return why a trial failed, and the error that ends the search if another trial would fail too.
 
     Args:
@@ -35,6 +35,6 @@ def reason_of(event: Event, memory: str | None = None) -> tuple[str, Exception |
     )
 
 
-def killed_from_outside(event: Event) -> bool:
+def was_killed_from_outside(event: Event) -> bool:
     """Return whether a trial's process was killed by someone else, such as the kernel or a user."""
     return event.kind == "died" and not event.value["killed"] and event.value["signal"] == "SIGKILL"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
-from zoo.errors import UsageError, unknown
-from zoo.inspection.latency import latency_ms
-from zoo.jobs.search_options import Constraint, TuneJob, constraint_of
+from zoo.errors import UsageError, describe_unknown
+from zoo.inspection.latency import measure_latency
+from zoo.jobs.search_options import Constraint, TuneJob, parse_constraint
 from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
@@ -71,7 +71,7 @@ class Objective:
         return worst if worst is not None and worst[1] > 0 else None
 
 
-def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
+def create_objective(job: TuneJob, task: Task, spec: Spec) -> Objective:
     """Return the objective of a job.
 
     Raises:
@@ -87,13 +87,15 @@ def objective_of(job: TuneJob, task: Task, spec: Spec) -> Objective:
         if bare in FACTS:
             return bare
         if bare not in scores:
-            raise unknown("metric of a trial", text, [*(prefix + name for name in scores), *FACTS], where=where)
+            raise describe_unknown(
+                "metric of a trial", text, [*(prefix + name for name in scores), *FACTS], where=where
+            )
         return prefix + bare
 
     name = prefix + first if job.objective is None else full_name(job.objective, "objective")
     direction = Direction.MIN if name in FACTS else Direction(scores[name.removeprefix(prefix)].direction)
     monitor_direction = Direction(scores[first].direction)
-    parsed = tuple(constraint_of(text) for text in job.subject_to)
+    parsed = tuple(parse_constraint(text) for text in job.subject_to)
     constraints = tuple(replace(constraint, name=full_name(constraint.name, "subject_to")) for constraint in parsed)
     if name == PARAMETERS and not constraints:
         raise UsageError(
@@ -108,7 +110,7 @@ def measure_before(names: Collection[str], built_model: BuiltModel, dataset: Dat
     """Measure an untrained network: its number of parameters and, if requested, its latency."""
     facts = {PARAMETERS: float(built_model.n_parameters)}
     if LATENCY in names:
-        facts[LATENCY] = latency_ms(built_model.full_model(), dataset)
+        facts[LATENCY] = measure_latency(built_model.full_model(), dataset)
     return facts
 
 

@@ -14,11 +14,11 @@ MOST_RUNGS = 3
 LEAST_FITS, SURE = 2, 0.9
 
 
-def rungs_of(epochs: int) -> tuple[int, ...]:
+def choose_rungs(epochs: int) -> tuple[int, ...]:
     """Return the epochs at which trials are compared: at most three, each a third of the next.
 
     Example:
-        >>> rungs_of(100), rungs_of(30), rungs_of(3)
+        >>> choose_rungs(100), choose_rungs(30), choose_rungs(3)
         ((4, 12, 36), (3, 9, 27), ())
     """
     rung = max(LEAST_EPOCHS, -(-epochs // FACTOR**MOST_RUNGS))
@@ -36,7 +36,7 @@ class SuccessiveHalving:
     variant: a promoted trial continues at once in its own process, so no worker waits for a rung to fill.
 
     Args:
-        epochs: The rungs, as numbers of epochs; see :func:`rungs_of`.
+        epochs: The rungs, as numbers of epochs; see :func:`choose_rungs`.
         direction: Direction of the score, ``min`` or ``max``.
         stored: Scores that an earlier driver recorded.
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import JobError, listed
+from zoo.errors import JobError, join_first
 from zoo.fitting.model_builder import MODEL
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tracked_run import TrackedRun
-from zoo.tuning.execution.create_executor import threads_of
+from zoo.tuning.execution.create_executor import choose_threads
 from zoo.tuning.execution.executor import Event, TrialExecutor
-from zoo.tuning.failures import killed_from_outside, reason_of
+from zoo.tuning.failures import explain_failure, was_killed_from_outside
 from zoo.tuning.objective import SECONDS
 from zoo.tuning.oracles.ask_tell import AskTell, ProposedTrial
 from zoo.tuning.pruning import Racing, SuccessiveHalving
 from zoo.tuning.storage.journal import SearchJournal
-from zoo.tuning.storage.records import SearchPlan, SearchState, TrialRecord, as_trained
+from zoo.tuning.storage.records import SearchPlan, SearchState, TrialRecord, apply_epochs
 from zoo.tuning.time_budget import TimeBudgetClock
 from zoo.tuning.trial import run_trial
 
@@ -137,7 +137,7 @@ class SearchLoop:
         ranked = self.ranked()
         if not ranked:
             reasons = sorted({record.reason for record in self.state.trials.values()})
-            raise JobError(f"no trial completed: {listed(reasons, 2, '; ') or 'no trial was started'}")
+            raise JobError(f"no trial completed: {join_first(reasons, 2, '; ') or 'no trial was started'}")
         return ranked[0]
 
     def ranked(self) -> list[TrialRecord]:
@@ -195,7 +195,7 @@ class SearchLoop:
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": record.hyperparameters,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
-            "threads": threads_of(plan.job),
+            "threads": choose_threads(plan.job),
             "deterministic": plan.job.deterministic,
             "rungs": list(plan.rungs),
             "fits": [list(fit) for fit in plan.fits],
@@ -221,7 +221,7 @@ class SearchLoop:
             )
             record.run_id = run.run_id
             self.open[record.trial_id] = run
-            run.params(as_trained(record.hyperparameters, self.plan.job.epochs))
+            run.params(apply_epochs(record.hyperparameters, self.plan.job.epochs))
         else:
             self.open[record.trial_id] = TrackedRun.reopen(self.store, record.run_id)
             record.reason = ""
@@ -287,7 +287,7 @@ class SearchLoop:
             self.progress.say(f"note: trial {event.key} has no finished epoch; it resumes if you raise --time-budget")
             return
         lost = event.kind == "died" and event.value.get("lost", False)
-        if killed_from_outside(event) and record.deaths < (MAX_LOST_NODES if lost else MAX_DEATHS):
+        if was_killed_from_outside(event) and record.deaths < (MAX_LOST_NODES if lost else MAX_DEATHS):
             record.deaths += 1
             self._pending.insert(0, record)  # it resumes from its checkpoint
             del self.open[event.key]
@@ -308,7 +308,7 @@ class SearchLoop:
         result, values, objective = answer["result"], answer["hyperparameters"], self.plan.objective
         epochs_logged = record.result.get("epochs_run", 0)
         record.result, record.hyperparameters = result, values
-        run.params(as_trained(values, self.plan.job.epochs))
+        run.params(apply_epochs(values, self.plan.job.epochs))
         run.epochs(result["history"], after=epochs_logged)
         facts = {SECONDS: record.seconds, **result["scores"]}  # with several fits, their means
         score = objective.score(result, facts)
@@ -367,7 +367,7 @@ class SearchLoop:
                 self._dropped.add(record.trial_id)
 
     def _fail(self, record: TrialRecord, run: TrackedRun, event: Event) -> None:
-        reason, error = reason_of(event, self.plan.job.memory)
+        reason, error = explain_failure(event, self.plan.job.memory)
         record.reason = record.reason if event.kind == "died" and event.value["killed"] else reason
         run.end("FAILED", record.reason)
         if error is not None:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from zoo.figures.searches import best_so_far, importances, parallel_coordinates, slices
-from zoo.running.finish import description
-from zoo.stored_runs.results import Run, importance_in_words, varied_names
-from zoo.tuning.oracles.hyperparameter_importance import importance
+from zoo.running.finish import describe_run
+from zoo.stored_runs.results import Run, format_importance, list_varied
+from zoo.tuning.oracles.hyperparameter_importance import compute_importance
 from zoo.tuning.search import SearchState
 
 
-def varied(state: SearchState) -> list[str]:
+def select_varied(state: SearchState) -> list[str]:
     """Return the hyperparameters that have several values among the trials.
 
     The learning rate matters most in most networks, so it comes first; MLflow's scatter chart shows it then.
     """
-    names = varied_names([record.hyperparameters for record in state.trials.values()])
+    names = list_varied([record.hyperparameters for record in state.trials.values()])
     return sorted(names, key=lambda name: name != "learning_rate")
 
 
-def importance_of(state: SearchState) -> dict[str, tuple[float, float]]:
+def rank_hyperparameters(state: SearchState) -> dict[str, tuple[float, float]]:
     """Return the hyperparameter importance, computed from the trials that have a score."""
     values, scores = _scored(state)
-    return importance(values, scores)
+    return compute_importance(values, scores)
 
 
-def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
+def draw_figures(state: SearchState, name: str, direction: str) -> dict[str, Any]:
     """Return figures of a search: the best score over time, slices, parallel coordinates and importance.
 
     Args:
@@ -37,7 +37,7 @@ def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
     values, scores = _scored(state)
     ends = [record.ended_s or 0.0 for record in state.scored]
     figures = {"best_so_far": best_so_far(ends, scores, name=name, direction=direction)}
-    names = list(state.importance) or varied(state)
+    names = list(state.importance) or select_varied(state)
     if names and len(scores) > 1:
         figures["slices"] = slices(values, scores, names, name=name)
         figures["parallel_coordinates"] = parallel_coordinates(values, scores, names, name=name, direction=direction)
@@ -46,15 +46,15 @@ def figures_of(state: SearchState, name: str, direction: str) -> dict[str, Any]:
     return figures
 
 
-def summary(state: SearchState, run: Run) -> str:
+def describe_search(state: SearchState, run: Run) -> str:
     """Return the description of a search's parent run: number of trials, hyperparameter importance, best trial."""
     ends = {"FAILED": "failed", "PRUNED": "pruned", "RUNNING": "stopped at the end of the time budget"}
     counts = {word: sum(r.status == status for r in state.trials.values()) for status, word in ends.items()}
     head = f"{len(state.trials)} trials"
     head += "".join(f", {count} of them {word}" for word, count in counts.items() if count)
-    importance_text = importance_in_words(state.importance)
+    importance_text = format_importance(state.importance)
     mattered = f"\n\nHyperparameter importance (fraction of variance): {importance_text}" if importance_text else ""
-    return f"{head}; the best on validation is run {run.run_id}:\n\n{description(run)}{mattered}"
+    return f"{head}; the best on validation is run {run.run_id}:\n\n{describe_run(run)}{mattered}"
 
 
 def _scored(state: SearchState) -> tuple[list[dict[str, Any]], list[float]]:

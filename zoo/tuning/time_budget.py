@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Collection
 
-from zoo.jobs.search_options import TuneJob, seconds_in
+from zoo.jobs.search_options import TuneJob, parse_duration
 
 _LEAST_GRACE_S, _GRACE_SHARE = 30.0, 0.1
 
@@ -20,8 +20,8 @@ class TimeBudgetClock:
     """
 
     def __init__(self, job: TuneJob, spent_s: float) -> None:
-        self._budget_s = seconds_in(job.time_budget) if job.time_budget is not None else math.inf
-        self._timeout_s = seconds_in(job.trial_timeout) if job.trial_timeout is not None else math.inf
+        self._budget_s = parse_duration(job.time_budget) if job.time_budget is not None else math.inf
+        self._timeout_s = parse_duration(job.trial_timeout) if job.trial_timeout is not None else math.inf
         self._job = job
         self._deadline = time.perf_counter() + self._budget_s - spent_s
         self._began: dict[str, float] = {}

@@ -15,11 +15,11 @@ import numpy as np
 from zoo.data.dataset import load_dataset
 from zoo.errors import JobError
 from zoo.fitting.fit import Plan, fit_built
-from zoo.fitting.model_builder import model_builder
-from zoo.jobs.search_options import constraint_of
+from zoo.fitting.model_builder import create_model_builder
+from zoo.jobs.search_options import parse_constraint
 from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel
-from zoo.seeding import only_deterministic_kernels
+from zoo.seeding import require_deterministic_kernels
 from zoo.training.recorder import Recorder
 from zoo.training.training_state import FitResult
 from zoo.tuning.execution.channel import Channel
@@ -86,7 +86,7 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     channel.send({"began": True})
     _limit_threads(payload["threads"])
     if payload["deterministic"]:
-        only_deterministic_kernels()
+        require_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
     answer = {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
     return {**answer, "seconds": time.perf_counter() - began}
@@ -152,13 +152,13 @@ class _Fit:
 
     def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
         self.dataset = load_dataset(data)
-        self.builder = model_builder(payload["model"], payload["task"], several=True)
+        self.builder = create_model_builder(payload["model"], payload["task"], several=True)
         self.task, self.seed, self.data, self.folder = self.builder.task, seed, data, folder
-        self.hp = trial_hyperparameters(payload["hyperparameters"])
+        self.hp = restore_hyperparameters(payload["hyperparameters"])
         self.built_model = self.builder.build_model(self.hp, self.dataset.spec, seed=seed)
         self.recorder = ChannelRecorder(channel, payload["rungs"])
         self.epochs, self.measured, self.prefix = payload["epochs"], payload["measured"], payload["prefix"]
-        constraints = [constraint_of(text) for text in payload["constraints"]]
+        constraints = [parse_constraint(text) for text in payload["constraints"]]
         self.before = measure_before(
             [*self.measured, *(constraint.name for constraint in constraints)], self.built_model, self.dataset
         )
@@ -196,7 +196,7 @@ class _Fit:
         return value
 
 
-def trial_hyperparameters(values: Mapping[str, Any]) -> Any:
+def restore_hyperparameters(values: Mapping[str, Any]) -> Any:
     """Return KerasTuner hyperparameters with a trial's values."""
     import keras_tuner
 

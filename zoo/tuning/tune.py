@@ -11,33 +11,33 @@ from zoo.data.dataset import Dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import MODEL, ModelBuilder, model_builder
+from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import IN_MEMORY
-from zoo.jobs.job import job_yaml, make_job
-from zoo.jobs.keywords import takes_keywords
-from zoo.jobs.search_options import TuneJob, range_of
+from zoo.jobs.job import format_job, make_job
+from zoo.jobs.keywords import accept_keywords
+from zoo.jobs.search_options import TuneJob, parse_range
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.data_report import keep_report
-from zoo.running.run_facts import experiment_name, job_params, run_tags
-from zoo.running.search_progress import SearchProgress, in_words
-from zoo.stored_runs.lookup import best_of, stored_job
+from zoo.running.run_facts import name_experiment, run_tags, select_params
+from zoo.running.search_progress import SearchProgress, format_duration
+from zoo.stored_runs.lookup import find_scored_run, load_job
 from zoo.stored_runs.results import Search
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, OBJECTIVE_TAG
-from zoo.tracking.tracked_run import TrackedRun, ending
+from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.tuning.best_trial import Finishing
-from zoo.tuning.execution.create_executor import create_executor, with_room
-from zoo.tuning.execution.ray_executor import connected
-from zoo.tuning.objective import objective_of
+from zoo.tuning.execution.create_executor import create_executor, limit_workers
+from zoo.tuning.execution.ray_executor import connect
+from zoo.tuning.objective import create_objective
 from zoo.tuning.oracles.ask_tell import AskTell
-from zoo.tuning.oracles.choose_search import choose_search, grid_size, is_finite
-from zoo.tuning.pruning import rungs_of
+from zoo.tuning.oracles.choose_search import choose_search, count_grid_points, is_finite
+from zoo.tuning.pruning import choose_rungs
 from zoo.tuning.search import OUT_OF_TIME, SearchLoop
 from zoo.tuning.storage.records import SearchPlan, SearchState
 from zoo.tuning.storage.search_folder import MAY_CHANGE, SearchFolder
 
 
-@takes_keywords(TuneJob, "model", "source")
+@accept_keywords(TuneJob, "model", "source")
 def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     """Search a model's hyperparameters; each trial is a run below one parent run.
 
@@ -69,7 +69,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     expected = None
     if job.resume is not None:
         job, expected = _resumed(job, job.resume)
-    builder = model_builder(job.model, job.task, several=True)
+    builder = create_model_builder(job.model, job.task, several=True)
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
@@ -82,7 +82,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
         )
     if "validation" not in dataset.splits and job.cv is None:
         raise UsageError("a search ranks its trials on a validation split, but there is none", where="validation_size")
-    with connected(job.cluster):
+    with connect(job.cluster):
         return _run_with(job, builder, dataset, SearchProgress(verbose=verbose, quiet=quiet), expected)
 
 
@@ -96,7 +96,7 @@ def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
     for name in job.given:
         if name not in (*MAY_CHANGE, *IN_MEMORY):
             raise UsageError(f"cannot change {name} of a search; only {', '.join(MAY_CHANGE)} may change", where=name)
-    stored = stored_job(store, run.info.run_id)
+    stored = load_job(store, run.info.run_id)
     values = {name: getattr(stored, name) for name in type(stored).model_fields}
     return make_job(TuneJob, {**values, **job.given}), store.begun_as(run.info.run_id)
 
@@ -134,11 +134,11 @@ class _Tuning:
         progress: SearchProgress,
     ) -> None:
         self.requested_job = job  # stored, because later there may be more memory or a larger cluster
-        self.job = job = with_room(job, progress)
+        self.job = job = limit_workers(job, progress)
         self.builder, self.dataset = builder, dataset
         self.store, self.folder, self.progress = store, folder, progress
-        self.objective = objective_of(job, builder.task, dataset.spec)
-        self.folds = fold_count(job, builder.task) if job.cv is not None else 0
+        self.objective = create_objective(job, builder.task, dataset.spec)
+        self.folds = count_folds(job, builder.task) if job.cv is not None else 0
         self.search = ""
         self.finishing = Finishing(job, builder, dataset, store, folder, progress, self.objective)
 
@@ -154,9 +154,9 @@ class _Tuning:
         with create_executor(self.job, self.folder) as executor:
             space = self._space()
             starts = self._starts(space)  # raises an error before a run is created
-            experiment = self.store.experiment(self.job.experiment or experiment_name(self.dataset))
+            experiment = self.store.experiment(self.job.experiment or name_experiment(self.dataset))
             parent = self._parent(stored, experiment)
-            with ending(parent):
+            with end_run(parent):
                 state = state or SearchState(parent.run_id)
                 self._choose(state, space, new=stored is None)
                 self._write_data()
@@ -187,7 +187,7 @@ class _Tuning:
         return str(self.store.client.get_run(state.run_id).info.status) not in ("KILLED", "FAILED")
 
     def _space(self) -> CheckedHyperParameters:
-        ranges = {name: range_of(name, text) for name, text in self.job.ranges.items()}
+        ranges = {name: parse_range(name, text) for name, text in self.job.ranges.items()}
         return self.builder.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
 
     def _choose(self, state: SearchState, space: CheckedHyperParameters, *, new: bool) -> None:
@@ -204,8 +204,8 @@ class _Tuning:
             )
             self.progress.say(f"Search: {state.search}; {why} (change with --search)")
         self.search = state.search
-        if state.search == "grid" and not (is_finite(space) and grid_size(space) <= self.job.trials):
-            _say_how_large(grid_size(space), self.job.trials, self.progress)
+        if state.search == "grid" and not (is_finite(space) and count_grid_points(space) <= self.job.trials):
+            _say_how_large(count_grid_points(space), self.job.trials, self.progress)
 
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
@@ -215,9 +215,9 @@ class _Tuning:
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:
-        parent.params({**job_params(self.job, self.dataset), "search": self.search})
+        parent.params({**select_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
-        parent.text(job_yaml(self.requested_job), JOB_FILE)
+        parent.text(format_job(self.requested_job), JOB_FILE)
         keep_report(parent, self.builder.task, self.dataset, self.job.baselines)
 
     def epochs(self, space: CheckedHyperParameters) -> int:
@@ -231,7 +231,7 @@ class _Tuning:
             for name in _out_of_range(values, space):
                 self.progress.say(f"note: the starting point {name}={values[name]} is outside the search space")
         if self.job.start_from is not None:
-            run = best_of(self.store, self.job.start_from)
+            run = find_scored_run(self.store, self.job.start_from)
             # The epochs of an earlier training are a budget, not a result.
             run_values = {k: v for k, v in run.hyperparameters.items() if k != "epochs" or k in self.job.ranges}
             values = {name: value for name, value in run_values.items() if name in space.declared}
@@ -261,7 +261,7 @@ class _Tuning:
             fits,
             self.folds > 0,
             tags,
-            rungs_of(self.epochs(space)) if self.search == "asha" and len(fits) == 1 else (),
+            choose_rungs(self.epochs(space)) if self.search == "asha" and len(fits) == 1 else (),
         )
 
     def _fits(self) -> list[tuple[str, int]]:
@@ -301,7 +301,7 @@ class _Tuning:
         for number in range(1, self.folds + 1):
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
-                save_dataset(self.builder.task.read(fold_job(self.job, number, self.folds)), folder)
+                save_dataset(self.builder.task.read(create_fold_job(self.job, number, self.folds)), folder)
 
 
 def _out_of_range(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:
@@ -326,20 +326,20 @@ def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress
     first = started[0]
     epochs = max(first.result.get("epochs_run", 0), 1)
     total_epochs = first.epochs or job.epochs or first.hyperparameters.get("epochs", epochs)
-    duration = in_words(first.seconds / epochs * total_epochs)
+    duration = format_duration(first.seconds / epochs * total_epochs)
     progress.say(
         f"note: no trial finished within {job.time_budget}: the first ran {epochs} of {total_epochs} epochs in "
-        f"{in_words(first.seconds)} and needs about {duration}; raise --time-budget or set --epochs {epochs}"
+        f"{format_duration(first.seconds)} and needs about {duration}; raise --time-budget or set --epochs {epochs}"
     )
 
 
-def fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
+def create_fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
     """Return the job that reads one fold of the rows outside the test split."""
     folds = None if isinstance(job.cv, int) else job.cv
     return job.model_copy(update={"cv": None, "fold": f"{number}/{count}", "folds": folds, "aside": True})
 
 
-def fold_count(job: TuneJob, task: Any) -> int:
+def count_folds(job: TuneJob, task: Any) -> int:
     """Return the number of folds of a search's cross-validation.
 
     Raises:
@@ -348,7 +348,7 @@ def fold_count(job: TuneJob, task: Any) -> int:
     """
     if task.no_folds is not None:
         raise UsageError(task.no_folds, where="cv")
-    first: Dataset = task.read(fold_job(job, 1, job.cv if isinstance(job.cv, int) else 2))
+    first: Dataset = task.read(create_fold_job(job, 1, job.cv if isinstance(job.cv, int) else 2))
     return first.folds
 
 

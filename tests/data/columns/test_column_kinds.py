@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.column_kinds import KINDS
-from zoo.data.columns.date_parsing import find_date_format, seconds_of
+from zoo.data.columns.date_parsing import convert_to_seconds, find_date_format
 from zoo.data.columns.describe_table import describe_columns, describe_table
-from zoo.data.columns.encode import raw_inputs
-from zoo.data.columns.missing_values import last_known, newly_missing
-from zoo.data.layout import column_layout
-from zoo.data.table_dataset import table_dataset
+from zoo.data.columns.encode import extract_inputs
+from zoo.data.columns.missing_values import fill_forward, find_newly_missing
+from zoo.data.layout import create_layout
+from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.portable.preprocessing import CALENDAR, calendar_parts
+from zoo.portable.preprocessing import CALENDAR, extract_calendar_parts
 
 ROWS = 40
 RNG = np.random.default_rng(0)
@@ -101,8 +101,8 @@ def test_what_is_no_date(texts):
 @settings(deadline=None)
 @given(st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31)))
 def test_the_calendar_is_pythons(moment):
-    seconds = seconds_of(pd.Series([moment]), None)
-    parts = {name: part[0] for name, part in calendar_parts(seconds).items()}
+    seconds = convert_to_seconds(pd.Series([moment]), None)
+    parts = {name: part[0] for name, part in extract_calendar_parts(seconds).items()}
     assert list(parts) == list(CALENDAR)
     assert (parts["year"], parts["month"], parts["day"]) == (moment.year, moment.month, moment.day)
     assert parts["weekday"] == moment.weekday()
@@ -113,8 +113,8 @@ def test_the_calendar_is_pythons(moment):
 
 def test_dates_with_zones_are_of_one_clock():
     zoned = pd.Series(["2020-01-01T02:00:00+02:00", "2020-01-01T00:00:00Z"])
-    assert seconds_of(zoned, None).tolist() == [1_577_836_800.0] * 2
-    assert seconds_of(pd.Series([20200101]), "%Y%m%d").tolist() == [1_577_836_800.0]
+    assert convert_to_seconds(zoned, None).tolist() == [1_577_836_800.0] * 2
+    assert convert_to_seconds(pd.Series([20200101]), "%Y%m%d").tolist() == [1_577_836_800.0]
 
 
 TABLE = pd.DataFrame(
@@ -179,7 +179,7 @@ def test_ways_for_missing_values():
 def test_the_last_known_value_stands_and_another_input_tells():
     spec, _ = describe_table(TABLE, (), "t", missing={"*": "last"})
     assert [input_.key for input_ in spec.inputs] == ["age", "age missing", "town", "town missing", "code"]
-    raw = raw_inputs(pd.DataFrame({"age": [None, 5, None], "town": [None, "Rom", None], "code": 1}), spec)
+    raw = extract_inputs(pd.DataFrame({"age": [None, 5, None], "town": [None, "Rom", None], "code": 1}), spec)
     np.testing.assert_array_equal(raw["age"], [np.nan, 5, 5])  # the model puts the middle of training for the first
     assert raw["age missing"].tolist() == [1, 0, 1]
     assert raw["town"].tolist() == ["", "Rom", "Rom"]
@@ -188,13 +188,13 @@ def test_the_last_known_value_stands_and_another_input_tells():
 
 def test_a_training_row_looks_at_training_rows_only():
     values, train = np.array([1.0, 2.0, np.nan, np.nan]), np.array([True, False, True, False])
-    assert last_known(values, np.isnan(values), train).tolist() == [1, 2, 1, 2]
+    assert fill_forward(values, np.isnan(values), train).tolist() == [1, 2, 1, 2]
 
 
 def test_what_is_missing_for_the_first_time_is_told():
     spec, _ = describe_table(TABLE, (), "t")
-    raw = raw_inputs(pd.DataFrame({"age": [None, 1], "town": [None, "Ulm"], "code": [None, 1]}), spec)
-    assert newly_missing(raw, spec) == ["code"]
+    raw = extract_inputs(pd.DataFrame({"age": [None, 1], "town": [None, "Ulm"], "code": [None, 1]}), spec)
+    assert find_newly_missing(raw, spec) == ["code"]
 
 
 MARKER = {"town": "Atlantis", "age": 987_654_321.0, "note": "zyzzyva", "day": "31.12.7777", "size": "zzzgigantic"}
@@ -227,22 +227,22 @@ def test_nothing_of_held_out_rows_is_in_the_spec(held_out, missing):
 
 def spec_of(frame, missing):
     job = DataJob(source=frame, target="y", split="column=part", column={"note": "text"}, missing=missing)
-    layout = column_layout(job.column, job.missing)
-    return table_dataset(job, task="t", target_kind="class", layout=layout).spec
+    layout = create_layout(job.column, job.missing)
+    return create_table_dataset(job, task="t", target_kind="class", layout=layout).spec
 
 
 def test_held_out_values_do_not_fill_training_rows():
     frame = pd.DataFrame({"age": [5.0, 9.0, None, 6.0] * 10, "part": ["train", "test", "train", "validation"] * 10})
     job = DataJob(source=frame.assign(y=["p", "p", "n", "n"] * 10), target="y", split="column=part")
-    layout = column_layout({}, {"age": "last"})
-    train = table_dataset(job, task="t", target_kind="class", layout=layout).splits["train"]
+    layout = create_layout({}, {"age": "last"})
+    train = create_table_dataset(job, task="t", target_kind="class", layout=layout).splits["train"]
     assert train.inputs["age"].tolist() == [5.0] * 20
 
 
 def test_codes_enter_as_numbers_unless_they_are_told_to_be_names(tmp_path):
     (tmp_path / "a.csv").write_text("zip,y\n" + "01234,p\n1234,n\n" * 20)
     job = DataJob(source=tmp_path / "a.csv", target="y", column={"zip": "category"})
-    result = table_dataset(job, task="t", target_kind="class", layout=column_layout(job.column, {}))
+    result = create_table_dataset(job, task="t", target_kind="class", layout=create_layout(job.column, {}))
     assert set(result.spec.input("zip").categories) == {"01234", "1234"}
     spec, _ = describe_table(TABLE, (), "t", column={"code": "category"})
     assert spec.input("code").categories == ("1", "2", "3", "4")

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.columns.encode import (
-    category_names,
     decode_classes,
-    dtype_name,
     encode_target,
-    raw_inputs,
+    extract_inputs,
+    name_categories,
+    name_dtype,
 )
 from zoo.errors import DataError
 from zoo.spec import CategoryInput, NumberInput, Spec, Target
@@ -20,12 +20,12 @@ SPEC = Spec("t", (NumberInput("age", "age"), CategoryInput("a/b", "a_b", categor
 
 
 def values_of(frame):
-    return {key: values.tolist() for key, values in raw_inputs(frame, SPEC, where="rows.csv").items()}
+    return {key: values.tolist() for key, values in extract_inputs(frame, SPEC, where="rows.csv").items()}
 
 
 def test_order_of_columns_and_other_columns_do_not_matter():
     frame = pd.DataFrame({"a/b": ["x", None], "more": [1, 2], "age": [3, 4]})
-    arrays = raw_inputs(frame, SPEC)
+    arrays = extract_inputs(frame, SPEC)
     assert list(arrays) == ["age", "a_b"]
     assert arrays["age"].dtype == np.float64
     assert values_of(frame) == {"age": [3, 4], "a_b": ["x", ""]}
@@ -60,7 +60,7 @@ def test_missing_columns_are_named():
     assert caught.value.nearest == "Age"
     wide = Spec("t", tuple(NumberInput(f"c{i}", f"c{i}") for i in range(9)))
     with pytest.raises(DataError, match="c0, c1, c2, c3, c4 and 4 more"):
-        raw_inputs(pd.DataFrame({"b": [1]}), wide)
+        extract_inputs(pd.DataFrame({"b": [1]}), wide)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_missing_columns_are_named():
     ],
 )
 def test_one_spelling_for_a_level(series, names):
-    assert category_names(series).tolist() == names
+    assert name_categories(series).tolist() == names
 
 
 @settings(deadline=None)
@@ -89,8 +89,8 @@ def test_one_spelling_for_a_level(series, names):
 def test_whole_numbers_spell_alike_in_every_type(numbers):
     spelled = [str(number) for number in numbers]
     kinds = (int, float, object, "Int64")
-    assert all(category_names(pd.Series(numbers, dtype=kind)).tolist() == spelled for kind in kinds)
-    assert category_names(pd.Series(spelled)).tolist() == spelled
+    assert all(name_categories(pd.Series(numbers, dtype=kind)).tolist() == spelled for kind in kinds)
+    assert name_categories(pd.Series(spelled)).tolist() == spelled
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_whole_numbers_spell_alike_in_every_type(numbers):
 )
 def test_classes_come_back_in_their_type(cells, kind, back):
     series = pd.Series(cells, name="y")
-    assert dtype_name(series) == kind
-    target = Target("y", "class", tuple(sorted(set(category_names(series)))), kind)
+    assert name_dtype(series) == kind
+    target = Target("y", "class", tuple(sorted(set(name_categories(series)))), kind)
     codes = encode_target(series, target)
     assert codes.tolist() == [1, 0, 1]
     decoded = decode_classes(codes, target)

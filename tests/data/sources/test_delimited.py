@@ -113,7 +113,7 @@ def test_what_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     packed = gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000)
     with pytest.raises(DataError, match=r"decompress to more than .* the limit is a factor of 200"):
         read(tmp_path / "a.csv.gz", packed)
-    monkeypatch.setattr(limits, "available_memory", lambda: 1000)
+    monkeypatch.setattr(limits, "measure_available_memory", lambda: 1000)
     with pytest.raises(DataError, match=r"the file would need 4 kB of memory; 1 kB are available"):
         read(tmp_path / "b.csv", "a,b\n" + "1,2\n" * 1000)
 

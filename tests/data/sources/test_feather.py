@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pyarrow import feather
 
-from zoo.data.sources.file_reader import file_readers
+from zoo.data.sources.file_reader import list_readers
 from zoo.data.sources.read import read_table
 from zoo.errors import DataError
 
@@ -34,6 +34,6 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, cut: int) -> None:
 
 
 def test_endings_are_unique() -> None:
-    endings = [ending for reader in file_readers() for ending in reader.endings]
+    endings = [ending for reader in list_readers() for ending in reader.endings]
     assert len(set(endings)) == len(endings)
     assert {".csv", ".csv.gz", ".parquet", ".npz", ".jsonl", ".txt", ".feather"} <= set(endings)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.data.sources.bundled import BUNDLED, load_bundled
-from zoo.data.sources.read import frame_digest, read_table
+from zoo.data.sources.read import compute_frame_digest, read_table
 from zoo.data.streaming.stream import open_stream
 from zoo.errors import DataError, UsageError
 
@@ -248,8 +248,8 @@ def test_sources_in_memory_that_do_not_fit(source, message):
 
 
 def test_the_digest_is_stable_and_sees_every_change():
-    digest = frame_digest(FRAME)
-    assert digest == frame_digest(FRAME.copy())
+    digest = compute_frame_digest(FRAME)
+    assert digest == compute_frame_digest(FRAME.copy())
     assert len(digest) == 16
     others = [
         FRAME.assign(a=[1.5, 2.5, 3.5]),
@@ -260,12 +260,12 @@ def test_the_digest_is_stable_and_sees_every_change():
         FRAME[::-1].reset_index(drop=True),
         FRAME[:2],
     ]
-    assert len({digest, *map(frame_digest, others)}) == len(others) + 1
+    assert len({digest, *map(compute_frame_digest, others)}) == len(others) + 1
 
 
 def test_a_cell_that_holds_a_list():
     with pytest.raises(DataError, match="column 'a' has a list in a cell"):
-        frame_digest(pd.DataFrame({"a": [[1, 2], [3]]}))
+        compute_frame_digest(pd.DataFrame({"a": [[1, 2], [3]]}))
 
 
 def test_arrays_of_several_axes_by_name_become_columns_or_examples() -> None:

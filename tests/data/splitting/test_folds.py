@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from zoo.data.dataset import Dataset
 from zoo.data.splitting.folds import take_fold
 from zoo.data.splitting.splitters import Splitter
-from zoo.data.table_dataset import table_dataset
+from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import DataError
 from zoo.jobs.data_options import DataJob
 
 
 def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
-    return table_dataset(DataJob(source=frame, target="kind", **options), task="t", target_kind="class")
+    return create_table_dataset(DataJob(source=frame, target="kind", **options), task="t", target_kind="class")
 
 
 def folds(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zoo.data.dataset import Dataset
-from zoo.data.table_dataset import table_dataset
+from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import ZooError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -28,7 +28,7 @@ def table(rows: int = 400) -> pd.DataFrame:
 
 def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
     job = make_job(DataJob, {"source": frame, "target": "kind", **options})
-    return table_dataset(job, task="t", target_kind="class")
+    return create_table_dataset(job, task="t", target_kind="class")
 
 
 def test_a_column_weighs_every_part_and_is_no_feature() -> None:

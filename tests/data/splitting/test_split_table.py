@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from zoo.calibration.fit_calibration import split_in_two
 from zoo.data.dataset import Dataset
-from zoo.data.splitting.splitters import suggested_sizes
-from zoo.data.table_dataset import table_dataset
+from zoo.data.splitting.splitters import suggest_sizes
+from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import UsageError, ZooError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TrainJob
@@ -36,7 +36,7 @@ def table(rows: int = 200) -> pd.DataFrame:
 
 def dataset_of(frame: pd.DataFrame, **options: Any) -> Dataset:
     job = make_job(DataJob, {"source": frame, "target": "kind", **options})
-    return table_dataset(job, task="t", target_kind="class")
+    return create_table_dataset(job, task="t", target_kind="class")
 
 
 def values(dataset: Dataset, split: str) -> np.ndarray:
@@ -170,10 +170,10 @@ def test_a_job_that_cannot_be(options: dict[str, Any], message: str) -> None:
 @settings(deadline=None)
 @given(st.integers(10, 10_000_000), st.integers(0, 20))
 def test_suggested_sizes(rows: int, hyperparameters: int) -> None:
-    test, validation, reason = suggested_sizes(rows, hyperparameters)
+    test, validation, reason = suggest_sizes(rows, hyperparameters)
     assert 0.01 <= test <= 0.2
     assert 0.01 <= validation <= 0.25
-    assert suggested_sizes(rows, hyperparameters + 1)[1] >= validation
+    assert suggest_sizes(rows, hyperparameters + 1)[1] >= validation
     assert f"test {test:g}" in reason
 
 

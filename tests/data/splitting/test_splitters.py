@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from zoo.data.splitting.splitters import Splitter, splits_of_column
+from zoo.data.splitting.splitters import Splitter, read_split_column
 from zoo.errors import DataError
 
 
@@ -102,12 +102,12 @@ def test_too_few_rows(options, message):
 
 def test_parts_of_a_column():
     values = pd.Series(["Train", "training ", "valid", "VAL", "validation", "test"])
-    assert splits_of_column(values, where="t").tolist() == ["train"] * 2 + ["validation"] * 3 + ["test"]
+    assert read_split_column(values, where="t").tolist() == ["train"] * 2 + ["validation"] * 3 + ["test"]
 
 
 @pytest.mark.parametrize("value, nearest", [("tset", "test"), (None, None), (1, None)])
 def test_a_value_that_names_no_part(value, nearest):
     with pytest.raises(DataError, match=r"t\.csv, column part, row 2: unknown split") as caught:
-        splits_of_column(pd.Series(["train", value], name="part", dtype=object), where="t.csv")
+        read_split_column(pd.Series(["train", value], name="part", dtype=object), where="t.csv")
     if nearest:
         assert caught.value.nearest == nearest

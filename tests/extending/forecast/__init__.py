@@ -5,11 +5,11 @@ import pandas as pd
 from pydantic import Field
 
 from zoo.data.columns.describe_table import describe_table
-from zoo.data.examples.array_columns import cells_of
+from zoo.data.examples.array_columns import convert_to_cells
 from zoo.data.examples.describe_examples import describe_sequence
 from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
-from zoo.data.table_dataset import table_dataset
+from zoo.data.table_dataset import create_table_dataset
 from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.metric import Metric, evaluate
 from zoo.metrics.weighting import weighted_mean
@@ -79,7 +79,8 @@ def windows(table, options, target, every):
             )
     frame = pd.DataFrame({name: [row[name] for row in rows] for name in ("series", "size", "scale", "split")})
     cells = {
-        name: cells_of([row[name] for row in rows]) for name in ("history", "future", *([target] if every else []))
+        name: convert_to_cells([row[name] for row in rows])
+        for name in ("history", "future", *([target] if every else []))
     }
     return Table(frame.assign(**cells), table.name, table.source, target)
 
@@ -101,7 +102,7 @@ class Forecasting(SupervisedTask):
         options = self.settings(job).model_dump()
         layout = Layout(lambda source, text: windows(read_table(source), options, job.target[0], True), describe)
         job = job.model_copy(update={"split": "column=split"})
-        return table_dataset(job, task=self.name, target_kind="number", layout=layout, options=options)
+        return create_table_dataset(job, task=self.name, target_kind="number", layout=layout, options=options)
 
     def rules(self, spec):
         return ForecastRules(spec)

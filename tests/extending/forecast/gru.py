@@ -8,7 +8,7 @@ Run: ``zoo train forecast/gru sales.csv``.
 import keras
 
 from zoo.networks import Knobs, assemble
-from zoo.networks.heads import head
+from zoo.networks.heads import add_head
 from zoo.networks.recurrent import RealSteps
 from zoo.preprocessing.compose import compose
 
@@ -26,6 +26,6 @@ def build(hp, spec):
     for name in ("history", "future"):
         real = RealSteps(name=f"{name}_real")(inputs[name], inputs[f"{name}_length"])
         states.append(keras.layers.GRU(units, name=name + "_state")(inputs[name], mask=real))
-    output, loss = head(keras.layers.Concatenate()(states), spec, knobs)
+    output, loss = add_head(keras.layers.Concatenate()(states), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)

@@ -19,7 +19,7 @@ from tests.tuning.execution.processes import PATIENCE_S
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
 from zoo.tuning.execution.packed_call import pack_call
-from zoo.tuning.execution.ray_worker import RayWorker, versions
+from zoo.tuning.execution.ray_worker import RayWorker, list_node_versions
 from zoo.tuning.storage.shared_storage import Storage
 
 # A cluster of a head that runs nothing and two nodes for one trial each; each line on standard input loses a node.
@@ -151,16 +151,16 @@ def test_a_place_fetches_what_a_trial_needs_and_sends_what_it_writes(tmp_path: P
     request = {"key": "0", "call": call, "folder": "trials/0", "memory_bytes": None}
     for before in ("", "x", "xx"):  # each place stands for another node
         worker = RayWorker(
-            "/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", versions(), ()
+            "/of/the/driver", Storage(url, "search"), f"test-{os.getpid()}-{len(before)}", list_node_versions(), ()
         )
         events = work_until_done(worker, [request])
         worker.close()
         monkeypatch.chdir(tmp_path)
         assert events == [("0", "message", {"data": "{}"}), ("0", "done", before)]
         assert (tmp_path / "there" / "search" / "trials" / "0" / "checkpoint.bin").read_text() == f"{before}x"
-    elsewhere = RayWorker(str(tmp_path / "not" / "shared"), None, "test", versions(), ())
+    elsewhere = RayWorker(str(tmp_path / "not" / "shared"), None, "test", list_node_versions(), ())
     ((_, kind, error),) = elsewhere.work([request], 0.1)
     assert (kind, "cannot read" in error["message"]) == ("error", True)
-    older = RayWorker(str(tmp_path), None, "test", {**versions(), "keras": "2.0"}, ())
+    older = RayWorker(str(tmp_path), None, "test", {**list_node_versions(), "keras": "2.0"}, ())
     ((_, kind, error),) = older.work([request], 0.1)
     assert (kind, "but the driver has keras 2.0" in error["message"]) == ("error", True)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.date_parsing import find_date_format
-from zoo.data.columns.encode import coded_categories
-from zoo.errors import UsageError, unknown
+from zoo.data.columns.encode import encode_categories
+from zoo.errors import UsageError, describe_unknown
 
 NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT = "number", "code", "category", "ordered", "date", "text"
 YES_OR_NO, ID, CONSTANT, HASHED = "yes or no", "id", "constant", "hashed"
@@ -108,12 +108,12 @@ class Cells:
     @cached_property
     def sorted_numbers(self) -> np.ndarray:
         """The finite numbers of a numeric column, sorted; of very many, an evenly spaced sample with both extremes."""
-        return sorted_sample(self.present)
+        return sort_sample(self.present)
 
     @cached_property
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
         """The code of each cell (N,), -1 where it is missing, and the category of each code."""
-        return coded_categories(self.values)
+        return encode_categories(self.values)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -145,7 +145,7 @@ class Cells:
         return int((self.counts > 0).sum())
 
 
-def sorted_sample(present: np.ndarray) -> np.ndarray:
+def sort_sample(present: np.ndarray) -> np.ndarray:
     """Return numbers (N,) sorted; of more than ``MOST_SORTED``, an evenly spaced sample with both extremes."""
     if len(present) > MOST_SORTED:
         step = -(-len(present) // MOST_SORTED)
@@ -181,7 +181,7 @@ def parse_kind(text: str) -> ColumnKind:
     kind, _, detail = text.partition(":")
     kind = kind.strip().lower().replace("_", " ").replace("-", " ")
     if kind not in TELLABLE:
-        raise unknown("kind of column", kind, TELLABLE, where="column")
+        raise describe_unknown("kind of column", kind, TELLABLE, where="column")
     order = tuple(part.strip() for part in detail.split("<")) if kind == ORDERED and detail else ()
     if order and len(set(order)) < max(2, len(order)):
         message = (
@@ -203,7 +203,7 @@ def check_names(names: Mapping[str, object], columns: list[str], *, where: str) 
     """
     for name in names:
         if name not in columns:
-            raise unknown("feature", name, columns, where=where)
+            raise describe_unknown("feature", name, columns, where=where)
 
 
 def find_kind(cells: Cells) -> ColumnKind:

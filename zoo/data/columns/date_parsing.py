@@ -64,7 +64,7 @@ def find_date_format(texts: np.ndarray) -> DateFormat | None:
     return DateFormat(chosen, f"the dates are ambiguous and are read {order}; for the other order use date:{other}")
 
 
-def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
+def convert_to_seconds(values: pd.Series, form: str | None) -> np.ndarray:
     """Return dates as seconds since 1970 in UTC, float64 (N,), NaN where a value is not a date.
 
     A date without a time zone is in UTC.
@@ -85,7 +85,7 @@ def seconds_of(values: pd.Series, form: str | None) -> np.ndarray:
     return np.clip(seconds, EARLIEST, LATEST)
 
 
-def spelled(seconds: float) -> str:
+def format_date(seconds: float) -> str:
     """Return a date in ISO 8601, without the time if it is midnight."""
     text = str(np.datetime64(int(np.floor(seconds)), "s")).replace("T", " ")
     return text.removesuffix(" 00:00:00")
@@ -113,4 +113,4 @@ def _whole(form: str) -> bool:
 
 
 def _share(texts: np.ndarray, form: str) -> float:
-    return float(np.isfinite(seconds_of(pd.Series(texts, dtype=object), form)).mean())
+    return float(np.isfinite(convert_to_seconds(pd.Series(texts, dtype=object), form)).mean())

@@ -27,15 +27,15 @@ from zoo.data.columns.column_kinds import (
     Column,
     ColumnKind,
     find_kind,
-    sorted_sample,
+    sort_sample,
 )
-from zoo.data.columns.date_parsing import spelled
+from zoo.data.columns.date_parsing import format_date
 from zoo.data.columns.encode import read_dates, read_numbers
-from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, method_for
+from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, choose_method
 from zoo.data.examples.describe_examples import LEAST_COUNT
-from zoo.data.limits import row_in_source
-from zoo.errors import DataError, UsageError, nearest_name
-from zoo.portable.preprocessing import calendar_parts, tokens_of
+from zoo.data.limits import find_source_row
+from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.portable.preprocessing import extract_calendar_parts, split_into_tokens
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, TextInput
 
 QUANTILES = 65
@@ -82,7 +82,7 @@ def describe_column(
     make = {TEXT: _text, DATE: _date, ORDERED: _ordered, HASHED: _category, CATEGORY: _category}.get(kind.kind)
     if make is None:
         make = _number if cells.numeric or kind.kind != YES_OR_NO else _category
-    method = method_for(cells.name, {_number: "number", _date: "date", _text: "text"}.get(make, "category"), methods)
+    method = choose_method(cells.name, {_number: "number", _date: "date", _text: "text"}.get(make, "category"), methods)
     if method == DROP and (cells.name in methods or cells.missing):
         why = f"{cells.missing} values are missing, and --missing drops such columns"
         return DescribedColumn(_column(cells, kind, left_out=why))
@@ -94,13 +94,13 @@ def describe_column(
     inputs = [input_]
     if input_.imputation == LAST and input_.missing:
         missing = (np.arange(len(cells)) < input_.missing).astype(np.float64)
-        statistics = number_statistics(missing, np.sort(missing))
+        statistics = compute_number_statistics(missing, np.sort(missing))
         inputs.append(NumberInput(cells.name, key(f"{cells.name} missing"), indicates_missing=True, **statistics))
     column = _column(cells, kind, input_=input_, enters=enters, remarks=remarks)
     return DescribedColumn(column, tuple(inputs))
 
 
-def number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any]:
+def compute_number_statistics(present: np.ndarray, ordered: np.ndarray) -> dict[str, Any]:
     """Return the statistics that preprocessing needs of numbers (N,), given also sorted."""
     places = np.linspace(0, len(ordered) - 1, QUANTILES)
     low = np.floor(places).astype(np.int64)
@@ -144,10 +144,10 @@ def _number(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     else:
         numbers = read_numbers(cells.values, WHERE)
         present = numbers[~np.isnan(numbers)]
-        ordered = sorted_sample(present)
+        ordered = sort_sample(present)
     if len(present) == 0:
         return "it has only one value"
-    facts = number_statistics(present, ordered)
+    facts = compute_number_statistics(present, ordered)
     facts |= _fill(cells, method, present, lambda text: _constant_number(cells.name, text))
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
     return NumberInput(cells.name, "", missing=len(cells) - len(present), **facts), words, ()
@@ -159,7 +159,7 @@ def _date(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     present = np.sort(seconds[~np.isnan(seconds)])
     if len(present) == 0 or (present[0] == present[-1] and len(present) == len(seconds)):
         return "it has only one value"
-    parts = {name: (float(part.mean()), float(part.std())) for name, part in calendar_parts(present).items()}
+    parts = {name: (float(part.mean()), float(part.std())) for name, part in extract_calendar_parts(present).items()}
     varying = {name: facts for name, facts in parts.items() if facts[1] > 1e-9}
     for name in set(varying) & {"season_sin", "season_cos"}:
         varying[name] = (0.0, 1.0)  # already in [-1, 1]
@@ -178,7 +178,7 @@ def _text(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     documents: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for name, rows in zip(names, cells.counts, strict=True):
-        for word, count in Counter(tokens_of(str(name), "word")).items():
+        for word, count in Counter(split_into_tokens(str(name), "word")).items():
             documents[word] += int(rows)
             total[word] += int(rows) * count
     vocabulary = sorted((word for word, count in total.items() if count >= LEAST_COUNT), key=lambda w: (-total[w], w))
@@ -197,10 +197,12 @@ def _ordered(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     unknown_categories = [str(name) for name in names if name not in set(order)]
     if unknown_categories:
         codes, all_names = cells.coded
-        row = row_in_source(cells.values, int(np.flatnonzero(codes == list(all_names).index(unknown_categories[0]))[0]))
+        row = find_source_row(
+            cells.values, int(np.flatnonzero(codes == list(all_names).index(unknown_categories[0]))[0])
+        )
         place = f"{WHERE}, column {cells.name}, row {row}"
         message = f"{unknown_categories[0]!r} is not among the categories of the given order: {' < '.join(order)}"
-        raise DataError(message, where=place, nearest=nearest_name(unknown_categories[0], order))
+        raise DataError(message, where=place, nearest=find_nearest_name(unknown_categories[0], order))
     facts = {"ordered": True, "numeric": cells.numeric, **_category_fill(cells, method)}
     return (
         CategoryInput(cells.name, "", missing=cells.missing, categories=order, **facts),
@@ -294,7 +296,7 @@ def _column(
     name = CATEGORY if kind.kind == HASHED else kind.kind
     extent = None
     if isinstance(input_, NumberInput | DateInput):
-        say = spelled if isinstance(input_, DateInput) else "{:g}".format
+        say = format_date if isinstance(input_, DateInput) else "{:g}".format
         extent = (say(input_.min), say(input_.max))
     categories: tuple[tuple[str, int], ...] = ()
     if isinstance(input_, CategoryInput):

@@ -22,10 +22,10 @@ from zoo.data.columns.column_kinds import (
     parse_kind,
 )
 from zoo.data.columns.describe_column import MOST_LEVELS, DescribedColumn, describe_column
-from zoo.data.columns.encode import category_names, dtype_name
+from zoo.data.columns.encode import name_categories, name_dtype
 from zoo.data.columns.missing_values import ALL, check_method
-from zoo.data.limits import row_in_source
-from zoo.errors import DataError, nearest_name
+from zoo.data.limits import find_source_row
+from zoo.errors import DataError, find_nearest_name
 from zoo.spec import Input, Spec, Target
 
 # Names of other layers of the model and of its preprocessing, which an input must not have.
@@ -160,8 +160,8 @@ def describe_classes(
     Raises:
         DataError: If there is a single class, a class with one row, or the positive class does not exist.
     """
-    names = category_names(values)
-    kind = dtype_name(values)
+    names = name_categories(values)
+    kind = name_dtype(values)
     classes, counts = np.unique(names, return_counts=True)
     if counted is not None:
         classes, counts = np.array(sorted(counted), dtype=object), np.array([counted[name] for name in sorted(counted)])
@@ -186,7 +186,7 @@ def describe_classes(
     class_names = tuple(str(name) for name in classes)
     if positive is not None and positive not in class_names:
         message = f"the positive class {positive!r} is not among {', '.join(class_names[:20])}"
-        raise DataError(message, where=where, nearest=nearest_name(positive, class_names))
+        raise DataError(message, where=where, nearest=find_nearest_name(positive, class_names))
     if positive is None and len(class_names) == 2:
         positive = class_names[int(counts[1] <= counts[0])]
     return Target(str(values.name), "class", class_names, kind, positive)
@@ -222,7 +222,7 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
             notes.append(f"column {column.name} looks like {_article(what)} and is used as a feature; {advice}?")
     infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
     if infinite.any():
-        first = row_in_source(cells.values, int(np.flatnonzero(infinite)[0]))
+        first = find_source_row(cells.values, int(np.flatnonzero(infinite)[0]))
         notes.append(
             f"column {column.name} has {int(infinite.sum())} infinite values, treated as missing; the first is in "
             f"row {first}"

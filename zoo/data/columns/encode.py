@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.date_parsing import seconds_of
-from zoo.data.columns.missing_values import LAST, last_known
-from zoo.data.examples.describe_examples import cells_from_columns, example_values
-from zoo.data.limits import row_in_source
+from zoo.data.columns.date_parsing import convert_to_seconds
+from zoo.data.columns.missing_values import LAST, fill_forward
+from zoo.data.examples.describe_examples import join_numbered_columns, prepare_values
+from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
-from zoo.errors import DataError, listed, nearest_name
-from zoo.portable.rows import category_name, is_missing
+from zoo.errors import DataError, find_nearest_name, join_first
+from zoo.portable.rows import is_missing, name_category
 from zoo.spec import (
     CategoryInput,
     ColumnInput,
@@ -29,14 +29,14 @@ Values = np.ndarray | Ragged | pd.Categorical
 MISSING = ""
 
 
-def text_columns(spec: Spec) -> list[str]:
+def find_text_columns(spec: Spec) -> list[str]:
     """Return the columns that must be read as text, because they hold categories or classes that are text."""
     categories = [input_ for input_ in spec.of_kind(CategoryInput) if not input_.numeric]
     names = [input_.name for input_ in (*categories, *spec.of_kind(TextInput), *spec.of_kind(DateInput))]
     return names + [target.name for target in spec.targets if target.kind == "class" and target.dtype == "str"]
 
 
-def raw_inputs(
+def extract_inputs(
     frame: pd.DataFrame, spec: Spec, *, where: str = "the rows", train: np.ndarray | None = None
 ) -> dict[str, Values]:
     """Return the raw values of a model's inputs, before preprocessing.
@@ -59,15 +59,15 @@ def raw_inputs(
         DataError: If a column is missing, or a number cannot be parsed.
     """
     for input_ in spec.inputs:
-        cells = cells_from_columns(frame, input_) if input_.name not in frame.columns else None
+        cells = join_numbered_columns(frame, input_) if input_.name not in frame.columns else None
         frame = frame.assign(**{input_.name: cells}) if cells is not None else frame
     columns = {str(name): name for name in frame.columns}
     absent = [input_.name for input_ in spec.inputs if input_.name not in columns]
     if absent:
         raise DataError(
-            f"columns that the model needs are missing: {listed(absent, 5)}",
+            f"columns that the model needs are missing: {join_first(absent, 5)}",
             where=where,
-            nearest=nearest_name(absent[0], set(columns) - {input_.name for input_ in spec.inputs}),
+            nearest=find_nearest_name(absent[0], set(columns) - {input_.name for input_ in spec.inputs}),
         )
     arrays: dict[str, Values] = {}
     unfilled: dict[str, np.ndarray] = {}
@@ -79,7 +79,7 @@ def raw_inputs(
         if isinstance(input_, ColumnInput) and input_.imputation == LAST:
             assert not isinstance(values, Ragged)
             unfilled[input_.name] = np.asarray(values)
-            values = last_known(values, is_missing(unfilled[input_.name]), train)
+            values = fill_forward(values, is_missing(unfilled[input_.name]), train)
         arrays[input_.key] = values
     return arrays
 
@@ -97,37 +97,37 @@ def has_value(values: pd.Series) -> np.ndarray:
     return present
 
 
-def category_names(values: pd.Series) -> np.ndarray:
+def name_categories(values: pd.Series) -> np.ndarray:
     """Return each value's category as text, with one spelling for ``1``, ``1.0`` and ``"1"``; ``""`` if missing.
 
     Example:
-        >>> category_names(pd.Series([1.0, 2.5, None])).tolist()
+        >>> name_categories(pd.Series([1.0, 2.5, None])).tolist()
         ['1', '2.5', '']
     """
-    return np.asarray(as_categories(values))
+    return np.asarray(convert_to_categories(values))
 
 
-def as_categories(values: pd.Series) -> pd.Categorical:
-    """Return categories as :func:`category_names` does, as a ``pandas.Categorical`` in which ``""`` is a category.
+def convert_to_categories(values: pd.Series) -> pd.Categorical:
+    """Return categories as :func:`name_categories` does, as a ``pandas.Categorical`` in which ``""`` is a category.
 
     Example:
-        >>> as_categories(pd.Series(["b", None, "b"])).tolist()
+        >>> convert_to_categories(pd.Series(["b", None, "b"])).tolist()
         ['b', '', 'b']
     """
-    codes, names = coded_categories(values)
+    codes, names = encode_categories(values)
     categories = pd.Index(np.append(names, MISSING), dtype=object)
     codes = np.where(codes < 0, len(names), codes)
     return pd.Categorical.from_codes(codes, categories, validate=False)
 
 
-def coded_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def encode_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the code of each value (N,), -1 where it is missing, and the category of each code.
 
     Each distinct value is converted to text once, which keeps a million rows cheap. A categorical column keeps the
     order of its categories; others are in order of first appearance.
 
     Example:
-        >>> codes, names = coded_categories(pd.Series(["b", None, "a", "b"]))
+        >>> codes, names = encode_categories(pd.Series(["b", None, "a", "b"]))
         >>> codes.tolist(), names.tolist()
         ([0, -1, 1, 0], ['b', 'a'])
     """
@@ -138,11 +138,11 @@ def coded_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         codes, uniques = pd.factorize(values.to_numpy(object) if pd.api.types.is_object_dtype(dtype) else values)
         raw = uniques.tolist()
     else:  # 1 == True, but they are two categories: convert to text before comparing
-        spelled = np.array([category_name(value) for value in values], dtype=object)
+        spelled = np.array([name_category(value) for value in values], dtype=object)
         spelled[values.isna().to_numpy()] = MISSING
         codes, uniques = pd.factorize(spelled)
         raw = uniques.tolist()
-    merged, categories = pd.factorize(np.array([category_name(value) for value in raw], dtype=object))
+    merged, categories = pd.factorize(np.array([name_category(value) for value in raw], dtype=object))
     present = np.flatnonzero(categories != MISSING)
     place = np.full(len(categories) + 1, -1)  # the last one is for missing values
     place[present] = np.arange(len(present))
@@ -173,15 +173,15 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
     """
     if target.shape:
         input_ = ObservationInput(target.name, target.name, shape=target.shape)
-        return (np.asarray(example_values(values, input_, where), np.float64) - target.mean) / target.std
+        return (np.asarray(prepare_values(values, input_, where), np.float64) - target.mean) / target.std
     if target.kind == "number":
         numbers = read_numbers(values, where)
         if np.isnan(numbers).any():
             row = int(np.flatnonzero(np.isnan(numbers))[0])
-            place = f"{where}, column {target.name}, row {row_in_source(values, row)}"
+            place = f"{where}, column {target.name}, row {find_source_row(values, row)}"
             raise DataError(f"the target must be a finite number; received {values.iloc[row]}", where=place)
         return (numbers - target.mean) / target.std
-    category_codes, names = coded_categories(values)
+    category_codes, names = encode_categories(values)
     index = {name: code for code, name in enumerate(target.classes)}
     codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[category_codes]
     if (codes < 0).any():
@@ -189,8 +189,8 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
         name = str(np.append(names, MISSING)[category_codes[row]])
         raise DataError(
             f"class {name!r} does not occur in the training split, which has {', '.join(target.classes[:20])}",
-            where=f"{where}, column {target.name}, row {row_in_source(values, row)}",
-            nearest=nearest_name(name, target.classes),
+            where=f"{where}, column {target.name}, row {find_source_row(values, row)}",
+            nearest=find_nearest_name(name, target.classes),
         )
     return codes
 
@@ -205,7 +205,7 @@ def decode_classes(codes: np.ndarray, target: Target) -> np.ndarray:
     return typed[codes]
 
 
-def dtype_name(values: pd.Series) -> str:
+def name_dtype(values: pd.Series) -> str:
     """Return the type of a column's classes: bool, int, float or str."""
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values.dtype) or (
@@ -220,12 +220,12 @@ def dtype_name(values: pd.Series) -> str:
 
 def _values(values: pd.Series, input_: Input, where: str) -> Values:
     if isinstance(input_, CategoryInput):
-        return as_categories(values)
+        return convert_to_categories(values)
     if isinstance(input_, TextInput) and input_.idf:
-        return category_names(values)
+        return name_categories(values)
     if isinstance(input_, DateInput):
         return read_dates(values, input_.format, where, strict=input_.strict)
-    return read_numbers(values, where) if isinstance(input_, NumberInput) else example_values(values, input_, where)
+    return read_numbers(values, where) if isinstance(input_, NumberInput) else prepare_values(values, input_, where)
 
 
 def read_numbers(values: pd.Series, where: str) -> np.ndarray:
@@ -241,7 +241,7 @@ def read_numbers(values: pd.Series, where: str) -> np.ndarray:
         wrong = np.isnan(result) & ~_is_empty(values)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
+            place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
             raise DataError(f"{values.iloc[row]!r} is not a number", where=place)
     infinite = np.isinf(result)
     return np.where(infinite, np.nan, result) if infinite.any() else result
@@ -259,11 +259,11 @@ def read_dates(values: pd.Series, form: str | None, where: str, *, strict: bool)
     Raises:
         DataError: If a cell cannot be parsed; the message names the row.
     """
-    seconds = seconds_of(values, form)
+    seconds = convert_to_seconds(values, form)
     wrong = np.isnan(seconds) & ~_is_empty(values) if strict else np.zeros(len(values), bool)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
         expected = f"in the format {form}" if form else "in ISO 8601 (2024-01-31); give the format, as in date:%d.%m.%Y"
         raise DataError(f"{values.iloc[row]!r} is not a date {expected}", where=place)
     return seconds

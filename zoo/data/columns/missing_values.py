@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import UsageError, unknown
-from zoo.portable.rows import is_missing, last_present
+from zoo.errors import UsageError, describe_unknown
+from zoo.portable.rows import find_last_present, is_missing
 from zoo.spec import Spec
 
 DROP, CONSTANT, MEAN, MEDIAN, MOST_FREQUENT, LAST = "drop", "constant", "mean", "median", "most_frequent", "last"
@@ -30,10 +30,10 @@ def check_method(method: str) -> None:
     """
     name, sign, value = method.partition(":")
     if name not in _FITS["number"] or (sign != "") != (name == CONSTANT) or (name == CONSTANT and not value):
-        raise unknown("way for missing values", method, WAYS, where="missing")
+        raise describe_unknown("way for missing values", method, WAYS, where="missing")
 
 
-def method_for(name: str, kind: str, methods: Mapping[str, str]) -> str | None:
+def choose_method(name: str, kind: str, methods: Mapping[str, str]) -> str | None:
     """Return the imputation method of a column: its own, or the one for all columns if it fits; else None.
 
     Args:
@@ -55,7 +55,7 @@ def method_for(name: str, kind: str, methods: Mapping[str, str]) -> str | None:
     )
 
 
-def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None) -> Any:
+def fill_forward(values: Any, missing: np.ndarray, train: np.ndarray | None = None) -> Any:
     """Return values (N,) filled forward: a missing value becomes the last known one above it, if any.
 
     Args:
@@ -65,16 +65,16 @@ def last_known(values: Any, missing: np.ndarray, train: np.ndarray | None = None
             avoid leakage.
 
     Example:
-        >>> last_known(np.array([np.nan, 1.0, np.nan]), np.array([True, False, True])).tolist()
+        >>> fill_forward(np.array([np.nan, 1.0, np.nan]), np.array([True, False, True])).tolist()
         [nan, 1.0, 1.0]
     """
-    places = last_present(~missing)
+    places = find_last_present(~missing)
     if train is not None:
-        places = np.where(train, last_present(~missing & train), places)
+        places = np.where(train, find_last_present(~missing & train), places)
     return values[places]
 
 
-def newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
+def find_newly_missing(inputs: Mapping[str, object], spec: Spec) -> list[str]:
     """Return the names of columns that have missing values now but had none in training."""
     columns = []
     for input_ in spec.inputs:

@@ -13,11 +13,11 @@ from zoo.errors import DataError
 IMAGE, SEQUENCE, TEXT = "image", "sequence", "text"
 
 
-def cells_of(values: Sequence[Any] | np.ndarray) -> pd.Series:
+def convert_to_cells(values: Sequence[Any] | np.ndarray) -> pd.Series:
     """Return N arrays, whose shapes may differ, as a column with one array per cell.
 
     Example:
-        >>> cells_of(np.zeros((3, 2, 2)))[0].shape
+        >>> convert_to_cells(np.zeros((3, 2, 2)))[0].shape
         (2, 2)
     """
     cells = np.empty(len(values), dtype=object)
@@ -26,13 +26,13 @@ def cells_of(values: Sequence[Any] | np.ndarray) -> pd.Series:
     return pd.Series(cells, dtype=object)
 
 
-def arrays_of_cells(frame: pd.DataFrame) -> dict[str, pd.Series]:
+def find_array_columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the columns of a frame whose cells are arrays, by name."""
     objects = [str(name) for name in frame.columns if frame[name].dtype == object]
     return {name: frame[name] for name in objects if len(frame) and frame[name].map(_is_array).all()}
 
 
-def lists_as_arrays(frame: pd.DataFrame) -> pd.DataFrame:
+def convert_lists(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame in which columns of lists, as in JSON, are columns of arrays.
 
     Raises:
@@ -41,7 +41,7 @@ def lists_as_arrays(frame: pd.DataFrame) -> pd.DataFrame:
     for name in frame.columns:
         if frame[name].dtype == object and len(frame) and frame[name].map(_is_list).all():
             try:
-                frame = frame.assign(**{str(name): cells_of(list(frame[name])).to_numpy()})
+                frame = frame.assign(**{str(name): convert_to_cells(list(frame[name])).to_numpy()})
             except ValueError:
                 raise DataError(f"column {name!r} has nested lists of different lengths") from None
     return frame

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT
-from zoo.data.limits import row_in_source
+from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
-from zoo.portable.preprocessing import tokens_of
+from zoo.portable.preprocessing import split_into_tokens
 from zoo.spec import ImageInput, Input, SequenceInput, TextInput
 
 CHARACTER, WORD = "character", "word"
@@ -91,7 +91,7 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
     counts: Counter[str] = Counter()
     lengths = np.empty(len(texts), np.int64)
     for row, text in enumerate(texts):
-        tokens = tokens_of(text, unit)
+        tokens = split_into_tokens(text, unit)
         lengths[row] = len(tokens)
         counts.update(tokens)
     frequent = [token for token, count in counts.most_common(vocabulary) if count >= LEAST_COUNT]
@@ -101,7 +101,7 @@ def describe_text(name: str, values: pd.Series, *, unit: str, vocabulary: int, w
     return TextInput(name, TEXT, vocabulary=tuple(frequent), unit=unit, greatest_length=greatest, mean_length=mean)
 
 
-def example_values(values: pd.Series, input_: Input, where: str) -> Any:
+def prepare_values(values: pd.Series, input_: Input, where: str) -> Any:
     """Return N examples as a model's input takes them: ragged images or sequences, texts, or an array.
 
     Raises:
@@ -116,7 +116,7 @@ def example_values(values: pd.Series, input_: Input, where: str) -> Any:
     return _stacked(values, input_, where)
 
 
-def cells_from_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
+def join_numbered_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
     """Join the columns ``name_0``, ``name_1``, … to a column of arrays; None if one of them is missing."""
     if None in input_.shape or not input_.shape:
         return None
@@ -128,7 +128,7 @@ def cells_from_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
     if not np.isfinite(numbers).all():
         row, column = np.argwhere(~np.isfinite(numbers))[0]
         value = frame[names[column]].iloc[row]
-        place = f"column {names[column]}, row {row_in_source(frame[names[column]], int(row))}"
+        place = f"column {names[column]}, row {find_source_row(frame[names[column]], int(row))}"
         shown = repr(value) if isinstance(value, str) else str(value)
         raise DataError(f"{shown} is not a finite number", where=place)
     return pd.Series(list(numbers.reshape(len(frame), *input_.shape)), index=frame.index, dtype=object)
@@ -136,7 +136,7 @@ def cells_from_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
 
 def _placed(values: pd.Series) -> list[tuple[int, Any]]:
     """Return pairs of row number in the source and value."""
-    return [(row_in_source(values, row), value) for row, value in enumerate(values)]
+    return [(find_source_row(values, row), value) for row, value in enumerate(values)]
 
 
 def _channels(value: Any, name: str, row: int, where: str) -> int:
@@ -200,7 +200,7 @@ def _sequences(values: pd.Series, name: str, features: int | None, where: str) -
 def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
     empty = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
     if empty.any():
-        row = row_in_source(values, int(np.flatnonzero(empty)[0]))
+        row = find_source_row(values, int(np.flatnonzero(empty)[0]))
         raise DataError("the text is empty", where=f"{where}, column {name}, row {row}")
     return values.astype(str).to_numpy(dtype=object)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples.array_columns import IMAGE, SEQUENCE, cells_of
-from zoo.data.source_errors import wrong_source
-from zoo.errors import unknown
+from zoo.data.examples.array_columns import IMAGE, SEQUENCE, convert_to_cells
+from zoo.data.source_errors import describe_wrong_source
+from zoo.errors import describe_unknown
 
 _LOADERS = {
     "iris": "load_iris",
@@ -45,17 +45,17 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
         ((178, 14), 'class')
     """
     if name not in BUNDLED:
-        raise unknown("bundled set", name, BUNDLED)
+        raise describe_unknown("bundled set", name, BUNDLED)
     kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:
-        raise wrong_source("sequences" if kind == SEQUENCE else "table", name)
+        raise describe_wrong_source("sequences" if kind == SEQUENCE else "table", name)
     if kind == SEQUENCE:
         return _sequences(_SEQUENCES[name])
     frame, target = _table(name)
     if kind == IMAGE:
         images = frame.drop(columns=target).to_numpy().reshape(-1, *_IMAGES[name])
         # Scale the 16 grey levels to bytes, as in other images.
-        frame = pd.DataFrame({IMAGE: cells_of((images * 255 / 16).astype(np.uint8)), target: frame[target]})
+        frame = pd.DataFrame({IMAGE: convert_to_cells((images * 255 / 16).astype(np.uint8)), target: frame[target]})
     return frame, target, None
 
 
@@ -79,7 +79,7 @@ def _sequences(path: Path) -> tuple[pd.DataFrame, str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         for split in ("train", "test"):
             ends = np.cumsum(file[f"len_{split}"])[:-1]
-            cells = cells_of(np.split(file[f"x_{split}"], ends))
+            cells = convert_to_cells(np.split(file[f"x_{split}"], ends))
             frames.append(pd.DataFrame({SEQUENCE: cells, "speaker": file[f"y_{split}"].astype(np.int64)}))
             splits += [split] * len(cells)
     return pd.concat(frames, ignore_index=True), "speaker", np.array(splits)

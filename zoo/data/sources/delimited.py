@@ -19,15 +19,15 @@ from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.text_encoding import (
     COMPRESSED,
     check_bytes,
-    endings,
-    marked_encoding,
+    find_marked_encoding,
+    guess_encoding,
+    list_endings,
     open_bytes,
     open_text,
-    other_encoding,
 )
 from zoo.errors import DataError
 
-DELIMITED_FILES = endings(".csv", ".tsv")
+DELIMITED_FILES = list_endings(".csv", ".tsv")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _SAMPLE_CHARACTERS, _LONGEST_HEADER = 1 << 16, 1 << 24
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*|\s*[+-]?\d+\s*")
@@ -45,16 +45,16 @@ def read_delimited(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame
 
     Example:
         >>> frame, notes = read_delimited(Path("shop.csv"))  # doctest: +SKIP
-        >>> notes
+        >>> notes  # doctest: +SKIP
         ('shop.csv: separated by semicolons, with decimal commas',)
     """
-    encoding, encoding_name = marked_encoding(path)
+    encoding, encoding_name = find_marked_encoding(path)
     try:
         frame, notes = _read(path, encoding, text)
     except UnicodeDecodeError as error:
         if encoding_name is not None:  # the byte-order mark does not fit the contents
             raise DataError(f"cannot be read as {encoding_name}: {error.reason}", where=str(path)) from None
-        encoding, encoding_name = other_encoding(path)
+        encoding, encoding_name = guess_encoding(path)
         frame, notes = _read(path, encoding, text)
     remarks = [*notes, *([f"in {encoding_name}"] if encoding_name else [])]
     return frame, (f"{path.name}: {', '.join(remarks)}",) if remarks else ()

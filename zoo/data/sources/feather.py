@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from zoo.data.limits import check_table_fits, decoding
+from zoo.data.limits import check_table_fits, report_decoding_errors
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
 
@@ -18,7 +18,7 @@ def read_feather(request: FileRequest) -> Table:
     import pyarrow as pa
     from pyarrow import ipc
 
-    with decoding(request.source), pa.OSFile(str(request.path)) as file, ipc.open_file(file) as reader:
+    with report_decoding_errors(request.source), pa.OSFile(str(request.path)) as file, ipc.open_file(file) as reader:
         first = reader.get_batch(0).num_rows if reader.num_record_batches else 0
         check_table_fits(first * reader.num_record_batches, len(reader.schema.names), request.source)
         frame: pd.DataFrame = reader.read_all().to_pandas()

@@ -46,7 +46,7 @@ class FileReader:
 
 
 @cache
-def file_readers() -> tuple[FileReader, ...]:
+def list_readers() -> tuple[FileReader, ...]:
     """Return the readers of this folder's files, in the order of their names."""
     package = __name__.rpartition(".")[0]
     names = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
-from zoo.data.examples.array_columns import IMAGE, cells_of
-from zoo.data.limits import available_memory, check_inside, check_memory, decoding, in_bytes
+from zoo.data.examples.array_columns import IMAGE, convert_to_cells
+from zoo.data.limits import check_inside, check_memory, format_bytes, measure_available_memory, report_decoding_errors
 from zoo.errors import DataError
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -63,7 +63,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    with decoding(str(path), "cannot be read as an image"), warnings.catch_warnings():
+    with report_decoding_errors(str(path), "cannot be read as an image"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata; above twice Pillow's size limit it is an error
         with Image.open(path, formats=_FORMATS) as stored:
             pixels = stored.width * stored.height
@@ -82,11 +82,11 @@ def read_image(path: Path) -> np.ndarray:
     return values[..., None] if values.ndim == 2 else values
 
 
-def small_grey(image: np.ndarray, side: int) -> np.ndarray:
+def shrink_to_grey(image: np.ndarray, side: int) -> np.ndarray:
     """Return an image (H, W) or (H, W, C) as grey values in [0, 1], downsampled to (side, side) by area means.
 
     Example:
-        >>> small_grey(np.full((8, 6, 3), 255), 2).tolist()
+        >>> shrink_to_grey(np.full((8, 6, 3), 255), 2).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
     """
     from PIL import Image
@@ -124,16 +124,17 @@ def _class_folders(path: Path, root: Path) -> pd.DataFrame:
 
 
 def _frame(labelled_files: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
-    images, size_bytes, available = [], 0, available_memory()
+    images, size_bytes, available = [], 0, measure_available_memory()
     for file, _, _ in labelled_files:
         images.append(read_image(file))
         size_bytes += images[-1].nbytes
         if size_bytes > available:
             message = (
-                f"the images up to this one need {in_bytes(size_bytes)} of memory; {in_bytes(available)} were available"
+                f"the images up to this one need {format_bytes(size_bytes)} of memory; "
+                f"{format_bytes(available)} were available"
             )
             raise DataError(f"{message}. Reduce their size first", where=str(file))
-    frame = pd.DataFrame({IMAGE: cells_of(images), "file": [name for _, _, name in labelled_files]})
+    frame = pd.DataFrame({IMAGE: convert_to_cells(images), "file": [name for _, _, name in labelled_files]})
     if labelled_files and labelled_files[0][1] is not None:
         frame["class"] = [str(label) for _, label, _ in labelled_files]
     return frame

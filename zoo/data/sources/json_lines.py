@@ -12,10 +12,10 @@ import pandas as pd
 from zoo.data.limits import check_columns, check_memory
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
-from zoo.data.sources.text_encoding import endings, marked_encoding, open_text
+from zoo.data.sources.text_encoding import find_marked_encoding, list_endings, open_text
 from zoo.errors import DataError
 
-JSON_FILES = endings(".jsonl", ".ndjson", ".json")
+JSON_FILES = list_endings(".jsonl", ".ndjson", ".json")
 # Approximate memory of a cell as a Python object; number of records between two checks of memory.
 _CELL_BYTES, _AT_A_TIME = 40, 1 << 14
 
@@ -32,7 +32,7 @@ def read_json(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Example:
         >>> frame, notes = read_json(Path("shop.jsonl"))  # doctest: +SKIP
     """
-    encoding, words = marked_encoding(path)
+    encoding, words = find_marked_encoding(path)
     records: list[dict[str, Any]] = []
     columns: dict[str, None] = {}
     try:

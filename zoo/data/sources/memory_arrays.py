@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples.array_columns import cells_of
+from zoo.data.examples.array_columns import convert_to_cells
 from zoo.data.limits import check_columns
 from zoo.data.raw_table import Table
-from zoo.data.source_errors import wrong_source
+from zoo.data.source_errors import describe_wrong_source
 from zoo.errors import DataError
 
 IN_MEMORY = "(arrays in memory)"
 
 
-def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
+def split_into_columns(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
     """Return one column per number of an example, ``x0``, ``x1``, …, or one column with an example per cell.
 
     Args:
@@ -30,11 +30,11 @@ def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY)
         DataError: If ``values`` is a single value, or examples differ in length.
 
     Example:
-        >>> list(columns_of(np.zeros((3, 2))))
+        >>> list(split_into_columns(np.zeros((3, 2))))
         ['x0', 'x1']
     """
     if cells is not None and len(values) and not isinstance(values[0], (str, Real)) and np.ndim(_array(values[0])):
-        return pd.DataFrame({cells: cells_of(values)})
+        return pd.DataFrame({cells: convert_to_cells(values)})
     values = _array(values)
     if values.ndim == 0:
         raise DataError("cannot make a table of a single value", where=None if where == IN_MEMORY else where)
@@ -43,7 +43,7 @@ def columns_of(values: Any, cells: str | None = None, *, where: str = IN_MEMORY)
     return pd.DataFrame(flat, columns=[f"x{index}" for index in range(flat.shape[1])])
 
 
-def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.DataFrame:
+def collect_columns(columns: Mapping[Any, Any], cells: str | None = None) -> pd.DataFrame:
     """Return a frame of named columns; an array of several axes becomes one example per cell, or several columns.
 
     Args:
@@ -54,7 +54,7 @@ def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
         DataError: If columns differ in length, or two would have the same name.
 
     Example:
-        >>> list(columns_by_name({"x": np.zeros((3, 2)), "y": [0, 1, 1]}))
+        >>> list(collect_columns({"x": np.zeros((3, 2)), "y": [0, 1, 1]}))
         ['x0', 'x1', 'y']
     """
     frame_columns: dict[Any, Any] = {}
@@ -62,9 +62,9 @@ def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
         if not isinstance(values, np.ndarray) or values.ndim < 2:
             frame_columns[name] = values
         elif cells is not None:
-            frame_columns[name] = cells_of(values)
+            frame_columns[name] = convert_to_cells(values)
         else:
-            flat = columns_of(values)
+            flat = split_into_columns(values)
             several = flat.shape[1] > 1
             for place, column in enumerate(flat):
                 column_name = f"{name}{place}" if several else name
@@ -77,14 +77,14 @@ def columns_by_name(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
         raise DataError(f"cannot make a table of these columns: {error}") from None
 
 
-def plain_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+def convert_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Convert columns to plain types: durations to seconds, periods to their start, decimals to float64.
 
     Raises:
         DataError: If a column has complex numbers.
 
     Example:
-        >>> plain_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
+        >>> convert_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
         [60.0, 120.0]
     """
     converted: dict[str, pd.Series] = {}
@@ -103,13 +103,13 @@ def plain_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     return frame.assign(**converted) if converted else frame
 
 
-def frame_table(frame: pd.DataFrame, target: str | None = None) -> Table:
+def read_frame(frame: pd.DataFrame, target: str | None = None) -> Table:
     """Return the table of a data frame, with column names as text and rows numbered from 0."""
     frame = frame.rename(columns=str).reset_index(drop=True)
     return Table(frame, "data", f"(data frame with {len(frame)} rows in memory)", target)
 
 
-def pair_table(x: Any, y: Any, cells: str | None) -> Table:
+def read_pair(x: Any, y: Any, cells: str | None) -> Table:
     """Return the table of examples and their targets, which become the column ``y``.
 
     Raises:
@@ -118,16 +118,16 @@ def pair_table(x: Any, y: Any, cells: str | None) -> Table:
     if isinstance(x, pd.DataFrame):
         frame = x.rename(columns=str).reset_index(drop=True)
     else:
-        frame = columns_of(x if isinstance(x, (list, tuple)) else _array(x), cells)
+        frame = split_into_columns(x if isinstance(x, (list, tuple)) else _array(x), cells)
     labels = np.asarray(y)
     if labels.shape not in ((len(frame),), (len(frame), 1)):
         raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
     frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
-    return frame_table(frame, target="y")
+    return read_frame(frame, target="y")
 
 
 def _array(values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError:  # different lengths
-        raise wrong_source("sequences", IN_MEMORY) from None
+        raise describe_wrong_source("sequences", IN_MEMORY) from None

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.examples.array_columns import SEQUENCE
-from zoo.data.limits import check_memory, decoding, in_bytes
+from zoo.data.limits import check_memory, format_bytes, report_decoding_errors
 from zoo.data.raw_table import Table
-from zoo.data.source_errors import wrong_source
+from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.file_reader import FileReader, FileRequest
-from zoo.data.sources.memory_arrays import columns_of
+from zoo.data.sources.memory_arrays import split_into_columns
 from zoo.errors import DataError
 
 _ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
@@ -40,7 +40,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     """
     arrays = _npz_arrays(path)
     if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells != SEQUENCE:
-        raise wrong_source("sequences", source)
+        raise describe_wrong_source("sequences", source)
     frames: list[pd.DataFrame] = []
     splits: list[str] = []
     for suffix, split in _ARRAY_PARTS.items():
@@ -49,7 +49,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
         if arrays[f"x_{suffix}"].shape[1:] != arrays["x_train"].shape[1:] and cells is None:
             shapes = arrays[f"x_{suffix}"].shape, arrays["x_train"].shape
             raise DataError(f"x_{suffix} has shape {shapes[0]}, but x_train has shape {shapes[1]}", where=str(path))
-        frame = columns_of(_examples(arrays, suffix, path), cells, where=str(path))
+        frame = split_into_columns(_examples(arrays, suffix, path), cells, where=str(path))
         if f"y_{suffix}" in arrays:
             frame["y"] = _labels(arrays, f"y_{suffix}", len(frame), path)
         frames.append(frame)
@@ -68,7 +68,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     _check_declared(path)
     # opened here, since NumPy does not close a file that is not an archive
-    with path.open("rb") as file, decoding(str(path)):
+    with path.open("rb") as file, report_decoding_errors(str(path)):
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise DataError("has a single array without a name, as in an .npy file", where=str(path))
@@ -89,7 +89,7 @@ def _check_declared(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return  # NumPy raises the error
     total = 0.0
-    with decoding(str(path)), zipfile.ZipFile(path) as archive:
+    with report_decoding_errors(str(path)), zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             with archive.open(member) as file:
                 declared, objects = _declared(file)
@@ -98,7 +98,7 @@ def _check_declared(path: Path) -> None:
                 message = f"the array {name} cannot be read: it has Python objects, and reading them could run code"
                 raise DataError(f"{message}; save numbers or texts", where=str(path))
             if declared is not None and declared > member.file_size:
-                sizes = f"{in_bytes(declared)} but has {in_bytes(member.file_size)}"
+                sizes = f"{format_bytes(declared)} but has {format_bytes(member.file_size)}"
                 raise DataError(f"the array {name} cannot be read: it declares {sizes}", where=str(path))
             total += member.file_size
     check_memory(2 * total, "its arrays and their table", str(path))  # a member never exceeds its declared size

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from zoo.data.limits import check_inside, check_table_fits, decoding
+from zoo.data.limits import check_inside, check_table_fits, report_decoding_errors
 from zoo.data.memory import give_back_memory
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
@@ -39,19 +39,19 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow import parquet
 
-    parts = parquet_parts(path) if path.is_dir() else [path]
+    parts = list_parts(path) if path.is_dir() else [path]
     files: list[Any] = []
     for part in parts:
-        with decoding(str(part)):
+        with report_decoding_errors(str(part)):
             files.append(parquet.ParquetFile(part, page_checksum_verification=True, pre_buffer=False))
     rows = sum(file.metadata.num_rows for file in files)
     check_table_fits(rows, len(files[0].schema_arrow.names), str(path))
     tables = []
     for part, file in zip(parts, files, strict=True):
         _check_columns(files[0].schema_arrow, file.schema_arrow, parts[0], part)
-        with decoding(str(part)), file:
+        with report_decoding_errors(str(part)), file:
             tables.append(file.read())
-    with decoding(str(path)):
+    with report_decoding_errors(str(path)):
         table = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
         tables.clear()
         table = table.unify_dictionaries()
@@ -67,7 +67,7 @@ def _is_part(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_FILES) and not path.name.startswith((".", "_"))
 
 
-def parquet_parts(folder: Path) -> list[Path]:
+def list_parts(folder: Path) -> list[Path]:
     """Return the part files of a folder, ignoring names with a leading underscore or dot, as Spark writes them."""
     children = sorted(child for child in folder.iterdir() if not child.name.startswith((".", "_")))
     if not children:

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
-from zoo.data.examples.array_columns import IMAGE, cells_of
-from zoo.data.limits import check_memory, decoding
+from zoo.data.examples.array_columns import IMAGE, convert_to_cells
+from zoo.data.limits import check_memory, report_decoding_errors
 from zoo.data.raw_table import Table
-from zoo.data.source_errors import wrong_source
-from zoo.errors import DataError, nearest_name
+from zoo.data.source_errors import describe_wrong_source
+from zoo.errors import DataError, find_nearest_name
 
 _PREFIX = "tfds:"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -68,7 +68,7 @@ def read_public(source: str, *, cells: str | None = None, data_dir: str | None =
     else:
         import tensorflow_datasets as tfds
 
-        with decoding(str(prepared)):
+        with report_decoding_errors(str(prepared)):
             builder = tfds.builder_from_directory(str(prepared))
     return _table(builder, name, source, cells)
 
@@ -99,12 +99,12 @@ def _out_of_reach(set_name: str, folder: Path, source: str) -> DataError:
     return DataError(
         f"{set_name} is not prepared in {folder}, and there is no network; with a network, run: {command}{hint}",
         where=source,
-        nearest=nearest_name(set_name.split("/")[0], prepared),
+        nearest=find_nearest_name(set_name.split("/")[0], prepared),
     )
 
 
 @contextmanager
-def dataset_folder(data_dir: str | None) -> Iterator[None]:
+def set_dataset_folder(data_dir: str | None) -> Iterator[None]:
     """Set the folder of prepared datasets inside a ``with`` block; None changes nothing."""
     token = _looked_in.set(data_dir or _looked_in.get())
     try:
@@ -161,12 +161,12 @@ def _downloaded(set_name: str, folder: Path, source: str) -> Any:
     try:
         builder = tfds.builder(_spelled(set_name), data_dir=str(folder))
     except tfds.core.DatasetNotFoundError:
-        near = nearest_name(set_name, tfds.list_builders(with_community_datasets=False))
+        near = find_nearest_name(set_name, tfds.list_builders(with_community_datasets=False))
         message = "tensorflow-datasets has no dataset of that name"
         raise DataError(message, where=source, nearest=f"{_PREFIX}{near}" if near else None) from None
     except ValueError as error:  # an unknown configuration or version
         raise DataError(" ".join(str(error).split())[:300], where=source) from None
-    with decoding(source, "cannot be prepared"):
+    with report_decoding_errors(source, "cannot be prepared"):
         builder.download_and_prepare()
     return builder
 
@@ -185,11 +185,11 @@ def _table(builder: Any, name: str, source: str, cells: str | None) -> Table:
     kinds = dict(sorted(_flat(info.features).items(), key=lambda item: (item[0] == target, item[0])))
     images = [key for key, kind in kinds.items() if type(kind).__name__ == "Image"]
     if images and cells != IMAGE:
-        raise wrong_source("images", source)
+        raise describe_wrong_source("images", source)
     splits = {split: SPELLINGS[split] for split in info.splits if split in SPELLINGS} or dict.fromkeys(info.splits)
     frames, parts = [], []
     for split, part in splits.items():
-        with decoding(source):
+        with report_decoding_errors(source):
             frame = _split(builder, split, kinds, source)
         frames.append(frame)
         parts += [part] * len(frame)
@@ -243,5 +243,5 @@ def _column(values: list[Any], kind: Any) -> Any:
     if values and isinstance(values[0], bytes):
         return [value.decode(errors="replace") for value in values]
     if values and np.ndim(values[0]):
-        return cells_of(values)
+        return convert_to_cells(values)
     return np.asarray(values)

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples.array_columns import IMAGE, arrays_of_cells, lists_as_arrays
+from zoo.data.examples.array_columns import IMAGE, convert_lists, find_array_columns
 from zoo.data.raw_table import Table as Table
-from zoo.data.source_errors import wrong_source
+from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED, load_bundled
-from zoo.data.sources.file_reader import FileRequest, file_readers
+from zoo.data.sources.file_reader import FileRequest, list_readers
 from zoo.data.sources.image_files import IMAGE_FILES, read_images
-from zoo.data.sources.memory_arrays import columns_by_name, columns_of, frame_table, pair_table, plain_types
+from zoo.data.sources.memory_arrays import collect_columns, convert_types, read_frame, read_pair, split_into_columns
 from zoo.data.sources.parquet import is_parquet_folder, read_parquet
 from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, read_public
 from zoo.data.sources.sql import is_database, read_sql
 from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
-from zoo.errors import DataError, ZooError, first_line, nearest_name
+from zoo.errors import DataError, ZooError, find_nearest_name, shorten_error
 
 _NO_SCALARS = (list, dict, set, np.ndarray)
 _ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
@@ -62,34 +62,34 @@ def read_table(
         name = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
         raise DataError("the source does not fit into memory", where=name) from None
     if cells is not None:
-        table = replace(table, frame=lists_as_arrays(table.frame))
+        table = replace(table, frame=convert_lists(table.frame))
     return _checked(table)
 
 
 def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
     if isinstance(source, pd.DataFrame):
-        return frame_table(source)
+        return read_frame(source)
     if isinstance(source, Mapping):
-        return frame_table(columns_by_name(source, cells))
+        return read_frame(collect_columns(source, cells))
     if isinstance(source, tuple) and len(source) == 2:
-        return pair_table(*source, cells)
+        return read_pair(*source, cells)
     if isinstance(source, np.ndarray):
-        return frame_table(columns_of(source, cells))
+        return read_frame(split_into_columns(source, cells))
     if is_tensor_set(source):
         return read_tensor_set(source, cells)
     if isinstance(source, (str, Path)):
         return _from_name(str(source), text, cells, data_dir)
     raise DataError(
         f"cannot read a {type(source).__name__} as a table; expected a data frame, a dict of columns, a pair of "
-        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(table_endings())}), a database URL or a bundled name "
-        f"({', '.join(BUNDLED)})"
+        f"arrays (x, y), a tf.data.Dataset, a file ({', '.join(list_table_endings())}), a database URL or a bundled "
+        f"name ({', '.join(BUNDLED)})"
     )
 
 
-def frame_digest(frame: pd.DataFrame) -> str:
+def compute_frame_digest(frame: pd.DataFrame) -> str:
     """Return a digest of a frame's columns, types and values: 16 hexadecimal digits."""
     digest = hashlib.sha256(repr([(str(name), str(kind)) for name, kind in frame.dtypes.items()]).encode())
-    arrays = arrays_of_cells(frame)
+    arrays = find_array_columns(frame)
     for values in arrays.values():
         for value in values:
             digest.update(f"{value.dtype.str}{value.shape}".encode())
@@ -135,30 +135,32 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
         return _from_images(path, source, cells)
     if not path.is_file():  # a pipe or a device: reading might never end
         raise DataError("neither a file nor a folder", where=source)
-    reader = next((reader for reader in file_readers() if ending.endswith(reader.endings)), None)
+    reader = next((reader for reader in list_readers() if ending.endswith(reader.endings)), None)
     if reader is None:
         kind = f"a file that ends in {path.suffix!r}"
-        raise DataError(f"cannot read {kind} as a table; known endings: {', '.join(table_endings())}", where=source)
+        raise DataError(
+            f"cannot read {kind} as a table; known endings: {', '.join(list_table_endings())}", where=source
+        )
     try:
         table = reader.read(FileRequest(path, name, source, text, cells))
     except (ZooError, OSError, EOFError, zlib.error, ValueError, OverflowError):
         raise
     except Exception as error:  # a reader's own mistake, or an error of its library
-        raise DataError(f"cannot be read: {type(error).__name__}: {first_line(error)}", where=source) from error
+        raise DataError(f"cannot be read: {type(error).__name__}: {shorten_error(error)}", where=source) from error
     if not isinstance(table, Table):
         raise DataError(f"its reader returned a {type(table).__name__}, not a Table", where=source)
     return table
 
 
-def table_endings() -> tuple[str, ...]:
+def list_table_endings() -> tuple[str, ...]:
     """Return the endings of the files that are read as tables."""
-    return tuple(ending for reader in file_readers() for ending in reader.endings)
+    return tuple(ending for reader in list_readers() for ending in reader.endings)
 
 
 def _from_images(path: Path, source: str, cells: str | None) -> Table:
     frame, split = read_images(path, source)
     if cells != IMAGE:
-        raise wrong_source("images", source)
+        raise describe_wrong_source("images", source)
     target = "class" if "class" in frame else None
     return Table(frame, path.resolve().name.split(".")[0], source, target, split)
 
@@ -177,7 +179,7 @@ def check_there(source: Any, data_dir: str | None = None) -> None:
         check_at_hand(source, data_dir)
         return
     path = Path(source).expanduser()
-    named_so = path.name.lower().endswith((*table_endings(), *IMAGE_FILES)) and not _ENVIRONMENT.fullmatch(source)
+    named_so = path.name.lower().endswith((*list_table_endings(), *IMAGE_FILES)) and not _ENVIRONMENT.fullmatch(source)
     if named_so and not _exists(path) and not is_prepared(source, data_dir):
         raise _missing(source, path)
 
@@ -191,17 +193,17 @@ def _exists(path: Path) -> bool:
 
 def _missing(source: str, path: Path) -> DataError:
     if _ENVIRONMENT.fullmatch(source):
-        return wrong_source("environment", source)
+        return describe_wrong_source("environment", source)
     looks_like_a_file = path.suffix or "/" in source
     if looks_like_a_file:
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
+        near = find_nearest_name(path.name, [child.name for child in beside if child.is_file()])
         return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
     return DataError(
         f"not a file, folder or bundled dataset; bundled: {', '.join(BUNDLED)}; "
         f"for a public dataset of tensorflow-datasets use tfds:{source[:40]}",
         where=source,
-        nearest=nearest_name(source, BUNDLED),
+        nearest=find_nearest_name(source, BUNDLED),
     )
 
 
@@ -214,4 +216,4 @@ def _checked(table: Table) -> Table:
     duplicates = frame.columns[frame.columns.duplicated()]
     if len(duplicates):
         raise DataError(f"two columns have the name {duplicates[0]!r}", where=table.source)
-    return replace(table, frame=plain_types(frame, table.source))
+    return replace(table, frame=convert_types(frame, table.source))

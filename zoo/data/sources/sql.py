@@ -17,7 +17,7 @@ import pandas as pd
 
 from zoo.data.limits import check_columns, check_memory
 from zoo.data.raw_table import Table
-from zoo.errors import DataError, nearest_name
+from zoo.errors import DataError, find_nearest_name
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*://")
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
@@ -112,7 +112,7 @@ def _check_file(url: Any, shown: str) -> None:
     path = Path(url.database)
     if not path.is_file():
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest_name(path.name, [child.name for child in beside if child.is_file()])
+        near = find_nearest_name(path.name, [child.name for child in beside if child.is_file()])
         raise DataError(f"there is no file {path}", where=shown, nearest=str(path.parent / near) if near else None)
 
 
@@ -128,7 +128,7 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
             engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except NoSuchModuleError:
         message = f"unknown kind of database {url.drivername!r}; expected sqlite, postgresql, mysql, …"
-        raise DataError(message, where=shown, nearest=nearest_name(kind, ["sqlite", *_DRIVERS])) from None
+        raise DataError(message, where=shown, nearest=find_nearest_name(kind, ["sqlite", *_DRIVERS])) from None
     except ImportError as error:
         package = _DRIVERS.get(kind, error.name)
         message = f"its driver {error.name} is not installed; python -m pip install '{package}'"
@@ -184,7 +184,7 @@ def _table_query(connection: Any, name: str, shown: str) -> str:
     if schema and table_name in _tables(connection, schema):
         return f"SELECT * FROM {quote(schema)}.{quote(table_name)}"  # noqa: S608
     message = f"there is no table {name!r}{_there(connection)}"
-    raise DataError(message, where=shown, nearest=nearest_name(name, tables))
+    raise DataError(message, where=shown, nearest=find_nearest_name(name, tables))
 
 
 def _rows(connection: Any, query: str, shown: str) -> pd.DataFrame:

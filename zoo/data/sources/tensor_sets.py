@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo.data.limits import check_memory
 from zoo.data.raw_table import Table
-from zoo.data.sources.memory_arrays import columns_by_name, columns_of, frame_table, pair_table
+from zoo.data.sources.memory_arrays import collect_columns, read_frame, read_pair, split_into_columns
 from zoo.errors import DataError
 
 WEIGHT = "weight"
@@ -102,12 +102,12 @@ def _bytes(part: Any) -> int:
 def _table(columns: list[list[Any]], cells: str | None) -> Table:
     x = columns[0]
     if isinstance(x[0], Mapping):
-        values: Any = columns_by_name({str(name): _column([row[name] for row in x]) for name in x[0]}, cells)
+        values: Any = collect_columns({str(name): _column([row[name] for row in x]) for name in x[0]}, cells)
     else:
         values = _column(x)
     if len(columns) == 1:
-        return frame_table(values if isinstance(values, pd.DataFrame) else columns_of(values, cells))
-    return pair_table(values, np.asarray(_column(columns[1])), cells)
+        return read_frame(values if isinstance(values, pd.DataFrame) else split_into_columns(values, cells))
+    return read_pair(values, np.asarray(_column(columns[1])), cells)
 
 
 def _column(values: list[Any]) -> Any:

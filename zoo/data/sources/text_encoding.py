@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from zoo.data.limits import MOST_RATIO, RATIO_FROM_BYTES, check_memory, in_bytes
+from zoo.data.limits import MOST_RATIO, RATIO_FROM_BYTES, check_memory, format_bytes
 from zoo.errors import DataError
 
 COMPRESSED = ("", ".gz", ".bz2")
@@ -23,11 +23,11 @@ _MARKS = (
 )
 
 
-def endings(*names: str) -> tuple[str, ...]:
+def list_endings(*names: str) -> tuple[str, ...]:
     """Return the file suffixes of a kind of text file, plain and compressed.
 
     Example:
-        >>> endings(".csv")
+        >>> list_endings(".csv")
         ('.csv', '.csv.gz', '.csv.bz2')
     """
     return tuple(name + packed for name in names for packed in COMPRESSED)
@@ -57,7 +57,7 @@ class _Guarded(io.RawIOBase):
     def _check(self) -> None:
         stored = self.packed.tell()  # compressed bytes read so far
         if self.start > MOST_RATIO * stored:
-            size = f"{in_bytes(stored)} decompress to more than {in_bytes(self.start)}"
+            size = f"{format_bytes(stored)} decompress to more than {format_bytes(self.start)}"
             message = f"{size}; the limit is a factor of {MOST_RATIO}. Decompress the file first if this is intended"
             raise DataError(message, where=str(self.path))
         check_memory(self.start - self.checked, "the decompressed text", str(self.path))
@@ -106,7 +106,7 @@ def check_bytes(path: Path) -> None:
             start += count
 
 
-def marked_encoding(path: Path) -> tuple[str, str | None]:
+def find_marked_encoding(path: Path) -> tuple[str, str | None]:
     """Return a text file's encoding by its byte-order mark, and its name if it is worth a note.
 
     Raises:
@@ -120,7 +120,7 @@ def marked_encoding(path: Path) -> tuple[str, str | None]:
     return next(((name, words) for mark, name, words in _MARKS if start.startswith(mark)), ("utf-8", None))
 
 
-def other_encoding(path: Path) -> tuple[str, str]:
+def guess_encoding(path: Path) -> tuple[str, str]:
     """Return encoding and name for a file that is not UTF-8: Windows-1252, or Latin-1 if a byte is undefined there.
 
     Any byte is valid in Latin-1, so this is a guess, as the name says.

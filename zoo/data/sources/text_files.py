@@ -9,10 +9,10 @@ import pandas as pd
 from zoo.data.examples.array_columns import TEXT
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
-from zoo.data.sources.text_encoding import endings, marked_encoding, open_text, other_encoding
+from zoo.data.sources.text_encoding import find_marked_encoding, guess_encoding, list_endings, open_text
 from zoo.errors import DataError
 
-TEXT_FILES = endings(".txt")
+TEXT_FILES = list_endings(".txt")
 
 
 def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -26,16 +26,16 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
     Example:
         >>> frame, notes = read_texts(Path("names.txt"))  # doctest: +SKIP
-        >>> list(frame)
+        >>> list(frame)  # doctest: +SKIP
         ['text']
     """
-    encoding, words = marked_encoding(path)
+    encoding, words = find_marked_encoding(path)
     try:
         lines = _lines(path, encoding)
     except UnicodeDecodeError as error:
         if words is not None:
             raise DataError(f"cannot be read as {words}: {error.reason}", where=str(path)) from None
-        encoding, words = other_encoding(path)
+        encoding, words = guess_encoding(path)
         lines = _lines(path, encoding)
     texts = [line for line in lines if line.strip()]
     notes = [f"{path.name}: in {words}"] if words else []

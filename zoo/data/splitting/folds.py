@@ -11,7 +11,7 @@ import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
 from zoo.data.splitting.splitters import Splitter
-from zoo.data.splitting.time_order import cut_before, without_gap
+from zoo.data.splitting.time_order import find_cut, mask_gap
 from zoo.errors import DataError
 
 
@@ -132,14 +132,14 @@ def _forward(splits: np.ndarray, rows: np.ndarray, moments: np.ndarray, number: 
     if len(np.unique(moments)) <= count:
         n_moments = len(np.unique(moments))
         raise DataError(f"{count} folds in time need {count + 1} time points; there are {n_moments}", where="folds")
-    cuts = [cut_before(moments, 1 - k / (count + 1)) for k in range(1, count + 1)] + [np.inf]
+    cuts = [find_cut(moments, 1 - k / (count + 1)) for k in range(1, count + 1)] + [np.inf]
     first, last = cuts[number - 1], cuts[number]
     tested = (moments >= first) & (moments < last)
     if not tested.any():
         raise DataError(f"fold {number} of {count} has no rows: too many rows share a time point", where="folds")
     splits[rows] = ""
     splits[rows[moments < first]] = "train"
-    splits[rows[without_gap(moments, first, gap)]] = ""
+    splits[rows[mask_gap(moments, first, gap)]] = ""
     splits[rows[tested]] = "test"
 
 

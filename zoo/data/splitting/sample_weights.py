@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.limits import row_in_source
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.data.limits import find_source_row
+from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Target
 
 
-def column_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.ndarray | None:
+def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.ndarray | None:
     """Return the sample weights (N,) of a column; None if no column is given.
 
     Raises:
@@ -24,21 +24,23 @@ def column_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np
         return None
     if column not in frame.columns:
         columns = [str(name) for name in frame.columns]
-        raise DataError(f"there is no column {column!r} of weights", where=where, nearest=nearest_name(column, columns))
+        raise DataError(
+            f"there is no column {column!r} of weights", where=where, nearest=find_nearest_name(column, columns)
+        )
     values = frame[column]
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~np.isfinite(numbers) | (numbers < 0)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         received = "it is missing" if pd.isna(values.iloc[row]) else f"received {values.iloc[row]}"
-        place = f"{where}, column {column}, row {row_in_source(values, row)}"
+        place = f"{where}, column {column}, row {find_source_row(values, row)}"
         raise DataError(f"a weight must be a number of at least 0; {received}", where=place)
     if not numbers.any():
         raise DataError("all weights are zero", where=f"{where}, column {column}")
     return numbers
 
 
-def meaning_of_weights(job: DataJob, weight: np.ndarray | None = None) -> str:
+def describe_weights(job: DataJob, weight: np.ndarray | None = None) -> str:
     """Return a note on how the weights (N,) of a job's column are used."""
     if job.weight_kind == "frequency":
         broken = weight is not None and bool((weight != np.floor(weight)).any())
@@ -139,6 +141,6 @@ def _class_factors(class_weight: Any, codes: np.ndarray, weight: np.ndarray | No
     for name in class_weight:
         if name not in target.classes:
             classes = ", ".join(target.classes[:20])
-            near = nearest_name(name, target.classes)
+            near = find_nearest_name(name, target.classes)
             raise UsageError(f"class {name!r} is not among {classes}", where="class_weight", nearest=near)
     return np.array([class_weight.get(name, 1.0) for name in target.classes])

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.columns.encode import MISSING, category_names
+from zoo.data.columns.encode import MISSING, name_categories
 from zoo.data.dataset import SPLITS
 from zoo.data.sources.read import Table
 from zoo.data.splitting.folds import group_masks, read_masks, read_splits, take_fold
-from zoo.data.splitting.splitters import Splitter, splits_of_column, suggested_sizes
-from zoo.data.splitting.time_order import gap_of, moments_of
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.data.splitting.splitters import Splitter, read_split_column, suggest_sizes
+from zoo.data.splitting.time_order import parse_gap, parse_times
+from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, SUGGESTED, DataJob
 
 # Number of hyperparameters that a default search tunes, for the suggested sizes.
@@ -36,7 +36,7 @@ class RowSplits:
     groups: np.ndarray | None = None
 
 
-def given_splits(table: Table, job: DataJob) -> np.ndarray | None:
+def find_given_splits(table: Table, job: DataJob) -> np.ndarray | None:
     """Return the split of each row as given by the source, a column or a file; None if not given.
 
     Raises:
@@ -47,7 +47,7 @@ def given_splits(table: Table, job: DataJob) -> np.ndarray | None:
         _check_column(table, column, "split")
         if job.test is not None:
             raise UsageError("a test source cannot be combined with a split column", where="test")
-        return splits_of_column(table.frame[column], where=table.source)
+        return read_split_column(table.frame[column], where=table.source)
     if file is not None:
         splits = read_splits(file, table.frame.index.to_numpy())
         if job.test is not None:
@@ -67,7 +67,7 @@ def split_table(
         table: The rows that have a target.
         job: How to split them.
         classes: Class of each row (N,), or None.
-        given: From :func:`given_splits`.
+        given: From :func:`find_given_splits`.
         source_rows: Number of rows of the source, including those without a target.
 
     Raises:
@@ -124,7 +124,7 @@ def _splitter(
     column = job.split_by("group") or job.split_by("hash")
     if column is not None:
         _check_column(table, column, "split")
-        groups = category_names(table.frame[column])
+        groups = name_categories(table.frame[column])
         if (groups == MISSING).any():
             row = int(np.flatnonzero(groups == MISSING)[0])
             raise DataError("the group is missing", where=f"{where}, column {column}, row {row + 1}")
@@ -132,8 +132,8 @@ def _splitter(
     time = job.split_by("time")
     if time is not None:
         _check_column(table, time, "split")
-        moments, dates = moments_of(table.frame[time], where=where)
-        gap = gap_of(job.gap, dates)
+        moments, dates = parse_times(table.frame[time], where=where)
+        gap = parse_gap(job.gap, dates)
         if len(np.unique(moments)) < len(moments):
             notes.append(f"several rows share a time in column {time}: they stay in the same split")
     if method in ("", "column", "file"):
@@ -141,7 +141,7 @@ def _splitter(
     drawn = {"test": job.test is None and given is None, "validation": given is None or "validation" not in given}
     asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
     suggested = [split for split in drawn if drawn[split] and asked[split]]
-    test, validation, reason = suggested_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, suggested)
+    test, validation, reason = suggest_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, suggested)
     notes += [reason] if reason else []
     splitter = Splitter(
         method,
@@ -165,4 +165,4 @@ def _check_column(table: Table, column: str, option: str) -> None:
     columns = [str(name) for name in table.frame.columns]
     if column not in columns:
         message = f"there is no column {column!r} to {option} by"
-        raise UsageError(message, where=table.source, nearest=nearest_name(column, columns))
+        raise UsageError(message, where=table.source, nearest=find_nearest_name(column, columns))

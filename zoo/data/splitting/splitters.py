@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
-from zoo.data.splitting.time_order import latest_moment, without_gap
-from zoo.errors import DataError, unknown
+from zoo.data.splitting.time_order import mask_gap, require_cut
+from zoo.errors import DataError, describe_unknown
 
 # Added to the seed, so that each split has a random draw of its own.
 _DRAWS = {"test": 0, "validation": 1, "calibration": 2}
@@ -112,8 +112,8 @@ class Splitter:
     def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
         assert self.moments is not None
         moments = self.moments[train]
-        first = latest_moment(moments, fraction, to)
-        splits[train[without_gap(moments, first, self.gap)]] = ""
+        first = require_cut(moments, fraction, to)
+        splits[train[mask_gap(moments, first, self.gap)]] = ""
         return train[moments >= first]
 
     def _groups(self, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
@@ -121,7 +121,7 @@ class Splitter:
         names, codes, counts = np.unique(self.groups[train], return_inverse=True, return_counts=True)
         if len(names) < 2:
             raise DataError(f"{len(names)} group is too few for a {to} split; a group is never divided")
-        places = np.array([hashed_fraction(name, f"{self.seed} {to}") for name in names])
+        places = np.array([hash_to_fraction(name, f"{self.seed} {to}") for name in names])
         if self.method == "hash":
             return train[(places < fraction)[codes]]
         chosen: list[int] = []
@@ -152,18 +152,18 @@ class Splitter:
         return np.asarray(moved)
 
 
-def hashed_fraction(name: object, salt: str) -> float:
+def hash_to_fraction(name: object, salt: str) -> float:
     """Hash a name and a salt to a number in [0, 1), the same on every machine.
 
     Example:
-        >>> hashed_fraction("a", "0") == hashed_fraction("a", "0") != hashed_fraction("b", "0")
+        >>> hash_to_fraction("a", "0") == hash_to_fraction("a", "0") != hash_to_fraction("b", "0")
         True
     """
     digest = hashlib.sha256(f"{salt}\x1f{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def splits_of_column(values: pd.Series, *, where: str) -> np.ndarray:
+def read_split_column(values: pd.Series, *, where: str) -> np.ndarray:
     """Return the split of each row from a column of the table.
 
     Raises:
@@ -172,7 +172,7 @@ def splits_of_column(values: pd.Series, *, where: str) -> np.ndarray:
     splits = values.astype(str).str.strip().str.lower().map(SPELLINGS)
     if splits.isna().any():
         row = int(np.flatnonzero(splits.isna())[0])
-        error = unknown("split", str(values.iloc[row]), SPELLINGS)
+        error = describe_unknown("split", str(values.iloc[row]), SPELLINGS)
         raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
     return splits.to_numpy(dtype="<U11")
 
@@ -183,7 +183,7 @@ _TEST_ROWS = 10_000
 _ROWS_A_HYPERPARAMETER = 500
 
 
-def suggested_sizes(
+def suggest_sizes(
     rows: int, hyperparameters: int, splits: Collection[str] = ("test", "validation")
 ) -> tuple[float, float, str]:
     """Return suggested sizes of the test and validation splits for a number of rows, and the reason in words.
@@ -198,7 +198,7 @@ def suggested_sizes(
         splits: The splits that the reason describes.
 
     Example:
-        >>> suggested_sizes(1_000_000, 0)[:2]
+        >>> suggest_sizes(1_000_000, 0)[:2]
         (0.01, 0.01)
     """
     test = min(0.2, _TEST_ROWS / rows)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from zoo.data.limits import row_in_source
+from zoo.data.limits import find_source_row
 from zoo.errors import DataError, UsageError
 
 
@@ -19,7 +19,7 @@ def read_moments(values: pd.Series) -> pd.Series:
         return pd.to_datetime(values, errors="coerce", utc=True)
 
 
-def moments_of(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
+def parse_times(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     """Return a column of times as numbers (N,), and whether they are dates, which are in seconds.
 
     Raises:
@@ -37,7 +37,7 @@ def moments_of(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        place = f"{where}, column {values.name}, row {row_in_source(values, row)}"
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
         expected = "a date such as 2024-01-31 13:00" if dates else "a number"
         raise DataError(f"{values.iloc[row]!r} is not a time; expected {expected}", where=place)
     if len(numbers) and numbers.min() == numbers.max():
@@ -45,14 +45,14 @@ def moments_of(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     return numbers, dates
 
 
-def gap_of(text: str | None, dates: bool) -> float:
+def parse_gap(text: str | None, dates: bool) -> float:
     """Return a gap in the column's units: seconds for dates, else the number itself.
 
     Raises:
         UsageError: If it cannot be parsed, or is negative.
 
     Example:
-        >>> gap_of("1d", True), gap_of("3", False)
+        >>> parse_gap("1d", True), parse_gap("3", False)
         (86400.0, 3.0)
     """
     if text is None:
@@ -71,20 +71,20 @@ def gap_of(text: str | None, dates: bool) -> float:
     return seconds
 
 
-def cut_before(moments: np.ndarray, fraction: float) -> float:
+def find_cut(moments: np.ndarray, fraction: float) -> float:
     """Return the time at which the latest ``fraction`` of rows begins; rows with the same time stay together."""
     distinct, counts = np.unique(moments, return_counts=True)
     later = np.cumsum(counts[::-1])[::-1] / len(moments)  # fraction of the rows from each time on
     return float(distinct[1:][np.argmin(np.abs(later[1:] - fraction))])
 
 
-def latest_moment(moments: np.ndarray, fraction: float, split: str) -> float:
-    """Return :func:`cut_before`, or raise DataError if all rows have the same time."""
+def require_cut(moments: np.ndarray, fraction: float, split: str) -> float:
+    """Return :func:`find_cut`, or raise DataError if all rows have the same time."""
     if moments.min() == moments.max():
         raise DataError(f"a {split} split needs at least two different times: rows with the same time stay together")
-    return cut_before(moments, fraction)
+    return find_cut(moments, fraction)
 
 
-def without_gap(moments: np.ndarray, first: float, gap: float) -> np.ndarray:
+def mask_gap(moments: np.ndarray, first: float, gap: float) -> np.ndarray:
     """Return a mask (N,) of the rows in the gap before a split that begins at the time ``first``."""
     return (moments < first) & (moments >= first - gap) if gap > 0 else np.zeros(len(moments), bool)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import MISSING, coded_categories
-from zoo.data.limits import available_memory, decoding
-from zoo.data.sources.memory_arrays import columns_by_name, columns_of, plain_types
-from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, parquet_parts
+from zoo.data.columns.encode import MISSING, encode_categories
+from zoo.data.limits import measure_available_memory, report_decoding_errors
+from zoo.data.sources.memory_arrays import collect_columns, convert_types, split_into_columns
+from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, list_parts
 from zoo.data.sources.tensor_sets import is_tensor_set
 from zoo.errors import DataError
 
@@ -86,7 +86,7 @@ def must_stream(source: Any) -> bool:
         return False
     stream = open_stream(source)
     assert stream.rows is not None
-    return 8 * _COPIES * stream.rows * len(stream.columns) > MOST_SHARE * available_memory()
+    return 8 * _COPIES * stream.rows * len(stream.columns) > MOST_SHARE * measure_available_memory()
 
 
 def open_stream(source: Any) -> Stream:
@@ -111,8 +111,8 @@ def _of_parquet(path: Path, source: str) -> Stream:
     pieces: list[Callable[[], Iterator[Chunk]]] = []
     first, facts = 0, []
     columns: list[str] = []
-    for part in parquet_parts(path) if path.is_dir() else [path]:
-        with decoding(str(part)), parquet.ParquetFile(part) as file:
+    for part in list_parts(path) if path.is_dir() else [path]:
+        with report_decoding_errors(str(part)), parquet.ParquetFile(part) as file:
             columns = columns or [str(name) for name in file.schema_arrow.names]
             if set(columns) != {str(name) for name in file.schema_arrow.names}:
                 raise DataError(
@@ -133,9 +133,9 @@ def _group_reader(part: Path, group: int, first: int) -> Callable[[], Iterator[C
         from pyarrow import parquet
 
         row = first
-        with decoding(str(part)), parquet.ParquetFile(part) as file:
+        with report_decoding_errors(str(part)), parquet.ParquetFile(part) as file:
             for batch in file.iter_batches(CHUNK_ROWS, row_groups=[group]):
-                frame = plain_types(batch.to_pandas().rename(columns=str), str(part))
+                frame = convert_types(batch.to_pandas().rename(columns=str), str(part))
                 yield row, frame
                 row += len(frame)
 
@@ -167,9 +167,9 @@ def _of_tensors(source: Any) -> Stream:
 def _frame_of_batch(element: Any) -> pd.DataFrame:
     x, y = element[0], element[1]
     if isinstance(x, dict):
-        frame = columns_by_name({str(name): _decoded(values) for name, values in x.items()})
+        frame = collect_columns({str(name): _decoded(values) for name, values in x.items()})
     else:
-        frame = columns_of(x, None)
+        frame = split_into_columns(x, None)
     frame["y"] = _decoded(np.asarray(y).reshape(len(frame)))
     if len(element) == 3:
         frame["weight"] = np.asarray(element[2]).reshape(len(frame))
@@ -182,13 +182,13 @@ def _decoded(values: np.ndarray) -> Any:
     return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
 
 
-def row_fractions(rows: np.ndarray, salt: int) -> np.ndarray:
+def hash_rows(rows: np.ndarray, salt: int) -> np.ndarray:
     """Hash each row number (N,) and a salt to a number in [0, 1).
 
     The finalizer of SplitMix64 (Steele, Lea and Flood 2014, figure 9).
 
     Example:
-        >>> row_fractions(np.arange(3), 0).round(3).tolist() == row_fractions(np.arange(3), 0).round(3).tolist()
+        >>> hash_rows(np.arange(3), 0).round(3).tolist() == hash_rows(np.arange(3), 0).round(3).tolist()
         True
     """
     with np.errstate(over="ignore"):
@@ -247,7 +247,7 @@ def count_categories(counter: Counter[str], values: pd.Series) -> None:
         >>> sorted(counter.items())
         [('a', 1), ('b', 3)]
     """
-    codes, names = coded_categories(values)
+    codes, names = encode_categories(values)
     counts = np.bincount(codes + 1, minlength=len(names) + 1).tolist()
     counter.update({name: count for name, count in zip([MISSING, *names.tolist()], counts, strict=True) if count})
     if len(counter) > MOST_COUNTED:

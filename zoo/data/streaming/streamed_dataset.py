@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.describe_table import describe_classes
-from zoo.data.columns.encode import MISSING, encode_target, has_value, raw_inputs
+from zoo.data.columns.encode import MISSING, encode_target, extract_inputs, has_value
 from zoo.data.dataset import SPLITS, Dataset, Split
-from zoo.data.sources.read import frame_digest
-from zoo.data.splitting.sample_weights import column_weights
-from zoo.data.splitting.splitters import splits_of_column, suggested_sizes
-from zoo.data.streaming.stream import RowSample, Stream, Totals, count_categories, row_fractions
-from zoo.errors import DataError, UsageError, nearest_name
+from zoo.data.sources.read import compute_frame_digest
+from zoo.data.splitting.sample_weights import read_weights
+from zoo.data.splitting.splitters import read_split_column, suggest_sizes
+from zoo.data.streaming.stream import RowSample, Stream, Totals, count_categories, hash_rows
+from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import SUGGESTED, DataJob
 from zoo.spec import CategoryInput, NumberInput, Spec, Target
 
@@ -65,17 +65,17 @@ class _Rule:
         column = self.job.split_column
         splits = np.full(len(rows), "train", dtype="<U11")
         if column is not None:
-            splits = splits_of_column(frame[column], where=str(self.job.source))
+            splits = read_split_column(frame[column], where=str(self.job.source))
         else:
-            splits[row_fractions(rows, self.seed) < self.test] = "test"
+            splits[hash_rows(rows, self.seed) < self.test] = "test"
         for salt, (name, kept) in enumerate(self.held.items(), start=1):
             if name in self.given:
                 continue
-            splits[(splits == "train") & (row_fractions(rows, self.seed + salt) < kept.fraction)] = name
+            splits[(splits == "train") & (hash_rows(rows, self.seed + salt) < kept.fraction)] = name
         return splits
 
 
-def streamed_dataset(
+def create_streamed_dataset(
     stream: Stream,
     job: DataJob,
     *,
@@ -121,8 +121,8 @@ def streamed_dataset(
     )
 
     def split(frame: pd.DataFrame) -> Split:
-        inputs = raw_inputs(frame, spec, where=stream.source)
-        weight = column_weights(frame, job.weight, where=stream.source) if job.weight else None
+        inputs = extract_inputs(frame, spec, where=stream.source)
+        weight = read_weights(frame, job.weight, where=stream.source) if job.weight else None
         return Split(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
     held_frames = {which: kept.frame() for which, kept in survey.rule.held.items()}
@@ -156,7 +156,7 @@ def streamed_dataset(
 
 def _digests(stream: Stream, sample: pd.DataFrame, survey: _Survey, job: DataJob, target: str) -> tuple[str, str]:
     """Return the digest of the data, from a sample, and that of data, split and target together."""
-    digest = hashlib.sha256(f"{stream.digest}{frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{stream.digest}{compute_frame_digest(sample)}{survey.counts}".encode()).hexdigest()[:16]
     options = [getattr(job, name) for name in ("seed", "split_seed", "split", "weight", "column", "missing")]
     split = hashlib.sha256(f"{digest} {options} {survey.rule.test} {target}".encode())
     return digest, split.hexdigest()[:16]
@@ -184,7 +184,7 @@ def _sizes(stream: Stream, job: DataJob, given: frozenset[str]) -> tuple[float, 
         test, held = UNKNOWN, UNKNOWN
         reason = f"{UNKNOWN:g} for the {' and the '.join(suggested)} split, as the number of rows is unknown"
     else:
-        test, held, reason = suggested_sizes(stream.rows, 0, suggested)
+        test, held, reason = suggest_sizes(stream.rows, 0, suggested)
     test = test if is_suggested["test"] else float(job.test_size)
     held = held if is_suggested["validation"] else float(job.validation_size)
     return 0.0 if job.split_column else test, held, [reason] if suggested else []
@@ -230,14 +230,14 @@ def _pass(stream: Stream, survey: _Survey, seed: int, target: str, classes: bool
         if classes:
             count_categories(survey.classes, frame[target])
         splits = rule.splits(rows, frame)
-        places = row_fractions(rows, seed + 3)
+        places = hash_rows(rows, seed + 3)
         for name, kept in (("train", survey.sample), ("test", survey.test)):
             mask = splits == name
             kept.add(frame[mask], rows[mask], places[mask])
             survey.counts[name] += int(mask.sum())
         for salt, (name, kept) in enumerate(rule.held.items(), start=1):
             mask = splits == name
-            kept.add(frame[mask], rows[mask], row_fractions(rows[mask], seed + salt))
+            kept.add(frame[mask], rows[mask], hash_rows(rows[mask], seed + salt))
         train = frame[splits == "train"]
         for column in frame.columns:
             if column not in survey.totals:
@@ -253,7 +253,7 @@ def _given_splits(stream: Stream, job: DataJob) -> frozenset[str]:
         return frozenset()
     names: set[str] = set()
     for _, frame in stream.chunks():
-        names |= set(splits_of_column(frame[column], where=str(job.source)).tolist())
+        names |= set(read_split_column(frame[column], where=str(job.source)).tolist())
     return frozenset(names)
 
 
@@ -332,7 +332,7 @@ def _target_of(job: DataJob, stream: Stream) -> str:
     dropped = ((column, "drop") for column in job.drop)
     for column, what in ((name, "predict"), (job.weight, "weigh by"), (job.split_column, "split by"), *dropped):
         if column is not None and column not in stream.columns:
-            near = nearest_name(column, stream.columns)
+            near = find_nearest_name(column, stream.columns)
             raise DataError(
                 f"there is no column {column!r} to {what}; columns: {listed}", where=stream.source, nearest=near
             )

@@ -14,7 +14,7 @@ from typing import Any
 _LENGTH = struct.Struct("!I")
 
 
-def frame(message: Any) -> bytes:
+def encode_message(message: Any) -> bytes:
     """Encode a JSON value for sending: its length, then its text."""
     text = json.dumps(message).encode()
     return _LENGTH.pack(len(text)) + text
@@ -24,7 +24,7 @@ class Frames:
     """Splits a stream of bytes into the messages that were encoded with `frame`.
 
     Example:
-        >>> frames, data = Frames(), frame({"epoch": 1}) + frame("done")
+        >>> frames, data = Frames(), encode_message({"epoch": 1}) + encode_message("done")
         >>> frames.feed(data[:9]), frames.feed(data[9:])
         ([], [{'epoch': 1}, 'done'])
     """
@@ -82,7 +82,7 @@ class Channel:
             TypeError: The value is not JSON, for example a NumPy number.
             BrokenPipeError: The driver is gone.
         """
-        self._socket.sendall(frame({"kind": "message", "value": message}))
+        self._socket.sendall(encode_message({"kind": "message", "value": message}))
 
     def receive(self, timeout_s: float = 0.0) -> Any:
         """Return the driver's next message, or None when none came within ``timeout_s``."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from zoo.data.limits import available_memory
+from zoo.data.limits import measure_available_memory
 from zoo.jobs.search_options import TuneJob
 from zoo.running.search_progress import SearchProgress
 from zoo.tuning.execution.executor import TrialExecutor
-from zoo.tuning.execution.ray_executor import RayExecutor, room_for
+from zoo.tuning.execution.ray_executor import RayExecutor, count_room
 from zoo.tuning.execution.worker_processes import WorkerProcesses
 from zoo.tuning.storage.search_folder import SearchFolder
 
@@ -22,7 +22,7 @@ def create_executor(job: TuneJob, folder: SearchFolder) -> TrialExecutor:
     if job.cluster is None:
         overlap = not _has_gpu() and _room(job) > job.workers
         return WorkerProcesses(job.workers, folder=folder.path / "calls", preload=PRELOAD, overlap=overlap)
-    return RayExecutor(job.workers, folder=folder.path, storage=folder.storage, needs=needs_of(job), preload=PRELOAD)
+    return RayExecutor(job.workers, folder=folder.path, storage=folder.storage, needs=list_needs(job), preload=PRELOAD)
 
 
 def _has_gpu() -> bool:
@@ -33,27 +33,27 @@ def _has_gpu() -> bool:
 
 def _room(job: TuneJob) -> int:
     """Return the number of trial processes that fit into memory."""
-    return int(available_memory() // _bytes_of(job))
+    return int(measure_available_memory() // _bytes_of(job))
 
 
 def _bytes_of(job: TuneJob) -> int:
     return job.memory_bytes or WORKER_BYTES
 
 
-def needs_of(job: TuneJob) -> dict[str, float]:
+def list_needs(job: TuneJob) -> dict[str, float]:
     """Return the resources that a trial needs on a cluster, under Ray's names."""
     needs = {"CPU": job.cpus, "GPU": job.gpus}
     return needs if job.memory_bytes is None else {**needs, "memory": float(job.memory_bytes)}
 
 
-def threads_of(job: TuneJob) -> int | None:
+def choose_threads(job: TuneJob) -> int | None:
     """Return the number of threads of one worker; None leaves the choice to TensorFlow."""
     if job.cluster is not None:
         return max(1, int(job.cpus))
     return max(1, (os.cpu_count() or 1) // job.workers) if job.workers > 1 else None
 
 
-def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
+def limit_workers(job: TuneJob, progress: SearchProgress) -> TuneJob:
     """Limit a job's workers to its trials and to the memory available, with a note when memory is short.
 
     A cluster may grow, so trials that do not fit there now wait for resources.
@@ -67,13 +67,13 @@ def with_room(job: TuneJob, progress: SearchProgress) -> TuneJob:
     gib = 1 << 30
     progress.say(
         f"note: {job.workers} workers of {each / gib:.2g} GiB each need more than the "
-        f"{available_memory() / gib:.2g} GiB of memory available; running {most} at a time"
+        f"{measure_available_memory() / gib:.2g} GiB of memory available; running {most} at a time"
     )
     return job.model_copy(update={"workers": most})
 
 
 def _with_cluster(job: TuneJob, progress: SearchProgress) -> TuneJob:
-    room = room_for(needs_of(job))
+    room = count_room(list_needs(job))
     asked = job.workers if "workers" in job.model_fields_set else None
     if room == 0:
         progress.say("note: no node of the cluster can run a trial (--cpus, --gpus, --memory); waiting for one")

@@ -37,7 +37,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from zoo.errors import ZooError
-from zoo.tuning.execution.channel import Channel, Frames, frame
+from zoo.tuning.execution.channel import Channel, Frames, encode_message
 from zoo.tuning.execution.packed_call import read_call
 
 _PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
@@ -73,9 +73,9 @@ def run_call(connection: socket.socket, server: int) -> NoReturn:
             _enter(request)
             with _data_limit(request["memory_bytes"]):
                 function, payload = read_call(Path(request["call"]))
-                outcome = frame({"kind": "done", "value": function(channel, payload)})
+                outcome = encode_message({"kind": "done", "value": function(channel, payload)})
         except BaseException as error:  # an exit or an interrupt counts as a failure of the call
-            outcome = frame({"kind": "failed", "value": _describe(error)})
+            outcome = encode_message({"kind": "failed", "value": _describe(error)})
         connection.sendall(outcome)
         status = 0
     finally:
@@ -143,7 +143,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 # --- in the server ---
 
 
-def forks() -> bool:
+def can_fork() -> bool:
     """Return whether calls are forked: not on macOS, whose frameworks do not support it, nor with ZOO_FORK=0."""
     return sys.platform != "darwin" and os.environ.get("ZOO_FORK") != "0"
 
@@ -206,7 +206,7 @@ class Server:
 
     def _start(self, number: int, descriptor: int) -> None:
         try:
-            pid = self._fork(descriptor) if forks() else _spawn(descriptor)
+            pid = self._fork(descriptor) if can_fork() else _spawn(descriptor)
         except OSError as error:
             self._report({"ended": number, "status": None, "why": f"no process could be started: {error}"})
             return
@@ -261,7 +261,7 @@ class Server:
             os.waitpid(pid, 0)
 
     def _report(self, message: dict[str, Any]) -> None:
-        self._driver.sendall(frame(message))
+        self._driver.sendall(encode_message(message))
 
 
 def _note(number: int, stack: FrameType | None) -> None:
@@ -294,7 +294,7 @@ def main(arguments: Sequence[str]) -> None:
     with socket.socket(fileno=int(arguments[0])) as driver:
         driver.set_inheritable(False)  # else its children would keep the socket open after it ended
         signal.signal(signal.SIGTERM, _leave)  # ends the process while the imports below are running
-        if forks():
+        if can_fork():
             for name in arguments[1:]:
                 importlib.import_module(name)
             gc.disable()

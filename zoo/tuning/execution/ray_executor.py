@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import JobError, UsageError, first_line
+from zoo.errors import JobError, UsageError, shorten_error
 from zoo.tuning.execution.executor import Event, TrialExecutor
 from zoo.tuning.execution.packed_call import pack_call
-from zoo.tuning.execution.ray_worker import ERROR, RayWorker, versions
+from zoo.tuning.execution.ray_worker import ERROR, RayWorker, list_node_versions
 from zoo.tuning.storage.shared_storage import Storage
 
 ANSWER_WAIT_S = 8.0
@@ -24,7 +24,7 @@ _POLL_S, _CLOSE_WAIT_S = 0.5, 5.0
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connect(address: str | None) -> Iterator[None]:
     """Connect to a cluster; without an address, or if this process is already connected, do nothing.
 
     Args:
@@ -49,7 +49,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
     except Exception as error:
-        raise UsageError(f"no Ray cluster at {address}: {first_line(error)}", where="cluster") from None
+        raise UsageError(f"no Ray cluster at {address}: {shorten_error(error)}", where="cluster") from None
     _keep_standard_output()
     try:
         yield
@@ -57,7 +57,7 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def room_for(needs: dict[str, float]) -> int:
+def count_room(needs: dict[str, float]) -> int:
     """Return how many trials with these resource needs (``CPU``, ``GPU``, ``memory``) fit on the connected cluster."""
     import ray
 
@@ -114,7 +114,7 @@ class RayExecutor(TrialExecutor):
     """An executor on a cluster, with the methods of :class:`zoo.tuning.execution.worker_processes.WorkerProcesses`.
 
     A call waits while the cluster has no free resources. A call whose node is lost ends with a "died" event, signal
-    SIGKILL and ``lost``. Use it within :func:`connected`.
+    SIGKILL and ``lost``. Use it within :func:`connect`.
 
     Args:
         max_workers: Maximum number of calls that run at the same time.
@@ -147,7 +147,7 @@ class RayExecutor(TrialExecutor):
         )
         token = uuid.uuid4().hex[:12]
         self._new_worker: Callable[[], Any] = lambda: kind.remote(
-            str(folder), storage, token, versions(), tuple(preload)
+            str(folder), storage, token, list_node_versions(), tuple(preload)
         )
 
     def start(

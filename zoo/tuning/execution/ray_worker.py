@@ -21,7 +21,7 @@ DATA = "data"
 ERROR = "error"
 
 
-def versions() -> dict[str, str]:
+def list_node_versions() -> dict[str, str]:
     """Return the package versions that must be the same on all nodes, so that checkpoints are compatible."""
     return {name: importlib.metadata.version(name) for name in SAME_VERSION}
 
@@ -33,7 +33,7 @@ class RayWorker:
         folder: The search's folder, as the driver names it.
         storage: The storage between driver and node; None if the folder itself is shared.
         token: Identifies the driver; workers of one driver share the files copied to the node.
-        expected: The driver's :func:`versions`.
+        expected: The driver's :func:`list_node_versions`.
         preload: Modules that the server imports.
     """
 
@@ -84,7 +84,7 @@ class RayWorker:
     def _open(self) -> WorkerProcesses:
         if self._workers is not None:
             return self._workers
-        installed = versions()
+        installed = list_node_versions()
         if differing := [name for name in installed if installed[name] != self._expected[name]]:
             here, there = (
                 ", ".join(f"{name} {all_[name]}" for name in differing) for all_ in (installed, self._expected)

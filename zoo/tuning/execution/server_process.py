@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import JobError
-from zoo.tuning.execution.channel import Frames, frame, read_some
+from zoo.tuning.execution.channel import Frames, encode_message, read_some
 from zoo.tuning.execution.executor import Event
 from zoo.tuning.execution.fork_server import end_group
 
@@ -138,7 +138,7 @@ class ServerProcess:
             "environment": self._environment,
             "memory_bytes": memory_bytes,
         }
-        call.outgoing += frame(request)
+        call.outgoing += encode_message(request)
         call.flush()
         with contextlib.suppress(OSError):  # the next call then waits for its process
             self._spare = self._new_process()
@@ -148,13 +148,13 @@ class ServerProcess:
         driver_end, call_end = socket.socketpair()
         driver_end.setblocking(False)
         with call_end, contextlib.suppress(ConnectionError):  # the next read then notices that the server is gone
-            socket.send_fds(self._socket, [frame({"start": self._count})], [call_end.fileno()])
+            socket.send_fds(self._socket, [encode_message({"start": self._count})], [call_end.fileno()])
         return self._count, driver_end
 
     def tell(self, request: dict[str, Any]) -> None:
         """Send a request to the server."""
         with contextlib.suppress(ConnectionError):
-            self._socket.sendall(frame(request))
+            self._socket.sendall(encode_message(request))
 
     def take_in(self, timeout_s: float, events: list[Event]) -> None:
         """Append the events that arrive within ``timeout_s`` to ``events``."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.tuning.execution.channel import Channel, frame
+from zoo.tuning.execution.channel import Channel, encode_message
 from zoo.tuning.execution.executor import Event, TrialExecutor
 from zoo.tuning.execution.packed_call import pack_call, write_call
 from zoo.tuning.execution.server_process import Call, IdleServer, ServerProcess
@@ -101,7 +101,7 @@ class WorkerProcesses(TrialExecutor):
     def tell(self, key: str, message: dict[str, Any]) -> None:
         """Send a message to a call, for example ``{"stop": True}``; a call that has ended gets none."""
         if call := self._find(key):
-            call.outgoing += frame(message)
+            call.outgoing += encode_message(message)
             call.flush()
 
     def kill(self, key: str) -> None:

@@ -36,7 +36,7 @@ class ProposedTrial:
     epochs: int | None = None
 
 
-def oracle_class(path: str) -> type[keras_tuner.Oracle]:
+def import_oracle(path: str) -> type[keras_tuner.Oracle]:
     """Import a user's oracle from its path, ``module:Class``.
 
     Raises:
@@ -109,7 +109,7 @@ class AskTell:
                 "bayesian": BayesianOracle,
                 "grid": oracles.GridSearchOracle,
             }
-            kind = classes[search] if search in classes else oracle_class(search)
+            kind = classes[search] if search in classes else import_oracle(search)
             self.oracle = kind(max_trials=trials, **options)
         self.oracle.verbose = 0
         # The oracle's own save writes in place, so a kill could corrupt the file: the driver stores get_state().

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from zoo.tuning.pruning import rungs_of
+from zoo.tuning.pruning import choose_rungs
 
 # With fewer trials a rung has too few to rank, and a Gaussian process too few to fit.
 LEAST_FOR_RUNGS, LEAST_FOR_BAYESIAN = 9, 15
@@ -28,10 +28,10 @@ def choose_search(space: Any, *, trials: int, epochs: int, full_trials: bool, st
         >>> choose_search(hp, trials=20, epochs=100, full_trials=False)
         ('grid', 'all 3 points of the grid are tried')
     """
-    points = grid_size(space)
+    points = count_grid_points(space)
     if is_finite(space) and points <= trials and not started:
         return "grid", f"all {points} points of the grid are tried"
-    if not full_trials and trials >= LEAST_FOR_RUNGS and (rungs := rungs_of(epochs)):
+    if not full_trials and trials >= LEAST_FOR_RUNGS and (rungs := choose_rungs(epochs)):
         epochs_text = ", ".join(map(str, rungs))
         return "asha", f"{trials} trials, weak ones pruned after {epochs_text} epochs"
     if trials >= LEAST_FOR_BAYESIAN:
@@ -54,6 +54,6 @@ def is_finite(space: Any) -> bool:
     )
 
 
-def grid_size(space: Any) -> int:
+def count_grid_points(space: Any) -> int:
     """Return the number of points of a space's grid; KerasTuner takes ten values of a continuous range."""
     return math.prod(max(1, len(list(hyperparameter.values))) for hyperparameter in space.space)

@@ -12,7 +12,7 @@ LEAST_TRIALS = 8
 TREES, MOST_VALUES = 64, 16
 
 
-def importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float]) -> dict[str, tuple[float, float]]:
+def compute_importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float]) -> dict[str, tuple[float, float]]:
     """Return for each hyperparameter that varied the fraction of the scores' variance that it explains.
 
     A random forest is fitted to the ranks of the scores (ranks, so that one failed training does not outweigh all
@@ -30,7 +30,7 @@ def importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float]) -> 
 
     Example:
         >>> units = [{"units": 2**(n % 6), "seed": n % 2} for n in range(60)]
-        >>> next(iter(importance(units, [trial["units"] for trial in units])))
+        >>> next(iter(compute_importance(units, [trial["units"] for trial in units])))
         'units'
     """
     from sklearn.ensemble import RandomForestRegressor

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 # Digest of the files now: digest of the files of zoo 0.1.0, before names and words in them were changed.
 EARLIER_CODE = {
-    "119cf69fe086": "d5ffd25aaebd",  # classification/*
-    "239a79dd1d9e": "63b02beb3b77",  # classification/linear
-    "24bbd5219930": "b5cb5f90e23d",  # classification/mlp
-    "54ecaa15c212": "44971d2fb34d",  # clustering/*
-    "788954144f4e": "aa814ae7afbe",  # image/*
-    "201715dab675": "fe913614fb59",  # regression/*
-    "dacf9b4bc048": "9a82ad209e9d",  # regression/linear
-    "82e0246ada4d": "02f81f05ae4a",  # regression/mlp
-    "6943f14ca026": "92c0bfca868e",  # rl/*
-    "793f43d58984": "2049894b7969",  # sequence/*
-    "1e935e0b62e8": "9ddf33c94e94",  # sequence/gru
-    "3313f09d5d10": "59bdf6341292",  # sequence/lstm
-    "db9d0a187f0b": "42e121206524",  # sequence/rnn
+    "9bdd8beb3f50": "d5ffd25aaebd",  # classification/*
+    "d85b3a5bbf1a": "63b02beb3b77",  # classification/linear
+    "e5b073b7e01a": "b5cb5f90e23d",  # classification/mlp
+    "e7e8e9c94d19": "44971d2fb34d",  # clustering/*
+    "907aae9198eb": "aa814ae7afbe",  # image/*
+    "9882880aff52": "fe913614fb59",  # regression/*
+    "1ced663e1c4c": "9a82ad209e9d",  # regression/linear
+    "b25a95c5f928": "02f81f05ae4a",  # regression/mlp
+    "1e2239d0e0bc": "92c0bfca868e",  # rl/*
+    "acade71215b2": "2049894b7969",  # sequence/*
+    "320dd3d925be": "9ddf33c94e94",  # sequence/gru
+    "4b54f8f57b56": "59bdf6341292",  # sequence/lstm
+    "27b31f25982f": "42e121206524",  # sequence/rnn
 }

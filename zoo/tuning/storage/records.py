@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.jobs.search_options import TuneJob, seconds_in
+from zoo.jobs.search_options import TuneJob, parse_duration
 from zoo.tuning.objective import Objective
 from zoo.tuning.storage.search_folder import SearchFolder
 
@@ -75,17 +75,17 @@ class SearchState:
 
     def is_over(self, job: TuneJob) -> bool:
         """Return whether a search has all its trials, or has used up its time."""
-        out_of_time = job.time_budget is not None and self.seconds >= seconds_in(job.time_budget)
+        out_of_time = job.time_budget is not None and self.seconds >= parse_duration(job.time_budget)
         incomplete = self.best is None or (job.refit and self.refitted is None)
         all_done = len(self.trials) >= job.trials and all(trial.status != "RUNNING" for trial in self.trials.values())
         return not incomplete and (all_done or out_of_time)
 
 
-def as_trained(values: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
+def apply_epochs(values: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
     """Return a trial's hyperparameters with the job's number of epochs in place of the model's own.
 
     Example:
-        >>> as_trained({"units": 8, "epochs": 200}, 5)
+        >>> apply_epochs({"units": 8, "epochs": 200}, 5)
         {'units': 8, 'epochs': 5}
     """
     return {**values, "epochs": epochs} if epochs is not None and "epochs" in values else dict(values)

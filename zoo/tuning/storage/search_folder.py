@@ -19,9 +19,9 @@ import keras_tuner
 import yaml
 
 from zoo.errors import UsageError
-from zoo.jobs.job import job_yaml
+from zoo.jobs.job import format_job
 from zoo.jobs.search_options import TuneJob
-from zoo.registry import code_digest
+from zoo.registry import compute_code_digest
 from zoo.tuning.storage.equivalent_code import EARLIER_CODE
 from zoo.tuning.storage.shared_storage import Storage
 from zoo.version import __version__
@@ -208,7 +208,7 @@ def _merged(stored: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any
 
 def _identity(job: TuneJob, digest: str) -> dict[str, Any]:
     """Return the values that make two jobs the same search."""
-    values = {key: value for key, value in yaml.safe_load(job_yaml(job)).items() if key not in _FREE}
+    values = {key: value for key, value in yaml.safe_load(format_job(job)).items() if key not in _FREE}
     values["model"] = f"{job.model} {_digest_of(job.model)}" if isinstance(job.model, str) else _code_of(job.model)
     if not isinstance(job.source, str):
         values.pop("source")
@@ -216,7 +216,7 @@ def _identity(job: TuneJob, digest: str) -> dict[str, Any]:
 
 
 def _digest_of(pattern: str) -> str:
-    digest = code_digest(pattern)
+    digest = compute_code_digest(pattern)
     return EARLIER_CODE.get(digest, digest)
 
 
