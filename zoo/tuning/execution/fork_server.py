@@ -106,10 +106,8 @@ def _enter(request: dict[str, Any]) -> None:
     faulthandler.enable()  # a crash in native code leaves its stack in the log
     os.chdir(request["folder"])
     sys.path[:], sys.argv[:] = request["path"], request["arguments"]
-    for name, value in request["environment"].items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    os.environ.clear()
+    os.environ.update(request["environment"])
     random.seed()
     if "numpy" in sys.modules:  # forked with it: all children would share its state
         sys.modules["numpy"].random.seed()

@@ -24,6 +24,8 @@ from zoo.tuning.execution.fork_server import end_group
 
 _LOG_TAIL_BYTES = 4096
 _END_WAIT_S = 5.0
+# Variables that no module reads while it is imported; each call gets them anew.
+_READ_WHEN_USED = ("MLFLOW_", "ZOO_TASKS", "PYTEST_")
 
 
 @dataclass
@@ -109,14 +111,13 @@ class ServerProcess:
         self._frames = Frames()
         self._log = folder / "server.log"
         # The server must find this package and all that it preloads; one
-        # thread for OpenBLAS, because a fork would lose the others. Each call gets its environment back.
+        # thread for OpenBLAS, because a fork would lose the others. Each call gets the driver's environment.
         changes = {"PYTHONPATH": os.pathsep.join(_import_path()), "OPENBLAS_NUM_THREADS": "1"}
-        self._environment = {name: os.environ.get(name) for name in changes}
         self._socket, server_end = socket.socketpair()
         with server_end, open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "zoo.tuning.execution.fork_server", str(server_end.fileno()), *preload],
-                env={"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ) | changes,
+                env=_environment() | changes,
                 pass_fds=[server_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -135,7 +136,7 @@ class ServerProcess:
             "folder": os.getcwd(),
             "path": _import_path(),
             "arguments": sys.argv,
-            "environment": self._environment,
+            "environment": _environment(),
             "memory_bytes": memory_bytes,
         }
         call.outgoing += encode_message(request)
@@ -285,8 +286,12 @@ atexit.register(IdleServer.end)
 
 def _surroundings(preload: Sequence[str]) -> tuple[Any, ...]:
     """Return what a server takes over from its driver when it starts."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_READ_WHEN_USED)}
     return tuple(preload), _import_path(), environment, os.getpid()
+
+
+def _environment() -> dict[str, str]:
+    return {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ)
 
 
 def _import_path() -> list[str]:
