@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from zoo.metrics.direction import Direction
 
@@ -95,23 +96,52 @@ def row_losses(predicted: pd.DataFrame) -> np.ndarray:
     return -np.log(np.clip(probability, 1e-15, 1.0))
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray, *, resamples: int = 2000) -> tuple[float, float]:
-    """Return the 95 % interval of the mean difference of two models' losses on the same rows, by bootstrap.
+def bounded_losses(predicted: pd.DataFrame) -> np.ndarray:
+    """Return the loss of each row (N,), for classes one that has a bound: Brier score in [0, 2], else squared error.
+
+    Args:
+        predicted: As for :func:`row_losses`.
+
+    Example:
+        >>> probabilities = {"probability_a": [0.25], "probability_b": [0.75]}
+        >>> bounded_losses(pd.DataFrame({"truth": ["a"], "prediction": ["b"], **probabilities})).tolist()
+        [1.125]
+    """
+    columns = [name for name in predicted.columns if name.startswith("probability_")]
+    if not columns:
+        return row_losses(predicted)
+    truth = predicted["truth"].to_numpy(str)[:, None] == [name.removeprefix("probability_") for name in columns]
+    return np.square(predicted[columns].to_numpy(float) - truth).sum(axis=1)
+
+
+def cautious_difference(
+    first: np.ndarray, second: np.ndarray, weight: np.ndarray | None = None, *, worst: float | None = None
+) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of ``first - second`` that holds with few rows and rare, large losses.
+
+    Student's interval of the rows and one more on which ``first`` loses by ``worst``: of N rows that show no such loss,
+    a fraction of some 1 / N in the population is still plausible (Agresti and Coull 1998 add rows for the same reason).
 
     Args:
         first: Loss of each row (N,) of the first model.
-        second: Loss of each row (N,) of the second model; a negative difference means that the first is better.
-        resamples: Draws of N rows (Efron 1979, "Bootstrap Methods").
+        second: Loss of each row (N,) of the second model.
+        weight: Weights (N,); None for equal ones.
+        worst: Largest possible difference; None for the largest absolute one among the rows.
 
     Example:
-        >>> paired_difference(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
-        (-1.0, -1.0)
+        >>> low, high = cautious_difference(np.zeros(99), np.ones(99), worst=1.0)
+        >>> round(low, 2), round(high, 2)
+        (-1.02, -0.94)
     """
     difference = first - second
-    rows = np.random.default_rng(0)
-    means = [float(difference[rows.integers(0, len(difference), len(difference))].mean()) for _ in range(resamples)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    weight = np.ones(len(difference)) if weight is None else weight
+    difference = np.append(difference, np.abs(difference).max() if worst is None else worst)
+    weight = np.append(weight, weight.mean())
+    mean = np.average(difference, weights=weight)
+    n = weight.sum() ** 2 / np.square(weight).sum()  # effective number of rows (Kish 1965)
+    variance = np.average(np.square(difference - mean), weights=weight) * n / (n - 1)
+    half = float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance / n))
+    return float(mean) - half, float(mean) + half
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from zoo.tracking.tags import (
     LESS_TAG,
     OBJECTIVE_TAG,
     SEED_TAG,
+    SPLIT_FILE,
     SPLIT_TAG,
     VERSIONS_FILE,
     unpack_tags,
@@ -77,7 +78,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     tracked.text(format_job(job), JOB_FILE)
     tracked.text(json.dumps(list_versions(), indent=1), VERSIONS_FILE)
     rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
-    tracked.text(json.dumps(rows), "split.json")
+    tracked.text(json.dumps(rows), SPLIT_FILE)
 
 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:
