@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,8 +35,8 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         UsageError: When a user's own model contains code, so that it could not be loaded again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without the optimizer: the state needed to resume training is in checkpoints.
-    model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
+    with _uncompiled(model.keras_model):
+        model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
     values = {
         "format": FORMAT,
         "zoo": __version__,
@@ -45,6 +47,26 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
     }
     contents = add_digests(values, folder, [folder / KERAS_FILE])
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def _uncompiled(model: Any) -> Iterator[None]:
+    """Leave out of a file how a model and the models inside it were compiled.
+
+    A loaded model only predicts, and could not be loaded where a loss or metric is the user's own. What is needed to
+    resume training is in checkpoints.
+    """
+    import keras
+
+    compiled = [layer for layer in [model, *model._flatten_layers()] if getattr(layer, "compiled", False)]
+    compiled = [layer for layer in compiled if isinstance(layer, keras.Model)]
+    for layer in compiled:
+        layer.compiled = False
+    try:
+        yield
+    finally:
+        for layer in compiled:
+            layer.compiled = True
 
 
 def load_model(folder: Path) -> Model:
