@@ -19,8 +19,7 @@ _CURE = (
 def check_saving(network: keras.Model, name: str) -> None:
     """Raise if another process could not load the network: it holds code, or an object that is not found there.
 
-    Keras saves the names of classes and functions. It finds its own, and those that are registered when a model is
-    loaded, which zoo ensures for the files of the catalogue.
+    How the network was compiled does not count: that is not saved if it cannot be loaded.
 
     Args:
         network: The network.
@@ -31,25 +30,39 @@ def check_saving(network: keras.Model, name: str) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Keras, that a lambda is unsafe
-        network_config = keras.saving.serialize_keras_object(network)
-    for config in _objects(network_config):
-        kind, registered = config["class_name"], config.get("registered_name")
+        config = keras.saving.serialize_keras_object(network)
+    reason = explain_unloadable(config)
+    if reason is not None:
+        raise UsageError(reason, where=name)
+
+
+def explain_unloadable(config: Any) -> str | None:
+    """Return why another process could not load a configuration, as Keras serializes it; None if it could.
+
+    Keras saves the names of classes and functions. It finds its own, and those that are registered when a model is
+    loaded, which zoo ensures for the files of the catalogue.
+
+    Example:
+        >>> explain_unloadable(keras.saving.serialize_keras_object(keras.layers.Dense(1)))
+    """
+    for part in _objects(config):
+        kind, name = part["class_name"], part.get("registered_name")
         if kind in ("Lambda", "__lambda__"):
-            raise UsageError(
+            return (
                 "a lambda, or a Lambda layer, holds code, which is not saved with a model; use keras.ops in a "
-                f"functional model, or a layer of your own: {_CURE}",
-                where=name,
+                f"functional model, or a layer of your own: {_CURE}"
             )
         if kind == "function":
-            registered, module = config["config"], config.get("module")
-            if module == "builtins" and isinstance(registered, str) and hasattr(keras.activations, registered):
+            name = part["config"]
+            if part.get("module") == "builtins" and isinstance(name, str) and hasattr(keras.activations, name):
                 continue
-        elif kind.startswith("__") or _is_of_keras(config.get("module")):  # such as __keras_tensor__
+        elif kind.startswith("__") or _is_of_keras(part.get("module")):  # such as __keras_tensor__
             continue
-        found_object = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
-        if found_object is None or not found_object.__module__.startswith("zoo."):
-            shown = registered if kind == "function" else kind
-            raise UsageError(f"{shown} is not part of Keras, so another process cannot load it; {_CURE}", where=name)
+        registered = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+        if registered is None or not registered.__module__.startswith("zoo."):
+            shown = name if kind == "function" else kind
+            return f"{shown} is not part of Keras, so another process cannot load it; {_CURE}"
+    return None
 
 
 def _is_of_keras(module: str | None) -> bool:
@@ -59,7 +72,7 @@ def _is_of_keras(module: str | None) -> bool:
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
     """Yield the configuration of each class or function inside a configuration, the outer ones first.
 
-    How a model was compiled is left out: a loaded model only predicts.
+    How a model inside it was compiled is left out.
     """
     if isinstance(config, dict):
         if "class_name" in config and "config" in config:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.models.check_saving import explain_unloadable
 from zoo.portable.digests import DIGEST, add_digests, check_digests
 from zoo.registry import list_models
 from zoo.saving.model import Model
@@ -35,7 +36,7 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         UsageError: When a user's own model contains code, so that it could not be loaded again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _uncompiled(model.keras_model):
+    with _without_own_losses(model.keras_model):
         model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
     values = {
         "format": FORMAT,
@@ -50,16 +51,16 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
 
 
 @contextmanager
-def _uncompiled(model: Any) -> Iterator[None]:
-    """Leave out of a file how a model and the models inside it were compiled.
+def _without_own_losses(model: Any) -> Iterator[None]:
+    """Leave out of a file how models were compiled with a loss or metric that another process could not load.
 
-    A loaded model only predicts, and could not be loaded where a loss or metric is the user's own. What is needed to
-    resume training is in checkpoints.
+    A loaded model only predicts. What is needed to resume training is in checkpoints.
     """
-    import keras
-
-    compiled = [layer for layer in [model, *model._flatten_layers()] if getattr(layer, "compiled", False)]
-    compiled = [layer for layer in compiled if isinstance(layer, keras.Model)]
+    compiled = [
+        layer
+        for layer in [model, *model._flatten_layers()]
+        if getattr(layer, "compiled", False) and explain_unloadable(layer.get_compile_config()) is not None
+    ]
     for layer in compiled:
         layer.compiled = False
     try:
