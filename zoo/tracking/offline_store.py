@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.errors import shorten_error
 from zoo.saving.files import write_atomically
+from zoo.tracking.create_database import create_database
 from zoo.tracking.process_tags import create_process_tags, is_of_another
 from zoo.tracking.tags import DETAILS_TAG, PROCESS_TAG, pack_details, unpack_tags
 
@@ -59,6 +60,7 @@ class OfflineStore:
 
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._locked():
+                create_database(self.folder / "mlflow.db")
                 self._client = mlflow.MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
                 self._client.search_experiments(max_results=1)
                 if self._client.get_experiment_by_name("unsent") is None:

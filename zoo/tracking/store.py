@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.errors import UsageError, describe_unknown
 from zoo.text import remove_passwords
+from zoo.tracking.create_database import create_database
 from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import is_orphan
@@ -52,6 +53,8 @@ class Store:
         self.state = FOLDER.resolve() / "state"
         with _translate_errors(self.shown_uri), self._creation_lock():
             if self.is_database:
+                if self.local is not None:
+                    create_database(self.local / "mlflow.db")
                 self.client: Any = mlflow.MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
             else:
