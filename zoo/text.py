@@ -7,17 +7,23 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_PASSWORD = re.compile(r"([a-z][\w+.-]*://[^:/@?\s]*):[^@/?\s]*@", re.IGNORECASE)
+# In a database's URL a password may contain a slash by mistake; in a web address ":" may begin a port.
+_PASSWORD = re.compile(r"((?:https?://[^:/@?\s]*):[^@/?\s]*|(?!https?:)[a-z][\w+.-]*://[^:/@?\s]*:[^?\s]*)@", re.I)
+_USER = re.compile(r"[a-z][\w+.-]*://[^:/@?\s]*", re.I)
+_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token|api_?key|signature)[^=&\s]*=)[^&\s]*", re.I)
 
 
 def remove_passwords(text: str) -> str:
-    """Remove passwords of URLs from a text.
+    """Remove passwords of URLs from a text, before the host and in the query.
 
     Example:
         >>> remove_passwords("postgresql://me:secret@host/runs")
         'postgresql://me@host/runs'
+        >>> remove_passwords("mysql://host/db?user=me&password=secret&table=sales")
+        'mysql://host/db?user=me&password=&table=sales'
     """
-    return _PASSWORD.sub(r"\1@", text)
+    without = _PASSWORD.sub(lambda match: _USER.match(match[1])[0] + "@", text)  # type: ignore[index]
+    return _SECRET.sub(r"\1", without)
 
 
 def format_number(value: Any) -> str:
