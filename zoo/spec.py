@@ -61,6 +61,8 @@ class NumberInput(ColumnInput):
         max: Maximum.
         quantiles: Quantiles, evenly spaced in probability, from minimum to maximum.
         indicates_missing: Whether it is no column of its own, but 1 where the column ``name`` has no value.
+        notation: How its texts are written: an example such as ``1.234,5 €``; empty for numbers as in Python.
+        is_answer: Whether its values are 0 and 1 for no and yes, so that these words are read too.
     """
 
     mean: float = 0.0
@@ -69,6 +71,8 @@ class NumberInput(ColumnInput):
     max: float = 0.0
     quantiles: tuple[float, ...] = ()
     indicates_missing: bool = False
+    notation: str = ""
+    is_answer: bool = False
 
     kind: ClassVar[str] = "number"
 
@@ -223,6 +227,7 @@ class Target:
         shape: Shape of the target of one example; ``()`` for one value.
         bounds: Least and greatest value of each number of an action.
         threshold: Probability from which the positive class of two is predicted; None for the most likely class.
+        notation: How the texts of a number are written, as of :class:`NumberInput`.
     """
 
     name: str
@@ -237,6 +242,7 @@ class Target:
     shape: tuple[int, ...] = ()
     bounds: tuple[tuple[float, float], ...] = ()
     threshold: float | None = None
+    notation: str = ""
 
     @property
     def positive_index(self) -> int:
