@@ -229,7 +229,7 @@ def name_dtype(values: pd.Series) -> str:
     """Return the type of a column's classes: bool, int, float or str."""
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values.dtype) or (
-        len(present) and present.map(lambda value: isinstance(value, bool)).all()
+        len(present) and all(isinstance(value, (bool, np.bool_)) for value in present)
     ):
         return "bool"
     if pd.api.types.is_numeric_dtype(values.dtype):
