@@ -17,6 +17,7 @@ from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.describe_table import describe_columns
 from zoo.data.columns.encode import has_value, parse_numbers
 from zoo.data.dataset import SPLITS, Dataset, Split
+from zoo.data.layout import find_named_columns
 from zoo.data.memory import give_back_memory, release_pages
 from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import Table, read_table
@@ -152,7 +153,7 @@ def _table(job: ReportJob) -> Table | None:
         return None
     try:
         with set_dataset_folder(job.data_dir):
-            return read_table(job.source)
+            return read_table(job.source, text=find_named_columns(job.column))
     except WrongSourceError:
         return None
 

@@ -65,7 +65,7 @@ class NumberNotation:
 def find_numbers(
     values: pd.Series, notation: str | None = None, *, keep_integers: bool = True
 ) -> tuple[pd.Series, NumberNotation] | None:
-    """Return a column with texts as numbers, and how they are written; None if it has no texts, or one is no number.
+    """Return a column of objects or texts as numbers, and how they are written; None if a cell is no number.
 
     Args:
         values: N cells.
@@ -86,11 +86,11 @@ def find_numbers(
         return None
     present = [cell for cell in distinct if not (isinstance(cell, str) and not cell.strip())]
     texts = [cell for cell in present if isinstance(cell, str)]
-    if not texts or any(isinstance(cell, bool) or not isinstance(cell, (str, Real)) for cell in present):
+    if not present or any(isinstance(cell, bool) or not isinstance(cell, (str, Real)) for cell in present):
         return None
     if keep_integers and len(texts) == len(present) and all(PLAIN_INTEGER.fullmatch(text.strip()) for text in texts):
         return None
-    written = find_notation(texts) if notation is None else NumberNotation(notation)
+    written = NumberNotation(notation or "") if notation is not None or not texts else find_notation(texts)
     if written is None:
         return None
     numbers, wrong = read_number_cells(distinct, written.notation)
