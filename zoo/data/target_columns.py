@@ -183,12 +183,12 @@ def _with_column(table: Table, name: str, values: pd.Series) -> Table:
 def _restore_classes(table: Table, name: str, words: Collection[str] | None) -> tuple[pd.Series, Counter[str]]:
     """Return a text column with some words of a file that were read as missing, all if None, and their counts."""
     values = table.frame[name]
-    is_text = pd.api.types.infer_dtype(values, skipna=True) in ("string", "mixed-integer")
+    is_text = values.isna().all() or pd.api.types.infer_dtype(values, skipna=True) in ("string", "mixed-integer")
     if table.read_as_written is None or not is_text or not values.isna().any():
         return values, Counter()
     written = _written_cells(table, name).str.strip()
     restored = values.isna() & (written != "") & (written.isin(list(words)) if words is not None else True)
-    return values.where(~restored, written), Counter(written[restored].tolist())
+    return values.astype(object).where(~restored, written), Counter(written[restored].tolist())
 
 
 def _written_cells(table: Table, name: str) -> pd.Series:

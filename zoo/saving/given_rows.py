@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.raw_table import Table
+from zoo.data.sources.tensor_sets import is_tensor_set
 from zoo.errors import DataError, join_first
 from zoo.spec import ColumnInput, Spec
 
@@ -34,27 +36,32 @@ def convert_rows(rows: Any, spec: Spec) -> Any:
     if isinstance(rows, Mapping):
         return {name: [cell] for name, cell in rows.items()} if rows and all(map(_is_cell, rows.values())) else rows
     columns = _columns_of(spec)
-    if rows is None or isinstance(rows, (bool, int, float, complex, bytes)):
-        expected = _expect(columns if columns is not None else [input_.name for input_ in spec.inputs])
-        raise DataError(f"cannot read rows from {'None' if rows is None else f'a {type(rows).__name__}'}; {expected}")
-    if columns is None:  # an example is an array, so that a list may be one
+    if isinstance(rows, (str, Path, pd.DataFrame, Table)) or is_tensor_set(rows) or _is_pair(rows):
         return rows
-    if isinstance(rows, pd.Series):
+    if columns is None and isinstance(rows, (list, tuple, np.ndarray)):  # an example is an array, so a list may be one
+        return rows
+    if columns is not None and isinstance(rows, np.ndarray) and rows.ndim in (1, 2):
+        numbered = all(column[:1] == "x" and column[1:].isdigit() for column in columns)  # trained on an array
+        return rows if numbered and rows.ndim == 2 else _name_cells([*map(list, np.atleast_2d(rows))], columns)
+    if columns is not None and isinstance(rows, pd.Series):
         return _read_series(rows, columns)
-    if isinstance(rows, np.ndarray) and rows.ndim in (1, 2) and not _are_numbered(columns):
-        return _name_cells(rows.tolist() if rows.ndim == 2 else [rows.tolist()], columns)
-    if not isinstance(rows, (list, tuple)) or (isinstance(rows, tuple) and _is_pair(rows)):
-        return rows
+    if columns is not None and isinstance(rows, (list, tuple)):
+        return _read_list(list(rows), columns)
+    kind = "None" if rows is None else f"a {type(rows).__name__}"
+    raise DataError(f"cannot read rows from {kind}; {_expect([input_.name for input_ in spec.inputs])}")
+
+
+def _read_list(rows: list[Any], columns: list[str]) -> pd.DataFrame:
     if not rows:
         raise DataError(f"there are no rows to predict; {_expect(columns)}")
     if all(isinstance(row, Mapping) for row in rows):
-        return pd.DataFrame.from_records(list(rows))
+        return pd.DataFrame.from_records(rows)
     if all(isinstance(row, pd.Series) for row in rows):
         return pd.concat([_read_series(row, columns) for row in rows], ignore_index=True)
     if all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         return _name_cells([list(row) for row in rows], columns)
     if all(map(_is_cell, rows)):
-        return _name_cells([list(rows)], columns)
+        return _name_cells([rows], columns)
     kinds = join_first(sorted({type(row).__name__ for row in rows}))
     raise DataError(f"a list has rows of several kinds: {kinds}; {_expect(columns)}")
 
@@ -88,14 +95,9 @@ def _expect(columns: list[str]) -> str:
     return f"expected a frame, a dict of columns, or rows with the columns {join_first(columns, 8)}"
 
 
-def _are_numbered(columns: list[str]) -> bool:
-    """Return whether a model was trained on an array, whose columns are called x0, x1, …"""
-    return all(column[:1] == "x" and column[1:].isdigit() for column in columns)
-
-
-def _is_pair(rows: tuple[Any, ...]) -> bool:
-    """Return whether a tuple is examples and targets, as training reads them."""
-    return len(rows) == 2 and isinstance(rows[0], (np.ndarray, pd.DataFrame))
+def _is_pair(rows: Any) -> bool:
+    """Return whether rows are a tuple of examples and targets, as training reads them."""
+    return isinstance(rows, tuple) and len(rows) == 2 and isinstance(rows[0], (np.ndarray, pd.DataFrame))
 
 
 def _is_cell(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -127,8 +128,11 @@ def convert_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             converted[str(name)] = frame[name].dt.total_seconds()
         elif isinstance(dtype, pd.PeriodDtype):
             converted[str(name)] = frame[name].dt.to_timestamp()
-        elif pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(frame[name]) == "decimal":
+        elif pd.api.types.is_object_dtype(dtype) and (kind := pd.api.types.infer_dtype(frame[name])) == "decimal":
             converted[str(name)] = frame[name].astype(np.float64)
+        elif pd.api.types.is_object_dtype(dtype) and kind == "bytes":
+            with suppress(UnicodeDecodeError):  # otherwise they are no text
+                converted[str(name)] = frame[name].map(bytes.decode, na_action="ignore")
         elif isinstance(dtype, np.dtype) and (dtype.kind in "cVS" or not dtype.isnative or dtype.itemsize in (2, 16)):
             array = convert_array(frame[name].to_numpy(), f"{where}, column {name}")
             converted[str(name)] = pd.Series(array, index=frame.index)
