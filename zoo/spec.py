@@ -369,7 +369,7 @@ class Spec:
             target = values.pop("target")
             values["targets"] = [target] if target else []
         values["inputs"] = tuple(_input_of(item) for item in values["inputs"])
-        values["targets"] = tuple(Target(**_with_tuples(item)) for item in values["targets"])
+        values["targets"] = tuple(Target(**_as_tuple(item)) for item in values["targets"])
         return cls(**values)
 
 
@@ -390,15 +390,11 @@ def _input_of(values: dict[str, Any]) -> Input:
             values[_EARLIER_BY_KIND[kind, "levels"]] = levels
     if kind not in Input.by_kind:
         raise describe_unknown("kind of input", kind, Input.by_kind)
-    return Input.by_kind[kind](**_with_tuples(values))
-
-
-def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with JSON's lists as tuples."""
-    return {name: _as_tuple(value) for name, value in values.items()}
+    return Input.by_kind[kind](**_as_tuple(values))
 
 
 def _as_tuple(value: Any) -> Any:
+    """Return a value with JSON's lists as tuples."""
     if isinstance(value, dict):
         return {name: _as_tuple(item) for name, item in value.items()}
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -28,11 +28,9 @@ from zoo.data.splitting.sample_weights import SampledRows, describe_weights, rea
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
 from zoo.data.target_columns import (
     TargetColumns,
-    describe_target,
     drop_rows_without_target,
-    find_target_names,
-    join_targets,
     read_target,
+    read_targets,
     restore_classes,
 )
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
@@ -74,14 +72,7 @@ def create_table_dataset(
             table = read_target(table, job, labels)[0]
         target_columns = _labelled(table, job, labels)
     else:
-        names = find_target_names(table, job)
-        target_notes: tuple[str, ...] = ()
-        for name in names:
-            table, target_note = read_target(table, job, name)
-            target_notes += target_note
-        table, given, dropped_note = drop_rows_without_target(table, given, names)
-        described = [describe_target(table, job, name, target_kind) for name in names]
-        target_columns = join_targets(described, target_notes + dropped_note)
+        table, given, target_columns = read_targets(table, given, job, target_kind)
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
@@ -90,12 +81,9 @@ def create_table_dataset(
     spec, notes = layout.describe(features.iloc[train], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
     kept = sample_rows(job, train, codes, targets[0] if len(targets) == 1 else None, weight)
-    spec = dataclasses.replace(
-        spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
-    )
-    spec = _with_notations(spec, table.notations)
+    spec = _complete(spec, table, job, options=dict(options or {}), rows=len(kept.rows))
     is_train = split.splits == "train"
-    frame, unreadable = clear_unreadable_cells(table.frame, spec, is_train)
+    frame, unreadable = clear_unreadable_cells(table.frame, spec, is_train, where=table.source)
     inputs = extract_inputs(frame, spec, where=table.source, train=is_train)
     places = table.frame.index.to_numpy()
     splits = _parts(split, kept, inputs, codes, weight, places)
@@ -123,15 +111,15 @@ def create_table_dataset(
     )
 
 
-def _with_notations(spec: Spec, notations: Mapping[str, str]) -> Spec:
-    """Return a spec that says how the numbers of a file are written, so that rows to predict are read alike."""
+def _complete(spec: Spec, table: Table, job: DataJob, **facts: Any) -> Spec:
+    """Return a spec with further facts, and how the numbers of a file are written, as rows to predict will be."""
     inputs = [
-        dataclasses.replace(input_, notation=notations[input_.name])
-        if isinstance(input_, NumberInput) and input_.name in notations
+        dataclasses.replace(input_, notation=table.notations[input_.name])
+        if isinstance(input_, NumberInput) and input_.name in table.notations
         else input_
         for input_ in spec.inputs
     ]
-    return dataclasses.replace(spec, inputs=tuple(inputs))
+    return dataclasses.replace(spec, inputs=tuple(inputs), weight=job.weight, weight_kind=job.weight_kind, **facts)
 
 
 def _parts(
@@ -268,7 +256,7 @@ def _test_part(
         codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:
         codes = _label_codes(name_categories(table.frame[target_columns.columns[0]]), target_columns.labels)
-    frame, notes = clear_unreadable_cells(table.frame, spec)
+    frame, notes = clear_unreadable_cells(table.frame, spec, where=table.source)
     inputs = extract_inputs(frame, spec, where=table.source)
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight)

@@ -56,6 +56,31 @@ class TargetColumns:
         return (dataclasses.replace(self.classes, counts=tuple(counts.tolist())),)
 
 
+def read_targets(
+    table: Table, given: np.ndarray | None, job: DataJob, kind: str
+) -> tuple[Table, np.ndarray | None, TargetColumns]:
+    """Return the rows that have all targets, their given splits, and the target columns.
+
+    Args:
+        table: A table.
+        given: The split of each row, if the data define it.
+        job: Data options.
+        kind: ``class``, ``number``, or ``either``, which depends on the column.
+
+    Raises:
+        UsageError: If an option does not fit the targets.
+        DataError: If a target does not exist, has no values, cannot be read, or is constant.
+    """
+    names = find_target_names(table, job)
+    notes: tuple[str, ...] = ()
+    for name in names:
+        table, more_notes = read_target(table, job, name)
+        notes += more_notes
+    table, given, dropped = drop_rows_without_target(table, given, names)
+    columns = [describe_target(table, job, name, kind) for name in names]
+    return table, given, join_targets(columns, notes + dropped)
+
+
 def join_targets(columns: Sequence[TargetColumns], notes: tuple[str, ...]) -> TargetColumns:
     """Return several targets as one; rows are stratified by the classes of a single target only.
 

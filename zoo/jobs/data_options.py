@@ -39,8 +39,8 @@ class DataJob(Job):
     drop: tuple[str, ...] = declare_option((), "Column to leave out; may be repeated.", metavar="COLUMN")
     column: Annotated[dict[str, str], create_pair_validator("--column", "age=number")] = declare_option(
         {},
-        "Kind of a column, if zoo data detects it wrongly, such as age=number, zip=category or price=number:1.234,5 (how "
-        "its numbers are written); the target's: category or number.",
+        "Kind of a column, if zoo data detects it wrongly, such as age=number, zip=category or price=number:1.234,5 "
+        "(how its numbers are written); the target's: category or number.",
         metavar="COLUMN=KIND",
     )
     missing: Annotated[dict[str, str], create_pair_validator("--missing", "age=median")] = declare_option(

@@ -29,6 +29,7 @@ def convert_rows(rows: Any, spec: Spec) -> Any:
             are a single value.
 
     Example:
+        >>> from zoo.spec import NumberInput
         >>> spec = Spec("regression", (NumberInput("age", "age"), NumberInput("size", "size")))
         >>> convert_rows([[20.0, 0.5]], spec)["size"].tolist()
         [0.5]

@@ -138,7 +138,7 @@ TABLE = pd.DataFrame(
         ({"town": "ordered:Ulm"}, {}, "categories from low to high", None),
         ({"town": "hashed:no"}, {}, "integer of at least 2", None),
         ({"town": "number:3"}, {}, "expected 1,234.5 or 1.234,5", None),
-            ({"town": "text:3"}, {}, "takes nothing after a colon", None),
+        ({"town": "text:3"}, {}, "takes nothing after a colon", None),
         ({}, {"age": "meen"}, "unknown way for missing values 'meen'", "mean"),
         ({}, {"agee": "mean"}, "unknown feature 'agee'", "age"),
         ({}, {"town": "mean"}, "column town is a category, for which 'mean' is not possible", None),

@@ -183,12 +183,11 @@ def describe_classes(
         )
     if counts.min() < 2:
         rare = classes[counts.argmin()]
-        option = shlex.quote(f"{values.name}=drop")
+        option = f"--missing {shlex.quote(f'{values.name}=drop')}"
+        cure = f"; {option} leaves it out if it stands for a missing value" if rare in ABSENT else ""
         raise DataError(
             f"class {rare!r} of the target {values.name!r} has only one row; at least two are needed, "
-            f"one for training and one for testing; --missing {option} leaves it out if it stands for a missing value"
-            if rare in ABSENT
-            else "one for training and one for testing",
+            f"one for training and one for testing{cure}",
             where=where,
         )
     class_names = tuple(str(name) for name in classes)

@@ -123,11 +123,11 @@ def convert_to_categories(values: pd.Series) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories, validate=False)
 
 
-def spell_answers(values: pd.Categorical, categories: tuple[str, ...]) -> pd.Categorical:
+def convert_answers(values: pd.Categorical, categories: tuple[str, ...]) -> pd.Categorical:
     """Return values with each spelling of yes and no as it is among the categories of training, if these are answers.
 
     Example:
-        >>> spell_answers(pd.Categorical(["1", "no", ""]), ("TRUE", "FALSE")).tolist()
+        >>> convert_answers(pd.Categorical(["1", "no", ""]), ("TRUE", "FALSE")).tolist()
         ['TRUE', 'FALSE', '']
     """
     answers = map_answers(categories)
@@ -240,7 +240,7 @@ def name_dtype(values: pd.Series) -> str:
 
 def _values(values: pd.Series, input_: Input, where: str) -> Values:
     if isinstance(input_, CategoryInput):
-        return spell_answers(convert_to_categories(values), input_.categories)
+        return convert_answers(convert_to_categories(values), input_.categories)
     if isinstance(input_, TextInput) and input_.idf:
         return name_categories(values)
     if isinstance(input_, DateInput):

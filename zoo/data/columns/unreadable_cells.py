@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.date_parsing import convert_to_seconds
-from zoo.data.columns.encode import has_value, parse_numbers
+from zoo.data.columns.encode import has_value, parse_numbers, read_numbers
 from zoo.errors import join_first
 from zoo.spec import DateInput, NumberInput, Spec
 
@@ -16,7 +16,7 @@ MOST_QUOTED = 3
 
 
 def clear_unreadable_cells(
-    frame: pd.DataFrame, spec: Spec, train: np.ndarray | None = None
+    frame: pd.DataFrame, spec: Spec, train: np.ndarray | None = None, *, where: str = "the rows"
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return a frame whose columns of numbers have numbers, and notes that count and quote the other cells.
 
@@ -27,6 +27,10 @@ def clear_unreadable_cells(
         frame: N raw rows.
         spec: The description of the training rows.
         train: Mask of training rows (N,), whose cells are not counted; by default none are training rows.
+        where: Name of the rows in error messages.
+
+    Raises:
+        DataError: If no cell of a column is a number.
 
     Example:
         >>> spec = Spec("regression", (NumberInput("age", "age"),))
@@ -37,12 +41,14 @@ def clear_unreadable_cells(
     notes = []
     outside = np.ones(len(frame), bool) if train is None else ~train
     for input_ in spec.inputs:
-        if input_.name not in frame.columns or input_.name in cleared:
+        if input_.name not in frame.columns or getattr(input_, "indicates_missing", False):
             continue
         values = frame[input_.name]
         if isinstance(input_, NumberInput) and not pd.api.types.is_numeric_dtype(values.dtype):
             numbers, wrong = parse_numbers(values, input_.notation, is_answer=input_.is_answer)
             cleared[input_.name] = pd.Series(numbers, index=values.index)
+            if wrong.any() and np.isnan(numbers).all():  # another column, not a few mistakes
+                read_numbers(values, where, input_.notation, is_answer=input_.is_answer)  # raises
             notes += _describe(values, wrong & outside, "a number")
         elif isinstance(input_, DateInput) and not input_.strict:
             wrong = np.isnan(convert_to_seconds(values, input_.format)) & has_value(values)

@@ -110,9 +110,8 @@ def separate_integers(values: pd.Series) -> pd.Series | None:
     is_integer = np.array([_is_plain_integer(name) for name in counts.index], bool)
     if is_integer.all():
         return None
-    mistakes = int(counts[~is_integer].sum())
     codes = all(LEADING_ZERO.fullmatch(name) for name in counts.index[~is_integer])
-    if mistakes > (1 - MOSTLY) * len(values) and not codes:
+    if counts[is_integer].sum() < MOSTLY * counts.sum() and not codes:
         return None
     convert = {name: int(name) if integer else name for name, integer in zip(counts.index, is_integer, strict=True)}
     return values.astype(object).map(convert, na_action="ignore")
