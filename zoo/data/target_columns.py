@@ -178,24 +178,37 @@ def read_target(table: Table, job: DataJob, name: str) -> tuple[Table, tuple[str
     notes: tuple[str, ...] = ()
     if asked is not None and asked.kind == NUMBER and not find_array_columns(table.frame[[name]]):
         values = pd.Series(read_numbers(values, table.source, asked.detail), index=values.index, name=name)
-    elif method != DROP:
-        accepted = None if asked is not None else CLASSES_LIKE_MISSING
-        values, counts = _restore_classes(table, name, accepted)
-        notes = tuple(
-            f"{count:,} {'row has' if count == 1 else 'rows have'} the class {word!r} of the target {name}; if it "
-            f"stands for a missing value, use --missing {shlex.quote(f'{name}={DROP}')}"
-            for word, count in counts.items()
-        )
+    elif method == DROP:
+        is_word = _find_words(values)
+        values = values.mask(is_word) if is_word.any() else values
+    else:
+        values = _restore_classes(table, name, CLASSES_LIKE_MISSING if asked is None else None)
+        notes = _describe_words(values) if asked is None else ()
     if method is not None and method != DROP:
         values = values.astype(object).where(has_value(values), method.partition(":")[2])
     return _with_column(table, name, values), notes
+
+
+def _describe_words(values: pd.Series) -> tuple[str, ...]:
+    """Return a note on each class that is also a word for a missing value."""
+    option = f"--missing {shlex.quote(f'{values.name}={DROP}')}"
+    return tuple(
+        f"{count:,} {'row has' if count == 1 else 'rows have'} the class {word!r} of the target {values.name}; if it "
+        f"stands for a missing value, use {option}"
+        for word, count in values[_find_words(values)].value_counts().items()
+    )
+
+
+def _find_words(values: pd.Series) -> np.ndarray:
+    """Return a mask (N,) of cells that are words for a missing value."""
+    return np.array([isinstance(cell, str) and cell in CLASSES_LIKE_MISSING for cell in values], bool)
 
 
 def restore_classes(table: Table, targets: Sequence[Target]) -> Table:
     """Return a table whose targets have the classes of training that a reader took for missing values."""
     for target in targets:
         if target.kind == "class" and target.name in table.frame:
-            table = _with_column(table, target.name, _restore_classes(table, target.name, target.classes)[0])
+            table = _with_column(table, target.name, _restore_classes(table, target.name, target.classes))
     return table
 
 
@@ -205,15 +218,15 @@ def _with_column(table: Table, name: str, values: pd.Series) -> Table:
     return dataclasses.replace(table, frame=table.frame.assign(**{name: values}))
 
 
-def _restore_classes(table: Table, name: str, words: Collection[str] | None) -> tuple[pd.Series, Counter[str]]:
-    """Return a text column with some words of a file that were read as missing, all if None, and their counts."""
+def _restore_classes(table: Table, name: str, words: Collection[str] | None) -> pd.Series:
+    """Return a text column of a file with some words that were read as missing, all if None."""
     values = table.frame[name]
     is_text = values.isna().all() or pd.api.types.infer_dtype(values, skipna=True) in ("string", "mixed-integer")
     if table.read_as_written is None or not is_text or not values.isna().any():
-        return values, Counter()
+        return values
     written = _written_cells(table, name).str.strip()
     restored = values.isna() & (written != "") & (written.isin(list(words)) if words is not None else True)
-    return values.astype(object).where(~restored, written), Counter(written[restored].tolist())
+    return values.astype(object).where(~restored, written)
 
 
 def _written_cells(table: Table, name: str) -> pd.Series:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import zoo
 from zoo.data.columns.encode import extract_inputs, find_text_columns
 from zoo.data.columns.number_notation import find_notation
 from zoo.data.dataset import Dataset
@@ -25,6 +26,7 @@ from zoo.portable.number_parsing import read_number
 from zoo.portable.rows import read_inputs
 from zoo.saving.portable_inputs import describe_input
 from zoo.spec import CategoryInput, NumberInput
+from zoo.task import load_task
 
 RNG = np.random.default_rng(0)
 ROWS = 40
@@ -236,6 +238,12 @@ def test_none_is_a_class_that_an_option_leaves_out_and_empty_cells_are_missing(t
     )
     tested = dataset_of(str(path), "disorder", test=str(path))
     assert len(tested.splits["test"].target) == 30
+    frame = pd.DataFrame({"a": np.arange(40) / 3, "disorder": [name or None for name in names]})
+    assert dataset_of(frame, "disorder").spec.target == dataset.spec.target
+    assert dataset_of(frame, "disorder", missing={"disorder": "drop"}).spec.target == left.spec.target
+    asked = dataset_of(str(path), "disorder", column={"disorder": "category"})
+    assert asked.spec.target == dataset.spec.target
+    assert not any("'None'" in note for note in asked.notes)
     with pytest.raises(UsageError, match="can be left out"):
         dataset_of(str(path), "disorder", missing={"disorder": "mean"})
 
@@ -313,3 +321,35 @@ def test_classes_that_differ_in_blanks_or_case_get_a_warning(classes):
     assert not any(
         "several spellings" in note for note in dataset_of(frame.assign(label=["x", "y"] * 24), "label").notes
     )
+
+
+def test_streamed_cells_and_weights_are_read_alike(tmp_path: Path):
+    frame = pd.DataFrame(
+        {"a": RNG.normal(size=400).round(3).astype(str), "w": ["1,5", "2,5"] * 200, "y": [*"ab"] * 200}
+    )
+    path = tmp_path / "a.parquet"
+    frame.to_parquet(path)
+    options = {"source": str(path), "target": ("y",), "stream": True, "weight": "w"}
+    dataset = load_task("classification").read(DataJob(**options))
+    test = dataset.splits["test"]
+    assert set(test.weight) == {1.5, 2.5}
+    frame.loc[test.rows[:3], "a"] = "oops"
+    frame.to_parquet(path)
+    again = load_task("classification").read(DataJob(**options))
+    assert again.spec == dataset.spec
+    assert np.isnan(again.splits["test"].inputs["a"]).sum() == 3
+    assert any("3 cells of column a are not a number" in note for note in again.notes)
+
+
+def test_a_report_knows_numbers_with_units_and_spellings_of_the_target(workspace: Path):
+    money = [f"${value:,.2f}" for value in RNG.integers(10**5, 10**7, 80) / 100]
+    frame = pd.DataFrame(
+        {"price": money, "share": [f"{i % 9},5 %" for i in range(80)], "label": ["yes", "no", "yes ", "no"] * 20}
+    )
+    report = zoo.data_report(frame, target="label")
+    assert {column.name: column.kind for column in report.columns} == {"price": "number", "share": "number"}
+    texts = [finding.text for finding in report.findings]
+    assert "the target label has several spellings of 1 categories, such as 'yes' = 'yes '" in texts
+    assert not any("so it is text" in text for text in texts)
+    prices = zoo.data_report(frame.drop(columns="label"), target="price")
+    assert prices.task == "regression"
