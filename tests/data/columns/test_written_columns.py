@@ -16,6 +16,7 @@ import zoo
 from zoo.data.columns.encode import extract_inputs, find_text_columns
 from zoo.data.columns.number_notation import find_notation
 from zoo.data.dataset import Dataset
+from zoo.data.example_layouts import SequenceLayout
 from zoo.data.layout import create_layout
 from zoo.data.sources.read import read_table
 from zoo.data.table_dataset import create_table_dataset
@@ -353,3 +354,18 @@ def test_a_report_knows_numbers_with_units_and_spellings_of_the_target(workspace
     assert not any("so it is text" in text for text in texts)
     prices = zoo.data_report(frame.drop(columns="label"), target="price")
     assert prices.task == "regression"
+
+
+def test_long_tables_read_written_numbers_and_times_with_leading_zeros(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    steps = np.round(RNG.random(100) * 9000, 2)
+    frame = pd.DataFrame({
+        "series": np.repeat(np.arange(20), 5), "time": [f"{step:03d}" for step in (9, 12, 8, 11, 10)] * 20,
+        "price": [f"${value:,.2f}" for value in steps], "other": ["oops", *map(str, range(99))],
+    })  # fmt: skip
+    frame.to_csv(path, index=False)
+    layout = SequenceLayout(series="series", time="time", targets=("label",))
+    table = layout.read(str(path))
+    assert layout.columns == ["price"]
+    np.testing.assert_allclose(table.frame[layout.cells][0].ravel(), steps[[2, 0, 4, 3, 1]], rtol=1e-6)
+    assert any("'oops'" in note for note in table.notes)
