@@ -32,12 +32,13 @@ def find_unseen(inputs: Mapping[str, Any], spec: Spec) -> Iterator[tuple[str, st
         if isinstance(input_, CategoryInput) and input_.categories:
             seen = input_.categories
             present = _present(inputs[input_.key])
-            is_unseen = present and not set(present) & set(seen)
+            is_unseen = bool(present) and not any(value in seen for value in present)  # the first one usually is
         elif isinstance(input_, TextInput) and input_.idf:
             seen = input_.vocabulary
             present = _present(inputs[input_.key])
-            words = {word for text in present for word in split_into_tokens(text, input_.unit)}
-            is_unseen = bool(words) and not words & set(seen)
+            is_unseen = bool(present) and not any(
+                word in seen for text in present for word in split_into_tokens(text, input_.unit)
+            )
         else:
             continue
         if is_unseen:
