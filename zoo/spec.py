@@ -61,6 +61,8 @@ class NumberInput(ColumnInput):
         max: Maximum.
         quantiles: Quantiles, evenly spaced in probability, from minimum to maximum.
         indicates_missing: Whether it is no column of its own, but 1 where the column ``name`` has no value.
+        notation: How its texts are written: an example such as ``1.234,5 €``; empty for numbers as in Python.
+        is_answer: Whether its values are 0 and 1 for no and yes, so that these words are read too.
     """
 
     mean: float = 0.0
@@ -69,6 +71,8 @@ class NumberInput(ColumnInput):
     max: float = 0.0
     quantiles: tuple[float, ...] = ()
     indicates_missing: bool = False
+    notation: str = ""
+    is_answer: bool = False
 
     kind: ClassVar[str] = "number"
 
@@ -223,6 +227,7 @@ class Target:
         shape: Shape of the target of one example; ``()`` for one value.
         bounds: Least and greatest value of each number of an action.
         threshold: Probability from which the positive class of two is predicted; None for the most likely class.
+        notation: How the texts of a number are written, as of :class:`NumberInput`.
     """
 
     name: str
@@ -237,6 +242,7 @@ class Target:
     shape: tuple[int, ...] = ()
     bounds: tuple[tuple[float, float], ...] = ()
     threshold: float | None = None
+    notation: str = ""
 
     @property
     def positive_index(self) -> int:
@@ -363,7 +369,7 @@ class Spec:
             target = values.pop("target")
             values["targets"] = [target] if target else []
         values["inputs"] = tuple(_input_of(item) for item in values["inputs"])
-        values["targets"] = tuple(Target(**_with_tuples(item)) for item in values["targets"])
+        values["targets"] = tuple(Target(**_as_tuple(item)) for item in values["targets"])
         return cls(**values)
 
 
@@ -384,15 +390,11 @@ def _input_of(values: dict[str, Any]) -> Input:
             values[_EARLIER_BY_KIND[kind, "levels"]] = levels
     if kind not in Input.by_kind:
         raise describe_unknown("kind of input", kind, Input.by_kind)
-    return Input.by_kind[kind](**_with_tuples(values))
-
-
-def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with JSON's lists as tuples."""
-    return {name: _as_tuple(value) for name, value in values.items()}
+    return Input.by_kind[kind](**_as_tuple(values))
 
 
 def _as_tuple(value: Any) -> Any:
+    """Return a value with JSON's lists as tuples."""
     if isinstance(value, dict):
         return {name: _as_tuple(item) for name, item in value.items()}
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.number_notation import find_numbers
 from zoo.data.examples.array_columns import (
     IMAGE,
     SEQUENCE,
@@ -28,8 +29,8 @@ from zoo.data.layout import Layout
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.image_files import IMAGE_FILES, read_image
 from zoo.data.sources.read import Table, read_table
-from zoo.data.splitting.time_order import read_moments
-from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.data.splitting.time_order import read_counts, read_moments
+from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
@@ -189,6 +190,8 @@ class SequenceLayout:
         assert self.series is not None
         assert self.time is not None
         targets = self._targets(table)
+        table = _with_numbers(table, {self.series, self.time, *targets, self.split, *self.drop})
+        frame = table.frame
         if self.columns is None:
             others = {self.series, self.time, *targets, self.split, *self.drop}
             self.columns = [
@@ -210,13 +213,32 @@ class SequenceLayout:
         return grouped
 
 
+def _with_numbers(table: Table, others: Collection[str | None]) -> Table:
+    """Return a table whose columns of texts that are numbers are numeric, and notes on those with a few other cells."""
+    numbers, notes = {}, []
+    for name in map(str, table.frame.columns):
+        values = table.frame[name]
+        if name in others or pd.api.types.is_numeric_dtype(values.dtype):
+            continue
+        if (parsed := find_numbers(values, keep_integers=False)) is not None:
+            numbers[name] = parsed[0]
+            notes += [remark] if (remark := parsed[1].describe(name)) else []
+        elif pd.api.types.infer_dtype(values, skipna=True) in ("string", "mixed-integer"):
+            wrong = pd.to_numeric(values, errors="coerce").isna() & values.notna()
+            if 0 < wrong.sum() < 0.1 * len(values):
+                shown = join_first([repr(cell) for cell in pd.unique(values[wrong])], 3)
+                notes.append(f"the steps lack column {name}, since {wrong.sum()} of its cells are no numbers: {shown}")
+    return replace(table, frame=table.frame.assign(**numbers), notes=(*table.notes, *notes))
+
+
 def _by_series(table: Table, series: str, time: str, columns: list[str], cells: str) -> Table:
     """Return one row per series: its name, its steps in one cell, and the first value of each other column."""
     frame = table.frame
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise DataError(f"columns that the model needs are missing: {', '.join(absent)}", where=table.source)
-    moments = frame[time] if pd.api.types.is_numeric_dtype(frame[time].dtype) else read_moments(frame[time])
+    times = read_counts(frame[time])
+    moments = times if pd.api.types.is_numeric_dtype(times.dtype) else read_moments(times)
     for name, values in ((series, frame[series]), (time, moments)):
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from zoo.data.columns.column_kinds import NAMED, parse_kind
+from zoo.data.columns.column_kinds import NAMED, NUMBER, parse_kind
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import UsageError
@@ -40,12 +40,22 @@ def create_layout(column: Mapping[str, str], missing: Mapping[str, str]) -> Layo
         column: Kinds that override the inferred ones, by column.
         missing: Imputation of missing values, by column; ``*`` for all.
     """
-    # A zip code with the kind category keeps its leading zeros.
-    named = [name for name, kind in column.items() if parse_kind(kind).kind in NAMED]
+    named = find_named_columns(column)
     return Layout(
         lambda source, text: read_table(source, text=[*text, *named]),
         partial(describe_table, column=column, missing=missing),
     )
+
+
+def find_named_columns(column: Mapping[str, str]) -> list[str]:
+    """Return the columns whose given kind needs their cells as they are written, so that 007 keeps its zeros.
+
+    Example:
+        >>> find_named_columns({"zip": "category", "age": "number", "price": "number:1.234,5"})
+        ['zip', 'price']
+    """
+    kinds = {name: parse_kind(kind) for name, kind in column.items()}
+    return [name for name, kind in kinds.items() if kind.kind in NAMED or (kind.kind == NUMBER and kind.detail)]
 
 
 def refuse_kinds_of_columns(job: DataJob, examples: str) -> None:

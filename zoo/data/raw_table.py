@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,10 @@ class Table:
         split: Split of each row (``train``, ``validation``, ``test``), if the source defines it.
         notes: Notes for the user from reading.
         weight: Column of sample weights, if the source defines one.
+        notations: How numbers are written, by column, where it is not as in Python; see
+            :func:`zoo.portable.number_parsing.read_number`.
+        read_as_written: Returns the cells (N,) of a column as texts, also those that stand for missing values; None if
+            the source has types.
     """
 
     frame: pd.DataFrame
@@ -29,3 +34,5 @@ class Table:
     split: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     weight: str | None = None
+    notations: Mapping[str, str] = field(default_factory=dict)
+    read_as_written: Callable[[str], pd.Series] | None = None

@@ -6,23 +6,19 @@ import dataclasses
 import hashlib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from zoo.data.columns.describe_table import describe_classes, describe_numbers
 from zoo.data.columns.encode import (
     MISSING,
     Values,
-    encode_target,
     encode_targets,
     extract_inputs,
     find_text_columns,
-    has_value,
     name_categories,
 )
+from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.layout import COLUMNS, Layout
@@ -30,11 +26,16 @@ from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import Table, compute_frame_digest
 from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, sample_rows
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
+from zoo.data.target_columns import (
+    TargetColumns,
+    drop_rows_without_target,
+    read_target,
+    read_targets,
+    restore_classes,
+)
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
-from zoo.spec import CategoryInput, Spec, Target
-
-_LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
+from zoo.spec import CategoryInput, NumberInput, Spec
 
 
 def create_table_dataset(
@@ -67,26 +68,27 @@ def create_table_dataset(
     source_rows = len(table.frame)
     given = find_given_splits(table, job)  # before the target, so that errors of the split come first
     if target_kind == "none":
+        if labels is not None and labels in table.frame:
+            table = read_target(table, job, labels)[0]
         target_columns = _labelled(table, job, labels)
     else:
-        names = _target_names(table, job)
-        table, given, dropped_note = _with_targets(table, given, names)
-        target_columns = _joined([_described_values(table, job, name, target_kind) for name in names], dropped_note)
+        table, given, target_columns = read_targets(table, given, job, target_kind)
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
-    targets = target_columns.described(table, train)
+    targets = target_columns.describe(table, train)
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
     spec, notes = layout.describe(features.iloc[train], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
     kept = sample_rows(job, train, codes, targets[0] if len(targets) == 1 else None, weight)
-    spec = dataclasses.replace(
-        spec, options=dict(options or {}), rows=len(kept.rows), weight=job.weight, weight_kind=job.weight_kind
-    )
-    inputs = extract_inputs(table.frame, spec, where=table.source, train=split.splits == "train")
+    spec = _complete(spec, table, job, options=dict(options or {}), rows=len(kept.rows))
+    is_train = split.splits == "train"
+    frame, unreadable = clear_unreadable_cells(table.frame, spec, is_train, where=table.source)
+    inputs = extract_inputs(frame, spec, where=table.source, train=is_train)
     places = table.frame.index.to_numpy()
     splits = _parts(split, kept, inputs, codes, weight, places)
-    notes = [*table.notes, *target_columns.notes, *split.notes, *notes, *([kept.note] if kept.note else [])]
+    notes = [*table.notes, *target_columns.notes, *split.notes, *notes, *unreadable]
+    notes += [kept.note] if kept.note else []
     notes += [describe_weights(job, weight)] if job.weight is not None else []
     digest = compute_frame_digest(table.frame)
     if job.fold is not None and (job.test is not None or "" in split.splits):
@@ -107,6 +109,17 @@ def create_table_dataset(
         split_rows={name: places[split.splits == name] for name in SPLITS if (split.splits == name).any()},
         folds=split.folds,
     )
+
+
+def _complete(spec: Spec, table: Table, job: DataJob, **facts: Any) -> Spec:
+    """Return a spec with further facts, and how the numbers of a file are written, as rows to predict will be."""
+    inputs = [
+        dataclasses.replace(input_, notation=table.notations[input_.name])
+        if isinstance(input_, NumberInput) and input_.name in table.notations
+        else input_
+        for input_ in spec.inputs
+    ]
+    return dataclasses.replace(spec, inputs=tuple(inputs), weight=job.weight, weight_kind=job.weight_kind, **facts)
 
 
 def _parts(
@@ -143,75 +156,7 @@ def _split_digest(digest: str, spec: Spec, splits: np.ndarray, kept: SampledRows
     return hasher.hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class _TargetColumns:
-    """The targets of a table, or labels used only for scoring: their columns, which are not features, and values."""
-
-    columns: list[str]
-    classes: Target | None = None
-    numbers: np.ndarray | None = None
-    names: np.ndarray | None = None
-    codes: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    each: tuple[_TargetColumns, ...] = ()
-
-    def described(self, table: Table, train: np.ndarray) -> tuple[Target, ...]:
-        """Return the targets with the statistics of the training rows."""
-        if self.each:
-            return tuple(target for column in self.each for target in column.described(table, train))
-        if self.numbers is not None:
-            return (describe_numbers(self.numbers[train], name=self.columns[0], where=table.source),)
-        if self.classes is None:
-            return ()
-        codes = encode_target(table.frame[self.classes.name].iloc[train], self.classes)
-        counts = np.bincount(codes, minlength=len(self.classes.classes))
-        return (dataclasses.replace(self.classes, counts=tuple(counts.tolist())),)
-
-
-def _joined(columns: Sequence[_TargetColumns], notes: tuple[str, ...]) -> _TargetColumns:
-    """Return several targets as one; rows are stratified by the classes of a single target only."""
-    notes += tuple(note for column in columns for note in column.notes)
-    if len(columns) == 1:
-        return dataclasses.replace(columns[0], notes=notes)
-    names = [name for column in columns for name in column.columns]
-    return _TargetColumns(names, notes=notes, each=tuple(columns))
-
-
-def _described_values(table: Table, job: DataJob, name: str, kind: str) -> _TargetColumns:
-    values = table.frame[name]
-    notes: tuple[str, ...] = ()
-    if kind == "either":
-        kind = "number" if find_array_columns(table.frame[[name]]) or is_measured(values) else "class"
-        integers = kind == "number" and pd.api.types.is_integer_dtype(values.dtype)
-        notes += (
-            (f"the target {name} is treated as a number; if its values are codes, use --kind class",)
-            if integers
-            else ()
-        )
-    if job.positive is not None and kind != "class":
-        raise UsageError("a positive class needs a target with classes; the target is a number", where="positive")
-    if kind == "number":
-        return _TargetColumns([name], numbers=_target_numbers(table, name), notes=notes)
-    classes = describe_classes(values, positive=job.positive, where=table.source)
-    return _TargetColumns([name], classes=classes, names=name_categories(values), notes=notes)
-
-
-def is_measured(values: pd.Series, most_classes: int | None = None) -> bool:
-    """Return whether a target is a number, not classes: it has fractions or many distinct values.
-
-    Args:
-        values: The target.
-        most_classes: Maximum number of classes; by default 20, or 5 % of the rows if that is more.
-    """
-    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
-        return False
-    numbers = values.dropna().to_numpy(dtype=np.float64)
-    most = max(20, len(numbers) // 20) if most_classes is None else most_classes
-    return bool((numbers != np.floor(numbers)).any()) or len(np.unique(numbers)) > most
-
-
-def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
+def _labelled(table: Table, job: DataJob, labels: str | None) -> TargetColumns:
     columns = [str(column) for column in table.frame.columns]
     if labels is None:
         target_columns = [table.target] if table.target is not None and table.target not in job.drop else []
@@ -219,7 +164,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
             f"column {name} is left out: it is the source's target; use --labels {shlex.quote(name)} to score with it"
             for name in target_columns
         )
-        return _TargetColumns(target_columns, notes=notes)
+        return TargetColumns(target_columns, notes=notes)
     if labels not in columns:
         raise DataError(
             f"there is no column {labels!r} of labels; columns: {', '.join(columns[:30])}",
@@ -230,7 +175,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> _TargetColumns:
     classes = np.unique(names[names != MISSING])
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
-    labelled = _TargetColumns([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))
+    labelled = TargetColumns([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))
     _check_no_label_inside(table, job, labelled, names)
     return labelled
 
@@ -241,7 +186,7 @@ def _label_codes(names: np.ndarray, labels: Collection[str]) -> np.ndarray:
     return np.array([code.get(name, -1) for name in names], np.int64)
 
 
-def _check_no_label_inside(table: Table, job: DataJob, labelled: _TargetColumns, names: np.ndarray) -> None:
+def _check_no_label_inside(table: Table, job: DataJob, labelled: TargetColumns, names: np.ndarray) -> None:
     """Raise an error if a feature is equivalent to the labels, which would leak them to the model."""
     kinds = len(np.unique(names))
     for column in table.frame.columns:
@@ -262,62 +207,10 @@ def encode_table(
     frame: Any, spec: Spec, layout: Layout = COLUMNS
 ) -> tuple[dict[str, Values], np.ndarray | None, np.ndarray | None]:
     """Return inputs by key, encoded target (None if the frame has none) and weight of raw rows."""
-    table = layout.read(frame, find_text_columns(spec))
+    table = restore_classes(layout.read(frame, find_text_columns(spec)), spec.targets)
     inputs = extract_inputs(table.frame, spec, where=table.source)
     has_targets = bool(spec.targets) and {target.name for target in spec.targets} <= set(table.frame.columns)
     return inputs, encode_targets(table.frame, spec, where=table.source) if has_targets else None, None
-
-
-def _target_names(table: Table, job: DataJob) -> tuple[str, ...]:
-    columns = [str(column) for column in table.frame.columns]
-    names = job.target or ((table.target,) if table.target is not None else ())
-    if not names:
-        shown = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
-        likely = next((c for likely_name in _LIKELY_TARGETS for c in columns if c.lower() == likely_name), columns[-1])
-        raise DataError(
-            f"which column is the target? Use --target COLUMN; columns: {shown}; most likely: {likely}",
-            where=table.source,
-        )
-    for name in names:
-        if name not in columns:
-            raise DataError(
-                f"there is no column {name!r} to predict; columns: {', '.join(columns[:30])}",
-                where=table.source,
-                nearest=find_nearest_name(name, columns),
-            )
-        if name in job.drop:
-            raise UsageError(f"the column {name!r} is both the target and dropped", where="drop")
-    return names
-
-
-def _with_targets(
-    table: Table, given: np.ndarray | None, names: Sequence[str]
-) -> tuple[Table, np.ndarray | None, tuple[str, ...]]:
-    """Leave out rows that lack a target."""
-    missing = np.zeros(len(table.frame), bool)
-    for name in names:
-        absent = ~has_value(table.frame[name])
-        if absent.all():
-            raise DataError(f"the target {name!r} is missing in every row", where=table.source)
-        missing |= absent
-    if not missing.any():
-        return table, given, ()
-    kept = dataclasses.replace(
-        table,
-        frame=table.frame[~missing],  # keeps the source's row numbers
-        split=table.split[~missing] if table.split is not None else None,
-    )
-    left = None if given is None else given[~missing]
-    return kept, left, (f"{int(missing.sum())} rows without a target are left out",)
-
-
-def _target_numbers(table: Table, name: str) -> np.ndarray:
-    """Return the target as numbers (N,), or (N, …) of arrays; the error for one that cannot be parsed names the row."""
-    cells = find_array_columns(table.frame[[name]])
-    if cells:
-        target = Target(name, "number", shape=cells[name].iloc[0].shape)
-        return encode_target(table.frame[name], target, where=table.source)
-    return encode_target(table.frame[name], Target(name, "number"), where=table.source)
 
 
 def _not_features(table: Table, job: DataJob, targets: Sequence[str]) -> list[str]:
@@ -346,7 +239,7 @@ def _part(
 
 
 def _test_part(
-    job: DataJob, trained: Table, target_columns: _TargetColumns, spec: Spec, layout: Layout
+    job: DataJob, trained: Table, target_columns: TargetColumns, spec: Spec, layout: Layout
 ) -> tuple[Split, str, list[str]]:
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
     with set_dataset_folder(job.data_dir):
@@ -358,14 +251,17 @@ def _test_part(
         raise DataError(f"the test source has no column {', '.join(map(repr, absent))}", where=table.source)
     codes = None
     if spec.targets:
-        table = _with_targets(table, None, [target.name for target in spec.targets])[0]
+        table = restore_classes(table, spec.targets)
+        table = drop_rows_without_target(table, None, [target.name for target in spec.targets])[0]
         codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:
         codes = _label_codes(name_categories(table.frame[target_columns.columns[0]]), target_columns.labels)
-    inputs = extract_inputs(table.frame, spec, where=table.source)
+    frame, notes = clear_unreadable_cells(table.frame, spec, where=table.source)
+    inputs = extract_inputs(frame, spec, where=table.source)
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight)
-    return split, compute_frame_digest(table.frame), _differences(trained, table, spec, inputs)
+    notes = [f"the test source: {note}" for note in notes]
+    return split, compute_frame_digest(table.frame), notes + _differences(trained, table, spec, inputs)
 
 
 def _differences(trained: Table, table: Table, spec: Spec, inputs: Mapping[str, Values]) -> list[str]:

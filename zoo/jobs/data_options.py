@@ -38,12 +38,15 @@ class DataJob(Job):
     target: tuple[str, ...] = declare_option((), "Column to predict; may be repeated.", metavar="COLUMN")
     drop: tuple[str, ...] = declare_option((), "Column to leave out; may be repeated.", metavar="COLUMN")
     column: Annotated[dict[str, str], create_pair_validator("--column", "age=number")] = declare_option(
-        {}, "Kind of a column, if zoo data detects it wrongly.", metavar="COLUMN=KIND"
+        {},
+        "Kind of a column, if zoo data detects it wrongly, such as age=number, zip=category or price=number:1.234,5 "
+        "(how its numbers are written); the target's: category or number.",
+        metavar="COLUMN=KIND",
     )
     missing: Annotated[dict[str, str], create_pair_validator("--missing", "age=median")] = declare_option(
         {},
         "Imputation of missing values: drop, mean, median, most_frequent, last or constant:VALUE; "
-        "*=WAY for all columns.",
+        "*=WAY for all columns. TARGET=drop leaves out rows whose target reads None or NA.",
         metavar="COLUMN=WAY",
     )
     positive: str | None = declare_option(

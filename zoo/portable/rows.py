@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from zoo.portable.answers import find_answer
+from zoo.portable.number_parsing import read_number_cells
+
 # The years 1 to 9999 in seconds since 1970.
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 # Texts in a file that mean a missing value, as in pandas.
@@ -64,6 +67,11 @@ def read_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, An
         cells = rows[name] if name in rows else _cells_of_columns(rows, input_)
         if cells is None:
             raise ValueError(f"the column {name!r} that the model needs is missing")
+        if input_["kind"] == "number":
+            arrays[input_["key"]] = _numbers(name, cells, facts)
+            if facts.get("way") == "last":
+                unfilled[name], arrays[input_["key"]] = _fill_forward(arrays[input_["key"]])
+            continue
         read = READERS[input_["kind"]]
         values = []
         for row, cell in enumerate(cells, 1):
@@ -72,14 +80,31 @@ def read_inputs(rows: Rows, inputs: Sequence[Mapping[str, Any]]) -> dict[str, An
             except (TypeError, ValueError) as error:
                 raise ValueError(f"column {name}, row {row}: {error}") from None
         arrays[input_["key"]] = values
-        if input_["kind"] in ("number", "date"):
+        if input_["kind"] == "date":
             arrays[input_["key"]] = np.array(values, np.float64)
         elif input_["kind"] in ("category", "text"):
             arrays[input_["key"]] = np.array(values, object)
         if facts.get("way") == "last":
-            unfilled[name] = arrays[input_["key"]]
-            arrays[input_["key"]] = unfilled[name][find_last_present(~is_missing(unfilled[name]))]
+            unfilled[name], arrays[input_["key"]] = _fill_forward(arrays[input_["key"]])
     return arrays
+
+
+def _fill_forward(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values (N,) as they are, and filled forward."""
+    return values, values[find_last_present(~is_missing(values))]
+
+
+def _numbers(name: str, cells: Sequence[Any], facts: Mapping[str, Any]) -> np.ndarray:
+    """Return a column of numbers (N,), NaN where one is missing."""
+    notation = facts.get("notation", "")
+    numbers, wrong = read_number_cells(
+        [None if _absent(cell) else cell for cell in cells], notation, is_answer=facts.get("is_answer", False)
+    )
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        written = f" written as {notation}" if notation else ""
+        raise ValueError(f"column {name}, row {row + 1}: {cells[row]!r} is not a number{written}")
+    return numbers
 
 
 def _absent(cell: Any) -> bool:
@@ -113,18 +138,6 @@ def _cells_of_columns(rows: Rows, input_: Mapping[str, Any]) -> list[np.ndarray]
     return list(np.array([rows[name] for name in names], np.float32).T.reshape(-1, *shape))
 
 
-def _number(cell: Any, input_: Mapping[str, Any]) -> float:
-    if isinstance(cell, str) and not cell.strip():
-        return math.nan
-    try:
-        value = math.nan if cell is None else float(cell)
-    except (TypeError, ValueError):
-        value = None
-    if value is None or (isinstance(cell, str) and "_" in cell):
-        raise ValueError(f"{cell!r} is not a number")
-    return math.nan if math.isinf(value) else value
-
-
 def name_category(value: Any) -> str:
     """Return a value's category: ``1``, ``1.0`` and ``"1"`` are one, as are ``True`` and ``"true"``, but not ``01``."""
     if isinstance(value, (bool, np.bool_)):
@@ -144,7 +157,8 @@ def _category(cell: Any, input_: Mapping[str, Any]) -> str:
     if isinstance(cell, str) and input_["statistics"].get("numeric"):
         with suppress(ValueError):
             cell = float(cell)
-    return name_category(cell)
+    name, answers = name_category(cell), input_["statistics"].get("answers", {})
+    return find_answer(name, answers) if answers and name not in input_["statistics"]["categories"] else name
 
 
 def _text(cell: Any, input_: Mapping[str, Any]) -> str:
@@ -211,7 +225,6 @@ def _observation(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
 
 
 READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
-    "number": _number,
     "category": _category,
     "text": _text,
     "date": _date,

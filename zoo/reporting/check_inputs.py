@@ -13,6 +13,7 @@ import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.date_parsing import convert_to_seconds
+from zoo.data.columns.encode import parse_numbers
 from zoo.errors import MOST_LISTED
 
 Level = Literal["ok", "note", "warning"]
@@ -109,9 +110,9 @@ class Facts:
                 if np.isinf(codes).any():
                     codes = np.where(np.isinf(codes), np.nan, codes)
             elif self.kind(name) == "date":
-                codes = convert_to_seconds(
-                    values, next((column.format for column in self.columns if column.name == name), None)
-                )
+                codes = convert_to_seconds(values, self._format(name))
+            elif self.kind(name) in _NUMERIC:  # texts, as which some people write numbers
+                codes = parse_numbers(values, self._format(name) or "")[0]
             else:
                 text = values.astype(object).where(values.notna(), None).astype("string")
                 order = text.value_counts().index
@@ -119,6 +120,9 @@ class Facts:
                 codes[codes < 0] = np.nan
             self._coded[name] = codes
         return self._coded[name]
+
+    def _format(self, name: str) -> str | None:
+        return next((column.format for column in self.columns if column.name == name), None)
 
     def missing(self, name: str) -> np.ndarray:
         """Return a mask (N,) of missing values."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.spellings import describe_spellings, find_spellings
 from zoo.errors import MOST_LISTED, join_first
 from zoo.reporting.check_inputs import (
     NOTE,
@@ -142,7 +142,9 @@ def check_heterogeneity(facts: Facts) -> Iterator[Finding]:
         if facts.kind(name) == "number":
             yield from _units(name, facts.coded(name)[facts.sample])
         elif facts.kind(name) in ("category", "ordered", "yes or no", "hashed") and not facts.numeric(name):
-            yield from _spellings(name, facts.frame[name])
+            yield from _spellings(f"column {name}", facts.frame[name])
+    if facts.target is not None and facts.classes:
+        yield from _spellings(f"the target {facts.target.name}", facts.target)
 
 
 def _remarks(form: str, named_remarks: list[tuple[str, str]]) -> Iterator[Finding]:
@@ -187,13 +189,10 @@ def _spellings(name: str, values: pd.Series) -> Iterator[Finding]:
     counts = values.dropna().astype(str).value_counts()
     if not 2 <= len(counts) <= 5000:
         return
-    forms: dict[str, list[str]] = {}
-    for category in counts.index:
-        forms.setdefault(_plain(category), []).append(category)
-    several = [categories for form, categories in forms.items() if len(categories) > 1 and form]
+    several = find_spellings(counts.index)
     if several:
-        shown = tuple(" = ".join(repr(category) for category in categories) for categories in several[:MOST_LISTED])
-        text = f"column {name} has several spellings of {len(several)} categories, such as {shown[0]}"
+        shown = tuple(map(describe_spellings, several[:MOST_LISTED]))
+        text = f"{name} has several spellings of {len(several)} categories, such as {shown[0]}"
         yield Finding("heterogeneity", WARNING, text, "use one spelling", shown)
         return
     if len(counts) > 200:
@@ -206,22 +205,13 @@ def _spellings(name: str, values: pd.Series) -> Iterator[Finding]:
         ]
         near = difflib.get_close_matches(rare, words, n=1, cutoff=0.88)
         if near:
-            text = (
-                f"column {name}: {rare!r} ({counts[rare]} rows) may be a typo of {near[0]!r} ({counts[near[0]]:,} rows)"
-            )
+            text = f"{name}: {rare!r} ({counts[rare]} rows) may be a typo of {near[0]!r} ({counts[near[0]]:,} rows)"
             yield Finding("heterogeneity", NOTE, text)
 
 
 def _differs(one: str, other: str) -> bool:
     """Return whether two categories differ in a number, or are too short to compare."""
     return re.findall(r"\d+", one) != re.findall(r"\d+", other) or min(len(one), len(other)) < 5
-
-
-def _plain(category: str) -> str:
-    """Return a category without case, accents, spaces and punctuation; other signs are kept."""
-    text = unicodedata.normalize("NFKD", category.casefold())
-    text = "".join(sign for sign in text if not unicodedata.combining(sign))
-    return re.sub(r"[\s._\-'’,;:/]+", "", text) if not re.fullmatch(r"[\d\s.,\-]+.*", text) else text.strip()
 
 
 def check_outliers(facts: Facts) -> Iterator[Finding]:

@@ -15,13 +15,14 @@ import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
 from zoo.data.columns.describe_table import describe_columns
-from zoo.data.columns.encode import has_value
+from zoo.data.columns.encode import has_value, parse_numbers
 from zoo.data.dataset import SPLITS, Dataset, Split
+from zoo.data.layout import find_named_columns
 from zoo.data.memory import give_back_memory, release_pages
 from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
-from zoo.data.table_dataset import is_measured
+from zoo.data.target_columns import is_measured, restore_classes
 from zoo.errors import UsageError, WrongSourceError
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
@@ -152,7 +153,7 @@ def _table(job: ReportJob) -> Table | None:
         return None
     try:
         with set_dataset_folder(job.data_dir):
-            return read_table(job.source)
+            return read_table(job.source, text=find_named_columns(job.column))
     except WrongSourceError:
         return None
 
@@ -210,12 +211,15 @@ def _with_target() -> list[tuple[Task, str]]:
 def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     """Return the facts about a table's columns, including the target and the splits if there are any."""
     targets = dataset.spec.targets if dataset is not None else ()
+    table = restore_classes(table, targets)
     others = {job.split_column, job.weight, *(target.name for target in targets), *job.drop}
     others |= {job.split_by("group"), job.split_by("hash")}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
     split: Mapping[str, Any] = dataset.split_rows if dataset is not None else {}
     train = features.iloc[split["train"]] if "train" in split else features
-    columns = describe_columns(train, column=job.column, missing=job.missing)
+    named = {target.name for target in targets}
+    column, missing = ({k: v for k, v in way.items() if k not in named} for way in (job.column, job.missing))
+    columns = describe_columns(train, column=column, missing=missing)
     classes = dataset is not None and dataset.spec.has_classes
     frame, test_from = table.frame, None
     if dataset is not None and dataset.has_test_source:
@@ -227,6 +231,8 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
         split = {**split, "test": dataset.splits["test"].rows + test_from}
     for target in targets:
         frame = frame[has_value(frame[target.name])]
+        if target.kind == "number" and not target.shape:
+            frame = frame.assign(**{target.name: parse_numbers(frame[target.name], target.notation)[0]})
     name = targets[0].name if len(targets) == 1 else None
     facts = prepare_table(frame, columns, target=name, classes=classes, split_rows=split, seed=job.seed)
     return replace(facts, test_from=test_from)

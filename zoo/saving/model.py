@@ -11,8 +11,10 @@ import pandas as pd
 
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.columns.missing_values import find_newly_missing
+from zoo.data.columns.unseen_values import find_unseen
 from zoo.errors import UsageError, find_nearest_name, join_first
 from zoo.saving.few_rows import FewRows
+from zoo.saving.given_rows import convert_rows
 from zoo.spec import Spec
 from zoo.task import OutputRules, load_task
 
@@ -44,6 +46,7 @@ class Model:
         self.conformal_quantiles = conformal_quantiles
         self._warned_missing: set[str] = set()
         self._warned_ignored: set[str] = set()
+        self._warned_unseen: set[str] = set()
         self._few_rows = FewRows(keras_model, spec)
         # Looked up once, not at each call.
         self._task = load_task(spec.task)
@@ -61,9 +64,10 @@ class Model:
         """Return predictions for raw rows, in their order.
 
         Args:
-            rows: A frame, a dict from column to a cell or to cells, or any source that training reads: N rows with
-                the columns that the model was trained on, in any order and unprocessed (text, missing cells). Other
-                columns are ignored, which is logged once.
+            rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells, or any
+                source that training reads: N rows with the columns that the model was trained on, in any order (or in
+                that of training where they have no names) and unprocessed (text, missing cells). Other columns are
+                ignored, which is logged once.
             keep: Columns to copy to the front of the result.
             intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
             **options: The task's own options of prediction, :attr:`zoo.task.Task.predict_options`.
@@ -78,10 +82,11 @@ class Model:
         """
         self._check_intervals(intervals)
         settings = self._task.predict_settings(options) if options else self._default_settings
-        rows = _one_row(rows)
+        rows = convert_rows(rows, self.spec)
         raw = self._few_rows.raw(rows) if not keep and not self._task.predict_options.model_fields else None
         if raw is not None:
             self._warn_newly_missing(raw)
+            self._warn_unseen(raw)
             output = self._few_rows.output(raw)
             return self._with_intervals(self._rules.predictions(output), output, intervals)
         table = self._task.rows(rows, self.spec)
@@ -92,6 +97,7 @@ class Model:
                 raise UsageError(f"there is no column {column!r} to keep", where=table.source, nearest=nearest)
         inputs = extract_inputs(table.frame, self.spec, where=table.source)
         self._warn_newly_missing(inputs)
+        self._warn_unseen(inputs)
         self._warn_ignored({str(name) for name in table.frame.columns} - set(keep))
         output, predictions = self._task.predict(self.keras_model, self.spec, table.frame, inputs, settings)
         predictions = self._with_intervals(predictions, output, intervals)
@@ -139,6 +145,15 @@ class Model:
                     "column %s has missing values but had none in training: they are imputed with a typical value", name
                 )
 
+    def _warn_unseen(self, inputs: Mapping[str, Any]) -> None:
+        """Log, once for each column, that no value of it occurred in training, as when it is spelled differently."""
+        for name, values, categories in find_unseen(inputs, self.spec):
+            if name not in self._warned_unseen:
+                self._warned_unseen.add(name)
+                _log.warning(
+                    "column %s: none of its values occurred in training (%s); training had %s", name, values, categories
+                )
+
     def _warn_ignored(self, columns: set[str]) -> None:
         """Log, once for each column, that the model does not use it; the target is not reported."""
         if any(input_.kind not in _COLUMNS or input_.name not in columns for input_ in self.spec.inputs):
@@ -152,15 +167,3 @@ class Model:
         what = f" to {self.spec.target_names}" if self.spec.targets else ""
         size = f"{self.keras_model.count_params():,} parameters"
         return f"<Model {self.name}: {len(self.spec.inputs)} columns{what}, {size}>"
-
-
-def _one_row(rows: Any) -> Any:
-    """Return a dict of cells as one row, and anything else unchanged."""
-    if isinstance(rows, Mapping) and rows and all(map(_is_cell, rows.values())):
-        return {name: [cell] for name, cell in rows.items()}
-    return rows
-
-
-def _is_cell(value: Any) -> bool:
-    """Return whether a value is a single cell rather than several."""
-    return not isinstance(value, (list, tuple, Mapping, np.ndarray, pd.Series, pd.Index))

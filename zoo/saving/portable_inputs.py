@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.portable.answers import map_answers
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, TextInput
 
 
@@ -21,6 +22,12 @@ def describe_input(input_: Input) -> dict[str, Any]:
         statistics["was_missing"] = True
     if isinstance(input_, CategoryInput) and input_.numeric:
         statistics["numeric"] = True
+    if isinstance(input_, CategoryInput) and (answers := map_answers(input_.categories)):
+        statistics |= {"answers": dict(answers), "categories": list(input_.categories)}
+    if isinstance(input_, NumberInput) and input_.notation:
+        statistics["notation"] = input_.notation
+    if isinstance(input_, NumberInput) and input_.is_answer:
+        statistics["is_answer"] = True
     if isinstance(input_, TextInput) and input_.idf:
         statistics["idf"] = True
     if isinstance(input_, DateInput):

@@ -12,7 +12,10 @@ import pandas as pd
 
 from zoo.data.columns.date_parsing import find_date_format
 from zoo.data.columns.encode import encode_categories
+from zoo.data.columns.number_notation import NumberNotation, find_numbers
 from zoo.errors import UsageError, describe_unknown
+from zoo.portable.answers import is_yes_or_no
+from zoo.portable.number_parsing import split_notation
 
 NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT = "number", "code", "category", "ordered", "date", "text"
 YES_OR_NO, ID, CONSTANT, HASHED = "yes or no", "id", "constant", "hashed"
@@ -25,7 +28,6 @@ MOST_SORTED = 200_000  # enough for quantiles that are right to 0.001 in probabi
 WORDS_OF_TEXT = 3
 MOST_NAMED = 5
 ID_NAMES = re.compile(r"^(id|index|uuid|guid|row_?(id|number)|.*_id|unnamed: 0)$", re.IGNORECASE)
-_ANSWERS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"0", "1"})
 SCALES = (
     ("very low", "low", "medium", "high", "very high"),
     ("low", "moderate", "high"),
@@ -59,7 +61,7 @@ class Column:
         enters: How the column enters the model, in words; empty if it is left out.
         left_out: Why the column is left out; empty if it is used.
         remarks: Further remarks, one sentence each.
-        format: ``strptime`` format of dates; None for ISO 8601 and for other kinds.
+        format: ``strptime`` format of dates, None for ISO 8601; notation of numbers that are texts, such as 1.234,5.
     """
 
     name: str
@@ -80,10 +82,12 @@ class Cells:
     Args:
         name: The column.
         values: N cells.
+        notation: How its numbers are written; by default as in Python.
     """
 
-    def __init__(self, name: str, values: pd.Series) -> None:
+    def __init__(self, name: str, values: pd.Series, notation: NumberNotation | None = None) -> None:
         self.name, self.values = name, values
+        self.notation = notation if notation is not None else NumberNotation()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -159,7 +163,7 @@ class ColumnKind:
 
     Args:
         kind: One of ``KINDS``, or ``hashed``.
-        detail: Text after the colon, or inferred: a date format, a number of buckets.
+        detail: Text after the colon, or inferred: a date format, a number of buckets, an example of a number.
         order: The categories of an ordered column from low to high.
         explicit: Whether the user gave the kind.
         remarks: Decisions that the user should know of.
@@ -173,7 +177,7 @@ class ColumnKind:
 
 
 def parse_kind(text: str) -> ColumnKind:
-    """Parse a kind such as ``number``, ``hashed``, ``date:%d.%m.%y`` or ``ordered:low<high``.
+    """Parse a kind such as ``number``, ``number:1.234,5``, ``hashed``, ``date:%d.%m.%y`` or ``ordered:low<high``.
 
     Raises:
         UsageError: If there is no such kind.
@@ -190,6 +194,12 @@ def parse_kind(text: str) -> ColumnKind:
         raise UsageError(message, where="column")
     if kind == HASHED and detail and (not detail.isdigit() or int(detail) < 2):
         raise UsageError(f"hashed:BUCKETS takes an integer of at least 2; received {text!r}", where="column")
+    if kind == NUMBER and detail:
+        try:
+            split_notation(detail.strip())
+        except ValueError as error:
+            raise UsageError(str(error), where="column") from None
+        return ColumnKind(kind, detail.strip(), explicit=True)
     if detail and kind not in (ORDERED, DATE, HASHED):
         raise UsageError(f"the kind {kind} takes nothing after a colon; received {text!r}", where="column")
     return ColumnKind(kind, "" if order else detail, order, explicit=True)
@@ -206,6 +216,23 @@ def check_names(names: Mapping[str, object], columns: list[str], *, where: str) 
             raise describe_unknown("feature", name, columns, where=where)
 
 
+def read_as_numbers(cells: Cells, asked_kind: ColumnKind | None) -> Cells:
+    """Return the cells of a text column as numbers if all of them are, and unchanged otherwise.
+
+    The training rows alone decide, so that a bad cell in a test row does not turn a number into a category. Texts that
+    are plain integers stay categories: a source with types that has them as text has said that they are names.
+
+    Args:
+        cells: The cells of the column in the training rows.
+        asked_kind: Kind given by the user, or None to infer it.
+    """
+    if asked_kind is not None and asked_kind.kind != NUMBER:
+        return cells
+    notation = (asked_kind.detail or None) if asked_kind is not None else None
+    numbers = find_numbers(cells.values, notation, keep_integers=asked_kind is None)
+    return Cells(cells.name, *numbers) if numbers is not None else cells
+
+
 def find_kind(cells: Cells) -> ColumnKind:
     """Return the inferred kind of a column."""
     if cells.distinct == 0 or (cells.distinct == 1 and cells.missing == 0):
@@ -220,7 +247,7 @@ def find_kind(cells: Cells) -> ColumnKind:
         return ColumnKind(ORDERED, order=tuple(name for name in cells.coded[1] if name in occur))
     names = cells.categories
     lower = {str(name).lower() for name in names[: MOST_CODES + 1]}
-    if any(lower <= answers for answers in _ANSWERS):
+    if is_yes_or_no(map(str, names[: MOST_CODES + 1])):
         return ColumnKind(YES_OR_NO)
     scale = next((known_scale for known_scale in SCALES if len(lower) >= 3 and lower <= set(known_scale)), None)
     if scale is not None and len(lower) == len(names):

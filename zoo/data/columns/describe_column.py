@@ -35,6 +35,7 @@ from zoo.data.columns.missing_values import DROP, LAST, MEDIAN, MOST_FREQUENT, c
 from zoo.data.examples.describe_examples import LEAST_COUNT
 from zoo.data.limits import find_source_row
 from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.portable.answers import map_answers
 from zoo.portable.preprocessing import extract_calendar_parts, split_into_tokens
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, TextInput
 
@@ -142,13 +143,14 @@ def _number(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     if cells.numeric:
         present, ordered = cells.present, cells.sorted_numbers
     else:
-        numbers = read_numbers(cells.values, WHERE)
+        numbers = read_numbers(cells.values, WHERE, kind.detail)
         present = numbers[~np.isnan(numbers)]
         ordered = sort_sample(present)
     if len(present) == 0:
         return "it has only one value"
     facts = compute_number_statistics(present, ordered)
     facts |= _fill(cells, method, present, lambda text: _constant_number(cells.name, text))
+    facts |= {"notation": cells.notation.notation or kind.detail, "is_answer": kind.kind == YES_OR_NO}
     words = "one number" + ("" if kind.kind != YES_OR_NO else ", 0 or 1")
     return NumberInput(cells.name, "", missing=len(cells) - len(present), **facts), words, ()
 
@@ -213,6 +215,11 @@ def _ordered(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
 
 def _category(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
     categories, fill = cells.categories, _category_fill(cells, method)
+    answers = map_answers(tuple(map(str, categories))) if kind.kind == YES_OR_NO else {}
+    if len(categories) > len(set(answers.values())) > 0:  # such as yes, Yes and no: others stand for the most frequent
+        kept_names = tuple(dict.fromkeys(answers[str(name).strip().lower()] for name in categories))
+        facts = {**fill, "missing": cells.missing, "numeric": cells.numeric}
+        return CategoryInput(cells.name, "", categories=kept_names, **facts), _in_answers(categories, kept_names), ()
     facts = {**fill, "missing": cells.missing, "numeric": cells.numeric}
     counts = np.sort(cells.counts[cells.counts > 0])[::-1]  # categories of the training rows only
     covered = counts[:MOST_LEVELS].sum() / max(1, counts.sum())
@@ -237,6 +244,10 @@ def _category(cells: Cells, kind: ColumnKind, method: str | None) -> Description
     few = len(kept) <= MOST_ONE_HOT
     words = f"one-hot encoding of {len(kept)} categories" if few else f"embedding of {len(kept)} categories"
     return CategoryInput(cells.name, "", categories=tuple(kept), **facts), words, ()
+
+
+def _in_answers(names: np.ndarray, kept: tuple[str, ...]) -> str:
+    return f"one-hot encoding of {len(kept)} categories, {' and '.join(kept)}, spelled in {len(names)} ways"
 
 
 def _fill(cells: Cells, method: str | None, present: np.ndarray, constant: Callable[[str], float]) -> dict[str, Any]:
@@ -307,6 +318,7 @@ def _column(
     if input_ is not None and input_.imputation is not None:
         enters += f"; missing values become {_in_words(input_.imputation, input_.fill)}"
     form = input_.format if isinstance(input_, DateInput) else None
+    form = input_.notation or None if isinstance(input_, NumberInput) else form
     remarks = kind.remarks + remarks
     return Column(cells.name, name, missing, cells.distinct, extent, categories, enters, left_out, remarks, form)
 

@@ -20,12 +20,14 @@ from zoo.data.columns.column_kinds import (
     Column,
     check_names,
     parse_kind,
+    read_as_numbers,
 )
 from zoo.data.columns.describe_column import MOST_LEVELS, DescribedColumn, describe_column
 from zoo.data.columns.encode import name_categories, name_dtype
 from zoo.data.columns.missing_values import ALL, check_method
 from zoo.data.limits import find_source_row
 from zoo.errors import DataError, find_nearest_name
+from zoo.portable.rows import ABSENT
 from zoo.spec import Input, Spec, Target
 
 # Names of other layers of the model and of its preprocessing, which an input must not have.
@@ -76,10 +78,13 @@ def describe_table(
     """
     notes: list[str] = []
     inputs: list[Input] = []
-    for cells, described in _described_columns(frame, column or {}, missing or {}):
+    named = {target.name for target in targets}  # their options are read with the targets
+    column, missing = ({k: v for k, v in (way or {}).items() if k not in named} for way in (column, missing))
+    for cells, described in _described_columns(frame, column, missing):
         described_column = described.column
         if not (column and described_column.name in column):
             notes += _half_numbers(cells)
+            notes += _ambiguous(cells)
         if described_column.left_out:
             notes.append(f"column {described_column.name} is left out: {described_column.left_out}")
             continue
@@ -120,7 +125,7 @@ def describe_columns(
     for cells, described in _described_columns(frame, column or {}, missing or {}):
         kind_given = bool(column and cells.name in column)
         warnings = (
-            (*_half_numbers(cells), *_warnings(described.column, cells, kind_given=kind_given))
+            (*_half_numbers(cells), *_warnings(described.column, cells, kind_given=kind_given), *_ambiguous(cells))
             if not kind_given
             else ()
         )
@@ -142,7 +147,7 @@ def _described_columns(
     kinds = {name: parse_kind(kind) for name, kind in column.items()}
     keys: set[str] = set()
     for name, place in zip(names, frame.columns, strict=True):
-        cells = Cells(name, frame[place])
+        cells = read_as_numbers(Cells(name, frame[place]), kinds.get(name))
         yield cells, describe_column(cells, kinds.get(name), missing, partial(_key, taken=keys))
 
 
@@ -178,9 +183,11 @@ def describe_classes(
         )
     if counts.min() < 2:
         rare = classes[counts.argmin()]
+        option = f"--missing {shlex.quote(f'{values.name}=drop')}"
+        cure = f"; {option} leaves it out if it stands for a missing value" if rare in ABSENT else ""
         raise DataError(
             f"class {rare!r} of the target {values.name!r} has only one row; at least two are needed, "
-            "one for training and one for testing",
+            f"one for training and one for testing{cure}",
             where=where,
         )
     class_names = tuple(str(name) for name in classes)
@@ -232,6 +239,11 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
             f"column {column.name} has {column.distinct} distinct values in {len(cells)} rows, like an id or text"
         )
     return notes
+
+
+def _ambiguous(cells: Cells) -> tuple[str, ...]:
+    remark = cells.notation.describe(cells.name)
+    return (remark,) if remark else ()
 
 
 def _half_numbers(cells: Cells) -> list[str]:

@@ -11,6 +11,8 @@ from zoo.data.examples.describe_examples import join_numbered_columns, prepare_v
 from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError, find_nearest_name, join_first
+from zoo.portable.answers import find_answer, map_answers
+from zoo.portable.number_parsing import read_number_cells
 from zoo.portable.rows import is_missing, name_category
 from zoo.spec import (
     CategoryInput,
@@ -30,10 +32,11 @@ MISSING = ""
 
 
 def find_text_columns(spec: Spec) -> list[str]:
-    """Return the columns that must be read as text, because they hold categories or classes that are text."""
+    """Return the columns that must be read as text: categories, classes, and numbers that are written as people do."""
     categories = [input_ for input_ in spec.of_kind(CategoryInput) if not input_.numeric]
     names = [input_.name for input_ in (*categories, *spec.of_kind(TextInput), *spec.of_kind(DateInput))]
-    return names + [target.name for target in spec.targets if target.kind == "class" and target.dtype == "str"]
+    names += [input_.name for input_ in spec.of_kind(NumberInput) if input_.notation]
+    return names + [target.name for target in spec.targets if target.dtype == "str" or target.notation]
 
 
 def extract_inputs(
@@ -120,6 +123,21 @@ def convert_to_categories(values: pd.Series) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories, validate=False)
 
 
+def convert_answers(values: pd.Categorical, categories: tuple[str, ...]) -> pd.Categorical:
+    """Return values with each spelling of yes and no as it is among the categories of training, if these are answers.
+
+    Example:
+        >>> convert_answers(pd.Categorical(["1", "no", ""]), ("TRUE", "FALSE")).tolist()
+        ['TRUE', 'FALSE', '']
+    """
+    answers = map_answers(categories)
+    if not answers or set(values.categories) <= {MISSING, *categories}:
+        return values
+    names = pd.Index([name if name in categories else find_answer(name, answers) for name in values.categories])
+    codes, spelled = pd.factorize(names.to_numpy(object))
+    return pd.Categorical.from_codes(np.append(codes, -1)[values.codes], pd.Index(spelled, dtype=object))
+
+
 def encode_categories(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the code of each value (N,), -1 where it is missing, and the category of each code.
 
@@ -175,7 +193,7 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
         input_ = ObservationInput(target.name, target.name, shape=target.shape)
         return (np.asarray(prepare_values(values, input_, where), np.float64) - target.mean) / target.std
     if target.kind == "number":
-        numbers = read_numbers(values, where)
+        numbers = read_numbers(values, where, target.notation)
         if np.isnan(numbers).any():
             row = int(np.flatnonzero(np.isnan(numbers))[0])
             place = f"{where}, column {target.name}, row {find_source_row(values, row)}"
@@ -183,7 +201,9 @@ def encode_target(values: pd.Series, target: Target, *, where: str = "the rows")
         return (numbers - target.mean) / target.std
     category_codes, names = encode_categories(values)
     index = {name: code for code, name in enumerate(target.classes)}
-    codes = np.array([*(index.get(name, -1) for name in names), -1], dtype=np.int64)[category_codes]
+    answers = map_answers(target.classes)
+    places = (index.get(name, index.get(find_answer(name, answers), -1)) for name in names)
+    codes = np.array([*places, -1], dtype=np.int64)[category_codes]
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
         name = str(np.append(names, MISSING)[category_codes[row]])
@@ -209,7 +229,7 @@ def name_dtype(values: pd.Series) -> str:
     """Return the type of a column's classes: bool, int, float or str."""
     present = values.dropna()
     if pd.api.types.is_bool_dtype(values.dtype) or (
-        len(present) and present.map(lambda value: isinstance(value, bool)).all()
+        len(present) and all(isinstance(value, (bool, np.bool_)) for value in present)
     ):
         return "bool"
     if pd.api.types.is_numeric_dtype(values.dtype):
@@ -220,31 +240,60 @@ def name_dtype(values: pd.Series) -> str:
 
 def _values(values: pd.Series, input_: Input, where: str) -> Values:
     if isinstance(input_, CategoryInput):
-        return convert_to_categories(values)
+        return convert_answers(convert_to_categories(values), input_.categories)
     if isinstance(input_, TextInput) and input_.idf:
         return name_categories(values)
     if isinstance(input_, DateInput):
         return read_dates(values, input_.format, where, strict=input_.strict)
-    return read_numbers(values, where) if isinstance(input_, NumberInput) else prepare_values(values, input_, where)
+    if isinstance(input_, NumberInput):
+        return read_numbers(values, where, input_.notation, is_answer=input_.is_answer)
+    return prepare_values(values, input_, where)
 
 
-def read_numbers(values: pd.Series, where: str) -> np.ndarray:
+def parse_numbers(values: pd.Series, notation: str = "", *, is_answer: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column as float64 (N,), NaN where a cell is empty, infinite or no number; and a mask (N,) of those.
+
+    Args:
+        values: N cells.
+        notation: How texts are written; see :func:`zoo.portable.number_parsing.read_number`.
+        is_answer: Whether 0 and 1 stand for no and yes, so that these words are read too.
+
+    Example:
+        >>> parse_numbers(pd.Series(["1,5", "x"]), "1.234,5")[0].tolist()
+        [1.5, nan]
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        infinite = np.isinf(numbers)
+        return np.where(infinite, np.nan, numbers) if infinite.any() else numbers, np.zeros(len(values), bool)
+    cells = values.astype(object).to_numpy()
+    try:
+        codes, uniques = pd.factorize(cells)  # each distinct text is read once
+    except TypeError:  # a cell that cannot be hashed, such as a list
+        codes, uniques = np.arange(len(cells)), cells
+    numbers, wrong = read_number_cells(uniques, notation, is_answer=is_answer)
+    return np.append(numbers, np.nan)[codes], np.append(wrong, False)[codes]
+
+
+def read_numbers(values: pd.Series, where: str, notation: str = "", *, is_answer: bool = False) -> np.ndarray:
     """Return a column as float64 (N,), NaN where a cell is empty or infinite.
+
+    Args:
+        values: N cells.
+        where: Name of the rows in error messages.
+        notation: How texts are written; see :func:`zoo.portable.number_parsing.read_number`.
+        is_answer: Whether 0 and 1 stand for no and yes, so that these words are read too.
 
     Raises:
         DataError: If a cell is not a number; the message names the row.
     """
-    dtype = values.dtype
-    numbers = values if pd.api.types.is_numeric_dtype(dtype) else pd.to_numeric(values, errors="coerce")
-    result: np.ndarray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    if numbers is not values:
-        wrong = np.isnan(result) & ~_is_empty(values)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
-            raise DataError(f"{values.iloc[row]!r} is not a number", where=place)
-    infinite = np.isinf(result)
-    return np.where(infinite, np.nan, result) if infinite.any() else result
+    numbers, wrong = parse_numbers(values, notation, is_answer=is_answer)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
+        written = f" written as {notation}" if notation else ""
+        raise DataError(f"{values.iloc[row]!r} is not a number{written}", where=place)
+    return numbers
 
 
 def read_dates(values: pd.Series, form: str | None, where: str, *, strict: bool) -> np.ndarray:

@@ -8,11 +8,13 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from zoo.data.columns.written_columns import WrittenColumns, find_codes, find_decimal_commas
 from zoo.data.limits import check_columns
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
@@ -30,45 +32,44 @@ from zoo.errors import DataError
 DELIMITED_FILES = list_endings(".csv", ".tsv")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _SAMPLE_CHARACTERS, _LONGEST_HEADER = 1 << 16, 1 << 24
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*|\s*[+-]?\d+\s*")
+_LEADING_ZERO = re.compile(rb"""[,;\t|"\r\n ]0[0-9]+[,;\t|"\r\n ]""")
+_BLOCK_BYTES, _LONGEST_CODE = 1 << 24, 64
 
 
-def read_delimited(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a delimited file; return its table, and notes if it is not comma-separated UTF-8.
+def read_delimited(request: FileRequest) -> Table:
+    """Read a delimited file; its notes say if it is not comma-separated UTF-8, and what is read as written.
 
     Args:
-        path: A file, optionally compressed with gzip or bzip2.
-        text: Columns to read as text.
+        request: A file, optionally compressed with gzip or bzip2, and the columns to read as text.
 
     Raises:
         DataError: If the file is not such a table; the message names the row.
 
     Example:
-        >>> frame, notes = read_delimited(Path("shop.csv"))  # doctest: +SKIP
-        >>> notes  # doctest: +SKIP
+        >>> read_delimited(FileRequest(Path("shop.csv"), "shop", "shop.csv")).notes  # doctest: +SKIP
         ('shop.csv: separated by semicolons, with decimal commas',)
     """
+    path = request.path
     encoding, encoding_name = find_marked_encoding(path)
     try:
-        frame, notes = _read(path, encoding, text)
+        return _read(request, encoding, encoding_name)
     except UnicodeDecodeError as error:
         if encoding_name is not None:  # the byte-order mark does not fit the contents
             raise DataError(f"cannot be read as {encoding_name}: {error.reason}", where=str(path)) from None
         encoding, encoding_name = guess_encoding(path)
-        frame, notes = _read(path, encoding, text)
-    remarks = [*notes, *([f"in {encoding_name}"] if encoding_name else [])]
-    return frame, (f"{path.name}: {', '.join(remarks)}",) if remarks else ()
+        return _read(request, encoding, encoding_name)
 
 
-def _read(path: Path, encoding: str, text: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read(request: FileRequest, encoding: str, encoding_name: str | None) -> Table:
+    path = request.path
     separator, header = _dialect(path, encoding)
     check_columns(len(header), str(path))
     duplicates = [name for name, count in Counter(header).items() if count > 1 and name]
     if duplicates:  # pandas would rename the second one
         raise DataError(f"two columns have the name {duplicates[0]!r}", where=str(path))
-    texts: dict[str, type] = {name: str for name in header if name in text}
+    texts: dict[str, type] = {name: str for name in header if name in request.text}
     try:
-        frame = _parsed(path, encoding, separator, texts)
+        frame = _parsed(path, encoding, separator, dtype=texts)
     except pd.errors.EmptyDataError:
         raise DataError("the file has no columns", where=str(path)) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -77,16 +78,27 @@ def _read(path: Path, encoding: str, text: Collection[str]) -> tuple[pd.DataFram
         raise DataError(f"cannot be read: {message}", where=str(path)) from None
     if len(frame) and frame.iloc[:, -1].isna().any():  # pandas pads a row that is too short
         _check_widths(path, encoding, separator, header)
-    notes = [] if separator == "," else [f"separated by {_SEPARATORS[separator]}"]
-    if separator != ",":
-        frame, has_commas = _with_decimal_commas(frame, texts)
-        notes += ["with decimal commas"] if has_commas else []
-    return frame, notes
+    file = _File(path, encoding, separator, tuple(map(str, frame.columns)))
+    frame = frame.rename(columns=str)
+    written = _find_written(file, frame, texts)
+    remarks = [] if separator == "," else [f"separated by {_SEPARATORS[separator]}"]
+    remarks += ["with decimal commas"] if written.notations else []
+    remarks += [f"in {encoding_name}"] if encoding_name else []
+    notes = (f"{path.name}: {', '.join(remarks)}",) if remarks else ()
+    frame = frame.assign(**written.columns) if written.columns else frame
+    return Table(
+        frame,
+        request.name,
+        request.source,
+        notes=(*notes, *written.notes),
+        notations=written.notations,
+        read_as_written=file.read_as_written,
+    )
 
 
-def _parsed(path: Path, encoding: str, separator: str, texts: dict[str, type]) -> pd.DataFrame:
+def _parsed(path: Path, encoding: str, separator: str, **more: Any) -> pd.DataFrame:
     """Return the frame; each column has one type, which does not depend on how pandas divides the file into blocks."""
-    options: dict[str, Any] = {"sep": separator, "index_col": False, "dtype": texts}
+    options: dict[str, Any] = {"sep": separator, "index_col": False, **more}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
@@ -172,21 +184,45 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
-def _with_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> tuple[pd.DataFrame, bool]:
-    """Convert columns that are numbers with a decimal comma."""
-    numbers: dict[str, pd.Series] = {}
-    for name in frame.columns.difference(list(texts), sort=False):
-        if pd.api.types.is_numeric_dtype(frame[name].dtype):
-            continue
-        values = frame[name].dropna().astype(str)
-        if len(values) and values.str.fullmatch(_DECIMAL_COMMA).all() and values.str.contains(",").any():
-            numbers[name] = pd.to_numeric(frame[name].astype("str").str.replace(",", ".", regex=False))
-    return (frame.assign(**numbers), True) if numbers else (frame, False)
+@dataclass(frozen=True)
+class _File:
+    """How a file is written: what is needed to read columns again."""
+
+    path: Path
+    encoding: str
+    separator: str
+    columns: tuple[str, ...]
+
+    def read_texts(self, columns: Collection[str], *, keep_missing: bool = True) -> pd.DataFrame:
+        """Return columns as texts; if ``keep_missing``, what stands for a missing value is missing."""
+        places = [place for place, name in enumerate(self.columns) if name in columns]  # not names: one may be empty
+        options: dict[str, Any] = {"dtype": str, "usecols": places, "keep_default_na": keep_missing}
+        return _parsed(self.path, self.encoding, self.separator, **options).rename(columns=str)
+
+    def read_as_written(self, column: str) -> pd.Series:
+        """Return a column as it is written; an empty cell is empty text."""
+        return self.read_texts([column], keep_missing=False)[column]
+
+    def has_leading_zeros(self) -> bool:
+        """Return whether a cell may be an integer with a leading zero, which is cheaper than reading columns again."""
+        if self.encoding.startswith(("utf-16", "utf-32")):
+            return True
+        rest = b"\n"
+        with open_bytes(self.path) as file:
+            while block := file.read(_BLOCK_BYTES):
+                if _LEADING_ZERO.search(rest + block):
+                    return True
+                rest = block[-_LONGEST_CODE:]
+        return _LEADING_ZERO.search(rest + b"\n") is not None
 
 
-def _read_request(request: FileRequest) -> Table:
-    frame, notes = read_delimited(request.path, request.text)
-    return Table(frame.rename(columns=str), request.name, request.source, notes=notes)
+def _find_written(file: _File, frame: pd.DataFrame, texts: Collection[str]) -> WrittenColumns:
+    """Return the columns that pandas reads otherwise than people write them."""
+    codes = find_codes(frame, file.read_texts) if file.has_leading_zeros() else WrittenColumns()
+    if file.separator == ",":
+        return codes
+    commas = find_decimal_commas(frame, {*texts, *codes.columns}, file.read_texts)
+    return WrittenColumns({**codes.columns, **commas.columns}, commas.notations, (*codes.notes, *commas.notes))
 
 
-READER = FileReader(DELIMITED_FILES, _read_request)
+READER = FileReader(DELIMITED_FILES, read_delimited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -16,6 +17,39 @@ from zoo.data.source_errors import describe_wrong_source
 from zoo.errors import DataError
 
 IN_MEMORY = "(arrays in memory)"
+
+
+def convert_array(values: np.ndarray, where: str = IN_MEMORY) -> np.ndarray:
+    """Return an array of a type that pandas and TensorFlow have: this machine's byte order, at most 64 bits, texts.
+
+    Args:
+        values: An array.
+        where: Its name in error messages.
+
+    Raises:
+        DataError: If it has records, raw bytes or complex numbers, or bytes that are not UTF-8.
+
+    Example:
+        >>> convert_array(np.array([1.5], ">f4")).dtype.isnative, convert_array(np.array([b"a"])).tolist()
+        (True, ['a'])
+    """
+    dtype = values.dtype
+    if dtype.kind == "V":
+        what = "records with the fields " + ", ".join(dtype.names) if dtype.names else f"raw bytes ({dtype})"
+        raise DataError(
+            f"an array has {what}; expected numbers or texts, such as one array for each column", where=where
+        )
+    if dtype.kind == "c":
+        message = "complex numbers are not supported; use two columns, for real and imaginary part"
+        raise DataError(message, where=where)
+    if dtype.kind == "S":
+        try:
+            return np.char.decode(values, "utf-8")
+        except UnicodeDecodeError:
+            raise DataError("an array has bytes that are not text in UTF-8", where=where) from None
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):  # half and extended precision
+        return values.astype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
 
 
 def split_into_columns(values: Any, cells: str | None = None, *, where: str = IN_MEMORY) -> pd.DataFrame:
@@ -35,7 +69,7 @@ def split_into_columns(values: Any, cells: str | None = None, *, where: str = IN
     """
     if cells is not None and len(values) and not isinstance(values[0], (str, Real)) and np.ndim(_array(values[0])):
         return pd.DataFrame({cells: convert_to_cells(values)})
-    values = _array(values)
+    values = _array(values, where)
     if values.ndim == 0:
         raise DataError("cannot make a table of a single value", where=None if where == IN_MEMORY else where)
     flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
@@ -59,6 +93,7 @@ def collect_columns(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
     """
     frame_columns: dict[Any, Any] = {}
     for name, values in columns.items():
+        values = convert_array(values, f"column {name}") if isinstance(values, np.ndarray) else values
         if not isinstance(values, np.ndarray) or values.ndim < 2:
             frame_columns[name] = values
         elif cells is not None:
@@ -78,10 +113,10 @@ def collect_columns(columns: Mapping[Any, Any], cells: str | None = None) -> pd.
 
 
 def convert_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Convert columns to plain types: durations to seconds, periods to their start, decimals to float64.
+    """Convert columns to plain types: durations to seconds, periods to their start, decimals and others to float64.
 
     Raises:
-        DataError: If a column has complex numbers.
+        DataError: If a column has complex numbers, records or raw bytes.
 
     Example:
         >>> convert_types(pd.DataFrame({"a": pd.to_timedelta(["1min", "2min"])}), "data")["a"].tolist()
@@ -93,13 +128,14 @@ def convert_types(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             converted[str(name)] = frame[name].dt.total_seconds()
         elif isinstance(dtype, pd.PeriodDtype):
             converted[str(name)] = frame[name].dt.to_timestamp()
-        elif pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(frame[name]) == "decimal":
+        elif pd.api.types.is_object_dtype(dtype) and (kind := pd.api.types.infer_dtype(frame[name])) == "decimal":
             converted[str(name)] = frame[name].astype(np.float64)
-        elif pd.api.types.is_complex_dtype(dtype):
-            raise DataError(
-                "complex numbers are not supported; use two columns, for real and imaginary part",
-                where=f"{where}, column {name}",
-            )
+        elif pd.api.types.is_object_dtype(dtype) and kind == "bytes":
+            with suppress(UnicodeDecodeError):  # otherwise they are no text
+                converted[str(name)] = frame[name].map(bytes.decode, na_action="ignore")
+        elif isinstance(dtype, np.dtype) and (dtype.kind in "cVS" or not dtype.isnative or dtype.itemsize in (2, 16)):
+            array = convert_array(frame[name].to_numpy(), f"{where}, column {name}")
+            converted[str(name)] = pd.Series(array, index=frame.index)
     return frame.assign(**converted) if converted else frame
 
 
@@ -119,15 +155,15 @@ def read_pair(x: Any, y: Any, cells: str | None) -> Table:
         frame = x.rename(columns=str).reset_index(drop=True)
     else:
         frame = split_into_columns(x if isinstance(x, (list, tuple)) else _array(x), cells)
-    labels = np.asarray(y)
+    labels = convert_array(np.asarray(y), "y")
     if labels.shape not in ((len(frame),), (len(frame), 1)):
         raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
     frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
     return read_frame(frame, target="y")
 
 
-def _array(values: Any) -> np.ndarray:
+def _array(values: Any, where: str = IN_MEMORY) -> np.ndarray:
     try:
-        return np.asarray(values)
+        return convert_array(np.asarray(values), where)
     except ValueError:  # different lengths
         raise describe_wrong_source("sequences", IN_MEMORY) from None

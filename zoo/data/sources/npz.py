@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.examples.array_columns import SEQUENCE
-from zoo.data.limits import check_memory, format_bytes, report_decoding_errors
+from zoo.data.limits import MOST_RATIO, RATIO_FROM_BYTES, check_memory, format_bytes, report_decoding_errors
 from zoo.data.raw_table import Table
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.file_reader import FileReader, FileRequest
-from zoo.data.sources.memory_arrays import split_into_columns
+from zoo.data.sources.memory_arrays import convert_array, split_into_columns
 from zoo.errors import DataError
 
 _ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
@@ -73,6 +73,10 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
         if isinstance(loaded, np.ndarray):
             raise DataError("has a single array without a name, as in an .npy file", where=str(path))
         arrays = dict(loaded)
+    arrays = {
+        key: convert_array(values, f"{path}, array {key}") if isinstance(values, np.ndarray) else values
+        for key, values in arrays.items()
+    }
     bad_key = next((key for key, values in arrays.items() if not isinstance(values, np.ndarray)), None)
     if bad_key is not None:
         raise DataError(f"{bad_key!r} is not an array", where=str(path))
@@ -100,6 +104,11 @@ def _check_declared(path: Path) -> None:
             if declared is not None and declared > member.file_size:
                 sizes = f"{format_bytes(declared)} but has {format_bytes(member.file_size)}"
                 raise DataError(f"the array {name} cannot be read: it declares {sizes}", where=str(path))
+            if member.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * member.compress_size):
+                sizes = f"{format_bytes(member.compress_size)} decompress to {format_bytes(member.file_size)}"
+                advice = "Save it without compression, by numpy.savez, if this is intended"
+                message = f"the array {name}: {sizes}; the limit is a factor of {MOST_RATIO}. {advice}"
+                raise DataError(message, where=str(path))
             total += member.file_size
     check_memory(2 * total, "its arrays and their table", str(path))  # a member never exceeds its declared size
 

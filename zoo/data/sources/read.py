@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.written_columns import separate_integers
 from zoo.data.examples.array_columns import IMAGE, convert_lists, find_array_columns
 from zoo.data.raw_table import Table as Table
 from zoo.data.source_errors import describe_wrong_source
@@ -63,7 +64,7 @@ def read_table(
         raise DataError("the source does not fit into memory", where=name) from None
     if cells is not None:
         table = replace(table, frame=convert_lists(table.frame))
-    return _checked(table)
+    return _checked(table, text)
 
 
 def _table(source: Any, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
@@ -207,7 +208,7 @@ def _missing(source: str, path: Path) -> DataError:
     )
 
 
-def _checked(table: Table) -> Table:
+def _checked(table: Table, text: Collection[str]) -> Table:
     frame = table.frame
     if frame.shape[1] == 0:
         raise DataError("the table has no columns", where=table.source)
@@ -216,4 +217,10 @@ def _checked(table: Table) -> Table:
     duplicates = frame.columns[frame.columns.duplicated()]
     if len(duplicates):
         raise DataError(f"two columns have the name {duplicates[0]!r}", where=table.source)
-    return replace(table, frame=convert_types(frame, table.source))
+    frame = convert_types(frame, table.source)
+    separated = {
+        name: cells
+        for name in frame.columns
+        if name not in text and (cells := separate_integers(frame[name])) is not None
+    }
+    return replace(table, frame=frame.assign(**separated) if separated else frame)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.number_notation import find_numbers
 from zoo.data.limits import find_source_row
 from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
@@ -28,7 +29,9 @@ def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.n
             f"there is no column {column!r} of weights", where=where, nearest=find_nearest_name(column, columns)
         )
     values = frame[column]
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    texts = find_numbers(values, keep_integers=False)
+    plain = texts[0] if texts is not None else pd.to_numeric(values, errors="coerce")
+    numbers = plain.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~np.isfinite(numbers) | (numbers < 0)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.number_notation import LEADING_ZERO, PLAIN_INTEGER
 from zoo.data.limits import find_source_row
 from zoo.errors import DataError, UsageError
 
@@ -19,12 +20,26 @@ def read_moments(values: pd.Series) -> pd.Series:
         return pd.to_datetime(values, errors="coerce", utc=True)
 
 
+def read_counts(values: pd.Series) -> pd.Series:
+    """Return times that are integers with leading zeros, such as 007, as numbers, and other times as they are.
+
+    Example:
+        >>> read_counts(pd.Series(["007", 12])).tolist()
+        [7, 12]
+    """
+    texts = [cell for cell in values if isinstance(cell, str)]
+    if not texts or not all(LEADING_ZERO.fullmatch(text) or PLAIN_INTEGER.fullmatch(text) for text in texts):
+        return values
+    return pd.to_numeric(values) if any(map(LEADING_ZERO.fullmatch, texts)) else values
+
+
 def parse_times(values: pd.Series, *, where: str) -> tuple[np.ndarray, bool]:
     """Return a column of times as numbers (N,), and whether they are dates, which are in seconds.
 
     Raises:
         DataError: If one is missing, or cannot be parsed as a date; the message names the row.
     """
+    values = read_counts(values)
     dates = not pd.api.types.is_numeric_dtype(values.dtype)
     if dates:
         numbers = (

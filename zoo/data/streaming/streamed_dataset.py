@@ -14,6 +14,7 @@ import pandas as pd
 
 from zoo.data.columns.describe_table import describe_classes
 from zoo.data.columns.encode import MISSING, encode_target, extract_inputs, has_value
+from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.sources.read import compute_frame_digest
 from zoo.data.splitting.sample_weights import read_weights
@@ -121,7 +122,7 @@ def create_streamed_dataset(
     )
 
     def split(frame: pd.DataFrame) -> Split:
-        inputs = extract_inputs(frame, spec, where=stream.source)
+        inputs = extract_inputs(clear_unreadable_cells(frame, spec)[0], spec, where=stream.source)
         weight = read_weights(frame, job.weight, where=stream.source) if job.weight else None
         return Split(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
@@ -138,6 +139,7 @@ def create_streamed_dataset(
                 pieces=len(stream.pieces),
             )
     splits = {which: splits[which] for which in SPLITS if which in splits}
+    notes += _describe_unreadable({**held_frames, "test": survey.test.frame()}, spec)
     digest, split_digest = _digests(stream, sample, survey, job, name)
     note = (
         f"streaming {survey.counts['train']:,} training and {survey.counts['test']:,} test rows; quantiles, column "
@@ -152,6 +154,16 @@ def create_streamed_dataset(
         splits=splits,
         notes=(note, *reasons, *notes),
     )
+
+
+def _describe_unreadable(frames: Mapping[str, pd.DataFrame | None], spec: Spec) -> list[str]:
+    """Return notes on cells of held-out rows that do not have the kind of their column."""
+    return [
+        f"in the {which} rows in memory, {note}"
+        for which, frame in frames.items()
+        if frame is not None
+        for note in clear_unreadable_cells(frame, spec)[1]
+    ]
 
 
 def _digests(stream: Stream, sample: pd.DataFrame, survey: _Survey, job: DataJob, target: str) -> tuple[str, str]:
