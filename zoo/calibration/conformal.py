@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.metrics.metric import count_rows
+from zoo.metrics.intervals import count_rows
 
 STEPS = 1000  # resolution of coverages, 0.1 %
 

@@ -32,8 +32,8 @@ class Split:
         rows: Position of each row in its source.
         weight: Sample weights (N,); None for equal weights.
         fit_weight: Weights in the loss (N,), if they differ from ``weight``, as with class weights.
-        group: Group names (N,), if the split keeps groups together; needed for the calibration split, which is
-            divided in two.
+        group: Group names (N,), if the split keeps groups together, except of the training split: calibration divides
+            its rows by group, and intervals take the groups as the sample.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]

@@ -125,7 +125,7 @@ def _parts(
             splits[name] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
         elif len(rows):
             splits[name] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
-        if name == "calibration" and name in splits and split.groups is not None:
+        if name != "train" and name in splits and split.groups is not None:  # the sample of calibration and intervals
             splits[name] = dataclasses.replace(splits[name], group=split.groups[rows].astype(str))
     return splits
 
@@ -364,7 +364,9 @@ def _test_part(
         codes = _label_codes(name_categories(table.frame[target_columns.columns[0]]), target_columns.labels)
     inputs = extract_inputs(table.frame, spec, where=table.source)
     weight = read_weights(table.frame, job.weight, where=table.source)
-    split = Split(inputs, codes, table.frame.index.to_numpy(), weight)
+    column = job.split_by("group") or job.split_by("hash")
+    group = name_categories(table.frame[column]).astype(str) if column in table.frame.columns else None
+    split = Split(inputs, codes, table.frame.index.to_numpy(), weight, group=group)
     return split, compute_frame_digest(table.frame), _differences(trained, table, spec, inputs)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import NORMAL_QUANTILE
 
 SIGNIFICANT = 0.05
-NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import format_job
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import UNKNOWN
 from zoo.metrics.metric import clip_to_limits
 from zoo.metrics.significance import compute_standard_error, estimate_mean
 from zoo.reporting.check_inputs import Finding
@@ -136,7 +137,7 @@ class Repeats:
                 scores[name] for scores in self.baselines.values() if math.isfinite(scores.get(name, math.nan))
             ]
             guessed = max(baselines, key=Direction(first.direction).key, default=math.nan)
-            bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
+            bounds = [run.intervals[name] for run in self.runs if not math.isnan(sum(run.intervals.get(name, UNKNOWN)))]
             findings_ += check_stability(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
         for topic in dict.fromkeys(finding.topic for finding in everywhere):
@@ -195,7 +196,7 @@ class Repeats:
         """Return the standard error from the test rows that all runs share; 0 for folds, which share none."""
         if self.kind == CROSS_VALIDATION:
             return 0.0
-        return compute_standard_error([run.intervals.get(name, (math.nan, math.nan)) for run in self.runs])
+        return compute_standard_error([run.intervals.get(name, UNKNOWN) for run in self.runs])
 
     def _best_baseline(self) -> str | None:
         return find_best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)

@@ -202,6 +202,7 @@ class SupervisedTask(Task):
             prediction,
             weight=rows.weight,
             counts=spec.weights_count,
+            group=rows.group,
             resamples=1000 if intervals else 0,
         )
 
