@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import zoo
+from zoo.errors import UsageError
 
 QUICK: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False, "baselines": "none"}
 
@@ -47,3 +48,47 @@ def test_what_has_too_few_rows_is_said(workspace: Path, people: pd.DataFrame) ->
     assert line.split()[2] == "unknown"
     assert run.as_dict()["intervals"]["test_roc_auc"] == [None, None]
     assert zoo.best().intervals["test_roc_auc"][0] is None or np.isnan(zoo.best().intervals["test_roc_auc"][0])
+
+
+def imbalanced(rows: int = 2000) -> pd.DataFrame:
+    """Classes of which one in ten rows is of the rare one, and not easily told from the other."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=rows)
+    return pd.DataFrame({"x": x, "kind": np.where(rng.random(rows) < 1 / (1 + np.exp(3 - 1.5 * x)), "rare", "usual")})
+
+
+def test_sets_of_a_rare_class(workspace: Path) -> None:
+    options = {"target": "kind", "calibration_size": 0.3, **QUICK, "epochs": 20}
+    marginal = zoo.train("classification/linear", imbalanced(), **options)
+    assert marginal.metrics["test_conformal_coverage_90_rare"] < 0.6
+    (note,) = [note for note in marginal.notes if "prediction sets" in note]
+    assert "of rare among the rows set aside; --conformal by-class holds it in each class" in note
+    by_class = zoo.train("classification/linear", imbalanced(), conformal="by-class", **options)
+    assert by_class.metrics["test_conformal_coverage_90_rare"] > 0.75
+    assert not any("prediction sets" in note for note in by_class.notes)
+    sets = zoo.load(by_class.run_id).predict(imbalanced(50), intervals=90)["set_90"]  # after saving and loading
+    wanted = by_class.model.predict(imbalanced(50), intervals=90)["set_90"]
+    assert sets.tolist() == wanted.tolist()
+    assert "test_conformal_set_size_90" in by_class.metrics
+
+
+def test_by_class_says_where_a_class_has_too_few_rows(workspace: Path) -> None:
+    options = {"target": "kind", "calibration_size": 0.3, "conformal": "by-class", **QUICK}
+    run = zoo.train("classification/linear", imbalanced(120), **options)
+    assert any("every prediction set of 90 % contains rare" in note for note in run.notes)
+    assert run.metrics["test_conformal_coverage_90_rare"] == 1
+
+
+@pytest.mark.parametrize(
+    "model, source, options, message",
+    [
+        ("regression/linear", "diabetes", {"calibration_size": 0.2}, "intervals of a number have no classes"),
+        ("classification/linear", "wine", {}, "prediction sets need a calibration split"),
+        ("clustering/autoencoder", "iris", {"clusters": 3}, "for tasks with a target"),
+    ],
+)
+def test_by_class_where_it_has_no_use(
+    workspace: Path, model: str, source: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        zoo.train(model, source, conformal="by-class", **options, **QUICK)

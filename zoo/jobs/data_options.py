@@ -69,6 +69,11 @@ class DataJob(Job):
     calibration_size: float = declare_option(
         0.0, "Fraction of training rows for calibration and intervals.", metavar="FRACTION", ge=0, lt=1
     )
+    conformal: Literal["marginal", "by-class"] | None = declare_option(
+        None,
+        "Coverage of prediction sets: marginal, over all rows together and less in a rare class, or by-class, in each "
+        "class, with larger sets; default marginal.",
+    )
     calibrate: Literal["temperature", "isotonic"] | None = declare_option(None, "Calibrate the probabilities.")
     weight: str | None = declare_option(
         None, "Column with the weight of each row; it is not a feature.", metavar="COLUMN"
