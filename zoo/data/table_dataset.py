@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.describe_table import describe_classes, describe_numbers
+from zoo.data.columns.describe_table import choose_positive, describe_classes, describe_numbers
 from zoo.data.columns.encode import (
     MISSING,
     Values,
@@ -75,7 +75,9 @@ def create_table_dataset(
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
-    targets = target_columns.described(table, train)
+    # Folds share their positive class, or else scores of different classes would be averaged.
+    choosing = train if job.fold is None else np.flatnonzero(split.splits != "")
+    targets = target_columns.described(table, train, choosing)
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
     spec, notes = layout.describe(features.iloc[train], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
@@ -156,17 +158,19 @@ class _TargetColumns:
     labels: tuple[str, ...] = ()
     each: tuple[_TargetColumns, ...] = ()
 
-    def described(self, table: Table, train: np.ndarray) -> tuple[Target, ...]:
-        """Return the targets with the statistics of the training rows."""
+    def described(self, table: Table, train: np.ndarray, choosing: np.ndarray) -> tuple[Target, ...]:
+        """Return the targets with the statistics of the training rows, and the positive class that some rows choose."""
         if self.each:
-            return tuple(target for column in self.each for target in column.described(table, train))
+            return tuple(target for column in self.each for target in column.described(table, train, choosing))
         if self.numbers is not None:
             return (describe_numbers(self.numbers[train], name=self.columns[0], where=table.source),)
         if self.classes is None:
             return ()
-        codes = encode_target(table.frame[self.classes.name].iloc[train], self.classes)
-        counts = np.bincount(codes, minlength=len(self.classes.classes))
-        return (dataclasses.replace(self.classes, counts=tuple(counts.tolist())),)
+        codes = encode_target(table.frame[self.classes.name], self.classes)
+        counts, chosen = (
+            np.bincount(codes[r], minlength=len(self.classes.classes)).tolist() for r in (train, choosing)
+        )
+        return (dataclasses.replace(choose_positive(self.classes, chosen), counts=tuple(counts)),)
 
 
 def _joined(columns: Sequence[_TargetColumns], notes: tuple[str, ...]) -> _TargetColumns:

@@ -47,7 +47,7 @@ class DataJob(Job):
         metavar="COLUMN=WAY",
     )
     positive: str | None = declare_option(
-        None, "The positive class of two, for f1 and others; default the rarer.", metavar="CLASS"
+        None, "The positive class of two, for f1 and others; default the rarer in training.", metavar="CLASS"
     )
     test: Any = declare_option(None, "Another source that is the test split.", metavar="SOURCE")
     split: str | None = declare_option(

@@ -88,10 +88,10 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
     tracked.dataset(dataset)
     tracked.text(format_job(job), JOB_FILE)
     tracked.text(json.dumps(list_versions(), indent=1), VERSIONS_FILE)
-    log_split(tracked, dataset)
+    keep_split(tracked, dataset)
 
 
-def log_split(tracked: TrackedRun, dataset: Dataset) -> None:
+def keep_split(tracked: TrackedRun, dataset: Dataset) -> None:
     """Log the source rows of each split as ``split.json``, which ``--split file=`` reads."""
     rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
     tracked.text(json.dumps(rows), "split.json")

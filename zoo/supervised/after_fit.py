@@ -17,10 +17,9 @@ from zoo.calibration.fit_calibration import (
     LEAST_ROWS,
     SHARES,
     check_rows,
-    choose_threshold,
+    choose_threshold_of,
     fit_calibration,
     select_rows,
-    set_threshold,
     split_in_two,
 )
 from zoo.data.dataset import Dataset, Split
@@ -82,11 +81,11 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
         rows = dataset.splits["validation"]
-        prediction = rules.decode(task.output(full_model, rows.inputs))
-        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-        chosen_at = choose_threshold(threshold, rows.encoded_target, prediction, spec.target.positive_index, weight)
+        spec = choose_threshold_of(threshold, rows, rules.decode(task.output(full_model, rows.inputs)), spec)
+        chosen_at = spec.target.threshold
+        assert chosen_at is not None
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
-        spec, facts = set_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
+        facts = {**facts, "threshold": chosen_at}
     quantiles: ConformalQuantiles = []
     if split is not None:
         quantiles, conformal_notes = _compute_conformal(
