@@ -166,6 +166,20 @@ def test_no_interval_collapses_where_a_model_is_always_right_or_never():
         assert np.isnan(intervals["log_loss"]).all()  # all losses are equal: nothing is known of their spread
 
 
+def test_an_error_too_rare_to_occur_is_allowed_for():
+    """A sure model that errs in 3 % of rows: in a fifth of draws of 50 rows, none of its rows is wrong."""
+    rng, held = np.random.default_rng(0), []
+    for _ in range(300):
+        truth, doubt = rng.integers(0, 2, 50), rng.uniform(1e-4, 1e-2, 50)
+        called = np.where(rng.random(50) < 0.03, 1 - truth, truth)
+        p = np.where(called == 1, 1 - doubt, doubt)
+        _, intervals = evaluate(create_class_metrics(2)[:3], truth, np.stack([1 - p, p], axis=1))
+        grid = np.linspace(1e-4, 1e-2, 1001)
+        loss = np.mean(-0.03 * np.log(grid) - 0.97 * np.log(1 - grid))
+        held.append(intervals["log_loss"][0] <= loss <= intervals["log_loss"][1])
+    assert np.mean(held) > 0.92
+
+
 def test_weights_that_groups_have_are_used():
     rng = np.random.default_rng(0)
     truth, prediction = classified(400)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import special
 
@@ -15,6 +17,7 @@ from zoo.metrics.intervals import (
     area_interval,
     combine_intervals,
     fraction_interval,
+    mean_error_interval,
     mean_fraction_interval,
     student_quantile,
 )
@@ -26,6 +29,7 @@ from zoo.metrics.ranking import (
     precision_influence,
 )
 
+HARDLY_WRONG = 1.5  # rows, which are not integers where they are weighted
 RARE = 3  # hits, up to which the lower bound of a score interval is adapted
 
 
@@ -51,6 +55,34 @@ def accuracy_interval(
     """
     correct = decide_classes(prediction, threshold, positive) == truth
     return mean_fraction_interval(correct.astype(float), sample)
+
+
+Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def mean_loss_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, losses: Losses) -> Interval:
+    """Return the interval of a mean loss of class probabilities, which allows for errors that are too rare to occur.
+
+    Where at most one row is wrong, the spread of the losses does not show what an error costs. The upper bound is then
+    at least the mean with as many errors as the interval of the accuracy allows for, in rows by their doubt, of the
+    second class in place of the first.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+        sample: The rows.
+        losses: Function from truth and prediction to the loss of each row (N,).
+    """
+    values = losses(truth, prediction)
+    low, high = mean_error_interval(values, sample)
+    accuracy = float(sample.weight @ (np.argmax(prediction, axis=1) == truth) / sample.weight.sum())
+    if (1 - accuracy) * sample.rows > HARDLY_WRONG:
+        return low, high
+    second = np.argsort(prediction, axis=1, kind="stable")[:, -2]
+    doubt = sample.weight * np.maximum(1.0 - prediction.max(axis=1), 1e-15)
+    unseen = accuracy - accuracy_interval(truth, prediction, sample)[0]
+    mean, cost = float(sample.weight @ values / sample.weight.sum()), float(doubt @ losses(second, prediction))
+    return low, max(high, mean + unseen * (cost / float(doubt.sum()) - mean))
 
 
 def roc_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, positive: int = 1) -> Interval:

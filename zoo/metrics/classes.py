@@ -12,11 +12,12 @@ from zoo.metrics.class_intervals import (
     accuracy_interval,
     f1_interval,
     f1_macro_interval,
+    mean_loss_interval,
     pr_auc_interval,
     roc_auc_interval,
 )
 from zoo.metrics.decisions import decide_classes as decide_classes
-from zoo.metrics.intervals import Interval, Sample, mean_error_interval
+from zoo.metrics.intervals import Interval, Sample
 from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.ranking import area_under_roc, average_precision
 from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
@@ -72,8 +73,8 @@ def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> 
 
 
 def log_loss_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
-    """Return the 95 % interval of the log loss; see :func:`zoo.metrics.intervals.mean_error_interval`."""
-    return mean_error_interval(_log_losses(truth, prediction), sample)
+    """Return the 95 % interval of the log loss; see :func:`zoo.metrics.class_intervals.mean_loss_interval`."""
+    return mean_loss_interval(truth, prediction, sample, _log_losses)
 
 
 def _log_losses(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -123,8 +124,8 @@ def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positi
 
 
 def brier_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, positive: int = 1) -> Interval:
-    """Return the 95 % interval of the Brier score; see :func:`zoo.metrics.intervals.mean_error_interval`."""
-    return mean_error_interval(_squared_errors(truth, prediction, positive), sample)
+    """Return the 95 % interval of the Brier score; see :func:`zoo.metrics.class_intervals.mean_loss_interval`."""
+    return mean_loss_interval(truth, prediction, sample, partial(_squared_errors, positive=positive))
 
 
 def _squared_errors(truth: np.ndarray, prediction: np.ndarray, positive: int) -> np.ndarray:
