@@ -18,10 +18,10 @@ from zoo.task import load_task
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
-from zoo.tasks.regression._baselines import baselines
+from zoo.tasks.regression._baselines import choose_baselines
 from zoo.supervised.supervised_task import SupervisedTask
 
-TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=baselines)
+TASK = SupervisedTask("{name}", example="diabetes", target_kind="number", estimators=choose_baselines)
 '''
 MODEL_FILE = '''"""A model of one's own.
 

@@ -24,7 +24,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         blocks: Number of blocks.
         convolutions: Number of convolutions in each block.
         kernel: Side length of each filter.
-        pooling: Pooling of each 2 x 2 window.
+        pooling: Pooling of each 2 x 2 window; use min with tanh, because the minimum of relu outputs is mostly 0.
         units: Width of each fully connected layer.
         layers: Number of fully connected layers between the blocks and the output.
         shift: Maximum random shift of an image in training, as a fraction of its side.

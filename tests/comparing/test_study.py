@@ -61,6 +61,8 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
 
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
-    study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape"], quiet=True)
-    assert set(study.results) == {"architecture", "rates", "landscape"}
+    study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape", "layers"], quiet=True)
+    assert set(study.results) == {"architecture", "rates", "landscape", "layers"}
+    dead = study.results["layers"]["dead"]
+    assert set(dead) == {"both_ways_0", "output"}  # neither masks nor dropout have units
     assert "one input" in study.summaries["importance"]

@@ -116,6 +116,30 @@ def test_a_healthy_run_gets_no_verdict(workspace: Path, case: str) -> None:
     assert diagnosed(model, data(), {}) == []
 
 
+def test_chance_is_known_without_baselines(workspace: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(300, 3)), columns=list("abc")).assign(
+        y=np.array(list("klm"))[np.arange(300) % 3]
+    )
+    run = zoo.train("classification/linear", frame, target="y", baselines="none", quiet=True, figures=False, epochs=20)
+    assert run.baselines == {}
+    assert "under-fitting" in [finding.topic for finding in run.diagnosis]
+
+
+@pytest.mark.parametrize(("trained", "validated", "topic"), [(0.6, 0.3, "over-fitting"), (0.4, 0.25, "under-fitting")])
+def test_of_opposite_cures_one_is_advised(trained: float, validated: float, topic: str) -> None:
+    training = Training(
+        {"loss": [1.0, 0.5]}, best_epoch=2, stopped="early", steps=10, objective="log_loss",
+        metrics={"train_log_loss": 1 - trained, "val_log_loss": 1 - validated}, dummy="majority",
+        baselines={
+            "majority": {"train_log_loss": 1.0, "val_log_loss": 1.0},
+            "boosting": {"train_log_loss": 0.1, "val_log_loss": 0.2},
+        },
+    )  # fmt: skip
+    topics = [finding.topic for finding in diagnose(training)]
+    assert [name for name in topics if name.endswith("fitting")] == [topic]
+
+
 def test_the_diagnosis_stands_on_the_page_and_in_show(workspace: Path, command: Callable[..., Answer]) -> None:
     report = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
     (finding,) = [entry for entry in report["diagnosis"] if entry["topic"] == "not converged"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,27 @@ def test_flipped_labels_are_the_most_suspect() -> None:
     rows = [int(line.split()[1].rstrip(":")) - 1 for line in finding_.evidence]
     assert np.isin(rows, flipped).mean() > 0.9
     assert finding_.level in ("note", "warning")
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2])
+def test_wrong_labels_are_reported_however_many(fraction: float) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 1000)
+    x = rng.normal(size=(1000, 4))
+    x[:, 0] += 6 * labels
+    flipped = rng.choice(1000, round(1000 * fraction), replace=False)
+    labels[flipped] = (labels[flipped] + rng.integers(1, 3, len(flipped))) % 3
+    frame = pd.DataFrame(x, columns=list("abcd")).assign(kind=np.array(["k", "l", "m"])[labels])
+    report = report_of(frame)
+    finding_ = next(finding for finding in report.findings if finding.topic == "label errors")
+    assert finding_.level in ("warning", "note")
+    assert "overlapping classes explain" not in finding_.text
+    estimate, _, low, high = (float(text) / 100 for text in re.findall(r"([\d.]+) %", finding_.text)[:4])
+    assert low < fraction < high
+    assert estimate == pytest.approx(fraction, abs=0.02)
+    suspects = 20 + finding_.more
+    assert suspects == pytest.approx(len(flipped), abs=10)
+    assert f"and {suspects - 8} more" in str(report)
 
 
 def test_the_confident_joint_of_a_known_noise() -> None:

@@ -28,6 +28,40 @@ def many(people: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([people] * 3, ignore_index=True)
 
 
+def rare(rows: int, seed: int) -> pd.DataFrame:
+    """Classes of which one is rare, and which a line separates in part."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 3))
+    risk = 1 / (1 + np.exp(3.5 - 1.5 * x[:, 0]))
+    return pd.DataFrame(x, columns=list("abc")).assign(ill=np.where(random.random(rows) < risk, "yes", "no"))
+
+
+@pytest.mark.parametrize("how", ["train", "without validation", "refit"])
+def test_the_mean_of_probabilities_is_that_of_the_rows_before_down_sampling(workspace: Path, how: str) -> None:
+    options: dict[str, Any] = {"target": "ill", "sample": "down=5", "quiet": True, "figures": False, "split_seed": 0}
+    table, later = rare(6000, 0), rare(20_000, 1)
+    if how == "refit":
+        tuned = zoo.tune("classification/linear", table, trials=1, refit=True, epochs=8, **options)
+        model = zoo.load(tuned.best.run_id)
+    else:
+        size = 0.0 if how == "without validation" else 0.2
+        options |= {"baselines": "none", "epochs": 8, "validation_size": size}
+        model = zoo.train("classification/linear", table, **options).model
+    mean = model.predict_proba(later)[:, list(model.classes).index("yes")].mean()
+    assert mean == pytest.approx((table["ill"] == "yes").mean(), rel=0.12)
+
+
+def test_validation_rows_do_not_correct_the_probabilities_of_a_sampled_run(workspace: Path) -> None:
+    """They choose the epoch and score the model; with a single epoch, other labels for them change nothing."""
+    table = rare(2000, 0).assign(part=np.tile(["train", "train", "validation", "test"], 500))
+    other = table.copy()
+    other.loc[other["part"] == "validation", "ill"] = "yes"
+    options = {"target": "ill", "sample": "down=5", "quiet": True, "figures": False, "baselines": "none"}
+    options |= {"split": "column=part", "epochs": 1}
+    models = [zoo.train("classification/linear", frame, **options).model for frame in (table, other)]
+    assert np.array_equal(*(model.predict_proba(rare(50, 1)) for model in models))
+
+
 def test_from_training_to_served_sets(workspace: Path, people: pd.DataFrame, command: Callable[..., Answer]) -> None:
     many(people).to_csv("people.csv", index=False)
     words = ["--target", "rich", "--calibrate", "isotonic", "--threshold", "cost=1:5", "--positive", "yes"]

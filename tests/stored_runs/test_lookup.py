@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from command import Answer
 
 import zoo
 from zoo.errors import UsageError
+from zoo.metrics.significance import cautious_difference
 from zoo.tracking.store import Store
 
 QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "figures": False, "baselines": "none", "target": "y"}
@@ -102,7 +104,9 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     third = command("register", strong.run_id, "income", "--on", june, "--json").json
     assert third["promoted"] is True
     assert third["version"] == 2
-    assert (third["contest"]["rows"], third["contest"]["seen"]) == (300, 50)
+    split_rows = json.loads(Store().read_text(strong.run_id, "split.json"))  # the weak one has the same
+    held_out = sum(row < 50 for row in split_rows["test"])
+    assert (third["contest"]["rows"], third["contest"]["seen"]) == (300 + held_out, 50 - held_out)
     assert third["contest"]["challenger"] < third["contest"]["champion"]
     back = zoo.register(weak.run_id, "income", on=str(june))
     assert not back.promoted
@@ -112,9 +116,60 @@ def test_the_champion_is_who_wins_on_rows_that_neither_has_seen(january: Path, c
     assert f"run {strong.run_id[:8]}".lower() in command("show", "income@champion").out.lower()
     served = mlflow.pyfunc.load_model("models:/income@champion").predict(pd.read_csv(june))
     pd.testing.assert_frame_equal(served, expected)
-    wrong = command("register", weak.run_id, "income", "--on", january)
-    assert wrong.status == 2
-    assert "only 0 of 300 rows are unseen by both models" in wrong.err
+    same = zoo.register(weak.run_id, "income", on=str(january)).contest
+    assert (same.rows, same.seen) == (60, 240)  # the test rows of both runs
+
+
+@pytest.mark.parametrize("option", [{"sample": "down=4"}, {"fold": "1/5"}, {"split_seed": 3}])
+def test_rows_that_a_run_used_do_not_count_however_they_were_drawn(january: Path, option: dict[str, Any]) -> None:
+    champion, challenger = (
+        zoo.train("classification/linear", str(january), **QUICK, **({"seed": seed} | option)) for seed in (0, 1)
+    )
+    zoo.register(champion.run_id, "income")
+    june = january.with_name("june.csv")
+    table = pd.read_csv(january)
+    pd.concat([table, rows(40, 2)]).to_csv(june, index=False)
+    splits = [json.loads(Store().read_text(run.run_id, "split.json")) for run in (champion, challenger)]
+    unseen = set(splits[0].get("test", [])) & set(splits[1].get("test", []))
+    contest = zoo.register(challenger.run_id, "income", on=str(june)).contest
+    assert contest.rows == 40 + len(unseen)
+    table.iloc[splits[0]["train"]].to_csv(june, index=False)
+    with pytest.raises(UsageError, match=r"only 0 of .* rows are unseen"):
+        zoo.register(challenger.run_id, "income", on=str(june))
+
+
+def test_a_run_of_data_in_memory_cannot_be_compared(january: Path) -> None:
+    runs = [zoo.train("classification/linear", rows(100, 1), **QUICK, seed=seed) for seed in (0, 1)]
+    zoo.register(runs[0].run_id, "income")
+    with pytest.raises(UsageError, match="was trained on data in memory"):
+        zoo.register(runs[1].run_id, "income", on=rows(60, 2))
+
+
+def test_weights_count_in_a_contest(january: Path) -> None:
+    table = rows(300, 1).assign(w=1.0)
+    table.to_csv(january, index=False)
+    runs = [zoo.train("classification/linear", str(january), **QUICK, weight="w", seed=seed) for seed in (0, 1)]
+    zoo.register(runs[0].run_id, "income")
+    june = rows(60, 2).assign(w=np.arange(60) < 30)
+    contest = zoo.register(runs[1].run_id, "income", on=june).contest
+    losses = []
+    for run in runs:
+        probability = zoo.load(run.run_id).predict_proba(june)[:30]
+        truth = june["y"].to_numpy()[:30, None] == np.array(zoo.load(run.run_id).classes)
+        losses.append(np.square(probability - truth).sum(axis=1).mean())
+    np.testing.assert_allclose([contest.champion, contest.challenger], losses, rtol=1e-6)
+
+
+def test_a_model_that_is_rarely_but_badly_wrong_is_no_champion_by_few_rows() -> None:
+    """Better on most rows, and wrong with certainty on 2 %: worse on average, which 30 rows often do not show."""
+    random = np.random.default_rng(0)
+    promoted = {30: 0, 300: 0}
+    for number in promoted:
+        for _ in range(200):
+            wrong = random.random(number) < 0.02
+            difference = np.where(wrong, 2.0 - 0.02, 2 * 0.03**2 - 2 * 0.1**2)
+            promoted[number] += cautious_difference(difference, np.zeros(number), worst=2.0)[1] < 0
+    assert promoted == {30: 0, 300: 0}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from zoo.tracking.tags import (
     PROCESS_TAG,
     SCORED_TAG,
     SEEDS,
+    SPLIT_FILE,
     unpack_tags,
 )
 from zoo.tracking.tracked_run import TrackedRun, end_run
@@ -392,5 +393,5 @@ def _test_rows(store: Store, run: Run) -> tuple[str, str]:
 
 
 def _split(store: Store, run: Run) -> dict[str, list[int]]:
-    split_rows: dict[str, list[int]] = json.loads(store.read_text(run.run_id, "split.json") or "{}")
+    split_rows: dict[str, list[int]] = json.loads(store.read_text(run.run_id, SPLIT_FILE) or "{}")
     return split_rows

@@ -12,6 +12,7 @@ from zoo.errors import UsageError
 from zoo.jobs.search_options import Range
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import BuiltModel, call_build
+from zoo.models.check_saving import check_saving
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.registry import is_pattern, match_entries, resolve
@@ -66,6 +67,7 @@ class ModelBuilder:
         hp.check_all_used(self.name)
         check_trainable(built_model.network)
         self.task.check_network(built_model, spec, name=self.name)
+        check_saving(built_model.network, self.name)
         return built_model, hp
 
     def space(

@@ -35,8 +35,7 @@ class LayerWatch(keras.callbacks.Callback):
         self.y = convert_to_tensor(np.asarray(arrays.y)[few])
         self.norms: dict[str, list[float]] = {layer.name: [] for layer in network.layers if layer.trainable_weights}
         hidden = [layer for layer in network.layers[:-1] if len(getattr(layer.output, "shape", ())) > 1]
-        passive = (keras.layers.InputLayer, keras.layers.Dropout)
-        self.hidden = [layer for layer in hidden if not isinstance(layer, passive)]
+        self.hidden = [layer for layer in hidden if _computes_units(layer)]
         self.dead: dict[str, list[float]] = {layer.name: [] for layer in self.hidden}
         self._outputs = keras.Model(network.inputs, [layer.output for layer in self.hidden]) if self.hidden else None
 
@@ -58,6 +57,12 @@ class LayerWatch(keras.callbacks.Callback):
         for layer, output in zip(self.hidden, outputs, strict=True):
             units = np.asarray(output).reshape(-1, output.shape[-1])
             self.dead[layer.name].append(float((units.std(axis=0) < DEAD).mean()))
+
+
+def _computes_units(layer: keras.layers.Layer) -> bool:
+    """Return whether a layer has units of its own, unlike a mask, a dropout or a pooling."""
+    activations = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+    return bool(layer.trainable_weights) or hasattr(layer, "activation") or isinstance(layer, activations)
 
 
 def compute_loss_landscape(network: keras.Model, arrays: Arrays, steps: np.ndarray, *, seed: int) -> tuple[Any, Any]:

@@ -152,38 +152,14 @@ def error_interval(value: float, influence: np.ndarray, sample: Sample) -> Inter
         influence: (N,) influence of each row.
         sample: The rows.
     """
-    more = sample.units**-0.5
-    low, high = _correct_skewness(value, influence, sample, more_low=more, more_high=more)
-    return min(max(low, 0.0), value), max(high, value)
-
-
-def difference_interval(differences: np.ndarray, sample: Sample) -> Interval:
-    """Return the interval of the mean of differences of rows (N,), which may be skewed to either side.
-
-    As for :func:`error_interval`, each bound is the wider of those for the skewness of the rows and for 1 more: on the
-    side of that bound, since rows that are rare and far away are likely to be missing.
-
-    Example:
-        >>> low, high = difference_interval(np.array([-1.0, 1.0] * 10), Sample(np.ones(20)))
-        >>> round(low, 2), round(high, 2)
-        (-0.6, 0.6)
-    """
-    mean, more = float(sample.weight @ differences / sample.weight.sum()), sample.units**-0.5
-    influence = mean_influence(differences, sample.weight)
-    return _correct_skewness(mean, influence, sample, more_low=-more, more_high=more)
-
-
-def _correct_skewness(
-    value: float, influence: np.ndarray, sample: Sample, *, more_low: float, more_high: float
-) -> Interval:
     variance = sample.variance(influence) if sample.enough else 0.0
     if not ((1e-12 * value) ** 2 < variance < math.inf):  # equal up to rounding: nothing is known of their spread
         return UNKNOWN
     error, quantile = math.sqrt(variance), student_quantile(sample.units)
     skewness = sample.sum_powers(influence, 3) / sample.sum_powers(influence, 2) ** 1.5
-    below = max(_undo_hall(quantile, skewness + more) for more in (0.0, more_low))
-    above = min(_undo_hall(-quantile, skewness + more) for more in (0.0, more_high))
-    return value - error * below, value - error * above
+    steps = [[_undo_hall(sign * quantile, skewness + more) for more in (0, sample.units**-0.5)] for sign in (-1, 1)]
+    low, high = value - error * max(steps[1]), value - error * min(steps[0])
+    return min(max(low, 0.0), value), max(high, value)
 
 
 def _undo_hall(quantile: float, skewness: float) -> float:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from zoo.metrics.direction import Direction
-from zoo.metrics.intervals import NORMAL_QUANTILE, Sample, difference_interval
+from zoo.metrics.intervals import NORMAL_QUANTILE
 
 SIGNIFICANT = 0.05
 
@@ -43,8 +44,6 @@ def estimate_mean(values: np.ndarray, *, tested: float = 0.0, noise: float = 0.0
         >>> round(estimate.low, 2), round(estimate.high, 2), round(estimate.p, 3)
         (-1.93, 5.93, 0.16)
     """
-    from scipy import stats
-
     mean, count = float(np.mean(values)), len(values)
     repeats = float(np.var(values, ddof=1)) * (1 / count + tested) if count > 1 else 0.0
     variance = repeats + noise**2
@@ -110,23 +109,52 @@ def row_losses(predicted: pd.DataFrame) -> np.ndarray:
     return -np.log(np.clip(probability, 1e-15, 1.0))
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of the mean difference of two models' losses on the same rows.
+def bounded_losses(predicted: pd.DataFrame) -> np.ndarray:
+    """Return the loss of each row (N,), for classes one that has a bound: Brier score in [0, 2], else squared error.
 
-    A model that is rarely very wrong looks better on few rows than it is: the interval allows for such rows
-    (:func:`zoo.metrics.intervals.difference_interval`).
+    Args:
+        predicted: As for :func:`row_losses`.
+
+    Example:
+        >>> probabilities = {"probability_a": [0.25], "probability_b": [0.75]}
+        >>> bounded_losses(pd.DataFrame({"truth": ["a"], "prediction": ["b"], **probabilities})).tolist()
+        [1.125]
+    """
+    columns = [name for name in predicted.columns if name.startswith("probability_")]
+    if not columns:
+        return row_losses(predicted)
+    truth = predicted["truth"].to_numpy(str)[:, None] == [name.removeprefix("probability_") for name in columns]
+    return np.square(predicted[columns].to_numpy(float) - truth).sum(axis=1)
+
+
+def cautious_difference(
+    first: np.ndarray, second: np.ndarray, weight: np.ndarray | None = None, *, worst: float | None = None
+) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of ``first - second`` that holds with few rows and rare, large losses.
+
+    Student's interval of the rows and one more on which ``first`` loses by ``worst``: of N rows that show no such loss,
+    a fraction of some 1 / N in the population is still plausible (Agresti and Coull 1998 add rows for the same reason).
 
     Args:
         first: Loss of each row (N,) of the first model.
-        second: Loss of each row (N,) of the second model; a negative difference means that the first is better.
+        second: Loss of each row (N,) of the second model.
+        weight: Weights (N,); None for equal ones.
+        worst: Largest possible difference; None for the largest absolute one among the rows.
 
     Example:
-        >>> low, high = paired_difference(np.arange(20.0), np.arange(20.0) + np.tile([0.0, 1.0], 10))
+        >>> low, high = cautious_difference(np.zeros(99), np.ones(99), worst=1.0)
         >>> round(low, 2), round(high, 2)
-        (-0.8, -0.2)
+        (-1.02, -0.94)
     """
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    return difference_interval(difference, Sample(np.ones(len(difference))))
+    difference = first - second
+    weight = np.ones(len(difference)) if weight is None else weight
+    difference = np.append(difference, np.abs(difference).max() if worst is None else worst)
+    weight = np.append(weight, weight.mean())
+    mean = np.average(difference, weights=weight)
+    n = weight.sum() ** 2 / np.square(weight).sum()  # effective number of rows (Kish 1965)
+    variance = np.average(np.square(difference - mean), weights=weight) * n / (n - 1)
+    half = float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance / n))
+    return float(mean) - half, float(mean) + half
 
 
 @dataclass(frozen=True)
@@ -157,8 +185,6 @@ def rank_over_sources(scores: Mapping[str, Sequence[float]], direction: str) -> 
         >>> ranks.mean["a"], round(ranks.mean["b"], 2), round(ranks.distance, 2)
         (1.0, 2.17, 1.91)
     """
-    from scipy import stats
-
     names = list(scores)
     table = np.array([scores[name] for name in names], float).T
     ranks = stats.rankdata(Direction(direction).sign * table, axis=1)

@@ -34,6 +34,7 @@ class Finding:
         text: The result in one line.
         advice: What to do about it, as an option to type; may be empty.
         evidence: Supporting figures, one per line.
+        more: Number of further lines that were left out.
     """
 
     topic: str
@@ -41,6 +42,13 @@ class Finding:
     text: str
     advice: str = ""
     evidence: tuple[str, ...] = ()
+    more: int = 0
+
+    def shown(self, most: int | None = None) -> list[str]:
+        """Return the evidence, at most ``most`` lines, and the number of lines left out."""
+        lines = list(self.evidence[:most])
+        left_out = len(self.evidence) - len(lines) + self.more
+        return [*lines, f"and {left_out:,} more"] if left_out else lines
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as a JSON-compatible dict."""
@@ -50,6 +58,7 @@ class Finding:
             "text": self.text,
             "advice": self.advice,
             "evidence": list(self.evidence),
+            "more": self.more,
         }
 
     @classmethod
@@ -161,9 +170,9 @@ def compute_cramers_v(side: np.ndarray, codes: np.ndarray) -> tuple[float, float
     return float(np.sqrt(test.statistic / table.sum())), float(test.pvalue)
 
 
-def format_evidence(texts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Return one line per column, for the first columns, from pairs of name and text."""
-    return tuple(f"{name}: {text}" for name, text in texts[:MOST_LISTED])
+def format_evidence(texts: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], int]:
+    """Return one line per column, for the first columns, from pairs of name and text, and the number left out."""
+    return tuple(f"{name}: {text}" for name, text in texts[:MOST_LISTED]), max(0, len(texts) - MOST_LISTED)
 
 
 def format_option(name: str, value: str) -> str:

@@ -126,7 +126,7 @@ def check_constants(facts: Facts) -> Iterator[Finding]:
             yield Finding("constant columns", OK, f"{len(names)} {word} left out, {why}: {join_first(names)}")
     if nearly:
         text = f"{len(nearly)} columns are nearly constant: {join_first([name for name, _ in nearly])}"
-        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if not informative", format_evidence(nearly))
+        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if not informative", *format_evidence(nearly))
 
 
 def check_heterogeneity(facts: Facts) -> Iterator[Finding]:
@@ -246,6 +246,6 @@ def check_outliers(facts: Facts) -> Iterator[Finding]:
     if outlying:
         text = f"values far outside the interquartile range in {join_first([name for name, _ in outlying])}"
         advice = "check that they are correct; --set scaling=robust_quantile limits their effect"
-        yield Finding("outliers", NOTE, text, advice, format_evidence(outlying))
+        yield Finding("outliers", NOTE, text, advice, *format_evidence(outlying))
     else:
         yield Finding("outliers", OK, "no value is far outside the interquartile range")

@@ -127,11 +127,13 @@ def diagnose(training: Training) -> list[Finding]:
     # Losses may overflow when divided; comparisons with infinity or NaN are then false, so nothing is reported.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         loss_findings = _of_course(training)
-        findings = [*loss_findings, *_of_leaks(training)]
-        if not loss_findings:
-            findings += _under_fitting(training)
-        findings += _over_fitting(training)
-        return [*findings, *_too_few(training), *_worse(training)]
+        under, over = [] if loss_findings else _under_fitting(training), _over_fitting(training)
+        if under and over:  # their cures are opposite: the larger gap is the first to close
+            trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
+            under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
+        return [
+            *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
+        ]  # fmt: skip
 
 
 def check_stability(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from zoo.calibration.fit_calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.calibration.fit_calibration import fit_calibration
@@ -33,6 +34,10 @@ LEAST_RECALL = 0.5
 # explain: by this factor and this number of standard errors. Overlapping classes alone do not cause this.
 SURE, LEAST_SURE = 0.97, 50
 LEAST_EXCESS, LEAST_ERRORS = 1.5, 2.5
+# Or if, in the quarter of rows with the most confident predictions, the fraction of other labels is more than this part
+# of that among all rows, by this number of standard errors; where classes overlap it is 0 to 0.4 of it. Only where
+# predictions are much better than the most frequent class: without that, all rows are alike.
+MOST_AT_TOP, TOP_ERRORS, LEAST_KAPPA = 0.45, 1.64, 0.4
 _FOR_FEW, _DULL = frozenset({"svm", "random_forest", "nearest_neighbours"}), {"majority", "mean", "quantiles_of_train"}
 MOST_SHOWN = 20
 
@@ -51,6 +56,10 @@ class Suspects:
         sure: Number of rows with a confident prediction, after calibration.
         otherwise: Fraction of confident rows with another label.
         expected: Fraction of confident rows expected to have another label.
+        top: Number of rows in the quarter with the most confident predictions.
+        top_otherwise: Fraction of them with another label.
+        all_otherwise: Fraction of all scored rows with another label.
+        kappa: How much better than the most frequent class the predictions are: 1 for no error, 0 for as many.
         low_recall: Classes with low recall, whose rows are never suspects.
         of_test: Mask of the suspects that come from a separate test source (M,).
         total_rows: Number of rows of all splits, including those not checked.
@@ -65,6 +74,10 @@ class Suspects:
     sure: int = 0
     otherwise: float = 0.0
     expected: float = 0.0
+    top: int = 0
+    top_otherwise: float = 0.0
+    all_otherwise: float = 0.0
+    kappa: float = 0.0
     low_recall: tuple[str, ...] = ()
     of_test: np.ndarray | None = None
     total_rows: int = 0
@@ -192,6 +205,9 @@ def _of_classes(
     order = rank_suspects(target, prediction)
     wrong = order[(predicted != target)[order] & scored_rows[order]][: max(round(rate * len(target)), 0)]
     highest = _calibrated(prediction, target).max(axis=1)
+    differs = predicted != target
+    scored = np.flatnonzero(scored_rows)
+    top = scored[np.argsort(-prediction.max(axis=1)[scored], kind="stable")][: len(scored) // 4]
     sure = scored_rows & (highest >= SURE)
     return wrong, Suspects(
         rows[wrong],
@@ -201,8 +217,12 @@ def _of_classes(
         int(scored_rows.sum()),
         len(target),
         sure=int(sure.sum()),
-        otherwise=float((predicted != target)[sure].mean()) if sure.any() else 0.0,
+        otherwise=float(differs[sure].mean()) if sure.any() else 0.0,
         expected=float(1 - highest[sure].mean()) if sure.any() else 0.0,
+        top=len(top),
+        top_otherwise=float(differs[top].mean()) if len(top) else 0.0,
+        all_otherwise=float(differs[scored].mean()) if len(scored) else 0.0,
+        kappa=float(1 - differs.mean() / max(1 - np.bincount(target).max() / len(target), 1e-9)),
         low_recall=tuple(map(str, names[~recognised])),
     )
 
@@ -233,20 +253,39 @@ def check_labels(suspects: Suspects) -> Iterator[Finding]:
         yield Finding("label errors", NOTE, text)
     if not suspects.scored_rows:
         return
-    by_chance = suspects.expected + LEAST_ERRORS * np.sqrt(suspects.expected / max(suspects.sure, 1))
-    errors = suspects.sure >= LEAST_SURE and suspects.otherwise > max(by_chance, LEAST_EXCESS * suspects.expected)
-    sure = (
-        f"; among confident predictions {format_fraction(suspects.otherwise)} of the labels disagree, "
-        f"{format_fraction(suspects.expected)} would be expected"
-    )
-    why = sure if errors else ", which overlapping classes explain"
+    reason = _reason(suspects)
     doubtful = len(suspects.rows) / suspects.scored_rows
+    bounds = stats.binomtest(len(suspects.rows), suspects.scored_rows).proportion_ci(method="wilson")
     text = (
-        f"about {format_fraction(doubtful)} of the labels are doubtful, {len(suspects.rows):,} rows of {_of(suspects)}"
+        f"about {format_fraction(doubtful)} of the labels are doubtful (95 % interval {format_fraction(bounds.low)} to "
+        f"{format_fraction(bounds.high)}), {len(suspects.rows):,} rows of {_of(suspects)}"
     )
-    level = WARNING if errors and doubtful > 0.03 else NOTE if errors or doubtful > 0.01 else OK
-    text += why if level != OK else ""
-    yield Finding("label errors", level, text, "check these rows" if level != OK else "", shown)
+    level = WARNING if reason and doubtful > 0.03 else NOTE if reason or doubtful > 0.01 else OK
+    text += "" if level == OK else f"; {reason}" if reason else ", which overlapping classes explain"
+    more = max(0, len(suspects.rows) - MOST_SHOWN)
+    yield Finding("label errors", level, text, "check these rows" if level != OK else "", shown, more)
+
+
+def _reason(suspects: Suspects) -> str:
+    """Return the evidence that labels are wrong, which overlapping classes alone would not give; empty if none.
+
+    Where classes overlap, the most confident predictions are hardly ever wrong. Wrong labels are anywhere: as often
+    there as elsewhere. Calibrated probabilities allow for wrong labels if there are many, so both are looked at.
+    """
+    by_chance = suspects.expected + LEAST_ERRORS * np.sqrt(suspects.expected / max(suspects.sure, 1))
+    if suspects.sure >= LEAST_SURE and suspects.otherwise > max(by_chance, LEAST_EXCESS * suspects.expected):
+        return (
+            f"among confident predictions {format_fraction(suspects.otherwise)} of the labels disagree, "
+            f"{format_fraction(suspects.expected)} would be expected"
+        )
+    by_overlap = MOST_AT_TOP * suspects.all_otherwise
+    limit = by_overlap + TOP_ERRORS * np.sqrt(by_overlap / max(suspects.top, 1))
+    if suspects.kappa >= LEAST_KAPPA and suspects.top_otherwise > limit:
+        return (
+            f"{format_fraction(suspects.top_otherwise)} of the labels disagree even among the quarter with the most "
+            f"confident predictions, {format_fraction(suspects.all_otherwise)} among all"
+        )
+    return ""
 
 
 def _of(suspects: Suspects) -> str:

@@ -11,6 +11,7 @@ from zoo.data.columns.column_kinds import Column
 from zoo.reporting.check_inputs import OK, WARNING, Finding
 from zoo.reporting.page import STYLE, format_page
 
+MOST_LINES = 8  # of evidence in a terminal; the page has more
 _SIGNS = {"ok": " ", "note": "·", "warning": "!"}
 
 
@@ -88,7 +89,7 @@ class DataReport:
         for finding in self.findings:
             lines.append(f"{_SIGNS[finding.level]} {finding.topic:<{width}}  {finding.text}")
             if finding.level != OK:
-                lines += [f"  {'':<{width}}    {text}" for text in finding.evidence[:8]]
+                lines += [f"  {'':<{width}}    {text}" for text in finding.shown(MOST_LINES)]
                 lines += [f"  {'':<{width}}  → {finding.advice}"] if finding.advice else []
         lines.append("")
         lines.append(_counted(len(self.warnings)))
@@ -131,7 +132,7 @@ def _counted(warnings: int) -> str:
 
 
 def _finding_row(finding: Finding) -> str:
-    shown = "".join(f"<li>{html.escape(text)}</li>" for text in finding.evidence)
+    shown = "".join(f"<li>{html.escape(text)}</li>" for text in finding.shown())
     evidence = f'<ul class="evidence">{shown}</ul>' if shown else ""
     cells = (
         f'<td class="{finding.level}">{finding.level}</td>',

@@ -141,7 +141,7 @@ def check_capped_values(facts: Facts) -> Iterator[Finding]:
         text = (
             f"values accumulate at the maximum or minimum of {join_first([name for name, _ in piled])}: possibly capped"
         )
-        yield Finding("capped values", NOTE, text, "", format_evidence(piled))
+        yield Finding("capped values", NOTE, text, "", *format_evidence(piled))
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

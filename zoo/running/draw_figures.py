@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.figures.style import save_figure
 from zoo.tracking.tracked_run import import_model_format
 
 
@@ -44,5 +45,5 @@ def draw_in_background(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callab
 def _draw_and_save(draw: Callable[[], Mapping[str, Any]], folder: Path) -> DrawnFigures:
     figures = draw()
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", pil_kwargs={"compress_level": 1})  # files 10 % larger, saved 10 % faster
+        save_figure(figure, folder / f"{name}.png")
     return DrawnFigures(figures, folder)

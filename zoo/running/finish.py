@@ -193,7 +193,10 @@ def _log(
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     """Return the facts about training that the diagnosis is based on."""
     task, spec, split = fitted.task, fitted.dataset.spec, fitted.dataset.splits.get("train")
-    dummies = [baseline.name for baseline in task.baselines("quick", spec) if baseline.is_dummy]
+    dummies = [baseline for baseline in task.baselines("quick", spec) if baseline.is_dummy]
+    baselines = dict(run.baselines)
+    if dummies and spec.targets and split is not None and dummies[0].name not in baselines:
+        baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # which tells what chance attains
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     interval = run.intervals.get(f"test_{run.objective}")
     return Training(
@@ -204,8 +207,8 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         objective=run.objective,
         metrics=run.metrics,
         interval=None if interval is None or math.isnan(sum(interval)) else interval,
-        baselines=run.baselines,
-        dummy=dummies[0] if dummies else None,
+        baselines=baselines,
+        dummy=dummies[0].name if dummies else None,
         verdict=run.verdict,
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),

@@ -23,6 +23,7 @@ from zoo.tracking.tags import (
     LESS_TAG,
     OBJECTIVE_TAG,
     SEED_TAG,
+    SPLIT_FILE,
     SPLIT_TAG,
     VALIDATION_TAG,
     VERSIONS_FILE,
@@ -94,7 +95,7 @@ def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: 
 def keep_split(tracked: TrackedRun, dataset: Dataset) -> None:
     """Log the source rows of each split as ``split.json``, which ``--split file=`` reads."""
     rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
-    tracked.text(json.dumps(rows), "split.json")
+    tracked.text(json.dumps(rows), SPLIT_FILE)
 
 
 def split_of(dataset: Dataset) -> Mapping[str, Any]:

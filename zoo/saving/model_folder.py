@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.models.check_saving import explain_unloadable
 from zoo.portable.digests import DIGEST, add_digests, check_digests
 from zoo.registry import list_models
 from zoo.saving.model import Model
@@ -33,8 +36,8 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
         UsageError: When a user's own model contains code, so that it could not be loaded again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without the optimizer: the state needed to resume training is in checkpoints.
-    model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
+    with _without_own_losses(model.keras_model):
+        model.keras_model.save(folder / KERAS_FILE, include_optimizer=False)
     values = {
         "format": FORMAT,
         "zoo": __version__,
@@ -45,6 +48,26 @@ def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) 
     }
     contents = add_digests(values, folder, [folder / KERAS_FILE])
     (folder / FACTS_FILE).write_text(json.dumps(contents, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def _without_own_losses(model: Any) -> Iterator[None]:
+    """Leave out of a file how models were compiled with a loss or metric that another process could not load.
+
+    A loaded model only predicts. What is needed to resume training is in checkpoints.
+    """
+    compiled = [
+        layer
+        for layer in [model, *model._flatten_layers()]
+        if getattr(layer, "compiled", False) and explain_unloadable(layer.get_compile_config()) is not None
+    ]
+    for layer in compiled:
+        layer.compiled = False
+    try:
+        yield
+    finally:
+        for layer in compiled:
+            layer.compiled = True
 
 
 def load_model(folder: Path) -> Model:

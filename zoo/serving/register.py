@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.columns.encode import encode_targets, extract_inputs, has_value
+from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
+from zoo.data.splitting.sample_weights import read_weights
 from zoo.errors import UsageError
-from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import RegisterJob
-from zoo.metrics.significance import paired_difference, row_losses
+from zoo.metrics.significance import bounded_losses, cautious_difference
+from zoo.spec import Spec
 from zoo.stored_runs.lookup import load, load_job, resolve_run
+from zoo.task import Task, load_task
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.model_registry import Version, describe_version, find_version, register_version, set_alias
 from zoo.tracking.store import Store
+from zoo.tracking.tags import SPLIT_FILE
 
 CHAMPION = "champion"
 LEAST_ROWS = 30  # unseen by both models
+WORST = 2.0  # largest Brier score of a row
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,10 @@ class Contest:
         source: Where the rows are from.
         rows: Number of rows.
         seen: Rows of the source left out because one of the models has seen equal rows.
-        champion: Mean loss of the present champion: log-loss of classes, squared error of numbers.
+        champion: Mean loss of the present champion: Brier score of classes, squared error of numbers.
         challenger: Mean loss of the new model.
-        difference: 95 % interval of challenger minus champion, with rows as the sample.
+        difference: 95 % interval of challenger minus champion, which counts one more row on which the challenger is
+            as wrong as it can be: few rows do not show rare, large errors.
     """
 
     source: str
@@ -138,40 +145,72 @@ def register(job: RegisterJob) -> Registration:
 def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
     frames, seen = [], set()
     for run_id in (champion, challenger):
-        job = load_job(store, run_id).model_copy(update={"test": on, "test_size": None})
-        task = create_model_builder(job.model, job.task).task
-        dataset = task.read(job)
-        model, test_split = load(run_id), dataset.splits["test"]
-        frame = task.rules(model.spec).held_out(test_split, task.output(model.keras_model, test_split.inputs))
-        if frame is None:
-            raise UsageError(f"{task.name} has no target on which two models can be compared", where="on")
-        frames.append(frame.set_index("row"))
-        seen |= _seen(dataset)
+        model = load(run_id)
+        task = load_task(model.spec.task)
+        rows = _labelled_rows(task, model.spec, on)
+        predicted = task.rules(model.spec).held_out(rows, task.output(model.keras_model, rows.inputs))
+        assert predicted is not None  # there are targets
+        frames.append(predicted.set_index("row"))
+        seen |= _seen(store, run_id, task, model.spec, rows)
     common = frames[0].index.intersection(frames[1].index)
-    rows = common.difference(pd.Index(sorted(seen)))
-    if len(rows) < LEAST_ROWS:
+    unseen = common.difference(pd.Index(sorted(seen)))
+    if len(unseen) < LEAST_ROWS:
         raise UsageError(
-            f"only {len(rows):,} of {len(common):,} rows are unseen by both models, too few for a comparison; "
+            f"only {len(unseen):,} of {len(common):,} rows are unseen by both models, too few for a comparison; "
             f"give at least {LEAST_ROWS}",
             where=str(on),
         )
-    losses = [row_losses(frame.loc[rows]) for frame in frames]
+    frames = [frame.loc[unseen] for frame in frames]
+    losses = [bounded_losses(frame) for frame in frames]
+    weight = frames[0]["weight"].to_numpy(float) if "weight" in frames[0] else None
     return Contest(
         str(on) if isinstance(on, str) else f"{type(on).__name__} in memory",
-        len(rows),
-        len(common) - len(rows),
-        float(losses[0].mean()),
-        float(losses[1].mean()),
-        paired_difference(losses[1], losses[0]),
+        len(unseen),
+        len(common) - len(unseen),
+        float(np.average(losses[0], weights=weight)),
+        float(np.average(losses[1], weights=weight)),
+        cautious_difference(losses[1], losses[0], weight, worst=WORST if _has_classes(frames[0]) else None),
     )
 
 
-def _seen(dataset: Dataset) -> set[int]:
-    """Return the test rows whose inputs equal those of a training, validation or calibration row."""
-    other_hashes = [_hashes(split) for name, split in dataset.splits.items() if name != "test"]
-    test = dataset.splits["test"]
-    in_training = np.isin(_hashes(test), np.concatenate(other_hashes)) if other_hashes else np.zeros(len(test), bool)
-    return set(test.rows[in_training].tolist())
+def _labelled_rows(task: Task, spec: Spec, source: Any) -> Split:
+    """Return the rows of a source that have the targets, as the model takes them."""
+    table = task.rows(source, spec)
+    names = [target.name for target in spec.targets]
+    if not names:
+        raise UsageError(f"{task.name} has no target on which two models can be compared", where="on")
+    for name in names:
+        if name not in table.frame.columns:
+            raise UsageError(f"there is no column {name!r} with the truth", where=table.source)
+    frame = table.frame[np.logical_and.reduce([has_value(table.frame[name]) for name in names])]
+    weighted = spec.weight is not None and spec.weight in frame.columns
+    return Split(
+        extract_inputs(frame, spec, where=table.source),
+        encode_targets(frame, spec, where=table.source),
+        frame.index.to_numpy(),
+        read_weights(frame, spec.weight, where=table.source) if weighted else None,
+    )
+
+
+def _seen(store: Store, run_id: str, task: Task, spec: Spec, rows: Split) -> set[int]:
+    """Return the rows whose inputs equal those of a row that the run used outside its test split.
+
+    All rows of the run's source count, also those that sampling left out, except its stored test rows.
+    """
+    job = load_job(store, run_id)
+    if str(job.source).endswith(" in memory)"):
+        message = f"run {run_id[:8]} was trained on data in memory, so the rows that it used cannot be read again"
+        raise UsageError(f"{message}; compare models that were trained on a file", where="on")
+    table = task.rows(job.source, spec)
+    split_rows = json.loads(store.read_text(run_id, SPLIT_FILE) or "{}")
+    test_rows = split_rows.get("test", []) if job.test is None else []
+    frame = table.frame[~table.frame.index.isin(test_rows)]
+    used = Split(extract_inputs(frame, spec, where=table.source), None, frame.index.to_numpy())
+    return set(rows.rows[np.isin(_hashes(rows), _hashes(used))].tolist())
+
+
+def _has_classes(predicted: pd.DataFrame) -> bool:
+    return any(name.startswith("probability_") for name in predicted.columns)
 
 
 def _hashes(split: Split) -> np.ndarray:

@@ -14,7 +14,6 @@ from zoo.calibration.conformal import (
     look_up_quantile,
 )
 from zoo.calibration.fit_calibration import (
-    LEAST_ROWS,
     SHARES,
     check_rows,
     choose_threshold_of,
@@ -70,14 +69,15 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
         if job.calibrate == "isotonic" and len(first) < FEW_FOR_ISOTONIC:
             notes.append(f"isotonic calibration overfits below some {FEW_FOR_ISOTONIC:,} rows; temperature needs fewer")
         notes += _made_worse(task, before, full_model, dataset)
-    elif (job.sample or "").startswith("down") and len(dataset.splits.get("validation", ())) >= LEAST_ROWS:
-        # After training on few sampled rows, mean predictions are off by chance; validation has the true frequencies.
-        rows = dataset.splits["validation"]
+    elif (job.sample or "").startswith("down"):
+        # Training stops before the mean prediction is that of all rows. The weighted training rows have the frequencies
+        # of all of them; validation rows must not be used, since they choose the epoch and score the model.
+        rows = dataset.splits["train"]
         built_model.calibration, facts = fit_calibration(
             SHARES, task.output(full_model, rows.inputs), np.asarray(rows.target), rows.weight
         )
         full_model = built_model.full_model()
-        notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes in validation")
+        notes.append("after down-sampling, the mean of probabilities is brought to the shares of classes before it")
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
         rows = dataset.splits["validation"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -27,14 +28,17 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
     Raises:
         UsageError: If its inputs or its output do not fit the data.
     """
+    _check_functional(model)
     built_model = split_model(model)
     check_output(model, output_width, model.name)
+    if spec.has_classes:
+        built_model = dataclasses.replace(built_model, inference=_with_probabilities(built_model.network, model.loss))
     names = {tensor.name for tensor in model.inputs}
     if built_model.preprocessing is not None or names <= {column.key for column in spec.inputs}:
         return built_model
     tensors = standard.tensors()
     if names == set(tensors):
-        return BuiltModel(model, standard)
+        return dataclasses.replace(built_model, preprocessing=standard)
     uniform = all(input_.least_length == input_.greatest_length for input_ in spec.of_kind(SequenceInput))
     if LENGTH in tensors and not (uniform and spec.of_kind(SequenceInput)):
         raise UsageError(
@@ -52,7 +56,47 @@ def adopt_model(model: Any, spec: Spec, standard: Any, output_width: int) -> Bui
             f"it must have inputs named {', '.join(column.key for column in spec.inputs[:5])} …{single}",
             where=model.name,
         )
-    return BuiltModel(model, _SingleTensor(standard, name))
+    return dataclasses.replace(built_model, preprocessing=_SingleTensor(standard, name))
+
+
+def _check_functional(model: Any) -> None:
+    if getattr(model, "inputs", None) and getattr(model, "outputs", None):
+        return
+    reason = (
+        "a Sequential model needs a keras.Input as its first layer"
+        if isinstance(model, keras.Sequential)
+        else "a subclass of keras.Model cannot be saved without its code; build it as keras.Model(inputs, outputs)"
+    )
+    raise UsageError(reason, where=model.name)
+
+
+def _with_probabilities(network: keras.Model, loss: Any) -> keras.Model | None:
+    """Return the network with probabilities as its output, if it was compiled for logits; None if it has them already.
+
+    Raises:
+        UsageError: If the loss takes one-hot targets, or the output is linear and the loss takes probabilities.
+    """
+    output, name = network.outputs[0], network.name
+    loss_name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    if str(loss_name).lower().replace("_", "").startswith("categorical"):
+        raise UsageError(
+            f"the targets are class numbers, and the loss {loss_name} takes one-hot targets; compile the model with "
+            "sparse_categorical_crossentropy",
+            where=name,
+        )
+    activation = "sigmoid" if output.shape[-1] == 1 else "softmax"
+    if getattr(loss, "from_logits", False):
+        inputs = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
+        model = keras.Model(inputs, keras.layers.Activation(activation)(output), name=network.name)
+        model.compile(network.optimizer, type(loss).from_config({**loss.get_config(), "from_logits": False}))
+        return model
+    if getattr(network.layers[-1], "activation", None) is keras.activations.linear:
+        raise UsageError(
+            f"the output has no activation, and the loss {loss_name} takes probabilities: give the last layer the "
+            f"activation {activation}, or the loss from_logits=True",
+            where=name,
+        )
+    return None
 
 
 class _SingleTensor:

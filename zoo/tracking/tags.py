@@ -22,7 +22,8 @@ _DETAILS = (
     LESS_TAG,
 )  # fmt: skip
 
-RESULT_FILE, JOB_FILE, VERSIONS_FILE, CHECKPOINT_FILE = "result.json", "job.yaml", "versions.json", "checkpoint.bin"
+RESULT_FILE, JOB_FILE, SPLIT_FILE = "result.json", "job.yaml", "split.json"
+VERSIONS_FILE, CHECKPOINT_FILE = "versions.json", "checkpoint.bin"
 
 SEEDS, CROSS_VALIDATION, FOLD, COMPARED = "seeds", "cross_validation", "fold", "compared"
 REPRODUCTION = "reproduction"

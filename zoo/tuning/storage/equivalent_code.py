@@ -11,7 +11,7 @@ EARLIER_CODE = {
     "d85b3a5bbf1a": "63b02beb3b77",  # classification/linear
     "e5b073b7e01a": "b5cb5f90e23d",  # classification/mlp
     "e7e8e9c94d19": "44971d2fb34d",  # clustering/*
-    "907aae9198eb": "aa814ae7afbe",  # image/*
+    "c560fd292316": "aa814ae7afbe",  # image/*
     "9882880aff52": "fe913614fb59",  # regression/*
     "1ced663e1c4c": "9a82ad209e9d",  # regression/linear
     "b25a95c5f928": "02f81f05ae4a",  # regression/mlp
