@@ -112,7 +112,8 @@ def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, p
     """Return the interval of the average precision: a score interval with the rows that its variance is worth.
 
     For few positive rows, the average precision is too high by up to the difference to
-    :func:`zoo.metrics.ranking.discount_own_rows`; the lower bound allows for half of it.
+    :func:`zoo.metrics.ranking.discount_own_rows`; the lower bound allows for half of it, and for all of it in a mean
+    over classes, in which errors average out and the bias does not.
 
     Args:
         truth: (N,) class indices.
@@ -129,7 +130,8 @@ def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, p
         influence = precision_influence(chosen, score, sample.weight)
         variance, units = _variance(influence, chosen, sample), min(sample.count(chosen), sample.units)
         rows = value * (1 - value) / variance if variance > 0 and 0 < value < 1 else units
-        centre = (value + discount_own_rows(chosen, score, sample.weight)) / 2
+        discounted = discount_own_rows(chosen, score, sample.weight)
+        centre = (value + discounted) / 2 if prediction.shape[1] == 2 else discounted
         low, _ = fraction_interval(centre, rows, student_quantile(units))
         _, high = fraction_interval(value, rows, student_quantile(units))
         intervals.append((min(low, value), high))
