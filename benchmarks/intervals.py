@@ -25,7 +25,7 @@ from zoo.calibration.conformal import (
 from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.metric import Metric, evaluate
 from zoo.metrics.numbers import create_number_metrics, create_quantile_metrics
-from zoo.metrics.significance import compute_standard_error, estimate_mean, paired_difference
+from zoo.metrics.significance import cautious_difference, compute_standard_error, estimate_mean
 
 SIMULATIONS, QUICK_SIMULATIONS = 1000, 20
 TRUE_ROWS, QUICK_TRUE_ROWS = 1_000_000, 20_000
@@ -250,16 +250,16 @@ def _folds(rows: int, rng: np.random.Generator) -> Sequence[tuple[str, float]]:
     return (("interval", estimate.low <= 1 + 5 / (trained - 6) <= estimate.high),)
 
 
-# Factors of the logit of two models whose expected log loss is equal, and of which the second is over-confident.
-LOSSES = {"slightly over-confident": (0.6, 1.5138702), "over-confident": (0.35, 2.0060196)}
+# Factors of the logit of two models whose expected Brier score is equal, and of which the second is over-confident.
+LOSSES = {"slightly over-confident": (0.6, 1.7228815), "over-confident": (0.35, 3.3432171)}
 
 
 def _register(rows: int, kind: str, rng: np.random.Generator) -> Sequence[tuple[str, float]]:
-    """A challenger that is no better: not promoted in 97.5 %, and the interval contains 0."""
+    """A challenger that is no better: it is not promoted, and the interval contains 0."""
     logit = 2 * rng.normal(size=rows)
-    sign = np.where(_toss(rng, logit) == 1, -1, 1)
-    champion, challenger = (np.logaddexp(0, sign * factor * logit) for factor in LOSSES[kind])
-    low, high = paired_difference(challenger, champion)
+    truth = _toss(rng, logit)
+    champion, challenger = (2 * (_binary(factor * logit)[:, 1] - truth) ** 2 for factor in LOSSES[kind])
+    low, high = cautious_difference(challenger, champion, worst=2.0)
     return ("interval", low <= 0 <= high), ("not promoted", not high < 0)
 
 
