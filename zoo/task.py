@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from zoo.calibration.conformal import ConformalQuantiles
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.sources.read import Table
 from zoo.errors import UsageError, find_nearest_name
@@ -27,7 +28,7 @@ from zoo.training.training_state import FitPlan, FitResult
 
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
-    ("weight", "sample", "class_weight", "calibration_size", "calibrate", "threshold"), _NO_TARGET
+    ("weight", "sample", "class_weight", "calibration_size", "conformal", "calibrate", "threshold"), _NO_TARGET
 )
 # What a model returns: one array, or several by name.
 Output = np.ndarray | Mapping[str, np.ndarray]
@@ -57,13 +58,14 @@ class Calibration:
 
     Args:
         spec: The spec, with a threshold if one was chosen.
-        conformal_quantiles: See :func:`zoo.calibration.conformal.compute_quantiles`; empty without calibration split.
+        conformal_quantiles: See :func:`zoo.calibration.conformal.compute_quantiles`, or of each class
+            (``compute_class_quantiles``); empty without calibration split.
         facts: Values to track, by name.
         notes: Notes for the user.
     """
 
     spec: Spec
-    conformal_quantiles: Sequence[float | None] = ()
+    conformal_quantiles: ConformalQuantiles = ()
     facts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -112,7 +114,7 @@ class OutputRules(ABC):
         outputs = output if isinstance(output, Mapping) else {"output": output}
         return pd.DataFrame(decode_outputs(outputs, self.decoding()))
 
-    def intervals(self, output: Output, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
+    def intervals(self, output: Output, conformal_quantiles: ConformalQuantiles, percent: float) -> pd.DataFrame:
         """Return prediction sets or intervals of N rows at the given coverage in percent.
 
         Raises:
@@ -126,14 +128,12 @@ class OutputRules(ABC):
         return None
 
     def interval_scores(
-        self, rows: Split, output: Output, conformal_quantiles: Sequence[float | None], percent: float = 90.0
+        self, rows: Split, output: Output, conformal_quantiles: ConformalQuantiles, percent: float = 90.0
     ) -> Mapping[str, float]:
         """Return the coverage and size of a split's prediction sets or intervals."""
         return {}
 
-    def draw_intervals(
-        self, rows: Split, output: Output, conformal_quantiles: Sequence[float | None]
-    ) -> Mapping[str, Any]:
+    def draw_intervals(self, rows: Split, output: Output, conformal_quantiles: ConformalQuantiles) -> Mapping[str, Any]:
         """Return figures of a split's prediction sets or intervals."""
         return {}
 

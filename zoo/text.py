@@ -34,8 +34,15 @@ def format_number(value: Any) -> str:
 
 
 def format_interval(bounds: tuple[float, float] | None) -> str:
-    """Format an interval; empty for None."""
-    return f"[{format_number(float(bounds[0]))}, {format_number(float(bounds[1]))}]" if bounds is not None else ""
+    """Format an interval; empty for None, and ``unknown`` if its bounds are not numbers.
+
+    Example:
+        >>> format_interval((0.25, 0.5)), format_interval((math.nan, math.nan)), format_interval(None)
+        ('[0.25, 0.5]', 'unknown', '')
+    """
+    if bounds is None:
+        return ""
+    return "unknown" if math.isnan(sum(bounds)) else f"[{', '.join(format_number(float(bound)) for bound in bounds)}]"
 
 
 def convert_to_plain(value: Any) -> Any:

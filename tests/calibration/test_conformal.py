@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.calibration.conformal import compute_quantiles, look_up_quantile, measure_intervals, predict_sets, widen_bounds
+from zoo.calibration.conformal import (
+    compute_class_quantiles,
+    compute_quantiles,
+    look_up_quantile,
+    measure_intervals,
+    predict_sets,
+    score_classes,
+    widen_bounds,
+)
 from zoo.errors import UsageError
 from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.metric import evaluate
@@ -84,6 +92,49 @@ def test_coverage_holds_over_many_draws():
         low, high = widen_bounds(np.zeros(20), np.zeros(20), limit)
         held.append(measure_intervals(truth[40:], low, high, 90, np.ones(20))["conformal_coverage_90"])
     assert 0.897 < np.mean(held) < 0.908  # 37 of 41 is 0.902
+
+
+def test_by_class_the_coverage_holds_in_a_rare_class():
+    """5 % positive, of which a marginal limit leaves most outside."""
+    held = {"marginal": [], "by class": []}
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        logit = -4.62 + 2 * rng.normal(size=4000)
+        truth = (rng.random(4000) < 1 / (1 + np.exp(-logit))).astype(int)
+        p = 1 / (1 + np.exp(-logit))
+        prediction = np.stack([1 - p, p], axis=1)
+        scores, aside, new = score_classes(truth, prediction), slice(0, 2000), slice(2000, None)
+        for name, quantiles in (
+            ("marginal", compute_quantiles(scores[aside], None, counts=False)),
+            ("by class", compute_class_quantiles(scores[aside], truth[aside], None, counts=False, classes=2)),
+        ):
+            inside = predict_sets(prediction[new], look_up_quantile(quantiles, 80))
+            covered = inside[np.arange(2000), truth[new]]
+            held[name].append([covered.mean(), covered[truth[new] == 0].mean(), covered[truth[new] == 1].mean()])
+    marginal, by_class = (np.mean(values, axis=0) for values in held.values())
+    assert marginal[0] > 0.79
+    assert marginal[2] < 0.5
+    assert (by_class > 0.79).all()
+    assert by_class[2] < 0.84
+
+
+def test_a_class_without_enough_rows_is_in_each_set():
+    scores, truth = np.linspace(0, 0.5, 20), np.array([0] * 18 + [1] * 2)
+    quantiles = compute_class_quantiles(scores, truth, None, counts=False, classes=3)
+    assert look_up_quantile(quantiles, 90).tolist() == [scores[17], np.inf, np.inf]
+    assert predict_sets(np.array([[0.98, 0.01, 0.01]]), look_up_quantile(quantiles, 90)).tolist() == [
+        [True, True, True]
+    ]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=60), st.integers(0, 1000))
+def test_by_class_a_frequency_of_two_is_the_row_twice(weights, seed):
+    rng = np.random.default_rng(seed)
+    scores, truth, weight = rng.normal(size=len(weights)), rng.integers(0, 2, len(weights)), np.array(weights, float)
+    weighted = compute_class_quantiles(scores, truth, weight, counts=True, classes=2)
+    repeated = np.repeat(scores, weights), np.repeat(truth, weights)
+    assert weighted == compute_class_quantiles(*repeated, None, counts=False, classes=2)
 
 
 def test_a_set_is_never_empty_and_an_interval_never_inside_out():

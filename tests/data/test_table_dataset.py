@@ -73,6 +73,17 @@ def test_the_positive_class_is_the_rarer(positive, kept):
     assert dataset(frame, positive=positive).spec.target.positive == kept
 
 
+def test_the_positive_class_is_the_rarer_of_training_rows():
+    """Test rows name nothing, not even the class that f1 is of; folds share one class."""
+    part = np.where(np.arange(ROWS) < 24, "train", "test")
+    frame = FRAME.assign(kind=np.where(np.arange(ROWS) < 8, "a", "b"), part=part)  # 8 of a, 16 of b in training
+    other = frame.assign(kind=np.where(part == "test", "a", frame["kind"]))  # of all rows, b is the rarer
+    positives = {dataset(table, split="column=part").spec.target.positive for table in (frame, other)}
+    assert positives == {"a"}
+    halves = FRAME.assign(kind=["a", "b"] * (ROWS // 2 - 1) + ["b", "b"])
+    assert {dataset(halves, fold=f"{k}/5").spec.target.positive for k in range(1, 6)} == {"a"}
+
+
 @pytest.mark.parametrize(
     "cells, positive, dtype, classes",
     [

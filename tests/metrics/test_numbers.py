@@ -62,7 +62,7 @@ def test_draws_with_one_value_only_have_no_r2():
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
 def test_tiny_and_huge_numbers_neither_warn_nor_overflow(scale):
-    truth, prediction = np.array([0.0, 1.0, 2.0]) * scale, np.array([0.0, 1.0, 3.0]) * scale
+    truth, prediction = np.tile([0.0, 1.0, 2.0], 5) * scale, np.tile([0.0, 1.0, 3.0], 5) * scale
     values, intervals = evaluate(create_number_metrics(), truth, prediction, resamples=50)
     assert values["rmse"] == pytest.approx(np.sqrt(1 / 3) * scale)
     assert values["r2"] == pytest.approx(0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,23 @@ def test_quantiles_and_their_intervals(workspace: Path) -> None:
     assert list(predictions)[-2:] == ["lower_80", "upper_80"]
     assert (predictions["quantile_0.1"] <= predictions["quantile_0.9"]).all()
     assert (predictions["prediction"] == predictions["quantile_0.5"]).all()
+
+
+@pytest.mark.parametrize("run_job", [zoo.train, partial(zoo.tune, trials=1)], ids=["train", "tune"])
+def test_baselines_choose_their_threshold_as_the_model_does(workspace: Path, run_job: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=2000)
+    frame = pd.DataFrame({"x": x, "ill": np.where(rng.random(2000) < 1 / (1 + np.exp(3 - 1.2 * x)), "yes", "no")})
+    options: dict[str, Any] = {"target": "ill", "epochs": 30, "quiet": True, "figures": False}
+    plain, chosen = (run_job("classification/linear", frame, **options, threshold=way) for way in (None, "f1"))
+    plain, chosen = (getattr(run, "best", run) for run in (plain, chosen))
+    without, with_threshold = plain.baselines["logistic"], chosen.baselines["logistic"]
+    assert with_threshold["test_f1"] > without["test_f1"] + 0.1
+    assert abs(with_threshold["test_f1"] - chosen.metrics["test_f1"]) < 0.1  # the same model, by the same rule
+    assert with_threshold["test_log_loss"] == without["test_log_loss"]
+    # Calling every row ill is the best that the majority can do.
+    rate = (frame["ill"] == "yes").mean()
+    assert chosen.baselines["majority"]["test_f1"] == pytest.approx(2 * rate / (1 + rate), abs=0.05)
 
 
 @pytest.mark.parametrize(

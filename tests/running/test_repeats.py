@@ -17,7 +17,9 @@ import zoo
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
-from zoo.metrics.significance import mean_interval
+from zoo.metrics.significance import compute_standard_error, estimate_mean
+from zoo.running.repeats import Repeats
+from zoo.stored_runs.results import Run
 from zoo.task import load_task
 from zoo.tracking.store import Store
 
@@ -46,7 +48,11 @@ def test_seeds_share_the_split_and_stand_below_one_run(workspace: Path) -> None:
     assert page.info.status == "FINISHED"
     assert page.data.metrics["test_log_loss_mean"] == pytest.approx(values.mean())
     assert page.data.metrics["test_log_loss_std"] == pytest.approx(values.std(ddof=1))
-    assert parent.intervals["test_log_loss"] == pytest.approx(mean_interval(values))
+    noise = compute_standard_error([run.intervals["test_log_loss"] for run in parent.runs])
+    low, high = parent.intervals["test_log_loss"]
+    assert high - values.mean() == pytest.approx(estimate_mean(values, noise=noise).high - values.mean())
+    assert min(values) - low > 1.5 * noise  # seeds of one test split share its sampling error
+    assert not any(name.startswith(("train_", "val_")) for name in parent.intervals)
     assert "5" in repr(parent)
     # The split is the parent's: a baseline that needs no seed is the same in each run.
     assert len({run.baselines["majority"]["test_log_loss"] for run in parent.runs}) == 1
@@ -141,11 +147,59 @@ def test_at_the_command_line(command: Callable[..., Answer]) -> None:
     assert "silhouette" in shown.out
 
 
+def seeds(scores: np.ndarray, error: float, baseline: float) -> Repeats:
+    """Runs over seeds with these test scores, whose test rows have this standard error."""
+    runs = [
+        Run(
+            run_id="0" * 32,
+            experiment="planted",
+            task="regression",
+            model_name="mlp",
+            source="planted",
+            objective="rmse",
+            direction="min",
+            metrics={"val_rmse": 0.0, "test_rmse": score},
+            intervals={"test_rmse": (score - 1.96 * error, score + 1.96 * error)},
+            baselines={"ridge": {"val_rmse": 0.0, "test_rmse": baseline}},
+            hyperparameters={},
+            n_parameters=1,
+            epochs_run=1,
+            best_epoch=1,
+            seconds=0.0,
+            artifact_uri="",
+        )
+        for score in scores.tolist()
+    ]
+    return Repeats("0" * 32, "seeds", runs)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.3, 1.0])
+def test_seeds_include_the_sampling_error_of_the_test_rows(spread: float) -> None:
+    """The deviation between seeds is a fraction of the standard error of the test rows, 1."""
+    rng, simulations = np.random.default_rng(0), 600
+    covered, decided = 0, 0
+    for _ in range(simulations):
+        # Two equal models, whose errors on the same rows are correlated, as those of real models are.
+        shared, model, baseline = rng.normal(0, np.sqrt(0.5), 3)
+        repeats = seeds(100 + shared + model + rng.normal(0, spread, 5), 1.0, 100 + shared + baseline)
+        low, high = repeats.intervals["test_rmse"]
+        covered += low <= 100 <= high
+        decided += repeats.verdict != "tie"
+    assert 0.92 <= covered / simulations <= 0.98
+    assert decided / simulations <= 0.05
+
+
+def test_a_clear_difference_over_seeds_is_decided() -> None:
+    values = np.array([99.0, 100.0, 101.0])
+    assert seeds(values, 1.0, 110.0).verdict == "model better"
+    assert seeds(values, 1.0, 90.0).verdict == "baseline better"
+    assert seeds(values, math.nan, 110.0).verdict == "tie"  # the sampling error is unknown
+
+
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(2000):
-        low, high = mean_interval(rng.normal(3, 2, 4))
-        held += low <= 3 <= high
+        estimate = estimate_mean(rng.normal(3, 2, 4))
+        held += estimate.low <= 3 <= estimate.high
     assert held / 2000 == pytest.approx(0.95, abs=0.02)
-    assert all(math.isfinite(value) for value in mean_interval(np.array([1.0, 1.0])))

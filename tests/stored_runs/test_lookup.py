@@ -229,6 +229,27 @@ def test_runs_are_listed_by_task_and_metric(workspace: Path, command: Callable[.
         assert message in wrong.err
 
 
+def test_the_best_is_ranked_among_runs_with_the_same_validation_rows(
+    workspace: Path, command: Callable[..., Answer]
+) -> None:
+    options = {**QUICK, "experiment": "january"}
+    few = zoo.train("classification/linear", rows(300, 1), **options, validation_size=0.05)
+    other = zoo.train("classification/linear", rows(300, 1), **options, split_seed=1)
+    first = zoo.train("classification/linear", rows(300, 1), **options)
+    # Other features, seeds and samples of the training split leave the validation rows as they are.
+    last = zoo.train("classification/linear", rows(300, 1), **{**options, "epochs": 30}, drop=["sex"], sample="up=2")
+    ranked = command("best", "january", "--json").json
+    ids = sorted([first, last], key=lambda run: run.metrics["val_log_loss"])
+    assert [row["run_id"] for row in ranked["ranking"]] == [run.run_id for run in ids]
+    assert {row["run_id"] for row in ranked["left_out"]} == {few.run_id, other.run_id}
+    shown = command("best", "january").out
+    assert "ranked by val_log_loss on the same 48 rows" in shown
+    assert "are left out, such as" in shown
+    assert few.run_id[:8] in shown
+    weighted = zoo.train("classification/linear", rows(300, 1).assign(w=np.arange(300) + 1.0), **options, weight="w")
+    assert zoo.best("january").run_id == weighted.run_id  # a weighted score is not comparable with the others
+
+
 def test_what_came_to_nothing_is_removed_when_a_person_says_so(workspace: Path, command: Callable[..., Answer]) -> None:
     kept = zoo.train("classification/linear", "iris", epochs=1, quiet=True, baselines="none")
     words = ["--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--epochs", 3, "--baselines", "none"]

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 import zoo
+from zoo.data.sources.bundled import load_bundled
 from zoo.errors import JobError, UsageError
 from zoo.tracking.store import Store
 
@@ -75,8 +76,6 @@ def test_a_search_in_mlflow_and_its_model(workspace: Path) -> None:
 
 
 def zoo_table(name: str) -> pd.DataFrame:
-    from zoo.data.sources.bundled import load_bundled
-
     return load_bundled(name)[0].drop(columns="class")
 
 
@@ -237,6 +236,19 @@ def test_a_users_own_build_function_and_hypermodel(workspace: Path) -> None:
     assert zoo.load(search.run_id).predict("wine").shape == (178, 4)
     iris = zoo.tune(Mine(), (np.random.default_rng(0).normal(size=(90, 26)), np.arange(90) % 3), target="y", **QUICK)
     assert {trial.hyperparameters["width"] for trial in iris.trials} <= set(range(2, 9))
+
+
+@pytest.mark.parametrize("options", [{}, {"cv": 2}, {"refit": True}], ids=["split", "cv", "refit"])
+def test_the_test_score_of_the_best_can_be_computed_again(workspace: Path, options: dict[str, Any]) -> None:
+    search = zoo.tune("classification/linear", "wine", trials=2, epochs=2, quiet=True, figures=False, **options)
+    split = json.loads(Store().read_text(search.best.run_id, "split.json") or "{}")
+    assert sorted(row for rows in split.values() for row in rows) == list(range(178))
+    assert not set(split["test"]) & set(split["train"])
+    frame = load_bundled("wine")[0].iloc[split["test"]]
+    probability = search.model.predict_proba(frame.drop(columns="class"))
+    places = [search.model.classes.index(str(name)) for name in frame["class"]]
+    loss = -np.log(probability[np.arange(len(places)), places]).mean()
+    assert search.best.metrics["test_log_loss"] == pytest.approx(loss, rel=1e-4)
 
 
 def test_any_stock_tuner_takes_a_model_of_the_catalogue(workspace: Path) -> None:

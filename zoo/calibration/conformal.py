@@ -7,13 +7,16 @@ calibration rows, which were not used for training, bound the errors on exchange
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.metrics.metric import count_rows
+from zoo.metrics.intervals import count_rows
 
 STEPS = 1000  # resolution of coverages, 0.1 %
+# Limits of each coverage: one list, or by class one for each.
+ConformalQuantiles = Sequence[float | None] | Sequence[Sequence[float | None]]
 
 
 def compute_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts: bool) -> list[float | None]:
@@ -42,8 +45,41 @@ def compute_quantiles(scores: np.ndarray, weight: np.ndarray | None, *, counts: 
     return [float(scores[order[place]]) if place < len(scores) else None for place in places]
 
 
-def look_up_quantile(conformal_quantiles: Sequence[float | None], percent: float) -> float:
+def compute_class_quantiles(
+    scores: np.ndarray, truth: np.ndarray, weight: np.ndarray | None, *, counts: bool, classes: int
+) -> list[list[float | None]]:
+    """Return the conformal quantiles of each class, from its own calibration rows.
+
+    Sets then hold their coverage in each class, also in a rare one: Mondrian conformal prediction (Vovk, Gammerman and
+    Shafer 2005, section 4.5; Vovk 2012, "Conditional Validity of Inductive Conformal Predictors"). A class with too few
+    rows for a coverage has no limit, and is in each set.
+
+    Args:
+        scores: Nonconformity score of each calibration row (N,).
+        truth: Class index of each row (N,).
+        weight: Weights of the rows (N,); None for equal ones.
+        counts: Whether weights are frequencies.
+        classes: Number of classes.
+
+    Example:
+        >>> scores, truth = np.arange(20.0), np.arange(20) % 2
+        >>> [quantiles[499] for quantiles in compute_class_quantiles(scores, truth, None, counts=False, classes=3)]
+        [10.0, 11.0, None]
+    """
+    by_class: list[list[float | None]] = []
+    for index in range(classes):
+        rows = truth == index
+        some = rows.any() and (weight is None or np.any(weight[rows] > 0))
+        of_class = None if weight is None else np.asarray(weight)[rows]
+        by_class.append(compute_quantiles(scores[rows], of_class, counts=counts) if some else [None] * (STEPS - 1))
+    return by_class
+
+
+def look_up_quantile(conformal_quantiles: ConformalQuantiles, percent: float) -> Any:
     """Return the conformal quantile for a coverage in per cent; infinite if there are too few calibration rows.
+
+    Returns:
+        A number, or by class an array (K,).
 
     Raises:
         UsageError: If the coverage is not one of 0.1, 0.2, …, 99.9.
@@ -51,6 +87,8 @@ def look_up_quantile(conformal_quantiles: Sequence[float | None], percent: float
     step = round(percent * STEPS / 100)
     if not 1 <= step < STEPS or abs(step - percent * STEPS / 100) > 1e-6:
         raise UsageError(f"received {percent:g}; a coverage must be 0.1, 0.2, … or 99.9 per cent", where="intervals")
+    if isinstance(conformal_quantiles[0], Sequence):
+        return np.array([look_up_quantile(of_class, percent) for of_class in conformal_quantiles])  # type: ignore[arg-type]
     limit = conformal_quantiles[step - 1]
     return np.inf if limit is None else limit
 
@@ -60,8 +98,13 @@ def score_classes(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.asarray(1 - prediction[np.arange(len(truth)), truth])
 
 
-def predict_sets(prediction: np.ndarray, limit: float) -> np.ndarray:
-    """Return a mask (N, K) of the classes in each row's set, which always includes the most likely class."""
+def predict_sets(prediction: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
+    """Return a mask (N, K) of the classes in each row's set, which always includes the most likely class.
+
+    Args:
+        prediction: Probabilities (N, K).
+        limit: Conformal quantile, or that of each class (K,).
+    """
     inside = 1 - prediction <= limit
     inside[np.arange(len(prediction)), prediction.argmax(axis=1)] = True
     return np.asarray(inside)

@@ -148,9 +148,11 @@ def choose_threshold(way: str, truth: np.ndarray, prediction: np.ndarray, positi
     return float((upper + max(edges[best + 1], 0.0)) / 2)
 
 
-def set_threshold(spec: Spec, threshold: float) -> Spec:
-    """Return the spec with a threshold in its target."""
-    return spec.with_target(threshold=threshold)
+def choose_threshold_of(way: str, rows: Split, prediction: np.ndarray, spec: Spec) -> Spec:
+    """Return the spec with the decision threshold that is best for predictions (N, 2) of a split's rows."""
+    weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
+    positive = spec.target.positive_index
+    return spec.with_target(threshold=choose_threshold(way, rows.encoded_target, prediction, positive, weight))
 
 
 def select_rows(split: Split, rows: np.ndarray) -> Split:

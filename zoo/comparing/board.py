@@ -31,7 +31,7 @@ class Entry:
         kind: ``model`` or ``baseline``.
         scores: The metric that the board ranks by, one value for each repeat: (R,).
         metrics: The mean of each metric, by its name with prefix.
-        noise: Standard error from the sampling of test rows, if all repeats share them; else 0.
+        noise: Standard error from the sampling of test rows, if all repeats share them, NaN if it is unknown; else 0.
         seconds: Mean training time; for a baseline, evaluation included.
         latency_ms: Time for one row; None if it was not measured.
         n_parameters: Number of parameters; None for baselines.
@@ -127,7 +127,7 @@ class Board:
         first, *others = self.entries
         tied = [entry.name for entry in others if self.verdict(entry) == "tie"]
         if any(self.verdict(entry) == "unknown" for entry in others):
-            return f"{first.name} has the best mean; one run without an interval cannot show significance"
+            return f"{first.name} has the best mean; without the sampling error of the test rows, no test is possible"
         result = f"tied with {', '.join(tied)}" if tied else "significantly better than all others"
         return f"{first.name} has the best mean and is {result}" if others else f"{first.name} is the only entry"
 

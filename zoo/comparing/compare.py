@@ -21,6 +21,7 @@ from zoo.jobs.compare_options import DEFAULT_SEEDS, CompareJob
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
+from zoo.metrics.significance import compute_standard_error
 from zoo.registry import match_entries
 from zoo.running.nested_runs import find_runs_below, run_child
 from zoo.running.progress import Progress
@@ -45,7 +46,6 @@ from zoo.tracking.tags import (
 from zoo.tracking.tracked_run import TrackedRun, end_run
 
 COMPARISON, KEY_TAG = "comparison", "zoo.comparison"
-_NORMAL_95 = 1.959964
 
 
 @accept_keywords(CompareJob, "source", "models")
@@ -306,14 +306,13 @@ def _board(
     entries = []
     for name, model_runs in runs.items():
         intervals = [run.intervals.get(score, (math.nan, math.nan)) for run in model_runs]
-        errors = [(high - low) / (2 * _NORMAL_95) for low, high in intervals if not math.isnan(high - low)]
         entries.append(
             Entry(
                 name,
                 MODEL,
                 [run.metrics.get(score, math.nan) for run in model_runs],
                 _means([run.metrics for run in model_runs]),
-                noise=float(np.mean(errors)) if shared and errors else 0.0,
+                noise=compute_standard_error(intervals) if shared else 0.0,
                 seconds=float(np.mean([run.seconds for run in model_runs])),
                 latency_ms=(latencies or {}).get(name),
                 n_parameters=model_runs[0].n_parameters,
@@ -321,7 +320,7 @@ def _board(
             )
         )
     # A baseline has no interval of its own; its sampling error on the same rows is taken from the models.
-    noise = max(entry.noise for entry in entries)
+    noise = float(np.max([entry.noise for entry in entries]))
     first_runs = next(iter(runs.values()))
     for name in first_runs[0].baselines:
         if all(name in run.baselines for run in first_runs):

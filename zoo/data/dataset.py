@@ -32,8 +32,8 @@ class Split:
         rows: Position of each row in its source.
         weight: Sample weights (N,); None for equal weights.
         fit_weight: Weights in the loss (N,), if they differ from ``weight``, as with class weights.
-        group: Group names (N,), if the split keeps groups together; needed for the calibration split, which is
-            divided in two.
+        group: Group names (N,), if the split keeps groups together, except of the training split: calibration divides
+            its rows by group, and intervals take the groups as the sample.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]
@@ -105,6 +105,7 @@ class Dataset:
         labels: Names of the labels used only for scoring, by code; empty if there are none.
         split_rows: Source rows of each split, before any sampling.
         folds: Number of cross-validation folds; 0 without.
+        threshold: How baselines choose their decision threshold on the validation split; None for none.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Dataset:
     labels: tuple[str, ...] = field(default=())
     split_rows: Mapping[str, np.ndarray] = field(default_factory=dict)
     folds: int = 0
+    threshold: str | None = None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -76,7 +76,9 @@ def create_table_dataset(
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
-    targets = target_columns.describe(table, train)
+    # Folds share their positive class, or else scores of different classes would be averaged.
+    choosing = train if job.fold is None else np.flatnonzero(split.splits != "")
+    targets = target_columns.describe(table, train, choosing)
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
     spec, notes = layout.describe(features.iloc[train], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
@@ -138,7 +140,7 @@ def _parts(
             splits[name] = _part(inputs, codes, kept.rows, places, kept.weight, kept.fit_weight)
         elif len(rows):
             splits[name] = _part(inputs, codes, rows, places, None if weight is None else weight[rows])
-        if name == "calibration" and name in splits and split.groups is not None:
+        if name != "train" and name in splits and split.groups is not None:  # the sample of calibration and intervals
             splits[name] = dataclasses.replace(splits[name], group=split.groups[rows].astype(str))
     return splits
 
@@ -259,7 +261,9 @@ def _test_part(
     frame, notes = clear_unreadable_cells(table.frame, spec, where=table.source)
     inputs = extract_inputs(frame, spec, where=table.source)
     weight = read_weights(table.frame, job.weight, where=table.source)
-    split = Split(inputs, codes, table.frame.index.to_numpy(), weight)
+    column = job.split_by("group") or job.split_by("hash")
+    group = name_categories(table.frame[column]).astype(str) if column in table.frame.columns else None
+    split = Split(inputs, codes, table.frame.index.to_numpy(), weight, group=group)
     notes = [f"the test source: {note}" for note in notes]
     return split, compute_frame_digest(table.frame), notes + _differences(trained, table, spec, inputs)
 

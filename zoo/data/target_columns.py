@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.column_kinds import CATEGORY, NUMBER, ColumnKind, parse_kind
-from zoo.data.columns.describe_table import describe_classes, describe_numbers
+from zoo.data.columns.describe_table import choose_positive, describe_classes, describe_numbers
 from zoo.data.columns.encode import encode_target, has_value, name_categories, read_numbers
 from zoo.data.columns.missing_values import CONSTANT, DROP
 from zoo.data.columns.number_notation import NumberNotation, find_numbers
@@ -42,18 +42,18 @@ class TargetColumns:
     each: tuple[TargetColumns, ...] = ()
     notation: str = ""
 
-    def describe(self, table: Table, train: np.ndarray) -> tuple[Target, ...]:
-        """Return the targets with the statistics of the training rows."""
+    def describe(self, table: Table, train: np.ndarray, choosing: np.ndarray) -> tuple[Target, ...]:
+        """Return the targets with the statistics of the training rows, and the positive class that some rows choose."""
         if self.each:
-            return tuple(target for column in self.each for target in column.describe(table, train))
+            return tuple(target for column in self.each for target in column.describe(table, train, choosing))
         if self.numbers is not None:
             target = describe_numbers(self.numbers[train], name=self.columns[0], where=table.source)
             return (dataclasses.replace(target, notation=self.notation),)
         if self.classes is None:
             return ()
-        codes = encode_target(table.frame[self.classes.name].iloc[train], self.classes)
-        counts = np.bincount(codes, minlength=len(self.classes.classes))
-        return (dataclasses.replace(self.classes, counts=tuple(counts.tolist())),)
+        codes, classes = encode_target(table.frame[self.classes.name], self.classes), len(self.classes.classes)
+        counts, chosen = (np.bincount(codes[rows], minlength=classes).tolist() for rows in (train, choosing))
+        return (dataclasses.replace(choose_positive(self.classes, chosen), counts=tuple(counts)),)
 
 
 def read_targets(

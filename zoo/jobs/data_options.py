@@ -50,7 +50,7 @@ class DataJob(Job):
         metavar="COLUMN=WAY",
     )
     positive: str | None = declare_option(
-        None, "The positive class of two, for f1 and others; default the rarer.", metavar="CLASS"
+        None, "The positive class of two, for f1 and others; default the rarer in training.", metavar="CLASS"
     )
     test: Any = declare_option(None, "Another source that is the test split.", metavar="SOURCE")
     split: str | None = declare_option(
@@ -71,6 +71,11 @@ class DataJob(Job):
     )
     calibration_size: float = declare_option(
         0.0, "Fraction of training rows for calibration and intervals.", metavar="FRACTION", ge=0, lt=1
+    )
+    conformal: Literal["marginal", "by-class"] | None = declare_option(
+        None,
+        "Coverage of prediction sets: marginal, over all rows together and less in a rare class, or by-class, in each "
+        "class, with larger sets; default marginal.",
     )
     calibrate: Literal["temperature", "isotonic"] | None = declare_option(None, "Calibrate the probabilities.")
     weight: str | None = declare_option(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from zoo.metrics.metric import Interval, Metric, ScoreFunction, unbiased_bounds
+from zoo.metrics.calibration_error import ECE_BINS, ece_interval
+from zoo.metrics.class_intervals import (
+    accuracy_interval,
+    f1_interval,
+    f1_macro_interval,
+    mean_loss_interval,
+    pr_auc_interval,
+    roc_auc_interval,
+)
+from zoo.metrics.decisions import decide_classes as decide_classes
+from zoo.metrics.intervals import Interval, Sample
+from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.ranking import area_under_roc, average_precision
 from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
-
-ECE_BINS = 15
-NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 
 
 def create_class_metrics(n_classes: int, positive: int = 1, threshold: float | None = None) -> tuple[Metric, ...]:
@@ -29,17 +37,21 @@ def create_class_metrics(n_classes: int, positive: int = 1, threshold: float | N
     """
     if n_classes < 2 or not 0 <= positive < n_classes:
         raise ValueError(f"need at least 2 classes, the positive among them; received {n_classes}, {positive}")
+    of_positive: dict[str, Any] = {"positive": positive}
     called: dict[str, Any] = {"threshold": threshold, "positive": positive}
-    binary = (Metric("f1", "max", partial(f1, positive=positive, threshold=threshold)),) if n_classes == 2 else ()
+
+    def metric(name: str, direction: Literal["min", "max"], function: Any, interval: Any, **options: Any) -> Metric:
+        return Metric(name, direction, partial(function, **options), partial(interval, **options))
+
     return (
-        Metric("log_loss", "min", log_loss),
-        Metric("accuracy", "max", partial(accuracy, **called), interval=partial(accuracy_interval, **called)),
-        Metric("brier", "min", partial(brier, positive=positive)),
-        Metric("roc_auc", "max", partial(roc_auc, positive=positive)),
-        Metric("pr_auc", "max", partial(pr_auc, positive=positive)),
-        *binary,
-        Metric("f1_macro", "max", partial(f1_macro, **called)),
-        Metric("ece", "min", ece, bounds=unbiased_bounds),
+        metric("log_loss", "min", log_loss, log_loss_interval),
+        metric("accuracy", "max", accuracy, accuracy_interval, **called),
+        metric("brier", "min", brier, brier_interval, **of_positive),
+        metric("roc_auc", "max", roc_auc, roc_auc_interval, **of_positive),
+        metric("pr_auc", "max", pr_auc, pr_auc_interval, **of_positive),
+        *((metric("f1", "max", f1, f1_interval, **called),) if n_classes == 2 else ()),
+        metric("f1_macro", "max", f1_macro, f1_macro_interval, **called),
+        metric("ece", "min", ece, ece_interval),
     )
 
 
@@ -57,12 +69,21 @@ def log_loss(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> 
         >>> log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]]), np.ones((1, 2))).round(4)
         array([0.6931])
     """
+    return weighted_mean(_log_losses(truth, prediction), weights)
+
+
+def log_loss_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    """Return the 95 % interval of the log loss; see :func:`zoo.metrics.class_intervals.mean_loss_interval`."""
+    return mean_loss_interval(truth, prediction, sample, _log_losses)
+
+
+def _log_losses(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     prediction = np.asarray(prediction)
     if prediction.dtype.kind != "f":
         prediction = prediction.astype(float)
     smallest = float(np.finfo(prediction.dtype).eps)
     chosen = prediction[np.arange(len(truth)), truth].astype(float)
-    return weighted_mean(-np.log(np.clip(chosen, smallest, 1 - smallest)), weights)
+    return np.asarray(-np.log(np.clip(chosen, smallest, 1 - smallest)))
 
 
 def accuracy(
@@ -84,39 +105,6 @@ def accuracy(
     return weighted_mean((decide_classes(prediction, threshold, positive) == truth).astype(float), weights)
 
 
-def accuracy_interval(
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    weight: np.ndarray,
-    rows: float,
-    threshold: float | None = None,
-    positive: int = 1,
-) -> Interval:
-    """Return the 95 % score interval of the accuracy (Wilson, JASA 22, 1927).
-
-    Unlike the bootstrap, it does not collapse to a point if all rows, or none, are correct.
-
-    Args:
-        truth: (N,) class indices.
-        prediction: (N, K) probabilities.
-        weight: (N,).
-        rows: Number of rows that the weights represent.
-        threshold: As in :func:`accuracy`.
-        positive: Index of the positive class.
-
-    Example:
-        >>> low, high = accuracy_interval(np.array([0]), np.array([[0.9, 0.1]]), np.ones(1), 1)
-        >>> round(low, 3), high
-        (0.207, 1.0)
-    """
-    fraction = float(accuracy(truth, prediction, weight[None], threshold, positive)[0])
-    z = NORMAL_QUANTILE
-    centre = (fraction + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z / (1 + z**2 / rows) * np.sqrt(max(fraction * (1 - fraction), 0.0) / rows + z**2 / (4 * rows**2))
-    # Rounding must not move a bound past the accuracy itself, which is the bound at 0 and at 1.
-    return min(max(0.0, float(centre - half)), fraction), max(min(1.0, float(centre + half)), fraction)
-
-
 def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
     """Return the mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950), shape (R,).
 
@@ -132,13 +120,22 @@ def brier(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positi
         >>> brier(np.array([0, 1]), np.array([[0.9, 0.1], [0.3, 0.7]]), np.ones((1, 2))).round(3)
         array([0.05])
     """
+    return weighted_mean(_squared_errors(truth, prediction, positive), weights)
+
+
+def brier_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, positive: int = 1) -> Interval:
+    """Return the 95 % interval of the Brier score; see :func:`zoo.metrics.class_intervals.mean_loss_interval`."""
+    return mean_loss_interval(truth, prediction, sample, partial(_squared_errors, positive=positive))
+
+
+def _squared_errors(truth: np.ndarray, prediction: np.ndarray, positive: int) -> np.ndarray:
     prediction = np.asarray(prediction, dtype=float)
     if prediction.shape[1] == 2:
-        return weighted_mean((prediction[:, positive] - (truth == positive)) ** 2, weights)
+        return np.asarray((prediction[:, positive] - (truth == positive)) ** 2)
     # The sum of (p - y)^2 over classes, without the (N, K) matrix of indicators.
     chosen = prediction[np.arange(len(truth)), truth]
     others = np.einsum("nk,nk->n", prediction, prediction) - chosen**2
-    return weighted_mean(others + (1 - chosen) ** 2, weights)
+    return np.asarray(others + (1 - chosen) ** 2)
 
 
 def roc_auc(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, positive: int = 1) -> np.ndarray:
@@ -257,24 +254,6 @@ def ece(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     at_edges = np.take_along_axis(excess, np.reshape(inner, edges.shape), axis=1)
     at_all = np.concatenate([excess[:, :1], at_edges, excess[:, -1:]], axis=1)
     return ratio(np.abs(np.diff(at_all, axis=1)).sum(axis=1), mass[:, -1])
-
-
-def decide_classes(prediction: np.ndarray, threshold: float | None = None, positive: int = 1) -> np.ndarray:
-    """Return the predicted class (N,) for probabilities (N, K): the most likely one, the first of equal ones.
-
-    Args:
-        prediction: (N, K).
-        threshold: Probability from which the positive class of two is predicted; None for the most likely class.
-        positive: Index of the positive class.
-
-    Example:
-        >>> decide_classes(np.array([[0.7, 0.3]]), 0.25), decide_classes(np.array([[0.7, 0.3]]))
-        (array([1]), array([0]))
-    """
-    if threshold is None or prediction.shape[1] != 2:
-        called: np.ndarray = np.argmax(prediction, axis=1)
-        return called
-    return np.where(prediction[:, positive] >= threshold, positive, 1 - positive)
 
 
 def _correct(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:

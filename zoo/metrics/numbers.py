@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from zoo.metrics.intervals import (
+    Interval,
+    Sample,
+    error_interval,
+    mean_error_interval,
+    mean_fraction_interval,
+    mean_influence,
+)
 from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.weighting import ratio, weighted_mean
 
@@ -18,7 +28,11 @@ def create_number_metrics() -> tuple[Metric, ...]:
         >>> [(score.name, score.direction) for score in create_number_metrics()]
         [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
     """
-    return Metric("rmse", "min", rmse), Metric("mae", "min", mae), Metric("r2", "max", r2)
+    return (
+        Metric("rmse", "min", rmse, rmse_interval),
+        Metric("mae", "min", mae, mae_interval),
+        Metric("r2", "max", r2, r2_interval),
+    )
 
 
 def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
@@ -34,11 +48,13 @@ def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     """
     probabilities = np.asarray(levels, float)
     percent, middle = round(100 * float(probabilities[-1] - probabilities[0]), 6), select_median(levels)
-    metrics = [Metric("pinball", "min", partial(pinball, levels=probabilities))]
+    losses: list[tuple[str, Callable[..., np.ndarray]]] = [("pinball", partial(_pinball_losses, levels=probabilities))]
     if len(probabilities) > 1:
-        metrics.append(Metric(f"interval_score_{percent:g}", "min", partial(_interval_score, percent=percent)))
-        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage))
-    of_median = (Metric(s.name, s.direction, partial(_of_column, s.function, middle)) for s in create_number_metrics())
+        losses.append((f"interval_score_{percent:g}", partial(_interval_scores, percent=percent)))
+    metrics = [Metric(name, "min", partial(_mean_loss, rows), partial(_loss_interval, rows)) for name, rows in losses]
+    if len(probabilities) > 1:
+        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage, _coverage_interval))
+    of_median = (_apply_to(metric, partial(_pick_prediction, column=middle)) for metric in create_number_metrics())
     return (*metrics, *of_median)
 
 
@@ -53,8 +69,15 @@ def create_mean_metrics(std: np.ndarray) -> tuple[Metric, ...]:
         >>> metric.name, metric.function(np.zeros((1, 2)), np.array([[3.0, 10.0]]), np.ones((1, 1)))
         ('mae', array([2.]))
     """
+    parts = (_rmse_parts, _mae_parts, _unexplained_parts)
     return tuple(
-        Metric(s.name, s.direction, partial(_mean_of_columns, s.function, std)) for s in create_number_metrics()
+        Metric(
+            metric.name,
+            metric.direction,
+            partial(_mean_of_columns, metric.function, std),
+            partial(_interval_of_columns, part, metric.direction == "max", std),
+        )
+        for metric, part in zip(create_number_metrics(), parts, strict=True)
     )
 
 
@@ -65,10 +88,32 @@ def create_column_metrics(column: int, name: str) -> tuple[Metric, ...]:
         column: Its place.
         name: Its name, which follows that of each metric.
     """
-    metrics = (partial(_of_both_columns, metric.function, column) for metric in create_number_metrics())
     return tuple(
-        Metric(f"{m.name}_{name}", m.direction, f) for m, f in zip(create_number_metrics(), metrics, strict=True)
+        _apply_to(metric, partial(_pick_both, column=column), f"{metric.name}_{name}")
+        for metric in create_number_metrics()
     )
+
+
+Pick = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _apply_to(metric: Metric, pick: Pick, name: str | None = None) -> Metric:
+    """Return a metric of what ``pick`` returns for truth and prediction."""
+    interval = None if metric.interval is None else partial(_of_picked, metric.interval, pick)
+    function = partial(_of_picked, metric.function, pick)
+    return Metric(name or metric.name, metric.direction, function, interval)
+
+
+def _of_picked(function: Callable[..., Any], pick: Pick, truth: np.ndarray, prediction: np.ndarray, last: Any) -> Any:
+    return function(*pick(truth, prediction), last)
+
+
+def _pick_prediction(truth: np.ndarray, prediction: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+    return truth, prediction[:, column]
+
+
+def _pick_both(truth: np.ndarray, prediction: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+    return truth[:, column], prediction[:, column]
 
 
 def _mean_of_columns(
@@ -79,10 +124,19 @@ def _mean_of_columns(
     return mean
 
 
-def _of_both_columns(
-    function: ScoreFunction, column: int, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    return function(truth[:, column], prediction[:, column], weights)
+def _interval_of_columns(
+    parts: Callable[..., tuple[float, np.ndarray]],
+    gain: bool,
+    std: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    sample: Sample,
+) -> Interval:
+    """Return the interval of a mean over columns; of 1 minus it if ``gain``, so that it is an error of at least 0."""
+    columns = [(truth[:, i] / scale, prediction[:, i] / scale) for i, scale in enumerate(std)]
+    values, influences = zip(*(parts(*column, sample.weight) for column in columns), strict=True)
+    low, high = error_interval(float(np.mean(values)), np.mean(influences, axis=0), sample)
+    return (1 - high, 1 - low) if gain else (low, high)
 
 
 def select_median(levels: Sequence[float]) -> int:
@@ -108,25 +162,42 @@ def pinball(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, leve
         >>> pinball(np.array([1.0]), np.array([[0.0]]), np.ones((1, 1)), np.array([0.9]))
         array([0.9])
     """
+    return weighted_mean(_pinball_losses(truth, prediction, levels), weights)
+
+
+def _pinball_losses(truth: np.ndarray, prediction: np.ndarray, levels: np.ndarray) -> np.ndarray:
     error = truth[:, None] - prediction
-    return weighted_mean(np.maximum(levels * error, (levels - 1) * error).mean(axis=1), weights)
+    return np.asarray(np.maximum(levels * error, (levels - 1) * error).mean(axis=1))
 
 
-def _interval_score(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
+def _interval_scores(truth: np.ndarray, prediction: np.ndarray, percent: float) -> np.ndarray:
     low, high = prediction[:, 0], prediction[:, -1]
     missed = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
-    return weighted_mean(high - low + 2 / (1 - percent / 100) * missed, weights)
+    return np.asarray(high - low + 2 / (1 - percent / 100) * missed)
+
+
+def _mean_loss(
+    losses: Callable[..., np.ndarray], truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    return weighted_mean(losses(truth, prediction), weights)
+
+
+def _loss_interval(
+    losses: Callable[..., np.ndarray], truth: np.ndarray, prediction: np.ndarray, sample: Sample
+) -> Interval:
+    return mean_error_interval(losses(truth, prediction), sample)
+
+
+def _inside(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    return ((prediction[:, 0] <= truth) & (truth <= prediction[:, -1])).astype(float)
 
 
 def _coverage(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    inside = (prediction[:, 0] <= truth) & (truth <= prediction[:, -1])
-    return weighted_mean(inside.astype(float), weights)
+    return weighted_mean(_inside(truth, prediction), weights)
 
 
-def _of_column(
-    function: ScoreFunction, column: int, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    return function(truth, prediction[:, column], weights)
+def _coverage_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    return mean_fraction_interval(_inside(truth, prediction), sample)
 
 
 def rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -145,6 +216,20 @@ def rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.n
     return scale * np.sqrt(weighted_mean(error**2, weights))
 
 
+def rmse_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    """Return the 95 % interval of the rmse: the root of that of the mean squared error."""
+    error, scale = _scaled(_error(truth, prediction))
+    low, high = mean_error_interval(error**2, sample)
+    return scale * math.sqrt(low), scale * math.sqrt(high)
+
+
+def _rmse_parts(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the rmse, and the influence of each row (N,)."""
+    error, scale = _scaled(_error(truth, prediction))
+    value = math.sqrt(float(weight @ error**2 / weight.sum()))
+    return scale * value, scale * mean_influence(error**2, weight) / (2 * value or math.inf)
+
+
 def mae(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean absolute error, in units of the target, shape (R,).
 
@@ -159,6 +244,18 @@ def mae(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nd
     """
     error, scale = _scaled(_error(truth, prediction))
     return scale * weighted_mean(np.abs(error), weights)
+
+
+def mae_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    """Return the 95 % interval of the mean absolute error; see :func:`zoo.metrics.intervals.mean_error_interval`."""
+    error, scale = _scaled(_error(truth, prediction))
+    low, high = mean_error_interval(np.abs(error), sample)
+    return scale * low, scale * high
+
+
+def _mae_parts(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    error, scale = _scaled(_error(truth, prediction))
+    return scale * float(weight @ np.abs(error) / weight.sum()), scale * mean_influence(np.abs(error), weight)
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -180,6 +277,24 @@ def r2(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.nda
     with np.errstate(over="ignore"):  # an infinite error gives minus infinity
         unexplained = ratio(weighted_mean(error**2, weights), _variance(centred, weights))
         return 1 - unexplained * np.square(error_scale / scale)
+
+
+def r2_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    """Return the 95 % interval of the fraction of explained variance: 1 minus that of the unexplained fraction."""
+    low, high = error_interval(*_unexplained_parts(truth, prediction, sample.weight), sample)
+    return 1 - high, 1 - low
+
+
+def _unexplained_parts(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return 1 minus r2, and the influence of each row (N,) on it."""
+    error, error_scale = _scaled(_error(truth, prediction))
+    centred, scale = _scaled(_error(truth, np.full(len(truth), np.average(truth, weights=weight))))
+    variance = float(weight @ centred**2 / weight.sum())
+    value = float(weight @ error**2 / weight.sum()) / variance
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite error has no interval
+        factor = np.square(error_scale / scale)
+        influence = (mean_influence(error**2, weight) - value * mean_influence(centred**2, weight)) / variance
+        return float(factor * value), factor * influence
 
 
 def _error(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import NORMAL_QUANTILE
 
 SIGNIFICANT = 0.05
 
@@ -43,8 +44,6 @@ def estimate_mean(values: np.ndarray, *, tested: float = 0.0, noise: float = 0.0
         >>> round(estimate.low, 2), round(estimate.high, 2), round(estimate.p, 3)
         (-1.93, 5.93, 0.16)
     """
-    from scipy import stats
-
     mean, count = float(np.mean(values)), len(values)
     repeats = float(np.var(values, ddof=1)) * (1 / count + tested) if count > 1 else 0.0
     variance = repeats + noise**2
@@ -56,6 +55,20 @@ def estimate_mean(values: np.ndarray, *, tested: float = 0.0, noise: float = 0.0
     error = math.sqrt(variance)
     half = float(stats.t.ppf(0.975, freedom)) * error
     return Estimate(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, freedom)))
+
+
+def compute_standard_error(intervals: Sequence[tuple[float, float]]) -> float:
+    """Return the mean standard error that 95 % intervals imply, by the normal distribution; NaN if none is a number.
+
+    Args:
+        intervals: 95 % intervals of one score in several runs.
+
+    Example:
+        >>> round(compute_standard_error([(0.5, 0.9), (math.nan, math.nan)]), 3)
+        0.102
+    """
+    widths = [high - low for low, high in intervals if not math.isnan(high - low)]
+    return float(np.mean(widths)) / (2 * NORMAL_QUANTILE) if widths else math.nan
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -172,8 +185,6 @@ def rank_over_sources(scores: Mapping[str, Sequence[float]], direction: str) -> 
         >>> ranks.mean["a"], round(ranks.mean["b"], 2), round(ranks.distance, 2)
         (1.0, 2.17, 1.91)
     """
-    from scipy import stats
-
     names = list(scores)
     table = np.array([scores[name] for name in names], float).T
     ranks = stats.rankdata(Direction(direction).sign * table, axis=1)
@@ -184,25 +195,3 @@ def rank_over_sources(scores: Mapping[str, Sequence[float]], direction: str) -> 
     critical = float(stats.studentized_range.ppf(1 - SIGNIFICANT, models, np.inf)) / math.sqrt(2)
     distance = critical * math.sqrt(models * (models + 1) / (6 * sources))
     return Ranks(dict(zip(names, ranks.mean(axis=0).tolist(), strict=True)), p, distance)
-
-
-def mean_interval(values: np.ndarray, tested: float = 0.0) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t (1908), corrected for training rows that runs share.
-
-    Args:
-        values: One value per run (R,).
-        tested: Ratio of test to training rows (Nadeau and Bengio 2003); 0 for runs that differ only in the seed.
-
-    Example:
-        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
-        >>> round(low, 2), round(high, 2)
-        (-0.48, 4.48)
-        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]), tested=0.5)
-        >>> round(low, 2), round(high, 2)
-        (-1.93, 5.93)
-    """
-    from scipy import stats
-
-    spread = float(values.std(ddof=1)) * np.sqrt(1 / len(values) + tested)
-    half = float(stats.t.ppf(0.975, len(values) - 1) * spread)
-    return float(values.mean()) - half, float(values.mean()) + half

@@ -78,11 +78,16 @@ class Training:
         return skills if np.isfinite(skills).any() else np.empty(0)
 
     def noise(self) -> float:
-        """Return half the width of the test interval, in units of skill; 0 if unknown."""
+        """Return the distance of the test score to the nearer bound of its interval, in units of skill; 0 if unknown.
+
+        The other bound may be far away, for errors that are too rare to occur.
+        """
         if self.interval is None:
             return 0.0
         low, high = (self._skill(bound, "test_") for bound in self.interval)
-        return abs(low - high) / 2 if math.isfinite(low - high) else 0.0
+        score = self._skill(self.metrics.get(f"test_{self.objective}", math.nan), "test_")
+        distance = min(abs(score - low), abs(high - score))
+        return distance if math.isfinite(distance) else 0.0
 
     def attained(self) -> tuple[str, float]:
         """Return the baseline with the highest validation skill, and its skill; NaN if unknown."""

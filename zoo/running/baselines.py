@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -24,11 +25,14 @@ def run_baselines(
     store: Store,
     experiment: Any,
     seed: int,
+    threshold: str | None = None,
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """Return the metrics of each baseline, and notes about baselines that were skipped.
 
-    Baselines that were already run on the same splits are read from the store.
+    Baselines that were already run on the same splits are read from the store. With a ``threshold`` each chooses its
+    own on the validation split, as the model does.
     """
+    dataset = dataclasses.replace(dataset, threshold=threshold)
     results: dict[str, dict[str, float]] = {}
     notes: list[str] = []
     rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
@@ -84,4 +88,5 @@ def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
     positive = dataset.spec.target.positive if dataset.spec.has_classes else None
     options = json.dumps(dict(dataset.spec.options), sort_keys=True, default=str)
     text = f"2 {task.name} {baseline.name} {dataset.split_digest} {positive} {seed} {options}"
+    text += f" {dataset.threshold}" if dataset.threshold is not None else ""
     return hashlib.sha256(text.encode()).hexdigest()[:24]

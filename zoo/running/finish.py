@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from zoo.figures.curves import learning_curve
 from zoo.fitting.fit import Fitted, choose_evaluated_split, evaluate, post_process
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
 from zoo.reporting.report import DataReport
@@ -69,12 +71,13 @@ def finish_run(
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, model=model.keras_model)
-        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes))
-        of_intervals = rules.interval_scores(rows, output, quantiles) if quantiles else {}
+        of_intervals = _note_unknown_intervals(evaluations[split], split)
+        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_intervals))
+        conformal = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
             **calibration.facts,
-            **add_prefixes({split: of_intervals}),
+            **add_prefixes({split: conformal}),
             **({} if uncalibrated is None else add_prefixes({split: _named_uncalibrated(uncalibrated.scores)})),
         }
         run.baselines = baselines
@@ -115,6 +118,19 @@ def _run_of(
         notes=notes,
         load=lambda: model,
     )
+
+
+def _note_unknown_intervals(evaluation: Evaluation, split: str) -> tuple[str, ...]:
+    """Return a note that names the metrics whose interval is unknown because the split has too few rows."""
+    unknown = [
+        name
+        for name, bounds in evaluation.intervals.items()
+        if math.isnan(sum(bounds)) and math.isfinite(evaluation.scores[name])
+    ]
+    if not unknown:
+        return ()
+    needed = f"at least {LEAST_ROWS} rows of each class, or {LEAST_GROUPS} groups after a split by group"
+    return (f"the interval of {', '.join(unknown)} is unknown: the {split} split needs {needed}, and unequal losses",)
 
 
 def _tables(predicted: pd.DataFrame, dataset: Dataset, split: str) -> dict[str, pd.DataFrame]:
@@ -182,6 +198,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     if dummies and spec.targets and split is not None and dummies[0].name not in baselines:
         baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # which tells what chance attains
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
+    interval = run.intervals.get(f"test_{run.objective}")
     return Training(
         history=fitted.result.history,
         best_epoch=run.best_epoch,
@@ -189,7 +206,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         steps=settings.steps(split.total) if split is not None else 0,
         objective=run.objective,
         metrics=run.metrics,
-        interval=run.intervals.get(f"test_{run.objective}"),
+        interval=None if interval is None or math.isnan(sum(interval)) else interval,
         baselines=baselines,
         dummy=dummies[0].name if dummies else None,
         verdict=run.verdict,

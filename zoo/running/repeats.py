@@ -18,8 +18,9 @@ from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import format_job
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import UNKNOWN
 from zoo.metrics.metric import clip_to_limits
-from zoo.metrics.significance import mean_interval
+from zoo.metrics.significance import compute_standard_error, estimate_mean
 from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import check_stability
 from zoo.running.data_report import keep_report
@@ -44,7 +45,8 @@ class Repeats:
     Intervals are confidence intervals of the mean by Student's t over runs. Cross-validation folds share most of
     their training rows, so their scores vary less than those of models trained on independent data: the variance is
     corrected by the ratio of test to training rows (Nadeau and Bengio 2003, "Inference for the Generalization Error",
-    equation 8).
+    equation 8). Runs over seeds share their test rows, whose sampling error does not average out: it is taken from the
+    intervals of the runs and added (:func:`zoo.metrics.significance.estimate_mean`).
 
     Args:
         run_id: MLflow id of the parent run.
@@ -70,9 +72,13 @@ class Repeats:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % confidence interval of the mean of each score."""
-        intervals = {name: mean_interval(self._values(name), self.tested) for name in self.runs[0].metrics}
-        return {name: clip_to_limits(name, *bounds) for name, bounds in intervals.items()}
+        """95 % confidence interval of the mean of each score; over seeds, of those whose sampling error is known."""
+        first = self.runs[0]
+        names = first.metrics if self.kind == CROSS_VALIDATION else first.intervals
+        estimates = {
+            name: estimate_mean(self._values(name), tested=self.tested, noise=self._noise(name)) for name in names
+        }
+        return {name: clip_to_limits(name, each.low, each.high) for name, each in estimates.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -106,16 +112,20 @@ class Repeats:
 
     @property
     def verdict(self) -> str:
-        """Comparison with the best baseline on validation, by the interval of the paired differences."""
+        """Comparison with the best baseline on validation, by the interval of the paired differences.
+
+        Over seeds, it includes the sampling error of the test rows, as if the errors of the two were independent.
+        """
         first, best = self.runs[0], self._best_baseline()
         if best is None:
             return "no baseline"
         name = first.headline
         differences = np.array([run.metrics[name] - run.baselines[best][name] for run in self.runs])
-        low, high = mean_interval(Direction(first.direction).sign * differences, self.tested)
-        if not (low > 0 or high < 0):
+        noise = math.sqrt(2) * self._noise(name)  # the baseline's sampling error is assumed to be the model's
+        estimate = estimate_mean(Direction(first.direction).sign * differences, tested=self.tested, noise=noise)
+        if not (estimate.low > 0 or estimate.high < 0):
             return "tie"
-        return "model better" if high < 0 else "baseline better"
+        return "model better" if estimate.high < 0 else "baseline better"
 
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
@@ -127,7 +137,7 @@ class Repeats:
                 scores[name] for scores in self.baselines.values() if math.isfinite(scores.get(name, math.nan))
             ]
             guessed = max(baselines, key=Direction(first.direction).key, default=math.nan)
-            bounds = [run.intervals[name] for run in self.runs if name in run.intervals]
+            bounds = [run.intervals[name] for run in self.runs if not math.isnan(sum(run.intervals.get(name, UNKNOWN)))]
             findings_ += check_stability(self._values(name).tolist(), bounds, guessed, name)
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
         for topic in dict.fromkeys(finding.topic for finding in everywhere):
@@ -169,7 +179,7 @@ class Repeats:
             baseline = format_number(baselines[best].get(name, math.nan)) if best else ""
             lines.append(
                 f"{name:<{width}}{format_number(metrics[name]):>10}  {format_number(metrics[name + '_std']):<11}"
-                f"{format_interval(intervals[name]):<22}{baseline}".rstrip()
+                f"{format_interval(intervals.get(name)):<22}{baseline}".rstrip()
             )
         each = ", ".join(f"{run.run_id[:8]} {format_number(run.metrics[first.headline])}" for run in self.runs)
         verdict_ = f"{self.verdict} by {first.objective}" if best else self.verdict
@@ -181,6 +191,12 @@ class Repeats:
 
     def _values(self, name: str) -> np.ndarray:
         return np.array([run.metrics.get(name, math.nan) for run in self.runs], float)
+
+    def _noise(self, name: str) -> float:
+        """Return the standard error from the test rows that all runs share; 0 for folds, which share none."""
+        if self.kind == CROSS_VALIDATION:
+            return 0.0
+        return compute_standard_error([run.intervals.get(name, UNKNOWN) for run in self.runs])
 
     def _best_baseline(self) -> str | None:
         return find_best_baseline(self.baselines, self.runs[0].objective, self.runs[0].direction)

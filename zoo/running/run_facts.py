@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +25,7 @@ from zoo.tracking.tags import (
     SEED_TAG,
     SPLIT_FILE,
     SPLIT_TAG,
+    VALIDATION_TAG,
     VERSIONS_FILE,
     unpack_tags,
 )
@@ -56,10 +59,21 @@ def run_tags(builder: ModelBuilder, dataset: Dataset, kind: str, seed: int) -> d
         "zoo.source": dataset.source[:500],
         "zoo.digest": dataset.digest,
         SPLIT_TAG: dataset.split_digest,
+        **_tag_validation(dataset),
         "zoo.target": dataset.spec.target_names,
         SEED_TAG: str(seed),
         **create_objective_tags(builder, dataset),
     }
+
+
+def _tag_validation(dataset: Dataset) -> dict[str, str]:
+    """Return the tag of the rows, and weights, that validation scores are computed on; none without such rows."""
+    rows = split_of(dataset).get("validation")
+    if rows is None:
+        return {}
+    hasher = hashlib.sha256(np.asarray(rows, np.int64).tobytes())
+    hasher.update(f"{dataset.spec.weight} {dataset.spec.weight_kind}".encode() if dataset.spec.weight else b"")
+    return {VALIDATION_TAG: f"{dataset.sizes['validation']} rows, {hasher.hexdigest()[:16]}"}
 
 
 def create_objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
@@ -71,12 +85,15 @@ def create_objective_tags(builder: ModelBuilder, dataset: Dataset) -> dict[str, 
 
 def begin_run(tracked: TrackedRun, job: Any, dataset: Dataset, hyperparameters: Any) -> None:
     """Log what is known before training: hyperparameters, data, job, versions and split."""
-    import json
-
     tracked.params({**hyperparameters, **select_params(job, dataset)})
     tracked.dataset(dataset)
     tracked.text(format_job(job), JOB_FILE)
     tracked.text(json.dumps(list_versions(), indent=1), VERSIONS_FILE)
+    keep_split(tracked, dataset)
+
+
+def keep_split(tracked: TrackedRun, dataset: Dataset) -> None:
+    """Log the source rows of each split as ``split.json``, which ``--split file=`` reads."""
     rows = {name: np.asarray(numbers).tolist() for name, numbers in split_of(dataset).items()}
     tracked.text(json.dumps(rows), SPLIT_FILE)
 

@@ -159,7 +159,13 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
         raise KeyboardInterrupt
     try:
         baselines, notes = run_baselines(
-            training.builder.task, dataset, job.baselines, store=tracked.store, experiment=experiment, seed=job.seed
+            training.builder.task,
+            dataset,
+            job.baselines,
+            store=tracked.store,
+            experiment=experiment,
+            seed=job.seed,
+            threshold=job.threshold,
         )
         run = finish_run(tracked, job, fitted, baselines, (*dataset.notes, *notes))
     except KeyboardInterrupt:

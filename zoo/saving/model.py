@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.calibration.conformal import ConformalQuantiles
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.columns.missing_values import find_newly_missing
 from zoo.data.columns.unseen_values import find_unseen
@@ -37,9 +38,7 @@ class Model:
         >>> model.predict(frame)["prediction"]  # doctest: +SKIP
     """
 
-    def __init__(
-        self, keras_model: Any, spec: Spec, name: str, conformal_quantiles: Sequence[float | None] = ()
-    ) -> None:
+    def __init__(self, keras_model: Any, spec: Spec, name: str, conformal_quantiles: ConformalQuantiles = ()) -> None:
         self.keras_model = keras_model
         self.spec = spec
         self.name = name

@@ -18,7 +18,15 @@ from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import BASELINE_TAG, DIRECTION_TAG, LESS_TAG, OBJECTIVE_TAG, SCORED_TAG, unpack_tags
+from zoo.tracking.tags import (
+    BASELINE_TAG,
+    DIRECTION_TAG,
+    LESS_TAG,
+    OBJECTIVE_TAG,
+    SCORED_TAG,
+    VALIDATION_TAG,
+    unpack_tags,
+)
 
 # Scores are comparable only if these tags agree: the same task, data and target.
 _COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
@@ -77,20 +85,33 @@ class Ranking:
         best: The best run.
         table: The first runs, best first, as rows.
         metric: Metric that they are ranked by.
+        validation: The validation rows that all of them are scored on, such as ``96 rows``; empty if unknown.
+        left_out: The first runs, best first, that are scored on other validation rows.
     """
 
     best: Run
     table: RunTable
     metric: str
+    validation: str = ""
+    left_out: RunTable = field(default_factory=RunTable)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo best --json`` prints."""
-        return {**self.best.as_dict(), "ranked_by": self.metric, "ranking": self.table.as_dict()["runs"]}
+        tables = {"ranking": self.table.as_dict()["runs"], "left_out": self.left_out.as_dict()["runs"]}
+        return {**self.best.as_dict(), "ranked_by": self.metric, **tables}
 
     def __repr__(self) -> str:
-        if len(self.table.rows) < 2:
+        if len(self.table.rows) < 2 and not self.left_out.rows:
             return repr(self.best)
-        return f"ranked by {self.metric} (the test split is not used to choose):\n{self.table}\n\n{self.best}"
+        on = f" on the same {self.validation}" if self.validation else ""
+        lines = [f"ranked by {self.metric}{on} (the test split is not used to choose):", str(self.table)]
+        if self.left_out.rows:
+            names = ", ".join(row["run_id"][:8] for row in self.left_out.rows)
+            lines.append(
+                f"runs with other validation rows than the latest run are left out, such as {names}: their scores are "
+                "not comparable; train them with the same split (--split-seed, or --split file=split.json)"
+            )
+        return "\n".join([*lines, "", str(self.best)])
 
 
 @accept_keywords(RunsJob, "experiment")
@@ -135,7 +156,8 @@ def runs(job: RunsJob, *, quiet: bool = False) -> Any:
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     """Return the best run of an experiment, ranked by validation; the test split is never used to choose.
 
-    Runs on other data than the latest run's, or for another target, are not comparable and are left out.
+    Runs on other data or validation rows than the latest run's, or for another target, are not comparable and are left
+    out.
 
     Args:
         experiment: Its name; default the one with the latest run.
@@ -174,12 +196,19 @@ def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
     where += [f"tags.`{tag}` = {_quoted(tags[tag])}" for tag in _COMPARABLE_TAGS if tags.get(tag)]
     where.append(f"metrics.`{name}` > -1e300")
     order = f"metrics.`{name}` {_sql_order(_direction_of(newest[0], name))}"
-    rows = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order)
+    validation = tags.get(VALIDATION_TAG, "")
+    same = [*where, f"tags.`{VALIDATION_TAG}` = {_quoted(validation)}"] if validation else where
+    rows = store.search(" and ".join(same), experiment=chosen, limit=limit, order=order)
     rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
     if not rows:
         raise UsageError(f"{name} is not a number in any run of {chosen.name!r}", where="metric")
-    table = RunTable([describe_row(run, {chosen.experiment_id: chosen.name}, name) for run in rows], name)
-    return Ranking(load_run(store, rows[0].info.run_id), table, name)
+    everywhere = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order) if validation else rows
+    others = [run for run in everywhere if run.data.tags.get(VALIDATION_TAG, "") != validation]
+    table, left_out = (
+        RunTable([describe_row(run, {chosen.experiment_id: chosen.name}, name) for run in listed], name)
+        for listed in (rows, others)
+    )
+    return Ranking(load_run(store, rows[0].info.run_id), table, name, validation.partition(",")[0], left_out)
 
 
 def describe_row(run: Any, experiments: Mapping[str, str], sort: str | None = None) -> dict[str, Any]:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.calibration.conformal import compute_quantiles
+from zoo.calibration.conformal import (
+    ConformalQuantiles,
+    compute_class_quantiles,
+    compute_quantiles,
+    look_up_quantile,
+)
 from zoo.calibration.fit_calibration import (
     SHARES,
     check_rows,
-    choose_threshold,
+    choose_threshold_of,
     fit_calibration,
     select_rows,
-    set_threshold,
     split_in_two,
 )
-from zoo.data.dataset import Dataset
-from zoo.errors import UsageError
+from zoo.data.dataset import Dataset, Split
+from zoo.errors import UsageError, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.classes import log_loss
+from zoo.metrics.intervals import Sample, mean_fraction_interval
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.supervised.targets import ConformalRules, TargetRules
 from zoo.task import Calibration
 
 FEW_FOR_ISOTONIC = 1000  # Niculescu-Mizil and Caruana 2005, "Predicting good probabilities", section 5
+BY_CLASS = "by-class"
+STATED = 90.0  # per cent, the coverage that runs report
 WORSE = 1.01  # ratio of losses; smaller increases may be chance
 
 
@@ -74,20 +81,72 @@ def calibrate(task: Learner, built_model: BuiltModel, dataset: Dataset, job: Dat
     threshold = getattr(job, "threshold", None)
     if threshold is not None:
         rows = dataset.splits["validation"]
-        prediction = rules.decode(task.output(full_model, rows.inputs))
-        weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
-        chosen_at = choose_threshold(threshold, rows.encoded_target, prediction, spec.target.positive_index, weight)
+        spec = choose_threshold_of(threshold, rows, rules.decode(task.output(full_model, rows.inputs)), spec)
+        chosen_at = spec.target.threshold
+        assert chosen_at is not None
         notes.append(f"{spec.target.positive} is called from a probability of {chosen_at:.4g} on, for {threshold}")
-        spec, facts = set_threshold(spec, chosen_at), {**facts, "threshold": chosen_at}
-    quantiles: list[float | None] = []
+        facts = {**facts, "threshold": chosen_at}
+    quantiles: ConformalQuantiles = []
     if split is not None:
-        assert isinstance(rules, ConformalRules)  # checked before training
-        prediction = rules.decode(task.output(full_model, split.inputs))
-        wrong = rules.nonconformity(rules.truth(split.encoded_target), prediction)
-        quantiles = compute_quantiles(wrong, split.weight, counts=spec.weights_count)
+        quantiles, conformal_notes = _compute_conformal(
+            task, full_model, split, spec, by_class=job.conformal == BY_CLASS
+        )
+        notes += conformal_notes
         if threshold is not None:
             notes.append("prediction sets go by probabilities: what the threshold calls may lie outside of its set")
     return Calibration(spec, quantiles, facts, tuple(notes))
+
+
+def _compute_conformal(
+    task: Learner, model: Any, split: Split, spec: Spec, *, by_class: bool
+) -> tuple[ConformalQuantiles, list[str]]:
+    """Return the conformal quantiles, and a note on classes in which sets hold less than their coverage, or nothing."""
+    rules = task.rules(spec)
+    assert isinstance(rules, ConformalRules)  # checked before training
+    truth = rules.truth(split.encoded_target)
+    wrong = rules.nonconformity(truth, rules.decode(task.output(model, split.inputs)))
+    if by_class:
+        classes = len(spec.target.classes)
+        of_classes = compute_class_quantiles(wrong, truth, split.weight, counts=spec.weights_count, classes=classes)
+        return of_classes, _note_small_classes(of_classes, spec)
+    quantiles = compute_quantiles(wrong, split.weight, counts=spec.weights_count)
+    return quantiles, _note_uncovered_classes(wrong, truth, split, spec, quantiles) if spec.has_classes else []
+
+
+def _note_small_classes(by_class: Sequence[Sequence[float | None]], spec: Spec) -> list[str]:
+    names = [
+        name
+        for name, quantiles in zip(spec.target.classes, by_class, strict=True)
+        if not np.isfinite(look_up_quantile(quantiles, STATED))
+    ]
+    if not names:
+        return []
+    return [
+        f"every prediction set of {STATED:g} % contains {join_first(names, 5)}, of which the calibration split has too "
+        "few rows; increase --calibration-size"
+    ]
+
+
+def _note_uncovered_classes(
+    scores: np.ndarray, truth: np.ndarray, split: Split, spec: Spec, quantiles: Sequence[float | None]
+) -> list[str]:
+    limit = look_up_quantile(quantiles, STATED)
+    weight = np.ones(len(truth)) if split.weight is None else np.asarray(split.weight, float)
+    uncovered = []
+    for index, name in enumerate(spec.target.classes):
+        rows = (truth == index) & (weight > 0)
+        if not rows.any():
+            continue
+        sample = Sample(weight[rows], spec.weights_count, None if split.group is None else split.group[rows])
+        inside = (scores[rows] <= limit).astype(float)
+        if mean_fraction_interval(inside, sample)[1] < STATED / 100:
+            uncovered.append(f"{np.average(inside, weights=weight[rows]):.0%} of {name}")
+    if not uncovered:
+        return []
+    return [
+        f"prediction sets of {STATED:g} % hold that for all rows together, but only {join_first(uncovered, 5)} among "
+        "the rows set aside; --conformal by-class holds it in each class"
+    ]
 
 
 def check_calibration(task: Learner, dataset: Dataset, job: DataJob) -> None:
@@ -102,6 +161,10 @@ def check_calibration(task: Learner, dataset: Dataset, job: DataJob) -> None:
     if "calibration" in dataset.splits and not isinstance(task.rules(spec), ConformalRules):
         message = f"{spec.task} has no prediction intervals for the targets {spec.target_names}"
         raise UsageError(message, where="calibration_size")
+    if job.conformal == BY_CLASS and not spec.has_classes:
+        raise UsageError("intervals of a number have no classes", where="conformal")
+    if job.conformal == BY_CLASS and "calibration" not in dataset.splits:
+        raise UsageError("prediction sets need a calibration split: --calibration-size 0.2", where="conformal")
     threshold = getattr(job, "threshold", None)
     if job.calibrate is not None and "calibration" in dataset.splits:
         check_rows(len(split_in_two(dataset.splits["calibration"], spec)[0]))

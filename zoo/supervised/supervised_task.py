@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from zoo.calibration.fit_calibration import choose_threshold_of
 from zoo.data.columns.encode import find_text_columns
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
 from zoo.data.layout import COLUMNS, Layout, create_layout
@@ -202,6 +203,7 @@ class SupervisedTask(Task):
             prediction,
             weight=rows.weight,
             counts=spec.weights_count,
+            group=rows.group,
             resamples=1000 if intervals else 0,
         )
 
@@ -270,7 +272,12 @@ class SupervisedTask(Task):
     ) -> Mapping[str, Mapping[str, float]]:
         spec, rules = dataset.spec, self.rules(dataset.spec)
         scored: dict[str, Mapping[str, float]] = {}
-        for split, (target, prediction) in run_estimator(baseline, baseline.construct(seed), dataset).items():
+        predictions = run_estimator(baseline, baseline.construct(seed), dataset)
+        if dataset.threshold is not None:
+            _, validation = predictions["validation"]
+            rows = dataset.splits["validation"]
+            rules = self.rules(choose_threshold_of(dataset.threshold, rows, rules.decode(validation), spec))
+        for split, (target, prediction) in predictions.items():
             truth, values = rules.truth(target), rules.decode(prediction)
             weight = dataset.splits[split].weight
             scored[split], _ = evaluate(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.calibration.conformal import (
+    ConformalQuantiles,
     look_up_quantile,
     measure_intervals,
     measure_sets,
@@ -91,32 +92,30 @@ class ConformalRules(TargetRules):
         """Return the nonconformity scores (N,) of decoded predictions, for conformal prediction."""
 
     @abstractmethod
-    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+    def intervals_at(self, output: np.ndarray, limit: Any, percent: float) -> pd.DataFrame:
         """Return prediction sets or intervals of an output, N rows, for a conformal quantile."""
 
     @abstractmethod
     def interval_metrics(
-        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+        self, truth: np.ndarray, prediction: np.ndarray, limit: Any, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return coverage and size of prediction sets or intervals."""
 
-    def intervals(self, output: Any, conformal_quantiles: Sequence[float | None], percent: float) -> pd.DataFrame:
+    def intervals(self, output: Any, conformal_quantiles: ConformalQuantiles, percent: float) -> pd.DataFrame:
         """Return prediction sets or intervals of N rows at the given coverage in percent."""
         return self.intervals_at(output, look_up_quantile(conformal_quantiles, percent), percent)
 
     def interval_scores(
-        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percent: float = 90.0
+        self, rows: Split, output: Any, conformal_quantiles: ConformalQuantiles, percent: float = 90.0
     ) -> dict[str, float]:
         """Return coverage and size of the prediction sets or intervals of a split's rows."""
         return self._interval_scores(rows, output, conformal_quantiles, [percent])[0]
 
-    def draw_intervals(
-        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None]
-    ) -> Mapping[str, Any]:
+    def draw_intervals(self, rows: Split, output: Any, conformal_quantiles: ConformalQuantiles) -> Mapping[str, Any]:
         """Return figures of the coverage and size of a split's prediction sets or intervals by nominal coverage."""
         from zoo.figures.intervals import interval_coverage
 
-        percents = [percent for percent in COVERAGES if np.isfinite(look_up_quantile(conformal_quantiles, percent))]
+        percents = [each for each in COVERAGES if np.isfinite(look_up_quantile(conformal_quantiles, each)).all()]
         scores = self._interval_scores(rows, output, conformal_quantiles, percents)
         if not scores:
             return {}
@@ -129,7 +128,7 @@ class ConformalRules(TargetRules):
         return {"interval_coverage": interval_coverage(percents, coverages, sizes, n_rows=len(rows), size=size)}
 
     def _interval_scores(
-        self, rows: Split, output: Any, conformal_quantiles: Sequence[float | None], percents: Sequence[float]
+        self, rows: Split, output: Any, conformal_quantiles: ConformalQuantiles, percents: Sequence[float]
     ) -> list[dict[str, float]]:
         prediction, truth = self.decode(output), self.truth_of(rows)
         weight = np.ones(len(rows)) if rows.weight is None else np.asarray(rows.weight)
@@ -189,7 +188,7 @@ class ClassRules(ConformalRules):
         """Return 1 minus the probability of the true class."""
         return score_classes(truth, prediction)
 
-    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+    def intervals_at(self, output: np.ndarray, limit: Any, percent: float) -> pd.DataFrame:
         """Return ``set_<percent>``: the classes of each prediction set as a JSON list, in class order."""
         names = decode_classes(np.arange(len(self.spec.target.classes)), self.spec.target)
         inside = predict_sets(self.decode(output), limit)
@@ -197,7 +196,7 @@ class ClassRules(ConformalRules):
         return pd.DataFrame({f"set_{percent:g}": sets})
 
     def interval_metrics(
-        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+        self, truth: np.ndarray, prediction: np.ndarray, limit: Any, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return the coverage, overall and by class, and the size of prediction sets."""
         return measure_sets(truth, predict_sets(prediction, limit), self.spec.target.classes, percent, weight)
@@ -255,13 +254,13 @@ class NumberRules(ConformalRules):
         """Return the distance of the truth from the interval between the prediction's bounds."""
         return score_bounds(truth, *self.bounds(prediction))
 
-    def intervals_at(self, output: np.ndarray, limit: float, percent: float) -> pd.DataFrame:
+    def intervals_at(self, output: np.ndarray, limit: Any, percent: float) -> pd.DataFrame:
         """Return ``lower_<percent>`` and ``upper_<percent>``, in the target's units."""
         low, high = widen_bounds(*self.bounds(self.decode(output)), limit)
         return pd.DataFrame({f"lower_{percent:g}": low, f"upper_{percent:g}": high})
 
     def interval_metrics(
-        self, truth: np.ndarray, prediction: np.ndarray, limit: float, percent: float, weight: np.ndarray
+        self, truth: np.ndarray, prediction: np.ndarray, limit: Any, percent: float, weight: np.ndarray
     ) -> dict[str, float]:
         """Return coverage, width and interval score."""
         low, high = widen_bounds(*self.bounds(prediction), limit)

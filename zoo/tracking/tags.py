@@ -13,6 +13,7 @@ LESS_TAG = "zoo.less_is_better"
 REPEAT_TAG = "zoo.repeat"
 HOST_TAG, PROCESS_TAG, STARTED_TAG = "zoo.host", "zoo.process", "zoo.process_started"
 VERSION_TAG, PYTHON_TAG, MACHINE_TAG, GIT_CHANGED_TAG = "zoo.version", "zoo.python", "zoo.machine", "zoo.git_changed"
+VALIDATION_TAG = "zoo.validation"  # number and digest of the validation rows; scores on other rows are not comparable
 SPLIT_TAG, SEED_TAG = "zoo.split_digest", "zoo.seed"
 DETAILS_TAG = "zoo.details"
 # Tags that no search filters by; DETAILS_TAG holds them as JSON, so that a run's page has few tags.

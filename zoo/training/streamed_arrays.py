@@ -14,7 +14,7 @@ from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import Split
 from zoo.data.streaming.stream import hash_rows
 from zoo.data.streaming.streamed_dataset import StreamedSplit
-from zoo.metrics.metric import count_rows
+from zoo.metrics.intervals import count_rows
 from zoo.training.preprocessed_arrays import Arrays, keep_raw_arrays, preprocess
 
 BUFFER_ROWS = 1 << 18  # number of rows that are shuffled together

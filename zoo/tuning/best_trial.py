@@ -17,7 +17,7 @@ from zoo.jobs.job import format_job
 from zoo.jobs.search_options import TuneJob
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run
-from zoo.running.run_facts import begin_run, create_objective_tags, run_tags, show_scores, split_of
+from zoo.running.run_facts import begin_run, create_objective_tags, keep_split, run_tags, show_scores, split_of
 from zoo.running.search_progress import SearchProgress
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run, Search, Trial
@@ -121,6 +121,7 @@ class Finishing:
             store=self.store,
             experiment=experiment,
             seed=self.job.seed,
+            threshold=self.job.threshold,
         )
 
     def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
@@ -143,6 +144,7 @@ class Finishing:
             run.tags({"zoo.model": named.name})
             run.dataset(self.dataset)
             run.text(format_job(_train_job(self.job, values, best.epochs)), JOB_FILE)
+            keep_split(run, self.dataset)
             fitted = Fitted(named, built_model, self.dataset, values, result)
             return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -158,7 +158,7 @@ def describe_classes(
 
     Args:
         values: All rows of the column, or a sample.
-        positive: The positive class; default the rarer one of two.
+        positive: The positive class; None for that of :func:`choose_positive`, once the training rows are counted.
         where: Name of the source in error messages.
         counted: Number of rows of each class, if ``values`` is a sample.
 
@@ -194,9 +194,23 @@ def describe_classes(
     if positive is not None and positive not in class_names:
         message = f"the positive class {positive!r} is not among {', '.join(class_names[:20])}"
         raise DataError(message, where=where, nearest=find_nearest_name(positive, class_names))
-    if positive is None and len(class_names) == 2:
-        positive = class_names[int(counts[1] <= counts[0])]
     return Target(str(values.name), "class", class_names, kind, positive)
+
+
+def choose_positive(target: Target, counts: Sequence[int]) -> Target:
+    """Return the target with the rarer of two classes as the positive one, unless one was given.
+
+    Args:
+        target: The target, with classes.
+        counts: Number of rows of each class, among rows that may choose.
+
+    Example:
+        >>> choose_positive(Target("ill", "class", ("no", "yes")), [3, 9]).positive
+        'no'
+    """
+    if target.positive is not None or len(target.classes) != 2:
+        return target
+    return dataclasses.replace(target, positive=target.classes[int(counts[1] <= counts[0])])
 
 
 def describe_numbers(values: np.ndarray, *, name: str, where: str) -> Target:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.describe_table import describe_classes
+from zoo.data.columns.describe_table import choose_positive, describe_classes
 from zoo.data.columns.encode import MISSING, encode_target, extract_inputs, has_value
 from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import SPLITS, Dataset, Split
@@ -280,7 +280,8 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
         return Target(name, "number", mean=totals.mean, std=totals.std)
     target = describe_classes(sample[name], positive=job.positive, where=str(job.source), counted=survey.classes)
-    return dataclasses.replace(target, counts=tuple(totals.categories[category] for category in target.classes))
+    counts = tuple(totals.categories[category] for category in target.classes)  # of the training rows
+    return dataclasses.replace(choose_positive(target, counts), counts=counts)
 
 
 def _exact(spec: Spec, totals: Mapping[str, Totals]) -> Spec:
