@@ -210,6 +210,33 @@ def test_as_frequency_weight_two_is_the_row_twice_in_full_batch_training(
     )
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_statistics_and_baselines_of_frequency_weights_are_those_of_the_repeated_rows(
+    workspace: Path, people: pd.DataFrame, task: str
+) -> None:
+    frame = people.drop(columns="city of birth/état")
+    target = "rich" if task == "classification" else "height"
+    random = np.random.default_rng(0)
+    frame["w"] = np.where(frame["job"] == "cook", 5, random.integers(0, 3, len(frame)))
+    frame["part"] = np.where(np.arange(len(frame)) % 3 == 0, "validation", "train")
+    repeated = frame.loc[frame.index.repeat(frame["w"])].drop(columns="w")
+    options: dict[str, Any] = {"target": target, "split": "column=part"}
+    weights: dict[str, Any] = {"weight": "w", "weight_kind": "frequency"}
+    specs = [zoo.spec_of(table, task=task, **options, **more) for table, more in ((frame, weights), (repeated, {}))]
+    assert specs[0].inputs == specs[1].inputs
+    assert specs[0].target == specs[1].target
+    quick: dict[str, Any] = {"epochs": 1, "quiet": True, "figures": False}
+    runs = [
+        zoo.train(f"{task}/linear", table, **quick, **options, **more)
+        for table, more in ((frame, weights), (repeated, {}))
+    ]
+    deterministic = [name for name in runs[0].baselines if name not in ("random_forest", "histogram_boosting")]
+    assert deterministic
+    for name in deterministic:
+        scores = [run.baselines[name][f"val_{run.objective}"] for run in runs]
+        assert scores[0] == pytest.approx(scores[1], rel=1e-3), name
+
+
 def test_as_importance_the_loss_is_scaled_and_not_its_unit(workspace: Path, people: pd.DataFrame) -> None:
     frame = people.assign(w=np.random.default_rng(0).integers(1, 4, len(people)))
     runs = [zoo.train("classification/mlp", frame.assign(w=frame["w"] * k), weight="w", **QUICK) for k in (1, 1000)]

@@ -24,7 +24,7 @@ from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.layout import COLUMNS, Layout
 from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.sources.read import Table, compute_frame_digest
-from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, sample_rows
+from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, repeat_rows, sample_rows
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
 from zoo.data.target_columns import (
     TargetColumns,
@@ -78,9 +78,11 @@ def create_table_dataset(
     train = np.flatnonzero(split.splits == "train")
     # Folds share their positive class, or else scores of different classes would be averaged.
     choosing = train if job.fold is None else np.flatnonzero(split.splits != "")
-    targets = target_columns.describe(table, train, choosing)
+    frequency = weight if job.weight_kind == "frequency" else None
+    described = repeat_rows(train, frequency)
+    targets = target_columns.describe(table, described, repeat_rows(choosing, frequency))
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
-    spec, notes = layout.describe(features.iloc[train], targets, task)
+    spec, notes = layout.describe(features.iloc[described], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
     kept = sample_rows(job, train, codes, targets[0] if len(targets) == 1 else None, weight)
     spec = _complete(spec, table, job, options=dict(options or {}), rows=len(kept.rows))

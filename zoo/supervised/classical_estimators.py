@@ -15,12 +15,14 @@ import pandas as pd
 from zoo.data.columns.encode import MISSING
 from zoo.data.columns.missing_values import LAST
 from zoo.data.dataset import SPLIT_PREFIX, Dataset, Split
+from zoo.data.splitting.sample_weights import repeat_rows
 from zoo.portable.preprocessing import extract_calendar_parts, split_into_tokens
 from zoo.portable.rows import is_missing
 from zoo.registry import import_object
 from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, Spec, TextInput
 
 MOST_LEVELS = 254  # limit of histogram gradient boosting
+MOST_REPEATED = 100_000  # rows, with frequency weights
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,15 @@ def run_estimator(
     train = dataset.splits["train"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*failed to converge")  # baselines are limited in time
-        pipeline.fit(features(train, dataset.spec), train.target, **_weights(pipeline, train))
+        frame, target = features(train, dataset.spec), train.encoded_target
+        if dataset.spec.weights_count:
+            rows = repeat_rows(np.arange(len(train)), train.weight, most=MOST_REPEATED)
+            frame, target = (
+                values.iloc[rows] if hasattr(values, "iloc") else values[rows] for values in (frame, target)
+            )
+            pipeline.fit(frame, target)
+        else:
+            pipeline.fit(frame, target, **_weights(pipeline, train))
     results = {}
     for name in SPLIT_PREFIX.keys() & dataset.splits.keys():
         split = dataset.splits[name]

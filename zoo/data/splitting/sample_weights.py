@@ -14,6 +14,8 @@ from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Target
 
+MOST_REPEATED = 1_000_000  # rows, for statistics with frequency weights
+
 
 def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.ndarray | None:
     """Return the sample weights (N,) of a column; None if no column is given.
@@ -41,6 +43,27 @@ def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.n
     if not numbers.any():
         raise DataError("all weights are zero", where=f"{where}, column {column}")
     return numbers
+
+
+def repeat_rows(rows: np.ndarray, weight: np.ndarray | None, *, most: int = MOST_REPEATED) -> np.ndarray:
+    """Return rows (M,), each as often as its frequency weight says, for what takes no weights.
+
+    Weights that are not integers are rounded so that their sum stays; larger ones are scaled down to ``most`` rows.
+
+    Args:
+        rows: Row numbers (N,).
+        weight: Frequency weight of every row; None for one each.
+        most: Maximum number of returned rows, unless there are more rows.
+
+    Example:
+        >>> repeat_rows(np.array([0, 2]), np.array([1.0, 1.0, 3.0])).tolist()
+        [0, 2, 2, 2]
+    """
+    if weight is None:
+        return rows
+    ends = np.cumsum(weight[rows])
+    scale = min(1.0, max(most, len(rows)) / ends[-1]) if len(rows) and ends[-1] > 0 else 1.0
+    return np.repeat(rows, np.diff(np.round(ends * scale), prepend=0.0).astype(np.int64))
 
 
 def describe_weights(job: DataJob, weight: np.ndarray | None = None) -> str:
