@@ -76,11 +76,8 @@ def create_table_dataset(
     weight = read_weights(table.frame, job.weight, where=table.source)
     split = split_table(table, job, target_columns.names, given, source_rows=source_rows)
     train = np.flatnonzero(split.splits == "train")
-    # Folds share their positive class, or else scores of different classes would be averaged.
-    choosing = train if job.fold is None else np.flatnonzero(split.splits != "")
-    frequency = weight if job.weight_kind == "frequency" else None
-    described = repeat_rows(train, frequency)
-    targets = target_columns.describe(table, described, repeat_rows(choosing, frequency))
+    described, choosing = _described_rows(job, split, weight)
+    targets = target_columns.describe(table, described, choosing)
     features = table.frame.drop(columns=_not_features(table, job, target_columns.columns))
     spec, notes = layout.describe(features.iloc[described], targets, task)
     codes = encode_targets(table.frame, spec, where=table.source) if targets else target_columns.codes
@@ -124,6 +121,15 @@ def _complete(spec: Spec, table: Table, job: DataJob, **facts: Any) -> Spec:
         for input_ in spec.inputs
     ]
     return dataclasses.replace(spec, inputs=tuple(inputs), weight=job.weight, weight_kind=job.weight_kind, **facts)
+
+
+def _described_rows(job: DataJob, split: RowSplits, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that statistics are computed on, and those that choose the positive class."""
+    frequency = weight if job.weight_kind == "frequency" else None
+    train = np.flatnonzero(split.splits == "train")
+    # Folds share their positive class, or else scores of different classes would be averaged.
+    choosing = train if job.fold is None else np.flatnonzero(split.splits != "")
+    return repeat_rows(train, frequency), repeat_rows(choosing, frequency)
 
 
 def _parts(
