@@ -204,3 +204,13 @@ def test_scores_are_named_in_order():
     assert [score.name for score in create_class_metrics(3)] == [name for name in names if name != "f1"]
     with pytest.raises(ValueError, match="at least 2 classes"):
         create_class_metrics(1)
+
+
+def test_a_class_whose_rows_have_no_weight_has_no_part_in_intervals() -> None:
+    truth = np.repeat([0, 1, 2], 40)
+    prediction = np.random.default_rng(0).dirichlet([1, 1, 1], 120)
+    weight = np.where(truth == 2, 0.0, 1.0)
+    for counts in (False, True):
+        scores, intervals = evaluate(create_class_metrics(3), truth, prediction, weight=weight, counts=counts)
+        assert np.isfinite(scores["roc_auc"])
+        assert set(intervals) <= set(scores)

@@ -81,6 +81,7 @@ def test_it_loads_in_another_process(workspace: Path) -> None:
         network(loss=registered_wape, metrics=[registered_wape]),
         network(lambda x: keras.ops.tanh(x) * 2, activation=keras.activations.gelu, kernel_regularizer="l2"),
         network(keras.Sequential([keras.layers.Dense(3, "relu"), keras.layers.BatchNormalization()])),
+        network(bias_initializer=keras.initializers.Constant(1.0)),
     ]
     runs = [zoo.train(model, table, task="regression", **QUICK) for model in models]
     table.to_csv("rows.csv", index=False)

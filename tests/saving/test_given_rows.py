@@ -89,3 +89,12 @@ def test_a_column_without_a_value_of_training_is_reported_once(
     (warning,) = [record.message for record in caplog.records if "occurred in training" in record.message]
     assert warning.startswith("column town: none of its values occurred in training ('Köln'); training had ")
     assert Path("people.csv").exists()
+
+
+def test_cells_for_a_model_with_one_column_are_rows(workspace: Path) -> None:
+    x = np.random.default_rng(0).normal(size=60)
+    options = {"epochs": 1, "quiet": True, "figures": False, "baselines": "none"}
+    model = zoo.train("regression/linear", (x, 3 * x), **options).model
+    expected = model.predict(x[:, None])
+    for rows in (x, list(x), pd.Series(x)):
+        pd.testing.assert_frame_equal(model.predict(rows), expected)

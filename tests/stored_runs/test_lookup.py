@@ -138,6 +138,23 @@ def test_rows_that_a_run_used_do_not_count_however_they_were_drawn(january: Path
         zoo.register(challenger.run_id, "income", on=str(june))
 
 
+def test_a_contest_reads_classes_and_cells_as_training_does(january: Path) -> None:
+    """A class spelled None is a class, and a cell that is no number is missing."""
+    table = rows(300, 1).assign(y=lambda frame: frame["y"].replace("no", "None"))
+    table["a"] = table["a"].astype(object)
+    splits = json.loads(
+        Store().read_text(zoo.train("classification/linear", rows(300, 1), **QUICK).run_id, "split.json")
+    )
+    table.loc[splits["validation"][0], "a"] = "oops"
+    table.to_csv(january, index=False)
+    runs = [zoo.train("classification/linear", str(january), **QUICK, seed=seed, split_seed=0) for seed in (0, 1)]
+    zoo.register(runs[0].run_id, "income")
+    june = january.with_name("june.csv")
+    rows(80, 2).assign(y=lambda frame: frame["y"].replace("no", "None")).to_csv(june, index=False)
+    contest = zoo.register(runs[1].run_id, "income", on=str(june)).contest
+    assert contest.rows == 80
+
+
 def test_a_run_of_data_in_memory_cannot_be_compared(january: Path) -> None:
     runs = [zoo.train("classification/linear", rows(100, 1), **QUICK, seed=seed) for seed in (0, 1)]
     zoo.register(runs[0].run_id, "income")

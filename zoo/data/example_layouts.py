@@ -260,7 +260,13 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
         if column not in (series, time, *columns):  # the first that is not missing
             grouped[column] = frame[column].groupby(codes).first().to_numpy()
     split = table.split[first] if table.split is not None else None
-    return replace(table, frame=grouped, split=split)
+    read = table.read_as_written
+
+    def read_first(name: str) -> pd.Series:
+        assert read is not None
+        return read(name).loc[frame.index[first]].reset_index(drop=True)
+
+    return replace(table, frame=grouped, split=split, read_as_written=None if read is None else read_first)
 
 
 def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:

@@ -177,11 +177,15 @@ def read_target(table: Table, job: DataJob, name: str) -> tuple[Table, tuple[str
     values = table.frame[name]
     notes: tuple[str, ...] = ()
     if asked is not None and asked.kind == NUMBER and not find_array_columns(table.frame[[name]]):
-        values = pd.Series(read_numbers(values, table.source, asked.detail), index=values.index, name=name)
+        numbers = find_numbers(values, asked.detail or None, keep_integers=False)
+        if numbers is None:
+            values = pd.Series(read_numbers(values, table.source, asked.detail), index=values.index, name=name)
+        else:
+            values = numbers[0]
     elif method == DROP:
         is_word = _find_words(values)
         values = values.mask(is_word) if is_word.any() else values
-    else:
+    elif find_numbers(values.dropna(), keep_integers=False) is None:
         values = _restore_classes(table, name, CLASSES_LIKE_MISSING if asked is None else None)
         notes = _describe_words(values) if asked is None else ()
     if method is not None and method != DROP:

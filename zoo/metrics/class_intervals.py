@@ -97,7 +97,7 @@ def roc_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, 
     if not has_enough(truth, sample):
         return UNKNOWN
     areas, intervals, influences = [], [], []
-    for index in _ranked_classes(truth, prediction, positive):
+    for index in _ranked_classes(truth[sample.weight > 0], prediction, positive):
         chosen, score = truth == index, prediction[:, index]
         area = float(area_under_roc(chosen, score, sample.weight[None])[0])
         influence = area_influence(chosen, score, sample.weight)
@@ -124,7 +124,7 @@ def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, p
     if not has_enough(truth, sample):
         return UNKNOWN
     values, intervals, influences = [], [], []
-    for index in _ranked_classes(truth, prediction, positive):
+    for index in _ranked_classes(truth[sample.weight > 0], prediction, positive):
         chosen, score = truth == index, prediction[:, index]
         value = float(average_precision(chosen, score, sample.weight[None])[0])
         influence = precision_influence(chosen, score, sample.weight)

@@ -77,7 +77,9 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
     if isinstance(config, dict):
         if "class_name" in config and "config" in config:
             yield config
-        elif set(config) == {"value"}:  # how Keras saves a lambda that is an activation
+        elif set(config) == {"value"} and isinstance(
+            config["value"], (list, tuple)
+        ):  # how Keras saves a lambda that is an activation
             yield {"class_name": "__lambda__"}
         for key, value in config.items():
             if key != "compile_config":

@@ -15,6 +15,7 @@ from zoo.portable.answers import FALSE_WORDS, TRUE_WORDS
 
 POINT, COMMA = ".", ","
 PER_CENT = "%"
+LONGEST = 60  # characters of a number
 # Examples that stand for the two ways of writing a number; a unit may follow.
 EXAMPLES = {POINT: "1,234.5", COMMA: "1.234,5"}
 _CODES = (
@@ -52,7 +53,8 @@ def split_number(text: str) -> WrittenNumber | None:
         >>> split_number("-$3,188.60")
         WrittenNumber(body='3,188.60', unit='$', negative=True)
     """
-    parts = _AFFIXED.fullmatch(text.translate(_SPELLINGS).strip())
+    text = " ".join(text.translate(_SPELLINGS).split())  # runs of spaces would take the expression very long
+    parts = _AFFIXED.fullmatch(text) if len(text) <= LONGEST else None
     if parts is None or (parts["before"] and parts["after"]) or bool(parts["open"]) != bool(parts["close"]):
         return None
     signs = [sign for sign in (parts["open"], parts["sign"], parts["inner"]) if sign]

@@ -20,7 +20,12 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
 from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, format_fraction
 from zoo.spec import Spec
-from zoo.supervised.classical_estimators import ClassicalBaseline, add_column_preprocessing, create_raw_frame
+from zoo.supervised.classical_estimators import (
+    ClassicalBaseline,
+    add_column_preprocessing,
+    create_raw_frame,
+    take_rows,
+)
 
 FOLDS = 5
 MOST_ROWS, LEAST_ROWS = 20_000, 2_000
@@ -116,11 +121,11 @@ def predict_out_of_fold(
             for train, test in folds.split(np.zeros(len(target)), target):
                 model = baseline.construct(seed)
                 model = model if callable(baseline.columns) else add_column_preprocessing(model, spec, baseline.columns)
-                model.fit(_taken(x, train), target[train])
+                model.fit(take_rows(x, train), target[train])
                 if classes:
-                    prediction[np.ix_(test, model.classes_)] = model.predict_proba(_taken(x, test))
+                    prediction[np.ix_(test, model.classes_)] = model.predict_proba(take_rows(x, test))
                 else:
-                    prediction[test] = model.predict(_taken(x, test))
+                    prediction[test] = model.predict(take_rows(x, test))
         predictions.append(prediction)
     return _averaged(predictions, target, classes), target
 
@@ -338,7 +343,3 @@ def _joined(values: list[Any]) -> Any:
         sizes = np.concatenate([v.sizes for v in values])
         return Ragged(np.concatenate([v.values for v in values]), sizes)
     return np.concatenate([np.asarray(v) for v in values])
-
-
-def _taken(x: Any, rows: np.ndarray) -> Any:
-    return x.iloc[rows] if hasattr(x, "iloc") else x[rows] if hasattr(x, "shape") else [x[row] for row in rows]

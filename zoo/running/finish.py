@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -196,7 +197,8 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     dummies = [baseline for baseline in task.baselines("quick", spec) if baseline.is_dummy]
     baselines = dict(run.baselines)
     if dummies and spec.targets and split is not None and dummies[0].name not in baselines:
-        baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # which tells what chance attains
+        with suppress(ArithmeticError, LookupError, MemoryError, TypeError, ValueError):  # as for other baselines
+            baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # what chance attains
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     interval = run.intervals.get(f"test_{run.objective}")
     return Training(

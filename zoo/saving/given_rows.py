@@ -43,7 +43,8 @@ def convert_rows(rows: Any, spec: Spec) -> Any:
         return rows
     if columns is not None and isinstance(rows, np.ndarray) and rows.ndim in (1, 2):
         numbered = all(column[:1] == "x" and column[1:].isdigit() for column in columns)  # trained on an array
-        return rows if numbered and rows.ndim == 2 else _name_cells([*map(list, np.atleast_2d(rows))], columns)
+        cells = rows.reshape(-1, 1) if len(columns) == 1 else np.atleast_2d(rows)
+        return rows if numbered and rows.ndim == 2 else _name_cells([*map(list, cells)], columns)
     if columns is not None and isinstance(rows, pd.Series):
         return _read_series(rows, columns)
     if columns is not None and isinstance(rows, (list, tuple)):
@@ -62,7 +63,7 @@ def _read_list(rows: list[Any], columns: list[str]) -> pd.DataFrame:
     if all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         return _name_cells([list(row) for row in rows], columns)
     if all(map(_is_cell, rows)):
-        return _name_cells([rows], columns)
+        return _name_cells([[cell] for cell in rows] if len(columns) == 1 else [rows], columns)
     kinds = join_first(sorted({type(row).__name__ for row in rows}))
     raise DataError(f"a list has rows of several kinds: {kinds}; {_expect(columns)}")
 
@@ -81,7 +82,7 @@ def _read_series(row: pd.Series, columns: list[str]) -> pd.DataFrame:
         return pd.DataFrame([row.tolist()], columns=[str(name) for name in row.index])
     if str(row.name) in columns and len(columns) == 1:  # a column
         return row.rename(str(row.name)).to_frame().reset_index(drop=True)
-    return _name_cells([row.tolist()], columns)
+    return _name_cells([[cell] for cell in row] if len(columns) == 1 else [row.tolist()], columns)
 
 
 def _name_cells(rows: list[list[Any]], columns: list[str]) -> pd.DataFrame:

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.encode import encode_targets, extract_inputs, has_value
+from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
+from zoo.data.sources.public_sets import set_dataset_folder
 from zoo.data.splitting.sample_weights import read_weights
+from zoo.data.target_columns import restore_classes
 from zoo.errors import UsageError
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import RegisterJob
@@ -175,7 +178,7 @@ def _contest(store: Store, champion: str, challenger: str, on: Any) -> Contest:
 
 def _labelled_rows(task: Task, spec: Spec, source: Any) -> Split:
     """Return the rows of a source that have the targets, as the model takes them."""
-    table = task.rows(source, spec)
+    table = restore_classes(task.rows(source, spec), spec.targets)
     names = [target.name for target in spec.targets]
     if not names:
         raise UsageError(f"{task.name} has no target on which two models can be compared", where="on")
@@ -183,6 +186,7 @@ def _labelled_rows(task: Task, spec: Spec, source: Any) -> Split:
         if name not in table.frame.columns:
             raise UsageError(f"there is no column {name!r} with the truth", where=table.source)
     frame = table.frame[np.logical_and.reduce([has_value(table.frame[name]) for name in names])]
+    frame, _ = clear_unreadable_cells(frame, spec, where=table.source)
     weighted = spec.weight is not None and spec.weight in frame.columns
     return Split(
         extract_inputs(frame, spec, where=table.source),
@@ -201,10 +205,12 @@ def _seen(store: Store, run_id: str, task: Task, spec: Spec, rows: Split) -> set
     if str(job.source).endswith(" in memory)"):
         message = f"run {run_id[:8]} was trained on data in memory, so the rows that it used cannot be read again"
         raise UsageError(f"{message}; compare models that were trained on a file", where="on")
-    table = task.rows(job.source, spec)
+    with set_dataset_folder(job.data_dir):
+        table = task.rows(job.source, spec)
     split_rows = json.loads(store.read_text(run_id, SPLIT_FILE) or "{}")
     test_rows = split_rows.get("test", []) if job.test is None else []
     frame = table.frame[~table.frame.index.isin(test_rows)]
+    frame, _ = clear_unreadable_cells(frame, spec, where=table.source)
     used = Split(extract_inputs(frame, spec, where=table.source), None, frame.index.to_numpy())
     return set(rows.rows[np.isin(_hashes(rows), _hashes(used))].tolist())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from zoo.tracking.tags import (
     LESS_TAG,
     OBJECTIVE_TAG,
     SCORED_TAG,
+    SPLIT_TAG,
     VALIDATION_TAG,
     unpack_tags,
 )
@@ -204,11 +205,25 @@ def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
         raise UsageError(f"{name} is not a number in any run of {chosen.name!r}", where="metric")
     everywhere = store.search(" and ".join(where), experiment=chosen, limit=limit, order=order) if validation else rows
     others = [run for run in everywhere if run.data.tags.get(VALIDATION_TAG, "") != validation]
+    if earlier := _with_the_same_split(others, newest[0]):
+        key = Direction(_direction_of(newest[0], name)).key
+        rows = sorted([*rows, *earlier], key=lambda run: key(run.data.metrics[name]))[:limit]
+        others = [run for run in others if run not in earlier]
     table, left_out = (
         RunTable([describe_row(run, {chosen.experiment_id: chosen.name}, name) for run in listed], name)
         for listed in (rows, others)
     )
     return Ranking(load_run(store, rows[0].info.run_id), table, name, validation.partition(",")[0], left_out)
+
+
+def _with_the_same_split(runs: Sequence[Any], newest: Any) -> list[Any]:
+    """Return the runs from before validation rows had a tag that have the same split, so the same validation rows."""
+    split = unpack_tags(newest).get(SPLIT_TAG)
+    return [
+        run
+        for run in runs
+        if split and VALIDATION_TAG not in run.data.tags and unpack_tags(run).get(SPLIT_TAG) == split
+    ]
 
 
 def describe_row(run: Any, experiments: Mapping[str, str], sort: str | None = None) -> dict[str, Any]:

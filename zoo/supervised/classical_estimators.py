@@ -146,16 +146,15 @@ def run_estimator(
     columns = baseline.columns
     pipeline = add_column_preprocessing(estimator, dataset.spec, columns) if isinstance(columns, str) else estimator
     features: Callable[[Split, Spec], Any] = create_raw_frame if isinstance(columns, str) else columns
+    if baseline.is_dummy:  # it uses the targets alone
+        pipeline, features = estimator, _no_features
     train = dataset.splits["train"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*failed to converge")  # baselines are limited in time
         frame, target = features(train, dataset.spec), train.encoded_target
         if dataset.spec.weights_count:
             rows = repeat_rows(np.arange(len(train)), train.weight, most=MOST_REPEATED)
-            frame, target = (
-                values.iloc[rows] if hasattr(values, "iloc") else values[rows] for values in (frame, target)
-            )
-            pipeline.fit(frame, target)
+            pipeline.fit(take_rows(frame, rows), target[rows])
         else:
             pipeline.fit(frame, target, **_weights(pipeline, train))
     results = {}
@@ -169,6 +168,17 @@ def run_estimator(
             prediction = pipeline.predict(frame)
         results[name] = (np.asarray(split.encoded_target), prediction)
     return results
+
+
+def take_rows(features: Any, rows: np.ndarray) -> Any:
+    """Return some rows of a frame, an array or a list."""
+    if hasattr(features, "iloc"):
+        return features.iloc[rows]
+    return features[rows] if hasattr(features, "shape") else [features[row] for row in rows]
+
+
+def _no_features(split: Split, spec: Spec) -> np.ndarray:
+    return np.zeros((len(split), 1))
 
 
 def _weights(pipeline: Any, train: Split) -> dict[str, np.ndarray]:

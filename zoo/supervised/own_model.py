@@ -77,6 +77,8 @@ def _with_probabilities(network: keras.Model, loss: Any) -> keras.Model | None:
         UsageError: If the loss takes one-hot targets, or the output is linear and the loss takes probabilities.
     """
     output, name = network.outputs[0], network.name
+    if isinstance(loss, (list, tuple, dict)) and len(loss) == 1:
+        loss = next(iter(loss.values() if isinstance(loss, dict) else loss))
     loss_name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
     if str(loss_name).lower().replace("_", "").startswith("categorical"):
         raise UsageError(
@@ -92,8 +94,8 @@ def _with_probabilities(network: keras.Model, loss: Any) -> keras.Model | None:
         return model
     if getattr(network.layers[-1], "activation", None) is keras.activations.linear:
         raise UsageError(
-            f"the output has no activation, and the loss {loss_name} takes probabilities: give the last layer the "
-            f"activation {activation}, or the loss from_logits=True",
+            f"the output has no activation, so it is no probability: give the last layer the activation {activation}, "
+            "or compile the model with a cross-entropy with from_logits=True",
             where=name,
         )
     return None

@@ -39,7 +39,7 @@ def create_database(path: Path) -> None:
 
 def _is_unfinished(path: Path) -> bool:
     """Return whether a file has MLflow's tables in part only, and nothing of a user in them."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for name, number_of_mlflow in _OF_MLFLOW.items():
             counted = database.execute(f"SELECT count(*) FROM {name}") if name in tables else None  # noqa: S608  constants

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.portable.answers import ANSWERS
-from zoo.portable.number_parsing import read_number
+from zoo.portable.number_parsing import read_number, split_number
 from zoo.portable.rows import read_inputs
 from zoo.saving.portable_inputs import describe_input
 from zoo.spec import CategoryInput, NumberInput
@@ -369,3 +370,27 @@ def test_long_tables_read_written_numbers_and_times_with_leading_zeros(tmp_path:
     assert layout.columns == ["price"]
     np.testing.assert_allclose(table.frame[layout.cells][0].ravel(), steps[[2, 0, 4, 3, 1]], rtol=1e-6)
     assert any("'oops'" in note for note in table.notes)
+
+
+def test_a_number_is_short() -> None:
+    assert split_number("(" + " " * 5000 + "1") is None
+    assert split_number("1" + " 111" * 100) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"column": {"price": "number"}}])
+def test_a_target_of_amounts_may_have_a_word_for_a_missing_value(workspace: Path, options: dict[str, Any]) -> None:
+    frame = pd.DataFrame({"a": np.arange(60.0), "price": [f"${1000 + 7 * row:,}" for row in range(60)]})
+    frame.loc[3, "price"] = "NA"
+    frame.to_csv("prices.csv", index=False)
+    spec = zoo.spec_of("prices.csv", task="regression", target="price", split="order", **options)
+    assert spec.target.kind == "number"
+    assert 1000 < spec.target.mean < 1420
+
+
+def test_labels_of_a_long_table_are_those_of_its_series(workspace: Path) -> None:
+    labels = ["a", "b", "None", ""]
+    rows = [(f"s{series}", step, float(step * series), labels[series % 4]) for series in range(40) for step in range(5)]
+    pd.DataFrame(rows, columns=["series", "time", "x", "label"]).to_csv("long.csv", index=False)
+    options = {"target": "label", "series": "series", "time": "time", "validation_size": 0, "test_size": 0}
+    spec = zoo.spec_of("long.csv", task="sequence", **options)
+    assert dict(zip(spec.target.classes, spec.target.counts, strict=True)) == {"None": 10, "a": 10, "b": 10}

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from zoo.data.dataset import Dataset
+from zoo.data.splitting.sample_weights import repeat_rows
 from zoo.data.table_dataset import create_table_dataset
 from zoo.errors import ZooError
 from zoo.jobs.data_options import DataJob
@@ -121,3 +122,11 @@ def test_what_is_wrong_is_said(options: dict[str, Any], message: str) -> None:
     frame = table().assign(part=lambda rows: np.where(rows["kind"] == "usual", "train", "test"))
     with pytest.raises(ZooError, match=message):
         dataset_of(frame, **options)
+
+
+def test_rows_are_repeated_as_their_weights_say() -> None:
+    rows = np.arange(4)
+    assert repeat_rows(rows, np.array([0.0, 2, 0, 1])).tolist() == [1, 1, 3]
+    assert repeat_rows(rows, np.full(4, 0.25)).tolist() == [0, 1, 2, 3]
+    assert np.unique(repeat_rows(rows, np.array([1.0, 1, 1, 1e9]), most=50)).tolist() == [0, 1, 2, 3]
+    assert len(repeat_rows(rows, np.array([1.0, 1, 1, 1e9]), most=50)) < 60

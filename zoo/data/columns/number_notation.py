@@ -119,12 +119,17 @@ def find_notation(texts: Iterable[str]) -> NumberNotation | None:
         return None
     if all(read_number(text) is not None for text in texts):
         return NumberNotation()
-    numbers = [split_number(text) for text in texts]
-    units = {number.unit if number is not None else None for number in numbers}
-    if None in units or len(units - {""}) > 1 or (PER_CENT in units and "" in units):
+    numbers = []
+    for text in texts:
+        number = split_number(text)
+        if number is None:
+            return None
+        numbers.append(number)
+    units = {number.unit for number in numbers}
+    if len(units - {""}) > 1 or (PER_CENT in units and "" in units):
         return None
     unit = next(iter(units - {""}), "")
-    bodies = [number.body for number in numbers if number is not None]
+    bodies = [number.body for number in numbers]
     values = {decimal: [read_body(body, decimal) for body in bodies] for decimal in EXAMPLES}
     fitting = [decimal for decimal in EXAMPLES if None not in values[decimal]]
     if not fitting:

@@ -16,7 +16,7 @@ MOST_QUOTED = 3
 
 
 def clear_unreadable_cells(
-    frame: pd.DataFrame, spec: Spec, train: np.ndarray | None = None, *, where: str = "the rows"
+    frame: pd.DataFrame, spec: Spec, train: np.ndarray | None = None, *, where: str = "the rows", whole: bool = True
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return a frame whose columns of numbers have numbers, and notes that count and quote the other cells.
 
@@ -28,6 +28,7 @@ def clear_unreadable_cells(
         spec: The description of the training rows.
         train: Mask of training rows (N,), whose cells are not counted; by default none are training rows.
         where: Name of the rows in error messages.
+        whole: Whether the rows are all of their split, of which at least one must be readable.
 
     Raises:
         DataError: If no cell of a column is a number.
@@ -47,7 +48,7 @@ def clear_unreadable_cells(
         if isinstance(input_, NumberInput) and not pd.api.types.is_numeric_dtype(values.dtype):
             numbers, wrong = parse_numbers(values, input_.notation, is_answer=input_.is_answer)
             cleared[input_.name] = pd.Series(numbers, index=values.index)
-            if wrong.any() and np.isnan(numbers).all():  # another column, not a few mistakes
+            if whole and wrong.any() and np.isnan(numbers).all():  # another column, not a few mistakes
                 read_numbers(values, where, input_.notation, is_answer=input_.is_answer)  # raises
             notes += _describe(values, wrong & outside, "a number")
         elif isinstance(input_, DateInput) and not input_.strict:

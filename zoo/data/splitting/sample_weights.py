@@ -48,7 +48,8 @@ def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.n
 def repeat_rows(rows: np.ndarray, weight: np.ndarray | None, *, most: int = MOST_REPEATED) -> np.ndarray:
     """Return rows (M,), each as often as its frequency weight says, for what takes no weights.
 
-    Weights that are not integers are rounded so that their sum stays; larger ones are scaled down to ``most`` rows.
+    Weights that are not integers are rounded so that their sum stays, and is at least the number of rows; larger ones
+    are scaled down to ``most`` rows. A row with a weight above 0 is returned at least once.
 
     Args:
         rows: Row numbers (N,).
@@ -61,9 +62,14 @@ def repeat_rows(rows: np.ndarray, weight: np.ndarray | None, *, most: int = MOST
     """
     if weight is None:
         return rows
-    ends = np.cumsum(weight[rows])
-    scale = min(1.0, max(most, len(rows)) / ends[-1]) if len(rows) and ends[-1] > 0 else 1.0
-    return np.repeat(rows, np.diff(np.round(ends * scale), prepend=0.0).astype(np.int64))
+    chosen = weight[rows]
+    total = chosen.sum()
+    if not total > 0:
+        return rows
+    least = 0 if (chosen == np.floor(chosen)).all() else len(rows)  # weights may be fractions of 1
+    ends = np.cumsum(chosen) * (np.clip(total, least, max(most, len(rows))) / total)
+    times = np.diff(np.round(ends), prepend=0.0).astype(np.int64)
+    return np.repeat(rows, np.maximum(times, chosen > 0))
 
 
 def describe_weights(job: DataJob, weight: np.ndarray | None = None) -> str:

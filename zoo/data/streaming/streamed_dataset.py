@@ -122,7 +122,7 @@ def create_streamed_dataset(
     )
 
     def split(frame: pd.DataFrame) -> Split:
-        inputs = extract_inputs(clear_unreadable_cells(frame, spec)[0], spec, where=stream.source)
+        inputs = extract_inputs(clear_unreadable_cells(frame, spec, whole=False)[0], spec, where=stream.source)
         weight = read_weights(frame, job.weight, where=stream.source) if job.weight else None
         return Split(inputs, encode_target(frame[name], target), frame.index.to_numpy(), weight)
 
