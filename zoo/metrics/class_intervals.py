@@ -94,18 +94,15 @@ def roc_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, 
         sample: The rows.
         positive: Index of the positive class when K is 2.
     """
-    if not has_enough(truth, sample):
-        return UNKNOWN
-    areas, intervals, influences = [], [], []
-    for index in _ranked_classes(truth[sample.weight > 0], prediction, positive):
-        chosen, score = truth == index, prediction[:, index]
+
+    def of_class(chosen: np.ndarray, score: np.ndarray) -> tuple[float, Interval, np.ndarray]:
         area = float(area_under_roc(chosen, score, sample.weight[None])[0])
         influence = area_influence(chosen, score, sample.weight)
         rows = min(sample.count(chosen), sample.count(~chosen))
-        intervals.append(area_interval(area, _variance(influence, chosen, sample), rows, min(rows, sample.units)))
-        areas.append(area)
-        influences.append(influence)
-    return combine_intervals(np.array(areas), intervals, sample.covariance(np.array(influences)))
+        interval = area_interval(area, _variance(influence, chosen, sample), rows, min(rows, sample.units))
+        return area, interval, influence
+
+    return _mean_over_classes(of_class, truth, prediction, sample, positive)
 
 
 def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, positive: int = 1) -> Interval:
@@ -121,11 +118,8 @@ def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, p
         sample: The rows.
         positive: Index of the positive class when K is 2.
     """
-    if not has_enough(truth, sample):
-        return UNKNOWN
-    values, intervals, influences = [], [], []
-    for index in _ranked_classes(truth[sample.weight > 0], prediction, positive):
-        chosen, score = truth == index, prediction[:, index]
+
+    def of_class(chosen: np.ndarray, score: np.ndarray) -> tuple[float, Interval, np.ndarray]:
         value = float(average_precision(chosen, score, sample.weight[None])[0])
         influence = precision_influence(chosen, score, sample.weight)
         variance, units = _variance(influence, chosen, sample), min(sample.count(chosen), sample.units)
@@ -134,9 +128,23 @@ def pr_auc_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample, p
         centre = (value + discounted) / 2 if prediction.shape[1] == 2 else discounted
         low, _ = fraction_interval(centre, rows, student_quantile(units))
         _, high = fraction_interval(value, rows, student_quantile(units))
-        intervals.append((min(low, value), high))
-        values.append(value)
-        influences.append(influence)
+        return value, (min(low, value), high), influence
+
+    return _mean_over_classes(of_class, truth, prediction, sample, positive)
+
+
+def _mean_over_classes(
+    of_class: Callable[[np.ndarray, np.ndarray], tuple[float, Interval, np.ndarray]],
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    sample: Sample,
+    positive: int,
+) -> Interval:
+    """Return the interval of a mean over classes, given value, interval and influence (N,) of each class's ranking."""
+    if not has_enough(truth, sample):
+        return UNKNOWN
+    classes = _ranked_classes(truth[sample.weight > 0], prediction, positive)
+    values, intervals, influences = zip(*(of_class(truth == k, prediction[:, k]) for k in classes), strict=True)
     return combine_intervals(np.array(values), intervals, sample.covariance(np.array(influences)))
 
 

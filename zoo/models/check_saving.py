@@ -77,9 +77,8 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
     if isinstance(config, dict):
         if "class_name" in config and "config" in config:
             yield config
-        elif set(config) == {"value"} and isinstance(
-            config["value"], (list, tuple)
-        ):  # how Keras saves a lambda that is an activation
+        # Keras saves a lambda that is an activation as a list of its code; a constant initializer has a number.
+        elif set(config) == {"value"} and isinstance(config["value"], (list, tuple)):
             yield {"class_name": "__lambda__"}
         for key, value in config.items():
             if key != "compile_config":
