@@ -105,6 +105,9 @@ class DataJob(Job):
     aside: bool = declare_option(
         False, "Take the test split out before the folds are made, as a search does.", shown=False
     )
+    searched: int = declare_option(
+        0, "Number of hyperparameters that the validation split chooses, for suggested sizes.", ge=0, shown=False
+    )
     options: dict[str, Any] = declare_option(
         {}, "Options of the model's task; in Python also keywords of their own.", shown=False
     )

@@ -12,6 +12,7 @@ from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
+from zoo.jobs.data_options import SUGGESTED
 from zoo.jobs.fit_options import IN_MEMORY
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
@@ -73,6 +74,11 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
+    if SUGGESTED in (job.test_size, job.validation_size):
+        space = _read_space(job, builder, dataset).space
+        searched = {entry.name for entry in space if not isinstance(entry, keras_tuner.engine.hyperparameters.Fixed)}
+        job = job.model_copy(update={"searched": len(searched)})
+        dataset = builder.task.read(job)
     builder.task.check_calibration(dataset, job)
     if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
         raise UsageError(
@@ -152,7 +158,7 @@ class _Tuning:
             self.folder.check_version(stored)
         # The server imports TensorFlow while this process reads the model's search space.
         with create_executor(self.job, self.folder) as executor:
-            space = self._space()
+            space = _read_space(self.job, self.builder, self.dataset)
             starts = self._starts(space)  # raises an error before a run is created
             experiment = self.store.experiment(self.job.experiment or name_experiment(self.dataset))
             parent = self._parent(stored, experiment)
@@ -185,10 +191,6 @@ class _Tuning:
     def _has_finished(self, state: SearchState) -> bool:
         """Return whether the search's run was finished; the process may have been killed while finishing it."""
         return str(self.store.client.get_run(state.run_id).info.status) not in ("KILLED", "FAILED")
-
-    def _space(self) -> CheckedHyperParameters:
-        ranges = {name: parse_range(name, text) for name, text in self.job.ranges.items()}
-        return self.builder.space(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed, ranges=ranges)
 
     def _choose(self, state: SearchState, space: CheckedHyperParameters, *, new: bool) -> None:
         """Set the search algorithm: the requested, the stored, or one chosen here with a message that says why."""
@@ -302,6 +304,11 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.builder.task.read(create_fold_job(self.job, number, self.folds)), folder)
+
+
+def _read_space(job: TuneJob, builder: ModelBuilder, dataset: Dataset) -> CheckedHyperParameters:
+    ranges = {name: parse_range(name, text) for name, text in job.ranges.items()}
+    return builder.space(job.hyperparameters, dataset.spec, seed=job.seed, ranges=ranges)
 
 
 def _out_of_range(values: Mapping[str, Any], space: CheckedHyperParameters) -> list[str]:

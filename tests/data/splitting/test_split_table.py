@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zoo
 from zoo.calibration.fit_calibration import split_in_two
 from zoo.data.dataset import Dataset
 from zoo.data.splitting.splitters import suggest_sizes
@@ -212,3 +213,14 @@ def test_suggested_sizes_that_are_not_used_are_not_told() -> None:
     frame["part"] = np.where(np.arange(len(frame)) < 150, "train", "test")
     column = dataset_of(frame, split="column=part", test_size="suggested", validation_size=0.1)
     assert not [note for note in column.notes if "percentage points" in note]
+
+
+def test_suggested_sizes_count_the_hyperparameters_of_the_search(workspace: Path) -> None:
+    """One of the four that ``linear`` searches is given a range, the others a value."""
+    few = {"hyperparameters": {"l1": 0, "l2": 0, "scaling": "standard"}, "ranges": {"learning_rate": "0.01..0.1"}}
+    for options, number in (({}, "4 hyperparameters"), (few, "1 hyperparameter;")):
+        search = zoo.tune(
+            "classification/linear", "breast_cancer", trials=1, epochs=1, validation_size="suggested", baselines="none",
+            quiet=True, **options,
+        )  # fmt: skip
+        assert any(f"enough to tune {number}" in f"{note};" for note in search.best.notes), search.best.notes

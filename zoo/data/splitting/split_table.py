@@ -15,9 +15,6 @@ from zoo.data.splitting.time_order import parse_gap, parse_times
 from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, SUGGESTED, DataJob
 
-# Number of hyperparameters that a default search tunes, for the suggested sizes.
-_SEARCHED = 5
-
 
 @dataclass(frozen=True)
 class RowSplits:
@@ -141,7 +138,7 @@ def _splitter(
     drawn = {"test": job.test is None and given is None, "validation": given is None or "validation" not in given}
     asked = {"test": job.test_size == SUGGESTED, "validation": job.validation_size == SUGGESTED}
     suggested = [split for split in drawn if drawn[split] and asked[split]]
-    test, validation, reason = suggest_sizes(len(table.frame), _SEARCHED if _searches(job) else 0, suggested)
+    test, validation, reason = suggest_sizes(len(table.frame), job.searched, suggested)
     notes += [reason] if reason else []
     splitter = Splitter(
         method,
@@ -155,10 +152,6 @@ def _splitter(
         gap=gap,
     )
     return splitter, tuple(notes)
-
-
-def _searches(job: DataJob) -> bool:
-    return getattr(job, "command", "") == "tune"
 
 
 def _check_column(table: Table, column: str, option: str) -> None:

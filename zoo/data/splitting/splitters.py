@@ -189,8 +189,8 @@ def suggest_sizes(
     """Return suggested sizes of the test and validation splits for a number of rows, and the reason in words.
 
     With 10,000 test rows, accuracy is known to within one percentage point, and more rows are better used for
-    training. The validation split selects hyperparameters: with few of them it may be small, and without any it is
-    used only for early stopping.
+    training. The validation split selects hyperparameters: with few of them it may be small. Without any it only
+    selects the number of epochs, by early stopping; training for a fixed number of epochs needs no validation split.
 
     Args:
         rows: Number of rows.
@@ -207,9 +207,9 @@ def suggest_sizes(
     validation = min(0.25 if hyperparameters else 0.15, max(wanted / rest, 0.01))
     test, validation = round(max(test, 0.01), 3), round(validation, 3)
     sides = 196 * np.sqrt(0.25 / (rows * test))
-    choice = (
-        f"is enough to tune {hyperparameters} hyperparameters" if hyperparameters else "is enough for early stopping"
-    )
+    choice = "is enough for early stopping (none is needed for a fixed number of epochs: --validation-size 0)"
+    if hyperparameters:
+        choice = f"is enough to tune {hyperparameters} hyperparameter{'s' if hyperparameters > 1 else ''}"
     reasons = {
         "test": f"test {test:g}: {round(rows * test):,} rows give accuracy to within {sides:.2g} percentage points",
         "validation": f"validation {validation:g} of the rest, which {choice}",
