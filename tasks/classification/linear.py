@@ -7,8 +7,8 @@ Input: one raw scalar per column. Output: probability of the second of two class
 of several (B, K).
 Run: ``zoo train classification/linear wine``.
 
-By default, early stopping regularizes too. The solution of scikit-learn's ``LogisticRegression`` on standardized columns
-is reached with the whole training split in each step and without a validation split:
+By default, early stopping regularizes too. The solution of scikit-learn's ``LogisticRegression`` on standardized
+columns is reached with the whole training split in each step and without a validation split:
 ``--set scaling=standard --set batch_size=full --set schedule=cosine --set learning_rate=0.3 --epochs 1000
 --validation-size 0``.
 """

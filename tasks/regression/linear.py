@@ -6,8 +6,8 @@ with ``l2`` ridge regression (Hoerl and Kennard 1970).
 Input: one raw scalar per column. Output: the standardized number (B, 1); ``predict`` returns it in the target's units.
 Run: ``zoo train regression/linear diabetes``.
 
-By default, early stopping regularizes too. The solution of scikit-learn's ``Ridge`` or ``Lasso`` on standardized columns
-and a standardized target is reached with the whole training split in each step and without a validation split:
+By default, early stopping regularizes too. The solution of scikit-learn's ``Ridge`` or ``Lasso`` on standardized
+columns and a standardized target is reached with the whole training split in each step and without a validation split:
 ``--set scaling=standard --set batch_size=full --set schedule=cosine --set learning_rate=0.3 --epochs 1000
 --validation-size 0``.
 """

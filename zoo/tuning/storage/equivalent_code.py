@@ -7,13 +7,13 @@ from __future__ import annotations
 
 # Digest of the files now: digest of the files of zoo 0.1.0, before names and words in them were changed.
 EARLIER_CODE = {
-    "33c3483f7c81": "d5ffd25aaebd",  # classification/*
-    "40b41174b107": "63b02beb3b77",  # classification/linear
+    "e1df04ec2432": "d5ffd25aaebd",  # classification/*
+    "649982b8cea9": "63b02beb3b77",  # classification/linear
     "e5b073b7e01a": "b5cb5f90e23d",  # classification/mlp
     "e7e8e9c94d19": "44971d2fb34d",  # clustering/*
     "c560fd292316": "aa814ae7afbe",  # image/*
-    "a0f29022bc62": "fe913614fb59",  # regression/*
-    "84ae56889e49": "9a82ad209e9d",  # regression/linear
+    "90fe1e5b9a63": "fe913614fb59",  # regression/*
+    "d7bb1b0ef8f5": "9a82ad209e9d",  # regression/linear
     "b25a95c5f928": "02f81f05ae4a",  # regression/mlp
     "1e2239d0e0bc": "92c0bfca868e",  # rl/*
     "acade71215b2": "2049894b7969",  # sequence/*
