@@ -19,6 +19,7 @@ import pytest
 from command import Answer
 
 import zoo
+from zoo.portable.digests import compute_digest
 
 Ask = Any
 
@@ -153,6 +154,47 @@ def test_wrong_use_is_named(workspace: Path, command: Any, words: list[str], say
     answer: Answer = command("serve", *words)
     assert answer.status == 2
     assert says in answer.err
+
+
+def _model_folder() -> Path:
+    (file,) = Path("mlruns/artifacts/models").rglob("MLmodel")
+    return file.parent
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "python_env.yaml", "conda.yaml", "MLmodel"])
+def test_an_isolated_environment_is_not_installed_from_changed_files(workspace: Path, command: Any, name: str) -> None:
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    folder = _model_folder()
+    file = folder / name
+    text = file.read_text()
+    file.chmod(0o644)
+    if name == "MLmodel":
+        (folder / "other.yaml").write_text("dependencies: [a-package-that-does-not-exist]")
+        file.write_text(text.replace("virtualenv: python_env.yaml", "virtualenv: other.yaml"))
+    else:
+        file.write_text(text.replace("keras==", "a-package-that-does-not-exist\nkeras==") + "\n")
+    answer: Answer = command("serve", run.run_id, "--isolated")
+    assert answer.status == 2
+    assert name in answer.err
+    assert "was changed since the model was saved" in answer.err
+    file.unlink()
+    assert command("serve", run.run_id, "--isolated").status == 2
+
+
+def test_a_model_without_digests_of_its_environment_is_not_installed_unless_asked(
+    workspace: Path, command: Any
+) -> None:
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    file = _model_folder() / "data/zoo/zoo.json"
+    facts = json.loads(file.read_text())
+    del facts["environment"]
+    file.chmod(0o644)
+    file.write_text(json.dumps({**facts, "digest": compute_digest(facts)}))
+    zoo.load(run.run_id)  # which needs no environment
+    answer: Answer = command("serve", run.run_id, "--isolated")
+    assert answer.status == 2
+    assert "--unchecked" in answer.err
+    assert "--isolated" in command("serve", run.run_id, "--unchecked").err
 
 
 def test_a_port_that_is_taken(workspace: Path, command: Any) -> None:

@@ -145,3 +145,6 @@ class ServeJob(Job):
     wheel: str | None = declare_option(
         None, "Zoo's wheel for it, if this version is not on a package index.", metavar="FILE"
     )
+    unchecked: bool = declare_option(
+        False, "Install the requirements of a model saved by an earlier zoo, whose files have no digests."
+    )

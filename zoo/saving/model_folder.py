@@ -76,7 +76,7 @@ def load_model(folder: Path) -> Model:
     Raises:
         UsageError: When there is no model, it was changed, a newer zoo wrote it, or its code is not installed.
     """
-    facts = _facts(folder)
+    facts = read_facts(folder)
     _check_archive(folder / KERAS_FILE)
     import keras
 
@@ -97,8 +97,12 @@ def load_model(folder: Path) -> Model:
     return Model(keras_model, spec, facts["model"], facts.get("limits", ()))
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """Read the JSON file, and check that the folder is unchanged."""
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return the content of the JSON file of a folder that :func:`save_model` wrote.
+
+    Raises:
+        UsageError: When there is no model, it was changed, or a newer zoo wrote it.
+    """
     file = folder / FACTS_FILE
     if not file.is_file():
         raise UsageError(f"no model of zoo here: the folder has no {FACTS_FILE}", where=str(folder))

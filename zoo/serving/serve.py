@@ -9,6 +9,7 @@ from pathlib import Path
 from zoo.errors import UsageError
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import ServeJob
+from zoo.saving.environment_files import check_environment
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import serve_isolated, serve_model
 from zoo.stored_runs.lookup import download_model
@@ -26,17 +27,22 @@ def serve(job: ServeJob) -> None:
         job: The job; or its keys as keywords.
 
     Raises:
-        UsageError: When there is no such run or file, the run has no model, or the port is in use.
+        UsageError: When there is no such run or file, the run has no model, its files were changed, or the port is in
+            use.
         JobError: When the server does not answer.
     """
     wheel = job.wheel
     if wheel is not None and not job.isolated:
         raise UsageError("a wheel needs an isolated environment: --isolated", where="wheel")
+    if job.unchecked and not job.isolated:
+        raise UsageError("only an isolated environment is installed from files: --isolated", where="unchecked")
     if wheel is not None and not Path(wheel).is_file():
         raise UsageError("there is no such file", where=wheel)
     with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
         folder = download_model(Store(), job.run, Path(fetched))
         check_flavor(folder)
+        if job.isolated and not job.unchecked:
+            check_environment(folder)
 
         def ready(address: str) -> None:
             print(_how_to_ask(address, folder), flush=True)

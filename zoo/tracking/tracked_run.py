@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from zoo.data.dataset import Dataset
+from zoo.saving.environment_files import add_environment_digests
 from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
 from zoo.task import load_task
@@ -249,6 +250,7 @@ def write_mlflow_model(
             pip_requirements=list_requirements(),
             mlflow_model=MlflowModel(run_id=run_id, model_id=model_id),
         )
+    add_environment_digests(path)
 
 
 def _params_of(model: Model) -> dict[str, tuple[str, Any]]:
