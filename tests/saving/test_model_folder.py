@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.portable.digests import DIGEST, FILES, add_digests
-from zoo.saving.model_folder import FACTS_FILE, FORMAT, KERAS_FILE, load_model, save_model
+from zoo.saving.model_facts import FACTS_FILE, FORMAT, KERAS_FILE
+from zoo.saving.model_folder import load_model, save_model
 from zoo.saving.pyfunc import check_flavor
 
 OLDER = Path(__file__).parent / "format_1"

@@ -60,7 +60,7 @@ def serving(run: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             server.terminate()  # which ends its own server too
 
 
-def ask(port: int, body: str, kind: str = "application/json", query: str = "") -> tuple[int, Any]:
+def ask(port: int, body: Any, kind: str = "application/json", query: str = "") -> tuple[int, Any]:
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("POST", f"/invocations{query}", body, {"Content-Type": kind})
         answer = connection.getresponse()
@@ -103,8 +103,28 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
     for body, query in ((rows.head(0).to_csv(index=False), ""), (rows.to_csv(index=False), "?intervals=x")):
         status, answer = ask(port, body, "text/csv", query)
         assert status == 400, answer
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=60) == 0
+    for body, says in (
+        (b"[" * 200_000, "too many levels"),
+        (b'{"dataframe_records": [{"height": ' + b"9" * 5_000 + b"}]}", "an integer of 5,000 digits"),
+        (b'{"dataframe_records": [{"height": ' + b"9" * 310 + b"}]}", "an integer of 310 digits"),
+        (b"", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b'{"dataframe_records": [{"height": [[1]], "code": {"a": 1}}]}', "height"),
+    ):
+        status, answer = ask(port, body)
+        assert status == 400, body[:50]
+        assert says in answer["message"]
+        assert "stack_trace" not in answer
+    for body in (b" " * (65 * 2**20), iter([b" " * 2**20] * 70)):  # with its length, and in chunks without it
+        status, answer = ask(port, body)
+        assert status == 413
+        assert "larger than 64 MB" in answer["message"]
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as unfinished:
+        unfinished.putrequest("POST", "/invocations")
+        unfinished.putheader("Content-Length", "1000")
+        unfinished.endheaders()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=60) == 0
     with pytest.raises(ConnectionRefusedError):
         ask(port, "{}")
 
@@ -146,6 +166,8 @@ def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Pa
     [
         (["nowhere"], "there is no run 'nowhere'"),
         (["x", "--port", "0"], "port: received 0"),
+        (["x", "--host", "nowhere.invalid"], "there is no run 'x'"),
+        (["x", "--max-body-mb", "0"], "max_body_mb: received 0"),
         (["x", "--wheel", "zoo.whl"], "--isolated"),
         (["x", "--isolated", "--wheel", "zoo.whl"], "there is no such file"),
     ],
@@ -205,3 +227,31 @@ def test_a_port_that_is_taken(workspace: Path, command: Any) -> None:
         answer: Answer = command("serve", run.run_id, "--port", taken.getsockname()[1])
     assert answer.status == 2
     assert "is in use on 127.0.0.1" in answer.err
+
+
+@pytest.mark.parametrize(("host", "says"), [("nowhere.invalid", "is not an address"), ("192.0.2.1", "0.0.0.0")])
+def test_an_address_of_another_machine(workspace: Path, command: Any, host: str, says: str) -> None:
+    answer: Answer = command("ui", "--host", host)
+    assert answer.status == 2
+    assert f"host: '{host}'" in answer.err
+    assert says in answer.err
+
+
+def test_pages_for_other_machines_come_with_a_warning_and_without_messages_of_mlflow(workspace: Path) -> None:
+    zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "zoo", "ui", "--host", "0.0.0.0", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        assert f"http://127.0.0.1:{port}/" in server.stdout.readline()
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200
+        server.terminate()
+        assert server.wait(timeout=60) == 0
+        warning = server.stderr.read()
+    assert warning.startswith("warning: there is no password")
+    assert len(warning.splitlines()) == 1

@@ -80,11 +80,11 @@ COMMANDS = (
         help="Show a model's hyperparameters, layers and steps on SOURCE; or a run's scores and diagnosis.",
     ),
     Command(
-        "runs", "zoo.jobs.run_jobs:RunsJob", "zoo.stored_runs.run_table:runs", public=True,
+        "runs", "zoo.jobs.run_jobs:RunsJob", "zoo.stored_runs.run_table:runs", public=True, light=True,
         help="List the latest runs, or the best by a metric; or remove leftovers of failed runs.",
     ),
     Command(
-        "best", "zoo.jobs.run_jobs:BestJob", "zoo.stored_runs.run_table:rank_runs",
+        "best", "zoo.jobs.run_jobs:BestJob", "zoo.stored_runs.run_table:rank_runs", light=True,
         help="Show the best run of an experiment, ranked by validation.",
     ),
     Command(
@@ -114,11 +114,11 @@ COMMANDS = (
     ),
     Command(
         "ui", "zoo.jobs.run_jobs:UiJob", "zoo.serving.servers:serve_pages", flags=(), light=True,
-        help="Serve MLflow's pages on 127.0.0.1, and print the address of the runs.",
+        help="Serve MLflow's pages on this machine, and print the address of the runs.",
     ),
     Command(
-        "serve", "zoo.jobs.run_jobs:ServeJob", "zoo.serving.serve:serve", flags=(),
-        help="Serve predictions of RUN's model on 127.0.0.1 by MLflow's scoring server.",
+        "serve", "zoo.jobs.run_jobs:ServeJob", "zoo.serving.serve:serve", flags=(), light=True,
+        help="Serve predictions of RUN's model by MLflow's scoring server.",
     ),
 )  # fmt: skip
 _BY_NAME = {command.name: command for command in COMMANDS}

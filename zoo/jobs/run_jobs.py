@@ -12,6 +12,8 @@ from zoo.jobs.option import declare_option
 
 FORMATS = ("savedmodel", "onnx", "litert")
 STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers")
+LOOPBACK = "127.0.0.1"
+_HOST = "Address to listen on; default 127.0.0.1, this machine only; 0.0.0.0 for all networks, without a password."
 _RUN = "MLflow's id, its first characters, or NAME@ALIAS; of a search, its best trial's."
 
 
@@ -132,7 +134,8 @@ class UiJob(Job):
     experiment: str | None = declare_option(
         None, "Experiment to open; default the one with the latest run.", positional=True
     )
-    port: int = declare_option(5000, "Port on 127.0.0.1; default 5000.", ge=1, le=65535)
+    host: str = declare_option(LOOPBACK, _HOST)
+    port: int = declare_option(5000, "Port; default 5000.", ge=1, le=65535)
 
 
 class ServeJob(Job):
@@ -140,7 +143,9 @@ class ServeJob(Job):
 
     command: Literal["serve"] = "serve"
     run: str = declare_option(..., _RUN)
-    port: int = declare_option(5001, "Port on 127.0.0.1; default 5001.", ge=1, le=65535)
+    host: str = declare_option(LOOPBACK, _HOST)
+    port: int = declare_option(5001, "Port; default 5001.", ge=1, le=65535)
+    max_body_mb: int = declare_option(64, "Largest request in megabytes; default 64.", metavar="MB", ge=1)
     isolated: bool = declare_option(False, "In a separate environment, built by uv from the model's requirements.")
     wheel: str | None = declare_option(
         None, "Zoo's wheel for it, if this version is not on a package index.", metavar="FILE"

@@ -11,7 +11,7 @@ import yaml
 
 from zoo.errors import UsageError
 from zoo.portable.digests import DIGEST, compute_digest
-from zoo.saving.model_folder import FACTS_FILE, read_facts
+from zoo.saving.model_facts import FACTS_FILE, read_facts
 
 ENVIRONMENT = "environment"
 _MLMODEL = "MLmodel"

@@ -12,16 +12,13 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.models.check_saving import explain_unloadable
-from zoo.portable.digests import DIGEST, add_digests, check_digests
+from zoo.portable.digests import add_digests
 from zoo.registry import list_models
 from zoo.saving.model import Model
+from zoo.saving.model_facts import FACTS_FILE, FORMAT, KERAS_FILE, read_facts
 from zoo.spec import Spec
 from zoo.task import load_task
 from zoo.version import __version__
-
-# 2 has digests; 1, the older format, is read without checks.
-FORMAT = 2
-KERAS_FILE, FACTS_FILE = "model.keras", "zoo.json"
 
 
 def save_model(folder: Path, model: Model, facts: dict[str, Any] | None = None) -> None:
@@ -95,30 +92,6 @@ def load_model(folder: Path) -> Model:
     except (TypeError, ValueError) as error:
         raise UsageError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(folder)) from None
     return Model(keras_model, spec, facts["model"], facts.get("limits", ()))
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the content of the JSON file of a folder that :func:`save_model` wrote.
-
-    Raises:
-        UsageError: When there is no model, it was changed, or a newer zoo wrote it.
-    """
-    file = folder / FACTS_FILE
-    if not file.is_file():
-        raise UsageError(f"no model of zoo here: the folder has no {FACTS_FILE}", where=str(folder))
-    try:
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if facts["format"] > FORMAT:
-            raise UsageError(
-                f"this model's folder has format {facts['format']}, written by zoo {facts['zoo']}; "
-                f"this is zoo {__version__}, which reads formats up to {FORMAT}",
-                where=str(folder),
-            )
-        if facts["format"] >= 2 or DIGEST in facts:
-            check_digests(facts, file)
-    except (ValueError, KeyError, TypeError) as error:  # not JSON, or JSON of another kind
-        raise UsageError(f"the model was changed since it was saved: {error}", where=str(folder)) from None
-    return facts
 
 
 def _check_archive(file: Path) -> None:

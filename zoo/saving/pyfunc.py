@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 
 from zoo.errors import UsageError, ZooError
-from zoo.saving.model import Model
-from zoo.saving.model_folder import load_model
 from zoo.spec import ImageInput
+
+if TYPE_CHECKING:  # it imports Keras, which checking a model's files does not need
+    from zoo.saving.model import Model
 
 
 class PyfuncModel:
@@ -62,6 +63,8 @@ def check_no_paths(model: Model, rows: Any) -> None:
 
 def _load_pyfunc(path: str) -> PyfuncModel:
     """Load a model's folder; MLflow calls this function by its name."""
+    from zoo.saving.model_folder import load_model
+
     return PyfuncModel(load_model(Path(path)))
 
 

@@ -11,7 +11,7 @@ from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import ServeJob
 from zoo.saving.environment_files import check_environment
 from zoo.saving.pyfunc import check_flavor
-from zoo.serving.servers import serve_isolated, serve_model
+from zoo.serving.servers import Address, serve_isolated, serve_model
 from zoo.stored_runs.lookup import download_model
 from zoo.tracking.store import Store
 
@@ -21,15 +21,15 @@ MOST_COLUMNS_SHOWN = 30
 
 @accept_keywords(ServeJob, "run", "port")
 def serve(job: ServeJob) -> None:
-    """Serve predictions of a run's model on 127.0.0.1 until interrupted; of a search, its best trial's.
+    """Serve predictions of a run's model until interrupted; of a search, its best trial's.
 
     Args:
         job: The job; or its keys as keywords.
 
     Raises:
-        UsageError: When there is no such run or file, the run has no model, its files were changed, or the port is in
-            use.
-        JobError: When the server does not answer.
+        UsageError: When there is no such run or file, the run has no model, its files were changed, or the address
+            is in use or not this machine's.
+        JobError: When the server ends by itself.
     """
     wheel = job.wheel
     if wheel is not None and not job.isolated:
@@ -47,10 +47,11 @@ def serve(job: ServeJob) -> None:
         def ready(address: str) -> None:
             print(_how_to_ask(address, folder), flush=True)
 
+        place = Address(job.host, job.port)
         if job.isolated:
-            serve_isolated(folder, job.port, ready, Path(wheel) if wheel is not None else None)
+            serve_isolated(folder, place, ready, Path(wheel) if wheel is not None else None)
         else:
-            serve_model(folder, job.port, ready)
+            serve_model(folder, place, ready, max_body_mb=job.max_body_mb)
 
 
 def _how_to_ask(address: str, folder: Path) -> str:

@@ -3,104 +3,177 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import JobError, UsageError
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import UiJob
-from zoo.serving.scoring_app import MODEL_VARIABLE
+from zoo.serving.scoring_app import MAX_BODY_VARIABLE, MODEL_VARIABLE
 from zoo.tracking.store import Store
 from zoo.tracking.ui_views import format_page_url
 from zoo.version import __version__
 
-HOST = "127.0.0.1"
-MOST_SECONDS_TO_START, MOST_SECONDS_TO_BUILD = 120, 1800
+SLOW_START_S = 30.0  # after this time, a message says that the server is still starting
+SHUTDOWN_S = 2  # after this time, a server that still answers requests is killed
+LOG_LINES = 30
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    Args:
+        host: Name or number of one of this machine's addresses, such as ``127.0.0.1``, or ``0.0.0.0`` for all.
+        port: The port.
+
+    Example:
+        >>> Address("0.0.0.0", 5001).url
+        'http://127.0.0.1:5001'
+    """
+
+    host: str
+    port: int
+
+    @property
+    def reachable(self) -> str:
+        """The address at which this machine itself reaches the server."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    @property
+    def url(self) -> str:
+        """Address for a browser on this machine."""
+        return f"http://{f'[{self.reachable}]' if ':' in self.reachable else self.reachable}:{self.port}"
+
+    def check_free(self, what: str) -> None:
+        """Check that a server can listen here, and warn if other machines can reach it.
+
+        Args:
+            what: What anyone can do who reaches it, for the warning.
+
+        Raises:
+            UsageError: When the port is in use, or this is no address of this machine.
+        """
+        try:
+            family, kind, *_, place = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+        except (OSError, UnicodeError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                message = f"port {self.port} is in use on {self.host}; choose another --port"
+                raise UsageError(message, where="port") from None
+            message = f"{self.host!r} is not an address of this machine; 0.0.0.0 stands for all of them"
+            raise UsageError(message, where="host") from None
+        if not ip_address(place[0]).is_loopback:
+            print(
+                f"warning: there is no password: anyone who reaches port {self.port} of this machine can {what}",
+                file=sys.stderr,
+            )
 
 
 @accept_keywords(UiJob, "experiment", "port")
 def serve_pages(job: UiJob) -> None:
-    """Serve MLflow's pages on this machine until interrupted; print the address of the runs once the server answers.
+    """Serve MLflow's pages until interrupted; print the address of the runs once the server answers.
+
+    The server's messages are shown only if it fails.
 
     Args:
         job: The job; or its keys as keywords.
 
     Raises:
-        UsageError: When the port is in use, or there is no such experiment.
-        JobError: When the server does not answer.
+        UsageError: When the address is in use or not this machine's, or there is no such experiment.
+        JobError: When the server ends by itself.
     """
-    port = job.port
+    address = Address(job.host, job.port)
     store = Store()
     store.close_orphans()
     store.count_rows()
-    _check_port(port)
-    server = f"http://{HOST}:{port}"
-    where = find_address(store, job.experiment, server)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
-    command += ["--port", str(port), "--workers", "1"]
+    address.check_free("read, change and delete runs")
+    where = find_address(store, job.experiment, address.url)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", job.host]
+    command += ["--port", str(job.port), "--workers", "1"]
     if store.local is not None:
         command += ["--default-artifact-root", (store.local / "artifacts").as_uri()]
-    with _running(command, {"MLFLOW_TRACKING_URI": store.uri}) as pages:
-        _wait_until_ready(pages, port, "/health")
-        print(f"runs: {where}", flush=True)
-        pages.wait()
+    variables = {
+        "MLFLOW_TRACKING_URI": store.uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its own jobs, which zoo does not use, slow its start
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+        _running(command, variables, log) as pages,
+    ):
+        _wait_until_ready(pages, address, "/health")
+        if pages.poll() is None:
+            print(f"runs: {where}", flush=True)
+            pages.wait()
+        _raise_ended(log)
 
 
-def serve_model(folder: Path, port: int, ready: Callable[[str], None]) -> None:
-    """Serve predictions of a model on this machine until interrupted, by MLflow's scoring server.
+def serve_model(folder: Path, address: Address, ready: Callable[[str], None], *, max_body_mb: int) -> None:
+    """Serve predictions of a model until interrupted, by MLflow's scoring server.
 
     Args:
         folder: Folder of MLflow's model.
-        port: Port on 127.0.0.1.
+        address: Where to listen.
         ready: Called with the address for predictions once the server answers.
+        max_body_mb: Largest request in megabytes.
 
     Raises:
-        UsageError: When the port is in use.
-        JobError: When the server does not answer.
+        UsageError: When the address is in use or not this machine's.
+        JobError: When the server ends by itself.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "--factory",
-        "zoo.serving.scoring_app:create_app",
+    command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.serving.scoring_app:create_app"]
+    command += [
         "--log-level",
         "warning",
+        "--timeout-graceful-shutdown",
+        "1",
+        "--host",
+        address.host,
+        "--port",
+        str(address.port),
     ]
-    command += ["--host", HOST, "--port", str(port)]
-    _serve(command, {MODEL_VARIABLE: str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}, port, ready, MOST_SECONDS_TO_START)
+    variables = {MODEL_VARIABLE: str(folder), MAX_BODY_VARIABLE: str(max_body_mb), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    _serve(command, variables, address, ready)
 
 
-def serve_isolated(folder: Path, port: int, ready: Callable[[str], None], wheel: Path | None = None) -> None:
+def serve_isolated(folder: Path, address: Address, ready: Callable[[str], None], wheel: Path | None = None) -> None:
     """Serve predictions from an environment with only the model's requirements, which MLflow builds with uv.
 
     Args:
         folder: Folder of MLflow's model.
-        port: Port on 127.0.0.1.
+        address: Where to listen.
         ready: Called with the address for predictions once the server answers.
         wheel: Zoo's own wheel, if its version is not on a package index.
 
     Raises:
-        UsageError: When the port is in use, or uv is not installed.
-        JobError: When the environment cannot be built, or the server does not answer.
+        UsageError: When the address is in use or not this machine's, or uv is not installed.
+        JobError: When the environment cannot be built, or the server ends by itself.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     if shutil.which("uv", path=path) is None:
         raise UsageError("an isolated environment needs uv; install it with python -m pip install uv", where="isolated")
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "uv"]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    command += ["--host", address.host, "--port", str(address.port), "--workers", "1"]
     uv_variables = {"UV_FIND_LINKS": str(wheel.resolve().parent)} if wheel is not None else {}
     try:
-        _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **uv_variables}, port, ready, MOST_SECONDS_TO_BUILD)
+        _serve(command, {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **uv_variables}, address, ready)
     except JobError as error:
         if wheel is not None:
             raise
@@ -109,18 +182,18 @@ def serve_isolated(folder: Path, port: int, ready: Callable[[str], None], wheel:
         ) from None
 
 
-def _serve(
-    command: Sequence[str], variables: dict[str, str], port: int, ready: Callable[[str], None], patience: float
-) -> None:
-    _check_port(port)
+def _serve(command: Sequence[str], variables: dict[str, str], address: Address, ready: Callable[[str], None]) -> None:
+    address.check_free("request predictions")
     with _running(command, variables) as server:
-        _wait_until_ready(server, port, "/ping", patience)
-        ready(f"http://{HOST}:{port}/invocations")
-        server.wait()
+        _wait_until_ready(server, address, "/ping")
+        if server.poll() is None:
+            ready(f"{address.url}/invocations")
+            server.wait()
+        raise JobError("the server ended by itself; its messages are above")
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: Sequence[str], variables: dict[str, str], log: Any = None) -> Iterator[subprocess.Popen[bytes]]:
     """Start a server that ends with this process, on Ctrl-C, SIGTERM or when the terminal closes.
 
     It has its own session, so that Ctrl-C reaches only this process; otherwise each of the server's processes would
@@ -128,38 +201,45 @@ def _running(command: Sequence[str], variables: dict[str, str]) -> Iterator[subp
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    server = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True)
+    server = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True, stdout=log, stderr=log)
     try:
         yield server
     except KeyboardInterrupt:
         pass
     finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server and its processes, at once if it does not end by itself soon."""
+    for number, patience_s in ((signal.SIGTERM, SHUTDOWN_S), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(patience_s)
+            return
 
 
-def _wait_until_ready(
-    server: subprocess.Popen[bytes], port: int, path: str, patience: float = MOST_SECONDS_TO_START
-) -> None:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), contextlib.closing(HTTPConnection(HOST, port, timeout=1)) as connection:
+def _wait_until_ready(server: subprocess.Popen[bytes], address: Address, path: str) -> None:
+    """Wait until a server answers, or has ended: a slow machine may need minutes."""
+    began, is_slow = time.monotonic(), False
+    while server.poll() is None:
+        connection = HTTPConnection(address.reachable, address.port, timeout=1)
+        with contextlib.suppress(OSError, HTTPException), contextlib.closing(connection):
             connection.request("GET", path)
             if connection.getresponse().status == HTTPStatus.OK:
                 return
+        if not is_slow and time.monotonic() - began > SLOW_START_S:
+            is_slow = True
+            print("the server is still starting; Ctrl-C stops it", file=sys.stderr, flush=True)
         time.sleep(0.2)
-    raise JobError("MLflow's server does not answer; its messages are above")
 
 
-def _check_port(port: int) -> None:
-    """Raise UsageError if a port is in use."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise UsageError(f"port {port} is in use on {HOST}; choose another --port") from None
+def _raise_ended(log: Any) -> None:
+    """Raise an error with the last messages of a server that has ended by itself."""
+    log.seek(0)
+    messages = "".join(f"\n  {line}" for line in log.read().splitlines()[-LOG_LINES:])
+    raise JobError(f"MLflow's server ended by itself; its last messages:{messages}")
 
 
 def find_address(store: Store, experiment: str | None, server: str) -> str:

@@ -6,14 +6,13 @@ import json
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import JobError, UsageError
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job_file import read_job
 from zoo.reporting.check_inputs import Finding
-from zoo.saving.model import Model
-from zoo.saving.model_folder import FACTS_FILE, load_model
+from zoo.saving.model_facts import FACTS_FILE
 from zoo.stored_runs.results import Run
 from zoo.tracking.model_registry import find_version
 from zoo.tracking.store import Store
@@ -23,6 +22,9 @@ from zoo.tracking.tags import (
     RESULT_FILE,
     SCORED_TAG,
 )
+
+if TYPE_CHECKING:  # it imports Keras, which tables of runs do not need
+    from zoo.saving.model import Model
 
 
 def load(run_id: str) -> Model:
@@ -37,6 +39,8 @@ def load(run_id: str) -> Model:
     Example:
         >>> load(run.run_id).predict(frame)  # doctest: +SKIP
     """
+    from zoo.saving.model_folder import load_model
+
     store = Store()
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         return load_model(_own_folder(download_model(store, run_id, Path(folder)), run_id))

@@ -7,12 +7,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.metrics.direction import Direction
 from zoo.reporting.check_inputs import Finding
-from zoo.saving.model import Model
 from zoo.text import convert_to_plain, format_interval, format_number
+
+if TYPE_CHECKING:  # it imports Keras, which tables of runs do not need
+    from zoo.saving.model import Model
 
 
 def find_best_baseline(baselines: Mapping[str, Mapping[str, float]], objective: str, direction: str) -> str | None:
