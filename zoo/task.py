@@ -260,6 +260,10 @@ class Task(ABC):
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the full model on one split."""
 
+    def scored_rows(self, model: Any, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return truth (N, …) and predictions (N, …) of a split in the form for metrics; None without a target."""
+        return None
+
     def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
         """Return the calibration after training, computed on rows not used for training."""
         return Calibration(dataset.spec)

@@ -58,8 +58,8 @@ SCHEMAS: dict[str, Any] = {
     "list": {"models": [{"model": TEXT, "summary": TEXT}]},
     "show": SHOW_SCHEMA,
     "train": RUN_SCHEMA,
-    "best": {**RUN_SCHEMA, "ranked_by": TEXT, "ranking": [ROW_SCHEMA], "left_out": [ROW_SCHEMA]},
-    "tune": {"run_id": TEXT, "best": RUN_SCHEMA, "trials": [TRIAL_SCHEMA], "importance": dict},
+    "best": {**RUN_SCHEMA, "ranked_by": TEXT, "tied": [TEXT], "ranking": [ROW_SCHEMA], "left_out": [ROW_SCHEMA]},
+    "tune": {"run_id": TEXT, "best": RUN_SCHEMA, "trials": [TRIAL_SCHEMA], "selected": TEXT, "importance": dict},
     "runs": {"runs": [ROW_SCHEMA]},
     "predict": {"run_id": TEXT, "rows": int, "output": (str, type(None)), "predictions": [dict]},
 }

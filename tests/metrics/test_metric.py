@@ -221,13 +221,13 @@ def test_few_resamples(resamples):
     [((10_000, 2), 1000), ((20_000, 2), 1000), ((40_000,), 500), ((10**6, 2), 200), ((10_000, 100), 200)],
 )
 def test_large_predictions_get_fewer_draws(shape, expected):
-    assert score_module._affordable(1000, np.empty(shape, np.int8)) == expected
-    assert score_module._affordable(50, np.empty(shape, np.int8)) == 50
+    assert score_module.limit_draws(1000, np.empty(shape, np.int8)) == expected
+    assert score_module.limit_draws(50, np.empty(shape, np.int8)) == 50
 
 
 @pytest.mark.parametrize(("n", "most"), [(10, 4_000_000), (250_000, 4_000_000), (5_000_000, 5_000_000)])
 def test_chunks_are_bounded(n, most):
-    chunk = next(score_module._draws(np.ones(n, np.float32), 0, 17, Sample(np.ones(n))))
+    chunk = next(score_module.draw_weights(np.ones(n, np.float32), 0, 17, Sample(np.ones(n))))
     assert chunk.size <= most
     np.testing.assert_allclose(chunk.sum(axis=1), n)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,10 @@ from command import Answer
 
 import zoo
 from zoo.errors import UsageError
+from zoo.metrics.direction import Direction
 from zoo.metrics.significance import cautious_difference
+from zoo.stored_runs.results import Run
+from zoo.stored_runs.ties import find_ties, select_among_ties
 from zoo.tracking.store import Store
 
 QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "figures": False, "baselines": "none", "target": "y"}
@@ -288,3 +292,33 @@ def test_what_came_to_nothing_is_removed_when_a_person_says_so(workspace: Path, 
     assert [row["run_id"] for row in zoo.runs().rows] == [kept.run_id]
     assert command("runs", "--prune").out.startswith("nothing to remove")
     assert len(zoo.load(kept.run_id).predict("iris")) == 150
+
+
+def test_a_lucky_score_with_a_wide_interval_is_not_preferred() -> None:
+    def run_of(name: str, score: float, low: float, high: float) -> Run:
+        facts = {"experiment": "e", "task": "t", "model_name": "m", "source": "s", "objective": "log_loss"}
+        return Run(
+            run_id=name, direction="min", metrics={"val_log_loss": score}, intervals={"val_log_loss": (low, high)},
+            baselines={}, hyperparameters={}, n_parameters=1, epochs_run=1, best_epoch=1, seconds=0, artifact_uri="",
+            **facts,
+        )  # fmt: skip
+
+    lucky, sober = run_of("lucky", 9e-11, 0.0, 0.42), run_of("sober", 0.02, 0.003, 0.2)
+    worse, unknown = run_of("worse", 0.5, 0.3, 0.7), run_of("unknown", 0.001, math.nan, math.nan)
+    tied = find_ties([lucky, sober, worse], "val_log_loss", Direction.MIN)
+    assert [run.run_id for run in tied] == ["lucky", "sober"]
+    assert select_among_ties(tied, "val_log_loss", Direction.MIN) is sober
+    assert find_ties([unknown, sober], "val_log_loss", Direction.MIN) == [unknown]
+    assert select_among_ties([unknown, sober], "val_log_loss", Direction.MIN) is sober
+
+
+def test_best_names_the_runs_that_validation_cannot_tell_apart(workspace: Path, command: Any) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(200, 3)), columns=list("abc")).assign(y=rng.choice(["m", "n"], 200))
+    options = {"target": "y", "epochs": 3, "baselines": "none", "quiet": True, "experiment": "noise"}
+    runs = [zoo.train("classification/linear", frame, **options, hyperparameters={"l2": l2}) for l2 in (0.0, 0.001)]
+    ranked = command("best", "noise", "--json").json
+    assert set(ranked["tied"]) == {run.run_id for run in runs}
+    assert "validation cannot tell these runs apart" in command("best", "noise").out
+    low, high = runs[0].intervals["val_log_loss"]
+    assert low < runs[0].metrics["val_log_loss"] < high

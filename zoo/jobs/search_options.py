@@ -48,6 +48,11 @@ class TuneJob(TrainJob):
         None, "Try the best hyperparameters of a run or a search first.", metavar="RUN"
     )
     refit: bool = declare_option(False, "Train the best again, on validation rows too.")
+    select: Literal["significant", "best-score"] = declare_option(
+        "significant",
+        "significant: the default hyperparameters, unless a trial is significantly better on validation; best-score: "
+        "the trial with the best score, however small the difference; default significant.",
+    )
     keep: int = declare_option(3, "Number of best trials whose checkpoints are kept; default 3.", ge=1)
     fresh: bool = declare_option(False, "Discard an earlier search of this name or job; its runs stay.")
     resume: str | None = declare_option(None, "Resume a search, given its run or one of its trials.", metavar="RUN")

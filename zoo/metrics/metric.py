@@ -167,7 +167,7 @@ def evaluate(
     drawn = [score for score in defined if score.interval is None]
     if drawn:
         draws: dict[str, list[np.ndarray]] = {score.name: [] for score in drawn}
-        for weights in _draws(scaled, seed, _affordable(resamples, prediction), sample):
+        for weights in draw_weights(scaled, seed, limit_draws(resamples, prediction), sample):
             for score in drawn:
                 draws[score.name].append(score.function(truth, prediction, weights))
         for name, chunks in draws.items():
@@ -193,19 +193,35 @@ def _usable(values: np.ndarray) -> bool:
     return values.size > 0 and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
 
 
-def _affordable(resamples: int, prediction: np.ndarray) -> int:
-    """Return the number of draws that is affordable for the size of the prediction."""
+def limit_draws(resamples: int, prediction: np.ndarray) -> int:
+    """Return the number of draws that is affordable for the size of a prediction (N, ...).
+
+    Example:
+        >>> limit_draws(1000, np.empty(20_000)), limit_draws(1000, np.empty(40_000))
+        (1000, 500)
+    """
     size = max(len(prediction), prediction.size / FULL_RESAMPLES_COLUMNS)
     if size <= FULL_RESAMPLES_ROWS:
         return resamples
     return min(resamples, max(LEAST_RESAMPLES, round(resamples * FULL_RESAMPLES_ROWS / size)))
 
 
-def _draws(weight: np.ndarray, seed: int, resamples: int, sample: Sample) -> Iterator[np.ndarray]:
-    """Yield chunks (R, N) of multinomial counts of rows or groups times the weights; of all rows for frequencies.
+def draw_weights(weight: np.ndarray, seed: int, resamples: int, sample: Sample) -> Iterator[np.ndarray]:
+    """Yield chunks (R, N) of bootstrap weights of rows: multinomial counts of rows or groups, times the weights.
 
     Counts of uniform draws have the multinomial distribution and take 0.1 s for 10,000 rows and 1000 draws;
     ``Generator.multinomial`` takes 0.5 s.
+
+    Args:
+        weight: (N,) non-negative sample weights.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+        sample: The rows as a sample; frequencies are drawn as that many rows, and groups as a whole.
+
+    Example:
+        >>> chunks = draw_weights(np.ones(4), 0, 10, Sample(np.ones(4)))
+        >>> sum(len(chunk) for chunk in chunks)
+        10
     """
     n = len(weight)
     names, codes = (None, None) if sample.group is None else np.unique(sample.group, return_inverse=True)

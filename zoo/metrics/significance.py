@@ -11,7 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from zoo.metrics.direction import Direction
-from zoo.metrics.intervals import NORMAL_QUANTILE
+from zoo.metrics.intervals import NORMAL_QUANTILE, Sample
+from zoo.metrics.metric import Metric, draw_weights, limit_draws
 
 SIGNIFICANT = 0.05
 
@@ -155,6 +156,62 @@ def cautious_difference(
     variance = np.average(np.square(difference - mean), weights=weight) * n / (n - 1)
     half = float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance / n))
     return float(mean) - half, float(mean) + half
+
+
+def compare_on_rows(
+    metric: Metric,
+    truth: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    group: np.ndarray | None = None,
+    seed: int = 0,
+) -> float:
+    """Return the fraction of bootstrap draws of the rows in which the first predictions have the better metric.
+
+    For probabilities, the rows are those given and one more, on which each prediction is as sure as on the others, and
+    wrong: of N rows that a model gets right, a fraction of some 1 / N in the population may still be wrong (Agresti and
+    Coull 1998 add rows for the same reason).
+
+    Args:
+        metric: The metric.
+        truth: (N,) or (N, ...) encoded targets.
+        first: (N, ...) predictions, as the metric expects them.
+        second: (N, ...) predictions to compare with.
+        weight: (N,) non-negative sample weights; None for equal weights.
+        group: (N,) names of groups, if rows of a group depend on each other; None for independent rows.
+        seed: Seed of the draws.
+
+    Example:
+        >>> from zoo.metrics.classes import create_class_metrics
+        >>> truth = np.arange(40) % 2
+        >>> sure, sober = (np.abs(truth[:, None] - [p, 1 - p]) for p in (1e-9, 0.1))
+        >>> compare_on_rows(create_class_metrics(2)[0], truth, 1 - sure, 1 - sober) < 0.95
+        True
+    """
+    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, float)
+    if truth.ndim == 1 and first.ndim == 2 and truth.dtype.kind in "iu":
+        (truth, first), (_, second) = _add_wrong_row(truth, first), _add_wrong_row(truth, second)
+        weight = np.append(weight, weight.mean())
+        group = None if group is None else np.append(group.astype(str), "one more")
+    better: list[np.ndarray] = []
+    for weights in draw_weights(weight, seed, limit_draws(1000, first), Sample(weight, group=group)):
+        values = [metric.function(truth, prediction, weights) for prediction in (first, second)]
+        better.append(Direction(metric.direction).sign * (values[1] - values[0]) > 0)
+    return float(np.concatenate(better).mean())
+
+
+def _add_wrong_row(truth: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return truth (N + 1,) and probabilities (N + 1, K) with one more row, wrong by the second most probable class.
+
+    Its probabilities are the geometric means of those of the other rows, sorted, so that its log loss is the mean of
+    what the other rows would have lost.
+    """
+    ordered = np.sort(np.clip(probabilities, 1e-15, 1.0), axis=1)
+    return np.append(truth, probabilities.shape[1] - 2), np.vstack(
+        [probabilities, np.exp(np.log(ordered).mean(axis=0))]
+    )
 
 
 @dataclass(frozen=True)

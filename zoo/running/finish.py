@@ -71,7 +71,7 @@ def finish_run(
 
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
-        evaluations |= evaluate(fitted, others, model=model.keras_model)
+        evaluations |= evaluate(fitted, others, intervals=["validation"], model=model.keras_model)
         of_intervals = _note_unknown_intervals(evaluations[split], split)
         run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_intervals))
         conformal = rules.interval_scores(rows, output, quantiles) if quantiles else {}
@@ -95,7 +95,7 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective, split = task.rules(model.spec).metrics()[0], choose_evaluated_split(fitted.dataset)
+    objective = task.rules(model.spec).metrics()[0]
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -108,7 +108,7 @@ def _run_of(
             **result.scores,
             **add_prefixes({name: evaluation.scores for name, evaluation in evaluations.items()}),
         },
-        intervals=add_prefixes({split: evaluations[split].intervals}),
+        intervals=add_prefixes({name: evaluation.intervals for name, evaluation in evaluations.items()}),
         baselines={},
         hyperparameters=fitted.hyperparameters,
         n_parameters=fitted.built_model.n_parameters,

@@ -72,9 +72,10 @@ class Repeats:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % confidence interval of the mean of each score; over seeds, of those whose sampling error is known."""
+        """95 % confidence interval of the mean of each score; over seeds, of those on the evaluated split."""
         first = self.runs[0]
-        names = first.metrics if self.kind == CROSS_VALIDATION else first.intervals
+        evaluated = [name for name in first.intervals if name.startswith(first.headline.split("_")[0])]
+        names = list(first.metrics) if self.kind == CROSS_VALIDATION else evaluated
         estimates = {
             name: estimate_mean(self._values(name), tested=self.tested, noise=self._noise(name)) for name in names
         }

@@ -208,6 +208,7 @@ class Search:
         seconds: Wall time.
         importance: For each hyperparameter that varied, the fraction of the variance of the trials' ranks that it
             explains alone, and its standard deviation; the largest first, empty with few trials.
+        selected: Id of the trial whose hyperparameters are used.
     """
 
     run_id: str
@@ -216,6 +217,7 @@ class Search:
     direction: str
     seconds: float
     importance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    selected: str = ""
 
     @property
     def model(self) -> Model:
@@ -228,6 +230,7 @@ class Search:
             "run_id": self.run_id,
             "best": self.best.as_dict(),
             "trials": [trial.as_dict() for trial in self.trials],
+            "selected": self.selected,
             "importance": {
                 name: convert_to_plain({"mean": mean, "std": std}) for name, (mean, std) in self.importance.items()
             },
@@ -238,9 +241,11 @@ class Search:
         ranked = sorted(done, key=lambda trial: Direction(self.direction).key(trial.score))
         varied = list_varied([trial.hyperparameters for trial in self.trials])
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
-        for trial in ranked[:5]:
+        selected = [trial for trial in ranked[5:] if trial.trial_id == self.selected]
+        for trial in [*ranked[:5], *selected]:
             values = ", ".join(f"{name}={format_number(trial.hyperparameters.get(name))}" for name in varied)
-            lines.append(f"  {trial.trial_id:>4}  {format_number(trial.score):>9}  {values}")
+            mark = "  (used)" if trial.trial_id == self.selected else ""
+            lines.append(f"  {trial.trial_id:>4}  {format_number(trial.score):>9}  {values}{mark}")
         importance = format_importance(self.importance)
         lines += (
             [f"hyperparameter importance (fraction of variance ± standard deviation): {importance}"]

@@ -16,6 +16,7 @@ from zoo.registry import list_tasks, resolve
 from zoo.stored_runs.cleanup import prune
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
+from zoo.stored_runs.ties import find_ties, select_among_ties
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import (
@@ -32,6 +33,7 @@ from zoo.tracking.tags import (
 # Scores are comparable only if these tags agree: the same task, data and target.
 _COMPARABLE_TAGS = ("zoo.task", "zoo.digest", "zoo.target")
 MOST_NAME, MOST_SOURCE = 48, 25  # maximum number of characters shown
+MOST_TIED = 10  # runs that are compared with the best
 
 
 @dataclass
@@ -88,6 +90,7 @@ class Ranking:
         metric: Metric that they are ranked by.
         validation: The validation rows that all of them are scored on, such as ``96 rows``; empty if unknown.
         left_out: The first runs, best first, that are scored on other validation rows.
+        tied: Ids of the runs that validation cannot tell apart from that with the best score, that run included.
     """
 
     best: Run
@@ -95,17 +98,24 @@ class Ranking:
     metric: str
     validation: str = ""
     left_out: RunTable = field(default_factory=RunTable)
+    tied: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``zoo best --json`` prints."""
         tables = {"ranking": self.table.as_dict()["runs"], "left_out": self.left_out.as_dict()["runs"]}
-        return {**self.best.as_dict(), "ranked_by": self.metric, **tables}
+        return {**self.best.as_dict(), "ranked_by": self.metric, "tied": list(self.tied), **tables}
 
     def __repr__(self) -> str:
         if len(self.table.rows) < 2 and not self.left_out.rows:
             return repr(self.best)
         on = f" on the same {self.validation}" if self.validation else ""
         lines = [f"ranked by {self.metric}{on} (the test split is not used to choose):", str(self.table)]
+        if len(self.tied) > 1:
+            names = ", ".join(run_id[:8] for run_id in self.tied)
+            lines.append(
+                f"validation cannot tell these runs apart: {names}; below is the one with the best pessimistic end of "
+                f"its 95 % interval of {self.metric}; zoo compare tests the difference"
+            )
         if self.left_out.rows:
             names = ", ".join(row["run_id"][:8] for row in self.left_out.rows)
             lines.append(
@@ -157,6 +167,9 @@ def runs(job: RunsJob, *, quiet: bool = False) -> Any:
 def best(experiment: str | None = None, *, metric: str | None = None) -> Run:
     """Return the best run of an experiment, ranked by validation; the test split is never used to choose.
 
+    Of runs whose scores are within the 95 % interval of the best score, it is the one whose own interval has the best
+    pessimistic end: a lucky score on few rows has a wide interval.
+
     Runs on other data or validation rows than the latest run's, or for another target, are not comparable and are left
     out.
 
@@ -199,7 +212,8 @@ def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
     order = f"metrics.`{name}` {_sql_order(_direction_of(newest[0], name))}"
     validation = tags.get(VALIDATION_TAG, "")
     same = [*where, f"tags.`{VALIDATION_TAG}` = {_quoted(validation)}"] if validation else where
-    rows = store.search(" and ".join(same), experiment=chosen, limit=limit, order=order)
+    most = max(limit, MOST_TIED)
+    rows = store.search(" and ".join(same), experiment=chosen, limit=most, order=order)
     rows = [run for run in rows if not math.isnan(run.data.metrics[name])]
     if not rows:
         raise UsageError(f"{name} is not a number in any run of {chosen.name!r}", where="metric")
@@ -207,13 +221,17 @@ def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
     others = [run for run in everywhere if run.data.tags.get(VALIDATION_TAG, "") != validation]
     if earlier := _with_the_same_split(others, newest[0]):
         key = Direction(_direction_of(newest[0], name)).key
-        rows = sorted([*rows, *earlier], key=lambda run: key(run.data.metrics[name]))[:limit]
+        rows = sorted([*rows, *earlier], key=lambda run: key(run.data.metrics[name]))[:most]
         others = [run for run in others if run not in earlier]
     table, left_out = (
         RunTable([describe_row(run, {chosen.experiment_id: chosen.name}, name) for run in listed], name)
-        for listed in (rows, others)
+        for listed in (rows[:limit], others)
     )
-    return Ranking(load_run(store, rows[0].info.run_id), table, name, validation.partition(",")[0], left_out)
+    direction = _direction_of(newest[0], name)
+    tied = find_ties([load_run(store, run.info.run_id) for run in rows], name, direction)
+    preferred = select_among_ties(tied, name, direction)
+    rows_of = validation.partition(",")[0]
+    return Ranking(preferred, table, name, rows_of, left_out, [run.run_id for run in tied])
 
 
 def _with_the_same_split(runs: Sequence[Any], newest: Any) -> list[Any]:

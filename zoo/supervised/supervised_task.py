@@ -188,6 +188,11 @@ class SupervisedTask(Task):
         """Return the model's output (N, …) for raw inputs by key."""
         return forward(model, inputs)
 
+    def scored_rows(self, model: Any, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return truth and predictions of a split in the form for metrics."""
+        rows, rules = dataset.splits[split], self.rules(dataset.spec)
+        return rules.truth_of(rows), rules.decode(self.output(model, rows.inputs))
+
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the full model, including preprocessing, on one split."""
         rows, spec = dataset.splits[split], dataset.spec

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.data.dataset import Dataset
-from zoo.errors import UsageError
+from zoo.errors import JobError, UsageError, join_first
 from zoo.fitting.fit import Fitted, Plan, fit_built
 from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import TrainJob
@@ -21,12 +21,14 @@ from zoo.running.run_facts import begin_run, create_objective_tags, keep_split, 
 from zoo.running.search_progress import SearchProgress
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run, Search, Trial
+from zoo.text import format_number
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, JOB_FILE
 from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.training.training_state import FitResult
 from zoo.tuning.objective import Objective
 from zoo.tuning.search import SearchLoop
+from zoo.tuning.select_trial import TrialComparison, select_trial
 from zoo.tuning.storage.records import SearchState, TrialRecord, apply_epochs
 from zoo.tuning.storage.search_folder import SearchFolder
 from zoo.tuning.summary import describe_search, draw_figures, rank_hyperparameters, select_varied
@@ -59,20 +61,24 @@ class Finishing:
 
     def finish(self, loop: SearchLoop, parent: TrackedRun, experiment: Any) -> Search:
         """Evaluate the model of the best trial, or its refit, once on test, and tag the parent run with its id."""
-        best, state = loop.best(), loop.state
-        for record in loop.ranked()[: self.job.keep]:
+        state, kept = loop.state, loop.kept()
+        if not kept:
+            reasons = sorted({record.reason for record in state.trials.values()})
+            raise JobError(f"no trial completed: {join_first(reasons, 2, '; ') or 'no trial was started'}")
+        for record in kept:
             self.folder.fetch_trial(record.trial_id)
+        best, why = self._select(loop)
         state.importance = rank_hyperparameters(state)
         fresh = state.best != best.trial_id
         if self.job.refit and (fresh or state.refitted is None):
-            run = self._refit(best, parent, experiment)
+            run = self._refit(best, parent, experiment, why)
             state.refitted = run.run_id
         elif fresh:
-            run = self._finish_best(best, *self._baselines(experiment))
+            run = self._finish_best(best, *self._baselines(experiment), why)
             state.refitted = None
         else:
             run = self._stored_best(state)
-        state.best = best.trial_id
+        state.best, state.select = best.trial_id, self.job.select
         loop.save()
         # As tags, for MLflow's parameters cannot change, and a search that is extended may have another best.
         values = {f"best.{name}": str(best.hyperparameters.get(name, "")) for name in select_varied(state)}
@@ -85,8 +91,28 @@ class Finishing:
         parent.metrics({self.objective.name: best.score, "trials": len(state.trials)})
         ranked_by = (self.objective.name, self.objective.direction)
         show_scores(self.store, experiment, run, params=select_varied(state), by=ranked_by)
-        self.folder.drop_data([record.trial_id for record in loop.ranked()[: self.job.keep]])
+        self.folder.drop_data([record.trial_id for record in kept])
         return self._result(state, run)
+
+    def _select(self, loop: SearchLoop) -> tuple[TrialRecord, tuple[str, ...]]:
+        """Return the trial to use, and a note where it is not the first in the ranking."""
+        ranked, first = loop.ranked(), loop.ranked()[0]
+        if self.job.select == "best-score":
+            return first, ()
+        comparison = TrialComparison(self.job, self.builder, self.dataset, self.folder, self.objective, loop.state.fits)
+        best = select_trial(ranked, loop.defaults(), comparison.is_better, self.job.keep)
+        if best is first:
+            return best, ()
+        default = loop.defaults()[0]
+        rows = "the folds" if self.job.cv else f"{len(self.dataset.splits['validation']):,} validation rows"
+        used = "which are used" if best is default else f"and trial {best.trial_id}, the first that is, is used"
+        more = "" if self.job.cv else "--cv 5 ranks on more rows; "
+        scores = [format_number(record.score) for record in (first, default)]
+        return best, (
+            f"the best {self.objective.name}, {scores[0]} of trial {first.trial_id}, is not significantly better on "
+            f"{rows} than {scores[1]} of the default hyperparameters, {used}; {more}--select best-score uses the best "
+            "score",
+        )
 
     def recalled(self, state: SearchState) -> Search:
         """Return the stored result of a finished search; missing baselines are computed now."""
@@ -111,6 +137,7 @@ class Finishing:
             direction=self.objective.direction,
             seconds=state.seconds,
             importance=state.importance,
+            selected=state.best or "",
         )
 
     def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
@@ -124,7 +151,13 @@ class Finishing:
             threshold=self.job.threshold,
         )
 
-    def _finish_best(self, best: TrialRecord, baselines: Mapping[str, Mapping[str, float]], notes: list[str]) -> Run:
+    def _finish_best(
+        self,
+        best: TrialRecord,
+        baselines: Mapping[str, Mapping[str, float]],
+        notes: list[str],
+        why: tuple[str, ...],
+    ) -> Run:
         """Load the trial's saved weights into its network, and finish its run like a training run."""
         assert best.run_id is not None
         builder, values = self.builder, apply_epochs(best.hyperparameters, self.job.epochs)
@@ -146,7 +179,7 @@ class Finishing:
             run.text(format_job(_train_job(self.job, values, best.epochs)), JOB_FILE)
             keep_split(run, self.dataset)
             fitted = Fitted(named, built_model, self.dataset, values, result)
-            return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes))
+            return finish_run(run, self.job, fitted, baselines, (*self.dataset.notes, *notes, *why))
 
     def _trained_on_all(self, best: TrialRecord, built_model: Any) -> FitResult:
         """Retrain the hyperparameters that are best over folds on all rows except the test split."""
@@ -160,7 +193,7 @@ class Finishing:
         )
         return self._fit(self.builder, built_model, self.dataset, best.hyperparameters, plan).result
 
-    def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any) -> Run:
+    def _refit(self, best: TrialRecord, parent: TrackedRun, experiment: Any, why: tuple[str, ...]) -> Run:
         """Refit the best hyperparameters on training and validation rows, as a child run of the search."""
         values = apply_epochs(best.hyperparameters, self.job.epochs)
         # Without held-out rows there is no early stopping: use the trial's best epoch.
@@ -180,7 +213,7 @@ class Finishing:
             fitted = self._fit(builder, built_model, dataset, values, Plan(seed=job.seed, epochs=epochs))
             run.epochs(fitted.result.history)
             baselines, notes = self._baselines(experiment)
-            return finish_run(run, job, fitted, baselines, (*dataset.notes, *notes))
+            return finish_run(run, job, fitted, baselines, (*dataset.notes, *notes, *why))
 
     @staticmethod
     def _fit(

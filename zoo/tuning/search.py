@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import JobError, join_first
 from zoo.fitting.model_builder import MODEL
 from zoo.running.search_progress import Ended, SearchProgress
 from zoo.tracking.store import PARENT_TAG, Store
@@ -20,6 +19,7 @@ from zoo.tuning.failures import explain_failure, was_killed_from_outside
 from zoo.tuning.objective import SECONDS
 from zoo.tuning.oracles.ask_tell import AskTell, ProposedTrial
 from zoo.tuning.pruning import Racing, SuccessiveHalving
+from zoo.tuning.select_trial import find_defaults
 from zoo.tuning.storage.journal import SearchJournal
 from zoo.tuning.storage.records import SearchPlan, SearchState, TrialRecord, apply_epochs
 from zoo.tuning.time_budget import TimeBudgetClock
@@ -128,17 +128,14 @@ class SearchLoop:
         self._mark = now
         self.journal.save(record)
 
-    def best(self) -> TrialRecord:
-        """Return the trial with the best score.
+    def kept(self) -> list[TrialRecord]:
+        """Return the trials whose weights are kept: the best ones, and the best one with default hyperparameters."""
+        best = self.ranked()[: self.plan.job.keep]
+        return best + [record for record in self.defaults()[:1] if record not in best]
 
-        Raises:
-            JobError: When no trial has a score.
-        """
-        ranked = self.ranked()
-        if not ranked:
-            reasons = sorted({record.reason for record in self.state.trials.values()})
-            raise JobError(f"no trial completed: {join_first(reasons, 2, '; ') or 'no trial was started'}")
-        return ranked[0]
+    def defaults(self) -> list[TrialRecord]:
+        """Return the trials with a model's default hyperparameters, best first."""
+        return find_defaults(self.ranked(), self.plan.defaults)
 
     def ranked(self) -> list[TrialRecord]:
         """Return the trials with a measured score, best first; trials stopped between folds only have an estimate."""
@@ -204,7 +201,7 @@ class SearchLoop:
             "direction": plan.objective.direction,
             "prefix": plan.objective.prefix,
             "measured": list(plan.objective.extra_metrics),
-            "constraints": [str(constraint) for constraint in plan.objective.constraints],
+            "constraints": list(map(str, plan.objective.constraints)),
         }
         self.clock.forget(record.trial_id)
         executor.start(record.trial_id, run_trial, payload, memory_bytes=plan.job.memory_bytes)
@@ -359,7 +356,7 @@ class SearchLoop:
 
     def _keep_best(self) -> None:
         """Remove checkpoints of trials that are neither among the best nor may be promoted."""
-        best = [record.trial_id for record in self.ranked()[: self.plan.job.keep]]
+        best = [record.trial_id for record in self.kept()]
         for record in self.state.trials.values():
             gone = record.trial_id in self._dropped or record.status == "RUNNING" or record.trial_id in best
             if not gone and record.trial_id not in self.open and not self.oracle.may_promote(record.oracle_id):

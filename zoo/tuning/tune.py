@@ -168,9 +168,9 @@ class _Tuning:
                 self._write_data()
                 if stored is None:
                     self._begin(parent)
-                loop = SearchLoop(
-                    self._plan(space), self._oracle(space, starts, stored), state, self.store, experiment, self.progress
-                )
+                oracle = self._oracle(space, starts, stored)
+                plan = self._plan(space, oracle.first_values[: max(1, len(self.builder.models))])
+                loop = SearchLoop(plan, oracle, state, self.store, experiment, self.progress)
                 self.folder.share_data()
                 self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
                 try:
@@ -252,7 +252,7 @@ class _Tuning:
         )
         return {name: space.values[name] for name in values if name not in self.job.hyperparameters}
 
-    def _plan(self, space: CheckedHyperParameters) -> SearchPlan:
+    def _plan(self, space: CheckedHyperParameters, defaults: Sequence[Mapping[str, Any]]) -> SearchPlan:
         tags = {**run_tags(self.builder, self.dataset, "trial", self.job.seed), **self._ranking()}
         fits = self._fits()
         return SearchPlan(
@@ -264,6 +264,7 @@ class _Tuning:
             self.folds > 0,
             tags,
             choose_rungs(self.epochs(space)) if self.search == "asha" and len(fits) == 1 else (),
+            defaults,
         )
 
     def _fits(self) -> list[tuple[str, int]]:

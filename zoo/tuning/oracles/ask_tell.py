@@ -122,6 +122,11 @@ class AskTell:
         self._random_values = self.oracle._random_values
         self.oracle._random_values = self._default_first
 
+    @property
+    def first_values(self) -> Sequence[Mapping[str, Any]]:
+        """Hyperparameters of the first trials: the defaults, then the starting points."""
+        return self._first
+
     def ask(self) -> ProposedTrial:
         """Return the next trial to run."""
         if not self.hyperband and len(self.oracle.trials) >= self.trials:

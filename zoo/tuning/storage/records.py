@@ -48,6 +48,7 @@ class SearchState:
         search: The search algorithm.
         fits: Scores of each trial's folds, or seeds, so far.
         refitted: The run that trained the best hyperparameters on training and validation rows.
+        select: How the best trial was selected; empty in searches of before.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class SearchState:
     search: str = "random"
     fits: dict[str, list[float]] = field(default_factory=dict)
     refitted: str | None = None
+    select: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchState:
@@ -76,7 +78,7 @@ class SearchState:
     def is_over(self, job: TuneJob) -> bool:
         """Return whether a search has all its trials, or has used up its time."""
         out_of_time = job.time_budget is not None and self.seconds >= parse_duration(job.time_budget)
-        incomplete = self.best is None or (job.refit and self.refitted is None)
+        incomplete = self.best is None or (job.refit and self.refitted is None) or self.select not in ("", job.select)
         all_done = len(self.trials) >= job.trials and all(trial.status != "RUNNING" for trial in self.trials.values())
         return not incomplete and (all_done or out_of_time)
 
@@ -104,6 +106,7 @@ class SearchPlan:
         folds: Whether the fits are folds, not the same rows with other seeds.
         tags: Tags of each trial's run.
         rungs: Epochs at which trials are compared and the worse ones are pruned.
+        defaults: Default hyperparameters of each model.
     """
 
     job: TuneJob
@@ -114,3 +117,4 @@ class SearchPlan:
     folds: bool
     tags: Mapping[str, str]
     rungs: tuple[int, ...] = ()
+    defaults: Sequence[Mapping[str, Any]] = ()

@@ -29,7 +29,7 @@ from zoo.version import __version__
 STATE_FILE, JOURNAL_FILE, LOCK_FILE = "search.json", "changes.jsonl", "lock"
 # Options that may differ between two commands for the same search.
 MAY_CHANGE = (
-    "trials", "workers", "time_budget", "keep", "refit", "baselines", "figures", "cluster", "storage", "cpus",
+    "trials", "workers", "time_budget", "keep", "select", "refit", "baselines", "figures", "cluster", "storage", "cpus",
     "gpus",
 )  # fmt: skip
 _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
