@@ -25,7 +25,8 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     assert "classification/mlp has" in answer.out
     report = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
     assert {column["name"]: column["kind"] for column in report["columns"]}["age"] == "category"
-    assert set(report) == {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
+    keys = {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
+    assert set(report) == keys | {"distributions", "target_distribution"}
     keys = {"topic", "level", "text", "advice", "evidence", "more"}
     assert all(keys == set(finding) for finding in report["findings"])
     assert DataReport.from_dict(report).as_dict() == report
