@@ -97,7 +97,7 @@ def _plant_rare(frame: pd.DataFrame) -> pd.DataFrame:
         (_plant_leak, "leakage: column outcome alone predicts the target"),
         (_plant_number_leak, "leakage: column paid alone predicts the target"),
         (_plant_missing, "missing values: missing values are associated with the target, most in closed"),
-        (_plant_duplicates, "equal a training row in all features"),
+        (_plant_duplicates, "equal a training or validation row in all features"),
         (_plant_near_duplicates, "near-duplicates: "),
         (_plant_conflicts, "equal a row of another class in all features"),
         (_plant_groups, "--split group=patient"),

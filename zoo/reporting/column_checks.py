@@ -123,12 +123,15 @@ def check_constants(facts: Facts) -> Iterator[Finding]:
     left_out: list[str] = []
     empty: list[str] = []
     for column in facts.columns:
-        if column.left_out and column.distinct <= 1:
-            (left_out if column.distinct else empty).append(column.name)
-        elif column.name in facts.frame and not column.left_out:
+        constant = bool(column.left_out) and column.distinct <= 1  # in the training rows
+        if column.name in facts.frame and (constant or not column.left_out):
             text = _describe_nearly_constant(facts, column.name)
             if text:
-                nearly.append((column.name, text))
+                left = ", and training rows have no other, so the column is left out" if constant else ""
+                nearly.append((column.name, text + left))
+                continue
+        if constant:
+            (left_out if column.distinct else empty).append(column.name)
     for names, why in ((left_out, "with only one value"), (empty, "without values")):
         if names:
             word = "columns are" if len(names) > 1 else "column is"

@@ -113,8 +113,8 @@ def count_categories(name: str, values: pd.Series, split: np.ndarray) -> Distrib
     split = split[values.notna().to_numpy()]
     names = list(texts.value_counts().index)
     kept = names[:MOST_BARS]
-    codes = pd.Categorical(texts, categories=kept).codes
     more = len(names) - len(kept)
+    codes = pd.Index(kept).get_indexer(texts)
     codes = np.where(codes < 0, len(kept), codes)
     labels = (*kept, *([f"{more:,} others"] if more else []))
     counts = {part: np.bincount(codes[split == part], minlength=len(labels)).tolist() for part in _list_splits(split)}

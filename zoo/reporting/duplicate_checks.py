@@ -53,7 +53,7 @@ def check_duplicates(facts: Facts) -> Iterator[Finding]:
     repeats = _find_repeats(facts, names, facts.coded)
     yield from _within(facts, repeats)
     yield from _conflicts(facts, repeats.codes)
-    yield from _across(facts, repeats, "duplicates", "equal a training row in all features")
+    yield from _across(facts, repeats, "duplicates", "equal")
     numbers = [name for name in names if facts.numeric(name)]
     measured = {name for name in numbers if len(np.unique(facts.coded(name)[facts.sample])) > LEAST_DISTINCT}
     if len(measured) >= LEAST_MEASURED:
@@ -63,7 +63,7 @@ def check_duplicates(facts: Facts) -> Iterator[Finding]:
 
         near = _find_repeats(facts, names, round_measured)
         near = replace(near, extra=near.extra - repeats.extra)  # without equal rows
-        yield from _across(facts, near, "near-duplicates", "nearly equal a training row", but=repeats.codes)
+        yield from _across(facts, near, "near-duplicates", "nearly equal", but=repeats.codes)
 
 
 def _counts_rows(facts: Facts, name: str) -> bool:
@@ -140,7 +140,8 @@ def _within(facts: Facts, repeats: Repeats) -> Iterator[Finding]:
         yield Finding("duplicates", OK, "no two rows are equal in all features")
         return
     fraction = repeats.extra / len(repeats.codes)
-    text = f"{repeats.extra:,} rows duplicate another in all features ({format_fraction(fraction)})"
+    rows = f"{repeats.extra:,} rows duplicate" if repeats.extra > 1 else "1 row duplicates"
+    text = f"{rows} another in all features ({format_fraction(fraction)})"
     again = np.flatnonzero(pd.Series(repeats.codes).duplicated().to_numpy())
     if not repeats.are_copies:
         text += ", which columns of few values explain"
@@ -164,21 +165,22 @@ def _conflicts(facts: Facts, codes: np.ndarray) -> Iterator[Finding]:
 
 
 def _across(facts: Facts, repeats: Repeats, topic: str, what: str, but: np.ndarray | None = None) -> Iterator[Finding]:
-    """Report held-out rows that equal a training row; those that are equal by ``but`` are reported already."""
-    codes, is_train = repeats.codes, facts.split == "train"
-    for split in ("validation", "test"):
-        heldout = np.flatnonzero(facts.split == split)
-        repeated = heldout[np.isin(codes[heldout], codes[is_train])]
+    """Report held-out rows that equal a row of an earlier split, except those that are equal by ``but``."""
+    for split, earlier in (("validation", ("train",)), ("test", ("train", "validation"))):
+        heldout, seen = np.flatnonzero(facts.split == split), np.isin(facts.split, earlier)
+        repeated = heldout[np.isin(repeats.codes[heldout], repeats.codes[seen])]
         if but is not None:
-            repeated = repeated[~np.isin(but[repeated], but[is_train])]
+            repeated = repeated[~np.isin(but[repeated], but[seen])]
         if not len(repeated):
             continue
         portion = len(repeated) / len(heldout)
         matters = portion >= LEAST_ACROSS
         if not matters and not repeats.are_copies:
             continue
-        text = f"{len(repeated):,} {split} rows ({format_fraction(portion)}) {what}"
-        evidence = (f"rows {facts.rows(repeated)}",)
+        sources = " or ".join("training" if name == "train" else name for name in earlier if name in facts.split)
+        rows = f"{split} row {what}s" if len(repeated) == 1 else f"{split} rows {what}"
+        text = f"{len(repeated):,} {rows} a {sources} row in all features ({format_fraction(portion)} of the split)"
+        evidence = (f"row{'s' if len(repeated) > 1 else ''} {facts.rows(repeated)}",)
         if repeats.are_copies:
             advice = (
                 "they inflate the score; remove duplicates, or, if a column defines groups, use --split group=COLUMN"

@@ -17,6 +17,7 @@ SURE, LIKELY = {True: 0.99, False: 0.97}, {True: 0.98, False: 0.95}
 BETTER = 2.0
 ALPHA = 0.001  # family-wise, over columns and classes
 SORTED = 0.95
+LEAST_PRESENT = 0.2  # fraction of rows with a value, from which on these are also scored alone
 MOST_COMPARED, MOST_COMPARED_ROWS = 5, 5_000
 
 
@@ -37,7 +38,7 @@ def check_leaks(facts: Facts) -> Iterator[Finding]:
     """Report columns that alone predict the target almost perfectly.
 
     A column is scored by its own order and by a cross-validated decision tree. A leak is also a column with a slightly
-    lower score that is much better than all other columns together, since strong but honest features have rivals. See
+    lower score that is much better than all other columns together, since a strong feature is usually not alone. See
     Kaufman et al. 2012, "Leakage in Data Mining: Formulation, Detection, and Avoidance", section 4.
     """
     if facts.target is None:
@@ -71,10 +72,14 @@ def _judge(name: str, score: float, others: float | None, classes: bool) -> Find
 
 
 def _score_column(facts: Facts, name: str, target: np.ndarray) -> Score:
+    """Return the score of a column among all rows, where a missing value may tell the target, or among the others."""
     values = facts.coded(name)[facts.sample]
-    if facts.classes:
-        return score_classes(values, target, ordered=facts.numeric(name))
-    return score_numbers(values, target, ordered=facts.numeric(name))
+    score = score_classes if facts.classes else score_numbers
+    scores = [score(values, target, ordered=facts.numeric(name))]
+    present = ~np.isnan(values)
+    if LEAST_PRESENT * len(values) < present.sum() < len(values):
+        scores.append(score(values[present], target[present], ordered=facts.numeric(name)))
+    return max(scores, key=lambda score: score.value)
 
 
 def _check_order(facts: Facts, target: np.ndarray) -> Iterator[Finding]:

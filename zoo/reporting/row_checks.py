@@ -135,8 +135,26 @@ def _alike_in_time(facts: Facts, seconds: np.ndarray) -> float:
 def check_groups(facts: Facts) -> Iterator[Finding]:
     """Report columns of repeated ids with values in both training and test rows."""
     train, held = facts.split == "train", facts.split == "test"
-    if not held.any() or not train.any():
-        return
+    for name, by_name in find_groups(facts).items():
+        values = facts.coded(name)
+        present = ~np.isnan(values)
+        overlap = float(np.isin(values[held & present], values[train & present]).sum() / max(1, held.sum()))
+        if overlap > LEAST_SHARED:
+            text = (
+                f"{format_fraction(overlap)} of the test rows have the same {name} as a training row, of "
+                f"{len(np.unique(values[present])):,} in total: rows of a group may be alike"
+            )
+            advice = f"{format_option('split', f'group={name}')}, if new rows will have other values of {name}"
+            yield Finding("groups", WARNING if by_name else NOTE, text, advice)
+
+
+def find_groups(facts: Facts) -> dict[str, bool]:
+    """Return the columns that look like repeated ids, and whether by their name, not by their values.
+
+    Args:
+        facts: The table.
+    """
+    groups = {}
     for name in facts.used:
         values = facts.coded(name)
         present = ~np.isnan(values)
@@ -145,16 +163,9 @@ def check_groups(facts: Facts) -> Iterator[Finding]:
             continue
         distinct = len(np.unique(values[present]))
         by_name = _has_group_name(name, distinct)
-        if distinct == present.sum() or not (by_name or _has_ids(facts, name, distinct)):
-            continue
-        overlap = float(np.isin(values[held & present], values[train & present]).sum() / held.sum())
-        if overlap > LEAST_SHARED:
-            text = (
-                f"{format_fraction(overlap)} of the test rows have a {name} of the training rows, of {distinct:,} in "
-                "total: rows of a group may be alike"
-            )
-            advice = f"{format_option('split', f'group={name}')}, if new rows will have other values of {name}"
-            yield Finding("groups", WARNING if by_name else NOTE, text, advice)
+        if distinct < present.sum() and (by_name or _has_ids(facts, name, distinct)):
+            groups[name] = by_name
+    return groups
 
 
 def _has_group_name(name: str, distinct: int) -> bool:

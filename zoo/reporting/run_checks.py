@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
-from zoo.data.columns.describe_table import resembles_id
+from zoo.data.columns.describe_table import is_like_id
 from zoo.data.dataset import Dataset
 from zoo.portable.preprocessing import CALENDAR
 from zoo.reporting import column_checks as of_columns
@@ -64,8 +64,7 @@ def run_cheap_checks(
         predictors: Counter[str] = Counter()
         for input_ in dataset.spec.inputs if facts is not None else ():
             predictors[input_.name] += _predictors(input_)
-        ids = [c.name for c in facts.columns if resembles_id(c, total)] if facts is not None else []
-        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model, ids=ids))
+        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model, ids=_ids(facts, total)))
         if not dataset.has_test_source:
             checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
@@ -105,6 +104,14 @@ def run_costly_checks(
 
     with threadpool_limits(1):  # for small models on a busy machine, several threads are much slower
         return [finding for check in checks for finding in _guarded(check)]
+
+
+def _ids(facts: Facts | None, rows_of_train: int) -> list[str]:
+    """Return the columns that are like ids, repeated or not."""
+    if facts is None:
+        return []
+    groups = rows.find_groups(facts)
+    return [c.name for c in facts.columns if c.name in groups or is_like_id(c, rows_of_train)]
 
 
 def _predictors(input_: Input) -> int:

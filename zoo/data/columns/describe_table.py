@@ -243,7 +243,7 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
             methods = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
             advice = methods.get(what, f"--drop {quoted}")
             notes.append(f"column {column.name} looks like {_article(what)} and is used as a feature; {advice}?")
-    if resembles_id(column, len(cells)):
+    if is_like_id(column, len(cells)):
         quoted = shlex.quote(column.name)
         notes.append(
             f"column {column.name} has {column.distinct} distinct values in {len(cells)} rows, like an id or text: "
@@ -252,7 +252,7 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
     return notes
 
 
-def resembles_id(column: Column, rows: int) -> bool:
+def is_like_id(column: Column, rows: int) -> bool:
     """Return whether a category has so many values that it is more like an id or a text.
 
     Args:
