@@ -161,7 +161,7 @@ def _conflicts(facts: Facts, codes: np.ndarray) -> Iterator[Finding]:
         text = f"{len(disputed):,} rows equal a row of another class in all features: no model can distinguish them"
         level = WARNING if len(disputed) > LEAST_CONFLICTS * len(codes) else NOTE
         advice = "correct their labels, or add a column that distinguishes them"
-        yield Finding("duplicates", level, text, advice, (f"rows {facts.rows(disputed)}",))
+        yield Finding("conflicting labels", level, text, advice, (f"rows {facts.rows(disputed)}",))
 
 
 def _across(facts: Facts, repeats: Repeats, topic: str, what: str, but: np.ndarray | None = None) -> Iterator[Finding]:
