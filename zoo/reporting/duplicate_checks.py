@@ -52,7 +52,7 @@ def check_duplicates(facts: Facts) -> Iterator[Finding]:
         return
     repeats = _find_repeats(facts, names, facts.coded)
     yield from _within(facts, repeats)
-    yield from _conflicts(facts, repeats.codes)
+    yield from _conflicts(facts, repeats)
     yield from _across(facts, repeats, "duplicates", "equal")
     numbers = [name for name in names if facts.numeric(name)]
     measured = {name for name in numbers if len(np.unique(facts.coded(name)[facts.sample])) > LEAST_DISTINCT}
@@ -151,17 +151,19 @@ def _within(facts: Facts, repeats: Repeats) -> Iterator[Finding]:
     yield Finding("duplicates", NOTE, text, advice, (f"rows {facts.rows(again)}",))
 
 
-def _conflicts(facts: Facts, codes: np.ndarray) -> Iterator[Finding]:
-    """Report equal rows of different classes."""
+def _conflicts(facts: Facts, repeats: Repeats) -> Iterator[Finding]:
+    """Report equal rows of different classes; where rows are equal by chance, the classes overlap."""
     if facts.target is None or not facts.classes:
         return
-    kinds = pd.Series(facts.target_codes).groupby(codes).transform("nunique").to_numpy()
+    kinds = pd.Series(facts.target_codes).groupby(repeats.codes).transform("nunique").to_numpy()
     disputed = np.flatnonzero(kinds > 1)
     if len(disputed):
         text = f"{len(disputed):,} rows equal a row of another class in all features: no model can distinguish them"
-        level = WARNING if len(disputed) > LEAST_CONFLICTS * len(codes) else NOTE
+        serious = repeats.are_copies and len(disputed) > LEAST_CONFLICTS * len(repeats.codes)
         advice = "correct their labels, or add a column that distinguishes them"
-        yield Finding("conflicting labels", level, text, advice, (f"rows {facts.rows(disputed)}",))
+        yield Finding(
+            "conflicting labels", WARNING if serious else NOTE, text, advice, (f"rows {facts.rows(disputed)}",)
+        )
 
 
 def _across(facts: Facts, repeats: Repeats, topic: str, what: str, but: np.ndarray | None = None) -> Iterator[Finding]:
