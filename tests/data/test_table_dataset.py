@@ -255,7 +255,7 @@ def test_numbers_that_cannot_be_predicted(price, message):
             {"weight": FRAME["size"]},
             "column weight looks like a weight and is used as a feature; --weight weight, or --drop weight?",
         ),
-        ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values, treated as missing"),
+        ({"wide": [np.inf] * 20 + [1, 2] * 10}, "infinite values in the training rows, treated as missing"),
     ],
 )
 def test_what_is_noticed_about_columns(columns, note):

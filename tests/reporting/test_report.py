@@ -25,7 +25,8 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     assert "classification/mlp has" in answer.out
     report = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
     assert {column["name"]: column["kind"] for column in report["columns"]}["age"] == "category"
-    assert set(report) == {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
+    keys = {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
+    assert set(report) == keys | {"distributions", "target_distribution"}
     keys = {"topic", "level", "text", "advice", "evidence", "more"}
     assert all(keys == set(finding) for finding in report["findings"])
     assert DataReport.from_dict(report).as_dict() == report
@@ -84,7 +85,7 @@ def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataF
     assert {"data_report.html", "data_report.json", "data_report.txt"} <= names
     note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert "Data report:" in note
-    assert "equal a training row in all features" in note
+    assert "equal a training or validation row in all features" in note
     kept = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json", str(workspace))).read_text())
     assert {"leakage", "label errors"} <= {finding["topic"] for finding in kept["findings"]}
     assert len(list((Store().state / "reports").glob("*.json"))) == 1

@@ -97,13 +97,13 @@ def _plant_rare(frame: pd.DataFrame) -> pd.DataFrame:
         (_plant_leak, "leakage: column outcome alone predicts the target"),
         (_plant_number_leak, "leakage: column paid alone predicts the target"),
         (_plant_missing, "missing values: missing values are associated with the target, most in closed"),
-        (_plant_duplicates, "equal a training row in all features"),
+        (_plant_duplicates, "equal a training or validation row in all features"),
         (_plant_near_duplicates, "near-duplicates: "),
         (_plant_conflicts, "equal a row of another class in all features"),
         (_plant_groups, "--split group=patient"),
         (_plant_units, "heterogeneity: column height has two separate scales, around 1.7 and 1"),
         (_plant_spellings, "'Lyon' = 'lyon '"),
-        (_plant_infinite, "column a has 1 infinite values, the first in row 8"),
+        (_plant_infinite, "column a has an infinite value, treated as missing: row 8"),
         (_plant_rare, "class balance: class yes has 8 rows (1.3 %)"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -122,9 +122,9 @@ def test_drift_and_outliers_and_constants_are_noted() -> None:
     frame["nearly"] = [2] * 3 + [1] * 597
     report = report_of(frame, split="column=part")
     warnings_ = warned(report)
-    assert any("drift" in text and "by c" in text for text in warnings_), warnings_
+    assert any("drift: test rows differ from training rows in c" in text for text in warnings_), warnings_
     assert any("d: 1 values such as 5000, rows 4" in line for f in report.findings for line in f.evidence)
-    assert any("are nearly constant: nearly" in text for text in warnings_)
+    assert any("1 column is nearly constant: nearly --drop nearly" in text for text in warnings_)
     assert any("left out, with only one value: same" in finding.text for finding in report.findings)
 
 

@@ -95,6 +95,12 @@ class Facts:
         """Return the kind of a column."""
         return next((column.kind for column in self.columns if column.name == name), "category")
 
+    @cached_property
+    def used(self) -> list[str]:
+        """Names of the features, without columns that are left out, such as ids."""
+        left_out = {column.name for column in self.columns if column.left_out}
+        return [name for name in map(str, self.frame.columns) if name not in left_out]
+
     def numeric(self, name: str) -> bool:
         """Return whether a column has numbers or dates."""
         return self.kind(name) in _NUMERIC

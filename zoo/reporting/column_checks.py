@@ -23,7 +23,9 @@ from zoo.reporting.check_inputs import (
     format_option,
 )
 
-NEARLY_ALL = 0.995
+# A column is nearly constant with this fraction of its most frequent value; or, in small tables, with this fraction and
+# fewer other rows than this, which are too few to learn from and to test with.
+NEARLY_ALL, NEARLY_ALL_OF_FEW, LEAST_OTHERS = 0.995, 0.98, 10
 LEAST_EFFECT, SURE = 0.15, 0.001
 GAP, LEAST_SIDE = np.log10(8.0), 0.02
 FAR = 10.0  # interquartile ranges beyond the quartiles
@@ -33,12 +35,10 @@ def check_missing_values(facts: Facts) -> Iterator[Finding]:
     """Report missing values, and what missingness is associated with."""
     fractions = {name: float(facts.missing(name).mean()) for name in map(str, facts.frame.columns)}
     lacking = {name: split for name, split in fractions.items() if split > 0}
-    infinite = {n: k for n in map(str, facts.frame.columns) if (k := _infinite(facts.frame[n]))}
-    for name, (count, row) in infinite.items():
-        text = f"column {name} has {count} infinite values, the first in row {row + 1}; they are treated as missing"
-        yield Finding("missing values", WARNING, text)
+    yield from _infinite(facts)
     if not lacking:
-        yield Finding("missing values", OK, "none")
+        if not any(_count_infinite(facts.frame[name]) for name in fractions):
+            yield Finding("missing values", OK, "none")
         return
     worst = sorted(lacking, key=lambda name: -lacking[name])
     evidence = tuple(f"{name}: {format_fraction(lacking[name])}" for name in worst[:MOST_LISTED])
@@ -49,11 +49,23 @@ def check_missing_values(facts: Facts) -> Iterator[Finding]:
     yield from _goes_with(facts, [n for n in worst if 0.005 < lacking[n] < 0.995][:20])
 
 
-def _infinite(values: pd.Series) -> tuple[int, int] | None:
+def _infinite(facts: Facts) -> Iterator[Finding]:
+    """Report infinite values of all splits; they are treated as missing."""
+    for name in map(str, facts.frame.columns):
+        count = _count_infinite(facts.frame[name])
+        if not count:
+            continue
+        rows = facts.rows(np.flatnonzero(np.isinf(facts.frame[name].to_numpy(dtype=np.float64, na_value=np.nan))))
+        values = "an infinite value" if count == 1 else f"{count:,} infinite values"
+        text = f"column {name} has {values}, treated as missing: row{'s' if count > 1 else ''} {rows}"
+        advice = f"correct them, or set how they are filled by {format_option('missing', f'{name}=median')}"
+        yield Finding("missing values", WARNING, text, advice)
+
+
+def _count_infinite(values: pd.Series) -> int:
     if not pd.api.types.is_float_dtype(values.dtype):
-        return None
-    positions = np.flatnonzero(np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan)))
-    return (len(positions), int(values.index[positions[0]])) if len(positions) else None
+        return 0
+    return int(np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan)).sum())
 
 
 def _goes_with(facts: Facts, names: list[str]) -> Iterator[Finding]:
@@ -111,22 +123,40 @@ def check_constants(facts: Facts) -> Iterator[Finding]:
     left_out: list[str] = []
     empty: list[str] = []
     for column in facts.columns:
-        if column.left_out and column.distinct <= 1:
-            (left_out if column.distinct else empty).append(column.name)
-        elif column.name in facts.frame and not column.left_out:
-            values = facts.frame[column.name]
-            if values.iloc[facts.sample].value_counts(normalize=True, dropna=False).iloc[0] < NEARLY_ALL - 0.01:
+        constant = bool(column.left_out) and column.distinct <= 1  # in the training rows
+        if column.name in facts.frame and (constant or not column.left_out):
+            text = _describe_nearly_constant(facts, column.name)
+            if text:
+                left = ", and training rows have no other, so the column is left out" if constant else ""
+                nearly.append((column.name, text + left))
                 continue
-            top = values.value_counts(normalize=True, dropna=False)
-            if len(top) > 1 and top.iloc[0] >= NEARLY_ALL:
-                nearly.append((column.name, f"{format_fraction(float(top.iloc[0]))} are {top.index[0]}"))
+        if constant:
+            (left_out if column.distinct else empty).append(column.name)
     for names, why in ((left_out, "with only one value"), (empty, "without values")):
         if names:
             word = "columns are" if len(names) > 1 else "column is"
             yield Finding("constant columns", OK, f"{len(names)} {word} left out, {why}: {join_first(names)}")
     if nearly:
-        text = f"{len(nearly)} columns are nearly constant: {join_first([name for name, _ in nearly])}"
-        yield Finding("constant columns", NOTE, text, "--drop COLUMN, if not informative", *format_evidence(nearly))
+        words = f"{len(nearly)} columns are" if len(nearly) > 1 else "1 column is"
+        text = f"{words} nearly constant: {join_first([name for name, _ in nearly])}"
+        advice = f"{format_option('drop', nearly[0][0])}, if the few other rows do not matter"
+        yield Finding("constant columns", NOTE, text, advice, *format_evidence(nearly))
+
+
+def _describe_nearly_constant(facts: Facts, name: str) -> str:
+    """Return the most frequent value and its count if a column has hardly any other; empty otherwise."""
+    if (
+        facts.frame[name].iloc[facts.sample].value_counts(normalize=True, dropna=False).iloc[0]
+        < NEARLY_ALL_OF_FEW - 0.01
+    ):
+        return ""  # the sample suffices to see that it varies
+    counts = facts.frame[name].value_counts(dropna=False)
+    rows, top = int(counts.sum()), int(counts.iloc[0])
+    few = rows - top < LEAST_OTHERS and top >= NEARLY_ALL_OF_FEW * rows
+    if len(counts) < 2 or not (few or top >= NEARLY_ALL * rows):
+        return ""
+    value = counts.index[0]
+    return f"{top:,} of {rows:,} values are {'missing' if pd.isna(value) else value}"
 
 
 def check_heterogeneity(facts: Facts) -> Iterator[Finding]:

@@ -43,7 +43,9 @@ LEAST_EXCESS, LEAST_ERRORS = 1.5, 2.5
 # of that among all rows, by this number of standard errors; where classes overlap it is 0 to 0.4 of it. Only where
 # predictions are much better than the most frequent class: without that, all rows are alike.
 MOST_AT_TOP, TOP_ERRORS, LEAST_KAPPA = 0.45, 1.64, 0.4
-_FOR_FEW, _DULL = frozenset({"svm", "random_forest", "nearest_neighbours"}), {"majority", "mean", "quantiles_of_train"}
+_FOR_FEW = frozenset({"svm", "random_forest", "nearest_neighbours"})
+_SLOW = frozenset({"lasso"})  # coordinate descent on thousands of one-hot columns; ridge replaces it
+_DULL = {"majority", "mean", "quantiles_of_train"}
 MOST_SHOWN = 20
 
 
@@ -306,7 +308,7 @@ def _said(value: Any) -> str:
 def _useful(baselines: Sequence[ClassicalBaseline], rows: int) -> list[ClassicalBaseline]:
     """Return the baselines that are informative and fast enough."""
     few = rows <= MOST_ROWS_OF_SLOW and any(baseline.name in _FOR_FEW for baseline in baselines)
-    left_out = _DULL | ({"histogram_boosting"} if few else set(_FOR_FEW))
+    left_out = _DULL | ({"histogram_boosting"} if few else _FOR_FEW | (_SLOW if rows > MOST_ROWS_OF_SLOW else set()))
     return [
         baseline
         for baseline in baselines

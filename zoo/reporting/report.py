@@ -9,7 +9,8 @@ from typing import Any
 
 from zoo.data.columns.column_kinds import Column
 from zoo.reporting.check_inputs import OK, WARNING, Finding
-from zoo.reporting.page import STYLE, format_page
+from zoo.reporting.distributions import Distribution
+from zoo.reporting.page import STYLE, format_bars, format_page
 
 MOST_LINES = 8  # of evidence in a terminal; the page has more
 _SIGNS = {"ok": " ", "note": "·", "warning": "!"}
@@ -27,6 +28,9 @@ class DataReport:
         columns: Summary of each column; empty for images, sequences and texts.
         findings: Results of the checks.
         notes: Notes from reading.
+        output: The written page; None without one.
+        distributions: Distributions of the columns.
+        target_distribution: Distribution of the target; None for several targets.
     """
 
     source: str
@@ -37,6 +41,8 @@ class DataReport:
     findings: Sequence[Finding] = ()
     notes: Sequence[str] = ()
     output: str | None = field(default=None, compare=False)
+    distributions: Sequence[Distribution] = ()
+    target_distribution: Distribution | None = None
 
     @property
     def warnings(self) -> list[Finding]:
@@ -54,6 +60,8 @@ class DataReport:
             "findings": [finding.as_dict() for finding in self.findings],
             "notes": list(self.notes),
             "output": self.output,
+            "distributions": [distribution.as_dict() for distribution in self.distributions],
+            "target_distribution": self.target_distribution.as_dict() if self.target_distribution else None,
         }
 
     @classmethod
@@ -63,7 +71,17 @@ class DataReport:
         columns = [_column_of_dict(column) for column in values["columns"]]
         values = {**values, "splits": values.get("splits", values.get("parts"))}  # zoo 0.1.0 wrote parts
         values.pop("parts", None)
-        return cls(**{**values, "findings": findings, "columns": columns, "notes": tuple(values["notes"])})
+        target = values.get("target_distribution")  # earlier reports have no distributions
+        return cls(
+            **{
+                **values,
+                "findings": findings,
+                "columns": columns,
+                "notes": tuple(values["notes"]),
+                "distributions": tuple(map(Distribution.from_dict, values.get("distributions", ()))),
+                "target_distribution": Distribution.from_dict(target) if target else None,
+            }
+        )
 
     def short(self) -> str:
         """Return the warnings, one per line, for a run's description."""
@@ -110,16 +128,22 @@ class DataReport:
         rows = ", ".join(f"{count:,} {html.escape(name)}" for name, count in self.splits.items())
         predicted = f", target <code>{html.escape(self.target)}</code>" if self.target else ""
         lines = [f"<h1>Data report</h1><p><code>{html.escape(self.source)}</code>: {rows}{predicted}</p>"]
+        if self.target_distribution is not None:
+            lines.append(_draw_target(self.target_distribution))
         lines.append("<h2>Findings</h2><table><tr><th></th><th>topic</th><th>finding</th><th>what to do</th></tr>")
         ranked = sorted(self.findings, key=lambda finding: ("warning", "note", "ok").index(finding.level))
         lines += [_finding_row(finding) for finding in ranked]
         lines.append("</table>")
         if self.columns:
-            head = ("column", "kind", "missing", "range or categories", "enters as", "remarks")
+            head = ("column", "kind", "missing", "distribution", "range or categories", "enters as", "remarks")
+            drawn = {shown.name: format_bars(shown.labels, shown.counts) for shown in self.distributions}
             cells = "".join(f"<th>{name}</th>" for name in head)
             lines.append(f"<h2>Columns</h2><table><tr>{cells}</tr>")
-            lines += [_column_row(column) for column in self.columns]
-            lines.append("</table><p>To change a kind, use <code>--column NAME=KIND</code>.</p>")
+            lines += [_column_row(column, drawn.get(column.name, "")) for column in self.columns]
+            lines.append(
+                "</table><p>Bars are fractions of the training rows, red lines those of the test rows. "
+                "To change a kind, use <code>--column NAME=KIND</code>.</p>"
+            )
         notes = [note for note in self.notes if not note.startswith("column ")]
         lines += (
             [f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>"] if notes else []
@@ -158,10 +182,25 @@ def _column_line(column: Column) -> str:
     return f"{column.name[:21]:<22}{column.kind:<12}{column.missing:>8,}  {extent:<40} {enters}".rstrip()
 
 
-def _column_row(column: Column) -> str:
+def _column_row(column: Column, drawing: str) -> str:
     enters = f"left out: {column.left_out}" if column.left_out else column.enters
     texts = (column.name, column.kind, f"{column.missing:,}", _extent(column), enters, "; ".join(column.remarks))
-    return f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in texts)}</tr>"
+    cells = [html.escape(text) for text in texts]
+    cells.insert(3, drawing)
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _draw_target(shown: Distribution) -> str:
+    """Return the bars of the target with a table of their counts."""
+    splits = list(shown.counts)
+    head = "".join(f'<th class="number">{html.escape(split)}</th>' for split in splits)
+    rows = []
+    for index, label in enumerate(shown.labels):
+        cells = "".join(f'<td class="number">{shown.counts[split][index]:,}</td>' for split in splits)
+        rows.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
+    table = f"<table><tr><th>rows</th>{head}</tr>{''.join(rows)}</table>"
+    bars = format_bars(shown.labels, shown.counts, scale=3)
+    return f"<h2>Target</h2>{bars}<details><summary>counts</summary>{table}</details>"
 
 
 def _column_as_dict(column: Column) -> dict[str, Any]:

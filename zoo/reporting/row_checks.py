@@ -1,33 +1,59 @@
-"""Checks of rows: sample size, class balance, duplicates, order in time, and groups across splits."""
+"""Checks of rows: sample size, class balance, order in time, and groups across splits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from zoo.data.splitting.splitters import suggest_sizes
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_fraction
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_fraction, format_option
 
 ROWS_A_PARAMETER, ROWS_A_PREDICTOR, IMAGES_A_CLASS = 10, 10, 1000
 RARE, VERY_RARE = 0.1, 0.02
-_GROUPS = re.compile(
-    r"(^|_)(id|patient|user|customer|client|subject|group|household|house|session|device|person|family|machine|sensor)"
-    r"(_?(id|no|nr|number))?$",
-    re.IGNORECASE,
+# Words at the end of a name, after which may come "id" or "no". Some also name categories, so those need many values.
+_IDS = "id|uuid|guid|patient|user|customer|client|subject|participant|respondent|person|member|student|employee|player"
+_GROUPS = "group|household|house|session|device|family|machine|sensor|account|vehicle|animal|speaker|ticket"
+_NUMBERED = "id|no|nr|num|number|code|name"
+_GROUP_NAMES = re.compile(
+    rf"(?P<id>({_IDS})|({_GROUPS})_({_NUMBERED}))(_({_NUMBERED}))?|(?P<group>{_GROUPS})", re.IGNORECASE
 )
+_ID_VALUES = re.compile(r"[^\W\d_]{0,5}[-_/. ]?\d{2,}|[0-9a-f-]{8,}", re.IGNORECASE)
+LEAST_GROUPS, LEAST_GROUPS_BY_WORD, LEAST_ID_VALUES = 2, 10, 0.9
+LEAST_SHARED = 0.05  # fraction of the test rows with a group of the training rows
 ALIKE = 0.5  # correlation of successive targets in time
-GRID = 0.02  # maximum difference of near-duplicates in each number, in standard deviations
 
 
-def check_row_count(rows: int, predictors: int, parameters: int | None, model: str | None) -> Iterator[Finding]:
-    """Compare the number of training rows with rules of thumb."""
-    if predictors:
-        needed = ROWS_A_PREDICTOR * predictors
-        text = f"{rows:,} training rows; {ROWS_A_PREDICTOR} for each of {predictors} predictors would be {needed:,}"
-        yield Finding("enough rows", OK if rows >= needed else WARNING, text)
+def check_row_count(
+    rows: int,
+    predictors: Mapping[str, int],
+    parameters: int | None = None,
+    model: str | None = None,
+    *,
+    ids: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Compare the number of training rows with rules of thumb.
+
+    Args:
+        rows: Number of training rows.
+        predictors: Number of features of each column.
+        parameters: Number of parameters of the model; None without one.
+        model: Its name.
+        ids: Columns that are like ids; they are not counted, since leaving them out is better than more rows.
+    """
+    counted = {name: count for name, count in predictors.items() if name not in ids}
+    if counted:
+        total = sum(counted.values())
+        needed = ROWS_A_PREDICTOR * total
+        text = f"{rows:,} training rows; {ROWS_A_PREDICTOR} for each of {total:,} predictors would be {needed:,}"
+        widest = max(counted, key=lambda name: counted[name])
+        evidence = [f"column {widest}: {counted[widest]:,} predictors"] if counted[widest] > total / 2 > 1 else []
+        evidence += [f"column {name} is not counted, since it is like an id" for name in predictors if name in ids]
+        drop = format_option("drop", widest) if counted[widest] > total / 2 else "--drop COLUMN"
+        advice = f"{drop}, more rows, or a linear model" if rows < needed else ""
+        yield Finding("enough rows", OK if rows >= needed else WARNING, text, advice, tuple(evidence))
     if parameters is not None:
         needed = ROWS_A_PARAMETER * parameters
         level = OK if rows >= needed else NOTE
@@ -75,68 +101,6 @@ def check_class_balance(names: pd.Series, *, images: bool = False) -> Iterator[F
         yield Finding("enough rows", NOTE if short else OK, text, "", tuple(short[:12]))
 
 
-def check_duplicates(facts: Facts) -> Iterator[Finding]:
-    """Report duplicate rows, within and across splits, and whether their targets agree."""
-    if not facts.frame.shape[1]:
-        return
-    mixed = [name for name in facts.frame.columns if facts.frame[name].dtype == object]  # with values of any type
-    hashed = pd.util.hash_pandas_object(facts.frame.astype(dict.fromkeys(mixed, str)), index=False)
-    codes = pd.factorize(hashed)[0]
-    counts = np.bincount(codes)
-    twice = np.flatnonzero(counts[codes] > 1)
-    if not len(twice):
-        yield Finding("duplicates", OK, "no two rows are equal in all features")
-    else:
-        extra = int((counts - 1).sum())
-        level = NOTE if extra > 0.01 * len(hashed) else OK
-        text = f"{extra:,} rows duplicate another in all features ({format_fraction(extra / len(hashed))})"
-        again = np.flatnonzero(pd.Series(codes).duplicated().to_numpy())
-        yield Finding("duplicates", level, text, "", (f"rows {facts.rows(again)}",))
-    if facts.target is not None and facts.classes and len(twice):
-        kinds = pd.Series(facts.target_codes[twice]).groupby(codes[twice]).nunique()
-        disputed = twice[np.isin(codes[twice], kinds.index[kinds > 1])]
-        if len(disputed):
-            text = f"{len(disputed):,} rows equal a row of another class in all features: no model can distinguish them"
-            level = WARNING if len(disputed) > 0.02 * len(hashed) else NOTE
-            yield Finding("duplicates", level, text, "", (f"rows {facts.rows(disputed)}",))
-    yield from _across(facts, codes, "duplicates", "equal a training row in all features")
-    near = _cells(facts)
-    if near is not None:
-        yield from _across(facts, near, "near-duplicates", "nearly equal a training row", but=codes)
-
-
-def _across(facts: Facts, codes: np.ndarray, topic: str, what: str, but: np.ndarray | None = None) -> Iterator[Finding]:
-    train = codes[facts.split == "train"]
-    for split in ("validation", "test"):
-        heldout = np.flatnonzero(facts.split == split)
-        repeated = heldout[np.isin(codes[heldout], train)]
-        if but is not None:  # duplicates are already reported
-            repeated = repeated[~np.isin(but[repeated], but[facts.split == "train"])]
-        if not len(repeated) or len(repeated) < 0.005 * len(heldout):
-            continue
-        portion = len(repeated) / len(heldout)
-        level = WARNING if portion > 0.05 else NOTE
-        text = f"{len(repeated):,} {split} rows ({format_fraction(portion)}) {what}"
-        advice = "they inflate the score; remove duplicates, or, if a column defines groups, use --split group=COLUMN"
-        yield Finding(topic, level, text, advice, (f"rows {facts.rows(repeated)}",))
-
-
-def _cells(facts: Facts) -> np.ndarray | None:
-    """Return a hash of each row's cell in a fine grid (N,); None if there are too few numeric columns."""
-    names = [name for name in map(str, facts.frame.columns) if facts.numeric(name)]
-    measured = [n for n in names if len(np.unique(facts.coded(n)[facts.sample])) > 50]
-    if len(measured) < 4:
-        return None
-    hashes = np.zeros(len(facts.frame), np.uint64)
-    for name in map(str, facts.frame.columns):  # one column at a time, to avoid a copy of the table
-        values = facts.coded(name)
-        spread = np.nanstd(values)
-        width = GRID * spread if name in measured and spread > 0 else 1.0
-        cells = np.where(np.isnan(values), -1e9, np.round(values / width))
-        hashes = hashes * np.uint64(1_000_003) + pd.util.hash_array(cells)
-    return hashes
-
-
 def check_time_order(facts: Facts) -> Iterator[Finding]:
     """Report if rows have a time but the split does not follow it."""
     held, train = facts.split == "test", facts.split == "train"
@@ -155,7 +119,7 @@ def check_time_order(facts: Facts) -> Iterator[Finding]:
         text = f"{format_fraction(among)} of the test rows are before the last training row in {name}"
         text += f", and successive targets are correlated ({alike:.2f})" if alike > ALIKE else ""
         level = WARNING if alike > ALIKE else NOTE
-        advice = f"to predict the future, use --split time={name} and --gap"
+        advice = f"to predict the future, use {format_option('split', f'time={name}')} and --gap"
         yield Finding("time", level, text, advice)
 
 
@@ -169,17 +133,56 @@ def _alike_in_time(facts: Facts, seconds: np.ndarray) -> float:
 
 
 def check_groups(facts: Facts) -> Iterator[Finding]:
-    """Report group columns with values in both training and test rows."""
+    """Report columns of repeated ids with values in both training and test rows."""
     train, held = facts.split == "train", facts.split == "test"
-    for name in map(str, facts.frame.columns):
-        if not _GROUPS.search(name) or not held.any():
+    for name, by_name in find_groups(facts).items():
+        values = facts.coded(name)
+        present = ~np.isnan(values)
+        overlap = float(np.isin(values[held & present], values[train & present]).sum() / max(1, held.sum()))
+        if overlap > LEAST_SHARED:
+            text = (
+                f"{format_fraction(overlap)} of the test rows have the same {name} as a training row, of "
+                f"{len(np.unique(values[present])):,} in total: rows of a group may be alike"
+            )
+            advice = f"{format_option('split', f'group={name}')}, if new rows will have other values of {name}"
+            yield Finding("groups", WARNING if by_name else NOTE, text, advice)
+
+
+def find_groups(facts: Facts) -> dict[str, bool]:
+    """Return the columns that look like repeated ids, and whether by their name, not by their values.
+
+    Args:
+        facts: The table.
+    """
+    groups = {}
+    for name in facts.used:
+        values = facts.coded(name)
+        present = ~np.isnan(values)
+        is_fraction = facts.numeric(name) and (values[present] != np.floor(values[present])).any()
+        if is_fraction or facts.kind(name) in ("date", "text", "yes or no", "ordered"):
             continue
-        values = facts.frame[name].astype(str)
-        distinct = values.nunique()
-        if not len(values) / 100 <= distinct <= 0.8 * len(values):
-            continue
-        overlap = values[held].isin(set(values[train])).mean()
-        if overlap > 0.05:
-            shared = format_fraction(float(overlap))
-            text = f"{shared} of the test rows have a {name} of the training rows, of {distinct:,} in total"
-            yield Finding("groups", WARNING, text, f"--split group={name}")
+        distinct = len(np.unique(values[present]))
+        by_name = _has_group_name(name, distinct)
+        if distinct < present.sum() and (by_name or _has_ids(facts, name, distinct)):
+            groups[name] = by_name
+    return groups
+
+
+def _has_group_name(name: str, distinct: int) -> bool:
+    """Return whether a column's name is that of an id or a group, such as patient, PatientID or house_no."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^\w]+", "_", name).strip("_").split("_")
+    for start in range(len(words)):
+        if start and words[start - 1].lower() == "per":
+            break
+        matched = _GROUP_NAMES.fullmatch("_".join(words[start:]))
+        if matched:
+            return distinct >= (LEAST_GROUPS if matched["id"] else LEAST_GROUPS_BY_WORD)
+    return False
+
+
+def _has_ids(facts: Facts, name: str, distinct: int) -> bool:
+    """Return whether the values of a text column look like ids: P-0012, or hexadecimal."""
+    if facts.numeric(name) or distinct < max(LEAST_GROUPS_BY_WORD, len(facts.frame) / 100):
+        return False
+    values = facts.frame[name].iloc[facts.sample].dropna().astype(str).drop_duplicates()
+    return float(np.mean([bool(_ID_VALUES.fullmatch(value.strip())) for value in values])) >= LEAST_ID_VALUES

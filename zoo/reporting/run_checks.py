@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,15 +14,18 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.column_kinds import Column
+from zoo.data.columns.describe_table import is_like_id
 from zoo.data.dataset import Dataset
 from zoo.portable.preprocessing import CALENDAR
 from zoo.reporting import column_checks as of_columns
 from zoo.reporting import image_checks as images
-from zoo.reporting import relations
 from zoo.reporting import row_checks as rows
 from zoo.reporting import value_checks as values
 from zoo.reporting.check_inputs import NOTE, Facts, Finding
+from zoo.reporting.drift_checks import check_drift
+from zoo.reporting.duplicate_checks import check_duplicates
 from zoo.reporting.label_errors import check_labels, find_suspects
+from zoo.reporting.leak_checks import check_leaks
 from zoo.spec import CategoryInput, DateInput, ImageInput, Input, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline
 
@@ -57,8 +61,10 @@ def run_cheap_checks(
     checks: list[Callable[[], Iterable[Finding]]] = []
     if dataset is not None and "train" in dataset.splits:
         total = dataset.splits["train"].total
-        predictors = sum(map(_predictors, dataset.spec.inputs)) if facts is not None else 0
-        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model))
+        predictors: Counter[str] = Counter()
+        for input_ in dataset.spec.inputs if facts is not None else ():
+            predictors[input_.name] += _predictors(input_)
+        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model, ids=_ids(facts, total)))
         if not dataset.has_test_source:
             checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()))])
         checks.append(lambda: _balance(dataset))
@@ -66,7 +72,7 @@ def run_cheap_checks(
         table = facts
         checks += [
             lambda: of_columns.check_missing_values(table),
-            lambda: rows.check_duplicates(table),
+            lambda: check_duplicates(table),
             lambda: rows.check_groups(table),
             lambda: rows.check_time_order(table),
             lambda: of_columns.check_constants(table),
@@ -90,7 +96,7 @@ def run_costly_checks(
     checks: list[Callable[[], Iterable[Finding]]] = []
     if facts is not None:
         table = facts
-        checks += [lambda: relations.check_leaks(table), lambda: relations.check_drift(table)]
+        checks += [lambda: check_leaks(table), lambda: check_drift(table)]
     if dataset is not None and len(dataset.spec.targets) == 1 and baselines:
         data = dataset
         checks.append(lambda: check_labels(find_suspects(data, baselines)))
@@ -98,6 +104,14 @@ def run_costly_checks(
 
     with threadpool_limits(1):  # for small models on a busy machine, several threads are much slower
         return [finding for check in checks for finding in _guarded(check)]
+
+
+def _ids(facts: Facts | None, rows_of_train: int) -> list[str]:
+    """Return the columns that are like ids, repeated or not."""
+    if facts is None:
+        return []
+    groups = rows.find_groups(facts)
+    return [c.name for c in facts.columns if c.name in groups or is_like_id(c, rows_of_train)]
 
 
 def _predictors(input_: Input) -> int:

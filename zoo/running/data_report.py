@@ -31,6 +31,7 @@ from zoo.jobs.keywords import accept_keywords
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, format_option
+from zoo.reporting.distributions import describe_distributions, describe_target
 from zoo.reporting.report import DataReport
 from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_table, run_cheap_checks, run_costly_checks
 from zoo.running.progress import Progress
@@ -85,6 +86,8 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
         findings=findings,
         notes=dataset.notes if dataset is not None else table.notes if table is not None else (),
         output=str(output) if output is not None else None,
+        distributions=describe_distributions(facts),
+        target_distribution=describe_target(dataset),
     )
     if output is not None:
         with write_atomically(output) as writing:
@@ -137,6 +140,8 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
         columns=facts.columns if facts is not None else (),
         findings=findings,
         notes=dataset.notes,
+        distributions=describe_distributions(facts),
+        target_distribution=describe_target(dataset),
     )
     folder.mkdir(parents=True, exist_ok=True)
     with write_atomically(with_models if models else without_models) as writing:

@@ -15,6 +15,7 @@ from zoo.data.columns.column_kinds import (
     CATEGORY,
     DATE,
     ID_NAMES,
+    LEAST_IDS,
     ORDERED,
     Cells,
     Column,
@@ -22,7 +23,7 @@ from zoo.data.columns.column_kinds import (
     parse_kind,
     read_as_numbers,
 )
-from zoo.data.columns.describe_column import MOST_LEVELS, DescribedColumn, describe_column
+from zoo.data.columns.describe_column import DescribedColumn, describe_column
 from zoo.data.columns.encode import name_categories, name_dtype
 from zoo.data.columns.missing_values import ALL, check_method
 from zoo.data.limits import find_source_row
@@ -90,6 +91,7 @@ def describe_table(
             continue
         inputs += described.inputs
         notes += _warnings(described_column, cells, kind_given=bool(column and described_column.name in column))
+        notes += _describe_infinite(described_column, cells)
         if described_column.kind in (DATE, ORDERED):
             notes += [
                 f"column {described_column.name} is {_KINDS_IN_WORDS[described_column.kind]}: {remark}"
@@ -241,18 +243,34 @@ def _warnings(column: Column, cells: Cells, *, kind_given: bool) -> list[str]:
             methods = {"split": f"--split column={quoted}", "weight": f"--weight {quoted}, or --drop {quoted}"}
             advice = methods.get(what, f"--drop {quoted}")
             notes.append(f"column {column.name} looks like {_article(what)} and is used as a feature; {advice}?")
-    infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
-    if infinite.any():
-        first = find_source_row(cells.values, int(np.flatnonzero(infinite)[0]))
+    if is_like_id(column, len(cells)):
+        quoted = shlex.quote(column.name)
         notes.append(
-            f"column {column.name} has {int(infinite.sum())} infinite values, treated as missing; the first is in "
-            f"row {first}"
-        )
-    if column.kind == CATEGORY and column.distinct > MOST_LEVELS // 2 and column.distinct > 0.5 * len(cells):
-        notes.append(
-            f"column {column.name} has {column.distinct} distinct values in {len(cells)} rows, like an id or text"
+            f"column {column.name} has {column.distinct} distinct values in {len(cells)} rows, like an id or text: "
+            f"--drop {quoted}, --column {quoted}=text, or --split group={quoted} if equal values belong together"
         )
     return notes
+
+
+def is_like_id(column: Column, rows: int) -> bool:
+    """Return whether a category has so many values that it is more like an id or a text.
+
+    Args:
+        column: Summary of the column.
+        rows: Number of training rows.
+    """
+    return column.kind == CATEGORY and column.distinct > LEAST_IDS and column.distinct > 0.5 * rows
+
+
+def _describe_infinite(column: Column, cells: Cells) -> list[str]:
+    infinite = np.isinf(cells.raw_numbers) if cells.numeric else np.zeros(0, bool)
+    if not infinite.any():
+        return []
+    first = find_source_row(cells.values, int(np.flatnonzero(infinite)[0]))
+    return [
+        f"column {column.name} has {int(infinite.sum())} infinite values in the training rows, treated as missing; the "
+        f"first is in row {first}"
+    ]
 
 
 def _ambiguous(cells: Cells) -> tuple[str, ...]:
