@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -13,6 +14,10 @@ from zoo.errors import UsageError, describe_unknown
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.option import create_pair_validator, declare_option
 
+DEFAULT_TRIALS, UNLIMITED_TRIALS = 20, 10_000
+# Part of a time budget for the evaluation, the figures and the model of the best trial.
+_RESERVED_SHARE, _MOST_RESERVED_S = 0.1, 60.0
+LEAST_S_FOR_REPORT = 300.0
 SEARCHES = ("random", "bayesian", "hyperband", "grid", "asha")
 _UNITS_OF_TIME = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS_OF_SIZE = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -23,7 +28,9 @@ class TuneJob(TrainJob):
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     repeats: None = None
-    trials: int = declare_option(20, "Maximum number of trials; default 20.", ge=1)
+    trials: int | None = declare_option(
+        None, "Maximum number of trials; default 20, or as many as fit into --time-budget.", ge=1
+    )
     workers: int = declare_option(1, "Trials at the same time, each in its own process; default 1.", ge=1)
     search: str | None = declare_option(
         None, "Or MODULE:CLASS of a keras_tuner.Oracle; default by the search space.", metavar="|".join(SEARCHES)
@@ -36,7 +43,9 @@ class TuneJob(TrainJob):
     )
     subject_to: tuple[str, ...] = declare_option((), "Such as 'n_parameters<100000'; repeatable.", metavar="CONSTRAINT")
     seeds: int | None = declare_option(None, "Evaluate each trial by the mean over this many seeds.", ge=2)
-    time_budget: str | None = declare_option(None, "Time limit of the search, such as 20m or 1h30m.", metavar="TIME")
+    time_budget: str | None = declare_option(
+        None, "Time limit of the search with baselines, report and figures, such as 20m or 1h30m.", metavar="TIME"
+    )
     trial_timeout: str | None = declare_option(
         None, "Time limit of one trial; a trial that exceeds it fails, the search continues.", metavar="TIME"
     )
@@ -67,6 +76,22 @@ class TuneJob(TrainJob):
 
     def check_resume(self) -> None:
         """Check nothing here: which options may change depends on the stored search."""
+
+    @property
+    def most_trials(self) -> int:
+        """Maximum number of trials."""
+        return self.trials or (DEFAULT_TRIALS if self.time_budget is None else UNLIMITED_TRIALS)
+
+    @property
+    def trial_seconds(self) -> float:
+        """Seconds for reading data, report, baselines and trials; the rest of the time budget is for what follows."""
+        budget_s = math.inf if self.time_budget is None else parse_duration(self.time_budget)
+        return budget_s - min(_RESERVED_SHARE * budget_s, _MOST_RESERVED_S) if math.isfinite(budget_s) else budget_s
+
+    @property
+    def report_level(self) -> str:
+        """Level of the baselines for the report of the data; within little time, it trains no models."""
+        return self.baselines if self.trial_seconds >= LEAST_S_FOR_REPORT else "none"
 
     @property
     def memory_bytes(self) -> int | None:

@@ -169,7 +169,7 @@ def _log(
     tracked.tables(tables)
     report = None
     if job.fold is None:  # the parent run logs the report for all folds
-        report = keep_report(tracked, fitted.task, fitted.dataset, getattr(job, "baselines", "none"))
+        report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job))
     run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     images_ = drawn()
@@ -189,6 +189,10 @@ def _log(
         "seconds": run.seconds,
     }
     tracked.metrics({**run.metrics, **facts_as_metrics})
+
+
+def _report_level(job: DataJob) -> str:
+    return str(getattr(job, "report_level", None) or getattr(job, "baselines", "none"))
 
 
 def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.jobs.search_options import UNLIMITED_TRIALS
 from zoo.running.progress import Progress
 from zoo.stored_runs.results import list_varied
 from zoo.text import format_number
@@ -97,8 +98,11 @@ class SearchProgress(Progress):
         outcome = format_number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
         best = f"best {format_number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
         values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in self._varied())
-        left = f"; {ended.done} of {self._epochs}, about {format_duration(ended.left_s)} left"
+        left = f"; {self._count(ended.done)}, about {format_duration(ended.left_s)} left"
         return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
+
+    def _count(self, done: int) -> str:
+        return str(done) if self._epochs == UNLIMITED_TRIALS else f"{done} of {self._epochs}"
 
     def _table(self) -> Any:
         from rich.table import Table
@@ -106,7 +110,7 @@ class SearchProgress(Progress):
         last = self._ended[-1] if self._ended else None
         caption = "the first trials are running"
         if last is not None:
-            caption = f"{last.done} of {self._epochs} trials, about {format_duration(last.left_s)} left"
+            caption = f"{self._count(last.done)} trials, about {format_duration(last.left_s)} left"
         table = Table(title=self._title, caption=caption, title_justify="left", caption_justify="left")
         names = self._varied()
         for heading in ("trial", "status", "score", "best so far", *names, "seconds"):

@@ -74,7 +74,7 @@ class Finishing:
             run = self._refit(best, parent, experiment, why)
             state.refitted = run.run_id
         elif fresh:
-            run = self._finish_best(best, *self._baselines(experiment), why)
+            run = self._finish_best(best, *self.run_baselines(experiment), why)
             state.refitted = None
         else:
             run = self._stored_best(state)
@@ -120,7 +120,7 @@ class Finishing:
         self.progress.say(f"this search is finished, in the experiment {search.best.experiment}; its stored result:")
         if self.job.experiment not in (None, search.best.experiment):
             raise UsageError(f"this search belongs to the experiment {search.best.experiment!r}", where="experiment")
-        baselines, _ = self._baselines(self.store.experiment(search.best.experiment))
+        baselines, _ = self.run_baselines(self.store.experiment(search.best.experiment))
         search.best.baselines = {**search.best.baselines, **baselines}
         return search
 
@@ -140,7 +140,8 @@ class Finishing:
             selected=state.best or "",
         )
 
-    def _baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
+    def run_baselines(self, experiment: Any) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Return the metrics of the baselines and notes about skipped ones; what was computed before is only read."""
         return run_baselines(
             self.builder.task,
             self.dataset,
@@ -212,7 +213,7 @@ class Finishing:
             begin_run(run, job, dataset, {**values, "epochs": epochs})
             fitted = self._fit(builder, built_model, dataset, values, Plan(seed=job.seed, epochs=epochs))
             run.epochs(fitted.result.history)
-            baselines, notes = self._baselines(experiment)
+            baselines, notes = self.run_baselines(experiment)
             return finish_run(run, job, fitted, baselines, (*dataset.notes, *notes, *why))
 
     @staticmethod

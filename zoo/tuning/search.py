@@ -65,16 +65,16 @@ class SearchLoop:
         for record in state.scored:
             self.racing.ended(record.trial_id, complete=record.status == "COMPLETED" and record.trial_id in state.fits)
         self.journal = SearchJournal(plan.folder, state, oracle)
-        self.clock = TimeBudgetClock(plan.job, state.seconds)
+        self.clock = TimeBudgetClock(plan.job, state.seconds, plan.began)
         unfinished = [record for record in state.trials.values() if record.status == "RUNNING"]
         # Prefetched by a driver that was stopped; too many if fewer trials are wanted now.
         not_started = [record for record in unfinished if not plan.folder.has_begun(record.trial_id)]
-        self._discard_prefetched(not_started[::-1][: max(0, len(state.trials) - plan.job.trials)])
+        self._discard_prefetched(not_started[::-1][: max(0, len(state.trials) - plan.job.most_trials)])
         self._pending = [record for record in unfinished if record.trial_id in state.trials]
         self._dropped: set[str] = set()
         self._best_so_far: dict[str, float] = {}
         self._resumed = bool(state.trials)
-        self._mark = time.perf_counter()
+        self._mark = plan.began
         self._killed_without_epoch: set[str] = set()
 
     def run(self, executor: TrialExecutor) -> None:
@@ -376,7 +376,7 @@ class SearchLoop:
         best = next(iter(self.ranked()), None)
         done = [trial for trial in self.state.trials.values() if trial.status != "RUNNING"]
         each_s = float(np.mean([trial.seconds for trial in done])) / self.plan.job.workers
-        left_s = min(each_s * (self.plan.job.trials - len(done)), self.clock.left_s)
+        left_s = min(each_s * (self.plan.job.most_trials - len(done)), self.clock.left_s)
         self.progress.trial(
             Ended(
                 record.trial_id, record.status, record.score, record.reason, record.hyperparameters, record.seconds,

@@ -17,13 +17,14 @@ class TimeBudgetClock:
     Args:
         job: The job, with its ``time_budget`` and ``trial_timeout``.
         spent_s: Seconds that earlier commands spent on the same search.
+        began: Time of ``time.perf_counter`` when this command began.
     """
 
-    def __init__(self, job: TuneJob, spent_s: float) -> None:
-        self._budget_s = parse_duration(job.time_budget) if job.time_budget is not None else math.inf
+    def __init__(self, job: TuneJob, spent_s: float, began: float) -> None:
+        self._budget_s = job.trial_seconds
         self._timeout_s = parse_duration(job.trial_timeout) if job.trial_timeout is not None else math.inf
         self._job = job
-        self._deadline = time.perf_counter() + self._budget_s - spent_s
+        self._deadline = began + self._budget_s - spent_s
         self._began: dict[str, float] = {}
         self.stop_sent = False
 

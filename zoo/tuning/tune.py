@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from zoo.jobs.data_options import SUGGESTED
 from zoo.jobs.fit_options import IN_MEMORY
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
-from zoo.jobs.search_options import TuneJob, parse_range
+from zoo.jobs.search_options import UNLIMITED_TRIALS, TuneJob, parse_range
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.data_report import keep_report
 from zoo.running.run_facts import name_experiment, run_tags, select_params
@@ -67,7 +68,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
         >>> search = tune("classification/mlp", "wine", trials=8, workers=2)  # doctest: +SKIP
         >>> search.best.metrics["test_accuracy"]  # doctest: +SKIP
     """
-    expected = None
+    expected, began = None, time.perf_counter()
     if job.resume is not None:
         job, expected = _resumed(job, job.resume)
     builder = create_model_builder(job.model, job.task, several=True)
@@ -89,7 +90,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     if "validation" not in dataset.splits and job.cv is None:
         raise UsageError("a search ranks its trials on a validation split, but there is none", where="validation_size")
     with connect(job.cluster):
-        return _run_with(job, builder, dataset, SearchProgress(verbose=verbose, quiet=quiet), expected)
+        return _run_with(job, builder, dataset, SearchProgress(verbose=verbose, quiet=quiet), expected, began)
 
 
 def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
@@ -108,7 +109,12 @@ def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
 
 
 def _run_with(
-    job: TuneJob, builder: ModelBuilder, dataset: Dataset, progress: SearchProgress, expected: str | None
+    job: TuneJob,
+    builder: ModelBuilder,
+    dataset: Dataset,
+    progress: SearchProgress,
+    expected: str | None,
+    began: float,
 ) -> Search:
     store = Store()
     store.close_orphans()
@@ -121,7 +127,7 @@ def _run_with(
         if job.fresh:
             folder.clear()
         try:
-            return _Tuning(job, builder, dataset, store, folder, progress).run()
+            return _Tuning(job, builder, dataset, store, folder, progress, began).run()
         except KeyboardInterrupt:
             run_id = folder.run_id()
             again = f", or zoo tune --resume {run_id[:8]}" if run_id is not None else ""
@@ -138,7 +144,9 @@ class _Tuning:
         store: Store,
         folder: SearchFolder,
         progress: SearchProgress,
+        began: float,
     ) -> None:
+        self.began = began
         self.requested_job = job  # stored, because later there may be more memory or a larger cluster
         self.job = job = limit_workers(job, progress)
         self.builder, self.dataset = builder, dataset
@@ -172,13 +180,22 @@ class _Tuning:
                 plan = self._plan(space, oracle.first_values[: max(1, len(self.builder.models))])
                 loop = SearchLoop(plan, oracle, state, self.store, experiment, self.progress)
                 self.folder.share_data()
-                self.progress.start(self.job.trials, f"{self.job.trials} trials, {self.job.workers} at a time")
+                if self.job.time_budget is not None:  # which they are part of; afterwards they are only read
+                    self.finishing.run_baselines(experiment)
+                self.progress.start(self.job.most_trials, self._title())
                 try:
                     loop.run(executor)
                 finally:
                     self.progress.close()
                 _say_if_too_short(self.job, loop.state, self.progress)
                 return self.finishing.finish(loop, parent, experiment)
+
+    def _title(self) -> str:
+        """Return how many trials there are, or how much time, and how many at a time."""
+        most, at_a_time = self.job.most_trials, f"{self.job.workers} at a time"
+        if most == UNLIMITED_TRIALS:
+            return f"as many trials as fit into {self.job.time_budget}, {at_a_time}"
+        return f"{most} trials, {at_a_time}"
 
     def _stored(self) -> dict[str, Any] | None:
         stored = self.folder.read()
@@ -199,15 +216,15 @@ class _Tuning:
         elif new:
             state.search, why = choose_search(
                 space,
-                trials=self.job.trials,
+                trials=self.job.most_trials,
                 epochs=self.epochs(space),
                 full_trials=self.folds > 0 or self.job.seeds is not None,
                 started=bool(self.job.start or self.job.start_from),
             )
             self.progress.say(f"Search: {state.search}; {why} (change with --search)")
         self.search = state.search
-        if state.search == "grid" and not (is_finite(space) and count_grid_points(space) <= self.job.trials):
-            _say_how_large(count_grid_points(space), self.job.trials, self.progress)
+        if state.search == "grid" and not (is_finite(space) and count_grid_points(space) <= self.job.most_trials):
+            _say_how_large(count_grid_points(space), self.job.most_trials, self.progress)
 
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
@@ -220,7 +237,7 @@ class _Tuning:
         parent.params({**select_params(self.job, self.dataset), "search": self.search})
         parent.dataset(self.dataset)
         parent.text(format_job(self.requested_job), JOB_FILE)
-        keep_report(parent, self.builder.task, self.dataset, self.job.baselines)
+        keep_report(parent, self.builder.task, self.dataset, self.job.report_level)
 
     def epochs(self, space: CheckedHyperParameters) -> int:
         """Return the maximum number of epochs of a trial."""
@@ -265,6 +282,7 @@ class _Tuning:
             tags,
             choose_rungs(self.epochs(space)) if self.search == "asha" and len(fits) == 1 else (),
             defaults,
+            self.began,
         )
 
     def _fits(self) -> list[tuple[str, int]]:
@@ -287,7 +305,7 @@ class _Tuning:
             plain,
             objective=self.objective.name,
             direction=self.objective.direction,
-            trials=self.job.trials,
+            trials=self.job.most_trials,
             epochs=self.epochs(space),
             seed=self.job.seed,
             starts=[*({MODEL: name} for name in self.builder.models[1:]), *starts],

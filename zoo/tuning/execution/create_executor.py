@@ -60,7 +60,7 @@ def limit_workers(job: TuneJob, progress: SearchProgress) -> TuneJob:
     """
     if job.cluster is not None:
         return _with_cluster(job, progress)
-    job = job.model_copy(update={"workers": min(job.workers, job.trials)})
+    job = job.model_copy(update={"workers": min(job.workers, job.most_trials)})
     each, most = _bytes_of(job), max(1, _room(job))
     if job.workers <= most:
         return job

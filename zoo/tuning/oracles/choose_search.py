@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from zoo.jobs.search_options import UNLIMITED_TRIALS
 from zoo.tuning.pruning import choose_rungs
 
 # With fewer trials a rung has too few to rank, and a Gaussian process too few to fit.
@@ -29,13 +30,14 @@ def choose_search(space: Any, *, trials: int, epochs: int, full_trials: bool, st
         ('grid', 'all 3 points of the grid are tried')
     """
     points = count_grid_points(space)
+    count = "an unlimited number of trials" if trials == UNLIMITED_TRIALS else f"{trials} trials"
     if is_finite(space) and points <= trials and not started:
         return "grid", f"all {points} points of the grid are tried"
     if not full_trials and trials >= LEAST_FOR_RUNGS and (rungs := choose_rungs(epochs)):
         epochs_text = ", ".join(map(str, rungs))
-        return "asha", f"{trials} trials, weak ones pruned after {epochs_text} epochs"
+        return "asha", f"{count}, weak ones pruned after {epochs_text} epochs"
     if trials >= LEAST_FOR_BAYESIAN:
-        return "bayesian", f"{trials} trials are enough to fit a Gaussian process"
+        return "bayesian", f"{count} {'is' if trials == UNLIMITED_TRIALS else 'are'} enough to fit a Gaussian process"
     return "random", f"{trials} trials are too few to learn from"
 
 

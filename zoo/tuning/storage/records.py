@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.jobs.search_options import TuneJob, parse_duration
+from zoo.jobs.search_options import TuneJob
 from zoo.tuning.objective import Objective
 from zoo.tuning.storage.search_folder import SearchFolder
 
@@ -77,9 +78,11 @@ class SearchState:
 
     def is_over(self, job: TuneJob) -> bool:
         """Return whether a search has all its trials, or has used up its time."""
-        out_of_time = job.time_budget is not None and self.seconds >= parse_duration(job.time_budget)
+        out_of_time = job.time_budget is not None and self.seconds >= job.trial_seconds
         incomplete = self.best is None or (job.refit and self.refitted is None) or self.select not in ("", job.select)
-        all_done = len(self.trials) >= job.trials and all(trial.status != "RUNNING" for trial in self.trials.values())
+        all_done = len(self.trials) >= job.most_trials and all(
+            trial.status != "RUNNING" for trial in self.trials.values()
+        )
         return not incomplete and (all_done or out_of_time)
 
 
@@ -107,6 +110,7 @@ class SearchPlan:
         tags: Tags of each trial's run.
         rungs: Epochs at which trials are compared and the worse ones are pruned.
         defaults: Default hyperparameters of each model.
+        began: Time of ``time.perf_counter`` when the command began, from which its time budget counts.
     """
 
     job: TuneJob
@@ -118,3 +122,4 @@ class SearchPlan:
     tags: Mapping[str, str]
     rungs: tuple[int, ...] = ()
     defaults: Sequence[Mapping[str, Any]] = ()
+    began: float = field(default_factory=time.perf_counter)
