@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,9 +23,11 @@ from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
 from zoo.task import load_task
 from zoo.text import remove_passwords
+from zoo.tracking.artifacts import remove_unfinished
 from zoo.tracking.offline_client import ModelLeftBehindError
 from zoo.tracking.process_tags import create_process_tags
 from zoo.tracking.store import PARENT_TAG, Store
+from zoo.tracking.store_failures import explain_failure
 from zoo.tracking.system_metrics import SystemMetrics
 from zoo.tracking.tags import GIT_CHANGED_TAG, MACHINE_TAG, PYTHON_TAG, VERSION_TAG, pack_details
 from zoo.training.recorder import Recorder
@@ -107,6 +109,10 @@ class TrackedRun(Recorder):
             self.store.client.log_batch(self.run_id, metrics=pending[start : start + 1000])
         self._flushed = time.monotonic()
 
+    def drop_pending(self) -> None:
+        """Drop metrics that are not written yet; those of epochs are written when the run is resumed."""
+        self._pending = []
+
     def epochs_logged(self) -> int:
         """Return the last epoch whose scores MLflow has."""
         steps = [metric.step for metric in self.store.client.get_metric_history(self.run_id, "epoch/loss")]
@@ -139,16 +145,19 @@ class TrackedRun(Recorder):
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact."""
-        self.store.client.log_text(self.run_id, text, path)
+        with remove_unfinished(self.artifact_uri, path):
+            self.store.client.log_text(self.run_id, text, path)
 
     def figures(self, figures: Mapping[str, Any]) -> None:
         """Log figures as artifacts, in ``figures/``."""
         for name, figure in figures.items():
-            self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
+            with remove_unfinished(self.artifact_uri, f"figures/{name}.png"):
+                self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
 
     def files(self, folder: Path, path: str) -> None:
         """Log the files of a folder as artifacts, in ``path/``."""
-        self.store.client.log_artifacts(self.run_id, str(folder), path)
+        with remove_unfinished(self.artifact_uri, path):
+            self.store.client.log_artifacts(self.run_id, str(folder), path)
 
     def tables(self, tables: Mapping[str, Any]) -> None:
         """Log frames as tables that MLflow's pages show, in ``tables/``; existing ones are replaced.
@@ -177,10 +186,13 @@ class TrackedRun(Recorder):
         logged = client.create_logged_model(
             self.experiment_id, name="model", source_run_id=self.run_id, model_type="pyfunc"
         )
-        with _temporary_folder() as folder:
-            write_mlflow_model(folder / "model", model, facts, example, run_id=self.run_id, model_id=logged.model_id)
-            client.log_model_artifacts(logged.model_id, str(folder / "model"))
-        client.finalize_logged_model(logged.model_id, "READY")
+        with remove_unfinished(logged.artifact_location):
+            with _temporary_folder() as folder:
+                write_mlflow_model(
+                    folder / "model", model, facts, example, run_id=self.run_id, model_id=logged.model_id
+                )
+                client.log_model_artifacts(logged.model_id, str(folder / "model"))
+            client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, 0)])
         self._links["model_id"] = logged.model_id
 
@@ -196,16 +208,29 @@ class TrackedRun(Recorder):
 
 @contextmanager
 def end_run(run: TrackedRun) -> Iterator[TrackedRun]:
-    """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason."""
+    """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason.
+
+    Raises:
+        StorageError: If the disk is full or the store was removed. If not even the status can be stored, the next
+            command ends the run.
+    """
     try:
         yield run
+        run.end("FINISHED")
     except KeyboardInterrupt:
         run.end("KILLED", "interrupted")
         raise
     except BaseException as error:
-        run.end("FAILED", f"{type(error).__name__}: {error}")
-        raise
-    run.end("FINISHED")
+        failure = explain_failure(error, run.store.opened)
+        if failure is None:
+            run.end("FAILED", f"{type(error).__name__}: {error}")
+            raise
+        if run.store.opened.is_gone:
+            run.store.drop_state(run.store.state_of(run.run_id))
+        with suppress(Exception):
+            run.drop_pending()
+            run.end("FAILED", f"{type(failure).__name__}: {failure}")
+        raise failure from error
 
 
 def import_model_format() -> None:

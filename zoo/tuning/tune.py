@@ -10,7 +10,7 @@ import keras_tuner
 from zoo.data.dataset import Dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
-from zoo.errors import UsageError
+from zoo.errors import StorageError, UsageError
 from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import IN_MEMORY
 from zoo.jobs.job import format_job, make_job
@@ -120,6 +120,10 @@ def _run_with(
             run_id = folder.run_id()
             again = f", or zoo tune --resume {run_id[:8]}" if run_id is not None else ""
             progress.say(f"stopped; finished trials are kept. To resume: the same command{again}")
+            raise
+        except StorageError:
+            if store.opened.is_gone:
+                store.drop_state(folder.path)
             raise
 
 
