@@ -19,6 +19,7 @@ from zoo.tracking.create_database import close_connections, create_database
 from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import is_orphan
+from zoo.tracking.retry_duplicates import RetryingClient
 from zoo.tracking.store_failures import OpenedStore, explain_failure, remember_store, translate_failures
 from zoo.tracking.tags import HOST_TAG
 
@@ -62,7 +63,7 @@ class Store:
                     create_database(self.local / "mlflow.db")
                 if self.uri in _opened and _opened[self.uri].is_gone:
                     close_connections(self.uri)
-                self.client: Any = mlflow.MlflowClient(self.uri)
+                self.client: Any = RetryingClient(mlflow.MlflowClient(self.uri))
                 self.client.search_experiments(max_results=1)
             else:
                 self.client = get_client(self.uri, self.state / "unsent")
