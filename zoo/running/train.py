@@ -146,10 +146,9 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
     for note in dataset.notes if job.fold is None else ():  # folds share their notes, which the parent run shows
         progress.say(f"note: {note}")
-    curves = _OnlyNew(tracked)
     tracked.watch_machine()
-    fitted = training.fit(Recorders([curves, progress]), checkpoint)
-    curves.fill(fitted.result.history)
+    fitted = training.fit(Recorders([tracked, progress]), checkpoint)
+    tracked.flush()
     if fitted.result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test split is evaluated only after training is complete
         progress.say(
@@ -177,29 +176,6 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     show_scores(tracked.store, experiment, run, params=("learning_rate", "batch_size"))
     _remove(checkpoint)
     return run
-
-
-class _OnlyNew(Recorders):
-    """Forwards only the epochs that MLflow lacks; a resumed run has already logged some."""
-
-    def __init__(self, tracked: TrackedRun) -> None:
-        super().__init__([tracked])
-        self.tracked = tracked
-        self.logged = tracked.epochs_logged()
-        self.first: int | None = None
-
-    def epoch(self, epoch: int, scores: Any) -> None:
-        """Record an epoch unless it has already been logged."""
-        if self.first is None:
-            self.first = epoch
-        if epoch > self.logged:
-            super().epoch(epoch, scores)
-
-    def fill(self, history: Mapping[str, list[float]]) -> None:
-        """Record the epochs of the checkpoint that had not been logged when the process was killed."""
-        last = len(next(iter(history.values()), [])) if self.first is None else self.first - 1
-        self.tracked.epochs(history, after=self.logged, until=last)
-        self.tracked.flush()
 
 
 def _job_of(store: Store, run: Any) -> TrainJob:

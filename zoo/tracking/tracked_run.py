@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -53,6 +53,7 @@ class TrackedRun(Recorder):
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
         self._params = set(run.data.params)
         self._pending: list[Any] = []
+        self._curves: dict[str, set[int]] = {}  # recorded epochs of each metric
         self._links: dict[str, str] = {}  # model and data set that final scores belong to
         self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
@@ -79,28 +80,51 @@ class TrackedRun(Recorder):
         # Tags first: a RUNNING run with the tags of a dead process would be closed as an orphan.
         tracked.tags(create_process_tags())
         store.client.update_run(run_id, status="RUNNING")
+        tracked._read_curves()
         return tracked
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Record the scores of an epoch; they are written within some seconds."""
-        self._pending += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
-        if self._system is not None:
+        """Record the scores of an epoch once; they are written within some seconds.
+
+        After a kill, epochs since the last checkpoint are trained again, to the same scores.
+        """
+        if self._record({f"epoch/{name}": value for name, value in scores.items()}, epoch) and self._system is not None:
             self._pending += _metrics(self._system.sample(), epoch)
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
+
+    def recall(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Record the epochs of a checkpoint that were not written before the process was killed."""
+        self.epochs(history)
+        self.flush()
 
     def watch_machine(self) -> None:
         """Record system metrics with each epoch from now on."""
         self._system = SystemMetrics()
 
-    def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
-        """Record curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
+    def epochs(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Record curves of epochs that ran elsewhere or before, without those recorded already.
 
         They are written with the next flush.
         """
-        for name, values in history.items():
-            for number, value in enumerate(values[after:until], start=after + 1):
-                self._pending += _metrics({f"epoch/{name}": value}, number)
+        for number in range(max(map(len, history.values()), default=0)):
+            scores = {f"epoch/{name}": values[number] for name, values in history.items() if number < len(values)}
+            self._record(scores, number + 1)
+
+    def _record(self, values: Mapping[str, float], epoch: int) -> bool:
+        """Record those metrics of an epoch that are not recorded yet; return whether there were any."""
+        new = [metric for metric in _metrics(values, epoch) if epoch not in self._curves.setdefault(metric.key, set())]
+        for metric in new:
+            self._curves[metric.key].add(epoch)
+        self._pending += new
+        return bool(new)
+
+    def _read_curves(self) -> None:
+        """Read which epochs of which metrics were written; a process may have been killed between any two of them."""
+        client = self.store.client
+        for name in client.get_run(self.run_id).data.metrics:
+            if name.startswith("epoch/"):
+                self._curves[name] = {metric.step for metric in client.get_metric_history(self.run_id, name)}
 
     def flush(self) -> None:
         """Write the pending metrics."""
@@ -112,11 +136,6 @@ class TrackedRun(Recorder):
     def drop_pending(self) -> None:
         """Drop metrics that are not written yet; those of epochs are written when the run is resumed."""
         self._pending = []
-
-    def epochs_logged(self) -> int:
-        """Return the last epoch whose scores MLflow has."""
-        steps = [metric.step for metric in self.store.client.get_metric_history(self.run_id, "epoch/loss")]
-        return max(steps, default=0)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; existing ones are not changed."""
