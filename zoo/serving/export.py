@@ -41,6 +41,7 @@ from zoo.spec import CategoryInput
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.task import Task, load_task
 from zoo.text import convert_to_plain, format_number
+from zoo.tracking.abandoned_files import create_prefix, remove_abandoned
 from zoo.tracking.store import Store
 from zoo.tracking.store_failures import translate_failures
 
@@ -259,7 +260,8 @@ def _created(folder: Path) -> Iterator[None]:
 
 def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
     """Write an export to a temporary folder, compare it, and then move it to its place."""
-    prefix = f".{folder.name}-"
+    prefix = create_prefix(folder.name)
+    remove_abandoned(folder.parent, folder.name)
     with _created(folder.parent), tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as temporary:
         writing = Path(temporary) / kind
         with silence_libraries():

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from zoo.errors import JobError, shorten_error
 from zoo.text import remove_passwords
 from zoo.tracking.offline_store import OfflineStore, is_away
-from zoo.tracking.retry_duplicates import retry_duplicates
+from zoo.tracking.retry_duplicates import repeat_on_duplicate
 
 _log = logging.getLogger("zoo")
 
@@ -124,7 +124,7 @@ class OfflineClient:
         kwargs = _unlinked(kwargs, self.offline.models)
         try:
             at_server_kwargs = {key: at_server(value) for key, value in kwargs.items()}
-            answer = retry_duplicates(method, *map(at_server, args), **at_server_kwargs)
+            answer = repeat_on_duplicate(method, *map(at_server, args), **at_server_kwargs)
         except Exception as error:
             if not is_away(error):
                 raise

@@ -16,7 +16,7 @@ ATTEMPTS, WAIT_S = 5, 0.02
 
 
 class RetryingClient:
-    """MLflow's client of a database, whose calls are repeated by :func:`retry_duplicates`.
+    """MLflow's client of a database, whose calls are repeated by :func:`repeat_on_duplicate`.
 
     MLflow looks for a row, such as that of a data set, and inserts it if there is none; of two processes that do this
     at the same moment one fails.
@@ -30,10 +30,10 @@ class RetryingClient:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
-        return partial(retry_duplicates, method) if callable(method) else method
+        return partial(repeat_on_duplicate, method) if callable(method) else method
 
 
-def retry_duplicates(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def repeat_on_duplicate(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a method, and again if it fails because another process has just inserted the same row.
 
     Example:
@@ -42,7 +42,7 @@ def retry_duplicates(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -
         ...     if (error := next(answers)) is not None:
         ...         raise error
         ...     return "inserted"
-        >>> retry_duplicates(insert)
+        >>> repeat_on_duplicate(insert)
         'inserted'
     """
     for attempt in range(1, ATTEMPTS + 1):

@@ -15,6 +15,7 @@ from typing import Any
 
 from zoo.errors import UsageError, describe_unknown
 from zoo.text import remove_passwords
+from zoo.tracking.abandoned_files import remove_autograph_files
 from zoo.tracking.create_database import close_connections, create_database
 from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
@@ -258,7 +259,8 @@ class Store:
         return run_id if self.is_database else str(self.client.offline.at_server(run_id))
 
     def close_orphans(self) -> None:
-        """End runs that are still RUNNING although their process on this host is gone."""
+        """End runs that are still RUNNING although their process on this host is gone, and remove its files."""
+        remove_autograph_files()
         where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"
         orphans = [run for run in self.search(where) if is_orphan(run)]
         try:

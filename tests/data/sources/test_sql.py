@@ -109,7 +109,7 @@ def test_a_query_may_read_whatever_there_is(shop: Path, query: str, journal: str
         ("sqlite:///:memory:?query=VACUUM INTO 'new.db'", "the query may only read"),
         ("sqlite:///file:new.db?uri=true&table=orders", "there is no file new.db"),
         ("sqlite:///file:new.db?uri=true&mode=rwc&query=SELECT 1", "there is no file new.db"),
-        ("sqlite:///file:new.db?mode=rwc&table=orders", "there is no file file:new.db"),
+        ("sqlite:///file:new.db?mode=rwc&table=orders", "'mode' are not accepted"),
         ("sqlite:///new.db?mode=rwc&uri=true&table=orders", "there is no file new.db"),
         ("sqlite:///shop.db?query=SELECT id, id FROM orders", "two columns have the name 'id'"),
         ("sqlite:///shop.db?query=SELECT id FROM orders WHERE id > 9", "no rows"),
