@@ -76,8 +76,13 @@ def test_other_parameters_of_the_url_are_kept(shop: Path) -> None:
 def test_a_query_may_read_whatever_there_is(shop: Path, query: str, journal: str) -> None:
     database = sqlite3.connect(shop)
     database.execute(f"PRAGMA journal_mode = {journal}")
-    database.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
-    database.executemany("INSERT INTO words VALUES (?)", [("apple pie",), ("red apple",), ("apple",)])
+    if "words" in query:
+        try:
+            database.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+        except sqlite3.OperationalError:  # TensorFlow brings an SQLite of its own, without full-text search
+            database.close()
+            pytest.skip("this SQLite has no full-text search")
+        database.executemany("INSERT INTO words VALUES (?)", [("apple pie",), ("red apple",), ("apple",)])
     database.commit()
     database.close()
     before = sorted(path.name for path in shop.parent.iterdir())
