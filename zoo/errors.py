@@ -73,6 +73,10 @@ class JobError(ZooError):
     exit_status = 1
 
 
+class StorageError(JobError):
+    """The disk is full, or the tracking store was removed while a command used it."""
+
+
 def shorten_error(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if the message is empty.
 

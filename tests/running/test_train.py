@@ -310,6 +310,33 @@ def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Pat
     assert resumed.metrics == undisturbed.metrics
 
 
+@pytest.mark.parametrize("kills", [[42, 43], [5, 5, 30]])
+def test_every_epoch_is_recorded_once_after_any_kills(workspace: Path, kills: list[int]) -> None:
+    """A kill loses epochs of MLflow, which lags behind the checkpoint, or of the checkpoint."""
+    script = (
+        "import os, signal, sys, keras, zoo\n"
+        "from zoo.tracking import tracked_run\n"
+        "tracked_run.FLUSH_S = float(sys.argv[3])\n"
+        "class Kill(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        if epoch + 1 == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "resume = sys.argv[1] or None\n"
+        "job = {'resume': resume} if resume else {'source': 'diabetes', 'epochs': 50, 'baselines': 'none'}\n"
+        "model = None if resume else 'regression/linear'\n"
+        "zoo.train(model, callbacks=[Kill()], quiet=True, **job)\n"
+    )
+    run_id = ""
+    for number, epoch in enumerate(kills):
+        flush_s = str((0.2, 0.0)[number % 2])
+        ended = subprocess.run([sys.executable, "-c", script, run_id, str(epoch), flush_s], check=False)
+        assert ended.returncode == -9
+        run_id = zoo.runs().rows[0]["run_id"]
+    resumed = zoo.train(None, resume=run_id, quiet=True)
+    for name in ("epoch/loss", "epoch/val_loss", "epoch/val_rmse"):
+        steps = [metric.step for metric in client().get_metric_history(run_id, name)]
+        assert sorted(steps) == list(range(1, resumed.epochs_run + 1)), name
+
+
 def test_resuming_with_other_data_is_refused(workspace: Path, people: pd.DataFrame) -> None:
     with pytest.raises(Killed):
         zoo.train("classification/mlp", people, target="rich", callbacks=[crash_after(1)], quiet=True)

@@ -14,14 +14,19 @@ from zoo.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
 PROCESS = """
-import sys
+import dataclasses, sys
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import make_job
+from zoo.task import load_task
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.tracking.store import Store
 number, runs = map(int, sys.argv[1:])
 store = Store()
 experiment = store.experiment("crowd")
+dataset = load_task("classification").read(make_job(TrainJob, {"model": "classification/linear", "source": "iris"}))
 for i in range(runs):
     run = TrackedRun.create(store, experiment, f"{number}-{i}", tags={"who": f"{number}-{i}"})
+    run.dataset(dataclasses.replace(dataset, digest=f"the same in all processes {i}"))
     run.params({"number": number, "i": i})
     for epoch in (1, 2, 3):
         run.epoch(epoch, {"loss": 1000 * number + i + epoch / 10})

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from zoo.cli.printing import print_json
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.jobs.commands import find_command, list_commands
+from zoo.tracking.store_failures import explain_failure, remember_store
 from zoo.version import __version__
 
 INTERRUPTED = 130
@@ -72,6 +73,7 @@ def main() -> None:
 
 def _guarded(command: Callable[[], Any]) -> int:
     """Call a command; turn its errors into a message and an exit status."""
+    remember_store(None)
     try:
         status = command()
         sys.stdout.flush()
@@ -79,7 +81,7 @@ def _guarded(command: Callable[[], Any]) -> int:
             raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except ZooError as error:
-        return _complain(error)
+        return _complain(explain_failure(error) or error)
     except TyperException as error:
         return _complain(UsageError(getattr(error, "format_message", error.__str__)()))
     except (KeyboardInterrupt, typer.Abort):
@@ -88,11 +90,15 @@ def _guarded(command: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if (failure := explain_failure(error)) is not None:
+            return _complain(failure)
         where = str(error.filename) if error.filename else None
         return _complain(JobError(error.strerror or str(error), where=where))
     except Exception as error:
         if os.environ.get("ZOO_DEBUG"):
             raise
+        if (failure := explain_failure(error)) is not None:
+            return _complain(failure)
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return _complain(JobError(f"{text} (set ZOO_DEBUG=1 for the traceback)", where=_place_of(error)))
 

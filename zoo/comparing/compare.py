@@ -145,23 +145,26 @@ class _TrainedComparison:
         job, store = self.job, self.store
         key_text = format_job(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
+        names = ", ".join(contestant.name for contestant in self.contestants)
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
             if is_running(run):
                 raise UsageError(f"this comparison is already running in process {unpack_tags(run)[PROCESS_TAG]}")
             if run.info.status != "FINISHED":
                 self.progress.say(f"resuming the interrupted run {run.info.run_id[:8]}")
-                return TrackedRun.reopen(store, run.info.run_id)
-        names = ", ".join(contestant.name for contestant in self.contestants)
-        on = ", ".join(dataset.name for dataset in self.datasets)
+                parent = TrackedRun.reopen(store, run.info.run_id)
+                return parent if find_runs_below(store, parent.run_id) else self._begin(parent, names)  # killed early
+        run_name = job.name or f"{names} on {', '.join(dataset.name for dataset in self.datasets)}"[:200]
         tags = {
             KEY_TAG: key, "zoo.kind": COMPARISON, "zoo.task": self.task.name, "zoo.model": names[:500],
             "zoo.source": ", ".join(dataset.source for dataset in self.datasets)[:500],
         }  # fmt: skip
-        parent = TrackedRun.create(store, experiment, job.name or f"{names} on {on}"[:200], tags=tags)
-        parent.params({"models": names, "repeats": len(self.children[0]), "seed": job.seed})
+        return self._begin(TrackedRun.create(store, experiment, run_name, tags=tags), names)
+
+    def _begin(self, parent: TrackedRun, names: str) -> TrackedRun:
+        parent.params({"models": names, "repeats": len(self.children[0]), "seed": self.job.seed})
         for dataset in self.datasets:
             parent.dataset(dataset)
-        parent.text(format_job(job), JOB_FILE)
+        parent.text(format_job(self.job), JOB_FILE)
         return parent
 
     def _board(self, parent: TrackedRun, experiment: Any, source_index: int) -> Board:

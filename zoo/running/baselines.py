@@ -67,7 +67,12 @@ def _tracked(
         "zoo.digest": dataset.digest,
         OBJECTIVE_TAG: task.objective_prefix + task.rules(dataset.spec).metrics()[0].name,
     }
-    with end_run(TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)) as run:
+    killed = store.search(f"tags.`{BASELINE_TAG}` = '{key}' and attributes.status = 'KILLED'", experiment=experiment)
+    if killed:
+        tracked = TrackedRun.reopen(store, killed[0].info.run_id)
+    else:
+        tracked = TrackedRun.create(store, experiment, f"{baseline.name} on {dataset.name}", tags=tags)
+    with end_run(tracked) as run:
         run.dataset(dataset)
         if runs:
             metrics = dict(runs[0].data.metrics)

@@ -7,11 +7,11 @@ from typing import Any
 
 from zoo.jobs.fit_options import TrainJob
 from zoo.running.progress import Progress
-from zoo.running.train import resume_train, run_train
+from zoo.running.train import can_resume, resume_train, run_train
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import CHECKPOINT_FILE, REPEAT_TAG
+from zoo.tracking.tags import REPEAT_TAG
 from zoo.tracking.tracked_run import TrackedRun
 
 
@@ -39,7 +39,7 @@ def run_child(
     before = existing.get(key)
     if before is not None and before.info.status == "FINISHED":
         return load_run(parent.store, before.info.run_id)
-    if before is not None and (parent.store.state_of(before.info.run_id) / CHECKPOINT_FILE).exists():
+    if before is not None and can_resume(parent.store, before):
         model, source = _own(job.model), _own(job.source)
         run: Run = resume_train(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
         return run

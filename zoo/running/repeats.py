@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.errors import JobError, UsageError
-from zoo.fitting.model_builder import create_model_builder
+from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import format_job
 from zoo.metrics.direction import Direction
@@ -34,7 +34,7 @@ from zoo.stored_runs.results import Run, find_best_baseline, format_findings
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
-from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, PROCESS_TAG, SEEDS, unpack_tags
+from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, JOB_TAG, PROCESS_TAG, SEEDS, unpack_tags
 from zoo.tracking.tracked_run import TrackedRun, end_run
 
 
@@ -221,13 +221,10 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
     experiment = store.experiment(job.experiment or name_experiment(dataset))
     kind = SEEDS if job.cv is None else CROSS_VALIDATION
     name = job.name or f"{builder.name} on {dataset.name}, {len(children)} {'seeds' if job.cv is None else 'folds'}"
-    tags = run_tags(builder, dataset, kind, job.seed)
+    tags = {**run_tags(builder, dataset, kind, job.seed), JOB_TAG: format_job(job)}
     parent = TrackedRun.create(store, experiment, name, tags=tags)
     with end_run(parent):
-        parent.params({**select_params(job, dataset), kind: len(children)})
-        parent.dataset(dataset)
-        parent.text(format_job(job), JOB_FILE)
-        keep_report(parent, builder.task, dataset, job.baselines)
+        _begin(parent, job, builder, dataset)
         return _run_children(job, dataset, parent, experiment.name, {}, callbacks, progress or Progress(quiet=True))
 
 
@@ -251,15 +248,27 @@ def resume_repeats(
     if is_running(parent_run):
         raise UsageError(f"run {run_id} is still running, in process {unpack_tags(parent_run)[PROCESS_TAG]}")
     job = load_job(store, run_id).model_copy(update=dict(changes))
-    dataset = create_model_builder(job.model, job.task).task.read(create_first_job(job))
+    builder = create_model_builder(job.model, job.task)
+    dataset = builder.task.read(create_first_job(job))
     check_same_data(parent_run, dataset)
     existing = find_runs_below(store, run_id)
     experiment = store.client.get_experiment(parent_run.info.experiment_id)
     parent = TrackedRun.reopen(store, run_id)
     with end_run(parent):
+        if not existing:  # perhaps killed before all of this was logged
+            _begin(parent, job, builder, dataset)
         return _run_children(
             job, dataset, parent, experiment.name, existing, callbacks, progress or Progress(quiet=True)
         )
+
+
+def _begin(parent: TrackedRun, job: TrainJob, builder: ModelBuilder, dataset: Dataset) -> None:
+    """Log what is known before the first run: parameters, data, job and data report."""
+    kind = SEEDS if job.cv is None else CROSS_VALIDATION
+    parent.params({**select_params(job, dataset), kind: len(create_jobs(job, dataset.folds))})
+    parent.dataset(dataset)
+    parent.text(format_job(job), JOB_FILE)
+    keep_report(parent, builder.task, dataset, job.baselines)
 
 
 def create_first_job(job: TrainJob) -> TrainJob:

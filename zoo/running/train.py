@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from zoo.errors import UsageError
 from zoo.fitting.fit import Fitted, Plan, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import format_job
 from zoo.models.built_model import BuiltModel
 from zoo.running.baselines import run_baselines
 from zoo.running.finish import finish_run, keep_model
@@ -29,6 +31,8 @@ from zoo.tracking.tags import (
     CHECKPOINT_FILE,
     COMPARED,
     FOLD,
+    HOST_TAG,
+    JOB_TAG,
     PROCESS_TAG,
     REPRODUCTION,
     unpack_tags,
@@ -75,7 +79,7 @@ def run_train(
         store,
         experiment,
         job.name or f"{builder.name} on {dataset.name}",
-        tags={**run_tags(builder, dataset, FOLD if job.fold else "train", job.seed), **(tags or {})},
+        tags={**_tags(job, builder, dataset), **(tags or {})},
         parent=parent,
     )
     with end_run(tracked):
@@ -91,7 +95,10 @@ def resume_train(
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Resume a single run from its last epoch; see :func:`zoo.running.dispatch.train`."""
+    """Resume a single run from its last epoch, or start it anew if it was killed before its first.
+
+    See :func:`zoo.running.dispatch.train`.
+    """
     store = Store()
     run = store.run(run_id)
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
@@ -104,6 +111,8 @@ def resume_train(
     training = _Training.of(job, builder, dataset, callbacks, progress)
     tracked = TrackedRun.reopen(store, run.info.run_id)
     with end_run(tracked):
+        if not _has_checkpoint(store, run):  # perhaps killed before all of this was logged
+            begin_run(tracked, job, dataset, training.hyperparameters)
         return _fit_and_finish(training, tracked, store.client.get_experiment(run.info.experiment_id))
 
 
@@ -146,10 +155,9 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
     for note in dataset.notes if job.fold is None else ():  # folds share their notes, which the parent run shows
         progress.say(f"note: {note}")
-    curves = _OnlyNew(tracked)
     tracked.watch_machine()
-    fitted = training.fit(Recorders([curves, progress]), checkpoint)
-    curves.fill(fitted.result.history)
+    fitted = training.fit(Recorders([tracked, progress]), checkpoint)
+    tracked.flush()
     if fitted.result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test split is evaluated only after training is complete
         progress.say(
@@ -179,29 +187,6 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     return run
 
 
-class _OnlyNew(Recorders):
-    """Forwards only the epochs that MLflow lacks; a resumed run has already logged some."""
-
-    def __init__(self, tracked: TrackedRun) -> None:
-        super().__init__([tracked])
-        self.tracked = tracked
-        self.logged = tracked.epochs_logged()
-        self.first: int | None = None
-
-    def epoch(self, epoch: int, scores: Any) -> None:
-        """Record an epoch unless it has already been logged."""
-        if self.first is None:
-            self.first = epoch
-        if epoch > self.logged:
-            super().epoch(epoch, scores)
-
-    def fill(self, history: Mapping[str, list[float]]) -> None:
-        """Record the epochs of the checkpoint that had not been logged when the process was killed."""
-        last = len(next(iter(history.values()), [])) if self.first is None else self.first - 1
-        self.tracked.epochs(history, after=self.logged, until=last)
-        self.tracked.flush()
-
-
 def _job_of(store: Store, run: Any) -> TrainJob:
     """Return the job of a run, if the run can be resumed."""
     run_id, tags = run.info.run_id, unpack_tags(run)
@@ -213,11 +198,30 @@ def _job_of(store: Store, run: Any) -> TrainJob:
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(run):
         raise UsageError(f"run {run_id} is still running, in process {tags[PROCESS_TAG]}")
-    if not (store.state_of(run_id) / CHECKPOINT_FILE).exists():
+    if not can_resume(store, run):
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
         )
     return load_job(store, run_id)
+
+
+def can_resume(store: Store, run: Any) -> bool:
+    """Return whether an interrupted run has a checkpoint, or can start anew because its job is known.
+
+    Args:
+        store: Where runs are kept.
+        run: MLflow's run.
+    """
+    tags = unpack_tags(run)
+    return _has_checkpoint(store, run) or (JOB_TAG in tags and tags.get(HOST_TAG) == socket.gethostname())
+
+
+def _has_checkpoint(store: Store, run: Any) -> bool:
+    return (store.state_of(run.info.run_id) / CHECKPOINT_FILE).exists()
+
+
+def _tags(job: TrainJob, builder: ModelBuilder, dataset: Dataset) -> dict[str, str]:
+    return {**run_tags(builder, dataset, FOLD if job.fold else "train", job.seed), JOB_TAG: format_job(job)}
 
 
 def _remove(checkpoint: Path) -> None:

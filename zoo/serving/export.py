@@ -7,7 +7,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pandas as pd
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
-from zoo.errors import JobError, UsageError, ZooError, join_first, shorten_error
+from zoo.errors import JobError, StorageError, UsageError, ZooError, join_first, shorten_error
 from zoo.fitting.fit import choose_evaluated_split
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import FORMATS, ExportJob
@@ -40,7 +41,9 @@ from zoo.spec import CategoryInput
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.task import Task, load_task
 from zoo.text import convert_to_plain, format_number
+from zoo.tracking.abandoned_files import create_prefix, remove_abandoned
 from zoo.tracking.store import Store
+from zoo.tracking.store_failures import translate_failures
 
 MOST_ROWS, SYNTHETIC_ROWS = 500, 100
 # 32-bit floats summed in another order; and fraction of rows with two almost equally likely classes.
@@ -149,7 +152,7 @@ def export(job: ExportJob, *, quiet: bool = False) -> Exports:
             check_packages(kind)
             exported = _try_export(subject, folder / kind, kind, quantize=quantize and kind == "litert")
         except (JobError, UsageError) as error:
-            if formats:
+            if formats or isinstance(error, StorageError):
                 raise
             exports.refused[kind] = error.message
             continue
@@ -236,17 +239,30 @@ def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
 def _try_export(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
     """Export, and turn errors of a converter or runtime into a JobError."""
     try:
-        return _write_and_compare(subject, folder, kind, quantize=quantize)
+        with translate_failures():
+            return _write_and_compare(subject, folder, kind, quantize=quantize)
     except ZooError:
         raise
     except Exception as error:
         raise JobError(f"{kind} does not support the model: {shorten_error(error)[:300]}", where="format") from None
 
 
+@contextmanager
+def _created(folder: Path) -> Iterator[None]:
+    """Create a folder, and remove it if nothing was put into it."""
+    folder.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+
+
 def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
     """Write an export to a temporary folder, compare it, and then move it to its place."""
-    folder.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    prefix = create_prefix(folder.name)
+    remove_abandoned(folder.parent, folder.name)
+    with _created(folder.parent), tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as temporary:
         writing = Path(temporary) / kind
         with silence_libraries():
             write_export(writing, subject.model, kind, run_id=subject.run_id, quantize=quantize)

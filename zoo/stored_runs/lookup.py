@@ -19,8 +19,10 @@ from zoo.tracking.store import Store
 from zoo.tracking.tags import (
     BEST_TAG,
     JOB_FILE,
+    JOB_TAG,
     RESULT_FILE,
     SCORED_TAG,
+    unpack_tags,
 )
 
 if TYPE_CHECKING:  # it imports Keras, which tables of runs do not need
@@ -182,9 +184,14 @@ def describe_no_model(run_id: str) -> UsageError:
 
 
 def load_job(store: Store, run_id: str) -> TrainJob:
-    """Return the job of a run."""
+    """Return the job of a run, also of one whose process was killed before it wrote its ``job.yaml``."""
+    text = unpack_tags(store.run(run_id)).get(JOB_TAG)
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))
+        path = Path(folder) / JOB_FILE
+        if text is not None:
+            path.write_text(text, encoding="utf-8")
+        else:
+            path = Path(store.client.download_artifacts(run_id, JOB_FILE, folder))
         job = read_job(path)
     if not isinstance(job, TrainJob):
         raise JobError(f"the stored job of run {run_id} is not a train job")

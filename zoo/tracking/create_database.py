@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -27,14 +28,35 @@ def create_database(path: Path) -> None:
 
     for leftover in path.parent.glob(f"{_BEGUN}*"):
         leftover.unlink(missing_ok=True)
-    begun, whole = (path.with_name(f"{_BEGUN}{os.getpid()}-{part}.db") for part in (1, 2))
-    mlflow.MlflowClient(f"sqlite:///{begun}").search_experiments(max_results=1)
-    # MLflow keeps its connection to the file, so a copy is moved into place.
-    with closing(sqlite3.connect(begun)) as source, closing(sqlite3.connect(whole)) as target:
-        source.backup(target)
-    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
-    os.replace(whole, path)
-    begun.unlink(missing_ok=True)
+    # MLflow caches a connection for each name, so a name is used once.
+    begun, whole = (path.with_name(f"{_BEGUN}{uuid.uuid4().hex}.db") for _ in range(2))
+    try:
+        mlflow.MlflowClient(f"sqlite:///{begun}").search_experiments(max_results=1)
+        # MLflow keeps its connection to the file, so a copy is moved into place.
+        with closing(sqlite3.connect(begun)) as source, closing(sqlite3.connect(whole)) as target:
+            source.backup(target)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        os.replace(whole, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.truncate(begun, 0)  # the connection would keep its space on the disk
+        for leftover in path.parent.glob(f"{_BEGUN}*"):
+            leftover.unlink(missing_ok=True)
+
+
+def close_connections(uri: str) -> None:
+    """Close MLflow's open connections to a database, whose file was removed; it would go on using that file.
+
+    Args:
+        uri: The database's address.
+    """
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+
+    for store in (Registry, Tracking):  # MLflow has no public method for this
+        engine = getattr(store, "_engine_map", {}).get(uri)
+        if engine is not None:
+            engine.dispose()
 
 
 def _is_unfinished(path: Path) -> bool:

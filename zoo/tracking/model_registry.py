@@ -51,7 +51,7 @@ def register_version(store: Store, name: str, run_id: str) -> Version:
     model_id = outputs[-1].model_id
     try:
         if not store.client.search_registered_models(f"name = '{name}'"):
-            store.client.create_registered_model(name)
+            _create_model(store, name)
         registered = store.client.create_model_version(
             name, f"models:/{model_id}", run_id, await_creation_for=0, model_id=model_id
         )
@@ -88,6 +88,17 @@ def set_alias(store: Store, version: Version, alias: str) -> None:
 def describe_version(store: Store, version: Version, text: str) -> None:
     """Set the description of a version in the registry."""
     store.client.update_model_version(version.name, str(version.number), text)
+
+
+def _create_model(store: Store, name: str) -> None:
+    """Create a registered model; another process may have created it in the meantime."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store.client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _versions(store: Store, name: str) -> list[Version]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from zoo.errors import JobError, shorten_error
 from zoo.text import remove_passwords
 from zoo.tracking.offline_store import OfflineStore, is_away
+from zoo.tracking.retry_duplicates import repeat_on_duplicate
 
 _log = logging.getLogger("zoo")
 
@@ -122,7 +123,8 @@ class OfflineClient:
         at_server = self.offline.at_server
         kwargs = _unlinked(kwargs, self.offline.models)
         try:
-            answer = method(*map(at_server, args), **{key: at_server(value) for key, value in kwargs.items()})
+            at_server_kwargs = {key: at_server(value) for key, value in kwargs.items()}
+            answer = repeat_on_duplicate(method, *map(at_server, args), **at_server_kwargs)
         except Exception as error:
             if not is_away(error):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from typing import Any
 
 from zoo.errors import UsageError, describe_unknown
 from zoo.text import remove_passwords
-from zoo.tracking.create_database import create_database
+from zoo.tracking.abandoned_files import remove_autograph_files
+from zoo.tracking.create_database import close_connections, create_database
 from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
 from zoo.tracking.process_tags import is_orphan
+from zoo.tracking.retry_duplicates import RetryingClient
+from zoo.tracking.store_failures import OpenedStore, explain_failure, remember_store, translate_failures
 from zoo.tracking.tags import HOST_TAG
 
 # MLflow sends usage statistics by default; only the user should switch that on.
@@ -27,13 +31,15 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # Report within seconds that a server does not answer; MLflow's default retries for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+# Errors of the database are raised as well; here they would be logged with a traceback.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 
 FOLDER = Path("mlruns")
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _default_uri: str | None = None
+_opened: dict[str, OpenedStore] = {}
 
 
 class Store:
@@ -49,16 +55,21 @@ class Store:
     def __init__(self) -> None:
         import mlflow
 
+        remember_store(None)
         self.uri, self.local = _set_tracking_uri()
         self.state = FOLDER.resolve() / "state"
         with _translate_errors(self.shown_uri), self._creation_lock():
             if self.is_database:
                 if self.local is not None:
                     create_database(self.local / "mlflow.db")
-                self.client: Any = mlflow.MlflowClient(self.uri)
+                if self.uri in _opened and _opened[self.uri].is_gone:
+                    close_connections(self.uri)
+                self.client: Any = RetryingClient(mlflow.MlflowClient(self.uri))
                 self.client.search_experiments(max_results=1)
             else:
                 self.client = get_client(self.uri, self.state / "unsent")
+        self.opened = _opened[self.uri] = OpenedStore.of(self.folder, self.database)
+        remember_store(self.opened)
 
     def experiment(self, name: str | None) -> Any:
         """Return MLflow's experiment of a name; create it if it does not exist.
@@ -137,6 +148,11 @@ class Store:
         """Whether this process writes the runs to a database itself, not through a server."""
         return not self.uri.startswith("http")
 
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file of the runs; None for a server."""
+        return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+
     def model_runs(self) -> dict[str, str]:
         """Return the run id of each logged model, by the model's id."""
         run_ids: dict[str, str] = {}
@@ -182,10 +198,8 @@ class Store:
         Without them SQLite joins runs and metrics row by row: ordering 10,000 runs by a metric takes 5 s instead of
         0.1 s, in MLflow's pages too. Analysing some thousand rows takes milliseconds.
         """
-        if not self.uri.startswith("sqlite:///"):
-            return
-        path = Path(self.uri.removeprefix("sqlite:///"))
-        if not path.is_file():
+        path = self.database
+        if path is None or not path.is_file():
             return
         # If another process is writing, skip it; the next call tries again.
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0.2)) as database:
@@ -199,7 +213,8 @@ class Store:
 
         try:
             address = f"runs:/{self._at_server(run_id)}/model"
-            return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder), tracking_uri=self.uri))
+            with translate_failures(self.opened):
+                return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder), tracking_uri=self.uri))
         except (OSError, mlflow.exceptions.MlflowException):
             return None
 
@@ -220,13 +235,21 @@ class Store:
 
         with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
             try:
-                return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+                with translate_failures(self.opened):
+                    return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
             except (OSError, mlflow.exceptions.MlflowException):
                 return None
 
     def state_of(self, run_id: str) -> Path:
         """Return the folder with the state that resuming a run needs."""
         return self.state / self.begun_as(run_id)
+
+    def drop_state(self, folder: Path) -> None:
+        """Remove a folder of state that was written after the store was removed, and the empty folders above it."""
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # not empty
+            for above in folder.relative_to(self.folder).parents:
+                (self.folder / above).rmdir()
 
     def begun_as(self, run_id: str) -> str:
         """Return the id under which a run was created; it differs if its server was away then."""
@@ -236,12 +259,17 @@ class Store:
         return run_id if self.is_database else str(self.client.offline.at_server(run_id))
 
     def close_orphans(self) -> None:
-        """End runs that are still RUNNING although their process on this host is gone."""
+        """End runs that are still RUNNING although their process on this host is gone, and remove its files."""
+        remove_autograph_files()
         where = f"attributes.status = 'RUNNING' and tags.`{HOST_TAG}` = '{socket.gethostname()}'"
-        for run in self.search(where):
-            if is_orphan(run):
+        orphans = [run for run in self.search(where) if is_orphan(run)]
+        try:
+            for run in orphans:
                 self.client.set_tag(run.info.run_id, "zoo.reason", "its process was killed")
                 self.client.set_terminated(run.info.run_id, "KILLED")
+        except Exception as error:  # on a full disk, reading works, and so does removing files
+            if explain_failure(error, self.opened) is None or self.opened.is_gone:
+                raise
 
     def experiment_names(self) -> dict[str, str]:
         """Return the names of experiments by MLflow's id."""
@@ -285,7 +313,8 @@ def _translate_errors(uri: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        with translate_failures():
+            yield
     except OSError as error:
         raise UsageError(f"the tracking store cannot be written: {error.strerror or error}", where=uri) from None
     except MlflowException as error:

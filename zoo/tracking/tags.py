@@ -16,11 +16,14 @@ VERSION_TAG, PYTHON_TAG, MACHINE_TAG, GIT_CHANGED_TAG = "zoo.version", "zoo.pyth
 VALIDATION_TAG = "zoo.validation"  # number and digest of the validation rows; scores on other rows are not comparable
 SPLIT_TAG, SEED_TAG = "zoo.split_digest", "zoo.seed"
 DETAILS_TAG = "zoo.details"
+JOB_TAG = "zoo.job"  # a run has it from its creation on, before its job.yaml is written
 # Tags that no search filters by; DETAILS_TAG holds them as JSON, so that a run's page has few tags.
 _DETAILS = (
     PROCESS_TAG, STARTED_TAG, VERSION_TAG, PYTHON_TAG, MACHINE_TAG, GIT_CHANGED_TAG, SPLIT_TAG, SEED_TAG, DIRECTION_TAG,
-    LESS_TAG,
+    LESS_TAG, JOB_TAG,
 )  # fmt: skip
+
+_LONGEST_DETAILS = 5000  # characters of a tag in MLflow's servers
 
 RESULT_FILE, JOB_FILE, SPLIT_FILE = "result.json", "job.yaml", "split.json"
 VERSIONS_FILE, CHECKPOINT_FILE = "versions.json", "checkpoint.bin"
@@ -37,7 +40,10 @@ def pack_details(tags: Mapping[str, str]) -> dict[str, str]:
         {'zoo.kind': 'train', 'zoo.details': '{"zoo.seed": "0"}'}
     """
     details = {name: tags[name] for name in _DETAILS if name in tags}
-    return {**{name: tags[name] for name in tags if name not in details}, DETAILS_TAG: json.dumps(details)}
+    tags = {name: tags[name] for name in tags if name not in details}
+    if len(json.dumps(details)) > _LONGEST_DETAILS:
+        details.pop(JOB_TAG, None)
+    return {**tags, DETAILS_TAG: json.dumps(details)}
 
 
 def unpack_tags(run: Any) -> dict[str, str]:

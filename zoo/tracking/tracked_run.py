@@ -11,8 +11,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,9 +24,11 @@ from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
 from zoo.task import load_task
 from zoo.text import remove_passwords
+from zoo.tracking.artifacts import remove_unfinished
 from zoo.tracking.offline_client import ModelLeftBehindError
 from zoo.tracking.process_tags import create_process_tags
 from zoo.tracking.store import PARENT_TAG, Store
+from zoo.tracking.store_failures import explain_failure
 from zoo.tracking.system_metrics import SystemMetrics
 from zoo.tracking.tags import GIT_CHANGED_TAG, MACHINE_TAG, PYTHON_TAG, VERSION_TAG, pack_details
 from zoo.training.recorder import Recorder
@@ -52,6 +54,7 @@ class TrackedRun(Recorder):
         self.experiment_id, self.artifact_uri = run.info.experiment_id, run.info.artifact_uri
         self._params = set(run.data.params)
         self._pending: list[Any] = []
+        self._curves: dict[str, set[int]] = {}  # recorded epochs of each metric
         self._links: dict[str, str] = {}  # model and data set that final scores belong to
         self._system: SystemMetrics | None = None
         self._flushed = time.monotonic()
@@ -78,28 +81,51 @@ class TrackedRun(Recorder):
         # Tags first: a RUNNING run with the tags of a dead process would be closed as an orphan.
         tracked.tags(create_process_tags())
         store.client.update_run(run_id, status="RUNNING")
+        tracked._read_curves()
         return tracked
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Record the scores of an epoch; they are written within some seconds."""
-        self._pending += _metrics({f"epoch/{name}": value for name, value in scores.items()}, epoch)
-        if self._system is not None:
+        """Record the scores of an epoch once; they are written within some seconds.
+
+        After a kill, epochs since the last checkpoint are trained again, to the same scores.
+        """
+        if self._record({f"epoch/{name}": value for name, value in scores.items()}, epoch) and self._system is not None:
             self._pending += _metrics(self._system.sample(), epoch)
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
+
+    def recall(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Record the epochs of a checkpoint that were not written before the process was killed."""
+        self.epochs(history)
+        self.flush()
 
     def watch_machine(self) -> None:
         """Record system metrics with each epoch from now on."""
         self._system = SystemMetrics()
 
-    def epochs(self, history: Mapping[str, list[float]], *, after: int = 0, until: int | None = None) -> None:
-        """Record curves of epochs that ran elsewhere or before: those after ``after``, up to ``until``.
+    def epochs(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Record curves of epochs that ran elsewhere or before, without those recorded already.
 
         They are written with the next flush.
         """
-        for name, values in history.items():
-            for number, value in enumerate(values[after:until], start=after + 1):
-                self._pending += _metrics({f"epoch/{name}": value}, number)
+        for number in range(max(map(len, history.values()), default=0)):
+            scores = {f"epoch/{name}": values[number] for name, values in history.items() if number < len(values)}
+            self._record(scores, number + 1)
+
+    def _record(self, values: Mapping[str, float], epoch: int) -> bool:
+        """Record those metrics of an epoch that are not recorded yet; return whether there were any."""
+        new = [metric for metric in _metrics(values, epoch) if epoch not in self._curves.setdefault(metric.key, set())]
+        for metric in new:
+            self._curves[metric.key].add(epoch)
+        self._pending += new
+        return bool(new)
+
+    def _read_curves(self) -> None:
+        """Read which epochs of which metrics were written; a process may have been killed between any two of them."""
+        client = self.store.client
+        for name in client.get_run(self.run_id).data.metrics:
+            if name.startswith("epoch/"):
+                self._curves[name] = {metric.step for metric in client.get_metric_history(self.run_id, name)}
 
     def flush(self) -> None:
         """Write the pending metrics."""
@@ -108,10 +134,9 @@ class TrackedRun(Recorder):
             self.store.client.log_batch(self.run_id, metrics=pending[start : start + 1000])
         self._flushed = time.monotonic()
 
-    def epochs_logged(self) -> int:
-        """Return the last epoch whose scores MLflow has."""
-        steps = [metric.step for metric in self.store.client.get_metric_history(self.run_id, "epoch/loss")]
-        return max(steps, default=0)
+    def drop_pending(self) -> None:
+        """Drop metrics that are not written yet; those of epochs are written when the run is resumed."""
+        self._pending = []
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; existing ones are not changed."""
@@ -140,16 +165,19 @@ class TrackedRun(Recorder):
 
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact."""
-        self.store.client.log_text(self.run_id, text, path)
+        with remove_unfinished(self.artifact_uri, path):
+            self.store.client.log_text(self.run_id, text, path)
 
     def figures(self, figures: Mapping[str, Any]) -> None:
         """Log figures as artifacts, in ``figures/``."""
         for name, figure in figures.items():
-            self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
+            with remove_unfinished(self.artifact_uri, f"figures/{name}.png"):
+                self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
 
     def files(self, folder: Path, path: str) -> None:
         """Log the files of a folder as artifacts, in ``path/``."""
-        self.store.client.log_artifacts(self.run_id, str(folder), path)
+        with remove_unfinished(self.artifact_uri, path):
+            self.store.client.log_artifacts(self.run_id, str(folder), path)
 
     def tables(self, tables: Mapping[str, Any]) -> None:
         """Log frames as tables that MLflow's pages show, in ``tables/``; existing ones are replaced.
@@ -178,10 +206,13 @@ class TrackedRun(Recorder):
         logged = client.create_logged_model(
             self.experiment_id, name="model", source_run_id=self.run_id, model_type="pyfunc"
         )
-        with _temporary_folder() as folder:
-            write_mlflow_model(folder / "model", model, facts, example, run_id=self.run_id, model_id=logged.model_id)
-            client.log_model_artifacts(logged.model_id, str(folder / "model"))
-        client.finalize_logged_model(logged.model_id, "READY")
+        with remove_unfinished(logged.artifact_location):
+            with _temporary_folder() as folder:
+                write_mlflow_model(
+                    folder / "model", model, facts, example, run_id=self.run_id, model_id=logged.model_id
+                )
+                client.log_model_artifacts(logged.model_id, str(folder / "model"))
+            client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, 0)])
         self._links["model_id"] = logged.model_id
 
@@ -197,16 +228,29 @@ class TrackedRun(Recorder):
 
 @contextmanager
 def end_run(run: TrackedRun) -> Iterator[TrackedRun]:
-    """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason."""
+    """End a run in any case: FINISHED, KILLED when interrupted, else FAILED with the reason.
+
+    Raises:
+        StorageError: If the disk is full or the store was removed. If not even the status can be stored, the next
+            command ends the run.
+    """
     try:
         yield run
+        run.end("FINISHED")
     except KeyboardInterrupt:
         run.end("KILLED", "interrupted")
         raise
     except BaseException as error:
-        run.end("FAILED", f"{type(error).__name__}: {error}")
-        raise
-    run.end("FINISHED")
+        failure = explain_failure(error, run.store.opened)
+        if failure is None:
+            run.end("FAILED", f"{type(error).__name__}: {error}")
+            raise
+        if run.store.opened.is_gone:
+            run.store.drop_state(run.store.state_of(run.run_id))
+        with suppress(Exception):
+            run.drop_pending()
+            run.end("FAILED", f"{type(failure).__name__}: {failure}")
+        raise failure from error
 
 
 def import_model_format() -> None:

@@ -303,10 +303,9 @@ class SearchLoop:
 
     def _complete(self, record: TrialRecord, run: TrackedRun, answer: dict[str, Any]) -> None:
         result, values, objective = answer["result"], answer["hyperparameters"], self.plan.objective
-        epochs_logged = record.result.get("epochs_run", 0)
         record.result, record.hyperparameters = result, values
         run.params(apply_epochs(values, self.plan.job.epochs))
-        run.epochs(result["history"], after=epochs_logged)
+        run.epochs(result["history"])
         facts = {SECONDS: record.seconds, **result["scores"]}  # with several fits, their means
         score = objective.score(result, facts)
         violation = objective.violation(facts)

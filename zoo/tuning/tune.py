@@ -11,7 +11,7 @@ import keras_tuner
 from zoo.data.dataset import Dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
-from zoo.errors import UsageError
+from zoo.errors import StorageError, UsageError
 from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.data_options import SUGGESTED
 from zoo.jobs.fit_options import IN_MEMORY
@@ -20,12 +20,13 @@ from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.search_options import UNLIMITED_TRIALS, TuneJob, parse_range
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.running.data_report import keep_report
+from zoo.running.nested_runs import find_runs_below
 from zoo.running.run_facts import name_experiment, run_tags, select_params
 from zoo.running.search_progress import SearchProgress, format_duration
 from zoo.stored_runs.lookup import find_scored_run, load_job
 from zoo.stored_runs.results import Search
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, OBJECTIVE_TAG
+from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, JOB_TAG, OBJECTIVE_TAG
 from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.tuning.best_trial import Finishing
 from zoo.tuning.execution.create_executor import create_executor, limit_workers
@@ -36,7 +37,9 @@ from zoo.tuning.oracles.choose_search import choose_search, count_grid_points, i
 from zoo.tuning.pruning import choose_rungs
 from zoo.tuning.search import OUT_OF_TIME, SearchLoop
 from zoo.tuning.storage.records import SearchPlan, SearchState
-from zoo.tuning.storage.search_folder import MAY_CHANGE, SearchFolder
+from zoo.tuning.storage.search_folder import MAY_CHANGE, SearchFolder, remove_abandoned_calls
+
+SEARCH_KEY_TAG = "zoo.search_key"
 
 
 @accept_keywords(TuneJob, "model", "source")
@@ -118,8 +121,9 @@ def _run_with(
 ) -> Search:
     store = Store()
     store.close_orphans()
+    remove_abandoned_calls(store.state / "searches")
     folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
-    if expected is not None and folder.run_id() != expected:
+    if expected is not None and folder.run_id() != expected and not _is_unstarted(store, expected, folder):
         raise UsageError(
             "this search cannot be resumed: data, model or zoo have changed, or it was started again", where="resume"
         )
@@ -133,6 +137,17 @@ def _run_with(
             again = f", or zoo tune --resume {run_id[:8]}" if run_id is not None else ""
             progress.say(f"stopped; finished trials are kept. To resume: the same command{again}")
             raise
+        except StorageError:
+            if store.opened.is_gone:
+                store.drop_state(folder.path)
+            raise
+
+
+def _is_unstarted(store: Store, run_id: str, folder: SearchFolder) -> bool:
+    """Return whether a search was killed before its state was stored, so that it can start anew in its run."""
+    run = store.run(run_id)
+    is_same = run.data.tags.get(SEARCH_KEY_TAG) == folder.digest and folder.run_id() is None
+    return is_same and run.info.status in ("KILLED", "FAILED") and not find_runs_below(store, run.info.run_id)
 
 
 class _Tuning:
@@ -229,8 +244,14 @@ class _Tuning:
     def _parent(self, stored: dict[str, Any] | None, experiment: Any) -> TrackedRun:
         if stored is not None:
             return TrackedRun.reopen(self.store, stored["run_id"])
+        for run in self.store.search(f"tags.`{SEARCH_KEY_TAG}` = '{self.folder.digest}'", experiment=experiment):
+            if not self.job.fresh and _is_unstarted(self.store, run.info.run_id, self.folder):
+                return TrackedRun.reopen(self.store, run.info.run_id)
         name = self.job.name or f"search {self.builder.name} on {self.dataset.name}"
-        tags = {**run_tags(self.builder, self.dataset, "search", self.job.seed), **self._ranking()}
+        tags = {
+            **run_tags(self.builder, self.dataset, "search", self.job.seed), **self._ranking(),
+            SEARCH_KEY_TAG: self.folder.digest, JOB_TAG: format_job(self.requested_job),
+        }  # fmt: skip
         return TrackedRun.create(self.store, experiment, name, tags=tags)
 
     def _begin(self, parent: TrackedRun) -> None:

@@ -6,12 +6,13 @@ Connections are read-only in SQLite and PostgreSQL, and nothing is ever committe
 from __future__ import annotations
 
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 _MASK = "***"
 # Approximate memory of a fetched cell as a Python object; number of rows per fetch.
 _CELL_BYTES, _AT_A_TIME = 60, 10_000
+_REFUSED = ("not authorized", "authorization denied", "attempt to write a readonly database")  # by SQLite
+_JOURNAL_BYTE, _WRITE_AHEAD = 18, b"\x02"  # in the header of an SQLite file
 _DRIVERS = {"postgresql": "psycopg[binary]", "mysql": "pymysql", "mariadb": "pymysql", "oracle": "oracledb"}
 
 
@@ -57,7 +60,6 @@ def read_sql(source: str) -> Table:
     """
     url, selection = _parts(source)
     shown = _shown(url, selection)
-    _check_file(url, shown)
     with _answers(url, shown), _connected(url, shown) as connection:
         if "table" in selection:
             query, name = _table_query(connection, selection["table"], shown), selection["table"]
@@ -105,15 +107,28 @@ def _shown(url: Any, selection: dict[str, str]) -> str:
     return words + ("&" if "?" in words else "?") * bool(parameters) + parameters
 
 
-def _check_file(url: Any, shown: str) -> None:
-    """Raise an error if an SQLite file does not exist, since SQLite would create it."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:") or url.database.startswith("file:"):
-        return
-    path = Path(url.database)
+def _open_read_only(url: Any, shown: str) -> Any:
+    """Return the URL that opens an SQLite file read-only, so that it is not created; other URLs as they are.
+
+    Raises:
+        DataError: If there is no such file.
+    """
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return url
+    name = url.database
+    if "uri" in url.query and name.startswith("file:"):  # a URL of its own, which may hold options too
+        name = unquote(name.removeprefix("file:").partition("?")[0])
+        name = name.removeprefix("//localhost") if name.startswith("//localhost/") else name.removeprefix("//")
+    path = Path(name)
     if not path.is_file():
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
         near = find_nearest_name(path.name, [child.name for child in beside if child.is_file()])
         raise DataError(f"there is no file {path}", where=shown, nearest=str(path.parent / near) if near else None)
+    with path.open("rb") as file:
+        header = file.read(_JOURNAL_BYTE + 1)
+    # With a write-ahead log, a read-only connection would leave its log and index behind.
+    mode = "rw" if header[_JOURNAL_BYTE:] == _WRITE_AHEAD else "ro"
+    return url.set(database=path.resolve().as_uri()).update_query_dict({"mode": mode, "uri": "true"})
 
 
 @contextmanager
@@ -126,6 +141,8 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", SAWarning)  # unknown parameter
             engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        if (read_only := _open_read_only(url, shown)) is not url:
+            engine = sqlalchemy.create_engine(read_only, poolclass=sqlalchemy.NullPool)
     except NoSuchModuleError:
         message = f"unknown kind of database {url.drivername!r}; expected sqlite, postgresql, mysql, …"
         raise DataError(message, where=shown, nearest=find_nearest_name(kind, ["sqlite", *_DRIVERS])) from None
@@ -140,9 +157,23 @@ def _connected(url: Any, shown: str) -> Iterator[Any]:
         options["postgresql_readonly"] = True
     with engine.connect() as connection:
         connection = connection.execution_options(**options)
-        if kind == "sqlite":
-            connection.exec_driver_sql("PRAGMA query_only = ON")
         yield connection
+
+
+def _refuse_all_but_reading(connection: Any) -> None:
+    """Let an SQLite connection read only; ``ATTACH`` and ``VACUUM INTO`` would create files."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.connection.driver_connection.set_authorizer(_authorize)
+
+
+def _authorize(action: int, name: str | None, *_: str | None) -> int:
+    """Return whether SQLite may take a step of a statement; writing is refused by ``query_only``."""
+    if action == sqlite3.SQLITE_PRAGMA:
+        is_allowed = (name or "").endswith(("info", "list", "data_version"))
+    else:
+        is_allowed = action not in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+    return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
 
 
 @contextmanager
@@ -158,6 +189,8 @@ def _answers(url: Any, shown: str) -> Iterator[None]:
         words = str(error)
     else:
         return
+    if words in _REFUSED:
+        raise DataError("the query may only read; expected a SELECT", where=shown) from None
     secrets = [url.password, *(value for key, value in url.query.items() if _SECRET.search(key))]
     for secret in secrets:
         words = words.replace(str(secret), _MASK) if secret else words
@@ -188,6 +221,7 @@ def _table_query(connection: Any, name: str, shown: str) -> str:
 
 
 def _rows(connection: Any, query: str, shown: str) -> pd.DataFrame:
+    _refuse_all_but_reading(connection)
     result = connection.exec_driver_sql(query)
     if not result.returns_rows:
         raise DataError("the query returns no rows; expected a SELECT", where=shown)

@@ -191,6 +191,19 @@ class SearchFolder:
         shutil.rmtree(self.path / "trials" / trial_id, ignore_errors=True)
 
 
+def remove_abandoned_calls(root: Path) -> None:
+    """Remove the files of calls in searches that no process holds the lock of: their driver was killed.
+
+    Args:
+        root: Folder of all searches.
+    """
+    for calls in root.glob("*/calls"):
+        with contextlib.suppress(OSError), (calls.parent / LOCK_FILE).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for file in calls.glob("*.call"):
+                file.unlink()
+
+
 def _merged(stored: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored values with one journal line applied: dictionaries are merged, other values replaced."""
     merged = dict(stored)

@@ -1,0 +1,68 @@
+"""Temporary files of processes that were killed: recognised as such, and removed by a later command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from zoo.tracking.process_tags import read_start_time
+
+_AUTOGRAPH_FILES = "__autograph_generated_file*.py"
+
+
+def create_prefix(name: str) -> str:
+    """Return the beginning of the name of a temporary file or folder, which identifies this process.
+
+    Args:
+        name: What it is for, without a dash.
+    """
+    return f".{name}-{os.getpid()}-{_read_start(os.getpid())}-{socket.gethostname()}-"
+
+
+def remove_abandoned(folder: Path, name: str) -> None:
+    """Remove files and folders named by :func:`create_prefix` whose process on this host has ended.
+
+    Args:
+        folder: Where they are.
+        name: As given to :func:`create_prefix`.
+    """
+    for path in folder.glob(f".{name}-*-*-*-*"):
+        process, start, rest = path.name.removeprefix(f".{name}-").split("-", 2)
+        on_this_host = rest.startswith(f"{socket.gethostname()}-")
+        if on_this_host and process.isdigit() and _read_start(int(process)) != start:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_autograph_files() -> None:
+    """Remove this user's files that TensorFlow generated for processes that have ended.
+
+    TensorFlow removes them when it exits, but not if it is killed, and their names do not say whose they are. One that
+    is older than each running process of this user with TensorFlow belongs to none of them. Where the system has no
+    ``/proc``, nothing is removed.
+    """
+    files = [path for path in Path(tempfile.gettempdir()).glob(_AUTOGRAPH_FILES) if path.stat().st_uid == os.getuid()]
+    if not files or not Path("/proc/self/maps").exists():
+        return
+    processes = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _uses_tensorflow(path)]
+    starts = [int(start) for start in map(read_start_time, processes) if start]
+    booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    oldest_s = booted_s + min(starts) / os.sysconf("SC_CLK_TCK") if starts else time.time()
+    for file in files:
+        if file.stat().st_mtime < oldest_s:
+            file.unlink(missing_ok=True)
+
+
+def _read_start(process: int) -> str:
+    return re.sub(r"\W", "_", read_start_time(process))
+
+
+def _uses_tensorflow(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.getuid() and "tensorflow" in (folder / "maps").read_text(errors="replace")
+    except OSError:  # it has ended
+        return False
