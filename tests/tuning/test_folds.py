@@ -14,7 +14,7 @@ from zoo.jobs.job import make_job
 from zoo.jobs.search_options import TuneJob
 from zoo.task import load_task
 from zoo.tracking.store import Store
-from zoo.tuning.tune import count_folds, create_fold_job
+from zoo.tuning.cross_validation import count_folds, create_fold_job
 
 
 def test_a_search_over_folds(workspace: Path) -> None:

@@ -29,6 +29,7 @@ from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import DIRECTION_TAG, JOB_FILE, JOB_TAG, OBJECTIVE_TAG
 from zoo.tracking.tracked_run import TrackedRun, end_run
 from zoo.tuning.best_trial import Finishing
+from zoo.tuning.cross_validation import count_folds, create_fold_job
 from zoo.tuning.execution.create_executor import create_executor, limit_workers
 from zoo.tuning.execution.ray_executor import connect
 from zoo.tuning.objective import create_objective
@@ -378,25 +379,6 @@ def _say_if_too_short(job: TuneJob, state: SearchState, progress: SearchProgress
         f"note: no trial finished within {job.time_budget}: the first ran {epochs} of {total_epochs} epochs in "
         f"{format_duration(first.seconds)} and needs about {duration}; raise --time-budget or set --epochs {epochs}"
     )
-
-
-def create_fold_job(job: TuneJob, number: int, count: int) -> TuneJob:
-    """Return the job that reads one fold of the rows outside the test split."""
-    folds = None if isinstance(job.cv, int) else job.cv
-    return job.model_copy(update={"cv": None, "fold": f"{number}/{count}", "folds": folds, "aside": True})
-
-
-def count_folds(job: TuneJob, task: Any) -> int:
-    """Return the number of folds of a search's cross-validation.
-
-    Raises:
-        UsageError: When the task does not support folds.
-        DataError: When there are too few rows.
-    """
-    if task.no_folds is not None:
-        raise UsageError(task.no_folds, where="cv")
-    first: Dataset = task.read(create_fold_job(job, 1, job.cv if isinstance(job.cv, int) else 2))
-    return first.folds
 
 
 def _say_how_large(points: int, trials: int, progress: SearchProgress) -> None:
