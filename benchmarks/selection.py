@@ -18,7 +18,7 @@ from _results import Results, mean_and_deviation, read_arguments, say
 DRAWS, QUICK_DRAWS, TRIALS, QUICK_TRIALS = 4, 1, 14, 3
 ROWS, MOST_TEST_ROWS, COMPARED = 300, 3000, 3
 BUNDLED = {"iris": "classification", "wine": "classification", "breast_cancer": "classification"}
-BUNDLED |= {"diabetes": "regression", "penguins": "classification"}
+BUNDLED |= {"diabetes": "regression"}
 FILES = {
     "adult": ("classification", "income"),
     "boston": ("regression", "medv"),

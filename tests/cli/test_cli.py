@@ -163,7 +163,12 @@ def test_lists_and_help(zoo: Callable[..., Answer]) -> None:
     assert "classification/mlp" in zoo("list", "class*").out
     assert zoo("list", "nothing*").out == ""
     assert "train" in zoo("--help").out
-    assert zoo("train", "--help").status == 0
+    text = zoo("train", "--help").out
+    headings = ["Arguments:", "Training:", "Columns:", "Splits:", "Options:"]
+    assert sorted(headings, key=text.index) == headings
+    assert "default quick" in " ".join(text.split())
+    assert "COLUMN=drop leaves the column out" in " ".join(text.split())
+    assert "leaky_relu|elu|selu|gelu|silu|mish|tanh|sigmoid|linear|step" in zoo("show", "classification/mlp").out
     assert zoo("--version").out == f"zoo {__version__}\n"
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import JobError, UsageError
+from zoo.jobs.job import make_job
+from zoo.jobs.search_options import UNLIMITED_TRIALS, TuneJob
 from zoo.tracking.store import Store
 from zoo.tuning.pruning import FACTOR, SuccessiveHalving, choose_rungs
 
@@ -150,6 +152,21 @@ def test_wrong_options(workspace: Path, options: dict[str, Any], says: str) -> N
         zoo.tune("regression/mlp", "diabetes", **{**QUICK, **options})
     assert says in f"{caught.value} {caught.value.nearest}"
     assert Store().search() == [] or {run.info.status for run in Store().search()} <= {"FINISHED", "FAILED"}
+
+
+def test_the_number_of_trials_is_unlimited_where_only_time_is_given(workspace: Path) -> None:
+    def job_of(**values: Any) -> TuneJob:
+        return make_job(TuneJob, {"model": "regression/linear", "source": "diabetes", **values})
+
+    assert job_of().most_trials == 20
+    assert job_of(time_budget="2m", trials=3).most_trials == 3
+    assert job_of(time_budget="2m").most_trials == UNLIMITED_TRIALS
+    assert job_of(time_budget="2m").trial_seconds == 108  # the rest is for what follows the trials
+    options: dict[str, Any] = {"epochs": 2, "workers": 2, "baselines": "quick", "figures": False, "quiet": True}
+    search = zoo.tune("regression/linear", "diabetes", time_budget="12s", **options)
+    assert search.trials
+    assert search.best.baselines
+    assert len(zoo.tune("regression/linear", "diabetes", time_budget="12s", **options).trials) == len(search.trials)
 
 
 def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,9 +18,32 @@ from zoo.jobs.job import make_job
 from zoo.jobs.option import Option, list_options
 
 TASK_OPTIONS = "zoo.options"
+ARGUMENTS, OTHERS = "Arguments", "Options"  # the first and the last heading
 
 
-class TaskCommand(TyperCommand):
+class ThemedCommand(TyperCommand):
+    """A command whose help lists its options under headings.
+
+    Attributes:
+        themes: Heading of each option, by the name of its parameter.
+    """
+
+    themes: Mapping[str, str] = {}
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then the options of each heading, in the order of the job's fields."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            is_argument = parameter.param_type_name == "argument"
+            theme = ARGUMENTS if is_argument else self.themes.get(parameter.name, OTHERS)
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(theme, []).append(record)
+        for heading in sorted(sections, key=lambda name: (name != ARGUMENTS, name == OTHERS)):
+            with formatter.section(heading):
+                formatter.write_dl(sections[heading])
+
+
+class TaskCommand(ThemedCommand):
     """A command that passes on unknown options, which may be options of the model's task.
 
     Each takes a value, ``--name VALUE`` or ``--name=VALUE``; without a value it is ``true``.
@@ -74,10 +98,12 @@ def create_command(command: Command) -> Any:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     shown_by = "RUN" if "run" in kind.model_fields else "MODEL"
     epilog = f"Options of the model's task, such as --clusters 10, are listed by: zoo show {shown_by}"
+    themes = {name: form.theme for name, (_, form) in list_options(kind).items()}
+    base = TaskCommand if has_task_options else ThemedCommand
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(
         command.name,
-        cls=TaskCommand if has_task_options else TyperCommand,
+        cls=type(base.__name__, (base,), {"themes": themes}),
         help=command.help,
         epilog=epilog if has_task_options else None,
     )(run)
@@ -103,8 +129,17 @@ def _parameter_of(name: str, field: FieldInfo, form: Option) -> inspect.Paramete
     spelling = form.name or "--" + name.replace("_", "-")
     if annotation is bool and field.default is not False:
         spelling = f"{spelling}/--no-{spelling.removeprefix('--')}"
-    typed = typer.Option(spelling, metavar=metavar, help=field.description)
+    typed = typer.Option(spelling, metavar=metavar, help=_describe(field))
     return _parameter(name, Annotated[annotation | None, typed])
+
+
+def _describe(field: FieldInfo) -> str:
+    """Return the help of an option, with its default where the text does not say it."""
+    description = field.description or ""
+    plain = isinstance(field.default, (str, int, float)) and not isinstance(field.default, bool)
+    if not plain or not field.default or "default" in description:
+        return description
+    return f"{description.rstrip('.')}; default {field.default}."
 
 
 def _typed(field: FieldInfo) -> tuple[Any, str | None]:

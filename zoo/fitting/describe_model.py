@@ -63,10 +63,16 @@ class ModelDescription:
             f"  {layer['name']:<18}{layer['kind']:<22}{layer['output']!s:<16}{layer['parameters']:>10,}"
             for layer in self.layers
         ]
-        lines += ["", f"{'hyperparameter':<19}{'default':<16}{'range':<26}meaning (* searched by default)"]
+        meanings = [facts["meaning"] for facts in self.hyperparameters.values()]
+        width = max([len(meaning) for meaning in meanings], default=0) + 2
+        lines += [
+            "",
+            f"{'hyperparameter':<19}{'default':<16}{'meaning (* searched by default)':<{width}}range or choices",
+        ]
         for name, facts in self.hyperparameters.items():
             star = "*" if facts["searched"] else " "
-            lines.append(f"{name:<18}{star}{facts['default']!s:<16}{_range(facts):<26}{facts['meaning']}")
+            row = f"{name:<18}{star}{facts['default']!s:<16}{facts['meaning']:<{width}}{_range(facts)}"
+            lines.append(row.rstrip())
         return "\n".join([*lines, *format_options(self.options, "option")])
 
 
@@ -256,6 +262,5 @@ def describe_layers(layer: Any) -> dict[str, Any]:
 
 def _range(facts: Mapping[str, Any]) -> str:
     if facts["choices"]:
-        text = "|".join(str(choice) for choice in facts["choices"])
-        return text if len(text) <= 24 else text[:23] + "…"
+        return "|".join(str(choice) for choice in facts["choices"])
     return f"{facts['range'][0]:g}..{facts['range'][1]:g}" if facts["range"] else ""

@@ -24,13 +24,19 @@ class CompareJob(TrainJob):
         (), "Further sources, on which the same models are compared.", positional=True
     )
     models: tuple[Any, ...] = declare_option(
-        (), "Names that zoo list shows, or patterns such as 'TASK/*'.", metavar="MODEL,…"
+        (), "Names that zoo list shows, or patterns such as 'TASK/*'.", theme="Comparison", metavar="MODEL,…"
     )
-    runs: tuple[str, ...] = declare_option((), "Existing runs, in place of models.", metavar="RUN,…")
-    refit: bool = declare_option(False, "Train the runs again, on the data of the first.")
-    seeds: int | None = declare_option(None, f"Number of seeds to train each with; default {DEFAULT_SEEDS}.", ge=2)
-    baselines: Baselines = declare_option("quick", "Classical models on the same splits.", metavar="quick|all")
-    output: str | None = declare_option(None, "Write the comparison as a page, .html.", metavar="FILE")
+    runs: tuple[str, ...] = declare_option(
+        (), "Existing runs, in place of models.", theme="Comparison", metavar="RUN,…"
+    )
+    refit: bool = declare_option(False, "Train the runs again, on the data of the first.", theme="Comparison")
+    seeds: int | None = declare_option(
+        None, f"Number of seeds to train each with; default {DEFAULT_SEEDS}.", theme="Evaluation", ge=2
+    )
+    baselines: Baselines = declare_option(
+        "quick", "Classical models on the same splits.", theme="Evaluation", metavar="quick|all"
+    )
+    output: str | None = declare_option(None, "Write the comparison as a page, .html.", theme="Output", metavar="FILE")
 
     @field_validator("models", "runs", mode="before")
     @classmethod

@@ -35,73 +35,108 @@ class DataJob(Job):
     """Which data a job uses and how they are split."""
 
     source: Any = declare_option(..., "A file, or a bundled name.")
-    target: tuple[str, ...] = declare_option((), "Column to predict; may be repeated.", metavar="COLUMN")
-    drop: tuple[str, ...] = declare_option((), "Column to leave out; may be repeated.", metavar="COLUMN")
+    target: tuple[str, ...] = declare_option(
+        (), "Column to predict; may be repeated.", theme="Columns", metavar="COLUMN"
+    )
+    drop: tuple[str, ...] = declare_option(
+        (), "Column to leave out; may be repeated.", theme="Columns", metavar="COLUMN"
+    )
     column: Annotated[dict[str, str], create_pair_validator("--column", "age=number")] = declare_option(
         {},
         "Kind of a column, if zoo data detects it wrongly, such as age=number, zip=category or price=number:1.234,5 "
         "(how its numbers are written); the target's: category or number.",
+        theme="Columns",
         metavar="COLUMN=KIND",
     )
     missing: Annotated[dict[str, str], create_pair_validator("--missing", "age=median")] = declare_option(
         {},
-        "Imputation of missing values: drop, mean, median, most_frequent, last or constant:VALUE; "
-        "*=WAY for all columns. TARGET=drop leaves out rows whose target reads None or NA.",
+        "What replaces missing values: mean, median, most_frequent, last or constant:VALUE; *=WAY for all columns. "
+        "COLUMN=drop leaves the column out, TARGET=drop the rows whose target reads None or NA.",
+        theme="Columns",
         metavar="COLUMN=WAY",
     )
     positive: str | None = declare_option(
-        None, "The positive class of two, for f1 and others; default the rarer in training.", metavar="CLASS"
+        None,
+        "The positive class of two, for f1 and others; default the rarer in training.",
+        theme="Columns",
+        metavar="CLASS",
     )
-    test: Any = declare_option(None, "Another source that is the test split.", metavar="SOURCE")
+    test: Any = declare_option(None, "Another source that is the test split.", theme="Splits", metavar="SOURCE")
     split: str | None = declare_option(
         None,
         "random, stratified, order (the last rows are the test split), group=COLUMN (a group is in one split only), "
         "time=COLUMN (the latest rows are the test split), hash=COLUMN (the value decides), column=NAME (values train, "
         "validation or valid, test) or file=PATH (split.json of a run); default the task's.",
+        theme="Splits",
         metavar="WAY",
     )
     gap: str | None = declare_option(
-        None, "Time left out between splits, such as 7d, or a number in the column's units.", metavar="TIME"
+        None,
+        "Time left out between splits, such as 7d, or a number in the column's units.",
+        theme="Splits",
+        metavar="TIME",
     )
     test_size: Fraction = declare_option(
-        0.2, "Fraction of rows for test; default 0.2; or: suggested.", metavar="FRACTION"
+        0.2, "Fraction of rows for test; default 0.2; or: suggested.", theme="Splits", metavar="FRACTION"
     )
     validation_size: Fraction = declare_option(
-        0.2, "Fraction of the rest; default 0.2, 0: none; or: suggested.", metavar="FRACTION"
+        0.2, "Fraction of the rest; default 0.2, 0: none; or: suggested.", theme="Splits", metavar="FRACTION"
     )
     calibration_size: float = declare_option(
-        0.0, "Fraction of training rows for calibration and intervals.", metavar="FRACTION", ge=0, lt=1
+        0.0,
+        "Fraction of training rows for calibration and intervals.",
+        theme="Calibration",
+        metavar="FRACTION",
+        ge=0,
+        lt=1,
     )
     conformal: Literal["marginal", "by-class"] | None = declare_option(
         None,
         "Coverage of prediction sets: marginal, over all rows together and less in a rare class, or by-class, in each "
         "class, with larger sets; default marginal.",
+        theme="Calibration",
     )
-    calibrate: Literal["temperature", "isotonic"] | None = declare_option(None, "Calibrate the probabilities.")
+    calibrate: Literal["temperature", "isotonic"] | None = declare_option(
+        None, "Calibrate the probabilities.", theme="Calibration"
+    )
     weight: str | None = declare_option(
-        None, "Column with the weight of each row; it is not a feature.", metavar="COLUMN"
+        None, "Column with the weight of each row; it is not a feature.", theme="Weights and classes", metavar="COLUMN"
     )
     weight_kind: Literal["importance", "frequency"] = declare_option(
         "importance",
         "importance: a weight scales the loss; frequency: a weight of 2 is the same row twice; default importance.",
+        theme="Weights and classes",
     )
     sample: str | None = declare_option(
         None,
         "Sample unbalanced classes of the training split: down=10 keeps one in ten rows of the most frequent class, "
         "up=10 repeats the others.",
+        theme="Weights and classes",
         metavar="down=N|up=N",
     )
     class_weight: Literal["balanced"] | dict[str, float] | None = declare_option(
-        None, "Factors of the loss by class; metrics do not use them.", metavar="balanced|CLASS=FACTOR,…"
+        None,
+        "Factors of the loss by class; metrics do not use them.",
+        theme="Weights and classes",
+        metavar="balanced|CLASS=FACTOR,…",
     )
-    data_dir: str | None = declare_option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
-    stream: bool | None = declare_option(None, "Stream rows instead of holding them in memory; default by their size.")
-    fold: str | None = declare_option(None, "Use the K-th of N folds as the test split.", metavar="K/N")
+    data_dir: str | None = declare_option(
+        None, "Folder of prepared tensorflow-datasets.", theme="Reading", metavar="FOLDER"
+    )
+    stream: bool | None = declare_option(
+        None, "Stream rows instead of holding them in memory; default by their size.", theme="Reading"
+    )
+    fold: str | None = declare_option(None, "Use the K-th of N folds as the test split.", theme="Splits", metavar="K/N")
     folds: str | None = declare_option(
-        None, "How the folds are made: leave-one-group-out or file=PATH; default by the split.", metavar="WAY"
+        None,
+        "How the folds are made: leave-one-group-out or file=PATH; default by the split.",
+        theme="Splits",
+        metavar="WAY",
     )
-    seed: int = declare_option(0, "Seed of split, weights and order; default 0.", ge=0, lt=2**32)
-    split_seed: int | None = declare_option(None, "Seed of the split only; default the seed.", ge=0, lt=2**32)
+    seed: int = declare_option(0, "Seed of split, weights and order; default 0.", theme="Splits", ge=0, lt=2**32)
+    split_seed: int | None = declare_option(
+        None, "Seed of the split only; default the seed.", theme="Splits", ge=0, lt=2**32
+    )
     aside: bool = declare_option(
         False, "Take the test split out before the folds are made, as a search does.", shown=False
     )

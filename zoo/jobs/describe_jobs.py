@@ -17,7 +17,7 @@ class ReportJob(DataJob):
     source: Any = declare_option(..., "A file, a folder, a database or a name.")
     task: str | None = declare_option(None, "The task; default by the target.")
     model: str | None = declare_option(None, "Model whose number of parameters is compared with the rows.")
-    output: str | None = declare_option(None, "Write the report as a page, .html.", metavar="FILE")
+    output: str | None = declare_option(None, "Write the report as a page, .html.", theme="Output", metavar="FILE")
 
 
 class ListJob(Job):
@@ -34,7 +34,7 @@ class ShowJob(DataJob):
     model: str = declare_option(..., "A model that zoo list shows, or a run.", metavar="MODEL|RUN")
     source: Any = declare_option(None, "Data that a model is shown on; default its task's example.", positional=True)
     hyperparameters: Annotated[dict[str, Any], create_pair_validator("--set", "units=64")] = declare_option(
-        {}, "Fix a hyperparameter.", name="--set", metavar="NAME=VALUE"
+        {}, "Fix a hyperparameter.", theme="Training", name="--set", metavar="NAME=VALUE"
     )
 
     @property

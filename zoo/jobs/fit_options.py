@@ -34,27 +34,35 @@ class TrainJob(DataJob):
         None, "Task of a user's own model; by default inferred from its loss.", shown=False
     )
     hyperparameters: Annotated[dict[str, Any], create_pair_validator("--set", "units=64")] = declare_option(
-        {}, "Fix a hyperparameter.", name="--set", metavar="NAME=VALUE"
+        {}, "Fix a hyperparameter.", theme="Training", name="--set", metavar="NAME=VALUE"
     )
-    epochs: int | None = declare_option(None, "Maximum number of epochs; default the model's.", ge=1)
-    seeds: int | None = declare_option(None, "Number of seeds to train with, on the same split.", ge=2)
+    epochs: int | None = declare_option(None, "Maximum number of epochs; default the model's.", theme="Training", ge=1)
+    seeds: int | None = declare_option(
+        None, "Number of seeds to train with, on the same split.", theme="Evaluation", ge=2
+    )
     cv: int | str | None = declare_option(
         None,
         "Cross-validate: number of folds, groups, or a file of folds.",
+        theme="Evaluation",
         metavar="N|leave-one-group-out|file=PATH",
     )
-    repeats: int | None = declare_option(None, "With --cv: number of cross-validations, each on new folds.", ge=2)
+    repeats: int | None = declare_option(
+        None, "With --cv: number of cross-validations, each on new folds.", theme="Evaluation", ge=2
+    )
     threshold: str | None = declare_option(
         None,
         "Choose the decision threshold on validation by accuracy, f1, balanced_accuracy or cost=1:5.",
+        theme="Calibration",
         metavar="METRIC",
     )
-    baselines: Baselines = declare_option("quick", "Classical models on the same split.")
-    experiment: str | None = declare_option(None, "MLflow experiment; default the data's name.")
-    name: str | None = declare_option(None, "Name of the run or search.")
-    resume: str | None = declare_option(None, "Resume an interrupted run.", metavar="RUN")
-    deterministic: bool = declare_option(False, "Bit-identical weights each time on the same kind of machine; slower.")
-    figures: bool = declare_option(True, "Draw figures after training, or none.")
+    baselines: Baselines = declare_option("quick", "Classical models on the same split.", theme="Evaluation")
+    experiment: str | None = declare_option(None, "MLflow experiment; default the data's name.", theme="Run")
+    name: str | None = declare_option(None, "Name of the run or search.", theme="Run")
+    resume: str | None = declare_option(None, "Resume an interrupted run.", theme="Run", metavar="RUN")
+    deterministic: bool = declare_option(
+        False, "Bit-identical weights each time on the same kind of machine; slower.", theme="Training"
+    )
+    figures: bool = declare_option(True, "Draw figures after training, or none.", theme="Run")
 
     @model_validator(mode="before")
     @classmethod

@@ -23,6 +23,7 @@ class Option:
         name: The option; default the field's name with ``--`` and hyphens.
         positional: Whether it is an argument without a name, as a required field always is.
         shown: Whether the command line has it.
+        theme: Heading that it stands under in ``--help``.
         needed: Whether it must be given; no field must be if the job can resume a run, whose job has the rest.
     """
 
@@ -30,6 +31,7 @@ class Option:
     name: str | None = None
     positional: bool = False
     shown: bool = True
+    theme: str = "Options"
     needed: bool = False
 
 
@@ -37,6 +39,7 @@ def declare_option(
     default: Any,
     description: str = "",
     *,
+    theme: str = "Options",
     metavar: str | None = None,
     name: str | None = None,
     positional: bool = False,
@@ -48,10 +51,10 @@ def declare_option(
     Args:
         default: The default; ``...`` for a required field.
         description: What the option means.
-        metavar, name, positional, shown: See :class:`Option`.
+        theme, metavar, name, positional, shown: See :class:`Option`.
         **limits: Limits of the value, as pydantic's ``Field`` takes them, such as ``ge=1``.
     """
-    form = Option(metavar, name, positional or default is ..., shown)
+    form = Option(metavar, name, positional or default is ..., shown, theme)
     return Field(default, description=description, json_schema_extra={_KEY: form}, **limits)  # type: ignore[dict-item]
 
 

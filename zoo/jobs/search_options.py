@@ -29,50 +29,79 @@ class TuneJob(TrainJob):
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     repeats: None = None
     trials: int | None = declare_option(
-        None, "Maximum number of trials; default 20, or as many as fit into --time-budget.", ge=1
+        None, "Maximum number of trials; default 20, or as many as fit into --time-budget.", theme="Search", ge=1
     )
-    workers: int = declare_option(1, "Trials at the same time, each in its own process; default 1.", ge=1)
+    workers: int = declare_option(
+        1, "Trials at the same time, each in its own process; default 1.", theme="Search", ge=1
+    )
     search: str | None = declare_option(
-        None, "Or MODULE:CLASS of a keras_tuner.Oracle; default by the search space.", metavar="|".join(SEARCHES)
+        None,
+        "Or MODULE:CLASS of a keras_tuner.Oracle; default by the search space.",
+        theme="Search",
+        metavar="|".join(SEARCHES),
     )
     ranges: Annotated[dict[str, str], create_pair_validator("--range", "units=32..512")] = declare_option(
-        {}, "Range to search, such as units=32..512 or norm=a|b.", name="--range", metavar="NAME=LOW..HIGH"
+        {},
+        "Range to search, such as units=32..512 or norm=a|b.",
+        theme="Search",
+        name="--range",
+        metavar="NAME=LOW..HIGH",
     )
     objective: str | None = declare_option(
-        None, "What to optimise, such as val_log_loss or latency_ms; default the task's first metric.", metavar="METRIC"
+        None,
+        "What to optimise, such as val_log_loss or latency_ms; default the task's first metric.",
+        theme="Selection",
+        metavar="METRIC",
     )
-    subject_to: tuple[str, ...] = declare_option((), "Such as 'n_parameters<100000'; repeatable.", metavar="CONSTRAINT")
-    seeds: int | None = declare_option(None, "Evaluate each trial by the mean over this many seeds.", ge=2)
+    subject_to: tuple[str, ...] = declare_option(
+        (), "Such as 'n_parameters<100000'; repeatable.", theme="Selection", metavar="CONSTRAINT"
+    )
+    seeds: int | None = declare_option(
+        None, "Evaluate each trial by the mean over this many seeds.", theme="Evaluation", ge=2
+    )
     time_budget: str | None = declare_option(
-        None, "Time limit of the search with baselines, report and figures, such as 20m or 1h30m.", metavar="TIME"
+        None,
+        "Time limit of the search with baselines, report and figures, such as 20m or 1h30m.",
+        theme="Limits",
+        metavar="TIME",
     )
     trial_timeout: str | None = declare_option(
-        None, "Time limit of one trial; a trial that exceeds it fails, the search continues.", metavar="TIME"
+        None,
+        "Time limit of one trial; a trial that exceeds it fails, the search continues.",
+        theme="Limits",
+        metavar="TIME",
     )
-    memory: str | None = declare_option(None, "Memory limit of one trial, such as 2GiB.", metavar="SIZE")
+    memory: str | None = declare_option(
+        None, "Memory limit of one trial, such as 2GiB.", theme="Limits", metavar="SIZE"
+    )
     start: tuple[dict[str, Any], ...] = declare_option(
-        (), "Values to try first, after the defaults; repeatable.", metavar="NAME=VALUE,…"
+        (), "Values to try first, after the defaults; repeatable.", theme="Search", metavar="NAME=VALUE,…"
     )
     start_from: str | None = declare_option(
-        None, "Try the best hyperparameters of a run or a search first.", metavar="RUN"
+        None, "Try the best hyperparameters of a run or a search first.", theme="Search", metavar="RUN"
     )
-    refit: bool = declare_option(False, "Train the best again, on validation rows too.")
+    refit: bool = declare_option(False, "Train the best again, on validation rows too.", theme="Selection")
     select: Literal["significant", "best-score"] = declare_option(
         "significant",
         "significant: the default hyperparameters, unless a trial is significantly better on validation; best-score: "
         "the trial with the best score, however small the difference; default significant.",
+        theme="Selection",
     )
-    keep: int = declare_option(3, "Number of best trials whose checkpoints are kept; default 3.", ge=1)
-    fresh: bool = declare_option(False, "Discard an earlier search of this name or job; its runs stay.")
-    resume: str | None = declare_option(None, "Resume a search, given its run or one of its trials.", metavar="RUN")
+    keep: int = declare_option(
+        3, "Number of best trials whose checkpoints are kept; default 3.", theme="Selection", ge=1
+    )
+    fresh: bool = declare_option(False, "Discard an earlier search of this name or job; its runs stay.", theme="Run")
+    resume: str | None = declare_option(
+        None, "Resume a search, given its run or one of its trials.", theme="Run", metavar="RUN"
+    )
     cluster: str | None = declare_option(
-        None, "Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.", metavar="ADDRESS"
+        None, "Run trials on Ray: ray://HOST:10001, HOST:6379 or auto.", theme="Cluster", metavar="ADDRESS"
     )
     storage: str | None = declare_option(
-        None, "Shared storage of a cluster, such as s3://bucket/searches.", metavar="URL"
+        None, "Shared storage of a cluster, such as s3://bucket/searches.", theme="Cluster", metavar="URL"
     )
-    cpus: float = declare_option(1, "CPUs of one trial on a cluster; default 1.", gt=0)
-    gpus: float = declare_option(0, "GPUs of one trial on a cluster; default 0.", ge=0)
+    cpus: float = declare_option(1, "CPUs of one trial on a cluster; default 1.", theme="Cluster", gt=0)
+    gpus: float = declare_option(0, "GPUs of one trial on a cluster; default 0.", theme="Cluster", ge=0)
 
     def check_resume(self) -> None:
         """Check nothing here: which options may change depends on the stored search."""
