@@ -21,6 +21,7 @@ RUN_SCHEMA = {
     "run_id": TEXT, "experiment": TEXT, "task": TEXT, "model": TEXT, "source": TEXT, "metrics": {"*": MAYBE},
     "intervals": {"*": list}, "baselines": {"*": {"*": MAYBE}}, "hyperparameters": dict, "n_parameters": int,
     "epochs_run": int, "best_epoch": int, "seconds": NUMBER, "artifact_uri": TEXT,
+    "notes": [TEXT],
     "diagnosis": [{"topic": TEXT, "level": TEXT, "text": TEXT, "advice": TEXT, "evidence": list, "more": int}],
 }  # fmt: skip
 TRIAL_SCHEMA = {

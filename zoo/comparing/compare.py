@@ -29,7 +29,7 @@ from zoo.running.repeats import compute_test_ratio, create_jobs
 from zoo.running.run_facts import name_experiment, name_model, show_scores, split_of
 from zoo.saving.files import check_folder, write_atomically
 from zoo.stored_runs.lookup import load_job, load_run
-from zoo.stored_runs.results import Run
+from zoo.stored_runs.results import Run, find_common_notes
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import (
@@ -330,10 +330,8 @@ def _board(
             scores = [run.baselines[name].get(score, math.nan) for run in first_runs]
             means = _means([run.baselines[name] for run in first_runs])
             entries.append(Entry(name, BASELINE, scores, means, noise, (seconds or {}).get(name, math.nan)))
-    notes = dict.fromkeys(
-        note for model_runs in runs.values() for run in model_runs for note in run.notes if "baseline" in note
-    )
-    return Board(first.source, task, score, first.direction, entries, test_ratio, evaluation, tuple(notes))
+    notes = find_common_notes([run for model_runs in runs.values() for run in model_runs])
+    return Board(first.source, task, score, first.direction, entries, test_ratio, evaluation, notes)
 
 
 def _means(runs: Sequence[Any]) -> dict[str, float]:

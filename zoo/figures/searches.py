@@ -107,7 +107,7 @@ def slices(trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: 
 def parallel_coordinates(
     trials: Sequence[Mapping[str, Any]], scores: Sequence[float], names: Sequence[str], *, name: str, direction: str
 ) -> Figure:
-    """Draw each trial as a line through its hyperparameters, darker for better scores; the best one is red.
+    """Draw each trial as a line through its hyperparameters, darker for better scores; the best one is orange.
 
     Args:
         trials: Hyperparameters of each trial.
@@ -141,7 +141,7 @@ def parallel_coordinates(
     axis.set_xticks(range(len(scaled)), [shorten(text, 16) for text in (*shown, name)])
     axis.set_yticks([])
     axis.set_ylim(-0.05, 1.05)
-    axis.set_title("One line per trial; red: the best", loc="left")
+    axis.set_title("One line per trial; the best is orange", loc="left")
     colours = ScalarMappable(Normalize(0, 1), DENSITY)
     bar = figure.colorbar(colours, ax=axis, ticks=[0, 1], fraction=0.03)
     bar.ax.set_yticklabels(["worst", "best"])

@@ -255,7 +255,7 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
 
 
 def _stored(run: Run) -> dict[str, Any]:
-    return {**run.as_dict(), "objective": run.objective, "direction": run.direction, "notes": list(run.notes)}
+    return {**run.as_dict(), "objective": run.objective, "direction": run.direction}
 
 
 def _figures(

@@ -30,7 +30,7 @@ from zoo.running.progress import Progress
 from zoo.running.run_facts import check_same_data, name_experiment, run_tags, select_params, show_scores
 from zoo.saving.model import Model
 from zoo.stored_runs.lookup import describe_no_model, load_job
-from zoo.stored_runs.results import Run, find_best_baseline, format_findings
+from zoo.stored_runs.results import Run, find_best_baseline, find_common_notes, format_findings
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
@@ -148,6 +148,11 @@ class Repeats:
                 findings_.append(dataclasses.replace(same_topic[0], text=text))
         return tuple(findings_)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user that all runs share."""
+        return find_common_notes(self.runs)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the output of ``zoo train --seeds --json``."""
         first = self.runs[0]
@@ -163,6 +168,7 @@ class Repeats:
                 "intervals": self.intervals,
                 "baselines": self.baselines,
                 "diagnosis": [finding.as_dict() for finding in self.diagnosis],
+                "notes": list(self.notes),
                 "runs": [run.as_dict() for run in self.runs],
             }
         )
@@ -185,6 +191,7 @@ class Repeats:
         each = ", ".join(f"{run.run_id[:8]} {format_number(run.metrics[first.headline])}" for run in self.runs)
         verdict_ = f"{self.verdict} by {first.objective}" if best else self.verdict
         lines += [f"{verdict_}; {first.headline} by run: {each}", *format_findings(self.diagnosis)]
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

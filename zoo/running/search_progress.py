@@ -95,9 +95,12 @@ class SearchProgress(Progress):
         return list_varied([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
 
     def _line(self, ended: Ended) -> str:
-        outcome = format_number(ended.score) if ended.status == "COMPLETED" else f"{ended.status}, {ended.reason}"
-        best = f"best {format_number(ended.best_score)} by trial {ended.best_id}, " if ended.best_id else ""
-        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in self._varied())
+        score = "" if ended.score is None else format_number(ended.score)
+        outcome = ", ".join(text for text in (score, ended.reason) if text) or ended.status
+        best = f"best of those that ended {format_number(ended.best_score)} (trial {ended.best_id}); "
+        best = best if ended.best_id else ""
+        varied = list_varied([each.hyperparameters for each in self._ended[-LOOKED_AT:]])
+        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in varied)
         left = f"; {self._count(ended.done)}, about {format_duration(ended.left_s)} left"
         return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
 

@@ -153,8 +153,6 @@ class _Training:
 def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -> Run:
     job, progress, dataset = training.job, training.progress, training.dataset
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
-    for note in dataset.notes if job.fold is None else ():  # folds share their notes, which the parent run shows
-        progress.say(f"note: {note}")
     tracked.watch_machine()
     fitted = training.fit(Recorders([tracked, progress]), checkpoint)
     tracked.flush()

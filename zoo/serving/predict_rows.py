@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zoo.jobs.run_jobs import PredictJob
@@ -28,7 +29,17 @@ class Predictions:
         return {"run_id": self.run_id, "rows": len(self.frame), "output": self.output, "predictions": rows}
 
     def __str__(self) -> str:
-        return f"{len(self.frame)} rows in {self.output}" if self.output else self.frame.to_csv(index=False).rstrip()
+        if self.output:
+            return f"{len(self.frame)} rows in {self.output}"
+        shown = self.frame.apply(lambda column: column.map(_format_cell) if column.dtype.kind == "f" else column)
+        return shown.to_csv(index=False).rstrip()
+
+
+def _format_cell(value: float) -> str:
+    """Return a number with six significant digits, or all before the decimal point; a file has all digits."""
+    if np.isnan(value):
+        return ""
+    return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.1f}"
 
 
 def predict(job: PredictJob) -> Predictions:

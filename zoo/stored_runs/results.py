@@ -131,6 +131,7 @@ class Run:
             "best_epoch",
             "seconds",
             "artifact_uri",
+            "notes",
         ]
         values = {name: getattr(self, name) for name in names}
         renamed = {
@@ -256,6 +257,12 @@ class Search:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def find_common_notes(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the notes that all runs share, which are those about their data, and any about a baseline, each once."""
+    every = dict.fromkeys(note for run in runs for note in run.notes)
+    return tuple(note for note in every if "baseline" in note or all(note in run.notes for run in runs))
 
 
 def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:
