@@ -79,12 +79,14 @@ class Baseline:
         run: Function from dataset and seed to scores by split, without prefix.
         most_rows: Maximum number of training rows; with more it is skipped with a note. None for no maximum.
         is_dummy: Whether it uses only the training targets; a model's skill is measured against it.
+        fitted_rows: Maximum number of training rows that it is fitted on; of more it takes a sample, with a note.
     """
 
     name: str
     run: Callable[[Dataset, int], Mapping[str, Mapping[str, float]]]
     most_rows: int | None = None
     is_dummy: bool = False
+    fitted_rows: int | None = None
 
 
 class OutputRules(ABC):

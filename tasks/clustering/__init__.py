@@ -26,7 +26,7 @@ from zoo.task import Baseline, Evaluation, OutputRules, Task
 from zoo.training.preprocessed_arrays import convert_to_tensor, forward, prepare_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
-from ._baselines import BASELINES, run_baseline
+from ._baselines import BASELINES, FITTED_ROWS, run_baseline
 from ._figures import draw_figures
 from ._fit import fit_clusters
 from ._metrics import Judge
@@ -117,7 +117,10 @@ class Clustering(Task):
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""
-        return [Baseline(name, partial(run_baseline, name), most_rows) for name, most_rows in BASELINES[level]]
+        return [
+            Baseline(name, partial(run_baseline, name), most_rows, fitted_rows=FITTED_ROWS.get(name))
+            for name, most_rows in BASELINES[level]
+        ]
 
 
 TASK = Clustering("clustering", example="digits")

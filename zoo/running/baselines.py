@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -30,21 +31,29 @@ def run_baselines(
     """Return the metrics of each baseline, and notes about baselines that were skipped.
 
     Baselines that were already run on the same splits are read from the store. With a ``threshold`` each chooses its
-    own on the validation split, as the model does.
+    own on the validation split, as the model does. Ctrl-C skips those that are left; the run itself continues.
     """
     dataset = dataclasses.replace(dataset, threshold=threshold)
     results: dict[str, dict[str, float]] = {}
     notes: list[str] = []
     rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
-    for baseline in task.baselines(level, dataset.spec):
+    baselines = task.baselines(level, dataset.spec)
+    for baseline in baselines:
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(
                 f"baseline {baseline.name} is left out: it is limited to {baseline.most_rows:,} training rows, "
                 f"and there are {rows:,}"
             )
             continue
+        if baseline.fitted_rows is not None and rows > baseline.fitted_rows:
+            notes.append(f"baseline {baseline.name} is fitted on {baseline.fitted_rows:,} of {rows:,} training rows")
         try:
             results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
+        except KeyboardInterrupt:
+            left = [each.name for each in baselines if each.name not in results]
+            notes.append(f"the baselines {', '.join(left)} were skipped by Ctrl-C")
+            print("the baselines are skipped; Ctrl-C again stops the run", file=sys.stderr, flush=True)
+            break
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             notes.append(f"baseline {baseline.name} failed: {error}")  # a failing baseline must not fail the run
     return results, notes

@@ -10,7 +10,7 @@ EARLIER_CODE = {
     "e1df04ec2432": "d5ffd25aaebd",  # classification/*
     "649982b8cea9": "63b02beb3b77",  # classification/linear
     "e5b073b7e01a": "b5cb5f90e23d",  # classification/mlp
-    "e7e8e9c94d19": "44971d2fb34d",  # clustering/*
+    "a230a13cdaa0": "44971d2fb34d",  # clustering/*
     "c560fd292316": "aa814ae7afbe",  # image/*
     "90fe1e5b9a63": "fe913614fb59",  # regression/*
     "d7bb1b0ef8f5": "9a82ad209e9d",  # regression/linear
