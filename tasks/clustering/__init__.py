@@ -117,10 +117,8 @@ class Clustering(Task):
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""
-        return [
-            Baseline(name, partial(run_baseline, name), most_rows, fitted_rows=FITTED_ROWS.get(name))
-            for name, most_rows in BASELINES[level]
-        ]
+        rows = FITTED_ROWS
+        return [Baseline(n, partial(run_baseline, n), most, fitted_rows=rows.get(n)) for n, most in BASELINES[level]]
 
 
 TASK = Clustering("clustering", example="digits")
