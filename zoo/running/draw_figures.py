@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.figures.style import save_figure
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.tracking.tracked_run import import_model_format
 
 
@@ -38,8 +38,8 @@ def draw_in_background(draw: Callable[[], Mapping[str, Any]]) -> Iterator[Callab
         A function that waits for the figures; their folder is deleted when the context exits.
     """
     import_model_format()
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder, ThreadPoolExecutor(1, "zoo-figures") as pool:
-        yield pool.submit(_draw_and_save, draw, Path(folder)).result
+    with open_temporary_folder() as folder, ThreadPoolExecutor(1, "zoo-figures") as pool:
+        yield pool.submit(_draw_and_save, draw, folder).result
 
 
 def _draw_and_save(draw: Callable[[], Mapping[str, Any]], folder: Path) -> DrawnFigures:

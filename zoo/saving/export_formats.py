@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from zoo.portable import predict
 from zoo.portable.digests import add_digests
 from zoo.portable.predict import FACTS_FILE
 from zoo.portable.preprocessing import STEPS, is_length
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.model import Model
 from zoo.saving.portable_inputs import describe_input
 from zoo.spec import ImageInput
@@ -262,9 +262,9 @@ def _write_litert(path: Path, graph: _ExportedGraph, quantize: bool) -> int | No
 def _converted(graph: _ExportedGraph, rows: int | None, quantize: bool) -> bytes:
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        _write_saved_model(Path(folder) / "whole", graph, graph.signature(rows))
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "whole"))
+    with open_temporary_folder() as folder:
+        _write_saved_model(folder / "whole", graph, graph.signature(rows))
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "whole"))
         converter.experimental_enable_resource_variables = True
         converter.optimizations = [tf.lite.Optimize.DEFAULT] if quantize else []
         content: bytes = converter.convert()

@@ -27,6 +27,7 @@ from zoo.models.built_model import find_preprocessing
 from zoo.portable.predict import Exported, decode_outputs
 from zoo.quiet_import import silence_libraries
 from zoo.running.progress import Progress
+from zoo.saving.abandoned_files import create_prefix, remove_abandoned
 from zoo.saving.export_formats import (
     OUTPUT,
     check_packages,
@@ -41,7 +42,6 @@ from zoo.spec import CategoryInput
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.task import Task, load_task
 from zoo.text import convert_to_plain, format_number
-from zoo.tracking.abandoned_files import create_prefix, remove_abandoned
 from zoo.tracking.store import Store
 from zoo.tracking.store_failures import translate_failures
 

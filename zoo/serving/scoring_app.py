@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError, ZooError
 from zoo.quiet_import import import_tensorflow
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.spec import ImageInput
 
 if TYPE_CHECKING:  # it imports Keras, which only the server itself needs
@@ -144,8 +143,8 @@ def _answer(model: Model, rows: bytes, options: dict[str, str]) -> tuple[int, st
 
     if model.spec.of_kind(ImageInput):  # a CSV of images holds paths, which would be read on this machine
         return 400, _refusal("send images in JSON, as lists of lists of numbers")
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        path = Path(folder) / "rows.csv"
+    with open_temporary_folder() as folder:
+        path = folder / "rows.csv"
         path.write_bytes(rows)
         try:
             percent = _percent(options.pop("intervals", None))

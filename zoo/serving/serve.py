@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 from zoo.errors import UsageError
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import ServeJob
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.environment_files import check_environment
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import Address, serve_isolated, serve_model
@@ -38,8 +38,8 @@ def serve(job: ServeJob) -> None:
         raise UsageError("only an isolated environment is installed from files: --isolated", where="unchecked")
     if wheel is not None and not Path(wheel).is_file():
         raise UsageError("there is no such file", where=wheel)
-    with tempfile.TemporaryDirectory(prefix="zoo-") as fetched:
-        folder = download_model(Store(), job.run, Path(fetched))
+    with open_temporary_folder() as fetched:
+        folder = download_model(Store(), job.run, fetched)
         check_flavor(folder)
         if job.isolated and not job.unchecked:
             check_environment(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from zoo.errors import JobError, UsageError
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job_file import read_job
 from zoo.reporting.check_inputs import Finding
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.model_facts import FACTS_FILE
 from zoo.stored_runs.results import Run
 from zoo.tracking.model_registry import find_version
@@ -44,8 +44,8 @@ def load(run_id: str) -> Model:
     from zoo.saving.model_folder import load_model
 
     store = Store()
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        return load_model(_own_folder(download_model(store, run_id, Path(folder)), run_id))
+    with open_temporary_folder() as folder:
+        return load_model(_own_folder(download_model(store, run_id, folder), run_id))
 
 
 def download_model(store: Store, run_id: str, folder: Path) -> Path:
@@ -136,7 +136,7 @@ def find_scored_run(store: Store, run_id: str) -> Run:
 
 def load_run(store: Store, run_id: str) -> Run:
     """Return a finished run as :func:`zoo.train` returned it."""
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+    with open_temporary_folder() as folder:
         path = Path(store.client.download_artifacts(run_id, RESULT_FILE, folder))
         values = json.loads(path.read_text())
     metrics = {name: math.nan if value is None else value for name, value in values.pop("metrics").items()}
@@ -166,7 +166,7 @@ def _stored_figures(store: Store, run_id: str) -> dict[str, Any]:
     from PIL import Image
 
     figures = {}
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+    with open_temporary_folder() as folder:
         for file in store.client.list_artifacts(run_id, "figures"):
             path = Path(store.client.download_artifacts(run_id, file.path, folder))
             with Image.open(path) as image:
@@ -186,8 +186,8 @@ def describe_no_model(run_id: str) -> UsageError:
 def load_job(store: Store, run_id: str) -> TrainJob:
     """Return the job of a run, also of one whose process was killed before it wrote its ``job.yaml``."""
     text = unpack_tags(store.run(run_id)).get(JOB_TAG)
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        path = Path(folder) / JOB_FILE
+    with open_temporary_folder() as folder:
+        path = folder / JOB_FILE
         if text is not None:
             path.write_text(text, encoding="utf-8")
         else:

@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import shorten_error
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.files import write_atomically
 from zoo.tracking.create_database import create_database
 from zoo.tracking.process_tags import create_process_tags, is_of_another
@@ -246,10 +246,10 @@ class OfflineStore:
         if experiment_id is not None:
             self._write_sent(local_id, server_id)
         self._send_values(server, run, server_id, tags)
-        with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        with open_temporary_folder() as folder:
             for file in self.client.list_artifacts(local_id):
                 self.client.download_artifacts(local_id, file.path, folder)
-            if any(Path(folder).iterdir()):
+            if any(folder.iterdir()):
                 server.log_artifacts(server_id, folder)
         for output in run.outputs.model_outputs if run.outputs else []:
             if f"{MODEL_TAG}{output.model_id}" not in sent:
@@ -309,7 +309,7 @@ class OfflineStore:
         created = server.create_logged_model(
             experiment_id, name=model.name, source_run_id=run_id, model_type=model.model_type
         )
-        with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        with open_temporary_folder() as folder:
             path = Path(download_artifacts(model.artifact_location, dst_path=folder))
             file = path / "MLmodel"
             description = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from zoo.saving.abandoned_files import read_start_time
 from zoo.tracking.tags import HOST_TAG, PROCESS_TAG, STARTED_TAG, unpack_tags
-
-
-def read_start_time(process: int) -> str:
-    """Return the start time of a process, in the system's own format; empty if there is no such process.
-
-    Process ids are reused, so an id alone does not identify a process.
-    """
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        pass
-    try:  # no /proc: macOS
-        answer = subprocess.run(
-            ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return answer.stdout.strip()
 
 
 @cache

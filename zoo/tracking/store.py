@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError, describe_unknown
+from zoo.saving.abandoned_files import open_temporary_folder, remove_autograph_files
 from zoo.text import remove_passwords
-from zoo.tracking.abandoned_files import remove_autograph_files
 from zoo.tracking.create_database import close_connections, create_database
 from zoo.tracking.offline_client import get_client
 from zoo.tracking.offline_store import PARENT_TAG as PARENT_TAG
@@ -229,11 +229,10 @@ class Store:
 
     def read_text(self, run_id: str, path: str) -> str | None:
         """Return a run's artifact as text, or None if there is no such artifact."""
-        import tempfile
 
         import mlflow
 
-        with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        with open_temporary_folder() as folder:
             try:
                 with translate_failures(self.opened):
                     return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")

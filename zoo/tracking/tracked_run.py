@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from zoo.data.dataset import Dataset
+from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.environment_files import add_environment_digests
 from zoo.saving.model import Model
 from zoo.saving.model_folder import save_model
@@ -389,7 +390,6 @@ def _dataset_input(dataset: Dataset) -> Any:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        yield Path(folder)
+    with open_temporary_folder() as folder:
+        yield folder

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo.tracking.abandoned_files import create_prefix, remove_abandoned, remove_autograph_files
+from zoo.saving.abandoned_files import create_prefix, remove_abandoned, remove_autograph_files
 from zoo.tuning.storage.search_folder import remove_abandoned_calls
 
 
 def test_only_files_of_ended_processes_are_removed(tmp_path: Path) -> None:
-    script = "from zoo.tracking.abandoned_files import create_prefix; print(create_prefix('onnx'))"
+    script = "from zoo.saving.abandoned_files import create_prefix; print(create_prefix('onnx'))"
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     (tmp_path / f"{ended.stdout.strip()}abc").mkdir()
     running = tmp_path / f"{create_prefix('onnx')}abc"
@@ -49,3 +49,21 @@ def test_generated_files_that_a_running_process_may_need_stay(tmp_path: Path, mo
     os.utime(old, (0, 0))
     remove_autograph_files()
     assert list(tmp_path.iterdir()) == [new]
+
+
+def test_the_temporary_folder_of_a_killed_process_is_removed_by_the_next(tmp_path: Path) -> None:
+    script = "from zoo.saving.abandoned_files import open_temporary_folder as f\nwith f() as p: print(p, flush=True); "
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{script}input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().decode().strip())
+        assert folder.is_dir()
+        command = [sys.executable, "-c", f"{script}pass"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        assert folder.is_dir()  # its process is alive
+        process.kill()
+        process.wait()
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert list(tmp_path.iterdir()) == []

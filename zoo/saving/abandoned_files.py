@@ -6,13 +6,34 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from zoo.tracking.process_tags import read_start_time
-
+_TEMPORARY = "zoo"
 _AUTOGRAPH_FILES = "__autograph_generated_file*.py"
+
+
+def read_start_time(process: int) -> str:
+    """Return the start time of a process, in the system's own format; empty if there is no such process.
+
+    Process ids are reused, so an id alone does not identify a process.
+    """
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        pass
+    try:  # no /proc: macOS
+        answer = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return answer.stdout.strip()
 
 
 def create_prefix(name: str) -> str:
@@ -36,6 +57,26 @@ def remove_abandoned(folder: Path, name: str) -> None:
         on_this_host = rest.startswith(f"{socket.gethostname()}-")
         if on_this_host and process.isdigit() and _read_start(int(process)) != start:
             shutil.rmtree(path, ignore_errors=True)
+
+
+@cache
+def _remove_abandoned_temporary(folder: str) -> None:
+    remove_abandoned(Path(folder), _TEMPORARY)
+
+
+@contextmanager
+def open_temporary_folder() -> Iterator[Path]:
+    """Create a temporary folder and remove it at the end, also those that killed processes have left behind.
+
+    Example:
+        >>> with open_temporary_folder() as folder:
+        ...     _ = (folder / "a.txt").write_text("a")
+        >>> folder.exists()
+        False
+    """
+    _remove_abandoned_temporary(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix=create_prefix(_TEMPORARY)) as folder:
+        yield Path(folder)
 
 
 def remove_autograph_files() -> None:
