@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "predict": ("predict", "RUN", "wine", "--output", "predicted.csv"),
     "ui": ("ui", "--port", "PORT"),
 }
-FAULTS = ("next_fails", "unfinished", "lost", "left_over")
+FAULTS = ("next_fails", "running", "lost", "left_over")
 LONGEST_S = 300
 
 
@@ -139,7 +139,7 @@ def _round(number: int, folder: Path) -> dict[str, Any]:
         "moment_s": moment,
         "next_fails": int(status != 0),
         "message": message[:300] if status else "",
-        "unfinished": sum(status != "FINISHED" for status in after.values()),
+        "running": sum(status == "RUNNING" for status in after.values()),
         "lost": sum(after.get(run) != status for run, status in before.items()),
         "left_over": len(left := _list_left_over(place)),
         "files": left[:5],
@@ -171,10 +171,11 @@ def _report(results: Results) -> None:
         if rows:
             moments = spread([row["moment_s"] for row in rows], ".1f", " s")
             lines.append((name, str(len(rows)), moments, *(str(sum(row[fault] for row in rows)) for fault in FAULTS)))
-    header = ("command", "killed", "after", "next command fails", "runs not finished", "runs lost", "files left over")
+    header = ("command", "killed", "after", "next command fails", "runs left RUNNING", "runs lost", "files left over")
     notes = [
         "Seconds until the kill: median, least and greatest. Runs and files are counted after the same command was "
-        "given again; runs that were there before must be there with the same status."
+        "given again; runs that were there before must be there with the same status. A killed run is KILLED and "
+        "can be resumed."
     ]
     results.report("Commands that are killed and given again", header, lines, notes)
 

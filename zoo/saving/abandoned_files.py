@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -86,7 +87,7 @@ def remove_autograph_files() -> None:
     is older than each running process of this user with TensorFlow belongs to none of them. Where the system has no
     ``/proc``, nothing is removed.
     """
-    files = [path for path in Path(tempfile.gettempdir()).glob(_AUTOGRAPH_FILES) if path.stat().st_uid == os.getuid()]
+    files = [path for path in Path(tempfile.gettempdir()).glob(_AUTOGRAPH_FILES) if _is_own(path)]
     if not files or not Path("/proc/self/maps").exists():
         return
     processes = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _uses_tensorflow(path)]
@@ -94,8 +95,16 @@ def remove_autograph_files() -> None:
     booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     oldest_s = booted_s + min(starts) / os.sysconf("SC_CLK_TCK") if starts else time.time()
     for file in files:
-        if file.stat().st_mtime < oldest_s:
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its process has just removed it
+            if file.stat().st_mtime < oldest_s:
+                file.unlink()
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == os.getuid()
+    except OSError:  # it has just been removed
+        return False
 
 
 def _read_start(process: int) -> str:
