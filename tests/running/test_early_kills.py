@@ -45,7 +45,12 @@ def check_finished(kinds: dict[str, int]) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
-@pytest.mark.parametrize("what, number", [("params", 1), ("text", 1), ("params", 2)])
+def _slow(*cases: tuple[Any, ...]) -> list[Any]:
+    """Return cases that only the slow tests run: each takes several processes that import TensorFlow."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize("what, number", [("params", 1), *_slow(("text", 1), ("params", 2))])
 def test_a_cross_validation(workspace: Path, what: str, number: int) -> None:
     run = kill(f"zoo.train('classification/linear', 'iris', cv=3, **{OPTIONS!r})", what, number)
     resumed = zoo.train(None, resume=run.info.run_id, quiet=True)
@@ -54,7 +59,7 @@ def test_a_cross_validation(workspace: Path, what: str, number: int) -> None:
     check_finished({"cross_validation": 1, "fold": 3})
 
 
-@pytest.mark.parametrize("what, number", [("params", 1), ("dataset", 2)])
+@pytest.mark.parametrize("what, number", _slow(("params", 1), ("dataset", 2)))
 def test_seeds(workspace: Path, what: str, number: int) -> None:
     run = kill(f"zoo.train('classification/linear', 'iris', seeds=2, **{OPTIONS!r})", what, number)
     resumed = zoo.train(None, resume=run.info.run_id, quiet=True)
@@ -62,7 +67,7 @@ def test_seeds(workspace: Path, what: str, number: int) -> None:
     check_finished({"seeds": 1, "train": 2})
 
 
-@pytest.mark.parametrize("what", ["params", "text"])
+@pytest.mark.parametrize("what", ["params", *_slow(("text",))])
 def test_a_training(workspace: Path, what: str) -> None:
     run = kill(f"zoo.train('classification/linear', 'iris', **{OPTIONS!r})", what)
     resumed = zoo.train(None, resume=run.info.run_id, quiet=True)
@@ -74,7 +79,7 @@ def test_a_training(workspace: Path, what: str) -> None:
     check_finished({"train": 1})
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [2, *_slow((1,), (3,))])
 def test_a_comparison(workspace: Path, number: int) -> None:
     models, options = ["classification/linear", "classification/mlp"], {**OPTIONS, "seeds": 2, "baselines": "quick"}
     run = kill(f"zoo.compare('iris', {models!r}, **{options!r})", "dataset", number)
@@ -83,7 +88,7 @@ def test_a_comparison(workspace: Path, number: int) -> None:
     check_finished({"comparison": 1, "compared": 4, "baseline": 6})
 
 
-@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("by_id", [False, *_slow((True,))])
 def test_a_search(workspace: Path, by_id: bool) -> None:
     options = {**OPTIONS, "trials": 2, "search": "random"}
     run = kill(f"zoo.tune('classification/linear', 'iris', **{options!r})", "params")

@@ -183,7 +183,14 @@ def _model_folder() -> Path:
     return file.parent
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "python_env.yaml", "conda.yaml", "MLmodel"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements.txt",
+        "MLmodel",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("python_env.yaml", "conda.yaml")),
+    ],
+)
 def test_an_isolated_environment_is_not_installed_from_changed_files(workspace: Path, command: Any, name: str) -> None:
     run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
     folder = _model_folder()

@@ -70,7 +70,7 @@ def list_unfinished(folder: Path) -> list[Path]:
     return temporary + [path for path in files if not path.stat().st_size and path.name != "server.log"]
 
 
-@pytest.mark.parametrize("left", [4_000, 60_000, 1_300_000])
+@pytest.mark.parametrize("left", [60_000, *(pytest.param(left, marks=pytest.mark.slow) for left in (4_000, 1_300_000))])
 def test_a_training_on_a_full_disk(small_disk: Path, command: Callable[..., Answer], left: int) -> None:
     filler = fill(small_disk, left)
     check_full(command(*TRAIN), small_disk)
@@ -137,7 +137,14 @@ def replace_store() -> None:
     Path("copy.db").replace("mlruns/mlflow.db")
 
 
-@pytest.mark.parametrize("remove", [lambda: shutil.rmtree("mlruns"), Path("mlruns/mlflow.db").unlink, replace_store])
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda: shutil.rmtree("mlruns"),
+        pytest.param(Path("mlruns/mlflow.db").unlink, marks=pytest.mark.slow),
+        pytest.param(replace_store, marks=pytest.mark.slow),
+    ],
+)
 def test_a_store_that_is_removed_during_a_training(workspace: Path, remove: Callable[[], None]) -> None:
     with pytest.raises(StorageError, match=GONE) as raised:
         zoo.train("classification/linear", "iris", epochs=5, baselines="none", callbacks=[Remover(remove)], quiet=True)

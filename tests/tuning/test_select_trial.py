@@ -63,7 +63,13 @@ def test_the_first_trial_that_is_better_than_the_default_is_selected() -> None:
     assert select_trial(ranked, defaults, lambda a, _: a.trial_id == "1", 1) is ranked[2]  # not looked at
 
 
-@pytest.mark.parametrize("options", [{}, {"cv": 3}, {"objective": "accuracy"}, {"seeds": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ({"cv": 3}, {"objective": "accuracy"}, {"seeds": 2})),
+    ],
+)
 def test_a_search_on_noise_uses_the_defaults_and_says_so(workspace: Path, options: dict) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(150, 3)), columns=list("abc")).assign(y=rng.choice(["m", "n"], 150))
