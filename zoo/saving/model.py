@@ -63,10 +63,10 @@ class Model:
         """Return predictions for raw rows, in their order.
 
         Args:
-            rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells, or any
-                source that training reads: N rows with the columns that the model was trained on, in any order (or in
-                that of training where they have no names) and unprocessed (text, missing cells). Other columns are
-                ignored, which is logged once.
+            rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells,
+                observations as an environment returns them, or any source that training reads: N rows with the columns
+                that the model was trained on, in any order (or in that of training where they have no names) and
+                unprocessed (text, missing cells). Other columns are ignored, which is logged once.
             keep: Columns to copy to the front of the result.
             intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
             **options: The task's own options of prediction, :attr:`zoo.task.Task.predict_options`.

@@ -26,6 +26,7 @@ from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, 
 from zoo.data.sources.sql import is_database, read_sql
 from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
 from zoo.errors import DataError, ZooError, find_nearest_name, shorten_error
+from zoo.portable.rows import OBSERVATION
 
 _NO_SCALARS = (list, dict, set, np.ndarray)
 _ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
@@ -63,7 +64,7 @@ def read_table(
         name = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
         raise DataError("the source does not fit into memory", where=name) from None
     if cells is not None:
-        table = replace(table, frame=convert_lists(table.frame))
+        table = replace(table, frame=convert_lists(table.frame, ragged=cells == OBSERVATION))
     return _checked(table, text)
 
 
