@@ -27,7 +27,7 @@ from zoo.data.examples.describe_examples import (
 )
 from zoo.data.layout import Layout
 from zoo.data.source_errors import describe_wrong_source
-from zoo.data.sources.image_files import IMAGE_FILES, read_image
+from zoo.data.sources.image_files import IMAGE_FILES, decode_images
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_counts, read_moments
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
@@ -78,8 +78,16 @@ def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
         if values.map(lambda value: str(value).lower().endswith(IMAGE_FILES)).all():
             file = Path(table.source).expanduser()
             folder = file.parent if file.is_file() else Path()
-            images = convert_to_cells([read_image(folder / str(value)) for value in values])
-            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: images}))
+            files = [str(value) for value in values]
+            images, places, notes = decode_images([folder / file for file in files], files)
+            frame = table.frame.iloc[places].drop(columns=name)
+            return replace(
+                table,
+                frame=frame.assign(**{name: convert_to_cells(images).to_numpy()}),
+                split=table.split[places] if table.split is not None else None,
+                notes=(*table.notes, *notes),
+                files=np.array(files, object)[places],
+            )
     raise describe_wrong_source("table", table.source)
 
 

@@ -95,6 +95,7 @@ class DataJob(Job):
         None, "Factors of the loss by class; metrics do not use them.", metavar="balanced|CLASS=FACTOR,…"
     )
     data_dir: str | None = declare_option(None, "Folder of prepared tensorflow-datasets.", metavar="FOLDER")
+    skip_broken: bool = declare_option(False, "Leave out images that cannot be read, and say how many and which.")
     stream: bool | None = declare_option(None, "Stream rows instead of holding them in memory; default by their size.")
     fold: str | None = declare_option(None, "Use the K-th of N folds as the test split.", metavar="K/N")
     folds: str | None = declare_option(

@@ -19,7 +19,7 @@ from zoo.data.columns.encode import has_value, parse_numbers
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.layout import find_named_columns
 from zoo.data.memory import give_back_memory, release_pages
-from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.target_columns import is_measured, restore_classes
@@ -157,7 +157,7 @@ def _table(job: ReportJob) -> Table | None:
     if task is not None and "table" not in task.reads:
         return None
     try:
-        with set_dataset_folder(job.data_dir):
+        with apply_reading_options(job):
             return read_table(job.source, text=find_named_columns(job.column))
     except WrongSourceError:
         return None
@@ -230,7 +230,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     if dataset is not None and dataset.has_test_source:
         # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
-        with set_dataset_folder(job.data_dir):
+        with apply_reading_options(job):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}

@@ -160,11 +160,12 @@ def list_table_endings() -> tuple[str, ...]:
 
 
 def _from_images(path: Path, source: str, cells: str | None) -> Table:
-    frame, split = read_images(path, source)
+    frame, split, notes = read_images(path, source)
     if cells != IMAGE:
         raise describe_wrong_source("images", source)
     target = "class" if "class" in frame else None
-    return Table(frame, path.resolve().name.split(".")[0], source, target, split)
+    name, files = path.resolve().name.split(".")[0], frame["file"].to_numpy()
+    return Table(frame, name, source, target, split, tuple(notes), files=files)
 
 
 def check_there(source: Any, data_dir: str | None = None) -> None:
