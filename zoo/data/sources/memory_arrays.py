@@ -14,6 +14,7 @@ from zoo.data.examples.array_columns import convert_to_cells
 from zoo.data.limits import check_columns
 from zoo.data.raw_table import Table
 from zoo.data.source_errors import describe_wrong_source
+from zoo.data.unsupported_targets import describe_shape
 from zoo.errors import DataError
 
 IN_MEMORY = "(arrays in memory)"
@@ -165,9 +166,11 @@ def read_pair(x: Any, y: Any, cells: str | None) -> Table:
         message = f"x has {len(frame)} rows and y has shape {labels.shape}"
         if labels.ndim == 2 and len(labels) == len(frame):
             message += (
-                "; expected one value in each row: for one-hot rows use y.argmax(axis=1); for several targets a frame "
-                "that has their columns too, and target=[…] with their names"
+                "; expected one value in each row: for one-hot rows use y.argmax(axis=1); for several numbers a frame "
+                f"that has their columns too, and target=[…] with their names; {describe_shape(labels.shape[1:])}"
             )
+        elif labels.ndim > 2:
+            message += f"; {describe_shape(labels.shape[1:])}"
         raise DataError(message)
     frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
     return read_frame(frame, target="y")
