@@ -17,12 +17,12 @@ import keras_tuner
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
-from zoo.fitting.describe_model import parse_meanings
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.models.built_model import call_build, split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
+from zoo.models.written_hyperparameters import parse_meanings
 from zoo.portable.preprocessing import LENGTH
 from zoo.registry import resolve
 from zoo.saving.model import Model

@@ -62,6 +62,10 @@ class DataError(UsageError):
     kind = "data"
 
 
+class UnreadableFileError(DataError):
+    """A file is missing or damaged."""
+
+
 class WrongSourceError(DataError):
     """The task does not read this kind of source, but another task may."""
 

@@ -97,6 +97,16 @@ def find_tasks_reading(kind: str) -> list[str]:
     return [name for name in list_tasks() if kind in load_task_module(name).TASK.reads]
 
 
+# What users ask for by the start of a model's name, and no task of the catalogue does.
+_NO_TASKS = {
+    "forecast": "forecasting; predict from columns of earlier values by regression",
+    "segment": "segmentation; image models predict one class for each image",
+    "detect": "object detection; image models predict one class for each image",
+    "multilabel": "multi-label classification; train a model for each label",
+    "multi-label": "multi-label classification; train a model for each label",
+}
+
+
 def resolve(name: str) -> ModelEntry:
     """Return the model called ``name``; this lists all folders, so callers pass the entry on.
 
@@ -106,6 +116,9 @@ def resolve(name: str) -> ModelEntry:
     models = {entry.name: entry for entry in list_models()}
     if name not in models:
         error = describe_unknown("model", name, models)
+        missing = next((words for start, words in _NO_TASKS.items() if name.lower().startswith(start)), None)
+        if missing is not None and name.partition("/")[0] not in list_tasks():
+            raise UsageError(f"{error.message}; no task here does {missing}")
         namesakes = [entry_name for entry_name in models if entry_name.split("/")[1] == name]
         raise UsageError(error.message, nearest=error.nearest or next(iter(namesakes), None))
     return models[name]

@@ -200,12 +200,14 @@ class ObservationInput(Input):
         high: Maximum of each number (F,); None if it has no bound.
         n: Number of integers; 0 for numbers.
         start: The least integer.
+        space: Space of :func:`zoo.portable.observations.encode_observation`, unless the numbers are one vector.
     """
 
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
     n: int = 0
     start: int = 0
+    space: Mapping[str, Any] | None = None
 
     kind: ClassVar[str] = "observation"
 
@@ -362,9 +364,7 @@ class Spec:
         values = json.loads(text)
         written = values.pop("format")
         if written > FORMAT:
-            raise UsageError(
-                f"this spec has format {written}, but this version of zoo reads formats up to {FORMAT}; update zoo"
-            )
+            raise UsageError(f"this spec has format {written}; this version of zoo reads up to {FORMAT}; update zoo")
         if "target" in values:  # format 1
             target = values.pop("target")
             values["targets"] = [target] if target else []

@@ -21,6 +21,7 @@ from zoo.jobs.job import Job, make_job
 from zoo.jobs.run_jobs import PredictJob
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
+from zoo.models.written_hyperparameters import refuse_hyperparameters
 from zoo.portable.predict import decode_outputs
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
@@ -175,6 +176,9 @@ class Task(ABC):
         for name in job.options:
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)
+        if "hyperparameters" in type(job).model_fields:
+            unknown = {name: value for name, value in job.options.items() if name not in self.options.model_fields}
+            refuse_hyperparameters(unknown, [getattr(job, "model", None), *getattr(job, "models", ())])
         return self._checked(self.options, job.options, type(job), "")
 
     def predict_settings(self, options: Mapping[str, Any]) -> Any:

@@ -32,6 +32,7 @@ from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
+from ._checked_environment import check_steps
 from ._environments import check_name, describe_observations, find_threshold, make_environment
 from ._evaluation import make_constant_policy, make_random_policy, play_episodes
 from ._training_state import AgentState, TrainingEnvironment
@@ -103,6 +104,7 @@ class ReinforcementLearning(Task):
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
+        check_steps(environment)
         environment.close()
         options = options_.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)

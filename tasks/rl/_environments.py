@@ -13,9 +13,11 @@ from gymnasium import error, spaces
 
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
-from zoo.errors import UsageError, find_nearest_name
+from zoo.errors import UsageError, find_nearest_name, shorten_error
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
+
+from ._checked_environment import add_checks, describe_space
 
 MOST_NUMBERS = 10_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
@@ -34,10 +36,10 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
 
     Raises:
         UsageError: If the environment is unknown (with the closest id), its package is missing (with what to install),
-            or it does not accept an option.
+            it does not accept an option, its constructor raises, or its spaces are not supported.
     """
     try:
-        environment = gymnasium.make(name, **options)
+        environment = gymnasium.make(name, **{"disable_env_checker": True, **options})  # the checks here replace it
     except error.DependencyNotInstalled as error_:
         raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
     except error.NamespaceNotFound:
@@ -51,9 +53,12 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         raise UsageError(message, where=name) from None
     except error.Error as error_:
         raise UsageError(f"cannot make the environment: {error_}", where=name) from None
-    except (TypeError, ValueError, LookupError, AssertionError) as error_:  # each environment checks them differently
-        message_ = f"{type(error_).__name__}: {error_}"
-        raise UsageError(f"the environment does not take these options: {message_}", where="env") from None
+    except Exception as error_:  # whatever the environment's constructor raises
+        message_ = f"{type(error_).__name__}: {shorten_error(error_)}"
+        if options:
+            raise UsageError(f"the environment does not take these options: {message_}", where="env") from error_
+        raise UsageError(f"the environment's constructor raised {message_}", where=name) from error_
+    environment = add_checks(environment, name)
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     if isinstance(environment.observation_space, spaces.Discrete):
@@ -86,7 +91,11 @@ def check_name(name: Any) -> str:
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:
-    """Return the input that represents an environment's observations."""
+    """Return the input that represents an environment's observations.
+
+    Raises:
+        UsageError: If an observation is not made of numbers, or of too many.
+    """
     space = environment.observation_space
     if isinstance(space, spaces.Discrete):
         return ObservationInput(OBSERVATION, OBSERVATION, n=int(space.n), start=int(space.start))
@@ -100,7 +109,17 @@ def describe_observations(environment: gymnasium.Env, name: str) -> ObservationI
     low, high = (
         tuple(float(bound) if np.isfinite(bound) else None for bound in bounds) for bounds in (space.low, space.high)
     )
-    return ObservationInput(OBSERVATION, OBSERVATION, shape=(size,), low=low, high=high)
+    own_space = describe_space(_find_own_space(environment), name)
+    plain = own_space["kind"] == "numbers" and len(own_space["shape"]) == 1
+    return ObservationInput(
+        OBSERVATION, OBSERVATION, shape=(size,), low=low, high=high, space=None if plain else own_space
+    )
+
+
+def _find_own_space(environment: gymnasium.Env) -> gymnasium.Space:
+    if isinstance(environment, gymnasium.wrappers.FlattenObservation):
+        return environment.env.observation_space
+    return environment.observation_space
 
 
 def find_threshold(name: str, solved: str | float | None) -> float | None:

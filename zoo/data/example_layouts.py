@@ -27,13 +27,18 @@ from zoo.data.examples.describe_examples import (
 )
 from zoo.data.layout import Layout
 from zoo.data.source_errors import describe_wrong_source
-from zoo.data.sources.image_files import IMAGE_FILES, read_image
+from zoo.data.sources.image_files import IMAGE_FILES, decode_images
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_counts, read_moments
+from zoo.data.unsupported_targets import check_mask_folders
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
+_NO_FORECAST = (
+    ". This task predicts one class or number for each whole series, and does not forecast its next values; for these, "
+    "make columns of earlier values (lags) and train a regression model with --split time=COLUMN"
+)
 
 
 def create_image_layout(size: int | None = None, *, classes: bool = False) -> Layout:
@@ -49,6 +54,8 @@ def create_image_layout(size: int | None = None, *, classes: bool = False) -> La
         if classes and set(table.frame.columns) == {IMAGE, "file"}:
             message = "the folder has images but no class folders; expected FOLDER/cat/1.jpg, FOLDER/dog/2.jpg, …"
             raise DataError(message, where=table.source)
+        if classes and table.files is not None and table.target == "class":
+            check_mask_folders(sorted(set(table.frame["class"])), table.files.tolist(), table.source)
         return table
 
     def describe(frame: pd.DataFrame, targets: tuple[Target, ...], task: str) -> tuple[Spec, list[str]]:
@@ -78,8 +85,16 @@ def read_image_table(source: Any, text: Collection[str] = ()) -> Table:
         if values.map(lambda value: str(value).lower().endswith(IMAGE_FILES)).all():
             file = Path(table.source).expanduser()
             folder = file.parent if file.is_file() else Path()
-            images = convert_to_cells([read_image(folder / str(value)) for value in values])
-            return replace(table, frame=table.frame.drop(columns=name).assign(**{name: images}))
+            files = [str(value) for value in values]
+            images, places, notes = decode_images([folder / file for file in files], files)
+            frame = table.frame.iloc[places].drop(columns=name)
+            return replace(
+                table,
+                frame=frame.assign(**{name: convert_to_cells(images).to_numpy()}),
+                split=table.split[places] if table.split is not None else None,
+                notes=(*table.notes, *notes),
+                files=np.array(files, object)[places],
+            )
     raise describe_wrong_source("table", table.source)
 
 
@@ -209,7 +224,8 @@ class SequenceLayout:
         constant = [*((f"target {target!r}", target) for target in targets), (f"split in {self.split!r}", self.split)]
         for what, column in constant:
             if column is not None and column in frame.columns:
-                _check_constant(frame[column], frame[self.series], what, table.source)
+                advice = _NO_FORECAST if column in targets else ""
+                _check_constant(frame[column], frame[self.series], what, table.source, advice)
         return grouped
 
 
@@ -269,11 +285,11 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     return replace(table, frame=grouped, split=split, read_as_written=None if read is None else read_first)
 
 
-def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str) -> None:
+def _check_constant(values: pd.Series, series: pd.Series, what: str, where: str, advice: str = "") -> None:
     kinds = values.dropna().astype(str).groupby(series, sort=False).nunique()
     several = kinds.index[kinds > 1]
     if len(several):
-        raise DataError(f"the {what} changes within series {several[0]}; it must be constant", where=where)
+        raise DataError(f"the {what} changes within series {several[0]}; it must be constant{advice}", where=where)
 
 
 def _cell_column(frame: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from zoo.errors import DataError
+from zoo.errors import DataError, UnreadableFileError
 
 MOST_COLUMNS = 100_000
 # Compression ratio of text in gzip or bzip2: tables have 5 to 50; a repeated byte has 1,000 and more.
@@ -125,10 +125,10 @@ def report_decoding_errors(where: str, what: str = "cannot be read") -> Iterator
     except (DataError, MemoryError):  # the command line reports these itself
         raise
     except RecursionError:
-        raise DataError(f"{what}: nested too deeply", where=where) from None
+        raise UnreadableFileError(f"{what}: nested too deeply", where=where) from None
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{what}: {words[:300]}", where=where) from None
+        raise UnreadableFileError(f"{what}: {words[:300]}", where=where) from None
 
 
 def find_source_row(values: pd.Series, row: int) -> int:

@@ -23,6 +23,7 @@ class Table:
         weight: Column of sample weights, if the source defines one.
         notations: How numbers are written, by column, where it is not as in Python; see
             :func:`zoo.portable.number_parsing.read_number`.
+        files: File of each row (N,), if each row is read from a file of its own; else None.
         read_as_written: Returns the cells (N,) of a column as texts, also those that stand for missing values; None if
             the source has types.
     """
@@ -35,4 +36,5 @@ class Table:
     notes: tuple[str, ...] = ()
     weight: str | None = None
     notations: Mapping[str, str] = field(default_factory=dict)
+    files: np.ndarray | None = None
     read_as_written: Callable[[str], pd.Series] | None = None

@@ -22,7 +22,7 @@ from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.layout import COLUMNS, Layout
-from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, compute_frame_digest
 from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, repeat_rows, sample_rows
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
@@ -61,7 +61,7 @@ def create_table_dataset(
         DataError: If the data cannot be used; the message names file, column and row.
         UsageError: If the job names a column or a split that does not exist.
     """
-    with set_dataset_folder(job.data_dir):
+    with apply_reading_options(job):
         table = layout.read(job.source, ())
     if job.weight is None and table.weight is not None:
         job = job.model_copy(update={"weight": table.weight})
@@ -252,7 +252,7 @@ def _test_part(
     job: DataJob, trained: Table, target_columns: TargetColumns, spec: Spec, layout: Layout
 ) -> tuple[Split, str, list[str]]:
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
-    with set_dataset_folder(job.data_dir):
+    with apply_reading_options(job):
         table = layout.read(job.test, find_text_columns(spec))
     needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
@@ -272,7 +272,7 @@ def _test_part(
     column = job.split_by("group") or job.split_by("hash")
     group = name_categories(table.frame[column]).astype(str) if column in table.frame.columns else None
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight, group=group)
-    notes = [f"the test source: {note}" for note in notes]
+    notes = [f"the test source: {note}" for note in (*table.notes, *notes)]
     return split, compute_frame_digest(table.frame), notes + _differences(trained, table, spec, inputs)
 
 

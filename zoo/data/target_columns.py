@@ -19,6 +19,7 @@ from zoo.data.columns.number_notation import NumberNotation, find_numbers
 from zoo.data.columns.spellings import describe_spellings, find_spellings
 from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.raw_table import Table
+from zoo.data.unsupported_targets import ONE_CLASS, check_targets, find_label_separator
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Target
@@ -72,12 +73,17 @@ def read_targets(
         DataError: If a target does not exist, has no values, cannot be read, or is constant.
     """
     names = find_target_names(table, job)
+    check_targets(table, names, kind)
     notes: tuple[str, ...] = ()
     for name in names:
         table, more_notes = read_target(table, job, name)
         notes += more_notes
     table, given, dropped = drop_rows_without_target(table, given, names)
     columns = [describe_target(table, job, name, kind) for name in names]
+    with_classes = [name for name, column in zip(names, columns, strict=True) if column.classes is not None]
+    if len(names) > 1 and with_classes:
+        message = f"several targets must be numbers, and {with_classes[0]} has classes; train a model for each"
+        raise UsageError(message, where="target")
     return table, given, join_targets(columns, notes + dropped)
 
 
@@ -122,7 +128,18 @@ def describe_target(table: Table, job: DataJob, name: str, kind: str) -> TargetC
         raise UsageError("a positive class needs a target with classes; the target is a number", where="positive")
     if kind == "number":
         return _describe_numbers(table, name, asked.detail if asked is not None else "", notes)
-    classes = describe_classes(values, positive=job.positive, where=table.source)
+    separator = find_label_separator(values)
+    try:
+        classes = describe_classes(values, positive=job.positive, where=table.source)
+    except DataError as error:
+        if separator is None:
+            raise
+        raise DataError(f"{error.message}; {ONE_CLASS}", where=error.where) from None
+    if separator is not None:
+        notes += (
+            f"column {name}, the target, has labels separated by {separator!r}, and each combination is a class: "
+            f"{ONE_CLASS}",
+        )
     if spellings := find_spellings(classes.classes):
         shown = join_first([describe_spellings(several) for several in spellings])
         notes += (f"column {name}, the target, has several spellings of {len(spellings)} classes: {shown}",)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
+from zoo.fitting.choose_task import describe_without_task
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import gather_options, make_job
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
+from zoo.models.written_hyperparameters import parse_meanings
 from zoo.registry import read_summary, resolve
 from zoo.spec import Spec
 from zoo.text import convert_to_plain
 from zoo.training.fit_settings import FitSettings
-
-_ENTRY = re.compile(r"^\s+(\w+): (.+)$")
 
 
 @dataclass
@@ -148,21 +147,6 @@ def describe_hyperparameters(builder: ModelBuilder, hp: CheckedHyperParameters) 
     return described
 
 
-def parse_meanings(build: Callable[..., Any]) -> dict[str, str]:
-    """Return the meaning of each hyperparameter from the ``Hyperparameters:`` section of a docstring."""
-    lines = (inspect.getdoc(build) or "").split("\n")
-    if "Hyperparameters:" not in lines:
-        return {}
-    meanings = {}
-    for line in lines[lines.index("Hyperparameters:") + 1 :]:
-        entry = _ENTRY.match(line)
-        if entry:
-            meanings[entry[1]] = entry[2]
-        elif line and not line.startswith(" "):
-            break
-    return meanings
-
-
 def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
     """Return a compiled ``keras.Model`` that takes raw rows, with one input for each column.
 
@@ -188,13 +172,17 @@ def build(model: str, spec: Spec, **hyperparameters: Any) -> Any:
     return model_
 
 
-def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
+def spec_of(source: Any, y: Any = None, *, task: str | None = None, **options: Any) -> Spec:
     """Return the spec of a source's training split.
 
     Args:
         source: A data frame, arrays, a file or the name of a bundled dataset.
-        task: Name of the task.
+        y: Targets of examples in memory.
+        task: Name of the task; by default the first that fits the target of a table.
         **options: ``target`` and other keys of :class:`zoo.jobs.job.DataJob`.
+
+    Raises:
+        UsageError: If the source is no table with a target, so that the task must be named.
 
     Example:
         >>> len(spec_of("wine", task="classification").inputs)
@@ -202,7 +190,9 @@ def spec_of(source: Any, *, task: str, **options: Any) -> Spec:
     """
     from zoo.task import load_task
 
-    return load_task(task).read(make_job(DataJob, gather_options(DataJob, {"source": source, **options}))).spec
+    given = {"source": source if y is None else (source, y), **options}
+    job = make_job(DataJob, gather_options(DataJob, given))
+    return describe_without_task(job) if task is None else load_task(task).read(job).spec
 
 
 def arrays(frame: Any, spec: Spec) -> tuple[Any, Any, Any]:

@@ -24,6 +24,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
 from zoo.task import Calibration, Evaluation, Task
+from zoo.training.custom_gradients import release_custom_gradients
 from zoo.training.fit_settings import FitSettings
 from zoo.training.recorder import Recorder
 from zoo.training.training_state import FitPlan, FitResult
@@ -105,6 +106,7 @@ def fit(
     return fit_built(builder, built_model, dataset, hp.values, plan)
 
 
+@release_custom_gradients()
 def fit_built(
     builder: ModelBuilder, built_model: BuiltModel, dataset: Dataset, hyperparameters: Mapping[str, Any], plan: Plan
 ) -> Fitted:
@@ -130,6 +132,7 @@ def fit_built(
     return Fitted(builder, built_model, dataset, hyperparameters, result)
 
 
+@release_custom_gradients()
 def post_process(fitted: Fitted, job: DataJob) -> Fitted:
     """Fit calibration, decision threshold and conformal quantiles on held-out rows, as the job requests."""
     calibration = fitted.task.calibrate(fitted.built_model, fitted.dataset, job)
@@ -137,6 +140,7 @@ def post_process(fitted: Fitted, job: DataJob) -> Fitted:
     return dataclasses.replace(fitted, dataset=dataset, calibration=calibration)
 
 
+@release_custom_gradients()
 def evaluate(
     fitted: Fitted, splits: Sequence[str], *, intervals: Sequence[str] = (), model: Any = None
 ) -> dict[str, Evaluation]:

@@ -123,6 +123,9 @@ class DataJob(Job):
     data_dir: str | None = declare_option(
         None, "Folder of prepared tensorflow-datasets.", theme="Reading", metavar="FOLDER"
     )
+    skip_broken: bool = declare_option(
+        False, "Leave out images that cannot be read, and say how many and which.", theme="Reading"
+    )
     stream: bool | None = declare_option(
         None, "Stream rows instead of holding them in memory; default by their size.", theme="Reading"
     )

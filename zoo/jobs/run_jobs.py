@@ -122,6 +122,7 @@ class PredictJob(Job):
     intervals: float | None = declare_option(
         None, "Coverage of prediction sets or intervals, such as 90.", metavar="PERCENT", gt=0, lt=100
     )
+    skip_broken: bool = declare_option(False, "Leave out images that cannot be read, and say how many and which.")
     options: dict[str, Any] = declare_option(
         {}, "Options of the model's task, such as zoo show RUN lists.", shown=False
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.portable.answers import find_answer
 from zoo.portable.number_parsing import read_number_cells
+from zoo.portable.observations import join_columns, read_integers, read_observation
 
 # The years 1 to 9999 in seconds since 1970.
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
@@ -129,9 +130,13 @@ def find_last_present(present: np.ndarray) -> np.ndarray:
     return np.where(places < 0, positions, places)
 
 
-def _cells_of_columns(rows: Rows, input_: Mapping[str, Any]) -> list[np.ndarray] | None:
+def _cells_of_columns(rows: Rows, input_: Mapping[str, Any]) -> list[Any] | None:
     """Join the columns ``name_0``, ``name_1``, … to arrays; None if one is missing."""
     shape = input_["shape"]
+    space = input_["statistics"].get("space")
+    joined = join_columns(rows, input_["name"], space) if space else None
+    if joined is not None:
+        return joined
     names = [f"{input_['name']}_{index}" for index in range(math.prod(shape) if shape and None not in shape else 0)]
     if not names or not set(names) <= set(rows):
         return None
@@ -217,11 +222,10 @@ def _sequence(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
     return np.where(np.isinf(steps), np.float32(np.nan), steps)
 
 
-def _observation(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
-    observation = np.asarray(cell, np.float32)
-    if observation.shape != tuple(input_["shape"]) or not np.isfinite(observation).all():
-        raise ValueError(f"expected finite numbers of shape {tuple(input_['shape'])}; received {cell!r}")
-    return observation
+def _observation(cell: Any, input_: Mapping[str, Any]) -> Any:
+    """Return a vector of numbers (F,), or an integer."""
+    space = input_["statistics"].get("space", {"kind": "numbers", "shape": input_["shape"]})
+    return read_observation(cell, space) if input_["shape"] else read_integers(cell, space)[0]
 
 
 READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {

@@ -19,17 +19,17 @@ from zoo.data.columns.encode import has_value, parse_numbers
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.layout import find_named_columns
 from zoo.data.memory import give_back_memory, release_pages
-from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
-from zoo.data.target_columns import is_measured, restore_classes
+from zoo.data.target_columns import restore_classes
 from zoo.errors import UsageError, WrongSourceError
+from zoo.fitting.choose_task import choose_table_task, list_tasks_with_target
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.describe_jobs import ReportJob
 from zoo.jobs.keywords import accept_keywords
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.distributions import describe_distributions, describe_target
 from zoo.reporting.report import DataReport
@@ -43,7 +43,6 @@ from zoo.tracking.tracked_run import TrackedRun
 REPORT_FILE, REPORTS = "data_report", "reports"
 # With fewer rows, a run's report skips the checks that train models; `zoo data` always runs them.
 LEAST_ROWS_FOR_MODELS = 500
-MOST_CLASSES_OF_NUMBERS = 30
 
 
 @accept_keywords(ReportJob, "source")
@@ -157,7 +156,7 @@ def _table(job: ReportJob) -> Table | None:
     if task is not None and "table" not in task.reads:
         return None
     try:
-        with set_dataset_folder(job.data_dir):
+        with apply_reading_options(job):
             return read_table(job.source, text=find_named_columns(job.column))
     except WrongSourceError:
         return None
@@ -179,11 +178,7 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
     targets = job.target or ((table.target,) if table.target is not None else ())
     if not targets:
         return None, None
-    kinds: tuple[str, ...] = ("class", "number", "either")
-    target = targets[0]
-    if target in table.frame:
-        kinds = ("number" if is_measured(table.frame[target], MOST_CLASSES_OF_NUMBERS) else "class", "either")
-    task = next(task for task, kind in _with_target() if "table" in task.reads and kind in kinds)
+    task = choose_table_task(table.frame.get(targets[0]))
     return task, task.read(job)
 
 
@@ -196,7 +191,7 @@ def _task_asked_for(job: ReportJob) -> Task | None:
 def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
     refused: UsageError | None = None
     passes_by = bool(job.stream) or must_stream(job.source)
-    for task, _ in _with_target():
+    for task, _ in list_tasks_with_target():
         if ("table" in task.reads) != passes_by:
             continue
         try:
@@ -205,12 +200,6 @@ def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
             refused = refused or error
     assert refused is not None
     raise refused
-
-
-def _with_target() -> list[tuple[Task, str]]:
-    """Return the tasks that predict a target, with its kind: ``class``, ``number`` or ``either``."""
-    kinds = [(task, getattr(task, "target_kind", None)) for task in map(load_task, list_tasks())]
-    return [(task, kind) for task, kind in kinds if kind is not None]
 
 
 def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
@@ -230,7 +219,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     if dataset is not None and dataset.has_test_source:
         # The rows of a separate test source are numbered from 0: append them after all others.
         test_from = len(frame)
-        with set_dataset_folder(job.data_dir):
+        with apply_reading_options(job):
             tested = read_table(job.test).frame
         frame = pd.concat([frame, tested.set_axis(tested.index + test_from)])[list(frame.columns)]
         split = {**split, "test": dataset.splits["test"].rows + test_from}

@@ -20,7 +20,8 @@ def train(job: TrainJob, *, callbacks: Sequence[Any] = (), verbose: bool = False
 
     The model is a catalogue name such as ``classification/mlp``, a compiled ``keras.Model``, a
     ``keras_tuner.HyperModel`` or a function ``build(hp, spec)``; the source a data frame, arrays, a file or the name
-    of a bundled dataset. ``resume`` takes the id of an interrupted, killed or failed run: a single run resumes from its
+    of a bundled dataset. ``train(model, X, y)`` takes examples and their targets, as do ``tune``, ``compare`` and
+    ``data_report``. ``resume`` takes the id of an interrupted, killed or failed run: a single run resumes from its
     last epoch, repeats over seeds or folds with what is missing. Its stored job is used; give model and source again if
     they were in memory.
 

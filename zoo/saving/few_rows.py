@@ -13,6 +13,7 @@ from zoo.data.columns.missing_values import LAST
 from zoo.portable.rows import read_inputs
 from zoo.saving.portable_inputs import describe_input
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, Spec, TextInput
+from zoo.training.custom_gradients import release_custom_gradients
 
 MOST_ROWS = 64
 # A few calls are faster without compilation.
@@ -85,6 +86,7 @@ class FewRows:
             {name: value.numpy() for name, value in output.items()} if isinstance(output, Mapping) else output.numpy()
         )
 
+    @release_custom_gradients()
     def _compile(self) -> Any:
         import tensorflow as tf
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.examples.given_observations import convert_observations
 from zoo.data.raw_table import Table
 from zoo.data.sources.tensor_sets import is_tensor_set
 from zoo.errors import DataError, join_first
-from zoo.spec import ColumnInput, Spec
+from zoo.spec import ColumnInput, ObservationInput, Spec
 
 
 def convert_rows(rows: Any, spec: Spec) -> Any:
@@ -20,8 +21,8 @@ def convert_rows(rows: Any, spec: Spec) -> Any:
 
     Args:
         rows: A dict of cells; a series or list of cells, which are one row; a list of dicts, series or lists of cells;
-            an array of cells (N, C); or anything else, which is left to the task. Cells without names are in the order
-            of the model's columns.
+            an array of cells (N, C); observations as an environment returns them; or anything else, which is left to
+            the task. Cells without names are in the order of the model's columns.
         spec: The spec of the model.
 
     Raises:
@@ -34,6 +35,8 @@ def convert_rows(rows: Any, spec: Spec) -> Any:
         >>> convert_rows([[20.0, 0.5]], spec)["size"].tolist()
         [0.5]
     """
+    if len(spec.inputs) == 1 and isinstance(spec.inputs[0], ObservationInput):
+        return convert_observations(rows, spec.inputs[0])
     if isinstance(rows, Mapping):
         return {name: [cell] for name, cell in rows.items()} if rows and all(map(_is_cell, rows.values())) else rows
     columns = _columns_of(spec)

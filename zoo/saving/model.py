@@ -13,6 +13,7 @@ from zoo.calibration.conformal import ConformalQuantiles
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.columns.missing_values import find_newly_missing
 from zoo.data.columns.unseen_values import find_unseen
+from zoo.data.sources.image_files import drop_broken_images
 from zoo.errors import UsageError, find_nearest_name, join_first
 from zoo.saving.few_rows import FewRows
 from zoo.saving.given_rows import convert_rows
@@ -58,21 +59,29 @@ class Model:
         return self.spec.target.classes if self.spec.has_classes else ()
 
     def predict(
-        self, rows: Any, *, keep: Sequence[str] = (), intervals: float | None = None, **options: Any
+        self,
+        rows: Any,
+        *,
+        keep: Sequence[str] = (),
+        intervals: float | None = None,
+        skip_broken: bool = False,
+        **options: Any,
     ) -> pd.DataFrame:
         """Return predictions for raw rows, in their order.
 
         Args:
-            rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells, or any
-                source that training reads: N rows with the columns that the model was trained on, in any order (or in
-                that of training where they have no names) and unprocessed (text, missing cells). Other columns are
-                ignored, which is logged once.
+            rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells,
+                observations as an environment returns them, or any source that training reads: N rows with the columns
+                that the model was trained on, in any order (or in that of training where they have no names) and
+                unprocessed (text, missing cells). Other columns are ignored, which is logged once.
             keep: Columns to copy to the front of the result.
             intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
+            skip_broken: Whether to leave out images that cannot be read, which is logged, rather than raise.
             **options: The task's own options of prediction, :attr:`zoo.task.Task.predict_options`.
 
         Returns:
-            N rows with ``prediction`` and, for classes, ``probability_<class>`` of each; with ``intervals=90``
+            N rows with ``prediction``, before it ``file`` if each row is a file, and, for classes,
+            ``probability_<class>`` of each; with ``intervals=90``
             also ``set_90`` (the classes, as a JSON list), or ``lower_90`` and ``upper_90``.
 
         Raises:
@@ -88,7 +97,11 @@ class Model:
             self._warn_unseen(raw)
             output = self._few_rows.output(raw)
             return self._with_intervals(self._rules.predictions(output), output, intervals)
-        table = self._task.rows(rows, self.spec)
+        with drop_broken_images(skip_broken):
+            table = self._task.rows(rows, self.spec)
+        if skip_broken:
+            for note in table.notes:
+                _log.warning("%s", note)
         for column in keep:
             if column not in table.frame.columns:
                 names = [str(name) for name in table.frame.columns]
@@ -104,7 +117,10 @@ class Model:
             raise UsageError(
                 f"{self.spec.task} predicts several rows for each row; no column can be kept", where="keep"
             )
-        return pd.concat([table.frame[list(keep)], predictions], axis=1) if keep else predictions
+        if table.files is not None and "file" not in keep and len(predictions) == len(table.files):
+            predictions.insert(0, "file", table.files)
+        kept = table.frame[list(keep)].reset_index(drop=True)
+        return pd.concat([kept, predictions], axis=1) if keep else predictions
 
     def _check_intervals(self, percent: float | None) -> None:
         if percent is None:

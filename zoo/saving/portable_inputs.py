@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.data.examples.given_observations import get_space
 from zoo.portable.answers import map_answers
-from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, TextInput
+from zoo.spec import CategoryInput, ColumnInput, DateInput, Input, NumberInput, ObservationInput, TextInput
 
 
 def describe_input(input_: Input) -> dict[str, Any]:
@@ -32,5 +33,7 @@ def describe_input(input_: Input) -> dict[str, Any]:
         statistics["idf"] = True
     if isinstance(input_, DateInput):
         statistics |= {"format": input_.format, "strict": input_.strict}
+    if isinstance(input_, ObservationInput):
+        statistics["space"] = get_space(input_)
     names = {"name": input_.name, "key": input_.key, "kind": input_.kind, "shape": list(input_.shape)}
     return {**names, "statistics": statistics}

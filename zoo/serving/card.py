@@ -18,7 +18,7 @@ import pandas as pd
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX
-from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import read_table
 from zoo.errors import describe_unknown, join_first
 from zoo.fitting.fit import choose_evaluated_split
@@ -127,7 +127,7 @@ def _subgroups(store: Store, run: Run, model: Model, by: Sequence[str]) -> list[
     name = choose_evaluated_split(dataset)
     split = dataset.splits[name]
     source = job.test if dataset.has_test_source and name == "test" else job.source
-    with set_dataset_folder(job.data_dir):
+    with apply_reading_options(job):
         frame = read_table(source).frame
     sign = Direction(run.direction).sign
     subgroups = []

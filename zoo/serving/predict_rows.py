@@ -48,7 +48,9 @@ def predict(job: PredictJob) -> Predictions:
     Args:
         job: The job.
     """
-    frame = load(job.run).predict(job.input, keep=job.keep, intervals=job.intervals, **job.options)
+    frame = load(job.run).predict(
+        job.input, keep=job.keep, intervals=job.intervals, skip_broken=job.skip_broken, **job.options
+    )
     if job.output is not None:
         path = Path(job.output)
         check_folder(path)

@@ -13,7 +13,7 @@ from zoo.data.columns.encode import encode_targets, extract_inputs, has_value
 from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
-from zoo.data.sources.public_sets import set_dataset_folder
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.splitting.sample_weights import read_weights
 from zoo.data.target_columns import restore_classes
 from zoo.errors import UsageError
@@ -205,7 +205,7 @@ def _seen(store: Store, run_id: str, task: Task, spec: Spec, rows: Split) -> set
     if str(job.source).endswith(" in memory)"):
         message = f"run {run_id[:8]} was trained on data in memory, so the rows that it used cannot be read again"
         raise UsageError(f"{message}; compare models that were trained on a file", where="on")
-    with set_dataset_folder(job.data_dir):
+    with apply_reading_options(job):
         table = task.rows(job.source, spec)
     split_rows = json.loads(store.read_text(run_id, SPLIT_FILE) or "{}")
     test_rows = split_rows.get("test", []) if job.test is None else []

@@ -137,7 +137,7 @@ def _refusal(message: str, code: str = "INVALID_PARAMETER_VALUE") -> str:
     return json.dumps({"error_code": code, "message": message})
 
 
-def _answer(model: Model, rows: bytes, options: dict[str, str]) -> tuple[int, str]:
+def _answer(model: Model, rows: bytes, options: dict[str, Any]) -> tuple[int, str]:
     """Return status and text of the response to rows in CSV."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 

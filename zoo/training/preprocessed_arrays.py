@@ -19,6 +19,7 @@ from zoo.data.memory import release_pages
 from zoo.data.ragged import Ragged
 from zoo.portable.preprocessing import is_length, name_length_input
 from zoo.training.category_lookup import split_at_lookups
+from zoo.training.custom_gradients import release_custom_gradients
 
 if TYPE_CHECKING:
     import keras
@@ -122,6 +123,7 @@ def _groups(sizes: np.ndarray | None, item: int, rows: int, chunk: int) -> Itera
             start = row
 
 
+@release_custom_gradients()
 def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     """Return a model's output for N rows of raw or preprocessed inputs, in the order of the rows.
 

@@ -158,7 +158,7 @@ def test_class_folders(tmp_path: Path) -> None:
     (tmp_path / "readme.md").write_text("none either")
     (tmp_path / ".hidden").mkdir()
     tree(tmp_path / ".hidden", "x.png")
-    frame, splits = read_images(tmp_path, "here")
+    frame, splits, _ = read_images(tmp_path, "here")
     assert splits is None
     assert frame["file"].tolist() == ["cat/1.png", "cat/2.PNG", "dog/b.png", "dog/deep/er/a.bmp"]
     assert frame["class"].tolist() == ["cat", "cat", "dog", "dog"]
@@ -175,7 +175,7 @@ def test_class_folders(tmp_path: Path) -> None:
 )
 def test_folders_of_parts(tmp_path: Path, folders: tuple[str, ...], wanted: dict[str, str]) -> None:
     names = [f"{folder}/{kind}/1.png" for folder in folders for kind in ("cat", "dog")]
-    frame, splits = read_images(tree(tmp_path, *names), "here")
+    frame, splits, _ = read_images(tree(tmp_path, *names), "here")
     assert splits is not None
     assert sorted(frame["file"]) == sorted(names)
     for file, kind, split, shade in zip(frame["file"], frame["class"], splits, shades(frame), strict=True):
@@ -185,10 +185,10 @@ def test_folders_of_parts(tmp_path: Path, folders: tuple[str, ...], wanted: dict
 
 
 def test_classes_may_be_called_train_and_test(tmp_path: Path) -> None:
-    frame, splits = read_images(tree(tmp_path, "train/1.png", "test/1.png"), "here")
+    frame, splits, _ = read_images(tree(tmp_path, "train/1.png", "test/1.png"), "here")
     assert splits is None
     assert frame["class"].tolist() == ["test", "train"]
-    frame, splits = read_images(tree(tmp_path / "more", "train/a/1.png", "plane/b/1.png"), "here")
+    frame, splits, _ = read_images(tree(tmp_path / "more", "train/a/1.png", "plane/b/1.png"), "here")
     assert splits is None
     assert frame["class"].tolist() == ["plane", "train"]
 
@@ -204,10 +204,10 @@ def test_hidden_folders_below_classes_are_left_out(tmp_path: Path) -> None:
 
 
 def test_pictures_without_classes(tmp_path: Path) -> None:
-    frame, splits = read_images(tree(tmp_path, "b.png", "a.png"), "here")
+    frame, splits, _ = read_images(tree(tmp_path, "b.png", "a.png"), "here")
     assert (list(frame), splits) == (["image", "file"], None)
     assert frame["file"].tolist() == ["a.png", "b.png"]
-    frame, splits = read_images(tmp_path / "b.png", "here")
+    frame, splits, _ = read_images(tmp_path / "b.png", "here")
     assert (frame["file"].tolist(), shades(frame), splits) == (["b.png"], [0], None)
 
 

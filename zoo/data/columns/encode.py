@@ -8,6 +8,7 @@ import pandas as pd
 from zoo.data.columns.date_parsing import convert_to_seconds
 from zoo.data.columns.missing_values import LAST, fill_forward
 from zoo.data.examples.describe_examples import join_numbered_columns, prepare_values
+from zoo.data.examples.given_observations import join_parts
 from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError, find_nearest_name, join_first
@@ -62,7 +63,7 @@ def extract_inputs(
         DataError: If a column is missing, or a number cannot be parsed.
     """
     for input_ in spec.inputs:
-        cells = join_numbered_columns(frame, input_) if input_.name not in frame.columns else None
+        cells = _join(frame, input_) if input_.name not in frame.columns else None
         frame = frame.assign(**{input_.name: cells}) if cells is not None else frame
     columns = {str(name): name for name in frame.columns}
     absent = [input_.name for input_ in spec.inputs if input_.name not in columns]
@@ -85,6 +86,11 @@ def extract_inputs(
             values = fill_forward(values, is_missing(unfilled[input_.name]), train)
         arrays[input_.key] = values
     return arrays
+
+
+def _join(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
+    parts = join_parts(frame, input_) if isinstance(input_, ObservationInput) else None
+    return parts if parts is not None else join_numbered_columns(frame, input_)
 
 
 def has_value(values: pd.Series) -> np.ndarray:

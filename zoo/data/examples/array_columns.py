@@ -32,8 +32,12 @@ def find_array_columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return {name: frame[name] for name in objects if len(frame) and frame[name].map(_is_array).all()}
 
 
-def convert_lists(frame: pd.DataFrame) -> pd.DataFrame:
+def convert_lists(frame: pd.DataFrame, *, ragged: bool = False) -> pd.DataFrame:
     """Return a frame in which columns of lists, as in JSON, are columns of arrays.
+
+    Args:
+        frame: N rows.
+        ragged: Whether a column stays as it is if its nested lists differ in length, as the parts of observations do.
 
     Raises:
         DataError: If nested lists differ in length.
@@ -43,6 +47,8 @@ def convert_lists(frame: pd.DataFrame) -> pd.DataFrame:
             try:
                 frame = frame.assign(**{str(name): convert_to_cells(list(frame[name])).to_numpy()})
             except ValueError:
+                if ragged:
+                    continue
                 raise DataError(f"column {name!r} has nested lists of different lengths") from None
     return frame
 

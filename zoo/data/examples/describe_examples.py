@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT
+from zoo.data.examples.given_observations import read_observations
 from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
 from zoo.portable.preprocessing import split_into_tokens
-from zoo.spec import ImageInput, Input, SequenceInput, TextInput
+from zoo.spec import ImageInput, Input, ObservationInput, SequenceInput, TextInput
 
 CHARACTER, WORD = "character", "word"
 LEAST_COUNT = 2
@@ -113,7 +114,8 @@ def prepare_values(values: pd.Series, input_: Input, where: str) -> Any:
         return _sequences(values, input_.name, int(input_.shape[-1] or 1), where)
     if isinstance(input_, TextInput):
         return _texts(values, input_.name, where)
-    return _stacked(values, input_, where)
+    assert isinstance(input_, ObservationInput)
+    return read_observations(values, input_, where)
 
 
 def join_numbered_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
@@ -203,24 +205,6 @@ def _texts(values: pd.Series, name: str, where: str) -> np.ndarray:
         row = find_source_row(values, int(np.flatnonzero(empty)[0]))
         raise DataError("the text is empty", where=f"{where}, column {name}, row {row}")
     return values.astype(str).to_numpy(dtype=object)
-
-
-def _stacked(values: pd.Series, input_: Input, where: str) -> np.ndarray:
-    array = np.empty((len(values), *(extent or 0 for extent in input_.shape)), np.float32)
-    for index, (row, value) in enumerate(_placed(values)):
-        if np.shape(value) != input_.shape or not _all_finite(value):
-            place = f"{where}, column {input_.name}, row {row}"
-            received = f"shape {np.shape(value)}" if np.shape(value) != input_.shape else f"{value!r}"
-            raise DataError(f"expected finite numbers of shape {input_.shape}; received {received}", where=place)
-        array[index] = value
-    return array
-
-
-def _all_finite(value: Any) -> bool:
-    try:
-        return bool(np.isfinite(np.asarray(value, np.float64)).all())
-    except (TypeError, ValueError):
-        return False
 
 
 def _moments(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

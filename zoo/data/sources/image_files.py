@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pandas as pd
 from zoo.data.dataset import SPELLINGS
 from zoo.data.examples.array_columns import IMAGE, convert_to_cells
 from zoo.data.limits import check_inside, check_memory, format_bytes, measure_available_memory, report_decoding_errors
-from zoo.errors import DataError
+from zoo.errors import DataError, UnreadableFileError, join_first
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Pillow reads many more formats, including PostScript, which runs code. The file's content decides, not its suffix.
@@ -22,9 +24,20 @@ _PIXEL_BYTES = 16  # decoded, converted and array copies, and the decoder's own 
 
 # Hidden files, and those of macOS archives.
 _NOT_OURS = (".", "__MACOSX")
+_skipped: ContextVar[bool] = ContextVar("skip_broken", default=False)
 
 
-def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | None]:
+@contextmanager
+def drop_broken_images(skip: bool) -> Iterator[None]:
+    """Leave out images that cannot be decoded inside a ``with`` block; False changes nothing."""
+    token = _skipped.set(skip or _skipped.get())
+    try:
+        yield
+    finally:
+        _skipped.reset(token)
+
+
+def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
     """Read images with their file names and, from the names of folders, their classes and splits.
 
     Args:
@@ -34,25 +47,79 @@ def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | Non
 
     Returns:
         A frame with ``image`` (an array (H, W, C) of bytes in each cell), ``file`` and, if there are class
-        folders, ``class``; and the split of each row, or None.
+        folders, ``class``; the split of each row, or None; and a note, if files were left out.
 
     Raises:
         DataError: If a folder has no images, or a file is not an image.
     """
+    labelled_files, split = _find_files(path)
+    if not labelled_files:
+        raise DataError(
+            f"the folder has no images; expected class folders with files {', '.join(IMAGE_FILES)}", where=source
+        )
+    images, places, notes = decode_images(
+        [file for file, _, _ in labelled_files], [name for *_, name in labelled_files]
+    )
+    labelled_files = [labelled_files[place] for place in places]
+    frame = pd.DataFrame({IMAGE: convert_to_cells(images), "file": [name for *_, name in labelled_files]})
+    if labelled_files[0][1] is not None:
+        frame["class"] = [str(label) for _, label, _ in labelled_files]
+    return frame, split[places] if split is not None else None, notes
+
+
+def _find_files(path: Path) -> tuple[list[tuple[Path, str | None, str]], np.ndarray | None]:
+    """Return path, class and name of each file, and the split of each; None without classes or splits."""
     if path.is_file():
-        return _frame([(path, None, path.name)]), None
+        return [(path, None, path.name)], None
     folders = _folders(path, path)
     splits = {folder: SPELLINGS[folder.name.lower()] for folder in folders if folder.name.lower() in SPELLINGS}
     if splits and len(splits) == len(folders) and any(_folders(folder, path) for folder in folders):
         for folder in folders:
             if not _folders(folder, path) and _files(folder, path):
                 raise DataError("the images have no class folders, but other splits have", where=str(folder))
-        frames = [_class_folders(folder, path) for folder in splits]
-        names = [np.full(len(frame), split, dtype="<U10") for split, frame in zip(splits.values(), frames, strict=True)]
-        return _checked(pd.concat(frames, ignore_index=True), source), np.concatenate(names)
+        parts = [_class_folders(folder, path) for folder in splits]
+        names = [np.full(len(part), split, dtype="<U10") for split, part in zip(splits.values(), parts, strict=True)]
+        return [file for part in parts for file in part], np.concatenate(names)
     if folders:
-        return _checked(_class_folders(path, path), source), None
-    return _checked(_frame([(file, None, file.name) for file in _files(path, path)]), source), None
+        return _class_folders(path, path), None
+    return [(file, None, file.name) for file in _files(path, path)], None
+
+
+def decode_images(files: Sequence[Path], names: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
+    """Return the images in files, the places (M,) of those that could be decoded, and a note on the others.
+
+    Args:
+        files: N files.
+        names: Their names in the note.
+
+    Raises:
+        DataError: If a file is not an image and broken ones are not skipped, if all are broken, or if the images do not
+            fit into memory.
+    """
+    images, places, broken, available = [], [], [], measure_available_memory()
+    size_bytes, first_error = 0, None
+    for place, file in enumerate(files):
+        try:
+            images.append(read_image(file))
+        except UnreadableFileError as error:
+            if not _skipped.get():
+                advice = f"{error.message}; to leave out such images, use --skip-broken"
+                raise DataError(advice, where=error.where) from None
+            first_error = first_error or error
+            broken.append(names[place])
+            continue
+        places.append(place)
+        size_bytes += images[-1].nbytes
+        if size_bytes > available:
+            message = (
+                f"the images up to this one need {format_bytes(size_bytes)} of memory; "
+                f"{format_bytes(available)} were available"
+            )
+            raise DataError(f"{message}. Reduce their size first", where=str(file))
+    if first_error is not None and not images:
+        raise DataError(f"none of {len(files)} images can be read: {first_error}")
+    note = f"{len(broken):,} of {len(files):,} images cannot be read and are left out: {join_first(broken, 5)}"
+    return images, np.array(places, int), [note] if broken else []
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -114,36 +181,9 @@ def _files(folder: Path, root: Path) -> list[Path]:
     return files
 
 
-def _class_folders(path: Path, root: Path) -> pd.DataFrame:
-    labelled_files = [
+def _class_folders(path: Path, root: Path) -> list[tuple[Path, str | None, str]]:
+    return [
         (file, folder.name, str(file.relative_to(root)))
         for folder in _folders(path, root)
         for file in _files(folder, root)
     ]
-    return _frame(labelled_files)
-
-
-def _frame(labelled_files: Sequence[tuple[Path, str | None, str]]) -> pd.DataFrame:
-    images, size_bytes, available = [], 0, measure_available_memory()
-    for file, _, _ in labelled_files:
-        images.append(read_image(file))
-        size_bytes += images[-1].nbytes
-        if size_bytes > available:
-            message = (
-                f"the images up to this one need {format_bytes(size_bytes)} of memory; "
-                f"{format_bytes(available)} were available"
-            )
-            raise DataError(f"{message}. Reduce their size first", where=str(file))
-    frame = pd.DataFrame({IMAGE: convert_to_cells(images), "file": [name for _, _, name in labelled_files]})
-    if labelled_files and labelled_files[0][1] is not None:
-        frame["class"] = [str(label) for _, label, _ in labelled_files]
-    return frame
-
-
-def _checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    if len(frame) == 0:
-        raise DataError(
-            f"the folder has no images; expected class folders with files {', '.join(IMAGE_FILES)}",
-            where=source,
-        )
-    return frame

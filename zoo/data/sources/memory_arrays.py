@@ -14,6 +14,7 @@ from zoo.data.examples.array_columns import convert_to_cells
 from zoo.data.limits import check_columns
 from zoo.data.raw_table import Table
 from zoo.data.source_errors import describe_wrong_source
+from zoo.data.unsupported_targets import describe_shape
 from zoo.errors import DataError
 
 IN_MEMORY = "(arrays in memory)"
@@ -149,17 +150,37 @@ def read_pair(x: Any, y: Any, cells: str | None) -> Table:
     """Return the table of examples and their targets, which become the column ``y``.
 
     Raises:
-        DataError: If their numbers differ.
+        DataError: If their numbers differ, there are several targets, or a frame and a series have the same labels of
+            rows in another order.
     """
     if isinstance(x, pd.DataFrame):
+        if isinstance(y, (pd.Series, pd.DataFrame)) and _is_reordered(x.index, y.index):
+            raise DataError("x and y have the same row labels in another order; align them, as by y.loc[x.index]")
         frame = x.rename(columns=str).reset_index(drop=True)
+    elif isinstance(x, Mapping):
+        frame = collect_columns(x, cells)
     else:
         frame = split_into_columns(x if isinstance(x, (list, tuple)) else _array(x), cells)
     labels = convert_array(np.asarray(y), "y")
     if labels.shape not in ((len(frame),), (len(frame), 1)):
-        raise DataError(f"x has {len(frame)} rows and y has shape {labels.shape}")
+        message = f"x has {len(frame)} rows and y has shape {labels.shape}"
+        if labels.ndim == 2 and len(labels) == len(frame):
+            message += (
+                "; expected one value in each row: for one-hot rows use y.argmax(axis=1); for several numbers a frame "
+                f"that has their columns too, and target=[…] with their names; {describe_shape(labels.shape[1:])}"
+            )
+        elif labels.ndim > 2:
+            message += f"; {describe_shape(labels.shape[1:])}"
+        raise DataError(message)
     frame.insert(frame.shape[1], "y", labels.reshape(-1), allow_duplicates=True)
     return read_frame(frame, target="y")
+
+
+def _is_reordered(first: pd.Index, second: pd.Index) -> bool:
+    """Return whether two indices have the same labels, but in another order."""
+    if len(first) != len(second) or first.equals(second) or not (first.is_unique and second.is_unique):
+        return False
+    return bool(first.isin(second).all())
 
 
 def _array(values: Any, where: str = IN_MEMORY) -> np.ndarray:

@@ -17,6 +17,7 @@ from zoo.data.raw_table import Table
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.memory_arrays import convert_array, split_into_columns
+from zoo.data.unsupported_targets import describe_shape
 from zoo.errors import DataError
 
 _ARRAY_PARTS = {"train": "train", "val": "validation", "test": "test"}
@@ -145,7 +146,8 @@ def _labels(arrays: Mapping[str, np.ndarray], key: str, rows: int, path: Path) -
     labels = arrays[key]
     if labels.shape != (rows,):
         x_key = key.replace("y", "x", 1)
-        raise DataError(f"{key} has shape {labels.shape}, but {x_key} has {rows} rows", where=str(path))
+        hint = f"; {describe_shape(labels.shape[1:])}" if labels.ndim > 1 and len(labels) == rows else ""
+        raise DataError(f"{key} has shape {labels.shape}, but {x_key} has {rows} rows{hint}", where=str(path))
     if "names" not in arrays or labels.dtype.kind not in "iu":
         return labels
     if labels.size and not 0 <= labels.min() <= labels.max() < len(arrays["names"]):

@@ -26,6 +26,7 @@ from zoo.data.sources.public_sets import check_at_hand, is_prepared, is_public, 
 from zoo.data.sources.sql import is_database, read_sql
 from zoo.data.sources.tensor_sets import is_tensor_set, read_tensor_set
 from zoo.errors import DataError, ZooError, find_nearest_name, shorten_error
+from zoo.portable.rows import OBSERVATION
 
 _NO_SCALARS = (list, dict, set, np.ndarray)
 _ENVIRONMENT = re.compile(r"([\w.]+:)?[A-Za-z][\w/-]*-v[0-9]+")
@@ -63,7 +64,7 @@ def read_table(
         name = str(source) if isinstance(source, (str, Path)) and not is_database(str(source)) else None
         raise DataError("the source does not fit into memory", where=name) from None
     if cells is not None:
-        table = replace(table, frame=convert_lists(table.frame))
+        table = replace(table, frame=convert_lists(table.frame, ragged=cells == OBSERVATION))
     return _checked(table, text)
 
 
@@ -159,11 +160,12 @@ def list_table_endings() -> tuple[str, ...]:
 
 
 def _from_images(path: Path, source: str, cells: str | None) -> Table:
-    frame, split = read_images(path, source)
+    frame, split, notes = read_images(path, source)
     if cells != IMAGE:
         raise describe_wrong_source("images", source)
     target = "class" if "class" in frame else None
-    return Table(frame, path.resolve().name.split(".")[0], source, target, split)
+    name, files = path.resolve().name.split(".")[0], frame["file"].to_numpy()
+    return Table(frame, name, source, target, split, tuple(notes), files=files)
 
 
 def check_there(source: Any, data_dir: str | None = None) -> None:

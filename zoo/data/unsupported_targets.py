@@ -1,0 +1,118 @@
+"""Targets that no task predicts: several labels in a cell, masks, files; errors say what is predicted instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.raw_table import Table
+from zoo.data.sources.image_files import IMAGE_FILES
+from zoo.errors import DataError, UsageError
+
+ONE_CLASS = (
+    "several values for each row (multi-label classification, bounding boxes) are not supported, a model predicts one "
+    "class; for labels, make a column of yes and no for each, as str.get_dummies does, and train a model for each"
+)
+NO_SEGMENTATION = (
+    "a mask or image as the target (segmentation) is not supported; image models predict one class for each image"
+)
+_SEPARATORS = ("|", ";", ",")
+_MASK_FOLDERS = {"mask", "masks", "annotations", "labels", "segmentation", "segmentations", "targets"}
+
+
+def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
+    """Refuse targets that are several classes, or whose cells have several values.
+
+    Args:
+        table: A table.
+        names: Its targets.
+        kind: ``class``, ``number``, or ``either``, which depends on the column.
+
+    Raises:
+        UsageError: If several targets are requested of a task that predicts a class.
+        DataError: If cells of a target are lists, masks or files.
+    """
+    if len(names) > 1 and kind == "class":
+        raise UsageError(
+            f"this task predicts one target; received {', '.join(names)}: train a model for each. Several numbers at "
+            "once are predicted by regression models",
+            where="target",
+        )
+    for name in names:
+        values = table.frame[name].dropna()
+        where = f"{table.source}, column {name}"
+        if not len(values) or pd.api.types.is_numeric_dtype(values.dtype):
+            continue
+        several = values[[isinstance(cell, (list, tuple, set, frozenset, dict, np.ndarray)) for cell in values]]
+        if len(several) and (hint := describe_cells(several.iloc[0], kind)):
+            raise DataError(hint, where=where)
+        if kind != "number" and _are_image_files(values):
+            raise DataError(NO_SEGMENTATION, where=where)
+
+
+def describe_cells(cell: Any, kind: str) -> str | None:
+    """Return why a cell with several values is no target; None if it may be one, such as an array of numbers.
+
+    Example:
+        >>> describe_cells(np.zeros((4, 4)), "class").split(" (")[0]
+        'a mask or image as the target'
+    """
+    is_array = isinstance(cell, np.ndarray)
+    if kind != "class" and is_array:
+        return None  # a model of the user's own may predict it
+    if kind == "number" and not isinstance(cell, (set, frozenset, dict)):
+        return "several numbers in a cell; give each a column of its own, and use --target for each"
+    return describe_shape(np.shape(cell) if is_array else (len(cell),))
+
+
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """Return why targets with several values of this shape for each row are not supported."""
+    return NO_SEGMENTATION if len(shape) > 1 else ONE_CLASS
+
+
+def find_label_separator(values: pd.Series) -> str | None:
+    """Return the character that separates several labels in the cells of a text column; None if there is none.
+
+    Cells then combine the same labels in many ways: there are fewer labels than combinations.
+
+    Example:
+        >>> find_label_separator(pd.Series(["a|b", "b", "a|c", "b|c", "a|b|c", "c"]))
+        '|'
+    """
+    texts = values.dropna().unique()
+    if len(texts) < 4 or not all(isinstance(text, str) for text in texts):
+        return None
+    for separator in _SEPARATORS:
+        parts = [[part.strip() for part in text.split(separator)] for text in texts]
+        labels = {part for several in parts for part in several}
+        many = sum(len(several) > 1 for several in parts)
+        sets = all(len(set(several)) == len(several) and all(several) for several in parts)
+        if sets and many >= len(texts) / 3 and len(labels) < len(texts) and max(map(len, labels)) <= 40:
+            return separator
+    return None
+
+
+def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str) -> None:
+    """Refuse a folder of images and one of their masks, which are no classes.
+
+    Args:
+        folders: Names of the class folders.
+        files: Files below them, as ``folder/name.png``.
+        where: The source.
+
+    Raises:
+        DataError: If one of two folders is called after masks, and its files are called as those of the other.
+    """
+    if len(folders) != 2 or not any(folder.lower() in _MASK_FOLDERS for folder in folders):
+        return
+    first, second = ({Path(file).stem for file in files if Path(file).parts[0] == folder} for folder in folders)
+    if first and first == second:
+        raise DataError(f"{NO_SEGMENTATION}; the folders {' and '.join(folders)} would be its classes", where=where)
+
+
+def _are_image_files(values: pd.Series) -> bool:
+    return all(isinstance(cell, str) and cell.lower().endswith(IMAGE_FILES) for cell in values)
