@@ -72,7 +72,7 @@ def _measure(folder: Path | None, name: str, draw: int, trials: int) -> dict[str
 
     def is_better(trial: TrialRecord, default: TrialRecord) -> bool:
         (truth, prediction), (_, of_default) = scored[trial.trial_id], scored[default.trial_id]
-        return compare_on_rows(metric, truth, prediction, of_default, seed=draw) >= 1 - SIGNIFICANT
+        return compare_on_rows(metric, truth, prediction, of_default, seed=draw) >= 1 - SIGNIFICANT / trials
 
     selected = select_trial(ranked, records[:1], is_better, COMPARED)
     return {

@@ -99,7 +99,9 @@ class Finishing:
         ranked, first = loop.ranked(), loop.ranked()[0]
         if self.job.select == "best-score":
             return first, ()
-        comparison = TrialComparison(self.job, self.builder, self.dataset, self.folder, self.objective, loop.state.fits)
+        comparison = TrialComparison(
+            self.job, self.builder, self.dataset, self.folder, self.objective, loop.state.fits, len(ranked)
+        )
         best = select_trial(ranked, loop.defaults(), comparison.is_better, self.job.keep)
         if best is first:
             return best, ()

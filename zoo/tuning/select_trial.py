@@ -31,6 +31,7 @@ class TrialComparison:
         folder: Folder of the search, with the weights of the trials.
         objective: Objective of the search.
         fits: Scores of the folds of each trial, by its id.
+        trials: Number of ranked trials. The best of many is compared, so it divides the level of the test (Bonferroni).
     """
 
     job: TuneJob
@@ -39,6 +40,7 @@ class TrialComparison:
     folder: SearchFolder
     objective: Objective
     fits: Mapping[str, Sequence[float]]
+    trials: int = 1
 
     def is_better(self, trial: TrialRecord, default: TrialRecord) -> bool:
         """Return whether a trial is better than the default beyond chance; True where that cannot be judged.
@@ -54,7 +56,7 @@ class TrialComparison:
             if len(scores[0]) != len(scores[1]) or len(scores[0]) < 2:
                 return True
             estimate = estimate_mean(sign * (scores[1] - scores[0]), tested=1 / (len(scores[0]) - 1))
-            return estimate.mean > 0 and estimate.p < 2 * SIGNIFICANT
+            return estimate.mean > 0 and estimate.p < 2 * SIGNIFICANT / self.trials
         rows, default_rows = self._scored_rows(trial), self._scored_rows(default)
         if rows is None or default_rows is None:
             return True
@@ -64,7 +66,7 @@ class TrialComparison:
         fraction = compare_on_rows(
             metric, truth, prediction, of_default, weight=split.weight, group=split.group, seed=self.job.seed
         )
-        return fraction >= 1 - SIGNIFICANT
+        return fraction >= 1 - SIGNIFICANT / self.trials
 
     def _scored_rows(self, record: TrialRecord) -> ScoredRows | None:
         """Return truth and predictions of the validation rows by a trial's weights."""
