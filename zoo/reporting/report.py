@@ -141,7 +141,7 @@ class DataReport:
             lines.append(f"<h2>Columns</h2><table><tr>{cells}</tr>")
             lines += [_column_row(column, drawn.get(column.name, "")) for column in self.columns]
             lines.append(
-                "</table><p>Bars are fractions of the training rows, red lines those of the test rows. "
+                "</table><p>Bars are fractions of the training rows, orange lines those of the test rows. "
                 "To change a kind, use <code>--column NAME=KIND</code>.</p>"
             )
         notes = [note for note in self.notes if not note.startswith("column ")]
@@ -198,9 +198,11 @@ def _draw_target(shown: Distribution) -> str:
     for index, label in enumerate(shown.labels):
         cells = "".join(f'<td class="number">{shown.counts[split][index]:,}</td>' for split in splits)
         rows.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
-    table = f"<table><tr><th>rows</th>{head}</tr>{''.join(rows)}</table>"
+    table = f"<table><tr><th>bar, from the left</th>{head}</tr>{''.join(rows)}</table>"
     bars = format_bars(shown.labels, shown.counts, scale=3)
-    return f"<h2>Target</h2>{bars}<details><summary>counts</summary>{table}</details>"
+    few = " open" if len(shown.labels) <= MOST_LINES else ""
+    legend = "<p>Bars are fractions of the training rows, orange lines those of the test rows.</p>"
+    return f"<h2>Target</h2>{bars}{legend}<details{few}><summary>rows of each bar</summary>{table}</details>"
 
 
 def _column_as_dict(column: Column) -> dict[str, Any]:
