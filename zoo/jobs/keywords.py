@@ -47,6 +47,8 @@ def accept_keywords(kind: type[Job], *positional: str) -> Callable[[Callable[...
             try:
                 keys = signature.bind(*values, **keywords).arguments
             except TypeError as error:
+                if "source" not in positional:
+                    raise
                 taken = ", ".join(positional) + (", y" if positional[-1] == "source" else "")
                 message = f"{error}; without a name: {taken}; the other keys by name, such as seed=1"
                 raise UsageError(message, where=f"zoo.{function.__name__}") from None
