@@ -143,8 +143,8 @@ def test_a_split_is_taken_back(tmp_path: Path) -> None:
         ({}, {"gap": "3d"}, "a gap needs --split time=COLUMN"),
         ({}, {"split": "group=house", "fold": "1/30"}, "30 folds by group need at least 30 groups; there are 23"),
         ({}, {"fold": "1/2", "folds": "leave-one-group-out"}, "leave-one-group-out needs --split group=COLUMN"),
-        ({}, {"fold": "1/2", "folds": "file=none.npz"}, "the folds cannot be read"),
-        ({}, {"split": "file=none.json"}, "the split cannot be read"),
+        ({}, {"fold": "1/2", "folds": "file=none.npz"}, "cannot read the folds"),
+        ({}, {"split": "file=none.json"}, "cannot read the split"),
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
