@@ -29,7 +29,6 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.describe_jobs import ReportJob
 from zoo.jobs.keywords import accept_keywords
 from zoo.models.search_space import CheckedHyperParameters
-from zoo.registry import list_tasks
 from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.distributions import describe_distributions, describe_target
 from zoo.reporting.report import DataReport
@@ -37,7 +36,7 @@ from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_tabl
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, write_atomically
 from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
-from zoo.task import Task, load_task
+from zoo.task import Task, load_task, load_tasks
 from zoo.tracking.tracked_run import TrackedRun
 
 REPORT_FILE, REPORTS = "data_report", "reports"
@@ -209,7 +208,7 @@ def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
 
 def _with_target() -> list[tuple[Task, str]]:
     """Return the tasks that predict a target, with its kind: ``class``, ``number`` or ``either``."""
-    kinds = [(task, getattr(task, "target_kind", None)) for task in map(load_task, list_tasks())]
+    kinds = [(task, getattr(task, "target_kind", None)) for task in load_tasks()]
     return [(task, kind) for task, kind in kinds if kind is not None]
 
 
