@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from zoo.data.sources.npz import check_declared_sizes
 from zoo.data.sources.text_encoding import check_bytes
 from zoo.data.splitting.splitters import Splitter
 from zoo.data.splitting.time_order import find_cut, mask_gap
-from zoo.errors import DataError
+from zoo.errors import DataError, shorten_value
 from zoo.small_files import check_regular_file, read_small_text
 
 MOST_BYTES = 200_000_000  # row numbers of some 20 million rows
@@ -97,20 +98,29 @@ def read_splits(path: str, places: np.ndarray) -> np.ndarray:
     """
     text = read_small_text(Path(path).expanduser(), "the split", most_bytes=MOST_BYTES, kind=DataError)
     try:
-        rows_by_split = {SPELLINGS[split]: np.asarray(rows, np.int64) for split, rows in json.loads(text).items()}
+        rows_by_split = {SPELLINGS[split]: _row_numbers(rows) for split, rows in json.loads(text).items()}
     except (ValueError, AttributeError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise DataError(f"not a split: expected row numbers by split, as in split.json ({error})", where=path) from None
     splits = np.full(int(places.max()) + 1, "", dtype="<U11")
     for split, rows in rows_by_split.items():
         if rows.size and (rows.min() < 0 or rows.max() >= len(splits)):
-            raise DataError(
-                f"the {split} split has row {rows.max()}, but the source has {len(splits)} rows", where=path
-            )
+            wrong = rows.min() if rows.min() < 0 else rows.max()
+            raise DataError(f"the {split} split has row {wrong}, but the source has {len(splits)} rows", where=path)
+        if (splits[rows] != "").any():
+            other = splits[rows][splits[rows] != ""][0]
+            raise DataError(f"a row of the {split} split is also in the {other} split", where=path)
         splits[rows] = split
     chosen = splits[places]
     if not (chosen == "train").any():
         raise DataError("the split leaves no training rows", where=path)
     return chosen
+
+
+def _row_numbers(values: Any) -> np.ndarray:
+    rows = np.asarray(values)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise TypeError(f"received {shorten_value(values, most=40)} instead of a list of integers")
+    return rows.astype(np.int64)
 
 
 def _fold_values(file: Path) -> np.ndarray:
