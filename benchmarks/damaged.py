@@ -267,6 +267,9 @@ def _report(results: Results) -> None:
         "predict: damaged files of twelve formats; load: a model's folder that was tampered with, a third with fresh "
         "digests; request: bodies sent to the server; command: the same in processes of their own."
     ]
+    if len(results.rows) < results.settings["cases"]:
+        done = f"{len(results.rows):,} of {results.settings['cases']:,}"
+        notes.append(f"So far {done} cases, in the order of their numbers; the same command goes on with the others.")
     results.report("Damaged files, jobs and models", header, lines, notes)
 
 
