@@ -219,6 +219,8 @@ def write_job(rng: Random, folder: Path, fields: dict[str, list[str]], run_id: s
     """Write a valid job in which one or two keys have odd values, or whose text is damaged; return the file's name."""
     command = rng.choice([*JOBS, "train", "train", "train"])
     job = {"command": command, **JOBS[command], **{key: FIT[key] for key in FIT if key in fields[command]}}
+    if command == "compare":
+        del job["baselines"]  # a comparison always has them
     for _ in range(rng.choice([1, 1, 1, 2])):
         job[rng.choice(fields[command])] = rng.choice(ODD)
     job = {key: run_id if value == "@" else value for key, value in job.items()}
