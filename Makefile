@@ -45,7 +45,7 @@ lock: setup
 	@touch "$(VENV)/.done"
 
 bench: setup
-	@for name in startup reading epoch tracking predict runs search equal_time rl report label_errors intervals streaming defaults; do "$(BIN)/python" benchmarks/$$name.py || exit 1; done
+	@for name in startup reading epoch tracking predict runs search equal_time rl report label_errors intervals streaming damaged defaults; do "$(BIN)/python" benchmarks/$$name.py || exit 1; done
 
 notebooks: setup
 	@"$(BIN)/python" -m pytest -q -m slow tests/test_notebooks.py

@@ -8,13 +8,14 @@ import pytest
 from zoo.errors import UsageError
 from zoo.registry import (
     FOLDERS_VARIABLE,
+    find_tasks_reading,
     list_models,
     list_tasks,
     load_task_module,
     read_summary,
     resolve,
 )
-from zoo.task import load_task
+from zoo.task import load_task, load_tasks
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "pandas", "sklearn", "matplotlib"}
 TASK_FILE = '''"""A task of one's own."""
@@ -158,10 +159,30 @@ def test_a_task_without_its_instance(own_folder):
 
 
 @pytest.mark.parametrize(
+    "code, message",
+    [
+        ("raise RuntimeError('unlucky')", "cannot be imported: RuntimeError: unlucky"),
+        ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+        ("def build(hp: Nothing, spec): ...", "cannot be imported: NameError"),
+    ],
+)
+def test_whatever_a_file_raises_on_import_is_an_error_with_its_line(own_folder, code, message):
+    write(own_folder / "regression", bad=f'"""Bad."""\n{code}\n')
+    write(own_folder / "wrong", __init__=code)
+    with pytest.raises(UsageError, match=rf"bad\.py, line 2: {message}"):
+        resolve("regression/bad").load_build()
+    assert "regression/mlp" in names()
+    assert "wrong" not in find_tasks_reading("table")
+    assert "wrong" not in {task.name for task in load_tasks()}
+    assert {"classification", "regression"} <= {task.name for task in load_tasks()}
+
+
+@pytest.mark.parametrize(
     "content, message",
     [
         (b"x = 1\ndef broken(:\n", r"mine\.py, line 2: not valid Python: "),
-        (b"\xff\xfe", r"mine\.py: not valid Python: "),
+        (b"\xff\xfe", r"mine\.py: cannot read the file: not a text file in UTF-8"),
+        (b"a = 1\0", r"mine\.py.*: not valid Python: "),
     ],
 )
 def test_a_broken_file_is_named(own_folder, content, message):

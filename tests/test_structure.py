@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 # A file imports only from packages above its own.
 LAYERS = [
     {"zoo/errors.py", "zoo/version.py", "zoo/quiet_import.py", "zoo/text.py", "zoo/seeding.py"},
+    {"zoo/small_files.py", "zoo/yaml_text.py", "zoo/typed_values.py"},
     {"zoo/portable"},
     {"zoo/registry.py"},
     {"zoo/spec.py"},

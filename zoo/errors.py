@@ -91,6 +91,20 @@ def shorten_error(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def shorten_value(value: object, most: int = 200) -> str:
+    """Return the representation of a received value, cut after some characters.
+
+    Example:
+        >>> shorten_value("batch"), shorten_value("x" * 1000, most=9)
+        ("'batch'", "'xxxxxxxx…")
+    """
+    try:
+        text = repr(value)
+    except Exception as error:  # an integer of more than 4,300 digits, or an object's own mistake
+        return f"a value of type {type(value).__name__} that cannot be shown: {shorten_error(error)}"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def join_first(texts: Sequence[str], most: int = MOST_LISTED, separator: str = ", ") -> str:
     """Join the first of several texts, with the number of further ones.
 

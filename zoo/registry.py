@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import fnmatch
 import functools
 import hashlib
@@ -17,10 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zoo.errors import UsageError, describe_unknown
+from zoo.errors import UsageError, ZooError, describe_unknown, shorten_error
+from zoo.small_files import check_regular_file, read_small_text
 
 CATALOGUE = "zoo.tasks"
 FOLDERS_VARIABLE = "ZOO_TASKS"
+MOST_CODE_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class ModelEntry:
         """Import the file and return its ``build(hp, spec)``.
 
         Raises:
-            UsageError: If the file has no ``build``.
+            UsageError: If the file cannot be imported, or has no ``build``.
         """
+        _check_code(self.path)
         module = _import(self.name)
         if not callable(getattr(module, "build", None)):
             raise UsageError(f"{self.path} has no function build(hp, spec)")
@@ -94,7 +98,11 @@ def list_tasks() -> list[str]:
 
 def find_tasks_reading(kind: str) -> list[str]:
     """Return the names of the tasks that read sources of a kind, as in ``Task.reads``."""
-    return [name for name in list_tasks() if kind in load_task_module(name).TASK.reads]
+    names = []
+    for name in list_tasks():
+        with contextlib.suppress(UsageError, AttributeError):  # a broken task must not hide the others
+            names += [name] if kind in load_task_module(name).TASK.reads else []
+    return names
 
 
 # What users ask for by the start of a model's name, and no task of the catalogue does.
@@ -155,9 +163,9 @@ def compute_code_digest(pattern: str) -> str:
     """Return a digest of the files of models and of the private files of their task."""
     digest = hashlib.sha256()
     for entry in match_entries(pattern):
-        digest.update(entry.path.read_bytes())
-        for private in sorted(entry.path.parent.glob("_[!_]*.py")):
-            digest.update(private.read_bytes())
+        for path in [entry.path, *sorted(entry.path.parent.glob("_[!_]*.py"))]:
+            _check_code(path)
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -165,7 +173,7 @@ def load_task_module(name: str) -> ModuleType:
     """Import the package of a task.
 
     Raises:
-        UsageError: If there is no such task.
+        UsageError: If there is no such task, or it cannot be imported.
     """
     if Path(name).name != name or name[:1] in "._":
         raise describe_unknown("task", name, list_tasks())
@@ -201,12 +209,16 @@ def list_task_files(name: str) -> list[Path]:
 def read_summary(path: Path) -> str:
     """Return the first line of a Python file's docstring without importing the file."""
     try:
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        docstring = ast.get_docstring(ast.parse(read_small_text(path, "the file", most_bytes=MOST_CODE_BYTES))) or ""
     except SyntaxError as error:
         raise UsageError(f"not valid Python: {error.msg}", where=f"{path}, line {error.lineno}") from None
-    except ValueError as error:  # not text
-        raise UsageError(f"not valid Python: {error}", where=str(path)) from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a NUL, or nested too deeply
+        raise UsageError(f"not valid Python: {shorten_error(error)}", where=str(path)) from None
     return docstring.split("\n")[0].strip()
+
+
+def _check_code(path: Path) -> None:
+    check_regular_file(path, "the file", most_bytes=MOST_CODE_BYTES)
 
 
 def list_catalogue_folders() -> list[Path]:
@@ -255,6 +267,9 @@ def _import(name: str) -> ModuleType:
     task = name.split("/")[0]
     if not _is_task(task, folders):
         raise UsageError(f"the folder {task} is not a task: it has no __init__.py with a TASK")
+    for folder in folders:
+        if (init := folder / task / "__init__.py").is_file():
+            _check_code(init)
     try:
         package = importlib.import_module(f"{CATALOGUE}.{task}")
         _extend(package, [folder / task for folder in folders if (folder / task).is_dir()])
@@ -264,6 +279,11 @@ def _import(name: str) -> ModuleType:
         raise UsageError(f"not valid Python: {error.msg}", where=f"{error.filename}, line {error.lineno}") from None
     except ImportError as error:
         raise UsageError(str(error), where=_line_of(error, task) or name) from error
+    except ZooError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's file does when it is imported
+        message = f"cannot be imported: {type(error).__name__}: {shorten_error(error)}"
+        raise UsageError(message, where=_line_of(error, task) or name) from error
 
 
 def _line_of(error: BaseException, task: str) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from zoo.errors import UsageError, describe_unknown
+from zoo.typed_values import create_checked
 
 FORMAT = 2
 
@@ -359,7 +360,7 @@ class Spec:
         """Create a spec from the JSON text of :meth:`to_json`.
 
         Raises:
-            UsageError: If a newer version of zoo wrote it.
+            UsageError: If a newer version of zoo wrote it, or a value has another type.
         """
         values = json.loads(text)
         written = values.pop("format")
@@ -369,8 +370,7 @@ class Spec:
             target = values.pop("target")
             values["targets"] = [target] if target else []
         values["inputs"] = tuple(_input_of(item) for item in values["inputs"])
-        values["targets"] = tuple(Target(**_as_tuple(item)) for item in values["targets"])
-        return cls(**values)
+        return create_checked(cls, values)
 
 
 # Names of format 1.
@@ -390,11 +390,4 @@ def _input_of(values: dict[str, Any]) -> Input:
             values[_EARLIER_BY_KIND[kind, "levels"]] = levels
     if kind not in Input.by_kind:
         raise describe_unknown("kind of input", kind, Input.by_kind)
-    return Input.by_kind[kind](**_as_tuple(values))
-
-
-def _as_tuple(value: Any) -> Any:
-    """Return a value with JSON's lists as tuples."""
-    if isinstance(value, dict):
-        return {name: _as_tuple(item) for name, item in value.items()}
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+    return create_checked(Input.by_kind[kind], values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
 from zoo.training.training_state import FitPlan, FitResult
 
+_log = logging.getLogger("zoo")
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
     ("weight", "sample", "class_weight", "calibration_size", "conformal", "calibrate", "threshold"), _NO_TARGET
@@ -329,13 +331,24 @@ def load_task(name: str) -> Task:
     return task
 
 
+def load_tasks() -> list[Task]:
+    """Return all tasks; a folder in ``ZOO_TASKS`` that cannot be imported is left out, with a warning."""
+    tasks = []
+    for name in list_tasks():
+        try:
+            tasks.append(load_task(name))
+        except UsageError as error:
+            _log.warning("the task %s is left out: %s", name, error)
+    return tasks
+
+
 def find_task(model: Any) -> Task:
     """Return the task that fits a user's own compiled Keras model.
 
     Raises:
         UsageError: If the task is ambiguous, with the tasks to choose from.
     """
-    tasks = [load_task(name) for name in list_tasks()]
+    tasks = load_tasks()
     fitting = [task for task in tasks if task.suits(model)]
     if len(fitting) == 1:
         return fitting[0]

@@ -26,6 +26,20 @@ def remove_passwords(text: str) -> str:
     return _SECRET.sub(r"\1", without)
 
 
+def is_utf_8(text: str) -> bool:
+    """Return whether a text can be written in UTF-8, which the name of a file in another encoding cannot.
+
+    Example:
+        >>> is_utf_8("café"), is_utf_8(b"caf\\xe9".decode("utf-8", "surrogateescape"))
+        (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def format_number(value: Any) -> str:
     """Format a number with four significant digits; other values as ``str``."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -131,3 +131,26 @@ def test_a_description_that_asks_for_other_code_is_not_served(
     answer = command("serve", run.run_id)
     assert answer.status == 2
     assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": None},
+        {"limits": 3},
+        {"spec": []},
+        {"spec": {"task": {}}},
+        {"spec": {"inputs": 2.5}},
+        {"spec": {"inputs": [2.5]}},
+        {"spec": {"inputs": [{"kind": "number", "name": "age", "key": "age", "std": "wide"}]}},
+        {"spec": {"targets": [{"name": "label", "kind": "class", "classes": 3}]}},
+        {"format": "x"},
+    ],
+)
+def test_a_model_that_was_changed_with_intent_is_refused_in_words(folder: Path, change: dict[str, Any]) -> None:
+    """Facts with digests of their own pass as unchanged, so their values are checked too."""
+    facts = json.loads((folder / FACTS_FILE).read_text())
+    sealed(folder, {k: {**facts[k], **v} if isinstance(v, dict) else v for k, v in change.items()})
+    with pytest.raises(zoo.UsageError) as caught:
+        load_model(folder)
+    assert caught.value.where is not None

@@ -115,6 +115,9 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
         assert status == 400, body[:50]
         assert says in answer["message"]
         assert "stack_trace" not in answer
+    status, answer = ask(port, "{}", "")
+    assert status == 415
+    assert "Content-Type is missing" in answer["message"]
     for body in (b" " * (65 * 2**20), iter([b" " * 2**20] * 70)):  # with its length, and in chunks without it
         status, answer = ask(port, body)
         assert status == 413
@@ -169,7 +172,7 @@ def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Pa
         (["x", "--host", "nowhere.invalid"], "there is no run 'x'"),
         (["x", "--max-body-mb", "0"], "max_body_mb: received 0"),
         (["x", "--wheel", "zoo.whl"], "--isolated"),
-        (["x", "--isolated", "--wheel", "zoo.whl"], "there is no such file"),
+        (["x", "--isolated", "--wheel", "zoo.whl"], "cannot read the wheel: No such file"),
     ],
 )
 def test_wrong_use_is_named(workspace: Path, command: Any, words: list[str], says: str) -> None:

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from zoo.cli.printing import print_json
 from zoo.errors import JobError, UsageError, ZooError
 from zoo.jobs.commands import find_command, list_commands
+from zoo.text import is_utf_8
 from zoo.tracking.store_failures import explain_failure, remember_store
 from zoo.version import __version__
 
@@ -97,6 +98,8 @@ def _guarded(command: Callable[[], Any]) -> int:
     except Exception as error:
         if os.environ.get("ZOO_DEBUG"):
             raise
+        if isinstance(error, UnicodeEncodeError) and not is_utf_8(error.object):  # the name of a folder
+            return _complain(UsageError(f"{error.object!r} is not valid UTF-8; rename the file or folder"))
         if (failure := explain_failure(error)) is not None:
             return _complain(failure)
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -86,6 +86,16 @@ def check_table_fits(rows: int, columns: int, where: str) -> None:
     check_memory(8.0 * rows * columns, f"{rows:,} rows of {columns:,} columns", where)
 
 
+def check_file_or_folder(path: Path, source: str) -> None:
+    """Raise an error for a pipe or a device, of which reading might never end.
+
+    Raises:
+        DataError: If a path is neither a regular file nor a folder.
+    """
+    if not path.is_file() and not path.is_dir():
+        raise DataError("neither a file nor a folder", where=source)
+
+
 def check_inside(path: Path, folder: Path) -> None:
     """Raise an error if a path is a symbolic link that leads out of its folder, as an archive may contain.
 

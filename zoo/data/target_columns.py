@@ -18,6 +18,7 @@ from zoo.data.columns.missing_values import CONSTANT, DROP
 from zoo.data.columns.number_notation import NumberNotation, find_numbers
 from zoo.data.columns.spellings import describe_spellings, find_spellings
 from zoo.data.examples.array_columns import find_array_columns
+from zoo.data.limits import find_source_row
 from zoo.data.raw_table import Table
 from zoo.data.unsupported_targets import ONE_CLASS, check_targets, find_label_separator
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
@@ -26,6 +27,7 @@ from zoo.spec import Target
 
 # Words that files have both for a missing value and as the name of a class; NaN and #N/A are of programs.
 CLASSES_LIKE_MISSING = frozenset({"None", "NA", "N/A", "n/a", "NULL", "null"})
+MOST_NUMBER = 1e30  # squares of errors must not overflow, also in 32-bit float
 _LIKELY_TARGETS = ("target", "label", "labels", "class", "y", "outcome", "price", "survived", "income")
 
 
@@ -155,9 +157,18 @@ def _describe_numbers(table: Table, name: str, asked: str, notes: tuple[str, ...
     texts = find_numbers(values, asked or None, keep_integers=False)
     notation = texts[1] if texts is not None else NumberNotation(asked or table.notations.get(name, ""))
     numbers = encode_target(values, Target(name, "number", notation=notation.notation), where=table.source)
+    _check_size(numbers, values, table.source)
     if remark := notation.describe(name):
         notes += (remark,)
     return TargetColumns([name], numbers=numbers, notes=notes, notation=notation.notation)
+
+
+def _check_size(numbers: np.ndarray, values: pd.Series, where: str) -> None:
+    wrong = np.abs(numbers) > MOST_NUMBER
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
+        raise DataError(f"{numbers[row]:g} is too large; a target has numbers up to {MOST_NUMBER:g}", where=place)
 
 
 def _asked_kind(job: DataJob, name: str) -> ColumnKind | None:

@@ -11,9 +11,8 @@ from zoo.data.streaming.stream import must_stream
 from zoo.data.target_columns import is_measured
 from zoo.errors import UsageError, WrongSourceError
 from zoo.jobs.data_options import DataJob
-from zoo.registry import list_tasks
 from zoo.spec import Spec
-from zoo.task import Task, load_task
+from zoo.task import Task, load_tasks
 
 MOST_CLASSES_OF_NUMBERS = 30
 
@@ -36,7 +35,7 @@ def choose_table_task(target: pd.Series | None) -> Task:
 
 def list_tasks_with_target() -> list[tuple[Task, str]]:
     """Return the tasks that predict a target, with its kind: ``class``, ``number`` or ``either``."""
-    kinds = [(task, getattr(task, "target_kind", None)) for task in map(load_task, list_tasks())]
+    kinds = [(task, getattr(task, "target_kind", None)) for task in load_tasks()]
     return [(task, kind) for task, kind in kinds if kind is not None]
 
 

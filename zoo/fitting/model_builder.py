@@ -47,7 +47,13 @@ class ModelBuilder:
         seed_everything(seed)
         if self.build is None:
             return self.task.adopt(self.keras_model, spec)
-        built_model = call_build(self.build, hp, spec)
+        try:
+            built_model = call_build(self.build, hp, spec)
+        except Exception as error:
+            if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+                raise
+            message = "the network does not fit into memory with these hyperparameters"
+            raise UsageError(message, where=self.name) from error
         return built_model if built_model.preprocessing is not None else self.task.adopt(built_model.network, spec)
 
     def build_checked(

@@ -17,6 +17,7 @@ SPLIT_METHODS = (
     "random", "stratified", "order", "group=COLUMN", "time=COLUMN", "hash=COLUMN", "column=NAME", "file=PATH"
 )  # fmt: skip
 SUGGESTED = "suggested"
+MOST_FACTOR = 1e12  # networks train in 32-bit float
 LEAVE_ONE_GROUP_OUT = "leave-one-group-out"
 
 
@@ -216,8 +217,9 @@ class DataJob(Job):
             value = parse_pairs(value.split(","), "--class-weight", "yes=5")
         if not isinstance(value, Mapping):
             return value
-        if any(not _is_number(factor) or not 0 <= float(factor) < float("inf") for factor in value.values()):
-            raise UsageError(f"received {dict(value)}; factors must be numbers of at least 0", where="class_weight")
+        if any(not _is_number(factor) or not 0 <= float(factor) <= MOST_FACTOR for factor in value.values()):
+            message = f"received {dict(value)}; factors must be numbers from 0 to {MOST_FACTOR:g}"
+            raise UsageError(message, where="class_weight")
         return {str(cls._as_level(name)): factor for name, factor in value.items()}
 
     @model_validator(mode="after")

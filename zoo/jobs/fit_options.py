@@ -15,6 +15,8 @@ from zoo.jobs.option import create_pair_validator, declare_option
 
 THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_NEGATIVE")
 Baselines = Literal["quick", "all", "none"]
+# A search's folder has its name, and names of files have at most 255 bytes; MLflow's databases, 250 characters.
+MOST_NAME = 200
 IN_MEMORY = ("model", "source")  # given again when a run is resumed that had them in memory
 
 
@@ -56,8 +58,10 @@ class TrainJob(DataJob):
         metavar="METRIC",
     )
     baselines: Baselines = declare_option("quick", "Classical models on the same split.", theme="Evaluation")
-    experiment: str | None = declare_option(None, "MLflow experiment; default the data's name.", theme="Run")
-    name: str | None = declare_option(None, "Name of the run or search.", theme="Run")
+    experiment: str | None = declare_option(
+        None, "MLflow experiment; default the data's name.", theme="Run", max_length=MOST_NAME
+    )
+    name: str | None = declare_option(None, "Name of the run or search.", theme="Run", max_length=MOST_NAME)
     resume: str | None = declare_option(None, "Resume an interrupted run.", theme="Run", metavar="RUN")
     deterministic: bool = declare_option(
         False, "Bit-identical weights each time on the same kind of machine; slower.", theme="Training"

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from zoo.errors import UsageError, describe_unknown, find_nearest_name
-from zoo.text import remove_passwords
+from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_value
+from zoo.text import is_utf_8, remove_passwords
 
 
 class Job(BaseModel):
     """Base of all jobs: unknown keys are errors, and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_utf_8(cls, values: Any) -> Any:
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, (str, Path)) and not is_utf_8(str(value)):
+                message = "names of files and other texts must be valid UTF-8"
+                raise UsageError(f"{key}: received {shorten_value(str(value))}; {message}")
+        return values
 
 
 J = TypeVar("J", bound=Job)
@@ -121,7 +130,7 @@ def _explained(error: ValidationError, kind: type[Job], where: str | None) -> Us
     if first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         nearest = find_nearest_name(str(received), choices)
-    return UsageError(f"{key}: received {received!r}; {allowed}", where=where, nearest=nearest)
+    return UsageError(f"{key}: received {shorten_value(received)}; {allowed}", where=where, nearest=nearest)
 
 
 def parse_names(value: Any, what: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:

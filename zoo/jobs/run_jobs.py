@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from zoo.errors import UsageError
+from zoo.jobs.fit_options import MOST_NAME
 from zoo.jobs.job import Job, parse_names
 from zoo.jobs.option import declare_option
 
@@ -55,8 +56,8 @@ class RegisterJob(Job):
 
     command: Literal["register"] = "register"
     run: str = declare_option(..., _RUN)
-    name: str = declare_option(..., "Name of the registered model.")
-    alias: str = declare_option("champion", "Alias to set; default champion.")
+    name: str = declare_option(..., "Name of the registered model.", max_length=MOST_NAME)
+    alias: str = declare_option("champion", "Alias to set; default champion.", max_length=MOST_NAME)
     on: Any = declare_option(None, "Rows unseen by both models, to compare with the champion.", metavar="SOURCE")
 
 

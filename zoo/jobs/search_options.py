@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from zoo.errors import UsageError, describe_unknown
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.option import create_pair_validator, declare_option
+from zoo.yaml_text import parse_yaml
 
 DEFAULT_TRIALS, UNLIMITED_TRIALS = 20, 10_000
 # Part of a time budget for the evaluation, the figures and the model of the best trial.
@@ -130,7 +130,7 @@ class TuneJob(TrainJob):
     @field_validator("search")
     @classmethod
     def _known_search(cls, value: str | None) -> str | None:
-        if value is not None and value not in SEARCHES and not re.fullmatch(r"[\w.]+:\w+", value):
+        if value is not None and value not in SEARCHES and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
             raise describe_unknown("search", value, (*SEARCHES, "module:Class"), where="search")
         return value
 
@@ -225,7 +225,7 @@ def parse_range(name: str, text: str) -> Range:
         if not low < high:
             raise UsageError(f"{name}: received {text!r}; its lower end must be below its upper end", where="range")
         return Range(low, high)
-    choices = tuple(yaml.safe_load(piece) for piece in text.split("|")) if text.strip() else ()
+    choices = tuple(parse_yaml(piece, where=f"range of {name}") for piece in text.split("|")) if text.strip() else ()
     if len(choices) < 2 or None in choices or len(set(map(str, choices))) < len(choices):
         raise UsageError(
             f"{name}: received {text!r}; it must be LOW..HIGH, such as 32..512, or values such as relu|gelu",
@@ -282,7 +282,7 @@ def parse_values(text: str) -> dict[str, Any]:
     for name, sign, _ in pairs:
         if not sign or not name.strip():
             raise UsageError(f"received {text!r}; it must be NAME=VALUE,NAME=VALUE", where="start")
-    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
+    return {name.strip(): parse_yaml(value, where="start") for name, _, value in pairs}
 
 
 def parse_duration(text: str) -> float:

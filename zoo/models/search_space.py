@@ -7,9 +7,10 @@ from typing import Any
 
 import keras_tuner
 
-from zoo.errors import UsageError, describe_unknown
+from zoo.errors import UsageError, describe_unknown, shorten_value
 from zoo.jobs.search_options import Range
 
+MOST_FLOAT = 3e38  # networks compute in 32-bit float
 _PARENT = ("parent_name", "parent_values")
 # Arguments that KerasTuner also accepts by position.
 _POSITIONAL = {
@@ -156,22 +157,26 @@ def check_value(
     Raises:
         UsageError: With the received value and the allowed ones.
     """
-    typed = _typed(name, value, kind)
+    typed, received = _typed(name, value, kind), shorten_value(value)
     if choices and typed not in choices:
         if kind is str:
             raise describe_unknown(f"value of {name}", str(typed), [str(choice) for choice in choices])
         allowed = ", ".join(str(choice) for choice in choices)
-        raise UsageError(f"{name}: received {value!r}; known: {allowed}", where="hyperparameters")
+        raise UsageError(f"{name}: received {received}; known: {allowed}", where="hyperparameters")
     if minimum is not None and typed < minimum:
-        raise UsageError(f"{name}: received {value!r}; it must be at least {minimum:g}", where="hyperparameters")
+        raise UsageError(
+            f"{name}: received {shorten_value(value)}; it must be at least {minimum:g}", where="hyperparameters"
+        )
     if below is not None and typed >= below:
-        raise UsageError(f"{name}: received {value!r}; it must be below {below:g}", where="hyperparameters")
+        raise UsageError(
+            f"{name}: received {shorten_value(value)}; it must be below {below:g}", where="hyperparameters"
+        )
     return typed
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
-    words = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
-    error = UsageError(f"{name}: received {value!r}; it must be {words[kind]}", where="hyperparameters")
+    words = {bool: "true or false", int: "an integer", float: "a number of at most 3e38", str: "text"}
+    error = UsageError(f"{name}: received {shorten_value(value)}; it must be {words[kind]}", where="hyperparameters")
     if kind is bool:
         spelled = {"true": True, "yes": True, "false": False, "no": False}
         if isinstance(value, bool):
@@ -187,6 +192,6 @@ def _typed(name: str, value: Any, kind: type) -> Any:
         typed = kind(float(value)) if kind is int else kind(value)
     except (TypeError, ValueError, OverflowError):
         raise error from None
-    if kind is float and typed != typed:
+    if kind is float and not abs(typed) <= MOST_FLOAT:
         raise error
     return typed

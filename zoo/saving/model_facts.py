@@ -34,6 +34,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
             )
         if facts["format"] >= 2 or DIGEST in facts:
             check_digests(facts, file)
-    except (ValueError, KeyError, TypeError) as error:  # not JSON, or JSON of another kind
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # not JSON, or JSON of another kind
         raise UsageError(f"the model was changed since it was saved: {error}", where=str(folder)) from None
     return facts

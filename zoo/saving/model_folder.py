@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError, shorten_error
 from zoo.models.check_saving import explain_unloadable
 from zoo.portable.digests import add_digests
 from zoo.registry import list_models
@@ -75,6 +75,16 @@ def load_model(folder: Path) -> Model:
     """
     facts = read_facts(folder)
     _check_archive(folder / KERAS_FILE)
+    try:
+        return _load(folder, facts)
+    except ZooError as error:
+        raise type(error)(error.message, where=error.where or str(folder), nearest=error.nearest) from error
+    except Exception as error:  # Keras and its layers raise errors of any kind for a file that was changed
+        message = f"the model cannot be loaded: {type(error).__name__}: {shorten_error(error)}"
+        raise UsageError(message, where=str(folder)) from error
+
+
+def _load(folder: Path, facts: dict[str, Any]) -> Model:
     import keras
 
     import zoo.networks  # noqa: F401  registers the layers that the file names
@@ -84,14 +94,13 @@ def load_model(folder: Path) -> Model:
     for entry in list_models():
         if entry.name == facts["model"]:
             entry.load_build()  # a model's module may register its own layers
-    try:
-        with warnings.catch_warnings():
-            # The nested network was compiled; its optimizer was left out on purpose.
-            warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-            keras_model = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(folder)) from None
-    return Model(keras_model, spec, facts["model"], facts.get("limits", ()))
+    with warnings.catch_warnings():
+        # The nested network was compiled; its optimizer was left out on purpose.
+        warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
+        keras_model = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
+    if not isinstance(facts["model"], str):
+        raise TypeError(f"its name is {facts['model']!r}")
+    return Model(keras_model, spec, facts["model"], list(facts.get("limits", ())))
 
 
 def _check_archive(file: Path) -> None:

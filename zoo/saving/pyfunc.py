@@ -87,7 +87,7 @@ def check_flavor(folder: Path) -> None:
             else f"its data are outside its folder: {flavor['data']}" if not data.is_relative_to(folder.resolve())
             else ""
         )  # fmt: skip
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"its MLmodel cannot be read: {error}"
     if problem:
         raise UsageError(f"the model was not saved by zoo, or was changed since: {problem}", where=str(folder))

@@ -47,6 +47,8 @@ def create_app() -> Any:
             other: Response = await call_next(request)
             return other
         body, kind = await request.body(), request.headers.get("content-type", "").partition(";")[0].strip()
+        if not kind:
+            return Response(_refusal(f"the header Content-Type is missing; use {CSV} or {JSON}"), 415, media_type=JSON)
         if kind == CSV:
             asked = dict(request.query_params)
             status, text = await run_in_threadpool(_answer, model.get_raw_model(), body, asked)

@@ -12,11 +12,12 @@ from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.environment_files import check_environment
 from zoo.saving.pyfunc import check_flavor
 from zoo.serving.servers import Address, serve_isolated, serve_model
+from zoo.small_files import check_regular_file
 from zoo.stored_runs.lookup import download_model
 from zoo.tracking.store import Store
 
 EXAMPLE_FILE = "serving_input_example.json"
-MOST_COLUMNS_SHOWN = 30
+MOST_COLUMNS_SHOWN, MOST_WHEEL_BYTES = 30, 100_000_000
 
 
 @accept_keywords(ServeJob, "run", "port")
@@ -36,8 +37,8 @@ def serve(job: ServeJob) -> None:
         raise UsageError("a wheel needs an isolated environment: --isolated", where="wheel")
     if job.unchecked and not job.isolated:
         raise UsageError("only an isolated environment is installed from files: --isolated", where="unchecked")
-    if wheel is not None and not Path(wheel).is_file():
-        raise UsageError("there is no such file", where=wheel)
+    if wheel is not None:
+        check_regular_file(Path(wheel), "the wheel", most_bytes=MOST_WHEEL_BYTES)
     with open_temporary_folder() as fetched:
         folder = download_model(Store(), job.run, fetched)
         check_flavor(folder)

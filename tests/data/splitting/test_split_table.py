@@ -131,6 +131,28 @@ def test_a_split_is_taken_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"train": [0, 1], "test": [1, 2]}, "a row of the test split is also in the train split"),
+        ({"train": [0.5, 1]}, "instead of a list of integers"),
+        ({"train": [[0, 1]]}, "instead of a list of integers"),
+        ({"train": [True]}, "instead of a list of integers"),
+        ({"train": "0"}, "instead of a list of integers"),
+        ({"train": [0, 10**30]}, "not a split"),
+        ({"train": [-1]}, "the train split has row -1"),
+        ({"train": [], "test": [1]}, "no training rows"),
+        ({"learn": [1]}, "not a split"),
+        ([1], "not a split"),
+        (None, "not a split"),
+    ],
+)
+def test_a_file_that_is_no_split_is_named(tmp_path: Path, values: Any, message: str) -> None:
+    (tmp_path / "split.json").write_text(json.dumps(values))
+    with pytest.raises(UsageError, match=message):
+        dataset_of(table(), split=f"file={tmp_path / 'split.json'}")
+
+
+@pytest.mark.parametrize(
     "change, options, message",
     [
         ({"house": "one"}, {"split": "group=house"}, "needs at least two groups; all rows belong to 'one'"),
@@ -143,8 +165,8 @@ def test_a_split_is_taken_back(tmp_path: Path) -> None:
         ({}, {"gap": "3d"}, "a gap needs --split time=COLUMN"),
         ({}, {"split": "group=house", "fold": "1/30"}, "30 folds by group need at least 30 groups; there are 23"),
         ({}, {"fold": "1/2", "folds": "leave-one-group-out"}, "leave-one-group-out needs --split group=COLUMN"),
-        ({}, {"fold": "1/2", "folds": "file=none.npz"}, "the folds cannot be read"),
-        ({}, {"split": "file=none.json"}, "the split cannot be read"),
+        ({}, {"fold": "1/2", "folds": "file=none.npz"}, "cannot read the folds"),
+        ({}, {"split": "file=none.json"}, "cannot read the split"),
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
@@ -160,7 +182,7 @@ def test_what_is_wrong_is_said(change: dict[str, Any], options: dict[str, Any], 
         ({"cv": "file=x.npz", "repeats": 2}, "need cv, a number of folds"),
         ({"threshold": "f2"}, "unknown way to choose a threshold 'f2'"),
         ({"sample": "down=0.5"}, "it must be down=N or up=N"),
-        ({"class_weight": {"a": -1}}, "factors must be numbers of at least 0"),
+        ({"class_weight": {"a": -1}}, "factors must be numbers from 0 to"),
     ],
 )
 def test_a_job_that_cannot_be(options: dict[str, Any], message: str) -> None:

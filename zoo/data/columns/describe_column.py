@@ -40,6 +40,7 @@ from zoo.portable.preprocessing import extract_calendar_parts, split_into_tokens
 from zoo.spec import CategoryInput, ColumnInput, DateInput, NumberInput, TextInput
 
 QUANTILES = 65
+MOST_NUMBER = 1e150  # the square of a larger number is infinite
 MOST_ONE_HOT = 32
 MOST_LEVELS = 1000
 MOST_WORDS = 1000
@@ -148,6 +149,10 @@ def _number(cells: Cells, kind: ColumnKind, method: str | None) -> Description:
         ordered = sort_sample(present)
     if len(present) == 0:
         return "it has only one value"
+    most = max(-ordered[0], ordered[-1])
+    if most > MOST_NUMBER:
+        message = f"has values up to {most:g}, which are too large to scale; correct or drop it"
+        raise DataError(message, where=f"column {cells.name}")
     facts = compute_number_statistics(present, ordered)
     facts |= _fill(cells, method, present, lambda text: _constant_number(cells.name, text))
     facts |= {"notation": cells.notation.notation or kind.detail, "is_answer": kind.kind == YES_OR_NO}

@@ -15,6 +15,7 @@ from zoo.data.dataset import SPELLINGS
 from zoo.data.examples.array_columns import IMAGE, convert_to_cells
 from zoo.data.limits import check_inside, check_memory, format_bytes, measure_available_memory, report_decoding_errors
 from zoo.errors import DataError, UnreadableFileError, join_first
+from zoo.text import is_utf_8
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Pillow reads many more formats, including PostScript, which runs code. The file's content decides, not its suffix.
@@ -167,6 +168,7 @@ def shrink_to_grey(image: np.ndarray, side: int) -> np.ndarray:
 def _folders(path: Path, root: Path) -> list[Path]:
     folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(_NOT_OURS))
     for folder in folders:
+        _check_name(folder)
         check_inside(folder, root)
     return folders
 
@@ -177,8 +179,14 @@ def _files(folder: Path, root: Path) -> list[Path]:
         file for file in candidates if not any(name.startswith(_NOT_OURS) for name in file.relative_to(folder).parts)
     )
     for file in files:
+        _check_name(file)
         check_inside(file, root)
     return files
+
+
+def _check_name(path: Path) -> None:
+    if not is_utf_8(path.name):
+        raise DataError(f"the name {path.name!r} is not valid UTF-8; rename it", where=str(path.parent))
 
 
 def _class_folders(path: Path, root: Path) -> list[tuple[Path, str | None, str]]:

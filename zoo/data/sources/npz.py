@@ -67,7 +67,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
 
 
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
-    _check_declared(path)
+    check_declared_sizes(path)
     # opened here, since NumPy does not close a file that is not an archive
     with path.open("rb") as file, report_decoding_errors(str(path)):
         loaded = np.load(file, allow_pickle=False)
@@ -89,8 +89,13 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check_declared(path: Path) -> None:
-    """Check the sizes that an archive declares, before NumPy allocates memory."""
+def check_declared_sizes(path: Path) -> None:
+    """Check the sizes that an archive of arrays declares, before NumPy allocates memory.
+
+    Raises:
+        DataError: If an array has Python objects or another size than it declares, is compressed by more than a
+            factor of 200, or would not fit into memory.
+    """
     if not zipfile.is_zipfile(path):
         return  # NumPy raises the error
     total = 0.0

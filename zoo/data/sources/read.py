@@ -15,6 +15,7 @@ import pandas as pd
 
 from zoo.data.columns.written_columns import separate_integers
 from zoo.data.examples.array_columns import IMAGE, convert_lists, find_array_columns
+from zoo.data.limits import check_file_or_folder
 from zoo.data.raw_table import Table as Table
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED, load_bundled
@@ -127,6 +128,7 @@ def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: 
 
 
 def _from_path(path: Path, source: str, text: Collection[str], cells: str | None) -> Table:
+    check_file_or_folder(path, source)
     ending = path.name.lower()
     name = path.name.split(".")[0]
     if name == "data":  # use the folder's name instead
@@ -135,8 +137,6 @@ def _from_path(path: Path, source: str, text: Collection[str], cells: str | None
         return Table(read_parquet(path).rename(columns=str), name, source)
     if path.is_dir() or ending.endswith(IMAGE_FILES):
         return _from_images(path, source, cells)
-    if not path.is_file():  # a pipe or a device: reading might never end
-        raise DataError("neither a file nor a folder", where=source)
     reader = next((reader for reader in list_readers() if ending.endswith(reader.endings)), None)
     if reader is None:
         kind = f"a file that ends in {path.suffix!r}"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
+from zoo.data.limits import report_decoding_errors
+from zoo.data.sources.npz import check_declared_sizes
+from zoo.data.sources.text_encoding import check_bytes
 from zoo.data.splitting.splitters import Splitter
 from zoo.data.splitting.time_order import find_cut, mask_gap
-from zoo.errors import DataError
+from zoo.errors import DataError, shorten_value
+from zoo.small_files import check_regular_file, read_small_text
+
+MOST_BYTES = 200_000_000  # row numbers of some 20 million rows
 
 
 def take_fold(splits: np.ndarray, number: int, count: int, splitter: Splitter, *, masks: np.ndarray | None) -> None:
@@ -65,12 +71,9 @@ def read_masks(path: str, rows: int, places: np.ndarray) -> np.ndarray:
         DataError: If the file cannot be read, or does not fit the source.
     """
     file = Path(path).expanduser()
-    try:
+    check_regular_file(file, "the folds", most_bytes=MOST_BYTES, kind=DataError)
+    with report_decoding_errors(path, "cannot read the folds"):
         values = _fold_values(file)
-    except DataError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"the folds cannot be read: {error}", where=path) from None
     if values.ndim == 1 and values.dtype.kind in "iuf" and len(values) == rows:
         masks = np.stack([values == name for name in np.unique(values)])
     elif values.ndim == 2 and values.dtype.kind in "biu" and values.shape[1] == rows and np.isin(values, (0, 1)).all():
@@ -93,19 +96,19 @@ def read_splits(path: str, places: np.ndarray) -> np.ndarray:
     Raises:
         DataError: If the file cannot be read, or names a row that the source does not have.
     """
+    text = read_small_text(Path(path).expanduser(), "the split", most_bytes=MOST_BYTES, kind=DataError)
     try:
-        values = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        rows_by_split = {SPELLINGS[split]: np.asarray(rows, np.int64) for split, rows in values.items()}
-    except OSError as error:
-        raise DataError(f"the split cannot be read: {error.strerror}", where=path) from None
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        rows_by_split = {SPELLINGS[split]: _row_numbers(rows) for split, rows in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise DataError(f"not a split: expected row numbers by split, as in split.json ({error})", where=path) from None
     splits = np.full(int(places.max()) + 1, "", dtype="<U11")
     for split, rows in rows_by_split.items():
         if rows.size and (rows.min() < 0 or rows.max() >= len(splits)):
-            raise DataError(
-                f"the {split} split has row {rows.max()}, but the source has {len(splits)} rows", where=path
-            )
+            wrong = rows.min() if rows.min() < 0 else rows.max()
+            raise DataError(f"the {split} split has row {wrong}, but the source has {len(splits)} rows", where=path)
+        if (splits[rows] != "").any():
+            other = splits[rows][splits[rows] != ""][0]
+            raise DataError(f"a row of the {split} split is also in the {other} split", where=path)
         splits[rows] = split
     chosen = splits[places]
     if not (chosen == "train").any():
@@ -113,10 +116,19 @@ def read_splits(path: str, places: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def _row_numbers(values: Any) -> np.ndarray:
+    rows = np.asarray(values)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise TypeError(f"received {shorten_value(values, most=40)} instead of a list of integers")
+    return rows.astype(np.int64)
+
+
 def _fold_values(file: Path) -> np.ndarray:
     if file.suffix.lower() == ".csv":
+        check_bytes(file)
         values = pd.read_csv(file).to_numpy()
         return values[:, 0] if values.shape[1] == 1 else values.T
+    check_declared_sizes(file)
     with file.open("rb") as stream:
         loaded = np.load(stream, allow_pickle=False)
         if isinstance(loaded, np.ndarray):

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.number_notation import find_numbers
-from zoo.data.limits import find_source_row
+from zoo.data.limits import check_memory, find_source_row
 from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Target
 
+MOST_WEIGHT = 1e12  # networks train in 32-bit float, where products and sums of weights must not overflow
+_ROW_BYTES = 64  # position, weights and codes of a sampled row
 MOST_REPEATED = 1_000_000  # rows, for statistics with frequency weights
 
 
@@ -21,7 +23,8 @@ def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.n
     """Return the sample weights (N,) of a column; None if no column is given.
 
     Raises:
-        DataError: If there is no such column, a weight is missing, negative or not a number, or all are zero.
+        DataError: If there is no such column, a weight is missing, negative, not a number, too large or too
+            small, or all are zero.
     """
     if column is None:
         return None
@@ -42,6 +45,10 @@ def read_weights(frame: pd.DataFrame, column: str | None, *, where: str) -> np.n
         raise DataError(f"a weight must be a number of at least 0; {received}", where=place)
     if not numbers.any():
         raise DataError("all weights are zero", where=f"{where}, column {column}")
+    least, most = numbers[numbers > 0].min(), numbers.max()
+    if least < 1 / MOST_WEIGHT or most > MOST_WEIGHT:
+        message = f"weights must be 0 or from {1 / MOST_WEIGHT:g} to {MOST_WEIGHT:g}; received {least:g} to {most:g}"
+        raise DataError(message, where=f"{where}, column {column}")
     return numbers
 
 
@@ -151,7 +158,9 @@ def _sample(job: DataJob, split: SampledRows, codes: np.ndarray, target: Target)
     weight = np.ones(len(codes)) if split.weight is None else split.weight
     seed = [job.seed if job.split_seed is None else job.split_seed, 3]
     if method == "up":
-        times = np.where(codes == most, 1, round(factor))
+        times = np.where(codes == most, 1.0, round(factor))
+        check_memory(_ROW_BYTES * times.sum(), f"{times.sum():,.0f} repeated rows", "sample")
+        times = times.astype(np.int64)
         chosen = np.repeat(np.arange(len(codes)), times)
         note = f"training rows of all classes but {name} are repeated {round(factor)} times"
         return SampledRows(split.rows[chosen], (weight / times)[chosen], weight[chosen], note)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.encode import MISSING, encode_categories
-from zoo.data.limits import measure_available_memory, report_decoding_errors
+from zoo.data.limits import check_file_or_folder, measure_available_memory, report_decoding_errors
 from zoo.data.sources.memory_arrays import collect_columns, convert_types, split_into_columns
 from zoo.data.sources.parquet import PARQUET_FILES, is_parquet_folder, list_parts
 from zoo.data.sources.tensor_sets import is_tensor_set
@@ -102,7 +102,12 @@ def open_stream(source: Any) -> Stream:
         raise DataError(
             "streaming needs a Parquet file, a folder of Parquet files or a tf.data.Dataset", where=str(source)
         )
-    return _of_tensors(source) if is_tensor_set(source) else _of_parquet(Path(source).expanduser(), str(source))
+    if is_tensor_set(source):
+        return _of_tensors(source)
+    path = Path(source).expanduser()
+    if path.exists():
+        check_file_or_folder(path, str(source))
+    return _of_parquet(path, str(source))
 
 
 def _of_parquet(path: Path, source: str) -> Stream:

@@ -11,7 +11,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 
-from zoo.errors import JobError, UsageError
+from zoo.errors import JobError, UsageError, shorten_error
 from zoo.tuning.oracles.bayesian import BayesianOracle
 
 HYPERBAND_PREFIX = "tuner/"
@@ -40,17 +40,21 @@ def import_oracle(path: str) -> type[keras_tuner.Oracle]:
     """Import a user's oracle from its path, ``module:Class``.
 
     Raises:
-        UsageError: When there is no such module or class, or it is not an oracle.
+        UsageError: When there is no such module or class, or it is not an oracle that proposes trials.
     """
     module, _, name = path.partition(":")
     try:
-        oracle = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise UsageError(f"the oracle {path} cannot be imported: {error}", where="search") from None
+        oracle: Any = getattr(importlib.import_module(module), name)
     except AttributeError:
         raise UsageError(f"module {module} has no {name}", where="search") from None
-    if not (isinstance(oracle, type) and issubclass(oracle, keras_tuner.Oracle)):
+    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
+        raise UsageError(f"the oracle {path} cannot be imported: {shorten_error(error)}", where="search") from None
+    is_oracle = isinstance(oracle, type) and issubclass(oracle, keras_tuner.Oracle)
+    if not is_oracle:
         raise UsageError(f"{path} is not a keras_tuner.Oracle", where="search")
+    if oracle.populate_space is keras_tuner.Oracle.populate_space:
+        message = f"{path} is abstract: it has no populate_space; use a class of keras_tuner.oracles or your own"
+        raise UsageError(message, where="search")
     return oracle
 
 
@@ -110,7 +114,10 @@ class AskTell:
                 "grid": oracles.GridSearchOracle,
             }
             kind = classes[search] if search in classes else import_oracle(search)
-            self.oracle = kind(max_trials=trials, **options)
+            try:
+                self.oracle = kind(max_trials=trials, **options)
+            except TypeError as error:  # its constructor takes other arguments than KerasTuner's do
+                raise UsageError(f"the oracle {search} cannot be created: {error}", where="search") from error
         self.oracle.verbose = 0
         # The oracle's own save writes in place, so a kill could corrupt the file: the driver stores get_state().
         self.oracle.save = lambda: None
