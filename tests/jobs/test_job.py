@@ -106,7 +106,7 @@ def test_a_file_that_is_no_job(tmp_path, text, message):
 def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         read_job(tmp_path / "job.yaml")
-    with pytest.raises(UsageError, match="Is a directory"):
+    with pytest.raises(UsageError, match="it is a folder"):
         read_job(tmp_path)
     (tmp_path / "job.yaml").write_bytes(b"command: \xff")
     with pytest.raises(UsageError, match="not a text file in UTF-8"):
