@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
 
 from zoo.errors import UsageError
 
 T = TypeVar("T")
+
+
+@cache
+def _create_adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the adapter of a dataclass, which takes a millisecond to make."""
+    return TypeAdapter(kind)
 
 
 def create_checked(kind: type[T], values: Any) -> T:
@@ -27,7 +34,15 @@ def create_checked(kind: type[T], values: Any) -> T:
         ('no', 'yes')
     """
     try:
-        return TypeAdapter(kind).validate_python(values)
+        adapter = _create_adapter(cast("Any", kind))
+    except (
+        PydanticSchemaGenerationError,
+        PydanticUndefinedAnnotation,
+    ):  # a kind of a user's own task, with annotations that are no plain types
+        return kind(**values)
+    try:
+        validated: T = adapter.validate_python(values)
+        return validated
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join([kind.__name__, *map(str, first["loc"])])

@@ -53,7 +53,10 @@ def test_groups_are_the_sample() -> None:
 
 
 def test_the_first_trial_that_is_better_than_the_default_is_selected() -> None:
-    ranked = [TrialRecord(str(number), {"units": units}, score=number) for number, units in enumerate([8, 4, 2, 1])]
+    ranked = [
+        TrialRecord(str(number), {"units": units}, "COMPLETED", score=number)
+        for number, units in enumerate([8, 4, 2, 1])
+    ]
     defaults = find_defaults(ranked, [{"units": 2}])
     assert defaults == [ranked[2]]
     for better, selected in (("", "2"), ("1", "1"), ("01", "0"), ("3", "2")):
@@ -61,6 +64,15 @@ def test_the_first_trial_that_is_better_than_the_default_is_selected() -> None:
     assert select_trial(ranked, defaults, lambda *_: True, 3) is ranked[0]
     assert select_trial(ranked, [], lambda *_: False, 3) is ranked[0]
     assert select_trial(ranked, defaults, lambda a, _: a.trial_id == "1", 1) is ranked[2]  # not looked at
+
+
+@pytest.mark.parametrize(
+    "changes", [{"status": "PRUNED"}, {"reason": "the time budget of the search was over"}, {"epochs": 3}]
+)
+def test_a_default_that_was_not_trained_to_its_end_is_not_used(changes: dict) -> None:
+    others = [TrialRecord("1", {"units": 8}, "COMPLETED", score=0.1, epochs=9 if "epochs" in changes else None)]
+    default = TrialRecord("0", {"units": 2}, **{"status": "COMPLETED", "score": 0.2, **changes})
+    assert find_defaults([*others, default], [{"units": 2}]) == []
 
 
 @pytest.mark.parametrize(

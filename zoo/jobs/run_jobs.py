@@ -147,7 +147,9 @@ class ServeJob(Job):
     run: str = declare_option(..., _RUN)
     host: str = declare_option(LOOPBACK, _HOST)
     port: int = declare_option(5001, "Port; default 5001.", ge=1, le=65535)
-    max_body_mb: int = declare_option(64, "Largest request in megabytes; default 64.", metavar="MB", ge=1)
+    max_body_mb: int = declare_option(
+        64, "Largest request in megabytes; default 64; not with --isolated.", metavar="MB", ge=1
+    )
     isolated: bool = declare_option(False, "In a separate environment, built by uv from the model's requirements.")
     wheel: str | None = declare_option(
         None, "Zoo's wheel for it, if this version is not on a package index.", metavar="FILE"

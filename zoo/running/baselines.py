@@ -50,7 +50,7 @@ def run_baselines(
         try:
             results[baseline.name] = _tracked(task, dataset, baseline, store, experiment, seed)
         except KeyboardInterrupt:
-            left = [each.name for each in baselines if each.name not in results]
+            left = [each.name for each in baselines[baselines.index(baseline) :]]
             notes.append(f"the baselines {', '.join(left)} were skipped by Ctrl-C")
             print("the baselines are skipped; Ctrl-C again stops the run", file=sys.stderr, flush=True)
             break
@@ -104,4 +104,7 @@ def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
     version = 3 if dataset.spec.weights_count else 2  # of how baselines are computed
     text = f"{version} {task.name} {baseline.name} {dataset.split_digest} {positive} {seed} {options}"
     text += f" {dataset.threshold}" if dataset.threshold is not None else ""
+    rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
+    is_sampled = baseline.fitted_rows is not None and rows > baseline.fitted_rows
+    text += f" on {baseline.fitted_rows} rows" if is_sampled else ""
     return hashlib.sha256(text.encode()).hexdigest()[:24]

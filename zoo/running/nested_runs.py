@@ -10,6 +10,7 @@ from zoo.running.progress import Progress
 from zoo.running.train import can_resume, resume_train, run_train
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
+from zoo.text import remove_passwords
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tags import REPEAT_TAG
 from zoo.tracking.tracked_run import TrackedRun
@@ -40,8 +41,8 @@ def run_child(
     if before is not None and before.info.status == "FINISHED":
         return load_run(parent.store, before.info.run_id)
     if before is not None and can_resume(parent.store, before):
-        model, source = _own(job.model), _own(job.source)
-        run: Run = resume_train(before.info.run_id, model=model, source=source, callbacks=callbacks, progress=progress)
+        given = {name: value for name in ("model", "source", "test") if _is_own(value := getattr(job, name))}
+        run: Run = resume_train(before.info.run_id, callbacks=callbacks, progress=progress, **given)
         return run
     return run_train(
         job, callbacks=callbacks, progress=progress, parent=parent.run_id, tags={REPEAT_TAG: key, **(tags or {})}
@@ -55,6 +56,6 @@ def find_runs_below(store: Store, run_id: str) -> dict[Any, Any]:
     return {run.data.tags.get(REPEAT_TAG): run for run in below}
 
 
-def _own(value: Any) -> Any:
-    """Return a model or data in memory; None for a name, which the stored job contains."""
-    return None if isinstance(value, str) else value
+def _is_own(value: Any) -> bool:
+    """Return whether the stored job does not contain a value: something in memory, or an address with a password."""
+    return remove_passwords(value) != value if isinstance(value, str) else value is not None

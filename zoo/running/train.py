@@ -90,18 +90,23 @@ def run_train(
 def resume_train(
     run_id: str,
     *,
-    model: Any = None,
-    source: Any = None,
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
+    **given: Any,
 ) -> Run:
     """Resume a single run from its last epoch, or start it anew if it was killed before its first.
 
     See :func:`zoo.running.dispatch.train`.
+
+    Args:
+        run_id: MLflow's id.
+        callbacks: Keras callbacks.
+        progress: Where to show progress.
+        **given: Keys of the job that are not stored as they are: models and data in memory, addresses with passwords.
     """
     store = Store()
     run = store.run(run_id)
-    changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
+    changes = {key: value for key, value in given.items() if value is not None}
     job = _job_of(store, run).model_copy(update=changes)
     if job.deterministic:
         require_deterministic_kernels()
@@ -111,7 +116,7 @@ def resume_train(
     training = _Training.of(job, builder, dataset, callbacks, progress)
     tracked = TrackedRun.reopen(store, run.info.run_id)
     with end_run(tracked):
-        if not _has_checkpoint(store, run):  # perhaps killed before all of this was logged
+        if not has_checkpoint(store, run):  # perhaps killed before all of this was logged
             begin_run(tracked, job, dataset, training.hyperparameters)
         return _fit_and_finish(training, tracked, store.client.get_experiment(run.info.experiment_id))
 
@@ -211,10 +216,12 @@ def can_resume(store: Store, run: Any) -> bool:
         run: MLflow's run.
     """
     tags = unpack_tags(run)
-    return _has_checkpoint(store, run) or (JOB_TAG in tags and tags.get(HOST_TAG) == socket.gethostname())
+    is_unstarted = JOB_TAG in tags and not any(name.startswith("epoch/") for name in run.data.metrics)
+    return has_checkpoint(store, run) or (is_unstarted and tags.get(HOST_TAG) == socket.gethostname())
 
 
-def _has_checkpoint(store: Store, run: Any) -> bool:
+def has_checkpoint(store: Store, run: Any) -> bool:
+    """Return whether there is a checkpoint from which a run resumes."""
     return (store.state_of(run.info.run_id) / CHECKPOINT_FILE).exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError, ZooError
@@ -55,11 +56,11 @@ def create_app() -> Any:
             return Response(text, status, media_type="application/json")
         if kind == JSON and (problem := await run_in_threadpool(find_json_problem, body)) is not None:
             return Response(_refusal(problem), 400, media_type="application/json")
-        answer: Response = await call_next(request)
-        if answer.status_code < 500:
+        answer: Any = await call_next(request)
+        if answer.status_code < 400 or answer.status_code == HTTPStatus.GATEWAY_TIMEOUT:
             return answer
-        text = _refusal("the model cannot predict these rows; the server's log says why", "INTERNAL_ERROR")
-        return Response(text, answer.status_code, media_type="application/json")
+        text = _remove_stack_trace(b"".join([chunk async for chunk in answer.body_iterator]))
+        return Response(text, answer.status_code, media_type=JSON)
 
     served.add_middleware(BodyLimit, max_bytes=int(os.environ.get(MAX_BODY_VARIABLE, "64")) * 2**20)
     return served
@@ -133,6 +134,17 @@ def find_json_problem(body: bytes) -> str | None:
     except ValueError as error:  # also bytes that are not UTF-8
         return f"the request is not JSON: {error}"
     return None
+
+
+def _remove_stack_trace(body: bytes) -> str:
+    """Return MLflow's message about an error without the stack trace that it may have."""
+    try:
+        values = json.loads(body)
+    except ValueError:
+        return _refusal(body.decode("utf-8", "replace"))
+    if not isinstance(values, dict) or "message" not in values:
+        return _refusal("the model cannot predict these rows; the server's log says why", "INTERNAL_ERROR")
+    return json.dumps({name: value for name, value in values.items() if name != "stack_trace"})
 
 
 def _refusal(message: str, code: str = "INVALID_PARAMETER_VALUE") -> str:

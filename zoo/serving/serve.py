@@ -35,6 +35,8 @@ def serve(job: ServeJob) -> None:
     wheel = job.wheel
     if wheel is not None and not job.isolated:
         raise UsageError("a wheel needs an isolated environment: --isolated", where="wheel")
+    if job.isolated and "max_body_mb" in job.model_fields_set:
+        raise UsageError("MLflow's server in an isolated environment has no such limit", where="max_body_mb")
     if job.unchecked and not job.isolated:
         raise UsageError("only an isolated environment is installed from files: --isolated", where="unchecked")
     if wheel is not None:

@@ -77,6 +77,9 @@ class Address:
             if getattr(error, "errno", None) == errno.EADDRINUSE:
                 message = f"port {self.port} is in use on {self.host}; choose another --port"
                 raise UsageError(message, where="port") from None
+            if getattr(error, "errno", None) == errno.EACCES:
+                message = f"this user may not listen on port {self.port}; choose one of at least 1024"
+                raise UsageError(message, where="port") from None
             message = f"{self.host!r} is not an address of this machine; 0.0.0.0 stands for all of them"
             raise UsageError(message, where="host") from None
         if not ip_address(place[0]).is_loopback:

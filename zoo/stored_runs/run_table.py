@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from zoo.tracking.tags import (
     DIRECTION_TAG,
     LESS_TAG,
     OBJECTIVE_TAG,
+    RESULT_FILE,
     SCORED_TAG,
     SPLIT_TAG,
     VALIDATION_TAG,
@@ -228,10 +230,22 @@ def rank_runs(job: BestJob, *, limit: int = 5) -> Ranking:
         for listed in (rows[:limit], others)
     )
     direction = _direction_of(newest[0], name)
-    tied = find_ties([load_run(store, run.info.run_id) for run in rows], name, direction)
+    tied = find_ties(_load_rivals(store, rows, name, direction), name, direction)
     preferred = select_among_ties(tied, name, direction)
     rows_of = validation.partition(",")[0]
     return Ranking(preferred, table, name, rows_of, left_out, [run.run_id for run in tied])
+
+
+def _load_rivals(store: Store, rows: Sequence[Any], metric: str, direction: Direction) -> list[Run]:
+    """Return the best run, and those whose score is within its interval; one without a stored result is left out."""
+    best = load_run(store, rows[0].info.run_id)
+    rivals = [best]
+    for run in rows[1:]:
+        scored = dataclasses.replace(best, metrics=run.data.metrics, intervals={})
+        close = len(find_ties([best, scored], metric, direction)) > 1
+        if close and store.read_text(run.info.run_id, RESULT_FILE) is not None:
+            rivals.append(load_run(store, run.info.run_id))
+    return rivals
 
 
 def _with_the_same_split(runs: Sequence[Any], newest: Any) -> list[Any]:

@@ -44,6 +44,11 @@ class OpenedStore:
         """Whether the file was removed or replaced; a process would go on writing to the removed one."""
         return self.identity is not None and _identify(self.database) != self.identity
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether the file was removed, and no other has taken its place, such as a restored copy."""
+        return self.is_gone and self.database is not None and not self.database.exists()
+
 
 _latest: OpenedStore | None = None
 

@@ -246,7 +246,7 @@ def end_run(run: TrackedRun) -> Iterator[TrackedRun]:
         if failure is None:
             run.end("FAILED", f"{type(error).__name__}: {error}")
             raise
-        if run.store.opened.is_gone:
+        if run.store.opened.is_removed:
             run.store.drop_state(run.store.state_of(run.run_id))
         with suppress(Exception):
             run.drop_pending()

@@ -17,6 +17,7 @@ from zoo.tuning.storage.records import TrialRecord, apply_epochs
 from zoo.tuning.storage.search_folder import SearchFolder
 from zoo.tuning.trial import WEIGHTS_FILE, restore_hyperparameters, restore_weights
 
+MOST_DRAWS = 20_000
 ScoredRows = tuple[np.ndarray, np.ndarray]
 
 
@@ -63,8 +64,10 @@ class TrialComparison:
         split, rules = self.dataset.splits["validation"], self.builder.task.rules(self.dataset.spec)
         metric = next(m for m in rules.metrics() if self.objective.name == self.objective.prefix + m.name)
         (truth, prediction), (_, of_default) = rows, default_rows
+        weight, group = split.weight, split.group
+        draws = min(MOST_DRAWS, max(1000, 100 * self.trials))  # enough to resolve the level
         fraction = compare_on_rows(
-            metric, truth, prediction, of_default, weight=split.weight, group=split.group, seed=self.job.seed
+            metric, truth, prediction, of_default, weight=weight, group=group, seed=self.job.seed, draws=draws
         )
         return fraction >= 1 - SIGNIFICANT / self.trials
 
@@ -82,15 +85,21 @@ class TrialComparison:
 
 
 def find_defaults(trials: Sequence[TrialRecord], defaults: Sequence[Mapping[str, Any]]) -> list[TrialRecord]:
-    """Return the trials with the default hyperparameters of a model.
+    """Return the trials with the default hyperparameters of a model that were trained as long as any other.
 
     Args:
-        trials: Trials with a score.
+        trials: Trials with a score. One that was pruned or stopped early is no fair default.
         defaults: The default hyperparameters of each model of the search.
     """
-    return [
+    longest = max((record.epochs or 0 for record in trials), default=0)  # set by Hyperband only
+    complete = [
         record
         for record in trials
+        if record.status == "COMPLETED" and not record.reason and (record.epochs or longest) == longest
+    ]
+    return [
+        record
+        for record in complete
         if any(all(record.hyperparameters.get(name) == value for name, value in each.items()) for each in defaults)
     ]
 

@@ -139,7 +139,7 @@ def _run_with(
             progress.say(f"stopped; finished trials are kept. To resume: the same command{again}")
             raise
         except StorageError:
-            if store.opened.is_gone:
+            if store.opened.is_removed:
                 store.drop_state(folder.path)
             raise
 

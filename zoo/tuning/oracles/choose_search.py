@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from zoo.jobs.search_options import UNLIMITED_TRIALS
+from zoo.jobs.search_options import DEFAULT_TRIALS, UNLIMITED_TRIALS
 from zoo.tuning.pruning import choose_rungs
 
 # With fewer trials a rung has too few to rank, and a Gaussian process too few to fit.
@@ -31,7 +31,8 @@ def choose_search(space: Any, *, trials: int, epochs: int, full_trials: bool, st
     """
     points = count_grid_points(space)
     count = "an unlimited number of trials" if trials == UNLIMITED_TRIALS else f"{trials} trials"
-    if is_finite(space) and points <= trials and not started:
+    most = DEFAULT_TRIALS if trials == UNLIMITED_TRIALS else trials  # a grid that is cut off varies little
+    if is_finite(space) and points <= most and not started:
         return "grid", f"all {points} points of the grid are tried"
     if not full_trials and trials >= LEAST_FOR_RUNGS and (rungs := choose_rungs(epochs)):
         epochs_text = ", ".join(map(str, rungs))
