@@ -45,5 +45,5 @@ def test_a_feature_that_cannot_be_scaled_is_named(workspace: Path) -> None:
 def test_hyperparameters_that_are_too_large_are_named(
     workspace: Path, hyperparameters: dict[str, object], words: str
 ) -> None:
-    with pytest.raises(zoo.UsageError, match=words):
+    with pytest.raises(zoo.ZooError, match=words):
         zoo.train("regression/mlp", table("x", 1, 0), target="y", hyperparameters=hyperparameters, **QUICK)

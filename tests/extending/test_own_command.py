@@ -134,7 +134,7 @@ def _the_command(run_id: str, command: Callable[..., Answer]) -> None:
     assert "sensitivity" in run("--help").stdout
     described = run("sensitivity", "--help").stdout
     assert "--step" in described
-    assert "How much it grows." in described
+    assert "How much it grows; default" in described
     text = run("sensitivity", run_id[:8], "--step", "0.01")
     assert "predicting twice" in text.stderr
     by_words = command("sensitivity", run_id, "--step", "0.01", "--json").json

@@ -79,7 +79,7 @@ def test_a_training(workspace: Path, what: str) -> None:
     check_finished({"train": 1})
 
 
-@pytest.mark.parametrize("number", [2, *_slow((1,), (3,))])
+@pytest.mark.parametrize("number", _slow((1,), (2,), (3,)))
 def test_a_comparison(workspace: Path, number: int) -> None:
     models, options = ["classification/linear", "classification/mlp"], {**OPTIONS, "seeds": 2, "baselines": "quick"}
     run = kill(f"zoo.compare('iris', {models!r}, **{options!r})", "dataset", number)
@@ -88,7 +88,7 @@ def test_a_comparison(workspace: Path, number: int) -> None:
     check_finished({"comparison": 1, "compared": 4, "baseline": 6})
 
 
-@pytest.mark.parametrize("by_id", [False, *_slow((True,))])
+@pytest.mark.parametrize("by_id", _slow((False,), (True,)))
 def test_a_search(workspace: Path, by_id: bool) -> None:
     options = {**OPTIONS, "trials": 2, "search": "random"}
     run = kill(f"zoo.tune('classification/linear', 'iris', **{options!r})", "params")

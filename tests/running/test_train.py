@@ -310,7 +310,7 @@ def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Pat
     assert resumed.metrics == undisturbed.metrics
 
 
-@pytest.mark.parametrize("kills", [[42, 43], [5, 5, 30]])
+@pytest.mark.parametrize("kills", [[42, 43], pytest.param([5, 5, 30], marks=pytest.mark.slow)])
 def test_every_epoch_is_recorded_once_after_any_kills(workspace: Path, kills: list[int]) -> None:
     """A kill loses epochs of MLflow, which lags behind the checkpoint, or of the checkpoint."""
     script = (
@@ -364,7 +364,7 @@ def test_json_of_a_run(run: Any) -> None:
     values = json.loads(json.dumps(run.as_dict(), allow_nan=False))
     assert list(values) == [
         "run_id", "experiment", "task", "model", "source", "metrics", "intervals", "baselines", "hyperparameters",
-        "n_parameters", "epochs_run", "best_epoch", "seconds", "artifact_uri", "diagnosis",
+        "n_parameters", "epochs_run", "best_epoch", "seconds", "artifact_uri", "notes", "diagnosis",
     ]  # fmt: skip
     assert values["model"] == "classification/mlp"
     assert all(value is None or math.isfinite(value) for value in values["metrics"].values())

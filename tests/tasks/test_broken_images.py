@@ -102,6 +102,7 @@ def test_given_splits_stay_with_their_images(tmp_path: Path) -> None:
     assert notes == ["1 of 12 images cannot be read and are left out: train/a/1.png"]
 
 
+@pytest.mark.slow
 def test_a_test_source_and_a_comparison(broken: Path, command: Callable[..., Answer]) -> None:
     options = ["--skip-broken", "--test", "shapes"]
     trained = command("train", "image/cnn", "shapes", *options, *FAST)

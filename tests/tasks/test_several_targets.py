@@ -59,7 +59,7 @@ def test_two_numbers_are_trained_scored_predicted_and_exported(
 @pytest.mark.parametrize(
     ("model", "options", "says"),
     [
-        ("classification/mlp", {}, "classification predicts one target; the data have a class, another"),
+        ("classification/mlp", {}, "this task predicts one target; received a class, another"),
         (
             "regression/linear",
             {"target": ["x", "y"], "quantiles": "0.1,0.9"},

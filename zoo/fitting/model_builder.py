@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from zoo.errors import UsageError
+from zoo.errors import JobError, UsageError
 from zoo.jobs.search_options import Range
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import BuiltModel, call_build
@@ -52,8 +52,7 @@ class ModelBuilder:
         except Exception as error:
             if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
                 raise
-            message = "the network does not fit into memory with these hyperparameters"
-            raise UsageError(message, where=self.name) from error
+            raise JobError(f"{self.name}: the network does not fit into memory with these hyperparameters") from error
         return built_model if built_model.preprocessing is not None else self.task.adopt(built_model.network, spec)
 
     def build_checked(
