@@ -82,6 +82,7 @@ def call(*words: bytes | str, cwd: bytes | None = None) -> tuple[int, str]:
     return ended.returncode, ended.stderr.decode(errors="replace")
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf_8_are_refused(workspace: Path, people: pd.DataFrame) -> None:
     people.to_csv(os.fsdecode(b"caf\xe9.csv"), index=False)
     Path(os.fsdecode(b"caf\xe9")).mkdir()

@@ -59,6 +59,7 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results
 
 
+@pytest.mark.slow
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
     study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape", "layers"], quiet=True)

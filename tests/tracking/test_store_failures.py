@@ -91,6 +91,7 @@ def test_a_first_command_on_a_full_disk(small_disk: Path, command: Callable[...,
     assert command("runs").status == 0
 
 
+@pytest.mark.slow
 def test_a_search_on_a_full_disk_is_resumed(small_disk: Path, command: Callable[..., Answer]) -> None:
     check_full(command(*TUNE), small_disk)
     assert list_unfinished(small_disk / "mlruns/artifacts") == []
