@@ -142,16 +142,7 @@ def serve_model(folder: Path, address: Address, ready: Callable[[str], None], *,
         JobError: When the server ends by itself.
     """
     command = [sys.executable, "-m", "uvicorn", "--factory", "zoo.serving.scoring_app:create_app"]
-    command += [
-        "--log-level",
-        "warning",
-        "--timeout-graceful-shutdown",
-        "1",
-        "--host",
-        address.host,
-        "--port",
-        str(address.port),
-    ]
+    command += ["--log-level", "warning", "--host", address.host, "--port", str(address.port)]
     variables = {MODEL_VARIABLE: str(folder), MAX_BODY_VARIABLE: str(max_body_mb), "TF_CPP_MIN_LOG_LEVEL": "3"}
     _serve(command, variables, address, ready)
 
