@@ -17,6 +17,9 @@ from zoo.tracking.store import Store
 from zoo.tracking.tags import BASELINE_TAG, OBJECTIVE_TAG
 from zoo.tracking.tracked_run import TrackedRun, end_run
 
+# What a classical estimator raises for data that it cannot be fitted on.
+BASELINE_ERRORS = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
+
 
 def run_baselines(
     task: Task,
@@ -54,7 +57,7 @@ def run_baselines(
             notes.append(f"the baselines {', '.join(left)} were skipped by Ctrl-C")
             print("the baselines are skipped; Ctrl-C again stops the run", file=sys.stderr, flush=True)
             break
-        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        except BASELINE_ERRORS as error:
             notes.append(f"baseline {baseline.name} failed: {error}")  # a failing baseline must not fail the run
     return results, notes
 

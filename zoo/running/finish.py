@@ -19,6 +19,7 @@ from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
 from zoo.reporting.report import DataReport
+from zoo.running.baselines import BASELINE_ERRORS
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, draw_in_background
 from zoo.running.run_facts import add_prefixes
@@ -201,7 +202,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
     dummies = [baseline for baseline in task.baselines("quick", spec) if baseline.is_dummy]
     baselines = dict(run.baselines)
     if dummies and spec.targets and split is not None and dummies[0].name not in baselines:
-        with suppress(ArithmeticError, LookupError, MemoryError, TypeError, ValueError):  # as for other baselines
+        with suppress(*BASELINE_ERRORS):
             baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # what chance attains
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     interval = run.intervals.get(f"test_{run.objective}")

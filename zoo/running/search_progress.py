@@ -92,15 +92,14 @@ class SearchProgress(Progress):
             self._live = None
 
     def _varied(self) -> list[str]:
-        return list_varied([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])[:MOST_COLUMNS]
+        return list_varied([ended.hyperparameters for ended in self._ended[-LOOKED_AT:]])
 
     def _line(self, ended: Ended) -> str:
         score = "" if ended.score is None else format_number(ended.score)
         outcome = ", ".join(text for text in (score, ended.reason) if text) or ended.status
         best = f"best of those that ended {format_number(ended.best_score)} (trial {ended.best_id}); "
         best = best if ended.best_id else ""
-        varied = list_varied([each.hyperparameters for each in self._ended[-LOOKED_AT:]])
-        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in varied)
+        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in self._varied())
         left = f"; {self._count(ended.done)}, about {format_duration(ended.left_s)} left"
         return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
 
@@ -115,7 +114,7 @@ class SearchProgress(Progress):
         if last is not None:
             caption = f"{self._count(last.done)} trials, about {format_duration(last.left_s)} left"
         table = Table(title=self._title, caption=caption, title_justify="left", caption_justify="left")
-        names = self._varied()
+        names = self._varied()[:MOST_COLUMNS]
         for heading in ("trial", "status", "score", "best so far", *names, "seconds"):
             table.add_column(heading, overflow="fold")
         for ended in self._ended[-MOST_ROWS:]:
