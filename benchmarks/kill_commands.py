@@ -53,13 +53,13 @@ def main() -> None:
 
 
 @cache
-def _prepare(folder: Path) -> tuple[Path, str]:
-    """Return a folder with a finished run, and the run's id."""
+def _prepare(folder: Path) -> tuple[Path, str, dict[str, str]]:
+    """Return a folder with a finished run, the run's id, and the status of each run."""
     store = folder / "store"
     (store / "tmp").mkdir(parents=True)
     status, out = _finish(_start(store, [*TRAIN, "--seed", "1", "--json"]))
     assert status == 0, out
-    return store, str(json.loads(out)["run_id"])
+    return store, str(json.loads(out)["run_id"]), _list_runs(store)
 
 
 @cache
@@ -78,7 +78,7 @@ def _measure_duration(name: str, folder: Path) -> float:
 
 def _copy(name: str, folder: Path) -> tuple[Path, list[str]]:
     """Return a folder for a round, and the command's words."""
-    store, run = _prepare(folder)
+    store, run, _ = _prepare(folder)
     place = Path(tempfile.mkdtemp(dir=folder))
     if name != EMPTY:
         shutil.copytree(store, place, dirs_exist_ok=True)
@@ -121,7 +121,7 @@ def _round(number: int, folder: Path) -> dict[str, Any]:
     name = list(COMMANDS)[number % len(COMMANDS)]
     moment = random.Random(number).uniform(0, _measure_duration(name, folder))
     place, words = _copy(name, folder)
-    before = _list_runs(place) if name != EMPTY else {}
+    before = _prepare(folder)[2] if name != EMPTY else {}
     process = _start(place, words)
     time.sleep(moment)
     process.kill()

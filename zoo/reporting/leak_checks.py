@@ -115,14 +115,14 @@ def score_classes(values: np.ndarray, target: np.ndarray, *, ordered: bool = Tru
     tree: Any = DecisionTreeClassifier(random_state=0, **_limits(len(values), ordered))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     probability = cross_val_predict(tree, values[:, None], target, cv=folds, method="predict_proba")
-    results = []
-    for k in range(len(classes)):
-        options = [probability[:, k]]
-        if ordered and not np.isnan(values).any():  # its own order needs no fit; either direction counts
-            options += [values, -values]
-        results.append(max(_compute_auc(option, target == k) for option in options))
-    aucs, ps = zip(*results, strict=True)
-    return Score(float(np.mean(aucs)), float(min(ps)))
+    members = np.eye(len(classes), dtype=bool)[target]  # (N, K)
+    options = [_compute_aucs(probability, members)]
+    if ordered and not np.isnan(values).any():  # its own order needs no fit; either direction counts
+        options += [_compute_aucs(sign * values[:, None], members) for sign in (1, -1)]
+    aucs, ps = np.stack(options, axis=1)  # (options, K) each
+    best = aucs.argmax(axis=0)[None]
+    best_ps = np.take_along_axis(ps, best, axis=0)
+    return Score(float(aucs.max(axis=0).mean()), float(best_ps.min()))
 
 
 def score_numbers(values: np.ndarray, target: np.ndarray, *, ordered: bool = True) -> Score:
@@ -160,12 +160,23 @@ def _limits(rows: int, ordered: bool) -> dict[str, Any]:
     return {"max_depth": 8, "min_samples_leaf": max(3, rows // 200)} if ordered else {"min_samples_leaf": 2}
 
 
-def _compute_auc(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float]:
-    """Return the AUC of scores (N,) for a mask (N,), and its one-sided p-value (Mann and Whitney 1947)."""
+def _compute_aucs(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the AUC of each class and its one-sided p-value (2, K), of Mann and Whitney 1947 with ties.
+
+    Args:
+        scores: Scores of the rows for each class (N, K), or the same for all classes (N, 1), which are ranked once.
+        positive: Mask of the rows of each class (N, K).
+    """
     from scipy import stats
 
-    test = stats.mannwhitneyu(scores[positive], scores[~positive], alternative="greater", method="asymptotic")
-    return float(test.statistic / (positive.sum() * (~positive).sum())), float(test.pvalue)
+    n, n_positive = len(scores), positive.sum(axis=0)
+    pairs = n_positive * (n - n_positive)
+    u = (stats.rankdata(scores, axis=0) * positive).sum(axis=0) - n_positive * (n_positive + 1) / 2
+    counts = (np.unique(column, return_counts=True)[1].astype(float) for column in scores.T)
+    ties = np.array([(count**3 - count).sum() for count in counts])
+    deviation = np.sqrt(pairs / 12 * (n + 1 - ties / (n * (n - 1))))
+    z = np.divide(u - pairs / 2 - 0.5, deviation, out=np.full(len(pairs), -np.inf), where=deviation > 0)
+    return np.stack([u / pairs, stats.norm.sf(z)])
 
 
 def _score_others(facts: Facts, name: str, names: Sequence[str], target: np.ndarray) -> float | None:
@@ -192,4 +203,4 @@ def _score_others(facts: Facts, name: str, names: Sequence[str], target: np.ndar
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     boosting = HistGradientBoostingClassifier(max_iter=60, random_state=0)
     probability = cross_val_predict(boosting, x, y, cv=folds, method="predict_proba")
-    return float(np.mean([_compute_auc(probability[:, k], y == k)[0] for k in range(len(classes))]))
+    return float(_compute_aucs(probability, np.eye(len(classes), dtype=bool)[y])[0].mean())

@@ -11,9 +11,10 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras_tuner
 import yaml
@@ -32,6 +33,7 @@ MAY_CHANGE = (
     "trials", "workers", "time_budget", "keep", "select", "refit", "baselines", "figures", "cluster", "storage", "cpus",
     "gpus",
 )  # fmt: skip
+_LOCK_WAIT_S = 1.0  # another command that removes abandoned files holds the lock for a moment
 _FREE = (*MAY_CHANGE, "fresh", "experiment", "name")
 
 
@@ -86,11 +88,12 @@ class SearchFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK_FILE).open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                raise UsageError(f"this search is already running in process {lock.read() or '?'}") from None
+            deadline = time.monotonic() + _LOCK_WAIT_S
+            while not _lock(lock):
+                if time.monotonic() > deadline:
+                    lock.seek(0)
+                    raise UsageError(f"this search is already running in process {lock.read() or '?'}")
+                time.sleep(0.05)
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -199,9 +202,18 @@ def remove_abandoned_calls(root: Path) -> None:
     """
     for calls in root.glob("*/calls"):
         with contextlib.suppress(OSError), (calls.parent / LOCK_FILE).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for file in calls.glob("*.call"):
-                file.unlink()
+            if _lock(lock):
+                for file in calls.glob("*.call"):
+                    file.unlink()
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock a file and return whether no other process holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _merged(stored: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
