@@ -47,7 +47,7 @@ def draw_scores(score: np.ndarray, threshold: float | None, labels: np.ndarray |
     figure, (axis,) = create_figure(width=8.0)
     positive = score[score > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (0.1, 1.0)
-    bins = np.geomspace(low, max(high, low * 1.01), _BINS)
+    bins = np.geomspace(low, max(high, low * 1.01), _BINS).tolist()
     score = np.clip(score, bins[0], bins[-1])
     groups = [("rows", BLUE, score)]
     if labels is not None:
