@@ -63,6 +63,8 @@ class Anomaly(Task):
     """Anomaly detection in tables."""
 
     options = Options
+    comparison = create_metrics(labelled=True)[1]
+    no_comparison = "losses of different models mean different things: --labels COLUMN compares them by pr_auc"
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset; its targets are labels for scoring, if there are any: 1 for an anomaly."""
@@ -91,7 +93,7 @@ class Anomaly(Task):
         return fit_network(built_model, dataset, plan, cache)
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``score`` (N, 1), the ``contributions`` (N, C) of the columns to it, and ``loss`` (N, 1) of N rows."""
+        """Return the ``score`` (N, 1) and the ``contributions`` (N, C) of the columns to it, of N rows."""
         return dict(forward(model, inputs))
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:

@@ -11,8 +11,8 @@ from keras import ops
 
 from zoo.preprocessing.configuration import simplify_config
 
-SCORE, CONTRIBUTIONS, LOSS = "score", "contributions", "loss"
-_DRAWS = 8  # fixed draws of noise that the loss of validation rows is computed with
+SCORE, CONTRIBUTIONS = "score", "contributions"
+_DRAWS = 8  # fixed draws of noise that rows are scored with
 _LEAST_STD = 1e-3  # a feature that varies less, such as an indicator of a rare category, gets noise as if it did
 
 
@@ -21,8 +21,8 @@ class ColumnNoise(keras.layers.Layer):
     """Adds Gaussian noise to copies of a row, with a standard deviation for each feature.
 
     A feature with heavy tails gets more noise: sigma = std * clip(scale * (1 + slope * (kurtosis - 3)), 0.1, 3), as in
-    K-DSM (arXiv 2605.06955). Outside of training the noise is a fixed set of draws, so that the loss of a row is always
-    the same.
+    K-DSM (arXiv 2605.06955). Outside of training the noise is a fixed set of draws, the same for each row, so that the
+    score of a row is always the same.
 
     Args:
         copies: Number of noisy copies of each row in training.
@@ -52,21 +52,20 @@ class ColumnNoise(keras.layers.Layer):
         kurtosis = np.square(np.square((values - values.mean(axis=0)) / std)).mean(axis=0)
         self.sigma.assign(std * np.clip(self.scale * (1 + self.slope * (kurtosis - 3)), 0.1, 3.0))
 
-    def call(self, features: Any, training: bool = False) -> tuple[Any, Any, Any]:
-        """Return noisy copies (B, M, D), their noise in units of its scale (B, M, D), and the scales (B, D)."""
+    def call(self, features: Any, training: bool = False) -> tuple[Any, Any]:
+        """Return noisy copies (B, M, D), and their noise in units of its scale, of the same shape."""
         shape = ops.shape(features)
         if training:
             wanted = (shape[0], self.copies, features.shape[-1])
             noise = keras.random.normal(wanted, dtype=features.dtype, seed=self.seed_generator)
         else:
             noise = ops.cast(self.draws, features.dtype)[None] * ops.ones_like(features)[:, None]
-        scales = ops.ones_like(features) * ops.cast(self.sigma, features.dtype)
-        return features[:, None] + noise * scales[:, None], noise, scales
+        return features[:, None] + noise * ops.cast(self.sigma, features.dtype), noise
 
-    def compute_output_spec(self, features: Any, training: bool = False) -> tuple[keras.KerasTensor, ...]:
-        """Return the specs of the three outputs."""
-        copies = (features.shape[0], None, features.shape[-1])
-        return tuple(keras.KerasTensor(shape, dtype=features.dtype) for shape in (copies, copies, features.shape))
+    def compute_output_spec(self, features: Any, training: bool = False) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Return the specs of both outputs."""
+        shape = (features.shape[0], None, features.shape[-1])
+        return keras.KerasTensor(shape, dtype=features.dtype), keras.KerasTensor(shape, dtype=features.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -103,17 +102,17 @@ class SumByColumn(keras.layers.Layer):
         return {**simplify_config(super().get_config()), "columns": self.columns}
 
 
-def create_outputs(parts: Any, loss: Any, columns: Sequence[str]) -> dict[str, Any]:
+def create_outputs(errors: Any, columns: Sequence[str]) -> dict[str, Any]:
     """Return the outputs of an anomaly detector, by name.
 
     Args:
-        parts: What each feature contributes to the score (B, D), not negative.
-        loss: Loss of each row (B, 1).
+        errors: Error of each feature (B, D), not negative; a row's loss is their mean.
         columns: Name of the column that each of the D features comes from.
 
     Returns:
-        ``score`` (B, 1), ``contributions`` (B, C) of the columns, which sum to it, and ``loss`` (B, 1).
+        ``score`` (B, 1), which is the loss of the row, and ``contributions`` (B, C) of the columns, which sum to it.
     """
     names = list(dict.fromkeys(columns))
-    contributions = SumByColumn([names.index(name) for name in columns], name=CONTRIBUTIONS)(parts)
-    return {SCORE: ops.sum(contributions, axis=-1, keepdims=True), CONTRIBUTIONS: contributions, LOSS: loss}
+    layer = SumByColumn([names.index(name) for name in columns], name=CONTRIBUTIONS)
+    contributions = layer(errors / len(columns))
+    return {SCORE: ops.sum(contributions, axis=-1, keepdims=True), CONTRIBUTIONS: contributions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,13 @@ from zoo.data.dataset import Dataset
 from zoo.metrics.class_intervals import pr_auc_interval, roc_auc_interval
 from zoo.metrics.classes import pr_auc, roc_auc
 from zoo.metrics.intervals import Interval, Sample, mean_error_interval
-from zoo.metrics.metric import Metric, evaluate
+from zoo.metrics.metric import LIMITS, Metric, evaluate
 from zoo.metrics.weighting import ratio, weighted_mean
 
-from ._layers import LOSS, SCORE
+from ._layers import CONTRIBUTIONS, SCORE
 
 ALARM_RATE = "alarm_rate"
+LIMITS |= {"precision_at_k": (0.0, 1.0), ALARM_RATE: (0.0, 1.0), "loss": (0.0, math.inf)}
 
 
 def compute_precision_at_k(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -69,7 +71,7 @@ def score_rows(
     """Return the metrics of one split, and their intervals if they are requested.
 
     Args:
-        output: ``score`` (N, 1) of the split's rows; of a model also ``loss`` (N, 1).
+        output: ``score`` (N, 1) of the split's rows; of a model, whose mean score is its loss, also ``contributions``.
         dataset: The data, with the threshold in the options of its spec if one was chosen.
         split: Name of the split.
         intervals: Whether to compute intervals.
@@ -77,10 +79,9 @@ def score_rows(
     resamples = 1000 if intervals else 0
     scores: dict[str, float] = {}
     bounds: dict[str, Interval] = {}
-    if LOSS in output:
-        loss = np.asarray(output[LOSS], float)[:, 0]
-        scores, bounds = evaluate(create_metrics(labelled=False), loss, loss, resamples=resamples)
     score = np.asarray(output[SCORE], float)[:, 0]
+    if CONTRIBUTIONS in output:
+        scores, bounds = evaluate(create_metrics(labelled=False), score, score, resamples=resamples)
     threshold = dataset.spec.options.get("threshold")
     if threshold is not None:
         scores[ALARM_RATE] = float((score > threshold).mean())

@@ -4,7 +4,7 @@ Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural 
 an anomaly after Sakurada and Yairi 2014, "Anomaly detection using autoencoders with nonlinear dimensionality
 reduction". Each column's part of the error says why. Inputs are dropped at random in training (Vincent et al. 2008).
 
-Input: one raw scalar per column. Output: ``score`` (B, 1), ``contributions`` (B, C) of the columns, ``loss`` (B, 1).
+Input: one raw scalar per column. Output: ``score`` (B, 1) and the ``contributions`` (B, C) of the columns to it.
 Run: ``zoo train anomaly/autoencoder breast_cancer --labels class --positive malignant``.
 """
 
@@ -17,7 +17,7 @@ from zoo.networks.autoencoder import OutputItself
 from zoo.preprocessing.table import suggest_scaling
 from zoo.spec import Spec
 
-from ._layers import create_outputs
+from ._layers import SCORE, create_outputs
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -47,8 +47,6 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     for index in range(layers):
         x = keras.layers.Dense(units, knobs.get("activation"), name=f"decoder_{index}")(x)
     reconstruction = keras.layers.Dense(features.shape[-1], name="reconstruction")(x)
-    errors = ops.square(features - reconstruction) / features.shape[-1]
-    loss = ops.sum(errors, axis=-1, keepdims=True)
+    outputs = create_outputs(ops.square(features - reconstruction), preprocessing.columns_of_features)
     knobs.training(spec.rows)
-    outputs = create_outputs(errors, loss, preprocessing.columns_of_features)
-    return assemble(preprocessing, inputs, loss, OutputItself(), knobs, inference_output=outputs)
+    return assemble(preprocessing, inputs, outputs[SCORE], OutputItself(), knobs, inference_output=outputs)
