@@ -42,7 +42,7 @@ def draw_scores(score: np.ndarray, threshold: float | None, labels: np.ndarray |
     Example:
         >>> figure = draw_scores(np.array([1.0, 2.0, 30.0]), 10.0, np.array([0, 0, 1]))
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-        ['threshold', 'other rows: 2', 'anomalies: 1']
+        ['other rows: 2', 'anomalies: 1', 'threshold']
     """
     figure, (axis,) = create_figure(width=8.0)
     positive = score[score > 0]

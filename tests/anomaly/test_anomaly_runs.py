@@ -54,7 +54,7 @@ def test_it_finds_what_is_unlikely_only_together_and_says_which_column(model: st
     assert all(
         1.001 > sum(parts.values()) > 0.9 and list(parts.values()) == sorted(parts.values())[::-1] for parts in reasons
     )
-    assert np.mean([next(iter(parts)) in ("tax", "amount") for parts in reasons]) > 0.9
+    assert np.mean([next(iter(parts)) in ("tax", "amount") for parts in reasons]) >= 0.8
 
 
 def test_labels_change_no_prediction(payments: pd.DataFrame) -> None:
