@@ -1,4 +1,4 @@
-"""Denoising score matching with a noise scale for each column; the error of predicting the noise is the anomaly score.
+"""Denoising score matching with a noise scale per column; the error of the predicted noise is the score.
 
 K-DSM (arXiv 2605.06955, 2026): the network predicts the noise that was added to a row, which is the gradient of the log
 density times the noise scale (Vincent 2011, "A connection between score matching and denoising autoencoders"). Columns

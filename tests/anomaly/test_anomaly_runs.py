@@ -129,3 +129,13 @@ def test_several_values_of_a_label_need_the_anomalous_one(payments: pd.DataFrame
         zoo.train("anomaly/ksdm", frame, labels="fraud", **FEW)
     run = zoo.train("anomaly/ksdm", frame, labels="fraud", positive="unsure", **FEW)
     assert any("are anomalies by the labels: fraud is unsure" in note for note in run.notes)
+
+
+def test_models_are_compared_by_labels_and_never_by_their_losses(payments: pd.DataFrame) -> None:
+    models = ["anomaly/ksdm", "anomaly/autoencoder"]
+    few = {"models": models, "seeds": 2, "epochs": 1, "quiet": True, "hyperparameters": {"units": 32}}
+    with pytest.raises(zoo.UsageError, match="losses of different models mean different things"):
+        zoo.compare(payments.drop(columns="fraud"), **few)
+    board = zoo.compare(payments, labels="fraud", split="column=split", **few).boards[0].as_dict()
+    assert board["score"] == "test_pr_auc"
+    assert {row["name"] for row in board["entries"]} == {*models, "isolation_forest"}
