@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset
-from zoo.metrics.class_intervals import pr_auc_interval, roc_auc_interval
+from zoo.metrics.class_intervals import has_enough, pr_auc_interval, roc_auc_interval
 from zoo.metrics.classes import pr_auc, roc_auc
-from zoo.metrics.intervals import Interval, Sample, mean_error_interval
+from zoo.metrics.intervals import UNKNOWN, Interval, Sample, fraction_interval, mean_error_interval, student_quantile
 from zoo.metrics.metric import LIMITS, Metric, evaluate
 from zoo.metrics.weighting import ratio, weighted_mean
 
@@ -102,8 +102,17 @@ def _mean_interval(truth: np.ndarray, _: np.ndarray, sample: Sample) -> Interval
     return mean_error_interval(truth, sample)
 
 
+def _precision_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
+    """Return the score interval of a fraction of as many rows as there are anomalies."""
+    anomalies = sample.count(truth == 1)
+    if not has_enough(truth, sample):
+        return UNKNOWN
+    value = float(compute_precision_at_k(truth, prediction, sample.weight[None])[0])
+    return fraction_interval(value, anomalies, student_quantile(min(anomalies, sample.units)))
+
+
 _LABELLED: Sequence[Metric] = (
     Metric("pr_auc", "max", pr_auc, pr_auc_interval),
     Metric("roc_auc", "max", roc_auc, roc_auc_interval),
-    Metric("precision_at_k", "max", compute_precision_at_k),
+    Metric("precision_at_k", "max", compute_precision_at_k, _precision_interval),
 )
