@@ -1,0 +1,73 @@
+"""Recurrent language models: embedding, recurrent layers, softmax over the vocabulary and the end of a text."""
+
+from __future__ import annotations
+
+import keras
+
+from zoo.models.shared_hyperparameters import Knobs
+from zoo.networks import assemble
+from zoo.networks.dropout import Dropout
+from zoo.portable.preprocessing import LENGTH
+from zoo.preprocessing.sequences import CODES, SequencePreprocessing
+from zoo.spec import Spec, TextInput
+
+from ._layers import AddBoundaries, CostPerToken, NextToken, TextBits, TextCost, WithoutLast
+
+BOUNDARIES, COST, NEXT, BITS = "boundaries", "cost", "next", "bits"
+
+
+def find_boundary(spec: Spec) -> int:
+    """Return the code of a text's beginning and end: 0 is unknown, and from 1 on is the vocabulary."""
+    return len(spec.only(TextInput).vocabulary) + 1
+
+
+def build_language_model(
+    spec: Spec, knobs: Knobs, *, kind: type[keras.layers.Layer], units: int, layers: int, embedding: int
+) -> keras.Model:
+    """Return the compiled model of texts: their bits, and the probabilities of the token that comes next.
+
+    The states after a token predict the next one, so texts are read forwards only, and padding behind a text has no
+    effect.
+
+    Args:
+        spec: Spec with a text as its only input.
+        knobs: Provide dropout, regularisation, optimizer and training length.
+        kind: ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras.
+        units: Width of each recurrent layer.
+        layers: Number of recurrent layers.
+        embedding: Width of the embedding of tokens.
+    """
+    preprocessing = SequencePreprocessing(spec)
+    inputs = preprocessing.tensors()
+    size, codes, length = find_boundary(spec) + 1, inputs[CODES], inputs[LENGTH]
+    tokens, tokens_length = AddBoundaries(size - 1, name=BOUNDARIES)(codes, length)
+    initializer, dropout, regularizer = knobs.get("initializer"), knobs.get("dropout"), knobs.regularizer()
+    x = keras.layers.Embedding(size, embedding, name="embedding")(WithoutLast(name="context")(tokens))
+    for index in range(layers):
+        x = kind(
+            units,
+            return_sequences=True,
+            kernel_initializer=initializer,
+            kernel_regularizer=regularizer,
+            name=f"recurrent_{index}",
+        )(x)
+        x = Dropout(dropout, name=f"dropout_{index}")(x) if dropout else x
+    x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name="logits")(x)
+    cost = TextCost(name=COST)(x, tokens, tokens_length)
+    bits = TextBits(spec.options["unknown_bits"], name=BITS)(cost, codes, length)
+    outputs = {BITS: bits, NEXT: NextToken(name=NEXT)(x, tokens_length)}
+    knobs.training(spec.rows)
+    loss = CostPerToken(spec.only(TextInput).mean_length + 1)
+    return assemble(preprocessing, inputs, outputs, {BITS: loss}, knobs)
+
+
+def create_trained_part(network: keras.Model) -> keras.Model:
+    """Return the compiled part of a network that is trained: from texts with boundaries to their cost (B, 1).
+
+    Args:
+        network: The network of :func:`build_language_model`, whose weights it shares.
+    """
+    tokens, length = network.get_layer(BOUNDARIES).output
+    part = keras.Model({CODES: tokens, LENGTH: length}, network.get_layer(COST).output, name="texts")
+    part.compile(network.optimizer, network.loss[BITS])
+    return part
