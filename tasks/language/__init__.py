@@ -42,7 +42,9 @@ class Options(TaskOptions):
         None, ge=1, description="size of the vocabulary; default 1000 characters or 10000 words"
     )
     piece: int = Field(
-        256, ge=2, description="tokens of a training example: longer texts are cut into pieces; scores are of whole texts"
+        256,
+        ge=2,
+        description="tokens of a training example: longer texts are cut into pieces; scores are of whole texts",
     )
 
 
@@ -103,7 +105,9 @@ class Language(Task):
 
     def adopt(self, model: Any, spec: Spec) -> BuiltModel:
         """Raise: a user's own model does not say what its output means."""
-        raise UsageError("a model of one's own cannot predict texts yet; take a model of the catalogue", where=model.name)
+        raise UsageError(
+            "a model of one's own cannot predict texts yet; take a model of the catalogue", where=model.name
+        )
 
     def fit(self, built_model: BuiltModel, dataset: Dataset, plan: FitPlan, *, cache: Path | None = None) -> FitResult:
         """Train the network to predict each token from those before it."""

@@ -39,7 +39,12 @@ def fit_texts(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache: P
     if "validation" in splits:
         plan = dataclasses.replace(plan, monitor=_create_monitor(dataset, splits["validation"]))
     train = prepare_arrays(cut_into_pieces(splits["train"], spec.options["piece"]))
-    return fit(create_trained_part(network), train, prepare_arrays(splits["validation"]) if "validation" in splits else None, plan)
+    return fit(
+        create_trained_part(network),
+        train,
+        prepare_arrays(splits["validation"]) if "validation" in splits else None,
+        plan,
+    )
 
 
 def _create_monitor(dataset: Dataset, texts: Ragged) -> Monitor:

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.configuration import simplify_config
-from zoo.preprocessing.sequences import UNSEEN
+from zoo.preprocessing.sequences import CODES, UNSEEN
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -37,8 +38,11 @@ class AddBoundaries(keras.layers.Layer):
 
     def compute_output_spec(self, codes: Any, length: Any) -> list[Any]:
         """Return the specs of codes and lengths."""
-        rows = codes.shape[0]
-        return [keras.KerasTensor((rows, None), dtype="int32"), keras.KerasTensor((rows,), dtype="int32")]
+        rows = codes.shape[0]  # the names are those of the inputs of the part that is trained
+        return [
+            keras.KerasTensor((rows, None), dtype="int32", name=CODES),
+            keras.KerasTensor((rows,), dtype="int32", name=LENGTH),
+        ]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

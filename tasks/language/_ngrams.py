@@ -1,7 +1,7 @@
 """N-gram models with interpolated back-off, for texts as codes.
 
-Modified Kneser-Ney smoothing: Chen and Goodman 1999, "An empirical study of smoothing techniques for language modeling",
-section 3. The order is chosen on validation texts.
+Modified Kneser-Ney smoothing: Chen and Goodman 1999, "An empirical study of smoothing techniques for language
+modeling", section 3. The order is chosen on validation texts.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class NGrams:
         self.shorter: list[_Counts] = []  # of each level, where its n-grams are not the longest
         tokens = _Positions(texts, size - 1)
         context, contexts = np.zeros(len(tokens), np.int64), np.zeros(1, np.int64)
-        former = former_starts = np.empty(0)
+        former, former_starts = np.empty(0, np.int64), np.empty(0, bool)
         for length in range(greatest):
             if length:
                 keys = context * size + tokens.before(length)

@@ -32,6 +32,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     )
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
     embedding = hp.Int("embedding", 8, 512, sampling="log", default=64)
-    return build_language_model(
-        spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding
-    )
+    return build_language_model(spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding)
