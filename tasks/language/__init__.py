@@ -41,11 +41,7 @@ class Options(TaskOptions):
     vocabulary: int | None = Field(
         None, ge=1, description="size of the vocabulary; default 1000 characters or 10000 words"
     )
-    piece: int = Field(
-        256,
-        ge=2,
-        description="tokens of a training example: longer texts are cut into pieces; scores are of whole texts",
-    )
+    piece: int = Field(256, ge=2, description="tokens in training: longer texts are cut; scores are of whole texts")
 
 
 class TextRules(OutputRules):
@@ -57,11 +53,8 @@ class TextRules(OutputRules):
 
     def decoding(self) -> Mapping[str, Any]:
         """Return how the most probable next token is decoded from an output."""
-        tokens = list_tokens(self.spec)
-        return {
-            "kind": "choice", "of": NEXT, "column": "prediction", "classes": tokens, "probabilities": False,
-            "score": BITS,
-        }  # fmt: skip
+        rule = {"kind": "choice", "of": NEXT, "column": "prediction", "probabilities": False, "score": BITS}
+        return {**rule, "classes": list_tokens(self.spec)}
 
 
 class Language(Task):
@@ -85,8 +78,7 @@ class Language(Task):
         )
         if not dataset.spec.of_kind(TextInput):
             raise DataError("the source has sequences of numbers; language models need texts", where=str(job.source))
-        input_ = dataset.spec.only(TextInput)
-        bits = compute_unknown_bits(get_texts(dataset.splits["train"], dataset.spec), input_)
+        bits = compute_unknown_bits(get_texts(dataset.splits["train"], dataset.spec), dataset.spec.only(TextInput))
         spec = dataclasses.replace(dataset.spec, options={**dataset.spec.options, "unknown_bits": bits})
         return dataclasses.replace(dataset, spec=spec)
 

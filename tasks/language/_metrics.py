@@ -7,7 +7,7 @@ import numpy as np
 from zoo.metrics.metric import Metric
 
 
-def bits_per_character(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _per_character(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the bits of all texts divided by their characters, shape (R,).
 
     Args:
@@ -16,20 +16,20 @@ def bits_per_character(truth: np.ndarray, prediction: np.ndarray, weights: np.nd
         weights: (R, N).
 
     Example:
-        >>> bits_per_character(np.array([[4.0, 2.0]]), np.array([6.0]), np.ones((1, 1)))
+        >>> _per_character(np.array([[4.0, 2.0]]), np.array([6.0]), np.ones((1, 1)))
         array([1.5])
     """
     return (weights @ prediction) / (weights @ truth[:, 0])
 
 
-def bits_per_token(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the bits of all texts divided by their tokens, shape (R,); see :func:`bits_per_character`.
+def _per_token(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the bits of all texts divided by their tokens, shape (R,); see :func:`_per_character`.
 
     Example:
-        >>> bits_per_token(np.array([[4.0, 2.0]]), np.array([6.0]), np.ones((1, 1)))
+        >>> _per_token(np.array([[4.0, 2.0]]), np.array([6.0]), np.ones((1, 1)))
         array([3.])
     """
     return (weights @ prediction) / (weights @ truth[:, 1])
 
 
-METRICS = (Metric("bits_per_character", "min", bits_per_character), Metric("bits_per_token", "min", bits_per_token))
+METRICS = (Metric("bits_per_character", "min", _per_character), Metric("bits_per_token", "min", _per_token))

@@ -14,7 +14,7 @@ import keras_tuner
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._network import build_language_model
+from ._network import build_language_model, choose_defaults
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -25,11 +25,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         layers: Number of stacked recurrent layers.
         embedding: Width of the embedding of each character or word.
     """
-    knobs = Knobs(
-        hp,
-        vary=("learning_rate", "dropout"),
-        defaults={"learning_rate": 2e-3, "dropout": 0.2, "clip_norm": 1.0, "epochs": 30, "patience": 3},
-    )
+    knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
-    embedding = hp.Int("embedding", 8, 512, sampling="log", default=64)
+    embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
     return build_language_model(spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding)
