@@ -15,8 +15,10 @@ from zoo.spec import Spec, TextInput
 
 from ._layers import AddBoundaries, CostPerToken, NextToken, TextBits, TextCost, WithoutLast
 
-# Tokens that are trained on in all epochs together, within limits on the epochs; and from which on there is no dropout.
-TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS, FEW_TOKENS = 25_000_000, 8, 60, 1_000_000
+# Tokens that are trained on in all epochs together, within limits on the epochs.
+TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 25_000_000, 8, 60
+# Dropout is half below the first, and none from the second on.
+FEW_TOKENS, MANY_TOKENS = 100_000, 1_000_000
 MOST_BATCH = 64
 BOUNDARIES, COST, NEXT, BITS = "boundaries", "cost", "next", "bits"
 
@@ -41,7 +43,7 @@ def choose_defaults(spec: Spec) -> dict[str, Any]:
         "batch_size": min(MOST_BATCH, choose_batch_size(spec.rows)),
         "epochs": epochs,
         "patience": max(5, epochs // 4),
-        "dropout": 0.2 if tokens < FEW_TOKENS else 0.0,
+        "dropout": 0.5 if tokens < FEW_TOKENS else 0.2 if tokens < MANY_TOKENS else 0.0,
     }
 
 
