@@ -161,6 +161,8 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         return {"prediction": (score > threshold).astype(np.int64), "score": score, "columns": reasons}
     if rule["kind"] == "choice":
         named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
+        if "score" in rule:  # another output, of one number
+            named["score"] = np.asarray(output[rule["score"]], np.float64)[:, 0]
         return {**(_probabilities(values, rule["classes"]) if rule["probabilities"] else {}), **named}
     values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values
     values = values / values.sum(axis=-1, keepdims=True)
