@@ -193,6 +193,23 @@ class ImageInput(Input):
 
 
 @dataclass(frozen=True)
+class ArrayInput(Input):
+    """An array of numbers that has the same shape in each example, such as a window of a time series.
+
+    Args:
+        columns: Columns of the source that its last axis comes from; empty where they have no names.
+        mean: Mean of each of the last axis over the training split; empty where it is not standardised.
+        std: Standard deviation of each of them.
+    """
+
+    columns: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "array"
+
+
+@dataclass(frozen=True)
 class ObservationInput(Input):
     """An observation of an environment: F numbers, or one of ``n`` integers.
 

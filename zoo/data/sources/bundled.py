@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables and one dataset of sequences, named as in tensorflow-datasets."""
+"""Bundled datasets: scikit-learn's tables, one of sequences and one series, named as in tensorflow-datasets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _LOADERS = {
 _IMAGES = {"digits": (8, 8, 1)}
 # Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
-BUNDLED = (*_LOADERS, *_SEQUENCES)
+# Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
+_FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_FILES)
 
 
 def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str, np.ndarray | None]:
@@ -60,6 +62,9 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
 
 
 def _table(name: str) -> tuple[pd.DataFrame, str]:
+    if name in _FILES:
+        path, target = _FILES[name]
+        return pd.read_csv(path), target
     import sklearn.datasets
 
     loader: Callable[..., Any] = getattr(sklearn.datasets, _LOADERS[name])
