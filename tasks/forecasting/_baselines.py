@@ -61,7 +61,7 @@ def _extend_drift(dataset: Dataset, rows: Split) -> np.ndarray:
 
 
 def _run_boosting(dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-    """Fit one model of gradient boosting for all steps: lags, step, covariates of the step, normalised by the window."""
+    """Fit one gradient boosting for all steps: lags, step and its covariates, normalised by the window."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     train, options = dataset.splits["train"], dataset.spec.options

@@ -68,7 +68,7 @@ def choose_columns(table: Table, job: DataJob, options: Any) -> Columns:
         ]
         if len(numeric) != 1:
             raise DataError(
-                f"which column is forecast? Use --target COLUMN; columns of numbers: {join_first(numeric, 10) or 'none'}",
+                f"which column is forecast? Use --target COLUMN; numbers are in {join_first(numeric, 10) or 'none'}",
                 where=table.source,
             )
         target = numeric[0]

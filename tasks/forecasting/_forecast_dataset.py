@@ -37,6 +37,7 @@ from ._windows import (
 OBSERVED = "observed"
 NAIVE_SEASONS, LOOKBACK_HORIZONS = 2, 5
 TIMES, NAMES = "times", "series"
+LARGEST_WEIGHT = 5.0
 FIRST_TIME = "2001-01-01"  # a Monday
 
 
@@ -81,7 +82,9 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
     static = pd.DataFrame([dict(one.static) for one in series], columns=list(columns.static))
     spec, notes = _describe(train, static, series, axis, columns, geometry, task)
     splits = {name: _create_split(windows, static, series, spec) for name, windows in by_split.items()}
-    splits["train"] = Split(splits["train"].inputs, splits["train"].target, splits["train"].rows)
+    # Errors count in errors of the seasonal naive forecast, as in mase.
+    weight = np.clip(splits["train"].encoded_target[:, -1], 0, LARGEST_WEIGHT)
+    splits["train"] = Split(splits["train"].inputs, splits["train"].target, splits["train"].rows, fit_weight=weight)
     digest = compute_frame_digest(table.frame[columns.names])
     settled = json.dumps([spec.options, [cut and vars(cut) for cut in cuts]], default=str)
     return Dataset(
@@ -108,7 +111,9 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
     if options.period is None and season * NAIVE_SEASONS >= longest:
         season = 1
     if season >= longest:
-        raise DataError(f"the longest series has {longest} steps, less than a period of {season}; use a smaller --period")
+        raise DataError(
+            f"the longest series has {longest} steps, less than a period of {season}; use a smaller --period"
+        )
     horizon = options.horizon or (season if season > 1 else max(1, min(6, longest // 5)))
     lookback = options.lookback or max(LOOKBACK_HORIZONS * horizon, NAIVE_SEASONS * season)
     if options.lookback is None:  # steps before the longest series would be padding alone
@@ -122,7 +127,7 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
 
 
 def extend_covariates(one: Series, axis: TimeAxis, horizon: int) -> np.ndarray:
-    """Return the covariates of a series and of a horizon behind its grid (T + H, C): its own, gaps filled, and calendar."""
+    """Return the covariates of a series and of a horizon behind it (T + H, C): its own, gaps filled, and calendar."""
     steps = len(one.values) + horizon
     own = np.concatenate([one.covariates, np.full((horizon, one.covariates.shape[1]), np.nan)])
     calendar = axis.encode_calendar(axis.extend(one.first, np.arange(steps))) if axis.calendar else np.zeros((steps, 0))
@@ -186,19 +191,16 @@ def create_example(split: Split, spec: Spec) -> pd.DataFrame:
         future = np.asarray(split.inputs[FUTURE][0])[:, place - len(columns.past)] if name in columns.known else np.nan
         table[name] = np.append(past[:, place], np.full(ahead, np.nan) if np.isscalar(future) else future)
     static = Split({key: values[:1] for key, values in split.inputs.items()}, None, split.rows[:1])
-    table |= static.frame(spec, columns=columns.static).iloc[0].to_dict() if columns.static else {}
+    cells = static.frame(spec, columns=columns.static).iloc[0] if columns.static else pd.Series(dtype=object)
+    table |= {str(name): cell for name, cell in cells.items()}
     return pd.DataFrame(table)
 
 
 def restore_columns(spec: Spec) -> Columns:
     """Return the columns that a model was trained on, without the split."""
     options = spec.options
-    return Columns(
-        target=spec.target.name,
-        time=options["time"],
-        series=options.get("series"),
-        **{name: tuple(options.get(name, ())) for name in ("past", "known", "static")},
-    )
+    past, known, static = (tuple(options.get(name, ())) for name in ("past", "known", "static"))
+    return Columns(spec.target.name, options["time"], options.get("series"), past, known, static)
 
 
 def _make_splits(
@@ -246,7 +248,12 @@ def _describe(
     inputs: list[Input] = [
         ArrayInput(HISTORY, HISTORY, (geometry.lookback,), columns=(columns.target,)),
         ArrayInput(
-            PAST, PAST, shape, columns=(OBSERVED, *geometry.channels), mean=(0.0, *mean.tolist()), std=(1.0, *std.tolist())
+            PAST,
+            PAST,
+            shape,
+            columns=(OBSERVED, *geometry.channels),
+            mean=(0.0, *mean.tolist()),
+            std=(1.0, *std.tolist()),
         ),
     ]
     ahead = geometry.channels[len(geometry.channels) - geometry.known :]
@@ -305,9 +312,7 @@ def _list_rows(series: Sequence[Series], cuts: Sequence[Cuts | None]) -> Mapping
     """Return the source rows of the steps that each split forecasts."""
     rows = {}
     for name in SPLITS:
-        parts = [
-            one.rows[slice(*cut.bounds(name))] for one, cut in zip(series, cuts, strict=True) if cut is not None
-        ]
+        parts = [one.rows[slice(*cut.bounds(name))] for one, cut in zip(series, cuts, strict=True) if cut is not None]
         of_split = np.concatenate(parts)
         if len(of_split := of_split[of_split >= 0]):
             rows[name] = of_split
@@ -350,9 +355,7 @@ def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, wh
     ahead = one.covariates[one.end : one.end + horizon, place:]
     complete = len(ahead) == horizon
     absent = [
-        name
-        for name, values in zip(columns.known, ahead.T, strict=True)
-        if not complete or np.isnan(values).any()
+        name for name, values in zip(columns.known, ahead.T, strict=True) if not complete or np.isnan(values).any()
     ]
     if absent:
         steps = horizon - len(ahead) if not complete else int(np.isnan(ahead).any(axis=1).sum())

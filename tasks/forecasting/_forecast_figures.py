@@ -69,8 +69,10 @@ def forecasts_and_history(
     return figure
 
 
-def draw_best_and_worst(history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, split: Split, spec: Spec) -> Figure:
-    """Draw the windows whose error, in errors of the seasonal naive forecast, is the least, the median and the greatest.
+def draw_best_and_worst(
+    history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, split: Split, spec: Spec
+) -> Figure:
+    """Draw the windows with the least, the median and the greatest error, in errors of the naive forecast.
 
     Args:
         history: Values before the origin (N, L).

@@ -89,7 +89,9 @@ class ForecastRules(ConformalRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return mase, by which a search ranks, relative_mase, smape, mape and rmse."""
-        return tuple(Metric(function.__name__, "min", function) for function in (mase, relative_mase, smape, mape, rmse))
+        return tuple(
+            Metric(function.__name__, "min", function) for function in (mase, relative_mase, smape, mape, rmse)
+        )
 
     def output_width(self) -> int:
         """Return the number of steps, and one for the scale."""

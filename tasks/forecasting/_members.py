@@ -22,7 +22,7 @@ class KeepLast(keras.layers.Layer):
     """
 
     def __init__(self, lengths: Sequence[int], **options: Any) -> None:
-        super().__init__(trainable=False, **options)
+        super().__init__(**options)
         self.lengths = list(lengths)
 
     def call(self, window: Any) -> Any:

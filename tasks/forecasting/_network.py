@@ -62,7 +62,7 @@ class MedianMember(keras.layers.Layer):
     """
 
     def __init__(self, members: int, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
+        super().__init__(**options)
         self.members = members
 
     def call(self, forecasts: Any) -> Any:
@@ -93,7 +93,7 @@ class RepeatSeason(keras.layers.Layer):
     """
 
     def __init__(self, season: int, horizon: int, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
+        super().__init__(**options)
         self.season, self.horizon = season, horizon
 
     def call(self, window: Any) -> Any:
@@ -160,6 +160,4 @@ def assemble_forecaster(
     in_units = keras.layers.Add(name="in_units")([scaled, inputs[LEVEL]])
     output = keras.layers.Concatenate(name="forecast_and_scale")([in_units, inputs[SCALE]])
     knobs.training(spec.rows)
-    return assemble(
-        preprocessing, inputs, forecasts, ForecastError(members), knobs, inference_output=output
-    )
+    return assemble(preprocessing, inputs, forecasts, ForecastError(members), knobs, inference_output=output)

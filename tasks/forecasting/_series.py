@@ -175,7 +175,7 @@ def _read_numbers(values: pd.Series, where: str) -> np.ndarray:
         read = find_numbers(values, keep_integers=False)
         if read is None:
             present = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
-            row = find_source_row(values, int(values.index.get_loc(present.index[0]))) if len(present) else 1
+            row = find_source_row(values, int(np.flatnonzero(values.isin(present))[0])) if len(present) else 1
             shown = repr(present.iloc[0]) if len(present) else "nothing"
             raise DataError(f"{shown} is not a number", where=f"{where}, column {values.name}, row {row}")
         numbers = read[0].to_numpy(np.float64, na_value=np.nan)

@@ -66,7 +66,7 @@ class TimeAxis:
         return f"{count} month{'s' if self.step != 1 else ''}" if self.unit == MONTHS else count
 
     def places(self, times: pd.Series) -> np.ndarray:
-        """Return the step of each of a series' sorted times (N,), counted from its first, as numbers that may be odd."""
+        """Return the step of each of a series' sorted times (N,), from its first; fractions lie between steps."""
         return _distances(times, self.unit) / self.step
 
     def extend(self, first: object, places: np.ndarray) -> pd.Series:
@@ -105,7 +105,9 @@ def read_times(values: pd.Series, where: str) -> pd.Series:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
-        raise DataError(f"{values.iloc[row]!r} is not a time; expected a date such as 2024-01-31 or a number", where=place)
+        raise DataError(
+            f"{values.iloc[row]!r} is not a time; expected a date such as 2024-01-31 or a number", where=place
+        )
     return times
 
 
@@ -139,7 +141,7 @@ def format_times(times: pd.Series) -> list[object]:
     """Return times as the table of predictions shows them: integers, numbers, dates or moments."""
     if pd.api.types.is_numeric_dtype(times.dtype):
         whole = np.allclose(times, np.rint(times))
-        return [int(round(value)) for value in times] if whole else times.tolist()
+        return [round(value) for value in times] if whole else times.tolist()
     midnight = (times == times.dt.normalize()).all()
     return list(times.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M:%S"))
 

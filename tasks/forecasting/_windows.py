@@ -113,7 +113,9 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
     if all(cut is None for cut in cuts):
         longest = max((one.end for one in series), default=0)
         message = f"the longest series has {longest} steps, too few for a horizon of {horizon}: it needs "
-        raise DataError(f"{message}{least + horizon} or more, and as many more for each further split; shorten --horizon")
+        raise DataError(
+            f"{message}{least + horizon} or more, and as many more for each further split; shorten --horizon"
+        )
     return cuts
 
 
@@ -141,7 +143,7 @@ def _cut(one: Series, job: DataJob, horizon: int, several: int, least: int) -> C
 
 
 def _steps(fraction: object, steps: int, horizon: int, several: int) -> int:
-    """Return the steps of a split: as many horizons as the fraction holds, at least one, and no more than are needed."""
+    """Return the steps of a split: as many horizons as the fraction holds, from one to ``several``."""
     if not fraction:
         return 0
     fraction = float(fraction) if isinstance(fraction, (int, float)) else 0.2

@@ -35,7 +35,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     inputs = preprocessing.tensors()
     members, blocks = hp.Int("members", 1, 16, default=6), hp.Int("blocks", 1, 8, default=3)
     layers, units = hp.Int("layers", 1, 4, default=2), hp.Int("units", 32, 512, sampling="log", default=128)
-    residual = hp.Boolean("residual", default=True)
+    residual = hp.Boolean("residual", default=False)
     horizon, lookback = spec.options["horizon"], spec.options["lookback"]
     # Each member sees a window of its own length, from two horizons to the longest.
     lengths = np.linspace(min(2 * horizon, lookback), lookback, members).round().astype(int).tolist()
