@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Answer
@@ -14,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import UsageError
+from zoo.jobs.compare_options import CompareJob
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import Job, make_job
 from zoo.jobs.job_file import read_job
-from zoo.jobs.search_options import parse_range, parse_values
+from zoo.jobs.search_options import TuneJob, parse_range, parse_values
 from zoo.small_files import check_regular_file, read_small_text
 from zoo.yaml_text import MOST_DEPTH, MOST_VALUES, parse_yaml
 
@@ -139,3 +143,17 @@ def test_values_on_the_command_line_are_parsed_as_carefully(value: str) -> None:
         parse_range("units", f"{value}|3")
     with pytest.raises(UsageError):
         parse_values(f"units={value}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (TrainJob, {"model": "classification/linear", "seeds": 10**30}),
+        (TrainJob, {"model": "classification/linear", "cv": 3, "repeats": 10**30}),
+        (CompareJob, {"models": "classification/linear", "seeds": 10**30}),
+        (TuneJob, {"model": "classification/linear", "seeds": 10**30}),
+    ],
+)
+def test_more_trainings_than_anyone_waits_for_are_refused(kind: type[Job], values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="less than or equal to 1000"):
+        make_job(kind, {"source": "wine", **values})

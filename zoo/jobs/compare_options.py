@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from zoo.errors import UsageError
-from zoo.jobs.fit_options import Baselines, TrainJob
+from zoo.jobs.fit_options import MOST_REPEATS, Baselines, TrainJob
 from zoo.jobs.option import declare_option
 
 DEFAULT_SEEDS = 5
@@ -31,7 +31,11 @@ class CompareJob(TrainJob):
     )
     refit: bool = declare_option(False, "Train the runs again, on the data of the first.", theme="Comparison")
     seeds: int | None = declare_option(
-        None, f"Number of seeds to train each with; default {DEFAULT_SEEDS}.", theme="Evaluation", ge=2
+        None,
+        f"Number of seeds to train each with; default {DEFAULT_SEEDS}.",
+        theme="Evaluation",
+        ge=2,
+        le=MOST_REPEATS,
     )
     baselines: Baselines = declare_option(
         "quick", "Classical models on the same splits.", theme="Evaluation", metavar="quick|all"

@@ -17,6 +17,7 @@ THRESHOLDS = ("accuracy", "f1", "balanced_accuracy", "cost=FALSE_POSITIVE:FALSE_
 Baselines = Literal["quick", "all", "none"]
 # A search's folder has its name, and names of files have at most 255 bytes; MLflow's databases, 250 characters.
 MOST_NAME = 200
+MOST_REPEATS = 1000  # trainings of one job; their jobs are listed before the first one
 IN_MEMORY = ("model", "source")  # given again when a run is resumed that had them in memory
 
 
@@ -40,7 +41,7 @@ class TrainJob(DataJob):
     )
     epochs: int | None = declare_option(None, "Maximum number of epochs; default the model's.", theme="Training", ge=1)
     seeds: int | None = declare_option(
-        None, "Number of seeds to train with, on the same split.", theme="Evaluation", ge=2
+        None, "Number of seeds to train with, on the same split.", theme="Evaluation", ge=2, le=MOST_REPEATS
     )
     cv: int | str | None = declare_option(
         None,
@@ -49,7 +50,11 @@ class TrainJob(DataJob):
         metavar="N|leave-one-group-out|file=PATH",
     )
     repeats: int | None = declare_option(
-        None, "With --cv: number of cross-validations, each on new folds.", theme="Evaluation", ge=2
+        None,
+        "With --cv: number of cross-validations, each on new folds.",
+        theme="Evaluation",
+        ge=2,
+        le=MOST_REPEATS,
     )
     threshold: str | None = declare_option(
         None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from zoo.errors import UsageError, describe_unknown
-from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.fit_options import MOST_REPEATS, TrainJob
 from zoo.jobs.option import create_pair_validator, declare_option
 from zoo.yaml_text import parse_yaml
 
@@ -57,7 +57,7 @@ class TuneJob(TrainJob):
         (), "Such as 'n_parameters<100000'; repeatable.", theme="Selection", metavar="CONSTRAINT"
     )
     seeds: int | None = declare_option(
-        None, "Evaluate each trial by the mean over this many seeds.", theme="Evaluation", ge=2
+        None, "Evaluate each trial by the mean over this many seeds.", theme="Evaluation", ge=2, le=MOST_REPEATS
     )
     time_budget: str | None = declare_option(
         None,
