@@ -23,9 +23,10 @@ from zoo.task import Baseline, Calibration
 
 from ._baselines import choose_baselines
 from ._columns import choose_columns, refuse_options
-from ._forecast_dataset import NAMES, TIMES, create_example, create_forecast_dataset, read_windows
+from ._forecast_dataset import create_forecast_dataset
+from ._forecast_rows import NAMES, TIMES, create_example, read_windows
 from ._forecast_rules import ForecastRules
-from ._preprocessing import HISTORY, WindowPreprocessing
+from ._preprocessing import WindowPreprocessing
 
 
 class Options(TaskOptions):
@@ -79,7 +80,7 @@ class Forecasting(SupervisedTask):
         return ForecastRules(spec)
 
     def suits(self, model: Any) -> bool:
-        """Return False: a user's own model is not taken for a forecast, since windows have several inputs."""
+        """Return False: windows have several inputs, so that no loss tells."""
         return False
 
     def calibrate(self, built_model: BuiltModel, dataset: Dataset, job: DataJob) -> Calibration:
@@ -120,7 +121,7 @@ class Forecasting(SupervisedTask):
         """Return history and forecast of the best, the median and the worst window."""
         from ._forecast_figures import draw_best_and_worst
 
-        return {"forecasts": draw_best_and_worst(np.asarray(split.inputs[HISTORY]), truth, prediction, split, spec)}
+        return {"forecasts": draw_best_and_worst(truth, prediction, split, spec)}
 
 
 TASK = Forecasting("forecasting", example="air_passengers", target_kind="number", estimators=lambda level, spec: [])

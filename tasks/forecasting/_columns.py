@@ -1,7 +1,9 @@
-"""What the columns of a long table are, as the user says or as they look."""
+"""Columns of a long table and sizes of windows: as the user says, or as the data suggest."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,9 +12,11 @@ from zoo.data.sources.read import Table
 from zoo.errors import DataError, UsageError, join_first
 from zoo.jobs.data_options import DataJob
 
-from ._series import Columns
+from ._series import Columns, Series, find_season
+from ._time_axis import TimeAxis
 
 NAMES_OF_TIMES = ("time", "date", "datetime", "timestamp", "ds", "t", "month", "week", "day", "year", "quarter", "hour")
+NAIVE_SEASONS, LOOKBACK_HORIZONS = 2, 5
 SPLIT_METHODS = (None, "order")
 REFUSED = {
     "test": "the test split is what follows the training rows of each series; name it with --split column=NAME",
@@ -94,3 +98,48 @@ def _has_dates(values: pd.Series) -> bool:
     if sample.str.fullmatch(r"[+-]?\d+([.,]\d+)?").any():
         return False
     return bool(pd.to_datetime(sample, errors="coerce", format="mixed", utc=True).notna().all())
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of windows, and the channels of their covariates.
+
+    Args:
+        horizon: Steps that are forecast.
+        lookback: Steps of a history.
+        season: Steps in a season.
+        channels: Names of all covariates: past, known, calendar.
+        n_ahead: Number of the last of them that are known ahead.
+    """
+
+    horizon: int
+    lookback: int
+    season: int
+    channels: tuple[str, ...]
+    n_ahead: int
+
+
+def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, options: Any) -> Geometry:
+    """Return the sizes of windows: as requested, else by the unit of time and the lengths of the series.
+
+    Raises:
+        DataError: If the season is longer than every series.
+    """
+    longest = max(one.end for one in series)
+    season = options.period or axis.season or find_season(series)
+    if options.period is None and season * NAIVE_SEASONS >= longest:
+        season = 1
+    if season >= longest:
+        raise DataError(
+            f"the longest series has {longest} steps, less than a period of {season}; use a smaller --period"
+        )
+    horizon = options.horizon or (season if season > 1 else max(1, min(6, longest // 5)))
+    lookback = options.lookback or max(LOOKBACK_HORIZONS * horizon, NAIVE_SEASONS * season)
+    if options.lookback is None:  # steps before the longest series would be padding alone
+        lookback = min(lookback, max(longest - horizon, season, 2))
+    if lookback < season:
+        raise UsageError(f"received {lookback}; it must hold a period of {season} steps", where="lookback")
+    calendar = [f"{name} {wave}" for name in axis.calendar for wave in ("sine", "cosine")]
+    return Geometry(
+        horizon, lookback, season, (*columns.past, *columns.known, *calendar), len(columns.known) + len(calendar)
+    )

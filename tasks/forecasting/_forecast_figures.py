@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from zoo.data.dataset import Split
 from zoo.figures.style import BLUE, GREY, ORANGE, add_legend_beside, create_figure, set_integer_ticks, shorten
 from zoo.spec import Spec
 
+from ._preprocessing import HISTORY
+
 SHOWN_HORIZONS = 4  # of the history
 
 
-def error_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, *, name: str) -> Figure:
+def error_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, *, name: str) -> Any:
     """Draw the mean error of each step of the horizon, beside that of the seasonal naive forecast.
 
     Args:
@@ -41,7 +43,7 @@ def error_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, 
 
 def forecasts_and_history(
     history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, titles: Sequence[str], *, name: str
-) -> Figure:
+) -> Any:
     """Draw history, truth and forecast of some windows, one below the other.
 
     Args:
@@ -69,18 +71,16 @@ def forecasts_and_history(
     return figure
 
 
-def draw_best_and_worst(
-    history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, split: Split, spec: Spec
-) -> Figure:
+def draw_best_and_worst(truth: np.ndarray, prediction: np.ndarray, split: Split, spec: Spec) -> Any:
     """Draw the windows with the least, the median and the greatest error, in errors of the naive forecast.
 
     Args:
-        history: Values before the origin (N, L).
         truth: As :meth:`ForecastRules.truth_of` returns it (N, H, 4).
         prediction: Forecasts (N, H).
         split: The windows, with the series' names as groups.
         spec: The spec.
     """
+    history = np.asarray(split.inputs[HISTORY])
     present = truth[..., 1]
     errors = (np.abs(truth[..., 0] - prediction) * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
     naive = truth[:, 0, 2]

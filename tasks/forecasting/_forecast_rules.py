@@ -39,7 +39,7 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(weighted_mean(values[defined], weights[:, defined]))
 
 
-def mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean error in errors of the seasonal naive forecast before the split (Hyndman and Koehler 2006).
 
     Args:
@@ -52,7 +52,7 @@ def mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.n
     return _weighted(np.where(naive > 0, errors / np.maximum(naive, TINY), np.nan), weights)
 
 
-def relative_mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _relative_mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the geometric mean of the errors relative to those of the seasonal naive forecast of the same windows."""
     naive = _mean_steps(truth, np.abs(truth[..., VALUE] - truth[..., NAIVE]))
     errors = _mean_steps(truth, _errors(truth, prediction))
@@ -60,13 +60,13 @@ def relative_mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
     return np.asarray(np.exp(_weighted(np.log(ratios), weights)))
 
 
-def smape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _smape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean of 200 |y - f| / (|y| + |f|), as in the M3 competition (Makridakis and Hibon 2000)."""
     sizes = np.abs(truth[..., VALUE]) + np.abs(prediction)
     return _weighted(_mean_steps(truth, 200 * _errors(truth, prediction) / np.maximum(sizes, TINY)), weights)
 
 
-def mape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _mape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean error in per cent of the value; NaN if a value is 0."""
     values = np.where(truth[..., PRESENT] > 0, np.abs(truth[..., VALUE]), 1.0)
     if (values == 0).any():
@@ -74,7 +74,7 @@ def mape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.n
     return _weighted(_mean_steps(truth, 100 * _errors(truth, prediction) / values), weights)
 
 
-def rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the root of the mean squared error, in units of the target."""
     return np.sqrt(_weighted(_mean_steps(truth, _errors(truth, prediction) ** 2), weights))
 
@@ -89,9 +89,8 @@ class ForecastRules(ConformalRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return mase, by which a search ranks, relative_mase, smape, mape and rmse."""
-        return tuple(
-            Metric(function.__name__, "min", function) for function in (mase, relative_mase, smape, mape, rmse)
-        )
+        functions = {"mase": _mase, "relative_mase": _relative_mase, "smape": _smape, "mape": _mape, "rmse": _rmse}
+        return tuple(Metric(name, "min", function) for name, function in functions.items())
 
     def output_width(self) -> int:
         """Return the number of steps, and one for the scale."""

@@ -46,8 +46,8 @@ class Columns:
     @property
     def names(self) -> list[str]:
         """All columns."""
-        own = [self.target, self.time, *([self.series] if self.series else []), *self.past, *self.known, *self.static]
-        return [*own, *([self.split] if self.split else [])]
+        optional = [name for name in (self.series, self.split) if name is not None]
+        return [self.target, self.time, *self.past, *self.known, *self.static, *optional]
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,14 @@ def fill_gaps(values: np.ndarray) -> np.ndarray:
     """
     frame = pd.DataFrame(values.reshape(len(values), -1))
     return np.asarray(frame.ffill().bfill(), float).reshape(values.shape)
+
+
+def prepare_covariates(one: Series, axis: TimeAxis, horizon: int) -> np.ndarray:
+    """Return the covariates of a series and of a horizon behind it (T + H, C): its own, gaps filled, and calendar."""
+    steps = len(one.values) + horizon
+    cells = np.concatenate([one.covariates, np.full((horizon, one.covariates.shape[1]), np.nan)])
+    calendar = axis.encode_calendar(axis.extend(one.first, np.arange(steps))) if axis.calendar else np.zeros((steps, 0))
+    return np.concatenate([fill_gaps(cells) if cells.shape[1] else cells, calendar], axis=1)
 
 
 def _correlate(values: np.ndarray, lag: int) -> float:

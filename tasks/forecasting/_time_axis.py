@@ -168,8 +168,10 @@ def _on_one_day(times: pd.Series) -> bool:
 
 def _check_zones(values: pd.Series, where: str) -> None:
     texts = values[values.map(lambda value: isinstance(value, str))]
+    if not len(texts):
+        return
     has_offset = texts.str.contains(r":\d\d.*(?:Z|[+-]\d\d:?\d\d)\s*$", regex=True)
-    if len(texts) and has_offset.any() and not has_offset.all():
+    if has_offset.any() and not has_offset.all():
         row = int(np.flatnonzero(~has_offset.to_numpy())[0])
         place = f"{where}, column {values.name}, row {find_source_row(texts, row)}"
         raise DataError(f"{texts.iloc[row]!r} has no offset from UTC, but other times have; use one form", where=place)

@@ -16,7 +16,7 @@ from zoo.jobs.data_options import DataJob
 from ._series import Series, fill_gaps
 
 LEAST_HISTORY = 3  # observed steps before the first origin
-ENOUGH_WINDOWS = 100  # windows from which one horizon of each series is enough to score
+ENOUGH_WINDOWS = 100  # from which one horizon of each series is enough to score
 MOST_VALUES = 20_000_000  # numbers in the histories of all training windows
 MOST_CALIBRATION = 5_000
 SMALLEST_SCALE = 1e-6
@@ -108,8 +108,7 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
     Raises:
         DataError: If all are too short, or a split column is not in the order train, validation, test.
     """
-    several = math.ceil(ENOUGH_WINDOWS / max(len(series), 1))
-    cuts = [_cut(one, job, horizon, several, least) for one in series]
+    cuts = [_cut(one, job, horizon, math.ceil(ENOUGH_WINDOWS / len(series)), least) for one in series]
     if all(cut is None for cut in cuts):
         longest = max((one.end for one in series), default=0)
         message = f"the longest series has {longest} steps, too few for a horizon of {horizon}: it needs "
@@ -168,7 +167,7 @@ def list_origins(cuts: Sequence[Cuts | None], split: str, horizon: int, most: in
 
     Args:
         cuts: Of each series.
-        split: Name of the split.
+        split: The split.
         horizon: Steps that are forecast.
         most: Maximum number of windows; of more, each n-th origin is taken, counted from the end.
     """
@@ -192,7 +191,7 @@ def make_windows(
     *,
     lookback: int,
     horizon: int,
-    known: int,
+    n_ahead: int,
     season: int,
     naive_ends: Sequence[int],
 ) -> Windows:
@@ -205,7 +204,7 @@ def make_windows(
         ends: Step of each series from which on values are not used as targets.
         lookback: Length L of a history.
         horizon: Length H of a forecast.
-        known: Number K of covariates, the last ones, that are known ahead.
+        n_ahead: Number K of covariates, the last ones, that are known ahead.
         season: Steps in a season.
         naive_ends: Step of each series before which the error of the seasonal naive forecast is taken.
     """
@@ -224,7 +223,7 @@ def make_windows(
             (
                 sliding_window_view(filled, lookback)[starts],
                 sliding_window_view(channels, lookback, axis=0)[starts].transpose(0, 2, 1),
-                sliding_window_view(channels[lookback:, channels.shape[1] - known :], horizon, axis=0)[
+                sliding_window_view(channels[lookback:, channels.shape[1] - n_ahead :], horizon, axis=0)[
                     starts
                 ].transpose(0, 2, 1),
                 sliding_window_view(target, horizon)[starts],
@@ -239,7 +238,7 @@ def make_windows(
 def measure_naive_error(values: np.ndarray, season: int) -> float:
     """Return the mean absolute error of the seasonal naive forecast in values (T,); NaN if it is undefined or 0.
 
-    The scale of MASE (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 3).
+    Hyndman and Koehler 2006, "Another look at measures of forecast accuracy", section 3.
 
     Example:
         >>> measure_naive_error(np.array([1.0, 2.0, 4.0, 3.0]), season=2)

@@ -13,8 +13,7 @@ import numpy as np
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._members import KeepLast, MemberDense
-from ._network import assemble_forecaster, join_covariates
+from ._network import KeepLast, MemberDense, assemble_forecaster, join_covariates
 from ._preprocessing import WINDOW, WindowPreprocessing
 
 

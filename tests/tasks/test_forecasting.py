@@ -184,7 +184,7 @@ def test_options_of_other_tasks_are_refused(name: str, value: str) -> None:
 
 def test_gaps_and_constant_series_are_noted_and_short_series_left_out() -> None:
     frame = draw_sales()
-    frame.loc[(frame["shop"] == "shop 0") & (frame["month"] > "2018-08-01"), "sales"] = np.nan
+    frame.loc[(frame["shop"] == "shop 0") & (frame["month"] > "2018-05-01"), "sales"] = np.nan
     frame.loc[frame["shop"] == "shop 1", "sales"] = 7.0
     frame = frame.drop(index=frame.index[frame["shop"] == "shop 2"][20:23])
     notes = " ".join(read(frame).notes)
