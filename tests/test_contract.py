@@ -33,7 +33,7 @@ QUICK = [
     contract.check_defaults,
     contract.check_meanings,
 ]
-DUMMIES = ("majority", "mean", "random")
+DUMMIES = ("majority", "mean", "random", "unigram")
 THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_tuner]
 
 
@@ -63,6 +63,8 @@ def test_a_default_model_beats_the_dummy_and_is_no_worse_than_the_linear_baselin
 
     runs = [zoo.train(name, contract.example_of(name.split("/")[0]).source, seed=seed, quiet=True) for seed in range(3)]
     objective, sign = f"val_{runs[0].objective}", 1 if runs[0].direction == "min" else -1
+    if not runs[0].baselines:
+        return  # detectors of anomalies are compared only by labels
     dummy, *others = list(runs[0].baselines)
     if dummy not in DUMMIES:
         return  # a clustering has rivals and no dummy

@@ -85,6 +85,8 @@ def tree(path: Path) -> ast.Module:
 
 
 def layer_of(name: str) -> int:
+    if re.fullmatch(r"tasks/\w+/_command_\w+\.py", name):  # a task's own command uses stored runs, as zoo's do
+        name = "zoo/serving"
     for number, members in enumerate(LAYERS):
         if any(name == member or name.startswith(f"{member}/") for member in members):
             return number
@@ -161,7 +163,9 @@ def test_sizes_and_names_of_files(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
     assert path.name not in NAMES_THAT_SAY_NOTHING
     if path.is_relative_to(ROOT / "tasks"):
-        most = 250 if path.parent.name == "rl" else 125  # an agent is its learning rule too
+        # An agent is its learning rule too; a private file has what a model or the task is made of.
+        long = path.parent.name == "rl" or (path.name.startswith("_") and path.name != "__init__.py")
+        most = 250 if long else 125
         assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
@@ -283,10 +287,10 @@ FILLERS = {"known", "made", "told", "found", "own"}
 
 
 @cache
-def fields_of(path: Path) -> set[ast.AST]:
-    """The names of a file's class fields, which may be those of options, as `known` is a list of columns."""
+def fields_of(path: Path) -> set[int]:
+    """The lines of a file's class fields, which may be those of options, as `known` is a list of columns."""
     bodies = (node.body for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef))
-    return {line.target for body in bodies for line in body if isinstance(line, ast.AnnAssign)}
+    return {line.lineno for body in bodies for line in body if isinstance(line, ast.AnnAssign)}
 
 
 def test_local_variables_say_what_they_hold() -> None:
@@ -296,7 +300,7 @@ def test_local_variables_say_what_they_hold() -> None:
         for node in ast.walk(tree(path))
         for name in ([node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else
                      [node.arg] if isinstance(node, ast.arg) else [])
-        if name in FILLERS and node not in fields_of(path)
+        if name in FILLERS and node.lineno not in fields_of(path)
     ]  # fmt: skip
     assert names == []
 
@@ -334,13 +338,14 @@ def test_text_uses_the_vocabulary() -> None:
 # A function's name begins with one of these; a new verb is welcome here, a noun is not.
 VERBS = set(
     """
-    accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close collect
-    compare compile compose compute connect convert count create declare decode describe diagnose disable download
-    draw drop encode end estimate evaluate explain export extract fill find finish fit format forward gather get
-    give group guess hash import iterate join keep limit list load look make map mask match measure name open pack
-    parse play post predict prepare preprocess print prune rank read refuse register release remember remove repeat
-    report reproduce require resolve restore resume return run sample save score seed select separate serve set shorten
-    show shrink silence simplify sort split standardize study suggest take train translate tune unpack widen write
+    accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close
+    collect compare compile compose compute connect convert count create cut declare decode describe diagnose
+    disable download draw drop encode end estimate evaluate explain export extract fill find finish fit format
+    forward gather get generate give group guess hash import iterate join keep limit list load look make map mask
+    match measure name open pack parse play post predict prepare preprocess print prune rank read refuse register
+    release remember remove repeat report reproduce require resolve restore resume return run sample save score seed
+    select separate serve set shorten show shrink silence simplify sort split standardize study suggest take train
+    translate tune unpack widen write
     """.split()  # noqa: SIM905 (a list of one word a line would be 150 lines)
 )
 QUESTIONS = {"benefits", "can", "has", "is", "must", "was"}

@@ -149,7 +149,8 @@ class Task(ABC):
     A subclass may set ``options``, the class of its own options of training; ``predict_options``, the class of those of
     prediction, which :meth:`predict` receives; ``reads``, the kinds of sources that it takes
     (``table``, ``images``, ``sequences``, ``text``, ``environment``); ``refuses``, the job keys that do not apply to
-    it, with the reason; and ``no_folds``, why cross-validation does not apply to it.
+    it, with the reason; ``no_folds``, why cross-validation does not apply to it; and ``comparison``, the metric that
+    compares different models and baselines where the objective cannot, with ``no_comparison``, why data may lack it.
 
     Args:
         name: The folder's name.
@@ -161,6 +162,8 @@ class Task(ABC):
     reads: Sequence[str] = ("table",)
     refuses: Mapping[str, str] = NEED_A_TARGET
     no_folds: str | None = None
+    comparison: Metric | None = None
+    no_comparison: str = ""
 
     def __init__(self, name: str, *, example: str) -> None:
         self.name = name

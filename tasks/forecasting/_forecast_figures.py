@@ -16,7 +16,7 @@ from ._preprocessing import HISTORY
 SHOWN_HORIZONS = 4  # of the history
 
 
-def error_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, *, name: str) -> Any:
+def draw_errors_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, *, name: str) -> Any:
     """Draw the mean error of each step of the horizon, beside that of the seasonal naive forecast.
 
     Args:
@@ -41,7 +41,7 @@ def error_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.ndarray, 
     return figure
 
 
-def forecasts_and_history(
+def draw_windows(
     history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, titles: Sequence[str], *, name: str
 ) -> Any:
     """Draw history, truth and forecast of some windows, one below the other.
@@ -93,4 +93,4 @@ def draw_best_and_worst(truth: np.ndarray, prediction: np.ndarray, split: Split,
         series = "" if split.group is None else f" {shorten(str(split.group[row]))}"
         titles.append(f"{word}{series}: mase {errors[row]:.2f}")
     rows = list(windows)
-    return forecasts_and_history(history[rows], truth[rows], prediction[rows], titles, name=spec.target.name)
+    return draw_windows(history[rows], truth[rows], prediction[rows], titles, name=spec.target.name)

@@ -177,7 +177,7 @@ class ForecastRules(ConformalRules):
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return a figure of the error by step of the horizon."""
-        from ._forecast_figures import error_by_step
+        from ._forecast_figures import draw_errors_by_step
 
         naive = truth[..., NAIVE]
-        return {"error_by_horizon": error_by_step(truth, prediction, naive, name=self.spec.target.name)}
+        return {"error_by_horizon": draw_errors_by_step(truth, prediction, naive, name=self.spec.target.name)}

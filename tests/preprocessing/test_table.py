@@ -241,3 +241,29 @@ def test_the_precision_policy_does_not_reach_preparation(policy):
         keras.config.set_dtype_policy(before)
     assert prepared.dtype == np.float32
     assert np.array_equal(prepared, expected)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_each_feature_is_attributed_to_the_column_that_changes_it(scaling: str) -> None:
+    """The column of each feature is the only one whose cells change it."""
+    rows = 60
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=rows), "gaps": np.where(np.arange(rows) % 3, rng.normal(size=rows), np.nan),
+            "kind": rng.choice(["a", "b", "c"], rows), "size": rng.choice(["low", "medium", "high"], rows),
+            "day": pd.date_range("2023-01-01", periods=rows, freq="41h").strftime("%Y-%m-%d %H:%M"),
+            "note": rng.choice(["red car", "blue car", "red bus"], rows),
+        }
+    )  # fmt: skip
+    frame.loc[::7, ["kind", "size", "day"]] = None
+    kinds = {"size": "ordered:low<medium<high", "note": "text"}
+    spec = describe_table(frame, (), "t", column=kinds)[0]
+    preprocessing = preprocess_table(spec, scaling=scaling)
+    model = preprocessing.model()
+    columns = np.array(preprocessing.columns_of_features)
+    before = np.asarray(model(tensors(frame, spec))["features"])
+    assert before.shape[1] == len(columns)
+    for name in frame.columns:
+        changed = frame.assign(**{name: frame[name].sample(frac=1, random_state=1).to_numpy()})
+        difference = np.asarray(model(tensors(changed, spec))["features"]) != before
+        assert set(columns[difference.any(axis=0)]) == {name}

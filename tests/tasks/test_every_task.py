@@ -64,6 +64,10 @@ USES = {
         "clustering/autoencoder", "images", {"clusters": 2, "labels": "class", "size": 8}, "clustering_accuracy",
         {"latent_map", "cluster_sizes", "reconstructions"}, ["probability_0", "probability_1", "cluster"],
     ),
+    "table with anomalies": Use(
+        "anomaly/ksdm", "groups", {"labels": "name", "positive": "cid"}, "roc_auc",
+        {"score_distribution", "anomalous_columns"}, ["prediction", "score", "columns"], {"units": 32},
+    ),
     "environment": Use(
         "rl/dqn", "CartPole-v1", {"env": ["sutton_barto_reward=false"]}, "return_mean",
         {"episode_returns", "return_curve"}, ["prediction"],

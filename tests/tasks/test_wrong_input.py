@@ -19,8 +19,8 @@ CASES = {
     "train image/cnn nothing": "the folder has no images; expected class folders",
     "train image/cnn images/cat": "the folder has images but no class folders",
     "train sequence/gru long.csv --target who": "a long table needs --series COLUMN and --time COLUMN",
-    "train image/cnn wine": "has a table, which this task does not read; tasks that do: classification, clustering, "
-    "regression",
+    "train image/cnn wine": "has a table, which this task does not read; tasks that do: anomaly, classification, "
+    "clustering, regression",
     "train image/cnn images --size 2": "size: received '2'; input should be greater than or equal to 4",
     "train image/cnn images --sise 9": "unknown option 'sise'; the options of image are size (did you mean 'size'?)",
     "train image/cnn digits --clusters 3": "unknown option 'clusters'; the options of image are size",

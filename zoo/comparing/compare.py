@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo.comparing.board import BASELINE, MODEL, Board, Comparison, Entry
+from zoo.comparing.comparison_metric import check_comparison, choose_score
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import create_model_builder
@@ -110,6 +111,7 @@ class _TrainedComparison:
         if job.cv is not None and self.task.no_folds is not None:
             raise UsageError(self.task.no_folds, where="cv")
         self.datasets: list[Dataset] = [self.task.read(jobs[0]) for jobs in self.children]
+        check_comparison(self.task, [dataset.spec for dataset in self.datasets])
         if job.cv is not None:
             self.children = [
                 self._jobs(first, source, item.folds) for source, item in zip(self.sources, self.datasets, strict=True)
@@ -305,7 +307,7 @@ def _board(
 ) -> Board:
     """Build a board from runs of models and their baselines."""
     first = next(iter(runs.values()))[0]
-    score = first.headline
+    score, direction = choose_score(first)
     entries = []
     for name, model_runs in runs.items():
         intervals = [run.intervals.get(score, (math.nan, math.nan)) for run in model_runs]
@@ -331,7 +333,7 @@ def _board(
             means = _means([run.baselines[name] for run in first_runs])
             entries.append(Entry(name, BASELINE, scores, means, noise, (seconds or {}).get(name, math.nan)))
     notes = find_common_notes([run for model_runs in runs.values() for run in model_runs])
-    return Board(first.source, task, score, first.direction, entries, test_ratio, evaluation, notes)
+    return Board(first.source, task, score, direction, entries, test_ratio, evaluation, notes)
 
 
 def _means(runs: Sequence[Any]) -> dict[str, float]:

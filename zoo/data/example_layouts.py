@@ -182,7 +182,7 @@ class SequenceLayout:
                 message = f"there is no column {self.text!r} of texts; columns: {', '.join(columns[:30])}"
                 raise DataError(message, where=table.source, nearest=find_nearest_name(self.text, columns))
             return self.text
-        texts = [str(name) for name in frame.columns if _is_text(frame[name])]
+        texts = [str(name) for name in frame.columns if _is_text(frame[name], few=frame.shape[1] == 1)]
         if len(texts) == 1:
             return texts[0]
         if not texts:
@@ -299,11 +299,12 @@ def _cell_column(frame: pd.DataFrame) -> str:
     return str(names[0])
 
 
-def _is_text(values: pd.Series) -> bool:
+def _is_text(values: pd.Series, *, few: bool = False) -> bool:
+    """Return whether a column has texts; ``few``: also few different ones, which may as well be categories."""
     present = values.dropna()
     if pd.api.types.is_numeric_dtype(values.dtype) or not present.map(lambda value: isinstance(value, str)).all():
         return False
-    return bool(present.nunique() > max(20, len(present) // 10))
+    return few or bool(present.nunique() > max(20, len(present) // 10))
 
 
 def _natural_unit(values: pd.Series) -> str:

@@ -153,8 +153,16 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         low, high = np.asarray(rule["bounds"], np.float64).T
         values = low + (np.clip(values, -1.0, 1.0) + 1) / 2 * (high - low)
         return {name: values[:, index] for index, name in enumerate(rule["columns"])}
+    if rule["kind"] == "alarm":  # a score above a threshold, with the parts of the score that matter most
+        score = values.reshape(len(values))
+        threshold = np.inf if rule["threshold"] is None else rule["threshold"]
+        parts = np.asarray(output[rule["parts"]], np.float64)
+        reasons = _largest_parts(parts, rule["columns"])
+        return {"prediction": (score > threshold).astype(np.int64), "score": score, "columns": reasons}
     if rule["kind"] == "choice":
         named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
+        if "score" in rule:  # another output, of one number
+            named["score"] = np.asarray(output[rule["score"]], np.float64)[:, 0]
         return {**(_probabilities(values, rule["classes"]) if rule["probabilities"] else {}), **named}
     values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values
     values = values / values.sum(axis=-1, keepdims=True)
@@ -163,6 +171,17 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         place = rule["positive"]
         called = np.where(values[:, place] >= rule["threshold"], place, 1 - place)
     return {"prediction": np.array(rule["classes"])[called], **_probabilities(values, rule["names"])}
+
+
+def _largest_parts(parts: np.ndarray, names: Sequence[str], most: int = 3) -> np.ndarray:
+    """Return for each row, as a JSON object, the largest parts of a sum as fractions of it, by name (N,)."""
+    fractions = parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
+    order = np.argsort(-parts, axis=1, kind="stable")[:, :most]
+    texts = [
+        json.dumps({names[index]: round(float(row[index]), 4) for index in chosen}, ensure_ascii=False)
+        for row, chosen in zip(fractions, order, strict=True)
+    ]
+    return np.array(texts, dtype=object)
 
 
 def _probabilities(values: np.ndarray, names: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -35,10 +35,14 @@ _LEVELS, _HASHED = "codes of levels\x1f", "codes of hashes\x1f"  # keys next to 
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of features: its width, and a function that creates it from raw tensors by key."""
+    """A block of features: the column that each comes from, and a function that creates it from raw tensors by key."""
 
-    width: int
+    columns: tuple[str, ...]
     make: Callable[[dict[str, Any]], Any]
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,14 @@ class TablePreprocessing(InputPreprocessing):
         many = [c for c in self._looked_up() if not c.ordered and len(c.categories) > MOST_ONE_HOT]
         return (*many, *self._hashed())
 
+    @property
+    def columns_of_features(self) -> tuple[str, ...]:
+        """Name of the source column that each of the D features comes from."""
+        return tuple(name for block in self._blocks() for name in block.columns)
+
     def tensors(self) -> dict[str, Any]:
         """Return Keras inputs of the preprocessed tensors: ``features`` (B, D) and, if needed, ``codes`` (B, E)."""
-        width = sum(block.width for block in self._blocks())
+        width = len(self.columns_of_features)
         tensors = {}
         if width:
             tensors["features"] = keras.Input((width,), name="features")
@@ -133,7 +142,8 @@ class TablePreprocessing(InputPreprocessing):
             layer = PrepareNumbers(statistics, indicators, self.scaling, name="numbers")
             return layer([raw[input_.key] for input_ in inputs])
 
-        return _Block(len(inputs) * len(self.scaling.split("_")) + len(indicators), make)
+        names = [input_.name for input_ in inputs]
+        return _Block((*names * len(self.scaling.split("_")), *(names[index] for index in indicators)), make)
 
     def _few_categories(self, inputs: Sequence[CategoryInput]) -> _Block:
         sizes, missing = [len(input_.categories) for input_ in inputs], [_own_category(input_) for input_ in inputs]
@@ -141,7 +151,7 @@ class TablePreprocessing(InputPreprocessing):
         def make(raw: dict[str, Any]) -> Any:
             return OneHotColumns(sizes, missing, name="one_hot")(self._chosen(inputs, "few_levels")(raw[_LEVELS]))
 
-        return _Block(sum(sizes) + sum(missing), make)
+        return _Block(_repeat_names(inputs, np.add(sizes, missing)), make)
 
     def _steps(self, inputs: Sequence[CategoryInput]) -> _Block:
         sizes, missing = [len(input_.categories) for input_ in inputs], [_own_category(input_) for input_ in inputs]
@@ -150,7 +160,7 @@ class TablePreprocessing(InputPreprocessing):
             chosen = self._chosen(inputs, "ordered_levels")(raw[_LEVELS])
             return StepsOfOrder(sizes, missing, name="steps_of_order")(chosen)
 
-        return _Block(sum(sizes) - len(sizes) + sum(missing), make)
+        return _Block(_repeat_names(inputs, np.add(sizes, missing) - 1), make)
 
     def _chosen(self, inputs: Sequence[CategoryInput], name: str) -> ChooseColumns:
         categories = self._looked_up()
@@ -177,15 +187,19 @@ def _joined(parts: list[Any], name: str) -> Any:
 
 def _missing_categories(inputs: Sequence[CategoryInput]) -> _Block:
     inputs = [input_ for input_ in inputs if not _has_missing_input(input_)]
-    return _Block(len(inputs), lambda raw: MissingLevels(name="missing_levels")([raw[input_.key] for input_ in inputs]))
+    return _Block(
+        _repeat_names(inputs, [1] * len(inputs)),
+        lambda raw: MissingLevels(name="missing_levels")([raw[input_.key] for input_ in inputs]),
+    )
 
 
 def _dates(inputs: Sequence[DateInput]) -> _Block:
     indicators = [index for index, input_ in enumerate(inputs) if input_.missing and not _has_missing_input(input_)]
     statistics = [_date_statistics(input_) for input_ in inputs]
-    width = sum(len(input_.parts) for input_ in inputs) + len(indicators)
+    widths = [len(input_.parts) + (index in indicators) for index, input_ in enumerate(inputs)]
     return _Block(
-        width, lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[input_.key] for input_ in inputs])
+        _repeat_names(inputs, widths),
+        lambda raw: PrepareDates(statistics, indicators, name="dates")([raw[input_.key] for input_ in inputs]),
     )
 
 
@@ -196,7 +210,12 @@ def _date_statistics(input_: DateInput) -> dict[str, Any]:
 
 def _words(index: int, input_: TextInput) -> _Block:
     layer = partial(BagOfWords, input_.vocabulary, input_.idf, name=f"words_{index}")
-    return _Block(len(input_.vocabulary), lambda raw: layer()(raw[input_.key]))
+    return _Block((input_.name,) * len(input_.vocabulary), lambda raw: layer()(raw[input_.key]))
+
+
+def _repeat_names(inputs: Sequence[ColumnInput], widths: Sequence[int] | np.ndarray) -> tuple[str, ...]:
+    """Return the name of each input as many times as it has features."""
+    return tuple(input_.name for input_, width in zip(inputs, widths, strict=True) for _ in range(width))
 
 
 def _fill(input_: ColumnInput) -> str:

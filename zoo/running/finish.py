@@ -24,7 +24,7 @@ from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, draw_in_background
 from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
-from zoo.stored_runs.results import Run
+from zoo.stored_runs.results import Run, format_unranked
 from zoo.task import Evaluation, Task
 from zoo.text import format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
@@ -244,6 +244,9 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
     if best:
         baseline = format_number(run.baselines[best].get(name))
         lines.append(f"Best baseline by validation: {best}, {name} {baseline}. Verdict: **{run.verdict}**.")
+    elif run.baselines:
+        prefix = name.partition("_")[0] + "_"
+        lines += format_unranked(run.baselines, [each for each in run.metrics if each.startswith(prefix)])
     lines.append(
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."

@@ -31,7 +31,7 @@ from zoo.saving.files import check_folder, write_atomically
 from zoo.saving.model import Model
 from zoo.spec import DateInput, Input, NumberInput
 from zoo.stored_runs.lookup import load, load_job, load_run, resolve_run
-from zoo.stored_runs.results import Run
+from zoo.stored_runs.results import Run, format_unranked
 from zoo.task import load_task
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.store import Store
@@ -224,8 +224,11 @@ def _scores(run: Run) -> str:
         lines.append(
             f"| {name} | {format_number(run.metrics[name])} | {format_interval(run.intervals.get(name))} |{baseline}"
         )
-    verdict = f"Compared with the best baseline on validation: {run.verdict}." if best else "No baseline was run."
-    return "\n".join([*lines, "", verdict])
+    if best or not run.baselines:
+        verdict = f"Compared with the best baseline on validation: {run.verdict}." if best else "No baseline was run."
+        return "\n".join([*lines, "", verdict])
+    unranked = format_unranked(run.baselines, [name for name in run.metrics if name.startswith(prefix)])
+    return "\n".join([*lines, "", *(f"- {line}" for line in unranked)])
 
 
 def _by_group(run: Run, groups: Sequence[Subgroup]) -> str:

@@ -104,9 +104,12 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """Model against best baseline: better, worse, or a tie if the baseline's score is inside the interval."""
+        """Model against best baseline: better, worse, or a tie if the baseline's score is inside the interval.
+
+        Baselines without the objective, such as the loss of a network, are not compared.
+        """
         if self.best_baseline is None:
-            return "no baseline"
+            return "baselines not compared" if self.baselines else "no baseline"
         baseline = self.baselines[self.best_baseline].get(self.headline, math.nan)
         low, high = self.intervals.get(self.headline, (math.nan, math.nan))
         if not (baseline < low or baseline > high):
@@ -158,6 +161,7 @@ class Run:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
             lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
+        lines += [] if best else format_unranked(self.baselines, names)
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
             f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
@@ -263,6 +267,23 @@ def find_common_notes(runs: Sequence[Run]) -> tuple[str, ...]:
     """Return the notes that all runs share, which are those about their data, and any about a baseline, each once."""
     every = dict.fromkeys(note for run in runs for note in run.notes)
     return tuple(note for note in every if "baseline" in note or all(note in run.notes for run in runs))
+
+
+def format_unranked(baselines: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> list[str]:
+    """Return the scores of baselines that cannot be ranked, as lines for a terminal.
+
+    Args:
+        baselines: Metrics of each baseline.
+        names: The metrics to show.
+
+    Example:
+        >>> format_unranked({"isolation_forest": {"test_roc_auc": 0.75}}, ["test_loss", "test_roc_auc"])
+        ['baseline isolation_forest: test_roc_auc 0.75']
+    """
+    return [
+        f"baseline {baseline}: {', '.join(f'{name} {format_number(scores[name])}' for name in names if name in scores)}"
+        for baseline, scores in baselines.items()
+    ]
 
 
 def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -39,6 +39,7 @@ FLUSH_S = 3.0
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 PARAM_LENGTH = 500
 _INVALID_CHARACTERS = re.compile(r"[^\w\-. :/]")  # not allowed in a metric's name, but possible in that of a class
+TABLES_TAG = "mlflow.loggedArtifacts"
 SCHEMA_COLUMNS = 500  # MLflow keeps 65,535 characters of a schema
 
 
@@ -181,7 +182,7 @@ class TrackedRun(Recorder):
             self.store.client.log_artifacts(self.run_id, str(folder), path)
 
     def tables(self, tables: Mapping[str, Any]) -> None:
-        """Log frames as tables that MLflow's pages show, in ``tables/``; existing ones are replaced.
+        """Log frames as tables that MLflow's pages show, in ``tables/``; those of the same names are replaced.
 
         MLflow's own ``log_table`` would append to what a killed process had written.
         """
@@ -190,8 +191,9 @@ class TrackedRun(Recorder):
         for name, frame in tables.items():
             text = frame.to_json(orient="split", index=False, default_handler=str)
             self.text(text, f"tables/{name}.json")
+        earlier = json.loads(self.store.client.get_run(self.run_id).data.tags.get(TABLES_TAG, "[]"))
         listed = [{"path": f"tables/{name}.json", "type": "table"} for name in tables]
-        self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
+        self.tags({TABLES_TAG: json.dumps([*(item for item in earlier if item not in listed), *listed])})
 
     def model(self, model: Model, facts: dict[str, Any], example: Any) -> None:
         """Log a model that MLflow can load and serve, with its signature and an example of raw rows."""

@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables, one of sequences and one series, named as in tensorflow-datasets."""
+"""Bundled datasets: scikit-learn's tables, one dataset of sequences, one of texts and one series."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples.array_columns import IMAGE, SEQUENCE, convert_to_cells
+from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT, convert_to_cells
 from zoo.data.source_errors import describe_wrong_source
+from zoo.data.sources.text_files import read_texts
 from zoo.errors import describe_unknown
 
 _LOADERS = {
@@ -23,13 +24,15 @@ _LOADERS = {
 _IMAGES = {"digits": (8, 8, 1)}
 # Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
+# Munroe 2010, "Color Survey Results", CC0: see color_names.md beside the file.
+_TEXTS = {"color_names": Path(__file__).with_name("color_names.txt")}
 # Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
 _FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
-BUNDLED = (*_LOADERS, *_SEQUENCES, *_FILES)
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES)
 
 
-def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str, np.ndarray | None]:
-    """Load a bundled dataset: its frame, the name of its target and, if it comes with a split, the split of each row.
+def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str | None, np.ndarray | None]:
+    """Load a bundled dataset: its frame, the name of its target (None for texts) and, if it has one, its split.
 
     Classes have their names, not codes; diabetes is in its original units.
 
@@ -48,9 +51,11 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
     """
     if name not in BUNDLED:
         raise describe_unknown("bundled set", name, BUNDLED)
+    if name in _TEXTS and cells != IMAGE:
+        return read_texts(_TEXTS[name])[0], None, None
     kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:
-        raise describe_wrong_source("sequences" if kind == SEQUENCE else "table", name)
+        raise describe_wrong_source("sequences" if kind == SEQUENCE else TEXT if name in _TEXTS else "table", name)
     if kind == SEQUENCE:
         return _sequences(_SEQUENCES[name])
     frame, target = _table(name)

@@ -1,0 +1,33 @@
+"""Simple recurrent network that predicts the next character or word.
+
+Mikolov et al. 2010, "Recurrent neural network based language model", with the network of Elman 1990. Its gradients
+vanish over many steps (Bengio, Simard and Frasconi 1994), which led to gated units; it is included for comparison.
+
+Input: a raw text. Output: ``bits`` (B, 1), the negative binary logarithm of the text's probability, and ``next``
+(B, K), the probability of each token after it. Padding has no effect.
+Run: ``zoo train language/rnn color_names``.
+"""
+
+import keras
+import keras_tuner
+
+from zoo.networks import Knobs
+from zoo.spec import Spec
+
+from ._network import build_language_model, choose_defaults
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        units: Width of each recurrent layer.
+        layers: Number of stacked recurrent layers.
+        embedding: Width of the embedding of each character or word.
+    """
+    knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
+    units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
+    embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
+    return build_language_model(
+        spec, knobs, kind=keras.layers.SimpleRNN, units=units, layers=layers, embedding=embedding
+    )
