@@ -115,9 +115,7 @@ class Forecasting(SupervisedTask):
         """Return the classical forecasts of a level."""
         return choose_baselines(level)
 
-    def draw(
-        self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
-    ) -> Mapping[str, Any]:
+    def draw(self, model: Any, split: Split, spec: Spec, truth: Any, prediction: Any) -> Mapping[str, Any]:
         """Return history and forecast of the best, the median and the worst window."""
         from ._forecast_figures import draw_best_and_worst
 

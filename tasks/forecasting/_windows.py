@@ -50,7 +50,7 @@ class Windows:
 
     Args:
         history: Values before the origin (N, L), the latest last; gaps are filled.
-        past: Whether each value was observed, then the covariates, of the same steps (N, L, 1 + C).
+        past: Whether each value was observed, then the covariates (N, L, 1 + C).
         future: Columns that are known ahead, of the horizon (N, H, K).
         target: Values of the horizon (N, H), NaN where there is none.
         series: Position of the series (N,).
@@ -106,15 +106,13 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
         least: Observed steps before the first origin.
 
     Raises:
-        DataError: If all are too short, or a split column is not in the order train, validation, test.
+        DataError: If all are too short, or given splits are not in the order train, validation, test.
     """
     cuts = [_cut(one, job, horizon, math.ceil(ENOUGH_WINDOWS / len(series)), least) for one in series]
     if all(cut is None for cut in cuts):
         longest = max((one.end for one in series), default=0)
-        message = f"the longest series has {longest} steps, too few for a horizon of {horizon}: it needs "
-        raise DataError(
-            f"{message}{least + horizon} or more, and as many more for each further split; shorten --horizon"
-        )
+        message = f"the longest series has {longest} steps, too few for a horizon of {horizon}; shorten --horizon"
+        raise DataError(message)
     return cuts
 
 
