@@ -6,6 +6,7 @@ import ast
 import re
 import statistics
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ LAYERS = [
     {"zoo/small_files.py", "zoo/yaml_text.py", "zoo/typed_values.py"},
     {"zoo/portable"},
     {"zoo/registry.py"},
-    {"zoo/spec.py"},
+    {"zoo/earlier_spec.py", "zoo/spec.py"},
     {"zoo/jobs"},
     {"zoo/metrics"},
     {"zoo/figures"},
@@ -285,6 +286,13 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
 FILLERS = {"known", "made", "told", "found", "own"}
 
 
+@cache
+def fields_of(path: Path) -> set[int]:
+    """The lines of a file's class fields, which may be those of options, as `known` is a list of columns."""
+    bodies = (node.body for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef))
+    return {line.lineno for body in bodies for line in body if isinstance(line, ast.AnnAssign)}
+
+
 def test_local_variables_say_what_they_hold() -> None:
     names = [
         f"{path.relative_to(ROOT)}:{node.lineno} {name}"
@@ -292,7 +300,7 @@ def test_local_variables_say_what_they_hold() -> None:
         for node in ast.walk(tree(path))
         for name in ([node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else
                      [node.arg] if isinstance(node, ast.arg) else [])
-        if name in FILLERS
+        if name in FILLERS and node.lineno not in fields_of(path)
     ]  # fmt: skip
     assert names == []
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
+from zoo.earlier_spec import translate_input
 from zoo.errors import UsageError, describe_unknown
 from zoo.typed_values import create_checked
 
@@ -193,6 +194,23 @@ class ImageInput(Input):
 
 
 @dataclass(frozen=True)
+class ArrayInput(Input):
+    """An array of numbers that has the same shape in each example, such as a window of a time series.
+
+    Args:
+        columns: Columns of the source that its last axis comes from; empty where they have no names.
+        mean: Mean of each of the last axis over the training split; empty where it is not standardised.
+        std: Standard deviation of each of them.
+    """
+
+    columns: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "array"
+
+
+@dataclass(frozen=True)
 class ObservationInput(Input):
     """An observation of an environment: F numbers, or one of ``n`` integers.
 
@@ -369,25 +387,12 @@ class Spec:
         if "target" in values:  # format 1
             target = values.pop("target")
             values["targets"] = [target] if target else []
-        values["inputs"] = tuple(_input_of(item) for item in values["inputs"])
+        values["inputs"] = tuple(_input_of(translate_input(item)) for item in values["inputs"])
         return create_checked(cls, values)
-
-
-# Names of format 1.
-_EARLIER_NAMES = {"way": "imputation", "was_missing": "indicates_missing", "whole": "integer"}
-_EARLIER_BY_KIND = {("category", "levels"): "categories", ("text", "levels"): "vocabulary"}
 
 
 def _input_of(values: dict[str, Any]) -> Input:
     kind = values.pop("kind")
-    if "statistics" in values:  # format 1
-        statistics = values.pop("statistics")
-        if isinstance(statistics.get("missing"), list):  # of each feature of a sequence
-            statistics["has_missing"] = statistics.pop("missing")
-        values |= {_EARLIER_NAMES.get(name, name): value for name, value in statistics.items()}
-        levels = values.pop("levels")
-        if (kind, "levels") in _EARLIER_BY_KIND:
-            values[_EARLIER_BY_KIND[kind, "levels"]] = levels
     if kind not in Input.by_kind:
         raise describe_unknown("kind of input", kind, Input.by_kind)
     return create_checked(Input.by_kind[kind], values)

@@ -15,7 +15,7 @@ from zoo.data.limits import find_source_row
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
 from zoo.portable.preprocessing import split_into_tokens
-from zoo.spec import ImageInput, Input, ObservationInput, SequenceInput, TextInput
+from zoo.spec import ArrayInput, ImageInput, Input, ObservationInput, SequenceInput, TextInput
 
 CHARACTER, WORD = "character", "word"
 LEAST_COUNT = 2
@@ -114,8 +114,21 @@ def prepare_values(values: pd.Series, input_: Input, where: str) -> Any:
         return _sequences(values, input_.name, int(input_.shape[-1] or 1), where)
     if isinstance(input_, TextInput):
         return _texts(values, input_.name, where)
+    if isinstance(input_, ArrayInput):
+        return _arrays(values, input_, where)
     assert isinstance(input_, ObservationInput)
     return read_observations(values, input_, where)
+
+
+def _arrays(values: pd.Series, input_: ArrayInput, where: str) -> np.ndarray:
+    arrays = []
+    for row, value in _placed(values):
+        array = np.asarray(value, np.float64)
+        if array.shape != input_.shape:
+            message = f"an array has the shape {array.shape}; the model takes {input_.shape}"
+            raise DataError(message, where=f"{where}, column {input_.name}, row {row}")
+        arrays.append(array)
+    return np.stack(arrays) if arrays else np.empty((0, *(extent or 0 for extent in input_.shape)))
 
 
 def join_numbered_columns(frame: pd.DataFrame, input_: Input) -> pd.Series | None:

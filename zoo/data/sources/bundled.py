@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables, one dataset of sequences and one of texts."""
+"""Bundled datasets: scikit-learn's tables, one dataset of sequences, one of texts and one series."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _IMAGES = {"digits": (8, 8, 1)}
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
 # Munroe 2010, "Color Survey Results", CC0: see color_names.md beside the file.
 _TEXTS = {"color_names": Path(__file__).with_name("color_names.txt")}
-BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS)
+# Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
+_FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES)
 
 
 def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str | None, np.ndarray | None]:
@@ -65,6 +67,9 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
 
 
 def _table(name: str) -> tuple[pd.DataFrame, str]:
+    if name in _FILES:
+        path, target = _FILES[name]
+        return pd.read_csv(path), target
     import sklearn.datasets
 
     loader: Callable[..., Any] = getattr(sklearn.datasets, _LOADERS[name])

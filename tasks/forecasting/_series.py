@@ -1,0 +1,236 @@
+"""Series of a long table: each on a regular grid of steps, with its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.columns.number_notation import find_numbers
+from zoo.data.limits import find_source_row
+from zoo.data.sources.read import Table
+from zoo.errors import DataError, UsageError, find_nearest_name
+
+from ._time_axis import TimeAxis, find_axis, read_times
+
+ONLY = "series"  # name of the only series of a table without a column of names
+SEASONS = (4, 7, 12, 24, 52)  # lengths of a season that are tried where the times are numbers
+LEAST_SEASONS, LEAST_CORRELATION = 3, 0.3
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a long table, by what they are.
+
+    Args:
+        target: Column that is forecast.
+        time: Column of times.
+        series: Column of the series' names; None for a single series.
+        past: Columns that are known up to the present.
+        known: Columns that are known ahead.
+        static: Columns that are constant in a series.
+        split: Column with the split of each row.
+    """
+
+    target: str
+    time: str
+    series: str | None = None
+    past: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    split: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """All columns."""
+        optional = [name for name in (self.series, self.split) if name is not None]
+        return [self.target, self.time, *self.past, *self.known, *self.static, *optional]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series on a regular grid: T steps from its first time to its last.
+
+    Args:
+        name: Its name in the source.
+        first: Its first time.
+        values: The target (T,), NaN where it is missing.
+        covariates: Past columns, then known columns (T, C), NaN where missing.
+        rows: Row of each step in the source (T,), -1 for a step without a row.
+        split: Split of each step (T,), or None.
+        static: Cells of its static columns.
+    """
+
+    name: Any
+    first: Any
+    values: np.ndarray
+    covariates: np.ndarray
+    rows: np.ndarray
+    split: np.ndarray | None = None
+    static: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """Number of steps up to the last one that has a value."""
+        present = np.flatnonzero(np.isfinite(self.values))
+        return int(present[-1]) + 1 if len(present) else 0
+
+
+def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) -> tuple[list[Series], TimeAxis]:
+    """Return the series of a long table, in the order of their first appearance, and their time axis.
+
+    Args:
+        table: A row for each series and time, in any order.
+        columns: What its columns are.
+        axis: The time axis; by default found from the times.
+
+    Raises:
+        DataError: If a column is missing, a cell cannot be read, or times are doubled or irregular.
+    """
+    frame, where = table.frame, table.source
+    _check_columns(frame, columns, where)
+    times = read_times(frame[columns.time], where)
+    numbers = {name: _read_numbers(frame[name], where) for name in (columns.target, *columns.past, *columns.known)}
+    names = frame[columns.series] if columns.series is not None else pd.Series(ONLY, index=frame.index)
+    if names.isna().any():
+        row = int(np.flatnonzero(names.isna())[0])
+        place = f"{where}, column {columns.series}, row {find_source_row(names, row)}"
+        raise DataError("the name of the series is missing", where=place)
+    codes, uniques = pd.factorize(names)
+    order = np.lexsort((times.to_numpy(), codes))
+    groups = np.split(order, np.cumsum(np.bincount(codes))[:-1])
+    _check_doubled(times, names, groups, columns, where)
+    sorted_times = [times.iloc[rows].reset_index(drop=True) for rows in groups]
+    axis = axis or find_axis(sorted_times, where)
+    split = _find_split(table, columns)
+    covariates = [numbers[name] for name in (*columns.past, *columns.known)]
+    values = np.stack([numbers[columns.target], *covariates], axis=1)
+    series = []
+    for name, rows, of_series in zip(uniques, groups, sorted_times, strict=True):
+        places = _find_places(of_series, axis, name, columns, where)
+        grid = np.full((places[-1] + 1, values.shape[1]), np.nan)
+        grid[places] = values[rows]
+        row_numbers = np.full(len(grid), -1)
+        row_numbers[places] = rows
+        static = {column: _constant_cell(frame[column].iloc[rows], name, where) for column in columns.static}
+        splits = None if split is None else split[rows][np.searchsorted(places, np.arange(len(grid)), "right") - 1]
+        series.append(Series(name, of_series.iloc[0], grid[:, 0], grid[:, 1:], row_numbers, splits, static))
+    return series, axis
+
+
+def find_season(series: Sequence[Series]) -> int:
+    """Return the number of steps in a season where times are numbers: the lag of the highest autocorrelation.
+
+    The autocorrelation is that of the differences, median over the series that hold several seasons; 1 if none is high.
+
+    Example:
+        >>> wave = np.tile([0.0, 2.0, 5.0, 1.0], 20)
+        >>> find_season([Series("a", 0, wave, np.empty((80, 0)), np.arange(80))])
+        4
+    """
+    best, season = LEAST_CORRELATION, 1
+    for lag in SEASONS:
+        correlations = [_correlate(one.values, lag) for one in series if one.end >= LEAST_SEASONS * lag + 1]
+        if len(correlations) * 2 >= len(series) and correlations and np.nanmedian(correlations) > best:
+            best, season = float(np.nanmedian(correlations)), lag
+    return season
+
+
+def fill_gaps(values: np.ndarray) -> np.ndarray:
+    """Return values (T, …) in which a missing one is the last before it, or at the beginning the first after it.
+
+    Example:
+        >>> fill_gaps(np.array([np.nan, 1.0, np.nan, 3.0])).tolist()
+        [1.0, 1.0, 1.0, 3.0]
+    """
+    frame = pd.DataFrame(values.reshape(len(values), -1))
+    return np.asarray(frame.ffill().bfill(), float).reshape(values.shape)
+
+
+def prepare_covariates(one: Series, axis: TimeAxis, horizon: int) -> np.ndarray:
+    """Return the covariates of a series and of a horizon behind it (T + H, C): its own, gaps filled, and calendar."""
+    steps = len(one.values) + horizon
+    cells = np.concatenate([one.covariates, np.full((horizon, one.covariates.shape[1]), np.nan)])
+    calendar = axis.encode_calendar(axis.extend(one.first, np.arange(steps))) if axis.calendar else np.zeros((steps, 0))
+    return np.concatenate([fill_gaps(cells) if cells.shape[1] else cells, calendar], axis=1)
+
+
+def _correlate(values: np.ndarray, lag: int) -> float:
+    changes = np.diff(fill_gaps(values))
+    changes = changes - np.nanmean(changes)
+    variance = float((changes**2).sum())
+    return float((changes[lag:] * changes[:-lag]).sum() / variance) if variance > 0 else np.nan
+
+
+def _check_columns(frame: pd.DataFrame, columns: Columns, where: str) -> None:
+    present = [str(name) for name in frame.columns]
+    for name in columns.names:
+        if name not in present:
+            message = f"there is no column {name!r}; columns: {', '.join(present[:30])}"
+            raise DataError(message, where=where, nearest=find_nearest_name(name, present))
+    twice = next((name for name in columns.names if columns.names.count(name) > 1), None)
+    if twice:
+        raise UsageError(f"column {twice} is given for two purposes", where="known")
+
+
+def _read_numbers(values: pd.Series, where: str) -> np.ndarray:
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+    else:
+        read = find_numbers(values, keep_integers=False)
+        if read is None:
+            present = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
+            row = find_source_row(values, int(np.flatnonzero(values.isin(present))[0])) if len(present) else 1
+            shown = repr(present.iloc[0]) if len(present) else "nothing"
+            raise DataError(f"{shown} is not a number", where=f"{where}, column {values.name}, row {row}")
+        numbers = read[0].to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _check_doubled(
+    times: pd.Series, names: pd.Series, groups: Sequence[np.ndarray], columns: Columns, where: str
+) -> None:
+    moments = times.to_numpy()
+    for rows in groups:
+        same = np.flatnonzero(moments[rows][1:] == moments[rows][:-1])
+        if len(same):
+            row = int(max(rows[same[0]], rows[same[0] + 1]))
+            of = f"series {names.iloc[row]} has" if columns.series else "there are"
+            advice = "" if columns.series else "; if there are several series, use --series COLUMN"
+            message = f"{of} two rows at {columns.time} {times.iloc[row]}{advice}"
+            raise DataError(message, where=f"{where}, row {find_source_row(times, row)}")
+
+
+def _find_places(times: pd.Series, axis: TimeAxis, name: Any, columns: Columns, where: str) -> np.ndarray:
+    places = axis.places(times)
+    odd = np.flatnonzero(~np.isclose(places, np.rint(places), atol=1e-3))
+    if len(odd):
+        message = f"series {name} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
+        raise DataError(f"{message} after its first", where=f"{where}, column {columns.time}")
+    return np.rint(places).astype(np.int64)
+
+
+def _find_split(table: Table, columns: Columns) -> np.ndarray | None:
+    if columns.split is not None:
+        from zoo.data.dataset import SPELLINGS
+
+        cells = table.frame[columns.split].astype(str).str.strip().str.lower()
+        unknown = ~cells.isin(list(SPELLINGS))
+        if unknown.any():
+            row = int(np.flatnonzero(unknown)[0])
+            place = f"{table.source}, column {columns.split}, row {find_source_row(cells, row)}"
+            message = f"{table.frame[columns.split].iloc[row]!r} is no split; use train, validation or test"
+            raise DataError(message, where=place)
+        return cells.map(SPELLINGS).to_numpy(object)
+    return table.split
+
+
+def _constant_cell(cells: pd.Series, name: Any, where: str) -> Any:
+    present = cells.dropna()
+    if present.nunique() > 1:
+        message = f"column {cells.name} changes within series {name}; a static column is constant, others are --past"
+        raise DataError(message, where=where)
+    return present.iloc[0] if len(present) else None

@@ -1,0 +1,56 @@
+"""N-BEATS: blocks that each explain a part of the window and add to the forecast; median of several members.
+
+Oreshkin et al. 2020, "N-BEATS: Neural basis expansion analysis for interpretable time series forecasting", sections 3.1
+and 3.4: generic blocks with doubly residual stacking, and an ensemble whose members see windows of 2 to 7 horizons.
+
+Run: ``zoo train forecasting/nbeats air_passengers``.
+"""
+
+import keras
+import keras_tuner
+import numpy as np
+
+from zoo.networks import Knobs
+from zoo.spec import Spec
+
+from ._network import KeepLast, MemberDense, assemble_forecaster, join_covariates
+from ._preprocessing import WINDOW, WindowPreprocessing
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        members: Number of members, whose median is the forecast.
+        blocks: Number of blocks of each member.
+        layers: Number of hidden layers of each block.
+        units: Width of the hidden layers.
+        residual: Whether the blocks add to the seasonal naive forecast.
+    """
+    knobs = Knobs(
+        hp, vary=("learning_rate", "batch_size"), defaults={"learning_rate": 1e-3, "epochs": 60, "patience": 8}
+    )
+    preprocessing = WindowPreprocessing(spec)
+    inputs = preprocessing.tensors()
+    members, blocks = hp.Int("members", 1, 16, default=6), hp.Int("blocks", 1, 8, default=3)
+    layers, units = hp.Int("layers", 1, 4, default=2), hp.Int("units", 32, 512, sampling="log", default=128)
+    residual = hp.Boolean("residual", default=False)
+    horizon, lookback = spec.options["horizon"], spec.options["lookback"]
+    # Each member sees a window of its own length, from two horizons to the longest.
+    lengths = np.linspace(min(2 * horizon, lookback), lookback, members).round().astype(int).tolist()
+    x = KeepLast(lengths, name="windows")(inputs[WINDOW])  # (B, members, L)
+    covariates = join_covariates(inputs, spec)
+    if covariates is not None:
+        covariates = keras.layers.RepeatVector(members, name="covariates_of_members")(covariates)
+    forecasts = []
+    for block in range(blocks):
+        hidden = x if covariates is None else keras.layers.Concatenate(name=f"block_{block}_input")([x, covariates])
+        for layer in range(layers):
+            hidden = MemberDense(units, activation="relu", name=f"block_{block}_hidden_{layer}")(hidden)
+        forecasts.append(MemberDense(horizon, name=f"block_{block}_forecast")(hidden))
+        if block < blocks - 1:
+            backcast = MemberDense(lookback, name=f"block_{block}_backcast")(hidden)
+            x = keras.layers.Subtract(name=f"block_{block}_rest")([x, backcast])
+    total = keras.layers.Add(name="total")(forecasts) if len(forecasts) > 1 else forecasts[0]
+    output = keras.layers.Reshape((members * horizon,), name="output")(total)
+    return assemble_forecaster(preprocessing, inputs, output, spec, knobs, members=members, residual=residual)

@@ -1,0 +1,221 @@
+"""Forecasts from a long table: windows, splits in time, predictions, intervals, and input that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zoo.tasks.forecasting._preprocessing import NormalizeWindow
+from zoo.tasks.forecasting._time_axis import TimeAxis, find_axis
+from zoo.tasks.forecasting._windows import measure_naive_error, measure_windows
+
+import zoo
+from zoo.data.dataset import Dataset
+from zoo.errors import DataError, UsageError, ZooError
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+from zoo.task import load_task
+
+TASK = load_task("forecasting")
+OPTIONS: dict[str, Any] = {"series": "shop", "time": "month", "horizon": 4}
+QUICK: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False}
+
+
+def draw_sales(shops: int = 6, months: int = 60) -> pd.DataFrame:
+    """Return monthly sales with a season and a promotion that doubles them, which is known ahead."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for shop in range(shops):
+        promotion = (rng.random(months) < 0.2).astype(float)
+        season = 10 + 3 * np.sin(np.arange(months) * 2 * np.pi / 12 + shop)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "shop": f"shop {shop}",
+                    "month": pd.date_range("2018-01-31", periods=months, freq="ME").strftime("%Y-%m-%d"),
+                    "sales": (season * (1 + promotion) * (shop + 1)).round(2),
+                    "promotion": promotion,
+                    "visitors": season.round(1),
+                    "size": "large" if shop % 2 else "small",
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def read(frame: pd.DataFrame, **keys: Any) -> Dataset:
+    options = {**OPTIONS, **keys.pop("options", {})}
+    return TASK.read(make_job(DataJob, {"source": frame, "target": ("sales",), "options": options, **keys}))
+
+
+def test_the_test_split_is_the_last_horizon_and_nothing_of_it_is_in_training() -> None:
+    frame = draw_sales(shops=120, months=40)
+    dataset = read(frame)
+    assert dataset.sizes["test"] == dataset.sizes["validation"] == 120
+    last = frame.groupby("shop", sort=False)["sales"].apply(lambda values: values.to_numpy()[-4:])
+    truth = TASK.rules(dataset.spec).truth_of(dataset.splits["test"])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(truth[..., 0], np.stack(last.to_numpy()))
+    changed = frame.assign(sales=frame["sales"].where(frame["month"] < "2021-01-01", 1e6))  # the last four months
+    again = read(changed)
+    assert again.sizes == dataset.sizes
+    for name in ("train", "validation"):
+        np.testing.assert_array_equal(again.splits[name].target, dataset.splits[name].target)
+        for key in ("history", "past"):
+            np.testing.assert_array_equal(again.splits[name].inputs[key], dataset.splits[name].inputs[key])
+
+
+def test_a_split_column_says_where_the_test_rows_begin() -> None:
+    frame = draw_sales()
+    frame["part"] = np.where(frame["month"] > "2022-06-15", "test", "train")
+    dataset = read(frame, split="column=part")
+    assert dataset.sizes["test"] == 6 * 2  # seven months hold one horizon, and a part of another
+    assert set(dataset.split_rows["test"]) == set(np.flatnonzero(frame["part"] == "test"))
+
+
+def test_folds_are_the_last_horizons(workspace: Path) -> None:
+    run = zoo.train("forecasting/linear", draw_sales(), target="sales", **OPTIONS, cv=3, baselines="none", **QUICK)
+    assert len(run.runs) == 3
+    assert run.metrics["test_mase"] > 0
+    table = draw_sales()
+    tested = [set(read(table, fold=f"{k}/3").split_rows["test"].tolist()) for k in (1, 2, 3)]
+    assert tested[0] | tested[1] | tested[2] == {60 * shop + month for shop in range(6) for month in range(48, 60)}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run with columns of each kind, and intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("forecasting"))
+        yield zoo.train(
+            "forecasting/linear",
+            draw_sales(),
+            target="sales",
+            **OPTIONS,
+            known=["promotion"],
+            past=["visitors"],
+            static=["size"],
+            calibration_size=0.3,
+            epochs=60,
+            quiet=True,
+        )
+
+
+def test_it_beats_the_seasonal_naive_forecast_with_a_column_known_ahead(run: Any) -> None:
+    assert run.metrics["test_mase"] < 0.8 * run.baselines["seasonal_naive"]["test_mase"]
+    assert run.baselines["seasonal_naive"]["test_relative_mase"] == pytest.approx(1)
+
+
+def ahead(frame: pd.DataFrame, promotion: float, months: int = 4) -> pd.DataFrame:
+    """Return the rows with further months, whose sales are not known."""
+    later = frame[frame["month"] >= "2022-09-01"].groupby("shop", sort=False).tail(months).copy()
+    later["month"] = np.tile(["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30"][:months], frame["shop"].nunique())
+    return pd.concat([frame, later.assign(sales=np.nan, visitors=np.nan, promotion=promotion)])
+
+
+def test_predictions_are_a_row_for_each_series_and_step(run: Any) -> None:
+    frame = ahead(draw_sales(), 0.0)
+    predictions = run.model.predict(frame.sample(frac=1, random_state=0), intervals=90)
+    assert list(predictions.columns) == ["series", "time", "prediction", "lower_90", "upper_90"]
+    assert len(predictions) == 6 * 4
+    assert predictions["time"].iloc[:4].tolist() == ["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30"]
+    assert (predictions["lower_90"] <= predictions["upper_90"]).all()
+    shorter = run.model.predict(frame, horizon=2)
+    first = predictions[predictions["series"] == "shop 0"]["prediction"].to_numpy()[:2]
+    np.testing.assert_allclose(shorter[shorter["series"] == "shop 0"]["prediction"], first)
+    promoted = run.model.predict(ahead(draw_sales(), 1.0), horizon=4)["prediction"].to_numpy()
+    assert promoted.sum() > 1.3 * run.model.predict(frame)["prediction"].to_numpy().sum()
+
+
+def test_a_column_known_ahead_must_be_given(run: Any) -> None:
+    with pytest.raises(DataError, match="series shop 0 lacks promotion for 4 of the 4 steps from 2023-01-31 on"):
+        run.model.predict(draw_sales())
+    with pytest.raises(UsageError, match="up to 4 steps"):
+        run.model.predict(ahead(draw_sales(), 0.0), horizon=5)
+
+
+@pytest.mark.parametrize("model", ["forecasting/nbeats", "forecasting/gru"])
+def test_each_model_predicts_the_same_after_loading(model: str, workspace: Path) -> None:
+    frame = draw_sales()
+    trained = zoo.train(model, frame, target="sales", **OPTIONS, baselines="none", **QUICK)
+    expected = trained.model.predict(frame)["prediction"]
+    np.testing.assert_allclose(zoo.load(trained.run_id).predict(frame)["prediction"], expected, rtol=1e-6)
+
+
+CHANGES: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "doubled": (lambda f: pd.concat([f, f.iloc[[3]]]), {}, "shop 0 has two rows at month"),
+    "irregular": (
+        lambda f: f.assign(month=pd.to_datetime("2018-01-01") + pd.to_timedelta(np.arange(len(f)) ** 2, unit="D")),
+        {"series": None},
+        "irregular",
+    ),
+    "no series": (lambda f: f, {"series": None}, "--series COLUMN"),
+    "no time": (lambda f: f.assign(month=["x"] * len(f)), {}, "is not a time"),
+    "mixed zones": (
+        lambda f: f.assign(month=[f"{m}T00:00:00" + ("+02:00" if i % 2 else "") for i, m in enumerate(f["month"])]),
+        {},
+        "has no offset from UTC",
+    ),
+    "too short": (lambda f: f, {"horizon": 59}, "too few for a horizon of 59"),
+    "static changes": (lambda f: f, {"static": ["visitors"]}, "changes within series shop 0"),
+    "text": (lambda f: f.assign(sales=["much"] * len(f)), {}, "'much' is not a number"),
+    "no column": (lambda f: f, {"known": ["promotions"]}, "there is no column 'promotions'"),
+    "short window": (lambda f: f, {"lookback": 5}, "must hold a period of 12 steps"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_wrong_input_is_refused(change: str) -> None:
+    function, options, message = CHANGES[change]
+    with pytest.raises(ZooError, match=message):
+        read(function(draw_sales()), options=options)
+
+
+@pytest.mark.parametrize(("name", "value"), [("split", "random"), ("weight", "size"), ("test", "x.csv")])
+def test_options_of_other_tasks_are_refused(name: str, value: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read(draw_sales(), **{name: value})
+    assert error.value.where == name
+
+
+def test_gaps_and_constant_series_are_noted_and_short_series_left_out() -> None:
+    frame = draw_sales()
+    frame.loc[(frame["shop"] == "shop 0") & (frame["month"] > "2018-05-01"), "sales"] = np.nan
+    frame.loc[frame["shop"] == "shop 1", "sales"] = 7.0
+    frame = frame.drop(index=frame.index[frame["shop"] == "shop 2"][20:23])
+    notes = " ".join(read(frame).notes)
+    assert "1 series are too short and left out: shop 0" in notes
+    assert "1 series are constant, and mase leaves them out: shop 1" in notes
+    assert "3 of " in notes
+
+
+@given(st.sampled_from(["h", "D", "W", "MS", "ME", "QS", "YE", "15min"]), st.integers(2, 60), st.integers(0, 2000))
+def test_every_regular_step_is_found_and_continued(step: str, steps: int, shift: int) -> None:
+    times = pd.Series(
+        pd.date_range(pd.Timestamp("2001-01-03") + pd.Timedelta(days=shift), periods=steps + 5, freq=step)
+    )
+    axis = find_axis([times[:steps]], "the table")
+    np.testing.assert_allclose(axis.places(times[:steps]), np.arange(steps))
+    if steps > 3 or axis.unit == "seconds":
+        continued = axis.extend(times.iloc[0], np.arange(steps + 5))
+        np.testing.assert_array_equal(continued.dt.normalize(), times.dt.normalize())
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=40), st.integers(1, 6))
+def test_the_layer_normalises_as_numpy_does(values: list[float], season: int) -> None:
+    history = np.array([values])
+    level, scale = measure_windows(history, season)
+    window, layer_level, layer_scale = (np.asarray(part) for part in NormalizeWindow(season)(history))
+    np.testing.assert_allclose(window, (history - level) / scale, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer_level, level, rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(layer_scale, scale, rtol=1e-5)
+
+
+def test_the_scale_of_mase_is_worked_by_hand() -> None:
+    assert measure_naive_error(np.array([1.0, 2, 4, 3, np.nan]), season=2) == 2.0
+    assert np.isnan(measure_naive_error(np.full(9, 3.0), season=2))
+    assert TimeAxis("months", 12).season == 1
