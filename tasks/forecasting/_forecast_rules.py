@@ -132,13 +132,8 @@ class ForecastRules(ConformalRules):
             }
         )
 
-    def predictions(self, output: Any) -> pd.DataFrame:
-        """Return ``prediction_<step>`` of each step, N rows."""
-        values = self.decode(output)
-        return pd.DataFrame(values, columns=[f"prediction_{step}" for step in range(1, values.shape[1] + 1)])
-
     def decoding(self) -> Mapping[str, Any]:
-        """Return the names of the steps."""
+        """Return the names of the steps, and ``scale``: exports give a row for each window."""
         columns = [f"prediction_{step}" for step in range(1, self.horizon + 1)]
         return {"kind": "numbers", "of": "output", "columns": [*columns, "scale"], "mean": 0.0, "std": 1.0}
 

@@ -82,3 +82,17 @@ def groups(workspace: Path) -> Path:
     pd.DataFrame({"a": points[:, 0], "b": points[:, 1], "colour": np.array(["red", "red", "blue"])[kinds],
                   "name": names}).to_csv(path, index=False)  # fmt: skip
     return path
+
+
+@pytest.fixture
+def sales(workspace: Path) -> Path:
+    """A long table: monthly sales of four shops, with a season of twelve months."""
+    months = pd.date_range("2019-01-01", periods=48, freq="MS").strftime("%Y-%m-%d")
+    season = 10 + 4 * np.sin(np.arange(48) * 2 * np.pi / 12)
+    rng = np.random.default_rng(0)
+    tables = [
+        pd.DataFrame({"shop": f"shop {shop}", "month": months, "sales": season * shop + rng.normal(0, 0.5, 48)})
+        for shop in range(1, 5)
+    ]
+    pd.concat(tables).to_csv(workspace / "sales.csv", index=False)
+    return workspace / "sales.csv"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.portable.rows import EARLIEST, LATEST, OBSERVATION, SEQUENCE
+from zoo.portable.rows import ARRAY, EARLIEST, LATEST, OBSERVATION, SEQUENCE
 
 UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
 LENGTH = "length"
@@ -32,7 +32,7 @@ def encode_inputs(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str,
         key = input_["key"]
         if input_["kind"] == SEQUENCE:
             tensors[key], tensors[name_length_input(key, sequences)] = _padded(raw[key])
-        elif input_["kind"] == OBSERVATION:
+        elif input_["kind"] in (OBSERVATION, ARRAY):
             tensors[key] = np.stack(raw[key])
     for step in facts["steps"]:
         result = STEPS[step["layer"]](step["config"], *(tensors[name] for name in step["takes"]))

@@ -30,7 +30,7 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.(\d{3}|\d{6}))?)?
 _DIGIT = re.compile(r"\d")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\.0+")
 Rows = Mapping[str, Sequence[Any]]
-IMAGE, SEQUENCE, OBSERVATION = "image", "sequence", "observation"
+IMAGE, SEQUENCE, OBSERVATION, ARRAY = "image", "sequence", "observation", "array"
 
 
 def read_rows(path: Path) -> dict[str, list[Any]]:
@@ -222,6 +222,13 @@ def _sequence(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
     return np.where(np.isinf(steps), np.float32(np.nan), steps)
 
 
+def _array(cell: Any, input_: Mapping[str, Any]) -> np.ndarray:
+    array = np.asarray(cell, np.float64)
+    if list(array.shape) != list(input_["shape"]):
+        raise ValueError(f"expected an array of shape {tuple(input_['shape'])}; received {array.shape}")
+    return array
+
+
 def _observation(cell: Any, input_: Mapping[str, Any]) -> Any:
     """Return a vector of numbers (F,), or an integer."""
     space = input_["statistics"].get("space", {"kind": "numbers", "shape": input_["shape"]})
@@ -235,4 +242,5 @@ READERS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     IMAGE: _image,
     SEQUENCE: _sequence,
     OBSERVATION: _observation,
+    ARRAY: _array,
 }

@@ -207,7 +207,7 @@ class _Subject:
                 choose_evaluated_split(dataset),
                 *(name for name in dataset.splits if name != choose_evaluated_split(dataset)),
             ]
-            splits = [task.example_rows(dataset, name, MOST_ROWS) for name in order]
+            splits = [task.rows(task.example_rows(dataset, n, MOST_ROWS), model.spec).frame for n in order]
             frame = pd.concat(splits, ignore_index=True).head(MOST_ROWS)
         frame = pd.concat([frame, _synthetic_rows(frame, model)], ignore_index=True)
         if not len(frame):
