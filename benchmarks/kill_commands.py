@@ -126,7 +126,7 @@ def _round(number: int, folder: Path) -> dict[str, Any]:
     time.sleep(moment)
     process.kill()
     process.communicate()
-    if name == "ui":  # its server outlives it, and ends when the port is asked for again
+    if name == "ui":  # its server ends a moment after it
         words = [*words[:-1], str(_free_port())]
     again = _start(place, words)
     if name == "ui":

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -265,3 +266,20 @@ def test_pages_for_other_machines_come_with_a_warning_and_without_messages_of_ml
         warning = server.stderr.read()
     assert warning.startswith("warning: there is no password")
     assert len(warning.splitlines()) == 1
+
+
+def test_pages_end_with_a_command_that_is_killed(workspace: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-m", "zoo", "ui", "--port", str(port)], stdout=subprocess.PIPE) as pages:
+        assert pages.stdout is not None
+        assert pages.stdout.readline().startswith(b"runs: ")
+        pages.kill()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.1)
+    pytest.fail("the server still answers")

@@ -186,9 +186,13 @@ def _serve(command: Sequence[str], variables: dict[str, str], address: Address, 
         raise JobError("the server ended by itself; its messages are above")
 
 
+# Ends a server when this process is gone and can no longer do so: its standard input is then at its end.
+_WATCH = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGTERM)"
+
+
 @contextlib.contextmanager
 def _running(command: Sequence[str], variables: dict[str, str], log: Any = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server that ends with this process, on Ctrl-C, SIGTERM or when the terminal closes.
+    """Start a server that ends with this process: on Ctrl-C, SIGTERM, when the terminal closes, or by SIGKILL.
 
     It has its own session, so that Ctrl-C reaches only this process; otherwise each of the server's processes would
     print a traceback.
@@ -196,11 +200,16 @@ def _running(command: Sequence[str], variables: dict[str, str], log: Any = None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     server = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True, stdout=log, stderr=log)
+    watcher = subprocess.Popen(
+        [sys.executable, "-I", "-c", _WATCH, str(server.pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         yield server
     except KeyboardInterrupt:
         pass
     finally:
+        watcher.kill()
+        watcher.wait()
         _end(server)
 
 
