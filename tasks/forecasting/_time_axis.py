@@ -14,6 +14,7 @@ from zoo.errors import DataError
 
 NUMBER, SECONDS, MONTHS = "number", "seconds", "months"
 DAY_S = 86_400
+UNITS_S = {DAY_S: "day", 3600: "hour", 60: "minute", 1: "second"}
 SHORTEST_MONTH_S = 27.5 * DAY_S
 # A step this many times smaller than the usual one is that of irregular times, not of regular ones with gaps.
 MOST_FINER = 10
@@ -32,6 +33,8 @@ class TimeAxis:
         step: Length of a step in that unit.
 
     Example:
+        >>> TimeAxis("seconds", 3600).describe(), TimeAxis("months", 3).describe()
+        ('1 hour', '3 months')
         >>> TimeAxis("months", 3).season, TimeAxis("seconds", 3600).season, TimeAxis("number", 1).season
         (4, 24, None)
     """
@@ -60,10 +63,13 @@ class TimeAxis:
 
     def describe(self) -> str:
         """Return the step in words, such as ``1 month``."""
+        count, unit = self.step, self.unit.removesuffix("s")
+        if self.unit == NUMBER:
+            return f"{count:g}"
         if self.unit == SECONDS:
-            return str(pd.Timedelta(seconds=self.step)).replace(" 00:00:00", "")
-        count = f"{self.step:g}"
-        return f"{count} month{'s' if self.step != 1 else ''}" if self.unit == MONTHS else count
+            size, unit = next((size, name) for size, name in UNITS_S.items() if count % size == 0 or size == 1)
+            count = count / size
+        return f"{count:g} {unit}{'s' if count != 1 else ''}"
 
     def places(self, times: pd.Series) -> np.ndarray:
         """Return the step of each of a series' sorted times (N,), from its first; fractions lie between steps."""
