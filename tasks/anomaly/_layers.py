@@ -12,6 +12,7 @@ from keras import ops
 from zoo.preprocessing.configuration import simplify_config
 
 SCORE, CONTRIBUTIONS = "score", "contributions"
+LARGEST_ERROR = 1e30
 _DRAWS = 8  # fixed draws of noise that rows are scored with
 _LEAST_STD = 1e-3  # a feature that varies less, such as an indicator of a rare category, gets noise as if it did
 
@@ -113,6 +114,8 @@ def create_outputs(errors: Any, columns: Sequence[str]) -> dict[str, Any]:
         ``score`` (B, 1), which is the loss of the row, and ``contributions`` (B, C) of the columns, which sum to it.
     """
     names = list(dict.fromkeys(columns))
+    # Beyond any training row; infinite ones would become NaN in the sums, and NaN is above no threshold.
+    errors = ops.clip(ops.where(ops.isnan(errors), LARGEST_ERROR, errors), 0.0, LARGEST_ERROR)
     layer = SumByColumn([names.index(name) for name in columns], name=CONTRIBUTIONS)
     contributions = layer(errors / len(columns))
     return {SCORE: ops.sum(contributions, axis=-1, keepdims=True), CONTRIBUTIONS: contributions}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from zoo.calibration.conformal import compute_quantiles
 from zoo.data.dataset import Dataset, Split
 from zoo.data.layout import COLUMNS, Layout
 from zoo.data.sources.read import read_table
@@ -88,10 +87,9 @@ class Forecasting(SupervisedTask):
         split = dataset.splits.get("calibration")
         if split is None:
             return Calibration(dataset.spec)
-        rules, output = self.rules(dataset.spec), self.output(built_model.full_model(), split.inputs)
-        errors = rules.nonconformity(rules.truth_of(split), rules.decode(output)) / output[:, -1:]
-        quantiles = [compute_quantiles(step[np.isfinite(step)], None, counts=False) for step in errors.T]
-        return Calibration(dataset.spec, quantiles)
+        output = self.output(built_model.full_model(), split.inputs)
+        quantiles, notes = self.rules(dataset.spec).compute_quantiles(split, output)
+        return Calibration(dataset.spec, quantiles, notes=notes)
 
     def predict(
         self, model: Any, spec: Spec, frame: pd.DataFrame, inputs: Mapping[str, Any], options: Any

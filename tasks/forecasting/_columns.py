@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zoo.data.sources.read import Table
 from zoo.errors import DataError, UsageError, join_first
 from zoo.jobs.data_options import DataJob
 
-from ._series import Columns, Series, find_season
+from ._series import Columns, Series, fill_gaps
 from ._time_axis import TimeAxis
 
 NAMES_OF_TIMES = ("time", "date", "datetime", "timestamp", "ds", "t", "month", "week", "day", "year", "quarter", "hour")
 NAIVE_SEASONS, LOOKBACK_HORIZONS = 2, 5
+SEASONS = (4, 7, 12, 24, 52)  # lengths of a season that are tried where the times are numbers
+LEAST_SEASONS, LEAST_CORRELATION = 3, 0.3
+LEARNT = 0.6  # part of each series that the season is found in, which is before any test split
+RESERVED = ("history", "past", "future", "times", "series")
 SPLIT_METHODS = (None, "order")
 REFUSED = {
     "test": "the test split is what follows the training rows of each series; name it with --split column=NAME",
@@ -76,6 +81,10 @@ def choose_columns(table: Table, job: DataJob, options: Any) -> Columns:
                 where=table.source,
             )
         target = numeric[0]
+    reserved = sorted({*options.static} & {*RESERVED})
+    if reserved:
+        message = f"a static column cannot be called {reserved[0]}, as a part of the model's input is; rename it"
+        raise UsageError(message, where="static")
     return Columns(target, time, options.series, options.past, options.known, options.static, job.split_column)
 
 
@@ -126,6 +135,10 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
         DataError: If the season is longer than every series.
     """
     longest = max(one.end for one in series)
+    if longest < 2:
+        raise DataError(f"column {columns.target} has {longest} values in the longest series; a forecast needs more")
+    if options.lookback is not None and options.lookback > longest:
+        raise UsageError(f"received {options.lookback}; the longest series has {longest} steps", where="lookback")
     season = options.period or axis.season or find_season(series)
     if options.period is None and season * NAIVE_SEASONS >= longest:
         season = 1
@@ -143,3 +156,30 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
     return Geometry(
         horizon, lookback, season, (*columns.past, *columns.known, *calendar), len(columns.known) + len(calendar)
     )
+
+
+def find_season(series: Sequence[Series]) -> int:
+    """Return the number of steps in a season where times are numbers: the lag of the highest autocorrelation.
+
+    The autocorrelation is that of the differences, median over the series with several seasons; 1 if none is high.
+    Only the first part of each series counts, so that test values choose nothing.
+
+    Example:
+        >>> wave = np.tile([0.0, 2.0, 5.0, 1.0], 20)
+        >>> find_season([Series("a", 0, wave, np.empty((80, 0)), np.arange(80))])
+        4
+    """
+    best, season = LEAST_CORRELATION, 1
+    for lag in SEASONS:
+        values = [one.values[: int(LEARNT * one.end)] for one in series]
+        correlations = [_correlate(each, lag) for each in values if len(each) >= LEAST_SEASONS * lag + 1]
+        if len(correlations) * 2 >= len(series) and correlations and np.nanmedian(correlations) > best:
+            best, season = float(np.nanmedian(correlations)), lag
+    return season
+
+
+def _correlate(values: np.ndarray, lag: int) -> float:
+    changes = np.diff(fill_gaps(values))
+    changes = changes - np.nanmean(changes)
+    variance = float((changes**2).sum())
+    return float((changes[lag:] * changes[:-lag]).sum() / variance) if variance > 0 else np.nan

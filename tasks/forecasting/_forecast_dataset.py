@@ -14,7 +14,7 @@ from zoo.data.columns.describe_table import describe_table
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.sources.read import Table, compute_frame_digest
-from zoo.errors import join_first
+from zoo.errors import DataError, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import ArrayInput, ColumnInput, Input, Spec, Target
 
@@ -55,7 +55,11 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
     cuts = cut_series(series, job, geometry.horizon)
     futures = [prepare_covariates(one, axis, geometry.horizon) for one in series]
     by_split = _make_splits(series, futures, cuts, geometry)
+    if "train" not in by_split:
+        raise DataError(f"no series has a training window for a horizon of {geometry.horizon}; shorten --horizon")
     train = by_split["train"]
+    if not np.isfinite(train.naive_error).any():
+        raise DataError(f"column {columns.target} is constant in each series before the test split", where=table.source)
     static = pd.DataFrame([dict(one.static) for one in series], columns=list(columns.static))
     spec, notes = _describe(train, static, series, axis, columns, geometry, task)
     splits = {name: _create_split(windows, static, series, spec) for name, windows in by_split.items()}
@@ -80,7 +84,10 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
 def _make_splits(
     series: Sequence[Series], futures: Sequence[np.ndarray], cuts: Sequence[Cuts | None], geometry: Geometry
 ) -> dict[str, Windows]:
-    most = {"train": MOST_VALUES // (geometry.lookback * (2 + len(geometry.channels))), "calibration": MOST_CALIBRATION}
+    most = {
+        "train": 1 + MOST_VALUES // (geometry.lookback * (2 + len(geometry.channels))),
+        "calibration": MOST_CALIBRATION,
+    }
     splits = {}
     for name in SPLITS:
         origins = list_origins(cuts, name, geometry.horizon, most.get(name, 0))
@@ -116,8 +123,8 @@ def _describe(
     task: str,
 ) -> tuple[Spec, list[str]]:
     """Return the spec of the training windows, and notes on the static columns."""
-    past = train.past.reshape(-1, train.past.shape[2])[:, 1:]
-    mean, std = past.mean(axis=0), past.std(axis=0)
+    past = pd.DataFrame(train.past.reshape(-1, train.past.shape[2])[:, 1:])
+    mean, std = (values.fillna(0.0).to_numpy() for values in (past.mean(), past.std(ddof=0)))
     shape = (geometry.lookback, 1 + len(geometry.channels))
     inputs: list[Input] = [
         ArrayInput(HISTORY, HISTORY, (geometry.lookback,), columns=(columns.target,)),
@@ -154,6 +161,7 @@ def _describe(
         "season": geometry.season,
         "unit": axis.unit,
         "step": axis.step,
+        "at_month_end": axis.at_month_end,
         "past_channels": list(geometry.channels),
         "future_channels": list(ahead),
         "gaps": gaps,

@@ -34,7 +34,7 @@ def read_windows(source: Table, spec: Spec) -> Table:
     options, columns = spec.options, restore_columns(spec)
     if HISTORY in source.frame.columns and columns.time not in source.frame.columns:
         return source  # windows in cells, as the model takes them
-    series, axis = read_series(source, columns, TimeAxis(options["unit"], options["step"]))
+    series, axis = read_series(source, columns, _restore_axis(spec))
     geometry = Geometry(
         options["horizon"], options["lookback"], options["season"], (), len(spec.options["future_channels"])
     )
@@ -71,7 +71,7 @@ def create_example(split: Split, spec: Spec) -> pd.DataFrame:
     values, past = np.where(observed, history, np.nan)[observed.argmax() :], past[observed.argmax() :, 1:]
     ahead = options["horizon"] if columns.known else 0
     steps = len(values) + ahead
-    axis = TimeAxis(options["unit"], options["step"])
+    axis = _restore_axis(spec)
     first = 0.0 if axis.unit == NUMBER else pd.Timestamp(FIRST_TIME)
     table: dict[str, Any] = {columns.series: "example"} if columns.series else {}
     table[columns.time] = format_times(axis.extend(first, np.arange(steps)))
@@ -90,6 +90,11 @@ def restore_columns(spec: Spec) -> Columns:
     options = spec.options
     past, ahead, static = (tuple(options.get(name, ())) for name in ("past", "known", "static"))
     return Columns(spec.target.name, options["time"], options.get("series"), past, ahead, static)
+
+
+def _restore_axis(spec: Spec) -> TimeAxis:
+    options = spec.options
+    return TimeAxis(options["unit"], options["step"], options.get("at_month_end", False))
 
 
 def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, where: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.calibration.conformal import ConformalQuantiles, look_up_quantile, measure_intervals
+from zoo.calibration.conformal import ConformalQuantiles, compute_quantiles, look_up_quantile, measure_intervals
 from zoo.data.dataset import Split
 from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import weighted_mean
@@ -18,6 +18,7 @@ from ._preprocessing import HISTORY
 from ._windows import measure_windows, repeat_season
 
 TINY = 1e-12
+PLACE_OF_90 = 899  # of 90 % among conformal quantiles
 VALUE, PRESENT, NAIVE_ERROR, NAIVE = range(4)  # channels of a truth (N, H, 4)
 
 
@@ -140,6 +141,14 @@ class ForecastRules(ConformalRules):
     def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Return the errors (N, H), NaN where there is no value."""
         return np.where(truth[..., PRESENT] > 0, _errors(truth, prediction), np.nan)
+
+    def compute_quantiles(self, rows: Split, output: np.ndarray) -> tuple[ConformalQuantiles, tuple[str, ...]]:
+        """Return the conformal quantiles of each step, of errors in scales of the window, and notes."""
+        errors = self.nonconformity(self.truth_of(rows), self.decode(output)) / output[:, -1:]
+        quantiles = [compute_quantiles(step[np.isfinite(step)], None, counts=False) for step in errors.T]
+        few = sum(step[PLACE_OF_90] is None for step in quantiles)
+        note = f"{few} of {len(quantiles)} steps have fewer than the 9 calibration windows that intervals of 90 % need"
+        return quantiles, (note,) if few else ()
 
     def intervals_at(self, output: np.ndarray, limit: Any, percent: float) -> pd.DataFrame:
         """Return ``lower_<percent>`` and ``upper_<percent>`` of each step of each window, one row each."""

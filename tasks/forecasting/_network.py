@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks import assemble
+from zoo.networks import assemble, join_features
+from zoo.preprocessing.table import TablePreprocessing
 from zoo.spec import Spec
 
 from ._preprocessing import FUTURE, LEVEL, PAST, SCALE, WINDOW, WindowPreprocessing
@@ -192,8 +193,8 @@ def join_covariates(inputs: dict[str, Any], spec: Spec) -> Any:
         parts.append(keras.layers.Flatten(name="past_flat")(inputs[PAST]))
     if FUTURE in inputs:
         parts.append(keras.layers.Flatten(name="future_flat")(inputs[FUTURE]))
-    if "features" in inputs:
-        parts.append(inputs["features"])
+    if "features" in inputs or "codes" in inputs:
+        parts.append(join_features(inputs, TablePreprocessing(spec, "standard")))
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="covariates")(parts)

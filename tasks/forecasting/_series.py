@@ -14,11 +14,10 @@ from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
 from zoo.errors import DataError, UsageError, find_nearest_name
 
-from ._time_axis import TimeAxis, find_axis, read_times
+from ._time_axis import NUMBER, TimeAxis, find_axis, read_times
 
 ONLY = "series"  # name of the only series of a table without a column of names
-SEASONS = (4, 7, 12, 24, 52)  # lengths of a season that are tried where the times are numbers
-LEAST_SEASONS, LEAST_CORRELATION = 3, 0.3
+MOST_SPARSE = 1000  # steps for each row
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,10 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
     groups = np.split(order, np.cumsum(np.bincount(codes))[:-1])
     _check_doubled(times, names, groups, columns, where)
     sorted_times = [times.iloc[rows].reset_index(drop=True) for rows in groups]
+    if axis is not None and (axis.unit == NUMBER) != pd.api.types.is_numeric_dtype(times.dtype):
+        kinds = ("numbers", "dates") if axis.unit == NUMBER else ("dates", "numbers")
+        message = f"the model was trained on times that are {kinds[0]}; these are {kinds[1]}"
+        raise DataError(message, where=f"{where}, column {columns.time}")
     axis = axis or find_axis(sorted_times, where)
     split = _find_split(table, columns)
     covariates = [numbers[name] for name in (*columns.past, *columns.known)]
@@ -119,24 +122,6 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
         splits = None if split is None else split[rows][np.searchsorted(places, np.arange(len(grid)), "right") - 1]
         series.append(Series(name, of_series.iloc[0], grid[:, 0], grid[:, 1:], row_numbers, splits, static))
     return series, axis
-
-
-def find_season(series: Sequence[Series]) -> int:
-    """Return the number of steps in a season where times are numbers: the lag of the highest autocorrelation.
-
-    The autocorrelation is that of the differences, median over the series that hold several seasons; 1 if none is high.
-
-    Example:
-        >>> wave = np.tile([0.0, 2.0, 5.0, 1.0], 20)
-        >>> find_season([Series("a", 0, wave, np.empty((80, 0)), np.arange(80))])
-        4
-    """
-    best, season = LEAST_CORRELATION, 1
-    for lag in SEASONS:
-        correlations = [_correlate(one.values, lag) for one in series if one.end >= LEAST_SEASONS * lag + 1]
-        if len(correlations) * 2 >= len(series) and correlations and np.nanmedian(correlations) > best:
-            best, season = float(np.nanmedian(correlations)), lag
-    return season
 
 
 def fill_gaps(values: np.ndarray) -> np.ndarray:
@@ -155,14 +140,7 @@ def prepare_covariates(one: Series, axis: TimeAxis, horizon: int) -> np.ndarray:
     steps = len(one.values) + horizon
     cells = np.concatenate([one.covariates, np.full((horizon, one.covariates.shape[1]), np.nan)])
     calendar = axis.encode_calendar(axis.extend(one.first, np.arange(steps))) if axis.calendar else np.zeros((steps, 0))
-    return np.concatenate([fill_gaps(cells) if cells.shape[1] else cells, calendar], axis=1)
-
-
-def _correlate(values: np.ndarray, lag: int) -> float:
-    changes = np.diff(fill_gaps(values))
-    changes = changes - np.nanmean(changes)
-    variance = float((changes**2).sum())
-    return float((changes[lag:] * changes[:-lag]).sum() / variance) if variance > 0 else np.nan
+    return np.concatenate([np.asarray(pd.DataFrame(cells).ffill(), float), calendar], axis=1)
 
 
 def _check_columns(frame: pd.DataFrame, columns: Columns, where: str) -> None:
@@ -210,7 +188,19 @@ def _find_places(times: pd.Series, axis: TimeAxis, name: Any, columns: Columns, 
     if len(odd):
         message = f"series {name} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
         raise DataError(f"{message} after its first", where=f"{where}, column {columns.time}")
-    return np.rint(places).astype(np.int64)
+    places = np.rint(places).astype(np.int64)
+    same = np.flatnonzero(np.diff(places) == 0)
+    if len(same):
+        message = f"series {name} has two rows within one step of {axis.describe()}, at {times.iloc[int(same[0]) + 1]}"
+        raise DataError(f"{message}: aggregate them", where=f"{where}, column {columns.time}")
+    if places[-1] > MOST_SPARSE * (len(places) + 1):
+        message = (
+            f"series {name} has {len(places):,} rows in {places[-1]:,} steps of {axis.describe()}; the largest gap "
+        )
+        row = int(np.diff(places).argmax())
+        message += f"is before {times.iloc[row + 1]}: is that time right?"
+        raise DataError(message, where=f"{where}, column {columns.time}")
+    return places
 
 
 def _find_split(table: Table, columns: Columns) -> np.ndarray | None:

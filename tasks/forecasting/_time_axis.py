@@ -31,6 +31,7 @@ class TimeAxis:
     Args:
         unit: ``number``, ``seconds`` or ``months``.
         step: Length of a step in that unit.
+        at_month_end: Whether all dates are the last of their month.
 
     Example:
         >>> TimeAxis("seconds", 3600).describe(), TimeAxis("months", 3).describe()
@@ -41,6 +42,7 @@ class TimeAxis:
 
     unit: str
     step: float
+    at_month_end: bool = False
 
     @property
     def season(self) -> int | None:
@@ -82,9 +84,8 @@ class TimeAxis:
         moment = pd.Timestamp(first)  # type: ignore[arg-type]
         if self.unit == SECONDS:
             return pd.Series(moment + pd.to_timedelta(places * self.step, unit="s"))
-        at_end = moment.is_month_end and moment.day > 27
         months = [moment + pd.DateOffset(months=int(place * self.step)) for place in places]
-        return pd.Series([month + pd.offsets.MonthEnd(0) if at_end else month for month in months])
+        return pd.Series([month + pd.offsets.MonthEnd(0) if self.at_month_end else month for month in months])
 
     def encode_calendar(self, times: pd.Series) -> np.ndarray:
         """Return sine and cosine of each feature of the calendar (N, 2 * features)."""
@@ -101,7 +102,7 @@ def read_times(values: pd.Series, where: str) -> pd.Series:
     Raises:
         DataError: If one is missing or cannot be read, or only some have an offset from UTC.
     """
-    counts = read_counts(values)
+    counts = _read_written_dates(read_counts(values))
     if pd.api.types.is_numeric_dtype(counts.dtype):
         times = counts.astype(float)
     else:
@@ -140,7 +141,7 @@ def find_axis(groups: Sequence[pd.Series], where: str) -> TimeAxis:
         shown = ", ".join(TimeAxis(unit, float(gap)).describe() for gap in np.unique(gaps)[:3])
         message = f"the times are irregular, with steps of {shown}, …; forecasting needs one regular step"
         raise DataError(f"{message}: aggregate the rows, for example by day", where=where)
-    return TimeAxis(unit, step)
+    return TimeAxis(unit, step, unit == MONTHS and all(times.dt.is_month_end.all() for times in groups))
 
 
 def format_times(times: pd.Series) -> list[object]:
@@ -150,6 +151,17 @@ def format_times(times: pd.Series) -> list[object]:
         return [round(value) for value in times] if whole else times.tolist()
     midnight = (times == times.dt.normalize()).all()
     return list(times.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M:%S"))
+
+
+def _read_written_dates(values: pd.Series) -> pd.Series:
+    """Return integers such as 20240131 or 202401 as dates, if all are, and other times as they are."""
+    if not pd.api.types.is_integer_dtype(values.dtype) or not len(values):
+        return values
+    for form, low, high in (("%Y%m%d", 19_000_101, 21_001_231), ("%Y%m", 190_001, 210_012)):
+        if values.between(low, high).all():
+            dates = pd.to_datetime(values.astype(str), format=form, errors="coerce")
+            return dates if dates.notna().all() else values
+    return values
 
 
 def _distances(times: pd.Series, unit: str) -> np.ndarray:

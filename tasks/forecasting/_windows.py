@@ -110,7 +110,7 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
     """
     cuts = [_cut(one, job, horizon, math.ceil(ENOUGH_WINDOWS / len(series)), least) for one in series]
     if all(cut is None for cut in cuts):
-        longest = max((one.end for one in series), default=0)
+        longest = max(one.end for one in series)
         message = f"the longest series has {longest} steps, too few for a horizon of {horizon}; shorten --horizon"
         raise DataError(message)
     return cuts
@@ -119,24 +119,25 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
 def _cut(one: Series, job: DataJob, horizon: int, several: int, least: int) -> Cuts | None:
     end = one.end
     first = int(np.flatnonzero(np.isfinite(one.values))[0]) if end else 0
-    if one.split is not None and job.fold is None:
+    test, validation = end, None
+    if one.split is not None:
         test, validation = _given_cuts(one)
-    elif job.fold is not None:
+    elif job.fold is None or job.aside:
+        test = end - _steps(job.test_size, end - first, horizon, several)
+    if job.fold is not None:  # folds come before a test split that is given, or that a search sets aside
         fold, folds = map(int, job.fold.split("/"))
-        end = end - (folds - fold) * horizon
+        end = test - (folds - fold) * horizon
         test, validation = end - horizon, None
-    else:
-        test, validation = end - _steps(job.test_size, end - first, horizon, several), None
-    if test - first < least:
+    if test - first <= least:
         return None
     if validation is None:
         size = _steps(job.validation_size, test - first, horizon, several)
-        validation = test - size if test - size - first >= least else test
+        validation = test - size if test - size - first > least else test
     calibration = 0
     if job.calibration_size:
         calibration = max(horizon, round(job.calibration_size * (validation - first)))
     train = validation - calibration
-    return Cuts(train, validation, test, end) if train - first >= least else None
+    return Cuts(train, validation, test, end) if train - first > least else None
 
 
 def _steps(fraction: object, steps: int, horizon: int, several: int) -> int:
@@ -214,7 +215,7 @@ def make_windows(
         filled = np.concatenate([np.full(lookback, np.nan), one.values, np.full(horizon, np.nan)])
         observed = np.isfinite(filled).astype(float)
         filled = fill_gaps(filled)
-        channels = np.concatenate([np.zeros((lookback, covariates.shape[1])), covariates[: steps + horizon]])
+        channels = np.concatenate([np.full((lookback, covariates.shape[1]), np.nan), covariates[: steps + horizon]])
         channels = np.concatenate([observed[:, None], channels], axis=1)
         target = np.concatenate([one.values[: ends[place]], np.full(steps - ends[place] + horizon, np.nan)])
         parts.append(

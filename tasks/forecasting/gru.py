@@ -8,7 +8,8 @@ Run: ``zoo train forecasting/gru air_passengers``.
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs
+from zoo.networks import Knobs, join_features
+from zoo.preprocessing.table import TablePreprocessing
 from zoo.spec import Spec
 
 from ._network import assemble_forecaster
@@ -35,10 +36,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     steps = keras.layers.Concatenate(name="steps_and_past")([steps, inputs[PAST]])
     state = keras.layers.GRU(units, name="encoder")(steps)
     state = keras.layers.Dropout(knobs.get("dropout"), name="dropout")(state)
-    if "features" in inputs:
-        state = keras.layers.Dense(units, activation="tanh", name="with_static")(
-            keras.layers.Concatenate()([state, inputs["features"]])
-        )
+    if "features" in inputs or "codes" in inputs:
+        static = join_features(inputs, TablePreprocessing(spec, "standard"))
+        together = keras.layers.Concatenate(name="state_and_static")([state, static])
+        state = keras.layers.Dense(units, activation="tanh", name="with_static")(together)
     ahead = keras.layers.RepeatVector(horizon, name="state_of_each_step")(state)
     if FUTURE in inputs:
         ahead = keras.layers.Concatenate(name="with_future")([ahead, inputs[FUTURE]])

@@ -28,7 +28,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         residual: Whether the blocks add to the seasonal naive forecast.
     """
     knobs = Knobs(
-        hp, vary=("learning_rate", "batch_size"), defaults={"learning_rate": 1e-3, "epochs": 60, "patience": 8}
+        hp, vary=("learning_rate", "batch_size"), defaults={"learning_rate": 5e-4, "epochs": 60, "patience": 12}
     )
     preprocessing = WindowPreprocessing(spec)
     inputs = preprocessing.tensors()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,15 @@ CHANGES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "static changes": (lambda f: f, {"static": ["visitors"]}, "changes within series shop 0"),
     "text": (lambda f: f.assign(sales=["much"] * len(f)), {}, "'much' is not a number"),
     "no column": (lambda f: f, {"known": ["promotions"]}, "there is no column 'promotions'"),
+    "one time far off": (
+        lambda f: f.assign(month=[*range(len(f) - 1), 10**10]),
+        {"series": None},
+        "rows in 10,000,000,000 steps",
+    ),
+    "reserved": (lambda f: f.assign(past=1), {"static": ["past"]}, "cannot be called past"),
+    "all constant": (lambda f: f.assign(sales=1.0), {}, "constant in each series"),
+    "no values": (lambda f: f.assign(sales=np.nan), {}, "has 0 values"),
+    "long window": (lambda f: f, {"lookback": 10**7}, "the longest series has 60 steps"),
     "short window": (lambda f: f, {"lookback": 5}, "must hold a period of 12 steps"),
 }
 
@@ -219,3 +229,54 @@ def test_the_scale_of_mase_is_worked_by_hand() -> None:
     assert measure_naive_error(np.array([1.0, 2, 4, 3, np.nan]), season=2) == 2.0
     assert np.isnan(measure_naive_error(np.full(9, 3.0), season=2))
     assert TimeAxis("months", 12).season == 1
+
+
+def test_a_search_over_folds_never_sees_the_test_split() -> None:
+    frame = draw_sales()
+    for keys in ({"aside": True}, {"split": "column=part"}):
+        table = frame.assign(part=np.where(frame["month"] > "2022-08-15", "test", "train"))
+        if "split" not in keys:
+            table = table.drop(columns="part")
+        test = set(read(table, **{k: v for k, v in keys.items() if k == "split"}).split_rows["test"].tolist())
+        for fold in ("1/3", "2/3", "3/3"):
+            splits = read(table, fold=fold, **keys).split_rows
+            assert splits["test"].size
+            assert not test & {row for rows in splits.values() for row in rows.tolist()}
+
+
+def test_covariates_are_scaled_by_what_was_observed_before() -> None:
+    frame = draw_sales()
+    frame["visitors"] += 1000
+    frame.loc[frame["shop"] == "shop 5", "visitors"] = np.nan
+    before = read(frame, options={"past": ["visitors"]})
+    past = next(input_ for input_ in before.spec.inputs if input_.name == "past")
+    place = past.columns.index("visitors")  # type: ignore[attr-defined]
+    assert past.mean[place] == pytest.approx(1010, abs=1)  # type: ignore[attr-defined]
+    assert past.std[place] < 4  # type: ignore[attr-defined]
+
+
+def test_the_day_of_a_monthly_series_stays() -> None:
+    dates = pd.Series(pd.date_range("2018-02-28", periods=40, freq="MS") + pd.Timedelta(days=27))
+    axis = find_axis([dates], "the table")
+    assert axis.extend(dates.iloc[0], np.arange(3)).dt.day.tolist() == [28, 28, 28]
+    written = draw_sales().assign(month=lambda f: f["month"].str.replace("-", "").astype(int))
+    assert read(written).spec.options["unit"] == "months"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(month=np.tile(range(60), 6)), "trained on times that are dates; these are numbers"),
+        (lambda f: f.assign(month=np.tile(pd.date_range("2018-01-01", periods=60), 6)), "two rows within one step"),
+    ],
+)
+def test_rows_with_another_time_are_refused(run: Any, change: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        run.model.predict(change(ahead(draw_sales(), 0.0).head(360)))
+
+
+@pytest.mark.parametrize("length", range(2, 14))
+def test_short_series_give_a_dataset_or_an_error(length: int) -> None:
+    for horizon in (1, 2, 4, 9):
+        with contextlib.suppress(DataError):
+            assert "train" in read(draw_sales().groupby("shop").tail(length), options={"horizon": horizon}).splits

@@ -224,7 +224,7 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     built_model, split = subject.untrained(), subject.dataset.splits["train"]
-    full_model = built_model.full_model()
+    full_model = built_model.training_model()
     full_model.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
     generator = np.random.default_rng(subject.job.seed)
     size = subject.settings().batch(len(split))

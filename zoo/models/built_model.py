@@ -105,6 +105,10 @@ class BuiltModel:
             self._full_models[parts] = self._join(*parts)
         return self._full_models[parts]
 
+    def training_model(self) -> keras.Model:
+        """Return the compiled model from raw inputs to the output that is trained, which may not be the predictions."""
+        return self.full_model() if self.inference is None else self._join(self.network, None)
+
     def _join(self, network: keras.Model, calibration: keras.layers.Layer | None) -> keras.Model:
         if self.preprocessing is None or self.preprocessing_model is None:
             return network if calibration is None else _calibrated(network, calibration)

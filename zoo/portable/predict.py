@@ -158,7 +158,7 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         threshold = np.inf if rule["threshold"] is None else rule["threshold"]
         parts = np.asarray(output[rule["parts"]], np.float64)
         reasons = _largest_parts(parts, rule["columns"])
-        return {"prediction": (score > threshold).astype(np.int64), "score": score, "columns": reasons}
+        return {"prediction": (~(score <= threshold)).astype(np.int64), "score": score, "columns": reasons}
     if rule["kind"] == "choice":
         named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
         if "score" in rule:  # another output, of one number
