@@ -147,7 +147,8 @@ class ForecastRules(ConformalRules):
         errors = self.nonconformity(self.truth_of(rows), self.decode(output)) / output[:, -1:]
         quantiles = [compute_quantiles(step[np.isfinite(step)], None, counts=False) for step in errors.T]
         few = sum(step[PLACE_OF_90] is None for step in quantiles)
-        note = f"{few} of {len(quantiles)} steps have fewer than the 9 calibration windows that intervals of 90 % need"
+        note = f"{few} of {len(quantiles)} steps have fewer than 9 calibration windows, too few for intervals of "
+        note += "90 %; increase --calibration-size"
         return quantiles, (note,) if few else ()
 
     def intervals_at(self, output: np.ndarray, limit: Any, percent: float) -> pd.DataFrame:

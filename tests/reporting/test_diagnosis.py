@@ -140,6 +140,19 @@ def test_of_opposite_cures_one_is_advised(trained: float, validated: float, topi
     assert [name for name in topics if name.endswith("fitting")] == [topic]
 
 
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [(("units", "weight_decay"), "--set weight_decay=0.001, fewer units, or more rows"), ((), "more rows")],
+)
+def test_only_hyperparameters_that_the_model_has_are_advised(names: tuple[str, ...], advice: str) -> None:
+    training = Training(
+        {"loss": [1.0, 0.5]}, best_epoch=2, stopped="early", steps=10, objective="rmse",
+        metrics={"train_rmse": 0.1, "val_rmse": 0.9}, dummy="mean",
+        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}}, hyperparameters=names,
+    )  # fmt: skip
+    assert [finding.advice for finding in diagnose(training)] == [advice]
+
+
 def test_the_diagnosis_stands_on_the_page_and_in_show(workspace: Path, command: Callable[..., Answer]) -> None:
     report = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
     (finding,) = [entry for entry in report["diagnosis"] if entry["topic"] == "not converged"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,6 +25,15 @@ GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or a gain of this fraction of the remai
 _LEAKS = ("leakage", "groups", "duplicates", "near-duplicates")
 
 
+# What reduces over-fitting, by the hyperparameter that a model needs for it.
+REGULARIZATION = {
+    "dropout": "--set dropout=0.3",
+    "weight_decay": "--set weight_decay=0.001",
+    "units": "fewer units",
+    "flip": "augmentation",
+}
+
+
 @dataclass(frozen=True)
 class Training:
     """A finished training run, as input of the diagnosis.
@@ -42,6 +51,7 @@ class Training:
         verdict: The model compared with the best baseline, as in ``Run``.
         best_baseline: Name of the best baseline.
         report: Findings of the data report.
+        hyperparameters: Names of the model's hyperparameters, which the advice is limited to.
     """
 
     history: Mapping[str, Sequence[float]]
@@ -56,6 +66,7 @@ class Training:
     verdict: str = ""
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
+    hyperparameters: Collection[str] = ()
 
     @property
     def epochs(self) -> int:
@@ -284,7 +295,8 @@ def _over_fitting(training: Training) -> list[Finding]:
         )
     else:
         return []
-    advice = "--set dropout=0.3, --set weight_decay=0.001, fewer units, augmentation, or more rows"
+    cures = [cure for name, cure in REGULARIZATION.items() if name in training.hyperparameters]
+    advice = ", ".join([*cures, "or more rows"]) if cures else "more rows"
     return [Finding(OVER_FITTING, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
 
 
