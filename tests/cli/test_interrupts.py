@@ -12,8 +12,14 @@ import pytest
 
 # Python itself exits by the signal when the interrupt passes through an `exec` of source code, as a dataclass makes.
 INTERRUPTED = (130, -signal.SIGINT)
-# Writes to standard error when its first line runs, from where on zoo answers to the interrupt.
-START = "import sys, zoo; print('started', file=sys.stderr, flush=True); from zoo.__main__ import main; main()"
+# Writes to standard error when zoo answers to interrupts; a shell may have started the tests with these ignored.
+START = """
+import signal, sys, zoo
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("started", file=sys.stderr, flush=True)
+from zoo.__main__ import main
+main()
+"""
 
 
 def interrupt(words: tuple[str, ...], after_s: float) -> tuple[int, str]:
@@ -25,7 +31,10 @@ def interrupt(words: tuple[str, ...], after_s: float) -> tuple[int, str]:
     assert process.stderr.readline() == "started\n"
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=120)[1]
+    try:
+        error = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
     return process.returncode, error
 
 
