@@ -57,6 +57,7 @@ class Forecasting(SupervisedTask):
 
     options = Options
     predict_options = PredictOptions
+    reads = ("series",)
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset: windows of the series, split in time."""

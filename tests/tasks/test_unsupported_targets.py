@@ -78,10 +78,9 @@ def test_labels_in_texts(workspace: Path) -> None:
 
 
 def test_models_of_tasks_that_do_not_exist(workspace: Path, command: Callable[..., Answer]) -> None:
-    for name, words in (("forecasting/gru", "forecasting"), ("segmentation/unet", "segmentation")):
-        answer = command("train", name, "wine")
-        assert answer.status == 2
-        assert f"no task here does {words}" in answer.err
+    answer = command("train", "segmentation/unet", "wine")
+    assert answer.status == 2
+    assert "no task here does segmentation" in answer.err
 
 
 def test_several_numbers_are_predicted_by_regression() -> None:

@@ -36,8 +36,8 @@ from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
 _NO_FORECAST = (
-    ". This task predicts one class or number for each whole series, and does not forecast its next values; for these, "
-    "make columns of earlier values (lags) and train a regression model with --split time=COLUMN"
+    ". This task predicts one class or number for each whole series, and does not forecast its next values; zoo list "
+    "has the models that do"
 )
 
 
