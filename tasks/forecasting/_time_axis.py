@@ -89,7 +89,7 @@ class TimeAxis:
 
     def encode_calendar(self, times: pd.Series) -> np.ndarray:
         """Return sine and cosine of each feature of the calendar (N, 2 * features)."""
-        parts = {"hour": lambda t: t.dt.hour + t.dt.minute / 60, "weekday": lambda t: t.dt.dayofweek}
+        parts = {"hour": lambda t: t.dt.hour + t.dt.minute / 60, "weekday": lambda t: t.dt.day_of_week}
         parts["month"] = lambda t: t.dt.month - 1 + (t.dt.day - 1) / 31
         angles = [2 * np.pi * parts[name](times).to_numpy(float) / CALENDAR[name] for name in self.calendar]
         columns = [function(angle) for angle in angles for function in (np.sin, np.cos)]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zoo.tasks.rl._checked_environment import describe_space
 
@@ -66,6 +66,7 @@ def test_the_vector_is_that_of_gymnasium(space: Any, seed: int) -> None:
 
 
 @settings(deadline=None, max_examples=60)
+@example(spaces.Box(-1.0, 1.0, ()), 2, 0)
 @given(_spaces, st.integers(1, 3), st.integers(0, 999))
 def test_one_several_and_those_of_a_vector_environment(space: Any, count: int, seed: int) -> None:
     space.seed(seed)

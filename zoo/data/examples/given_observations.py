@@ -100,7 +100,7 @@ def _list_observations(rows: Any, space: Space) -> list[Any]:
     if alike and isinstance(rows, alike) and (batch := _split_batch(rows, space)) is not None:
         return batch
     several = isinstance(rows, (list, tuple)) or (isinstance(rows, np.ndarray) and rows.ndim > 0)
-    if not several or (len(rows) and _is_number(rows[0]) and not _is_integer(space)):
+    if not several or (len(rows) and _is_number(rows[0]) and not _is_scalar(space)):
         raise DataError(f"not an observation of this environment: {_find_problem(rows, space)}")
     if len(rows) == 0:
         raise DataError(f"there are no observations to predict; expected {describe_space(space)}, or several of them")
@@ -149,3 +149,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_integer(space: Space) -> bool:
     return space["kind"] == "integers" and not space["shape"]
+
+
+def _is_scalar(space: Space) -> bool:
+    return space["kind"] in ("integers", "numbers") and not space["shape"]
