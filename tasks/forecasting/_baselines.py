@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
 from zoo.metrics.metric import evaluate
+from zoo.spec import Spec
 from zoo.task import Baseline
 
 from ._forecast_rules import ForecastRules
 from ._preprocessing import FUTURE, HISTORY, PAST
 from ._windows import measure_windows, repeat_season
 
-Forecast = Callable[[Dataset, Split], np.ndarray]
-MOST_FITTED = 20_000  # windows that boosting is fitted on, times steps of the horizon
+Forecast = Callable[[Spec, Split], np.ndarray]
+MOST_FITTED = 200_000  # rows that boosting is fitted on: one for each window and step
 MOST_LAGS = 48
 
 
@@ -27,37 +28,41 @@ def choose_baselines(level: Literal["quick", "all", "none"]) -> list[Baseline]:
         return []
     simple: dict[str, Forecast] = {"seasonal_naive": _repeat_season, "naive": _repeat_last, "drift": _extend_drift}
     baselines = [
-        Baseline(name, partial(_score, lambda dataset, seed, rows, f=forecast: f(dataset, rows)), is_dummy=not place)
+        Baseline(name, partial(_run_simple, forecast), is_dummy=not place)
         for place, (name, forecast) in enumerate(simple.items())
     ]
     return baselines + ([Baseline("boosting_on_lags", _run_boosting)] if level == "all" else [])
 
 
-def _score(forecast: Any, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+def _run_simple(forecast: Forecast, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+    return _score(forecast, dataset)
+
+
+def _score(forecast: Forecast, dataset: Dataset) -> Mapping[str, Mapping[str, float]]:
+    """Return the scores of a forecast, from spec and windows to values (N, H), on each split."""
     rules = ForecastRules(dataset.spec)
     return {
-        name: evaluate(rules.metrics(), rules.truth_of(rows), forecast(dataset, seed, rows), resamples=0)[0]
+        name: evaluate(rules.metrics(), rules.truth_of(rows), forecast(dataset.spec, rows), resamples=0)[0]
         for name, rows in dataset.splits.items()
         if name != "calibration"
     }
 
 
-def _repeat_season(dataset: Dataset, rows: Split) -> np.ndarray:
-    options = dataset.spec.options
-    return repeat_season(np.asarray(rows.inputs[HISTORY]), options["season"], options["horizon"])
+def _repeat_season(spec: Spec, rows: Split) -> np.ndarray:
+    return repeat_season(np.asarray(rows.inputs[HISTORY]), spec.options["season"], spec.options["horizon"])
 
 
-def _repeat_last(dataset: Dataset, rows: Split) -> np.ndarray:
-    return repeat_season(np.asarray(rows.inputs[HISTORY]), 1, dataset.spec.options["horizon"])
+def _repeat_last(spec: Spec, rows: Split) -> np.ndarray:
+    return repeat_season(np.asarray(rows.inputs[HISTORY]), 1, spec.options["horizon"])
 
 
-def _extend_drift(dataset: Dataset, rows: Split) -> np.ndarray:
+def _extend_drift(spec: Spec, rows: Split) -> np.ndarray:
     """Return the line through the first and the last observed value of each history."""
     history, observed = np.asarray(rows.inputs[HISTORY]), np.asarray(rows.inputs[PAST])[..., 0] > 0
     first = observed.argmax(axis=1)
     steps = np.maximum(history.shape[1] - 1 - first, 1)
     slope = (history[:, -1] - history[np.arange(len(history)), first]) / steps
-    return history[:, -1:] + slope[:, None] * np.arange(1, dataset.spec.options["horizon"] + 1)
+    return history[:, -1:] + slope[:, None] * np.arange(1, spec.options["horizon"] + 1)
 
 
 def _run_boosting(dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
@@ -67,24 +72,23 @@ def _run_boosting(dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, floa
     train, options = dataset.splits["train"], dataset.spec.options
     horizon = options["horizon"]
     generator = np.random.default_rng(seed)
-    rows = generator.permutation(len(train))[: max(1, 10 * MOST_FITTED // horizon)]
-    x = _tabulate(train, dataset, rows)
+    rows = generator.permutation(len(train))[: max(1, MOST_FITTED // horizon)]
+    x = _tabulate(dataset.spec, train, rows)
     y = np.asarray(train.encoded_target)[rows, :-1].ravel()
     keep = np.flatnonzero(np.isfinite(y))
     model = HistGradientBoostingRegressor(loss="absolute_error", random_state=seed).fit(x[keep], y[keep])
 
-    def forecast(dataset: Dataset, seed: int, split: Split) -> np.ndarray:
+    def forecast(spec: Spec, split: Split) -> np.ndarray:
         level, scale = measure_windows(np.asarray(split.inputs[HISTORY]), options["season"])
-        values = model.predict(_tabulate(split, dataset, np.arange(len(split)))).reshape(len(split), horizon)
+        values = model.predict(_tabulate(spec, split, np.arange(len(split)))).reshape(len(split), horizon)
         return np.asarray(values * scale + level)
 
-    return _score(forecast, dataset, seed)
+    return _score(forecast, dataset)
 
 
-def _tabulate(split: Split, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+def _tabulate(spec: Spec, split: Split, rows: np.ndarray) -> np.ndarray:
     """Return a row for each window and step (len(rows) * H, D): lags, covariates of the last step and of the step."""
-    options = dataset.spec.options
-    horizon, season = options["horizon"], options["season"]
+    horizon, season = spec.options["horizon"], spec.options["season"]
     history = np.asarray(split.inputs[HISTORY])[rows]
     level, scale = measure_windows(history, season)
     lags = ((history - level) / scale)[:, -MOST_LAGS:]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.encode import read_numbers
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
+from zoo.data.splitting.splitters import read_split_column
 from zoo.errors import DataError, UsageError, find_nearest_name
 
 from ._time_axis import NUMBER, TimeAxis, find_axis, read_times
@@ -155,17 +157,8 @@ def _check_columns(frame: pd.DataFrame, columns: Columns, where: str) -> None:
 
 
 def _read_numbers(values: pd.Series, where: str) -> np.ndarray:
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        numbers = values.to_numpy(np.float64, na_value=np.nan)
-    else:
-        read = find_numbers(values, keep_integers=False)
-        if read is None:
-            present = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
-            row = find_source_row(values, int(np.flatnonzero(values.isin(present))[0])) if len(present) else 1
-            shown = repr(present.iloc[0]) if len(present) else "nothing"
-            raise DataError(f"{shown} is not a number", where=f"{where}, column {values.name}, row {row}")
-        numbers = read[0].to_numpy(np.float64, na_value=np.nan)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    written = None if pd.api.types.is_numeric_dtype(values.dtype) else find_numbers(values, keep_integers=False)
+    return read_numbers(values if written is None else written[0], where)
 
 
 def _check_doubled(
@@ -204,18 +197,8 @@ def _find_places(times: pd.Series, axis: TimeAxis, name: Any, columns: Columns, 
 
 
 def _find_split(table: Table, columns: Columns) -> np.ndarray | None:
-    if columns.split is not None:
-        from zoo.data.dataset import SPELLINGS
-
-        cells = table.frame[columns.split].astype(str).str.strip().str.lower()
-        unknown = ~cells.isin(list(SPELLINGS))
-        if unknown.any():
-            row = int(np.flatnonzero(unknown)[0])
-            place = f"{table.source}, column {columns.split}, row {find_source_row(cells, row)}"
-            message = f"{table.frame[columns.split].iloc[row]!r} is no split; use train, validation or test"
-            raise DataError(message, where=place)
-        return cells.map(SPELLINGS).to_numpy(object)
-    return table.split
+    given = columns.split
+    return table.split if given is None else read_split_column(table.frame[given], where=table.source)
 
 
 def _constant_cell(cells: pd.Series, name: Any, where: str) -> Any:
