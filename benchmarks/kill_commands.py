@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 FAULTS = ("next_fails", "running", "lost", "left_over")
 LONGEST_S = 300
+COMPLETE = "already holds an export"  # the killed export had finished writing
 
 
 def main() -> None:
@@ -134,11 +135,12 @@ def _round(number: int, folder: Path) -> dict[str, Any]:
         again.send_signal(signal.SIGTERM)
     status, message = _finish(again)
     after = _list_runs(place)
+    fails = status != 0 and COMPLETE not in message
     values = {
         "command": name,
         "moment_s": moment,
-        "next_fails": int(status != 0),
-        "message": message[:300] if status else "",
+        "next_fails": int(fails),
+        "message": message[:300] if fails else "",
         "running": sum(status == "RUNNING" for status in after.values()),
         "lost": sum(after.get(run) != status for run, status in before.items()),
         "left_over": len(left := _list_left_over(place)),

@@ -84,13 +84,13 @@ def remove_autograph_files() -> None:
     """Remove this user's files that TensorFlow generated for processes that have ended.
 
     TensorFlow removes them when it exits, but not if it is killed, and their names do not say whose they are. One that
-    is older than each running process of this user with TensorFlow belongs to none of them. Where the system has no
-    ``/proc``, nothing is removed.
+    is older than each running process of this user with TensorFlow and the same temporary folder belongs to none of
+    them. Where the system has no ``/proc``, nothing is removed.
     """
     files = [path for path in Path(tempfile.gettempdir()).glob(_AUTOGRAPH_FILES) if _is_own(path)]
     if not files or not Path("/proc/self/maps").exists():
         return
-    processes = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _uses_tensorflow(path)]
+    processes = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _may_own_autograph_files(path)]
     starts = [int(start) for start in map(read_start_time, processes) if start]
     booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     oldest_s = booted_s + min(starts) / os.sysconf("SC_CLK_TCK") if starts else time.time()
@@ -111,8 +111,17 @@ def _read_start(process: int) -> str:
     return re.sub(r"\W", "_", read_start_time(process))
 
 
-def _uses_tensorflow(folder: Path) -> bool:
+def _may_own_autograph_files(folder: Path) -> bool:
+    """Whether a process, as a folder of ``/proc``, may have generated files in this process's temporary folder."""
     try:
-        return folder.stat().st_uid == os.getuid() and "tensorflow" in (folder / "maps").read_text(errors="replace")
+        if folder.stat().st_uid != os.getuid() or "tensorflow" not in (folder / "maps").read_text(errors="replace"):
+            return False
+        return _read_temporary_folder(folder) == _read_temporary_folder(Path("/proc/self"))
     except OSError:  # it has ended
         return False
+
+
+def _read_temporary_folder(process: Path) -> list[str]:
+    """Return the settings of the temporary folder with which a process was started."""
+    settings = (process / "environ").read_text(errors="replace").split("\0")
+    return [setting for setting in settings if setting.startswith(("TMPDIR=", "TEMP=", "TMP="))]
