@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ui": ("ui", "--port", "PORT"),
 }
 FAULTS = ("next_fails", "running", "lost", "left_over")
-LONGEST_S = 300
+LONGEST_S = 1200
 COMPLETE = "already holds an export"  # the killed export had finished writing
 
 

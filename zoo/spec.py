@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from zoo.earlier_spec import translate_input
 from zoo.errors import UsageError, describe_unknown
+from zoo.target import Target as Target
 from zoo.typed_values import create_checked
 
 FORMAT = 2
@@ -231,46 +232,6 @@ class ObservationInput(Input):
     kind: ClassVar[str] = "observation"
 
 
-@dataclass(frozen=True)
-class Target:
-    """A target of a model.
-
-    Args:
-        name: The column's name.
-        kind: ``class`` (encoded as class index) or ``number`` (encoded as standardised number).
-        classes: Names of the classes in the order of their index.
-        dtype: Type of predicted classes: ``int``, ``float``, ``bool`` or ``str``.
-        positive: The positive class of two, for metrics such as f1.
-        counts: Number of training rows of each class.
-        mean: Mean of a number over the training split, in its own units.
-        std: Standard deviation of a number over the training split, in its own units.
-        quantiles: Probabilities of the predicted quantiles of a number; empty for its mean.
-        shape: Shape of the target of one example; ``()`` for one value.
-        bounds: Least and greatest value of each number of an action.
-        threshold: Probability from which the positive class of two is predicted; None for the most likely class.
-        notation: How the texts of a number are written, as of :class:`NumberInput`.
-    """
-
-    name: str
-    kind: str
-    classes: tuple[str, ...] = ()
-    dtype: str = "float"
-    positive: str | None = None
-    counts: tuple[int, ...] = ()
-    mean: float = 0.0
-    std: float = 1.0
-    quantiles: tuple[float, ...] = ()
-    shape: tuple[int, ...] = ()
-    bounds: tuple[tuple[float, float], ...] = ()
-    threshold: float | None = None
-    notation: str = ""
-
-    @property
-    def positive_index(self) -> int:
-        """Index of the positive class; the last class if none is set."""
-        return self.classes.index(self.positive) if self.positive is not None else len(self.classes) - 1
-
-
 InputT = TypeVar("InputT", bound=Input)
 
 
@@ -281,7 +242,8 @@ class Spec:
     Args:
         task: Name of the task.
         inputs: The model's inputs, in the order of the source's columns.
-        targets: The targets; empty if the task has none. An encoded target has one column for each of several.
+        targets: The targets; empty if the task has none. An encoded target has one column for each of several, with
+            NaN where a row lacks it.
         rows: Number of examples in the training split.
         options: Options of the task, as plain values (such as a number of clusters).
         weight: Column of sample weights; None for equal weights.

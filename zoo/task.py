@@ -31,7 +31,8 @@ from zoo.training.training_state import FitPlan, FitResult
 _log = logging.getLogger("zoo")
 _NO_TARGET = "that is for tasks with a target to predict"
 NEED_A_TARGET = dict.fromkeys(
-    ("weight", "sample", "class_weight", "calibration_size", "conformal", "calibrate", "threshold"), _NO_TARGET
+    ("weight", "sample", "class_weight", "ordered", "calibration_size", "conformal", "calibrate", "threshold"),
+    _NO_TARGET,
 )
 # What a model returns: one array, or several by name.
 Output = np.ndarray | Mapping[str, np.ndarray]

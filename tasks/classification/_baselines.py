@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zoo.spec import Spec
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+from zoo.supervised.several_baselines import choose_several_baselines
 
 # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
 SVM = Estimator(
@@ -30,4 +31,6 @@ SLOW = (
 
 def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
+    if len(spec.targets) > 1:
+        return choose_several_baselines(level, spec)
     return {"none": (), "quick": QUICK, "all": QUICK + SLOW}[level]

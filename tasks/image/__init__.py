@@ -57,12 +57,14 @@ class ImageClassification(SupervisedTask):
         """Return figures of the worst errors and, if there is a convolution, of the filters of the first one."""
         from zoo.figures.images import filters, worst_errors
 
-        images = split.inputs[spec.only(ImageInput).key]
-        assert isinstance(images, Ragged)
-        wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
-        worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
-        shown = [images.example(row) for row in worst]
-        drawn = {"worst_errors": worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)}
+        drawn = {}
+        if spec.has_classes:
+            images = split.inputs[spec.only(ImageInput).key]
+            assert isinstance(images, Ragged)
+            wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
+            worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
+            shown = [images.example(row) for row in worst]
+            drawn["worst_errors"] = worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)
         layers = [layer for layer in find_network(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 

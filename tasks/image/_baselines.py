@@ -10,6 +10,7 @@ from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.spec import ImageInput, Spec
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+from zoo.supervised.several_baselines import choose_several_baselines
 
 # A support vector machine returns margins; Platt scaling (1999) converts them to probabilities.
 SVM = Estimator(
@@ -20,6 +21,8 @@ SVM = Estimator(
 
 def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
+    if len(spec.targets) > 1:
+        return choose_several_baselines(level, spec, standardize_pixels)
     # scikit-learn's C scales the sum over rows; this keeps the regularization strength independent of their number.
     strength = {"C": min(1.0, 500 / max(spec.rows, 1)), "max_iter": 300, "tol": 1e-3}
     logistic = Estimator("sklearn.linear_model:LogisticRegression", strength)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zoo.spec import Spec
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+from zoo.supervised.several_baselines import choose_several_baselines
 
 QUICK = (
     ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), is_dummy=True),
@@ -22,16 +23,11 @@ SLOW = (
 )
 
 
-# Those that predict several numbers at once.
-OF_SEVERAL = ("mean", "ridge", "linear", "random_forest")
-
-
 def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level: ``none``, ``quick`` or ``all``."""
     if len(spec.targets) > 1:
-        quick, slow = (tuple(b for b in level_ if b.name in OF_SEVERAL) for level_ in (QUICK, SLOW))
-    else:
-        quick, slow = _of_quantiles(spec.target.quantiles) if spec.target.quantiles else (QUICK, SLOW)
+        return choose_several_baselines(level, spec)
+    quick, slow = _of_quantiles(spec.target.quantiles) if spec.target.quantiles else (QUICK, SLOW)
     return {"none": (), "quick": quick, "all": quick + slow}[level]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from zoo.data.dataset import Split
 from zoo.spec import Spec, TextInput
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimator
+from zoo.supervised.several_baselines import choose_several_baselines
 
 from ._statistics import compute_statistics
 
@@ -24,13 +25,16 @@ RIDGE = Estimator("sklearn.linear_model:Ridge")
 
 def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
     """Return the baselines of a level, ``none``, ``quick`` or ``all``, for the spec's input and target."""
+    if len(spec.targets) > 1:
+        texts = bool(spec.of_kind(TextInput))
+        first = _tf_idf("word", (1, 2)) if texts else Estimator("sklearn.preprocessing:StandardScaler")
+        return choose_several_baselines(level, spec, _texts if texts else compute_statistics, [first])
     classes = spec.has_classes
+    constant = Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"})
     if classes:
-        dummy = ClassicalBaseline(
-            "majority", Estimator("sklearn.dummy:DummyClassifier", {"strategy": "prior"}), _nothing, is_dummy=True
-        )
+        dummy = ClassicalBaseline("majority", constant, is_dummy=True)
     else:
-        dummy = ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), _nothing, is_dummy=True)
+        dummy = ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), is_dummy=True)
     quick, slow = _of_texts(classes) if spec.of_kind(TextInput) else _of_sequences(classes)
     return {"none": (), "quick": (dummy, quick), "all": (dummy, quick, slow)}[level]
 
@@ -59,7 +63,3 @@ def _tf_idf(analyzer: str, ngrams: tuple[int, int]) -> Estimator:
 
 def _texts(split: Split, spec: Spec) -> Any:
     return [str(text) for text in np.asarray(split.inputs[spec.only(TextInput).key])]
-
-
-def _nothing(split: Split, spec: Spec) -> np.ndarray:
-    return np.zeros((len(split), 1))

@@ -1,4 +1,4 @@
-"""Several numbers are predicted together: scores of each, predictions by name, exports, and what is refused."""
+"""Several targets in one network: numbers, labels, both, with rows that lack some; and ordered classes."""
 
 from __future__ import annotations
 
@@ -6,79 +6,258 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from command import Answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, log_loss
 
 import zoo
 from zoo.errors import UsageError
+from zoo.metrics.intervals import Sample
+from zoo.metrics.metric import evaluate
+from zoo.metrics.ranks import create_ordered_metrics, quadratic_kappa, quadratic_kappa_interval
+from zoo.networks.losses import EachTarget
+from zoo.networks.ordered_classes import OrderedProbabilities
+
+GRADES = ("low", "mid", "high")
+LABELS = ("news", "sport", "food")
+TARGETS = ["grade", "price", "kind"]
 
 
-@pytest.fixture
-def plane(workspace: Path) -> pd.DataFrame:
-    """Two numbers of very different scale that depend on the same columns."""
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(300, 3)), columns=list("abc"))
-    frame["width"] = 2 * frame["a"] + 1 + rng.normal(0, 0.1, 300)
-    frame["height"] = 100 * frame["b"] - frame["c"] + rng.normal(0, 1, 300)
-    frame.to_csv("plane.csv", index=False)
+def create_frame(rows: int = 300) -> pd.DataFrame:
+    """Return rows with a grade of three, a price that a fifth lacks, a kind that a tenth lacks, and tags."""
+    generator = np.random.default_rng(0)
+    a, b, c = generator.normal(size=(3, rows))
+    frame = pd.DataFrame({"a": a, "b": b, "c": c})
+    frame["grade"] = np.array(GRADES)[np.digitize(a + 0.3 * generator.normal(size=rows), [-0.5, 0.5])]
+    frame["price"] = np.where(generator.random(rows) < 0.2, np.nan, 100 + 10 * b)
+    frame["kind"] = np.where(generator.random(rows) < 0.1, None, np.where(c > 0, "x", "y"))
     return frame
 
 
-def test_two_numbers_are_trained_scored_predicted_and_exported(
-    plane: pd.DataFrame, workspace: Path, command: Callable[..., Answer]
-) -> None:
-    from zoo.portable.predict import Exported
-    from zoo.saving.export_formats import convert_to_columns, write_export
+def create_tags(rows: int = 300) -> pd.DataFrame:
+    """Return rows with a cell of labels, each of which depends on one column."""
+    values = np.random.default_rng(1).normal(size=(rows, 3))
+    lists = [[label for label, value in zip(LABELS, row, strict=True) if value > 0] for row in values]
+    return pd.DataFrame({"a": values[:, 0], "b": values[:, 1], "c": values[:, 2], "tags": lists})
 
-    words = ["--target", "width", "--target", "height", "--epochs", 15, "--no-figures", "--json"]
-    values = command("train", "regression/mlp", "plane.csv", *words).json
-    metrics = values["metrics"]
-    assert metrics["test_rmse"] < values["baselines"]["mean"]["test_rmse"] / 2
-    assert set(values["baselines"]) == {"mean", "ridge"}
-    run = zoo.best("plane")
-    spec = run.model.spec
-    split = mlflow.artifacts.load_dict(f"{run.artifact_uri}/split.json")
-    test = plane.iloc[split["test"]]
-    predictions = run.model.predict(test)
-    assert list(predictions.columns) == ["prediction_width", "prediction_height"]
-    scaled = []
-    for target in spec.targets:
-        errors = predictions[f"prediction_{target.name}"].to_numpy() - test[target.name].to_numpy()
-        rmse = float(np.sqrt(np.square(errors).mean()))
-        assert metrics[f"test_rmse_{target.name}"] == pytest.approx(rmse, rel=1e-5)
-        scaled.append(rmse / target.std)
-    assert metrics["test_rmse"] == pytest.approx(np.mean(scaled), rel=1e-5)
-    write_export(workspace / "onnx", run.model, "onnx")
-    exported = Exported(workspace / "onnx").predict(convert_to_columns(test[list("abc")]))
-    np.testing.assert_allclose(exported["prediction_height"], predictions["prediction_height"], rtol=1e-4, atol=1e-3)
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a run with three targets of both kinds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("targets"))
+        yield zoo.train("classification/mlp", create_frame(), target=TARGETS, epochs=30, quiet=True)
+
+
+def test_every_target_is_scored_on_the_rows_that_have_it(run: Any) -> None:
+    names = {name.removeprefix("test_") for name in run.metrics if name.startswith("test_")}
+    assert {"relative_error", "log_loss_grade", "rmse_price", "accuracy_kind", "roc_auc_kind"} <= names
+    assert run.objective == "relative_error"
+    assert run.metrics["test_relative_error"] < 0.8
+    assert run.metrics["test_accuracy_kind"] > 0.8
+    assert {"constant", "linear", "histogram_boosting"} <= set(run.baselines)
+    assert run.baselines["constant"]["test_relative_error"] == pytest.approx(1, abs=0.15)
+    assert any("rows lack the target price; they are used for the others" in note for note in run.notes)
+
+
+def test_predictions_have_a_column_for_each_target(run: Any) -> None:
+    frame = create_frame()
+    predicted = run.load().predict(frame)
+    assert list(predicted.columns) == [
+        "prediction_grade", "prediction_price", "prediction_kind",
+        "probability_grade_high", "probability_grade_low", "probability_grade_mid", "probability_kind",
+    ]  # fmt: skip
+    assert set(predicted["prediction_kind"]) == {"x", "y"}
+    assert abs(predicted["prediction_price"].mean() - 100) < 10
+    shares = predicted.filter(like="probability_grade").to_numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    again = zoo.load(run.run_id).predict(frame.drop(columns=TARGETS))
+    pd.testing.assert_frame_equal(predicted, again)
+
+
+@pytest.mark.parametrize("form", ["onnx", "savedmodel"])
+def test_exports_predict_the_same(run: Any, tmp_path: Path, form: str) -> None:
+    from zoo.portable.predict import Exported
+
+    frame = create_frame(20)[["a", "b", "c"]]
+    zoo.export(run.run_id, output=tmp_path / "exported", format=form)
+    exported = Exported(tmp_path / "exported").predict({name: frame[name].tolist() for name in frame})
+    predicted = run.load().predict(frame)
+    assert list(exported) == list(predicted.columns)
+    for name, values in exported.items():
+        if name.startswith(("prediction_price", "probability")):
+            np.testing.assert_allclose(values, predicted[name], rtol=1e-4, atol=1e-5)
+        else:
+            assert list(values) == list(predicted[name])
+
+
+def test_numbers_alone_keep_their_means() -> None:
+    frame = create_frame().dropna()
+    run = zoo.train("regression/linear", frame, target=["price", "c"], drop=["grade", "kind"], epochs=2, quiet=True)
+    means = [run.metrics[f"test_r2_{name}"] for name in ("price", "c")]
+    assert run.objective == "rmse"
+    assert run.metrics["test_r2"] == pytest.approx(np.mean(means))
+    assert "histogram_boosting" in run.baselines
+
+
+@pytest.mark.parametrize("separator", ["|", "; "])
+def test_labels_in_cells_are_targets_of_their_own(
+    workspace: Path, separator: str, command: Callable[..., Answer]
+) -> None:
+    frame = create_tags()
+    frame["tags"] = [separator.join(labels) or None for labels in frame["tags"]]
+    frame.to_csv("tags.csv", index=False)
+    words = ("train", "classification/linear", "tags.csv", "--target", "tags", "--column", f"tags=labels:{separator}")
+    answer = command(*words, "--epochs", "30", "--json")
+    assert answer.status == 0, answer.err
+    metrics = answer.json["metrics"]
+    assert {f"test_accuracy_{label}" for label in LABELS} <= set(metrics)
+    assert metrics["test_exact_match"] > 0.5
+    predicted = zoo.load(answer.json["run_id"]).predict(frame.head(3))
+    assert list(predicted.columns) == [
+        f"{kind}_{label}" for kind in ("prediction", "probability") for label in sorted(LABELS)
+    ]
+    assert predicted["prediction_news"].dtype == bool
+
+
+def test_lists_of_labels_need_no_option() -> None:
+    frame = create_tags()
+    spec = zoo.spec_of(frame, target="tags", task="classification")
+    assert [(target.name, target.cells) for target in spec.targets] == [(label, "tags") for label in sorted(LABELS)]
+    assert [input_.name for input_ in spec.inputs] == ["a", "b", "c"]
+    _, encoded, _ = zoo.arrays(frame, spec)
+    np.testing.assert_array_equal(encoded[:, 2], [float("sport" in labels) for labels in frame["tags"]])
+
+
+def test_ordered_classes_learn_their_order() -> None:
+    frame = create_frame(600)[["a", "b", "grade"]]
+    run = zoo.train("classification/linear", frame, target="grade", ordered=GRADES, epochs=60, quiet=True)
+    assert run.metrics["test_quadratic_kappa"] > 0.7
+    assert run.metrics["test_rank_error"] < 0.35
+    predicted = run.load().predict(pd.DataFrame({"a": [-3.0, 0.0, 3.0], "b": 0.0}))
+    assert list(predicted["prediction"]) == list(GRADES)
+    assert list(predicted.columns[1:]) == [f"probability_{name}" for name in GRADES]
+
+
+def test_the_order_of_a_column_is_that_of_the_target() -> None:
+    frame = create_frame()[["a", "b", "grade"]]
+    spec = zoo.spec_of(frame, target="grade", task="classification", column={"grade": "ordered:low<mid<high"})
+    assert (spec.target.classes, spec.target.ordered) == (GRADES, True)
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "says"),
+    ("options", "message"),
     [
-        ("classification/mlp", {}, "this task predicts one target; received a class, another"),
-        (
-            "regression/linear",
-            {"target": ["x", "y"], "quantiles": "0.1,0.9"},
-            "quantiles are of one target",
-        ),
-        ("regression/linear", {"target": ["x", "no"]}, "there is no column 'no' to predict"),
-        ("regression/linear", {"target": ["x", "y"], "calibrate": "temperature"}, "probabilities are calibrated"),
-        ("regression/linear", {"target": ["x", "y"], "calibration_size": 0.3}, "has no prediction intervals"),
-        ("regression/linear", {"target": ["x", "x"]}, "'x' is given twice"),
-        ("regression/linear", {"target": ["x", "y"], "class_weight": "balanced"}, "needs a target with classes"),
+        ({"target": "grade", "ordered": ("low", "high", "mid", "top")}, "the ordered class 'top' does not occur"),
+        ({"target": "kind", "ordered": ("x", "y")}, "give each of three or more classes once"),
+        ({"target": "grade", "ordered": ("low", "low", "mid")}, "give each of three or more classes once"),
+        ({"target": ["grade", "kind"], "ordered": GRADES}, "that is of one target; the job has several"),
+        ({"target": ["grade", "kind"], "positive": "x"}, "that is of one target; the job has several"),
+        ({"target": ["grade", "kind"], "class_weight": "balanced"}, "needs a target with classes"),
+        ({"target": "price", "task": "regression", "ordered": GRADES}, "an order needs a target with classes"),
+        ({"target": "grade", "column": {"a": "labels"}}, "a is a feature; only a target has the kind labels"),
+        ({"target": "price", "task": "regression", "column": {"price": "labels"}}, "must be a number for this task"),
+        ({"target": "grade", "column": {"grade": "labels:|"}}, None),
     ],
-)
-def test_what_needs_a_single_target_says_so(workspace: Path, model: str, options: dict[str, Any], says: str) -> None:
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(80, 3)), columns=["z", "x", "y"])
-    frame["a class"] = np.where(frame["z"] > 0, "p", "q")
-    frame["another"] = np.where(frame["x"] > 0, "p", "q")
-    with pytest.raises(UsageError, match=says):
-        zoo.train(
-            model, frame, quiet=True, figures=False, baselines="none", epochs=1,
-            **{"target": ["a class", "another"], **options},
-        )  # fmt: skip
+)  # fmt: skip
+def test_wrong_options(options: dict[str, Any], message: str | None) -> None:
+    options = {"task": "classification", **options}
+    if message is None:  # one label in each cell
+        assert len(zoo.spec_of(create_frame(), **options).targets) == 3
+        return
+    with pytest.raises(UsageError) as caught:
+        zoo.spec_of(create_frame(), **options)
+    assert message in str(caught.value)
+
+
+def test_wrong_labels() -> None:
+    frame = create_tags()
+    for cells, message in (([["a", "news"]] * 300, "also the name of a column"), ([["news"]] * 300, "list 1 labels")):
+        with pytest.raises(UsageError) as caught:
+            zoo.spec_of(frame.assign(tags=cells), target="tags", task="classification")
+        assert message in str(caught.value)
+
+
+def test_a_target_that_no_row_has() -> None:
+    frame = create_frame().assign(price=np.nan)
+    with pytest.raises(UsageError, match="the target 'price' is missing in every row"):
+        zoo.spec_of(frame, target=TARGETS, task="classification")
+
+
+def test_options_of_a_single_target_are_refused_before_training() -> None:
+    for options in ({"calibrate": "temperature"}, {"threshold": "f1"}, {"calibration_size": 0.2}):
+        with pytest.raises(UsageError):
+            zoo.train("classification/linear", create_frame(), target=TARGETS, epochs=1, quiet=True, **options)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000), st.integers(3, 6))
+def test_thresholds_rise_and_probabilities_add_up(seed: int, classes: int) -> None:
+    generator = np.random.default_rng(seed)
+    shares = generator.dirichlet(np.ones(classes))
+    layer = OrderedProbabilities(shares.tolist())
+    scores = np.linspace(-9, 9, 40)[:, None]
+    probabilities = np.asarray(layer(scores))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+    ranks = probabilities @ np.arange(classes)
+    assert (np.diff(ranks) > -1e-5).all()
+    again = OrderedProbabilities.from_config(layer.get_config())
+    np.testing.assert_allclose(np.asarray(again(scores)), probabilities)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000))
+def test_the_loss_is_the_mean_over_the_targets_that_rows_have(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    shares, numbers = generator.dirichlet(np.ones(3), 20), generator.normal(size=(20, 1))
+    truth = np.column_stack([generator.integers(0, 3, 20), generator.normal(size=20)]).astype(float)
+    truth[generator.random(20) < 0.3, 1] = np.nan
+    output = np.column_stack([shares, numbers])
+    loss = float(EachTarget(["class", "squared_error"], [3, 1])(truth, output))
+    of_class = float(keras.losses.SparseCategoricalCrossentropy()(truth[:, 0], shares))
+    of_number = np.nansum((truth[:, 1] - numbers[:, 0]) ** 2) / 20
+    assert loss == pytest.approx((of_class + of_number) / 2, rel=1e-4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.integers(3, 5))
+def test_rank_metrics_agree_with_scikit_learn(seed: int, classes: int) -> None:
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, classes, 50)
+    prediction = generator.dirichlet(np.ones(classes), 50)
+    called = (np.cumsum(prediction, axis=1) < 0.5).sum(axis=1)
+    weight = generator.random(50) + 0.1
+    values, bounds = evaluate(create_ordered_metrics(classes), truth, prediction, weight=weight)
+    expected = cohen_kappa_score(truth, called, weights="quadratic", sample_weight=weight)
+    assert values["quadratic_kappa"] == pytest.approx(expected)
+    assert values["accuracy"] == pytest.approx(accuracy_score(truth, called, sample_weight=weight))
+    assert values["rank_error"] == pytest.approx(np.average(np.abs(truth - called), weights=weight))
+    labels = np.union1d(truth, called)
+    f1 = f1_score(truth, called, average="macro", sample_weight=weight, labels=labels, zero_division=0)
+    assert values["f1_macro"] == pytest.approx(f1)
+    assert values["log_loss"] == pytest.approx(log_loss(truth, prediction, sample_weight=weight, labels=range(classes)))
+    for name in ("quadratic_kappa", "rank_error", "accuracy"):
+        assert bounds[name][0] <= values[name] <= bounds[name][1]
+
+
+@pytest.mark.slow
+def test_intervals_of_kappa_cover() -> None:
+    generator = np.random.default_rng(0)
+
+    def draw(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        score = generator.normal(size=rows)
+        truth = np.digitize(score + generator.normal(size=rows), [-1, 0, 1])
+        return truth, np.eye(4)[np.digitize(score, [-0.7, 0, 0.7])]
+
+    truth, prediction = draw(1_000_000)
+    value = quadratic_kappa(truth, prediction, np.ones((1, len(truth))))[0]
+    inside = 0
+    for _ in range(1000):
+        low, high = quadratic_kappa_interval(*draw(200), Sample(np.ones(200)))
+        inside += low <= value <= high
+    assert 0.93 <= inside / 1000 <= 0.97

@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import zoo
-from zoo.data.unsupported_targets import find_label_separator
+from zoo.data.label_cells import find_label_separator
 from zoo.errors import UsageError
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame({"a": RNG.normal(size=60), "b": RNG.normal(size=60), "k": list("xy") * 30, "l": list("uuv") * 20})
 IMAGES, MASKS = RNG.integers(0, 255, (40, 8, 8, 3)).astype(np.uint8), RNG.integers(0, 2, (40, 8, 8))
-LABELS, SEGMENTATION = "multi-label classification", "(segmentation) is not supported"
+LABELS, SEGMENTATION = (
+    "several labels are predicted if each has a column of yes and no",
+    "(segmentation) is not supported",
+)
 LONG = pd.DataFrame({"shop": np.repeat(list("abcdefgh"), 9), "day": list(range(9)) * 8, "sales": RNG.normal(size=72)})
 LONG["price"] = RNG.normal(size=72)
 
@@ -29,21 +32,17 @@ LONG["price"] = RNG.normal(size=72)
 @pytest.mark.parametrize(
     ("task", "source", "options", "message"),
     [
-        ("classification", FRAME, {"target": ["k", "l"]}, "predicts one target; received k, l: train a model for each"),
-        ("sequence", LONG.assign(c=LONG["shop"] < "d", d=LONG["shop"] < "f"),
-         {"target": ["c", "d"], "series": "shop", "time": "day"}, "several targets must be numbers, and c has classes"),
         ("sequence", LONG, {"target": "sales", "series": "shop", "time": "day"}, "does not forecast its next values"),
         ("sequence", LONG[LONG["shop"] == "a"], {"target": "sales", "series": "shop", "time": "day"}, "not forecast"),
-        ("classification", FRAME.assign(t=[["p", "q"]] * 60), {"target": "t"}, LABELS),
-        ("classification", FRAME.assign(t=[("p", "q")] * 60), {"target": "t"}, LABELS),
-        ("classification", FRAME.assign(t=[{"p", "q"}] * 60), {"target": "t"}, LABELS),
+        ("classification", FRAME.assign(t=[["p", "q"]] * 60), {"target": "t"}, "the target 'p' is constant"),
+        ("classification", FRAME.assign(t=[[1, 2]] * 60), {"target": "t"}, LABELS),
         ("classification", FRAME.assign(t=[np.array([0, 1])] * 60), {"target": "t"}, LABELS),
         ("classification", (FRAME[["a", "b"]], RNG.integers(0, 2, (60, 3))), {}, LABELS),
         ("regression", FRAME.assign(t=[[1.0, 2.0]] * 60), {"target": "t"}, "give each a column of its own"),
         ("image", (IMAGES, MASKS), {}, SEGMENTATION),
         ("image", (IMAGES, MASKS[..., None]), {}, SEGMENTATION),
         ("image", pd.DataFrame({"image": list(IMAGES), "mask": list(MASKS)}), {"target": "mask"}, SEGMENTATION),
-        ("image", pd.DataFrame({"image": list(IMAGES), "box": [[1, 2]] * 40}), {"target": "box"}, "bounding boxes"),
+        ("image", pd.DataFrame({"image": list(IMAGES), "box": [[1, 2]] * 40}), {"target": "box"}, LABELS),
         ("image", (IMAGES, RNG.integers(0, 2, (40, 3))), {}, LABELS),
     ],
 )  # fmt: skip
@@ -74,7 +73,9 @@ def test_labels_in_texts(workspace: Path) -> None:
         zoo.spec_of(frame.iloc[:20], target="tags")
     twice = pd.concat([frame, frame], ignore_index=True)
     report = zoo.data_report(twice, target="tags", task="classification", quiet=True)
-    assert any("has labels separated by '|', and each combination is a class" in note for note in report.notes)
+    assert any(
+        "each combination is a class; --column 'tags=labels:|' predicts each label" in note for note in report.notes
+    )
 
 
 def test_models_of_tasks_that_do_not_exist(workspace: Path, command: Callable[..., Answer]) -> None:

@@ -26,13 +26,8 @@ from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, compute_frame_digest
 from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, repeat_rows, sample_rows
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
-from zoo.data.target_columns import (
-    TargetColumns,
-    drop_rows_without_target,
-    read_target,
-    read_targets,
-    restore_classes,
-)
+from zoo.data.target_columns import TargetColumns, drop_rows_without_target, read_targets
+from zoo.data.written_targets import read_target, restore_classes
 from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import CategoryInput, NumberInput, Spec
@@ -254,6 +249,7 @@ def _test_part(
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
     with apply_reading_options(job):
         table = layout.read(job.test, find_text_columns(spec))
+    table = restore_classes(table, spec.targets)
     needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
     absent = [name for name in needed if name not in table.frame.columns]
@@ -261,7 +257,6 @@ def _test_part(
         raise DataError(f"the test source has no column {', '.join(map(repr, absent))}", where=table.source)
     codes = None
     if spec.targets:
-        table = restore_classes(table, spec.targets)
         table = drop_rows_without_target(table, None, [target.name for target in spec.targets])[0]
         codes = encode_targets(table.frame, spec, where=table.source)
     elif target_columns.codes is not None:

@@ -1,4 +1,4 @@
-"""Targets that no task predicts: several labels in a cell, masks, files; errors say what is predicted instead."""
+"""Targets that cannot be predicted as they are: arrays of labels, masks, files; errors say what can be."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.label_cells import has_lists
 from zoo.data.raw_table import Table
 from zoo.data.sources.image_files import IMAGE_FILES
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 
-ONE_CLASS = (
-    "several values for each row (multi-label classification, bounding boxes) are not supported, a model predicts one "
-    "class; for labels, make a column of yes and no for each, as str.get_dummies does, and train a model for each"
+LABELS_NEEDED = (
+    "a cell with several values is no class; several labels are predicted if each has a column of yes and no (repeat "
+    "--target), or a cell lists their names (--column TARGET=labels)"
 )
 NO_SEGMENTATION = (
     "a mask or image as the target (segmentation) is not supported; image models predict one class for each image"
 )
-_SEPARATORS = ("|", ";", ",")
 _MASK_FOLDERS = {"mask", "masks", "annotations", "labels", "segmentation", "segmentations", "targets"}
 
 
 def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
-    """Refuse targets that are several classes, or whose cells have several values.
+    """Refuse targets whose cells have several values, unless they are names of labels.
 
     Args:
         table: A table.
@@ -33,19 +33,14 @@ def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
         kind: ``class``, ``number``, or ``either``, which depends on the column.
 
     Raises:
-        UsageError: If several targets are requested of a task that predicts a class.
-        DataError: If cells of a target are lists, masks or files.
+        DataError: If cells of a target are lists of numbers, masks or files.
     """
-    if len(names) > 1 and kind == "class":
-        raise UsageError(
-            f"this task predicts one target; received {', '.join(names)}: train a model for each. Several numbers at "
-            "once are predicted by regression models",
-            where="target",
-        )
     for name in names:
         values = table.frame[name].dropna()
         where = f"{table.source}, column {name}"
         if not len(values) or pd.api.types.is_numeric_dtype(values.dtype):
+            continue
+        if kind != "number" and has_lists(values):
             continue
         several = values[[isinstance(cell, (list, tuple, set, frozenset, dict, np.ndarray)) for cell in values]]
         if len(several) and (hint := describe_cells(several.iloc[0], kind)):
@@ -71,29 +66,7 @@ def describe_cells(cell: Any, kind: str) -> str | None:
 
 def describe_shape(shape: tuple[int, ...]) -> str:
     """Return why targets with several values of this shape for each row are not supported."""
-    return NO_SEGMENTATION if len(shape) > 1 else ONE_CLASS
-
-
-def find_label_separator(values: pd.Series) -> str | None:
-    """Return the character that separates several labels in the cells of a text column; None if there is none.
-
-    Cells then combine the same labels in many ways: there are fewer labels than combinations.
-
-    Example:
-        >>> find_label_separator(pd.Series(["a|b", "b", "a|c", "b|c", "a|b|c", "c"]))
-        '|'
-    """
-    texts = values.dropna().unique()
-    if len(texts) < 4 or not all(isinstance(text, str) for text in texts):
-        return None
-    for separator in _SEPARATORS:
-        parts = [[part.strip() for part in text.split(separator)] for text in texts]
-        labels = {part for several in parts for part in several}
-        many = sum(len(several) > 1 for several in parts)
-        sets = all(len(set(several)) == len(several) and all(several) for several in parts)
-        if sets and many >= len(texts) / 3 and len(labels) < len(texts) and max(map(len, labels)) <= 40:
-            return separator
-    return None
+    return NO_SEGMENTATION if len(shape) > 1 else LABELS_NEEDED
 
 
 def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str) -> None:

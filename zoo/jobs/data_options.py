@@ -45,7 +45,7 @@ class DataJob(Job):
     column: Annotated[dict[str, str], create_pair_validator("--column", "age=number")] = declare_option(
         {},
         "Kind of a column, if zoo data detects it wrongly, such as age=number, zip=category or price=number:1.234,5 "
-        "(how its numbers are written); the target's: category or number.",
+        "(how its numbers are written); the target's: category, number, or labels:SEPARATOR for several in a cell.",
         theme="Columns",
         metavar="COLUMN=KIND",
     )
@@ -61,6 +61,9 @@ class DataJob(Job):
         "The positive class of two, for f1 and others; default the rarer in training.",
         theme="Columns",
         metavar="CLASS",
+    )
+    ordered: tuple[str, ...] = declare_option(
+        (), "Classes from low to high, such as low,medium,high.", theme="Columns", metavar="CLASS,…"
     )
     test: Any = declare_option(None, "Another source that is the test split.", theme="Splits", metavar="SOURCE")
     split: str | None = declare_option(
@@ -250,6 +253,23 @@ class DataJob(Job):
     @staticmethod
     def _as_name(value: Any) -> Any:
         return str(value) if isinstance(value, Real) else value
+
+    @field_validator("ordered", mode="before")
+    @classmethod
+    def _as_order(cls, value: Any) -> Any:
+        """Split ``low,medium,high``, which the command line hands over as a list of one text."""
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, (list, tuple)):
+            return values
+        if len(values) == 1 and isinstance(values[0], str):
+            values = [level.strip() for level in values[0].split(",")]
+        levels = [cls._as_level(level) for level in values]
+        if levels and len(set(levels)) < max(3, len(levels)):
+            raise UsageError(
+                f"received {', '.join(map(str, levels))}; give each of three or more classes once, from low to high",
+                where="ordered",
+            )
+        return levels
 
     @field_validator("positive", mode="before")
     @classmethod

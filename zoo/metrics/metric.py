@@ -57,10 +57,11 @@ def percentile_bounds(draws: np.ndarray, value: float, units: float = math.inf) 
 # Range of each metric; unlimited if a name is missing.
 _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
 LIMITS = {
-    **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece"), _SHARE),
-    **dict.fromkeys(("log_loss", "rmse", "mae", "pinball"), _ERROR),
+    **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece", "exact_match"), _SHARE),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "pinball", "rank_error", "relative_error"), _ERROR),
     "brier": (0.0, 2.0),
     "r2": (-math.inf, 1.0),
+    "quadratic_kappa": (-1.0, 1.0),
 }
 
 
@@ -132,7 +133,7 @@ def evaluate(
 
     Args:
         scores: The metrics to compute.
-        truth: (N,) or (N, ...) encoded targets.
+        truth: (N,) or (N, ...) encoded targets; of several targets (N, K), NaN where a row lacks one.
         prediction: (N,) or (N, ...), as the metrics expect it. If any number of truth or prediction is not finite, as
             after a diverged fit, every metric is NaN.
         weight: (N,) non-negative sample weights; None for equal weights.
@@ -155,7 +156,8 @@ def evaluate(
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     scaled = _checked_weight(truth, prediction, weight)
     intervals = {score.name: UNKNOWN for score in scores}
-    if not (_usable(truth) and _usable(prediction) and scaled.any()):
+    usable = _usable(truth) if truth.ndim == 1 else truth.size > 0 and not np.isnan(truth).all()
+    if not (usable and _usable(prediction) and scaled.any()):
         return {score.name: math.nan for score in scores}, intervals
 
     values = {score.name: float(score.function(truth, prediction, scaled[None])[0]) for score in scores}

@@ -61,6 +61,8 @@ def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
 def create_mean_metrics(std: np.ndarray) -> tuple[Metric, ...]:
     """Return the metrics of several numbers (N, K): means over the numbers, each divided by its standard deviation.
 
+    Each number is scored on the rows that have it.
+
     Args:
         std: Standard deviation of each number in the training split (K,).
 
@@ -78,19 +80,6 @@ def create_mean_metrics(std: np.ndarray) -> tuple[Metric, ...]:
             partial(_interval_of_columns, part, metric.direction == "max", std),
         )
         for metric, part in zip(create_number_metrics(), parts, strict=True)
-    )
-
-
-def create_column_metrics(column: int, name: str) -> tuple[Metric, ...]:
-    """Return the metrics of one of several numbers (N, K), in its own units.
-
-    Args:
-        column: Its place.
-        name: Its name, which follows that of each metric.
-    """
-    return tuple(
-        _apply_to(metric, partial(_pick_both, column=column), f"{metric.name}_{name}")
-        for metric in create_number_metrics()
     )
 
 
@@ -112,15 +101,14 @@ def _pick_prediction(truth: np.ndarray, prediction: np.ndarray, column: int) -> 
     return truth, prediction[:, column]
 
 
-def _pick_both(truth: np.ndarray, prediction: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
-    return truth[:, column], prediction[:, column]
-
-
 def _mean_of_columns(
     function: ScoreFunction, std: np.ndarray, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    scaled = [(truth[:, i] / scale, prediction[:, i] / scale) for i, scale in enumerate(std)]
-    mean: np.ndarray = np.mean([function(*columns, weights) for columns in scaled], axis=0)
+    values = []
+    for column, scale in enumerate(std):
+        rows = find_present(truth[:, column])
+        values.append(function(truth[rows, column] / scale, prediction[rows, column] / scale, weights[:, rows]))
+    mean: np.ndarray = np.mean(values, axis=0)
     return mean
 
 
@@ -133,10 +121,25 @@ def _interval_of_columns(
     sample: Sample,
 ) -> Interval:
     """Return the interval of a mean over columns; of 1 minus it if ``gain``, so that it is an error of at least 0."""
-    columns = [(truth[:, i] / scale, prediction[:, i] / scale) for i, scale in enumerate(std)]
-    values, influences = zip(*(parts(*column, sample.weight) for column in columns), strict=True)
-    low, high = error_interval(float(np.mean(values)), np.mean(influences, axis=0), sample)
+    values, influences = [], np.zeros((len(std), len(truth)))  # a row has no influence on a number that it lacks
+    for column, scale in enumerate(std):
+        rows = find_present(truth[:, column])
+        value, influences[column, rows] = parts(
+            truth[rows, column] / scale, prediction[rows, column] / scale, sample.weight[rows]
+        )
+        values.append(value)
+    low, high = error_interval(float(np.mean(values)), influences.mean(axis=0), sample)
     return (1 - high, 1 - low) if gain else (low, high)
+
+
+def find_present(truth: np.ndarray) -> np.ndarray:
+    """Return the positions of the rows that have one of several targets (N,), which is NaN in the others.
+
+    Example:
+        >>> find_present(np.array([0.0, np.nan, 2.0])).tolist()
+        [0, 2]
+    """
+    return np.flatnonzero(~np.isnan(truth))
 
 
 def select_median(levels: Sequence[float]) -> int:

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.losses import ClassFocal, ClassKLDivergence, Pinball, ProbabilityHinge
-from zoo.spec import Spec
+from zoo.networks.losses import ClassFocal, ClassKLDivergence, EachTarget, Pinball, ProbabilityHinge
+from zoo.networks.ordered_classes import OrderedProbabilities
+from zoo.spec import Spec, Target
 
 CLASS_LOSSES = ("crossentropy", "hinge", "kullback_leibler", "focal")
 NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
@@ -17,41 +19,70 @@ QUANTILE_LOSSES = ("pinball",)
 
 
 def add_head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
-    """Return the output layer and the loss for the target of the spec.
+    """Return the output layer and the loss for the targets of the spec.
 
     Args:
         x: Tensor (B, F).
-        spec: Spec with a target of classes, or with one or several numbers.
+        spec: Spec with targets.
         knobs: Provide the loss (by default cross-entropy or squared error), initializer and regularisation.
 
     Returns:
         Output and loss: the probability of the second of two classes (B, 1), of each of several
-        (B, K), or the standardised number (B, 1), its quantiles (B, Q), or several numbers (B, K).
+        (B, K), or the standardised number (B, 1), its quantiles (B, Q), or several numbers (B, K). Of several targets,
+        these one after another.
     """
     quantiles = spec.targets[0].quantiles
-    losses = CLASS_LOSSES if spec.has_classes else QUANTILE_LOSSES if quantiles else NUMBER_LOSSES
+    several = len(spec.targets) > 1
+    numbers = any(target.kind == "number" for target in spec.targets)
+    losses = (
+        QUANTILE_LOSSES if quantiles else NUMBER_LOSSES if numbers else CLASS_LOSSES[:1] if several else CLASS_LOSSES
+    )
     knobs.defaults.setdefault("loss", losses[0])
     loss = knobs.get("loss", choices=losses)
-    units = _units(spec)
-    initializer, regularizer = knobs.get("initializer"), knobs.regularizer()
-    x = keras.layers.Dense(units, kernel_initializer=initializer, kernel_regularizer=regularizer, name="output")(x)
-    if spec.has_classes:
-        # float32 under any precision policy, since probabilities are scored and compared.
-        activation = "softmax" if units > 1 else "sigmoid"
-        x = keras.layers.Activation(activation, dtype="float32", name="probability")(x)
-    return x, Pinball(quantiles) if quantiles else _loss(loss, units)
+    dense = {"kernel_initializer": knobs.get("initializer"), "kernel_regularizer": knobs.regularizer()}
+    if not several:
+        output = _add_output(x, spec.target, "output", dense)
+        return output, Pinball(quantiles) if quantiles else _loss(loss, spec.target)
+    widths = [compute_width(target) for target in spec.targets]
+    kinds = [target.kind if target.kind == "class" else loss for target in spec.targets]
+    if sum(widths) == len(widths) and len(set(kinds)) == 1:  # one layer is faster than hundreds
+        output = keras.layers.Dense(sum(widths), **dense, name="output")(x)
+        return _activate(output, kinds[0], "sigmoid", "probability"), EachTarget(kinds, widths)
+    parts = [_add_output(x, target, f"output_{index}", dense) for index, target in enumerate(spec.targets)]
+    return keras.layers.Concatenate(name="outputs", dtype="float32")(parts), EachTarget(kinds, widths)
 
 
-def _units(spec: Spec) -> int:
-    if len(spec.targets) > 1 or spec.target.shape:
-        return sum(math.prod(target.shape) for target in spec.targets)
-    classes = len(spec.target.classes)
-    return classes if classes > 2 else len(spec.target.quantiles) or 1
+def compute_width(target: Target) -> int:
+    """Return the number of outputs that a network needs for a target.
+
+    Example:
+        >>> compute_width(Target("kind", "class", ("a", "b", "c"))), compute_width(Target("price", "number"))
+        (3, 1)
+    """
+    if target.kind == "class":
+        return len(target.classes) if len(target.classes) > 2 else 1
+    return len(target.quantiles) or math.prod(target.shape)
 
 
-def _loss(name: str, units: int) -> keras.losses.Loss:
+def _add_output(x: Any, target: Target, name: str, dense: dict[str, Any]) -> Any:
+    """Return the outputs of one target (B, width)."""
+    width = compute_width(target)
+    if target.ordered:
+        score = keras.layers.Dense(1, use_bias=False, **dense, name=name)(x)
+        counts = np.array(target.counts, float) if target.counts else np.ones(width)
+        return OrderedProbabilities((counts / counts.sum()).tolist(), name=name.replace("output", "probability"))(score)
+    x = keras.layers.Dense(width, **dense, name=name)(x)
+    return _activate(x, target.kind, "softmax" if width > 1 else "sigmoid", name.replace("output", "probability"))
+
+
+def _activate(x: Any, kind: str, activation: str, name: str) -> Any:
+    # float32 under any precision policy, since probabilities are scored and compared.
+    return keras.layers.Activation(activation, dtype="float32", name=name)(x) if kind == "class" else x
+
+
+def _loss(name: str, target: Target) -> keras.losses.Loss:
     if name == "crossentropy":
-        multiple = units > 1
+        multiple = compute_width(target) > 1
         return keras.losses.SparseCategoricalCrossentropy() if multiple else keras.losses.BinaryCrossentropy()
     classes = {
         "hinge": ProbabilityHinge,

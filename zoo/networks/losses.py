@@ -1,4 +1,4 @@
-"""Losses of probabilities that Keras lacks, and the pinball loss."""
+"""Losses that Keras lacks: of probabilities, of quantiles, and of several targets of which some may be missing."""
 
 from __future__ import annotations
 
@@ -117,3 +117,62 @@ class Pinball(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class EachTarget(keras.losses.Loss):
+    """Mean of the losses of several targets, of which a row may lack some.
+
+    Args:
+        kinds: Kind of each of the K targets: ``class`` (cross-entropy), or the loss of a number: ``squared_error``,
+            ``absolute_error`` or ``huber``.
+        widths: Number of outputs of each target: 1 for two classes, else the number of classes; of numbers how many.
+
+    Call arguments:
+        y_true: Class indices and standardised numbers, one after another (B, K), NaN where a row lacks the target.
+        y_pred: Probabilities and numbers of all targets, one after another (B, sum of widths).
+
+    Example:
+        >>> import numpy as np
+        >>> loss = EachTarget(["class", "squared_error"], [1, 1])
+        >>> round(float(loss(np.array([[1.0, np.nan]]), np.array([[0.5, 9.0]]))), 4)
+        0.3466
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        widths: Sequence[int],
+        reduction: str = "sum_over_batch_size",
+        name: str = "each_target",
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.kinds, self.widths = list(kinds), [int(width) for width in widths]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example (B,)."""
+        truth, total, column, start = ops.cast(y_true, y_pred.dtype), 0.0, 0, 0
+        for kind, width in zip(self.kinds, self.widths, strict=True):
+            columns = 1 if kind == "class" else width
+            values = truth[:, column : column + columns]
+            missing = ops.isnan(values)
+            values = ops.where(missing, 0.0, values)  # no NaN enters the gradient
+            losses = _target_losses(kind, values, y_pred[:, start : start + width])
+            total = total + ops.where(ops.any(missing, axis=-1), 0.0, losses)
+            column, start = column + columns, start + width
+        return total / len(self.kinds)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "kinds": self.kinds, "widths": self.widths}
+
+
+def _target_losses(kind: str, truth: Any, output: Any) -> Any:
+    """Return the losses (B,) of a target, a class index (B, 1) or numbers (B, width), and its outputs (B, width)."""
+    if kind == "class":
+        p = ops.clip(output, EPSILON, 1 - EPSILON)
+        p = ops.concatenate([1 - p, p], -1) if output.shape[-1] == 1 else p
+        return keras.losses.sparse_categorical_crossentropy(ops.cast(truth[:, 0], "int32"), p)
+    losses = {"squared_error": keras.losses.mean_squared_error, "absolute_error": keras.losses.mean_absolute_error}
+    return losses.get(kind, keras.losses.huber)(truth, output)

@@ -140,6 +140,8 @@ RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
 def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Convert a model's outputs by name to columns of predictions, N rows each."""
     values = np.asarray(output[rule["of"]], np.float64)
+    if rule["kind"] == "several":
+        return _decode_several(values, rule["parts"])
     if rule["kind"] == "number":
         return {"prediction": values.reshape(len(values)) * rule["std"] + rule["mean"]}
     if rule["kind"] == "numbers":
@@ -167,10 +169,30 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
     values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values
     values = values / values.sum(axis=-1, keepdims=True)
     called = values.argmax(axis=1)
+    if rule.get("ordered"):  # the median class
+        called = (np.cumsum(values, axis=1)[:, :-1] < 0.5 - 1e-9).sum(axis=1)
     if rule["threshold"] is not None:
         place = rule["positive"]
         called = np.where(values[:, place] >= rule["threshold"], place, 1 - place)
     return {"prediction": np.array(rule["classes"])[called], **_probabilities(values, rule["names"])}
+
+
+def _decode_several(values: np.ndarray, parts: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Convert the outputs of several targets, which stand one after another (N, sum of widths)."""
+    predictions: dict[str, np.ndarray] = {}
+    probabilities: dict[str, np.ndarray] = {}
+    start = 0
+    for part in parts:
+        columns = decode_outputs({"output": values[:, start : start + part["width"]]}, part["rule"])
+        start += part["width"]
+        predictions[f"prediction_{part['name']}"] = columns.pop("prediction")
+        if len(columns) == 2:  # of two classes, the positive one says all
+            positive = list(columns.values())[part["rule"]["positive"]]
+            columns = {"": positive}
+        for name, column in columns.items():
+            rest = name.removeprefix("probability_")
+            probabilities[f"probability_{part['name']}" + (f"_{rest}" if rest else "")] = column
+    return {**predictions, **probabilities}
 
 
 def _largest_parts(parts: np.ndarray, names: Sequence[str], most: int = 3) -> np.ndarray:

@@ -22,7 +22,7 @@ from zoo.data.memory import give_back_memory, release_pages
 from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, read_table
 from zoo.data.streaming.stream import must_stream
-from zoo.data.target_columns import restore_classes
+from zoo.data.written_targets import restore_classes
 from zoo.errors import UsageError, WrongSourceError
 from zoo.fitting.choose_task import choose_table_task, list_tasks_with_target
 from zoo.fitting.model_builder import create_model_builder

@@ -15,7 +15,7 @@ from zoo.data.dataset import Split
 from zoo.data.ragged import Ragged
 from zoo.data.reading_options import apply_reading_options
 from zoo.data.splitting.sample_weights import read_weights
-from zoo.data.target_columns import restore_classes
+from zoo.data.written_targets import restore_classes
 from zoo.errors import UsageError
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import RegisterJob

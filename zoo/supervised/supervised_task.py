@@ -31,7 +31,8 @@ from zoo.spec import Spec
 from zoo.supervised.after_fit import calibrate, check_calibration
 from zoo.supervised.classical_estimators import ClassicalBaseline, Estimators, run_estimator
 from zoo.supervised.own_model import adopt_model, check_output
-from zoo.supervised.targets import RULES, TargetRules, create_rules
+from zoo.supervised.several_targets import RULES, create_rules
+from zoo.supervised.targets import TargetRules
 from zoo.task import Baseline, Calibration, Evaluation, Task
 from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import (
@@ -101,8 +102,8 @@ class SupervisedTask(Task):
             give_back_memory(dataset.nbytes)
         if "quantiles" not in options:
             return dataset
-        if len(dataset.spec.targets) != 1:
-            message = f"quantiles are of one target; the data have {dataset.spec.target_names}"
+        if len(dataset.spec.targets) != 1 or dataset.spec.has_classes:
+            message = f"quantiles are of one number; the targets are {dataset.spec.target_names}"
             raise UsageError(message, where="quantiles")
         return _with_quantiles(dataset, options["quantiles"])
 

@@ -26,12 +26,12 @@ from zoo.data.dataset import Split
 from zoo.metrics.classes import create_class_metrics, decide_classes
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import (
-    create_column_metrics,
     create_mean_metrics,
     create_number_metrics,
     create_quantile_metrics,
     select_median,
 )
+from zoo.metrics.ranks import create_ordered_metrics, decide_ranks
 from zoo.spec import Spec
 from zoo.task import OutputRules
 
@@ -221,6 +221,22 @@ class ClassRules(ConformalRules):
         return figures
 
 
+class OrderedRules(ClassRules):
+    """Classes in an order, from low to high; the predicted class is the median."""
+
+    def metrics(self) -> Sequence[Metric]:
+        """Return the scores of class probabilities, then those of ranks."""
+        return create_ordered_metrics(len(self.spec.target.classes))
+
+    def called(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the index of the predicted class (N,): the median."""
+        return decide_ranks(probabilities)
+
+    def decoding(self) -> dict[str, Any]:
+        """Return the names of the classes, and that the predicted one is the median."""
+        return {**super().decoding(), "ordered": True}
+
+
 class NumberRules(ConformalRules):
     """A number, standardized by the mean and standard deviation of the training split."""
 
@@ -326,52 +342,41 @@ class QuantileRules(NumberRules):
         return super().draw_inputs(truth, prediction[:, select_median(self.spec.target.quantiles)], inputs)
 
 
-class SeveralNumbersRules(TargetRules):
-    """Several numbers for each row: several targets, or one with a shape."""
+class ArrayRules(TargetRules):
+    """An array of numbers for each row: one target with a shape."""
 
     loss_words = NumberRules.loss_words
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        sizes = [math.prod(target.shape) for target in spec.targets]
-        self.mean, self.std = (
-            np.repeat([getattr(target, name) for target in spec.targets], sizes) for name in ("mean", "std")
-        )
-        several = len(spec.targets) > 1
-        self.names = [target.name for target in spec.targets] if several else [str(i) for i in range(sizes[0])]
+        self.names = [str(index) for index in range(math.prod(spec.target.shape))]
 
     def metrics(self) -> Sequence[Metric]:
-        """Return the means of rmse, mae and r2 over the standardized numbers, then those of each target."""
-        means = create_mean_metrics(self.std)
-        named = enumerate(self.names) if len(self.spec.targets) > 1 else ()
-        return (*means, *(metric for column, name in named for metric in create_column_metrics(column, name)))
+        """Return the means of rmse, mae and r2 over the standardized numbers."""
+        return create_mean_metrics(np.full(len(self.names), self.spec.target.std))
 
     def output_width(self) -> int:
         """Return the number of numbers."""
         return len(self.names)
 
     def decode(self, output: np.ndarray) -> np.ndarray:
-        """Return numbers (N, K) in the targets' units; networks predict standardized ones."""
-        return np.asarray(output, np.float64).reshape(len(output), -1) * self.std + self.mean
+        """Return numbers (N, K) in the target's units; networks predict standardized ones."""
+        values = np.asarray(output, np.float64).reshape(len(output), -1)
+        return values * self.spec.target.std + self.spec.target.mean
 
     def truth(self, target: np.ndarray) -> np.ndarray:
-        """Return true numbers (N, K) in the targets' units."""
+        """Return true numbers (N, K) in the target's units."""
         return self.decode(target)
 
     def named_truth(self, target: np.ndarray) -> pd.DataFrame:
-        """Return true numbers: ``truth_<name>`` of each."""
+        """Return true numbers: ``truth_<index>`` of each."""
         return pd.DataFrame(self.truth(target), columns=[f"truth_{name}" for name in self.names])
 
     def decoding(self) -> dict[str, Any]:
-        """Return the means and standard deviations that undo the standardization."""
-        columns = [f"prediction_{name}" for name in self.names]
-        return {
-            "kind": "numbers",
-            "of": "output",
-            "columns": columns,
-            "mean": self.mean.tolist(),
-            "std": self.std.tolist(),
-        }
+        """Return the mean and standard deviation that undo the standardization."""
+        columns, target = [f"prediction_{name}" for name in self.names], self.spec.target
+        mean, std = [target.mean] * len(columns), [target.std] * len(columns)
+        return {"kind": "numbers", "of": "output", "columns": columns, "mean": mean, "std": std}
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return a figure of predicted against true values of each of the first numbers."""
@@ -381,18 +386,3 @@ class SeveralNumbersRules(TargetRules):
             f"predicted_against_true_{name}": predicted_against_true(truth[:, i], prediction[:, i], name=name)
             for i, name in enumerate(self.names[:MOST_DRAWN])
         }
-
-
-RULES: dict[str, type[TargetRules]] = {"class": ClassRules, "number": NumberRules}
-
-
-def create_rules(spec: Spec) -> TargetRules:
-    """Return the rules for a spec's targets.
-
-    Raises:
-        UsageError: If there are several and not all are numbers.
-    """
-    numbers = all(target.kind == "number" for target in spec.targets)
-    if numbers and (len(spec.targets) > 1 or spec.target.shape):
-        return SeveralNumbersRules(spec)
-    return QuantileRules(spec) if spec.target.quantiles else RULES[spec.target.kind](spec)

@@ -18,10 +18,10 @@ from zoo.portable.answers import is_yes_or_no
 from zoo.portable.number_parsing import split_notation
 
 NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT = "number", "code", "category", "ordered", "date", "text"
-YES_OR_NO, ID, CONSTANT, HASHED = "yes or no", "id", "constant", "hashed"
+YES_OR_NO, ID, CONSTANT, HASHED, LABELS = "yes or no", "id", "constant", "hashed", "labels"
 KINDS = (NUMBER, CODE, CATEGORY, ORDERED, DATE, TEXT, YES_OR_NO, ID, CONSTANT)
-TELLABLE = (*KINDS, HASHED)
-NAMED = (CATEGORY, ORDERED, TEXT, HASHED, DATE)  # read as text, so that spelling is kept ("007")
+TELLABLE = (*KINDS, HASHED, LABELS)
+NAMED = (CATEGORY, ORDERED, TEXT, HASHED, DATE, LABELS)  # read as text, so that spelling is kept ("007")
 MOST_CODES = 20
 LEAST_IDS = 64
 MOST_SORTED = 200_000  # enough for quantiles that are right to 0.001 in probability
@@ -162,8 +162,9 @@ class ColumnKind:
     """The kind of a column, given by the user or inferred.
 
     Args:
-        kind: One of ``KINDS``, or ``hashed``.
-        detail: Text after the colon, or inferred: a date format, a number of buckets, an example of a number.
+        kind: One of ``KINDS``, ``hashed``, or ``labels`` (of a target).
+        detail: Text after the colon, or inferred: a date format, a number of buckets, an example of a number, a
+            separator of labels.
         order: The categories of an ordered column from low to high.
         explicit: Whether the user gave the kind.
         remarks: Decisions that the user should know of.
@@ -177,7 +178,8 @@ class ColumnKind:
 
 
 def parse_kind(text: str) -> ColumnKind:
-    """Parse a kind such as ``number``, ``number:1.234,5``, ``hashed``, ``date:%d.%m.%y`` or ``ordered:low<high``.
+    """Parse a kind such as ``number``, ``number:1.234,5``, ``hashed``, ``date:%d.%m.%y``, ``ordered:low<high`` or
+    ``labels:|``.
 
     Raises:
         UsageError: If there is no such kind.
@@ -200,7 +202,7 @@ def parse_kind(text: str) -> ColumnKind:
         except ValueError as error:
             raise UsageError(str(error), where="column") from None
         return ColumnKind(kind, detail.strip(), explicit=True)
-    if detail and kind not in (ORDERED, DATE, HASHED):
+    if detail and kind not in (ORDERED, DATE, HASHED, LABELS):
         raise UsageError(f"the kind {kind} takes nothing after a colon; received {text!r}", where="column")
     return ColumnKind(kind, "" if order else detail, order, explicit=True)
 

@@ -15,6 +15,7 @@ from zoo.data.columns.column_kinds import (
     CATEGORY,
     DATE,
     ID_NAMES,
+    LABELS,
     LEAST_IDS,
     ORDERED,
     Cells,
@@ -27,7 +28,7 @@ from zoo.data.columns.describe_column import DescribedColumn, describe_column
 from zoo.data.columns.encode import name_categories, name_dtype
 from zoo.data.columns.missing_values import ALL, check_method
 from zoo.data.limits import find_source_row
-from zoo.errors import DataError, find_nearest_name
+from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.portable.rows import ABSENT
 from zoo.spec import Input, Spec, Target
 
@@ -79,7 +80,8 @@ def describe_table(
     """
     notes: list[str] = []
     inputs: list[Input] = []
-    named = {target.name for target in targets}  # their options are read with the targets
+    # The options of targets are read with them.
+    named = {name for target in targets for name in (target.name, target.cells)}
     column, missing = ({k: v for k, v in (way or {}).items() if k not in named} for way in (column, missing))
     for cells, described in _described_columns(frame, column, missing):
         described_column = described.column
@@ -147,6 +149,9 @@ def _described_columns(
     for method in missing.values():
         check_method(method)
     kinds = {name: parse_kind(kind) for name, kind in column.items()}
+    of_labels = next((name for name, kind in kinds.items() if kind.kind == LABELS), None)
+    if of_labels is not None:
+        raise UsageError(f"{of_labels} is a feature; only a target has the kind labels", where="column")
     keys: set[str] = set()
     for name, place in zip(names, frame.columns, strict=True):
         cells = read_as_numbers(Cells(name, frame[place]), kinds.get(name))
@@ -154,7 +159,12 @@ def _described_columns(
 
 
 def describe_classes(
-    values: pd.Series, *, positive: str | None, where: str, counted: Mapping[str, int] | None = None
+    values: pd.Series,
+    *,
+    positive: str | None,
+    where: str,
+    order: Sequence[str] = (),
+    counted: Mapping[str, int] | None = None,
 ) -> Target:
     """Return the target for a column of classes, without counts.
 
@@ -162,10 +172,11 @@ def describe_classes(
         values: All rows of the column, or a sample.
         positive: The positive class; None for that of :func:`choose_positive`, once the training rows are counted.
         where: Name of the source in error messages.
+        order: All classes from low to high, if they are ordered.
         counted: Number of rows of each class, if ``values`` is a sample.
 
     Raises:
-        DataError: If there is a single class, a class with one row, or the positive class does not exist.
+        DataError: If there is a single class, a class with one row, or the positive class or the order does not fit.
     """
     names = name_categories(values)
     kind = name_dtype(values)
@@ -173,8 +184,8 @@ def describe_classes(
     if counted is not None:
         classes, counts = np.array(sorted(counted), dtype=object), np.array([counted[name] for name in sorted(counted)])
     if kind in ("int", "float"):
-        order = np.argsort([float(name) for name in classes])
-        classes, counts = classes[order], counts[order]
+        places = np.argsort([float(name) for name in classes])
+        classes, counts = classes[places], counts[places]
     if len(classes) < 2:
         raise DataError(f"the target {values.name!r} is constant: every row is {classes[0]!r}", where=where)
     if kind == "float" or len(classes) > max(100, int(counts.sum()) // 5):
@@ -196,7 +207,19 @@ def describe_classes(
     if positive is not None and positive not in class_names:
         message = f"the positive class {positive!r} is not among {', '.join(class_names[:20])}"
         raise DataError(message, where=where, nearest=find_nearest_name(positive, class_names))
-    return Target(str(values.name), "class", class_names, kind, positive)
+    if order:
+        _check_order(order, class_names, f"{where}, column {values.name}")
+    return Target(str(values.name), "class", tuple(order) or class_names, kind, positive, ordered=bool(order))
+
+
+def _check_order(order: Sequence[str], classes: Sequence[str], where: str) -> None:
+    absent = next((name for name in order if name not in classes), None)
+    if absent is not None:
+        message = f"the ordered class {absent!r} does not occur; the classes are {join_first(classes, 20)}"
+        raise DataError(message, where=where, nearest=find_nearest_name(absent, classes))
+    unplaced = [name for name in classes if name not in order]
+    if unplaced:
+        raise DataError(f"the order lacks the class {join_first(list(map(repr, unplaced)), 5)}", where=where)
 
 
 def choose_positive(target: Target, counts: Sequence[int]) -> Target:

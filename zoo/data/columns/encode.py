@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -180,11 +182,21 @@ def _is_text(values: pd.Series) -> bool:
 def encode_targets(frame: pd.DataFrame, spec: Spec, *, where: str = "the rows") -> np.ndarray:
     """Return the encoded targets of N rows: (N,) for one value, (N, …) for one with a shape, (N, K) for several.
 
+    Where a row lacks one of several targets, that is NaN.
+
     Raises:
         DataError: If a class is unknown or a number cannot be parsed.
     """
-    columns = [encode_target(frame[target.name], target, where=where) for target in spec.targets]
-    return columns[0] if len(columns) == 1 else np.concatenate([c.reshape(len(c), -1) for c in columns], axis=1)
+    if len(spec.targets) == 1:
+        return encode_target(frame[spec.targets[0].name], spec.targets[0], where=where)
+    columns = []
+    for target in spec.targets:
+        values = frame[target.name]
+        present = has_value(values) if not target.shape else np.ones(len(values), bool)
+        column = np.full((len(values), max(1, math.prod(target.shape))), np.nan)
+        column[present] = encode_target(values[present], target, where=where).reshape(present.sum(), -1)
+        columns.append(column)
+    return np.concatenate(columns, axis=1)
 
 
 def encode_target(values: pd.Series, target: Target, *, where: str = "the rows") -> np.ndarray:

@@ -279,7 +279,9 @@ def _described_target(survey: _Survey, name: str, kind: str, job: DataJob) -> Ta
         if totals.low == totals.high:
             raise DataError(f"the target {name!r} is constant: every row is {totals.low:g}", where=str(job.source))
         return Target(name, "number", mean=totals.mean, std=totals.std)
-    target = describe_classes(sample[name], positive=job.positive, where=str(job.source), counted=survey.classes)
+    target = describe_classes(
+        sample[name], positive=job.positive, order=job.ordered, where=str(job.source), counted=survey.classes
+    )
     counts = tuple(totals.categories[category] for category in target.classes)  # of the training rows
     return dataclasses.replace(choose_positive(target, counts), counts=counts)
 
