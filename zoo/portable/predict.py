@@ -139,6 +139,8 @@ RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
 
 def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Convert a model's outputs by name to columns of predictions, N rows each."""
+    if rule["kind"] == "mask":
+        return _masks(output[rule["of"]], rule)
     values = np.asarray(output[rule["of"]], np.float64)
     if rule["kind"] == "number":
         return {"prediction": values.reshape(len(values)) * rule["std"] + rule["mean"]}
@@ -171,6 +173,22 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         place = rule["positive"]
         called = np.where(values[:, place] >= rule["threshold"], place, 1 - place)
     return {"prediction": np.array(rule["classes"])[called], **_probabilities(values, rule["names"])}
+
+
+def _masks(output: Any, rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the mask (H, W) of each image, with its values, and the fraction of each class in it.
+
+    Args:
+        output: Probabilities (H, W, K) of N images, or their class indices (H, W).
+        rule: Values and names of the K classes.
+    """
+    values, masks = np.array(rule["values"], np.uint8), np.empty(len(output), object)
+    fractions = np.empty((len(output), len(values)))
+    for row, pixels in enumerate(output):
+        classes = pixels.argmax(axis=-1) if np.ndim(pixels) == 3 else pixels
+        masks[row] = values[classes]
+        fractions[row] = np.bincount(classes.ravel(), minlength=len(values)) / classes.size
+    return {"prediction": masks, **{f"fraction_{name}": fractions[:, i] for i, name in enumerate(rule["classes"])}}
 
 
 def _largest_parts(parts: np.ndarray, names: Sequence[str], most: int = 3) -> np.ndarray:

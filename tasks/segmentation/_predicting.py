@@ -1,0 +1,81 @@
+"""Masks of images of any size: probabilities, classes, files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.data.ragged import Ragged
+from zoo.errors import UsageError
+from zoo.saving.files import write_atomically
+from zoo.spec import ImageInput, Spec
+from zoo.training.preprocessed_arrays import forward, iterate_batches
+
+from ._mask_files import write_mask
+
+CALL_PIXELS = 1 << 19  # in one call of a network, whose features need some hundred times the memory
+IMAGE_KEY, PREDICTION, SIZE = "image", "prediction", "size"
+
+
+def predict_probabilities(model: Any, images: Ragged) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the row of each image and the probabilities of its pixels (H, W, K).
+
+    Args:
+        model: The full model, or what has a method ``outputs_of``.
+        images: Images, whose sizes may differ.
+    """
+    most = max(1, CALL_PIXELS // int(images.lengths.max(initial=1)))
+    rows = np.arange(len(images))
+    for chosen, _ in iterate_batches({IMAGE_KEY: images}, most):
+        batch = rows[chosen]
+        yield from zip(batch.tolist(), np.asarray(forward(model, {IMAGE_KEY: images[batch]})), strict=True)
+
+
+def predict_classes(model: Any, images: Ragged) -> list[np.ndarray]:
+    """Return the most probable class of each pixel (H, W) of each image."""
+    classes: list[Any] = [None] * len(images)
+    for row, probabilities in predict_probabilities(model, images):
+        classes[row] = probabilities.argmax(axis=-1).astype(np.uint8)
+    return classes
+
+
+def get_raw_images(inputs: Mapping[str, Any], spec: Spec) -> Ragged:
+    """Return the images among the inputs of a model."""
+    images = inputs[spec.only(ImageInput).key]
+    assert isinstance(images, Ragged)
+    return images
+
+
+def write_predictions(frame: pd.DataFrame, path: Path) -> None:
+    """Write predicted masks: an ``.npz`` file, or a folder with a PNG file for each image.
+
+    In an ``.npz`` file, masks of one size are ``y`` (n, height, width); of several sizes they lie end to end, with
+    heights and widths in ``size`` (n, 2), which training reads.
+
+    Args:
+        frame: Predictions, with ``file`` where images are files.
+        path: The file, or the folder, which is created.
+
+    Raises:
+        UsageError: If the path is a file of another kind.
+    """
+    masks = frame[PREDICTION].tolist()
+    if path.suffix == ".npz":
+        masks_ = Ragged.of(masks, axes=2)
+        together = {"y": masks_.padded()} if masks_.uniform else {"y": masks_.values, SIZE: masks_.sizes}
+        with write_atomically(path) as writing, writing.open("wb") as file:
+            np.savez_compressed(file, **together)
+        return
+    if path.suffix and not path.is_dir():
+        raise UsageError("masks are written to a folder, or to a file that ends in .npz", where=str(path))
+    width = len(str(len(frame)))
+    files = frame["file"] if "file" in frame else [f"{row:0{width}}" for row in range(1, len(frame) + 1)]
+    for name, mask in zip(files, masks, strict=True):
+        target = path / Path(str(name)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(target) as writing:
+            write_mask(mask, writing)
