@@ -78,7 +78,7 @@ def read_images(source: Any) -> Table:
     if path is not None and path.suffix.lower() == ".npz":
         frame, split = _read_arrays(path, masks=False)
         return Table(frame, path.stem, str(source), split=split)
-    if source in BUNDLED if isinstance(source, str) else isinstance(source, (pd.DataFrame, Mapping, tuple)):
+    if _is_bundled(source) or isinstance(source, (pd.DataFrame, Mapping, tuple)):
         return _read_pairs(source, masks=False)[0]
     return read_image_table(source)
 
@@ -107,15 +107,19 @@ def _read_pairs(source: Any, *, masks: bool = True) -> tuple[Table, tuple[str, .
         raise describe_wrong_source("table", table.source, hint=f"; {EXPECTED}, or an .npz file with x and y")
     if masks:
         frame = frame.assign(**{MASK: _checked_pairs(frame[IMAGE], frame[MASK], table.source).to_numpy()})
-    return replace(table, frame=frame, target=None), CLASSES if source in BUNDLED else ()
+    return replace(table, frame=frame, target=None), CLASSES if _is_bundled(source) else ()
 
 
 def _find_path(source: Any) -> Path | None:
     """Return the path of a source that is a file or folder; None for others and for bundled names."""
-    if not isinstance(source, (str, Path)) or str(source) in BUNDLED:
+    if not isinstance(source, (str, Path)) or _is_bundled(source):
         return None
     path = Path(source).expanduser()
     return path if path.exists() else None
+
+
+def _is_bundled(source: Any) -> bool:
+    return isinstance(source, str) and source in BUNDLED
 
 
 # --- folders ---
