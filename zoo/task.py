@@ -151,9 +151,9 @@ class Task(ABC):
     A subclass may set ``options``, the class of its own options of training; ``predict_options``, the class of those of
     prediction, which :meth:`predict` receives; ``reads``, the kinds of sources that it takes
     (``table``, ``images``, ``sequences``, ``series``, ``text``, ``environment``); ``refuses``, the job keys that do not
-    apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; and ``comparison``, the
+    apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; ``comparison``, the
     metric that compares different models and baselines where the objective cannot, with ``no_comparison``, why data may
-    lack it; and ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, where they are no CSV.
+    lack it; and ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, if not as CSV.
 
     Args:
         name: The folder's name.

@@ -27,7 +27,7 @@ from zoo.training.preprocessed_arrays import convert_to_tensor, prepare_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
 from ._baselines import choose_baselines
-from ._figures import draw_figures, describe_figures
+from ._figures import describe_figures, draw_figures
 from ._fit import fit_network
 from ._mask_dataset import get_images, get_mask, read_dataset
 from ._mask_metrics import METRICS, count_confusion, score_confusions

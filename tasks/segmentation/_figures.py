@@ -80,13 +80,12 @@ def blend(image: np.ndarray, mask: np.ndarray, highest: float) -> np.ndarray:
         >>> blend(np.zeros((1, 2, 1)), np.array([[0, 1]]), 255)[0, 0].tolist()
         [0.0, 0.0, 0.0]
     """
-    from matplotlib.colors import to_rgb
-
     blended = np.repeat(image, 3, axis=-1).astype(float) if image.shape[-1] == 1 else image.astype(float)
     white = 255.0 if highest > 1 else 1.0
     for index in np.unique(mask):
         if index not in (0, VOID):
-            colour = white * np.array(to_rgb(choose_colour(int(index))))
+            code = choose_colour(int(index)).lstrip("#")
+            colour = white / 255 * np.frombuffer(bytes.fromhex(code), np.uint8)
             blended[mask == index] = (1 - OPACITY) * blended[mask == index] + OPACITY * colour
     return blended
 
@@ -118,7 +117,7 @@ def describe_figures(split: Split, spec: Spec, confusions: np.ndarray) -> Mappin
 
     images = pd.DataFrame({"row": split.rows + 1})
     if FILE in split.inputs:
-        images.insert(0, FILE, split.inputs[FILE])
+        images.insert(0, FILE, np.asarray(split.inputs[FILE]).tolist())
     by_class = compute_iou(confusions)
     images["iou_mean"] = np.nanmean(by_class, axis=-1)
     for index, name in enumerate(spec.target.classes):

@@ -24,9 +24,11 @@ def read_mask(path: Path) -> np.ndarray:
 
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise DataError("a mask in JPEG has other values than were saved; save masks as PNG", where=str(path))
-    with report_decoding_errors(str(path), "cannot be read as a mask"):
-        with Image.open(path, formats=("PNG", "BMP", "GIF", "TIFF", "WEBP")) as stored:
-            values = np.asarray(stored)
+    with (
+        report_decoding_errors(str(path), "cannot be read as a mask"),
+        Image.open(path, formats=("PNG", "BMP", "GIF", "TIFF", "WEBP")) as stored,
+    ):
+        values = np.asarray(stored)
     if values.ndim == 3:
         colours = values[..., :3] if values.shape[-1] >= 3 else values[..., :1]
         if (colours != colours[..., :1]).any():

@@ -68,7 +68,7 @@ def write_predictions(frame: pd.DataFrame, path: Path) -> None:
         masks_ = Ragged.of(masks, axes=2)
         together = {"y": masks_.padded()} if masks_.uniform else {"y": masks_.values, SIZE: masks_.sizes}
         with write_atomically(path) as writing, writing.open("wb") as file:
-            np.savez_compressed(file, **together)
+            np.savez_compressed(file, allow_pickle=False, **together)
         return
     if path.suffix and not path.is_dir():
         raise UsageError("masks are written to a folder, or to a file that ends in .npz", where=str(path))

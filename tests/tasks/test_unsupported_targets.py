@@ -21,7 +21,7 @@ from zoo.errors import UsageError
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame({"a": RNG.normal(size=60), "b": RNG.normal(size=60), "k": list("xy") * 30, "l": list("uuv") * 20})
 IMAGES, MASKS = RNG.integers(0, 255, (40, 8, 8, 3)).astype(np.uint8), RNG.integers(0, 2, (40, 8, 8))
-LABELS, SEGMENTATION = "multi-label classification", "(segmentation) is not supported"
+LABELS, SEGMENTATION = "multi-label classification", "tasks that predict masks: segmentation"
 LONG = pd.DataFrame({"shop": np.repeat(list("abcdefgh"), 9), "day": list(range(9)) * 8, "sales": RNG.normal(size=72)})
 LONG["price"] = RNG.normal(size=72)
 
@@ -78,9 +78,9 @@ def test_labels_in_texts(workspace: Path) -> None:
 
 
 def test_models_of_tasks_that_do_not_exist(workspace: Path, command: Callable[..., Answer]) -> None:
-    answer = command("train", "segmentation/unet", "wine")
+    answer = command("train", "detection/yolo", "wine")
     assert answer.status == 2
-    assert "no task here does segmentation" in answer.err
+    assert "no task here does object detection" in answer.err
 
 
 def test_several_numbers_are_predicted_by_regression() -> None:

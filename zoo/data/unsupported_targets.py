@@ -1,4 +1,4 @@
-"""Targets that no task predicts: several labels in a cell, masks, files; errors say what is predicted instead."""
+"""Targets that a task does not predict: several labels in a cell, masks; errors say what is predicted instead."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import pandas as pd
 from zoo.data.raw_table import Table
 from zoo.data.sources.image_files import IMAGE_FILES
 from zoo.errors import DataError, UsageError
+from zoo.registry import find_tasks_reading
 
 ONE_CLASS = (
     "several values for each row (multi-label classification, bounding boxes) are not supported, a model predicts one "
     "class; for labels, make a column of yes and no for each, as str.get_dummies does, and train a model for each"
-)
-NO_SEGMENTATION = (
-    "a mask or image as the target (segmentation) is not supported; image models predict one class for each image"
 )
 _SEPARATORS = ("|", ";", ",")
 _MASK_FOLDERS = {"mask", "masks", "annotations", "labels", "segmentation", "segmentations", "targets"}
@@ -51,14 +49,14 @@ def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
         if len(several) and (hint := describe_cells(several.iloc[0], kind)):
             raise DataError(hint, where=where)
         if kind != "number" and _are_image_files(values):
-            raise DataError(NO_SEGMENTATION, where=where)
+            raise DataError(describe_masks(), where=where)
 
 
 def describe_cells(cell: Any, kind: str) -> str | None:
     """Return why a cell with several values is no target; None if it may be one, such as an array of numbers.
 
     Example:
-        >>> describe_cells(np.zeros((4, 4)), "class").split(" (")[0]
+        >>> describe_cells(np.zeros((4, 4)), "class").split(" is ")[0]
         'a mask or image as the target'
     """
     is_array = isinstance(cell, np.ndarray)
@@ -71,7 +69,18 @@ def describe_cells(cell: Any, kind: str) -> str | None:
 
 def describe_shape(shape: tuple[int, ...]) -> str:
     """Return why targets with several values of this shape for each row are not supported."""
-    return NO_SEGMENTATION if len(shape) > 1 else ONE_CLASS
+    return describe_masks() if len(shape) > 1 else ONE_CLASS
+
+
+def describe_masks() -> str:
+    """Return why masks are no target of this task, and which tasks predict them.
+
+    Example:
+        >>> describe_masks()
+        'a mask or image as the target is not supported by this task; tasks that predict masks: segmentation'
+    """
+    tasks = ", ".join(find_tasks_reading("masks")) or "none"
+    return f"a mask or image as the target is not supported by this task; tasks that predict masks: {tasks}"
 
 
 def find_label_separator(values: pd.Series) -> str | None:
@@ -111,7 +120,7 @@ def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str)
         return
     first, second = ({Path(file).stem for file in files if Path(file).parts[0] == folder} for folder in folders)
     if first and first == second:
-        raise DataError(f"{NO_SEGMENTATION}; the folders {' and '.join(folders)} would be its classes", where=where)
+        raise DataError(f"{describe_masks()}; the folders {' and '.join(folders)} would be its classes", where=where)
 
 
 def _are_image_files(values: pd.Series) -> bool:

@@ -57,9 +57,7 @@ def predict(job: PredictJob) -> Predictions:
         job: The job.
     """
     model = load(job.run)
-    frame = model.predict(
-        job.input, keep=job.keep, intervals=job.intervals, skip_broken=job.skip_broken, **job.options
-    )
+    frame = model.predict(job.input, keep=job.keep, intervals=job.intervals, skip_broken=job.skip_broken, **job.options)
     if job.output is not None:
         path = Path(job.output)
         check_folder(path)

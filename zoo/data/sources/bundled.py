@@ -54,8 +54,8 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
     if name not in BUNDLED:
         raise describe_unknown("bundled set", name, BUNDLED)
     if name in _MASKS and cells == MASK:
-        images, masks = compose_digit_scenes()
-        return pd.DataFrame({IMAGE: convert_to_cells(images), MASK: convert_to_cells(masks)}), None, None
+        scenes = dict(zip((IMAGE, MASK), map(convert_to_cells, compose_digit_scenes()), strict=True))
+        return pd.DataFrame(scenes), None, None
     if name in _MASKS:
         raise describe_wrong_source("masks", name)
     if name in _TEXTS and cells not in (IMAGE, MASK):
