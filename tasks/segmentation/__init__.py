@@ -19,10 +19,9 @@ from zoo.data.sources.read import Table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
-from zoo.task import NEED_A_TARGET, Baseline, Evaluation, OutputRules, Task
+from zoo.task import NEED_A_TARGET, Baseline, Evaluation, Task
 from zoo.training.preprocessed_arrays import convert_to_tensor, prepare_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
@@ -30,9 +29,9 @@ from ._baselines import choose_baselines
 from ._figures import describe_figures, draw_figures
 from ._fit import fit_network
 from ._mask_dataset import get_images, get_mask, read_dataset
-from ._mask_metrics import METRICS, count_confusion, score_confusions
+from ._mask_metrics import count_confusion, score_confusions
 from ._mask_reading import read_images
-from ._predicting import get_raw_images, predict_classes, predict_probabilities, write_predictions
+from ._predicting import MaskRules, get_raw_images, predict_classes, predict_probabilities, write_predictions
 
 RESAMPLES = 1000
 
@@ -44,23 +43,6 @@ class Options(TaskOptions):
     crop: int | None = Field(
         None, ge=8, description="side of the square crops in training; default the larger side of images, at most 128"
     )
-
-
-class MaskRules(OutputRules):
-    """Predictions are ``prediction``, a mask with the values of the training masks, and ``fraction_<class>``."""
-
-    def metrics(self) -> Several[Metric]:
-        """Return the mean intersection over union, which comes first, the mean Dice coefficient and the accuracy."""
-        return METRICS
-
-    def decoding(self) -> Mapping[str, Any]:
-        """Return how masks are decoded from the probabilities of pixels."""
-        return {
-            "kind": "mask",
-            "of": "output",
-            "values": self.spec.options["values"],
-            "classes": list(self.spec.target.classes),
-        }
 
 
 class Segmentation(Task):

@@ -13,7 +13,7 @@ from zoo.figures.style import BLUE, LINES, create_figure, shorten
 from zoo.spec import Spec
 
 from ._mask_dataset import FILE, VOID, get_images, get_mask
-from ._mask_metrics import compute_iou, tabulate_classes
+from ._mask_metrics import compute_iou, create_class_table
 
 OPACITY = 0.55
 MOST_CLASSES_SHOWN = 30
@@ -48,7 +48,7 @@ def draw_overlays(split: Split, spec: Spec, predicted: Sequence[np.ndarray], con
     for line, (name, row) in zip(panels, chosen.items(), strict=True):
         image, truth = images.example(row), get_mask(split, row, images.sizes[row])
         for panel, mask in zip(line, (None, truth, predicted[row]), strict=True):
-            shown = image if mask is None else blend(image, mask, highest)
+            shown = image if mask is None else draw_over(image, mask, highest)
             draw_image(panel, shown, high=255.0 if highest > 1 else 1.0)
         file = split.inputs[FILE][row] if FILE in split.inputs else f"row {split.rows[row] + 1}"
         line[0].set_title(f"{name}: {shorten(str(file), 26)}", loc="left", fontsize=10)
@@ -68,7 +68,7 @@ def choose_colour(index: int) -> str:
     return LINES[(index - 1) % len(LINES)]
 
 
-def blend(image: np.ndarray, mask: np.ndarray, highest: float) -> np.ndarray:
+def draw_over(image: np.ndarray, mask: np.ndarray, highest: float) -> np.ndarray:
     """Return an image in colour (H, W, 3) with the classes of a mask over it, the first left out.
 
     Args:
@@ -77,7 +77,7 @@ def blend(image: np.ndarray, mask: np.ndarray, highest: float) -> np.ndarray:
         highest: Value of white.
 
     Example:
-        >>> blend(np.zeros((1, 2, 1)), np.array([[0, 1]]), 255)[0, 0].tolist()
+        >>> draw_over(np.zeros((1, 2, 1)), np.array([[0, 1]]), 255)[0, 0].tolist()
         [0.0, 0.0, 0.0]
     """
     blended = np.repeat(image, 3, axis=-1).astype(float) if image.shape[-1] == 1 else image.astype(float)
@@ -97,7 +97,7 @@ def draw_classes(confusions: np.ndarray, classes: Sequence[str]) -> Any:
         >>> draw_classes(np.array([[[3, 1], [0, 4]]]), ["sky", "tree"]).axes[0].get_xlabel()
         'intersection over union'
     """
-    table = tabulate_classes(confusions, classes).head(MOST_CLASSES_SHOWN)
+    table = create_class_table(confusions, classes).head(MOST_CLASSES_SHOWN)
     figure, (axis,) = create_figure(width=7.0, height=1.4 + 0.32 * len(table))
     axis.barh(np.arange(len(table)), table["iou"].fillna(0.0), color=BLUE)
     labels = [f"{shorten(name, 20)}, {pixels:,} pixels" for name, pixels in table[["class", "pixels"]].to_numpy()]
@@ -123,4 +123,4 @@ def describe_figures(split: Split, spec: Spec, confusions: np.ndarray) -> Mappin
     for index, name in enumerate(spec.target.classes):
         images[f"iou_{name}"] = by_class[:, index]
     worst = images.sort_values("iou_mean", kind="stable")
-    return {"scores_by_class": tabulate_classes(confusions, spec.target.classes), "scores_by_image": worst}
+    return {"scores_by_class": create_class_table(confusions, spec.target.classes), "scores_by_image": worst}

@@ -91,11 +91,11 @@ def score_confusions(
     return evaluate(METRICS, np.zeros(len(flat)), flat, group=group, resamples=resamples)
 
 
-def tabulate_classes(confusions: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+def create_class_table(confusions: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """Return a row for each class: its pixels, intersection over union, Dice coefficient, precision and recall.
 
     Example:
-        >>> table = tabulate_classes(np.array([[[3, 1], [0, 4]]]), ["sky", "tree"])
+        >>> table = create_class_table(np.array([[[3, 1], [0, 4]]]), ["sky", "tree"])
         >>> table[["class", "iou", "recall"]].to_numpy().tolist()
         [['sky', 0.75, 0.75], ['tree', 0.8, 1.0]]
     """

@@ -14,21 +14,21 @@ from zoo.data.dataset import SPELLINGS
 from zoo.data.example_layouts import read_image_table
 from zoo.data.examples.array_columns import IMAGE, MASK, convert_lists, convert_to_cells
 from zoo.data.examples.describe_examples import describe_image
+from zoo.data.examples.digit_scenes import CLASSES
 from zoo.data.layout import Layout
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
-from zoo.data.sources.digit_scenes import CLASSES
 from zoo.data.sources.image_files import decode_images, list_image_files
 from zoo.data.sources.npz import load_arrays
 from zoo.data.sources.read import Table, check_there, read_table
 from zoo.errors import DataError, join_first
 from zoo.spec import Spec, Target
 
-from ._mask_files import check_mask, read_mask
+from ._mask_arrays import check_pairs, check_size, read_arrays
+from ._mask_files import read_mask
 
 IMAGES, MASKS, NAMES_FILE = "images", "masks", "classes.txt"
 EXPECTED = f"expected FOLDER/{IMAGES}/1.png, … and FOLDER/{MASKS}/1.png, …"
-_ARRAY_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 @dataclass
@@ -76,7 +76,7 @@ def read_images(source: Any) -> Table:
     if path is not None and path.is_dir() and (path / IMAGES).is_dir():
         return replace(read_image_table(str(path / IMAGES)), source=str(source))
     if path is not None and path.suffix.lower() == ".npz":
-        frame, split = _read_arrays(path, masks=False)
+        frame, split = read_arrays(path, masks=False)
         return Table(frame, path.stem, str(source), split=split)
     if _is_bundled(source) or isinstance(source, (pd.DataFrame, Mapping, tuple)):
         return _read_pairs(source, masks=False)[0]
@@ -91,7 +91,7 @@ def _read_pairs(source: Any, *, masks: bool = True) -> tuple[Table, tuple[str, .
     if path is not None and path.is_dir():
         return _read_folder(path, str(source))
     if path is not None and path.suffix.lower() == ".npz":
-        frame, split = _read_arrays(path, masks=masks)
+        frame, split = read_arrays(path, masks=masks)
         names = tuple(map(str, load_arrays(path).get("names", ())))
         return Table(frame, path.stem, str(source), split=split), names
     if isinstance(source, tuple) and len(source) == 2 and np.ndim(source[1]) >= 2:
@@ -106,7 +106,7 @@ def _read_pairs(source: Any, *, masks: bool = True) -> tuple[Table, tuple[str, .
             raise DataError(message, where=table.source)
         raise describe_wrong_source("table", table.source, hint=f"; {EXPECTED}, or an .npz file with x and y")
     if masks:
-        frame = frame.assign(**{MASK: _checked_pairs(frame[IMAGE], frame[MASK], table.source).to_numpy()})
+        frame = frame.assign(**{MASK: check_pairs(frame[IMAGE], frame[MASK], table.source).to_numpy()})
     return replace(table, frame=frame, target=None), CLASSES if _is_bundled(source) else ()
 
 
@@ -137,7 +137,7 @@ def _read_folder(path: Path, source: str) -> tuple[Table, tuple[str, ...]]:
     images, places, notes = decode_images([image for image, _ in pairs], files)
     masks = [read_mask(pairs[place][1]) for place in places]
     for image, mask, place in zip(images, masks, places, strict=True):
-        _check_size(image, mask, str(pairs[place][1]))
+        check_size(image, mask, str(pairs[place][1]))
     frame = pd.DataFrame({IMAGE: convert_to_cells(images), MASK: convert_to_cells(masks)})
     split_column = np.array(splits)[places] if by_split and "" not in parts.values() else None
     names = _read_names(path / NAMES_FILE)
@@ -189,64 +189,3 @@ def _read_names(path: Path) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise DataError("two classes have the same name", where=str(path))
     return names
-
-
-# --- arrays ---
-
-
-def _read_arrays(path: Path, *, masks: bool) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Return the frame of a file of arrays, and the split of each row, if the file has several."""
-    arrays, frames, splits = load_arrays(path), [], []
-    for suffix, split in _ARRAY_SPLITS.items():
-        if f"x_{suffix}" not in arrays:
-            continue
-        names = [f"x_{suffix}", *([f"y_{suffix}"] if masks else [])]
-        absent = [name for name in names if name not in arrays]
-        if absent:
-            message = f"has no array {absent[0]} of masks (n, height, width), one value for each pixel"
-            raise DataError(f"{message}; it has {', '.join(arrays)}", where=str(path))
-        sizes = arrays.get(f"size_{suffix}", arrays.get("size") if suffix == "train" else None)
-        cells = [_take_apart(arrays[name], sizes, f"{path}, array {name}") for name in names]
-        if masks and len(cells[0]) != len(cells[1]):
-            message = f"{names[0]} has {len(cells[0])} images, and {names[1]} {len(cells[1])} masks"
-            raise DataError(f"{message}; expected a mask for each image", where=str(path))
-        frame = pd.DataFrame({IMAGE: convert_to_cells(cells[0])})
-        if masks:
-            frame[MASK] = _checked_pairs(frame[IMAGE], convert_to_cells(cells[1]), f"{path}, {names[1]}").to_numpy()
-        frames.append(frame)
-        splits += [split] * len(frame)
-    return pd.concat(frames, ignore_index=True), np.array(splits) if len(frames) > 1 else None
-
-
-def _take_apart(values: np.ndarray, sizes: np.ndarray | None, where: str) -> Any:
-    """Return the examples of an array: along its first axis, or of pixels that lie end to end, by their sizes."""
-    if sizes is None:
-        if values.ndim < 3:
-            message = f"has the shape {values.shape}; expected images (n, height, width, channels) and masks (n, height"
-            raise DataError(f"{message}, width); pixels that lie end to end need an array size (n, 2)", where=where)
-        return values
-    sizes = np.asarray(sizes)
-    right = sizes.ndim == 2 and sizes.shape[1] == 2 and sizes.dtype.kind in "iu"
-    if not right or (sizes < 1).any() or sizes.prod(axis=1).sum() != len(values):
-        message = f"has {len(values)} pixels, which the array size (n, 2) of heights and widths does not give"
-        raise DataError(message, where=where)
-    ends = np.cumsum(sizes.prod(axis=1))[:-1]
-    parts = np.split(values, ends)
-    return [part.reshape(*size, *values.shape[1:]) for part, size in zip(parts, sizes, strict=True)]
-
-
-def _checked_pairs(images: pd.Series, masks: pd.Series, where: str) -> pd.Series:
-    """Return masks as bytes, each of the size of its image."""
-    checked = []
-    for row, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
-        place = f"{where}, row {row}"
-        checked.append(check_mask(np.asarray(mask), place))
-        _check_size(np.asarray(image), checked[-1], place)
-    return convert_to_cells(checked)
-
-
-def _check_size(image: np.ndarray, mask: np.ndarray, where: str) -> None:
-    if image.shape[:2] != mask.shape:
-        height, width = mask.shape
-        message = f"the mask has {height} x {width} pixels, but its image {image.shape[0]} x {image.shape[1]}"
-        raise DataError(f"{message}; they must have the same size", where=where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,34 @@ import pandas as pd
 
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
+from zoo.metrics.metric import Metric
 from zoo.saving.files import write_atomically
 from zoo.spec import ImageInput, Spec
+from zoo.task import OutputRules
 from zoo.training.preprocessed_arrays import forward, iterate_batches
 
 from ._mask_files import write_mask
+from ._mask_metrics import METRICS
 
 CALL_PIXELS = 1 << 19  # in one call of a network, whose features need some hundred times the memory
 IMAGE_KEY, PREDICTION, SIZE = "image", "prediction", "size"
+
+
+class MaskRules(OutputRules):
+    """Predictions are ``prediction``, a mask with the values of the training masks, and ``fraction_<class>``."""
+
+    def metrics(self) -> Sequence[Metric]:
+        """Return the mean intersection over union, which comes first, the mean Dice coefficient and the accuracy."""
+        return METRICS
+
+    def decoding(self) -> Mapping[str, Any]:
+        """Return how masks are decoded from the probabilities of pixels."""
+        return {
+            "kind": "mask",
+            "of": "output",
+            "values": self.spec.options["values"],
+            "classes": list(self.spec.target.classes),
+        }
 
 
 def predict_probabilities(model: Any, images: Ragged) -> Iterator[tuple[int, np.ndarray]]:

@@ -19,7 +19,7 @@ ONE_CLASS = (
     "class; for labels, make a column of yes and no for each, as str.get_dummies does, and train a model for each"
 )
 _SEPARATORS = ("|", ";", ",")
-_MASK_FOLDERS = {"mask", "masks", "annotations", "labels", "segmentation", "segmentations", "targets"}
+_MASK_FOLDERS = ("mask", "annotations", "labels", "segment", "targets")  # how their names begin
 
 
 def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
@@ -116,7 +116,7 @@ def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str)
     Raises:
         DataError: If one of two folders is called after masks, and its files are called as those of the other.
     """
-    if len(folders) != 2 or not any(folder.lower() in _MASK_FOLDERS for folder in folders):
+    if len(folders) != 2 or not any(folder.lower().startswith(_MASK_FOLDERS) for folder in folders):
         return
     first, second = ({Path(file).stem for file in files if Path(file).parts[0] == folder} for folder in folders)
     if first and first == second:

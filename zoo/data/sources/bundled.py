@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.examples.array_columns import IMAGE, MASK, SEQUENCE, TEXT, convert_to_cells
+from zoo.data.examples.digit_scenes import compose_digit_scenes
 from zoo.data.source_errors import describe_wrong_source
-from zoo.data.sources.digit_scenes import compose_digit_scenes
 from zoo.data.sources.text_files import read_texts
 from zoo.errors import describe_unknown
 
