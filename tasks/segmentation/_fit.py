@@ -15,7 +15,7 @@ from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.streamed_arrays import StreamedArrays
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-from ._mask_dataset import VOID, get_images, get_mask
+from ._mask_dataset import MOST_CROPS, VOID, count_crops, get_images, get_mask
 from ._mask_metrics import METRICS, count_confusion
 
 INPUT = "images"
@@ -46,7 +46,7 @@ def fit_network(built_model: BuiltModel, dataset: Dataset, plan: FitPlan) -> Fit
 
 
 class Crops(StreamedArrays):
-    """Random square crops of images and masks, drawn anew in each epoch: as many as cover the images once.
+    """Random square crops of images and masks, drawn anew in each epoch, as many as cover the images about once.
 
     Images that are smaller are padded by repeating their border, and their masks with ``VOID``.
 
@@ -60,16 +60,15 @@ class Crops(StreamedArrays):
     def __init__(self, images: Ragged, masks: list[np.ndarray], side: int, seed: int) -> None:
         self.images, self.masks, self.side, self.seed = images, masks, side, seed
         self.ragged = {}
-        area = images.lengths / side**2
-        self.rows = np.repeat(np.arange(len(images)), np.maximum(1, np.round(area).astype(int)))
+        self.rows = np.repeat(np.arange(len(images)), count_crops(images.sizes, side))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return min(len(self.rows), MOST_CROPS)
 
     def buffers(self, epoch: int, batch: int) -> Iterator[Arrays]:
         """Yield all crops of an epoch, several full batches at a time."""
         generator = np.random.default_rng([self.seed, epoch])
-        rows = generator.permutation(self.rows)
+        rows = generator.permutation(self.rows)[: len(self)]
         starts = generator.random((len(rows), 2))
         most = max(1, BUFFER_PIXELS // self.side**2 // batch) * batch
         for first in range(0, len(rows), most):

@@ -21,7 +21,8 @@ from ._mask_reading import MaskLayout
 
 VOID = 255  # code of pixels without a class
 MOST_CLASSES = 64
-MOST_CROP = 128
+MOST_CROP = 128  # side of a crop by default
+MOST_CROPS = 2000  # in an epoch
 FILE = "file"
 
 
@@ -55,7 +56,7 @@ def read_dataset(job: DataJob, task: str, options: Any) -> Dataset:
     if not counts.any():
         raise DataError("no pixel of the training masks has a class", where=dataset.source)
     target_ = Target(MASK, MASK, classes=names, dtype="int", counts=tuple(counts.tolist()))
-    spec = _complete(dataset.spec, target_, values, train.shape[1:])
+    spec = _complete(dataset.spec, target_, values, get_images(splits["train"], dataset.spec).sizes)
     notes = [f"{len(values)} classes of pixels: {_describe_fractions(names, counts)}"]
     if options.ignore is None and len(values) > 2 and values[-1] == VOID:
         notes.append(f"the value {VOID} of masks is a class; if it means that there is none, use --ignore {VOID}")
@@ -74,9 +75,20 @@ def get_mask(split: Any, row: int, size: Sequence[int]) -> np.ndarray:
     return np.asarray(split.target[row, : size[0], : size[1]])
 
 
-def _complete(spec: Spec, target: Target, values: Sequence[int], size: tuple[int, ...]) -> Spec:
+def count_crops(sizes: np.ndarray, side: int) -> np.ndarray:
+    """Return how many crops of a side cover each image of sizes (N, 2) about once (N,).
+
+    Example:
+        >>> count_crops(np.array([[20, 40], [5, 5]]), 10).tolist()
+        [8, 1]
+    """
+    return np.maximum(1, np.round(sizes.prod(axis=1) / side**2).astype(int))
+
+
+def _complete(spec: Spec, target: Target, values: Sequence[int], sizes: np.ndarray) -> Spec:
     options = {**spec.options, "values": [int(value) for value in values]}
-    options.setdefault("crop", min(MOST_CROP, max(size)))
+    options.setdefault("crop", min(MOST_CROP, int(sizes.max())))
+    options["crops"] = min(MOST_CROPS, int(count_crops(sizes, options["crop"]).sum()))
     return dataclasses.replace(spec, targets=(target,), options=options)
 
 

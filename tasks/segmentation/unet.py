@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from zoo.models.activations import ACTIVATIONS
 from zoo.networks import Knobs, assemble
@@ -24,6 +25,8 @@ from zoo.spec import Spec
 
 from ._mask_network import FLIPS, LOSSES, CropTo, DrawFlips, Flip, MaskLoss, PadToMultiple
 
+# Pixels that are trained on in all epochs together, within limits on the epochs.
+TRAINED_PIXELS, FEWEST_EPOCHS, MOST_EPOCHS = 20_000_000, 20, 120
 MOMENTUM = 0.9  # of the statistics for inference: few images are few steps, in which Keras' 0.99 lags behind
 
 
@@ -39,9 +42,8 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout", "loss"),
-        defaults={"loss": "crossentropy_dice", "normalization": "batch", "schedule": "cosine", "warmup": 1,
-                  "learning_rate": 2e-3, "epochs": 60, "patience": 20, "batch_size": 16},
-    )  # fmt: skip
+        defaults={"loss": "crossentropy_dice", "normalization": "batch", **choose_training(spec)},
+    )
     filters, depth = hp.Int("filters", 8, 64, sampling="log", default=16), hp.Int("depth", 1, 5, default=3)
     flip = hp.Choice("flip", list(FLIPS), default="horizontal")
     preprocessing = ImagePreprocessing(spec)
@@ -62,36 +64,46 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     return assemble(preprocessing, inputs, output, loss, knobs)
 
 
+def choose_training(spec: Spec) -> dict[str, Any]:
+    """Return the defaults of training for the crops of an epoch: few crops take more epochs, in smaller batches."""
+    crops, side = spec.options["crops"], spec.options["crop"]
+    epochs = int(np.clip(TRAINED_PIXELS / (crops * side**2), FEWEST_EPOCHS, MOST_EPOCHS))
+    batch = 2 ** int(np.clip(np.log2(crops / 16), 2, 4))
+    return {"learning_rate": 2e-3, "schedule": "cosine", "warmup": 1, "epochs": epochs, "patience": epochs // 3,
+            "batch_size": batch}  # fmt: skip
+
+
 def _contract_and_expand(x: Any, knobs: Knobs, filters: int, depth: int) -> Any:
     """Return features (B, H, W, F) of images (B, H, W, C) whose sides are multiples of 2 to the depth."""
     skipped, dropout = [], knobs.get("dropout")
     for level in range(depth):
-        x = _convolve(x, knobs, filters * 2**level, f"down_{level}")
+        x = _convolve(x, knobs, filters * 2**level, level)
         skipped.append(x)
         x = keras.layers.MaxPooling2D(2, name=f"pooling_{level}")(x)
-    x = _convolve(x, knobs, filters * 2**depth, "bottom")
+    x = _convolve(x, knobs, filters * 2**depth, depth)
     x = Dropout(dropout, name="dropout")(x) if dropout else x
     for level in reversed(range(depth)):
         x = keras.layers.UpSampling2D(2, name=f"upsampling_{level}")(x)
         x = keras.layers.Conv2D(filters * 2**level, 2, padding="same", name=f"up_convolution_{level}")(x)
         x = keras.layers.Concatenate(name=f"skip_{level}")([skipped[level], x])
-        x = _convolve(x, knobs, filters * 2**level, f"up_{level}")
+        x = _convolve(x, knobs, filters * 2**level, 2 * depth - level)
     return x
 
 
-def _convolve(x: Any, knobs: Knobs, filters: int, name: str) -> Any:
-    """Return the output of two convolutions, each with normalization and activation."""
+def _convolve(x: Any, knobs: Knobs, filters: int, block: int) -> Any:
+    """Return the output of a block of two convolutions, each with normalization and activation."""
     normalization, activation = knobs.get("normalization"), ACTIVATIONS[knobs.get("activation")]
     initializer, regularizer = knobs.get("initializer"), knobs.regularizer()
-    for place in (1, 2):
+    for place in (0, 1):
+        name = f"{block}_{place}"
         layer = keras.layers.Conv2D(
             filters, 3, padding="same", kernel_initializer=initializer, kernel_regularizer=regularizer,
-            name=f"{name}_convolution_{place}",
+            name=f"convolution_{name}",
         )  # fmt: skip
         x = layer(x)
         if normalization == "batch":
-            x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalization_{place}")(x)
+            x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalization_{name}")(x)
         elif normalization == "layer":
-            x = keras.layers.LayerNormalization(name=f"{name}_normalization_{place}")(x)
-        x = keras.layers.Activation(activation, name=f"{name}_activation_{place}")(x)
+            x = keras.layers.LayerNormalization(name=f"normalization_{name}")(x)
+        x = keras.layers.Activation(activation, name=f"activation_{name}")(x)
     return x
