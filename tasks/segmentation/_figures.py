@@ -10,14 +10,13 @@ import numpy as np
 from zoo.data.dataset import Split
 from zoo.figures.images import draw_image
 from zoo.figures.style import BLUE, LINES, create_figure, shorten
-from zoo.spec import Spec
+from zoo.spec import ImageInput, Spec
 
 from ._mask_dataset import FILE, VOID, get_images, get_mask
 from ._mask_metrics import compute_iou, create_class_table
 
 OPACITY = 0.55
 MOST_CLASSES_SHOWN = 30
-COLUMNS = ("image", "mask", "prediction")
 
 
 def draw_figures(split: Split, spec: Spec, predicted: Sequence[np.ndarray], confusions: np.ndarray) -> dict[str, Any]:
@@ -43,13 +42,13 @@ def draw_overlays(split: Split, spec: Spec, predicted: Sequence[np.ndarray], con
     images = get_images(split, spec)
     figure, _ = create_figure(width=8.5, height=8.7)
     figure.clear()
-    panels = figure.subplots(len(chosen), len(COLUMNS), squeeze=False)
-    highest = float(images.values.max(initial=1))
+    panels = figure.subplots(len(chosen), 3, squeeze=False)
+    white = 255.0 if spec.only(ImageInput).integer else float(images.values.max(initial=1))
     for line, (name, row) in zip(panels, chosen.items(), strict=True):
         image, truth = images.example(row), get_mask(split, row, images.sizes[row])
         for panel, mask in zip(line, (None, truth, predicted[row]), strict=True):
-            shown = image if mask is None else draw_over(image, mask, highest)
-            draw_image(panel, shown, high=255.0 if highest > 1 else 1.0)
+            shown = image if mask is None else draw_over(image, mask, white)
+            draw_image(panel, shown, high=white)
         file = split.inputs[FILE][row] if FILE in split.inputs else f"row {split.rows[row] + 1}"
         line[0].set_title(f"{name}: {shorten(str(file), 26)}", loc="left", fontsize=10)
         line[1].set_title("mask", loc="left", fontsize=10)
@@ -68,20 +67,19 @@ def choose_colour(index: int) -> str:
     return LINES[(index - 1) % len(LINES)]
 
 
-def draw_over(image: np.ndarray, mask: np.ndarray, highest: float) -> np.ndarray:
-    """Return an image in colour (H, W, 3) with the classes of a mask over it, the first left out.
+def draw_over(image: np.ndarray, mask: np.ndarray, white: float) -> np.ndarray:
+    """Return an image in grey (H, W, 3) with the classes of a mask over it in colour, the first left out.
 
     Args:
         image: (H, W, C) with one channel or three.
         mask: Class indices (H, W).
-        highest: Value of white.
+        white: Value of white.
 
     Example:
         >>> draw_over(np.zeros((1, 2, 1)), np.array([[0, 1]]), 255)[0, 0].tolist()
         [0.0, 0.0, 0.0]
     """
-    blended = np.repeat(image, 3, axis=-1).astype(float) if image.shape[-1] == 1 else image.astype(float)
-    white = 255.0 if highest > 1 else 1.0
+    blended = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
     for index in np.unique(mask):
         if index not in (0, VOID):
             code = choose_colour(int(index)).lstrip("#")

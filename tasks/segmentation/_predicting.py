@@ -20,6 +20,8 @@ from zoo.training.preprocessed_arrays import forward, iterate_batches
 from ._mask_files import write_mask
 from ._mask_metrics import METRICS
 
+MOST_PIXELS = 1 << 22  # of an image that is predicted at once
+TILE, MARGIN = 1024, 128
 CALL_PIXELS = 1 << 19  # in one call of a network, whose features need some hundred times the memory
 IMAGE_KEY, PREDICTION, SIZE = "image", "prediction", "size"
 
@@ -48,11 +50,38 @@ def predict_probabilities(model: Any, images: Ragged) -> Iterator[tuple[int, np.
         model: The full model, or what has a method ``outputs_of``.
         images: Images, whose sizes may differ.
     """
-    most = max(1, CALL_PIXELS // int(images.lengths.max(initial=1)))
-    rows = np.arange(len(images))
-    for chosen, _ in iterate_batches({IMAGE_KEY: images}, most):
+    large = np.flatnonzero(images.lengths > MOST_PIXELS)
+    yield from ((int(row), predict_in_tiles(model, images.example(int(row)))) for row in large)
+    rows = np.flatnonzero(images.lengths <= MOST_PIXELS)
+    images_ = images[rows] if len(large) else images
+    most = max(1, CALL_PIXELS // int(images_.lengths.max(initial=1)))
+    for chosen, _ in iterate_batches({IMAGE_KEY: images_}, most) if len(rows) else ():
         batch = rows[chosen]
         yield from zip(batch.tolist(), np.asarray(forward(model, {IMAGE_KEY: images[batch]})), strict=True)
+
+
+def predict_in_tiles(model: Any, image: np.ndarray, side: int = TILE, margin: int = MARGIN) -> np.ndarray:
+    """Return the probabilities of an image's pixels (H, W, K), computed tile by tile to save memory.
+
+    Args:
+        model: The full model.
+        image: (H, W, C).
+        side: Side of a tile, a multiple of the network's stride.
+        margin: Pixels around a tile that the network sees too, also a multiple; where it sees no further, the
+            probabilities are the same as of the whole image.
+    """
+    height, width = image.shape[:2]
+    whole: np.ndarray | None = None
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            first = max(0, top - margin), max(0, left - margin)
+            window = image[first[0] : top + side + margin, first[1] : left + side + margin]
+            values = np.asarray(forward(model, {IMAGE_KEY: Ragged.of([window], axes=2)}))[0]
+            whole = np.empty((height, width, values.shape[-1]), values.dtype) if whole is None else whole
+            inner = values[top - first[0] :, left - first[1] :][:side, :side]
+            whole[top : top + side, left : left + side] = inner
+    assert whole is not None
+    return whole
 
 
 def predict_classes(model: Any, images: Ragged) -> list[np.ndarray]:

@@ -69,7 +69,7 @@ def choose_training(spec: Spec) -> dict[str, Any]:
     crops, side = spec.options["crops"], spec.options["crop"]
     epochs = int(np.clip(TRAINED_PIXELS / (crops * side**2), FEWEST_EPOCHS, MOST_EPOCHS))
     batch = 2 ** int(np.clip(np.log2(crops / 16), 2, 4))
-    return {"learning_rate": 2e-3, "schedule": "cosine", "warmup": 1, "epochs": epochs, "patience": epochs // 3,
+    return {"learning_rate": 5e-3, "schedule": "cosine", "warmup": 1, "epochs": epochs, "patience": epochs // 3,
             "batch_size": batch}  # fmt: skip
 
 

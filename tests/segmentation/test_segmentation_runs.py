@@ -12,10 +12,12 @@ from command import Answer
 from zoo.tasks.segmentation._mask_dataset import VOID
 from zoo.tasks.segmentation._mask_files import read_mask
 from zoo.tasks.segmentation._mask_network import LOSSES, DrawFlips, Flip, MaskLoss, PadToMultiple
+from zoo.tasks.segmentation._predicting import predict_in_tiles, predict_probabilities
 
 import zoo
+from zoo.data.ragged import Ragged
 
-SMALL = {"hyperparameters": {"filters": 8, "depth": 1}, "quiet": True}
+SMALL = {"hyperparameters": {"filters": 8, "depth": 1, "learning_rate": 0.01}, "quiet": True}
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def scenes(workspace: Path) -> dict[str, list[np.ndarray]]:
 def test_a_run_beats_its_thresholds_and_predicts_masks(
     scenes: dict[str, list[np.ndarray]], command: Callable[..., Answer]
 ) -> None:
-    run = zoo.train("segmentation/unet", scenes, epochs=30, baselines="all", **SMALL)
+    run = zoo.train("segmentation/unet", scenes, epochs=40, baselines="all", **SMALL)
     best = max(scores["test_iou_mean"] for name, scores in run.baselines.items() if name != "boosting")
     assert set(run.baselines) == {"most_frequent", "colour_threshold", "nearest_colour", "boosting"}
     assert run.metrics["test_iou_mean"] > best + 0.2
@@ -76,6 +78,14 @@ def test_the_command_line(scenes: dict[str, list[np.ndarray]], command: Callable
     assert {"scores_by_class.json", "scores_by_image.json"} <= tables
     answer = command("train", "segmentation/unet", "photos", "--ignore", "300")
     assert (answer.status, "Traceback" in answer.err) == (2, False)
+
+
+def test_tiles_have_the_probabilities_of_the_whole_image() -> None:
+    spec = zoo.spec_of("digit_scenes", task="segmentation")
+    model = zoo.build("segmentation/unet", spec, filters=8, depth=2)
+    image = np.random.default_rng(0).integers(0, 256, (70, 101, 3)).astype(np.uint8)
+    whole = dict(predict_probabilities(model, Ragged.of([image], axes=2)))[0]
+    np.testing.assert_allclose(predict_in_tiles(model, image, side=16, margin=32), whole, atol=1e-5)
 
 
 # --- layers and losses ---
