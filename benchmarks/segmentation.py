@@ -22,7 +22,7 @@ from _results import Results, mean_and_deviation, read_arguments, say
 
 MODEL = "segmentation/unet"
 BASELINES = ("most_frequent", "colour_threshold", "nearest_colour", "boosting")
-SEEDS = 3
+SEEDS = 2
 COUNTS = {"digits on photographs": 500, "textures": 120}
 
 

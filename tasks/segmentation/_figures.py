@@ -12,7 +12,7 @@ from zoo.figures.images import draw_image
 from zoo.figures.style import BLUE, LINES, create_figure, shorten
 from zoo.spec import ImageInput, Spec
 
-from ._mask_dataset import FILE, VOID, get_images, get_mask
+from ._mask_dataset import VOID, get_images, get_mask
 from ._mask_metrics import compute_iou, create_class_table
 
 OPACITY = 0.55
@@ -49,7 +49,7 @@ def draw_overlays(split: Split, spec: Spec, predicted: Sequence[np.ndarray], con
         for panel, mask in zip(line, (None, truth, predicted[row]), strict=True):
             shown = image if mask is None else draw_over(image, mask, white)
             draw_image(panel, shown, high=white)
-        file = split.inputs[FILE][row] if FILE in split.inputs else f"row {split.rows[row] + 1}"
+        file = f"row {split.rows[row] + 1}" if split.files is None else split.files[row]
         line[0].set_title(f"{name}: {shorten(str(file), 26)}", loc="left", fontsize=10)
         line[1].set_title("mask", loc="left", fontsize=10)
         line[2].set_title(f"prediction, iou_mean {scores[row]:.3f}", loc="left", fontsize=10)
@@ -114,8 +114,8 @@ def describe_figures(split: Split, spec: Spec, confusions: np.ndarray) -> Mappin
     import pandas as pd
 
     images = pd.DataFrame({"row": split.rows + 1})
-    if FILE in split.inputs:
-        images.insert(0, FILE, np.asarray(split.inputs[FILE]).tolist())
+    if split.files is not None:
+        images.insert(0, "file", split.files)
     by_class = compute_iou(confusions)
     images["iou_mean"] = np.nanmean(by_class, axis=-1)
     for index, name in enumerate(spec.target.classes):

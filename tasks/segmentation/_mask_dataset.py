@@ -23,7 +23,6 @@ VOID = 255  # code of pixels without a class
 MOST_CLASSES = 64
 MOST_CROP = 128  # side of a crop by default
 MOST_CROPS = 2000  # in an epoch
-FILE = "file"
 
 
 def read_dataset(job: DataJob, task: str, options: Any) -> Dataset:
@@ -47,10 +46,8 @@ def read_dataset(job: DataJob, task: str, options: Any) -> Dataset:
     for name, split in dataset.splits.items():
         table = layout.tables[1 if name == "test" and dataset.has_test_source else 0]
         target = _pad([encoder[mask] for mask in table.frame[MASK].iloc[split.rows]])
-        inputs = dict(split.inputs)
-        if table.files is not None:
-            inputs[FILE] = table.files[split.rows].astype(str)
-        splits[name] = dataclasses.replace(split, target=target, inputs=inputs)
+        files = None if table.files is None else table.files[split.rows].astype(str)
+        splits[name] = dataclasses.replace(split, target=target, files=files)
     train = splits["train"].encoded_target
     counts = np.bincount(train[train != VOID].ravel(), minlength=len(values))
     if not counts.any():

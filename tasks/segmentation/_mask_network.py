@@ -33,7 +33,7 @@ class PadToMultiple(keras.layers.Layer):
         """Return images (B, H', W', C)."""
         for axis in (1, 2):
             size = ops.shape(images)[axis]
-            padded = -(-size // self.stride) * self.stride
+            padded = (size + self.stride - 1) // self.stride * self.stride
             images = ops.take(images, ops.minimum(ops.arange(padded), size - 1), axis=axis)
         return images
 

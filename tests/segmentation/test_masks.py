@@ -62,7 +62,7 @@ def test_a_folder_of_images_of_several_sizes(tmp_path: Path) -> None:
     for split in dataset.splits.values():
         images = split.inputs["image"]
         for row, size in enumerate(images.sizes):
-            place = int(Path(str(split.inputs["file"][row])).stem)
+            place = int(Path(str(split.files[row])).stem)
             assert tuple(size) == SIZES[place]
             mask = split.target[row, : size[0], : size[1]]
             assert mask.sum() == 16

@@ -77,7 +77,17 @@ class Exported:
             outputs.append(self._call(encode_inputs(tensors, self.facts)))
         if not outputs:
             raise ValueError("there are no rows")
-        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
+        return {name: _join_rows([part[name] for part in outputs]) for name in outputs[0]}
+
+
+def _join_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the rows of all parts: one array, or if rows differ in size an array (N,) of arrays."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    rows = [row for part in parts for row in part]
+    joined = np.empty(len(rows), object)
+    joined[:] = rows
+    return joined
 
 
 # --- the folder ---
@@ -219,7 +229,11 @@ def main() -> None:
         sys.exit(f"error: {error}")
     write = csv.writer(sys.stdout)
     write.writerow(predictions)
-    write.writerows(zip(*(column.tolist() for column in predictions.values()), strict=True))
+    write.writerows(zip(*(map(_plain, column.tolist()) for column in predictions.values()), strict=True))
+
+
+def _plain(cell: Any) -> Any:
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell
 
 
 if __name__ == "__main__":
