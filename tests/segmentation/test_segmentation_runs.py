@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from command import Answer
 from zoo.tasks.segmentation._mask_dataset import VOID
@@ -16,6 +17,10 @@ from zoo.tasks.segmentation._predicting import predict_in_tiles, predict_probabi
 
 import zoo
 from zoo.data.ragged import Ragged
+from zoo.portable.predict import decode_outputs
+from zoo.portable.preprocessing import STEPS
+from zoo.preprocessing.images import ResizeImages
+from zoo.saving.export_formats import measure_difference, measure_disagreement
 
 SMALL = {"hyperparameters": {"filters": 8, "depth": 1, "learning_rate": 0.01}, "quiet": True}
 
@@ -86,6 +91,35 @@ def test_tiles_have_the_probabilities_of_the_whole_image() -> None:
     image = np.random.default_rng(0).integers(0, 256, (70, 101, 3)).astype(np.uint8)
     whole = dict(predict_probabilities(model, Ragged.of([image], axes=2)))[0]
     np.testing.assert_allclose(predict_in_tiles(model, image, side=16, margin=32), whole, atol=1e-5)
+
+
+# --- exports ---
+
+
+def test_an_export_decodes_masks_of_several_sizes_and_is_compared_by_pixels() -> None:
+    rule = {"kind": "mask", "of": "output", "values": [0, 255], "classes": ["sky", "sun"]}
+    outputs = np.empty(2, object)
+    outputs[:] = [np.full((2, 3, 2), [0.9, 0.1]), np.full((4, 4, 2), [0.2, 0.8])]
+    columns = decode_outputs({"output": outputs}, rule)
+    assert [mask.tolist() for mask in columns["prediction"]] == [[[0] * 3] * 2, [[255] * 4] * 4]
+    assert columns["fraction_sun"].tolist() == [0.0, 1.0]
+    other = outputs.copy()
+    other[1] = other[1].copy()
+    other[1][0, 0] = [0.7, 0.3]
+    difference, row = measure_difference({"output": outputs}, {"output": other})
+    assert (difference, row) == (pytest.approx(0.5), 1)
+    expected, actual = (
+        {"prediction": decode_outputs({"output": some}, rule)["prediction"]} for some in (outputs, other)
+    )
+    assert measure_disagreement(pd.DataFrame(expected), actual, 1.0) == pytest.approx(1 / 32)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_images_may_keep_their_size(whole: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)).astype("uint8" if whole else "float32")
+    layer = ResizeImages(0, 0, whole)
+    np.testing.assert_array_equal(layer(images), images)
+    np.testing.assert_array_equal(STEPS["ResizeImages"](layer.get_config(), images), images)
 
 
 # --- layers and losses ---
