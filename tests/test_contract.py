@@ -33,7 +33,7 @@ QUICK = [
     contract.check_defaults,
     contract.check_meanings,
 ]
-DUMMIES = ("majority", "mean", "random", "unigram")
+DUMMIES = ("majority", "mean", "random", "unigram", "most_frequent")
 THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_tuner]
 
 

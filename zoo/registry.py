@@ -107,7 +107,6 @@ def find_tasks_reading(kind: str) -> list[str]:
 
 # What users ask for by the start of a model's name, and no task of the catalogue does.
 _NO_TASKS = {
-    "segment": "segmentation; image models predict one class for each image",
     "detect": "object detection; image models predict one class for each image",
     "multilabel": "multi-label classification; train a model for each label",
     "multi-label": "multi-label classification; train a model for each label",

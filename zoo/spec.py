@@ -180,8 +180,8 @@ class ImageInput(Input):
     Args:
         mean: Mean of each channel over the pixels of the training split (C,).
         std: Standard deviation of each channel (C,).
-        height: Height that the model resizes images to.
-        width: Width that the model resizes images to.
+        height: Height that the model resizes images to; 0 if each image keeps its size.
+        width: Width that the model resizes images to; 0 if each image keeps its size.
         integer: Whether values are integers from 0 to 255.
     """
 

@@ -48,12 +48,14 @@ class Evaluation:
         figures: Function that draws the figures, by file name without extension; call it only if they are needed.
         output: The model's raw output for the split's rows in memory, if intervals were requested and the task has a
             target.
+        tables: Function that returns the task's own tables, by name, in addition to those of predictions.
     """
 
     scores: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     figures: Callable[[], Mapping[str, Any]] = dict
     output: Any = None
+    tables: Callable[[], Mapping[str, pd.DataFrame]] = dict
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,9 @@ class Task(ABC):
     A subclass may set ``options``, the class of its own options of training; ``predict_options``, the class of those of
     prediction, which :meth:`predict` receives; ``reads``, the kinds of sources that it takes
     (``table``, ``images``, ``sequences``, ``series``, ``text``, ``environment``); ``refuses``, the job keys that do not
-    apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; and ``comparison``, the
+    apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; ``comparison``, the
     metric that compares different models and baselines where the objective cannot, with ``no_comparison``, why data may
-    lack it.
+    lack it; and ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, if not as CSV.
 
     Args:
         name: The folder's name.
@@ -166,6 +168,7 @@ class Task(ABC):
     no_folds: str | None = None
     comparison: Metric | None = None
     no_comparison: str = ""
+    write_predictions: Callable[[pd.DataFrame, Path], None] | None = None
 
     def __init__(self, name: str, *, example: str) -> None:
         self.name = name

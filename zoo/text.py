@@ -65,8 +65,10 @@ def convert_to_plain(value: Any) -> Any:
         return {str(key): convert_to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [convert_to_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
+        value = value.tolist()
+        if isinstance(value, list):
+            return convert_to_plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

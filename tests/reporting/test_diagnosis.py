@@ -153,6 +153,15 @@ def test_only_hyperparameters_that_the_model_has_are_advised(names: tuple[str, .
     assert [finding.advice for finding in diagnose(training)] == [advice]
 
 
+def test_skill_of_a_metric_that_is_one_for_perfect_predictions() -> None:
+    """Three quarters of the way from the constant baseline to perfect, whether more or less is better."""
+    scores = {"dummy": {"val_iou": 0.6, "val_error": 0.4}}
+    maximised = Training({}, 1, "epochs", 1, "iou", baselines=scores, dummy="dummy", perfect=1.0)
+    assert maximised.skill({"val_iou": 0.9}, "val_") == pytest.approx(0.75)
+    minimised = Training({}, 1, "epochs", 1, "error", baselines=scores, dummy="dummy")
+    assert minimised.skill({"val_error": 0.1}, "val_") == pytest.approx(0.75)
+
+
 def test_the_diagnosis_stands_on_the_page_and_in_show(workspace: Path, command: Callable[..., Answer]) -> None:
     report = command("train", "classification/mlp", "digits", "--epochs", 2, "--json").json
     (finding,) = [entry for entry in report["diagnosis"] if entry["topic"] == "not converged"]

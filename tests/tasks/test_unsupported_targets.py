@@ -23,7 +23,7 @@ FRAME = pd.DataFrame({"a": RNG.normal(size=60), "b": RNG.normal(size=60), "k": l
 IMAGES, MASKS = RNG.integers(0, 255, (40, 8, 8, 3)).astype(np.uint8), RNG.integers(0, 2, (40, 8, 8))
 LABELS, SEGMENTATION = (
     "several labels are predicted if each has a column of yes and no",
-    "(segmentation) is not supported",
+    "tasks that predict masks: segmentation",
 )
 LONG = pd.DataFrame({"shop": np.repeat(list("abcdefgh"), 9), "day": list(range(9)) * 8, "sales": RNG.normal(size=72)})
 LONG["price"] = RNG.normal(size=72)
@@ -79,9 +79,9 @@ def test_labels_in_texts(workspace: Path) -> None:
 
 
 def test_models_of_tasks_that_do_not_exist(workspace: Path, command: Callable[..., Answer]) -> None:
-    answer = command("train", "segmentation/unet", "wine")
+    answer = command("train", "detection/yolo", "wine")
     assert answer.status == 2
-    assert "no task here does segmentation" in answer.err
+    assert "no task here does object detection" in answer.err
 
 
 def test_several_numbers_are_predicted_by_regression() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
+from zoo.data.ragged import Ragged
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
 from zoo.figures.studies import (
@@ -35,6 +36,7 @@ from zoo.metrics.direction import Direction
 from zoo.models.built_model import BuiltModel, split_model
 from zoo.running.progress import Progress
 from zoo.saving.model import Model
+from zoo.spec import ImageInput
 from zoo.stored_runs.lookup import load, load_job, load_run, resolve_run
 from zoo.stored_runs.results import Run
 from zoo.task import Task
@@ -150,6 +152,10 @@ class _Subject:
             raise UsageError(f"{self.task.name} predicts no target, and this study needs one", where="run")
         if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):
             raise UsageError("its rows are streamed, and this study needs them in memory", where="run")
+        kept = [image.key for image in dataset.spec.of_kind(ImageInput) if not image.height]
+        images = [split.inputs[key] for split in dataset.splits.values() for key in kept]
+        if len({tuple(size) for values in images if isinstance(values, Ragged) for size in values.sizes.tolist()}) > 1:
+            raise UsageError("its images have several sizes, and this study needs one", where="run")
         return dataset
 
     @cached_property

@@ -16,7 +16,7 @@ from zoo.data.ragged import Ragged
 from zoo.spec import CategoryInput, DateInput, Input, Spec
 
 SPLITS = ("train", "calibration", "validation", "test")
-COLUMNS = ("target", "rows", "weight", "fit_weight", "group")
+COLUMNS = ("target", "rows", "weight", "fit_weight", "group", "files")
 # Texts are stored at a fixed width, unless padding multiplies their size by this and exceeds a few kilobytes.
 MOST_PADDING, LEAST_PADDED = 8, 10_000
 
@@ -34,6 +34,7 @@ class Split:
         fit_weight: Weights in the loss (N,), if they differ from ``weight``, as with class weights.
         group: Group names (N,), if the split keeps groups together, except of the training split: calibration divides
             its rows by group, and intervals take the groups as the sample.
+        files: Name of the file that each row comes from (N,), if the task keeps it.
     """
 
     inputs: Mapping[str, np.ndarray | Ragged | pd.Categorical]
@@ -42,6 +43,7 @@ class Split:
     weight: np.ndarray | None = None
     fit_weight: np.ndarray | None = None
     group: np.ndarray | None = None
+    files: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

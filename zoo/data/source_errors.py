@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoo.errors import WrongSourceError
 from zoo.registry import find_tasks_reading
 
-_NOUNS = {"table": "a table", "environment": "an environment"}
+_NOUNS = {"table": "a table", "environment": "an environment", "masks": "images with masks"}
 
 
 def describe_wrong_source(kind: str, where: str, *, hint: str = "") -> WrongSourceError:

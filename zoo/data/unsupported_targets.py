@@ -13,15 +13,13 @@ from zoo.data.label_cells import has_lists
 from zoo.data.raw_table import Table
 from zoo.data.sources.image_files import IMAGE_FILES
 from zoo.errors import DataError
+from zoo.registry import find_tasks_reading
 
 LABELS_NEEDED = (
     "a cell with several values is no class; several labels are predicted if each has a column of yes and no (repeat "
     "--target), or a cell lists their names (--column TARGET=labels)"
 )
-NO_SEGMENTATION = (
-    "a mask or image as the target (segmentation) is not supported; image models predict one class for each image"
-)
-_MASK_FOLDERS = {"mask", "masks", "annotations", "labels", "segmentation", "segmentations", "targets"}
+_MASK_FOLDERS = ("mask", "annotations", "labels", "segment", "targets")  # how their names begin
 
 
 def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
@@ -46,14 +44,14 @@ def check_targets(table: Table, names: Sequence[str], kind: str) -> None:
         if len(several) and (hint := describe_cells(several.iloc[0], kind)):
             raise DataError(hint, where=where)
         if kind != "number" and _are_image_files(values):
-            raise DataError(NO_SEGMENTATION, where=where)
+            raise DataError(describe_masks(), where=where)
 
 
 def describe_cells(cell: Any, kind: str) -> str | None:
     """Return why a cell with several values is no target; None if it may be one, such as an array of numbers.
 
     Example:
-        >>> describe_cells(np.zeros((4, 4)), "class").split(" (")[0]
+        >>> describe_cells(np.zeros((4, 4)), "class").split(" is ")[0]
         'a mask or image as the target'
     """
     is_array = isinstance(cell, np.ndarray)
@@ -66,7 +64,18 @@ def describe_cells(cell: Any, kind: str) -> str | None:
 
 def describe_shape(shape: tuple[int, ...]) -> str:
     """Return why targets with several values of this shape for each row are not supported."""
-    return NO_SEGMENTATION if len(shape) > 1 else LABELS_NEEDED
+    return describe_masks() if len(shape) > 1 else LABELS_NEEDED
+
+
+def describe_masks() -> str:
+    """Return why masks are no target of this task, and which tasks predict them.
+
+    Example:
+        >>> describe_masks()
+        'a mask or image as the target is not supported by this task; tasks that predict masks: segmentation'
+    """
+    tasks = ", ".join(find_tasks_reading("masks")) or "none"
+    return f"a mask or image as the target is not supported by this task; tasks that predict masks: {tasks}"
 
 
 def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str) -> None:
@@ -80,11 +89,11 @@ def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str)
     Raises:
         DataError: If one of two folders is called after masks, and its files are called as those of the other.
     """
-    if len(folders) != 2 or not any(folder.lower() in _MASK_FOLDERS for folder in folders):
+    if len(folders) != 2 or not any(folder.lower().startswith(_MASK_FOLDERS) for folder in folders):
         return
     first, second = ({Path(file).stem for file in files if Path(file).parts[0] == folder} for folder in folders)
     if first and first == second:
-        raise DataError(f"{NO_SEGMENTATION}; the folders {' and '.join(folders)} would be its classes", where=where)
+        raise DataError(f"{describe_masks()}; the folders {' and '.join(folders)} would be its classes", where=where)
 
 
 def _are_image_files(values: pd.Series) -> bool:

@@ -92,6 +92,7 @@ class Metric:
             weights; NaN where it is undefined.
         interval: ``(truth, prediction, sample) -> (low, high)`` for metrics with a closed-form 95 % interval, which
             replaces the bootstrap; see :mod:`zoo.metrics.intervals`.
+        perfect: Value of perfect predictions.
 
     Example:
         >>> Metric("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
@@ -102,6 +103,7 @@ class Metric:
     direction: Literal["min", "max"]
     function: ScoreFunction
     interval: IntervalFunction | None = None
+    perfect: float = 0.0
 
     def better(self, a: float, b: float) -> bool:
         """Return whether the value ``a`` is strictly better than ``b``; NaN is never better than anything."""

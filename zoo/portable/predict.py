@@ -77,7 +77,17 @@ class Exported:
             outputs.append(self._call(encode_inputs(tensors, self.facts)))
         if not outputs:
             raise ValueError("there are no rows")
-        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
+        return {name: _join_rows([part[name] for part in outputs]) for name in outputs[0]}
+
+
+def _join_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the rows of all parts: one array, or if rows differ in size an array (N,) of arrays."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    rows = [row for part in parts for row in part]
+    joined = np.empty(len(rows), object)
+    joined[:] = rows
+    return joined
 
 
 # --- the folder ---
@@ -139,6 +149,8 @@ RUNTIMES = {"onnx": _onnx, "litert": _litert, "savedmodel": _saved_model}
 
 def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Convert a model's outputs by name to columns of predictions, N rows each."""
+    if rule["kind"] == "mask":
+        return _masks(output[rule["of"]], rule)
     values = np.asarray(output[rule["of"]], np.float64)
     if rule["kind"] == "several":
         return _decode_several(values, rule["parts"])
@@ -195,6 +207,22 @@ def _decode_several(values: np.ndarray, parts: Sequence[Mapping[str, Any]]) -> d
     return {**predictions, **probabilities}
 
 
+def _masks(output: Any, rule: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the mask (H, W) of each image, with its values, and the fraction of each class in it.
+
+    Args:
+        output: Probabilities (H, W, K) of N images, or their class indices (H, W).
+        rule: Values and names of the K classes.
+    """
+    values, masks = np.array(rule["values"], np.uint8), np.empty(len(output), object)
+    fractions = np.empty((len(output), len(values)))
+    for row, pixels in enumerate(output):
+        classes = pixels.argmax(axis=-1) if np.ndim(pixels) == 3 else pixels
+        masks[row] = values[classes]
+        fractions[row] = np.bincount(classes.ravel(), minlength=len(values)) / classes.size
+    return {"prediction": masks, **{f"fraction_{name}": fractions[:, i] for i, name in enumerate(rule["classes"])}}
+
+
 def _largest_parts(parts: np.ndarray, names: Sequence[str], most: int = 3) -> np.ndarray:
     """Return for each row, as a JSON object, the largest parts of a sum as fractions of it, by name (N,)."""
     fractions = parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
@@ -223,7 +251,11 @@ def main() -> None:
         sys.exit(f"error: {error}")
     write = csv.writer(sys.stdout)
     write.writerow(predictions)
-    write.writerows(zip(*(column.tolist() for column in predictions.values()), strict=True))
+    write.writerows(zip(*(map(_plain, column.tolist()) for column in predictions.values()), strict=True))
+
+
+def _plain(cell: Any) -> Any:
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell
 
 
 if __name__ == "__main__":

@@ -246,7 +246,8 @@ def _resized(config: Mapping[str, Any], images: Iterable[np.ndarray]) -> np.ndar
     """Resize images to (B, H, W, C) by bilinear interpolation, with antialiasing when downsampling."""
     resized = []
     for image in images:
-        old, new = image.shape[:2], (config["height"], config["width"])
+        old = image.shape[:2]
+        new = (config["height"], config["width"]) if config["height"] else old
         values = image.astype(np.float32)
         if old != new:
             down, across = (_triangles(*sides) for sides in zip(old, new, strict=True))

@@ -1,4 +1,4 @@
-"""Preprocessing of images: resizing to one size."""
+"""Preprocessing of images: resizing to one size, unless each keeps its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ResizeImages(keras.layers.Layer):
     """Resizes images to one size by bilinear interpolation.
 
     Args:
-        height: Target height H.
+        height: Target height H; 0 if images keep their size.
         width: Target width W.
         whole: Whether values are integers from 0 to 255 and stay bytes, which needs a quarter of the memory.
 
@@ -31,6 +31,8 @@ class ResizeImages(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Return images (B, H, W, C), uint8 or float32."""
+        if not self.height:
+            return tf.cast(images, tf.uint8 if self.whole else tf.float32)
         shape, size = tf.shape(images), (self.height, self.width)
         images = tf.cast(images, tf.float32)
         same = tf.reduce_all(shape[1:3] == tf.constant(size))
@@ -40,7 +42,7 @@ class ResizeImages(keras.layers.Layer):
 
     def compute_output_spec(self, images: Any) -> Any:
         """Return the spec of the output (B, H, W, C)."""
-        shape = (images.shape[0], self.height, self.width, images.shape[-1])
+        shape = (images.shape[0], self.height or None, self.width or None, images.shape[-1])
         return keras.KerasTensor(shape, dtype="uint8" if self.whole else "float32")
 
     def get_config(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class ImagePreprocessing(InputPreprocessing):
         """Return the Keras input of preprocessed images (B, H, W, C)."""
         image = self.input_
         dtype = "uint8" if image.integer else "float32"
-        shape = (image.height, image.width, image.shape[-1])
+        shape = (image.height or None, image.width or None, image.shape[-1])
         return {self.name: keras.Input(shape, dtype=dtype, name=self.name)}
 
     def raw_tensors(self) -> dict[str, Any]:

@@ -47,11 +47,12 @@ class Training:
         metrics: Metrics of the kept weights, with prefix.
         interval: 95 % interval of the objective on the test split; None if there is none.
         baselines: Metrics of each baseline.
-        dummy: Name of the constant baseline; None if there is none, or the objective is not an error.
+        dummy: Name of the constant baseline; None if there is none.
         verdict: The model compared with the best baseline, as in ``Run``.
         best_baseline: Name of the best baseline.
         report: Findings of the data report.
         hyperparameters: Names of the model's hyperparameters, which the advice is limited to.
+        perfect: Value of the objective for perfect predictions; 0 for an error.
     """
 
     history: Mapping[str, Sequence[float]]
@@ -67,6 +68,7 @@ class Training:
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
     hyperparameters: Collection[str] = ()
+    perfect: float = 0.0
 
     @property
     def epochs(self) -> int:
@@ -111,9 +113,9 @@ class Training:
 
     def _skill(self, value: float, split: str) -> float:
         guessed = self.baselines.get(self.dummy or "", {}).get(split + self.objective, math.nan)
-        if not guessed > 0:
+        if not (guessed > 0 and guessed != self.perfect):
             return math.nan
-        ratio = value / guessed
+        ratio = (self.perfect - value) / (self.perfect - guessed)
         return 1 - (ratio * ratio if self.objective == "rmse" else ratio)
 
 
@@ -344,12 +346,13 @@ def _behind(training: Training) -> float:
 def _guessed_loss(training: Training) -> float:
     """Return the loss of the constant baseline in units of the curve, from skill and loss of the kept epoch.
 
-    If the skill is unknown, use the validation loss of the first epoch, whose weights are nearly untrained.
+    If the skill is unknown, or of no error that the loss is in proportion to, use the validation loss of the first
+    epoch, whose weights are nearly untrained.
     """
     skill = training.skill(training.metrics, "val_")
     losses = np.asarray(training.history["val_loss"], float)
     kept = losses[training.best_epoch - 1] if training.best_epoch else losses[-1]
-    if math.isfinite(skill) and skill < 0.999 and kept > 0:
+    if math.isfinite(skill) and skill < 0.999 and kept > 0 and training.perfect == 0:
         return float(kept / (1 - skill))
     return float(losses[0]) or 1.0
 

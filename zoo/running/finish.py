@@ -87,6 +87,7 @@ def finish_run(
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
         tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, split)
+        tables |= {} if job.fold is not None else evaluations[split].tables()
         _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
@@ -220,6 +221,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
         hyperparameters=tuple(fitted.hyperparameters),
+        perfect=task.rules(spec).metrics()[0].perfect,
     )
 
 

@@ -78,6 +78,8 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
             batch = 1  # images of several sizes cannot form a batch
     elif kind == ONNX:
         _write_onnx(folder / FILES[kind], graph)
+        if any(not image.height for image in model.spec.of_kind(ImageInput)):
+            batch = 1  # for the same reason, since they are not resized
     else:
         batch = _write_litert(folder / FILES[kind], graph, quantize)
     for path in sorted(Path(predict.__file__).parent.glob("[a-z]*.py")):
@@ -293,6 +295,12 @@ def measure_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, 
         if name not in actual or actual[name].shape != values.shape:
             shapes = {other: array.shape for other, array in actual.items()}
             raise JobError(f"the export's outputs are {shapes}; the model's {name} is {values.shape}", where="format")
+        if values.dtype == object:  # arrays of several sizes
+            rows = zip(values, actual[name], strict=True)
+            largest = [measure_difference({name: first[None]}, {name: second[None]})[0] for first, second in rows]
+            if max(largest, default=0.0) > greatest:
+                greatest, where = max(largest), int(np.argmax(largest))
+            continue
         both_missing = np.isnan(values) & np.isnan(actual[name])
         differences = np.where(both_missing, 0.0, np.abs(values - actual[name])).reshape(len(values), -1).max(axis=1)
         differences = np.where(np.isnan(differences), np.inf, differences / max(1.0, float(np.nanstd(values))))
@@ -304,6 +312,8 @@ def measure_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, 
 def measure_disagreement(expected: Any, actual: Mapping[str, np.ndarray], scale: float) -> float:
     """Return the fraction of rows whose prediction differs: another class, or a number that is off by 0.001 or more.
 
+    Of an array in a cell, such as a mask, it is the fraction of its values that differ.
+
     Args:
         expected: The model's predictions, a frame of N rows.
         actual: The export's predictions, by column.
@@ -311,11 +321,14 @@ def measure_disagreement(expected: Any, actual: Mapping[str, np.ndarray], scale:
     """
     if list(expected.columns) != list(actual):
         return 1.0
-    differs = np.zeros(len(expected), bool)
+    differs = np.zeros(len(expected))
     for name in expected.columns:
         values = expected[name].to_numpy()
-        if values.dtype.kind == "f" and actual[name].dtype.kind == "f":
-            differs |= ~np.isclose(actual[name], values, rtol=0, atol=1e-3 * scale, equal_nan=True)
+        if len(values) and isinstance(values[0], np.ndarray):
+            pairs = zip(values, actual[name], strict=True)
+            differs = np.maximum(differs, [np.mean(first != second) for first, second in pairs])
+        elif values.dtype.kind == "f" and actual[name].dtype.kind == "f":
+            differs[~np.isclose(actual[name], values, rtol=0, atol=1e-3 * scale, equal_nan=True)] = 1
         else:
-            differs |= values.astype(str) != actual[name].astype(str)
+            differs[values.astype(str) != actual[name].astype(str)] = 1
     return float(differs.mean())

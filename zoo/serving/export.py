@@ -291,6 +291,7 @@ def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: 
 def _resized(frame: pd.DataFrame, steps: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether integer images are resized by the preprocessing steps."""
     sizes = [step["config"] for step in steps if step["layer"] == "ResizeImages" and step["config"]["whole"]]
+    sizes = [config for config in sizes if config["height"]]  # others keep their size
     shapes = {np.shape(cell)[:2] for name in frame.columns for cell in frame[name]} if sizes else set()
     return any(shape != (config["height"], config["width"]) for config in sizes for shape in shapes)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from zoo.jobs.run_jobs import PredictJob
 from zoo.saving.files import check_folder, write_atomically
 from zoo.stored_runs.lookup import load
+from zoo.task import load_task
 from zoo.text import convert_to_plain
 
 
@@ -31,12 +32,19 @@ class Predictions:
     def __str__(self) -> str:
         if self.output:
             return f"{len(self.frame)} rows in {self.output}"
-        shown = self.frame.apply(lambda column: column.map(_format_cell) if column.dtype.kind == "f" else column)
+        shown = self.frame.apply(lambda column: column.map(_format_cell) if column.dtype.kind in "fO" else column)
         return shown.to_csv(index=False).rstrip()
 
 
-def _format_cell(value: float) -> str:
-    """Return a number with six significant digits, or all before the decimal point; a file has all digits."""
+def _format_cell(value: Any) -> Any:
+    """Return a number with six significant digits, or all before the decimal point, and the shape of an array.
+
+    A file has all digits, and the array.
+    """
+    if isinstance(value, np.ndarray):
+        return f"array of {' x '.join(map(str, value.shape))}"
+    if not isinstance(value, float):
+        return value
     if np.isnan(value):
         return ""
     return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.1f}"
@@ -48,12 +56,16 @@ def predict(job: PredictJob) -> Predictions:
     Args:
         job: The job.
     """
-    frame = load(job.run).predict(
-        job.input, keep=job.keep, intervals=job.intervals, skip_broken=job.skip_broken, **job.options
-    )
+    model = load(job.run)
+    frame = model.predict(job.input, keep=job.keep, intervals=job.intervals, skip_broken=job.skip_broken, **job.options)
     if job.output is not None:
         path = Path(job.output)
         check_folder(path)
-        with write_atomically(path) as writing:
-            frame.to_csv(writing, index=False)
+        write = load_task(model.spec.task).write_predictions or _write_csv
+        write(frame, path)
     return Predictions(job.run, frame, job.output)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    with write_atomically(path) as writing:
+        frame.to_csv(writing, index=False)

@@ -218,7 +218,7 @@ def preprocess(preprocessing: keras.Model, split: Split, *, again: bool = False)
 def _variable_outputs(model: keras.Model) -> list[str]:
     """Return the names of a model's outputs that are sequences of different lengths."""
     outputs = model.output if _named(model.output) else {}
-    return [name for name, tensor in outputs.items() if len(tensor.shape) > 1 and tensor.shape[1] is None]
+    return [name for name, tensor in outputs.items() if 1 < len(tensor.shape) < 4 and tensor.shape[1] is None]
 
 
 def _joined(name: str, length: str, chunks: list[dict[str, Any]]) -> Ragged:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from zoo.errors import DataError
 
-IMAGE, SEQUENCE, TEXT = "image", "sequence", "text"
+IMAGE, SEQUENCE, TEXT, MASK = "image", "sequence", "text", "mask"
 
 
 def convert_to_cells(values: Sequence[Any] | np.ndarray) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables, one dataset of sequences, one of texts and one series."""
+"""Bundled datasets: scikit-learn's tables, one dataset of sequences, texts, series and images with masks each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.examples.array_columns import IMAGE, SEQUENCE, TEXT, convert_to_cells
+from zoo.data.examples.array_columns import IMAGE, MASK, SEQUENCE, TEXT, convert_to_cells
+from zoo.data.examples.digit_scenes import compose_digit_scenes
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.text_files import read_texts
 from zoo.errors import describe_unknown
@@ -28,7 +29,8 @@ _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")
 _TEXTS = {"color_names": Path(__file__).with_name("color_names.txt")}
 # Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
 _FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
-BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES)
+_MASKS = ("digit_scenes",)
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES, *_MASKS)
 
 
 def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str | None, np.ndarray | None]:
@@ -38,7 +40,7 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
 
     Args:
         name: One of ``BUNDLED``.
-        cells: ``image`` or ``sequence``: content of a cell; by default a number.
+        cells: ``image``, ``sequence`` or ``mask`` (images with masks): content of a cell; by default a number.
 
     Raises:
         UsageError: If there is no bundled dataset of that name.
@@ -51,7 +53,12 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
     """
     if name not in BUNDLED:
         raise describe_unknown("bundled set", name, BUNDLED)
-    if name in _TEXTS and cells != IMAGE:
+    if name in _MASKS and cells == MASK:
+        scenes = dict(zip((IMAGE, MASK), map(convert_to_cells, compose_digit_scenes()), strict=True))
+        return pd.DataFrame(scenes), None, None
+    if name in _MASKS:
+        raise describe_wrong_source("masks", name)
+    if name in _TEXTS and cells not in (IMAGE, MASK):
         return read_texts(_TEXTS[name])[0], None, None
     kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:

@@ -53,7 +53,7 @@ def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | Non
     Raises:
         DataError: If a folder has no images, or a file is not an image.
     """
-    labelled_files, split = _find_files(path)
+    labelled_files, split = _findlist_image_files(path)
     if not labelled_files:
         raise DataError(
             f"the folder has no images; expected class folders with files {', '.join(IMAGE_FILES)}", where=source
@@ -68,7 +68,7 @@ def read_images(path: Path, source: str) -> tuple[pd.DataFrame, np.ndarray | Non
     return frame, split[places] if split is not None else None, notes
 
 
-def _find_files(path: Path) -> tuple[list[tuple[Path, str | None, str]], np.ndarray | None]:
+def _findlist_image_files(path: Path) -> tuple[list[tuple[Path, str | None, str]], np.ndarray | None]:
     """Return path, class and name of each file, and the split of each; None without classes or splits."""
     if path.is_file():
         return [(path, None, path.name)], None
@@ -76,14 +76,14 @@ def _find_files(path: Path) -> tuple[list[tuple[Path, str | None, str]], np.ndar
     splits = {folder: SPELLINGS[folder.name.lower()] for folder in folders if folder.name.lower() in SPELLINGS}
     if splits and len(splits) == len(folders) and any(_folders(folder, path) for folder in folders):
         for folder in folders:
-            if not _folders(folder, path) and _files(folder, path):
+            if not _folders(folder, path) and list_image_files(folder, path):
                 raise DataError("the images have no class folders, but other splits have", where=str(folder))
         parts = [_class_folders(folder, path) for folder in splits]
         names = [np.full(len(part), split, dtype="<U10") for split, part in zip(splits.values(), parts, strict=True)]
         return [file for part in parts for file in part], np.concatenate(names)
     if folders:
         return _class_folders(path, path), None
-    return [(file, None, file.name) for file in _files(path, path)], None
+    return [(file, None, file.name) for file in list_image_files(path, path)], None
 
 
 def decode_images(files: Sequence[Path], names: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
@@ -173,7 +173,16 @@ def _folders(path: Path, root: Path) -> list[Path]:
     return folders
 
 
-def _files(folder: Path, root: Path) -> list[Path]:
+def list_image_files(folder: Path, root: Path) -> list[Path]:
+    """Return the image files below a folder, in order of their names; hidden ones are left out.
+
+    Args:
+        folder: The folder.
+        root: Folder that links must not lead out of.
+
+    Raises:
+        DataError: If a name is not valid UTF-8, or a link leads out of the root.
+    """
     candidates = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_FILES and file.is_file())
     files = sorted(
         file for file in candidates if not any(name.startswith(_NOT_OURS) for name in file.relative_to(folder).parts)
@@ -193,5 +202,5 @@ def _class_folders(path: Path, root: Path) -> list[tuple[Path, str | None, str]]
     return [
         (file, folder.name, str(file.relative_to(root)))
         for folder in _folders(path, root)
-        for file in _files(folder, root)
+        for file in list_image_files(folder, root)
     ]

@@ -39,7 +39,7 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     Example:
         >>> read_npz(Path("speakers.npz"), "speakers", "speakers.npz", "sequence")  # doctest: +SKIP
     """
-    arrays = _npz_arrays(path)
+    arrays = load_arrays(path)
     if any(f"len_{suffix}" in arrays for suffix in _ARRAY_PARTS) and cells != SEQUENCE:
         raise describe_wrong_source("sequences", source)
     frames: list[pd.DataFrame] = []
@@ -66,7 +66,12 @@ def read_npz(path: Path, name: str, source: str, cells: str | None = None) -> Ta
     return Table(frame, name, source, target, np.array(splits) if len(frames) > 1 else None, notes)
 
 
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file by name, with ``x_train``, … for ``x``, …
+
+    Raises:
+        DataError: If the file is damaged, has Python objects or no ``x``, or does not fit into memory.
+    """
     check_declared_sizes(path)
     # opened here, since NumPy does not close a file that is not an archive
     with path.open("rb") as file, report_decoding_errors(str(path)):
