@@ -47,12 +47,14 @@ class Evaluation:
         figures: Function that draws the figures, by file name without extension; call it only if they are needed.
         output: The model's raw output for the split's rows in memory, if intervals were requested and the task has a
             target.
+        tables: Function that returns the task's own tables, by file name without extension.
     """
 
     scores: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     figures: Callable[[], Mapping[str, Any]] = dict
     output: Any = None
+    tables: Callable[[], Mapping[str, pd.DataFrame]] = dict
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def finish_run(
         if predicted is not None and job.fold is not None:
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
         tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, split)
+        tables |= evaluations[split].tables()
         _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
