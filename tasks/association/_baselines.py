@@ -24,7 +24,7 @@ LEVELS: dict[str, Sequence[str]] = {
     "all": ("popularity", "item_counts", "ease"),
 }
 # Pseudo-counts that keep an item of a single basket from a confidence of 1; penalties of EASE. Validation chooses.
-SHRINKAGES, PENALTIES = (0.0, 5.0, 20.0, 100.0), (20.0, 50.0, 100.0, 200.0, 500.0)
+SHRINKAGES, PENALTIES = (0.0, 5.0, 20.0, 100.0), (50.0, 100.0, 300.0)
 # EASE inverts a matrix of items by items: those of 8,000 items are 256 MB each; the others are scored by popularity.
 EASE_ITEMS = 8000
 CHUNK_VALUES = 1 << 24

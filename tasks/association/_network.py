@@ -19,6 +19,14 @@ from ._ranking import BestItems, HiddenRank
 
 ITEMS, SCORES, UNSEEN_ITEMS, COMPLETION = "items", "scores", "unseen", "completion"
 MOST_RANKED = 100
+# Baskets that are trained on in all epochs together, within limits on the epochs.
+TRAINED_BASKETS, FEWEST_EPOCHS, MOST_EPOCHS = 500_000, 8, 40
+
+
+def choose_length(spec: Spec) -> dict[str, Any]:
+    """Return the defaults of the length of training: the more baskets there are, the fewer epochs are needed."""
+    epochs = int(min(max(TRAINED_BASKETS / max(spec.rows, 1), FEWEST_EPOCHS), MOST_EPOCHS))
+    return {"schedule": "cosine", "epochs": epochs, "patience": max(3, epochs // 4)}
 
 
 def build_completion_model(

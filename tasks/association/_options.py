@@ -17,7 +17,9 @@ class Options(TaskOptions):
 
     basket: str | None = Field(None, description="column with the name of the basket that a row belongs to")
     item: str | None = Field(None, description="column of items; without --basket, of all items of a basket")
-    items: int = Field(50_000, ge=2, description="maximum number of items: the most frequent ones are predicted")
+    items: int = Field(
+        10_000, ge=2, description="maximum number of items: the most frequent ones of the training baskets"
+    )
     min_support: float | None = Field(
         None, gt=0, le=1, description="fraction of baskets that have all items of a rule; default 0.005 or more"
     )

@@ -73,14 +73,17 @@ class BasketLayout:
         assert self.unit is not None
         baskets = [split_into_tokens(text, self.unit) for text in frame[BASKET]]
         counts = Counter(item for basket in baskets for item in basket)
-        ordered = sorted(counts, key=lambda item: (-counts[item], item))[: self.vocabulary]
+        ordered = sorted(counts, key=lambda item: (-counts[item], item))
+        notes = _note_rare(ordered[self.vocabulary :], counts) if self.vocabulary is not None else []
+        ordered = ordered[: self.vocabulary]
         sizes = np.array([len(basket) for basket in baskets])
         input_ = TextInput(
             BASKET, TEXT, vocabulary=tuple(ordered), unit=self.unit,
             greatest_length=int(sizes.max()), mean_length=float(sizes.mean()),
         )  # fmt: skip
         others = [str(name) for name in frame if name != BASKET]
-        return Spec(task, (input_,), targets, len(frame)), [f"unused columns: {', '.join(others)}"] if others else []
+        notes += [f"unused columns: {', '.join(others)}"] if others else []
+        return Spec(task, (input_,), targets, len(frame)), notes
 
     def _find_column(self, table: Table) -> str:
         """Return the column whose cells have all items of a basket."""
@@ -164,6 +167,16 @@ def _join_lists(source: Any) -> Any:
 
 def _is_list(cell: Any) -> bool:
     return isinstance(cell, (list, tuple, set))
+
+
+def _note_rare(rare: Sequence[str], counts: Counter[str]) -> list[str]:
+    if not rare:
+        return []
+    share = sum(counts[item] for item in rare) / counts.total()
+    return [
+        f"{len(rare):,} of {len(counts):,} items are too rare to be predicted, {100 * share:.2g} % of what is in the "
+        "training baskets; --items N keeps more"
+    ]
 
 
 def _check_column(table: Table, option: str, name: str) -> None:

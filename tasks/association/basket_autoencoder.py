@@ -19,7 +19,7 @@ from zoo.networks.dropout import Dropout
 from zoo.spec import Spec, TextInput
 
 from ._layers import HideItems, SumItems
-from ._network import build_completion_model
+from ._network import build_completion_model, choose_length
 from ._ranking import HiddenCost
 
 
@@ -33,9 +33,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout"),
-        defaults={"learning_rate": 3e-3, "schedule": "cosine", "epochs": 20, "patience": 5, "activation": "tanh"},
+        defaults={**choose_length(spec), "learning_rate": 3e-3, "activation": "tanh", "dropout": 0.2},
     )
-    units, hide = hp.Int("units", 16, 1024, sampling="log", default=128), hp.Float("hide", 0.1, 0.7, default=0.3)
+    units, hide = hp.Int("units", 16, 1024, sampling="log", default=256), hp.Float("hide", 0.1, 0.7, default=0.4)
     count, dropout = len(spec.only(TextInput).vocabulary), knobs.get("dropout")
 
     def score_items(codes: Any) -> Any:

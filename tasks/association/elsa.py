@@ -19,7 +19,7 @@ from zoo.networks import Knobs
 from zoo.spec import Spec, TextInput
 
 from ._layers import ItemProduct
-from ._network import build_completion_model
+from ._network import build_completion_model, choose_length
 from ._ranking import ReconstructionCost
 
 
@@ -32,9 +32,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(
         hp,
         vary=("learning_rate", "batch_size"),
-        defaults={"learning_rate": 0.01, "schedule": "cosine", "epochs": 20, "patience": 5},
+        defaults={**choose_length(spec), "learning_rate": 0.01},
     )
-    rank = hp.Int("rank", 16, 1024, sampling="log", default=128)
+    rank = hp.Int("rank", 16, 1024, sampling="log", default=256)
     product = ItemProduct(len(spec.only(TextInput).vocabulary), rank, unit_length=True, mean=False, name="items")
 
     def compute_cost(completion: keras.Model, codes: Any, length: Any) -> Any:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from zoo.metrics.metric import LIMITS
 from zoo.reporting.check_inputs import WARNING, Finding
 
 RATE_TOO_HIGH, RATE_TOO_LOW, NOT_CONVERGED = "learning rate too high", "learning rate too low", "not converged"
@@ -47,11 +48,12 @@ class Training:
         metrics: Metrics of the kept weights, with prefix.
         interval: 95 % interval of the objective on the test split; None if there is none.
         baselines: Metrics of each baseline.
-        dummy: Name of the constant baseline; None if there is none, or the objective is not an error.
+        dummy: Name of the constant baseline; None if there is none.
         verdict: The model compared with the best baseline, as in ``Run``.
         best_baseline: Name of the best baseline.
         report: Findings of the data report.
         hyperparameters: Names of the model's hyperparameters, which the advice is limited to.
+        direction: Whether less or more of the objective is better, ``min`` or ``max``.
     """
 
     history: Mapping[str, Sequence[float]]
@@ -67,6 +69,7 @@ class Training:
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
     hyperparameters: Collection[str] = ()
+    direction: str = "min"
 
     @property
     def epochs(self) -> int:
@@ -111,7 +114,10 @@ class Training:
 
     def _skill(self, value: float, split: str) -> float:
         guessed = self.baselines.get(self.dummy or "", {}).get(split + self.objective, math.nan)
-        if not guessed > 0:
+        if self.direction == "max":  # the error is what is missing to the greatest value, such as 1
+            greatest = LIMITS.get(self.objective, (-math.inf, math.inf))[1]
+            value, guessed = greatest - value, greatest - guessed
+        if not 0 < guessed < math.inf:
             return math.nan
         ratio = value / guessed
         return 1 - (ratio * ratio if self.objective == "rmse" else ratio)
@@ -344,12 +350,13 @@ def _behind(training: Training) -> float:
 def _guessed_loss(training: Training) -> float:
     """Return the loss of the constant baseline in units of the curve, from skill and loss of the kept epoch.
 
-    If the skill is unknown, use the validation loss of the first epoch, whose weights are nearly untrained.
+    If the skill is unknown, or not one of a loss, use the validation loss of the first epoch, whose weights are nearly
+    untrained.
     """
     skill = training.skill(training.metrics, "val_")
     losses = np.asarray(training.history["val_loss"], float)
     kept = losses[training.best_epoch - 1] if training.best_epoch else losses[-1]
-    if math.isfinite(skill) and skill < 0.999 and kept > 0:
+    if training.direction == "min" and math.isfinite(skill) and skill < 0.999 and kept > 0:
         return float(kept / (1 - skill))
     return float(losses[0]) or 1.0
 

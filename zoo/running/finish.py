@@ -221,6 +221,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
         hyperparameters=tuple(fitted.hyperparameters),
+        direction=run.direction,
     )
 
 
