@@ -15,7 +15,7 @@ import zoo
 from zoo.data.sources.bundled import load_bundled
 from zoo.tracking.store import Store
 
-SMALL = ("--set", "units=16", "--epochs", 3)
+SMALL = ("--set", "units=16", "--epochs", 8, "--set", "learning_rate=0.02")
 
 
 @pytest.fixture
