@@ -20,6 +20,7 @@ from ._hidden import encode_baskets
 MOST_SETS = 20_000
 DEFAULT_SUPPORT = 0.005
 LEAST_COUNT = 2
+DIGITS = 6  # decimals in tables
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _list_sets(sets: pd.DataFrame, names: np.ndarray, baskets: int) -> pd.DataFr
             "items": [_join(chosen, names) for chosen in sets["itemsets"]],
             "size": [len(chosen) for chosen in sets["itemsets"]],
             "count": np.rint(sets["support"].to_numpy(float) * baskets).astype(np.int64),
-            "support": sets["support"].to_numpy(float),
+            "support": sets["support"].to_numpy(float).round(DIGITS),
         }
     )
     return listed.sort_values(["count", "items"], ascending=[False, True], ignore_index=True)
@@ -162,7 +163,7 @@ def _find_rules(sets: pd.DataFrame, names: np.ndarray, baskets: int, confidence:
             "if": [_join(chosen, names) for chosen in rules["antecedents"]],
             "then": [_join(chosen, names) for chosen in rules["consequents"]],
             "count": np.rint(rules["support"].to_numpy(float) * baskets).astype(np.int64),
-            **{name: rules[name].to_numpy(float) for name in columns[3:]},
+            **{name: rules[name].to_numpy(float).round(DIGITS) for name in columns[3:]},
         }
     )
     order = {"lift": False, "support": False, "if": True, "then": True}

@@ -33,9 +33,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout"),
-        defaults={**choose_length(spec), "learning_rate": 3e-3, "activation": "tanh", "dropout": 0.2},
+        defaults={**choose_length(spec), "learning_rate": 0.01, "activation": "tanh", "dropout": 0.5},
     )
-    units, hide = hp.Int("units", 16, 1024, sampling="log", default=128), hp.Float("hide", 0.1, 0.7, default=0.4)
+    units, hide = hp.Int("units", 16, 1024, sampling="log", default=256), hp.Float("hide", 0.1, 0.7, default=0.3)
     count, dropout = len(spec.only(TextInput).vocabulary), knobs.get("dropout")
 
     def score_items(codes: Any) -> Any:
