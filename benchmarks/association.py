@@ -31,15 +31,15 @@ def main() -> None:
     source = "composed_baskets" if options.quick else str((options.data / SOURCE).resolve())
     seeds = 1 if options.quick else SEEDS
     results = Results(__file__, options, {"seeds": seeds, "split": "order", "hidden_seed": 0})
+    for name in BASELINES:
+        say(f"association: {name}")
+        results.measure(f"{name}, seed 0", lambda n=name: _run_alone(measure_baseline, n, source, 0))
+    results.measure("rules", lambda: _run_alone(count_rules, source))
     for seed in range(seeds):
         for name in MODELS:
             say(f"association: {name}, seed {seed}")
             key = f"{name}, seed {seed}"
             results.measure(key, lambda n=name, s=seed: _run_alone(measure_model, n, source, s))
-    for name in BASELINES:
-        say(f"association: {name}")
-        results.measure(f"{name}, seed 0", lambda n=name: _run_alone(measure_baseline, n, source, 0))
-    results.measure("rules", lambda: _run_alone(count_rules, source))
     report(results)
 
 

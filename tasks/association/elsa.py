@@ -6,6 +6,9 @@ are max(0, x A Aᵀ - x) with rows of A of length 1, and their direction is trai
 symmetric matrix whose columns are scaled (equation 8); here, unlike in the paper, each item has such a scale too,
 without which items that are in every second basket are not recommended often enough.
 
+Baskets whose weights need a high rank are its weakness: with the 2,000 most frequent items of a Belgian store and rank
+128, the hit rate at 10 on validation baskets is 0.255 (one seed), that of EASE 0.280.
+
 Input: a raw basket. Output: ``items`` (B, K), the codes of the best missing items, and their ``scores`` (B, K).
 Run: ``zoo train association/elsa composed_baskets``.
 """
