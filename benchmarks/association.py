@@ -113,7 +113,9 @@ def report(results: Results) -> None:
     ease = max(results.column("hit_rate_at_10", "ease"))
     for name in (*MODELS, *BASELINES):
         fields = {f: results.column(f, f"{name},") for f in ("hit_rate_at_10", "ndcg_at_10", "cpu_seconds", "peak_gib")}
-        rates, memory = fields["hit_rate_at_10"], max(fields["peak_gib"])
+        if not (rates := fields["hit_rate_at_10"]):
+            continue  # not measured yet
+        memory = max(fields["peak_gib"])
         met = ("yes" if sum(rates) / len(rates) >= ease and memory < MOST_GIB else "no") if name in MODELS else ""
         cells = [mean_and_deviation(fields[field]) for field in ("hit_rate_at_10", "ndcg_at_10")]
         lines.append((name, *cells, mean_and_deviation(fields["cpu_seconds"], ".0f"), f"{memory:.2f}", met))
