@@ -342,10 +342,10 @@ VERBS = set(
     accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close
     collect compare compile compose compute connect convert count create cut declare decode describe diagnose
     disable download draw drop encode end estimate evaluate explain export extract fill find finish fit format
-    forward gather get generate give group guess hash import iterate join keep limit list load look make map mask
-    match measure name open pack parse play post predict prepare preprocess print prune rank read refuse register
-    release remember remove repeat report reproduce require resolve restore resume return run sample save score seed
-    select separate serve set shorten show shrink silence simplify sort split standardize study suggest take train
+    forward gather get generate give group guess hash hide import iterate join keep leave limit list load look make map
+    mask match measure mine name open pack parse play post predict prepare preprocess print prune rank read refuse
+    register release remember remove repeat report reproduce require resolve restore resume return run sample save score
+    seed select separate serve set shorten show shrink silence simplify sort split standardize study suggest take train
     translate tune unpack widen write
     """.split()  # noqa: SIM905 (a list of one word a line would be 150 lines)
 )

@@ -133,7 +133,7 @@ class TextInput(ColumnInput):
 
     Args:
         vocabulary: The tokens of the training split, most frequent first.
-        unit: ``character`` or ``word``.
+        unit: ``character``, ``word``, or for a list of items the name of their separator, such as ``comma``.
         idf: Inverse document frequency of each token, for a bag of words; empty for a sequence of tokens.
         greatest_length: Number of tokens of the longest text.
         mean_length: Mean number of tokens.

@@ -173,6 +173,8 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         parts = np.asarray(output[rule["parts"]], np.float64)
         reasons = _largest_parts(parts, rule["columns"])
         return {"prediction": (~(score <= threshold)).astype(np.int64), "score": score, "columns": reasons}
+    if rule["kind"] == "ranking":  # codes of items by rank, from 1, with their scores
+        return _best_ranked(values.astype(np.int64), np.asarray(output[rule["scores"]], np.float64), output, rule)
     if rule["kind"] == "choice":
         named = {rule["column"]: np.array(rule["classes"])[values.argmax(axis=1)]}
         if "score" in rule:  # another output, of one number
@@ -232,6 +234,19 @@ def _largest_parts(parts: np.ndarray, names: Sequence[str], most: int = 3) -> np
         for row, chosen in zip(fractions, order, strict=True)
     ]
     return np.array(texts, dtype=object)
+
+
+def _best_ranked(
+    codes: np.ndarray, scores: np.ndarray, output: Mapping[str, np.ndarray], rule: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the best items of each row and their scores, as JSON lists by rank; code 0 stands for none."""
+    names, columns = rule["classes"], {"prediction": [], "score": []}  # type: tuple[Sequence[str], dict[str, list[str]]]
+    for row, values in zip(codes[:, : rule["top"]], scores, strict=True):
+        chosen = [place for place, code in enumerate(row) if code > 0]
+        columns["prediction"].append(json.dumps([names[row[place] - 1] for place in chosen], ensure_ascii=False))
+        columns["score"].append(json.dumps([float(f"{values[place]:.6g}") for place in chosen]))
+    lists = {name: np.array(texts, dtype=object) for name, texts in columns.items()}
+    return {**lists, rule["count"]: np.asarray(output[rule["count"]], np.int64).reshape(len(codes))}
 
 
 def _probabilities(values: np.ndarray, names: Sequence[Any]) -> dict[str, np.ndarray]:

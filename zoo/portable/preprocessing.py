@@ -22,6 +22,8 @@ DAYS_A_YEAR = 365.25
 CALENDAR = ("year", "month", "day", "weekday", "hour", "season_sin", "season_cos", "elapsed")
 # Letters and digits; equals [\p{L}\p{N}]+ in TensorFlow's regular expressions.
 _WORD = re.compile(r"[^\W_]+")
+# Separators of the items of a list, such as a basket, by the unit of its text; None for white space.
+SEPARATORS: dict[str, str | None] = {"tab": "\t", "semicolon": ";", "comma": ",", "bar": "|", "space": None}
 
 
 def encode_inputs(raw: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -202,17 +204,19 @@ def extract_calendar_parts(seconds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def split_into_tokens(text: str, unit: str) -> list[str]:
-    """Split a text into characters, or into words in lower case.
+    """Split a text into characters, into words in lower case, or into the items of a list by a separator.
 
     Example:
-        >>> split_into_tokens("Ça va?", "word")
-        ['ça', 'va']
+        >>> split_into_tokens("Ça va?", "word"), split_into_tokens("red wine, beer", "comma")
+        (['ça', 'va'], ['red wine', 'beer'])
     """
+    if unit in SEPARATORS:
+        return [item for part in text.split(SEPARATORS[unit]) if (item := part.strip())]
     return _WORD.findall(text.lower()) if unit == "word" else list(text)
 
 
 def _tokens(config: Mapping[str, Any], texts: np.ndarray) -> list[np.ndarray]:
-    """Return codes (B, T) of characters or words, 0 for unknown and padding, and lengths (B,)."""
+    """Return codes (B, T) of characters, words or items, 0 for unknown and padding, and lengths (B,)."""
     code_of = {token: code for code, token in enumerate(config["vocabulary"], 1)}
     rows = []
     for text in texts:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from zoo.data.examples.describe_examples import WORD
 from zoo.errors import UsageError
-from zoo.portable.preprocessing import name_length_input
+from zoo.portable.preprocessing import SEPARATORS, name_length_input
 from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import SequenceInput, Spec, TextInput
@@ -72,11 +72,11 @@ class PrepareSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class EncodeText(keras.layers.Layer):
-    """Splits texts into characters or words and looks them up: 0 for unknown, from 1 the vocabulary.
+    """Splits texts into characters, words or items and looks them up: 0 for unknown, from 1 the vocabulary.
 
     Args:
         vocabulary: The tokens.
-        unit: ``character`` or ``word`` (letters and digits, in lower case).
+        unit: ``character``, ``word`` (letters and digits, in lower case) or the name of the separator of items.
         longest: Maximum number of tokens, counted from the first; None for all.
 
     Call arguments:
@@ -93,7 +93,11 @@ class EncodeText(keras.layers.Layer):
     def call(self, texts: Any) -> list[Any]:
         """Return codes (B, T) and lengths (B,), int32."""
         texts = tf.reshape(texts, [-1])
-        if self.unit != WORD:  # ``letter`` in models of zoo 0.1.0
+        if self.unit in SEPARATORS:
+            items = tf.strings.split(texts, SEPARATORS[self.unit])
+            items = tf.ragged.map_flat_values(tf.strings.strip, items)
+            tokens = tf.ragged.boolean_mask(items, tf.ragged.map_flat_values(tf.not_equal, items, ""))
+        elif self.unit != WORD:  # ``letter`` in models of zoo 0.1.0
             tokens = tf.strings.unicode_split(texts, "UTF-8")
         else:
             # ASCII and the dotted capital I first: otherwise their lower case depends on the machine's locale.

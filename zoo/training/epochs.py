@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from zoo.data.ragged import Ragged
 from zoo.portable.preprocessing import name_length_input
-from zoo.training.preprocessed_arrays import CHUNK, Arrays, iterate_batches
+from zoo.training.preprocessed_arrays import CHUNK, Arrays, iterate_batches, limit_rows
 
 # XLA takes a second or two to compile a training step, which pays off only for this many steps.
 XLA_LEAST_STEPS = 4000
@@ -169,7 +169,8 @@ class CompiledScores:
         ragged = bool(arrays.ragged)
         # Batches that do not change between epochs are sliced and padded once.
         x = arrays.x if isinstance(arrays.x, Mapping) else None
-        self.chunks = list(iterate_batches(x)) if x is not None else list(_sliced(_tensors(arrays.x), self.rows))
+        sliced = iterate_batches(x, limit_rows(network)) if x is not None else _sliced(_tensors(arrays.x), self.rows)
+        self.chunks = list(sliced)
         order = np.concatenate([np.arange(self.rows)[chosen] for chosen, _ in self.chunks])
         self.back = tf.constant(np.argsort(order)) if ragged else None
         self._forward = _Traced(lambda x: network(x, training=False), relaxed=ragged)

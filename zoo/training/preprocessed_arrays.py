@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CHUNK, PREPARED_CHUNK = 8192, 32_768  # rows per call of a network, and of its smaller preprocessing
 # Maximum number of values in a call's largest input; more would take memory without being faster.
 CHUNK_VALUES = 1 << 25
+# Maximum number of values in a layer's flat output in one call, such as scores of all words or items.
+WIDE_VALUES = 1 << 23
 # Minimum number of values per time step or character inside a network: an embedding, the states of its layers.
 STEP_VALUES = 128
 _NAMELESS = "_"  # file name of a single unnamed tensor
@@ -142,8 +144,9 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
     several = isinstance(model.output, Mapping)
     shapes = model.output if several else {_NAMELESS: model.output}
     outputs = {name: np.empty((rows, *(extent or 0 for extent in tensor.shape[1:]))) for name, tensor in shapes.items()}
-    call = compile_model(model) if rows > CHUNK or _has_loops(model) else model
-    for start, (chosen, tensors) in enumerate(iterate_batches(inputs) if rows else ()):
+    most = limit_rows(model)
+    call = compile_model(model) if rows > most or _has_loops(model) else model
+    for start, (chosen, tensors) in enumerate(iterate_batches(inputs, most) if rows else ()):
         output = call(tensors, training=False)
         for name, values in (output if several else {_NAMELESS: output}).items():
             values = np.asarray(values)
@@ -151,6 +154,28 @@ def forward(model: keras.Model, inputs: Mapping[str, Any]) -> Any:
                 outputs[name] = np.empty((rows, *values.shape[1:]), values.dtype)
             outputs[name][chosen] = values
     return outputs if several else outputs[_NAMELESS]
+
+
+def limit_rows(model: keras.Model) -> int:
+    """Return the maximum number of rows of one call, so that no flat output of a layer takes much memory.
+
+    Args:
+        model: Keras model; the layers inside its layers count too.
+    """
+    return max(1, min(CHUNK, WIDE_VALUES // _find_width(model)))
+
+
+def _find_width(model: Any) -> int:
+    """Return the width of the widest output (B, F) inside a model, at least 1."""
+    import keras
+
+    widest = 1
+    for operation in getattr(model, "operations", ()):
+        if isinstance(operation, keras.Model):
+            widest = max(widest, _find_width(operation))
+        shapes = [tensor.shape for tensor in keras.tree.flatten(operation.output)]
+        widest = max([widest, *(shape[1] or 1 for shape in shapes if len(shape) == 2)])
+    return widest
 
 
 def compile_model(model: keras.Model) -> Any:

@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables, one dataset of sequences, texts, series and images with masks each."""
+"""Bundled datasets: scikit-learn's tables, one each of sequences, texts, baskets, series and images with masks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _IMAGES = {"digits": (8, 8, 1)}
 # Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
 # Munroe 2010, "Color Survey Results", CC0: see color_names.md beside the file.
-_TEXTS = {"color_names": Path(__file__).with_name("color_names.txt")}
+# Market baskets that were drawn by a computer: see composed_baskets.md beside the file.
+_TEXTS = {name: Path(__file__).with_name(f"{name}.txt") for name in ("color_names", "composed_baskets")}
 # Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
 _FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
 _MASKS = ("digit_scenes",)
