@@ -114,7 +114,7 @@ def study(job: StudyJob, *, quiet: bool = False) -> Study:
             study_.summaries[kind] = f"left out: {error.message}"
             continue
         study_.figures[kind], study_.results[kind], study_.summaries[kind] = figure, results, summaries
-        store.client.log_figure(chosen, figure, f"figures/study_{kind}.png")
+        store.log_figure(chosen, figure, f"figures/study_{kind}.png")
     return study_
 
 

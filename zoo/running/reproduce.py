@@ -178,7 +178,7 @@ def reproduce(job: ReproduceJob, *, model: Any = None, source: Any = None, quiet
         if name.startswith(tuple(SPLIT_PREFIX.values())) and name in now.metrics
     ]
     reproduction = Reproduction(original, now, changed, scores, seeds)
-    store.client.log_text(now.run_id, json.dumps(reproduction.as_dict(), indent=1), "reproduction.json")
+    store.log_text(now.run_id, json.dumps(reproduction.as_dict(), indent=1), "reproduction.json")
     store.client.set_tag(now.run_id, "zoo.agrees", "yes" if reproduction.agrees else "no")
     return reproduction
 

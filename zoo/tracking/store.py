@@ -227,6 +227,27 @@ class Store:
         text = self.read_text(run_id, path)
         return pd.read_csv(io.StringIO(text)) if text is not None else None
 
+    def log_text(self, run_id: str, text: str, path: str) -> None:
+        """Log a text as an artifact.
+
+        MLflow's own ``log_text`` and ``log_figure`` leave a folder without a recognisable name if they are killed.
+        """
+        with open_temporary_folder() as folder:
+            file = folder / Path(path).name
+            file.write_text(text, encoding="utf-8")
+            self._log_file(run_id, file, path)
+
+    def log_figure(self, run_id: str, figure: Any, path: str) -> None:
+        """Log a matplotlib figure as an artifact, in the format of the path."""
+        with open_temporary_folder() as folder:
+            file = folder / Path(path).name
+            figure.savefig(file)
+            self._log_file(run_id, file, path)
+
+    def _log_file(self, run_id: str, file: Path, path: str) -> None:
+        parent = Path(path).parent.as_posix()
+        self.client.log_artifact(run_id, str(file), None if parent == "." else parent)
+
     def read_text(self, run_id: str, path: str) -> str | None:
         """Return a run's artifact as text, or None if there is no such artifact."""
 

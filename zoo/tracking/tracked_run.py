@@ -168,13 +168,13 @@ class TrackedRun(Recorder):
     def text(self, text: str, path: str) -> None:
         """Log a text as an artifact."""
         with remove_unfinished(self.artifact_uri, path):
-            self.store.client.log_text(self.run_id, text, path)
+            self.store.log_text(self.run_id, text, path)
 
     def figures(self, figures: Mapping[str, Any]) -> None:
         """Log figures as artifacts, in ``figures/``."""
         for name, figure in figures.items():
             with remove_unfinished(self.artifact_uri, f"figures/{name}.png"):
-                self.store.client.log_figure(self.run_id, figure, f"figures/{name}.png")
+                self.store.log_figure(self.run_id, figure, f"figures/{name}.png")
 
     def files(self, folder: Path, path: str) -> None:
         """Log the files of a folder as artifacts, in ``path/``."""
