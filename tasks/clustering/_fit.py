@@ -20,7 +20,7 @@ from ._mixture import fit_mixture
 from ._neighbours import create_pair_model, draw_pairs, find_near_rows
 
 MOST_ROWS = 20_000
-MOST_PAIRS = 200_000  # in an epoch
+MOST_PAIRS = 100_000  # in an epoch
 
 
 def fit_clusters(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
