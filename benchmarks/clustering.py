@@ -95,8 +95,8 @@ def report(results: Results) -> None:
         "aim on test rows",
     )
     notes = [
-        f"Mean and standard deviation over {results.settings['seeds']} seeds, each with a split of its own; ten clusters. "
-        "Default hyperparameters. Time includes scoring, where the clusters are fitted again on resampled rows."
+        f"Mean and standard deviation over {results.settings['seeds']} seeds, each with a split of its own. "
+        "Ten clusters, default hyperparameters. Time includes scoring, where the clusters are fitted again on resampled rows."
     ]
     results.report("Clusters of digits against their labels", header, lines, notes)
 
