@@ -96,7 +96,7 @@ def report(results: Results) -> None:
     )
     notes = [
         f"Mean and standard deviation over {results.settings['seeds']} seeds, each with a split of its own. "
-        "Ten clusters, default hyperparameters. Time includes scoring, where the clusters are fitted again on resampled rows."
+        "Ten clusters, default hyperparameters. Time includes scoring, where clusters are fitted again on resamples."
     ]
     results.report("Clusters of digits against their labels", header, lines, notes)
 
