@@ -20,6 +20,7 @@ from zoo.errors import UsageError
 from zoo.metrics.intervals import Sample
 from zoo.metrics.metric import evaluate
 from zoo.metrics.ranks import create_ordered_metrics, quadratic_kappa, quadratic_kappa_interval
+from zoo.metrics.significance import bounded_losses
 from zoo.networks.losses import EachTarget
 from zoo.networks.ordered_classes import OrderedProbabilities
 
@@ -94,6 +95,19 @@ def test_exports_predict_the_same(run: Any, tmp_path: Path, form: str) -> None:
             np.testing.assert_allclose(values, predicted[name], rtol=1e-4, atol=1e-5)
         else:
             assert list(values) == list(predicted[name])
+
+
+def test_losses_of_rows_are_those_of_the_targets_that_they_have() -> None:
+    predicted = pd.DataFrame(
+        {
+            "truth_kind": ["x", None, "y"],
+            "truth_price": [1.0, 3.0, np.nan],
+            "prediction_kind": ["y", "x", "y"],
+            "prediction_price": [1.0, 5.0, 2.0],
+            "probability_kind": [0.4, 0.6, 0.1],
+        }
+    )
+    assert bounded_losses(predicted).tolist() == [0.5, 4.0 / 2.0, 0.0]
 
 
 def test_numbers_alone_keep_their_means() -> None:

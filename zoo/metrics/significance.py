@@ -113,8 +113,11 @@ def row_losses(predicted: pd.DataFrame) -> np.ndarray:
 def bounded_losses(predicted: pd.DataFrame) -> np.ndarray:
     """Return the loss of each row (N,), for classes one that has a bound: Brier score in [0, 2], else squared error.
 
+    Of several targets with classes among them, it is the mean over those that the row has: 1 for a wrong class, and the
+    squared error of a number by the variance of its truth.
+
     Args:
-        predicted: As for :func:`row_losses`.
+        predicted: As for :func:`row_losses`; also several targets with classes.
 
     Example:
         >>> probabilities = {"probability_a": [0.25], "probability_b": [0.75]}
@@ -124,8 +127,24 @@ def bounded_losses(predicted: pd.DataFrame) -> np.ndarray:
     columns = [name for name in predicted.columns if name.startswith("probability_")]
     if not columns:
         return row_losses(predicted)
+    if "truth" not in predicted:
+        return _losses_of_several(predicted)
     truth = predicted["truth"].to_numpy(str)[:, None] == [name.removeprefix("probability_") for name in columns]
     return np.square(predicted[columns].to_numpy(float) - truth).sum(axis=1)
+
+
+def _losses_of_several(predicted: pd.DataFrame) -> np.ndarray:
+    losses = []
+    for name in predicted.columns:
+        if not name.startswith("truth_"):
+            continue
+        truth, prediction = predicted[name], predicted[name.replace("truth", "prediction", 1)]
+        if pd.api.types.is_float_dtype(truth.dtype) and pd.api.types.is_float_dtype(prediction.dtype):
+            loss = (prediction - truth) ** 2 / (float(truth.var()) or 1.0)
+        else:
+            loss = (prediction.astype(object) != truth.astype(object)).astype(float).mask(truth.isna())
+        losses.append(loss.to_numpy(float))
+    return np.asarray(np.nanmean(np.stack(losses), axis=0))
 
 
 def cautious_difference(
