@@ -82,7 +82,7 @@ def draw_strongest(rules: Rules) -> Any:
         bars, [f"{share:.0%} of baskets, {100 * support:.3g} % of all" for share, support in pairs], fontsize=8
     )
     axis.set_yticks(np.arange(len(shown)), names, fontsize=8)
-    axis.margins(x=0.35)
+    axis.margins(x=0.45)  # room for the labels
     axis.set_xlabel("lift")
     axis.set_title("Rules with the highest lift, with confidence and support", loc="left")
     return figure
