@@ -71,7 +71,8 @@ def test_predictions_have_a_column_for_each_target(run: Any) -> None:
     predicted = run.load().predict(frame)
     assert list(predicted.columns) == [
         "prediction_grade", "prediction_price", "prediction_kind",
-        "probability_grade_high", "probability_grade_low", "probability_grade_mid", "probability_kind",
+        "probability_grade_high", "probability_grade_low", "probability_grade_mid",
+        "probability_kind_x", "probability_kind_y",
     ]  # fmt: skip
     assert set(predicted["prediction_kind"]) == {"x", "y"}
     assert abs(predicted["prediction_price"].mean() - 100) < 10
@@ -86,8 +87,8 @@ def test_exports_predict_the_same(run: Any, tmp_path: Path, form: str) -> None:
     from zoo.portable.predict import Exported
 
     frame = create_frame(20)[["a", "b", "c"]]
-    zoo.export(run.run_id, output=tmp_path / "exported", format=form)
-    exported = Exported(tmp_path / "exported").predict({name: frame[name].tolist() for name in frame})
+    folder = zoo.export(run.run_id, form, str(tmp_path / "exported"), on=create_frame(40), quiet=True).exports[0].folder
+    exported = Exported(folder).predict({name: frame[name].tolist() for name in frame})
     predicted = run.load().predict(frame)
     assert list(exported) == list(predicted.columns)
     for name, values in exported.items():
@@ -137,6 +138,7 @@ def test_labels_in_cells_are_targets_of_their_own(
         f"{kind}_{label}" for kind in ("prediction", "probability") for label in sorted(LABELS)
     ]
     assert predicted["prediction_news"].dtype == bool
+    assert (predicted["prediction_news"] == (predicted["probability_news"] >= 0.5)).all()
 
 
 def test_lists_of_labels_need_no_option() -> None:
@@ -190,11 +192,19 @@ def test_wrong_options(options: dict[str, Any], message: str | None) -> None:
 
 
 def test_wrong_labels() -> None:
-    frame = create_tags()
-    for cells, message in (([["a", "news"]] * 300, "also the name of a column"), ([["news"]] * 300, "list 1 labels")):
+    frame, alternate = create_tags(), [["a", "news"], ["news"], ["a"]] * 100
+    for cells, message in ((alternate, "also the name of a column"), ([["news"]] * 300, "list 0 labels")):
         with pytest.raises(UsageError) as caught:
             zoo.spec_of(frame.assign(tags=cells), target="tags", task="classification")
         assert message in str(caught.value)
+
+
+def test_a_label_of_one_row_is_left_out() -> None:
+    frame = create_tags()
+    frame["tags"] = [[*labels, *(["odd"] if row == 7 else [])] for row, labels in enumerate(frame["tags"])]
+    report = zoo.data_report(frame, target="tags", task="classification", quiet=True)
+    assert "labels of tags that hardly any row has, or lacks, are left out: odd" in report.notes
+    assert zoo.spec_of(frame, target="tags", task="classification").target_names == ", ".join(sorted(LABELS))
 
 
 def test_a_target_that_no_row_has() -> None:

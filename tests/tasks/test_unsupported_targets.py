@@ -34,7 +34,7 @@ LONG["price"] = RNG.normal(size=72)
     [
         ("sequence", LONG, {"target": "sales", "series": "shop", "time": "day"}, "does not forecast its next values"),
         ("sequence", LONG[LONG["shop"] == "a"], {"target": "sales", "series": "shop", "time": "day"}, "not forecast"),
-        ("classification", FRAME.assign(t=[["p", "q"]] * 60), {"target": "t"}, "the target 'p' is constant"),
+        ("classification", FRAME.assign(t=[["p", "q"]] * 60), {"target": "t"}, "list 0 labels that some rows have"),
         ("classification", FRAME.assign(t=[[1, 2]] * 60), {"target": "t"}, LABELS),
         ("classification", FRAME.assign(t=[np.array([0, 1])] * 60), {"target": "t"}, LABELS),
         ("classification", (FRAME[["a", "b"]], RNG.integers(0, 2, (60, 3))), {}, LABELS),

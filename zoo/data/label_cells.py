@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.raw_table import Table
-from zoo.errors import DataError
+from zoo.errors import DataError, join_first
 from zoo.spec import Target
 
 SEPARATORS = ("|", ";", ",")
@@ -53,8 +53,10 @@ def has_lists(values: pd.Series) -> bool:
     return bool(cells) and all(_is_list(cell) for cell in cells)
 
 
-def name_targets(table: Table, name: str, separator: str) -> tuple[Target, ...]:
-    """Return a target, without statistics, for each label in the cells of a column.
+def name_targets(table: Table, name: str, separator: str) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+    """Return a target, without statistics, for each label in the cells of a column, and a note on those left out.
+
+    Labels that fewer than two rows have, or lack, cannot be learned and tested.
 
     Args:
         table: A table.
@@ -65,15 +67,22 @@ def name_targets(table: Table, name: str, separator: str) -> tuple[Target, ...]:
         DataError: If there are fewer than two labels, too many, or one has the name of a column.
     """
     where = f"{table.source}, column {name}"
-    counts = Counter(label for labels in split_cells(table.frame[name], separator) for label in labels or ())
+    cells = [labels for labels in split_cells(table.frame[name], separator) if labels is not None]
+    counts = Counter(label for labels in cells for label in labels)
+    rare = sorted(label for label, count in counts.items() if not 2 <= count <= len(cells) - 2)
+    counts = Counter({label: count for label, count in counts.items() if label not in rare})
     if len(counts) < 2:
-        raise DataError(f"the cells list {len(counts)} labels; at least two are needed", where=where)
+        message = f"the cells list {len(counts)} labels that some rows have and others lack; at least two are needed"
+        raise DataError(message, where=where)
     if len(counts) > MOST_LABELS:
         raise DataError(f"the cells list {len(counts):,} labels; at most {MOST_LABELS:,} are predicted", where=where)
     taken = sorted(counts.keys() & set(map(str, table.frame.columns)))
     if taken:
         raise DataError(f"the label {taken[0]!r} is also the name of a column; rename one of them", where=where)
-    return tuple(Target(label, "class", cells=name, separator=separator) for label in sorted(counts))
+    notes = (
+        (f"labels of {name} that hardly any row has, or lacks, are left out: {join_first(rare, 5)}",) if rare else ()
+    )
+    return tuple(Target(label, "class", cells=name, separator=separator) for label in sorted(counts)), notes
 
 
 def add_label_columns(table: Table, targets: Sequence[Target]) -> Table:

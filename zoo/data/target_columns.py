@@ -90,9 +90,8 @@ def read_targets(
     """
     names = find_target_names(table, job)
     check_targets(table, names, kind)
-    table, labels = _expand_label_cells(table, job, names, kind)
+    table, labels, notes = _expand_label_cells(table, job, names, kind)
     names = tuple(target for name in names for target in labels.get(name, (name,)))
-    notes: tuple[str, ...] = ()
     for name in names:
         table, more_notes = read_target(table, job, name)
         notes += more_notes
@@ -113,17 +112,20 @@ def read_targets(
 
 def _expand_label_cells(
     table: Table, job: DataJob, names: Sequence[str], kind: str
-) -> tuple[Table, dict[str, dict[str, Target]]]:
-    """Return a table with a column of yes and no for each label in the cells of targets, and those labels by target."""
-    labels = {}
+) -> tuple[Table, dict[str, dict[str, Target]], tuple[str, ...]]:
+    """Return a table with a column of yes and no for each label in the cells of targets, those labels, and notes."""
+    labels: dict[str, dict[str, Target]] = {}
+    notes: tuple[str, ...] = ()
     for name in names:
         asked = find_asked_kind(job, name)
         if asked is not None and asked.kind == LABELS and kind == "number":
             raise UsageError(f"the target {name} must be a number for this task; received labels", where="column")
         if (asked is not None and asked.kind == LABELS) or (asked is None and has_lists(table.frame[name])):
             separator = (asked.detail if asked is not None else "") or find_label_separator(table.frame[name]) or ""
-            labels[name] = {target.name: target for target in name_targets(table, name, separator)}
-    return add_label_columns(table, [target for several in labels.values() for target in several.values()]), labels
+            targets, more_notes = name_targets(table, name, separator)
+            labels[name], notes = {target.name: target for target in targets}, notes + more_notes
+    added = add_label_columns(table, [target for several in labels.values() for target in several.values()])
+    return added, labels, notes
 
 
 def _kind_of(table: Table, job: DataJob, name: str, kind: str, count: int) -> str:

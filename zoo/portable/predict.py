@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.portable.answers import TRUE_WORDS, is_yes_or_no
 from zoo.portable.digests import check_digests, check_nothing_more
 from zoo.portable.preprocessing import encode_inputs
 from zoo.portable.rows import Rows, read_inputs, read_rows
@@ -200,9 +201,9 @@ def _decode_several(values: np.ndarray, parts: Sequence[Mapping[str, Any]]) -> d
         columns = decode_outputs({"output": values[:, start : start + part["width"]]}, part["rule"])
         start += part["width"]
         predictions[f"prediction_{part['name']}"] = columns.pop("prediction")
-        if len(columns) == 2:  # of two classes, the positive one says all
-            positive = list(columns.values())[part["rule"]["positive"]]
-            columns = {"": positive}
+        if len(columns) == 2 and is_yes_or_no(part["rule"]["names"]):  # the probability of yes says all
+            yes = next(name for name in part["rule"]["names"] if name.strip().lower() in TRUE_WORDS)
+            columns = {"": columns[f"probability_{yes}"]}
         for name, column in columns.items():
             rest = name.removeprefix("probability_")
             probabilities[f"probability_{part['name']}" + (f"_{rest}" if rest else "")] = column

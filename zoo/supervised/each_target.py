@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.dummy import DummyClassifier
 
 from zoo.metrics.numbers import find_present
 from zoo.supervised.classical_estimators import take_rows
@@ -45,6 +46,8 @@ class EachTarget(BaseEstimator):
             rows = find_present(target[:, index])
             estimator = clone(self.classifier if classes else self.regressor)
             values = target[rows, index].astype(np.int64) if classes else target[rows, index]
+            if classes and np.ptp(values) == 0:  # a rare label that no training row has
+                estimator = DummyClassifier(strategy="prior")
             options = {}
             if sample_weight is not None and has_fit_parameter(estimator, "sample_weight"):
                 options["sample_weight"] = np.asarray(sample_weight)[rows]
