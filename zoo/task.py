@@ -183,6 +183,8 @@ class Task(ABC):
         for name, reason in self.refuses.items():
             if getattr(job, name, None):
                 raise UsageError(f"{self.name} has no use for it: {reason}", where=name)
+        if job.sample_rows is not None and {"series", "environment"} & set(self.reads):
+            raise UsageError(f"{self.name} has no rows that could be sampled", where="sample_rows")
         for name in job.options:
             if name in type(job).model_fields:
                 raise UsageError(f"zoo {getattr(job, 'command', 'show')} cannot do that; zoo train can", where=name)

@@ -32,8 +32,10 @@ def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
         ClassicalBaseline("logistic", logistic, standardize_pixels, most_rows=100_000),
     )
     forest = Estimator("sklearn.ensemble:RandomForestClassifier")
+    neighbours = Estimator("sklearn.neighbors:KNeighborsClassifier")
     slow = (
         ClassicalBaseline("svm", SVM, standardize_pixels, most_rows=10_000),
+        ClassicalBaseline("nearest_neighbours", neighbours, standardize_pixels, most_rows=50_000),
         ClassicalBaseline("random_forest", forest, standardize_pixels, most_rows=100_000),
     )
     return {"none": (), "quick": quick, "all": quick + slow}[level]

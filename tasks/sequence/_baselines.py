@@ -35,25 +35,35 @@ def choose_baselines(level: str, spec: Spec) -> Sequence[ClassicalBaseline]:
         dummy = ClassicalBaseline("majority", constant, is_dummy=True)
     else:
         dummy = ClassicalBaseline("mean", Estimator("sklearn.dummy:DummyRegressor"), is_dummy=True)
-    quick, slow = _of_texts(classes) if spec.of_kind(TextInput) else _of_sequences(classes)
-    return {"none": (), "quick": (dummy, quick), "all": (dummy, quick, slow)}[level]
+    quick, *slow = _of_texts(classes) if spec.of_kind(TextInput) else _of_sequences(classes)
+    return {"none": (), "quick": (dummy, quick), "all": (dummy, quick, *slow)}[level]
 
 
-def _of_texts(classes: bool) -> tuple[ClassicalBaseline, ClassicalBaseline]:
+def _of_texts(classes: bool) -> tuple[ClassicalBaseline, ...]:
     name, last = ("tf_idf_logistic", LOGISTIC) if classes else ("tf_idf_ridge", RIDGE)
     words, characters = _tf_idf("word", (1, 2)), _tf_idf("char", (1, 4))
-    return ClassicalBaseline(name, (words, last), _texts), ClassicalBaseline(
-        "tf_idf_characters", (characters, last), _texts
+    nearest = (words, _nearest_neighbours(classes))  # rows of TF-IDF have length 1, so that distances follow the cosine
+    return (
+        ClassicalBaseline(name, (words, last), _texts),
+        ClassicalBaseline("tf_idf_characters", (characters, last), _texts),
+        ClassicalBaseline("tf_idf_nearest_neighbours", nearest, _texts, most_rows=50_000),
     )
 
 
-def _of_sequences(classes: bool) -> tuple[ClassicalBaseline, ClassicalBaseline]:
-    svm = (Estimator("sklearn.preprocessing:StandardScaler"), SVC if classes else Estimator("sklearn.svm:SVR"))
+def _of_sequences(classes: bool) -> tuple[ClassicalBaseline, ...]:
+    scaler = Estimator("sklearn.preprocessing:StandardScaler")
+    svm = (scaler, SVC if classes else Estimator("sklearn.svm:SVR"))
     forest = Estimator(f"sklearn.ensemble:RandomForest{'Classifier' if classes else 'Regressor'}")
+    nearest = (scaler, _nearest_neighbours(classes))
     return (
         ClassicalBaseline("statistics_svm", svm, compute_statistics, most_rows=10_000),
         ClassicalBaseline("statistics_forest", forest, compute_statistics, most_rows=200_000),
+        ClassicalBaseline("statistics_nearest_neighbours", nearest, compute_statistics, most_rows=50_000),
     )
+
+
+def _nearest_neighbours(classes: bool) -> Estimator:
+    return Estimator(f"sklearn.neighbors:KNeighbors{'Classifier' if classes else 'Regressor'}")
 
 
 def _tf_idf(analyzer: str, ngrams: tuple[int, int]) -> Estimator:

@@ -18,6 +18,7 @@ import yaml
 
 import zoo
 from zoo.errors import JobError, UsageError
+from zoo.text import format_number
 from zoo.tracking.store import Store
 
 
@@ -58,7 +59,12 @@ def test_the_page_of_a_run(run: Any) -> None:
     assert len(client().get_metric_history(run.run_id, "test_log_loss")) == 1
     assert page.inputs.dataset_inputs[0].dataset.name == "data"
     assert page.data.tags["zoo.task"] == "classification"
-    assert "best baseline" in page.data.tags["mlflow.note.content"].lower()
+    note = page.data.tags["mlflow.note.content"]
+    assert "best baseline" in note.lower()
+    for name, scores in run.baselines.items():  # a row of the table for each, with all scores
+        row = next(line for line in note.splitlines() if line.startswith(f"| {name} |"))
+        assert format_number(scores[run.headline]) in row
+        assert name in repr(run)
     files = {file.path for file in client().list_artifacts(run.run_id)}
     assert {"job.yaml", "figures", "result.json", "split.json", "versions.json"} <= files
     others = client().search_runs([page.info.experiment_id], "tags.`zoo.kind` = 'baseline'")

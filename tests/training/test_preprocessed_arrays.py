@@ -158,6 +158,29 @@ def test_a_model_whose_task_cannot_be_told():
         find_task(own_model((3,), 1, lambda y, p: p))
 
 
+NEAREST = {"images": "nearest_neighbours", "sequences": "statistics_nearest_neighbours"}
+
+
+@pytest.mark.parametrize("kind, labels", [("images", "class"), ("sequences", "class"), ("sequences", "number")])
+def test_nearest_neighbours_of_images_and_sequences(kind, labels):
+    random = np.random.default_rng(1)
+    target = np.arange(60) % 2
+    shape = (60, 8, 8, 1) if kind == "images" else (60, 9, 2)
+    x = random.normal(target.reshape(-1, *[1] * (len(shape) - 1)) * 2.0, 1, shape)
+    task, y = load_task("image" if kind == "images" else "sequence"), target if labels == "class" else target + 0.5
+    dataset = task.read(DataJob(source=(x, y)))
+    baseline = next(each for each in task.baselines("all", dataset.spec) if each.name == NEAREST[kind])
+    scores = baseline.run(dataset, 0)["test"]
+    assert scores["accuracy"] == 1 if labels == "class" else scores["rmse"] < 0.1
+
+
+def test_nearest_neighbours_of_several_targets():
+    task = load_task("regression")
+    dataset = task.read(DataJob(source=FRAME.assign(age=FRAME["price"] * 2 + 1), target=["price", "age"]))
+    baseline = next(each for each in task.baselines("all", dataset.spec) if each.name == "nearest_neighbours")
+    assert {"rmse_price", "rmse_age"} <= set(baseline.run(dataset, 0)["test"])
+
+
 @pytest.mark.parametrize("task, level", [("classification", "quick"), ("regression", "quick")])
 def test_baselines_have_the_same_scores(task, level, classes, numbers):
     dataset = classes if task == "classification" else numbers

@@ -24,6 +24,7 @@ from zoo.data.examples.array_columns import find_array_columns
 from zoo.data.layout import COLUMNS, Layout
 from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, compute_frame_digest
+from zoo.data.splitting.sample_table import sample_table
 from zoo.data.splitting.sample_weights import SampledRows, describe_weights, read_weights, repeat_rows, sample_rows
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
 from zoo.data.target_columns import TargetColumns, drop_rows_without_target, read_targets
@@ -61,6 +62,7 @@ def create_table_dataset(
     if job.weight is None and table.weight is not None:
         job = job.model_copy(update={"weight": table.weight})
     source_rows = len(table.frame)
+    table = sample_table(table, job)
     given = find_given_splits(table, job)  # before the target, so that errors of the split come first
     if target_kind == "none":
         if labels is not None and labels in table.frame:

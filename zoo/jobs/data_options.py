@@ -124,6 +124,12 @@ class DataJob(Job):
         theme="Weights and classes",
         metavar="balanced|CLASS=FACTOR,…",
     )
+    sample_rows: float | None = declare_option(
+        None,
+        "Use a random sample of the source to try things on: a fraction such as 0.1, or a number of rows.",
+        theme="Reading",
+        metavar="FRACTION|ROWS",
+    )
     data_dir: str | None = declare_option(
         None, "Folder of prepared tensorflow-datasets.", theme="Reading", metavar="FOLDER"
     )
@@ -176,6 +182,22 @@ class DataJob(Job):
             allowed = f"input should be a number from 0 to below 1, or {SUGGESTED!r}"
             raise UsageError(f"{info.field_name}: received {value!r}; {allowed}")
         return float(value)
+
+    @field_validator("sample_rows", mode="before")
+    @classmethod
+    def _known_sample_size(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        size = float(value) if _is_number(value) else 0.0
+        if not (0 < size < 1 or (size >= 1 and size.is_integer())):
+            message = "it must be a fraction above 0 and below 1, such as 0.1, or a number of rows"
+            raise UsageError(f"received {value!r}; {message}", where="sample_rows")
+        return size
+
+    @property
+    def seed_of_split(self) -> int:
+        """The seed of everything that is drawn before training."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     @property
     def split_column(self) -> str | None:

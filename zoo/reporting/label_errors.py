@@ -45,7 +45,8 @@ LEAST_EXCESS, LEAST_ERRORS = 1.5, 2.5
 MOST_AT_TOP, TOP_ERRORS, LEAST_KAPPA = 0.45, 1.64, 0.4
 _FOR_FEW = frozenset({"svm", "random_forest", "nearest_neighbours"})
 _SLOW = frozenset({"lasso"})  # coordinate descent on thousands of one-hot columns; ridge replaces it
-_DULL = {"majority", "mean", "quantiles_of_train"}
+_COARSE = {"statistics_nearest_neighbours", "tf_idf_nearest_neighbours"}  # probabilities in steps of a fifth
+_DULL = {"majority", "mean", "quantiles_of_train"} | _COARSE
 MOST_SHOWN = 20
 
 

@@ -21,6 +21,7 @@ from zoo.data.layout import find_named_columns
 from zoo.data.memory import give_back_memory, release_pages
 from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, read_table
+from zoo.data.splitting.sample_table import sample_table
 from zoo.data.streaming.stream import must_stream
 from zoo.data.written_targets import restore_classes
 from zoo.errors import UsageError, WrongSourceError
@@ -157,7 +158,7 @@ def _table(job: ReportJob) -> Table | None:
         return None
     try:
         with apply_reading_options(job):
-            return read_table(job.source, text=find_named_columns(job.column))
+            return sample_table(read_table(job.source, text=find_named_columns(job.column)), job)
     except WrongSourceError:
         return None
 
@@ -169,7 +170,7 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
         UsageError: If no task can read the source; the error of the first task is raised.
     """
     if table is not None:
-        job = job.model_copy(update={"source": table})
+        job = job.model_copy(update={"source": table, "sample_rows": None})
     asked = _task_asked_for(job)
     if asked is not None:
         return asked, asked.read(job)
@@ -210,7 +211,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     others |= {job.split_by("group"), job.split_by("hash")}
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
     split: Mapping[str, Any] = dataset.split_rows if dataset is not None else {}
-    train = features.iloc[split["train"]] if "train" in split else features
+    train = features.loc[split["train"]] if "train" in split else features
     named = {name for target in targets for name in (target.name, target.cells)}
     column, missing = ({k: v for k, v in way.items() if k not in named} for way in (job.column, job.missing))
     columns = describe_columns(train, column=column, missing=missing)

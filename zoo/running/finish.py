@@ -24,7 +24,7 @@ from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, draw_in_background
 from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
-from zoo.stored_runs.results import Run, format_unranked
+from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
 from zoo.text import format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
@@ -247,9 +247,7 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
     if best:
         baseline = format_number(run.baselines[best].get(name))
         lines.append(f"Best baseline by validation: {best}, {name} {baseline}. Verdict: **{run.verdict}**.")
-    elif run.baselines:
-        prefix = name.partition("_")[0] + "_"
-        lines += format_unranked(run.baselines, [each for each in run.metrics if each.startswith(prefix)])
+    lines += [_format_baselines(run)] if run.baselines else []
     lines.append(
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
@@ -259,6 +257,18 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
     lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
+
+
+def _format_baselines(run: Run) -> str:
+    """Return a Markdown table of the model's scores and those of each baseline, on the evaluated split."""
+    prefix = run.headline.partition("_")[0] + "_"
+    names = [name for name in run.metrics if name.startswith(prefix)]
+    rows = [(f"**{run.model_name}**", run.metrics), *run.baselines.items()]
+    lines = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    for name, scores in rows:
+        cells = [format_number(scores[each]) if each in scores else "" for each in names]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _stored(run: Run) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from zoo.running.progress import Progress
 from zoo.running.run_facts import check_same_data, name_experiment, run_tags, select_params, show_scores
 from zoo.saving.model import Model
 from zoo.stored_runs.lookup import describe_no_model, load_job
-from zoo.stored_runs.results import Run, find_best_baseline, find_common_notes, format_findings, format_unranked
+from zoo.stored_runs.results import Run, find_best_baseline, find_common_notes, format_baselines, format_findings
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
@@ -188,7 +188,7 @@ class Repeats:
                 f"{name:<{width}}{format_number(metrics[name]):>10}  {format_number(metrics[name + '_std']):<11}"
                 f"{format_interval(intervals.get(name)):<22}{baseline}".rstrip()
             )
-        lines += [] if best else format_unranked(baselines, names)
+        lines += format_baselines(baselines, best, first.headline, names)
         each = ", ".join(f"{run.run_id[:8]} {format_number(run.metrics[first.headline])}" for run in self.runs)
         verdict_ = f"{self.verdict} by {first.objective}" if best else self.verdict
         lines += [f"{verdict_}; {first.headline} by run: {each}", *format_findings(self.diagnosis)]

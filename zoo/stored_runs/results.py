@@ -161,7 +161,7 @@ class Run:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
             lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
-        lines += [] if best else format_unranked(self.baselines, names)
+        lines += format_baselines(self.baselines, best, self.headline, names)
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
             f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
@@ -284,6 +284,29 @@ def format_unranked(baselines: Mapping[str, Mapping[str, float]], names: Sequenc
         f"baseline {baseline}: {', '.join(f'{name} {format_number(scores[name])}' for name in names if name in scores)}"
         for baseline, scores in baselines.items()
     ]
+
+
+def format_baselines(
+    baselines: Mapping[str, Mapping[str, float]], best: str | None, headline: str, names: Sequence[str]
+) -> list[str]:
+    """Return the scores of all baselines but the best one, as lines for a terminal.
+
+    Args:
+        baselines: Metrics of each baseline.
+        best: Name of the best one; None if they cannot be ranked.
+        headline: The metric to show if they can.
+        names: The metrics to show if they cannot.
+
+    Example:
+        >>> scores = {"mean": {"test_rmse": 2.0}, "ridge": {"test_rmse": 1.0}, "lasso": {"test_rmse": 1.5}}
+        >>> format_baselines(scores, "ridge", "test_rmse", ["test_rmse"])
+        ['other baselines by test_rmse: mean 2, lasso 1.5']
+    """
+    if best is None:
+        return format_unranked(baselines, names)
+    others = {name: scores.get(headline, math.nan) for name, scores in baselines.items() if name != best}
+    text = ", ".join(f"{name} {format_number(value)}" for name, value in others.items())
+    return [f"other baselines by {headline}: {text}"] if others else []
 
 
 def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -48,12 +48,15 @@ def choose_several_baselines(
         Estimator("sklearn.linear_model:LogisticRegression", {"max_iter": 1000}),
         Estimator("sklearn.linear_model:Ridge"),
     )
-    boosting, forest = (
-        (Estimator(f"sklearn.ensemble:{name}Classifier"), Estimator(f"sklearn.ensemble:{name}Regressor"))
-        for name in ("HistGradientBoosting", "RandomForest")
+    boosting, forest, neighbours = (
+        (Estimator(f"sklearn.{name}Classifier"), Estimator(f"sklearn.{name}Regressor"))
+        for name in ("ensemble:HistGradientBoosting", "ensemble:RandomForest", "neighbors:KNeighbors")
     )
     quick = [baseline("dummy", *dummies, is_dummy=True), baseline("linear", *linear, most_rows=1_000_000)]
     if columns == "scaled":
         quick.append(baseline("histogram_boosting", *boosting, columns="coded"))
-    slow = [baseline("random_forest", *forest, most_rows=100_000)]
+    slow = [
+        baseline("nearest_neighbours", *neighbours, most_rows=50_000),
+        baseline("random_forest", *forest, most_rows=100_000),
+    ]
     return {"none": (), "quick": tuple(quick), "all": (*quick, *slow)}[level]

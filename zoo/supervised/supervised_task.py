@@ -18,6 +18,7 @@ from zoo.data.layout import COLUMNS, Layout, create_layout
 from zoo.data.memory import give_back_memory
 from zoo.data.ragged import Ragged
 from zoo.data.sources.read import Table
+from zoo.data.streaming.sample_stream import sample_streamed_rows
 from zoo.data.streaming.stream import must_stream, open_stream
 from zoo.data.streaming.streamed_dataset import StreamedSplit, create_streamed_dataset
 from zoo.data.table_dataset import create_table_dataset, encode_table
@@ -92,6 +93,8 @@ class SupervisedTask(Task):
         options = self.settings(job).model_dump(exclude_none=True)
         kind = options.get("kind", self.target_kind)
         layout = self.layout(job)
+        if self.streams(job) and job.sample_rows is not None:
+            job = sample_streamed_rows(job)
         if self.streams(job):
             stream = open_stream(job.source)
             dataset = create_streamed_dataset(

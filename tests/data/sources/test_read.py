@@ -73,6 +73,14 @@ def test_bundled_tables(name, tmp_path, monkeypatch):
     assert not [column for column in frame if " " in column]
 
 
+def test_boston_says_what_is_wrong_with_it():
+    table = read_table("boston")
+    assert table.frame.shape == (506, 14)
+    assert table.frame["medv"].max() == 50
+    assert "column b encodes race" in table.notes[0]
+    assert not read_table("wine").notes
+
+
 def test_a_bundled_name_has_a_nearest():
     with pytest.raises(UsageError, match="did you mean 'wine'"):
         load_bundled("winee")

@@ -1,4 +1,4 @@
-"""Bundled datasets: scikit-learn's tables, one each of sequences, texts, baskets, series and images with masks."""
+"""Bundled datasets: tables, and one each of sequences, texts, baskets, series and images with masks."""
 
 from __future__ import annotations
 
@@ -29,9 +29,29 @@ _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")
 # Market baskets that were drawn by a computer: see composed_baskets.md beside the file.
 _TEXTS = {name: Path(__file__).with_name(f"{name}.txt") for name in ("color_names", "composed_baskets")}
 # Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
-_FILES = {"air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers")}
+# Harrison and Rubinfeld 1978, PDDL 1.0: see boston.md beside the file, also about its column b.
+_FILES = {
+    "air_passengers": (Path(__file__).with_name("air_passengers.csv"), "passengers"),
+    "boston": (Path(__file__).with_name("boston.csv"), "medv"),
+}
+_NOTES = {
+    "boston": (
+        "column b encodes race, for which scikit-learn removed the data set; it is for courses, not for conclusions "
+        "about people; --drop b leaves it out",
+    )
+}
 _MASKS = ("digit_scenes",)
 BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES, *_MASKS)
+
+
+def list_bundled_notes(name: str) -> tuple[str, ...]:
+    """Return what a user of a bundled dataset must know about it.
+
+    Example:
+        >>> list_bundled_notes("iris")
+        ()
+    """
+    return _NOTES.get(name, ())
 
 
 def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, str | None, np.ndarray | None]:

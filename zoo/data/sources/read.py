@@ -18,7 +18,7 @@ from zoo.data.examples.array_columns import IMAGE, convert_lists, find_array_col
 from zoo.data.limits import check_file_or_folder
 from zoo.data.raw_table import Table as Table
 from zoo.data.source_errors import describe_wrong_source
-from zoo.data.sources.bundled import BUNDLED, load_bundled
+from zoo.data.sources.bundled import BUNDLED, list_bundled_notes, load_bundled
 from zoo.data.sources.file_reader import FileRequest, list_readers
 from zoo.data.sources.image_files import IMAGE_FILES, read_images
 from zoo.data.sources.memory_arrays import collect_columns, convert_types, read_frame, read_pair, split_into_columns
@@ -109,7 +109,7 @@ def compute_frame_digest(frame: pd.DataFrame) -> str:
 def _from_name(source: str, text: Collection[str], cells: str | None, data_dir: str | None) -> Table:
     if source in BUNDLED:  # before a folder of that name
         frame, target, split = load_bundled(source, cells=cells)
-        return Table(frame, source, source, target, split)
+        return Table(frame, source, source, target, split, list_bundled_notes(source))
     if is_database(source):
         return read_sql(source)
     if is_public(source):

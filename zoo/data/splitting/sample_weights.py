@@ -156,7 +156,7 @@ def _sample(job: DataJob, split: SampledRows, codes: np.ndarray, target: Target)
             f"the training rows have only class {name!r}; sampling needs at least two classes", where="sample"
         )
     weight = np.ones(len(codes)) if split.weight is None else split.weight
-    seed = [job.seed if job.split_seed is None else job.split_seed, 3]
+    seed = [job.seed_of_split, 3]
     if method == "up":
         times = np.where(codes == most, 1.0, round(factor))
         check_memory(_ROW_BYTES * times.sum(), f"{times.sum():,.0f} repeated rows", "sample")

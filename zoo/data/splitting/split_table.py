@@ -145,7 +145,7 @@ def _splitter(
         test_size=0.0 if job.test is not None else test if job.test_size == SUGGESTED else float(job.test_size),
         validation_size=validation if job.validation_size == SUGGESTED else float(job.validation_size),
         calibration_size=job.calibration_fraction,
-        seed=job.seed if job.split_seed is None else job.split_seed,
+        seed=job.seed_of_split,
         classes=classes,
         groups=groups,
         moments=moments,

@@ -206,7 +206,7 @@ def _survey(
     stream: Stream, job: DataJob, target: str, classes: bool, test: float, held: float, given: frozenset[str]
 ) -> _Survey:
     """Pass over all rows, again if the validation or calibration split is too large."""
-    seed = job.seed if job.split_seed is None else job.split_seed
+    seed = job.seed_of_split
     fraction = 1.0 if stream.rows is None else min(1.0, 1.5 * SAMPLE_ROWS / stream.rows)
     fractions = {"validation": held, "calibration": job.calibration_fraction}
     for name in fractions:
