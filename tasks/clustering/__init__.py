@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence as Several
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import Field
 
 from zoo.data.columns.encode import find_text_columns
 from zoo.data.dataset import Dataset
@@ -17,7 +15,6 @@ from zoo.data.sources.read import Table
 from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.clusters import cluster_scores
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
@@ -30,15 +27,9 @@ from ._baselines import BASELINES, FITTED_ROWS, run_baseline
 from ._figures import draw_figures
 from ._fit import fit_clusters
 from ._metrics import Judge
+from ._options import Options
+from ._profile import create_profile
 from ._reading import ROWS, check_enough, describe_rows
-
-
-class Options(TaskOptions):
-    """Options of clustering."""
-
-    clusters: int = Field(8, ge=2, description="number of clusters")
-    labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
-    size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
 
 
 class ClusterRules(OutputRules):
@@ -113,7 +104,10 @@ class Clustering(Task):
         kind = model.get_layer("network").get_layer("cluster").kind
         judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
         scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, split)
-        return Evaluation(scores, bounds, lambda: draw_figures(dataset, split, output, model))
+        rows = dataset.splits[split]
+        profile = cache(lambda: create_profile(rows, dataset.spec, output["latent"], output["cluster"].argmax(axis=1)))
+        figures = partial(draw_figures, dataset, split, output, model, profile)
+        return Evaluation(scores, bounds, figures, tables=lambda: profile().tables(rows))
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""
