@@ -1,8 +1,8 @@
-"""Figures of a clustering: map of the latent space, cluster sizes, what sets clusters apart, and reconstructions."""
+"""Figures of a clustering: latent space, sizes, what sets clusters apart, their hierarchy, and reconstructions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,22 +10,24 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, project_to_plane, reconstructions
 from zoo.figures.images import draw_image
-from zoo.figures.style import create_figure, shorten
+from zoo.figures.style import BLACK, GREY, LINES, create_figure, shorten
 from zoo.models.built_model import split_model
 from zoo.spec import ImageInput, NumberInput, Spec
 from zoo.training.preprocessed_arrays import preprocess
 
+from ._hierarchy import Hierarchy
 from ._metrics import compute_reference_features
 from ._profile import Profile
 
 MOST_FEATURES, MOST_CLUSTERS = 20, 30
 MOST_IMAGES = 5_000  # of which means and typical ones are drawn
+MOST_LEAVES = 50
 CLEAR_EFFECT = 3.0  # in standard deviations, at which the colour is darkest
 SIGNED = "RdBu"  # red for less, blue for more: distinguishable with any kind of colour blindness
 
 
 def draw_figures(
-    dataset: Dataset, split: str, output: Mapping[str, np.ndarray], model: Any, read_profile: Callable[[], Profile]
+    dataset: Dataset, split: str, output: Mapping[str, np.ndarray], model: Any, profile: Profile
 ) -> dict[str, Any]:
     """Return the figures of one split, by name.
 
@@ -34,7 +36,7 @@ def draw_figures(
         split: Name of the split.
         output: The model's outputs for the split's rows.
         model: The model, which provides the preprocessing for reconstructions.
-        read_profile: Function that returns the profile of the clusters of the split's rows.
+        profile: Profile of the clusters of the split's rows.
     """
     rows, spec = dataset.splits[split], dataset.spec
     assigned = output["cluster"].argmax(axis=1)
@@ -44,7 +46,6 @@ def draw_figures(
         ),
         "cluster_sizes": cluster_sizes(assigned, spec.options["clusters"]),
     }
-    profile = read_profile()
     if not profile.effects.empty:
         drawn["cluster_profile"] = draw_profile(profile)
     if spec.of_kind(ImageInput):
@@ -152,3 +153,79 @@ def draw_cluster_images(profile: Profile, means: Mapping[int, np.ndarray], typic
     panels[0, 1].set_title("typical", fontsize=10)
     figure.suptitle("Images of each cluster, with its number of rows", x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def draw_hierarchy(hierarchy: Hierarchy) -> dict[str, Any]:
+    """Return the figures by name: ``dendrogram`` of rows and ``cluster_tree`` of the model's clusters."""
+    return {"dendrogram": draw_rows(hierarchy), "cluster_tree": draw_clusters(hierarchy)}
+
+
+def draw_rows(hierarchy: Hierarchy) -> Any:
+    """Draw the tree over training rows, down to 50 groups, each with its number of rows and most frequent cluster.
+
+    Example:
+        >>> points = np.array([[0.0], [0.1], [9.0], [9.1]])
+        >>> figure = draw_rows(Hierarchy(points[::2], points, np.array([0, 0, 1, 1])))
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['1', '1', '0', '0']
+    """
+    from scipy.cluster.hierarchy import to_tree
+
+    tree, clusters = hierarchy.rows, len(hierarchy.means)
+    nodes = to_tree(tree, rd=True)[1]
+
+    def describe(node: int) -> str:
+        members = nodes[node].pre_order()
+        cluster = np.bincount(hierarchy.assigned[members]).argmax()
+        return f"{cluster}" if len(members) == 1 else f"{cluster} ({len(members)})"
+
+    title = f"Ward's tree of {len(hierarchy.latent):,} training rows in the latent space"
+    axis = _draw_tree(tree, min(clusters, len(hierarchy.latent)), describe, title)
+    axis.set_xlabel("most frequent cluster of a group (and its number of rows)")
+    return axis.figure
+
+
+def draw_clusters(hierarchy: Hierarchy) -> Any:
+    """Draw the tree over the means of the model's clusters, with the height of each cut.
+
+    Example:
+        >>> points = np.array([[0.0], [1.0], [9.0]])
+        >>> figure = draw_clusters(Hierarchy(points, points, np.arange(3)))
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['--cut 2']
+    """
+    tree = hierarchy.clusters
+    counts = np.bincount(hierarchy.assigned, minlength=len(hierarchy.means)) / max(len(hierarchy.assigned), 1)
+    title = f"Which of the {len(hierarchy.means)} clusters lie inside coarser ones"
+    axis = _draw_tree(tree, 1, lambda node: f"{node}\n{counts[node]:.0%}" if node < len(counts) else "…", title)
+    axis.set_xlabel("cluster, and its fraction of the training rows")
+    heights = tree[:, 2]
+    least = 0.05 * heights.max(initial=0)  # closer lines would hide each other's text
+    last = np.inf
+    for cut in range(2, len(heights) + 1):
+        height = (heights[-cut] + heights[1 - cut]) / 2
+        if last - height >= least:
+            axis.axhline(height, color=GREY, linestyle=":", linewidth=0.8)
+            axis.text(1.0, height, f"--cut {cut}", transform=axis.get_yaxis_transform(), fontsize=8, va="center")
+            last = height
+    return axis.figure
+
+
+def _draw_tree(tree: np.ndarray, coloured: int, describe: Any, title: str) -> Any:
+    """Draw a tree with the branches of its last groups in colours, and return the panel."""
+    from scipy.cluster.hierarchy import dendrogram, set_link_color_palette
+
+    leaves = min(len(tree) + 1, MOST_LEAVES)
+    _, (axis,) = create_figure(width=float(np.clip(3 + 0.26 * leaves, 7, 16)), height=5.0)
+    heights = tree[:, 2]
+    threshold = (heights[-coloured] + heights[1 - coloured]) / 2 if 1 < coloured <= len(heights) else 0.0
+    set_link_color_palette(list(LINES[:-1]))
+    dendrogram(
+        tree, p=leaves, truncate_mode="lastp", leaf_label_func=describe, color_threshold=threshold,
+        above_threshold_color=BLACK, ax=axis, leaf_rotation=90 if leaves > 15 else 0, leaf_font_size=9,
+    )  # fmt: skip
+    set_link_color_palette(None)
+    axis.grid(axis="x", visible=False)
+    axis.set_ylabel("Ward's distance")
+    axis.set_title(title, loc="left")
+    return axis
