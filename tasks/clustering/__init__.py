@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+import numpy as np
+import pandas as pd
 
 from zoo.data.columns.encode import find_text_columns
 from zoo.data.dataset import Dataset
@@ -17,47 +18,27 @@ from zoo.data.sources.read import Table
 from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.jobs.fit_options import TaskOptions
-from zoo.metrics.clusters import cluster_scores
-from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
+from zoo.networks.autoencoder import CLUSTER, LATENT
 from zoo.spec import Spec
-from zoo.task import Baseline, Evaluation, OutputRules, Task
+from zoo.task import Baseline, Evaluation, Task
 from zoo.training.preprocessed_arrays import convert_to_tensor, forward, prepare_inputs
 from zoo.training.training_state import FitPlan, FitResult
 
 from ._baselines import BASELINES, FITTED_ROWS, run_baseline
-from ._figures import draw_figures
+from ._description import Description
 from ._fit import fit_clusters
+from ._hierarchy import join_clusters
 from ._metrics import Judge
-from ._reading import ROWS, check_enough, describe_rows
-
-
-class Options(TaskOptions):
-    """Options of clustering."""
-
-    clusters: int = Field(8, ge=2, description="number of clusters")
-    labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
-    size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
-
-
-class ClusterRules(OutputRules):
-    """Predictions are ``probability_<cluster>`` of each cluster and the most probable ``cluster``."""
-
-    def metrics(self) -> Several[Metric]:
-        """Return stability, which comes first, silhouette and, if there are labels, the scores against them."""
-        return cluster_scores("labels" in self.spec.options)
-
-    def decoding(self) -> Mapping[str, Any]:
-        """Return how the most probable cluster is decoded from an output."""
-        named = list(range(self.spec.options["clusters"]))
-        return {"kind": "choice", "of": "cluster", "column": "cluster", "classes": named, "probabilities": True}
+from ._predicting import ClusterRules, PredictOptions, predict_merged
+from ._reading import ROWS, Options, check_enough, describe_rows
 
 
 class Clustering(Task):
     """Clustering of table rows or images."""
 
     options = Options
+    predict_options = PredictOptions
     reads = ("table", "images")
 
     def read(self, job: DataJob) -> Dataset:
@@ -108,12 +89,22 @@ class Clustering(Task):
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the clusters of one split; for stability, the mixture is fitted again on resampled training rows."""
-        train = self.output(model, dataset.splits["train"].inputs)["latent"]
-        output = self.output(model, dataset.splits[split].inputs)
-        kind = model.get_layer("network").get_layer("cluster").kind
-        judge = Judge(dataset.spec.options["clusters"], kind, intervals=intervals)
-        scores, bounds = judge.scores(train, output["latent"], output["cluster"], dataset, split)
-        return Evaluation(scores, bounds, lambda: draw_figures(dataset, split, output, model))
+        layer = model.get_layer("network").get_layer(CLUSTER)
+        train, output = (self.output(model, dataset.splits[name].inputs) for name in ("train", split))
+        judge = Judge(dataset.spec.options["clusters"], layer.kind, intervals=intervals)
+        scores, bounds = judge.scores(train[LATENT], output[LATENT], output[CLUSTER], dataset, split)
+        description = Description(dataset, split, output, train[LATENT], train[CLUSTER].argmax(axis=1), layer.means)
+        return Evaluation(scores, bounds, lambda: description.draw(model), tables=description.tables)
+
+    def predict(
+        self, model: Any, spec: Spec, frame: pd.DataFrame, inputs: Mapping[str, Any], options: Any
+    ) -> tuple[Any, pd.DataFrame]:
+        """Return the raw output and the clusters of raw rows, merged into coarser ones on request."""
+        output = self.output(model, inputs)
+        if options.cut is None:
+            return output, self.rules(spec).predictions(output)
+        merged = join_clusters(np.asarray(model.get_layer("network").get_layer(CLUSTER).means), options.cut)
+        return output, predict_merged(output[CLUSTER], merged)
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the classical clustering baselines of a level, on raw columns or pixels."""

@@ -1,4 +1,4 @@
-"""Reading of data for clustering: table rows or images."""
+"""Reading of data for clustering, table rows or images, and its options."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import Field
 
 from zoo.data.columns.describe_table import describe_table
 from zoo.data.dataset import Dataset
@@ -15,8 +16,17 @@ from zoo.data.examples.describe_examples import describe_image
 from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError
+from zoo.jobs.fit_options import TaskOptions
 from zoo.preprocessing.table import preprocess_table
 from zoo.spec import ImageInput, Spec, Target
+
+
+class Options(TaskOptions):
+    """Options of clustering."""
+
+    clusters: int = Field(8, ge=2, description="number of clusters")
+    labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
+    size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
 
 
 def read_rows(source: Any, text: Collection[str] = ()) -> Table:

@@ -57,12 +57,13 @@ USES = {
     ),
     "table of groups": Use(
         "clustering/autoencoder", "groups", {"clusters": 3, "labels": "name"}, "clustering_accuracy",
-        {"latent_map", "cluster_sizes", "column_errors"},
+        {"latent_map", "cluster_sizes", "cluster_profile", "column_errors", "dendrogram", "cluster_tree"},
         ["probability_0", "probability_1", "probability_2", "cluster"],
     ),
     "images of groups": Use(
         "clustering/autoencoder", "images", {"clusters": 2, "labels": "class", "size": 8}, "clustering_accuracy",
-        {"latent_map", "cluster_sizes", "reconstructions"}, ["probability_0", "probability_1", "cluster"],
+        {"latent_map", "cluster_sizes", "reconstructions", "cluster_images", "dendrogram", "cluster_tree"},
+        ["probability_0", "probability_1", "cluster"],
     ),
     "table with anomalies": Use(
         "anomaly/ksdm", "groups", {"labels": "name", "positive": "cid"}, "roc_auc",
