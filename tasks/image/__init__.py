@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from zoo.data.dataset import Split
+from zoo.data.dataset import Dataset, Split
 from zoo.data.example_layouts import create_image_layout
 from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
@@ -50,6 +51,19 @@ class ImageClassification(SupervisedTask):
     def takes(self, ranks: set[int]) -> bool:
         """Return whether a model's inputs may be images."""
         return 4 in ranks
+
+    def check_run(
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
+        """Return a warning, with a figure, if augmentation makes images of one class look like those of another."""
+        from ._confusions import describe_confusions, draw_confusions, find_confusions
+
+        confusions = find_confusions(dataset, hyperparameters)
+        if not confusions:
+            return (), {}
+        classes = dataset.spec.target.classes
+        drawing = partial(draw_confusions, confusions, classes)
+        return describe_confusions(confusions, classes), {"augmentation_changes_classes": drawing}
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
