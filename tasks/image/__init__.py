@@ -22,6 +22,8 @@ from zoo.supervised.supervised_task import SupervisedTask
 
 from ._baselines import choose_baselines
 
+MOST_MAPPED = 3  # images whose feature maps are drawn
+
 
 class Options(TaskOptions):
     """Options of image classification."""
@@ -68,17 +70,23 @@ class ImageClassification(SupervisedTask):
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return figures of the worst errors and, if there is a convolution, of the filters of the first one."""
-        from zoo.figures.images import filters, worst_errors
+        """Return figures of the worst errors and, if there are convolutions, of filters and feature maps."""
+        from zoo.figures.images import feature_maps, filters, worst_errors
 
-        drawn = {}
+        from ._feature_maps import compute_feature_maps
+
+        images = split.inputs[spec.only(ImageInput).key]
+        assert isinstance(images, Ragged)
+        drawn, shown = {}, np.arange(min(len(split), MOST_MAPPED))
         if spec.has_classes:
-            images = split.inputs[spec.only(ImageInput).key]
-            assert isinstance(images, Ragged)
             wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
             worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
-            shown = [images.example(row) for row in worst]
-            drawn["worst_errors"] = worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)
+            errors = [images.example(row) for row in worst]
+            drawn["worst_errors"] = worst_errors(errors, truth[worst], prediction[worst], spec.target.classes)
+            shown = np.sort(np.unique(truth, return_index=True)[1])[:MOST_MAPPED]  # one image of each class
+        maps = compute_feature_maps(model, {key: values[shown] for key, values in split.inputs.items()})
+        if maps:
+            drawn["feature_maps"] = feature_maps([images.example(row) for row in shown], maps)
         layers = [layer for layer in find_network(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 

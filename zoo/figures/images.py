@@ -1,4 +1,4 @@
-"""Figures of image classifiers: the worst errors, and the filters of the first convolution."""
+"""Figures of image classifiers: worst errors, filters, feature maps, images that transformations make alike."""
 
 from __future__ import annotations
 
@@ -123,30 +123,31 @@ def confused_images(triples: Sequence[Sequence[np.ndarray]], titles: Sequence[Se
     return figure
 
 
-def feature_maps(image: np.ndarray, layers: Mapping[str, np.ndarray]) -> Figure:
-    """Draw an image and its feature maps, a row for each layer; each map has a scale of its own.
+def feature_maps(images: Sequence[Any], layers: Mapping[str, np.ndarray]) -> Figure:
+    """Draw images and their feature maps, a row for each image and layer; each map has a scale of its own.
 
     Args:
-        image: (H, W, C).
-        layers: Activations (h, w, F) by name; of each layer up to 8 maps are drawn, those that vary most.
+        images: N images (H, W, C), whose sizes may differ.
+        layers: Outputs (N, h, w, F) of layers by name; of each, up to 8 maps are drawn, those that vary most.
 
     Example:
-        >>> len(feature_maps(np.zeros((4, 4, 1)), {"convolution": np.zeros((4, 4, 3))}).axes)
-        9
+        >>> len(feature_maps(np.zeros((2, 4, 4, 1)), {"convolution": np.zeros((2, 4, 4, 3))}).axes)
+        18
     """
-    figure = Figure(figsize=(8.5, 1.1 * len(layers) + 0.7), dpi=DPI, facecolor="white", layout="constrained")
-    panels = figure.subplots(len(layers), MOST_MAPS + 1, squeeze=False)
-    for row, (name, values) in zip(panels, layers.items(), strict=True):
-        for panel in row:
+    rows = [(image, name, maps[index]) for index, image in enumerate(images) for name, maps in layers.items()]
+    size = (8.5, 1.1 * len(rows) + 0.7)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(len(rows), MOST_MAPS + 1, squeeze=False)
+    for (image, name, maps), row in zip(rows, panels, strict=True):
+        for panel in row[1:]:
             panel.set_axis_off()
-        row[0].set_axis_on()
         draw_image(row[0], image, low=float(min(image.min(), 0)), high=_white(image))
-        row[0].set_xlabel(name, fontsize=8)
-        strongest = np.argsort(-values.std(axis=(0, 1)), kind="stable")[:MOST_MAPS]
+        row[0].set_xlabel(shorten(name, 18), fontsize=8)
+        strongest = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:MOST_MAPS]
         for panel, index in zip(row[1:], strongest, strict=False):
-            panel.imshow(values[..., index], cmap="viridis")
+            panel.imshow(maps[..., index], cmap="viridis")
             panel.set_title(f"{index}", fontsize=7)
-    figure.suptitle("Feature maps: outputs of each layer for one image", x=0.01, ha="left", fontsize=11)
+    figure.suptitle("Feature maps: outputs of the first convolutions", x=0.01, ha="left", fontsize=11)
     return figure
 
 
