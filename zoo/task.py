@@ -310,6 +310,18 @@ class Task(ABC):
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Sequence[Baseline]:
         """Return the baselines of this task's models."""
 
+    def check_run(
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
+        """Return findings of the task's own for the diagnosis of a run, and functions that draw their figures, by name.
+
+        Args:
+            model: The full trained model.
+            dataset: The data it was trained on; the test split must not be used.
+            hyperparameters: Those of the run.
+        """
+        return (), {}
+
     def draw_history(self, history: Mapping[str, Sequence[float]], best_epoch: int) -> Mapping[str, Any]:
         """Return figures of the training history, by name, in addition to the learning curve."""
         return {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from zoo.data.dataset import Split
+from zoo.data.dataset import Dataset, Split
 from zoo.data.example_layouts import create_image_layout
 from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
@@ -20,6 +21,8 @@ from zoo.spec import ImageInput, Spec
 from zoo.supervised.supervised_task import SupervisedTask
 
 from ._baselines import choose_baselines
+
+MOST_MAPPED = 3  # images whose feature maps are drawn
 
 
 class Options(TaskOptions):
@@ -51,20 +54,39 @@ class ImageClassification(SupervisedTask):
         """Return whether a model's inputs may be images."""
         return 4 in ranks
 
+    def check_run(
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
+        """Return a warning, with a figure, if augmentation makes images of one class look like those of another."""
+        from ._confusions import describe_confusions, draw_confusions, find_confusions
+
+        confusions = find_confusions(dataset, hyperparameters)
+        if not confusions:
+            return (), {}
+        classes = dataset.spec.target.classes
+        drawing = partial(draw_confusions, confusions, classes)
+        return describe_confusions(confusions, classes), {"augmentation_changes_classes": drawing}
+
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
-        """Return figures of the worst errors and, if there is a convolution, of the filters of the first one."""
-        from zoo.figures.images import filters, worst_errors
+        """Return figures of the worst errors and, if there are convolutions, of filters and feature maps."""
+        from zoo.figures.images import feature_maps, filters, worst_errors
 
-        drawn = {}
+        from ._feature_maps import compute_feature_maps
+
+        images = split.inputs[spec.only(ImageInput).key]
+        assert isinstance(images, Ragged)
+        drawn, shown = {}, np.arange(min(len(split), MOST_MAPPED))
         if spec.has_classes:
-            images = split.inputs[spec.only(ImageInput).key]
-            assert isinstance(images, Ragged)
             wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
             worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
-            shown = [images.example(row) for row in worst]
-            drawn["worst_errors"] = worst_errors(shown, truth[worst], prediction[worst], spec.target.classes)
+            errors = [images.example(row) for row in worst]
+            drawn["worst_errors"] = worst_errors(errors, truth[worst], prediction[worst], spec.target.classes)
+            shown = np.sort(np.unique(truth, return_index=True)[1])[:MOST_MAPPED]  # one image of each class
+        maps = compute_feature_maps(model, {key: values[shown] for key, values in split.inputs.items()})
+        if maps:
+            drawn["feature_maps"] = feature_maps([images.example(row) for row in shown], maps)
         layers = [layer for layer in find_network(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 

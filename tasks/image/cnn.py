@@ -11,7 +11,7 @@ Run: ``zoo train image/cnn digits``.
 import keras
 import keras_tuner
 
-from zoo.networks import Augment, Knobs, add_convolutional_blocks, add_dense_layers, build_image_model
+from zoo.networks import Knobs, add_augmentation, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
@@ -30,6 +30,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         shift: Maximum random shift of an image in training, as a fraction of its side.
         zoom: Maximum random zoom of an image in training, as a fraction.
         flip: Whether images are randomly flipped horizontally in training.
+        rotation: Maximum random rotation of an image in training, in degrees to either side.
+        blur: Fraction of images that are blurred in training.
+        brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
+        contrast: Maximum random change of contrast in training, as a fraction.
     """
     knobs = Knobs(
         hp,
@@ -48,10 +52,20 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     pooling = hp.Choice("pooling", list(POOLINGS), default="max")
     units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Fixed("layers", 1)
     shift, zoom, flip = hp.Float("shift", 0.0, 0.2, default=0.08), hp.Fixed("zoom", 0.1), hp.Fixed("flip", False)
+    rotation, blur = hp.Fixed("rotation", 0.0), hp.Fixed("blur", 0.0)
+    brightness, contrast = hp.Fixed("brightness", 0.0), hp.Fixed("contrast", 0.0)
 
     def hidden(x: keras.KerasTensor) -> keras.KerasTensor:
-        if shift or zoom or flip:
-            x = Augment(shift, zoom, flip, name="augment")(x)
+        x = add_augmentation(
+            x,
+            shift=shift,
+            zoom=zoom,
+            flip=flip,
+            rotation=rotation,
+            blur=blur,
+            brightness=brightness,
+            contrast=contrast,
+        )
         x = add_convolutional_blocks(
             x, knobs, filters=filters, blocks=blocks, convolutions=convolutions, kernel=kernel, pooling=pooling
         )

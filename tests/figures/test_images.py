@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from zoo.figures.images import COLUMNS, MOST_ERRORS, MOST_FILTERS, draw_image, filters, worst_errors
+from zoo.figures.images import (
+    COLUMNS,
+    MOST_ERRORS,
+    MOST_FILTERS,
+    MOST_MAPS,
+    draw_image,
+    feature_maps,
+    filters,
+    worst_errors,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
@@ -123,6 +132,16 @@ def test_filters_share_one_scale(count: int, channels: int) -> None:
         assert panel.images[0].get_clim() == pytest.approx((-most, most))
     assert figure.axes[-1].get_label() == "<colorbar>"
     assert figure.get_suptitle() == "Filters of the first convolution"
+    assert_fits(figure)
+
+
+def test_feature_maps_show_those_that_vary_most() -> None:
+    maps = {"first": rng.normal(size=(2, 6, 5, 12)) * np.arange(12), "second": rng.normal(size=(2, 3, 2, 4))}
+    figure = feature_maps(rng.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8), maps)
+    rows = np.array(figure.axes).reshape(4, 1 + MOST_MAPS)
+    np.testing.assert_allclose(shown(rows[0][1]), maps["first"][0, ..., 11])
+    np.testing.assert_allclose(shown(rows[2][1]), maps["first"][1, ..., 11])
+    assert [len([panel for panel in row if panel.images]) for row in rows] == [9, 9 - 4, 9, 9 - 4]
     assert_fits(figure)
 
 

@@ -13,12 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data.examples.describe_examples import describe_image
+from zoo.fitting.fit import Plan, evaluate, fit
+from zoo.fitting.model_builder import create_model_builder
+from zoo.jobs.data_options import DataJob
 from zoo.models.built_model import split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks import Augment, Knobs, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS, MinPooling2D, Standardize
 from zoo.preprocessing.images import ImagePreprocessing, ResizeImages
 from zoo.spec import Spec, Target
+from zoo.task import load_task
 
 rng = np.random.default_rng(0)
 SIDE = 20
@@ -277,6 +281,14 @@ def test_blocks_hold_what_the_knobs_say(normalization: str, kind: tuple[str, ...
     assert (
         np.abs(keras.Model(model.input, model.get_layer("activation_0_0").output)(9 * np.ones((1, 8, 8, 1)))).max() <= 1
     )
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_networks_learn_with_each_pooling(pooling: str) -> None:
+    dataset = load_task("image").read(DataJob(source="digits"))
+    values = {"pooling": pooling, "filters": 16, "units": 32, "learning_rate": 0.005}
+    fitted = fit(create_model_builder("image/cnn"), dataset, values, Plan(epochs=8))
+    assert evaluate(fitted, ["test"])["test"].scores["accuracy"] > 0.8
 
 
 # Whole models

@@ -1,8 +1,8 @@
-"""Figures of image classifiers: the worst errors, and the filters of the first convolution."""
+"""Figures of image classifiers: worst errors, filters, feature maps, images that transformations make alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zoo.figures.style import DPI, shorten
 
 MOST_ERRORS = 20
 MOST_FILTERS = 64
+MOST_MAPS = 8
 COLUMNS = 5
 
 
@@ -97,6 +98,56 @@ def filters(kernels: np.ndarray) -> Figure:
     if image is not None:
         figure.colorbar(image, ax=panels, shrink=0.8)
     figure.suptitle("Filters of the first convolution", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def confused_images(triples: Sequence[Sequence[np.ndarray]], titles: Sequence[Sequence[str]]) -> Figure:
+    """Draw images that look like another class if they are transformed, a row for each.
+
+    Args:
+        triples: For each row the image, the transformed image and a similar image of the other class (H, W, C).
+        titles: Their titles.
+
+    Example:
+        >>> figure = confused_images([[np.zeros((4, 4, 1))] * 3], [["6", "rotated", "9"]])
+        >>> [axis.get_title() for axis in figure.axes]
+        ['6', 'rotated', '9']
+    """
+    figure = Figure(figsize=(6, 2.1 * len(triples) + 0.5), dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(len(triples), 3, squeeze=False)
+    for images, texts, row in zip(triples, titles, panels, strict=True):
+        for image, text, panel in zip(images, texts, row, strict=True):
+            draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
+            panel.set_title(text, fontsize=9)
+    figure.suptitle("Transformed images that look like another class", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def feature_maps(images: Sequence[Any], layers: Mapping[str, np.ndarray]) -> Figure:
+    """Draw images and their feature maps, a row for each image and layer; each map has a scale of its own.
+
+    Args:
+        images: N images (H, W, C), whose sizes may differ.
+        layers: Outputs (N, h, w, F) of layers by name; of each, up to 8 maps are drawn, those that vary most.
+
+    Example:
+        >>> len(feature_maps(np.zeros((2, 4, 4, 1)), {"convolution": np.zeros((2, 4, 4, 3))}).axes)
+        18
+    """
+    rows = [(image, name, maps[index]) for index, image in enumerate(images) for name, maps in layers.items()]
+    size = (8.5, 1.1 * len(rows) + 0.7)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(len(rows), MOST_MAPS + 1, squeeze=False)
+    for (image, name, maps), row in zip(rows, panels, strict=True):
+        for panel in row[1:]:
+            panel.set_axis_off()
+        draw_image(row[0], image, low=float(min(image.min(), 0)), high=_white(image))
+        row[0].set_xlabel(shorten(name, 18), fontsize=8)
+        strongest = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:MOST_MAPS]
+        for panel, index in zip(row[1:], strongest, strict=False):
+            panel.imshow(maps[..., index], cmap="viridis")
+            panel.set_title(f"{index}", fontsize=7)
+    figure.suptitle("Feature maps: outputs of the first convolutions", x=0.01, ha="left", fontsize=11)
     return figure
 
 

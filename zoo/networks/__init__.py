@@ -2,6 +2,7 @@
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
+from zoo.networks.augmentation import add_augmentation
 from zoo.networks.convolutional import Augment, add_convolutional_blocks, build_image_model
 from zoo.networks.dense import add_dense_layers
 from zoo.networks.heads import add_head
@@ -12,6 +13,7 @@ from zoo.preprocessing.table import join_features, preprocess_table
 __all__ = [
     "Augment",
     "Knobs",
+    "add_augmentation",
     "add_convolutional_blocks",
     "add_dense_layers",
     "add_head",

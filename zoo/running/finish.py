@@ -66,9 +66,12 @@ def finish_run(
     evaluations = evaluate(fitted, [split], intervals=[split], model=model.keras_model)
     output, quantiles, rules = evaluations[split].output, calibration.conformal_quantiles, task.rules(dataset.spec)
 
+    findings, drawings = task.check_run(model.keras_model, dataset, fitted.hyperparameters)
+
     def draw() -> dict[str, Any]:
+        of_task = {name: draw_one() for name, draw_one in drawings.items()}
         figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[split], uncalibrated)
-        return {**figures, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
+        return {**figures, **of_task, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
 
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
@@ -88,6 +91,7 @@ def finish_run(
             tracked.text(predicted.to_csv(index=False), PREDICTIONS_FILE)
         tables = {} if predicted is None or job.fold is not None else _tables(predicted, dataset, split)
         tables |= {} if job.fold is not None else evaluations[split].tables()
+        run.diagnosis = tuple(findings)
         _log(tracked, job, run, model, fitted, tables, drawn)
     return run
 
@@ -172,7 +176,7 @@ def _log(
     report = None
     if job.fold is None:  # the parent run logs the report for all folds
         report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job))
-    run.diagnosis = tuple(diagnose(_training(run, fitted, report)))
+    run.diagnosis = (*diagnose(_training(run, fitted, report)), *run.diagnosis)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     images_ = drawn()
     run.draw = lambda: images_.figures
