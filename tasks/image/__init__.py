@@ -86,7 +86,7 @@ class ImageClassification(SupervisedTask):
             shown = np.sort(np.unique(truth, return_index=True)[1])[:MOST_MAPPED]  # one image of each class
         maps = compute_feature_maps(model, {key: values[shown] for key, values in split.inputs.items()})
         if maps:
-            drawn["feature_maps"] = feature_maps([images.example(row) for row in shown], maps)
+            drawn["feature_maps"] = feature_maps([images.example(int(row)) for row in shown], maps)
         layers = [layer for layer in find_network(model).layers if type(layer).__name__ == "Conv2D"]
         return {**drawn, "filters": filters(np.asarray(layers[0].kernel))} if layers else drawn
 

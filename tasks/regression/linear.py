@@ -9,7 +9,8 @@ Run: ``zoo train regression/linear diabetes``.
 By default, early stopping regularizes too. The solution of scikit-learn's ``Ridge`` or ``Lasso`` on standardized
 columns and a standardized target is reached with the whole training split in each step and without a validation split:
 ``--set scaling=standard --set batch_size=full --set schedule=cosine --set learning_rate=0.3 --epochs 1000
---validation-size 0``.
+--validation-size 0``. The coefficients of ``Ridge`` then agree to five digits; those of ``Lasso`` to 0.005, because
+gradient descent moves a coefficient around 0 instead of setting it to 0.
 """
 
 import keras

@@ -36,7 +36,7 @@ _FILES = {
 }
 _NOTES = {
     "boston": (
-        "column b encodes race, for which scikit-learn removed the data set; it is for courses, not for conclusions "
+        "the column b encodes race, for which scikit-learn removed the data set; it is for courses, not for conclusions "
         "about people; --drop b leaves it out",
     )
 }
