@@ -31,6 +31,8 @@ CURVE = "number_of_clusters"
 COLUMNS = ["clusters", "stability", "silhouette", "silhouette_without_clusters"]
 SEED = 0  # the same for all seeds of a model, so that they have the same number
 
+_CHOSEN: dict[tuple[str, int | None], ChosenNumber] = {}  # seeds, trials and models read the same split again
+
 
 @dataclass(frozen=True)
 class ChosenNumber:
@@ -69,9 +71,12 @@ class ChosenNumber:
 
 def choose_number(dataset: Dataset) -> ChosenNumber:
     """Return the number of clusters of the training rows of a dataset, of at most 1,500 of them."""
-    split = dataset.splits["train"]
-    rows = np.sort(np.random.default_rng(SEED).permutation(len(split))[:MOST_ROWS])
-    return choose_number_of(compute_reference_features(split, dataset.spec, rows))
+    split, size = dataset.splits["train"], dataset.spec.options.get("size")
+    key = (dataset.split_digest, size)
+    if key not in _CHOSEN:
+        rows = np.sort(np.random.default_rng(SEED).permutation(len(split))[:MOST_ROWS])
+        _CHOSEN[key] = choose_number_of(compute_reference_features(split, dataset.spec, rows))
+    return _CHOSEN[key]
 
 
 def set_number(dataset: Dataset, number: ChosenNumber) -> Dataset:
