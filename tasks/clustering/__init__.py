@@ -30,8 +30,9 @@ from ._description import Description
 from ._fit import fit_clusters
 from ._hierarchy import join_clusters
 from ._metrics import Judge
+from ._number import choose_number, set_number
 from ._predicting import ClusterRules, PredictOptions, predict_merged
-from ._reading import ROWS, Options, check_enough, describe_rows
+from ._reading import ROWS, Options, check_enough, describe_rows, sample_rows
 
 
 class Clustering(Task):
@@ -52,11 +53,8 @@ class Clustering(Task):
         dataset = create_table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options, labels=options_.labels
         )
-        check_enough(dataset, options_.clusters)
-        if "clusters" not in job.options:
-            note = f"{options_.clusters} clusters, for lack of a number: --clusters says how many"
-            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
-        return dataset
+        check_enough(dataset, options_.clusters or 2)
+        return dataset if options_.clusters else set_number(dataset, choose_number(dataset))
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to assign to clusters."""
@@ -90,7 +88,8 @@ class Clustering(Task):
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the clusters of one split; for stability, the mixture is fitted again on resampled training rows."""
         layer = model.get_layer("network").get_layer(CLUSTER)
-        train, output = (self.output(model, dataset.splits[name].inputs) for name in ("train", split))
+        output = self.output(model, dataset.splits[split].inputs)
+        train = self.output(model, sample_rows(dataset.splits["train"]))
         judge = Judge(dataset.spec.options["clusters"], layer.kind, intervals=intervals)
         scores, bounds = judge.scores(train[LATENT], output[LATENT], output[CLUSTER], dataset, split)
         description = Description(dataset, split, output, train[LATENT], train[CLUSTER].argmax(axis=1), layer.means)

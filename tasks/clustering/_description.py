@@ -1,4 +1,4 @@
-"""What the tables and figures of a run say about its clusters: profile and hierarchy."""
+"""What the tables and figures of a run say about its clusters: profile, hierarchy and number."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zoo.data.dataset import Dataset
 
 from ._figures import draw_figures, draw_hierarchy
 from ._hierarchy import Hierarchy, create_hierarchy
+from ._number import CURVE, draw_numbers
 from ._profile import Profile, create_profile
 
 
@@ -48,11 +49,18 @@ class Description:
         """The hierarchy of the clusters."""
         return create_hierarchy(self.means, self.latent, self.assigned)
 
+    @property
+    def curve(self) -> pd.DataFrame:
+        """The curve that the number of clusters was chosen by; empty if it was given."""
+        return pd.DataFrame(self.dataset.facts.get(CURVE, {}))
+
     def draw(self, model: Any) -> dict[str, Any]:
         """Return the figures by name; the model provides the preprocessing for reconstructions."""
         figures = draw_figures(self.dataset, self.split, self.output, model, self.profile)
-        return {**figures, **draw_hierarchy(self.hierarchy)}
+        curve = {} if self.curve.empty else {CURVE: draw_numbers(self.curve, len(self.hierarchy.means))}
+        return {**figures, **draw_hierarchy(self.hierarchy), **curve}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name."""
-        return {**self.profile.tables(self.dataset.splits[self.split]), **self.hierarchy.tables()}
+        curve = {} if self.curve.empty else {CURVE: self.curve}
+        return {**self.profile.tables(self.dataset.splits[self.split]), **self.hierarchy.tables(), **curve}

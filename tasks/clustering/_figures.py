@@ -10,7 +10,13 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.figures.clusters import cluster_sizes, column_errors, latent_map, project_to_plane, reconstructions
 from zoo.figures.images import draw_image
-from zoo.figures.style import BLACK, GREY, LINES, create_figure, shorten
+from zoo.figures.style import (
+    BLACK,
+    GREY,
+    LINES,
+    create_figure,
+    shorten,
+)
 from zoo.models.built_model import split_model
 from zoo.spec import ImageInput, NumberInput, Spec
 from zoo.training.preprocessed_arrays import preprocess

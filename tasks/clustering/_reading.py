@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from zoo.data.columns.describe_table import describe_table
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, Split
 from zoo.data.examples.array_columns import IMAGE, find_array_columns
 from zoo.data.examples.describe_examples import describe_image
 from zoo.data.layout import Layout
@@ -24,9 +25,16 @@ from zoo.spec import ImageInput, Spec, Target
 class Options(TaskOptions):
     """Options of clustering."""
 
-    clusters: int = Field(8, ge=2, description="number of clusters")
+    clusters: int | None = Field(
+        None, ge=2, description="number of clusters; default auto: by stability under resampling of the training rows"
+    )
     labels: str | None = Field(None, description="column of known groups, for scoring only: nothing learns from it")
     size: int | None = Field(None, ge=4, description="height and width that images are brought to; default their own")
+
+    @field_validator("clusters", mode="before")
+    @classmethod
+    def _read_auto(cls, value: Any) -> Any:
+        return None if value == "auto" else value
 
 
 def read_rows(source: Any, text: Collection[str] = ()) -> Table:
@@ -73,6 +81,14 @@ def check_enough(dataset: Dataset, clusters: int) -> None:
     if not spec.of_kind(ImageInput) and "features" not in preprocess_table(spec).tensors():
         names = ", ".join(column.name for column in spec.inputs)
         raise DataError(f"no column to cluster by: each has many levels, as ids have: {names}", where=dataset.source)
+
+
+def sample_rows(split: Split, most: int = 10_000) -> dict[str, Any]:
+    """Return the inputs of a random sample of rows, which is enough to describe clusters and their stability."""
+    if len(split) <= most:
+        return dict(split.inputs)
+    rows = np.sort(np.random.default_rng(0).permutation(len(split))[:most])
+    return {key: values[rows] for key, values in split.inputs.items()}
 
 
 ROWS = Layout(read_rows, describe_rows)

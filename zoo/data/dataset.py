@@ -108,6 +108,7 @@ class Dataset:
         split_rows: Source rows of each split, before any sampling.
         folds: Number of cross-validation folds; 0 without.
         threshold: How baselines choose their decision threshold on the validation split; None for none.
+        facts: What reading found beyond the spec, in plain values by name, for tables and figures of the task.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Dataset:
     split_rows: Mapping[str, np.ndarray] = field(default_factory=dict)
     folds: int = 0
     threshold: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
