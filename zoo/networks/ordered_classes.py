@@ -31,8 +31,8 @@ class OrderedProbabilities(keras.layers.Layer):
 
     Example:
         >>> import numpy as np
-        >>> OrderedProbabilities([0.2, 0.3, 0.5])(np.zeros((1, 1))).numpy().round(3).tolist()
-        [[0.2, 0.3, 0.5]]
+        >>> [f"{share:.2f}" for share in OrderedProbabilities([0.2, 0.3, 0.5])(np.zeros((1, 1))).numpy()[0]]
+        ['0.20', '0.30', '0.50']
     """
 
     def __init__(self, shares: Sequence[float], **options: Any) -> None:

@@ -36,8 +36,8 @@ _FILES = {
 }
 _NOTES = {
     "boston": (
-        "the column b encodes race, for which scikit-learn removed the data set; it is for courses, not for conclusions "
-        "about people; --drop b leaves it out",
+        "the column b encodes race, for which scikit-learn removed the data set; it is for courses, not for "
+        "conclusions about people; --drop b leaves it out",
     )
 }
 _MASKS = ("digit_scenes",)
