@@ -18,11 +18,11 @@ from zoo.spec import Spec, Target
 from zoo.supervised.several_metrics import OF_EACH, TargetColumn, create_several_metrics
 from zoo.supervised.targets import (
     MOST_DRAWN,
-    ArrayRules,
     ClassRules,
     NumberRules,
     OrderedRules,
     QuantileRules,
+    SeveralNumbersRules,
     TargetRules,
 )
 
@@ -39,7 +39,7 @@ def create_rules(spec: Spec) -> TargetRules:
         return SeveralTargetsRules(spec)
     target = spec.target
     if target.kind == "number" and (target.shape or target.quantiles):
-        return ArrayRules(spec) if target.shape else QuantileRules(spec)
+        return SeveralNumbersRules(spec) if target.shape else QuantileRules(spec)
     return OrderedRules(spec) if target.ordered else RULES[target.kind](spec)
 
 

@@ -342,7 +342,7 @@ class QuantileRules(NumberRules):
         return super().draw_inputs(truth, prediction[:, select_median(self.spec.target.quantiles)], inputs)
 
 
-class ArrayRules(TargetRules):
+class SeveralNumbersRules(TargetRules):
     """An array of numbers for each row: one target with a shape."""
 
     loss_words = NumberRules.loss_words
