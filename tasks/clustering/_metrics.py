@@ -63,7 +63,10 @@ class Judge:
             more, intervals = evaluate(named, labels[has_label], probabilities[has_label], resamples=resamples)
             scores.update(more)
             bounds.update(intervals)
-        return scores, bounds if self.intervals else {}
+        if not self.intervals:
+            return scores, {}
+        # Bounds are extended for few rows, and no score is above 1.
+        return scores, {name: (low, min(high, 1.0)) for name, (low, high) in bounds.items()}
 
     def _stability(self, train: np.ndarray, space: np.ndarray, assigned: np.ndarray) -> tuple[float, np.ndarray]:
         rng = np.random.default_rng(self.seed)
