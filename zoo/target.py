@@ -46,6 +46,11 @@ class Target:
     separator: str = ""
 
     @property
+    def columns(self) -> frozenset[str]:
+        """Columns of a source that may hold it: its own, and that of cells that list labels."""
+        return frozenset({self.name, self.cells or self.name})
+
+    @property
     def positive_index(self) -> int:
         """Index of the positive class; the last class if none is set."""
         return self.classes.index(self.positive) if self.positive is not None else len(self.classes) - 1

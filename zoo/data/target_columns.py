@@ -101,10 +101,10 @@ def read_targets(
             if getattr(job, option):
                 raise UsageError("that is of one target; the job has several", where=option)
     columns = [describe_target(table, job, name, _kind_of(table, job, name, kind, len(names))) for name in names]
-    separators = {target: label for several in labels.values() for target, label in several.items()}
+    expanded = {target: label for several in labels.values() for target, label in several.items()}
     for index, column in enumerate(columns):
-        if column.classes is not None and column.columns[0] in separators:
-            label = separators[column.columns[0]]
+        if column.classes is not None and column.columns[0] in expanded:
+            label = expanded[column.columns[0]]
             classes = dataclasses.replace(column.classes, cells=label.cells, separator=label.separator)
             columns[index] = dataclasses.replace(column, classes=classes)
     return table, given, join_targets(columns, notes + dropped)

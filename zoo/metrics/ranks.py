@@ -13,9 +13,9 @@ from zoo.metrics.classes import create_class_metrics
 from zoo.metrics.intervals import Interval, Sample, error_interval, mean_error_interval, mean_influence
 from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import ratio, weighted_mean
+from zoo.portable.predict import choose_median_class
 
 OF_DECISIONS = ("accuracy", "f1_macro")
-ROUNDING = 1e-9
 
 
 def create_ordered_metrics(n_classes: int) -> tuple[Metric, ...]:
@@ -35,19 +35,6 @@ def create_ordered_metrics(n_classes: int) -> tuple[Metric, ...]:
     )
 
 
-def decide_ranks(prediction: np.ndarray) -> np.ndarray:
-    """Return the median class (N,) for probabilities (N, K): the lowest whose cumulative probability is at least 0.5.
-
-    It has the least expected rank error; the most likely class neglects those in the middle.
-
-    Example:
-        >>> decide_ranks(np.array([[0.4, 0.2, 0.4]]))
-        array([1])
-    """
-    below = np.cumsum(prediction, axis=1)[:, :-1] < 0.5 - ROUNDING
-    return np.asarray(below.sum(axis=1))
-
-
 def _of_median(metric: Metric) -> Metric:
     """Return a metric of decisions that takes the median class, not the most likely one, as the predicted one."""
     assert metric.interval is not None
@@ -55,7 +42,7 @@ def _of_median(metric: Metric) -> Metric:
 
 
 def _decided(function: Callable[..., Any], truth: np.ndarray, prediction: np.ndarray, last: Any) -> Any:
-    return function(truth, np.eye(prediction.shape[1])[decide_ranks(prediction)], last)
+    return function(truth, np.eye(prediction.shape[1])[choose_median_class(prediction)], last)
 
 
 def quadratic_kappa(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -72,7 +59,7 @@ def quadratic_kappa(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarr
         >>> quadratic_kappa(np.array([0, 1, 2]), np.eye(3), np.ones((1, 3)))
         array([1.])
     """
-    first, second = truth.astype(float), decide_ranks(prediction).astype(float)
+    first, second = truth.astype(float), choose_median_class(prediction).astype(float)
     observed = weighted_mean((first - second) ** 2, weights)
     by_chance = weighted_mean(first**2, weights) + weighted_mean(second**2, weights)
     by_chance -= 2 * weighted_mean(first, weights) * weighted_mean(second, weights)
@@ -81,7 +68,7 @@ def quadratic_kappa(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarr
 
 def quadratic_kappa_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sample) -> Interval:
     """Return the 95 % interval of the kappa: 1 minus that of observed disagreement over disagreement by chance."""
-    first, second = truth.astype(float), decide_ranks(prediction).astype(float)
+    first, second = truth.astype(float), choose_median_class(prediction).astype(float)
     weight = sample.weight
     means = [float(weight @ values / weight.sum()) for values in (first, second)]
     observed = float(weight @ (first - second) ** 2 / weight.sum())
@@ -113,4 +100,4 @@ def rank_error_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sampl
 
 
 def _rank_errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    return np.abs(truth - decide_ranks(prediction)).astype(float)
+    return np.abs(truth - choose_median_class(prediction)).astype(float)

@@ -212,7 +212,7 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
     features = table.frame.drop(columns=[c for c in map(str, table.frame.columns) if c in others])
     split: Mapping[str, Any] = dataset.split_rows if dataset is not None else {}
     train = features.loc[split["train"]] if "train" in split else features
-    named = {name for target in targets for name in (target.name, target.cells)}
+    named = {name for target in targets for name in target.columns}
     column, missing = ({k: v for k, v in way.items() if k not in named} for way in (job.column, job.missing))
     columns = describe_columns(train, column=column, missing=missing)
     classes = dataset is not None and dataset.spec.has_classes

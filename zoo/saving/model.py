@@ -173,7 +173,7 @@ class Model:
         """Log, once for each column, that the model does not use it; the target is not reported."""
         if any(input_.kind not in _COLUMNS or input_.name not in columns for input_ in self.spec.inputs):
             return  # several columns may form one input
-        targets = {name for target in self.spec.targets for name in (target.name, target.cells)}
+        targets = {name for target in self.spec.targets for name in target.columns}
         used = {input_.name for input_ in self.spec.inputs} | targets
         if new := sorted(columns - used - self._warned_ignored):
             self._warned_ignored.update(new)

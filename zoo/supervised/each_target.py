@@ -13,7 +13,7 @@ from zoo.metrics.numbers import find_present
 from zoo.supervised.classical_estimators import take_rows
 
 
-class EachTarget(BaseEstimator):
+class EstimatorOfEachTarget(BaseEstimator):
     """One estimator for each of several targets.
 
     Args:
@@ -25,13 +25,13 @@ class EachTarget(BaseEstimator):
     def __init__(self, classifier: Any, regressor: Any, classes: Sequence[int]) -> None:
         self.classifier, self.regressor, self.classes = classifier, regressor, classes
 
-    def set_params(self, **params: Any) -> EachTarget:
+    def set_params(self, **params: Any) -> EstimatorOfEachTarget:
         """Set parameters of both estimators, such as which columns are categories."""
         for estimator in (self.classifier, self.regressor):
             estimator.set_params(**params)
         return self
 
-    def fit(self, features: Any, target: np.ndarray, sample_weight: np.ndarray | None = None) -> EachTarget:
+    def fit(self, features: Any, target: np.ndarray, sample_weight: np.ndarray | None = None) -> EstimatorOfEachTarget:
         """Fit on N rows.
 
         Args:

@@ -33,7 +33,7 @@ def choose_several_baselines(
 
     def baseline(name: str, classifier: Estimator, regressor: Estimator, **options: Any) -> ClassicalBaseline:
         each = Estimator(
-            "zoo.supervised.each_target:EachTarget",
+            "zoo.supervised.each_target:EstimatorOfEachTarget",
             {"classifier": classifier, "regressor": regressor, "classes": classes},
         )
         name = NAMES[name][place] if name in NAMES else name

@@ -62,13 +62,13 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
         match = Metric("exact_match", "max", partial(_exact_match, columns=columns))
         first = (*(metric for name in MEANS for metric in _mean_metric(columns, name)), match)
     else:
-        first = (Metric("relative_error", "min", partial(_mean, columns=columns, names=None)),)
+        first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None)),)
     return (*first, *(_of_target(column, metric) for column in columns for metric in column.metrics))
 
 
 def _mean_metric(columns: Sequence[TargetColumn], name: str) -> tuple[Metric, ...]:
     metric = next((metric for metric in columns[0].metrics if metric.name == name), None)
-    return () if metric is None else (Metric(name, metric.direction, partial(_mean, columns=columns, names=name)),)
+    return () if metric is None else (Metric(name, metric.direction, partial(_mean, columns=columns, name=name)),)
 
 
 def _mean(
@@ -76,14 +76,14 @@ def _mean(
     prediction: np.ndarray,
     weights: np.ndarray,
     columns: Sequence[TargetColumn],
-    names: str | None,
+    name: str | None,
 ) -> np.ndarray:
     """Return the mean of a metric over targets; without a name that of their objectives by their scales."""
     values = []
     for column in columns:
-        metric = column.metrics[0] if names is None else next(m for m in column.metrics if m.name == names)
+        metric = column.metrics[0] if name is None else next(m for m in column.metrics if m.name == name)
         value = _of_rows(metric.function, column, truth, prediction, weights)
-        values.append(value / column.scale if names is None else value)
+        values.append(value / column.scale if name is None else value)
     defined = [value for value in values if not np.isnan(value).all()]
     return np.asarray(np.mean(defined, axis=0)) if defined else np.full(len(weights), np.nan)
 

@@ -31,7 +31,8 @@ from zoo.metrics.numbers import (
     create_quantile_metrics,
     select_median,
 )
-from zoo.metrics.ranks import create_ordered_metrics, decide_ranks
+from zoo.metrics.ranks import create_ordered_metrics
+from zoo.portable.predict import choose_median_class
 from zoo.spec import Spec
 from zoo.task import OutputRules
 
@@ -230,7 +231,7 @@ class OrderedRules(ClassRules):
 
     def called(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted class (N,): the median."""
-        return decide_ranks(probabilities)
+        return choose_median_class(probabilities)
 
     def decoding(self) -> dict[str, Any]:
         """Return the names of the classes, and that the predicted one is the median."""

@@ -238,10 +238,12 @@ class Store:
             self._log_file(run_id, file, path)
 
     def log_figure(self, run_id: str, figure: Any, path: str) -> None:
-        """Log a matplotlib figure as an artifact, in the format of the path."""
+        """Log a matplotlib figure as an artifact, a PNG file."""
+        from zoo.figures.style import save_figure
+
         with open_temporary_folder() as folder:
             file = folder / Path(path).name
-            figure.savefig(file)
+            save_figure(figure, file)
             self._log_file(run_id, file, path)
 
     def _log_file(self, run_id: str, file: Path, path: str) -> None:

@@ -81,7 +81,7 @@ def describe_table(
     notes: list[str] = []
     inputs: list[Input] = []
     # The options of targets are read with them.
-    named = {name for target in targets for name in (target.name, target.cells)}
+    named = {name for target in targets for name in target.columns}
     column, missing = ({k: v for k, v in (way or {}).items() if k not in named} for way in (column, missing))
     for cells, described in _described_columns(frame, column, missing):
         described_column = described.column
