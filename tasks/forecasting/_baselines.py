@@ -1,10 +1,10 @@
-"""Classical forecasts: naive, seasonal naive, drift; gradient boosting on lags."""
+"""Classical forecasts: naive, seasonal naive, drift; gradient boosting on lags; exponential smoothing and Theta."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from zoo.metrics.metric import evaluate
 from zoo.spec import Spec
 from zoo.task import Baseline
 
+from ._forecast_dataset import ForecastDataset
 from ._forecast_rules import ForecastRules
 from ._preprocessing import FUTURE, HISTORY, PAST
 from ._windows import measure_windows, repeat_season
@@ -20,6 +21,8 @@ from ._windows import measure_windows, repeat_season
 Forecast = Callable[[Spec, Split], np.ndarray]
 MOST_FITTED = 200_000  # rows that boosting is fitted on: one for each window and step
 MOST_LAGS = 48
+STATISTICAL = {"auto_ets": "AutoETS", "auto_theta": "AutoTheta"}  # classes of statsforecast.models
+MOST_SEASON = 24  # of exponential smoothing; longer ones take minutes for one series
 
 
 def choose_baselines(level: Literal["quick", "all", "none"]) -> list[Baseline]:
@@ -31,7 +34,11 @@ def choose_baselines(level: Literal["quick", "all", "none"]) -> list[Baseline]:
         Baseline(name, partial(_run_simple, forecast), is_dummy=not place)
         for place, (name, forecast) in enumerate(simple.items())
     ]
-    return baselines + ([Baseline("boosting_on_lags", _run_boosting)] if level == "all" else [])
+    if level == "all":
+        baselines.append(Baseline("boosting_on_lags", _run_boosting))
+        needs = ("statsforecast", "forecasting")
+        baselines += [Baseline(name, partial(_run_statistical, name), needs=needs) for name in STATISTICAL]
+    return baselines
 
 
 def _run_simple(forecast: Forecast, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
@@ -84,6 +91,44 @@ def _run_boosting(dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, floa
         return np.asarray(values * scale + level)
 
     return _score(forecast, dataset)
+
+
+def _run_statistical(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
+    """Fit a model of statsforecast to each history by itself; training windows are not scored, which would take hours.
+
+    Hyndman et al. 2002, "A state space framework for automatic forecasting using exponential smoothing methods";
+    Fiorucci et al. 2016, "Models for optimising the theta method and their relationship to state space models".
+    """
+    from statsforecast import models
+
+    assert isinstance(dataset, ForecastDataset)
+    horizon, season = dataset.spec.options["horizon"], dataset.spec.options["season"]
+    model = getattr(models, STATISTICAL[name])(season_length=season if season <= MOST_SEASON else 1)
+    rules, scores = ForecastRules(dataset.spec), {}
+    for split in ("validation", "test"):
+        if split in dataset.splits:
+            rows = dataset.splits[split]
+            values = np.stack(
+                [
+                    _forecast_history(model, history, horizon, otherwise)
+                    for history, otherwise in zip(
+                        dataset.list_histories(split), _repeat_season(dataset.spec, rows), strict=True
+                    )
+                ]
+            )
+            scores[split] = evaluate(rules.metrics(), rules.truth_of(rows), values, resamples=0)[0]
+    return scores
+
+
+def _forecast_history(model: Any, history: np.ndarray, horizon: int, otherwise: np.ndarray) -> np.ndarray:
+    """Return the forecast after one history (T,); the seasonal naive one where the model cannot be fitted."""
+    if np.ptp(history) == 0:  # exponential smoothing divides by the variance
+        return otherwise
+    try:
+        values = np.asarray(model.forecast(y=history.astype(np.float64), h=horizon)["mean"])
+    except (ArithmeticError, IndexError, RuntimeError, ValueError, NotImplementedError):
+        return otherwise
+    return np.where(np.isfinite(values), values, otherwise)
 
 
 def _tabulate(spec: Spec, split: Split, rows: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from zoo.spec import ArrayInput, ColumnInput, Input, Spec, Target
 
 from ._columns import Geometry, choose_geometry
 from ._preprocessing import FUTURE, HISTORY, PAST
-from ._series import Columns, Series, prepare_covariates, read_series
+from ._series import Columns, Series, fill_gaps, prepare_covariates, read_series
 from ._time_axis import TimeAxis
 from ._windows import (
     MOST_CALIBRATION,
@@ -35,6 +36,23 @@ from ._windows import (
 
 OBSERVED = "observed"
 LARGEST_WEIGHT = 5.0
+
+
+@dataclass(frozen=True)
+class ForecastDataset(Dataset):
+    """A dataset of windows that keeps the series for baselines, which may look back further than the windows do.
+
+    Args:
+        values: Values of each series (T,), gaps filled.
+        origins: Of each split, the position of the series and the step of the first forecast of each window (N, 2).
+    """
+
+    values: Sequence[np.ndarray] = ()
+    origins: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def list_histories(self, split: str) -> list[np.ndarray]:
+        """Return all values before each forecast of a split, from the first observed one on."""
+        return [self.values[place][:step] for place, step in self.origins[split]]
 
 
 def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, options: Any, task: str) -> Dataset:
@@ -68,7 +86,7 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
     splits["train"] = Split(splits["train"].inputs, splits["train"].target, splits["train"].rows, fit_weight=weight)
     digest = compute_frame_digest(table.frame[columns.names])
     settled = json.dumps([spec.options, [cut and vars(cut) for cut in cuts]], default=str)
-    return Dataset(
+    return ForecastDataset(
         name=table.name,
         source=table.source,
         digest=digest,
@@ -78,6 +96,8 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
         notes=(*table.notes, *notes, *_list_notes(series, cuts, by_split, axis, geometry)),
         split_rows=_list_rows(series, cuts),
         folds=int(job.fold.split("/")[1]) if job.fold else 0,
+        values=[fill_gaps(one.values) for one in series],
+        origins={name: np.stack([windows.series, windows.origin], axis=1) for name, windows in by_split.items()},
     )
 
 

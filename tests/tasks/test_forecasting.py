@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,31 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_it_beats_the_seasonal_naive_forecast_with_a_column_known_ahead(run: Any) -> None:
     assert run.metrics["test_mase"] < 0.8 * run.baselines["seasonal_naive"]["test_mase"]
     assert run.baselines["seasonal_naive"]["test_relative_mase"] == pytest.approx(1)
+
+
+def test_statistical_forecasts_are_baselines_when_all_are_asked_for() -> None:
+    months = pd.date_range("2010-01-01", periods=96, freq="MS")
+    sales = 100 + np.arange(96) + 20 * np.sin(np.arange(96) * np.pi / 6) + np.random.default_rng(0).normal(0, 2, 96)
+    frame = pd.DataFrame({"shop": "north", "month": months, "sales": sales})
+    dataset = read(frame)
+    scores = {each.name: each.run(dataset, 0) for each in TASK.baselines("all", dataset.spec)}
+    naive = scores["seasonal_naive"]["test"]["mase"]
+    for name in ("auto_ets", "auto_theta"):
+        assert set(scores[name]) == {"validation", "test"}
+        assert scores[name]["test"]["mase"] < naive / 2
+
+
+def test_a_baseline_without_its_package_is_left_out_with_a_note(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "statsforecast" else find_spec(name, *rest)
+    )
+    run = zoo.train("forecasting/linear", draw_sales(), target="sales", **OPTIONS, baselines="all", **QUICK)
+    assert "boosting_on_lags" in run.baselines
+    assert not {"auto_ets", "auto_theta"} & set(run.baselines)
+    assert any("baseline auto_ets is left out" in note and "[forecasting]" in note for note in run.notes)
 
 
 def ahead(frame: pd.DataFrame, promotion: float, months: int = 4) -> pd.DataFrame:

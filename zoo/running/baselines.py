@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import sys
 import time
@@ -42,6 +43,11 @@ def run_baselines(
     rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
     baselines = task.baselines(level, dataset.spec)
     for baseline in baselines:
+        if baseline.needs is not None and importlib.util.find_spec(baseline.needs[0]) is None:
+            package, extra = baseline.needs
+            message = f'{package} is not installed; run pip install "keras-task-zoo[{extra}]"'
+            notes.append(f"baseline {baseline.name} is left out: {message}")
+            continue
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(
                 f"baseline {baseline.name} is left out: it is limited to {baseline.most_rows:,} training rows, "
