@@ -16,6 +16,10 @@ from zoo.spec import Spec
 from ._network import KeepLast, MemberDense, assemble_forecaster, join_covariates
 from ._preprocessing import WINDOW, WindowPreprocessing
 
+# Training windows of all epochs together, within limits on the epochs. More fits the years that the training steps come
+# from, and forecasts of later ones become worse: on the training rows of M3, 60 epochs have 3 % more error than 10.
+WINDOWS, FEWEST_EPOCHS, MOST_EPOCHS = 60_000, 10, 60
+
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model.
@@ -27,9 +31,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units: Width of the hidden layers.
         residual: Whether the blocks add to the seasonal naive forecast.
     """
-    knobs = Knobs(
-        hp, vary=("learning_rate", "batch_size"), defaults={"learning_rate": 5e-4, "epochs": 60, "patience": 12}
-    )
+    epochs = int(min(max(WINDOWS / spec.rows, FEWEST_EPOCHS), MOST_EPOCHS))
+    defaults = {"learning_rate": 5e-4, "schedule": "cosine", "epochs": epochs, "patience": 12}
+    knobs = Knobs(hp, vary=("learning_rate", "batch_size"), defaults=defaults)
     preprocessing = WindowPreprocessing(spec)
     inputs = preprocessing.tensors()
     members, blocks = hp.Int("members", 1, 16, default=6), hp.Int("blocks", 1, 8, default=3)
