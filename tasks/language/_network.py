@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -13,13 +14,16 @@ from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.sequences import CODES, SequencePreprocessing
 from zoo.spec import Spec, TextInput
 
-from ._layers import AddBoundaries, CostPerToken, NextToken, TextBits, TextCost, WithoutLast
+from ._layers import AddBoundaries, CostPerToken, HashedContexts, NextToken, TextBits, TextCost, WithoutLast
 
 # Tokens that are trained on in all epochs together, within limits on the epochs.
 TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 25_000_000, 8, 60
 # Dropout is half below the first, and none from the second on.
 FEW_TOKENS, MANY_TOKENS = 100_000, 1_000_000
 MOST_BATCH = 64
+SHORTEST_CONTEXT, CONTEXT_WIDTH = 2, 16
+LONGEST_CONTEXTS = {"character": 7, "word": 3}
+TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 200, 10, 17  # buckets as powers of 2
 BOUNDARIES, COST, NEXT, BITS = "boundaries", "cost", "next", "bits"
 
 
@@ -47,8 +51,13 @@ def choose_defaults(spec: Spec) -> dict[str, Any]:
     }
 
 
+def choose_context(spec: Spec) -> int:
+    """Return the default number of tokens of the longest context."""
+    return LONGEST_CONTEXTS[spec.only(TextInput).unit]
+
+
 def build_language_model(
-    spec: Spec, knobs: Knobs, *, kind: type[keras.layers.Layer], units: int, layers: int, embedding: int
+    spec: Spec, knobs: Knobs, *, kind: type[keras.layers.Layer], units: int, layers: int, embedding: int, context: int
 ) -> keras.Model:
     """Return the compiled model of texts: their bits, and the probabilities of the token that comes next.
 
@@ -62,13 +71,15 @@ def build_language_model(
         units: Width of each recurrent layer.
         layers: Number of recurrent layers.
         embedding: Width of the embedding of tokens.
+        context: Number of tokens of the longest context with an embedding of its own; 0 for none.
     """
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()
     size, codes, length = find_boundary(spec) + 1, inputs[CODES], inputs[LENGTH]
     tokens, tokens_length = AddBoundaries(size - 1, name=BOUNDARIES)(codes, length)
     initializer, dropout, regularizer = knobs.get("initializer"), knobs.get("dropout"), knobs.regularizer()
-    x = keras.layers.Embedding(size, embedding, name="embedding")(WithoutLast(name="context")(tokens))
+    before = WithoutLast(name="context")(tokens)
+    x = keras.layers.Embedding(size, embedding, name="embedding")(before)
     for index in range(layers):
         x = kind(
             units,
@@ -78,6 +89,10 @@ def build_language_model(
             name=f"recurrent_{index}",
         )(x)
         x = Dropout(dropout, name=f"dropout_{index}")(x) if dropout else x
+    if context >= SHORTEST_CONTEXT:
+        contexts = _embed_contexts(before, context, count_buckets(spec), size - 1)
+        contexts = Dropout(dropout, name="contexts_dropout")(contexts) if dropout else contexts
+        x = keras.layers.Concatenate(name="state_and_contexts")([x, contexts])
     x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name="logits")(x)
     cost = TextCost(name=COST)(x, tokens, tokens_length)
     bits = TextBits(spec.options["unknown_bits"], name=BITS)(cost, codes, length)
@@ -85,6 +100,20 @@ def build_language_model(
     knobs.training(spec.rows)
     loss = CostPerToken(spec.only(TextInput).mean_length + 1)
     return assemble(preprocessing, inputs, outputs, {BITS: loss}, knobs)
+
+
+def count_buckets(spec: Spec) -> int:
+    """Return the number of rows of embeddings for the contexts of one length: more for more training tokens."""
+    tokens = spec.rows * (spec.only(TextInput).mean_length + 1)
+    return int(2 ** min(max(round(math.log2(tokens / TOKENS_PER_BUCKET)), FEWEST_BUCKETS), MOST_BUCKETS))
+
+
+def _embed_contexts(tokens: Any, longest: int, buckets: int, boundary: int) -> Any:
+    """Return the embeddings of the contexts of each token (B, T, contexts * CONTEXT_WIDTH)."""
+    rows = HashedContexts(SHORTEST_CONTEXT, longest, buckets, boundary, name="hashed_contexts")(tokens)
+    lengths = longest - SHORTEST_CONTEXT + 1
+    vectors = keras.layers.Embedding(lengths * buckets, CONTEXT_WIDTH, name="context_embedding")(rows)
+    return keras.layers.Reshape((-1, lengths * CONTEXT_WIDTH), name="contexts")(vectors)
 
 
 def create_trained_part(network: keras.Model) -> keras.Model:

@@ -16,7 +16,7 @@ import keras_tuner
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._network import build_language_model, choose_defaults
+from ._network import build_language_model, choose_context, choose_defaults
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -26,8 +26,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units: Width of each recurrent layer.
         layers: Number of stacked recurrent layers.
         embedding: Width of the embedding of each character or word.
+        context: Characters or words of the longest context that has an embedding of its own; 0 for none.
     """
     knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
     embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
-    return build_language_model(spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding)
+    context = hp.Int("context", 0, 10, default=choose_context(spec))
+    return build_language_model(
+        spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding, context=context
+    )
