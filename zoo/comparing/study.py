@@ -11,24 +11,21 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.data.ragged import Ragged
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
-from zoo.figures.studies import (
-    architecture,
-    input_importances,
-    layer_curves,
-    loss_landscape,
-    rate_curve,
-    size_curve,
-)
+from zoo.figures.layers import gradients_over_time, layer_curves
+from zoo.figures.studies import architecture, input_importances, loss_landscape, rate_curve, size_curve
 from zoo.fitting.describe_model import describe_layers
 from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
+from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_time, shorten_arrays
 from zoo.inspection.layer_statistics import LayerWatch, compute_loss_landscape
+from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import StudyJob
@@ -42,8 +39,9 @@ from zoo.stored_runs.results import Run
 from zoo.task import Task
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
+from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, keep_raw_arrays, prepare_inputs, preprocess
+from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, prepare_inputs
 
 MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
 RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
@@ -87,7 +85,8 @@ def study(job: StudyJob, *, quiet: bool = False) -> Study:
     The studies are ``architecture``; ``importance``, the permutation importance of inputs (Breiman 2001, "Random
     Forests", section 10); ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the
     score by number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``, gradient
-    norms and dead units by epoch.
+    norms and dead units by epoch; ``steps``, gradient norms over the time steps of recurrent layers, before and after
+    training, which vanish or explode (Bengio, Simard and Frasconi 1994).
 
     Args:
         job: The job; or its keys as keywords.
@@ -177,11 +176,7 @@ class _Subject:
 
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Return a preprocessed sample of a split's rows."""
-        rows = self.dataset.splits[split]
-        few = select_rows(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
-        if built_model.preprocessing is None:
-            return keep_raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
-        return preprocess(built_model.preprocessing_model, few)
+        return preprocess_sample(built_model, self.dataset.splits[split], MOST_ROWS // 4)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
@@ -309,6 +304,28 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
 
 
+def _steps(subject: _Subject) -> tuple[Any, Any, str]:
+    built_model = subject.untrained()
+    if not has_recurrent_layers(built_model.network):
+        raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
+    arrays = shorten_arrays(subject.arrays(built_model, "train"))
+    untrained = measure_over_time(built_model.network, arrays)
+    trained = measure_over_time(split_model(subject.model.keras_model).network, arrays)
+    frames = [
+        pd.DataFrame({"layer": name, "steps_before_last": range(len(norms)), "trained": norms, "untrained": before})
+        for (name, norms), before in zip(trained.items(), untrained.values(), strict=True)
+    ]
+    table = pd.concat(frames)
+    TrackedRun(subject.store, subject.store.client.get_run(subject.run_id)).tables({"study_steps": table})
+    parts = [
+        f"{format_number(norms[-1] / norms[0])} times that at the last of {len(norms)} ({name})"
+        for name, norms in trained.items()
+    ]
+    message = f"the gradient that reaches the first step is {', '.join(parts)}"
+    results = {name: part.drop(columns="layer").to_dict("list") for name, part in table.groupby("layer", sort=False)}
+    return gradients_over_time(trained, untrained), results, message
+
+
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
     "architecture": _architecture,
     "importance": _importance,
@@ -316,4 +333,5 @@ _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
     "sizes": _sizes,
     "landscape": _landscape,
     "layers": _layers,
+    "steps": _steps,
 }

@@ -1,4 +1,4 @@
-"""Figures of a study: permutation importance, learning rates, training sizes, loss landscape, layers."""
+"""Figures of a study: permutation importance, learning rates, training sizes, loss landscape, architecture."""
 
 from __future__ import annotations
 
@@ -125,32 +125,6 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
     right.plot(0, 0, "o", color=ORANGE, markersize=6)
     right.set(xlabel="along one random direction", ylabel="along another")
     figure.colorbar(drawn, ax=right, label="loss", location="bottom", shrink=0.8)
-    return figure
-
-
-def layer_curves(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw gradient norms and dead units of each layer by epoch.
-
-    Args:
-        norms: Gradient norms by layer, one per epoch.
-        dead: Fractions of units with the same output for all rows, by layer, one per epoch.
-
-    Example:
-        >>> len(layer_curves({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
-        2
-    """
-    figure, (top, bottom) = create_figure(2, width=8.0, height=6.5)
-    for axis, curves in ((top, norms), (bottom, dead)):
-        for index, (layer, values) in enumerate(curves.items()):
-            colour, dash = choose_line_style(index)
-            axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=shorten(layer))
-        if curves:
-            add_legend_beside(axis)
-    if any(value > 0 for values in norms.values() for value in values):
-        top.set_yscale("log")
-    top.set_ylabel("norm of the gradient")
-    top.set_title("Layers by epoch, from input to output", loc="left")
-    bottom.set(xlabel="epoch", ylabel="fraction of dead units", ylim=(-0.03, 1.03))
     return figure
 
 
