@@ -84,6 +84,11 @@ class Training:
         """
         return self._skill(scores.get(split + self.objective, math.nan), split)
 
+    @property
+    def learnt_nothing(self) -> bool:
+        """Whether the network is hardly better than the constant baseline on training rows."""
+        return self.skill(self.metrics, "train_") < NOTHING
+
     def skills(self) -> np.ndarray:
         """Return the validation skill after each epoch (E,); empty if unknown."""
         values = self.history.get(f"val_{self.objective}", ())
@@ -119,7 +124,7 @@ class Training:
         return 1 - (ratio * ratio if self.objective == "rmse" else ratio)
 
 
-def diagnose(training: Training) -> list[Finding]:
+def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Finding]:
     """Return the problems of a training run, the first one to fix first; empty if there are none.
 
     Splits are compared by skill: the fraction of the constant baseline's error that the model removes (R squared for
@@ -128,6 +133,7 @@ def diagnose(training: Training) -> list[Finding]:
 
     Args:
         training: The learning curve and the scores.
+        gradients: Findings on gradients of a network that learnt nothing, which explain that.
 
     Example:
         >>> history = {"loss": [1.0, 0.9, 0.8], "val_loss": [1.0, 0.9, 0.8], "val_rmse": [1.0, 0.9, 0.8]}
@@ -140,12 +146,12 @@ def diagnose(training: Training) -> list[Finding]:
     # Losses may overflow when divided; comparisons with infinity or NaN are then false, so nothing is reported.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         loss_findings = _of_course(training)
-        under, over = [] if loss_findings else _under_fitting(training), _over_fitting(training)
+        under, over = [] if loss_findings or gradients else _under_fitting(training), _over_fitting(training)
         if under and over:  # their cures are opposite: the larger gap is the first to close
             trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
             under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
         return [
-            *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
+            *gradients, *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
         ]  # fmt: skip
 
 

@@ -17,8 +17,11 @@ from zoo.jobs.data_options import DataJob
 from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
+from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
+from zoo.reporting.gradient_checks import check_gradients
 from zoo.reporting.report import DataReport
+from zoo.reporting.run_checks import CHECK_ERRORS
 from zoo.running.baselines import BASELINE_ERRORS
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, draw_in_background
@@ -176,7 +179,8 @@ def _log(
     report = None
     if job.fold is None:  # the parent run logs the report for all folds
         report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job))
-    run.diagnosis = (*diagnose(_training(run, fitted, report)), *run.diagnosis)
+    training = _training(run, fitted, report)
+    run.diagnosis = (*diagnose(training, _check_gradients(training, fitted)), *run.diagnosis)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     images_ = drawn()
     run.draw = lambda: images_.figures
@@ -227,6 +231,17 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         hyperparameters=tuple(fitted.hyperparameters),
         perfect=task.rules(spec).metrics()[0].perfect,
     )
+
+
+def _check_gradients(training: Training, fitted: Fitted) -> list[Finding]:
+    """Return findings on the gradients of a network that learnt nothing."""
+    if not training.learnt_nothing:
+        return []
+    with suppress(*CHECK_ERRORS):  # a user's own network may have layers that cannot be looked into
+        arrays = fitted.task.probe(fitted.built_model, fitted.dataset)
+        if arrays is not None:
+            return check_gradients(fitted.built_model.network, arrays, tuple(fitted.hyperparameters))
+    return []
 
 
 def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
