@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -24,7 +23,7 @@ from zoo.fitting.describe_model import describe_layers
 from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_time, shorten_arrays
-from zoo.inspection.layer_statistics import LayerWatch, compute_loss_landscape
+from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, compute_loss_landscape, select_layer_curves
 from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.keywords import accept_keywords
@@ -293,15 +292,14 @@ def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = subject.untrained()
-    watch = LayerWatch(built_model.network, subject.arrays(built_model, "train"))
-    callbacks: list[keras.callbacks.Callback] = [watch]
-    plan = Plan(seed=subject.job.seed, epochs=subject.settings(WATCHED_EPOCHS).epochs, callbacks=callbacks)
-    fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
-    worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
-    dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
-    last = [values[-1] for values in watch.norms.values()]
-    message = f"{dead}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
-    return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
+    plan = Plan(seed=subject.job.seed, epochs=subject.settings(WATCHED_EPOCHS).epochs, track_layers=True)
+    fitted = fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
+    norms, dead = (select_layer_curves(fitted.result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
+    worst = max(dead, key=lambda name: dead[name][-1], default="")
+    most = f"most dead units: {dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    last = [values[-1] for values in norms.values()]
+    message = f"{most}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
+    return layer_curves(norms, dead), {"gradient_norms": norms, "dead": dead}, message
 
 
 def _steps(subject: _Subject) -> tuple[Any, Any, str]:

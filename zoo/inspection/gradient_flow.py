@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,44 @@ def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_
 
     x = {name: cut(values) for name, values in arrays.x.items()} if isinstance(arrays.x, Mapping) else cut(arrays.x)
     return Arrays(x, None if arrays.y is None else arrays.y[:rows])
+
+
+def find_hidden_outputs(network: keras.Model) -> dict[keras.layers.Layer, Any]:
+    """Return the output of each layer between the network's inputs and outputs, from input to output.
+
+    ``layer.output`` is not always inside the network: a layer may be shared with others, or be a network itself. Layers
+    with several outputs, or of other values than floating-point numbers, are left out.
+
+    Args:
+        network: A functional Keras model; one of another kind has no such outputs.
+    """
+    by_depth = getattr(network, "_nodes_by_depth", {})
+    ends = {id(tensor) for tensor in keras.tree.flatten(network.outputs)} if by_depth else set()
+    outputs: dict[keras.layers.Layer, Any] = {}
+    for node in (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]):
+        is_input = isinstance(node.operation, keras.layers.InputLayer)
+        if isinstance(node.operation, keras.layers.Layer) and not is_input and len(node.outputs) == 1:
+            (output,) = node.outputs
+            if id(output) not in ends and "float" in str(output.dtype) and len(output.shape) > 1:
+                outputs.setdefault(node.operation, output)
+    return outputs
+
+
+def create_hidden_part(network: keras.Model, outputs: Sequence[Any]) -> Callable[[Any], list[Any]]:
+    """Return a function from what a network takes to outputs inside it.
+
+    Args:
+        network: A functional Keras model.
+        outputs: Keras tensors of the network, such as :func:`find_hidden_outputs` returns.
+    """
+    part = keras.Model(network.inputs, list(outputs))  # by order, since inputs may have other names than their keys
+
+    def call(x: Any) -> list[Any]:
+        given = {name: x[name] for name in network.input} if isinstance(network.input, Mapping) else x
+        values = part(keras.tree.flatten(given), training=False)
+        return list(values) if isinstance(values, (list, tuple)) else [values]
+
+    return call
 
 
 def has_recurrent_layers(network: keras.Model) -> bool:
@@ -77,27 +115,27 @@ def measure_over_depth(network: keras.Model, arrays: Arrays) -> dict[str, float]
         network: Compiled network.
         arrays: A few preprocessed rows, with targets.
     """
-    layers = [layer for layer in network.layers if layer.trainable_weights and _has_one_output(layer)][:-1]
-    if not layers:
+    outputs = {layer: output for layer, output in find_hidden_outputs(network).items() if layer.trainable_weights}
+    if not outputs:
         return {}
-    with_hidden = keras.Model(network.inputs, [*(layer.output for layer in layers), network.output])
+    with_hidden = create_hidden_part(network, [*outputs.values(), network.output])
     loss, tape, hidden = _compute_loss(network, arrays, with_hidden)
     gradients = tape.gradient(loss, hidden)
     return {
         layer.name: float(_norm_of_rows([gradient], len(arrays)).mean())
-        for layer, gradient in zip(layers, gradients, strict=True)
+        for layer, gradient in zip(outputs, gradients, strict=True)
         if gradient is not None
     }
 
 
 def _compute_loss(
-    network: keras.Model, arrays: Arrays, with_hidden: keras.Model | None = None
+    network: keras.Model, arrays: Arrays, with_hidden: Callable[[Any], list[Any]] | None = None
 ) -> tuple[Any, tf.GradientTape, list[Any]]:
     """Return the summed loss of rows, its tape, and hidden outputs: those of ``with_hidden`` but for the last."""
     padded = arrays.padded()
     x = {name: convert_to_tensor(values) for name, values in padded.items()} if isinstance(padded, dict) else padded
     with tf.GradientTape() as tape:
-        *hidden, output = with_hidden(x, training=False) if with_hidden is not None else [network(x, training=False)]
+        *hidden, output = with_hidden(x) if with_hidden is not None else [network(x, training=False)]
         y = convert_to_tensor(arrays.y)
         loss = len(arrays) * network.compute_loss(x=x, y=y, y_pred=output, training=False)
     return loss, tape, hidden
@@ -164,8 +202,3 @@ def _mean_by_distance(norms: np.ndarray, lengths: np.ndarray, *, backward: bool)
     sums = np.bincount(distances[real], norms[real], minlength=steps)
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / np.where(counts, counts, np.nan))
-
-
-def _has_one_output(layer: keras.layers.Layer) -> bool:
-    output = getattr(layer, "output", None)
-    return isinstance(output, keras.KerasTensor) and "float" in str(output.dtype)

@@ -67,15 +67,21 @@ def _over_time(network: keras.Model, arrays: Arrays, hyperparameters: Collection
     ways = ["a model with gates (lstm, gru)"] if simple else []
     ways += ["--set summary=mean"] if "summary" in hyperparameters else []
     advice = ", ".join([*ways, "a higher learning_rate, or shorter sequences"])
+    ratios: dict[str, list[float]] = {}
+    places: dict[str, str] = {}
     for name, norms in measure_over_time(network, arrays).items():
+        layer, _, direction = name.partition(" ")
+        places[layer] = (
+            f"steps in the middle of {layer}" if direction else f"the first of {len(norms)} steps of {layer}"
+        )
         # Of two directions, the other one reads the first steps last: the way is longest from the middle.
-        both_ways = name.endswith((" forward", " backward"))
-        norms = norms[: len(norms) // 2 + 1] if both_ways else norms
+        norms = norms[: len(norms) // 2 + 1] if direction else norms
         steps = max(1, round(AVERAGED * len(norms)))
         near, far = float(np.mean(norms[:steps])), float(np.mean(norms[-steps:]))
         if len(norms) >= LEAST_STEPS and near > 0:
-            place = "steps in the middle" if both_ways else f"the first of {len(norms)} steps"
-            yield _Path(_finite(far / near), f"{place} of {name}", "the last", advice)
+            ratios.setdefault(layer, []).append(_finite(far / near))
+    for layer, of_directions in ratios.items():
+        yield _Path(max(of_directions), places[layer], "the last", advice)  # one way to the loss is enough
 
 
 def _over_depth(network: keras.Model, arrays: Arrays, hyperparameters: Collection[str]) -> Iterator[_Path]:

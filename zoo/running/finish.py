@@ -12,7 +12,9 @@ import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
+from zoo.figures.layers import layer_curves
 from zoo.fitting.fit import Fitted, choose_evaluated_split, evaluate, post_process
+from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, select_layer_curves
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
@@ -298,7 +300,10 @@ def _figures(
     task: Task, result: FitResult, objective: str, evaluation: Evaluation, before: Evaluation | None
 ) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
-    curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
+    norms, dead = (select_layer_curves(result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
+    history = {name: v for name, v in result.history.items() if not name.startswith((GRADIENT_NORM, DEAD_UNITS))}
+    curve = learning_curve(history, best_epoch=result.best_epoch or None, monitor=monitor)
+    of_layers = {"layers": layer_curves(norms, dead)} if norms else {}
     of_task = task.draw_history(result.history, result.best_epoch) if result.history else {}
     earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}
-    return {"learning_curve": curve, **of_task, **evaluation.figures(), **earlier}
+    return {"learning_curve": curve, **of_layers, **of_task, **evaluation.figures(), **earlier}
