@@ -38,6 +38,7 @@ def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer
     assert list(results["importance"]) == ["much", "little", "nothing"]
     assert results["importance"]["much"]["mean"] > 10 * abs(results["importance"]["nothing"]["mean"])
     assert 1e-5 < results["rates"]["suggested"] < 1
+    assert 1e-6 <= results["rates"]["too_low_below"] < results["rates"]["too_high_above"] < 3
     assert results["sizes"]["rows"] == [26, 51, 102, 179, 256]
     assert results["sizes"]["validation"][-1] < results["sizes"]["validation"][0]
     middle = results["landscape"]["line"][7]

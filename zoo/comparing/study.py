@@ -45,6 +45,7 @@ from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, prepare_
 MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
 RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
 SMOOTHING, WINDOW, WARM_UP = 0.9, 15, 10  # steps
+BEGUN = 0.1  # fraction of the fall of the loss, before which a learning rate is too low
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 DISTANCES = np.linspace(-1, 1, 15)
 WATCHED_EPOCHS = 30
@@ -247,11 +248,34 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
     suggested = float(rates[first + int(np.argmax(falls[first:])) + window // 2])
+    low, high = _find_useful_rates(rates, curve[first:], first)
     figure = rate_curve(
-        rates[: len(curve)], np.array(losses[: len(curve)]), curve, suggested=suggested, used=subject.rate
+        rates[: len(curve)],
+        np.array(losses[: len(curve)]),
+        curve,
+        suggested=suggested,
+        used=subject.rate,
+        useful=(low, high),
     )
-    message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
-    return figure, {"suggested": suggested, "used": subject.rate}, message
+    message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}; "
+    message += f"below {low:.2g} it hardly falls"
+    message += f", above {high:.2g} it rises" if high is not None else ""
+    return figure, {"suggested": suggested, "used": subject.rate, "too_low_below": low, "too_high_above": high}, message
+
+
+def _find_useful_rates(rates: np.ndarray, curve: np.ndarray, first: int) -> tuple[float, float | None]:
+    """Return the rates between which the smoothed loss falls: from a tenth of its whole fall to its minimum.
+
+    Args:
+        rates: Learning rates of all steps.
+        curve: Smoothed losses, from step ``first`` on.
+        first: Step whose smoothed loss is the first that averages enough steps.
+    """
+    lowest = int(np.argmin(curve))
+    start = float(curve[: lowest + 1].max())
+    falls = np.flatnonzero(curve[: lowest + 1] > start - BEGUN * (start - curve[lowest]))
+    high = float(rates[first + lowest]) if lowest < len(curve) - 1 else None
+    return float(rates[first + falls[-1]]), high
 
 
 def _sizes(subject: _Subject) -> tuple[Any, Any, str]:

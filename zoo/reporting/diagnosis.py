@@ -16,6 +16,7 @@ UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
 WORSE = "worse than a baseline"
 CURVE = "figures/learning_curve.png"
+RANGE_TEST = ", or one that zoo study RUN rates suggests"
 # Fractions of the error of the constant baseline.
 GAP = 0.1  # gap between splits, or to a baseline, beyond the noise
 NOTHING = 0.05  # skill below which nothing was learnt
@@ -245,7 +246,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     fraction = (loss[0] - loss[-1]) / loss[0]
     text = f"the validation loss decreases slowly and linearly: by {fraction:.1%} in {steps:,} steps"
     rate = _rate(training)
-    advice = f"--set learning_rate={10 * rate:.2g}" if rate else "a learning rate ten times as high"
+    advice = f"--set learning_rate={10 * rate:.2g}{RANGE_TEST}" if rate else "a learning rate ten times as high"
     return [Finding(RATE_TOO_LOW, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
 
 
@@ -370,7 +371,7 @@ def _rate(training: Training) -> float | None:
 
 def _lower(training: Training) -> str:
     rate = _rate(training)
-    return f"--set learning_rate={rate / 10:.2g}" if rate else "a learning rate a tenth as high"
+    return f"--set learning_rate={rate / 10:.2g}{RANGE_TEST}" if rate else "a learning rate a tenth as high"
 
 
 def _facts(training: Training) -> tuple[str, ...]:
