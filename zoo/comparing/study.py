@@ -165,6 +165,13 @@ class _Subject:
         """Return the network in its initial state, before training."""
         return self.builder.build_checked(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
 
+    def trained(self) -> BuiltModel:
+        """Return the trained network with the loss that it was trained by; a saved one may only predict."""
+        built_model = self.untrained()
+        saved = split_model(self.model.keras_model).network
+        (built_model.inference or built_model.network).set_weights(saved.get_weights())
+        return built_model
+
     def fit(self, dataset: Dataset) -> Fitted:
         """Retrain the run's model on other data."""
         plan = Plan(seed=self.job.seed)
@@ -301,7 +308,7 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
 
 
 def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
-    built_model = split_model(subject.model.keras_model)
+    built_model = subject.trained()
     split = "validation" if "validation" in subject.dataset.splits else "train"
     line, plane = compute_loss_landscape(
         built_model.network, subject.arrays(built_model, split), DISTANCES, seed=subject.job.seed
@@ -332,7 +339,7 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
         raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
     arrays = shorten_arrays(subject.arrays(built_model, "train"))
     untrained = measure_over_time(built_model.network, arrays)
-    trained = measure_over_time(split_model(subject.model.keras_model).network, arrays)
+    trained = measure_over_time(subject.trained().network, arrays)
     frames = [
         pd.DataFrame({"layer": name, "steps_before_last": range(len(norms)), "trained": norms, "untrained": before})
         for (name, norms), before in zip(trained.items(), untrained.values(), strict=True)

@@ -180,7 +180,8 @@ def _log(
     tracked.tables(tables)
     report = None
     if job.fold is None:  # the parent run logs the report for all folds
-        report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job))
+        size: dict[str, Any] = {"parameters": run.n_parameters, "model": run.model_name}
+        report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job), **size)
     training = _training(run, fitted, report)
     run.diagnosis = (*diagnose(training, _check_gradients(training, fitted)), *run.diagnosis)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)

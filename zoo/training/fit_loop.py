@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -85,7 +85,13 @@ class SupervisedState(TrainingState):
         self.inference = CompiledScores(inference, validation) if inference is not None and validation else None
         super().__init__(network, plan, monitored=validation is not None)
         rows_in_memory = validation if isinstance(train, StreamedArrays) else train
-        self.watch = plan.watch(network, rows_in_memory) if plan.watch and rows_in_memory is not None else dict
+        self.watch: Callable[[], Mapping[str, float]] = dict
+        if plan.watch is not None and rows_in_memory is not None:
+            self.watch = plan.watch(network, rows_in_memory)
+        elif plan.watch is not None:
+            plan.recorder.say(
+                "layers are not tracked: rows are streamed, and there is no validation split to measure on"
+            )
         batch, rows = self.settings.batch(len(train)), len(train)
         plan.recorder.start(
             self.settings.epochs,
