@@ -94,6 +94,7 @@ def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataF
     assert "equal a training or validation row in all features" in note
     kept = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json", str(workspace))).read_text())
     assert {"leakage", "label errors"} <= {finding["topic"] for finding in kept["findings"]}
+    assert any("parameters of classification/linear would be" in finding["text"] for finding in kept["findings"])
     assert len(list((Store().state / "reports").glob("*.json"))) == 1
 
 

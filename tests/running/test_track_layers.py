@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
 from zoo.tracking.store import Store
 from zoo.training.preprocessed_arrays import Arrays
+from zoo.training.recorder import MemoryRecorder
 
 QUICK: dict[str, Any] = {"epochs": 3, "quiet": True, "baselines": "none"}
 
@@ -66,6 +68,17 @@ def test_every_task_that_fits_by_epochs_can_track_layers(workspace: Path, model:
     assert norms
     assert all(len(values) == 2 and np.isfinite(values).all() for values in norms.values())
     assert any(values[0] > 0 for values in norms.values())
+
+
+def test_curves_go_on_where_training_was_interrupted(workspace: Path) -> None:
+    builder = create_model_builder("classification/mlp")
+    dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "wine"}))
+    whole = fit(builder, dataset, {}, Plan(epochs=4, track_layers=True)).result.history
+    plan = Plan(epochs=4, track_layers=True, checkpoint=workspace / "checkpoint", recorder=MemoryRecorder(stop_after=2))
+    assert len(fit(builder, dataset, {}, plan).result.history["loss"]) == 2
+    resumed = fit(builder, dataset, {}, dataclasses.replace(plan, recorder=MemoryRecorder())).result.history
+    for name, values in whole.items():
+        np.testing.assert_allclose(resumed[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
 def test_dead_units_are_counted() -> None:
