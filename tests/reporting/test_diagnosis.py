@@ -85,8 +85,8 @@ MADE: dict[str, tuple[str, Callable[[], Any], dict[str, Any], str]] = {
         "vanishing gradient",
     ),
     "a state over forty steps": (
-        "sequence/rnn", lambda: "adding_problem", {"bidirectional": False, "dropout": 0, "epochs": 5},
-        "vanishing gradient",
+        "sequence/rnn", lambda: "adding_problem",
+        {"bidirectional": False, "dropout": 0, "learning_rate": 0.01, "epochs": 12}, "vanishing gradient",
     ),
     "sixty rows": ("classification/mlp", lambda: table(60, 20, lambda x, random: named(x[:, 0] > 0)), {},
                    "too few rows"),
