@@ -26,6 +26,7 @@ from zoo.models.written_hyperparameters import refuse_hyperparameters
 from zoo.portable.predict import decode_outputs
 from zoo.registry import list_tasks, load_task_module
 from zoo.spec import Spec
+from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.training_state import FitPlan, FitResult
 
 _log = logging.getLogger("zoo")
@@ -323,6 +324,10 @@ class Task(ABC):
             hyperparameters: Those of the run.
         """
         return (), {}
+
+    def probe(self, built_model: BuiltModel, dataset: Dataset) -> Arrays | None:
+        """Return a few preprocessed training rows with their targets, to look into a network; None without them."""
+        return None
 
     def draw_history(self, history: Mapping[str, Sequence[float]], best_epoch: int) -> Mapping[str, Any]:
         """Return figures of the training history, by name, in addition to the learning curve."""

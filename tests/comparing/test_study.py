@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def trained(workspace: Path) -> str:
 def test_a_study_finds_what_is_there(trained: str, command: Callable[..., Answer]) -> None:
     before = zoo.load(trained).predict("rows.csv")
     answer = command("study", trained[:10], "--json").json
+    assert answer["summaries"]["steps"].startswith("left out: the network has no recurrent layers")
     results = answer["results"]
     assert list(results["importance"]) == ["much", "little", "nothing"]
     assert results["importance"]["much"]["mean"] > 10 * abs(results["importance"]["nothing"]["mean"])
     assert 1e-5 < results["rates"]["suggested"] < 1
+    assert 1e-6 <= results["rates"]["too_low_below"] < results["rates"]["too_high_above"] < 3
     assert results["sizes"]["rows"] == [26, 51, 102, 179, 256]
     assert results["sizes"]["validation"][-1] < results["sizes"]["validation"][0]
     middle = results["landscape"]["line"][7]
@@ -62,8 +65,26 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
 @pytest.mark.slow
 def test_pictures_and_sequences_are_studied_too(workspace: Path) -> None:
     run = zoo.train("sequence/gru", "japanese_vowels", epochs=1, quiet=True, baselines="none")
-    study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape", "layers"], quiet=True)
-    assert set(study.results) == {"architecture", "rates", "landscape", "layers"}
+    study = zoo.study(run.run_id, ["architecture", "importance", "rates", "landscape", "layers", "steps"], quiet=True)
+    assert set(study.results) == {"architecture", "rates", "landscape", "layers", "steps"}
     dead = study.results["layers"]["dead"]
     assert set(dead) == {"both_ways_0", "output"}  # neither masks nor dropout have units
     assert "one input" in study.summaries["importance"]
+
+
+def test_gradients_over_time_are_a_figure_and_a_table(workspace: Path) -> None:
+    random = np.random.default_rng(0)
+    x = [random.normal(size=(int(steps), 2)) for steps in random.integers(12, 20, 80)]
+    rows = [json.dumps({"steps": cell.tolist(), "mean": cell.mean()}) for cell in x]
+    Path("rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    run = zoo.train(
+        "sequence/lstm", "rows.jsonl", target="mean", epochs=1, quiet=True, baselines="none",
+        hyperparameters={"bidirectional": False, "units": 16},
+    )  # fmt: skip
+    study = zoo.study(run.run_id, ["steps"], quiet=True)
+    (norms,) = study.results["steps"].values()
+    assert norms["steps_before_last"][-1] == len(norms["trained"]) - 1 == 18
+    assert norms["untrained"][0] > norms["untrained"][-1] > 0
+    client = Store().client
+    assert "figures/study_steps.png" in {file.path for file in client.list_artifacts(run.run_id, "figures")}
+    assert "tables/study_steps.json" in {file.path for file in client.list_artifacts(run.run_id, "tables")}

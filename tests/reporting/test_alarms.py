@@ -18,7 +18,7 @@ from zoo.reporting.drift_checks import check_drift
 from zoo.reporting.duplicate_checks import check_duplicates
 from zoo.reporting.leak_checks import check_leaks, score_classes
 from zoo.reporting.page import format_bars
-from zoo.reporting.row_checks import check_groups, check_row_count
+from zoo.reporting.row_checks import check_groups, check_parameters, check_row_count, check_sizes
 from zoo.reporting.run_checks import prepare_table
 
 ROWS, TEST = 600, 120
@@ -216,6 +216,25 @@ def test_ids_are_not_counted_as_predictors() -> None:
     assert finding.level == "warning"
     assert finding.advice.startswith("--drop town")
     assert finding.evidence == ("column town: 90 predictors",)
+
+
+def test_rows_are_compared_with_the_parameters_of_a_model() -> None:
+    assert "10 for each of 40 parameters" in check_parameters(400).text
+    enough = check_parameters(400, 40, "regression/linear")
+    assert (enough.level, enough.advice) == ("ok", "")
+    few = check_parameters(400, 41, "regression/mlp")
+    assert few.level == "note"
+    assert few.text == "400 training rows; 10 for each of the 41 parameters of regression/mlp would be 410"
+
+
+def test_sizes_depend_on_what_is_searched() -> None:
+    assert "--validation-size 0.062 " in f"{check_sizes(10_000).advice} "
+    few, many = (check_sizes(10_000, searched, "classification/mlp") for searched in (2, 12))
+    assert "for 10,000 rows and zoo tune classification/mlp: " in few.text
+    assert few.advice == "--test-size 0.2 --validation-size 0.188"
+    assert "is enough to tune 2 hyperparameters" in few.text
+    assert many.advice == "--test-size 0.2 --validation-size 0.25"
+    assert "is less than the 6,500 rows that it takes to tune 12 hyperparameters" in many.text
 
 
 @pytest.mark.parametrize("rare, told", [(1, True), (2, True), (30, False)])

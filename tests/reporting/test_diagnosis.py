@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import JobError
+from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import Training, diagnose
 
 
@@ -78,6 +80,14 @@ MADE: dict[str, tuple[str, Callable[[], Any], dict[str, Any], str]] = {
         "classification/mlp", lambda: interaction(400),
         {"units": 2, "layers": 1, "dropout": 0, "activation": "relu", "seeds": 6}, "unstable over seeds",
     ),
+    "twelve layers of sigmoids": (
+        "classification/mlp", lambda: "wine", {"layers": 12, "activation": "sigmoid", "epochs": 20},
+        "vanishing gradient",
+    ),
+    "a state over forty steps": (
+        "sequence/rnn", lambda: "adding_problem",
+        {"bidirectional": False, "dropout": 0, "learning_rate": 0.01, "epochs": 12}, "vanishing gradient",
+    ),
     "sixty rows": ("classification/mlp", lambda: table(60, 20, lambda x, random: named(x[:, 0] > 0)), {},
                    "too few rows"),
     "a column that is the answer": ("classification/mlp", lambda: table(900, 5, leaking), {}, "leakage suspected"),
@@ -90,7 +100,7 @@ HEALTHY = {
     "a wave": ("regression/mlp", lambda: table(900, 3, wave)),
 }
 # In what CI runs; the others are slow.
-FEW = ("a line through an interaction", "three epochs", "a column that is the answer")
+FEW = ("a line through an interaction", "three epochs", "a column that is the answer", "twelve layers of sigmoids")
 
 
 def diagnosed(model: str, source: Any, settings: dict[str, Any]) -> list[str]:
@@ -124,6 +134,20 @@ def test_chance_is_known_without_baselines(workspace: Path) -> None:
     run = zoo.train("classification/linear", frame, target="y", baselines="none", quiet=True, figures=False, epochs=20)
     assert run.baselines == {}
     assert "under-fitting" in [finding.topic for finding in run.diagnosis]
+
+
+def test_a_vanishing_gradient_takes_the_place_of_under_fitting() -> None:
+    training = Training(
+        {"loss": [1.0, 1.0]}, best_epoch=2, stopped="early", steps=10, objective="rmse",
+        metrics={"train_rmse": 1.0, "val_rmse": 1.0}, dummy="mean",
+        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}},
+    )  # fmt: skip
+    assert training.learnt_nothing
+    assert [finding.topic for finding in diagnose(training)] == ["under-fitting"]
+    gradient = Finding("vanishing gradient", "warning", "the gradient is small", "fewer layers")
+    assert diagnose(training, [gradient]) == [gradient]
+    learnt = dataclasses.replace(training, metrics={"train_rmse": 0.5, "val_rmse": 0.5})
+    assert not learnt.learnt_nothing
 
 
 @pytest.mark.parametrize(("trained", "validated", "topic"), [(0.6, 0.3, "over-fitting"), (0.4, 0.25, "under-fitting")])

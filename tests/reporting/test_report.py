@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,12 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     assert answer.status == 0
     assert "age                   number" in answer.out
     assert "enough rows" in answer.out
-    assert "classification/mlp has" in answer.out
+    assert re.search("10 for each of the [0-9,]+ parameters of classification/mlp would be", answer.out)
+    assert "hyperparameters" in answer.out
+    small = command("data", "people.csv", "--target", "rich", "--model", "classification/mlp", "--set", "units=4")
+    assert small.out != answer.out
+    wrong = command("data", "people.csv", "--target", "rich", "--set", "units=4")
+    assert (wrong.status, wrong.err) == (2, "zoo: hyperparameters: hyperparameters need a model; name it with model\n")
     report = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
     assert {column["name"]: column["kind"] for column in report["columns"]}["age"] == "category"
     keys = {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}
@@ -88,6 +94,7 @@ def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataF
     assert "equal a training or validation row in all features" in note
     kept = json.loads(Path(client.download_artifacts(run.run_id, "data_report.json", str(workspace))).read_text())
     assert {"leakage", "label errors"} <= {finding["topic"] for finding in kept["findings"]}
+    assert any("parameters of classification/linear would be" in finding["text"] for finding in kept["findings"])
     assert len(list((Store().state / "reports").glob("*.json"))) == 1
 
 

@@ -9,26 +9,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
+import pandas as pd
 
 from zoo.calibration.fit_calibration import select_rows
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.data.ragged import Ragged
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import UsageError
-from zoo.figures.studies import (
-    architecture,
-    input_importances,
-    layer_curves,
-    loss_landscape,
-    rate_curve,
-    size_curve,
-)
+from zoo.figures.layers import gradients_over_time, layer_curves
+from zoo.figures.studies import architecture, input_importances, loss_landscape, rate_curve, size_curve
 from zoo.fitting.describe_model import describe_layers
 from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
-from zoo.inspection.layer_statistics import LayerWatch, compute_loss_landscape
+from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_time, shorten_arrays
+from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, compute_loss_landscape, select_layer_curves
+from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import StudyJob
@@ -42,12 +38,14 @@ from zoo.stored_runs.results import Run
 from zoo.task import Task
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
+from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
-from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, keep_raw_arrays, prepare_inputs, preprocess
+from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, prepare_inputs
 
 MOST_ROWS, MOST_INPUTS, SHUFFLES = 2_000, 60, 5
 RATES, LOWEST_RATE, HIGHEST_RATE = 120, 1e-6, 3.0
 SMOOTHING, WINDOW, WARM_UP = 0.9, 15, 10  # steps
+BEGUN = 0.1  # fraction of the fall of the loss, before which a learning rate is too low
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 DISTANCES = np.linspace(-1, 1, 15)
 WATCHED_EPOCHS = 30
@@ -87,7 +85,8 @@ def study(job: StudyJob, *, quiet: bool = False) -> Study:
     The studies are ``architecture``; ``importance``, the permutation importance of inputs (Breiman 2001, "Random
     Forests", section 10); ``rates``, a learning-rate range test (Smith 2017, "Cyclical Learning Rates"); ``sizes``, the
     score by number of training rows; ``landscape``, the loss around the weights (Li et al. 2018); ``layers``, gradient
-    norms and dead units by epoch.
+    norms and dead units by epoch; ``steps``, gradient norms over the time steps of recurrent layers, before and after
+    training, which vanish or explode (Bengio, Simard and Frasconi 1994).
 
     Args:
         job: The job; or its keys as keywords.
@@ -166,6 +165,13 @@ class _Subject:
         """Return the network in its initial state, before training."""
         return self.builder.build_checked(self.job.hyperparameters, self.dataset.spec, seed=self.job.seed)[0]
 
+    def trained(self) -> BuiltModel:
+        """Return the trained network with the loss that it was trained by; a saved one may only predict."""
+        built_model = self.untrained()
+        saved = split_model(self.model.keras_model).network
+        (built_model.inference or built_model.network).set_weights(saved.get_weights())
+        return built_model
+
     def fit(self, dataset: Dataset) -> Fitted:
         """Retrain the run's model on other data."""
         plan = Plan(seed=self.job.seed)
@@ -177,11 +183,7 @@ class _Subject:
 
     def arrays(self, built_model: BuiltModel, split: str) -> Arrays:
         """Return a preprocessed sample of a split's rows."""
-        rows = self.dataset.splits[split]
-        few = select_rows(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[: MOST_ROWS // 4]))
-        if built_model.preprocessing is None:
-            return keep_raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
-        return preprocess(built_model.preprocessing_model, few)
+        return preprocess_sample(built_model, self.dataset.splits[split], MOST_ROWS // 4)
 
 
 def _architecture(subject: _Subject) -> tuple[Any, Any, str]:
@@ -253,11 +255,34 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
     suggested = float(rates[first + int(np.argmax(falls[first:])) + window // 2])
+    low, high = _find_useful_rates(rates, curve[first:], first)
     figure = rate_curve(
-        rates[: len(curve)], np.array(losses[: len(curve)]), curve, suggested=suggested, used=subject.rate
+        rates[: len(curve)],
+        np.array(losses[: len(curve)]),
+        curve,
+        suggested=suggested,
+        used=subject.rate,
+        useful=(low, high),
     )
-    message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}"
-    return figure, {"suggested": suggested, "used": subject.rate}, message
+    message = f"the loss falls fastest at a learning rate of {suggested:.2g}; trained with {subject.rate:.2g}; "
+    message += f"below {low:.2g} it hardly falls"
+    message += f", above {high:.2g} it rises" if high is not None else ""
+    return figure, {"suggested": suggested, "used": subject.rate, "too_low_below": low, "too_high_above": high}, message
+
+
+def _find_useful_rates(rates: np.ndarray, curve: np.ndarray, first: int) -> tuple[float, float | None]:
+    """Return the rates between which the smoothed loss falls: from a tenth of its whole fall to its minimum.
+
+    Args:
+        rates: Learning rates of all steps.
+        curve: Smoothed losses, from step ``first`` on.
+        first: Step whose smoothed loss is the first that averages enough steps.
+    """
+    lowest = int(np.argmin(curve))
+    start = float(curve[: lowest + 1].max())
+    falls = np.flatnonzero(curve[: lowest + 1] > start - BEGUN * (start - curve[lowest]))
+    high = float(rates[first + lowest]) if lowest < len(curve) - 1 else None
+    return float(rates[first + falls[-1]]), high
 
 
 def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
@@ -283,7 +308,7 @@ def _sizes(subject: _Subject) -> tuple[Any, Any, str]:
 
 
 def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
-    built_model = split_model(subject.model.keras_model)
+    built_model = subject.trained()
     split = "validation" if "validation" in subject.dataset.splits else "train"
     line, plane = compute_loss_landscape(
         built_model.network, subject.arrays(built_model, split), DISTANCES, seed=subject.job.seed
@@ -298,15 +323,36 @@ def _landscape(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = subject.untrained()
-    watch = LayerWatch(built_model.network, subject.arrays(built_model, "train"))
-    callbacks: list[keras.callbacks.Callback] = [watch]
-    plan = Plan(seed=subject.job.seed, epochs=subject.settings(WATCHED_EPOCHS).epochs, callbacks=callbacks)
-    fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
-    worst = max(watch.dead, key=lambda name: watch.dead[name][-1], default="")
-    dead = f"most dead units: {watch.dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
-    last = [values[-1] for values in watch.norms.values()]
-    message = f"{dead}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
-    return layer_curves(watch.norms, watch.dead), {"gradient_norms": watch.norms, "dead": watch.dead}, message
+    plan = Plan(seed=subject.job.seed, epochs=subject.settings(WATCHED_EPOCHS).epochs, track_layers=True)
+    fitted = fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
+    norms, dead = (select_layer_curves(fitted.result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
+    worst = max(dead, key=lambda name: dead[name][-1], default="")
+    most = f"most dead units: {dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    last = [values[-1] for values in norms.values()]
+    message = f"{most}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
+    return layer_curves(norms, dead), {"gradient_norms": norms, "dead": dead}, message
+
+
+def _steps(subject: _Subject) -> tuple[Any, Any, str]:
+    built_model = subject.untrained()
+    if not has_recurrent_layers(built_model.network):
+        raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
+    arrays = shorten_arrays(subject.arrays(built_model, "train"))
+    untrained = measure_over_time(built_model.network, arrays)
+    trained = measure_over_time(subject.trained().network, arrays)
+    frames = [
+        pd.DataFrame({"layer": name, "steps_before_last": range(len(norms)), "trained": norms, "untrained": before})
+        for (name, norms), before in zip(trained.items(), untrained.values(), strict=True)
+    ]
+    table = pd.concat(frames)
+    TrackedRun(subject.store, subject.store.client.get_run(subject.run_id)).tables({"study_steps": table})
+    parts = [
+        f"{format_number(norms[-1] / norms[0])} times that at the last of {len(norms)} ({name})"
+        for name, norms in trained.items()
+    ]
+    message = f"the gradient that reaches the first step is {', '.join(parts)}"
+    results = {name: part.drop(columns="layer").to_dict("list") for name, part in table.groupby("layer", sort=False)}
+    return gradients_over_time(trained, untrained), results, message
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
@@ -316,4 +362,5 @@ _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
     "sizes": _sizes,
     "landscape": _landscape,
     "layers": _layers,
+    "steps": _steps,
 }

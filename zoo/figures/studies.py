@@ -1,4 +1,4 @@
-"""Figures of a study: permutation importance, learning rates, training sizes, loss landscape, layers."""
+"""Figures of a study: permutation importance, learning rates, training sizes, loss landscape, architecture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zoo.figures.style import (
     BLUE,
     GREY,
     ORANGE,
+    PALE,
     RED,
     SKY,
     add_legend_beside,
@@ -49,7 +50,15 @@ def input_importances(importances: Mapping[str, tuple[float, float]], *, name: s
     return figure
 
 
-def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, suggested: float, used: float) -> Figure:
+def rate_curve(
+    rates: np.ndarray,
+    losses: np.ndarray,
+    smooth: np.ndarray,
+    *,
+    suggested: float,
+    used: float,
+    useful: tuple[float, float | None],
+) -> Figure:
     """Draw the loss of each step while the learning rate increases.
 
     Args:
@@ -58,9 +67,12 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
         smooth: Smoothed losses (S,).
         suggested: Learning rate at which the loss decreases fastest.
         used: Learning rate of the model's training.
+        useful: Learning rates below which the loss hardly decreases, and above which it increases; None for the second
+            if it never does.
 
     Example:
-        >>> figure = rate_curve(np.array([0.1, 1.0]), np.ones(2), np.ones(2), suggested=0.1, used=1.0)
+        >>> rates = np.array([0.1, 1.0])
+        >>> figure = rate_curve(rates, np.ones(2), np.ones(2), suggested=0.1, used=1.0, useful=(0.1, None))
         >>> figure.axes[0].get_xscale()
         'log'
     """
@@ -69,6 +81,10 @@ def rate_curve(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, *, sug
     axis.plot(rates, smooth, color=BLUE, linewidth=2, label="smoothed")
     axis.axvline(suggested, color=RED, linestyle="--", label=f"steepest at {suggested:.2g}")
     axis.axvline(used, color=BLACK, linestyle=":", label=f"trained with {used:.2g}")
+    low, high = useful
+    axis.axvspan(rates[0], low, color=PALE, alpha=0.5, linewidth=0, label=f"too low, below {low:.2g}")
+    if high is not None:
+        axis.axvspan(high, rates[-1], color=ORANGE, alpha=0.25, linewidth=0, label=f"too high, above {high:.2g}")
     axis.set_xscale("log")
     top = float(np.nanmax(smooth[: max(2, len(smooth) // 2)]))
     axis.set_ylim(float(np.nanmin(losses)) * 0.95, 1.5 * top)
@@ -125,32 +141,6 @@ def loss_landscape(steps: np.ndarray, line: np.ndarray, plane: np.ndarray) -> Fi
     right.plot(0, 0, "o", color=ORANGE, markersize=6)
     right.set(xlabel="along one random direction", ylabel="along another")
     figure.colorbar(drawn, ax=right, label="loss", location="bottom", shrink=0.8)
-    return figure
-
-
-def layer_curves(norms: Mapping[str, Sequence[float]], dead: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw gradient norms and dead units of each layer by epoch.
-
-    Args:
-        norms: Gradient norms by layer, one per epoch.
-        dead: Fractions of units with the same output for all rows, by layer, one per epoch.
-
-    Example:
-        >>> len(layer_curves({"dense": [1.0, 0.5]}, {"dense": [0.0, 0.1]}).axes)
-        2
-    """
-    figure, (top, bottom) = create_figure(2, width=8.0, height=6.5)
-    for axis, curves in ((top, norms), (bottom, dead)):
-        for index, (layer, values) in enumerate(curves.items()):
-            colour, dash = choose_line_style(index)
-            axis.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=shorten(layer))
-        if curves:
-            add_legend_beside(axis)
-    if any(value > 0 for values in norms.values() for value in values):
-        top.set_yscale("log")
-    top.set_ylabel("norm of the gradient")
-    top.set_title("Layers by epoch, from input to output", loc="left")
-    bottom.set(xlabel="epoch", ylabel="fraction of dead units", ylim=(-0.03, 1.03))
     return figure
 
 

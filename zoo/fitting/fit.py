@@ -20,6 +20,7 @@ from typing import Any
 
 from zoo.data.dataset import Dataset
 from zoo.fitting.model_builder import ModelBuilder
+from zoo.inspection.layer_statistics import LayerWatch
 from zoo.jobs.data_options import DataJob
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
@@ -42,6 +43,7 @@ class Plan:
             no checkpoint.
         callbacks: Keras callbacks; they see the full model.
         cache: Folder of preprocessed data that processes share; None for no cache.
+        track_layers: Whether gradient norms and dead units of each layer are measured after each epoch.
     """
 
     seed: int = 0
@@ -50,6 +52,7 @@ class Plan:
     checkpoint: Path | None = None
     callbacks: Sequence[Any] = ()
     cache: Path | None = None
+    track_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def fit_built(
         checkpoint=plan.checkpoint,
         callbacks=plan.callbacks,
         full_model=built_model.full_model() if plan.callbacks else None,
+        watch=(lambda network, arrays: LayerWatch(network, arrays).measure) if plan.track_layers else None,
     )
     result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
     built_model.run_after_fit(dataset)

@@ -2,61 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.inspection.gradient_flow import create_hidden_part, find_hidden_outputs, shorten_arrays
 from zoo.training.epochs import CompiledScores
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
-PROBE_ROWS = 256
+GRADIENT_NORM, DEAD_UNITS = "gradient_norm/", "dead_units/"  # prefixes in a history, before the name of a layer
+WATCHED_ROWS = 256
 DEAD = 1e-6  # standard deviation over rows below which a unit is dead
 
 
-class LayerWatch(keras.callbacks.Callback):
-    """Measures gradient norms and fractions of dead units of each layer after each epoch, on a few rows.
+class LayerWatch:
+    """Measures gradient norms and fractions of dead units of each layer, on a few rows that stay the same.
 
     Vanishing and exploding gradients: Bengio, Simard and Frasconi 1994, "Learning long-term dependencies with
     gradient descent is difficult"; dead units: Lu et al. 2020, "Dying ReLU and initialization".
 
     Args:
-        network: The network.
+        network: Compiled network.
         arrays: Preprocessed rows.
     """
 
     def __init__(self, network: keras.Model, arrays: Arrays) -> None:
-        super().__init__()
         self.network = network
-        few = slice(0, PROBE_ROWS)
-        padded = arrays.padded()
-        self.x = {k: convert_to_tensor(v[few]) for k, v in padded.items()} if isinstance(padded, dict) else padded[few]
-        self.y = convert_to_tensor(np.asarray(arrays.y)[few])
-        self.norms: dict[str, list[float]] = {layer.name: [] for layer in network.layers if layer.trainable_weights}
-        hidden = [layer for layer in network.layers[:-1] if len(getattr(layer.output, "shape", ())) > 1]
-        self.hidden = [layer for layer in hidden if _computes_units(layer)]
-        self.dead: dict[str, list[float]] = {layer.name: [] for layer in self.hidden}
-        self._outputs = keras.Model(network.inputs, [layer.output for layer in self.hidden]) if self.hidden else None
+        few = shorten_arrays(arrays, rows=WATCHED_ROWS)
+        padded = few.padded()
+        self.x = {k: convert_to_tensor(v) for k, v in padded.items()} if isinstance(padded, dict) else padded
+        self.y = convert_to_tensor(few.y)
+        self.layers = [layer for layer in network.layers if layer.trainable_weights]
+        hidden = {layer: output for layer, output in find_hidden_outputs(network).items() if _computes_units(layer)}
+        self.hidden = list(hidden)
+        self._outputs = create_hidden_part(network, list(hidden.values())) if hidden else None
+        # Compiled, for time steps are slow in eager mode; a concrete function, as tf.function warns of many networks.
+        self._measure = tf.function(self._measured, autograph=False).get_concrete_function()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Measure gradient norms and dead units."""
+    def measure(self) -> dict[str, float]:
+        """Return the gradient norm and the fraction of dead units of each layer, by prefix and name."""
+        norms, dead = self._measure()
+        return {
+            **{f"{GRADIENT_NORM}{layer.name}": float(norm) for layer, norm in zip(self.layers, norms, strict=True)},
+            **{f"{DEAD_UNITS}{layer.name}": float(share) for layer, share in zip(self.hidden, dead, strict=True)},
+        }
+
+    def _measured(self) -> tuple[list[Any], list[Any]]:
         with tf.GradientTape() as tape:
             loss = self.network.compute_loss(x=self.x, y=self.y, y_pred=self.network(self.x, training=False))
-        variables = {layer: layer.trainable_variables for layer in self.network.layers if layer.trainable_weights}
-        flat = [variable.value for layer_variables in variables.values() for variable in layer_variables]
-        gradients = iter(tape.gradient(loss, flat))
-        for layer, layer_variables in variables.items():
-            parts = [next(gradients) for _ in layer_variables]
-            squares = [float(tf.reduce_sum(tf.square(tf.convert_to_tensor(g)))) for g in parts if g is not None]
-            self.norms[layer.name].append(float(np.sqrt(sum(squares))))
-        if self._outputs is None:
-            return
-        outputs = self._outputs(self.x, training=False)
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        for layer, output in zip(self.hidden, outputs, strict=True):
-            units = np.asarray(output).reshape(-1, output.shape[-1])
-            self.dead[layer.name].append(float((units.std(axis=0) < DEAD).mean()))
+        variables = [[variable.value for variable in layer.trainable_variables] for layer in self.layers]
+        gradients = tape.gradient(loss, variables)
+        norms = [tf.linalg.global_norm([g for g in of_layer if g is not None]) for of_layer in gradients]
+        outputs = self._outputs(self.x) if self._outputs is not None else []
+        return norms, [_share_of_dead_units(output) for output in outputs]
+
+
+def select_layer_curves(history: Mapping[str, Sequence[float]], prefix: str) -> dict[str, Sequence[float]]:
+    """Return the curves of a history that belong to layers, by the layers' names.
+
+    Args:
+        history: Curves by name.
+        prefix: ``GRADIENT_NORM`` or ``DEAD_UNITS``.
+
+    Example:
+        >>> select_layer_curves({"loss": [1.0], "dead_units/dense": [0.5]}, DEAD_UNITS)
+        {'dense': [0.5]}
+    """
+    return {name.removeprefix(prefix): values for name, values in history.items() if name.startswith(prefix)}
+
+
+def _share_of_dead_units(output: Any) -> Any:
+    """Return the fraction of units (…, U) whose output hardly differs between rows and steps."""
+    units = tf.reshape(tf.cast(output, tf.float32), (-1, output.shape[-1]))
+    return tf.reduce_mean(tf.cast(tf.math.reduce_std(units, axis=0) < DEAD, tf.float32))
 
 
 def _computes_units(layer: keras.layers.Layer) -> bool:

@@ -102,7 +102,8 @@ COMMANDS = (
     ),
     Command(
         "study", "zoo.jobs.run_jobs:StudyJob", "zoo.comparing.study:study", public=True,
-        help="Study RUN's network: architecture, input importance, learning rates, data sizes, loss landscape, layers.",
+        help="Study RUN's network: architecture, input importance, learning rates, data sizes, loss landscape, layers, "
+        "time steps.",
     ),
     Command(
         "export", "zoo.jobs.run_jobs:ExportJob", "zoo.serving.export:export", public=True,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+from pydantic import model_validator
+
+from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import Job
 from zoo.jobs.option import create_pair_validator, declare_option
@@ -16,8 +19,17 @@ class ReportJob(DataJob):
     command: Literal["data"] = "data"
     source: Any = declare_option(..., "A file, a folder, a database or a name.")
     task: str | None = declare_option(None, "The task; default by the target.")
-    model: str | None = declare_option(None, "Model whose number of parameters is compared with the rows.")
+    model: str | None = declare_option(None, "Model whose parameters and hyperparameters are compared with the rows.")
+    hyperparameters: Annotated[dict[str, Any], create_pair_validator("--set", "units=64")] = declare_option(
+        {}, "Fix a hyperparameter of the model.", name="--set", metavar="NAME=VALUE"
+    )
     output: str | None = declare_option(None, "Write the report as a page, .html.", theme="Output", metavar="FILE")
+
+    @model_validator(mode="after")
+    def _of_a_model(self) -> ReportJob:
+        if self.hyperparameters and self.model is None:
+            raise UsageError("hyperparameters need a model; name it with model", where="hyperparameters")
+        return self
 
 
 class ListJob(Job):

@@ -71,6 +71,9 @@ class TrainJob(DataJob):
     deterministic: bool = declare_option(
         False, "Bit-identical weights each time on the same kind of machine; slower.", theme="Training"
     )
+    track_layers: bool = declare_option(
+        False, "Log the gradient norm and dead units of each layer after each epoch.", theme="Training"
+    )
     figures: bool = declare_option(True, "Draw figures after training, or none.", theme="Run")
 
     @model_validator(mode="before")

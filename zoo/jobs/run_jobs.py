@@ -12,7 +12,7 @@ from zoo.jobs.job import Job, parse_names
 from zoo.jobs.option import declare_option
 
 FORMATS = ("savedmodel", "onnx", "litert")
-STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers")
+STUDIES = ("architecture", "importance", "rates", "sizes", "landscape", "layers", "steps")
 LOOPBACK = "127.0.0.1"
 _HOST = "Address to listen on; default 127.0.0.1, this machine only; 0.0.0.0 for all networks, without a password."
 _RUN = "MLflow's id, its first characters, or NAME@ALIAS; of a search, its best trial's."

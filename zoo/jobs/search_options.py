@@ -28,6 +28,7 @@ class TuneJob(TrainJob):
 
     command: Literal["tune"] = "tune"  # type: ignore[assignment]
     repeats: None = None
+    track_layers: None = None  # type: ignore[assignment]
     trials: int | None = declare_option(
         None, "Maximum number of trials; default 20, or as many as fit into --time-budget.", theme="Search", ge=1
     )

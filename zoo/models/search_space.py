@@ -135,6 +135,18 @@ class CheckedHyperParameters(keras_tuner.HyperParameters):
         return super().Fixed(name, value)
 
 
+def count_searched(hp: keras_tuner.HyperParameters) -> int:
+    """Return the number of hyperparameters that a search varies: those that are not fixed.
+
+    Example:
+        >>> hp = CheckedHyperParameters()
+        >>> _ = hp.Int("units", 1, 8), hp.Fixed("layers", 2)
+        >>> count_searched(hp)
+        1
+    """
+    return len({entry.name for entry in hp.space if not isinstance(entry, keras_tuner.engine.hyperparameters.Fixed)})
+
+
 def check_value(
     name: str,
     value: Any,

@@ -16,6 +16,7 @@ UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
 WORSE = "worse than a baseline"
 CURVE = "figures/learning_curve.png"
+RANGE_TEST = ", or one that zoo study RUN rates suggests"
 # Fractions of the error of the constant baseline.
 GAP = 0.1  # gap between splits, or to a baseline, beyond the noise
 NOTHING = 0.05  # skill below which nothing was learnt
@@ -84,6 +85,11 @@ class Training:
         """
         return self._skill(scores.get(split + self.objective, math.nan), split)
 
+    @property
+    def learnt_nothing(self) -> bool:
+        """Whether the network is hardly better than the constant baseline on training rows."""
+        return self.skill(self.metrics, "train_") < NOTHING
+
     def skills(self) -> np.ndarray:
         """Return the validation skill after each epoch (E,); empty if unknown."""
         values = self.history.get(f"val_{self.objective}", ())
@@ -119,7 +125,7 @@ class Training:
         return 1 - (ratio * ratio if self.objective == "rmse" else ratio)
 
 
-def diagnose(training: Training) -> list[Finding]:
+def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Finding]:
     """Return the problems of a training run, the first one to fix first; empty if there are none.
 
     Splits are compared by skill: the fraction of the constant baseline's error that the model removes (R squared for
@@ -128,6 +134,7 @@ def diagnose(training: Training) -> list[Finding]:
 
     Args:
         training: The learning curve and the scores.
+        gradients: Findings on gradients of a network that learnt nothing, which explain that.
 
     Example:
         >>> history = {"loss": [1.0, 0.9, 0.8], "val_loss": [1.0, 0.9, 0.8], "val_rmse": [1.0, 0.9, 0.8]}
@@ -140,12 +147,12 @@ def diagnose(training: Training) -> list[Finding]:
     # Losses may overflow when divided; comparisons with infinity or NaN are then false, so nothing is reported.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         loss_findings = _of_course(training)
-        under, over = [] if loss_findings else _under_fitting(training), _over_fitting(training)
+        under, over = [] if loss_findings or gradients else _under_fitting(training), _over_fitting(training)
         if under and over:  # their cures are opposite: the larger gap is the first to close
             trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
             under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
         return [
-            *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
+            *gradients, *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
         ]  # fmt: skip
 
 
@@ -239,7 +246,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     fraction = (loss[0] - loss[-1]) / loss[0]
     text = f"the validation loss decreases slowly and linearly: by {fraction:.1%} in {steps:,} steps"
     rate = _rate(training)
-    advice = f"--set learning_rate={10 * rate:.2g}" if rate else "a learning rate ten times as high"
+    advice = f"--set learning_rate={10 * rate:.2g}{RANGE_TEST}" if rate else "a learning rate ten times as high"
     return [Finding(RATE_TOO_LOW, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
 
 
@@ -364,7 +371,7 @@ def _rate(training: Training) -> float | None:
 
 def _lower(training: Training) -> str:
     rate = _rate(training)
-    return f"--set learning_rate={rate / 10:.2g}" if rate else "a learning rate a tenth as high"
+    return f"--set learning_rate={rate / 10:.2g}{RANGE_TEST}" if rate else "a learning rate a tenth as high"
 
 
 def _facts(training: Training) -> tuple[str, ...]:

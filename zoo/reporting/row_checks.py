@@ -26,21 +26,12 @@ LEAST_SHARED = 0.05  # fraction of the test rows with a group of the training ro
 ALIKE = 0.5  # correlation of successive targets in time
 
 
-def check_row_count(
-    rows: int,
-    predictors: Mapping[str, int],
-    parameters: int | None = None,
-    model: str | None = None,
-    *,
-    ids: Collection[str] = (),
-) -> Iterator[Finding]:
-    """Compare the number of training rows with rules of thumb.
+def check_row_count(rows: int, predictors: Mapping[str, int], *, ids: Collection[str] = ()) -> Iterator[Finding]:
+    """Compare the number of training rows with a rule of thumb: 10 for each predictor.
 
     Args:
         rows: Number of training rows.
         predictors: Number of features of each column.
-        parameters: Number of parameters of the model; None without one.
-        model: Its name.
         ids: Columns that are like ids; they are not counted, since leaving them out is better than more rows.
     """
     counted = {name: count for name, count in predictors.items() if name not in ids}
@@ -54,19 +45,41 @@ def check_row_count(
         drop = format_option("drop", widest) if counted[widest] > total / 2 else "--drop COLUMN"
         advice = f"{drop}, more rows, or a linear model" if rows < needed else ""
         yield Finding("enough rows", OK if rows >= needed else WARNING, text, advice, tuple(evidence))
-    if parameters is not None:
-        needed = ROWS_A_PARAMETER * parameters
-        level = OK if rows >= needed else NOTE
-        text = f"{model} has {parameters:,} parameters; {ROWS_A_PARAMETER} rows for each would be {needed:,}"
-        advice = "" if level == OK else "a smaller model, --set dropout=0.3, or more rows"
-        yield Finding("enough rows", level, text, advice)
 
 
-def check_sizes(rows: int) -> Finding:
-    """Suggest sizes of the splits."""
-    test, validation, reason = suggest_sizes(rows, 0)
+def check_parameters(rows: int, parameters: int | None = None, model: str | None = None) -> Finding:
+    """Compare the number of training rows with a rule of thumb: 10 for each parameter of a model.
+
+    Args:
+        rows: Number of training rows.
+        parameters: Number of parameters; None without a model.
+        model: Its name.
+    """
+    if parameters is None:
+        most = max(1, rows // ROWS_A_PARAMETER)
+        text = f"{rows:,} training rows are {ROWS_A_PARAMETER} for each of {most:,} parameters"
+        text += "; --model NAME compares those of a model"
+        return Finding("enough rows", OK, text)
+    needed = ROWS_A_PARAMETER * parameters
+    counted = f"the {parameters:,} parameters of {model}"
+    text = f"{rows:,} training rows; {ROWS_A_PARAMETER} for each of {counted} would be {needed:,}"
+    if rows >= needed:
+        return Finding("enough rows", OK, text)
+    return Finding("enough rows", NOTE, text, "a smaller model, --set dropout=0.3, or more rows")
+
+
+def check_sizes(rows: int, searched: int = 0, model: str | None = None) -> Finding:
+    """Suggest sizes of the splits.
+
+    Args:
+        rows: Number of rows.
+        searched: Number of hyperparameters that a search of the model varies; 0 without a search.
+        model: Its name.
+    """
+    test, validation, reason = suggest_sizes(rows, searched)
     advice = f"--test-size {test:g} --validation-size {validation:g}"
-    return Finding("split", OK, f"for {rows:,} rows: {reason}", advice)
+    search = f" and zoo tune {model}" if searched else ""
+    return Finding("split", OK, f"for {rows:,} rows{search}: {reason}", advice)
 
 
 def check_class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding]:

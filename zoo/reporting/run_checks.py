@@ -55,18 +55,25 @@ def prepare_table(
 
 
 def run_cheap_checks(
-    facts: Facts | None, dataset: Dataset | None, *, parameters: int | None = None, model: str | None = None
+    facts: Facts | None, dataset: Dataset | None, *, searched: int = 0, model: str | None = None
 ) -> list[Finding]:
-    """Return the findings of the cheap checks."""
+    """Return the findings of the cheap checks.
+
+    Args:
+        facts: The table; None for other data.
+        dataset: The dataset; None without a target.
+        searched: Number of hyperparameters that a search of the model varies.
+        model: Its name.
+    """
     checks: list[Callable[[], Iterable[Finding]]] = []
     if dataset is not None and "train" in dataset.splits:
         total = dataset.splits["train"].total
         predictors: Counter[str] = Counter()
         for input_ in dataset.spec.inputs if facts is not None else ():
             predictors[input_.name] += _predictors(input_)
-        checks.append(lambda: rows.check_row_count(total, predictors, parameters, model, ids=_ids(facts, total)))
+        checks.append(lambda: rows.check_row_count(total, predictors, ids=_ids(facts, total)))
         if not dataset.has_test_source:
-            checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()))])
+            checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()), searched, model)])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
         table = facts

@@ -30,10 +30,11 @@ from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.describe_jobs import ReportJob
 from zoo.jobs.keywords import accept_keywords
-from zoo.models.search_space import CheckedHyperParameters
+from zoo.models.search_space import count_searched
 from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.distributions import describe_distributions, describe_target
 from zoo.reporting.report import DataReport
+from zoo.reporting.row_checks import check_parameters
 from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_table, run_cheap_checks, run_costly_checks
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, write_atomically
@@ -71,8 +72,10 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
         facts = _facts(job, table, dataset)
     else:  # a sample of the streamed rows, if they are tabular
         facts = _facts_of_dataset(dataset) if dataset is not None else None
-    parameters = _parameters(job, dataset)
-    findings = run_cheap_checks(facts, dataset, parameters=parameters, model=job.model)
+    parameters, searched = _size_of_model(job, dataset)
+    findings = run_cheap_checks(facts, dataset, searched=searched, model=job.model)
+    if dataset is not None and "train" in dataset.splits:
+        findings.insert(0, check_parameters(dataset.splits["train"].total, parameters, job.model))
     Progress(quiet=quiet).say("looking for leaks, drift and label errors …")
     findings += run_costly_checks(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
@@ -95,14 +98,34 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     return report
 
 
-def keep_report(tracked: TrackedRun, task: Task, dataset: Dataset, level: str) -> DataReport:
-    """Log the report of a run's data as artifacts: an HTML page, JSON and text."""
+def keep_report(
+    tracked: TrackedRun,
+    task: Task,
+    dataset: Dataset,
+    level: str,
+    *,
+    parameters: int | None = None,
+    model: str | None = None,
+) -> DataReport:
+    """Log the report of a run's data as artifacts: an HTML page, JSON and text.
+
+    Args:
+        tracked: The run.
+        task: Its task.
+        dataset: Its dataset.
+        level: Level of the baselines; see :func:`report_of_run`.
+        parameters: Number of parameters of its model; None for several models.
+        model: Its name.
+    """
     try:
         report = report_of_run(task, dataset, level, tracked.store.state / REPORTS)
         give_back_memory(dataset.nbytes)
     except CHECK_ERRORS as error:  # a failing report must not fail the run
         failure = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
         report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[failure])
+    if parameters is not None and "train" in dataset.splits:
+        finding = check_parameters(dataset.splits["train"].total, parameters, model)
+        report = replace(report, findings=[finding, *report.findings])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")
     tracked.text(str(report), f"{REPORT_FILE}.txt")
@@ -299,11 +322,12 @@ def _baselines_of(task: Task | None, dataset: Dataset | None, level: str) -> lis
     return list(estimators(level, dataset.spec))
 
 
-def _parameters(job: ReportJob, dataset: Dataset | None) -> int | None:
+def _size_of_model(job: ReportJob, dataset: Dataset | None) -> tuple[int | None, int]:
+    """Return the number of parameters of the job's model, and of the hyperparameters that a search of it varies."""
     if job.model is None or dataset is None:
-        return None
-    built_model = create_model_builder(job.model).build_model(CheckedHyperParameters(), dataset.spec, seed=job.seed)
-    return built_model.n_parameters
+        return None, 0
+    built_model, hp = create_model_builder(job.model).build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
+    return built_model.n_parameters, count_searched(hp)
 
 
 def _sizes(table: Table | None, dataset: Dataset | None) -> dict[str, int]:

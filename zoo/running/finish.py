@@ -12,13 +12,18 @@ import pandas as pd
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
+from zoo.figures.layers import layer_curves
 from zoo.fitting.fit import Fitted, choose_evaluated_split, evaluate, post_process
+from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, select_layer_curves
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
+from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
+from zoo.reporting.gradient_checks import check_gradients
 from zoo.reporting.report import DataReport
+from zoo.reporting.run_checks import CHECK_ERRORS
 from zoo.running.baselines import BASELINE_ERRORS
 from zoo.running.data_report import keep_report
 from zoo.running.draw_figures import DrawnFigures, draw_in_background
@@ -175,8 +180,10 @@ def _log(
     tracked.tables(tables)
     report = None
     if job.fold is None:  # the parent run logs the report for all folds
-        report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job))
-    run.diagnosis = (*diagnose(_training(run, fitted, report)), *run.diagnosis)
+        size: dict[str, Any] = {"parameters": run.n_parameters, "model": run.model_name}
+        report = keep_report(tracked, fitted.task, fitted.dataset, _report_level(job), **size)
+    training = _training(run, fitted, report)
+    run.diagnosis = (*diagnose(training, _check_gradients(training, fitted)), *run.diagnosis)
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     images_ = drawn()
     run.draw = lambda: images_.figures
@@ -227,6 +234,17 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         hyperparameters=tuple(fitted.hyperparameters),
         perfect=task.rules(spec).metrics()[0].perfect,
     )
+
+
+def _check_gradients(training: Training, fitted: Fitted) -> list[Finding]:
+    """Return findings on the gradients of a network that learnt nothing."""
+    if not training.learnt_nothing:
+        return []
+    with suppress(*CHECK_ERRORS):  # a user's own network may have layers that cannot be looked into
+        arrays = fitted.task.probe(fitted.built_model, fitted.dataset)
+        if arrays is not None:
+            return check_gradients(fitted.built_model.network, arrays, tuple(fitted.hyperparameters))
+    return []
 
 
 def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence[str] = ()) -> str:
@@ -283,7 +301,10 @@ def _figures(
     task: Task, result: FitResult, objective: str, evaluation: Evaluation, before: Evaluation | None
 ) -> dict[str, Any]:
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
-    curve = learning_curve(result.history, best_epoch=result.best_epoch or None, monitor=monitor)
+    norms, dead = (select_layer_curves(result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
+    history = {name: v for name, v in result.history.items() if not name.startswith((GRADIENT_NORM, DEAD_UNITS))}
+    curve = learning_curve(history, best_epoch=result.best_epoch or None, monitor=monitor)
+    of_layers = {"layers": layer_curves(norms, dead)} if norms else {}
     of_task = task.draw_history(result.history, result.best_epoch) if result.history else {}
     earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}
-    return {"learning_curve": curve, **of_task, **evaluation.figures(), **earlier}
+    return {"learning_curve": curve, **of_layers, **of_task, **evaluation.figures(), **earlier}

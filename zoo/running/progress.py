@@ -48,7 +48,8 @@ class Progress(Recorder):
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Advance the progress bar, or print a line."""
-        text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items() if name != "learning_rate")
+        shown = {name: value for name, value in scores.items() if name != "learning_rate" and "/" not in name}
+        text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())  # without those of single layers
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch, description=text)
         elif self.verbose and self.unit == "epoch":

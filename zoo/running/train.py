@@ -143,12 +143,20 @@ class _Training:
         progress: Progress | None,
     ) -> _Training:
         built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
+        if job.track_layers and built_model.trainer is not None:
+            raise UsageError("an agent trains in a loop of its own, which tracks no layers", where="track_layers")
         values = {**hp.values, **({"epochs": job.epochs} if job.epochs is not None else {})}
         return cls(job, builder, dataset, built_model, values, callbacks, progress or Progress(quiet=True))
 
     def fit(self, recorder: Recorder, checkpoint: Path) -> Fitted:
         """Train the model, resuming from its checkpoint if there is one."""
-        plan = Plan(seed=self.job.seed, recorder=recorder, checkpoint=checkpoint, callbacks=self.callbacks)
+        plan = Plan(
+            seed=self.job.seed,
+            recorder=recorder,
+            checkpoint=checkpoint,
+            callbacks=self.callbacks,
+            track_layers=self.job.track_layers,
+        )
         try:
             return fit_built(self.builder, self.built_model, self.dataset, self.hyperparameters, plan)
         finally:

@@ -23,7 +23,9 @@ from zoo.data.streaming.stream import must_stream, open_stream
 from zoo.data.streaming.streamed_dataset import StreamedSplit, create_streamed_dataset
 from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import UsageError
+from zoo.inspection.gradient_flow import PROBE_ROWS
 from zoo.inspection.permutation_importance import select_strongest_inputs
+from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.data_options import DataJob
 from zoo.metrics.metric import Metric, evaluate
 from zoo.models.built_model import BuiltModel
@@ -37,6 +39,7 @@ from zoo.supervised.targets import TargetRules
 from zoo.task import Baseline, Calibration, Evaluation, Task
 from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import (
+    Arrays,
     convert_to_tensor,
     forward,
     keep_raw_arrays,
@@ -187,6 +190,11 @@ class SupervisedTask(Task):
         return fit(
             built_model.network, splits["train"], splits.get("validation"), plan, inference=built_model.inference
         )
+
+    def probe(self, built_model: BuiltModel, dataset: Dataset) -> Arrays | None:
+        """Return a few preprocessed training rows with their targets, unless rows are streamed."""
+        train = dataset.splits["train"]
+        return None if isinstance(train, StreamedSplit) else preprocess_sample(built_model, train, PROBE_ROWS)
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
         """Return the model's output (N, …) for raw inputs by key."""

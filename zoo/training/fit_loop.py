@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -84,6 +84,14 @@ class SupervisedState(TrainingState):
         self.validation = CompiledScores(network, validation) if validation is not None else None
         self.inference = CompiledScores(inference, validation) if inference is not None and validation else None
         super().__init__(network, plan, monitored=validation is not None)
+        rows_in_memory = validation if isinstance(train, StreamedArrays) else train
+        self.watch: Callable[[], Mapping[str, float]] = dict
+        if plan.watch is not None and rows_in_memory is not None:
+            self.watch = plan.watch(network, rows_in_memory)
+        elif plan.watch is not None:
+            plan.recorder.say(
+                "layers are not tracked: rows are streamed, and there is no validation split to measure on"
+            )
         batch, rows = self.settings.batch(len(train)), len(train)
         plan.recorder.start(
             self.settings.epochs,
@@ -103,6 +111,7 @@ class SupervisedState(TrainingState):
                 output = output if self.inference is None else self.inference.predict()
                 scores[self.plan.monitor.name] = self.plan.monitor.function(output)
         scores["learning_rate"] = read_learning_rate(self.network)
+        scores |= self.watch()
         return self.record_epoch(scores)
 
 

@@ -74,6 +74,8 @@ class FitPlan:
         checkpoint: File that stores the state after each epoch; None for no checkpoints.
         callbacks: Keras callbacks.
         full_model: The model that callbacks see; by default the network.
+        watch: Returns, for the network and rows that it is trained on, what measures it after each epoch; None for
+            nothing. The fit loop adds its result to the scores of the epoch.
     """
 
     settings: FitSettings
@@ -83,6 +85,7 @@ class FitPlan:
     checkpoint: Path | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
     full_model: keras.Model | None = None
+    watch: Callable[[keras.Model, Any], Callable[[], Mapping[str, float]]] | None = None
 
 
 class TrainingState:

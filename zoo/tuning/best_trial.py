@@ -245,7 +245,7 @@ def _trials(state: SearchState, job: TuneJob) -> list[Trial]:
 
 def _train_job(job: TuneJob, values: Mapping[str, Any], epochs: int | None) -> TrainJob:
     """Return the job that retrains a trial's hyperparameters."""
-    keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats"}
+    keys = set(TrainJob.model_fields) - {"command", "hyperparameters", "name", "seeds", "repeats", "track_layers"}
     settings = {key: getattr(job, key) for key in keys}
     changes = {"model": values.get(MODEL, job.model), "cv": None, "epochs": epochs or job.epochs}
     fixed = {name: value for name, value in values.items() if name != MODEL and changes.get(name) is None}

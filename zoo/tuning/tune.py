@@ -18,7 +18,7 @@ from zoo.jobs.fit_options import IN_MEMORY
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.search_options import UNLIMITED_TRIALS, TuneJob, parse_range
-from zoo.models.search_space import CheckedHyperParameters
+from zoo.models.search_space import CheckedHyperParameters, count_searched
 from zoo.running.data_report import keep_report
 from zoo.running.nested_runs import find_runs_below
 from zoo.running.run_facts import name_experiment, run_tags, select_params
@@ -80,9 +80,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
     if SUGGESTED in (job.test_size, job.validation_size):
-        space = _read_space(job, builder, dataset).space
-        searched = {entry.name for entry in space if not isinstance(entry, keras_tuner.engine.hyperparameters.Fixed)}
-        job = job.model_copy(update={"searched": len(searched)})
+        job = job.model_copy(update={"searched": count_searched(_read_space(job, builder, dataset))})
         dataset = builder.task.read(job)
     builder.task.check_calibration(dataset, job)
     if any(isinstance(split, StreamedSplit) for split in dataset.splits.values()):

@@ -63,7 +63,7 @@ def test_sources_in_memory():
 def test_bundled_tables(name, tmp_path, monkeypatch):
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)  # a folder of that name is not in the way
-    cells = {"japanese_vowels": "sequence", "digit_scenes": "mask"}.get(name)
+    cells = {"japanese_vowels": "sequence", "adding_problem": "sequence", "digit_scenes": "mask"}.get(name)
     table = read_table(name, cells=cells)
     frame, target, split = load_bundled(name, cells=cells)
     assert (table.name, table.source, table.target) == (name, name, target)

@@ -1,4 +1,4 @@
-"""Bundled datasets: tables, and one each of sequences, texts, baskets, series and images with masks."""
+"""Bundled datasets: tables, sequences, and one each of texts, baskets, series and images with masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.examples.adding_problem import TARGET as ADDED
+from zoo.data.examples.adding_problem import generate_adding_problem
 from zoo.data.examples.array_columns import IMAGE, MASK, SEQUENCE, TEXT, convert_to_cells
 from zoo.data.examples.digit_scenes import compose_digit_scenes
 from zoo.data.source_errors import describe_wrong_source
@@ -25,6 +27,7 @@ _LOADERS = {
 _IMAGES = {"digits": (8, 8, 1)}
 # Kudo, Toyama and Shimbo 1999, UCI Machine Learning Repository, CC BY 4.0: see japanese_vowels.md beside the file.
 _SEQUENCES = {"japanese_vowels": Path(__file__).with_name("japanese_vowels.npz")}
+_GENERATED = ("adding_problem",)  # sequences too
 # Munroe 2010, "Color Survey Results", CC0: see color_names.md beside the file.
 # Market baskets that were drawn by a computer: see composed_baskets.md beside the file.
 _TEXTS = {name: Path(__file__).with_name(f"{name}.txt") for name in ("color_names", "composed_baskets")}
@@ -41,7 +44,7 @@ _NOTES = {
     )
 }
 _MASKS = ("digit_scenes",)
-BUNDLED = (*_LOADERS, *_SEQUENCES, *_TEXTS, *_FILES, *_MASKS)
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_GENERATED, *_TEXTS, *_FILES, *_MASKS)
 
 
 def list_bundled_notes(name: str) -> tuple[str, ...]:
@@ -81,9 +84,11 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
         raise describe_wrong_source("masks", name)
     if name in _TEXTS and cells not in (IMAGE, MASK):
         return read_texts(_TEXTS[name])[0], None, None
-    kind = SEQUENCE if name in _SEQUENCES else IMAGE if cells == IMAGE and name in _IMAGES else None
+    kind = SEQUENCE if name in (*_SEQUENCES, *_GENERATED) else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:
         raise describe_wrong_source("sequences" if kind == SEQUENCE else TEXT if name in _TEXTS else "table", name)
+    if name in _GENERATED:
+        return generate_adding_problem(), ADDED, None
     if kind == SEQUENCE:
         return _sequences(_SEQUENCES[name])
     frame, target = _table(name)

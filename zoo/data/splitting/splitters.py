@@ -194,7 +194,8 @@ def suggest_sizes(
 
     Args:
         rows: Number of rows.
-        hyperparameters: Number of hyperparameters to tune.
+        hyperparameters: Number of hyperparameters to tune; 500 rows for each, and as many for early stopping, are
+            enough.
         splits: The splits that the reason describes.
 
     Example:
@@ -209,7 +210,10 @@ def suggest_sizes(
     sides = 196 * np.sqrt(0.25 / (rows * test))
     choice = "is enough for early stopping (none is needed for a fixed number of epochs: --validation-size 0)"
     if hyperparameters:
-        choice = f"is enough to tune {hyperparameters} hyperparameter{'s' if hyperparameters > 1 else ''}"
+        tuned = f"{hyperparameters} hyperparameter{'s' if hyperparameters > 1 else ''}"
+        choice = f"is enough to tune {tuned}"
+        if round(rest * validation) < round(0.99 * wanted):
+            choice = f"is less than the {wanted:,} rows that it takes to tune {tuned}"
     reasons = {
         "test": f"test {test:g}: {round(rows * test):,} rows give accuracy to within {sides:.2g} percentage points",
         "validation": f"validation {validation:g} of the rest, which {choice}",
