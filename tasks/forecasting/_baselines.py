@@ -22,7 +22,9 @@ Forecast = Callable[[Spec, Split], np.ndarray]
 MOST_FITTED = 200_000  # rows that boosting is fitted on: one for each window and step
 MOST_LAGS = 48
 STATISTICAL = {"auto_ets": "AutoETS", "auto_theta": "AutoTheta"}  # classes of statsforecast.models
-MOST_SEASON = 24  # of exponential smoothing; longer ones take minutes for one series
+MOST_ETS_SEASON = 24  # longer ones take minutes for one series
+MOST_STATISTICAL = {"auto_ets": 500_000, "auto_theta": 5_000_000}  # values of all histories: some ten minutes
+LEAST_STATISTICAL = 4
 
 
 def choose_baselines(level: Literal["quick", "all", "none"]) -> list[Baseline]:
@@ -98,37 +100,38 @@ def _run_statistical(name: str, dataset: Dataset, seed: int) -> Mapping[str, Map
 
     Hyndman et al. 2002, "A state space framework for automatic forecasting using exponential smoothing methods";
     Fiorucci et al. 2016, "Models for optimising the theta method and their relationship to state space models".
+
+    Raises:
+        ValueError: If there are too many histories.
     """
     from statsforecast import models
 
     assert isinstance(dataset, ForecastDataset)
     horizon, season = dataset.spec.options["horizon"], dataset.spec.options["season"]
-    model = getattr(models, STATISTICAL[name])(season_length=season if season <= MOST_SEASON else 1)
+    histories = {split: dataset.list_histories(split) for split in ("validation", "test") if split in dataset.splits}
+    total, most = sum(len(history) for split in histories.values() for history in split), MOST_STATISTICAL[name]
+    if total > most:
+        raise ValueError(f"the histories have {total:,} values; it is limited to {most:,}")
+    is_too_long = name == "auto_ets" and season > MOST_ETS_SEASON
+    model = getattr(models, STATISTICAL[name])(season_length=1 if is_too_long else season)
     rules, scores = ForecastRules(dataset.spec), {}
-    for split in ("validation", "test"):
-        if split in dataset.splits:
-            rows = dataset.splits[split]
-            values = np.stack(
-                [
-                    _forecast_history(model, history, horizon, otherwise)
-                    for history, otherwise in zip(
-                        dataset.list_histories(split), _repeat_season(dataset.spec, rows), strict=True
-                    )
-                ]
-            )
-            scores[split] = evaluate(rules.metrics(), rules.truth_of(rows), values, resamples=0)[0]
+    for split, of_split in histories.items():
+        rows = dataset.splits[split]
+        naive = _repeat_season(dataset.spec, rows)
+        values = [_forecast_history(model, *pair) for pair in zip(of_split, naive, strict=True)]
+        scores[split] = evaluate(rules.metrics(), rules.truth_of(rows), np.stack(values), resamples=0)[0]
     return scores
 
 
-def _forecast_history(model: Any, history: np.ndarray, horizon: int, otherwise: np.ndarray) -> np.ndarray:
-    """Return the forecast after one history (T,); the seasonal naive one where the model cannot be fitted."""
-    if np.ptp(history) == 0:  # exponential smoothing divides by the variance
-        return otherwise
+def _forecast_history(model: Any, history: np.ndarray, naive: np.ndarray) -> np.ndarray:
+    """Return the forecast after one history (T,); the seasonal naive one (H,) where the model cannot be fitted."""
+    if len(history) < LEAST_STATISTICAL or np.ptp(history) == 0:  # smoothing divides by the variance
+        return naive
     try:
-        values = np.asarray(model.forecast(y=history.astype(np.float64), h=horizon)["mean"])
-    except (ArithmeticError, IndexError, RuntimeError, ValueError, NotImplementedError):
-        return otherwise
-    return np.where(np.isfinite(values), values, otherwise)
+        values = np.asarray(model.forecast(y=history.astype(np.float64), h=len(naive))["mean"])
+    except Exception:  # statsforecast raises a bare Exception if no model can be fitted
+        return naive
+    return np.where(np.isfinite(values), values, naive)
 
 
 def _tabulate(spec: Spec, split: Split, rows: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from zoo.spec import ArrayInput, ColumnInput, Input, Spec, Target
 
 from ._columns import Geometry, choose_geometry
 from ._preprocessing import FUTURE, HISTORY, PAST
-from ._series import Columns, Series, fill_gaps, prepare_covariates, read_series
+from ._series import Columns, Series, prepare_covariates, read_series
 from ._time_axis import TimeAxis
 from ._windows import (
     MOST_CALIBRATION,
@@ -43,7 +43,7 @@ class ForecastDataset(Dataset):
     """A dataset of windows that keeps the series for baselines, which may look back further than the windows do.
 
     Args:
-        values: Values of each series (T,), gaps filled.
+        values: Values of each series (T,), gaps filled, NaN before the first observed one.
         origins: Of each split, the position of the series and the step of the first forecast of each window (N, 2).
     """
 
@@ -52,7 +52,8 @@ class ForecastDataset(Dataset):
 
     def list_histories(self, split: str) -> list[np.ndarray]:
         """Return all values before each forecast of a split, from the first observed one on."""
-        return [self.values[place][:step] for place, step in self.origins[split]]
+        histories = [self.values[place][:step] for place, step in self.origins[split]]
+        return [history[np.isfinite(history)] for history in histories]
 
 
 def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, options: Any, task: str) -> Dataset:
@@ -96,7 +97,7 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
         notes=(*table.notes, *notes, *_list_notes(series, cuts, by_split, axis, geometry)),
         split_rows=_list_rows(series, cuts),
         folds=int(job.fold.split("/")[1]) if job.fold else 0,
-        values=[fill_gaps(one.values) for one in series],
+        values=[pd.Series(one.values).ffill().to_numpy() for one in series],
         origins={name: np.stack([windows.series, windows.origin], axis=1) for name, windows in by_split.items()},
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zoo.tasks.forecasting._forecast_dataset import ForecastDataset
 from zoo.tasks.forecasting._preprocessing import NormalizeWindow
 from zoo.tasks.forecasting._time_axis import TimeAxis, find_axis
 from zoo.tasks.forecasting._windows import measure_naive_error, measure_windows
@@ -122,6 +123,24 @@ def test_statistical_forecasts_are_baselines_when_all_are_asked_for() -> None:
     for name in ("auto_ets", "auto_theta"):
         assert set(scores[name]) == {"validation", "test"}
         assert scores[name]["test"]["mase"] < naive / 2
+
+
+def test_histories_of_baselines_begin_with_the_first_value() -> None:
+    frame = draw_sales()
+    late = (frame["shop"] == frame["shop"].iloc[0]) & (frame["month"] < "2019-06-01")
+    dataset = read(frame.assign(sales=frame["sales"].mask(late)))
+    assert isinstance(dataset, ForecastDataset)
+    lengths = [len(history) for history in dataset.list_histories("test")]
+    assert len(set(lengths)) > 1
+    assert max(lengths) - min(lengths) >= late.sum() - 4 * 3
+
+
+def test_a_search_saves_the_dataset_for_its_workers(workspace: Path) -> None:
+    search = zoo.tune(
+        "forecasting/linear", draw_sales(), target="sales", **OPTIONS, trials=1, epochs=1, baselines="none", quiet=True
+    )
+    assert len(search.trials) == 1
+    assert zoo.load(search.run_id).predict(draw_sales()).shape == (6 * 4, 3)
 
 
 def test_a_baseline_without_its_package_is_left_out_with_a_note(

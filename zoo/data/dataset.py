@@ -157,7 +157,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
             value = getattr(split, column)
             if value is not None:
                 np.save(folder / f"{name}-{column}.npy", value)
-    values = dataclasses.asdict(dataclasses.replace(dataset, splits={}, split_rows={}, spec=None))  # type: ignore[arg-type]
+    # A task's own kind of dataset may hold more, for baselines, which run where the dataset was read.
+    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(Dataset)}
+    values = dataclasses.asdict(Dataset(**{**fields, "splits": {}, "split_rows": {}, "spec": None}))
     values |= {"spec": dataset.spec.to_json(), "splits": {n: list(s.inputs) for n, s in dataset.splits.items()}}
     writing = folder / ".dataset.json"
     writing.write_text(json.dumps(values))
