@@ -107,7 +107,7 @@ def _run_statistical(name: str, dataset: Dataset, seed: int) -> Mapping[str, Map
     from statsforecast import models
 
     assert isinstance(dataset, ForecastDataset)
-    horizon, season = dataset.spec.options["horizon"], dataset.spec.options["season"]
+    season = dataset.spec.options["season"]
     histories = {split: dataset.list_histories(split) for split in ("validation", "test") if split in dataset.splits}
     total, most = sum(len(history) for split in histories.values() for history in split), MOST_STATISTICAL[name]
     if total > most:
