@@ -17,7 +17,8 @@ from ._network import KeepLast, MemberDense, assemble_forecaster, join_covariate
 from ._preprocessing import WINDOW, WindowPreprocessing
 
 # Training windows of all epochs together, within limits on the epochs. More fits the years that the training steps come
-# from, and forecasts of later ones become worse: on the training rows of M3, 60 epochs have 3 % more error than 10.
+# from, and forecasts of later ones become worse: with the last training steps of M3's yearly and quarterly series held
+# out, 60 epochs have 3 % more error than 10.
 WINDOWS, FEWEST_EPOCHS, MOST_EPOCHS = 60_000, 10, 60
 
 

@@ -80,7 +80,8 @@ class HashedContexts(keras.layers.Layer):
         shortest: Tokens of the shortest context.
         longest: Tokens of the longest context.
         buckets: Number of rows for each number of tokens.
-        boundary: Code of the tokens before the beginning of a text.
+        boundary: Code of the tokens before the beginning of a text. Before a piece of a text, which begins inside it,
+            stands the next code, since the tokens there are not known.
 
     Call arguments:
         tokens: (B, T).
@@ -93,7 +94,8 @@ class HashedContexts(keras.layers.Layer):
     def call(self, tokens: Any) -> Any:
         """Return the row of each context that ends at each token (B, T, longest - shortest + 1)."""
         tokens, steps = ops.cast(tokens, "int32"), ops.shape(tokens)[1]
-        earlier = ops.pad(tokens, ((0, 0), (self.longest - 1, 0)), constant_values=self.boundary)
+        before = ops.where(tokens[:, :1] == self.boundary, self.boundary, self.boundary + 1)
+        earlier = ops.concatenate([ops.repeat(before, self.longest - 1, axis=1), tokens], axis=1)
         hashed, rows = ops.zeros_like(tokens), []
         for length in range(1, self.longest + 1):
             start = self.longest - length

@@ -17,13 +17,13 @@ from zoo.spec import Spec, TextInput
 from ._layers import AddBoundaries, CostPerToken, HashedContexts, NextToken, TextBits, TextCost, WithoutLast
 
 # Tokens that are trained on in all epochs together, within limits on the epochs.
-TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 25_000_000, 8, 60
+TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 14_000_000, 4, 15
 # Dropout is half below the first, and none from the second on.
-FEW_TOKENS, MANY_TOKENS = 100_000, 1_000_000
-MOST_BATCH = 64
+FEW_TOKENS, MANY_TOKENS = 100_000, 10_000_000
+MOST_BATCH = 128
 SHORTEST_CONTEXT, CONTEXT_WIDTH = 2, 16
 LONGEST_CONTEXTS = {"character": 7, "word": 3}
-TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 200, 10, 17  # buckets as powers of 2
+TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 50, 10, 17  # buckets as powers of 2
 BOUNDARIES, COST, NEXT, BITS = "boundaries", "cost", "next", "bits"
 
 
@@ -35,7 +35,7 @@ def find_boundary(spec: Spec) -> int:
 def choose_defaults(spec: Spec) -> dict[str, Any]:
     """Return the defaults of shared hyperparameters for the size of the training texts.
 
-    Small batches learn more in the same time: a step over 64 words of ten letters has hundreds of predictions. The more
+    Small batches learn more in the same time: a step over 128 words of ten letters has a thousand predictions. The more
     texts there are, the fewer epochs are needed, and the less dropout.
     """
     tokens = spec.rows * (spec.only(TextInput).mean_length + 1)
@@ -71,7 +71,7 @@ def build_language_model(
         units: Width of each recurrent layer.
         layers: Number of recurrent layers.
         embedding: Width of the embedding of tokens.
-        context: Number of tokens of the longest context with an embedding of its own; 0 for none.
+        context: Number of tokens of the longest context with an embedding of its own; below 2 for none.
     """
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()

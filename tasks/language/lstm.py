@@ -24,7 +24,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units: Width of each recurrent layer.
         layers: Number of stacked recurrent layers.
         embedding: Width of the embedding of each character or word.
-        context: Characters or words of the longest context that has an embedding of its own; 0 for none.
+        context: Characters or words of the longest context that has an embedding of its own; below 2 for none.
     """
     knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)

@@ -109,6 +109,9 @@ def test_a_context_is_the_last_tokens_and_has_its_own_row() -> None:
     assert rows[0, 3, 0] == rows[1, 3, 0] != rows[2, 3, 0]  # the last two tokens are 2, 3
     assert rows[0, 3, 1] != rows[1, 3, 1]  # the last three differ
     assert rows[..., 0].max() < 1024 <= rows[..., 1].min()
+    piece = np.asarray(layer(np.array([[2, 3]], np.int32)))  # inside a text, not at its beginning
+    assert piece[0, 1, 0] == rows[0, 3, 0]
+    assert piece[0, 0, 0] != np.asarray(layer(np.array([[5, 2]], np.int32)))[0, 1, 0]
     pairs = np.array([[first, second] for first in range(30) for second in range(30)], np.int32)
     spread = np.unique(np.asarray(HashedContexts(2, 2, 16_384, 30)(pairs))[:, -1, 0])
     assert len(spread) > 850  # of 900; as many as by chance collide
