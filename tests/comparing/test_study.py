@@ -12,6 +12,7 @@ import pytest
 from command import Answer
 
 import zoo
+from zoo.comparing.study import _find_useful_rates
 from zoo.errors import UsageError
 from zoo.tracking.store import Store
 
@@ -60,6 +61,14 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     with pytest.raises(UsageError, match="predicts no target"):
         zoo.study(run.run_id, ["rates"], quiet=True)
     assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results
+
+
+@pytest.mark.parametrize("curve", [[1.0, 1.0, 1.0, 1.0], [1.0, 1.1, 1.5, 4.0]])
+def test_a_loss_that_never_falls_has_no_useful_rates(curve: list[float]) -> None:
+    rates = np.geomspace(1e-3, 1, 4)
+    with pytest.raises(UsageError, match="the loss falls at no learning rate"):
+        _find_useful_rates(rates, np.array(curve), 0)
+    assert _find_useful_rates(rates, np.array([1.0, 1.0, 0.5, 0.7]), 0) == pytest.approx((0.01, 0.1))
 
 
 @pytest.mark.slow

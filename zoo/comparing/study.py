@@ -251,6 +251,8 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
             break
     curve = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
     # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
+    if len(curve) < 2:
+        raise UsageError("the loss falls at no learning rate", where="rates")
     window = max(1, min(WINDOW, len(curve) // 3))
     falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
@@ -277,10 +279,15 @@ def _find_useful_rates(rates: np.ndarray, curve: np.ndarray, first: int) -> tupl
         rates: Learning rates of all steps.
         curve: Smoothed losses, from step ``first`` on.
         first: Step whose smoothed loss is the first that averages enough steps.
+
+    Raises:
+        UsageError: If the loss never falls.
     """
     lowest = int(np.argmin(curve))
     start = float(curve[: lowest + 1].max())
     falls = np.flatnonzero(curve[: lowest + 1] > start - BEGUN * (start - curve[lowest]))
+    if not len(falls):
+        raise UsageError("the loss falls at no learning rate", where="rates")
     high = float(rates[first + lowest]) if lowest < len(curve) - 1 else None
     return float(rates[first + falls[-1]]), high
 
