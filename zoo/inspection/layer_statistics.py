@@ -55,7 +55,9 @@ class LayerWatch:
             loss = self.network.compute_loss(x=self.x, y=self.y, y_pred=self.network(self.x, training=False))
         variables = [[variable.value for variable in layer.trainable_variables] for layer in self.layers]
         gradients = tape.gradient(loss, variables)
-        norms = [tf.linalg.global_norm([g for g in of_layer if g is not None]) for of_layer in gradients]
+        # Dense, since the gradient of an embedding lists a row of the table as often as it is looked up.
+        dense = [[tf.convert_to_tensor(g) for g in of_layer if g is not None] for of_layer in gradients]
+        norms = [tf.linalg.global_norm(of_layer) for of_layer in dense]
         outputs = self._outputs(self.x) if self._outputs is not None else []
         return norms, [_share_of_dead_units(output) for output in outputs]
 
