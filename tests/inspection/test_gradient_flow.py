@@ -10,7 +10,13 @@ import pytest
 import tensorflow as tf
 
 from zoo.data.ragged import Ragged
-from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_depth, measure_over_time, shorten_arrays
+from zoo.inspection.gradient_flow import (
+    create_hidden_part,
+    has_recurrent_layers,
+    measure_over_depth,
+    measure_over_time,
+    shorten_arrays,
+)
 from zoo.networks.recurrent import RealSteps
 from zoo.reporting.gradient_checks import EXPLODING, VANISHING, check_gradients
 from zoo.training.preprocessed_arrays import Arrays
@@ -103,6 +109,19 @@ def test_gradients_over_depth_are_those_of_the_tape() -> None:
         assert norms[name] == pytest.approx(expected, rel=1e-5)
     assert not has_recurrent_layers(network)
     assert measure_over_time(network, Arrays({"features": x}, y)) == {}
+
+
+def test_inputs_in_a_list_are_looked_up_by_name() -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    hidden = keras.layers.Concatenate()([keras.layers.Dense(2, name="of_a")(a), keras.layers.Dense(2, name="of_b")(b)])
+    network = keras.Model([b, a], keras.layers.Dense(1, name="output")(hidden))
+    network.compile("sgd", "mse")
+    random = np.random.default_rng(0)
+    x = {"a": random.normal(size=(9, 2)).astype("float32"), "b": random.normal(size=(9, 3)).astype("float32")}
+    network.fit(x, np.ones((9, 1)), verbose=0)
+    (of_a,) = create_hidden_part(network, [network.get_layer("of_a").output])(x)
+    np.testing.assert_allclose(of_a, network.get_layer("of_a")(x["a"]), rtol=1e-6)
+    assert set(measure_over_depth(network, Arrays(x, np.ones((9, 1), "float32")))) == {"of_a", "of_b"}
 
 
 def test_the_verdict_names_the_layer_and_what_to_change() -> None:

@@ -66,7 +66,11 @@ def create_hidden_part(network: keras.Model, outputs: Sequence[Any]) -> Callable
     part = keras.Model(network.inputs, list(outputs))  # by order, since inputs may have other names than their keys
 
     def call(x: Any) -> list[Any]:
-        given = {name: x[name] for name in network.input} if isinstance(network.input, Mapping) else x
+        given = x
+        if isinstance(network.input, Mapping):
+            given = {name: x[name] for name in network.input}
+        elif isinstance(x, Mapping):
+            given = [x[tensor.name] for tensor in network.inputs]
         values = part(keras.tree.flatten(given), training=False)
         return list(values) if isinstance(values, (list, tuple)) else [values]
 
