@@ -146,9 +146,13 @@ def test_the_verdict_over_time() -> None:
 
 
 def test_few_rows_and_the_last_steps() -> None:
-    ragged = Ragged.of([np.arange(length, dtype="float32")[:, None] for length in (3, 9, 6)], axes=1)
-    few = shorten_arrays(Arrays({"steps": ragged}, np.arange(3)), rows=2, steps=4)
-    assert few.x["steps"].lengths.tolist() == [3, 4]
-    assert few.x["steps"].example(1)[:, 0].tolist() == [5, 6, 7, 8]
+    lengths = np.arange(1, 41)
+    ragged = Ragged.of([np.arange(length, dtype="float32")[:, None] for length in lengths], axes=1)
+    few = shorten_arrays(Arrays({"steps": ragged}, lengths), rows=10, steps=4)
     assert few.y is not None
-    assert few.y.tolist() == [0, 1]
+    assert len(few.y) == 10
+    assert np.array_equal(few.y, np.unique(few.y))  # no row twice
+    assert few.y.max() > 20  # not the first rows, which may be of one class
+    assert few.x["steps"].lengths.tolist() == np.minimum(few.y, 4).tolist()
+    last = int(few.y[-1])
+    assert few.x["steps"].example(9)[:, 0].tolist() == [last - 4, last - 3, last - 2, last - 1]

@@ -113,6 +113,19 @@ def test_the_gradient_of_an_embedding_counts_repeated_words_together() -> None:
     assert measured[f"{GRADIENT_NORM}embedding"] == pytest.approx(np.linalg.norm(dense), rel=1e-5)
 
 
+@pytest.mark.parametrize(("shape", "rows"), [((8, 8, 3), 16), ((5,), 256)])
+def test_layers_are_watched_on_a_sample_of_the_size_of_a_batch(shape: tuple[int, ...], rows: int) -> None:
+    inputs = keras.Input(shape, name="features")
+    hidden = keras.layers.Flatten()(keras.layers.Dense(2)(inputs))
+    output = keras.layers.Dense(1, name="output")(hidden)
+    network = keras.Model({"features": inputs}, output)
+    network.compile("sgd", "mse")
+    y = np.repeat([0.0, 1.0], 200)[:, None].astype("float32")  # as in a file that is sorted by class
+    watch = LayerWatch(network, Arrays({"features": np.zeros((400, *shape), "float32")}, y), batch=16)
+    assert len(watch.y) == rows
+    assert 0.3 < np.mean(watch.y) < 0.7
+
+
 def test_where_it_is_not_possible_that_is_said(workspace: Path) -> None:
     with pytest.raises(UsageError, match="an agent trains in a loop of its own"):
         zoo.train("rl/dqn", "CartPole-v1", track_layers=True, **QUICK)

@@ -17,7 +17,7 @@ PROBE_ROWS, MOST_STEPS = 64, 500
 
 
 def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_STEPS) -> Arrays:
-    """Return the first rows, and of each sequence the last steps.
+    """Return a random sample of the rows, the same on every call, and of each sequence the last steps.
 
     Args:
         arrays: Preprocessed rows.
@@ -25,14 +25,16 @@ def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_
         steps: Maximum number of steps.
     """
 
+    chosen = np.sort(np.random.default_rng(0).permutation(len(arrays))[:rows])
+
     def cut(values: Any) -> Any:
-        few = values[:rows]
+        few = values[chosen]
         if not isinstance(few, Ragged) or few.sizes.shape[1] > 1 or few.lengths.max(initial=0) <= steps:
             return few
         return Ragged.of([few.example(index)[-steps:] for index in range(len(few))], axes=1)
 
     x = {name: cut(values) for name, values in arrays.x.items()} if isinstance(arrays.x, Mapping) else cut(arrays.x)
-    return Arrays(x, None if arrays.y is None else arrays.y[:rows])
+    return Arrays(x, None if arrays.y is None else arrays.y[chosen])
 
 
 def find_hidden_outputs(network: keras.Model) -> dict[keras.layers.Layer, Any]:
