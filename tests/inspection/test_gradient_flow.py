@@ -18,7 +18,8 @@ from zoo.inspection.gradient_flow import (
     shorten_arrays,
 )
 from zoo.networks.recurrent import RealSteps
-from zoo.reporting.gradient_checks import EXPLODING, VANISHING, check_gradients
+from zoo.reporting.diagnosis import EXPLODING, VANISHING
+from zoo.reporting.gradient_checks import check_gradients
 from zoo.training.preprocessed_arrays import Arrays
 
 
