@@ -85,6 +85,27 @@ def test_layers_are_left_as_they_were(kind: Any) -> None:
     network.fit({"steps": x}, np.ones((6, 1)), verbose=0)  # it can still be traced
 
 
+def test_layers_that_are_called_more_than_once_are_left_out() -> None:
+    one, two = keras.Input((12, 2), name="one"), keras.Input((12, 2), name="two")
+    shared = keras.layers.LSTM(3, name="shared")
+    inner = keras.layers.TimeDistributed(keras.layers.LSTM(3, name="inner"))(keras.layers.Reshape((3, 4, 2))(one))
+    outer = keras.layers.LSTM(3, name="outer")(inner)
+    hidden = keras.layers.Concatenate()([shared(one), shared(two), outer])
+    network = keras.Model({"one": one, "two": two}, keras.layers.Dense(1)(hidden))
+    network.compile("sgd", "mse")
+    x = {name: np.random.default_rng(0).normal(size=(5, 12, 2)).astype("float32") for name in ("one", "two")}
+    norms = measure_over_time(network, Arrays(x, np.ones((5, 1))))
+    assert {name: len(values) for name, values in norms.items()} == {"outer": 3}
+    network.fit(x, np.ones((5, 1)), verbose=0)
+
+
+def test_layers_that_read_very_many_steps_are_left_out() -> None:
+    x = np.zeros((2, 201, 1), "float32")
+    for steps, names in ((200, ["rnn"]), (201, [])):
+        norms = measure_over_time(build_linear_rnn(0.5), Arrays({"steps": x[:, :steps]}, np.zeros((2, 1))))
+        assert list(norms) == names
+
+
 def build_deep(activation: str, scale: float, layers: int = 10) -> keras.Model:
     keras.utils.set_random_seed(0)
     x = inputs = keras.Input((8,), name="features")

@@ -22,7 +22,7 @@ from zoo.figures.studies import architecture, input_importances, loss_landscape,
 from zoo.fitting.describe_model import describe_layers
 from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
-from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_time, shorten_arrays
+from zoo.inspection.gradient_flow import MOST_STEPS, has_recurrent_layers, measure_over_time, shorten_arrays
 from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, compute_loss_landscape, select_layer_curves
 from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.fit_options import TrainJob
@@ -346,6 +346,9 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
         raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
     arrays = shorten_arrays(subject.arrays(built_model, "train"))
     untrained = measure_over_time(built_model.network, arrays)
+    if not untrained:
+        message = f"its recurrent layers read more than {MOST_STEPS} steps, or are called more than once"
+        raise UsageError(message, where="steps")
     trained = measure_over_time(subject.trained().network, arrays)
     frames = [
         pd.DataFrame({"layer": name, "steps_before_last": range(len(norms)), "trained": norms, "untrained": before})

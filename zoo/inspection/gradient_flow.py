@@ -13,7 +13,7 @@ import tensorflow as tf
 from zoo.data.ragged import Ragged
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
-PROBE_ROWS, MOST_STEPS = 64, 500
+PROBE_ROWS, MOST_STEPS = 64, 200
 
 
 def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_STEPS) -> Arrays:
@@ -89,7 +89,8 @@ def measure_over_time(network: keras.Model, arrays: Arrays) -> dict[str, np.ndar
 
     The gradient is that of each row's loss, and its norm is averaged over rows: over D steps it grows or shrinks with
     the product of D Jacobians (Bengio, Simard and Frasconi 1994, "Learning long-term dependencies with gradient descent
-    is difficult"). The state of an LSTM is its output and its cell.
+    is difficult"). The state of an LSTM is its output and its cell. Layers that are called more than once, such as
+    shared ones, are left out, for their steps do not follow each other; and those that read more than ``MOST_STEPS``.
 
     Args:
         network: Compiled network.
@@ -100,15 +101,17 @@ def measure_over_time(network: keras.Model, arrays: Arrays) -> dict[str, np.ndar
         the last step that is read. NaN where the loss does not depend on the layer.
     """
     directions = _find_directions(network)
-    with _record_states(directions) as states:
+    with _record_states(directions) as recorded:
         loss, tape, _ = _compute_loss(network, arrays)
+        states = {name: steps for name, (steps, calls) in recorded.items() if steps and calls == [len(steps)]}
         flat = [state for steps in states.values() for step in steps for state in step]
         gradients = iter(tape.gradient(loss, flat))
     norms = {}
-    for name, layer in directions.items():
-        parts = [[next(gradients) for _ in step] for step in states[name]]
+    for name, steps in states.items():
+        parts = [[next(gradients) for _ in step] for step in steps]
         by_step = np.stack([_norm_of_rows(step, len(arrays)) for step in parts], axis=1)  # (N, T)
-        norms[name] = _mean_by_distance(by_step, _find_lengths(arrays, *by_step.shape), backward=layer.go_backwards)
+        lengths, backward = _find_lengths(arrays, *by_step.shape), directions[name].go_backwards
+        norms[name] = _mean_by_distance(by_step, lengths, backward=backward)
     return norms
 
 
@@ -160,27 +163,39 @@ def _find_directions(network: keras.Model) -> dict[str, Any]:
 
 
 @contextmanager
-def _record_states(layers: Mapping[str, Any]) -> Iterator[dict[str, list[list[Any]]]]:
-    """Unroll recurrent layers temporarily, and record the states after each step that they read."""
-    states: dict[str, list[list[Any]]] = {name: [] for name in layers}
-    before = {name: (layer.unroll, layer.cell.call) for name, layer in layers.items()}
+def _record_states(layers: Mapping[str, Any]) -> Iterator[dict[str, tuple[list[list[Any]], list[int]]]]:
+    """Record the states after each step that recurrent layers read, and the number of steps of each of their calls.
 
-    def recording(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    A layer is unrolled in its first call, unless that has too many steps; of other calls there are no states.
+    """
+    recorded: dict[str, tuple[list[list[Any]], list[int]]] = {name: ([], []) for name in layers}
+    before = {name: layer.unroll for name, layer in layers.items()}
+
+    def recording(name: str, layer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        loop, call = layer.inner_loop, layer.cell.call
+        states, calls = recorded[name]
+
+        def loop_unrolled(sequences: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(sequences.shape[1])
+            layer.unroll = len(calls) == 1 and calls[0] <= MOST_STEPS
+            return loop(sequences, *arguments, **options)
+
         def call_and_record(*arguments: Any, **options: Any) -> Any:
             output, after = call(*arguments, **options)
-            states[name].append(list(keras.tree.flatten(after)))
+            if layer.unroll:
+                states.append(list(keras.tree.flatten(after)))
             return output, after
 
-        return call_and_record
+        return loop_unrolled, call_and_record
 
     try:
         for name, layer in layers.items():
-            layer.unroll, layer.cell.call = True, recording(name, layer.cell.call)
-        yield states
+            layer.inner_loop, layer.cell.call = recording(name, layer)
+        yield recorded
     finally:
         for name, layer in layers.items():
-            layer.unroll = before[name][0]
-            del layer.cell.call  # the class has it
+            layer.unroll = before[name]
+            del layer.inner_loop, layer.cell.call  # the class has them
 
 
 def _norm_of_rows(gradients: list[Any], rows: int) -> np.ndarray:
