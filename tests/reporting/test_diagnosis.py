@@ -6,11 +6,13 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from command import Answer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ import zoo
 from zoo.errors import JobError
 from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import Training, diagnose
+from zoo.running import finish
 
 
 def table(rows: int, columns: int, target: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> pd.DataFrame:
@@ -156,6 +159,24 @@ def test_a_vanishing_gradient_takes_the_place_of_under_fitting() -> None:
     assert noise.text.startswith("neither the network nor any baseline is better than the constant")
     learnt = dataclasses.replace(training, metrics={"train_rmse": 0.5, "val_rmse": 0.5})
     assert not learnt.learnt_nothing
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("no gradient"),
+        AttributeError("no such layer"),
+        tf.errors.ResourceExhaustedError(None, None, "no memory"),
+    ],
+)
+def test_a_failing_check_of_gradients_does_not_fail_the_run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(finish, "check_gradients", fail)
+    task = SimpleNamespace(probe=lambda *_: ())
+    fitted = SimpleNamespace(task=task, built_model=SimpleNamespace(network=None), dataset=None, hyperparameters={})
+    assert finish._check_gradients(SimpleNamespace(learnt_nothing=True), fitted) == []  # type: ignore[arg-type]
 
 
 def test_a_recurrent_network_on_noise_has_no_vanishing_gradient(workspace: Path) -> None:

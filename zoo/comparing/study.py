@@ -49,6 +49,7 @@ BEGUN = 0.1  # fraction of the fall of the loss, before which a learning rate is
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 DISTANCES = np.linspace(-1, 1, 15)
 WATCHED_EPOCHS = 30
+STEP_ROWS = 64  # for gradients over time
 
 
 @dataclass
@@ -344,7 +345,7 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = subject.untrained()
     if not has_recurrent_layers(built_model.network):
         raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
-    arrays = shorten_arrays(subject.arrays(built_model, "train"))
+    arrays = shorten_arrays(subject.arrays(built_model, "train"), rows=STEP_ROWS)
     untrained = measure_over_time(built_model.network, arrays)
     if not untrained:
         message = f"its recurrent layers read more than {MOST_STEPS} steps, or are called more than once"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from zoo.data.ragged import Ragged
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
-PROBE_ROWS, MOST_STEPS = 64, 200
+PROBE_ROWS, MOST_STEPS = 16, 200  # more would take seconds, since states are recorded outside of compiled functions
 
 
 def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_STEPS) -> Arrays:
