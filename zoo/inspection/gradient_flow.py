@@ -128,8 +128,12 @@ def measure_over_depth(network: keras.Model, arrays: Arrays) -> dict[str, float]
     if not outputs:
         return {}
     with_hidden = create_hidden_part(network, [*outputs.values(), network.output])
-    loss, tape, hidden = _compute_loss(network, arrays, with_hidden)
-    gradients = tape.gradient(loss, hidden)
+
+    def compute_gradients() -> list[Any]:
+        loss, tape, hidden = _compute_loss(network, arrays, with_hidden)
+        return list(tape.gradient(loss, hidden))
+
+    gradients = tf.function(compute_gradients, autograph=False)()  # compiled, for time steps are slow in eager mode
     return {
         layer.name: float(_norm_of_rows([gradient], len(arrays)).mean())
         for layer, gradient in zip(outputs, gradients, strict=True)
