@@ -336,6 +336,8 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     norms, dead = (select_layer_curves(fitted.result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
     worst = max(dead, key=lambda name: dead[name][-1], default="")
     most = f"most dead units: {dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    if not norms:
+        raise UsageError("the network has no layer that is trained", where="layers")
     last = [values[-1] for values in norms.values()]
     message = f"{most}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
     return layer_curves(norms, dead), {"gradient_norms": norms, "dead": dead}, message
@@ -357,13 +359,20 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
     ]
     table = pd.concat(frames)
     TrackedRun(subject.store, subject.store.client.get_run(subject.run_id)).tables({"study_steps": table})
-    parts = [
-        f"{format_number(norms[-1] / norms[0])} times that at the last of {len(norms)} ({name})"
-        for name, norms in trained.items()
-    ]
-    message = f"the gradient that reaches the first step is {', '.join(parts)}"
+    parts = [_compare_ends(norms, name) for name, norms in trained.items()]
+    message = f"the gradient that reaches the farthest step is {', '.join(parts)}"
     results = {name: part.drop(columns="layer").to_dict("list") for name, part in table.groupby("layer", sort=False)}
     return gradients_over_time(trained, untrained), results, message
+
+
+def _compare_ends(norms: np.ndarray, layer: str) -> str:
+    """Describe the gradient at the step that is farthest from the last one, as a multiple of that at the last."""
+    near, far = float(norms[0]), float(norms[-1])
+    if near > 0 and math.isfinite(far / near):
+        return f"{format_number(far / near)} times that at the last of {len(norms)} ({layer})"
+    if near == 0 and far == 0:
+        return f"zero, as at the last of {len(norms)} ({layer})"
+    return f"not comparable to that at the last of {len(norms)} ({layer})"
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {
