@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ import pytest
 from command import Answer
 
 import zoo
+from zoo.comparing.study import _compare_ends, _find_useful_rates, _layers
 from zoo.errors import UsageError
 from zoo.tracking.store import Store
 
@@ -60,6 +64,35 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     with pytest.raises(UsageError, match="predicts no target"):
         zoo.study(run.run_id, ["rates"], quiet=True)
     assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results
+
+
+@pytest.mark.parametrize("curve", [[1.0, 1.0, 1.0, 1.0], [1.0, 1.1, 1.5, 4.0]])
+def test_a_loss_that_never_falls_has_no_useful_rates(curve: list[float]) -> None:
+    rates = np.geomspace(1e-3, 1, 4)
+    with pytest.raises(UsageError, match="the loss falls at no learning rate"):
+        _find_useful_rates(rates, np.array(curve), 0)
+    assert _find_useful_rates(rates, np.array([1.0, 1.0, 0.5, 0.7]), 0) == pytest.approx((0.01, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("norms", "text"),
+    [
+        ([2.0, 1.0], "0.5 times that at the last of 2 (rnn)"),
+        ([0.0, 0.0], "zero, as at the last of 2 (rnn)"),
+        ([0.0, 1.0], "not comparable to that at the last of 2 (rnn)"),
+        ([np.nan, np.nan], "not comparable to that at the last of 2 (rnn)"),
+    ],
+)
+def test_gradients_at_both_ends_are_compared(norms: list[float], text: str) -> None:
+    assert _compare_ends(np.array(norms), "rnn") == text
+
+
+def test_without_a_trained_layer_there_are_no_gradients_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = SimpleNamespace(result=SimpleNamespace(history={"loss": [1.0]}))
+    monkeypatch.setattr("zoo.comparing.study.fit_built", lambda *_: fitted)
+    subject: Any = MagicMock(**{"job.seed": 0})
+    with pytest.raises(UsageError, match="no layer that is trained"):
+        _layers(subject)
 
 
 @pytest.mark.slow

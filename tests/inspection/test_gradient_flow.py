@@ -10,9 +10,16 @@ import pytest
 import tensorflow as tf
 
 from zoo.data.ragged import Ragged
-from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_depth, measure_over_time, shorten_arrays
+from zoo.inspection.gradient_flow import (
+    create_hidden_part,
+    has_recurrent_layers,
+    measure_over_depth,
+    measure_over_time,
+    shorten_arrays,
+)
 from zoo.networks.recurrent import RealSteps
-from zoo.reporting.gradient_checks import EXPLODING, VANISHING, check_gradients
+from zoo.reporting.diagnosis import EXPLODING, VANISHING
+from zoo.reporting.gradient_checks import check_gradients
 from zoo.training.preprocessed_arrays import Arrays
 
 
@@ -78,6 +85,27 @@ def test_layers_are_left_as_they_were(kind: Any) -> None:
     network.fit({"steps": x}, np.ones((6, 1)), verbose=0)  # it can still be traced
 
 
+def test_layers_that_are_called_more_than_once_are_left_out() -> None:
+    one, two = keras.Input((12, 2), name="one"), keras.Input((12, 2), name="two")
+    shared = keras.layers.LSTM(3, name="shared")
+    inner = keras.layers.TimeDistributed(keras.layers.LSTM(3, name="inner"))(keras.layers.Reshape((3, 4, 2))(one))
+    outer = keras.layers.LSTM(3, name="outer")(inner)
+    hidden = keras.layers.Concatenate()([shared(one), shared(two), outer])
+    network = keras.Model({"one": one, "two": two}, keras.layers.Dense(1)(hidden))
+    network.compile("sgd", "mse")
+    x = {name: np.random.default_rng(0).normal(size=(5, 12, 2)).astype("float32") for name in ("one", "two")}
+    norms = measure_over_time(network, Arrays(x, np.ones((5, 1))))
+    assert {name: len(values) for name, values in norms.items()} == {"outer": 3}
+    network.fit(x, np.ones((5, 1)), verbose=0)
+
+
+def test_layers_that_read_very_many_steps_are_left_out() -> None:
+    x = np.zeros((2, 201, 1), "float32")
+    for steps, names in ((200, ["rnn"]), (201, [])):
+        norms = measure_over_time(build_linear_rnn(0.5), Arrays({"steps": x[:, :steps]}, np.zeros((2, 1))))
+        assert list(norms) == names
+
+
 def build_deep(activation: str, scale: float, layers: int = 10) -> keras.Model:
     keras.utils.set_random_seed(0)
     x = inputs = keras.Input((8,), name="features")
@@ -105,6 +133,19 @@ def test_gradients_over_depth_are_those_of_the_tape() -> None:
     assert measure_over_time(network, Arrays({"features": x}, y)) == {}
 
 
+def test_inputs_in_a_list_are_looked_up_by_name() -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    hidden = keras.layers.Concatenate()([keras.layers.Dense(2, name="of_a")(a), keras.layers.Dense(2, name="of_b")(b)])
+    network = keras.Model([b, a], keras.layers.Dense(1, name="output")(hidden))
+    network.compile("sgd", "mse")
+    random = np.random.default_rng(0)
+    x = {"a": random.normal(size=(9, 2)).astype("float32"), "b": random.normal(size=(9, 3)).astype("float32")}
+    network.fit(x, np.ones((9, 1)), verbose=0)
+    (of_a,) = create_hidden_part(network, [network.get_layer("of_a").output])(x)
+    np.testing.assert_allclose(of_a, network.get_layer("of_a")(x["a"]), rtol=1e-6)
+    assert set(measure_over_depth(network, Arrays(x, np.ones((9, 1), "float32")))) == {"of_a", "of_b"}
+
+
 def test_the_verdict_names_the_layer_and_what_to_change() -> None:
     arrays = Arrays({"features": np.random.default_rng(0).normal(size=(9, 8)).astype("float32")}, np.ones((9, 1)))
     (vanishing,) = check_gradients(build_deep("sigmoid", 1.0), arrays, ["activation", "units"])
@@ -127,9 +168,13 @@ def test_the_verdict_over_time() -> None:
 
 
 def test_few_rows_and_the_last_steps() -> None:
-    ragged = Ragged.of([np.arange(length, dtype="float32")[:, None] for length in (3, 9, 6)], axes=1)
-    few = shorten_arrays(Arrays({"steps": ragged}, np.arange(3)), rows=2, steps=4)
-    assert few.x["steps"].lengths.tolist() == [3, 4]
-    assert few.x["steps"].example(1)[:, 0].tolist() == [5, 6, 7, 8]
+    lengths = np.arange(1, 41)
+    ragged = Ragged.of([np.arange(length, dtype="float32")[:, None] for length in lengths], axes=1)
+    few = shorten_arrays(Arrays({"steps": ragged}, lengths), rows=10, steps=4)
     assert few.y is not None
-    assert few.y.tolist() == [0, 1]
+    assert len(few.y) == 10
+    assert np.array_equal(few.y, np.unique(few.y))  # no row twice
+    assert few.y.max() > 20  # not the first rows, which may be of one class
+    assert few.x["steps"].lengths.tolist() == np.minimum(few.y, 4).tolist()
+    last = int(few.y[-1])
+    assert few.x["steps"].example(9)[:, 0].tolist() == [last - 4, last - 3, last - 2, last - 1]

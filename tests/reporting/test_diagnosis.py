@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from command import Answer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ import zoo
 from zoo.errors import JobError
 from zoo.reporting.check_inputs import Finding
 from zoo.reporting.diagnosis import Training, diagnose
+from zoo.running import finish
 
 
 def table(rows: int, columns: int, target: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> pd.DataFrame:
@@ -140,14 +144,52 @@ def test_a_vanishing_gradient_takes_the_place_of_under_fitting() -> None:
     training = Training(
         {"loss": [1.0, 1.0]}, best_epoch=2, stopped="early", steps=10, objective="rmse",
         metrics={"train_rmse": 1.0, "val_rmse": 1.0}, dummy="mean",
-        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}},
+        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}, "boosting": {"train_rmse": 0.5, "val_rmse": 0.6}},
     )  # fmt: skip
     assert training.learnt_nothing
     assert [finding.topic for finding in diagnose(training)] == ["under-fitting"]
     gradient = Finding("vanishing gradient", "warning", "the gradient is small", "fewer layers")
     assert diagnose(training, [gradient]) == [gradient]
+    slow = [1.0 - 0.001 * epoch for epoch in range(20)]
+    curves = {"loss": slow, "val_loss": slow, "val_rmse": slow}
+    low = dataclasses.replace(training, history=curves, best_epoch=20, stopped="epochs", steps=100)
+    assert [finding.topic for finding in diagnose(low, [gradient])] == ["learning rate too low", "vanishing gradient"]
+    nothing = {name: {"train_rmse": 1.0, "val_rmse": 1.0} for name in training.baselines}
+    (noise,) = diagnose(dataclasses.replace(training, baselines=nothing), [gradient])
+    assert noise.text.startswith("neither the network nor any baseline is better than the constant")
     learnt = dataclasses.replace(training, metrics={"train_rmse": 0.5, "val_rmse": 0.5})
     assert not learnt.learnt_nothing
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("no gradient"),
+        AttributeError("no such layer"),
+        tf.errors.ResourceExhaustedError(None, None, "no memory"),
+    ],
+)
+def test_a_failing_check_of_gradients_does_not_fail_the_run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(finish, "check_gradients", fail)
+    task = SimpleNamespace(probe=lambda *_: ())
+    fitted = SimpleNamespace(task=task, built_model=SimpleNamespace(network=None), dataset=None, hyperparameters={})
+    assert finish._check_gradients(SimpleNamespace(learnt_nothing=True), fitted) == []  # type: ignore[arg-type]
+
+
+def test_a_recurrent_network_on_noise_has_no_vanishing_gradient(workspace: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [json.dumps({"steps": random.normal(size=(30, 1)).tolist(), "y": random.normal()}) for _ in range(120)]
+    Path("rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    run = zoo.train(
+        "sequence/rnn", "rows.jsonl", target="y", epochs=2, quiet=True, figures=False,
+        hyperparameters={"bidirectional": False, "units": 8, "learning_rate": 1e-5},
+    )  # fmt: skip
+    topics = [finding.topic for finding in run.diagnosis]
+    assert "under-fitting" in topics
+    assert "vanishing gradient" not in topics
 
 
 @pytest.mark.parametrize(("trained", "validated", "topic"), [(0.6, 0.3, "over-fitting"), (0.4, 0.25, "under-fitting")])

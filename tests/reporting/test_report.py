@@ -28,7 +28,7 @@ def test_the_command(people: pd.DataFrame, workspace: Path, command: Callable[..
     small = command("data", "people.csv", "--target", "rich", "--model", "classification/mlp", "--set", "units=4")
     assert small.out != answer.out
     wrong = command("data", "people.csv", "--target", "rich", "--set", "units=4")
-    assert (wrong.status, wrong.err) == (2, "zoo: hyperparameters: hyperparameters need a model; name it with model\n")
+    assert (wrong.status, wrong.err) == (2, "zoo: hyperparameters: --set needs --model NAME\n")
     report = command("data", "people.csv", "--target", "rich", "--column", "age=category", "--json").json
     assert {column["name"]: column["kind"] for column in report["columns"]}["age"] == "category"
     keys = {"source", "target", "task", "splits", "columns", "findings", "notes", "output"}

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from command import Answer
 
 import zoo
@@ -95,6 +96,34 @@ def test_dead_units_are_counted() -> None:
     measured = LayerWatch(network, Arrays({"features": rows}, np.ones((50, 1), "float32"))).measure()
     assert measured[f"{DEAD_UNITS}hidden"] == 1
     assert measured[f"{GRADIENT_NORM}hidden"] == 0
+
+
+def test_the_gradient_of_an_embedding_counts_repeated_words_together() -> None:
+    words = keras.Input((6,), dtype="int32", name="words")
+    embedding = keras.layers.Embedding(3, 4, name="embedding")
+    hidden = keras.layers.GlobalAveragePooling1D()(embedding(words))
+    network = keras.Model({"words": words}, keras.layers.Dense(1, name="output")(hidden))
+    network.compile("sgd", "mse")
+    x, y = np.random.default_rng(0).integers(0, 3, (50, 6)).astype("int32"), np.ones((50, 1), "float32")
+    table = embedding.embeddings.value
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(network({"words": x}) - y))
+    dense = tf.convert_to_tensor(tape.gradient(loss, table)).numpy()
+    measured = LayerWatch(network, Arrays({"words": x}, y)).measure()
+    assert measured[f"{GRADIENT_NORM}embedding"] == pytest.approx(np.linalg.norm(dense), rel=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((8, 8, 3), 16), ((5,), 256)])
+def test_layers_are_watched_on_a_sample_of_the_size_of_a_batch(shape: tuple[int, ...], rows: int) -> None:
+    inputs = keras.Input(shape, name="features")
+    hidden = keras.layers.Flatten()(keras.layers.Dense(2)(inputs))
+    output = keras.layers.Dense(1, name="output")(hidden)
+    network = keras.Model({"features": inputs}, output)
+    network.compile("sgd", "mse")
+    y = np.repeat([0.0, 1.0], 200)[:, None].astype("float32")  # as in a file that is sorted by class
+    watch = LayerWatch(network, Arrays({"features": np.zeros((400, *shape), "float32")}, y), batch=16)
+    assert len(watch.y) == rows
+    assert 0.3 < np.mean(watch.y) < 0.7
 
 
 def test_where_it_is_not_possible_that_is_said(workspace: Path) -> None:

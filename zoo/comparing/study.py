@@ -22,7 +22,7 @@ from zoo.figures.studies import architecture, input_importances, loss_landscape,
 from zoo.fitting.describe_model import describe_layers
 from zoo.fitting.fit import Fitted, Plan, choose_evaluated_split, evaluate, fit_built
 from zoo.fitting.model_builder import ModelBuilder, create_model_builder
-from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_time, shorten_arrays
+from zoo.inspection.gradient_flow import MOST_STEPS, has_recurrent_layers, measure_over_time, shorten_arrays
 from zoo.inspection.layer_statistics import DEAD_UNITS, GRADIENT_NORM, compute_loss_landscape, select_layer_curves
 from zoo.inspection.probe_rows import preprocess_sample
 from zoo.jobs.fit_options import TrainJob
@@ -49,6 +49,7 @@ BEGUN = 0.1  # fraction of the fall of the loss, before which a learning rate is
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 DISTANCES = np.linspace(-1, 1, 15)
 WATCHED_EPOCHS = 30
+STEP_ROWS = 64  # for gradients over time
 
 
 @dataclass
@@ -251,6 +252,8 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
             break
     curve = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
     # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
+    if len(curve) < 2:
+        raise UsageError("the loss falls at no learning rate", where="rates")
     window = max(1, min(WINDOW, len(curve) // 3))
     falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)
@@ -277,10 +280,15 @@ def _find_useful_rates(rates: np.ndarray, curve: np.ndarray, first: int) -> tupl
         rates: Learning rates of all steps.
         curve: Smoothed losses, from step ``first`` on.
         first: Step whose smoothed loss is the first that averages enough steps.
+
+    Raises:
+        UsageError: If the loss never falls.
     """
     lowest = int(np.argmin(curve))
     start = float(curve[: lowest + 1].max())
     falls = np.flatnonzero(curve[: lowest + 1] > start - BEGUN * (start - curve[lowest]))
+    if not len(falls):
+        raise UsageError("the loss falls at no learning rate", where="rates")
     high = float(rates[first + lowest]) if lowest < len(curve) - 1 else None
     return float(rates[first + falls[-1]]), high
 
@@ -328,6 +336,8 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     norms, dead = (select_layer_curves(fitted.result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
     worst = max(dead, key=lambda name: dead[name][-1], default="")
     most = f"most dead units: {dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    if not norms:
+        raise UsageError("the network has no layer that is trained", where="layers")
     last = [values[-1] for values in norms.values()]
     message = f"{most}; gradients of layers from {format_number(min(last))} to {format_number(max(last))}"
     return layer_curves(norms, dead), {"gradient_norms": norms, "dead": dead}, message
@@ -337,8 +347,11 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
     built_model = subject.untrained()
     if not has_recurrent_layers(built_model.network):
         raise UsageError("the network has no recurrent layers, which read one step after another", where="steps")
-    arrays = shorten_arrays(subject.arrays(built_model, "train"))
+    arrays = shorten_arrays(subject.arrays(built_model, "train"), rows=STEP_ROWS)
     untrained = measure_over_time(built_model.network, arrays)
+    if not untrained:
+        message = f"its recurrent layers read more than {MOST_STEPS} steps, or are called more than once"
+        raise UsageError(message, where="steps")
     trained = measure_over_time(subject.trained().network, arrays)
     frames = [
         pd.DataFrame({"layer": name, "steps_before_last": range(len(norms)), "trained": norms, "untrained": before})
@@ -346,13 +359,20 @@ def _steps(subject: _Subject) -> tuple[Any, Any, str]:
     ]
     table = pd.concat(frames)
     TrackedRun(subject.store, subject.store.client.get_run(subject.run_id)).tables({"study_steps": table})
-    parts = [
-        f"{format_number(norms[-1] / norms[0])} times that at the last of {len(norms)} ({name})"
-        for name, norms in trained.items()
-    ]
-    message = f"the gradient that reaches the first step is {', '.join(parts)}"
+    parts = [_compare_ends(norms, name) for name, norms in trained.items()]
+    message = f"the gradient that reaches the farthest step is {', '.join(parts)}"
     results = {name: part.drop(columns="layer").to_dict("list") for name, part in table.groupby("layer", sort=False)}
     return gradients_over_time(trained, untrained), results, message
+
+
+def _compare_ends(norms: np.ndarray, layer: str) -> str:
+    """Describe the gradient at the step that is farthest from the last one, as a multiple of that at the last."""
+    near, far = float(norms[0]), float(norms[-1])
+    if near > 0 and math.isfinite(far / near):
+        return f"{format_number(far / near)} times that at the last of {len(norms)} ({layer})"
+    if near == 0 and far == 0:
+        return f"zero, as at the last of {len(norms)} ({layer})"
+    return f"not comparable to that at the last of {len(norms)} ({layer})"
 
 
 _STUDIES: dict[str, Callable[[_Subject], tuple[Any, Any, str]]] = {

@@ -13,10 +13,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.data.dataset import Dataset
 from zoo.fitting.model_builder import ModelBuilder
@@ -27,8 +27,12 @@ from zoo.spec import Spec
 from zoo.task import Calibration, Evaluation, Task
 from zoo.training.custom_gradients import release_custom_gradients
 from zoo.training.fit_settings import FitSettings
+from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.recorder import Recorder
 from zoo.training.training_state import FitPlan, FitResult
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,19 @@ def fit_built(
         hyperparameters: Hyperparameters of the model and of training.
         plan: Seed, epochs, recorder, checkpoint and callbacks.
     """
+    settings = FitSettings.from_hyperparameters(hyperparameters, epochs=plan.epochs)
+
+    def watch(network: keras.Model, arrays: Arrays) -> Callable[[], Mapping[str, float]]:
+        return LayerWatch(network, arrays, settings.batch(len(arrays))).measure
+
     fit_plan = FitPlan(
-        FitSettings.from_hyperparameters(hyperparameters, epochs=plan.epochs),
+        settings,
         seed=plan.seed,
         recorder=plan.recorder,
         checkpoint=plan.checkpoint,
         callbacks=plan.callbacks,
         full_model=built_model.full_model() if plan.callbacks else None,
-        watch=(lambda network, arrays: LayerWatch(network, arrays).measure) if plan.track_layers else None,
+        watch=watch if plan.track_layers else None,
     )
     result: FitResult = builder.task.fit(built_model, dataset, fit_plan, cache=plan.cache)
     built_model.run_after_fit(dataset)

@@ -13,11 +13,11 @@ import tensorflow as tf
 from zoo.data.ragged import Ragged
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
-PROBE_ROWS, MOST_STEPS = 64, 500
+PROBE_ROWS, MOST_STEPS = 16, 200  # more would take seconds, since states are recorded outside of compiled functions
 
 
 def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_STEPS) -> Arrays:
-    """Return the first rows, and of each sequence the last steps.
+    """Return a random sample of the rows, the same on every call, and of each sequence the last steps.
 
     Args:
         arrays: Preprocessed rows.
@@ -25,14 +25,16 @@ def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_
         steps: Maximum number of steps.
     """
 
+    chosen = np.sort(np.random.default_rng(0).permutation(len(arrays))[:rows])
+
     def cut(values: Any) -> Any:
-        few = values[:rows]
+        few = values[chosen]
         if not isinstance(few, Ragged) or few.sizes.shape[1] > 1 or few.lengths.max(initial=0) <= steps:
             return few
         return Ragged.of([few.example(index)[-steps:] for index in range(len(few))], axes=1)
 
     x = {name: cut(values) for name, values in arrays.x.items()} if isinstance(arrays.x, Mapping) else cut(arrays.x)
-    return Arrays(x, None if arrays.y is None else arrays.y[:rows])
+    return Arrays(x, None if arrays.y is None else arrays.y[chosen])
 
 
 def find_hidden_outputs(network: keras.Model) -> dict[keras.layers.Layer, Any]:
@@ -66,7 +68,11 @@ def create_hidden_part(network: keras.Model, outputs: Sequence[Any]) -> Callable
     part = keras.Model(network.inputs, list(outputs))  # by order, since inputs may have other names than their keys
 
     def call(x: Any) -> list[Any]:
-        given = {name: x[name] for name in network.input} if isinstance(network.input, Mapping) else x
+        given = x
+        if isinstance(network.input, Mapping):
+            given = {name: x[name] for name in network.input}
+        elif isinstance(x, Mapping):
+            given = [x[tensor.name] for tensor in network.inputs]
         values = part(keras.tree.flatten(given), training=False)
         return list(values) if isinstance(values, (list, tuple)) else [values]
 
@@ -83,7 +89,8 @@ def measure_over_time(network: keras.Model, arrays: Arrays) -> dict[str, np.ndar
 
     The gradient is that of each row's loss, and its norm is averaged over rows: over D steps it grows or shrinks with
     the product of D Jacobians (Bengio, Simard and Frasconi 1994, "Learning long-term dependencies with gradient descent
-    is difficult"). The state of an LSTM is its output and its cell.
+    is difficult"). The state of an LSTM is its output and its cell. Layers that are called more than once, such as
+    shared ones, are left out, for their steps do not follow each other; and those that read more than ``MOST_STEPS``.
 
     Args:
         network: Compiled network.
@@ -94,15 +101,17 @@ def measure_over_time(network: keras.Model, arrays: Arrays) -> dict[str, np.ndar
         the last step that is read. NaN where the loss does not depend on the layer.
     """
     directions = _find_directions(network)
-    with _record_states(directions) as states:
+    with _record_states(directions) as recorded:
         loss, tape, _ = _compute_loss(network, arrays)
+        states = {name: steps for name, (steps, calls) in recorded.items() if steps and calls == [len(steps)]}
         flat = [state for steps in states.values() for step in steps for state in step]
         gradients = iter(tape.gradient(loss, flat))
     norms = {}
-    for name, layer in directions.items():
-        parts = [[next(gradients) for _ in step] for step in states[name]]
+    for name, steps in states.items():
+        parts = [[next(gradients) for _ in step] for step in steps]
         by_step = np.stack([_norm_of_rows(step, len(arrays)) for step in parts], axis=1)  # (N, T)
-        norms[name] = _mean_by_distance(by_step, _find_lengths(arrays, *by_step.shape), backward=layer.go_backwards)
+        lengths, backward = _find_lengths(arrays, *by_step.shape), directions[name].go_backwards
+        norms[name] = _mean_by_distance(by_step, lengths, backward=backward)
     return norms
 
 
@@ -119,8 +128,12 @@ def measure_over_depth(network: keras.Model, arrays: Arrays) -> dict[str, float]
     if not outputs:
         return {}
     with_hidden = create_hidden_part(network, [*outputs.values(), network.output])
-    loss, tape, hidden = _compute_loss(network, arrays, with_hidden)
-    gradients = tape.gradient(loss, hidden)
+
+    def compute_gradients() -> list[Any]:
+        loss, tape, hidden = _compute_loss(network, arrays, with_hidden)
+        return list(tape.gradient(loss, hidden))
+
+    gradients = tf.function(compute_gradients, autograph=False)()  # compiled, for time steps are slow in eager mode
     return {
         layer.name: float(_norm_of_rows([gradient], len(arrays)).mean())
         for layer, gradient in zip(outputs, gradients, strict=True)
@@ -154,27 +167,39 @@ def _find_directions(network: keras.Model) -> dict[str, Any]:
 
 
 @contextmanager
-def _record_states(layers: Mapping[str, Any]) -> Iterator[dict[str, list[list[Any]]]]:
-    """Unroll recurrent layers temporarily, and record the states after each step that they read."""
-    states: dict[str, list[list[Any]]] = {name: [] for name in layers}
-    before = {name: (layer.unroll, layer.cell.call) for name, layer in layers.items()}
+def _record_states(layers: Mapping[str, Any]) -> Iterator[dict[str, tuple[list[list[Any]], list[int]]]]:
+    """Record the states after each step that recurrent layers read, and the number of steps of each of their calls.
 
-    def recording(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    A layer is unrolled in its first call, unless that has too many steps; of other calls there are no states.
+    """
+    recorded: dict[str, tuple[list[list[Any]], list[int]]] = {name: ([], []) for name in layers}
+    before = {name: layer.unroll for name, layer in layers.items()}
+
+    def recording(name: str, layer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        loop, call = layer.inner_loop, layer.cell.call
+        states, calls = recorded[name]
+
+        def loop_unrolled(sequences: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(sequences.shape[1])
+            layer.unroll = len(calls) == 1 and calls[0] <= MOST_STEPS
+            return loop(sequences, *arguments, **options)
+
         def call_and_record(*arguments: Any, **options: Any) -> Any:
             output, after = call(*arguments, **options)
-            states[name].append(list(keras.tree.flatten(after)))
+            if layer.unroll:
+                states.append(list(keras.tree.flatten(after)))
             return output, after
 
-        return call_and_record
+        return loop_unrolled, call_and_record
 
     try:
         for name, layer in layers.items():
-            layer.unroll, layer.cell.call = True, recording(name, layer.cell.call)
-        yield states
+            layer.inner_loop, layer.cell.call = recording(name, layer)
+        yield recorded
     finally:
         for name, layer in layers.items():
-            layer.unroll = before[name][0]
-            del layer.cell.call  # the class has it
+            layer.unroll = before[name]
+            del layer.inner_loop, layer.cell.call  # the class has them
 
 
 def _norm_of_rows(gradients: list[Any], rows: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from zoo.inspection.gradient_flow import create_hidden_part, find_hidden_outputs, shorten_arrays
 from zoo.training.epochs import CompiledScores
-from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
+from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, limit_rows
 
 GRADIENT_NORM, DEAD_UNITS = "gradient_norm/", "dead_units/"  # prefixes in a history, before the name of a layer
 WATCHED_ROWS = 256
@@ -26,17 +26,20 @@ class LayerWatch:
 
     Args:
         network: Compiled network.
-        arrays: Preprocessed rows.
+        arrays: Preprocessed rows, of which a random sample is taken.
+        batch: Batch size of training: no more images or sequences than that are taken, since they need much memory.
     """
 
-    def __init__(self, network: keras.Model, arrays: Arrays) -> None:
+    def __init__(self, network: keras.Model, arrays: Arrays, batch: int = WATCHED_ROWS) -> None:
         self.network = network
-        few = shorten_arrays(arrays, rows=WATCHED_ROWS)
+        outputs = find_hidden_outputs(network)
+        flat = all(len(output.shape) < 3 for output in outputs.values())
+        few = shorten_arrays(arrays, rows=min(WATCHED_ROWS, limit_rows(network) if flat else batch))
         padded = few.padded()
         self.x = {k: convert_to_tensor(v) for k, v in padded.items()} if isinstance(padded, dict) else padded
         self.y = convert_to_tensor(few.y)
         self.layers = [layer for layer in network.layers if layer.trainable_weights]
-        hidden = {layer: output for layer, output in find_hidden_outputs(network).items() if _computes_units(layer)}
+        hidden = {layer: output for layer, output in outputs.items() if _computes_units(layer)}
         self.hidden = list(hidden)
         self._outputs = create_hidden_part(network, list(hidden.values())) if hidden else None
         # Compiled, for time steps are slow in eager mode; a concrete function, as tf.function warns of many networks.
@@ -55,7 +58,9 @@ class LayerWatch:
             loss = self.network.compute_loss(x=self.x, y=self.y, y_pred=self.network(self.x, training=False))
         variables = [[variable.value for variable in layer.trainable_variables] for layer in self.layers]
         gradients = tape.gradient(loss, variables)
-        norms = [tf.linalg.global_norm([g for g in of_layer if g is not None]) for of_layer in gradients]
+        # Dense, since the gradient of an embedding lists a row of the table as often as it is looked up.
+        dense = [[tf.convert_to_tensor(g) for g in of_layer if g is not None] for of_layer in gradients]
+        norms = [tf.linalg.global_norm(of_layer) for of_layer in dense]
         outputs = self._outputs(self.x) if self._outputs is not None else []
         return norms, [_share_of_dead_units(output) for output in outputs]
 

@@ -28,7 +28,7 @@ class ReportJob(DataJob):
     @model_validator(mode="after")
     def _of_a_model(self) -> ReportJob:
         if self.hyperparameters and self.model is None:
-            raise UsageError("hyperparameters need a model; name it with model", where="hyperparameters")
+            raise UsageError("--set needs --model NAME", where="hyperparameters")
         return self
 
 

@@ -13,6 +13,7 @@ from zoo.reporting.check_inputs import WARNING, Finding
 
 RATE_TOO_HIGH, RATE_TOO_LOW, NOT_CONVERGED = "learning rate too high", "learning rate too low", "not converged"
 UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
+VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
 WORSE = "worse than a baseline"
 CURVE = "figures/learning_curve.png"
@@ -134,7 +135,9 @@ def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Find
 
     Args:
         training: The learning curve and the scores.
-        gradients: Findings on gradients of a network that learnt nothing, which explain that.
+        gradients: Findings on gradients of a network that learnt nothing, which explain that. A vanishing one is left
+            out where no baseline is better than the constant either: the columns may not be informative, and the
+            gradients of recurrent layers vanish before training too.
 
     Example:
         >>> history = {"loss": [1.0, 0.9, 0.8], "val_loss": [1.0, 0.9, 0.8], "val_rmse": [1.0, 0.9, 0.8]}
@@ -147,12 +150,14 @@ def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Find
     # Losses may overflow when divided; comparisons with infinity or NaN are then false, so nothing is reported.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         loss_findings = _of_course(training)
+        if not training.attained()[1] > GAP:
+            gradients = [finding for finding in gradients if finding.topic != VANISHING]
         under, over = [] if loss_findings or gradients else _under_fitting(training), _over_fitting(training)
         if under and over:  # their cures are opposite: the larger gap is the first to close
             trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
             under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
         return [
-            *gradients, *loss_findings, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
+            *loss_findings, *gradients, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
         ]  # fmt: skip
 
 

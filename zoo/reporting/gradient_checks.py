@@ -11,9 +11,9 @@ import numpy as np
 
 from zoo.inspection.gradient_flow import has_recurrent_layers, measure_over_depth, measure_over_time, shorten_arrays
 from zoo.reporting.check_inputs import WARNING, Finding
+from zoo.reporting.diagnosis import EXPLODING, VANISHING
 from zoo.training.preprocessed_arrays import Arrays
 
-VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
 LEAST, MOST = 1e-3, 1e3  # gradient at the first step or layer, as a multiple of that at the last
 LEAST_STEPS = 10  # fewer steps are no long memory
 AVERAGED = 0.1  # fraction of the steps at either end that a norm is averaged over

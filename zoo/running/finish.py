@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pandas as pd
+import tensorflow as tf
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
 from zoo.figures.curves import learning_curve
@@ -240,7 +241,8 @@ def _check_gradients(training: Training, fitted: Fitted) -> list[Finding]:
     """Return findings on the gradients of a network that learnt nothing."""
     if not training.learnt_nothing:
         return []
-    with suppress(*CHECK_ERRORS):  # a user's own network may have layers that cannot be looked into
+    # A user's own network may have layers that cannot be looked into, which must not fail a run that has finished.
+    with suppress(*CHECK_ERRORS, tf.errors.OpError, RuntimeError, AttributeError):
         arrays = fitted.task.probe(fitted.built_model, fitted.dataset)
         if arrays is not None:
             return check_gradients(fitted.built_model.network, arrays, tuple(fitted.hyperparameters))
