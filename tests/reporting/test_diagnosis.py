@@ -207,14 +207,19 @@ def test_of_opposite_cures_one_is_advised(trained: float, validated: float, topi
 
 
 @pytest.mark.parametrize(
-    ("names", "advice"),
-    [(("units", "weight_decay"), "--set weight_decay=0.001, fewer units, or more rows"), ((), "more rows")],
+    ("hyperparameters", "advice"),
+    [
+        ({"units": 8, "weight_decay": 0.0}, "--set weight_decay=0.001, fewer units, or more rows"),
+        ({"dropout": 0.5, "weight_decay": 0.01}, "more rows"),
+        ({"dropout": 0.2}, "--set dropout=0.3, or more rows"),
+        ({}, "more rows"),
+    ],
 )
-def test_only_hyperparameters_that_the_model_has_are_advised(names: tuple[str, ...], advice: str) -> None:
+def test_only_what_regularises_the_model_more_is_advised(hyperparameters: dict[str, Any], advice: str) -> None:
     training = Training(
         {"loss": [1.0, 0.5]}, best_epoch=2, stopped="early", steps=10, objective="rmse",
         metrics={"train_rmse": 0.1, "val_rmse": 0.9}, dummy="mean",
-        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}}, hyperparameters=names,
+        baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}}, hyperparameters=hyperparameters,
     )  # fmt: skip
     assert [finding.advice for finding in diagnose(training)] == [advice]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,9 @@ GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or a gain of this fraction of the remai
 _LEAKS = ("leakage", "groups", "duplicates", "near-duplicates")
 
 
-# What reduces over-fitting, by the hyperparameter that a model needs for it.
-REGULARIZATION = {
-    "dropout": "--set dropout=0.3",
-    "weight_decay": "--set weight_decay=0.001",
-    "units": "fewer units",
-    "flip": "augmentation",
-}
+# What reduces over-fitting: values of hyperparameters that models with smaller ones may try, and changes of others.
+STRONGER = {"dropout": 0.3, "weight_decay": 0.001}
+CHANGES = {"units": "fewer units", "flip": "augmentation"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Training:
         verdict: The model compared with the best baseline, as in ``Run``.
         best_baseline: Name of the best baseline.
         report: Findings of the data report.
-        hyperparameters: Names of the model's hyperparameters, which the advice is limited to.
+        hyperparameters: The model's hyperparameters, which the advice is limited to.
         perfect: Value of the objective for perfect predictions; 0 for an error.
     """
 
@@ -69,7 +66,7 @@ class Training:
     verdict: str = ""
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
-    hyperparameters: Collection[str] = ()
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     perfect: float = 0.0
 
     @property
@@ -309,7 +306,9 @@ def _over_fitting(training: Training) -> list[Finding]:
         )
     else:
         return []
-    cures = [cure for name, cure in REGULARIZATION.items() if name in training.hyperparameters]
+    values = training.hyperparameters
+    cures = [f"--set {name}={value}" for name, value in STRONGER.items() if name in values and values[name] < value]
+    cures += [change for name, change in CHANGES.items() if name in values]
     advice = ", ".join([*cures, "or more rows"]) if cures else "more rows"
     return [Finding(OVER_FITTING, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
 

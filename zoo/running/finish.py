@@ -232,7 +232,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         verdict=run.verdict,
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
-        hyperparameters=tuple(fitted.hyperparameters),
+        hyperparameters=fitted.hyperparameters,
         perfect=task.rules(spec).metrics()[0].perfect,
     )
 
