@@ -25,7 +25,8 @@ class ModelList:
         return {"models": self.models}
 
     def __str__(self) -> str:
-        return "\n".join(f"{model['model']:<26}{model['summary']}" for model in self.models)
+        width = max((len(model["model"]) for model in self.models), default=0) + 2
+        return "\n".join(f"{model['model']:<{width}}{model['summary']}" for model in self.models)
 
 
 def match_models(pattern: str) -> ModelList:
