@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable, Sequence
 
 MOST_LISTED = 8  # names or lines of evidence
@@ -113,6 +114,19 @@ def join_first(texts: Sequence[str], most: int = MOST_LISTED, separator: str = "
         'a, b and 1 more'
     """
     return separator.join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def describe_missing_packages(packages: Iterable[str], extra: str) -> str | None:
+    """Return how to install the packages that are missing, by an extra of zoo; None if none is.
+
+    Example:
+        >>> describe_missing_packages(["numpy"], "onnx") is None
+        True
+        >>> describe_missing_packages(["no_such_package"], "onnx")
+        'no_such_package is not installed; run pip install "keras-task-zoo[onnx]"'
+    """
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    return f'{", ".join(missing)} is not installed; run pip install "keras-task-zoo[{extra}]"' if missing else None
 
 
 def find_nearest_name(name: str, names: Iterable[str]) -> str | None:

@@ -87,7 +87,7 @@ class Baseline:
         most_rows: Maximum number of training rows; with more it is skipped with a note. None for no maximum.
         is_dummy: Whether it uses only the training targets; a model's skill is measured against it.
         fitted_rows: Maximum number of training rows that it is fitted on; of more it takes a sample, with a note.
-        needs: Package that it needs, and the extra of zoo that installs it; without it, it is skipped with a note.
+        needs: Packages that it needs, and the extra of zoo that installs them; without, it is skipped with a note.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Baseline:
     most_rows: int | None = None
     is_dummy: bool = False
     fitted_rows: int | None = None
-    needs: tuple[str, str] | None = None
+    needs: tuple[Sequence[str], str] | None = None
 
 
 class OutputRules(ABC):

@@ -38,7 +38,7 @@ def choose_baselines(level: Literal["quick", "all", "none"]) -> list[Baseline]:
     ]
     if level == "all":
         baselines.append(Baseline("boosting_on_lags", _run_boosting))
-        needs = ("statsforecast", "forecasting")
+        needs = (["statsforecast"], "forecasting")
         baselines += [Baseline(name, partial(_run_statistical, name), needs=needs) for name in STATISTICAL]
     return baselines
 

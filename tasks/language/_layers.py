@@ -72,9 +72,9 @@ class WithoutLast(keras.layers.Layer):
 class HashedContexts(keras.layers.Layer):
     """Hashes the last tokens before each prediction, once for each number of tokens, to rows of an embedding.
 
-    Mikolov et al. 2011, "Strategies for training large scale neural network language models", section 4: a recurrent
-    network learns faster beside features of n-grams, and a hash keeps their table small. Contexts that share a row are
-    told apart by the rows of their shorter and longer ones.
+    Mikolov et al. 2011, "Strategies for training large scale neural network language models": a recurrent network
+    learns faster beside features of n-grams, and a hash keeps their table small. Contexts that share a row are told
+    apart by the rows of their shorter and longer ones.
 
     Args:
         shortest: Tokens of the shortest context.

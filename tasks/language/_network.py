@@ -38,7 +38,7 @@ def choose_defaults(spec: Spec) -> dict[str, Any]:
     Small batches learn more in the same time: a step over 128 words of ten letters has a thousand predictions. The more
     texts there are, the fewer epochs are needed, and the less dropout.
     """
-    tokens = spec.rows * (spec.only(TextInput).mean_length + 1)
+    tokens = _count_tokens(spec)
     epochs = int(min(max(TRAINED_TOKENS / tokens, FEWEST_EPOCHS), MOST_EPOCHS))
     return {
         "learning_rate": 4e-3,
@@ -90,7 +90,7 @@ def build_language_model(
         )(x)
         x = Dropout(dropout, name=f"dropout_{index}")(x) if dropout else x
     if context >= SHORTEST_CONTEXT:
-        contexts = _embed_contexts(before, context, count_buckets(spec), size - 1)
+        contexts = _embed_contexts(before, context, _count_buckets(spec), size - 1)
         contexts = Dropout(dropout, name="contexts_dropout")(contexts) if dropout else contexts
         x = keras.layers.Concatenate(name="state_and_contexts")([x, contexts])
     x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name="logits")(x)
@@ -102,10 +102,15 @@ def build_language_model(
     return assemble(preprocessing, inputs, outputs, {BITS: loss}, knobs)
 
 
-def count_buckets(spec: Spec) -> int:
+def _count_tokens(spec: Spec) -> float:
+    """Return the number of training tokens, the end of each text included."""
+    return spec.rows * (spec.only(TextInput).mean_length + 1)
+
+
+def _count_buckets(spec: Spec) -> int:
     """Return the number of rows of embeddings for the contexts of one length: more for more training tokens."""
-    tokens = spec.rows * (spec.only(TextInput).mean_length + 1)
-    return int(2 ** min(max(round(math.log2(tokens / TOKENS_PER_BUCKET)), FEWEST_BUCKETS), MOST_BUCKETS))
+    power = round(math.log2(_count_tokens(spec) / TOKENS_PER_BUCKET))
+    return int(2 ** min(max(power, FEWEST_BUCKETS), MOST_BUCKETS))
 
 
 def _embed_contexts(tokens: Any, longest: int, buckets: int, boundary: int) -> Any:

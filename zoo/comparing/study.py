@@ -251,9 +251,9 @@ def _rates(subject: _Subject) -> tuple[Any, Any, str]:
         if not math.isfinite(losses[-1]) or smooth[-1] > 4 * min(smooth):
             break
     curve = np.array(smooth[: len(losses) - (not math.isfinite(losses[-1]))])
-    # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
     if len(curve) < 2:
         raise UsageError("the loss falls at no learning rate", where="rates")
+    # Measure the slope over a window: single steps are noisy, and the first smoothed values average few steps.
     window = max(1, min(WINDOW, len(curve) // 3))
     falls = curve[:-window] - curve[window:]
     first = min(WARM_UP, len(falls) - 1)

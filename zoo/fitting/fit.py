@@ -16,7 +16,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import keras
 
 from zoo.data.dataset import Dataset
 from zoo.fitting.model_builder import ModelBuilder
@@ -30,9 +32,6 @@ from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.recorder import Recorder
 from zoo.training.training_state import FitPlan, FitResult
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True)

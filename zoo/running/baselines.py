@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.data.dataset import SPLIT_PREFIX, Dataset
+from zoo.errors import describe_missing_packages
 from zoo.running.run_facts import add_prefixes
 from zoo.task import Baseline, Task
 from zoo.tracking.store import Store
@@ -43,10 +43,8 @@ def run_baselines(
     rows = len(dataset.splits["train"]) if "train" in dataset.splits else 0
     baselines = task.baselines(level, dataset.spec)
     for baseline in baselines:
-        if baseline.needs is not None and importlib.util.find_spec(baseline.needs[0]) is None:
-            package, extra = baseline.needs
-            message = f'{package} is not installed; run pip install "keras-task-zoo[{extra}]"'
-            notes.append(f"baseline {baseline.name} is left out: {message}")
+        if baseline.needs is not None and (missing := describe_missing_packages(*baseline.needs)) is not None:
+            notes.append(f"baseline {baseline.name} is left out: {missing}")
             continue
         if baseline.most_rows is not None and rows > baseline.most_rows:
             notes.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import logging
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import JobError, UsageError
+from zoo.errors import JobError, UsageError, describe_missing_packages
 from zoo.models.built_model import CALIBRATION, find_preprocessing
 from zoo.portable import predict
 from zoo.portable.digests import add_digests
@@ -43,10 +42,8 @@ def check_packages(kind: str) -> None:
     Raises:
         UsageError: With the extra to install.
     """
-    missing = [name for name in NEEDS[kind] if importlib.util.find_spec(name) is None]
-    if missing:
-        message = f'{", ".join(missing)} is not installed; run pip install "keras-task-zoo[{kind}]"'
-        raise UsageError(message, where="format")
+    if (missing := describe_missing_packages(NEEDS[kind], kind)) is not None:
+        raise UsageError(missing, where="format")
 
 
 def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", quantize: bool = False) -> None:
