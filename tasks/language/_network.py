@@ -17,7 +17,7 @@ from zoo.spec import Spec, TextInput
 from ._layers import AddBoundaries, CostPerToken, HashedContexts, NextToken, TextBits, TextCost, WithoutLast
 
 # Tokens that are trained on in all epochs together, within limits on the epochs.
-TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 14_000_000, 4, 15
+TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 14_000_000, 4, 30
 # Dropout is half below the first, and none from the second on.
 FEW_TOKENS, MANY_TOKENS = 100_000, 10_000_000
 MOST_BATCH = 128
