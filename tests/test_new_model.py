@@ -51,7 +51,7 @@ def test_the_model_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
     listed = subprocess.run(
         [sys.executable, "-m", "zoo", "list"], capture_output=True, text=True, env=environment, check=True
     )
-    assert "classification/wide       Wide network for classes" in listed.stdout
+    assert "classification/wide Wide network for classes" in " ".join(listed.stdout.split())
 
 
 TASK_SCRIPT = """
