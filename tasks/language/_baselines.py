@@ -12,7 +12,7 @@ from zoo.task import Baseline
 
 from ._metrics import METRICS
 from ._network import find_boundary
-from ._ngrams import GREATEST_ORDER, USUAL_ORDER, NGrams
+from ._ngrams import GREATEST_ORDER, MOST_TOKENS, USUAL_ORDER, NGrams
 from ._texts import count_sizes, count_unknown, encode_split, get_texts
 
 # Order of each baseline; None for the one that is best on the validation split.
@@ -22,7 +22,6 @@ LEVELS: dict[str, Sequence[str]] = {
     "quick": ("unigram", "ngram"),
     "all": ("unigram", "bigram", "ngram"),
 }
-MOST_TOKENS = 10_000_000
 
 
 def choose_baselines(level: str, spec: Spec) -> list[Baseline]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -126,7 +127,7 @@ class TextCost(keras.layers.Layer):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(dtype="float32", **{name: value for name, value in options.items() if name != "dtype"})
+        super().__init__(dtype="float32", **_without_dtype(options))
 
     def call(self, logits: Any, tokens: Any, length: Any) -> Any:
         """Return the cost in nats (B, 1)."""
@@ -150,16 +151,85 @@ class NextToken(keras.layers.Layer):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(dtype="float32", **{name: value for name, value in options.items() if name != "dtype"})
+        super().__init__(dtype="float32", **_without_dtype(options))
 
     def call(self, logits: Any, length: Any) -> Any:
         """Return probabilities (B, K)."""
-        last = ops.take_along_axis(logits, ops.maximum(length - 2, 0)[:, None, None], axis=1)
-        return ops.softmax(ops.cast(last[:, 0], "float32"), axis=-1)
+        return _compute_next(logits, length)
 
     def compute_output_spec(self, logits: Any, length: Any) -> Any:
         """Return the spec of the output (B, K)."""
         return keras.KerasTensor((logits.shape[0], logits.shape[-1]), dtype="float32")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MixedTextCost(keras.layers.Layer):
+    """Computes the cost of each text by the mean of a network's probabilities and others, for some shares of these.
+
+    Args:
+        shares: Shares of the other probabilities.
+
+    Call arguments:
+        logits: (B, S - 1, K).
+        tokens: (B, S).
+        length: Number of tokens of each text (B,).
+        probabilities: The other probabilities of the tokens but the first (B, S - 1).
+    """
+
+    def __init__(self, shares: Sequence[float], **options: Any) -> None:
+        super().__init__(trainable=False, dtype="float32", **_without_dtype(options))
+        self.shares = tuple(shares)
+
+    def call(self, logits: Any, tokens: Any, length: Any, probabilities: Any) -> Any:
+        """Return the cost in nats for each share (B, W)."""
+        logits = ops.cast(logits, "float32")
+        chosen = ops.take_along_axis(logits, ops.cast(tokens[:, 1:], "int32")[:, :, None], axis=2)[:, :, 0]
+        costs = ops.logsumexp(logits, axis=-1) - chosen
+        real = ops.arange(ops.shape(costs)[1], dtype="int32")[None, :] < ops.cast(length, "int32")[:, None] - 1
+        sums = []
+        for share in self.shares:
+            # The other probabilities are above 0, so that only a share of 0 can end in the logarithm of 0.
+            mixed = -ops.log((1 - share) * ops.exp(-costs) + share * probabilities) if share else costs
+            sums.append(ops.sum(ops.where(real, mixed, 0.0), axis=1))
+        return ops.stack(sums, axis=1)
+
+    def compute_output_spec(self, logits: Any, tokens: Any, length: Any, probabilities: Any) -> Any:
+        """Return the spec of the output (B, W)."""
+        return keras.KerasTensor((logits.shape[0], len(self.shares)), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**simplify_config(super().get_config()), "shares": list(self.shares)}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MixedNextToken(keras.layers.Layer):
+    """Computes the probability of each token after a text as the mean of a network's probability and another.
+
+    Args:
+        share: Share of the other probabilities.
+
+    Call arguments:
+        logits: (B, S - 1, K), for texts with both boundaries.
+        length: Number of tokens of each text, boundaries included (B,).
+        probabilities: The other probabilities of all tokens after each text (B, K).
+    """
+
+    def __init__(self, share: float, **options: Any) -> None:
+        super().__init__(trainable=False, dtype="float32", **_without_dtype(options))
+        self.share = share
+
+    def call(self, logits: Any, length: Any, probabilities: Any) -> Any:
+        """Return probabilities (B, K)."""
+        return (1 - self.share) * _compute_next(logits, length) + self.share * probabilities
+
+    def compute_output_spec(self, logits: Any, length: Any, probabilities: Any) -> Any:
+        """Return the spec of the output (B, K)."""
+        return keras.KerasTensor((logits.shape[0], logits.shape[-1]), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**simplify_config(super().get_config()), "share": self.share}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -213,3 +283,14 @@ class CostPerToken(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "tokens": self.tokens}
+
+
+def _compute_next(logits: Any, length: Any) -> Any:
+    """Return the probabilities of all tokens after each text (B, K)."""
+    last = ops.take_along_axis(logits, ops.maximum(length - 2, 0)[:, None, None], axis=1)
+    return ops.softmax(ops.cast(last[:, 0], "float32"), axis=-1)
+
+
+def _without_dtype(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a layer without the data type, which is always that of costs and probabilities."""
+    return {name: value for name, value in options.items() if name != "dtype"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from zoo.models.built_model import BuiltModel
 from zoo.models.shared_hyperparameters import Knobs, choose_batch_size
 from zoo.networks import assemble
 from zoo.networks.dropout import Dropout
@@ -24,7 +26,7 @@ MOST_BATCH = 128
 SHORTEST_CONTEXT, CONTEXT_WIDTH = 2, 16
 LONGEST_CONTEXTS = {"character": 7, "word": 3}
 TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 50, 10, 17  # buckets as powers of 2
-BOUNDARIES, COST, NEXT, BITS = "boundaries", "cost", "next", "bits"
+BOUNDARIES, LOGITS, COST, NEXT, BITS = "boundaries", "logits", "cost", "next", "bits"
 
 
 def find_boundary(spec: Spec) -> int:
@@ -38,7 +40,7 @@ def choose_defaults(spec: Spec) -> dict[str, Any]:
     Small batches learn more in the same time: a step over 128 words of ten letters has a thousand predictions. The more
     texts there are, the fewer epochs are needed, and the less dropout.
     """
-    tokens = _count_tokens(spec)
+    tokens = count_tokens(spec)
     epochs = int(min(max(TRAINED_TOKENS / tokens, FEWEST_EPOCHS), MOST_EPOCHS))
     return {
         "learning_rate": 4e-3,
@@ -57,7 +59,15 @@ def choose_context(spec: Spec) -> int:
 
 
 def build_language_model(
-    spec: Spec, knobs: Knobs, *, kind: type[keras.layers.Layer], units: int, layers: int, embedding: int, context: int
+    spec: Spec,
+    knobs: Knobs,
+    *,
+    kind: type[keras.layers.Layer],
+    units: int,
+    layers: int,
+    embedding: int,
+    context: int,
+    after_fit: Callable[[BuiltModel, Any], None] | None = None,
 ) -> keras.Model:
     """Return the compiled model of texts: their bits, and the probabilities of the token that comes next.
 
@@ -72,6 +82,7 @@ def build_language_model(
         layers: Number of recurrent layers.
         embedding: Width of the embedding of tokens.
         context: Number of tokens of the longest context with an embedding of its own; below 2 for none.
+        after_fit: Called with the built model and the dataset when training is over.
     """
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()
@@ -93,23 +104,23 @@ def build_language_model(
         contexts = _embed_contexts(before, context, _count_buckets(spec), size - 1)
         contexts = Dropout(dropout, name="contexts_dropout")(contexts) if dropout else contexts
         x = keras.layers.Concatenate(name="state_and_contexts")([x, contexts])
-    x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name="logits")(x)
+    x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name=LOGITS)(x)
     cost = TextCost(name=COST)(x, tokens, tokens_length)
     bits = TextBits(spec.options["unknown_bits"], name=BITS)(cost, codes, length)
     outputs = {BITS: bits, NEXT: NextToken(name=NEXT)(x, tokens_length)}
     knobs.training(spec.rows)
     loss = CostPerToken(spec.only(TextInput).mean_length + 1)
-    return assemble(preprocessing, inputs, outputs, {BITS: loss}, knobs)
+    return assemble(preprocessing, inputs, outputs, {BITS: loss}, knobs, after_fit=after_fit)
 
 
-def _count_tokens(spec: Spec) -> float:
+def count_tokens(spec: Spec) -> float:
     """Return the number of training tokens, the end of each text included."""
     return spec.rows * (spec.only(TextInput).mean_length + 1)
 
 
 def _count_buckets(spec: Spec) -> int:
     """Return the number of rows of embeddings for the contexts of one length: more for more training tokens."""
-    power = round(math.log2(_count_tokens(spec) / TOKENS_PER_BUCKET))
+    power = round(math.log2(count_tokens(spec) / TOKENS_PER_BUCKET))
     return int(2 ** min(max(power, FEWEST_BUCKETS), MOST_BUCKETS))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from zoo.data.ragged import Ragged
 
 GREATEST_ORDER, USUAL_ORDER = 10, 6
+MOST_TOKENS = 10_000_000
 
 
 @dataclass(frozen=True)

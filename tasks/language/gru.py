@@ -17,6 +17,7 @@ import keras_tuner
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
+from ._mixing import mix_with_ngrams
 from ._network import build_language_model, choose_context, choose_defaults
 
 
@@ -28,11 +29,20 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         layers: Number of stacked recurrent layers.
         embedding: Width of the embedding of each character or word.
         context: Characters or words of the longest context that has an embedding of its own; below 2 for none.
+        ngrams: Whether the trained network predicts together with n-grams, whose share is chosen on validation texts.
     """
     knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
     embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
     context = hp.Int("context", 0, 10, default=choose_context(spec))
+    after_fit = mix_with_ngrams if hp.Fixed("ngrams", True) else None
     return build_language_model(
-        spec, knobs, kind=keras.layers.GRU, units=units, layers=layers, embedding=embedding, context=context
+        spec,
+        knobs,
+        kind=keras.layers.GRU,
+        units=units,
+        layers=layers,
+        embedding=embedding,
+        context=context,
+        after_fit=after_fit,
     )
