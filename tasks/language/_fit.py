@@ -1,22 +1,31 @@
-"""Training of a language model on pieces of texts."""
+"""Training of a language model: its network on pieces of texts, then the share of n-grams in its predictions."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from zoo.data.dataset import Dataset
 from zoo.data.ragged import Ragged
-from zoo.models.built_model import BuiltModel
+from zoo.inspection.probe_rows import preprocess_sample
+from zoo.models.built_model import NETWORK, BuiltModel
 from zoo.preprocessing.sequences import CODES
 from zoo.training.fit_loop import fit
-from zoo.training.preprocessed_arrays import load_or_preprocess
+from zoo.training.preprocessed_arrays import forward, load_or_preprocess
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-from ._network import create_trained_part, find_boundary
+from ._layers import NextToken, TextBits, TextCost
+from ._network import BITS, BOUNDARIES, COST, LOGITS, NEXT, count_tokens, create_trained_part, find_boundary
+from ._ngram_tables import NGramTables, create_tables
+from ._ngrams import MOST_TOKENS, USUAL_ORDER, NGrams
 from ._texts import add_boundaries, count_sizes, count_unknown, cut_into_pieces, get_texts, prepare_arrays
+
+MOST_NGRAMS = 6_000_000  # in the tables, 8 bytes each
+USUAL_SHARE = 0.5  # without validation texts
+SHARES = tuple(np.linspace(0, 1, 21).round(2).tolist())
 
 
 def fit_texts(built_model: BuiltModel, dataset: Dataset, plan: FitPlan, cache: Path | None) -> FitResult:
@@ -56,3 +65,49 @@ def _create_monitor(dataset: Dataset, texts: Ragged) -> Monitor:
         return float((np.sum(cost, dtype=np.float64) / np.log(2) + charged) / characters)
 
     return Monitor("val_bits_per_character", "min", score)
+
+
+def add_ngrams(built_model: BuiltModel, dataset: Dataset) -> None:
+    """Let a trained network predict together with n-grams of the training texts.
+
+    The probability of a token is a mean of both, as of recurrent networks and n-grams in Mikolov et al. 2010,
+    "Recurrent neural network based language model", section 3. The share of the n-grams is the one that has the fewest
+    bits on the validation texts, the network's share is the rest. N-grams have Kneser-Ney smoothing.
+
+    Args:
+        built_model: Model of :func:`build_language_model` with its final weights; gets another network for predictions.
+        dataset: Texts that it was trained on.
+    """
+    spec, network = dataset.spec, built_model.network
+    size = find_boundary(spec) + 1
+    rows = max(1, int(MOST_TOKENS * spec.rows / count_tokens(spec)))
+    ngrams = NGrams(_encode(built_model, dataset, "train", rows), size)
+    validation = _encode(built_model, dataset, "validation", rows) if "validation" in dataset.splits else None
+    order = ngrams.choose_order(validation) if validation is not None else USUAL_ORDER
+    sizes = np.cumsum([len(level.keys) for level in ngrams.levels])
+    order = min(order, max(1, int(np.searchsorted(sizes, MOST_NGRAMS, side="right"))))
+    tables = NGramTables.filled(create_tables(ngrams, order), order, size, name="ngrams")
+
+    tokens, length = network.get_layer(BOUNDARIES).output
+    logits = network.get_layer(LOGITS).output
+    probabilities, after = tables(tokens, length)
+    share = USUAL_SHARE
+    if validation is not None:
+        every_share = TextCost(SHARES, name="cost_by_share")(logits, tokens, length, probabilities)
+        texts = preprocess_sample(built_model, dataset.splits["validation"], rows).x
+        costs = forward(keras.Model(network.inputs, every_share), texts)
+        share = SHARES[int(costs.sum(axis=0, dtype=np.float64).argmin())]
+    cost = TextCost((share,), name=COST)(logits, tokens, length, probabilities)
+    outputs = {
+        BITS: TextBits(spec.options["unknown_bits"], name=BITS)(cost, *network.get_layer(BOUNDARIES).input),
+        NEXT: NextToken(share, name=NEXT)(logits, length, after),
+    }
+    inference = keras.Model(network.inputs, outputs, name=NETWORK)
+    inference.compile(optimizer=network.optimizer, loss=network.loss)
+    built_model.inference = inference
+
+
+def _encode(built_model: BuiltModel, dataset: Dataset, split: str, rows: int) -> Ragged:
+    """Return a sample of the texts of a split as codes with boundaries."""
+    codes = preprocess_sample(built_model, dataset.splits[split], rows).x[CODES]
+    return add_boundaries(codes, find_boundary(dataset.spec))

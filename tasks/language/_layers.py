@@ -120,80 +120,37 @@ class HashedContexts(keras.layers.Layer):
 class TextCost(keras.layers.Layer):
     """Computes the cost of each text: the sum of -ln p(token | tokens before) over its tokens but the first.
 
-    Call arguments:
-        logits: (B, S - 1, K).
-        tokens: (B, S).
-        length: Number of tokens of each text (B,).
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(dtype="float32", **_without_dtype(options))
-
-    def call(self, logits: Any, tokens: Any, length: Any) -> Any:
-        """Return the cost in nats (B, 1)."""
-        logits = ops.cast(logits, "float32")
-        costs = keras.losses.sparse_categorical_crossentropy(tokens[:, 1:], logits, from_logits=True)
-        real = ops.arange(ops.shape(costs)[1], dtype="int32")[None, :] < length[:, None] - 1
-        return ops.sum(ops.where(real, costs, 0.0), axis=1, keepdims=True)
-
-    def compute_output_spec(self, logits: Any, tokens: Any, length: Any) -> Any:
-        """Return the spec of the output (B, 1)."""
-        return keras.KerasTensor((logits.shape[0], 1), dtype="float32")
-
-
-@keras.saving.register_keras_serializable("zoo")
-class NextToken(keras.layers.Layer):
-    """Computes the probability of each token after a text, its end included.
-
-    Call arguments:
-        logits: (B, S - 1, K), for texts with both boundaries.
-        length: Number of tokens of each text, boundaries included (B,).
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(dtype="float32", **_without_dtype(options))
-
-    def call(self, logits: Any, length: Any) -> Any:
-        """Return probabilities (B, K)."""
-        return _compute_next(logits, length)
-
-    def compute_output_spec(self, logits: Any, length: Any) -> Any:
-        """Return the spec of the output (B, K)."""
-        return keras.KerasTensor((logits.shape[0], logits.shape[-1]), dtype="float32")
-
-
-@keras.saving.register_keras_serializable("zoo")
-class MixedTextCost(keras.layers.Layer):
-    """Computes the cost of each text by the mean of a network's probabilities and others, for some shares of these.
-
     Args:
-        shares: Shares of the other probabilities.
+        shares: Shares of other probabilities in p, each with a cost of its own; the rest is the network's share.
 
     Call arguments:
         logits: (B, S - 1, K).
         tokens: (B, S).
         length: Number of tokens of each text (B,).
-        probabilities: The other probabilities of the tokens but the first (B, S - 1).
+        probabilities: The other probabilities of the tokens but the first (B, S - 1), above 0; without them there is
+            one cost, that of the network.
     """
 
-    def __init__(self, shares: Sequence[float], **options: Any) -> None:
-        super().__init__(trainable=False, dtype="float32", **_without_dtype(options))
+    def __init__(self, shares: Sequence[float] = (0.0,), **options: Any) -> None:
+        super().__init__(dtype="float32", **_without_dtype(options))
         self.shares = tuple(shares)
 
-    def call(self, logits: Any, tokens: Any, length: Any, probabilities: Any) -> Any:
+    def call(self, logits: Any, tokens: Any, length: Any, probabilities: Any = None) -> Any:
         """Return the cost in nats for each share (B, W)."""
-        logits = ops.cast(logits, "float32")
-        chosen = ops.take_along_axis(logits, ops.cast(tokens[:, 1:], "int32")[:, :, None], axis=2)[:, :, 0]
-        costs = ops.logsumexp(logits, axis=-1) - chosen
-        real = ops.arange(ops.shape(costs)[1], dtype="int32")[None, :] < ops.cast(length, "int32")[:, None] - 1
-        sums = []
-        for share in self.shares:
-            # The other probabilities are above 0, so that only a share of 0 can end in the logarithm of 0.
-            mixed = -ops.log((1 - share) * ops.exp(-costs) + share * probabilities) if share else costs
-            sums.append(ops.sum(ops.where(real, mixed, 0.0), axis=1))
-        return ops.stack(sums, axis=1)
+        logits, predicted = ops.cast(logits, "float32"), ops.cast(tokens[:, 1:], "int32")
+        if probabilities is None:  # in training, where this loss is the fastest
+            costs = [keras.losses.sparse_categorical_crossentropy(predicted, logits, from_logits=True)]
+        else:  # operations that every format has
+            chosen = ops.take_along_axis(logits, predicted[:, :, None], axis=2)[:, :, 0]
+            cost = ops.logsumexp(logits, axis=-1) - chosen
+            costs = [
+                -ops.log((1 - share) * ops.exp(-cost) + share * probabilities) if share else cost
+                for share in self.shares
+            ]
+        real = ops.arange(ops.shape(predicted)[1], dtype="int32")[None, :] < ops.cast(length, "int32")[:, None] - 1
+        return ops.stack([ops.sum(ops.where(real, cost, 0.0), axis=1) for cost in costs], axis=1)
 
-    def compute_output_spec(self, logits: Any, tokens: Any, length: Any, probabilities: Any) -> Any:
+    def compute_output_spec(self, logits: Any, tokens: Any, length: Any, probabilities: Any = None) -> Any:
         """Return the spec of the output (B, W)."""
         return keras.KerasTensor((logits.shape[0], len(self.shares)), dtype="float32")
 
@@ -203,27 +160,29 @@ class MixedTextCost(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MixedNextToken(keras.layers.Layer):
-    """Computes the probability of each token after a text as the mean of a network's probability and another.
+class NextToken(keras.layers.Layer):
+    """Computes the probability of each token after a text, its end included.
 
     Args:
-        share: Share of the other probabilities.
+        share: Share of other probabilities.
 
     Call arguments:
         logits: (B, S - 1, K), for texts with both boundaries.
         length: Number of tokens of each text, boundaries included (B,).
-        probabilities: The other probabilities of all tokens after each text (B, K).
+        probabilities: The other probabilities of all tokens after each text (B, K); None for no others.
     """
 
-    def __init__(self, share: float, **options: Any) -> None:
-        super().__init__(trainable=False, dtype="float32", **_without_dtype(options))
+    def __init__(self, share: float = 0.0, **options: Any) -> None:
+        super().__init__(dtype="float32", **_without_dtype(options))
         self.share = share
 
-    def call(self, logits: Any, length: Any, probabilities: Any) -> Any:
+    def call(self, logits: Any, length: Any, probabilities: Any = None) -> Any:
         """Return probabilities (B, K)."""
-        return (1 - self.share) * _compute_next(logits, length) + self.share * probabilities
+        last = ops.take_along_axis(logits, ops.maximum(length - 2, 0)[:, None, None], axis=1)
+        after = ops.softmax(ops.cast(last[:, 0], "float32"), axis=-1)
+        return after if probabilities is None else (1 - self.share) * after + self.share * probabilities
 
-    def compute_output_spec(self, logits: Any, length: Any, probabilities: Any) -> Any:
+    def compute_output_spec(self, logits: Any, length: Any, probabilities: Any = None) -> Any:
         """Return the spec of the output (B, K)."""
         return keras.KerasTensor((logits.shape[0], logits.shape[-1]), dtype="float32")
 
@@ -283,12 +242,6 @@ class CostPerToken(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "tokens": self.tokens}
-
-
-def _compute_next(logits: Any, length: Any) -> Any:
-    """Return the probabilities of all tokens after each text (B, K)."""
-    last = ops.take_along_axis(logits, ops.maximum(length - 2, 0)[:, None, None], axis=1)
-    return ops.softmax(ops.cast(last[:, 0], "float32"), axis=-1)
 
 
 def _without_dtype(options: Mapping[str, Any]) -> dict[str, Any]:

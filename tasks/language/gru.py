@@ -17,7 +17,7 @@ import keras_tuner
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._mixing import mix_with_ngrams
+from ._fit import add_ngrams
 from ._network import build_language_model, choose_context, choose_defaults
 
 
@@ -35,7 +35,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
     embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
     context = hp.Int("context", 0, 10, default=choose_context(spec))
-    after_fit = mix_with_ngrams if hp.Fixed("ngrams", True) else None
+    after_fit = add_ngrams if hp.Fixed("ngrams", True) else None
     return build_language_model(
         spec,
         knobs,
