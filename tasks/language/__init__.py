@@ -18,7 +18,7 @@ from zoo.data.table_dataset import create_table_dataset, encode_table
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.metrics.metric import Metric, evaluate
+from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec, TextInput
 from zoo.task import Baseline, Evaluation, OutputRules, Task
@@ -28,7 +28,7 @@ from zoo.training.training_state import FitPlan, FitResult
 from ._baselines import choose_baselines
 from ._figures import draw_figures
 from ._fit import fit_texts
-from ._metrics import METRICS
+from ._metrics import METRICS, score_texts
 from ._network import BITS, NEXT
 from ._texts import compute_unknown_bits, count_sizes, get_texts, list_tokens
 
@@ -113,9 +113,9 @@ class Language(Task):
         """Score the bits of the texts of one split."""
         rows, spec = dataset.splits[split], dataset.spec
         sizes = count_sizes(get_texts(rows, spec), spec)
-        bits = self.output(model, rows.inputs)[BITS][:, 0]
-        scores, bounds = evaluate(METRICS, sizes, bits, group=rows.group, resamples=1000 if intervals else 0)
-        return Evaluation(scores, bounds if intervals else {}, lambda: draw_figures(model, rows, spec, sizes, bits))
+        output = self.output(model, rows.inputs)
+        scores, bounds = score_texts(sizes, output, rows.group, resamples=1000 if intervals else 0)
+        return Evaluation(scores, bounds, lambda: draw_figures(model, rows, spec, sizes, output[BITS][:, 0]))
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return n-gram models with back-off, and the frequencies of tokens."""

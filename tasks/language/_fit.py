@@ -18,7 +18,17 @@ from zoo.training.preprocessed_arrays import forward, load_or_preprocess
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._layers import NextToken, TextBits, TextCost
-from ._network import BITS, BOUNDARIES, COST, LOGITS, NEXT, count_tokens, create_trained_part, find_boundary
+from ._network import (
+    BITS,
+    BOUNDARIES,
+    COST,
+    LOGITS,
+    NETWORK_BITS,
+    NEXT,
+    count_tokens,
+    create_trained_part,
+    find_boundary,
+)
 from ._ngram_tables import NGramTables, create_tables
 from ._ngrams import MOST_TOKENS, USUAL_ORDER, NGrams
 from ._texts import add_boundaries, count_sizes, count_unknown, cut_into_pieces, get_texts, prepare_arrays
@@ -98,8 +108,11 @@ def add_ngrams(built_model: BuiltModel, dataset: Dataset) -> None:
         costs = forward(keras.Model(network.inputs, every_share), texts)
         share = SHARES[int(costs.sum(axis=0, dtype=np.float64).argmin())]
     cost = TextCost((share,), name=COST)(logits, tokens, length, probabilities)
+    network_cost = TextCost(name="network_cost")(logits, tokens, length, probabilities)
+    unknown_bits, inputs = spec.options["unknown_bits"], network.get_layer(BOUNDARIES).input
     outputs = {
-        BITS: TextBits(spec.options["unknown_bits"], name=BITS)(cost, *network.get_layer(BOUNDARIES).input),
+        BITS: TextBits(unknown_bits, name=BITS)(cost, *inputs),
+        NETWORK_BITS: TextBits(unknown_bits, name=NETWORK_BITS)(network_cost, *inputs),
         NEXT: NextToken(share, name=NEXT)(logits, length, after),
     }
     inference = keras.Model(network.inputs, outputs, name=NETWORK)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, evaluate
+
+from ._network import BITS, NETWORK_BITS
 
 
 def _per_character(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -33,3 +37,21 @@ def _per_token(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -
 
 
 METRICS = (Metric("bits_per_character", "min", _per_character), Metric("bits_per_token", "min", _per_token))
+
+
+def score_texts(
+    sizes: np.ndarray, output: Mapping[str, np.ndarray], group: np.ndarray | None, *, resamples: int
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return the scores of texts with their intervals, and those of the network without n-grams where it has them.
+
+    Args:
+        sizes: Number of characters and of tokens of each text (N, 2), its end counted.
+        output: The model's output for the texts, by name.
+        group: Group of each text (N,), whose texts are resampled together; None for none.
+        resamples: Number of bootstrap resamples; 0 for no intervals.
+    """
+    scores, bounds = evaluate(METRICS, sizes, output[BITS][:, 0], group=group, resamples=resamples)
+    if NETWORK_BITS in output:
+        of_network, _ = evaluate(METRICS[:1], sizes, output[NETWORK_BITS][:, 0], resamples=0)
+        scores = {**scores, **{f"network_{name}": score for name, score in of_network.items()}}
+    return scores, bounds if resamples else {}

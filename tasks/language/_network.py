@@ -26,7 +26,7 @@ MOST_BATCH = 128
 SHORTEST_CONTEXT, CONTEXT_WIDTH = 2, 16
 LONGEST_CONTEXTS = {"character": 7, "word": 3}
 TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 50, 10, 17  # buckets as powers of 2
-BOUNDARIES, LOGITS, COST, NEXT, BITS = "boundaries", "logits", "cost", "next", "bits"
+BOUNDARIES, LOGITS, COST, NEXT, BITS, NETWORK_BITS = "boundaries", "logits", "cost", "next", "bits", "network_bits"
 
 
 def find_boundary(spec: Spec) -> int:
