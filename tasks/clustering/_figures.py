@@ -17,6 +17,7 @@ from zoo.figures.style import (
     create_figure,
     shorten,
 )
+from zoo.inspection.probe_rows import choose_rows
 from zoo.models.built_model import split_model
 from zoo.spec import ImageInput, NumberInput, Spec
 from zoo.training.preprocessed_arrays import preprocess
@@ -77,7 +78,7 @@ def _draw_images(rows: Split, spec: Spec, output: Mapping[str, np.ndarray], prof
 
     few = np.arange(min(10, len(rows)))
     reconstruction = output["reconstruction"][few] * np.array(image.std) + np.array(image.mean)
-    sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:MOST_IMAGES])
+    sample = choose_rows(len(rows), MOST_IMAGES)
     images, assigned = read(sample), profile.assigned[sample]
     means = [images[assigned == cluster].mean(axis=0) for cluster in np.unique(assigned)]
     return {

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.errors import UsageError
+from zoo.inspection.probe_rows import choose_rows
 
 MOST_ROWS = 2_000  # of the tree; its time and memory are quadratic
 
@@ -55,7 +56,7 @@ def create_hierarchy(means: Any, latent: np.ndarray, assigned: np.ndarray) -> Hi
         latent: Latent vectors of the training rows (N, L).
         assigned: Cluster of each row (N,).
     """
-    rows = np.sort(np.random.default_rng(0).permutation(len(latent))[:MOST_ROWS])
+    rows = choose_rows(len(latent), MOST_ROWS)
     return Hierarchy(np.asarray(means), latent[rows], assigned[rows])
 
 

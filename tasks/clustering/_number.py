@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from zoo.data.dataset import Dataset
 from zoo.figures.style import BLUE, GREY, ORANGE, add_legend_beside, create_figure, set_integer_ticks
+from zoo.inspection.probe_rows import choose_rows
 from zoo.metrics.clusters import silhouette_rows
 
 from ._metrics import compute_reference_features
@@ -74,7 +75,7 @@ def choose_number(dataset: Dataset) -> ChosenNumber:
     split, size = dataset.splits["train"], dataset.spec.options.get("size")
     key = (dataset.split_digest, size)
     if key not in _CHOSEN:
-        rows = np.sort(np.random.default_rng(SEED).permutation(len(split))[:MOST_ROWS])
+        rows = choose_rows(len(split), MOST_ROWS)
         _CHOSEN[key] = choose_number_of(compute_reference_features(split, dataset.spec, rows))
     return _CHOSEN[key]
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
@@ -17,6 +16,7 @@ from zoo.data.examples.describe_examples import describe_image
 from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError
+from zoo.inspection.probe_rows import choose_rows
 from zoo.jobs.fit_options import TaskOptions
 from zoo.preprocessing.table import preprocess_table
 from zoo.spec import ImageInput, Spec, Target
@@ -87,7 +87,7 @@ def sample_rows(split: Split, most: int = 10_000) -> dict[str, Any]:
     """Return the inputs of a random sample of rows, which is enough to describe clusters and their stability."""
     if len(split) <= most:
         return dict(split.inputs)
-    rows = np.sort(np.random.default_rng(0).permutation(len(split))[:most])
+    rows = choose_rows(len(split), most)
     return {key: values[rows] for key, values in split.inputs.items()}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.ragged import Ragged
-from zoo.inspection.probe_rows import draw_rows
+from zoo.inspection.probe_rows import choose_rows
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor
 
 PROBE_ROWS, MOST_STEPS = 16, 200  # more would take seconds, since states are recorded outside of compiled functions
@@ -25,7 +25,7 @@ def shorten_arrays(arrays: Arrays, *, rows: int = PROBE_ROWS, steps: int = MOST_
         rows: Maximum number of rows.
         steps: Maximum number of steps.
     """
-    chosen = draw_rows(len(arrays), rows)
+    chosen = choose_rows(len(arrays), rows)
 
     def cut(values: Any) -> Any:
         few = values[chosen]

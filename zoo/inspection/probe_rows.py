@@ -10,11 +10,11 @@ from zoo.models.built_model import BuiltModel
 from zoo.training.preprocessed_arrays import Arrays, keep_raw_arrays, preprocess
 
 
-def draw_rows(count: int, most: int) -> np.ndarray:
+def choose_rows(count: int, most: int) -> np.ndarray:
     """Return a random sample of row numbers in ascending order, the same on every call.
 
     Example:
-        >>> draw_rows(3, 5).tolist()
+        >>> choose_rows(3, 5).tolist()
         [0, 1, 2]
     """
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
@@ -28,7 +28,7 @@ def preprocess_sample(built_model: BuiltModel, split: Split, rows: int) -> Array
         split: Raw rows in memory.
         rows: Maximum number of rows.
     """
-    few = select_rows(split, draw_rows(len(split), rows))
+    few = select_rows(split, choose_rows(len(split), rows))
     if built_model.preprocessing_model is None:
         return keep_raw_arrays(few, {tensor.name for tensor in built_model.network.inputs})
     return preprocess(built_model.preprocessing_model, few)
