@@ -81,7 +81,7 @@ def build_language_model(
         units: Width of each recurrent layer.
         layers: Number of recurrent layers.
         embedding: Width of the embedding of tokens.
-        context: Number of tokens of the longest context with an embedding of its own; below 2 for none.
+        context: Number of tokens of the longest context with an embedding of its own; 1 for none.
         after_fit: Called with the built model and the dataset when training is over.
     """
     preprocessing = SequencePreprocessing(spec)
