@@ -47,8 +47,10 @@ def test_from_a_file_of_baskets_to_completed_ones(baskets: list[str], command: C
     wrong = command("similar", run["run_id"], "--item", "beeer")
     assert (wrong.status, "did you mean 'beer'" in wrong.err) == (2, True), wrong.err
     assert "similar to which item" in command("similar", run["run_id"]).err
-    exported = command("export", run["run_id"], "--format", "savedmodel", "--output", "exported", "--json").json
-    assert exported["exports"][0]["difference"] < 1e-4
+    formats = ("--format", "savedmodel", "--format", "onnx")
+    exported = command("export", run["run_id"], *formats, "--output", "exported", "--json").json
+    assert [each["format"] for each in exported["exports"]] == ["savedmodel", "onnx"]
+    assert max(each["difference"] for each in exported["exports"]) < 1e-4
 
 
 def _completed(run_id: str, command: Callable[..., Answer]) -> None:
