@@ -83,6 +83,13 @@ def test_the_command_line(scenes: dict[str, list[np.ndarray]], command: Callable
     assert {"scores_by_class.json", "scores_by_image.json"} <= tables
     answer = command("train", "segmentation/unet", "photos", "--ignore", "300")
     assert (answer.status, "Traceback" in answer.err) == (2, False)
+    report = command("data", "photos").out
+    assert "target mask (segmentation)" in report
+    Path("photos/masks/03.png").unlink()
+    answer = command("data", "photos")
+    assert (answer.status, "1 of 20 images have no mask: 03" in answer.err) == (2, True), answer.err
+    answer = command("train", "image/cnn", "photos")
+    assert (answer.status, "would be its classes" in answer.err) == (2, True), answer.err
 
 
 def test_tiles_have_the_probabilities_of_the_whole_image() -> None:
