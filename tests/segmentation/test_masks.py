@@ -22,6 +22,7 @@ from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
+from zoo.metrics.metric import clip_to_limits
 from zoo.task import load_task
 
 RNG = np.random.default_rng(0)
@@ -293,3 +294,8 @@ def test_written_masks_are_read_again(tmp_path: Path) -> None:
         assert arrays["y"].shape == (1, 10, 10)
     with pytest.raises(UsageError, match="written to a folder, or to a file"):
         write_predictions(frame, tmp_path / "masks.csv")
+
+
+def test_intervals_of_means_are_within_the_limits_of_a_metric() -> None:
+    for metric in METRICS:
+        assert clip_to_limits(f"test_{metric.name}", -2.0, 2.9) == (0.0, 1.0)
