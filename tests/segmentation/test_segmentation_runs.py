@@ -56,6 +56,9 @@ def test_a_run_beats_its_thresholds_and_predicts_masks(
     right = np.mean([np.mean(p == t) for p, t in zip(predicted["prediction"], scenes["mask"], strict=True)])
     assert right > 0.9
     np.testing.assert_allclose(predicted[["fraction_0", "fraction_1"]].sum(axis=1), 1)
+    pd.testing.assert_frame_equal(run.model.predict(scenes["image"]), predicted)
+    colour = np.repeat(scenes["image"][1], 3, axis=-1)
+    assert [mask.shape for mask in run.model.predict(colour)["prediction"]] == [(16, 20)]
     alone = run.model.predict({"image": scenes["image"][:1]})
     np.testing.assert_array_equal(alone["prediction"][0], predicted["prediction"][0])
 
