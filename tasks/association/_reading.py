@@ -145,8 +145,8 @@ class BasketLayout:
         several = values[values.map(len) > 1]
         if len(several):
             first, second, *_ = several.iloc[0]
-            message = f"the basket {str(baskets[several.index[0]])!r} has rows with {first!r} and with {second!r} in the"
-            raise DataError(f"{message} column {self.same}, which splits the rows: a basket has one", where=source)
+            message = f"the basket {str(baskets[several.index[0]])!r} has rows with {first!r} and with {second!r} in"
+            raise DataError(f"{message} the column {self.same}, which splits the baskets", where=source)
 
     def _split(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the items of each text; of rows to predict, by the separator that gives the most known ones."""

@@ -153,7 +153,9 @@ def _extend_sets(
     by_row, counts = table.tocsr(), dict[tuple[int, ...], int]()
     for first, later in enumerate(partners):
         rows = table.indices[table.indptr[first] : table.indptr[first + 1]]
-        waiting = [((first,), by_row[rows][:, later].toarray(), later)] if len(later) else []
+        waiting: list[tuple[tuple[int, ...], np.ndarray, np.ndarray]] = []
+        if len(later):
+            waiting.append(((first,), by_row[rows][:, later].toarray(), later))
         while waiting:
             chosen, present, others = waiting.pop()  # which of the others each row with the chosen ones has
             sizes = present.sum(axis=0)

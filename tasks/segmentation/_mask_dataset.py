@@ -139,7 +139,8 @@ def _list_values(table: Table) -> list[int]:
 def _find_mask(table: Table, value: int) -> str:
     """Return where a mask with a value is."""
     row = next(row for row, mask in enumerate(table.frame[MASK]) if (mask == value).any())
-    return f"{table.source}, mask of {table.files[row]}" if table.files is not None else f"{table.source}, row {row + 1}"
+    place = f"row {row + 1}" if table.files is None else f"mask of {table.files[row]}"
+    return f"{table.source}, {place}"
 
 
 def _describe_fractions(names: Sequence[str], counts: np.ndarray) -> str:

@@ -181,7 +181,7 @@ def spoil_folder(folder: Path) -> None:
         (spoil_format, "a mask in JPEG has other values than were saved; save masks as PNG", "masks/1.jpg"),
         (spoil_file, "cannot be read as a mask", "masks/1.png"),
         (spoil_image, "cannot be read as an image", "images/1.png"),
-        (spoil_names, "3 classes have a name, the first for the value 0, but a mask has the value 255", "mask of images/0.png"),
+        (spoil_names, "3 classes have a name, the first for the value 0, but a mask has the value 255", "mask of"),
         (spoil_classes, "all masks have the value 0; a model needs two classes", "photos"),
         (spoil_names_and_classes, "all pixels of the training masks are of the class a; a model needs two", "photos"),
         (spoil_values, "different values, as photographs have; expected one for each class, at most 64", "photos"),

@@ -54,8 +54,8 @@ def percentile_bounds(draws: np.ndarray, value: float, units: float = math.inf) 
     return min(float(low), value), max(float(high), value)
 
 
-# Range of each metric, by which the interval of a mean is clipped; unlimited if a name is missing. Metrics with limits of
-# their own add theirs.
+# Range of each metric, by which the interval of a mean is clipped; unlimited if a name is missing. Metrics that carry
+# limits add theirs.
 _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
 LIMITS = {
     **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece", "exact_match"), _SHARE),

@@ -306,7 +306,7 @@ def measure_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, 
     return greatest, where
 
 
-def replace_ranked(
+def convert_ranked(
     expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], rule: Mapping[str, Any]
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
     """Return outputs in which each ranked item is replaced by the score that the model gives to it.
@@ -324,7 +324,7 @@ def replace_ranked(
     Example:
         >>> expected = {"items": np.array([[7, 5, 6]]), "scores": np.array([[9.0, 1.0, 1.0]])}
         >>> actual = {"items": np.array([[7, 6, 5]]), "scores": np.array([[9.0, 1.0, 1.0]])}
-        >>> measure_difference(*replace_ranked(expected, actual, {"of": "items", "scores": "scores"}))[0]
+        >>> measure_difference(*convert_ranked(expected, actual, {"of": "items", "scores": "scores"}))[0]
         0.0
     """
     items, scores = expected[rule["of"]], np.asarray(expected[rule["scores"]], np.float64)

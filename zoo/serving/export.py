@@ -31,10 +31,10 @@ from zoo.saving.abandoned_files import create_prefix, remove_abandoned
 from zoo.saving.export_formats import (
     OUTPUT,
     check_packages,
+    convert_ranked,
     convert_to_columns,
     measure_difference,
     measure_disagreement,
-    replace_ranked,
     write_export,
 )
 from zoo.saving.files import check_folder
@@ -271,7 +271,7 @@ def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: 
             outputs = exported.output(columns)
         rule = exported.facts["output"]
         if rule["kind"] == "ranking":
-            differing, (difference, row) = 0.0, measure_difference(*replace_ranked(subject.output, outputs, rule))
+            differing, (difference, row) = 0.0, measure_difference(*convert_ranked(subject.output, outputs, rule))
         else:
             difference, row = measure_difference(subject.output, outputs)
             differing = measure_disagreement(subject.expected, decode_outputs(outputs, rule), subject.scale)
