@@ -18,7 +18,7 @@ from zoo.metrics.weighting import ratio, weighted_mean
 from ._layers import CONTRIBUTIONS, SCORE
 
 ALARM_RATE = "alarm_rate"
-LIMITS |= {"precision_at_k": (0.0, 1.0), ALARM_RATE: (0.0, 1.0), "loss": (0.0, math.inf)}
+LIMITS[ALARM_RATE] = (0.0, 1.0)  # which is no metric
 
 
 def compute_precision_at_k(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def create_metrics(labelled: bool) -> tuple[Metric, ...]:
         >>> [metric.name for metric in create_metrics(labelled=True)]
         ['loss', 'pr_auc', 'roc_auc', 'precision_at_k']
     """
-    loss = Metric("loss", "min", _mean, _mean_interval)
+    loss = Metric("loss", "min", _mean, _mean_interval, limits=(0.0, math.inf))
     return (loss, *_LABELLED) if labelled else (loss,)
 
 
@@ -114,5 +114,5 @@ def _precision_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sampl
 _LABELLED: Sequence[Metric] = (
     Metric("pr_auc", "max", pr_auc, pr_auc_interval),
     Metric("roc_auc", "max", roc_auc, roc_auc_interval),
-    Metric("precision_at_k", "max", compute_precision_at_k, _precision_interval),
+    Metric("precision_at_k", "max", compute_precision_at_k, _precision_interval, limits=(0.0, 1.0)),
 )

@@ -60,7 +60,7 @@ class Association(Task):
         """Return the job's dataset: one row for each basket, without a target."""
         options = self.settings(job)
         refuse_kinds_of_columns(job, "baskets")
-        layout = BasketLayout(options.basket, options.item, job.drop, options.items).layout()
+        layout = BasketLayout.of_job(job, options).layout()
         dataset = create_table_dataset(
             job, task=self.name, target_kind="none", layout=layout, options=options.model_dump(exclude_none=True)
         )

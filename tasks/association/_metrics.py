@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from zoo.metrics.intervals import Interval, Sample, mean_error_interval, mean_fraction_interval
-from zoo.metrics.metric import LIMITS, Metric
+from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import weighted_mean
 
 # Rank of an item that is not among those that are ranked.
@@ -44,8 +44,6 @@ def _reciprocal(rank: np.ndarray) -> np.ndarray:
 
 
 def _create_metric(name: str, gain: Callable[[np.ndarray], np.ndarray], *, is_fraction: bool = False) -> Metric:
-    LIMITS[name] = (0.0, 1.0)
-
     def score(_: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weighted_mean(gain(prediction), weights)
 
@@ -53,7 +51,7 @@ def _create_metric(name: str, gain: Callable[[np.ndarray], np.ndarray], *, is_fr
         values = gain(prediction)
         return mean_fraction_interval(values, sample) if is_fraction else mean_error_interval(values, sample)
 
-    return Metric(name, "max", score, bound, perfect=1.0)
+    return Metric(name, "max", score, bound, perfect=1.0, limits=(0.0, 1.0))
 
 
 # Hit rate: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms"; discounted gain: Järvelin and

@@ -15,6 +15,7 @@ from zoo.data.examples.array_columns import TEXT
 from zoo.data.layout import Layout
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.jobs.data_options import DataJob
 from zoo.portable.preprocessing import SEPARATORS, split_into_tokens
 from zoo.spec import Spec, Target, TextInput
 
@@ -32,6 +33,7 @@ class BasketLayout:
         vocabulary: Maximum number of items, the most frequent ones.
         unit: How items are separated; by default found in the training source.
         items: The items of the training split, if it was read before.
+        same: Column that must have one value in all rows of a basket, since baskets are split by it.
     """
 
     basket: str | None = None
@@ -40,6 +42,14 @@ class BasketLayout:
     vocabulary: int | None = None
     unit: str | None = None
     items: frozenset[str] = frozenset()
+    same: str | None = None
+
+    @classmethod
+    def of_job(cls, job: DataJob, options: Any) -> BasketLayout:
+        """Return the layout for a job with options of association."""
+        method, _, column = (job.split or "").partition("=")
+        same = column if method in ("column", "group", "hash") else None
+        return cls(options.basket, options.item, job.drop, options.items, same=same)
 
     @classmethod
     def of_spec(cls, spec: Spec) -> BasketLayout:
@@ -118,13 +128,25 @@ class BasketLayout:
         if not present.any():
             raise DataError(f"no row has both a {self.basket} and a {self.item}", where=table.source)
         notes = [f"{count:,} rows without a basket or an item are left out"] if (count := (~present).sum()) else []
-        frame, codes = frame[present], pd.factorize(names[present])[0]
+        frame, (codes, baskets) = frame[present], pd.factorize(names[present])
+        self._check_same(frame, codes, baskets, table.source)
         groups = np.split(items[present][np.argsort(codes, kind="stable")], np.cumsum(np.bincount(codes))[:-1])
         first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
         rest = frame.iloc[first].drop(columns=[self.basket, self.item]).reset_index(drop=True)
         split = None if table.split is None else table.split[present][first]
         table = replace(table, frame=rest, split=split, notes=(*table.notes, *notes), read_as_written=None)
         return self._finish(table, [list(group) for group in groups])
+
+    def _check_same(self, frame: pd.DataFrame, codes: np.ndarray, baskets: Sequence[str], source: str) -> None:
+        """Raise DataError if the rows of a basket do not have the same value in the column that splits them."""
+        if self.same is None or self.same not in frame:
+            return
+        values = pd.Series(name_categories(frame[self.same])).groupby(codes).unique()
+        several = values[values.map(len) > 1]
+        if len(several):
+            first, second, *_ = several.iloc[0]
+            message = f"the basket {str(baskets[several.index[0]])!r} has rows with {first!r} and with {second!r} in"
+            raise DataError(f"{message} the column {self.same}, which splits the baskets", where=source)
 
     def _split(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the items of each text; of rows to predict, by the separator that gives the most known ones."""

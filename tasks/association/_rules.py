@@ -1,7 +1,8 @@
-"""Association rules of training baskets: frequent item sets by FP-growth, with support, confidence and lift."""
+"""Association rules of training baskets: frequent item sets by Eclat, with support, confidence and lift."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,8 @@ from zoo.spec import TextInput
 
 from ._hidden import encode_baskets
 
-# More frequent item sets than this make no table that anybody reads; FP-growth could then take all memory.
-MOST_SETS = 20_000
+# More frequent item sets or rules than this make no table that anybody reads, and take long to find.
+MOST_SETS, MOST_RULES = 20_000, 200_000
 DEFAULT_SUPPORT = 0.005
 LEAST_COUNT = 2
 DIGITS = 6  # decimals in tables
@@ -51,15 +52,14 @@ def mine_rules(
 ) -> Rules:
     """Return the frequent item sets of baskets and the rules with enough confidence.
 
-    FP-growth of mlxtend (Han, Pei and Yin 2000, "Mining frequent patterns without candidate generation"); support,
-    confidence and lift as in Agrawal, Imieliński and Swami 1993 and Brin et al. 1997. A rule has any number of items on
-    both sides.
+    Sets by Eclat (Zaki 2000), rules by mlxtend; support, confidence and lift as in Agrawal, Imieliński and Swami 1993
+    and Brin et al. 1997. A rule has any number of items on both sides.
 
     Args:
         baskets: Codes of the different items of each basket, from 1.
         items: Name of each item, by code.
         support: Fraction of baskets that a frequent item set is in; None for 0.005, or the first doubling of it that
-            does not give too many sets.
+            does not give too many sets, if there is one.
         confidence: Minimum confidence of rules.
         where: Name of the source in error messages.
 
@@ -73,12 +73,15 @@ def mine_rules(
     """
     chosen = DEFAULT_SUPPORT if support is None else support
     sets = _mine_sets(baskets, len(items), chosen)
-    while sets is None and support is None and chosen < 0.5:
-        chosen *= 2
+    while sets is None and support is None and chosen < 1:
+        chosen = min(2 * chosen, 1.0)
         sets = _mine_sets(baskets, len(items), chosen)
+    if sets is None and support is None:  # many items are in all baskets, about which no rule says anything
+        sets = pd.DataFrame({"support": np.empty(0), "itemsets": []})
     if sets is None:
         message = (
-            f"a support of {chosen:g} gives more than {MOST_SETS:,} frequent item sets; use a higher --min-support"
+            f"a support of {chosen:g} gives more than {MOST_SETS:,} frequent item sets, or {MOST_RULES:,} rules; use a "
+            "higher --min-support"
         )
         raise DataError(message, where=where)
     names = np.array(items, dtype=object)
@@ -96,47 +99,84 @@ def mine_rules_of(dataset: Dataset) -> Rules:
 
 
 def _mine_sets(baskets: Sequence[np.ndarray], items: int, support: float) -> pd.DataFrame | None:
-    """Return ``support`` and ``itemsets`` (of item numbers, from 0) of frequent sets; None if there are too many.
-
-    Sets are mined up to one, two, … items, so that the number of sets is noticed before it explodes.
-    """
-    from mlxtend.frequent_patterns import fpgrowth
-
+    """Return ``support`` and ``itemsets`` (of item numbers, from 0) of frequent sets; None if there are too many."""
     least = max(LEAST_COUNT, int(np.ceil(support * len(baskets) - 1e-9)))
     flat = np.concatenate([*baskets, np.empty(0, np.int32)]).astype(np.int64) - 1
     rows = np.repeat(np.arange(len(baskets)), [len(basket) for basket in baskets])
-    frequent = np.flatnonzero(np.bincount(flat, minlength=items) >= least)
+    counts = np.bincount(flat, minlength=items)
+    frequent = np.flatnonzero(counts >= least)
+    frequent = frequent[np.argsort(counts[frequent], kind="stable")]  # rare items first have few rows and partners
     place = np.full(items, -1)
     place[frequent] = np.arange(len(frequent))
     kept = place[flat] >= 0
     shape = (len(baskets), len(frequent))
-    table = scipy.sparse.csr_matrix((np.ones(kept.sum(), bool), (rows[kept], place[flat[kept]])), shape=shape)
-    if len(frequent) + _count_pairs(table, least) > MOST_SETS:
+    table = scipy.sparse.csc_matrix((np.ones(kept.sum(), bool), (rows[kept], place[flat[kept]])), shape=shape)
+    partners = _find_partners(table, least)
+    larger = None if partners is None else _extend_sets(table, partners, least)
+    if larger is None:
         return None
-    if not len(frequent):
-        return pd.DataFrame({"support": np.empty(0), "itemsets": []})
-    sparse: Any = pd.DataFrame.sparse
-    frame = sparse.from_spmatrix(table)
-    largest, count = 2, 0
-    while True:
-        sets = fpgrowth(frame, min_support=(least - 0.5) / len(baskets), max_len=largest)
-        if len(sets) > MOST_SETS:
-            return None
-        if len(sets) == count or sets["itemsets"].map(len).max() < largest:
-            break
-        count, largest = len(sets), largest + 1
-    return sets.assign(itemsets=[frozenset(int(frequent[item]) for item in chosen) for chosen in sets["itemsets"]])
+    sets = {(item,): int(counts[frequent[item]]) for item in range(len(frequent))} | larger
+    possible = sum(2 ** len(chosen) - 2 for chosen in sets)
+    if len(sets) > MOST_SETS or possible > MOST_RULES:
+        return None
+    return pd.DataFrame(
+        {
+            "support": np.array(list(sets.values()), float) / max(len(baskets), 1),
+            "itemsets": [frozenset(int(frequent[item]) for item in chosen) for chosen in sets],
+        }
+    )
 
 
-def _count_pairs(table: scipy.sparse.csr_matrix, least: int) -> int:
-    """Return the number of pairs of columns that are together in enough rows, a few columns at a time."""
-    numbers, step, pairs = table.astype(np.int32), 500, 0
+def _find_partners(table: scipy.sparse.csc_matrix, least: int) -> list[np.ndarray] | None:
+    """Return for each column the later ones that it is together with in enough rows; None if there are too many."""
+    numbers, step, partners, pairs = table.astype(np.int32), 500, [], 0
     for start in range(0, table.shape[1], step):
-        together = (numbers[:, start : start + step].T @ numbers).tocoo()
-        pairs += int(((together.data >= least) & (together.col > together.row + start)).sum())
+        together = (numbers[:, start : start + step].T @ numbers).tocsr()
+        for row in range(together.shape[0]):
+            part = slice(together.indptr[row], together.indptr[row + 1])
+            columns = together.indices[part][together.data[part] >= least]
+            partners.append(np.sort(columns[columns > start + row]))
+            pairs += len(partners[-1])
         if pairs > MOST_SETS:
-            break
-    return pairs
+            return None
+    return partners
+
+
+def _extend_sets(
+    table: scipy.sparse.csc_matrix, partners: Sequence[np.ndarray], least: int
+) -> dict[tuple[int, ...], int] | None:
+    """Return the number of rows of each frequent set of two columns or more; None if there are too many.
+
+    Eclat: a set grows column by column, as long as enough rows have all of them (Zaki 2000, "Scalable algorithms for
+    association mining", section 4). Unlike FP-growth of mlxtend it can end as soon as there are too many.
+    """
+    by_row, counts = table.tocsr(), dict[tuple[int, ...], int]()
+    for first, later in enumerate(partners):
+        rows = table.indices[table.indptr[first] : table.indptr[first + 1]]
+        waiting: list[tuple[tuple[int, ...], np.ndarray, np.ndarray]] = []
+        if len(later):
+            waiting.append(((first,), by_row[rows][:, later].toarray(), later))
+        while waiting:
+            chosen, present, others = waiting.pop()  # which of the others each row with the chosen ones has
+            sizes = present.sum(axis=0)
+            enough = sizes >= least
+            present, others, sizes = present[:, enough], others[enough], sizes[enough]
+            for place, item in enumerate(others):
+                counts[*chosen, int(item)] = int(sizes[place])
+                if place + 1 < len(others):
+                    rest = present[present[:, place], place + 1 :]
+                    waiting.append(((*chosen, int(item)), rest, others[place + 1 :]))
+            if len(counts) > MOST_SETS:
+                return None
+    return counts
+
+
+def _import_mlxtend() -> Any:
+    """Return mlxtend's frequent patterns; its import lets all libraries print deprecation warnings, which is undone."""
+    with warnings.catch_warnings():
+        from mlxtend import frequent_patterns
+
+    return frequent_patterns
 
 
 def _list_sets(sets: pd.DataFrame, names: np.ndarray, baskets: int) -> pd.DataFrame:
@@ -152,11 +192,10 @@ def _list_sets(sets: pd.DataFrame, names: np.ndarray, baskets: int) -> pd.DataFr
 
 
 def _find_rules(sets: pd.DataFrame, names: np.ndarray, baskets: int, confidence: float) -> pd.DataFrame:
-    from mlxtend.frequent_patterns import association_rules
-
     columns = ["if", "then", "count", "support", "confidence", "lift"]
     if sets.empty or sets["itemsets"].map(len).max() < 2:
         return pd.DataFrame(columns=columns)
+    association_rules = _import_mlxtend().association_rules
     rules = association_rules(sets, metric="confidence", min_threshold=confidence - 1e-12, return_metrics=columns[3:])
     listed = pd.DataFrame(
         {

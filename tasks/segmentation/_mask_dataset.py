@@ -52,6 +52,9 @@ def read_dataset(job: DataJob, task: str, options: Any) -> Dataset:
     counts = np.bincount(train[train != VOID].ravel(), minlength=len(values))
     if not counts.any():
         raise DataError("no pixel of the training masks has a class", where=dataset.source)
+    if np.count_nonzero(counts) == 1:
+        message = f"all pixels of the training masks are of the class {names[int(counts.argmax())]}"
+        raise DataError(f"{message}; a model needs two classes", where=dataset.source)
     target_ = Target(MASK, MASK, classes=names, dtype="int", counts=tuple(counts.tolist()))
     spec = _complete(dataset.spec, target_, values, get_images(splits["train"], dataset.spec).sizes)
     notes = [f"{len(values)} classes of pixels: {_describe_fractions(names, counts)}"]
@@ -107,7 +110,8 @@ def _choose_classes(layout: MaskLayout, ignore: int | None) -> tuple[list[int], 
     first, names = layout.tables[0], layout.names
     values = [value for value in _list_values(first) if value != ignore]
     if names and values and values[-1] < len(names):
-        values = list(range(len(names)))
+        values = [value for value in range(len(names)) if value != ignore]
+        names = tuple(names[value] for value in values)
     elif names and len(names) != len(values):
         text = f"the values are {', '.join(map(str, values[:20]))}"
         wrong = next((value for value in values if value >= len(names)), values[-1])
@@ -135,7 +139,8 @@ def _list_values(table: Table) -> list[int]:
 def _find_mask(table: Table, value: int) -> str:
     """Return where a mask with a value is."""
     row = next(row for row, mask in enumerate(table.frame[MASK]) if (mask == value).any())
-    return f"{table.source}, {table.files[row]}" if table.files is not None else f"{table.source}, row {row + 1}"
+    place = f"row {row + 1}" if table.files is None else f"mask of {table.files[row]}"
+    return f"{table.source}, {place}"
 
 
 def _describe_fractions(names: Sequence[str], counts: np.ndarray) -> str:

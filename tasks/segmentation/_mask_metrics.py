@@ -65,7 +65,7 @@ def _create_metric(name: str, function: Callable[[np.ndarray], np.ndarray]) -> M
         classes = round(prediction.shape[1] ** 0.5)
         return function((weights @ prediction).reshape(-1, classes, classes))
 
-    return Metric(name, "max", score, perfect=1.0)
+    return Metric(name, "max", score, perfect=1.0, limits=(0.0, 1.0))
 
 
 METRICS = (

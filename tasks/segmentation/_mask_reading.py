@@ -27,6 +27,7 @@ from zoo.spec import Spec, Target
 from ._mask_arrays import check_pairs, check_size, read_arrays
 from ._mask_files import read_mask
 
+COLOURS = 3
 IMAGES, MASKS, NAMES_FILE = "images", "masks", "classes.txt"
 EXPECTED = f"expected FOLDER/{IMAGES}/1.png, … and FOLDER/{MASKS}/1.png, …"
 
@@ -67,11 +68,15 @@ class MaskLayout:
 
 
 def read_images(source: Any) -> Table:
-    """Return a table of images to predict; masks, if there are any, are not read.
+    """Return a table of images to predict: a file or folder, an array, a list of arrays; masks are not read.
 
     Raises:
         DataError: If the source has no images.
     """
+    if isinstance(source, np.ndarray) and source.ndim == 3 and source.shape[-1] == COLOURS:
+        source = source[None]  # one image in colour rather than many grey ones that are three pixels wide
+    if isinstance(source, list):
+        source = {IMAGE: source}
     path = _find_path(source)
     if path is not None and path.is_dir() and (path / IMAGES).is_dir():
         return replace(read_image_table(str(path / IMAGES)), source=str(source))

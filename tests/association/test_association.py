@@ -47,8 +47,10 @@ def test_from_a_file_of_baskets_to_completed_ones(baskets: list[str], command: C
     wrong = command("similar", run["run_id"], "--item", "beeer")
     assert (wrong.status, "did you mean 'beer'" in wrong.err) == (2, True), wrong.err
     assert "similar to which item" in command("similar", run["run_id"]).err
-    exported = command("export", run["run_id"], "--format", "savedmodel", "--output", "exported", "--json").json
-    assert exported["exports"][0]["difference"] < 1e-4
+    formats = ("--format", "savedmodel", "--format", "onnx")
+    exported = command("export", run["run_id"], *formats, "--output", "exported", "--json").json
+    assert [each["format"] for each in exported["exports"]] == ["savedmodel", "onnx"]
+    assert max(each["difference"] for each in exported["exports"]) < 1e-4
 
 
 def _completed(run_id: str, command: Callable[..., Answer]) -> None:
@@ -112,6 +114,10 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> Non
     [
         (("single.txt",), "has one item only"),
         (("empty.txt",), "empty"),
+        (
+            ("parts.csv", "--basket", "invoice", "--item", "product", "--split", "column=part"),
+            "the basket '3' has rows with 'train' and with 'test' in the column part",
+        ),
         (("sales.csv",), "which columns have the baskets?"),
         (("sales.csv", "--basket", "invoice"), "needs --basket COLUMN and --item COLUMN"),
         (("sales.csv", "--basket", "invoce", "--item", "product"), "did you mean 'invoice'"),
@@ -126,6 +132,8 @@ def test_wrong_input(arguments: tuple[str, ...], says: str, baskets: list[str], 
     Path("single.txt").write_text("beer\nmilk\nbread\nmilk\nbeer\nbread\nmilk\nbeer\nbread\nmilk\n")
     Path("empty.txt").write_text("\n\n")
     Path("sales.csv").write_text("invoice,product\n" + "".join(f"{row // 2},p{row % 7}\n" for row in range(80)))
+    parts = [f"{row // 2},p{row % 7},{'test' if row > 60 or row == 7 else 'train'}\n" for row in range(80)]
+    Path("parts.csv").write_text("invoice,product,part\n" + "".join(parts))
     Path("many.txt").write_text("\n".join(" ".join(f"i{item}" for item in range(25)) for _ in range(20)) + "\n")
     answer = command("train", "association/elsa", *arguments)
     assert answer.status == 2, answer.err

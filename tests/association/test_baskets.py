@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from zoo.tasks.association._baselines import FITS, create_matrix, rank_hidden
 from zoo.tasks.association._layers import DistinctItems, HideItems, ItemProduct
 from zoo.tasks.association._metrics import METRICS, MISSED
 from zoo.tasks.association._ranking import BestItems, HiddenCost, HiddenRank, ReconstructionCost
-from zoo.tasks.association._rules import MOST_SETS, mine_rules
+from zoo.tasks.association._rules import MOST_RULES, MOST_SETS, mine_rules
 
 from zoo.errors import DataError
 
@@ -52,6 +54,26 @@ def test_too_many_item_sets_are_noticed() -> None:
     rng = np.random.default_rng(0)
     few = [np.unique(rng.integers(1, 300, 60)) for _ in range(200)]
     assert mine_rules(few, [str(code) for code in range(300)], None, 0.1).support > 0.005
+    assert mine_rules(baskets, names, None, 0.1).item_sets.empty
+    dense = [np.flatnonzero(rng.random(60) < 0.8) + 1 for _ in range(300)]  # each set of three items is frequent
+    mined = mine_rules(dense, [str(code) for code in range(60)], None, 0.1)
+    assert 0 < len(mined.item_sets) <= MOST_SETS
+    with pytest.raises(DataError, match="use a higher --min-support"):
+        mine_rules(dense, [str(code) for code in range(60)], 0.01, 0.1)
+    with pytest.raises(DataError, match=f"or {MOST_RULES:,} rules"):  # few sets, each of many rules
+        mine_rules([np.arange(1, 15)] * 10, names, 0.5, 0.1)
+
+
+def test_rules_leave_warnings_as_they_were() -> None:
+    code = (
+        "import warnings, numpy as np\n"
+        "from zoo.tasks.association._rules import mine_rules\n"
+        "before = list(warnings.filters)\n"
+        "assert len(mine_rules([np.array([1, 2])] * 4, ['a', 'b'], 0.5, 0.1).rules) == 2\n"
+        "assert warnings.filters == before, warnings.filters\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_ease_is_its_formula() -> None:

@@ -32,6 +32,7 @@ def test_each_epoch_has_a_point_in_mlflow(workspace: Path, command: Callable[...
         "train", "classification/mlp", "wine", "--epochs", "3", "--baselines", "none", "--track-layers", "--json"
     )
     run_id = answer.json["run_id"]
+    assert any("each layer are in the run's metrics of each epoch" in note for note in answer.json["notes"])
     client = Store().client
     curve = client.get_metric_history(run_id, "epoch/gradient_norm/dense_0")
     assert [point.step for point in curve] == [1, 2, 3]

@@ -22,6 +22,7 @@ from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
+from zoo.metrics.metric import clip_to_limits
 from zoo.task import load_task
 
 RNG = np.random.default_rng(0)
@@ -92,13 +93,18 @@ def test_arrays_and_their_names(tmp_path: Path) -> None:
         assert read(source).spec.options["values"] == [0, 1]
 
 
-def test_ignored_values_are_no_class_and_count_nowhere() -> None:
+def test_ignored_values_are_no_class_and_count_nowhere(workspace: Path) -> None:
     pairs = [draw((8, 8)) for _ in range(20)]
     x, y = (np.array(values) for values in zip(*pairs, strict=True))
     y[:, 0] = 7
     dataset = read((x, y), ignore=7)
     assert dataset.spec.target.classes == ("0", "1")
     assert sum(dataset.spec.target.counts) == len(dataset.splits["train"]) * 56
+    assert (dataset.splits["train"].target[:, 0] == VOID).all()
+    np.savez("named.npz", x=x, y=np.where(y == 7, 2, y), names=["sky", "sun", "moon"])
+    dataset = read("named.npz", ignore=2)
+    assert dataset.spec.target.classes == ("sky", "sun")
+    assert dataset.spec.options["values"] == [0, 1]
     assert (dataset.splits["train"].target[:, 0] == VOID).all()
     y[y == 7] = 255
     assert any("--ignore 255" in note for note in read((x, np.where(x[..., 0] > 200, 2, y))).notes)
@@ -152,6 +158,11 @@ def spoil_classes(folder: Path) -> None:
         Image.fromarray(np.zeros(SIZES[int(file.stem)], np.uint8)).save(file)
 
 
+def spoil_names_and_classes(folder: Path) -> None:
+    spoil_names(folder)
+    spoil_classes(folder)
+
+
 def spoil_values(folder: Path) -> None:
     Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12)).save(folder / "masks" / "5.png")
 
@@ -170,8 +181,9 @@ def spoil_folder(folder: Path) -> None:
         (spoil_format, "a mask in JPEG has other values than were saved; save masks as PNG", "masks/1.jpg"),
         (spoil_file, "cannot be read as a mask", "masks/1.png"),
         (spoil_image, "cannot be read as an image", "images/1.png"),
-        (spoil_names, "3 classes have a name, the first for the value 0, but a mask has the value 255", "masks"),
+        (spoil_names, "3 classes have a name, the first for the value 0, but a mask has the value 255", "mask of"),
         (spoil_classes, "all masks have the value 0; a model needs two classes", "photos"),
+        (spoil_names_and_classes, "all pixels of the training masks are of the class a; a model needs two", "photos"),
         (spoil_values, "different values, as photographs have; expected one for each class, at most 64", "photos"),
         (spoil_folder, "there is no folder masks; expected FOLDER/images/1.png", "photos"),
     ],
@@ -182,7 +194,7 @@ def test_wrong_folders(spoil: Any, message: str, where: str, tmp_path: Path) -> 
     with pytest.raises(UsageError) as caught:
         read(folder)
     assert message in caught.value.message
-    assert where in str(caught.value.where) or spoil is spoil_names
+    assert where in str(caught.value.where)
     assert "\n" not in str(caught.value)
 
 
@@ -293,3 +305,8 @@ def test_written_masks_are_read_again(tmp_path: Path) -> None:
         assert arrays["y"].shape == (1, 10, 10)
     with pytest.raises(UsageError, match="written to a folder, or to a file"):
         write_predictions(frame, tmp_path / "masks.csv")
+
+
+def test_intervals_of_means_are_within_the_limits_of_a_metric() -> None:
+    for metric in METRICS:
+        assert clip_to_limits(f"test_{metric.name}", -2.0, 2.9) == (0.0, 1.0)

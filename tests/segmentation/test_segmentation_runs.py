@@ -56,6 +56,9 @@ def test_a_run_beats_its_thresholds_and_predicts_masks(
     right = np.mean([np.mean(p == t) for p, t in zip(predicted["prediction"], scenes["mask"], strict=True)])
     assert right > 0.9
     np.testing.assert_allclose(predicted[["fraction_0", "fraction_1"]].sum(axis=1), 1)
+    pd.testing.assert_frame_equal(run.model.predict(scenes["image"]), predicted)
+    colour = np.repeat(scenes["image"][1], 3, axis=-1)
+    assert [mask.shape for mask in run.model.predict(colour)["prediction"]] == [(16, 20)]
     alone = run.model.predict({"image": scenes["image"][:1]})
     np.testing.assert_array_equal(alone["prediction"][0], predicted["prediction"][0])
 
@@ -83,6 +86,13 @@ def test_the_command_line(scenes: dict[str, list[np.ndarray]], command: Callable
     assert {"scores_by_class.json", "scores_by_image.json"} <= tables
     answer = command("train", "segmentation/unet", "photos", "--ignore", "300")
     assert (answer.status, "Traceback" in answer.err) == (2, False)
+    report = command("data", "photos").out
+    assert "target mask (segmentation)" in report
+    Path("photos/masks/03.png").unlink()
+    answer = command("data", "photos")
+    assert (answer.status, "1 of 20 images have no mask: 03" in answer.err) == (2, True), answer.err
+    answer = command("train", "image/cnn", "photos")
+    assert (answer.status, "would be its classes" in answer.err) == (2, True), answer.err
 
 
 def test_tiles_have_the_probabilities_of_the_whole_image() -> None:

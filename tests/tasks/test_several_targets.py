@@ -207,6 +207,22 @@ def test_a_label_of_one_row_is_left_out() -> None:
     assert zoo.spec_of(frame, target="tags", task="classification").target_names == ", ".join(sorted(LABELS))
 
 
+def test_empty_cells_are_unknown_and_other_labels_of_a_test_source_are_named(workspace: Path) -> None:
+    frame = create_tags()
+    cells = [";".join(labels) or ";" for labels in frame["tags"]]
+    frame = frame.assign(tags=[None, None, *cells[2:]])
+    other = frame.assign(tags=[None, None, *(f"{cell};odd" for cell in cells[2:])])
+    frame.to_csv("train.csv", index=False)
+    other.to_csv("test.csv", index=False)
+    options = {"target": "tags", "column": {"tags": "labels:;"}, "task": "classification", "quiet": True}
+    notes = zoo.data_report("train.csv", test="test.csv", **options).notes
+    assert "2 empty cells of tags count as unknown; a row without labels needs ';' in its cell" in notes
+    assert "the test source: labels of tags that the model does not predict are left out: odd" in notes
+    assert "2 rows without a target are left out" in notes
+    assert not any("they are used for the others" in note for note in notes)
+    assert zoo.spec_of("train.csv", **{name: options[name] for name in ("target", "column", "task")}).rows > 180
+
+
 def test_a_target_that_no_row_has() -> None:
     frame = create_frame().assign(price=np.nan)
     with pytest.raises(UsageError, match="the target 'price' is missing in every row"):

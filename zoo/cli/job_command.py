@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -129,8 +129,25 @@ def _parameter_of(name: str, field: FieldInfo, form: Option) -> inspect.Paramete
     spelling = form.name or "--" + name.replace("_", "-")
     if annotation is bool and field.default is not False:
         spelling = f"{spelling}/--no-{spelling.removeprefix('--')}"
-    typed = typer.Option(spelling, metavar=metavar, help=_describe(field))
+    if annotation in (int, float):
+        metavar, parser = metavar or f"<{annotation.__name__}>", _create_parser(annotation, name)
+        typed = typer.Option(spelling, metavar=metavar, help=_describe(field), parser=parser)
+    else:
+        typed = typer.Option(spelling, metavar=metavar, help=_describe(field))
     return _parameter(name, Annotated[annotation | None, typed])
+
+
+def _create_parser(kind: Any, name: str) -> Callable[[Any], Any]:
+    """Return the function that reads a number, whose error says what was received."""
+
+    def parse(value: Any) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            number = "integer" if kind is int else "number"
+            raise UsageError(f"received {value!r}; input should be a valid {number}", where=name) from None
+
+    return parse
 
 
 def _describe(field: FieldInfo) -> str:

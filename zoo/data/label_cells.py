@@ -68,6 +68,7 @@ def name_targets(table: Table, name: str, separator: str) -> tuple[tuple[Target,
     """
     where = f"{table.source}, column {name}"
     cells = [labels for labels in split_cells(table.frame[name], separator) if labels is not None]
+    empty = len(table.frame) - len(cells)
     counts = Counter(label for labels in cells for label in labels)
     rare = sorted(label for label, count in counts.items() if not 2 <= count <= len(cells) - 2)
     counts = Counter({label: count for label, count in counts.items() if label not in rare})
@@ -79,10 +80,30 @@ def name_targets(table: Table, name: str, separator: str) -> tuple[tuple[Target,
     taken = sorted(counts.keys() & set(map(str, table.frame.columns)))
     if taken:
         raise DataError(f"the label {taken[0]!r} is also the name of a column; rename one of them", where=where)
-    notes = (
-        (f"labels of {name} that hardly any row has, or lacks, are left out: {join_first(rare, 5)}",) if rare else ()
-    )
+    notes: tuple[str, ...] = ()
+    if rare:
+        notes += (f"labels of {name} that hardly any row has, or lacks, are left out: {join_first(rare, 5)}",)
+    if empty:
+        sign = "[]" if has_lists(table.frame[name]) else repr(separator or ",")
+        notes += (f"{empty:,} empty cells of {name} count as unknown; a row without labels needs {sign} in its cell",)
     return tuple(Target(label, "class", cells=name, separator=separator) for label in sorted(counts)), notes
+
+
+def find_unknown_labels(table: Table, targets: Sequence[Target]) -> tuple[str, ...]:
+    """Return a note on each column whose cells list labels that are no targets.
+
+    Args:
+        table: Another table than the targets are from.
+        targets: Targets, some of them with ``cells``.
+    """
+    notes = []
+    for name in dict.fromkeys(target.cells for target in targets if target.cells and target.cells in table.frame):
+        labels = {target.name: target.separator for target in targets if target.cells == name}
+        cells = split_cells(table.frame[name], next(iter(labels.values())))
+        unknown = sorted(set[str]().union(*(cell or () for cell in cells)) - labels.keys())
+        if unknown:
+            notes.append(f"labels of {name} that the model does not predict are left out: {join_first(unknown, 5)}")
+    return tuple(notes)
 
 
 def add_label_columns(table: Table, targets: Sequence[Target]) -> Table:

@@ -21,6 +21,7 @@ from zoo.data.columns.encode import (
 from zoo.data.columns.unreadable_cells import clear_unreadable_cells
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.examples.array_columns import find_array_columns
+from zoo.data.label_cells import find_unknown_labels
 from zoo.data.layout import COLUMNS, Layout
 from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import Table, compute_frame_digest
@@ -251,6 +252,7 @@ def _test_part(
     """Return the test split from a separate source, its digest, and notes on how it differs from training."""
     with apply_reading_options(job):
         table = layout.read(job.test, find_text_columns(spec))
+    unknown = find_unknown_labels(table, spec.targets)
     table = restore_classes(table, spec.targets)
     needed = [*target_columns.columns] if spec.targets or target_columns.codes is not None else []
     needed += [job.weight] if job.weight is not None else []
@@ -269,7 +271,7 @@ def _test_part(
     column = job.split_by("group") or job.split_by("hash")
     group = name_categories(table.frame[column]).astype(str) if column in table.frame.columns else None
     split = Split(inputs, codes, table.frame.index.to_numpy(), weight, group=group)
-    notes = [f"the test source: {note}" for note in (*table.notes, *notes)]
+    notes = [f"the test source: {note}" for note in (*table.notes, *unknown, *notes)]
     return split, compute_frame_digest(table.frame), notes + _differences(trained, table, spec, inputs)
 
 

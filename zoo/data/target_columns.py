@@ -289,15 +289,14 @@ def drop_rows_without_target(
     Raises:
         DataError: If a target is missing in every row.
     """
-    missing = np.ones(len(table.frame), bool)
+    absent = {name: ~has_value(table.frame[name]) for name in names}
+    missing = np.logical_and.reduce(list(absent.values()))
     notes: tuple[str, ...] = ()
-    for name in names:
-        absent = ~has_value(table.frame[name])
-        if absent.all():
+    for name, lacks in absent.items():
+        if lacks.all():
             raise DataError(f"the target {name!r} is missing in every row", where=table.source)
-        if len(names) > 1 and absent.any():
-            notes += (f"{int(absent.sum()):,} rows lack the target {name}; they are used for the others",)
-        missing &= absent
+        if count := int((lacks & ~missing).sum()):
+            notes += (f"{count:,} rows lack the target {name}; they are used for the others",)
     if not missing.any():
         return table, given, notes
     kept = dataclasses.replace(

@@ -12,7 +12,7 @@ import pandas as pd
 from zoo.data.label_cells import has_lists
 from zoo.data.raw_table import Table
 from zoo.data.sources.image_files import IMAGE_FILES
-from zoo.errors import DataError
+from zoo.errors import DataError, WrongSourceError
 from zoo.registry import find_tasks_reading
 
 LABELS_NEEDED = (
@@ -87,13 +87,15 @@ def check_mask_folders(folders: Sequence[str], files: Sequence[str], where: str)
         where: The source.
 
     Raises:
-        DataError: If one of two folders is called after masks, and its files are called as those of the other.
+        WrongSourceError: If the folders are ``images`` and ``masks``, or one of two is called after masks, and its
+            files are called as those of the other.
     """
     if len(folders) != 2 or not any(folder.lower().startswith(_MASK_FOLDERS) for folder in folders):
         return
     first, second = ({Path(file).stem for file in files if Path(file).parts[0] == folder} for folder in folders)
-    if first and first == second:
-        raise DataError(f"{describe_masks()}; the folders {' and '.join(folders)} would be its classes", where=where)
+    if (first and first == second) or {folder.lower() for folder in folders} == {"images", "masks"}:
+        message = f"{describe_masks()}; the folders {' and '.join(folders)} would be its classes"
+        raise WrongSourceError(message, where=where)
 
 
 def _are_image_files(values: pd.Series) -> bool:

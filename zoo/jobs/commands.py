@@ -138,7 +138,7 @@ def find_command(name: str, *, where: str | None = None) -> Command:
     """
     commands = _BY_NAME if name in _BY_NAME else {command.name: command for command in list_commands()}
     if name not in commands:
-        raise describe_unknown("command", name, commands, where=where)
+        raise describe_unknown("command", name, [*commands, *(() if where else _OF_THE_COMMAND_LINE)], where=where)
     return commands[name]
 
 

@@ -26,14 +26,14 @@ def cluster_scores(labelled: bool) -> tuple[Metric, ...]:
         >>> [score.name for score in cluster_scores(True)]
         ['stability', 'silhouette', 'clustering_accuracy', 'nmi', 'ari']
     """
-    free = (Metric("stability", "max", _computed_by_the_task), Metric("silhouette", "max", _computed_by_the_task))
+    free = tuple(Metric(name, "max", _computed_by_the_task, limits=(-1.0, 1.0)) for name in ("stability", "silhouette"))
     if not labelled:
         return free
     return (
         *free,
-        Metric("clustering_accuracy", "max", clustering_accuracy),
-        Metric("nmi", "max", normalized_mutual_information),
-        Metric("ari", "max", adjusted_rand),
+        Metric("clustering_accuracy", "max", clustering_accuracy, limits=(0.0, 1.0)),
+        Metric("nmi", "max", normalized_mutual_information, limits=(0.0, 1.0)),
+        Metric("ari", "max", adjusted_rand, limits=(-1.0, 1.0)),
     )
 
 

@@ -54,7 +54,8 @@ def percentile_bounds(draws: np.ndarray, value: float, units: float = math.inf) 
     return min(float(low), value), max(float(high), value)
 
 
-# Range of each metric; unlimited if a name is missing.
+# Range of each metric, by which the interval of a mean is clipped; unlimited if a name is missing. Metrics that carry
+# limits add theirs.
 _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
 LIMITS = {
     **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece", "exact_match"), _SHARE),
@@ -93,6 +94,7 @@ class Metric:
         interval: ``(truth, prediction, sample) -> (low, high)`` for metrics with a closed-form 95 % interval, which
             replaces the bootstrap; see :mod:`zoo.metrics.intervals`.
         perfect: Value of perfect predictions.
+        limits: Least and greatest possible value; None for those that the name has, or none.
 
     Example:
         >>> Metric("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
@@ -104,6 +106,12 @@ class Metric:
     function: ScoreFunction
     interval: IntervalFunction | None = None
     perfect: float = 0.0
+    limits: Interval | None = None
+
+    def __post_init__(self) -> None:
+        """Make the limits known to intervals of means, which have the name only."""
+        if self.limits is not None:
+            LIMITS[self.name] = self.limits
 
     def better(self, a: float, b: float) -> bool:
         """Return whether the value ``a`` is strictly better than ``b``; NaN is never better than anything."""

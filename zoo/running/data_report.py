@@ -39,7 +39,7 @@ from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_tabl
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, write_atomically
 from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
-from zoo.task import Task, load_task
+from zoo.task import Task, load_task, load_tasks
 from zoo.tracking.tracked_run import TrackedRun
 
 REPORT_FILE, REPORTS = "data_report", "reports"
@@ -190,7 +190,7 @@ def _read(job: ReportJob, table: Table | None) -> tuple[Task | None, Dataset | N
     """Return the requested task or the first that fits, and its dataset; None for both if there is no target.
 
     Raises:
-        UsageError: If no task can read the source; the error of the first task is raised.
+        UsageError: If no task can read the source: the first error that is not about its kind.
     """
     if table is not None:
         job = job.model_copy(update={"source": table, "sample_rows": None})
@@ -215,13 +215,16 @@ def _task_asked_for(job: ReportJob) -> Task | None:
 def _first_that_reads(job: ReportJob) -> tuple[Task, Dataset]:
     refused: UsageError | None = None
     passes_by = bool(job.stream) or must_stream(job.source)
-    for task, _ in list_tasks_with_target():
+    with_target = [task for task, _ in list_tasks_with_target()]
+    others = [task for task in load_tasks() if task not in with_target and "table" not in task.reads]
+    for task in (*with_target, *others):
         if ("table" in task.reads) != passes_by:
             continue
         try:
             return task, task.read(job)
         except UsageError as error:
-            refused = refused or error
+            if refused is None or (isinstance(refused, WrongSourceError) and not isinstance(error, WrongSourceError)):
+                refused = error
     assert refused is not None
     raise refused
 

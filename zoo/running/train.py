@@ -186,6 +186,9 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
             seed=job.seed,
             threshold=job.threshold,
         )
+        if job.track_layers:
+            where = "metrics of each epoch" + (" and figures/layers.png" if job.figures else "")
+            notes.append(f"gradient norms and dead units of each layer are in the run's {where}; see zoo ui")
         run = finish_run(tracked, job, fitted, baselines, (*dataset.notes, *notes))
     except KeyboardInterrupt:
         progress.say(

@@ -306,6 +306,43 @@ def measure_difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, 
     return greatest, where
 
 
+def convert_ranked(
+    expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], rule: Mapping[str, Any]
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """Return outputs in which each ranked item is replaced by the score that the model gives to it.
+
+    Items whose scores are almost equal may then change places. Scores are from 0 to 1 in each row.
+
+    Args:
+        expected: The model's outputs by name, N rows each.
+        actual: The export's outputs.
+        rule: How outputs are decoded, of the kind ``ranking``.
+
+    Raises:
+        JobError: When shapes differ.
+
+    Example:
+        >>> expected = {"items": np.array([[7, 5, 6]]), "scores": np.array([[9.0, 1.0, 1.0]])}
+        >>> actual = {"items": np.array([[7, 6, 5]]), "scores": np.array([[9.0, 1.0, 1.0]])}
+        >>> measure_difference(*convert_ranked(expected, actual, {"of": "items", "scores": "scores"}))[0]
+        0.0
+    """
+    items, scores = expected[rule["of"]], np.asarray(expected[rule["scores"]], np.float64)
+    ranked = np.asarray(actual[rule["of"]])
+    if ranked.shape != items.shape:
+        raise JobError(f"the export ranks items of shape {ranked.shape}; the model {items.shape}", where="format")
+    real = items > 0  # 0 stands for none
+    lowest = np.where(real, scores, np.inf).min(axis=1, keepdims=True)
+    highest = np.where(real, scores, -np.inf).max(axis=1, keepdims=True)
+    scores = np.where(real, (scores - lowest) / np.maximum(highest - lowest, 1e-6), -1.0)
+    given = np.zeros_like(scores)
+    for row in range(len(items)):
+        score_of = dict(zip(items[row].tolist(), scores[row].tolist(), strict=True))
+        # an item that the model does not rank has at most its lowest score
+        given[row] = [score_of.get(item, 0.0) if item > 0 else -1.0 for item in ranked[row].tolist()]
+    return {**expected, rule["of"]: scores}, {**actual, rule["of"]: given}
+
+
 def measure_disagreement(expected: Any, actual: Mapping[str, np.ndarray], scale: float) -> float:
     """Return the fraction of rows whose prediction differs: another class, or a number that is off by 0.001 or more.
 

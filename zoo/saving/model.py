@@ -146,6 +146,8 @@ class Model:
         Raises:
             UsageError: When the model predicts no classes.
         """
+        if len(self.spec.targets) > 1:
+            raise UsageError("the model predicts several targets; predict returns the probabilities of each")
         if not self.classes:
             raise UsageError(f"{self.name} does not predict classes")
         predictions = self.predict(rows)

@@ -31,6 +31,7 @@ from zoo.saving.abandoned_files import create_prefix, remove_abandoned
 from zoo.saving.export_formats import (
     OUTPUT,
     check_packages,
+    convert_ranked,
     convert_to_columns,
     measure_difference,
     measure_disagreement,
@@ -268,9 +269,12 @@ def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: 
             write_export(writing, subject.model, kind, run_id=subject.run_id, quantize=quantize)
             exported, columns = Exported(writing), convert_to_columns(subject.frame)
             outputs = exported.output(columns)
-        difference, row = measure_difference(subject.output, outputs)
-        predicted = decode_outputs(outputs, exported.facts["output"])
-        differing = measure_disagreement(subject.expected, predicted, subject.scale)
+        rule = exported.facts["output"]
+        if rule["kind"] == "ranking":
+            differing, (difference, row) = 0.0, measure_difference(*convert_ranked(subject.output, outputs, rule))
+        else:
+            difference, row = measure_difference(subject.output, outputs)
+            differing = measure_disagreement(subject.expected, decode_outputs(outputs, rule), subject.scale)
         tolerance = TOLERANCE_RESIZED if _resized(subject.frame, exported.facts["steps"]) else TOLERANCE
         if (difference > tolerance or differing > MOST_TIES) and not quantize:
             shown = {name: cells[row] for name, cells in list(columns.items())[:10] if np.ndim(cells[row]) == 0}

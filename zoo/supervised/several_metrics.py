@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.metrics.intervals import UNKNOWN, Interval, Sample
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import LIMITS, Metric
 from zoo.metrics.numbers import create_mean_metrics, find_present
 from zoo.metrics.weighting import weighted_mean
 
@@ -102,7 +102,11 @@ def _exact_match(
 def _of_target(column: TargetColumn, metric: Metric) -> Metric:
     interval = None if metric.interval is None else partial(_interval_of_rows, metric.interval, column)
     return Metric(
-        f"{metric.name}_{column.name}", metric.direction, partial(_of_rows, metric.function, column), interval
+        f"{metric.name}_{column.name}",
+        metric.direction,
+        partial(_of_rows, metric.function, column),
+        interval,
+        limits=LIMITS.get(metric.name),
     )
 
 

@@ -223,6 +223,9 @@ def test_files_that_are_not_there(tmp_path):
         read_table(tmp_path / "tabel.csv")
     assert caught.value.nearest == str(tmp_path / "table.csv")
     with pytest.raises(DataError, match="no such file") as caught:
+        read_table(tmp_path / "sal.csv")  # whose ending alone is near
+    assert caught.value.nearest is None
+    with pytest.raises(DataError, match="no such file") as caught:
         read_table(str(tmp_path / "nowhere" / "table.csv"))
     assert caught.value.nearest is None
     with pytest.raises(DataError, match="not a file, folder or bundled dataset; bundled: iris, wine") as caught:

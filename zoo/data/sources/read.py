@@ -200,7 +200,8 @@ def _missing(source: str, path: Path) -> DataError:
     looks_like_a_file = path.suffix or "/" in source
     if looks_like_a_file:
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = find_nearest_name(path.name, [child.name for child in beside if child.is_file()])
+        files = [child.name for child in beside if child.is_file() and find_nearest_name(path.stem, [child.stem])]
+        near = find_nearest_name(path.name, files)  # equal endings alone make no names near
         return DataError("no such file", where=source, nearest=str(path.parent / near) if near else None)
     return DataError(
         f"not a file, folder or bundled dataset; bundled: {', '.join(BUNDLED)}; "
