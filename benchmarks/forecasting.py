@@ -6,6 +6,7 @@ choose nothing. Published figures are those of the papers.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Mapping
@@ -34,18 +35,25 @@ def main() -> None:
         sys.exit("forecasting.py needs --data FOLDER with m3/data.csv.gz and tourism/data.csv.gz")
     seeds, models = (range(1), ("linear",)) if options.quick else (range(SEEDS), MODELS)
     results = Results(__file__, options, {"models": models, "seeds": len(seeds)})
+    datasets = _read_sets(options)
+    for (name, kind), dataset in datasets.items():
+        results.measure(f"{name} {kind} baselines", lambda d=dataset: _run_baselines(d))
+    for model in models:
+        for (name, kind), dataset in datasets.items():
+            for seed in seeds:
+                key = f"{name} {kind} {model}, seed {seed}"
+                say(f"forecasting: {key}")
+                results.measure(key, lambda d=dataset, m=model, s=seed: _train(m, d, s))
+    _report(results)
+
+
+def _read_sets(options: argparse.Namespace) -> dict[tuple[str, str], Any]:
+    datasets = {}
     for name, kinds in SETS.items():
         table = pd.read_csv(options.data / name / "data.csv.gz")
         for kind in list(kinds)[:1] if options.quick else kinds:
-            rows = table[table["kind"] == kind]
-            dataset = _read(rows, *kinds[kind])
-            results.measure(f"{name} {kind} baselines", lambda d=dataset: _run_baselines(d))
-            for model in models:
-                for seed in seeds:
-                    say(f"forecasting: {name} {kind}, {model}, seed {seed}")
-                    key = f"{name} {kind} {model}, seed {seed}"
-                    results.measure(key, lambda d=dataset, m=model, s=seed: _train(m, d, s))
-    _report(results)
+            datasets[name, kind] = _read(table[table["kind"] == kind], *kinds[kind])
+    return datasets
 
 
 def _read(rows: pd.DataFrame, horizon: int, period: int) -> Any:
