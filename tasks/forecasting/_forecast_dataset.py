@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -180,9 +180,7 @@ def _describe(
         "horizon": geometry.horizon,
         "lookback": geometry.lookback,
         "season": geometry.season,
-        "unit": axis.unit,
-        "step": axis.step,
-        "at_month_end": axis.at_month_end,
+        **asdict(axis),
         "past_channels": list(geometry.channels),
         "future_channels": list(ahead),
         "gaps": gaps,

@@ -111,8 +111,8 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
     cuts = [_cut(one, job, horizon, math.ceil(ENOUGH_WINDOWS / len(series)), least) for one in series]
     if all(cut is None for cut in cuts):
         longest = max(one.end for one in series)
-        message = f"the longest series has {longest} steps, too few for a horizon of {horizon}; shorten --horizon"
-        raise DataError(message)
+        advice = "; shorten --horizon" if horizon > 1 else ""
+        raise DataError(f"the longest series has {longest} steps, too few for a horizon of {horizon}{advice}")
     return cuts
 
 
