@@ -23,17 +23,10 @@ from ._columns import Geometry, choose_geometry
 from ._preprocessing import FUTURE, HISTORY, PAST
 from ._series import Columns, Series, prepare_covariates, read_series
 from ._time_axis import TimeAxis
-from ._windows import (
-    MOST_CALIBRATION,
-    MOST_VALUES,
-    Cuts,
-    Windows,
-    cut_series,
-    list_origins,
-    make_windows,
-    measure_windows,
-)
+from ._windows import Cuts, Windows, cut_series, list_origins, make_windows, measure_windows
 
+MOST_VALUES = 20_000_000  # numbers in the histories of all training windows
+MOST_CALIBRATION = 5_000
 OBSERVED = "observed"
 LARGEST_WEIGHT = 5.0
 

@@ -133,3 +133,14 @@ def test_a_folder_of_public_datasets_is_used(tmp_path: Path, monkeypatch: pytest
     job = make_job(DataJob, {"source": "tfds:nothing_such", "data_dir": str(tmp_path)})
     with pytest.raises(DataError, match=tmp_path.name):
         TASK.read(job)
+
+
+def test_messages_say_what_is_too_short() -> None:
+    frame = draw(pd.date_range("2022-01-01", periods=60), part=["train"] * 3 + ["test"] * 57)
+    for keys, message in (
+        ({"split": "column=part"}, "no series has more than 3 training rows before its first test row"),
+        ({"fold": "1/30"}, "too few for a horizon of 7 and 30 folds; shorten --horizon"),
+    ):
+        job = {"source": frame, "target": ("sales",), "options": {"time": "time"}, **keys}
+        with pytest.raises(DataError, match=message):
+            TASK.read(make_job(DataJob, job))
