@@ -42,7 +42,7 @@ def read_windows(source: Table, spec: Spec) -> Table:
     rows = []
     for one in series:
         if not one.end:
-            raise DataError(f"series {one.name} has no value of {columns.target}", where=source.source)
+            raise DataError(f"{columns.name_series(one.name)} has no value of {columns.target}", where=source.source)
         _check_ahead(one, axis, columns, geometry.horizon, source.source)
         windows = make_windows(
             [one],
@@ -112,5 +112,5 @@ def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, wh
     if absent:
         steps = horizon - len(ahead) if not complete else int(np.isnan(ahead).any(axis=1).sum())
         time = format_times(axis.extend(one.first, np.array([one.end])), in_utc=axis.in_utc)[0]
-        message = f"series {one.name} lacks {', '.join(absent)} for {steps} of the {horizon} steps from {time} on"
-        raise DataError(f"{message}: give rows for them in which {columns.target} is empty", where=where)
+        message = f"{columns.name_series(one.name)} lacks {', '.join(absent)} for {steps} of the {horizon} steps"
+        raise DataError(f"{message} from {time} on: give rows for them in which {columns.target} is empty", where=where)

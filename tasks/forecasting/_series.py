@@ -50,6 +50,10 @@ class Columns:
         optional = [name for name in (self.series, self.split) if name is not None]
         return [self.target, self.time, *self.past, *self.known, *self.static, *optional]
 
+    def name_series(self, name: object) -> str:
+        """Return a series as messages name it; without a column of names there is only one."""
+        return f"series {name}" if self.series is not None else "the series"
+
 
 @dataclass(frozen=True)
 class Series:
@@ -194,20 +198,18 @@ def _check_doubled(
 
 
 def _find_places(times: pd.Series, axis: TimeAxis, name: Any, columns: Columns, where: str) -> np.ndarray:
-    places = axis.places(times)
+    places, which = axis.places(times), columns.name_series(name)
     odd = np.flatnonzero(~np.isclose(places, np.rint(places), atol=1e-3))
     if len(odd):
-        message = f"series {name} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
+        message = f"{which} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
         raise DataError(f"{message} after its first", where=f"{where}, column {columns.time}")
     places = np.rint(places).astype(np.int64)
     same = np.flatnonzero(np.diff(places) == 0)
     if len(same):
-        message = f"series {name} has two rows within one step of {axis.describe()}, at {times.iloc[int(same[0]) + 1]}"
+        message = f"{which} has two rows within one step of {axis.describe()}, at {times.iloc[int(same[0]) + 1]}"
         raise DataError(f"{message}: aggregate them", where=f"{where}, column {columns.time}")
     if places[-1] > MOST_SPARSE * (len(places) + 1):
-        message = (
-            f"series {name} has {len(places):,} rows in {places[-1]:,} steps of {axis.describe()}; the largest gap "
-        )
+        message = f"{which} has {len(places):,} rows in {places[-1]:,} steps of {axis.describe()}; the largest gap "
         row = int(np.diff(places).argmax())
         message += f"is before {times.iloc[row + 1]}: is that time right?"
         raise DataError(message, where=f"{where}, column {columns.time}")

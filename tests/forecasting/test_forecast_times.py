@@ -53,7 +53,9 @@ def test_business_days_have_no_weekends() -> None:
     assert continue_times(dataset, frame) == [f"2022-10-{day}" for day in range(10, 15)]
     assert continue_times(dataset, frame.iloc[:-2])[:3] == ["2022-10-06", "2022-10-07", "2022-10-10"]
     saturday = pd.concat([frame, draw(["2022-10-08"])])
-    with pytest.raises(DataError, match="a row at 2022-10-08 00:00:00, which is no multiple of 1 business day"):
+    with pytest.raises(
+        DataError, match="the series has a row at 2022-10-08 00:00:00, which is no multiple of 1 business day"
+    ):
         continue_times(dataset, saturday)
 
 
