@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from zoo.data.dataset import Dataset, Split
 from zoo.data.layout import COLUMNS, Layout
+from zoo.data.reading_options import apply_reading_options
 from zoo.data.sources.read import read_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
@@ -63,9 +64,9 @@ class Forecasting(SupervisedTask):
         """Return the job's dataset: windows of the series, split in time."""
         options = self.settings(job)
         refuse_options(job)
-        table = read_table(job.source)
-        columns = choose_columns(table, job, options)
-        return create_forecast_dataset(table, columns, job, options, self.name)
+        with apply_reading_options(job):
+            table = read_table(job.source)
+        return create_forecast_dataset(table, choose_columns(table, job, options), job, options, self.name)
 
     def layout_of(self, spec: Spec) -> Layout:
         """Return the layout that turns a long table into a row of windows for each series."""

@@ -136,7 +136,8 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
     """
     longest = max(one.end for one in series)
     if longest < 2:
-        raise DataError(f"column {columns.target} has {longest} values in the longest series; a forecast needs more")
+        count = f"{longest} value{'s' if longest != 1 else ''}"
+        raise DataError(f"column {columns.target} has {count} in the longest series; a forecast needs more")
     if options.lookback is not None and options.lookback > longest:
         raise UsageError(f"received {options.lookback}; the longest series has {longest} steps", where="lookback")
     season = options.period or axis.season or find_season(series)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,10 @@ from ._columns import Geometry, choose_geometry
 from ._preprocessing import FUTURE, HISTORY, PAST
 from ._series import Columns, Series, prepare_covariates, read_series
 from ._time_axis import TimeAxis
-from ._windows import (
-    MOST_CALIBRATION,
-    MOST_VALUES,
-    Cuts,
-    Windows,
-    cut_series,
-    list_origins,
-    make_windows,
-    measure_windows,
-)
+from ._windows import Cuts, Windows, cut_series, list_origins, make_windows, measure_windows
 
+MOST_VALUES = 20_000_000  # numbers in the histories of all training windows
+MOST_CALIBRATION = 5_000
 OBSERVED = "observed"
 LARGEST_WEIGHT = 5.0
 
@@ -180,9 +173,7 @@ def _describe(
         "horizon": geometry.horizon,
         "lookback": geometry.lookback,
         "season": geometry.season,
-        "unit": axis.unit,
-        "step": axis.step,
-        "at_month_end": axis.at_month_end,
+        **asdict(axis),
         "past_channels": list(geometry.channels),
         "future_channels": list(ahead),
         "gaps": gaps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_windows(source: Table, spec: Spec) -> Table:
     rows = []
     for one in series:
         if not one.end:
-            raise DataError(f"series {one.name} has no value of {columns.target}", where=source.source)
+            raise DataError(f"{columns.name_series(one.name)} has no value of {columns.target}", where=source.source)
         _check_ahead(one, axis, columns, geometry.horizon, source.source)
         windows = make_windows(
             [one],
@@ -54,7 +55,8 @@ def read_windows(source: Table, spec: Spec) -> Table:
             season=geometry.season,
             naive_ends=[one.end],
         )
-        times = format_times(axis.extend(one.first, np.arange(one.end, one.end + geometry.horizon)))
+        steps = np.arange(one.end, one.end + geometry.horizon)
+        times = format_times(axis.extend(one.first, steps), in_utc=axis.in_utc)
         cells = {HISTORY: windows.history[0], PAST: windows.past[0], FUTURE: windows.future[0]}
         rows.append({NAMES: one.name, TIMES: times, **cells, **one.static})
     arrays = (HISTORY, PAST, FUTURE, TIMES)
@@ -74,7 +76,7 @@ def create_example(split: Split, spec: Spec) -> pd.DataFrame:
     axis = _restore_axis(spec)
     first = 0.0 if axis.unit == NUMBER else pd.Timestamp(FIRST_TIME)
     table: dict[str, Any] = {columns.series: "example"} if columns.series else {}
-    table[columns.time] = format_times(axis.extend(first, np.arange(steps)))
+    table[columns.time] = format_times(axis.extend(first, np.arange(steps)), in_utc=axis.in_utc)
     table[columns.target] = np.append(values, np.full(ahead, np.nan))
     for place, name in enumerate((*columns.past, *columns.known)):
         future = np.asarray(split.inputs[FUTURE][0])[:, place - len(columns.past)] if name in columns.known else np.nan
@@ -93,8 +95,8 @@ def restore_columns(spec: Spec) -> Columns:
 
 
 def _restore_axis(spec: Spec) -> TimeAxis:
-    options = spec.options
-    return TimeAxis(options["unit"], options["step"], options.get("at_month_end", False))
+    names = [field.name for field in fields(TimeAxis)]
+    return TimeAxis(**{name: spec.options[name] for name in names if name in spec.options})
 
 
 def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, where: str) -> None:
@@ -109,6 +111,6 @@ def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, wh
     ]
     if absent:
         steps = horizon - len(ahead) if not complete else int(np.isnan(ahead).any(axis=1).sum())
-        time = format_times(axis.extend(one.first, np.array([one.end])))[0]
-        message = f"series {one.name} lacks {', '.join(absent)} for {steps} of the {horizon} steps from {time} on"
-        raise DataError(f"{message}: give rows for them in which {columns.target} is empty", where=where)
+        time = format_times(axis.extend(one.first, np.array([one.end])), in_utc=axis.in_utc)[0]
+        message = f"{columns.name_series(one.name)} lacks {', '.join(absent)} for {steps} of the {horizon} steps"
+        raise DataError(f"{message} from {time} on: give rows for them in which {columns.target} is empty", where=where)

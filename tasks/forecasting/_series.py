@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import read_numbers
+from zoo.data.columns.encode import parse_numbers, read_numbers
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
@@ -49,6 +49,10 @@ class Columns:
         """All columns."""
         optional = [name for name in (self.series, self.split) if name is not None]
         return [self.target, self.time, *self.past, *self.known, *self.static, *optional]
+
+    def name_series(self, name: object) -> str:
+        """Return a series as messages name it; without a column of names there is only one."""
+        return f"series {name}" if self.series is not None else "the series"
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,12 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
     """
     frame, where = table.frame, table.source
     _check_columns(frame, columns, where)
-    times = read_times(frame[columns.time], where)
-    numbers = {name: _read_numbers(frame[name], where) for name in (columns.target, *columns.past, *columns.known)}
+    times, in_utc = read_times(frame[columns.time], where, in_utc=None if axis is None else axis.in_utc)
+    numbers = {columns.target: _read_numbers(frame[columns.target], where)}
+    numbers |= {name: _read_covariate(frame[name], where) for name in (*columns.past, *columns.known)}
+    empty = [name for name in columns.past + columns.known if axis is None and np.isnan(numbers[name]).all()]
+    if empty:
+        raise DataError(f"column {empty[0]} has no values; leave it out", where=where)
     names = frame[columns.series] if columns.series is not None else pd.Series(ONLY, index=frame.index)
     if names.isna().any():
         row = int(np.flatnonzero(names.isna())[0])
@@ -109,7 +117,7 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
         kinds = ("numbers", "dates") if axis.unit == NUMBER else ("dates", "numbers")
         message = f"the model was trained on times that are {kinds[0]}; these are {kinds[1]}"
         raise DataError(message, where=f"{where}, column {columns.time}")
-    axis = axis or find_axis(sorted_times, where)
+    axis = axis or find_axis(sorted_times, where, in_utc=in_utc)
     split = _find_split(table, columns)
     covariates = [numbers[name] for name in (*columns.past, *columns.known)]
     values = np.stack([numbers[columns.target], *covariates], axis=1)
@@ -161,6 +169,18 @@ def _read_numbers(values: pd.Series, where: str) -> np.ndarray:
     return read_numbers(values if written is None else written[0], where)
 
 
+def _read_covariate(values: pd.Series, where: str) -> np.ndarray:
+    """Return a column that is known ahead or in the past, in which yes and no are 1 and 0."""
+    try:
+        return _read_numbers(values, where)
+    except DataError as error:
+        numbers, wrong = parse_numbers(values, is_answer=True)
+        if not wrong.any():
+            return numbers
+        message = f"{error.message}: columns of --past and --known are numbers or yes and no; give each other word a "
+        raise DataError(f"{message}column of its own, with 1 where it holds, else 0", where=error.where) from error
+
+
 def _check_doubled(
     times: pd.Series, names: pd.Series, groups: Sequence[np.ndarray], columns: Columns, where: str
 ) -> None:
@@ -171,25 +191,25 @@ def _check_doubled(
             row = int(max(rows[same[0]], rows[same[0] + 1]))
             of = f"series {names.iloc[row]} has" if columns.series else "there are"
             advice = "" if columns.series else "; if there are several series, use --series COLUMN"
+            if not columns.series and "datetime" in str(times.dtype) and times.iloc[row] != times.iloc[row].normalize():
+                advice += "; if a clock was set back, give times with their offset from UTC"
             message = f"{of} two rows at {columns.time} {times.iloc[row]}{advice}"
             raise DataError(message, where=f"{where}, row {find_source_row(times, row)}")
 
 
 def _find_places(times: pd.Series, axis: TimeAxis, name: Any, columns: Columns, where: str) -> np.ndarray:
-    places = axis.places(times)
+    places, which = axis.places(times), columns.name_series(name)
     odd = np.flatnonzero(~np.isclose(places, np.rint(places), atol=1e-3))
     if len(odd):
-        message = f"series {name} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
+        message = f"{which} has a row at {times.iloc[int(odd[0])]}, which is no multiple of {axis.describe()}"
         raise DataError(f"{message} after its first", where=f"{where}, column {columns.time}")
     places = np.rint(places).astype(np.int64)
     same = np.flatnonzero(np.diff(places) == 0)
     if len(same):
-        message = f"series {name} has two rows within one step of {axis.describe()}, at {times.iloc[int(same[0]) + 1]}"
+        message = f"{which} has two rows within one step of {axis.describe()}, at {times.iloc[int(same[0]) + 1]}"
         raise DataError(f"{message}: aggregate them", where=f"{where}, column {columns.time}")
     if places[-1] > MOST_SPARSE * (len(places) + 1):
-        message = (
-            f"series {name} has {len(places):,} rows in {places[-1]:,} steps of {axis.describe()}; the largest gap "
-        )
+        message = f"{which} has {len(places):,} rows in {places[-1]:,} steps of {axis.describe()}; the largest gap "
         row = int(np.diff(places).argmax())
         message += f"is before {times.iloc[row + 1]}: is that time right?"
         raise DataError(message, where=f"{where}, column {columns.time}")

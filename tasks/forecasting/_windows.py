@@ -17,8 +17,6 @@ from ._series import Series, fill_gaps
 
 LEAST_HISTORY = 3  # observed steps before the first origin
 ENOUGH_WINDOWS = 100  # from which one horizon of each series is enough to score
-MOST_VALUES = 20_000_000  # numbers in the histories of all training windows
-MOST_CALIBRATION = 5_000
 SMALLEST_SCALE = 1e-6
 
 
@@ -110,9 +108,12 @@ def cut_series(series: Sequence[Series], job: DataJob, horizon: int, least: int 
     """
     cuts = [_cut(one, job, horizon, math.ceil(ENOUGH_WINDOWS / len(series)), least) for one in series]
     if all(cut is None for cut in cuts):
-        longest = max(one.end for one in series)
-        message = f"the longest series has {longest} steps, too few for a horizon of {horizon}; shorten --horizon"
-        raise DataError(message)
+        if any(one.split is not None for one in series):
+            raise DataError(f"no series has more than {least} training rows before its first test row")
+        folds = f" and {job.fold.split('/')[1]} folds" if job.fold else ""
+        advice = "; shorten --horizon" if horizon > 1 else ""
+        message = f"the longest series has {max(one.end for one in series)} steps, too few for a horizon of {horizon}"
+        raise DataError(f"{message}{folds}{advice}")
     return cuts
 
 
@@ -177,8 +178,7 @@ def list_origins(cuts: Sequence[Cuts | None], split: str, horizon: int, most: in
         begin = max(begin, LEAST_HISTORY)
         last = end - horizon + 1 if split == "calibration" else end
         origins.append(np.arange(begin, max(last, begin), 1 if every else horizon))
-    total = sum(map(len, origins))
-    stride = -(-total // most) if most else 1
+    stride = -(-sum(map(len, origins)) // most) if most else 1
     return [of_series[::-1][::stride][::-1] for of_series in origins] if every and stride > 1 else origins
 
 
