@@ -13,8 +13,6 @@ from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.configuration import simplify_config
 from zoo.preprocessing.sequences import CODES, UNSEEN
 
-MULTIPLIER, PRIME = 16_001, 131_071
-
 
 @keras.saving.register_keras_serializable("zoo")
 class AddBoundaries(keras.layers.Layer):
@@ -67,53 +65,6 @@ class WithoutLast(keras.layers.Layer):
     def compute_output_spec(self, tokens: Any) -> Any:
         """Return the spec of the output."""
         return keras.KerasTensor((tokens.shape[0], None), dtype=tokens.dtype)
-
-
-@keras.saving.register_keras_serializable("zoo")
-class HashedContexts(keras.layers.Layer):
-    """Hashes the last tokens before each prediction, once for each number of tokens, to rows of an embedding.
-
-    Mikolov et al. 2011, "Strategies for training large scale neural network language models": a recurrent network
-    learns faster beside features of n-grams, and a hash keeps their table small. Contexts that share a row are told
-    apart by the rows of their shorter and longer ones.
-
-    Args:
-        shortest: Tokens of the shortest context.
-        longest: Tokens of the longest context.
-        buckets: Number of rows for each number of tokens.
-        boundary: Code of the tokens before the beginning of a text. Before a piece of a text, which begins inside it,
-            stands the next code, since the tokens there are not known.
-
-    Call arguments:
-        tokens: (B, T).
-    """
-
-    def __init__(self, shortest: int, longest: int, buckets: int, boundary: int, **options: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **options)
-        self.shortest, self.longest, self.buckets, self.boundary = shortest, longest, buckets, boundary
-
-    def call(self, tokens: Any) -> Any:
-        """Return the row of each context that ends at each token (B, T, longest - shortest + 1)."""
-        tokens, steps = ops.cast(tokens, "int32"), ops.shape(tokens)[1]
-        before = ops.where(tokens[:, :1] == self.boundary, self.boundary, self.boundary + 1)
-        earlier = ops.concatenate([ops.repeat(before, self.longest - 1, axis=1), tokens], axis=1)
-        hashed, rows = ops.zeros_like(tokens), []
-        for length in range(1, self.longest + 1):
-            start = self.longest - length
-            # All values stay below 2 ** 31, so that every format computes the same.
-            hashed = ops.mod(hashed * MULTIPLIER + earlier[:, start : start + steps] + 1, PRIME)
-            if length >= self.shortest:
-                rows.append(ops.mod(hashed, self.buckets) + (length - self.shortest) * self.buckets)
-        return ops.stack(rows, axis=-1)
-
-    def compute_output_spec(self, tokens: Any) -> Any:
-        """Return the spec of the output."""
-        return keras.KerasTensor((*tokens.shape, self.longest - self.shortest + 1), dtype="int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("shortest", "longest", "buckets", "boundary")
-        return {**simplify_config(super().get_config()), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,13 @@ from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.sequences import CODES, SequencePreprocessing
 from zoo.spec import Spec, TextInput
 
-from ._layers import AddBoundaries, CostPerToken, HashedContexts, NextToken, TextBits, TextCost, WithoutLast
+from ._layers import AddBoundaries, CostPerToken, NextToken, TextBits, TextCost, WithoutLast
 
 # Tokens that are trained on in all epochs together, within limits on the epochs.
-TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 14_000_000, 4, 30
+TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 20_000_000, 6, 30
 # Dropout is half below the first, and none from the second on.
 FEW_TOKENS, MANY_TOKENS = 100_000, 10_000_000
 MOST_BATCH = 128
-SHORTEST_CONTEXT, CONTEXT_WIDTH = 2, 16
-LONGEST_CONTEXTS = {"character": 7, "word": 3}
-TOKENS_PER_BUCKET, FEWEST_BUCKETS, MOST_BUCKETS = 50, 10, 17  # buckets as powers of 2
 BOUNDARIES, LOGITS, COST, NEXT, BITS, NETWORK_BITS = "boundaries", "logits", "cost", "next", "bits", "network_bits"
 
 
@@ -53,11 +49,6 @@ def choose_defaults(spec: Spec) -> dict[str, Any]:
     }
 
 
-def choose_context(spec: Spec) -> int:
-    """Return the default number of tokens of the longest context."""
-    return LONGEST_CONTEXTS[spec.only(TextInput).unit]
-
-
 def build_language_model(
     spec: Spec,
     knobs: Knobs,
@@ -66,7 +57,6 @@ def build_language_model(
     units: int,
     layers: int,
     embedding: int,
-    context: int,
     after_fit: Callable[[BuiltModel, Any], None] | None = None,
 ) -> keras.Model:
     """Return the compiled model of texts: their bits, and the probabilities of the token that comes next.
@@ -81,7 +71,6 @@ def build_language_model(
         units: Width of each recurrent layer.
         layers: Number of recurrent layers.
         embedding: Width of the embedding of tokens.
-        context: Number of tokens of the longest context with an embedding of its own; 1 for none.
         after_fit: Called with the built model and the dataset when training is over.
     """
     preprocessing = SequencePreprocessing(spec)
@@ -100,10 +89,6 @@ def build_language_model(
             name=f"recurrent_{index}",
         )(x)
         x = Dropout(dropout, name=f"dropout_{index}")(x) if dropout else x
-    if context >= SHORTEST_CONTEXT:
-        contexts = _embed_contexts(before, context, _count_buckets(spec), size - 1)
-        contexts = Dropout(dropout, name="contexts_dropout")(contexts) if dropout else contexts
-        x = keras.layers.Concatenate(name="state_and_contexts")([x, contexts])
     x = keras.layers.Dense(size, kernel_initializer=initializer, kernel_regularizer=regularizer, name=LOGITS)(x)
     cost = TextCost(name=COST)(x, tokens, tokens_length)
     bits = TextBits(spec.options["unknown_bits"], name=BITS)(cost, codes, length)
@@ -116,20 +101,6 @@ def build_language_model(
 def count_tokens(spec: Spec) -> float:
     """Return the number of training tokens, the end of each text included."""
     return spec.rows * (spec.only(TextInput).mean_length + 1)
-
-
-def _count_buckets(spec: Spec) -> int:
-    """Return the number of rows of embeddings for the contexts of one length: more for more training tokens."""
-    power = round(math.log2(count_tokens(spec) / TOKENS_PER_BUCKET))
-    return int(2 ** min(max(power, FEWEST_BUCKETS), MOST_BUCKETS))
-
-
-def _embed_contexts(tokens: Any, longest: int, buckets: int, boundary: int) -> Any:
-    """Return the embeddings of the contexts of each token (B, T, contexts * CONTEXT_WIDTH)."""
-    rows = HashedContexts(SHORTEST_CONTEXT, longest, buckets, boundary, name="hashed_contexts")(tokens)
-    lengths = longest - SHORTEST_CONTEXT + 1
-    vectors = keras.layers.Embedding(lengths * buckets, CONTEXT_WIDTH, name="context_embedding")(rows)
-    return keras.layers.Reshape((-1, lengths * CONTEXT_WIDTH), name="contexts")(vectors)
 
 
 def create_trained_part(network: keras.Model) -> keras.Model:

@@ -15,7 +15,7 @@ from zoo.networks import Knobs
 from zoo.spec import Spec
 
 from ._fit import add_ngrams
-from ._network import build_language_model, choose_context, choose_defaults
+from ._network import build_language_model, choose_defaults
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -25,13 +25,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units: Width of each recurrent layer.
         layers: Number of stacked recurrent layers.
         embedding: Width of the embedding of each character or word.
-        context: Characters or words of the longest context that has an embedding of its own; 1 for none.
         ngrams: Whether the trained network predicts together with n-grams, whose share is chosen on validation texts.
     """
     knobs = Knobs(hp, vary=("learning_rate", "dropout"), defaults=choose_defaults(spec))
     units, layers = hp.Int("units", 32, 1024, sampling="log", default=256), hp.Int("layers", 1, 3, default=1)
     embedding = hp.Int("embedding", 8, 512, sampling="log", default=32)
-    context = hp.Int("context", 1, 10, default=choose_context(spec))
     after_fit = add_ngrams if hp.Fixed("ngrams", True) else None
     return build_language_model(
         spec,
@@ -40,6 +38,5 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units=units,
         layers=layers,
         embedding=embedding,
-        context=context,
         after_fit=after_fit,
     )

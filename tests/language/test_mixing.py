@@ -23,7 +23,7 @@ from zoo.task import load_task
 
 CODES = 4
 texts_of_codes = st.lists(st.lists(st.integers(0, CODES - 1), min_size=1, max_size=9), min_size=1, max_size=6)
-SMALL = {"units": 8, "context": 1, "epochs": 2}
+SMALL = {"units": 8, "epochs": 2}
 
 
 def with_boundaries(rows: list[list[int]]) -> Ragged:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo.tasks.language._generate import Generator
-from zoo.tasks.language._layers import HashedContexts
 from zoo.tasks.language._ngrams import NGrams
 from zoo.tasks.language._texts import add_boundaries, compute_unknown_bits, count_sizes, cut_into_pieces
 
@@ -100,34 +99,6 @@ def test_bits_are_those_of_the_next_tokens_one_by_one(model: str, unit: str) -> 
         np.testing.assert_allclose(
             output["next"][row], forward(network, {CODES: ragged([codes])})["next"][0], rtol=1e-4
         )
-
-
-def test_a_context_is_the_last_tokens_and_has_its_own_row() -> None:
-    layer = HashedContexts(shortest=2, longest=3, buckets=1024, boundary=5)
-    rows = np.asarray(layer(np.array([[5, 1, 2, 3], [5, 4, 2, 3], [5, 1, 3, 2]], np.int32)))
-    assert rows.shape == (3, 4, 2)
-    assert rows[0, 3, 0] == rows[1, 3, 0] != rows[2, 3, 0]  # the last two tokens are 2, 3
-    assert rows[0, 3, 1] != rows[1, 3, 1]  # the last three differ
-    assert rows[..., 0].max() < 1024 <= rows[..., 1].min()
-    piece = np.asarray(layer(np.array([[2, 3]], np.int32)))  # inside a text, not at its beginning
-    assert piece[0, 1, 0] == rows[0, 3, 0]
-    assert piece[0, 0, 0] != np.asarray(layer(np.array([[5, 2]], np.int32)))[0, 1, 0]
-    pairs = np.array([[first, second] for first in range(30) for second in range(30)], np.int32)
-    spread = np.unique(np.asarray(HashedContexts(2, 2, 16_384, 30)(pairs))[:, -1, 0])
-    assert len(spread) > 850  # of 900; as many as by chance collide
-
-
-def test_contexts_may_be_left_out() -> None:
-    data = dataset()
-    values = {"units": 8, "embedding": 4}
-    names = []
-    for context in (1, 7):
-        built = create_model_builder("language/gru").build(
-            CheckedHyperParameters({**values, "context": context}), data.spec
-        )
-        names.append({layer.name for layer in find_network(built).layers})
-    assert "context_embedding" not in names[0]
-    assert "context_embedding" in names[1]
 
 
 def test_an_unknown_token_is_charged() -> None:
