@@ -28,7 +28,7 @@ from ._baselines import choose_baselines
 from ._figures import draw_figures
 from ._fit import check_learnable, fit_baskets
 from ._hidden import hide_items
-from ._metrics import METRICS, find_ranks
+from ._metrics import find_ranks, list_metrics
 from ._network import ITEMS, SCORES, UNSEEN_ITEMS
 from ._options import REFUSES, Options, PredictOptions
 from ._reading import BasketLayout
@@ -39,8 +39,8 @@ class BasketRules(OutputRules):
     """Predictions are ``prediction`` and ``score``, JSON lists by rank, and ``unseen``, the number of unknown items."""
 
     def metrics(self) -> Several[Metric]:
-        """Return the hit rates, of which the first ten items come first, and measures of the rank."""
-        return METRICS
+        """Return the hit rates and measures of the rank."""
+        return list_metrics(self.spec)
 
     def decoding(self) -> Mapping[str, Any]:
         """Return how the best items are decoded from an output."""
@@ -105,10 +105,10 @@ class Association(Task):
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Score the ranks of the hidden items of one split; its figures and tables show the rules of training."""
-        rest = hide_items(dataset.splits[split], dataset.spec)
+        metrics, rest = list_metrics(dataset.spec), hide_items(dataset.splits[split], dataset.spec)
         output = self.output(model, {dataset.spec.inputs[0].key: rest.texts})
         ranks = find_ranks(output[ITEMS], rest.hidden)
-        scores, bounds = evaluate(METRICS, ranks, ranks, group=rest.group, resamples=1000 if intervals else 0)
+        scores, bounds = evaluate(metrics, ranks, ranks, group=rest.group, resamples=1000 if intervals else 0)
         rules = cache(lambda: mine_rules_of(dataset))
         return Evaluation(
             scores,

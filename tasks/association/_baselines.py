@@ -16,7 +16,7 @@ from zoo.spec import Spec, TextInput
 from zoo.task import Baseline
 
 from ._hidden import encode_baskets, hide_items
-from ._metrics import METRICS, MISSED
+from ._metrics import MISSED, list_metrics
 
 LEVELS: dict[str, Sequence[str]] = {
     "none": (),
@@ -38,19 +38,19 @@ def choose_baselines(level: str, spec: Spec) -> list[Baseline]:
 
 def _run(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
     """Return the scores of a baseline by split; its one parameter is chosen on the validation split."""
-    items = len(dataset.spec.only(TextInput).vocabulary)
+    items, metrics = len(dataset.spec.only(TextInput).vocabulary), list_metrics(dataset.spec)
     x = create_matrix(encode_baskets(dataset.splits["train"], dataset.spec), items)
     rests = {split: hide_items(rows, dataset.spec) for split, rows in dataset.splits.items()}
     seen = {split: create_matrix(rest.codes, items) for split, rest in rests.items()}
 
     def measure(score: Score, split: str) -> dict[str, float]:
         ranks = rank_hidden(score, seen[split], rests[split].hidden)
-        return evaluate(METRICS, ranks, ranks, resamples=0)[0]
+        return evaluate(metrics, ranks, ranks, resamples=0)[0]
 
     candidates = FITS[name](x)
     chosen = candidates[len(candidates) // 2]
     if "validation" in seen and len(candidates) > 1:
-        chosen = max(candidates, key=lambda fit: measure(fit(), "validation")[METRICS[0].name])
+        chosen = max(candidates, key=lambda fit: measure(fit(), "validation")[metrics[0].name])
     score = chosen()
     return {split: measure(score, split) for split in dataset.splits}
 

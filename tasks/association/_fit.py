@@ -12,17 +12,18 @@ from zoo.data.ragged import Ragged
 from zoo.errors import DataError
 from zoo.models.built_model import BuiltModel
 from zoo.preprocessing.sequences import CODES
+from zoo.spec import Spec
 from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._hidden import encode_baskets, hide_items
-from ._metrics import METRICS
+from ._metrics import list_metrics
 from ._network import COMPLETION, create_ranking_part
 
 
 def fit_baskets(built_model: BuiltModel, dataset: Dataset, plan: FitPlan) -> FitResult:
-    """Train the network on baskets of two known items or more; early stopping monitors the hit rate.
+    """Train the network on baskets of two known items or more; early stopping monitors the first metric.
 
     Args:
         built_model: Model of :func:`build_completion_model`.
@@ -38,7 +39,7 @@ def fit_baskets(built_model: BuiltModel, dataset: Dataset, plan: FitPlan) -> Fit
         rest = hide_items(dataset.splits["validation"], spec)
         if len(rest):
             validation = _prepare([np.append(codes, item) for codes, item in zip(rest.codes, rest.hidden, strict=True)])
-            plan = dataclasses.replace(plan, monitor=_create_monitor())
+            plan = dataclasses.replace(plan, monitor=_create_monitor(spec))
     return fit(network, train, validation, plan, inference=create_ranking_part(network))
 
 
@@ -77,8 +78,8 @@ def _set_popularity(network: Any, baskets: list[np.ndarray]) -> None:
         bias.assign(np.log((counts + 1) / (counts.sum() + len(counts))))
 
 
-def _create_monitor() -> Monitor:
-    metric = METRICS[0]
+def _create_monitor(spec: Spec) -> Monitor:
+    metric = list_metrics(spec)[0]
 
     def score(rank: np.ndarray) -> float:
         rank = np.asarray(rank)[:, 0]

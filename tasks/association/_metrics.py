@@ -10,9 +10,12 @@ import numpy as np
 from zoo.metrics.intervals import Interval, Sample, mean_error_interval, mean_fraction_interval
 from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import weighted_mean
+from zoo.spec import Spec, TextInput
 
 # Rank of an item that is not among those that are ranked.
 MISSED = 10**9
+# With fewer items, the first ten have the hidden one so often that the hit rate tells models hardly apart.
+FEW_ITEMS = 20
 
 
 def find_ranks(items: np.ndarray, hidden: np.ndarray) -> np.ndarray:
@@ -56,10 +59,23 @@ def _create_metric(name: str, gain: Callable[[np.ndarray], np.ndarray], *, is_fr
 
 # Hit rate: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms"; discounted gain: Järvelin and
 # Kekäläinen 2002; reciprocal rank: Voorhees 1999, here 0 beyond the ranked items.
-METRICS = (
+_METRICS = (
     _create_metric("hit_rate_at_10", partial(_hits, most=10), is_fraction=True),
     _create_metric("hit_rate_at_1", partial(_hits, most=1), is_fraction=True),
     _create_metric("hit_rate_at_20", partial(_hits, most=20), is_fraction=True),
     _create_metric("ndcg_at_10", _gain),
     _create_metric("mrr", _reciprocal),
 )
+
+
+def list_metrics(spec: Spec) -> tuple[Metric, ...]:
+    """Return the metrics of baskets; the one by which models are chosen comes first.
+
+    That is the hit rate of the first ten items, or with few items the reciprocal rank.
+
+    Example:
+        >>> list_metrics(Spec("association", (TextInput("items", "items", vocabulary=("beer", "crisps")),)))[0].name
+        'mrr'
+    """
+    few = len(spec.only(TextInput).vocabulary) < FEW_ITEMS
+    return (_METRICS[-1], *_METRICS[:-1]) if few else _METRICS

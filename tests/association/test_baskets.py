@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo.tasks.association._baselines import FITS, create_matrix, rank_hidden
 from zoo.tasks.association._layers import DistinctItems, HideItems, ItemProduct
-from zoo.tasks.association._metrics import METRICS, MISSED
+from zoo.tasks.association._metrics import MISSED, list_metrics
 from zoo.tasks.association._ranking import BestItems, HiddenCost, HiddenRank, ReconstructionCost
 from zoo.tasks.association._rules import MOST_RULES, MOST_SETS, mine_rules
 
 from zoo.errors import DataError
+from zoo.spec import Spec, TextInput
 
 BASKETS = st.lists(st.sets(st.integers(1, 6), min_size=1), min_size=4, max_size=30)
 
@@ -139,9 +140,18 @@ def test_items_are_hidden_and_repetitions_left_out() -> None:
     assert float(np.asarray(cost)[0, 0]) == pytest.approx(np.log(8), rel=1e-5)
 
 
+def of_items(count: int) -> Spec:
+    return Spec("association", (TextInput("items", "items", vocabulary=tuple(f"item {n}" for n in range(count))),))
+
+
+def test_few_items_are_told_apart_by_their_ranks() -> None:
+    assert [metric.name for metric in list_metrics(of_items(12))][:2] == ["mrr", "hit_rate_at_10"]
+
+
 def test_metrics_of_ranks() -> None:
-    ranks = np.array([1, 3, 11, MISSED])
-    values = {metric.name: float(metric.function(ranks, ranks, np.ones((1, 4)))[0]) for metric in METRICS}
+    ranks, metrics = np.array([1, 3, 11, MISSED]), list_metrics(of_items(40))
+    assert metrics[0].name == "hit_rate_at_10"
+    values = {metric.name: float(metric.function(ranks, ranks, np.ones((1, 4)))[0]) for metric in metrics}
     assert values == pytest.approx(
         {
             "hit_rate_at_10": 0.5,
