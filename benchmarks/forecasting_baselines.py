@@ -33,29 +33,41 @@ def main() -> None:
         sys.exit("forecasting_baselines.py needs --data FOLDER with univariate_ts, beijing_pm25, m3 and tourism")
     seeds, models = (range(1), ("linear",)) if options.quick else (range(SEEDS), MODELS)
     results = Results(__file__, options, {"models": models, "seeds": len(seeds)})
-    series = pd.read_csv(options.data / CLASSICAL / "data.csv.gz")
-    names = series["series"].unique()[: 1 if options.quick else None]
     for seed in seeds:
-        for model in models:
-            for name in names:
-                rows = series[series["series"] == name]
-                arguments = ["--horizon", str(rows["horizon"].iloc[0]), "--period", str(rows["period"].iloc[0])]
-                arguments += ["--time", "t", "--target", "value", "--split", "column=split"]
-                table = rows[["t", "value", "split"]]
-                _measure(results, CLASSICAL, name, model, seed, table, [*arguments, "--baselines", _level(model, seed)])
-        for name, kinds in () if options.quick else SETS.items():
-            competition = pd.read_csv(options.data / name / "data.csv.gz")
-            for kind, (horizon, period) in kinds.items():
-                table = competition[competition["kind"] == kind].drop(columns="kind")
-                arguments = ["--series", "series", "--time", "t", "--target", "value", "--split", "column=split"]
-                arguments += ["--horizon", str(horizon), "--period", str(period), "--calibration-size", "0.2"]
-                _measure(results, name, kind, "nbeats", seed, table, [*arguments, "--baselines", "none"])
-        for model in () if options.quick else models:
-            table = pd.read_csv(options.data / BEIJING / "data.csv.gz").drop(columns=["split", "cbwd"])
-            arguments = ["--time", "time", "--target", "pm25", "--horizon", "24", "--baselines", _level(model, seed)]
-            arguments += [word for name in ("DEWP", "TEMP", "PRES", "Iws", "Is", "Ir") for word in ("--past", name)]
-            _measure(results, BEIJING, "hourly", model, seed, table, arguments)
+        for model in models:  # one model on all sets before the next, so that a run cut short tells most
+            _measure_classical(results, options.data, model, seed, 1 if options.quick else None)
+            if not options.quick:
+                _measure_beijing(results, options.data, model, seed)
+            if model == MODELS[0]:
+                _measure_coverage(results, options.data, model, seed)
     _report(results)
+
+
+def _measure_classical(results: Results, data: Path, model: str, seed: int, most: int | None) -> None:
+    series = pd.read_csv(data / CLASSICAL / "data.csv.gz")
+    for name in series["series"].unique()[:most]:
+        rows = series[series["series"] == name]
+        arguments = ["--horizon", str(rows["horizon"].iloc[0]), "--period", str(rows["period"].iloc[0])]
+        arguments += ["--time", "t", "--target", "value", "--split", "column=split"]
+        table = rows[["t", "value", "split"]]
+        _measure(results, CLASSICAL, name, model, seed, table, [*arguments, "--baselines", _level(model, seed)])
+
+
+def _measure_beijing(results: Results, data: Path, model: str, seed: int) -> None:
+    table = pd.read_csv(data / BEIJING / "data.csv.gz").drop(columns=["split", "cbwd"])
+    arguments = ["--time", "time", "--target", "pm25", "--horizon", "24", "--baselines", _level(model, seed)]
+    arguments += [word for name in ("DEWP", "TEMP", "PRES", "Iws", "Is", "Ir") for word in ("--past", name)]
+    _measure(results, BEIJING, "hourly", model, seed, table, arguments)
+
+
+def _measure_coverage(results: Results, data: Path, model: str, seed: int) -> None:
+    for name, kinds in SETS.items():
+        competition = pd.read_csv(data / name / "data.csv.gz")
+        for kind, (horizon, period) in kinds.items():
+            table = competition[competition["kind"] == kind].drop(columns="kind")
+            arguments = ["--series", "series", "--time", "t", "--target", "value", "--split", "column=split"]
+            arguments += ["--horizon", str(horizon), "--period", str(period), "--calibration-size", "0.2"]
+            _measure(results, name, kind, model, seed, table, [*arguments, "--baselines", "none"])
 
 
 def _level(model: str, seed: int) -> str:
