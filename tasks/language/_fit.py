@@ -91,9 +91,14 @@ def add_ngrams(built_model: BuiltModel, dataset: Dataset) -> None:
     spec, network = dataset.spec, built_model.network
     size = find_boundary(spec) + 1
     rows = max(1, int(MOST_TOKENS * spec.rows / count_tokens(spec)))
-    ngrams = NGrams(_encode(built_model, dataset, "train", rows), size)
-    validation = _encode(built_model, dataset, "validation", rows) if "validation" in dataset.splits else None
-    order = ngrams.choose_order(validation) if validation is not None else USUAL_ORDER
+    texts = {
+        name: preprocess_sample(built_model, dataset.splits[name], rows).x
+        for name in ("train", "validation")
+        if name in dataset.splits
+    }
+    encoded = {name: add_boundaries(inputs[CODES], size - 1) for name, inputs in texts.items()}
+    ngrams = NGrams(encoded["train"], size)
+    order = ngrams.choose_order(encoded["validation"]) if "validation" in encoded else USUAL_ORDER
     sizes = np.cumsum([len(level.keys) for level in ngrams.levels])
     order = min(order, max(1, int(np.searchsorted(sizes, MOST_NGRAMS, side="right"))))
     tables = NGramTables.filled(create_tables(ngrams, order), order, size, name="ngrams")
@@ -102,10 +107,9 @@ def add_ngrams(built_model: BuiltModel, dataset: Dataset) -> None:
     logits = network.get_layer(LOGITS).output
     probabilities, after = tables(tokens, length)
     share = USUAL_SHARE
-    if validation is not None:
+    if "validation" in texts:
         every_share = TextCost(SHARES, name="cost_by_share")(logits, tokens, length, probabilities)
-        texts = preprocess_sample(built_model, dataset.splits["validation"], rows).x
-        costs = forward(keras.Model(network.inputs, every_share), texts)
+        costs = forward(keras.Model(network.inputs, every_share), texts["validation"])
         share = SHARES[int(costs.sum(axis=0, dtype=np.float64).argmin())]
     cost = TextCost((share,), name=COST)(logits, tokens, length, probabilities)
     network_cost = TextCost(name="network_cost")(logits, tokens, length, probabilities)
@@ -118,9 +122,3 @@ def add_ngrams(built_model: BuiltModel, dataset: Dataset) -> None:
     inference = keras.Model(network.inputs, outputs, name=NETWORK)
     inference.compile(optimizer=network.optimizer, loss=network.loss)
     built_model.inference = inference
-
-
-def _encode(built_model: BuiltModel, dataset: Dataset, split: str, rows: int) -> Ragged:
-    """Return a sample of the texts of a split as codes with boundaries."""
-    codes = preprocess_sample(built_model, dataset.splits[split], rows).x[CODES]
-    return add_boundaries(codes, find_boundary(dataset.spec))

@@ -63,7 +63,7 @@ def create_tables(ngrams: NGrams, order: int) -> Tables:
 
 @keras.saving.register_keras_serializable("zoo")
 class NGramTables(keras.layers.Layer):
-    """Looks up the probabilities of an n-gram model; :meth:`fill` sets its tables.
+    """Looks up the probabilities of an n-gram model; :meth:`filled` returns a layer with its tables.
 
     Args:
         order: Greatest number of tokens of an n-gram, the predicted one included.
