@@ -47,8 +47,7 @@ class BasketLayout:
     @classmethod
     def of_job(cls, job: DataJob, options: Any) -> BasketLayout:
         """Return the layout for a job with options of association."""
-        method, _, column = (job.split or "").partition("=")
-        same = column if method in ("column", "group", "hash") else None
+        same = job.split_column or job.split_by("group") or job.split_by("hash")
         return cls(options.basket, options.item, job.drop, options.items, same=same)
 
     @classmethod
