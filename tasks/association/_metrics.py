@@ -14,7 +14,7 @@ from zoo.spec import Spec, TextInput
 
 # Rank of an item that is not among those that are ranked.
 MISSED = 10**9
-# With fewer items, the first ten have the hidden one so often that the hit rate tells models hardly apart.
+# With fewer items, the first ten have the hidden one so often that the hit rate hardly tells models apart.
 FEW_ITEMS = 20
 
 
