@@ -18,6 +18,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
+from zoo.supervised.quantile_options import QuantileOptions
 from zoo.supervised.supervised_task import SupervisedTask
 from zoo.task import Baseline, Calibration
 
@@ -25,11 +26,11 @@ from ._baselines import choose_baselines
 from ._columns import choose_columns, refuse_options
 from ._forecast_dataset import create_forecast_dataset
 from ._forecast_rows import NAMES, TIMES, create_example, read_windows
-from ._forecast_rules import ForecastRules
+from ._forecast_rules import ForecastRules, create_rules
 from ._preprocessing import WindowPreprocessing
 
 
-class Options(TaskOptions):
+class Options(QuantileOptions):
     """Options of forecasting."""
 
     series: str | None = Field(None, description="column with the name of the series that a row belongs to")
@@ -77,8 +78,8 @@ class Forecasting(SupervisedTask):
         return WindowPreprocessing(spec)
 
     def rules(self, spec: Spec) -> ForecastRules:
-        """Return metrics, predictions and intervals of forecasts."""
-        return ForecastRules(spec)
+        """Return metrics, predictions and intervals of forecasts, or of their quantiles."""
+        return create_rules(spec)
 
     def suits(self, model: Any) -> bool:
         """Return False: windows have several inputs, so that no loss tells."""
@@ -101,11 +102,11 @@ class Forecasting(SupervisedTask):
         if steps > spec.options["horizon"]:
             raise UsageError(f"the model forecasts up to {spec.options['horizon']} steps", where="horizon")
         output = self.output(model, inputs)
-        output = np.concatenate([output[:, :steps], output[:, -1:]], axis=1)
-        values = self.rules(spec).decode(output)
-        columns = {"time": [time for times in frame[TIMES] for time in times[:steps]], "prediction": values.ravel()}
+        rules = self.rules(spec)
+        output = rules.shorten(output, steps)
         names = {"series": np.repeat(frame[NAMES].to_numpy(), steps)} if spec.options.get("series") else {}
-        return output, pd.DataFrame({**names, **columns})
+        times = {"time": [time for times in frame[TIMES] for time in times[:steps]]}
+        return output, pd.DataFrame({**names, **times, **rules.name_forecasts(rules.decode(output))})
 
     def example_rows(self, dataset: Dataset, split: str = "train", rows: int = 3) -> pd.DataFrame:
         """Return a long table of one series."""
@@ -117,9 +118,7 @@ class Forecasting(SupervisedTask):
 
     def draw(self, model: Any, split: Split, spec: Spec, truth: Any, prediction: Any) -> Mapping[str, Any]:
         """Return history and forecast of the best, the median and the worst window."""
-        from ._forecast_figures import draw_best_and_worst
-
-        return {"forecasts": draw_best_and_worst(truth, prediction, split, spec)}
+        return self.rules(spec).draw_windows(truth, prediction, split)
 
 
 TASK = Forecasting("forecasting", example="air_passengers", target_kind="number", estimators=lambda level, spec: [])

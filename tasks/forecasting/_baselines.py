@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from zoo.spec import Spec
 from zoo.task import Baseline
 
 from ._forecast_dataset import ForecastDataset
-from ._forecast_rules import ForecastRules
+from ._forecast_rules import create_rules
 from ._preprocessing import FUTURE, HISTORY, PAST
 from ._windows import measure_windows, repeat_season
 
@@ -48,13 +48,37 @@ def _run_simple(forecast: Forecast, dataset: Dataset, seed: int) -> Mapping[str,
 
 
 def _score(forecast: Forecast, dataset: Dataset) -> Mapping[str, Mapping[str, float]]:
-    """Return the scores of a forecast, from spec and windows to values (N, H), on each split."""
-    rules = ForecastRules(dataset.spec)
+    """Return the scores of a forecast, from spec and windows to values (N, H), on each split.
+
+    Quantiles are the forecast plus quantiles of its validation errors, in scales of the window.
+    """
+    spec = dataset.spec
+    rules = create_rules(spec)
+    splits = {name: rows for name, rows in dataset.splits.items() if name != "calibration"}
+    forecasts = {name: forecast(spec, rows) for name, rows in splits.items()}
+    if spec.target.quantiles:
+        forecasts = _add_quantiles(forecasts, splits, spec)
     return {
-        name: evaluate(rules.metrics(), rules.truth_of(rows), forecast(dataset.spec, rows), resamples=0)[0]
-        for name, rows in dataset.splits.items()
-        if name != "calibration"
+        name: evaluate(rules.metrics(), rules.truth_of(rows), forecasts[name], resamples=0)[0]
+        for name, rows in splits.items()
     }
+
+
+def _add_quantiles(
+    forecasts: Mapping[str, np.ndarray], splits: Mapping[str, Split], spec: Spec
+) -> dict[str, np.ndarray]:
+    """Return quantiles (N, H, Q) of each split: forecasts (N, H) plus the quantiles of their validation errors.
+
+    The errors of boosting in training windows are far too small.
+    """
+    reference = "validation" if "validation" in splits else "train"
+    measures = {
+        name: measure_windows(np.asarray(rows.inputs[HISTORY]), spec.options["season"]) for name, rows in splits.items()
+    }
+    level, scale = measures[reference]
+    errors = np.asarray(splits[reference].encoded_target)[:, :-1] - (forecasts[reference] - level) / scale
+    spread = np.nanquantile(errors, spec.target.quantiles, axis=0).T  # (H, Q), in scales of the window
+    return {name: values[..., None] + measures[name][1][..., None] * spread for name, values in forecasts.items()}
 
 
 def _repeat_season(spec: Spec, rows: Split) -> np.ndarray:
@@ -114,24 +138,34 @@ def _run_statistical(name: str, dataset: Dataset, seed: int) -> Mapping[str, Map
         raise ValueError(f"the histories have {total:,} values; it is limited to {most:,}")
     is_too_long = name == "auto_ets" and season > MOST_ETS_SEASON
     model = getattr(models, STATISTICAL[name])(season_length=1 if is_too_long else season)
-    rules, scores = ForecastRules(dataset.spec), {}
+    rules, scores = create_rules(dataset.spec), {}
+    levels = dataset.spec.target.quantiles
     for split, of_split in histories.items():
         rows = dataset.splits[split]
         naive = _repeat_season(dataset.spec, rows)
-        values = [_forecast_history(model, *pair) for pair in zip(of_split, naive, strict=True)]
+        values = [_forecast_history(model, *pair, levels) for pair in zip(of_split, naive, strict=True)]
         scores[split] = evaluate(rules.metrics(), rules.truth_of(rows), np.stack(values), resamples=0)[0]
     return scores
 
 
-def _forecast_history(model: Any, history: np.ndarray, naive: np.ndarray) -> np.ndarray:
-    """Return the forecast after one history (T,); the seasonal naive one (H,) where the model cannot be fitted."""
+def _forecast_history(model: Any, history: np.ndarray, naive: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Return the forecast after one history (T,), or its quantiles (H, Q).
+
+    Where the model cannot be fitted, it is the seasonal naive one (H,).
+    """
+    default = np.repeat(naive[:, None], len(levels), axis=1) if levels else naive
     if len(history) < LEAST_STATISTICAL or np.ptp(history) == 0:  # smoothing divides by the variance
-        return naive
+        return default
+    percents = {level: round(100 * abs(1 - 2 * level), 6) for level in levels if level != 0.5}
+    intervals = {"level": sorted(set(percents.values()))} if percents else {}
     try:
-        values = np.asarray(model.forecast(y=history.astype(np.float64), h=len(naive))["mean"])
+        forecast = model.forecast(y=history.astype(np.float64), h=len(naive), **intervals)
     except Exception:  # statsforecast raises a bare Exception if no model can be fitted
-        return naive
-    return np.where(np.isfinite(values), values, naive)
+        return default
+    sides = {level: f"{'lo' if level < 0.5 else 'hi'}-{percent}" for level, percent in percents.items()}
+    columns = [np.asarray(forecast[sides.get(level, "mean")]) for level in levels]
+    values = np.stack(columns, axis=1) if levels else np.asarray(forecast["mean"])
+    return np.where(np.isfinite(values), values, default)
 
 
 def _tabulate(spec: Spec, split: Split, rows: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
         table: A row for each series and time.
         columns: What its columns are.
         job: Sizes of the splits, fold and name.
-        options: Horizon, lookback and season, each None for the default.
+        options: Horizon, lookback, season and quantiles, each None for the default.
         task: Name of the task, for the spec.
 
     Raises:
@@ -74,6 +74,8 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
         raise DataError(f"column {columns.target} is constant in each series before the test split", where=table.source)
     static = pd.DataFrame([dict(one.static) for one in series], columns=list(columns.static))
     spec, notes = _describe(train, static, series, axis, columns, geometry, task)
+    if options.quantiles:
+        spec = spec.with_target(quantiles=tuple(options.quantiles))
     splits = {name: _create_split(windows, static, series, spec) for name, windows in by_split.items()}
     # Errors count in errors of the seasonal naive forecast, as in mase.
     weight = np.clip(splits["train"].encoded_target[:, -1], 0, LARGEST_WEIGHT)

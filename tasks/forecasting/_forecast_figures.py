@@ -9,7 +9,6 @@ import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.figures.style import BLUE, GREY, ORANGE, add_legend_beside, create_figure, set_integer_ticks, shorten
-from zoo.spec import Spec
 
 from ._preprocessing import HISTORY
 
@@ -42,7 +41,13 @@ def draw_errors_by_step(truth: np.ndarray, prediction: np.ndarray, naive: np.nda
 
 
 def draw_windows(
-    history: np.ndarray, truth: np.ndarray, prediction: np.ndarray, titles: Sequence[str], *, name: str
+    history: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray],
+    titles: Sequence[str],
+    *,
+    name: str,
 ) -> Any:
     """Draw history, truth and forecast of some windows, one below the other.
 
@@ -50,6 +55,7 @@ def draw_windows(
         history: Values before the origin (W, L).
         truth: Values and presence of the horizon in the first two of the last axis (W, H, C).
         prediction: Forecasts (W, H).
+        bounds: Lower and upper bounds of the forecasts (W, H).
         titles: Title of each window.
         name: The target.
     """
@@ -63,6 +69,9 @@ def draw_windows(
         axis.plot(before, history[row, -shown:], color=GREY, label="history")
         axis.plot(np.append(0, ahead), np.append(last, values), color=GREY, linestyle=":", label="truth")
         axis.plot(np.append(0, ahead), np.append(last, prediction[row]), color=ORANGE, label="forecast")
+        low, high = bounds[0][row], bounds[1][row]
+        if (low < high).any():
+            axis.fill_between(ahead, low, high, color=ORANGE, alpha=0.25, linewidth=0, label="outermost quantiles")
         axis.axvline(0, color=GREY, linewidth=0.6)
         axis.set_title(titles[row], loc="left")
         axis.set_ylabel(shorten(name))
@@ -71,14 +80,17 @@ def draw_windows(
     return figure
 
 
-def draw_best_and_worst(truth: np.ndarray, prediction: np.ndarray, split: Split, spec: Spec) -> Any:
+def draw_best_and_worst(
+    truth: np.ndarray, prediction: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], split: Split, *, name: str
+) -> Any:
     """Draw the windows with the least, the median and the greatest error, in errors of the naive forecast.
 
     Args:
         truth: As :meth:`ForecastRules.truth_of` returns it (N, H, 4).
         prediction: Forecasts (N, H).
+        bounds: Lower and upper bounds of the forecasts (N, H).
         split: The windows, with the series' names as groups.
-        spec: The spec.
+        name: The target.
     """
     history = np.asarray(split.inputs[HISTORY])
     present = truth[..., 1]
@@ -93,4 +105,5 @@ def draw_best_and_worst(truth: np.ndarray, prediction: np.ndarray, split: Split,
         series = "" if split.group is None else f" {shorten(str(split.group[row]))}"
         titles.append(f"{word}{series}: mase {errors[row]:.2f}")
     rows = list(windows)
-    return draw_windows(history[rows], truth[rows], prediction[rows], titles, name=spec.target.name)
+    low, high = bounds
+    return draw_windows(history[rows], truth[rows], prediction[rows], (low[rows], high[rows]), titles, name=name)

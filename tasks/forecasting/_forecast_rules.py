@@ -8,76 +8,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.calibration.conformal import ConformalQuantiles, compute_quantiles, look_up_quantile, measure_intervals
+from zoo.calibration.conformal import (
+    ConformalQuantiles,
+    compute_quantiles,
+    look_up_quantile,
+    measure_intervals,
+    score_bounds,
+    widen_bounds,
+)
 from zoo.data.dataset import Split
 from zoo.metrics.metric import Metric
-from zoo.metrics.weighting import weighted_mean
+from zoo.metrics.numbers import select_median
+from zoo.spec import Spec
 from zoo.supervised.targets import ConformalRules
 
+from ._forecast_metrics import NAIVE, PRESENT, VALUE, create_forecast_metrics, create_quantile_metrics
 from ._preprocessing import HISTORY
 from ._windows import measure_windows, repeat_season
 
-TINY = 1e-12
 PLACE_OF_90 = 899  # of 90 % among conformal quantiles
-VALUE, PRESENT, NAIVE_ERROR, NAIVE = range(4)  # channels of a truth (N, H, 4)
-
-
-def _mean_steps(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the mean of values (N, H) over the steps that have a truth (N,)."""
-    present = truth[..., PRESENT]
-    return np.asarray((values * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1))
-
-
-def _errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    return np.abs(truth[..., VALUE] - prediction)
-
-
-def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean of values (N,), without those that are undefined, for each row of weights (R, N)."""
-    defined = np.isfinite(values)
-    if not defined.any():
-        return np.full(len(weights), np.nan)
-    return np.asarray(weighted_mean(values[defined], weights[:, defined]))
-
-
-def _mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean error in errors of the seasonal naive forecast before the split (Hyndman and Koehler 2006).
-
-    Args:
-        truth: Values, presence, naive error, seasonal naive forecast (N, H, 4).
-        prediction: Forecasts (N, H).
-        weights: Weights of the windows (R, N).
-    """
-    naive = truth[:, 0, NAIVE_ERROR]
-    errors = _mean_steps(truth, _errors(truth, prediction))
-    return _weighted(np.where(naive > 0, errors / np.maximum(naive, TINY), np.nan), weights)
-
-
-def _relative_mase(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the geometric mean of the errors relative to those of the seasonal naive forecast of the same windows."""
-    naive = _mean_steps(truth, np.abs(truth[..., VALUE] - truth[..., NAIVE]))
-    errors = _mean_steps(truth, _errors(truth, prediction))
-    ratios = np.where((naive > 0) & (errors > 0), errors / np.maximum(naive, TINY), np.nan)
-    return np.asarray(np.exp(_weighted(np.log(ratios), weights)))
-
-
-def _smape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean of 200 |y - f| / (|y| + |f|), as in the M3 competition (Makridakis and Hibon 2000)."""
-    sizes = np.abs(truth[..., VALUE]) + np.abs(prediction)
-    return _weighted(_mean_steps(truth, 200 * _errors(truth, prediction) / np.maximum(sizes, TINY)), weights)
-
-
-def _mape(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean error in per cent of the value; NaN if a value is 0."""
-    values = np.where(truth[..., PRESENT] > 0, np.abs(truth[..., VALUE]), 1.0)
-    if (values == 0).any():
-        return np.full(len(weights), np.nan)
-    return _weighted(_mean_steps(truth, 100 * _errors(truth, prediction) / values), weights)
-
-
-def _rmse(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the root of the mean squared error, in units of the target."""
-    return np.sqrt(_weighted(_mean_steps(truth, _errors(truth, prediction) ** 2), weights))
 
 
 class ForecastRules(ConformalRules):
@@ -90,8 +39,7 @@ class ForecastRules(ConformalRules):
 
     def metrics(self) -> Sequence[Metric]:
         """Return mase, by which a search ranks, relative_mase, smape, mape and rmse."""
-        functions = {"mase": _mase, "relative_mase": _relative_mase, "smape": _smape, "mape": _mape, "rmse": _rmse}
-        return tuple(Metric(name, "min", function) for name, function in functions.items())
+        return create_forecast_metrics()
 
     def output_width(self) -> int:
         """Return the number of steps, and one for the scale."""
@@ -100,6 +48,23 @@ class ForecastRules(ConformalRules):
     def decode(self, output: np.ndarray) -> np.ndarray:
         """Return forecasts (N, H) in units of the target."""
         return np.asarray(output, np.float64)[:, :-1]
+
+    def shorten(self, output: np.ndarray, steps: int) -> np.ndarray:
+        """Return an output (N, H * Q + 1) without the forecasts of later steps."""
+        per_step = (output.shape[1] - 1) // self.horizon
+        return np.concatenate([output[:, : steps * per_step], output[:, -1:]], axis=1)
+
+    def middle(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the forecast of each step (N, H)."""
+        return prediction
+
+    def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and the upper bound of each step (N, H): the forecast itself, twice."""
+        return prediction, prediction
+
+    def name_forecasts(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the columns of predictions, a row for each window and step."""
+        return {"prediction": prediction.ravel()}
 
     def truth(self, target: np.ndarray) -> np.ndarray:
         """Return normalised values (N, H)."""
@@ -119,8 +84,8 @@ class ForecastRules(ConformalRules):
 
     def held_out(self, rows: Split, output: Any) -> pd.DataFrame:
         """Return ``row`` of the last step before the forecast, ``series``, ``step``, ``truth`` and ``prediction``."""
-        truth, prediction = self.truth_of(rows), self.decode(output)
-        steps = prediction.shape[1]
+        truth, forecasts = self.truth_of(rows), self.name_forecasts(self.decode(output))
+        steps = truth.shape[1]
         names = {} if rows.group is None else {"series": np.repeat(np.asarray(rows.group), steps)}
         values = np.where(truth[..., PRESENT] > 0, truth[..., VALUE], np.nan)
         return pd.DataFrame(
@@ -129,7 +94,7 @@ class ForecastRules(ConformalRules):
                 **names,
                 "step": np.tile(np.arange(1, steps + 1), len(rows)),
                 "truth": values.ravel(),
-                "prediction": prediction.ravel(),
+                **forecasts,
             }
         )
 
@@ -139,8 +104,8 @@ class ForecastRules(ConformalRules):
         return {"kind": "numbers", "of": "output", "columns": [*columns, "scale"], "mean": 0.0, "std": 1.0}
 
     def nonconformity(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return the errors (N, H), NaN where there is no value."""
-        return np.where(truth[..., PRESENT] > 0, _errors(truth, prediction), np.nan)
+        """Return the distances of the values from the bounds (N, H), NaN where there is no value."""
+        return np.where(truth[..., PRESENT] > 0, score_bounds(truth[..., VALUE], *self.bounds(prediction)), np.nan)
 
     def compute_quantiles(self, rows: Split, output: np.ndarray) -> tuple[ConformalQuantiles, tuple[str, ...]]:
         """Return the conformal quantiles of each step, of errors in scales of the window, and notes."""
@@ -176,13 +141,66 @@ class ForecastRules(ConformalRules):
 
     def _bounds(self, output: np.ndarray, limit: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper bounds (N, h): the errors of each step, in scales of the window."""
-        values, scale = self.decode(output), np.asarray(output, np.float64)[:, -1:]
-        width = scale * np.asarray(limit)[: values.shape[1]]
-        return values - width, values + width
+        low, high = self.bounds(self.decode(output))
+        return widen_bounds(low, high, np.asarray(output, np.float64)[:, -1:] * np.asarray(limit)[: low.shape[1]])
 
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return a figure of the error by step of the horizon."""
         from ._forecast_figures import draw_errors_by_step
 
-        naive = truth[..., NAIVE]
-        return {"error_by_horizon": draw_errors_by_step(truth, prediction, naive, name=self.spec.target.name)}
+        forecast, naive = self.middle(prediction), truth[..., NAIVE]
+        return {"error_by_horizon": draw_errors_by_step(truth, forecast, naive, name=self.spec.target.name)}
+
+    def draw_windows(self, truth: np.ndarray, prediction: np.ndarray, rows: Split) -> Any:
+        """Return a figure of history and forecast of the best, the median and the worst window."""
+        from ._forecast_figures import draw_best_and_worst
+
+        forecast, bounds = self.middle(prediction), self.bounds(prediction)
+        return {"forecasts": draw_best_and_worst(truth, forecast, bounds, rows, name=self.spec.target.name)}
+
+
+class QuantileForecastRules(ForecastRules):
+    """Quantiles of each step of the horizon, ascending; the one nearest to the median is the forecast."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Probabilities of the quantiles."""
+        return self.spec.target.quantiles
+
+    def metrics(self) -> Sequence[Metric]:
+        """Return scaled_pinball, by which a search ranks, coverage of the outermost quantiles, and the median's."""
+        return create_quantile_metrics(self.levels)
+
+    def output_width(self) -> int:
+        """Return the number of quantiles of all steps, and one for the scale."""
+        return self.horizon * len(self.levels) + 1
+
+    def decode(self, output: np.ndarray) -> np.ndarray:
+        """Return quantiles (N, H, Q) in units of the target."""
+        values = super().decode(output)
+        return values.reshape(len(values), -1, len(self.levels))
+
+    def middle(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the quantile nearest to the median (N, H)."""
+        return prediction[..., select_median(self.levels)]
+
+    def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outermost quantiles (N, H), which conformal prediction widens or narrows."""
+        return prediction[..., 0], prediction[..., -1]
+
+    def name_forecasts(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return ``prediction`` and ``quantile_<level>``, a row for each window and step."""
+        names = [f"quantile_{level:g}" for level in self.levels]
+        quantiles = dict(zip(names, prediction.reshape(-1, len(names)).T, strict=True))
+        return {"prediction": self.middle(prediction).ravel(), **quantiles}
+
+    def decoding(self) -> Mapping[str, Any]:
+        """Return the names of the quantiles of each step, and ``scale``: exports give a row for each window."""
+        steps = range(1, self.horizon + 1)
+        columns = [f"quantile_{level:g}_{step}" for step in steps for level in self.levels]
+        return {**super().decoding(), "columns": [*columns, "scale"]}
+
+
+def create_rules(spec: Spec) -> ForecastRules:
+    """Return the rules of forecasts, or of their quantiles."""
+    return QuantileForecastRules(spec) if spec.target.quantiles else ForecastRules(spec)

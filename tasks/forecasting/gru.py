@@ -12,7 +12,7 @@ from zoo.networks import Knobs, join_features
 from zoo.preprocessing.table import TablePreprocessing
 from zoo.spec import Spec
 
-from ._network import assemble_forecaster
+from ._network import assemble_forecaster, count_outputs
 from ._preprocessing import FUTURE, PAST, WINDOW, WindowPreprocessing
 
 
@@ -44,6 +44,6 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     if FUTURE in inputs:
         ahead = keras.layers.Concatenate(name="with_future")([ahead, inputs[FUTURE]])
     decoded = keras.layers.GRU(units, return_sequences=True, name="decoder")(ahead, initial_state=state)
-    forecasts = keras.layers.Dense(1, kernel_initializer="zeros", name="step")(decoded)
-    forecasts = keras.layers.Reshape((horizon,), name="output")(forecasts)
+    forecasts = keras.layers.Dense(count_outputs(spec) // horizon, kernel_initializer="zeros", name="step")(decoded)
+    forecasts = keras.layers.Reshape((count_outputs(spec),), name="output")(forecasts)
     return assemble_forecaster(preprocessing, inputs, forecasts, spec, knobs, residual=residual)

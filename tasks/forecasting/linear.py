@@ -12,7 +12,7 @@ import keras_tuner
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._network import assemble_forecaster, join_covariates
+from ._network import assemble_forecaster, count_outputs, join_covariates
 from ._preprocessing import WINDOW, WindowPreprocessing
 
 
@@ -30,7 +30,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     covariates = join_covariates(inputs, spec)
     x = inputs[WINDOW] if covariates is None else keras.layers.Concatenate()([inputs[WINDOW], covariates])
     forecasts = keras.layers.Dense(
-        spec.options["horizon"], kernel_initializer="zeros", kernel_regularizer=knobs.regularizer(), name="output"
+        count_outputs(spec), kernel_initializer="zeros", kernel_regularizer=knobs.regularizer(), name="output"
     )(x)
     residual = hp.Boolean("residual", default=True)
     return assemble_forecaster(preprocessing, inputs, forecasts, spec, knobs, residual=residual)

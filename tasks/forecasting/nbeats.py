@@ -11,9 +11,10 @@ import keras_tuner
 import numpy as np
 
 from zoo.networks import Knobs
+from zoo.networks.members import MemberDense
 from zoo.spec import Spec
 
-from ._network import KeepLast, MemberDense, assemble_forecaster, join_covariates
+from ._network import KeepLast, assemble_forecaster, count_outputs, join_covariates
 from ._preprocessing import WINDOW, WindowPreprocessing
 
 # Training windows of all epochs together, within limits on the epochs. More fits the years that the training steps come
@@ -42,7 +43,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     members, blocks = hp.Int("members", 1, 32, default=16), hp.Int("blocks", 1, 8, default=2)
     layers, units = hp.Int("layers", 1, 4, default=2), hp.Int("units", 32, 512, sampling="log", default=64)
     residual = hp.Boolean("residual", default=False)
-    horizon, lookback = spec.options["horizon"], spec.options["lookback"]
+    horizon, lookback, outputs = spec.options["horizon"], spec.options["lookback"], count_outputs(spec)
     # Each member sees a window of its own length, from one horizon to the longest.
     shortest = min(max(horizon, 2), lookback)
     lengths = np.linspace(shortest, lookback, members).round().astype(int).tolist()
@@ -55,10 +56,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         hidden = x if covariates is None else keras.layers.Concatenate(name=f"block_{block}_input")([x, covariates])
         for layer in range(layers):
             hidden = MemberDense(units, activation="relu", name=f"block_{block}_hidden_{layer}")(hidden)
-        forecasts.append(MemberDense(horizon, name=f"block_{block}_forecast")(hidden))
+        forecasts.append(MemberDense(outputs, name=f"block_{block}_forecast")(hidden))
         if block < blocks - 1:
             backcast = MemberDense(lookback, name=f"block_{block}_backcast")(hidden)
             x = keras.layers.Subtract(name=f"block_{block}_rest")([x, backcast])
     total = keras.layers.Add(name="total")(forecasts) if len(forecasts) > 1 else forecasts[0]
-    output = keras.layers.Reshape((members * horizon,), name="output")(total)
+    output = keras.layers.Reshape((members * outputs,), name="output")(total)
     return assemble_forecaster(preprocessing, inputs, output, spec, knobs, members=members, residual=residual)

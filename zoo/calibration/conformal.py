@@ -120,8 +120,7 @@ def score_bounds(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.
 
 def widen_bounds(lower: np.ndarray, upper: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of each row, widened by the limit; bounds that would cross meet in the middle."""
-    low, high = lower - limit, upper + limit
-    middle = (low + high) / 2
+    low, high, middle = lower - limit, upper + limit, (lower + upper) / 2
     crossed = low > high
     return np.where(crossed, middle, low), np.where(crossed, middle, high)
 
