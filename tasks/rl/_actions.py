@@ -43,7 +43,7 @@ def require_discrete(target: Target, agent: str) -> Target:
         UsageError: If the actions are continuous.
     """
     if target.kind != "class":
-        raise UsageError(f"the actions are continuous, and {agent} chooses one of several discrete actions")
+        raise UsageError(f"the actions are numbers, and {agent} chooses one of several discrete actions; take rl/ppo")
     return target
 
 
@@ -51,8 +51,29 @@ def choose_greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
     """Return the greedy action for each row of a network's output: indices (B,), or bounded numbers (B, A)."""
     if target.kind == "class":
         return np.asarray(output).argmax(axis=1)
+    return _scale_to_bounds(target, np.asarray(output))
+
+
+def convert_actions(target: Target, actions: np.ndarray) -> np.ndarray:
+    """Return an agent's actions as the environment takes them.
+
+    Args:
+        target: The target that represents the actions.
+        actions: Indices (N,), or numbers (N, A) from -1 to 1, beyond which they are clipped.
+
+    Example:
+        >>> target = Target("action", "number", shape=(1,), bounds=((-2.0, 2.0),))
+        >>> convert_actions(target, np.array([[0.5], [3.0]])).tolist()
+        [[1.0], [2.0]]
+    """
+    if target.kind == "class":
+        return actions + int(target.classes[0])
+    return _scale_to_bounds(target, actions)
+
+
+def _scale_to_bounds(target: Target, values: np.ndarray) -> np.ndarray:
     low, high = np.asarray(target.bounds, np.float32).T
-    return low + (np.clip(np.asarray(output), -1.0, 1.0) + 1) / 2 * (high - low)
+    return np.asarray(low + (np.clip(values, -1.0, 1.0) + 1) / 2 * (high - low), np.float32)
 
 
 def describe_decoding(target: Target) -> Mapping[str, Any]:

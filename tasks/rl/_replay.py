@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-
-@dataclass
-class Transitions:
-    """Transitions of environments; each field has N rows.
-
-    Args:
-        observations: Observations before the action (N, …).
-        actions: Index of the action taken (N,).
-        rewards: Reward of the action (N,).
-        next_observations: Observations after the action (N, …), before any reset.
-        terminated: Whether the episode terminated (N,); truncation by a time limit does not count.
-    """
-
-    observations: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    next_observations: np.ndarray
-    terminated: np.ndarray
-
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return the fields in order."""
-        return self.observations, self.actions, self.rewards, self.next_observations, self.terminated
+from ._transitions import Transitions
 
 
 class Replay:
@@ -41,7 +18,7 @@ class Replay:
         >>> replay = Replay(2, ())
         >>> for reward in (1.0, 2.0, 3.0):
         ...     one = np.zeros(1)
-        ...     replay.add(Transitions(one, one, np.array([reward]), one, one))
+        ...     replay.add(Transitions(one, one, np.array([reward]), one, one, one))
         >>> sorted(replay.stored.rewards[: len(replay)].tolist())
         [2.0, 3.0]
     """
@@ -54,6 +31,7 @@ class Replay:
             np.zeros(size, np.float32),
             np.zeros((size, *shape), np.float32),
             np.zeros(size, np.float32),
+            np.zeros(size, bool),
         )
 
     def __len__(self) -> int:
@@ -67,6 +45,9 @@ class Replay:
         self.added += len(places)
 
     def sample(self, rng: np.random.Generator, batches: int, batch_size: int) -> tuple[np.ndarray, ...]:
-        """Return the fields of random transitions, each (batches, batch_size, …), sampled with replacement."""
+        """Return the fields of random transitions, each (batches, batch_size, …), sampled with replacement.
+
+        They are observations, actions, rewards, next observations, and whether the episode terminated.
+        """
         rows = rng.integers(0, len(self), (batches, batch_size))
-        return tuple(values[rows] for values in self.stored.arrays())
+        return tuple(values[rows] for values in self.stored.arrays()[:-1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from zoo.data.dataset import Dataset
 from zoo.models.built_model import BuiltModel
@@ -17,6 +17,7 @@ from zoo.training.training_state import FitPlan, TrainingState
 from ._actions import choose_greedy_actions
 from ._environments import find_threshold
 from ._evaluation import play_episodes
+from ._fast_output import FastOutput
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
@@ -65,7 +66,7 @@ class AgentState(TrainingState):
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
         super().__init__(built_model.network, plan, monitored=True, trainer=built_model.trainer)
-        self.values = compile_output(built_model)
+        self.output = FastOutput(built_model)
         self._updates_before = self.updates
         threshold = "" if environment.threshold is None else f"; solved from {environment.threshold:g} on"
         message = f"{environment.name}: {len(environment.seeds)} evaluation episodes{threshold}"
@@ -73,15 +74,19 @@ class AgentState(TrainingState):
 
     def policy(self, observations: np.ndarray) -> np.ndarray:
         """Return the greedy action for each observation (B, …)."""
-        output = self.values(tf.constant(observations, tf.float32)).numpy()
-        return choose_greedy_actions(self.environment.target, output)
+        return choose_greedy_actions(self.environment.target, self.output(observations))
 
-    def after_evaluation(self, loss: float, **facts: float) -> None:
-        """Evaluate the policy after an evaluation interval, and decide whether to continue."""
+    def after_evaluation(self, facts: Mapping[str, float]) -> None:
+        """Evaluate the policy after an evaluation interval, and decide whether to continue.
+
+        Args:
+            facts: What the agent tracks, by name, of which ``loss`` is checked; empty before it learned.
+        """
+        self.output.refresh()
         returns = self._returns(self.environment.seeds.tolist())
         self.record_epoch(
             {
-                "loss": loss,
+                "loss": math.nan,
                 MONITOR: float(returns.mean()),
                 "val_return_std": float(returns.std()),
                 "steps": float(self.steps),
@@ -119,13 +124,3 @@ class AgentState(TrainingState):
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
         return play_episodes(self.environment.name, self.environment.options, self.policy, seeds)
-
-
-def compile_output(built_model: BuiltModel) -> Any:
-    """Return the compiled function from raw observations (B, …) to the network's output (B, A)."""
-    assert built_model.preprocessing is not None
-    preprocess, network = built_model.preprocessing.model(), built_model.network
-    key = next(iter(built_model.preprocessing.raw_tensors()))
-    return tf.function(
-        lambda raw: network(preprocess({key: raw}), training=False), reduce_retracing=True, autograph=False
-    )

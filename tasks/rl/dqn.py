@@ -10,6 +10,7 @@ Run: ``zoo train rl/dqn CartPole-v1``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +19,16 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
-from zoo.models.built_model import BuiltModel, Trainer
+from zoo.models.built_model import Trainer
 from zoo.networks import Knobs, add_dense_layers, assemble
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
 from ._actions import require_discrete
-from ._environments import make_vector_environment
-from ._replay import Replay, Transitions
+from ._agent_loop import Learner, train_agent
+from ._replay import Replay
 from ._training_state import AgentState
+from ._transitions import Transitions
 
 # For a network of 2 x 128 units, XLA compiles a round of updates in a second and saves 19 of its 53 ms.
 XLA_LEAST_ROUNDS = 100
@@ -95,91 +97,63 @@ class DQN(Trainer):
     double: bool
 
     def train(self, state: AgentState) -> None:
-        """Step the environments and learn from the replay buffer until training is over.
+        """Step the environments and learn from the replay buffer until training is over."""
+        train_agent(
+            state,
+            lambda environments, rng: DQNLearner(self, state, environments.single_observation_space.shape or (), rng),
+            environments=self.environments,
+            round_steps=self.train_every,
+            period=self.period,
+        )
 
-        When training resumes, weights, optimizer and counts are restored; the replay buffer is refilled with
-        ``learning_starts`` steps before the next update, and the environments are reset.
-        """
-        seed = state.plan.seed
-        rng = np.random.default_rng([seed, state.steps])
-        environment = state.environment
-        environments = make_vector_environment(environment.name, environment.options, self.environments)
-        shape = environments.single_observation_space.shape or ()
-        rounds = max(1, self.period // self.train_every)
-        xla = state.plan.settings.epochs * rounds >= XLA_LEAST_ROUNDS
-        replay, learn = Replay(self.replay, shape), Learner(self, state.built_model, xla=xla)
-        gathered, loss = 0, float("nan")
-        try:
-            observations, _ = environments.reset(seed=int(rng.integers(2**31)))
-            while not state.over:
-                rates = state.plan.settings.rates(state.base_rate, state.result.epochs_run, rounds)
-                for number in range(rounds):
-                    for _ in range(max(1, self.train_every // self.environments)):
-                        actions = self.act(state, observations, rng)
-                        observations = self.step_and_store(replay, environments, observations, actions)
-                        state.steps += self.environments
-                        gathered += self.environments
-                    if gathered >= self.learning_starts:
-                        if rates is not None:
-                            state.network.optimizer.learning_rate = float(rates[number])
-                        batch = state.plan.settings.batch(len(replay))
-                        loss = learn(replay.sample(rng, self.updates, batch), state.updates)
-                        state.updates += 1
-                state.after_evaluation(loss, exploration=self.share(state.steps))
-        finally:
-            environments.close()
-
-    def share(self, steps: int) -> float:
+    def explore(self, steps: int) -> float:
         """Return the fraction of random actions after a number of steps."""
         return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
 
-    def act(self, state: AgentState, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return an epsilon-greedy action for each environment."""
-        greedy = state.policy(observations)
-        at_random = rng.random(len(observations)) < self.share(state.steps)
-        actions = int(state.network.output.shape[-1])
-        return np.where(at_random, rng.integers(0, actions, len(observations)), greedy)
 
-    def step_and_store(
-        self, replay: Replay, environments: Any, observations: np.ndarray, actions: np.ndarray
-    ) -> np.ndarray:
-        """Step all environments, store the transitions and return the next observations."""
-        start = getattr(environments.single_action_space, "start", 0)
-        next_observations, rewards, terminated, truncated, infos = environments.step(actions + start)
-        last = next_observations.copy()
-        for row in np.flatnonzero(terminated | truncated):
-            last[row] = infos["final_obs"][row]  # not the first observation of the next episode
-        replay.add(Transitions(observations, actions, rewards, last, terminated))
-        return next_observations
-
-
-class Learner:
-    """Runs rounds of updates of a network, each round in one compiled call.
+class DQNLearner(Learner):
+    """Acts epsilon-greedily, and learns from batches of a replay buffer, a round of updates in one compiled call.
 
     Args:
         agent: Hyperparameters of learning.
-        built_model: Network and preprocessing; its optimizer is the compiled one.
-        xla: Whether to compile with XLA.
+        state: State of training, with the network; its optimizer is the compiled one.
+        shape: Shape of one observation.
+        rng: Random generator of actions and batches.
     """
 
-    def __init__(self, agent: DQN, built_model: BuiltModel, *, xla: bool = False) -> None:
-        assert built_model.preprocessing is not None
-        self.agent, self.network = agent, built_model.network
-        self.target_network = keras.models.clone_model(built_model.network)
-        self.target_network.set_weights(built_model.network.get_weights())
-        self.preprocess, self.key = (
-            built_model.preprocessing.model(),
-            next(iter(built_model.preprocessing.raw_tensors())),
-        )
+    def __init__(self, agent: DQN, state: AgentState, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+        self.agent, self.state, self.rng, self.network = agent, state, rng, state.network
+        self.replay, self.output = Replay(agent.replay, shape), state.output
+        self.actions = int(self.network.output.shape[-1])
+        self.target_network = keras.models.clone_model(self.network)
+        self.target_network.set_weights(self.network.get_weights())
         self.network.optimizer.build(self.network.trainable_variables)
-        self._round = tf.function(self._updates, autograph=False, jit_compile=xla)
+        rounds = state.plan.settings.epochs * max(1, agent.period // agent.train_every)
+        self.update = tf.function(self._updates, autograph=False, jit_compile=rounds >= XLA_LEAST_ROUNDS)
+        self.steps = 0
 
-    def __call__(self, batches: tuple[np.ndarray, ...], rounds: int) -> float:
-        """Update the network once per batch (U, B, …); return the mean loss."""
-        if rounds % self.agent.target_every == 0:
+    def act(self, observations: np.ndarray, steps: int) -> np.ndarray:
+        """Return an epsilon-greedy action for each environment."""
+        self.steps = steps
+        at_random = self.rng.random(len(observations)) < self.agent.explore(steps)
+        actions = self.rng.integers(0, self.actions, len(observations))
+        return actions if at_random.all() else np.where(at_random, actions, self.output(observations).argmax(axis=1))
+
+    def store(self, transitions: Transitions) -> None:
+        """Add transitions to the replay buffer."""
+        self.replay.add(transitions)
+
+    def learn(self, number: int) -> Mapping[str, float]:
+        """Update the network once per batch, if there are enough transitions; return the mean loss."""
+        if self.replay.added < self.agent.learning_starts:
+            return {}
+        if number % self.agent.target_every == 0:
             for old, new in zip(self.target_network.weights, self.network.weights, strict=True):
                 old.assign(new)
-        return float(self._round(*(tf.constant(values) for values in batches)))
+        batch = self.state.plan.settings.batch(len(self.replay))
+        batches = self.replay.sample(self.rng, self.agent.updates, batch)
+        loss = float(self.update(*(tf.constant(values) for values in batches)))
+        return {"loss": loss, "exploration": self.agent.explore(self.steps)}
 
     def _updates(self, observations: Any, actions: Any, rewards: Any, next_observations: Any, terminated: Any) -> Any:
         count = actions.shape[0]
@@ -213,7 +187,7 @@ class Learner:
 
     def preprocessed(self, observations: Any) -> Any:
         """Return preprocessed observations."""
-        return self.preprocess({self.key: observations})
+        return self.output.preprocess({self.output.key: observations})
 
 
 def compute_huber(error: Any) -> Any:

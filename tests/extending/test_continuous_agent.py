@@ -75,7 +75,7 @@ class ActorCritic(Trainer):
                 rewards = -np.square(2 * actions - places)
                 loss = self.update(state.network, *map(tf.constant, (places, actions, rewards)))
                 state.steps, state.updates = state.steps + 64, state.updates + 1
-            state.after_evaluation(float(loss))
+            state.after_evaluation({"loss": float(loss)})
 
     def update(self, actor, places, actions, rewards):
         with tf.GradientTape() as tape:

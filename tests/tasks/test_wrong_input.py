@@ -48,7 +48,7 @@ CASES = {
     "train rl/dqn ALE/Pong-v5": "python -m pip install ale-py, then ale_py:ALE/Pong-v5",
     "train rl/dqn LunarLander-v3": 'needs a package that is not installed: Box2D is not installed',
     "train rl/dqn no_such_module:Thing-v0": "No module named 'no_such_module'",
-    "train rl/dqn Pendulum-v1": "the actions are continuous, and dqn chooses one of several discrete",
+    "train rl/dqn Pendulum-v1": "the actions are numbers, and dqn chooses one of several discrete actions; take rl/ppo",
     "train rl/dqn wine": "the source has a table, which this task does not read",
     "train rl/dqn CartPole-v1 --cv 3": "cv: an agent has no rows to fold; --seeds repeats its training",
     "train rl/dqn CartPole-v1 --target x": "target: an environment has no columns and rows to choose from",

@@ -34,13 +34,16 @@ class ScaleObservation(keras.layers.Layer):
 
     def call(self, observations: Any) -> Any:
         """Return (B, F)."""
+        middle, half = (ops.array(values, "float32") for values in self.middle_and_half())
+        return (ops.cast(observations, "float32") - middle) / half
+
+    def middle_and_half(self) -> tuple[list[float], list[float]]:
+        """Return the middle and half of the range of each number; 0 and 1 if it has no bounds."""
         pairs = [
             (a, b) if a is not None and b is not None and 0 < b - a < MOST_BOUND else (-1.0, 1.0)
             for a, b in zip(self.low, self.high, strict=True)
         ]
-        middle = ops.array([(a + b) / 2 for a, b in pairs], "float32")
-        half = ops.array([(b - a) / 2 for a, b in pairs], "float32")
-        return (ops.cast(observations, "float32") - middle) / half
+        return [(a + b) / 2 for a, b in pairs], [(b - a) / 2 for a, b in pairs]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (B, F)."""

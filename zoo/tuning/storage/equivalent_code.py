@@ -15,7 +15,6 @@ EARLIER_CODE = {
     "108055ae379d": "fe913614fb59",  # regression/*
     "14f5945d000a": "9a82ad209e9d",  # regression/linear
     "cb9cb7239593": "02f81f05ae4a",  # regression/mlp
-    "5a9fdc6d19b3": "92c0bfca868e",  # rl/*
     "fa279ee27c5f": "2049894b7969",  # sequence/*
     "44cb2c9593f3": "9ddf33c94e94",  # sequence/gru
     "62c89d9c9183": "59bdf6341292",  # sequence/lstm

@@ -1,0 +1,85 @@
+"""Every agent learns an environment whose best action is what it sees, in seconds; checkpoints have all its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import zoo
+from zoo.fitting.fit import Plan, fit
+from zoo.fitting.model_builder import create_model_builder
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import make_job
+from zoo.training.checkpoint import list_network_variables, list_trainer_variables, restore_checkpoint, save_checkpoint
+
+STEPS = 8
+
+
+class Identity(gymnasium.Env):
+    """The reward is 1 for the action that is the observation, less the further away it is."""
+
+    def __init__(self, continuous: bool = False) -> None:
+        self.action_space = spaces.Box(-2.0, 2.0, (1,), np.float32) if continuous else spaces.Discrete(3, start=1)
+        self.observation_space = spaces.Box(-2.0, 2.0, (1,), np.float32) if continuous else spaces.Discrete(3, start=1)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._look(), {}
+
+    def step(self, action: Any) -> Any:
+        reward = 1 - min(1.0, abs(float(np.ravel(action)[0]) - float(np.ravel(self.state)[0])))
+        self.steps += 1
+        return self._look(), reward, self.steps == STEPS, False, {}
+
+    def _look(self) -> Any:
+        discrete = isinstance(self.observation_space, spaces.Discrete)
+        self.state = (
+            int(self.np_random.integers(1, 4)) if discrete else self.np_random.uniform(-2, 2, 1).astype(np.float32)
+        )
+        return self.state
+
+
+@pytest.fixture(autouse=True)
+def environments() -> Any:
+    gymnasium.register("Identity-v0", Identity)
+    gymnasium.register("ContinuousIdentity-v0", Identity, kwargs={"continuous": True})
+    yield
+    for name in ("Identity-v0", "ContinuousIdentity-v0"):
+        del gymnasium.registry[name]
+
+
+@pytest.mark.parametrize(
+    ("model", "environment", "least"),
+    [("rl/dqn", "Identity-v0", 7.5), ("rl/ppo", "Identity-v0", 7.5), ("rl/ppo", "ContinuousIdentity-v0", 6.0)],
+)
+def test_every_agent_learns_to_repeat_what_it_sees(model: str, environment: str, least: float, workspace: Path) -> None:
+    run = zoo.train(model, environment, options={"solved": least}, quiet=True, figures=False, baselines="none")
+    assert run.metrics["test_return_mean"] >= least
+    loaded = zoo.load(run.run_id)
+    state = np.array([[1.5]]) if "Continuous" in environment else np.array([3])
+    prediction = float(loaded.predict({"observation": state})["prediction"].iloc[0])
+    assert abs(prediction - float(state.ravel()[0])) < 0.5
+
+
+def test_checkpoints_have_the_value_network_optimizers_and_statistics(workspace: Path) -> None:
+    builder = create_model_builder("rl/ppo")
+    dataset = builder.task.read(make_job(TrainJob, {"model": builder.name, "source": "ContinuousIdentity-v0"}))
+    settings, path = {"period": 256, "rollout": 16, "patience": 99}, workspace / "state.bin"
+    trained, other = (fit(builder, dataset, settings, Plan(seed=seed, epochs=1)) for seed in (1, 2))
+
+    def collect(fitted: Any) -> dict[str, Any]:
+        network, trainer = fitted.built_model.network, fitted.built_model.trainer
+        return {"network": list_network_variables(network), **list_trainer_variables(trainer)}
+
+    save_checkpoint(path, collect(trained), {}, [])
+    assert trained.built_model.trainer.networks["return_statistics"].get_layer("returns").count == 256
+    restore_checkpoint(path, collect(other))
+    for name, variables in collect(trained).items():
+        for one, two in zip(variables, collect(other)[name], strict=True):
+            np.testing.assert_array_equal(one, two)
