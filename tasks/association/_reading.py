@@ -13,6 +13,7 @@ import pandas as pd
 from zoo.data.columns.encode import name_categories
 from zoo.data.examples.array_columns import TEXT
 from zoo.data.layout import Layout
+from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError, find_nearest_name
 from zoo.jobs.data_options import DataJob
@@ -159,6 +160,9 @@ class BasketLayout:
     def _finish(self, table: Table, baskets: list[list[str]]) -> Table:
         """Return a table with the different items of each basket as a text; training leaves out empty baskets."""
         sizes = np.array([len(basket) for basket in baskets])
+        if self.items and (sizes == 0).any():
+            row = find_source_row(table.frame.index.to_series(), int(np.argmin(sizes)))
+            raise DataError("the basket has no items", where=f"{table.source}, row {row}")
         baskets = [list(dict.fromkeys(basket)) for basket in baskets]
         repeated = int(sizes.sum()) - sum(map(len, baskets))
         notes = [f"{repeated:,} items are in their basket more than once: they count once"] if repeated else []

@@ -69,6 +69,8 @@ def _completed(run_id: str, command: Callable[..., Answer]) -> None:
     pd.testing.assert_frame_equal(model.predict(lists), texts)
     assert len(json.loads(texts["prediction"][0])) == 10
     pd.testing.assert_frame_equal(model.predict({"basket": "beer;crisps"}), texts[:1])  # another separator
+    with pytest.raises(zoo.DataError, match="row 2: the basket has no items"):
+        model.predict(["milk", " , "])
 
 
 def _hidden_items(run: dict, lines: list[str]) -> None:
@@ -86,7 +88,7 @@ def _hidden_items(run: dict, lines: list[str]) -> None:
     assert np.mean(hits) == pytest.approx(run["metrics"]["test_hit_rate_at_10"])
 
 
-def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> None:
+def test_a_long_table(baskets: list[str], command: Callable[..., Answer], caplog: pytest.LogCaptureFixture) -> None:
     rows = [(f"i{number}", item) for number, line in enumerate(baskets[:300]) for item in line.split(", ")]
     rows += [("i0", rows[0][1]), ("i1", None)]
     pd.DataFrame(rows, columns=["invoice", "product"]).to_csv("sales.csv", index=False)
@@ -98,6 +100,9 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> Non
     new = pd.DataFrame({"invoice": [7, 7, 8], "product": ["beer", "crisps", "milk"]})
     model = zoo.load(run["run_id"])
     pd.testing.assert_frame_equal(model.predict(new), model.predict(["beer, crisps", "milk"]))
+    Path("new.txt").write_text("beer\n\nmilk\n", encoding="utf-8")
+    assert len(command("predict", run["run_id"], "new.txt", "--json").json["predictions"]) == 2
+    assert "new.txt: 1 empty line is left out: line 2" in caplog.text
     Path("job.yaml").write_text(
         "command: train\nmodel: association/elsa\nsource: sales.csv\nepochs: 2\nhyperparameters: {rank: 8}\n"
         "options: {basket: invoice, item: product}\n"

@@ -111,6 +111,8 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
         (b"", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b'{"dataframe_records": [{"height": [[1]], "code": {"a": 1}}]}', "height"),
+        (b'{"dataframe_records": [{"heigth": 170}]}', "heigth"),
+        (b'{"dataframe_records": [{"heigth": 170}]}', "no column that the model needs; it needs height, code"),
     ):
         status, answer = ask(port, body)
         assert status == 400, body[:50]
