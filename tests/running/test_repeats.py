@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.metrics.significance import compute_standard_error, estimate_mean
+from zoo.reporting.check_inputs import Finding
 from zoo.running.repeats import Repeats
 from zoo.stored_runs.results import Run
 from zoo.task import load_task
@@ -194,6 +196,19 @@ def test_a_clear_difference_over_seeds_is_decided() -> None:
     assert seeds(values, 1.0, 110.0).verdict == "model better"
     assert seeds(values, 1.0, 90.0).verdict == "baseline better"
     assert seeds(values, math.nan, 110.0).verdict == "tie"  # the sampling error is unknown
+
+
+def test_the_diagnosis_and_the_verdict_agree() -> None:
+    """Each of two runs is worse than the baseline by its own interval, but their differences vary too much."""
+    worse = Finding("worse than a baseline", "warning", "ridge is better", "zoo tune")
+    tie = seeds(np.array([91.0, 130.0]), 0.1, 90.0)
+    tie.runs = [dataclasses.replace(run, diagnosis=(worse,)) for run in tie.runs]
+    assert tie.verdict == "tie"
+    assert "worse than a baseline" not in [finding.topic for finding in tie.diagnosis]
+    better = seeds(np.array([99.0, 100.0, 101.0]), 1.0, 90.0)
+    assert better.verdict == "baseline better"
+    (finding,) = better.diagnosis
+    assert (finding.topic, finding.text) == ("worse than a baseline", "ridge has test_rmse 90, the network 100")
 
 
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:

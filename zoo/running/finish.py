@@ -21,7 +21,7 @@ from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.check_inputs import Finding
-from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
+from zoo.reporting.diagnosis import Training, diagnose
 from zoo.reporting.gradient_checks import check_gradients
 from zoo.reporting.report import DataReport
 from zoo.reporting.run_checks import CHECK_ERRORS
@@ -276,11 +276,20 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
     )
-    lines += [format_diagnosis(run.diagnosis)] if run.diagnosis else []
+    lines += [_format_diagnosis(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
     lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
+
+
+def _format_diagnosis(findings: Sequence[Finding]) -> str:
+    """Return a diagnosis as a Markdown list."""
+    lines = []
+    for finding in findings:
+        shown = f" ({'; '.join(finding.evidence)})" if finding.evidence else ""
+        lines.append(f"- **{finding.topic}**: {finding.text}{shown}. Next: {finding.advice}")
+    return "\n".join(["**Diagnosis**", "", *lines])
 
 
 def _format_baselines(run: Run) -> str:

@@ -156,7 +156,7 @@ class Run:
         best = self.best_baseline
         width = max(18, *(len(name) + 2 for name in names))
         head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
-        lines.append(head + (f"best baseline ({best})" if best else ""))
+        lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         for name in names:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
