@@ -50,6 +50,7 @@ class Evaluation:
         output: The model's raw output for the split's rows in memory, if intervals were requested and the task has a
             target.
         tables: Function that returns the task's own tables, by name, in addition to those of predictions.
+        notes: Notes for the user about the scores.
     """
 
     scores: Mapping[str, float]
@@ -57,6 +58,7 @@ class Evaluation:
     figures: Callable[[], Mapping[str, Any]] = dict
     output: Any = None
     tables: Callable[[], Mapping[str, pd.DataFrame]] = dict
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

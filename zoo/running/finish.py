@@ -82,8 +82,8 @@ def finish_run(
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, intervals=["validation"], model=model.keras_model)
-        of_intervals = _note_unknown_intervals(evaluations[split], split)
-        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_intervals))
+        of_scores = (*evaluations[split].notes, *_note_unknown_intervals(evaluations[split], split))
+        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_scores))
         conformal = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,

@@ -16,6 +16,7 @@ from zoo.metrics.weighting import weighted_mean
 
 # Of classes; a number has few metrics, and all of them are kept.
 OF_EACH = ("log_loss", "accuracy", "roc_auc", "f1", "f1_macro", "quadratic_kappa", "rank_error", "rmse", "mae", "r2")
+MOST_TARGETS = 10  # that have metrics of their own
 MEANS = ("log_loss", "accuracy", "roc_auc", "f1_macro")
 
 
@@ -51,7 +52,8 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
     Of numbers alone, the first are the means of rmse, mae and r2, each divided by its standard deviation; of classes
     alone, the means of log_loss, accuracy, roc_auc and f1_macro, and ``exact_match``, the fraction of rows in which all
     targets are right; of both, ``relative_error``, the mean of rmse / standard deviation and log_loss / entropy of the
-    classes, which is 1 for a model that uses the targets alone.
+    classes, which is 1 for a model that uses the targets alone. Those of more than ten targets are a table instead,
+    :func:`score_targets`.
 
     Args:
         columns: The targets.
@@ -63,7 +65,34 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
         first = (*(metric for name in MEANS for metric in _mean_metric(columns, name)), match)
     else:
         first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None)),)
+    if len(columns) > MOST_TARGETS:
+        return first
     return (*first, *(_of_target(column, metric) for column in columns for metric in column.metrics))
+
+
+def score_targets(
+    columns: Sequence[TargetColumn], truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Return the name of each target, the number of rows that have it, and its metrics on them.
+
+    Args:
+        columns: The targets.
+        truth: (N, K) truth.
+        prediction: (N, P) prediction.
+        weight: (N,) weights of rows; None if all are equal.
+    """
+    weights = np.ones((1, len(truth))) if weight is None else weight[None]
+    return [
+        {
+            "target": column.name,
+            "rows": len(find_present(truth[:, column.truth])),
+            **{
+                metric.name: float(_of_rows(metric.function, column, truth, prediction, weights)[0])
+                for metric in column.metrics
+            },
+        }
+        for column in columns
+    ]
 
 
 def _mean_metric(columns: Sequence[TargetColumn], name: str) -> tuple[Metric, ...]:
