@@ -12,7 +12,11 @@ import pytest
 from command import Answer
 
 import zoo
+from zoo.data.dataset import Dataset
 from zoo.data.sources.bundled import load_bundled
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+from zoo.task import load_task
 from zoo.tracking.store import Store
 
 SMALL = ("--set", "units=16", "--epochs", 8, "--set", "learning_rate=0.02")
@@ -112,6 +116,34 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer], caplog
     folds = command("train", "association/elsa", "sales.csv", *columns, "--set", "rank=4", "--epochs", 1, "--cv", 2,
                     "--baselines", "none", "--no-figures", "--json").json  # fmt: skip
     assert len(folds["runs"]) == 2
+
+
+def test_a_basket_may_be_named_by_several_columns(workspace: Path) -> None:
+    """Numbers of baskets that each customer begins anew; a price and a department are of the item."""
+    lines = list(load_bundled("composed_baskets")[0]["text"][:300])
+    names = ("ann", "bob", "eve")
+    frame = pd.DataFrame(
+        [
+            {"number": row // 3, "customer": names[row % 3], "product": item, "price": 1.5, "shelf": item[0]}
+            for row, line in enumerate(lines)
+            for item in line.split(", ")
+        ]
+    )
+    task = load_task("association")
+
+    def read(*basket: str) -> Dataset:
+        options = {"basket": basket, "item": "product"}
+        return task.read(make_job(DataJob, {"source": frame, "options": options}))
+
+    (note,) = [note for note in read("number").notes if note.startswith("rows with the same number")]
+    assert note.startswith("rows with the same number are one basket, such as '0', although customer may differ in it")
+    assert note.endswith("use --basket number --basket customer")
+    dataset = read("customer", "number")
+    assert sum(dataset.sizes.values()) == 300
+    assert not [note for note in dataset.notes if note.startswith("rows with the same")]
+    rows = task.rows(frame[frame["number"] == 7], dataset.spec).frame
+    expected = [sorted(line.split(", ")) for line in lines[21:24]]
+    assert [sorted(text.split(",")) for text in rows["basket"]] == expected
 
 
 @pytest.mark.parametrize(
