@@ -10,6 +10,7 @@ import pandas as pd
 
 from zoo.calibration.conformal import ConformalQuantiles, compute_quantiles, look_up_quantile, measure_intervals
 from zoo.data.dataset import Split
+from zoo.metrics.intervals import ERROR
 from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import weighted_mean
 from zoo.supervised.targets import ConformalRules
@@ -91,7 +92,7 @@ class ForecastRules(ConformalRules):
     def metrics(self) -> Sequence[Metric]:
         """Return mase, by which a search ranks, relative_mase, smape, mape and rmse."""
         functions = {"mase": _mase, "relative_mase": _relative_mase, "smape": _smape, "mape": _mape, "rmse": _rmse}
-        return tuple(Metric(name, "min", function) for name, function in functions.items())
+        return tuple(Metric(name, "min", function, limits=ERROR) for name, function in functions.items())
 
     def output_width(self) -> int:
         """Return the number of steps, and one for the scale."""

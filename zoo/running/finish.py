@@ -32,7 +32,7 @@ from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
-from zoo.text import format_interval, format_number
+from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
@@ -107,7 +107,8 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective = task.rules(model.spec).metrics()[0]
+    rules = task.rules(model.spec)
+    objective = rules.metrics()[0]
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -129,6 +130,7 @@ def _run_of(
         seconds=result.seconds,
         artifact_uri=tracked.artifact_uri,
         notes=notes,
+        limits=rules.limits(),
         load=lambda: model,
     )
 
@@ -305,7 +307,8 @@ def _format_baselines(run: Run) -> str:
 
 
 def _stored(run: Run) -> dict[str, Any]:
-    return {**run.as_dict(), "objective": run.objective, "direction": run.direction}
+    named = {"objective": run.objective, "direction": run.direction, "limits": convert_to_plain(run.limits)}
+    return {**run.as_dict(), **named}
 
 
 def _figures(

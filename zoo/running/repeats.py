@@ -79,7 +79,7 @@ class Repeats:
         estimates = {
             name: estimate_mean(self._values(name), tested=self.tested, noise=self._noise(name)) for name in names
         }
-        return {name: clip_to_limits(name, each.low, each.high) for name, each in estimates.items()}
+        return {name: clip_to_limits(first.find_limits(name), each.low, each.high) for name, each in estimates.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:

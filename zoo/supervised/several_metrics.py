@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.metrics.intervals import UNKNOWN, Interval, Sample
-from zoo.metrics.metric import LIMITS, Metric
+from zoo.metrics.intervals import ERROR, FRACTION, UNKNOWN, Interval, Sample
+from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import create_mean_metrics, find_present
 from zoo.metrics.weighting import weighted_mean
 
@@ -61,10 +61,10 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
     if all(not column.is_class for column in columns):
         first = create_mean_metrics(np.array([column.scale for column in columns]))
     elif all(column.is_class for column in columns):
-        match = Metric("exact_match", "max", partial(_exact_match, columns=columns))
+        match = Metric("exact_match", "max", partial(_exact_match, columns=columns), limits=FRACTION)
         first = (*(metric for name in MEANS for metric in _mean_metric(columns, name)), match)
     else:
-        first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None)),)
+        first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None), limits=ERROR),)
     if len(columns) > MOST_TARGETS:
         return first
     return (*first, *(_of_target(column, metric) for column in columns for metric in column.metrics))
@@ -97,7 +97,9 @@ def score_targets(
 
 def _mean_metric(columns: Sequence[TargetColumn], name: str) -> tuple[Metric, ...]:
     metric = next((metric for metric in columns[0].metrics if metric.name == name), None)
-    return () if metric is None else (Metric(name, metric.direction, partial(_mean, columns=columns, name=name)),)
+    if metric is None:
+        return ()
+    return (Metric(name, metric.direction, partial(_mean, columns=columns, name=name), limits=metric.limits),)
 
 
 def _mean(
@@ -135,7 +137,7 @@ def _of_target(column: TargetColumn, metric: Metric) -> Metric:
         metric.direction,
         partial(_of_rows, metric.function, column),
         interval,
-        limits=LIMITS.get(metric.name),
+        limits=metric.limits,
     )
 
 
