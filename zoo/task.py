@@ -20,6 +20,7 @@ from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import Job, make_job
 from zoo.jobs.run_jobs import PredictJob
+from zoo.metrics.intervals import Interval
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.models.written_hyperparameters import refuse_hyperparameters
@@ -50,6 +51,7 @@ class Evaluation:
         output: The model's raw output for the split's rows in memory, if intervals were requested and the task has a
             target.
         tables: Function that returns the task's own tables, by name, in addition to those of predictions.
+        notes: Notes for the user about the scores.
     """
 
     scores: Mapping[str, float]
@@ -57,6 +59,7 @@ class Evaluation:
     figures: Callable[[], Mapping[str, Any]] = dict
     output: Any = None
     tables: Callable[[], Mapping[str, pd.DataFrame]] = dict
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,10 @@ class OutputRules(ABC):
     @abstractmethod
     def metrics(self) -> Sequence[Metric]:
         """Return the metrics; the first is the objective of a search."""
+
+    def limits(self) -> dict[str, Interval]:
+        """Return the least and greatest possible value of each score that has them."""
+        return {metric.name: metric.limits for metric in self.metrics() if metric.limits is not None}
 
     @abstractmethod
     def decoding(self) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from zoo.data.table_dataset import encode_table
 from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
+from zoo.metrics.intervals import FRACTION, Interval
 from zoo.metrics.metric import Metric
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Spec
@@ -29,7 +30,7 @@ from ._baselines import BASELINES, FITTED_ROWS, run_baseline
 from ._figures import draw_figures
 from ._fit import fit_network
 from ._layers import CONTRIBUTIONS, SCORE
-from ._metrics import create_metrics, score_rows
+from ._metrics import ALARM_RATE, create_metrics, score_rows
 from ._reading import read_dataset
 from ._threshold import choose_threshold
 
@@ -51,6 +52,10 @@ class AnomalyRules(OutputRules):
     def metrics(self) -> Several[Metric]:
         """Return the loss, which comes first, and, if there are labels, the scores against them."""
         return create_metrics("labels" in self.spec.options)
+
+    def limits(self) -> dict[str, Interval]:
+        """Return the limits of the metrics, and of the rate of alarms."""
+        return {**super().limits(), ALARM_RATE: FRACTION}
 
     def decoding(self) -> Mapping[str, Any]:
         """Return how anomalies are decoded from an output."""

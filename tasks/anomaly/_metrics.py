@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +10,22 @@ import numpy as np
 from zoo.data.dataset import Dataset
 from zoo.metrics.class_intervals import has_enough, pr_auc_interval, roc_auc_interval
 from zoo.metrics.classes import pr_auc, roc_auc
-from zoo.metrics.intervals import UNKNOWN, Interval, Sample, fraction_interval, mean_error_interval, student_quantile
-from zoo.metrics.metric import LIMITS, Metric, evaluate
+from zoo.metrics.intervals import (
+    ERROR,
+    FRACTION,
+    UNKNOWN,
+    Interval,
+    Sample,
+    fraction_interval,
+    mean_error_interval,
+    student_quantile,
+)
+from zoo.metrics.metric import Metric, evaluate
 from zoo.metrics.weighting import ratio, weighted_mean
 
 from ._layers import CONTRIBUTIONS, SCORE
 
 ALARM_RATE = "alarm_rate"
-LIMITS[ALARM_RATE] = (0.0, 1.0)  # which is no metric
 
 
 def compute_precision_at_k(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -61,7 +68,7 @@ def create_metrics(labelled: bool) -> tuple[Metric, ...]:
         >>> [metric.name for metric in create_metrics(labelled=True)]
         ['loss', 'pr_auc', 'roc_auc', 'precision_at_k']
     """
-    loss = Metric("loss", "min", _mean, _mean_interval, limits=(0.0, math.inf))
+    loss = Metric("loss", "min", _mean, _mean_interval, limits=ERROR)
     return (loss, *_LABELLED) if labelled else (loss,)
 
 
@@ -112,7 +119,7 @@ def _precision_interval(truth: np.ndarray, prediction: np.ndarray, sample: Sampl
 
 
 _LABELLED: Sequence[Metric] = (
-    Metric("pr_auc", "max", pr_auc, pr_auc_interval),
-    Metric("roc_auc", "max", roc_auc, roc_auc_interval),
-    Metric("precision_at_k", "max", compute_precision_at_k, _precision_interval, limits=(0.0, 1.0)),
+    Metric("pr_auc", "max", pr_auc, pr_auc_interval, limits=FRACTION),
+    Metric("roc_auc", "max", roc_auc, roc_auc_interval, limits=FRACTION),
+    Metric("precision_at_k", "max", compute_precision_at_k, _precision_interval, limits=FRACTION),
 )

@@ -13,13 +13,15 @@ import pandas as pd
 from zoo.data.columns.encode import name_categories
 from zoo.data.examples.array_columns import TEXT
 from zoo.data.layout import Layout
+from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table, read_table
-from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.errors import DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.portable.preprocessing import SEPARATORS, split_into_tokens
 from zoo.spec import Spec, Target, TextInput
 
 BASKET = "basket"
+MOSTLY = 0.8  # fraction of rows with the most frequent value of their item, from which a column describes the item
 
 
 @dataclass
@@ -27,7 +29,7 @@ class BasketLayout:
     """The layout of baskets: each becomes a text of its different items, in the column ``basket``.
 
     Args:
-        basket: Column of a long table with the name of the basket that a row belongs to.
+        basket: Columns of a long table that together name the basket that a row belongs to.
         item: Column of items: of a long table one in each row, else all items of a basket.
         drop: Columns that are left out.
         vocabulary: Maximum number of items, the most frequent ones.
@@ -36,7 +38,7 @@ class BasketLayout:
         same: Column that must have one value in all rows of a basket, since baskets are split by it.
     """
 
-    basket: str | None = None
+    basket: Sequence[str] = ()
     item: str | None = None
     drop: Sequence[str] = ()
     vocabulary: int | None = None
@@ -54,8 +56,9 @@ class BasketLayout:
     def of_spec(cls, spec: Spec) -> BasketLayout:
         """Return the layout for rows to predict."""
         input_, options = spec.only(TextInput), spec.options
-        items = frozenset(input_.vocabulary)
-        return cls(options.get("basket"), options.get("item"), unit=input_.unit, items=items)
+        items, basket = frozenset(input_.vocabulary), options.get("basket", ())
+        basket = (basket,) if isinstance(basket, str) else basket  # as models were saved before
+        return cls(basket, options.get("item"), unit=input_.unit, items=items)
 
     def layout(self) -> Layout:
         """Return the functions that read and describe baskets."""
@@ -69,7 +72,7 @@ class BasketLayout:
         """
         table = read_table(_join_lists(source), text=[*text, *(name for name in (self.item, BASKET) if name)])
         frame = table.frame
-        if self.basket is not None and ((self.basket in frame and self.item in frame) or not self.items):
+        if self.basket and ({*self.basket, self.item} <= {*frame} or not self.items):
             return self._join_rows(table)
         name = self._find_column(table)
         names = name_categories(frame[name])
@@ -97,7 +100,7 @@ class BasketLayout:
     def _find_column(self, table: Table) -> str:
         """Return the column whose cells have all items of a basket."""
         frame = table.frame
-        if BASKET in frame and self.basket != BASKET:
+        if BASKET in frame and BASKET not in self.basket:
             return BASKET
         if self.item is not None and not self.items:
             _check_column(table, "item", self.item)
@@ -115,23 +118,24 @@ class BasketLayout:
 
     def _join_rows(self, table: Table) -> Table:
         """Return a row for each basket of a long table: its items, and the first value of each other column."""
-        assert self.basket is not None
         if self.item is None:
             raise UsageError("a table with a row for each item needs --basket COLUMN and --item COLUMN", where="item")
-        for option, name in (("basket", self.basket), ("item", self.item)):
+        for option, name in (*(("basket", name) for name in self.basket), ("item", self.item)):
             _check_column(table, option, name)
         frame = table.frame
-        names = name_categories(frame[self.basket])
+        parts = [name_categories(frame[name]) for name in self.basket]
+        names = np.array([", ".join(each) if all(each) else "" for each in zip(*parts, strict=True)], object)
         items = np.array([" ".join(item.split()) for item in name_categories(frame[self.item])], dtype=object)
         present = (names != "") & (items != "")
         if not present.any():
-            raise DataError(f"no row has both a {self.basket} and a {self.item}", where=table.source)
+            raise DataError(f"no row has both a {' and a '.join(self.basket)} and a {self.item}", where=table.source)
         notes = [f"{count:,} rows without a basket or an item are left out"] if (count := (~present).sum()) else []
         frame, (codes, baskets) = frame[present], pd.factorize(names[present])
         self._check_same(frame, codes, baskets, table.source)
+        notes += [] if self.items else self._note_mixed(frame, codes, baskets)
         groups = np.split(items[present][np.argsort(codes, kind="stable")], np.cumsum(np.bincount(codes))[:-1])
         first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
-        rest = frame.iloc[first].drop(columns=[self.basket, self.item]).reset_index(drop=True)
+        rest = frame.iloc[first].drop(columns=[*self.basket, self.item]).reset_index(drop=True)
         split = None if table.split is None else table.split[present][first]
         table = replace(table, frame=rest, split=split, notes=(*table.notes, *notes), read_as_written=None)
         return self._finish(table, [list(group) for group in groups])
@@ -147,6 +151,29 @@ class BasketLayout:
             message = f"the basket {str(baskets[several.index[0]])!r} has rows with {first!r} and with {second!r} in"
             raise DataError(f"{message} the column {self.same}, which splits the baskets", where=source)
 
+    def _note_mixed(self, frame: pd.DataFrame, codes: np.ndarray, baskets: Sequence[str]) -> list[str]:
+        """Return a note on words or dates that differ inside baskets, unless they describe the item."""
+        differing = {}
+        items = pd.factorize(name_categories(frame[self.item]))[0]
+        for name in frame.columns.difference([*self.basket, self.item, *self.drop], sort=False):
+            if pd.api.types.is_numeric_dtype(frame[name].dtype):
+                continue  # such as quantities and prices
+            values = pd.Series(pd.factorize(frame[name])[0])
+            if (values == values.groupby(items).transform(lambda of_item: of_item.mode()[0])).mean() > MOSTLY:
+                continue
+            several = np.flatnonzero(values.groupby(codes).nunique() > 1)
+            if len(several):
+                differing[str(name)] = several
+        if not differing:
+            return []
+        name, several = next(iter(differing.items()))
+        options = " ".join(f"--basket {column}" for column in (*self.basket, name))
+        return [
+            f"rows with the same {' and '.join(self.basket)} are one basket, such as {baskets[several[0]]!r}, although "
+            f"{join_first([*differing], 3)} may differ in it ({name} does in {len(several):,} of {len(baskets):,} "
+            f"baskets); if it is part of the name, use {options}"
+        ]
+
     def _split(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the items of each text; of rows to predict, by the separator that gives the most known ones."""
         if self.unit is None:
@@ -159,6 +186,9 @@ class BasketLayout:
     def _finish(self, table: Table, baskets: list[list[str]]) -> Table:
         """Return a table with the different items of each basket as a text; training leaves out empty baskets."""
         sizes = np.array([len(basket) for basket in baskets])
+        if self.items and (sizes == 0).any():
+            row = find_source_row(table.frame.index.to_series(), int(np.argmin(sizes)))
+            raise DataError("the basket has no items", where=f"{table.source}, row {row}")
         baskets = [list(dict.fromkeys(basket)) for basket in baskets]
         repeated = int(sizes.sum()) - sum(map(len, baskets))
         notes = [f"{repeated:,} items are in their basket more than once: they count once"] if repeated else []

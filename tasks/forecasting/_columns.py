@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.encode import name_categories, parse_numbers
+from zoo.data.columns.number_notation import find_numbers
 from zoo.data.sources.read import Table
 from zoo.errors import DataError, UsageError, join_first
 from zoo.jobs.data_options import DataJob
@@ -20,6 +22,7 @@ NAMES_OF_TIMES = ("time", "date", "datetime", "timestamp", "ds", "t", "month", "
 NAIVE_SEASONS, LOOKBACK_HORIZONS = 2, 5
 SEASONS = (4, 7, 12, 24, 52)  # lengths of a season that are tried where the times are numbers
 LEAST_SEASONS, LEAST_CORRELATION = 3, 0.3
+MOST_CATEGORIES = 50  # of a column that is known ahead or in the past
 LEARNT = 0.6  # part of each series that the season is found in, which is before any test split
 RESERVED = ("history", "past", "future", "times", "series")
 SPLIT_METHODS = (None, "order")
@@ -85,7 +88,33 @@ def choose_columns(table: Table, job: DataJob, options: Any) -> Columns:
     if reserved:
         message = f"a static column cannot be called {reserved[0]}, as a part of the model's input is; rename it"
         raise UsageError(message, where="static")
-    return Columns(target, time, options.series, options.past, options.known, options.static, job.split_column)
+    categories = _find_categories(table, (*options.past, *options.known))
+    return Columns(
+        target, time, options.series, options.past, options.known, options.static, job.split_column, categories
+    )
+
+
+def _find_categories(table: Table, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the categories of each column that has words, other than yes and no, instead of numbers.
+
+    Raises:
+        DataError: If a column has too many.
+    """
+    categories = {}
+    for name in names:
+        if name not in table.frame:
+            continue
+        values = table.frame[name]
+        _, wrong = parse_numbers(values, is_answer=True)
+        if 2 * wrong.sum() <= values.notna().sum() or find_numbers(values, keep_integers=False) is not None:
+            continue
+        categories[name] = tuple(sorted({*name_categories(values)} - {""}))
+        if len(categories[name]) > MOST_CATEGORIES:
+            message = (
+                f"column {name} has {len(categories[name]):,} different words; --known and --past take columns of "
+            )
+            raise DataError(f"{message}numbers, or of up to {MOST_CATEGORIES} words", where=table.source)
+    return categories
 
 
 def _find_time(frame: pd.DataFrame, others: set[Any]) -> str | None:
@@ -154,9 +183,9 @@ def choose_geometry(series: Sequence[Series], axis: TimeAxis, columns: Columns, 
     if lookback < season:
         raise UsageError(f"received {lookback}; it must hold a period of {season} steps", where="lookback")
     calendar = [f"{name} {wave}" for name in axis.calendar for wave in ("sine", "cosine")]
-    return Geometry(
-        horizon, lookback, season, (*columns.past, *columns.known, *calendar), len(columns.known) + len(calendar)
-    )
+    channels = [name if category is None else f"{name} {category}" for name, category in columns.channels]
+    n_ahead = sum(name in columns.known for name, _ in columns.channels) + len(calendar)
+    return Geometry(horizon, lookback, season, (*channels, *calendar), n_ahead)
 
 
 def find_season(series: Sequence[Series]) -> int:

@@ -172,6 +172,7 @@ def _describe(
         "series": columns.series,
         "time": columns.time,
         **{name: list(getattr(columns, name)) for name in ("past", "known", "static") if getattr(columns, name)},
+        "categories": {name: list(words) for name, words in columns.categories.items()} or None,
         "horizon": geometry.horizon,
         "lookback": geometry.lookback,
         "season": geometry.season,

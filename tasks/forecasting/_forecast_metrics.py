@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from zoo.metrics.intervals import ERROR, FRACTION
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import select_median
 from zoo.metrics.weighting import weighted_mean
@@ -24,7 +25,7 @@ def create_forecast_metrics() -> tuple[Metric, ...]:
         ['mase', 'relative_mase', 'smape', 'mape', 'rmse']
     """
     functions = {"mase": _mase, "relative_mase": _relative_mase, "smape": _smape, "mape": _mape, "rmse": _rmse}
-    return tuple(Metric(name, "min", function) for name, function in functions.items())
+    return tuple(Metric(name, "min", function, limits=ERROR) for name, function in functions.items())
 
 
 def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
@@ -37,10 +38,10 @@ def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
         >>> [metric.name for metric in create_quantile_metrics([0.1, 0.5, 0.9])][:3]
         ['scaled_pinball', 'coverage_80', 'mase']
     """
-    metrics = [Metric("scaled_pinball", "min", partial(_scaled_pinball, levels=np.asarray(levels)))]
+    metrics = [Metric("scaled_pinball", "min", partial(_scaled_pinball, levels=np.asarray(levels)), limits=ERROR)]
     if len(levels) > 1:
         percent = round(100 * (levels[-1] - levels[0]), 6)
-        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage, limits=(0.0, 1.0)))
+        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage, limits=FRACTION))
     middle = select_median(levels)
     of_middle = (
         replace(metric, function=partial(_of_quantile, metric.function, middle)) for metric in create_forecast_metrics()

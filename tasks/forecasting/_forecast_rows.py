@@ -78,9 +78,12 @@ def create_example(split: Split, spec: Spec) -> pd.DataFrame:
     table: dict[str, Any] = {columns.series: "example"} if columns.series else {}
     table[columns.time] = format_times(axis.extend(first, np.arange(steps)), in_utc=axis.in_utc)
     table[columns.target] = np.append(values, np.full(ahead, np.nan))
-    for place, name in enumerate((*columns.past, *columns.known)):
-        future = np.asarray(split.inputs[FUTURE][0])[:, place - len(columns.past)] if name in columns.known else np.nan
-        table[name] = np.append(past[:, place], np.full(ahead, np.nan) if np.isscalar(future) else future)
+    n_past = sum(name in columns.past for name, _ in columns.channels)
+    for place, (name, category) in enumerate(columns.channels):
+        future = np.asarray(split.inputs[FUTURE][0])[:, place - n_past] if place >= n_past else np.full(ahead, np.nan)
+        channel = np.append(past[:, place], future)
+        words = table.get(name, np.full(steps, None))
+        table[name] = channel if category is None else np.where(channel == 1, category, words)
     static = Split({key: values[:1] for key, values in split.inputs.items()}, None, split.rows[:1])
     cells = static.frame(spec, columns=columns.static).iloc[0] if columns.static else pd.Series(dtype=object)
     table |= {str(name): cell for name, cell in cells.items()}
@@ -91,7 +94,8 @@ def restore_columns(spec: Spec) -> Columns:
     """Return the columns that a model was trained on, without the split."""
     options = spec.options
     past, ahead, static = (tuple(options.get(name, ())) for name in ("past", "known", "static"))
-    return Columns(spec.target.name, options["time"], options.get("series"), past, ahead, static)
+    categories = options.get("categories", {})
+    return Columns(spec.target.name, options["time"], options.get("series"), past, ahead, static, categories=categories)
 
 
 def _restore_axis(spec: Spec) -> TimeAxis:
@@ -103,12 +107,12 @@ def _check_ahead(one: Series, axis: TimeAxis, columns: Columns, horizon: int, wh
     """Raise an error if a column that is known ahead has no values behind the last value of the target."""
     if not columns.known:
         return
-    place = len(columns.past)
-    ahead = one.covariates[one.end : one.end + horizon, place:]
+    names = [name for name, _ in columns.channels if name in columns.known]
+    ahead = one.covariates[one.end : one.end + horizon, len(columns.channels) - len(names) :]
     complete = len(ahead) == horizon
-    absent = [
-        name for name, values in zip(columns.known, ahead.T, strict=True) if not complete or np.isnan(values).any()
-    ]
+    absent = dict.fromkeys(
+        name for name, values in zip(names, ahead.T, strict=True) if not complete or np.isnan(values).any()
+    )
     if absent:
         steps = horizon - len(ahead) if not complete else int(np.isnan(ahead).any(axis=1).sum())
         time = format_times(axis.extend(one.first, np.array([one.end])), in_utc=axis.in_utc)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ class NormalizeWindow(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class StandardizeChannels(keras.layers.Layer):
-    """Standardises the last axis; a value that is missing becomes 0, the mean.
+    """Standardises the last axis; a value that is missing becomes 0, the mean, as all of a constant channel do.
 
     Args:
         mean: Mean of each channel (C,).
@@ -73,7 +74,7 @@ class StandardizeChannels(keras.layers.Layer):
 
     def call(self, values: Any) -> Any:
         """Return standardised values (B, T, C)."""
-        std = ops.array([std if std > 0 else 1.0 for std in self.std], "float64")
+        std = ops.array([std if std > 0 else math.inf for std in self.std], "float64")
         scaled = (ops.cast(values, "float64") - ops.array(self.mean, "float64")) / std
         return ops.cast(ops.where(ops.isnan(scaled), 0.0, scaled), "float32")
 

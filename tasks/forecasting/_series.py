@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.data.columns.encode import parse_numbers, read_numbers
+from zoo.data.columns.encode import name_categories, parse_numbers, read_numbers
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
@@ -34,6 +34,7 @@ class Columns:
         known: Columns that are known ahead.
         static: Columns that are constant in a series.
         split: Column with the split of each row.
+        categories: Words of each past or known column that has words instead of numbers.
     """
 
     target: str
@@ -43,6 +44,13 @@ class Columns:
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     split: str | None = None
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> list[tuple[str, str | None]]:
+        """Column of each covariate, the past ones first, and its category if the column has words."""
+        covariates = (*self.past, *self.known)
+        return [(name, word) for name in covariates for word in self.categories.get(name, (None,))]
 
     @property
     def names(self) -> list[str]:
@@ -63,7 +71,7 @@ class Series:
         name: Its name in the source.
         first: Its first time.
         values: The target (T,), NaN where it is missing.
-        covariates: Past columns, then known columns (T, C), NaN where missing.
+        covariates: Past columns, then known columns (T, C), NaN where missing; of words one for each category.
         rows: Row of each step in the source (T,), -1 for a step without a row.
         split: Split of each step (T,), or None.
         static: Cells of its static columns.
@@ -98,8 +106,10 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
     frame, where = table.frame, table.source
     _check_columns(frame, columns, where)
     times, in_utc = read_times(frame[columns.time], where, in_utc=None if axis is None else axis.in_utc)
-    numbers = {columns.target: _read_numbers(frame[columns.target], where)}
-    numbers |= {name: _read_covariate(frame[name], where) for name in (*columns.past, *columns.known)}
+    numbers = {
+        name: _read_covariate(frame[name], columns.categories.get(name), where)
+        for name in (*columns.past, *columns.known)
+    }
     empty = [name for name in columns.past + columns.known if axis is None and np.isnan(numbers[name]).all()]
     if empty:
         raise DataError(f"column {empty[0]} has no values; leave it out", where=where)
@@ -119,8 +129,7 @@ def read_series(table: Table, columns: Columns, axis: TimeAxis | None = None) ->
         raise DataError(message, where=f"{where}, column {columns.time}")
     axis = axis or find_axis(sorted_times, where, in_utc=in_utc)
     split = _find_split(table, columns)
-    covariates = [numbers[name] for name in (*columns.past, *columns.known)]
-    values = np.stack([numbers[columns.target], *covariates], axis=1)
+    values = np.column_stack([_read_numbers(frame[columns.target], where), *numbers.values()])
     series = []
     for name, rows, of_series in zip(uniques, groups, sorted_times, strict=True):
         places = _find_places(of_series, axis, name, columns, where)
@@ -169,16 +178,20 @@ def _read_numbers(values: pd.Series, where: str) -> np.ndarray:
     return read_numbers(values if written is None else written[0], where)
 
 
-def _read_covariate(values: pd.Series, where: str) -> np.ndarray:
-    """Return a column that is known ahead or in the past, in which yes and no are 1 and 0."""
+def _read_covariate(values: pd.Series, categories: Sequence[str] | None, where: str) -> np.ndarray:
+    """Return a column that is known ahead or in the past (N,), in which yes and no are 1 and 0.
+
+    Of words it is whether each category holds (N, K): none does where the cell is empty or did not occur in training.
+    """
+    if categories is not None:
+        return (name_categories(values)[:, None] == np.array(categories, object)).astype(float)
     try:
         return _read_numbers(values, where)
-    except DataError as error:
+    except DataError:
         numbers, wrong = parse_numbers(values, is_answer=True)
-        if not wrong.any():
-            return numbers
-        message = f"{error.message}: columns of --past and --known are numbers or yes and no; give each other word a "
-        raise DataError(f"{message}column of its own, with 1 where it holds, else 0", where=error.where) from error
+        if wrong.any():
+            raise
+        return numbers
 
 
 def _check_doubled(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from zoo.metrics.intervals import ERROR
 from zoo.metrics.metric import Metric, evaluate
 
 from ._network import BITS, NETWORK_BITS
@@ -36,7 +37,10 @@ def _per_token(truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -
     return (weights @ prediction) / (weights @ truth[:, 1])
 
 
-METRICS = (Metric("bits_per_character", "min", _per_character), Metric("bits_per_token", "min", _per_token))
+METRICS = (
+    Metric("bits_per_character", "min", _per_character, limits=ERROR),
+    Metric("bits_per_token", "min", _per_token, limits=ERROR),
+)
 
 
 def score_texts(

@@ -12,7 +12,11 @@ import pytest
 from command import Answer
 
 import zoo
+from zoo.data.dataset import Dataset
 from zoo.data.sources.bundled import load_bundled
+from zoo.jobs.data_options import DataJob
+from zoo.jobs.job import make_job
+from zoo.task import load_task
 from zoo.tracking.store import Store
 
 SMALL = ("--set", "units=16", "--epochs", 8, "--set", "learning_rate=0.02")
@@ -69,6 +73,8 @@ def _completed(run_id: str, command: Callable[..., Answer]) -> None:
     pd.testing.assert_frame_equal(model.predict(lists), texts)
     assert len(json.loads(texts["prediction"][0])) == 10
     pd.testing.assert_frame_equal(model.predict({"basket": "beer;crisps"}), texts[:1])  # another separator
+    with pytest.raises(zoo.DataError, match="row 2: the basket has no items"):
+        model.predict(["milk", " , "])
 
 
 def _hidden_items(run: dict, lines: list[str]) -> None:
@@ -86,7 +92,7 @@ def _hidden_items(run: dict, lines: list[str]) -> None:
     assert np.mean(hits) == pytest.approx(run["metrics"]["test_hit_rate_at_10"])
 
 
-def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> None:
+def test_a_long_table(baskets: list[str], command: Callable[..., Answer], caplog: pytest.LogCaptureFixture) -> None:
     rows = [(f"i{number}", item) for number, line in enumerate(baskets[:300]) for item in line.split(", ")]
     rows += [("i0", rows[0][1]), ("i1", None)]
     pd.DataFrame(rows, columns=["invoice", "product"]).to_csv("sales.csv", index=False)
@@ -98,6 +104,9 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> Non
     new = pd.DataFrame({"invoice": [7, 7, 8], "product": ["beer", "crisps", "milk"]})
     model = zoo.load(run["run_id"])
     pd.testing.assert_frame_equal(model.predict(new), model.predict(["beer, crisps", "milk"]))
+    Path("new.txt").write_text("beer\n\nmilk\n", encoding="utf-8")
+    assert len(command("predict", run["run_id"], "new.txt", "--json").json["predictions"]) == 2
+    assert "new.txt: 1 empty line is left out: line 2" in caplog.text
     Path("job.yaml").write_text(
         "command: train\nmodel: association/elsa\nsource: sales.csv\nepochs: 2\nhyperparameters: {rank: 8}\n"
         "options: {basket: invoice, item: product}\n"
@@ -107,6 +116,34 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer]) -> Non
     folds = command("train", "association/elsa", "sales.csv", *columns, "--set", "rank=4", "--epochs", 1, "--cv", 2,
                     "--baselines", "none", "--no-figures", "--json").json  # fmt: skip
     assert len(folds["runs"]) == 2
+
+
+def test_a_basket_may_be_named_by_several_columns(workspace: Path) -> None:
+    """Numbers of baskets that each customer begins anew; a price and a department are of the item."""
+    lines = list(load_bundled("composed_baskets")[0]["text"][:300])
+    names = ("ann", "bob", "eve")
+    frame = pd.DataFrame(
+        [
+            {"number": row // 3, "customer": names[row % 3], "product": item, "price": 1.5, "shelf": item[0]}
+            for row, line in enumerate(lines)
+            for item in line.split(", ")
+        ]
+    )
+    task = load_task("association")
+
+    def read(*basket: str) -> Dataset:
+        options = {"basket": basket, "item": "product"}
+        return task.read(make_job(DataJob, {"source": frame, "options": options}))
+
+    (note,) = [note for note in read("number").notes if note.startswith("rows with the same number")]
+    assert note.startswith("rows with the same number are one basket, such as '0', although customer may differ in it")
+    assert note.endswith("use --basket number --basket customer")
+    dataset = read("customer", "number")
+    assert sum(dataset.sizes.values()) == 300
+    assert not [note for note in dataset.notes if note.startswith("rows with the same")]
+    rows = task.rows(frame[frame["number"] == 7], dataset.spec).frame
+    expected = [sorted(line.split(", ")) for line in lines[21:24]]
+    assert [sorted(text.split(",")) for text in rows["basket"]] == expected
 
 
 @pytest.mark.parametrize(

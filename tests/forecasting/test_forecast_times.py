@@ -111,17 +111,40 @@ def test_moments_with_and_without_a_zone_are_refused() -> None:
         read(draw(pd.Series(times, dtype=object)))
 
 
-def test_yes_and_no_are_numbers_and_other_words_are_refused() -> None:
+def test_yes_and_no_are_numbers() -> None:
     days = pd.date_range("2022-01-01", periods=80)
     for option in ("known", "past"):
         answers, numbers = (
             read(draw(days, promo=cells * 40), **{option: ["promo"]}) for cells in (["yes", "no"], [1, 0])
         )
         np.testing.assert_array_equal(answers.splits["train"].inputs["past"], numbers.splits["train"].inputs["past"])
-        with pytest.raises(DataError, match=r"column weather, row 1: 'sun' is not a number.*a column of its own"):
-            read(draw(days, weather=["sun", "rain"] * 40), **{option: ["weather"]})
+        with pytest.raises(DataError, match="column load, row 4: 'much' is not a number"):
+            read(draw(days, load=["1", "2", "3", "much"] * 20), **{option: ["load"]})
+        with pytest.raises(DataError, match="column code has 80 different words"):
+            read(draw(days, code=[f"a{day}" for day in range(80)]), **{option: ["code"]})
         with pytest.raises(DataError, match="column promo has no values"):
             read(draw(days, promo=np.nan), **{option: ["promo"]})
+
+
+@pytest.mark.parametrize("option", ["known", "past"])
+def test_words_are_a_channel_for_each(option: str) -> None:
+    """An empty cell and a word that did not occur in training are none of the categories."""
+    frame = draw(pd.date_range("2022-01-01", periods=80), weather=["sun", "rain", "rain", None] * 20)
+    dataset = read(frame, **{option: ["weather"]})
+    (past,) = [input_ for input_ in dataset.spec.inputs if input_.name == "past"]
+    assert past.columns[1:3] == ("weather rain", "weather sun")  # type: ignore[attr-defined]
+    window = dataset.splits["train"].inputs["past"][-1, -4:, 1:3]
+    assert sorted(window.tolist()) == [[0, 0], [0, 1], [1, 0], [1, 0]]
+    later = draw(pd.date_range("2022-01-01", periods=80), weather=["sun", "hail"] * 40)
+    later.loc[72:, "sales"] = None
+    row = TASK.rows(later, dataset.spec).frame.iloc[0]
+    assert row["past"][-2:, 1:3].tolist() == [[0, 1], [0, 0]]
+    if option == "known":
+        assert row["future"][:2, :2].tolist() == [[0, 1], [0, 0]]
+    example = TASK.example_rows(dataset)
+    assert example["weather"].tolist()[:3] == ["sun", "rain", "rain"]
+    again = TASK.rows(example, dataset.spec).frame.iloc[0]["past"]
+    np.testing.assert_array_equal(again[-3:, 1:3], dataset.splits["train"].inputs["past"][0][-3:, 1:3])
 
 
 def test_a_series_too_short_for_one_step_is_not_told_to_shorten_it() -> None:

@@ -206,6 +206,18 @@ def test_of_opposite_cures_one_is_advised(trained: float, validated: float, topi
     assert [name for name in topics if name.endswith("fitting")] == [topic]
 
 
+def test_no_more_epochs_are_advised_for_over_fitting() -> None:
+    falling = [1.0, 0.9, 0.8, 0.7]
+    training = Training(
+        {"loss": falling, "val_loss": falling, "val_log_loss": falling}, best_epoch=4, stopped="epochs", steps=10,
+        objective="log_loss", metrics={"train_log_loss": 0.7, "val_log_loss": 0.7}, dummy="majority",
+        baselines={"majority": {"train_log_loss": 1.0, "val_log_loss": 1.0}},
+    )  # fmt: skip
+    assert [finding.topic for finding in diagnose(training)] == ["not converged"]
+    over = dataclasses.replace(training, metrics={"train_log_loss": 0.1, "val_log_loss": 0.7})
+    assert [finding.topic for finding in diagnose(over)] == ["over-fitting"]
+
+
 @pytest.mark.parametrize(
     ("hyperparameters", "advice"),
     [

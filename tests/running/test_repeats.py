@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from zoo.errors import UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.metrics.significance import compute_standard_error, estimate_mean
+from zoo.reporting.check_inputs import Finding
 from zoo.running.repeats import Repeats
+from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
 from zoo.task import load_task
 from zoo.tracking.store import Store
@@ -194,6 +197,30 @@ def test_a_clear_difference_over_seeds_is_decided() -> None:
     assert seeds(values, 1.0, 110.0).verdict == "model better"
     assert seeds(values, 1.0, 90.0).verdict == "baseline better"
     assert seeds(values, math.nan, 110.0).verdict == "tie"  # the sampling error is unknown
+
+
+def test_intervals_of_means_are_within_the_limits_of_the_metrics_of_the_task(workspace: Path) -> None:
+    repeats = seeds(np.array([0.1, 2.0, 0.2]), 1.0, 5.0)
+    assert repeats.intervals["test_rmse"][0] < 0
+    repeats.runs = [dataclasses.replace(run, limits={"rmse": (0.0, math.inf)}) for run in repeats.runs]
+    assert repeats.intervals["test_rmse"][0] == 0
+    run = zoo.train("classification/linear", "wine", baselines="none", **{**OPTIONS, "epochs": 1})
+    expected = {"test_accuracy": (0.0, 1.0), "val_brier": (0.0, 2.0), "test_log_loss": (0.0, math.inf), "test_x": None}
+    for stored in (run, load_run(Store(), run.run_id)):
+        assert {score: stored.find_limits(score) for score in expected} == expected
+
+
+def test_the_diagnosis_and_the_verdict_agree() -> None:
+    """Each of two runs is worse than the baseline by its own interval, but their differences vary too much."""
+    worse = Finding("worse than a baseline", "warning", "ridge is better", "zoo tune")
+    tie = seeds(np.array([91.0, 130.0]), 0.1, 90.0)
+    tie.runs = [dataclasses.replace(run, diagnosis=(worse,)) for run in tie.runs]
+    assert tie.verdict == "tie"
+    assert "worse than a baseline" not in [finding.topic for finding in tie.diagnosis]
+    better = seeds(np.array([99.0, 100.0, 101.0]), 1.0, 90.0)
+    assert better.verdict == "baseline better"
+    (finding,) = better.diagnosis
+    assert (finding.topic, finding.text) == ("worse than a baseline", "ridge has test_rmse 90, the network 100")
 
 
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:

@@ -60,7 +60,8 @@ def test_the_page_of_a_run(run: Any) -> None:
     assert page.inputs.dataset_inputs[0].dataset.name == "data"
     assert page.data.tags["zoo.task"] == "classification"
     note = page.data.tags["mlflow.note.content"]
-    assert "best baseline" in note.lower()
+    assert "Best baseline by validation" in note
+    assert f"best baseline by validation ({run.best_baseline})" in repr(run)
     for name, scores in run.baselines.items():  # a row of the table for each, with all scores
         row = next(line for line in note.splitlines() if line.startswith(f"| {name} |"))
         assert format_number(scores[run.headline]) in row

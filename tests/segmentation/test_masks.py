@@ -309,4 +309,4 @@ def test_written_masks_are_read_again(tmp_path: Path) -> None:
 
 def test_intervals_of_means_are_within_the_limits_of_a_metric() -> None:
     for metric in METRICS:
-        assert clip_to_limits(f"test_{metric.name}", -2.0, 2.9) == (0.0, 1.0)
+        assert clip_to_limits(metric.limits, -2.0, 2.9) == (0.0, 1.0)

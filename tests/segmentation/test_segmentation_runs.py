@@ -87,6 +87,8 @@ def test_the_command_line(scenes: dict[str, list[np.ndarray]], command: Callable
     answer = command("train", "segmentation/unet", "photos", "--ignore", "300")
     assert (answer.status, "Traceback" in answer.err) == (2, False)
     report = command("data", "photos").out
+    assert "training images are 10 for each of" in report
+    assert "accuracy" not in report
     assert "target mask (segmentation)" in report
     Path("photos/masks/03.png").unlink()
     answer = command("data", "photos")

@@ -21,6 +21,7 @@ from command import Answer
 
 import zoo
 from zoo.portable.digests import compute_digest
+from zoo.serving import serve
 
 Ask = Any
 
@@ -111,6 +112,8 @@ def test_it_answers_as_the_model_does_and_names_what_is_wrong(
         (b"", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b'{"dataframe_records": [{"height": [[1]], "code": {"a": 1}}]}', "height"),
+        (b'{"dataframe_records": [{"heigth": 170}]}', "heigth"),
+        (b'{"dataframe_records": [{"heigth": 170}]}', "no column that the model needs; it needs height, code"),
     ):
         status, answer = ask(port, body)
         assert status == 400, body[:50]
@@ -163,6 +166,28 @@ def test_pictures_and_sequences_are_lists_of_lists_and_never_paths(workspace: Pa
         status, answer = ask(port, json.dumps({"dataframe_records": [{"sequence": [[1, 2], [3, 4]]}]}))
         assert status == 400
         assert "expected 12" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("column", "example", "shown", "others"),
+    [
+        ("image", np.zeros((28, 28, 3), int), np.zeros((2, 2, 3)), "PIL.Image.open"),
+        ("sequence", np.full((40, 2), 1 / 3), np.full((2, 2), 0.3333), "beginning of an example"),
+        ("observation", np.full(4, 1 / 3), np.full(4, 0.3333), "predictions: "),
+        ("age", np.array(1 / 3), np.array(1 / 3), "text/csv"),
+    ],
+)
+def test_the_printed_example_is_short(
+    tmp_path: Path, column: str, example: np.ndarray, shown: np.ndarray, others: str
+) -> None:
+    rows = {"dataframe_split": {"columns": [column], "data": [[example.tolist()]]}}
+    (tmp_path / serve.EXAMPLE_FILE).write_text(json.dumps(rows))
+    text = serve._how_to_ask("http://127.0.0.1:5000/invocations", tmp_path)
+    payload = next(line for line in text.splitlines() if "-d '" in line).split("-d '")[1][:-1]
+    (row,) = json.loads(payload)["dataframe_records"]
+    np.testing.assert_array_equal(row[column], shown)
+    assert others in text
+    assert ("text/csv" in text) == (example.ndim == 0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from zoo.metrics.ranks import create_ordered_metrics, quadratic_kappa, quadratic
 from zoo.metrics.significance import bounded_losses
 from zoo.networks.losses import EachTarget
 from zoo.networks.ordered_classes import OrderedProbabilities
+from zoo.tracking.store import Store
 
 GRADES = ("low", "mid", "high")
 LABELS = ("news", "sport", "food")
@@ -139,6 +141,21 @@ def test_labels_in_cells_are_targets_of_their_own(
     ]
     assert predicted["prediction_news"].dtype == bool
     assert (predicted["prediction_news"] == (predicted["probability_news"] >= 0.5)).all()
+
+
+def test_scores_of_many_labels_are_a_table(workspace: Path) -> None:
+    """Five metrics of each would hide the others."""
+    frame = create_tags()
+    frame["tags"] = [[f"{label} {copy}" for label in labels for copy in range(4)] for labels in frame["tags"]]
+    run = zoo.train("classification/linear", frame, target="tags", epochs=2, figures=False, quiet=True)
+    scores = {name for name in run.metrics if name.startswith("test_")}
+    assert scores == {f"test_{name}" for name in ("log_loss", "accuracy", "roc_auc", "f1_macro", "exact_match")}
+    assert "the scores of each of the 12 targets are the table scores_by_target" in run.notes
+    table = json.loads(Store().read_text(run.run_id, "tables/scores_by_target.json"))
+    assert table["columns"] == ["target", "rows", "log_loss", "accuracy", "roc_auc", "f1", "f1_macro"]
+    accuracies = [row[3] for row in table["data"]]
+    assert len(accuracies) == 12
+    assert np.mean(accuracies) == pytest.approx(run.metrics["test_accuracy"])
 
 
 def test_lists_of_labels_need_no_option() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.figures.comparisons import critical_difference, scores_beside
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import Interval
 from zoo.metrics.metric import clip_to_limits
 from zoo.metrics.significance import SIGNIFICANT, Estimate, Ranks, estimate_mean, holm, rank_over_sources
 from zoo.reporting.page import STYLE, format_figure, format_page
@@ -82,6 +83,7 @@ class Board:
         test_ratio: Test rows divided by training rows, if each repeat draws its own split; else 0.
         evaluation: Text that says what the repeats are and what the intervals include.
         notes: Notes for the user.
+        limits: Least and greatest possible value of the score; None if there are none.
     """
 
     source: str
@@ -92,6 +94,7 @@ class Board:
     test_ratio: float
     evaluation: str
     notes: Sequence[str] = ()
+    limits: Interval | None = None
 
     def __post_init__(self) -> None:
         self.entries.sort(key=lambda entry: Direction(self.direction).key(float(np.mean(entry.scores))))
@@ -99,7 +102,7 @@ class Board:
     def interval(self, entry: Entry) -> tuple[float, float]:
         """Return the 95 % interval of an entry's mean score."""
         estimate = estimate_mean(np.asarray(entry.scores), tested=self.test_ratio, noise=entry.noise)
-        return clip_to_limits(self.score, estimate.low, estimate.high)
+        return clip_to_limits(self.limits, estimate.low, estimate.high)
 
     @cached_property
     def pairs(self) -> list[Pair]:

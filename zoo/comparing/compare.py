@@ -333,7 +333,7 @@ def _board(
             means = _means([run.baselines[name] for run in first_runs])
             entries.append(Entry(name, BASELINE, scores, means, noise, (seconds or {}).get(name, math.nan)))
     notes = find_common_notes([run for model_runs in runs.values() for run in model_runs])
-    return Board(first.source, task, score, direction, entries, test_ratio, evaluation, notes)
+    return Board(first.source, task, score, direction, entries, test_ratio, evaluation, notes, first.find_limits(score))
 
 
 def _means(runs: Sequence[Any]) -> dict[str, float]:

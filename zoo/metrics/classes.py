@@ -17,7 +17,7 @@ from zoo.metrics.class_intervals import (
     roc_auc_interval,
 )
 from zoo.metrics.decisions import decide_classes as decide_classes
-from zoo.metrics.intervals import Interval, Sample
+from zoo.metrics.intervals import ERROR, FRACTION, Interval, Sample
 from zoo.metrics.metric import Metric, ScoreFunction
 from zoo.metrics.ranking import area_under_roc, average_precision
 from zoo.metrics.weighting import mean_of_defined, ratio, running_sum, sum_by_class, weighted_mean
@@ -41,7 +41,8 @@ def create_class_metrics(n_classes: int, positive: int = 1, threshold: float | N
     called: dict[str, Any] = {"threshold": threshold, "positive": positive}
 
     def metric(name: str, direction: Literal["min", "max"], function: Any, interval: Any, **options: Any) -> Metric:
-        return Metric(name, direction, partial(function, **options), partial(interval, **options))
+        limits = {"log_loss": ERROR, "brier": (0.0, 2.0)}.get(name, FRACTION)
+        return Metric(name, direction, partial(function, **options), partial(interval, **options), limits=limits)
 
     return (
         metric("log_loss", "min", log_loss, log_loss_interval),

@@ -18,6 +18,8 @@ import numpy as np
 Interval = tuple[float, float]
 
 UNKNOWN: Interval = (math.nan, math.nan)
+FRACTION: Interval = (0.0, 1.0)  # limits of a fraction
+ERROR: Interval = (0.0, math.inf)  # and of an error
 NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of the standard normal distribution
 LEAST_ROWS = 10  # of the sample, and of the rarer class for a metric that depends on it; below, intervals are unknown
 LEAST_GROUPS = 5

@@ -54,31 +54,19 @@ def percentile_bounds(draws: np.ndarray, value: float, units: float = math.inf) 
     return min(float(low), value), max(float(high), value)
 
 
-# Range of each metric, by which the interval of a mean is clipped; unlimited if a name is missing. Metrics that carry
-# limits add theirs.
-_SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
-LIMITS = {
-    **dict.fromkeys(("accuracy", "roc_auc", "pr_auc", "f1", "f1_macro", "ece", "exact_match"), _SHARE),
-    **dict.fromkeys(("log_loss", "rmse", "mae", "pinball", "rank_error", "relative_error"), _ERROR),
-    "brier": (0.0, 2.0),
-    "r2": (-math.inf, 1.0),
-    "quadratic_kappa": (-1.0, 1.0),
-}
-
-
-def clip_to_limits(name: str, low: float, high: float) -> tuple[float, float]:
-    """Clip an interval to the range of its metric, such as accuracy to at most 1.
+def clip_to_limits(limits: Interval | None, low: float, high: float) -> tuple[float, float]:
+    """Clip an interval to the limits of its metric, such as accuracy to at most 1.
 
     Args:
-        name: Name of the metric, with the prefix of its split.
+        limits: Least and greatest possible value; None if there are none.
         low: Lower end.
         high: Upper end.
 
     Example:
-        >>> clip_to_limits("test_accuracy", 0.9, 1.02), clip_to_limits("test_return_mean", -3.0, 2.0)
+        >>> clip_to_limits((0.0, 1.0), 0.9, 1.02), clip_to_limits(None, -3.0, 2.0)
         ((0.9, 1.0), (-3.0, 2.0))
     """
-    least, most = LIMITS.get(name.partition("_")[2], (-math.inf, math.inf))
+    least, most = limits or (-math.inf, math.inf)
     return (max(low, least), min(high, most))
 
 
@@ -94,7 +82,7 @@ class Metric:
         interval: ``(truth, prediction, sample) -> (low, high)`` for metrics with a closed-form 95 % interval, which
             replaces the bootstrap; see :mod:`zoo.metrics.intervals`.
         perfect: Value of perfect predictions.
-        limits: Least and greatest possible value; None for those that the name has, or none.
+        limits: Least and greatest possible value, to which intervals of means are clipped; None if there are none.
 
     Example:
         >>> Metric("mae", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1)).better(0.1, 0.2)
@@ -107,11 +95,6 @@ class Metric:
     interval: IntervalFunction | None = None
     perfect: float = 0.0
     limits: Interval | None = None
-
-    def __post_init__(self) -> None:
-        """Make the limits known to intervals of means, which have the name only."""
-        if self.limits is not None:
-            LIMITS[self.name] = self.limits
 
     def better(self, a: float, b: float) -> bool:
         """Return whether the value ``a`` is strictly better than ``b``; NaN is never better than anything."""
@@ -182,8 +165,9 @@ def evaluate(
         for weights in draw_weights(scaled, seed, limit_draws(resamples, prediction), sample):
             for score in drawn:
                 draws[score.name].append(score.function(truth, prediction, weights))
-        for name, chunks in draws.items():
-            intervals[name] = percentile_bounds(np.concatenate(chunks), values[name], sample.units)
+        for score in drawn:
+            bounds = percentile_bounds(np.concatenate(draws[score.name]), values[score.name], sample.units)
+            intervals[score.name] = clip_to_limits(score.limits, *bounds)
     return values, intervals
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from zoo.metrics.intervals import (
+    ERROR,
+    FRACTION,
     Interval,
     Sample,
     error_interval,
@@ -29,9 +31,9 @@ def create_number_metrics() -> tuple[Metric, ...]:
         [('rmse', 'min'), ('mae', 'min'), ('r2', 'max')]
     """
     return (
-        Metric("rmse", "min", rmse, rmse_interval),
-        Metric("mae", "min", mae, mae_interval),
-        Metric("r2", "max", r2, r2_interval),
+        Metric("rmse", "min", rmse, rmse_interval, limits=ERROR),
+        Metric("mae", "min", mae, mae_interval, limits=ERROR),
+        Metric("r2", "max", r2, r2_interval, limits=(-math.inf, 1.0)),
     )
 
 
@@ -51,9 +53,12 @@ def create_quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     losses: list[tuple[str, Callable[..., np.ndarray]]] = [("pinball", partial(_pinball_losses, levels=probabilities))]
     if len(probabilities) > 1:
         losses.append((f"interval_score_{percent:g}", partial(_interval_scores, percent=percent)))
-    metrics = [Metric(name, "min", partial(_mean_loss, rows), partial(_loss_interval, rows)) for name, rows in losses]
+    metrics = [
+        Metric(name, "min", partial(_mean_loss, rows), partial(_loss_interval, rows), limits=ERROR)
+        for name, rows in losses
+    ]
     if len(probabilities) > 1:
-        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage, _coverage_interval))
+        metrics.append(Metric(f"coverage_{percent:g}", "max", _coverage, _coverage_interval, limits=FRACTION))
     of_median = (_apply_to(metric, partial(_pick_prediction, column=middle)) for metric in create_number_metrics())
     return (*metrics, *of_median)
 
@@ -78,6 +83,7 @@ def create_mean_metrics(std: np.ndarray) -> tuple[Metric, ...]:
             metric.direction,
             partial(_mean_of_columns, metric.function, std),
             partial(_interval_of_columns, part, metric.direction == "max", std),
+            limits=metric.limits,
         )
         for metric, part in zip(create_number_metrics(), parts, strict=True)
     )
@@ -90,7 +96,7 @@ def _apply_to(metric: Metric, pick: Pick, name: str | None = None) -> Metric:
     """Return a metric of what ``pick`` returns for truth and prediction."""
     interval = None if metric.interval is None else partial(_of_picked, metric.interval, pick)
     function = partial(_of_picked, metric.function, pick)
-    return Metric(name or metric.name, metric.direction, function, interval)
+    return Metric(name or metric.name, metric.direction, function, interval, limits=metric.limits)
 
 
 def _of_picked(function: Callable[..., Any], pick: Pick, truth: np.ndarray, prediction: np.ndarray, last: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.metrics.classes import create_class_metrics
-from zoo.metrics.intervals import Interval, Sample, error_interval, mean_error_interval, mean_influence
+from zoo.metrics.intervals import ERROR, Interval, Sample, error_interval, mean_error_interval, mean_influence
 from zoo.metrics.metric import Metric
 from zoo.metrics.weighting import ratio, weighted_mean
 from zoo.portable.predict import choose_median_class
@@ -30,8 +30,8 @@ def create_ordered_metrics(n_classes: int) -> tuple[Metric, ...]:
     """
     return (
         *(_of_median(metric) if metric.name in OF_DECISIONS else metric for metric in create_class_metrics(n_classes)),
-        Metric("quadratic_kappa", "max", quadratic_kappa, quadratic_kappa_interval),
-        Metric("rank_error", "min", rank_error, rank_error_interval),
+        Metric("quadratic_kappa", "max", quadratic_kappa, quadratic_kappa_interval, limits=(-1.0, 1.0)),
+        Metric("rank_error", "min", rank_error, rank_error_interval, limits=ERROR),
     )
 
 

@@ -150,12 +150,34 @@ def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Find
         if not training.attained()[1] > GAP:
             gradients = [finding for finding in gradients if finding.topic != VANISHING]
         under, over = [] if loss_findings or gradients else _under_fitting(training), _over_fitting(training)
+        if over:  # more epochs would fit the training rows still better
+            loss_findings = [finding for finding in loss_findings if finding.topic != NOT_CONVERGED]
         if under and over:  # their cures are opposite: the larger gap is the first to close
             trained, validated = (training.skill(training.metrics, split) for split in ("train_", "val_"))
             under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
         return [
-            *loss_findings, *gradients, *_of_leaks(training), *under, *over, *_too_few(training), *_worse(training),
+            *loss_findings, *gradients, *_of_leaks(training), *under, *over, *_too_few(training),
+            *check_baseline(training),
         ]  # fmt: skip
+
+
+def check_baseline(training: Training) -> list[Finding]:
+    """Report if the best baseline is better than the network, by the verdict that is printed beside the scores.
+
+    Example:
+        >>> training = Training({}, 1, "", 1, "rmse", {"test_rmse": 2.0}, baselines={"ridge": {"test_rmse": 1.0}},
+        ...                     verdict="baseline better", best_baseline="ridge")
+        >>> check_baseline(training)[0].text
+        'ridge has test_rmse 1, the network 2'
+    """
+    if training.verdict != "baseline better" or training.best_baseline is None:
+        return []
+    name = next((p + training.objective for p in ("test_", "val_") if p + training.objective in training.metrics), "")
+    baseline = training.baselines[training.best_baseline].get(name, math.nan)
+    text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
+    low, high = training.interval or (math.nan, math.nan)
+    shown = f"95 % interval of the network {low:.4g} to {high:.4g}"
+    return [Finding(WORSE, WARNING, text, "zoo tune, or use the baseline", (shown,))]
 
 
 def check_stability(
@@ -182,24 +204,6 @@ def check_stability(
     advice = "a lower learning rate, --set warmup=5, --set clip_norm=1, or a larger batch_size; compare over all seeds"
     evidence = (f"standard deviation over seeds {spread:.2g}; sampling error of the test rows {sampling_error:.2g}",)
     return [Finding(UNSTABLE, WARNING, text, advice, evidence)]
-
-
-def format_diagnosis(findings: Sequence[Finding]) -> str:
-    """Return a diagnosis as Markdown for a run's description; empty without findings.
-
-    Example:
-        >>> print(format_diagnosis([Finding("not converged", "warning", "it was still falling", "--epochs 400")]))
-        **Diagnosis**
-        <BLANKLINE>
-        - **not converged**: it was still falling. Next: --epochs 400
-    """
-    if not findings:
-        return ""
-    lines = []
-    for finding in findings:
-        shown = f" ({'; '.join(finding.evidence)})" if finding.evidence else ""
-        lines.append(f"- **{finding.topic}**: {finding.text}{shown}. Next: {finding.advice}")
-    return "\n".join(["**Diagnosis**", "", *lines])
 
 
 # --- learning curve ---
@@ -332,17 +336,6 @@ def _of_leaks(training: Training) -> list[Finding]:
         for finding in training.report
         if finding.topic in _LEAKS and finding.level == WARNING and (finding.advice or finding.topic == "leakage")
     ]
-
-
-def _worse(training: Training) -> list[Finding]:
-    if training.verdict != "baseline better" or training.best_baseline is None:
-        return []
-    name = next((p + training.objective for p in ("test_", "val_") if p + training.objective in training.metrics), "")
-    baseline = training.baselines[training.best_baseline].get(name, math.nan)
-    text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
-    low, high = training.interval or (math.nan, math.nan)
-    shown = f"95 % interval of the network {low:.4g} to {high:.4g}"
-    return [Finding(WORSE, WARNING, text, "zoo tune, or use the baseline", (shown,))]
 
 
 # --- figures used by several findings ---

@@ -47,39 +47,46 @@ def check_row_count(rows: int, predictors: Mapping[str, int], *, ids: Collection
         yield Finding("enough rows", OK if rows >= needed else WARNING, text, advice, tuple(evidence))
 
 
-def check_parameters(rows: int, parameters: int | None = None, model: str | None = None) -> Finding:
+def check_parameters(
+    rows: int, parameters: int | None = None, model: str | None = None, *, unit: str = "rows"
+) -> Finding:
     """Compare the number of training rows with a rule of thumb: 10 for each parameter of a model.
 
     Args:
         rows: Number of training rows.
         parameters: Number of parameters; None without a model.
         model: Its name.
+        unit: What a row is.
     """
     if parameters is None:
         most = max(1, rows // ROWS_A_PARAMETER)
-        text = f"{rows:,} training rows are {ROWS_A_PARAMETER} for each of {most:,} parameters"
+        text = f"{rows:,} training {unit} are {ROWS_A_PARAMETER} for each of {most:,} parameters"
         text += "; --model NAME compares those of a model"
         return Finding("enough rows", OK, text)
     needed = ROWS_A_PARAMETER * parameters
     counted = f"the {parameters:,} parameters of {model}"
-    text = f"{rows:,} training rows; {ROWS_A_PARAMETER} for each of {counted} would be {needed:,}"
+    text = f"{rows:,} training {unit}; {ROWS_A_PARAMETER} for each of {counted} would be {needed:,}"
     if rows >= needed:
         return Finding("enough rows", OK, text)
-    return Finding("enough rows", NOTE, text, "a smaller model, --set dropout=0.3, or more rows")
+    return Finding("enough rows", NOTE, text, f"a smaller model, --set dropout=0.3, or more {unit}")
 
 
-def check_sizes(rows: int, searched: int = 0, model: str | None = None) -> Finding:
+def check_sizes(
+    rows: int, searched: int = 0, model: str | None = None, *, classes: bool = True, unit: str = "rows"
+) -> Finding:
     """Suggest sizes of the splits.
 
     Args:
         rows: Number of rows.
         searched: Number of hyperparameters that a search of the model varies; 0 without a search.
         model: Its name.
+        classes: Whether each row has a class.
+        unit: What a row is.
     """
-    test, validation, reason = suggest_sizes(rows, searched)
+    test, validation, reason = suggest_sizes(rows, searched, classes=classes, unit=unit)
     advice = f"--test-size {test:g} --validation-size {validation:g}"
     search = f" and zoo tune {model}" if searched else ""
-    return Finding("split", OK, f"for {rows:,} rows{search}: {reason}", advice)
+    return Finding("split", OK, f"for {rows:,} {unit}{search}: {reason}", advice)
 
 
 def check_class_balance(names: pd.Series, *, images: bool = False) -> Iterator[Finding]:

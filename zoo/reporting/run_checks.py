@@ -73,7 +73,9 @@ def run_cheap_checks(
             predictors[input_.name] += _predictors(input_)
         checks.append(lambda: rows.check_row_count(total, predictors, ids=_ids(facts, total)))
         if not dataset.has_test_source:
-            checks.append(lambda: [rows.check_sizes(sum(dataset.sizes.values()), searched, model)])
+            count, unit = sum(dataset.sizes.values()), name_rows(dataset)
+            classes = any(target.kind == "class" for target in dataset.spec.targets)
+            checks.append(lambda: [rows.check_sizes(count, searched, model, classes=classes, unit=unit)])
         checks.append(lambda: _balance(dataset))
     if facts is not None:
         table = facts
@@ -111,6 +113,11 @@ def run_costly_checks(
 
     with threadpool_limits(1):  # for small models on a busy machine, several threads are much slower
         return [finding for check in checks for finding in _guarded(check)]
+
+
+def name_rows(dataset: Dataset) -> str:
+    """Return what the rows of a dataset are: ``images``, or ``rows``."""
+    return "images" if dataset.spec.of_kind(ImageInput) else "rows"
 
 
 def _ids(facts: Facts | None, rows_of_train: int) -> list[str]:

@@ -35,7 +35,14 @@ from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.distributions import describe_distributions, describe_target
 from zoo.reporting.report import DataReport
 from zoo.reporting.row_checks import check_parameters
-from zoo.reporting.run_checks import CHECK_ERRORS, compute_version, prepare_table, run_cheap_checks, run_costly_checks
+from zoo.reporting.run_checks import (
+    CHECK_ERRORS,
+    compute_version,
+    name_rows,
+    prepare_table,
+    run_cheap_checks,
+    run_costly_checks,
+)
 from zoo.running.progress import Progress
 from zoo.saving.files import check_folder, write_atomically
 from zoo.spec import CategoryInput, ColumnInput, NumberInput, TextInput
@@ -75,7 +82,8 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     parameters, searched = _size_of_model(job, dataset)
     findings = run_cheap_checks(facts, dataset, searched=searched, model=job.model)
     if dataset is not None and "train" in dataset.splits:
-        findings.insert(0, check_parameters(dataset.splits["train"].total, parameters, job.model))
+        total, unit = dataset.splits["train"].total, name_rows(dataset)
+        findings.insert(0, check_parameters(total, parameters, job.model, unit=unit))
     Progress(quiet=quiet).say("looking for leaks, drift and label errors …")
     findings += run_costly_checks(facts, dataset, _baselines_of(task, dataset, "all"))
     if table is not None and dataset is None:
@@ -124,7 +132,7 @@ def keep_report(
         failure = Finding("report", "note", f"the report failed: {type(error).__name__}: {error}")
         report = DataReport(dataset.source, None, task.name, dataset.sizes, findings=[failure])
     if parameters is not None and "train" in dataset.splits:
-        finding = check_parameters(dataset.splits["train"].total, parameters, model)
+        finding = check_parameters(dataset.splits["train"].total, parameters, model, unit=name_rows(dataset))
         report = replace(report, findings=[finding, *report.findings])
     tracked.text(report.page(), f"{REPORT_FILE}.html")
     tracked.text(json.dumps(report.as_dict(), indent=1), f"{REPORT_FILE}.json")

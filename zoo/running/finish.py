@@ -21,7 +21,7 @@ from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import LEAST_GROUPS, LEAST_ROWS
 from zoo.metrics.tables import scores_by_class, worst_errors
 from zoo.reporting.check_inputs import Finding
-from zoo.reporting.diagnosis import Training, diagnose, format_diagnosis
+from zoo.reporting.diagnosis import Training, diagnose
 from zoo.reporting.gradient_checks import check_gradients
 from zoo.reporting.report import DataReport
 from zoo.reporting.run_checks import CHECK_ERRORS
@@ -32,7 +32,7 @@ from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
 from zoo.task import Evaluation, Task
-from zoo.text import format_interval, format_number
+from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
@@ -82,8 +82,8 @@ def finish_run(
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
         others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, intervals=["validation"], model=model.keras_model)
-        of_intervals = _note_unknown_intervals(evaluations[split], split)
-        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_intervals))
+        of_scores = (*evaluations[split].notes, *_note_unknown_intervals(evaluations[split], split))
+        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_scores))
         conformal = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,
@@ -107,7 +107,8 @@ def _run_of(
 ) -> Run:
     """Return the run with its scores."""
     result, task = fitted.result, fitted.task
-    objective = task.rules(model.spec).metrics()[0]
+    rules = task.rules(model.spec)
+    objective = rules.metrics()[0]
     return Run(
         run_id=tracked.run_id,
         experiment=tracked.store.client.get_experiment(tracked.experiment_id).name,
@@ -129,6 +130,7 @@ def _run_of(
         seconds=result.seconds,
         artifact_uri=tracked.artifact_uri,
         notes=notes,
+        limits=rules.limits(),
         load=lambda: model,
     )
 
@@ -276,11 +278,20 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
         f"{run.n_parameters:,} parameters; weights of epoch {run.best_epoch} of {run.epochs_run}; "
         f"{run.seconds:.1f} s of training."
     )
-    lines += [format_diagnosis(run.diagnosis)] if run.diagnosis else []
+    lines += [_format_diagnosis(run.diagnosis)] if run.diagnosis else []
     lines += [report.short()] if report is not None and report.warnings else []
     lines += [f"Artifacts to look at: {', '.join(artifacts)}."] if artifacts else []
     lines += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
     return "\n\n".join(lines)
+
+
+def _format_diagnosis(findings: Sequence[Finding]) -> str:
+    """Return a diagnosis as a Markdown list."""
+    lines = []
+    for finding in findings:
+        shown = f" ({'; '.join(finding.evidence)})" if finding.evidence else ""
+        lines.append(f"- **{finding.topic}**: {finding.text}{shown}. Next: {finding.advice}")
+    return "\n".join(["**Diagnosis**", "", *lines])
 
 
 def _format_baselines(run: Run) -> str:
@@ -296,7 +307,8 @@ def _format_baselines(run: Run) -> str:
 
 
 def _stored(run: Run) -> dict[str, Any]:
-    return {**run.as_dict(), "objective": run.objective, "direction": run.direction}
+    named = {"objective": run.objective, "direction": run.direction, "limits": convert_to_plain(run.limits)}
+    return {**run.as_dict(), **named}
 
 
 def _figures(

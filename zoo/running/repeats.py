@@ -22,7 +22,7 @@ from zoo.metrics.intervals import UNKNOWN
 from zoo.metrics.metric import clip_to_limits
 from zoo.metrics.significance import compute_standard_error, estimate_mean
 from zoo.reporting.check_inputs import Finding
-from zoo.reporting.diagnosis import check_stability
+from zoo.reporting.diagnosis import WORSE, Training, check_baseline, check_stability
 from zoo.running.data_report import keep_report
 from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.nested_runs import find_runs_below, run_child
@@ -79,7 +79,7 @@ class Repeats:
         estimates = {
             name: estimate_mean(self._values(name), tested=self.tested, noise=self._noise(name)) for name in names
         }
-        return {name: clip_to_limits(name, each.low, each.high) for name, each in estimates.items()}
+        return {name: clip_to_limits(first.find_limits(name), each.low, each.high) for name, each in estimates.items()}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -130,7 +130,7 @@ class Repeats:
 
     @property
     def diagnosis(self) -> tuple[Finding, ...]:
-        """Problems that most runs share and, over seeds, variation that exceeds the sampling error of the test rows."""
+        """Problems that most runs share, and those of the means: worse than a baseline, unstable over seeds."""
         first, findings_ = self.runs[0], []
         name = first.headline
         if self.kind == SEEDS:
@@ -143,10 +143,14 @@ class Repeats:
         everywhere = [finding for run in self.runs for finding in run.diagnosis]
         for topic in dict.fromkeys(finding.topic for finding in everywhere):
             same_topic = [finding for finding in everywhere if finding.topic == topic]
-            if 2 * len(same_topic) > len(self.runs):
+            if topic != WORSE and 2 * len(same_topic) > len(self.runs):
                 text = f"in {len(same_topic)} of {len(self.runs)} runs, the first: {same_topic[0].text}"
                 findings_.append(dataclasses.replace(same_topic[0], text=text))
-        return tuple(findings_)
+        means = Training(
+            {}, 0, "", 0, first.objective, self.metrics, self.intervals.get(name), self.baselines,
+            verdict=self.verdict, best_baseline=self._best_baseline(),
+        )  # fmt: skip
+        return (*findings_, *check_baseline(means))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -180,7 +184,7 @@ class Repeats:
         names = [name for name in first.metrics if name.startswith(first.headline.split("_")[0] + "_")]
         width = max(18, *(len(name) + 2 for name in names))
         head = f"{'score':<{width}}{'mean':>10}  {'std':<11}{'95 % interval':<22}"
-        lines.append(head + (f"best baseline ({best})" if best else ""))
+        lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
             baseline = format_number(baselines[best].get(name, math.nan)) if best else ""
@@ -390,9 +394,5 @@ def _finish(parent: TrackedRun, repeats: Repeats) -> None:
     if repeats.kind == SEEDS:
         tags[BEST_TAG] = repeats.best.run_id
     parent.tags(tags)
-    show_scores(
-        parent.store,
-        parent.store.client.get_experiment(parent.experiment_id),
-        first,
-        params=("seed" if repeats.kind == SEEDS else "fold",),
-    )
+    experiment = parent.store.client.get_experiment(parent.experiment_id)
+    show_scores(parent.store, experiment, first, params=("seed" if repeats.kind == SEEDS else "fold",))

@@ -73,7 +73,8 @@ class Model:
             rows: A frame, a dict from column to a cell or to cells, a list of dicts, a series or list of cells,
                 observations as an environment returns them, or any source that training reads: N rows with the columns
                 that the model was trained on, in any order (or in that of training where they have no names) and
-                unprocessed (text, missing cells). Other columns are ignored, which is logged once.
+                unprocessed (text, missing cells). Other columns are ignored, which is logged once. Notes on how a
+                source is read, such as on empty lines that are left out, are logged too.
             keep: Columns to copy to the front of the result.
             intervals: Coverage in per cent of the prediction sets or intervals, such as 90; None for none.
             skip_broken: Whether to leave out images that cannot be read, which is logged, rather than raise.
@@ -99,9 +100,8 @@ class Model:
             return self._with_intervals(self._rules.predictions(output), output, intervals)
         with drop_broken_images(skip_broken):
             table = self._task.rows(rows, self.spec)
-        if skip_broken:
-            for note in table.notes:
-                _log.warning("%s", note)
+        for note in table.notes:  # such as lines, images or items that are left out
+            _log.warning("%s", note)
         for column in keep:
             if column not in table.frame.columns:
                 names = [str(name) for name in table.frame.columns]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, join_first
 from zoo.spec import ImageInput
 
 if TYPE_CHECKING:  # it imports Keras, which checking a model's files does not need
@@ -40,11 +40,18 @@ class PyfuncModel:
         percent = float(options.pop("intervals", 0))
         try:
             check_no_paths(self.model, model_input)
+            self._check_columns(model_input)
             return self.model.predict(model_input, intervals=percent or None, **options)
         except (
             ZooError
         ) as error:  # the scoring server answers 400 with this text; for other errors it shows a traceback
             raise MlflowException.invalid_parameter_value(str(error)) from None
+
+    def _check_columns(self, rows: Any) -> None:
+        """Refuse rows without a column: MLflow, which adds the rows that it received, drops all the model lacks."""
+        if isinstance(rows, pd.DataFrame) and rows.columns.empty:
+            names = join_first([input_.name for input_ in self.model.spec.inputs])
+            raise UsageError(f"the rows have no column that the model needs; it needs {names}")
 
 
 def check_no_paths(model: Model, rows: Any) -> None:

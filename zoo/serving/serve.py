@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UsageError
 from zoo.jobs.keywords import accept_keywords
@@ -16,8 +18,14 @@ from zoo.small_files import check_regular_file
 from zoo.stored_runs.lookup import download_model
 from zoo.tracking.store import Store
 
+_READ_IMAGE = (
+    'python -c \'import json, numpy, PIL.Image; print(json.dumps({"dataframe_records": '
+    '[{"%s": numpy.asarray(PIL.Image.open("image.png")).tolist()}]}))\''
+)
 EXAMPLE_FILE = "serving_input_example.json"
 MOST_COLUMNS_SHOWN, MOST_WHEEL_BYTES = 30, 100_000_000
+IMAGE_AXES = 3
+MOST_SHOWN = 2  # steps of a sequence, or rows and columns of an image
 
 
 @accept_keywords(ServeJob, "run", "port")
@@ -59,16 +67,41 @@ def serve(job: ServeJob) -> None:
 
 def _how_to_ask(address: str, folder: Path) -> str:
     """Return example commands for predictions: of a file, and of a row of the model's own example."""
-    lines = [f"predictions: {address}", "", "request predictions with a file of raw rows:", ""]
-    lines += [f"  curl -s {address} -H 'Content-Type: text/csv' --data-binary @rows.csv"]
     row = _example_row(folder)
+    axes = {name: _count_axes(cell) for name, cell in (row or {}).items()}
+    image = next((name for name, count in axes.items() if count == IMAGE_AXES), None)
+    as_json = f"curl -s {address} -H 'Content-Type: application/json'"
+    lines = [f"predictions: {address}"]
+    if image is not None:  # a CSV file would have paths, which the server does not read
+        lines += ["", "request predictions with an image:"]
+        lines += ["", f"  {_READ_IMAGE % image} | {as_json} --data-binary @-"]
+    elif not any(axes.values()):
+        lines += ["", "request predictions with a file of raw rows:"]
+        lines += ["", f"  curl -s {address} -H 'Content-Type: text/csv' --data-binary @rows.csv"]
     if row is not None:
-        payload = json.dumps({"dataframe_records": [row]}).replace("'", "'\\''")
-        lines += ["", "or with JSON:", "", f"  curl -s {address} -H 'Content-Type: application/json' -d '{payload}'"]
+        payload = json.dumps({"dataframe_records": [_shorten(row)]}).replace("'", "'\\''")
+        is_cut = any(count > 1 for count in axes.values())
+        lines += ["", f"with JSON{' (the beginning of an example; send the whole one)' if is_cut else ''}:"]
+        lines += ["", f"  {as_json} -d '{payload}'"]
     return "\n".join([*lines, "", "Ctrl-C stops the server"])
 
 
-def _example_row(folder: Path) -> dict[str, object] | None:
+def _count_axes(cell: Any) -> int:
+    return 1 + _count_axes(cell[0]) if isinstance(cell, list) and cell else 0
+
+
+def _shorten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first steps of sequences, or pixels of images, in full width; other cells as they are."""
+
+    def shorten(cell: Any) -> Any:
+        if not isinstance(cell, list):
+            return float(f"{cell:.4g}") if isinstance(cell, float) else cell
+        return [shorten(part) for part in (cell[:MOST_SHOWN] if _count_axes(cell) > 1 else cell)]
+
+    return {name: shorten(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+
+
+def _example_row(folder: Path) -> dict[str, Any] | None:
     """Return the first row of the model's example; None if there is none, or it is not a row of columns."""
     try:
         split = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))["dataframe_split"]

@@ -148,11 +148,16 @@ def load_run(store: Store, run_id: str) -> Run:
         name: {key: math.nan if value is None else value for key, value in scores.items()}
         for name, scores in values.pop("baselines").items()
     }
+    limits = {  # None is unlimited; runs of before have none
+        name: (-math.inf if low is None else low, math.inf if high is None else high)
+        for name, (low, high) in values.pop("limits", {}).items()
+    }
     return Run(
         model_name=values.pop("model"),
         metrics=metrics,
         intervals=intervals,
         baselines=baselines,
+        limits=limits,
         notes=tuple(values.pop("notes")),
         diagnosis=tuple(map(Finding.from_dict, values.pop("diagnosis", ()))),
         load=lambda: load(run_id),

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zoo.metrics.direction import Direction
+from zoo.metrics.intervals import Interval
 from zoo.reporting.check_inputs import Finding
 from zoo.text import convert_to_plain, format_interval, format_number
 
@@ -55,6 +56,7 @@ class Run:
         artifact_uri: Where MLflow keeps the run's files.
         notes: Notes for the user.
         diagnosis: Problems of the training (:mod:`zoo.reporting.diagnosis`); empty if it is healthy.
+        limits: Least and greatest possible value of each score that has them, by its name without prefix.
     """
 
     run_id: str
@@ -75,6 +77,7 @@ class Run:
     artifact_uri: str
     notes: tuple[str, ...] = ()
     diagnosis: tuple[Finding, ...] = ()
+    limits: Mapping[str, Interval] = field(default_factory=dict)
     draw: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     load: Callable[[], Model] | None = field(default=None, repr=False)
 
@@ -96,6 +99,10 @@ class Run:
             if prefix + self.objective in self.metrics:
                 return prefix + self.objective
         return "train_" + self.objective
+
+    def find_limits(self, score: str) -> Interval | None:
+        """Return the least and the greatest possible value of a score, named with the prefix of its split."""
+        return self.limits.get(score.partition("_")[2])
 
     @property
     def best_baseline(self) -> str | None:
@@ -156,7 +163,7 @@ class Run:
         best = self.best_baseline
         width = max(18, *(len(name) + 2 for name in names))
         head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
-        lines.append(head + (f"best baseline ({best})" if best else ""))
+        lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         for name in names:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from zoo.metrics.intervals import UNKNOWN, Interval, Sample
-from zoo.metrics.metric import LIMITS, Metric
+from zoo.metrics.intervals import ERROR, FRACTION, UNKNOWN, Interval, Sample
+from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import create_mean_metrics, find_present
 from zoo.metrics.weighting import weighted_mean
 
 # Of classes; a number has few metrics, and all of them are kept.
 OF_EACH = ("log_loss", "accuracy", "roc_auc", "f1", "f1_macro", "quadratic_kappa", "rank_error", "rmse", "mae", "r2")
+MOST_TARGETS = 10  # that have metrics of their own
 MEANS = ("log_loss", "accuracy", "roc_auc", "f1_macro")
 
 
@@ -51,7 +52,8 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
     Of numbers alone, the first are the means of rmse, mae and r2, each divided by its standard deviation; of classes
     alone, the means of log_loss, accuracy, roc_auc and f1_macro, and ``exact_match``, the fraction of rows in which all
     targets are right; of both, ``relative_error``, the mean of rmse / standard deviation and log_loss / entropy of the
-    classes, which is 1 for a model that uses the targets alone.
+    classes, which is 1 for a model that uses the targets alone. Those of more than ten targets are a table instead,
+    :func:`score_targets`.
 
     Args:
         columns: The targets.
@@ -59,16 +61,45 @@ def create_several_metrics(columns: Sequence[TargetColumn]) -> tuple[Metric, ...
     if all(not column.is_class for column in columns):
         first = create_mean_metrics(np.array([column.scale for column in columns]))
     elif all(column.is_class for column in columns):
-        match = Metric("exact_match", "max", partial(_exact_match, columns=columns))
+        match = Metric("exact_match", "max", partial(_exact_match, columns=columns), limits=FRACTION)
         first = (*(metric for name in MEANS for metric in _mean_metric(columns, name)), match)
     else:
-        first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None)),)
+        first = (Metric("relative_error", "min", partial(_mean, columns=columns, name=None), limits=ERROR),)
+    if len(columns) > MOST_TARGETS:
+        return first
     return (*first, *(_of_target(column, metric) for column in columns for metric in column.metrics))
+
+
+def score_targets(
+    columns: Sequence[TargetColumn], truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Return the name of each target, the number of rows that have it, and its metrics on them.
+
+    Args:
+        columns: The targets.
+        truth: (N, K) truth.
+        prediction: (N, P) prediction.
+        weight: (N,) weights of rows; None if all are equal.
+    """
+    weights = np.ones((1, len(truth))) if weight is None else weight[None]
+    return [
+        {
+            "target": column.name,
+            "rows": len(find_present(truth[:, column.truth])),
+            **{
+                metric.name: float(_of_rows(metric.function, column, truth, prediction, weights)[0])
+                for metric in column.metrics
+            },
+        }
+        for column in columns
+    ]
 
 
 def _mean_metric(columns: Sequence[TargetColumn], name: str) -> tuple[Metric, ...]:
     metric = next((metric for metric in columns[0].metrics if metric.name == name), None)
-    return () if metric is None else (Metric(name, metric.direction, partial(_mean, columns=columns, name=name)),)
+    if metric is None:
+        return ()
+    return (Metric(name, metric.direction, partial(_mean, columns=columns, name=name), limits=metric.limits),)
 
 
 def _mean(
@@ -106,7 +137,7 @@ def _of_target(column: TargetColumn, metric: Metric) -> Metric:
         metric.direction,
         partial(_of_rows, metric.function, column),
         interval,
-        limits=LIMITS.get(metric.name),
+        limits=metric.limits,
     )
 
 

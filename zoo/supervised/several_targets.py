@@ -15,7 +15,7 @@ from zoo.errors import UsageError
 from zoo.metrics.metric import Metric
 from zoo.metrics.numbers import find_present
 from zoo.spec import Spec, Target
-from zoo.supervised.several_metrics import OF_EACH, TargetColumn, create_several_metrics
+from zoo.supervised.several_metrics import MOST_TARGETS, OF_EACH, TargetColumn, create_several_metrics, score_targets
 from zoo.supervised.targets import (
     MOST_DRAWN,
     ClassRules,
@@ -26,6 +26,7 @@ from zoo.supervised.targets import (
     TargetRules,
 )
 
+SCORES = "scores_by_target"
 RULES: dict[str, type[TargetRules]] = {"class": ClassRules, "number": NumberRules}
 
 
@@ -74,8 +75,17 @@ class SeveralTargetsRules(TargetRules):
         ]
 
     def metrics(self) -> Sequence[Metric]:
-        """Return the metrics over all targets, then those of each."""
+        """Return the metrics over all targets, then those of each unless there are many."""
         return create_several_metrics(self.columns)
+
+    def tabulate(self, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> dict[str, pd.DataFrame]:
+        """Return the scores of each target."""
+        return {SCORES: pd.DataFrame(score_targets(self.columns, truth, prediction, weight))}
+
+    def list_notes(self) -> tuple[str, ...]:
+        """Return where the scores of each target are, if they are no metrics."""
+        count = len(self.columns)
+        return (f"the scores of each of the {count} targets are the table {SCORES}",) if count > MOST_TARGETS else ()
 
     def output_width(self) -> int:
         """Return the number of outputs of all targets."""

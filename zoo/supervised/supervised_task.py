@@ -231,7 +231,14 @@ class SupervisedTask(Task):
             strongest = select_strongest_inputs(lambda inputs: rules.decode(self.output(model, inputs)), rows, spec)
             return {**figures_, **(rules.draw_inputs(truth, prediction, strongest) if strongest else {})}
 
-        return Evaluation(scores, bounds if intervals else {}, figures, output if intervals else None)
+        return Evaluation(
+            scores,
+            bounds if intervals else {},
+            figures,
+            output if intervals else None,
+            tables=lambda: rules.tabulate(truth, prediction, rows.weight),
+            notes=rules.list_notes(),
+        )
 
     def _scored_in_passing(
         self, model: Any, split: StreamedSplit, spec: Spec, truth: np.ndarray, output: np.ndarray

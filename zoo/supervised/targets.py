@@ -78,6 +78,14 @@ class TargetRules(OutputRules):
     def draw(self, truth: np.ndarray, prediction: np.ndarray) -> Mapping[str, Any]:
         """Return figures of one split, by name."""
 
+    def tabulate(self, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> dict[str, pd.DataFrame]:
+        """Return tables of one split, by name."""
+        return {}
+
+    def list_notes(self) -> tuple[str, ...]:
+        """Return notes for the user about the scores."""
+        return ()
+
     def draw_inputs(
         self, truth: np.ndarray, prediction: np.ndarray, inputs: Mapping[str, np.ndarray]
     ) -> Mapping[str, Any]:

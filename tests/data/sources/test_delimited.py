@@ -175,7 +175,7 @@ def test_a_document_a_line(tmp_path: Path, packed: str) -> None:
     content = PACKED[packed]('one, two\r\nthree "four\n\n  \nfünf;5\n'.encode())
     table = read(tmp_path / f"a.txt{packed}", content)
     assert table.frame.to_dict("list") == {"text": ["one, two", 'three "four', "fünf;5"]}
-    assert table.notes == (f"a.txt{packed}: 2 empty lines are left out",)
+    assert table.notes == (f"a.txt{packed}: 2 empty lines are left out: lines 3, 4",)
 
 
 def test_documents_of_other_encodings(tmp_path: Path) -> None:

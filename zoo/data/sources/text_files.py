@@ -10,7 +10,7 @@ from zoo.data.examples.array_columns import TEXT
 from zoo.data.raw_table import Table
 from zoo.data.sources.file_reader import FileReader, FileRequest
 from zoo.data.sources.text_encoding import find_marked_encoding, guess_encoding, list_endings, open_text
-from zoo.errors import DataError
+from zoo.errors import DataError, join_first
 
 TEXT_FILES = list_endings(".txt")
 
@@ -38,9 +38,13 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         encoding, words = guess_encoding(path)
         lines = _lines(path, encoding)
     texts = [line for line in lines if line.strip()]
+    empty = [str(number) for number, line in enumerate(lines, 1) if not line.strip()]
     notes = [f"{path.name}: in {words}"] if words else []
-    if len(texts) < len(lines):
-        notes.append(f"{path.name}: {len(lines) - len(texts):,} empty lines are left out")
+    if empty:
+        counted = (
+            "1 empty line is left out: line" if len(empty) == 1 else f"{len(empty):,} empty lines are left out: lines"
+        )
+        notes.append(f"{path.name}: {counted} {join_first(empty)}")
     return pd.DataFrame({TEXT: texts}), tuple(notes)
 
 

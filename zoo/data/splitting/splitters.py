@@ -184,7 +184,12 @@ _ROWS_A_HYPERPARAMETER = 500
 
 
 def suggest_sizes(
-    rows: int, hyperparameters: int, splits: Collection[str] = ("test", "validation")
+    rows: int,
+    hyperparameters: int,
+    splits: Collection[str] = ("test", "validation"),
+    *,
+    classes: bool = True,
+    unit: str = "rows",
 ) -> tuple[float, float, str]:
     """Return suggested sizes of the test and validation splits for a number of rows, and the reason in words.
 
@@ -197,6 +202,8 @@ def suggest_sizes(
         hyperparameters: Number of hyperparameters to tune; 500 rows for each, and as many for early stopping, are
             enough.
         splits: The splits that the reason describes.
+        classes: Whether each row has a class, so that the reason says how well accuracy is known.
+        unit: What a row is, in the reason.
 
     Example:
         >>> suggest_sizes(1_000_000, 0)[:2]
@@ -213,12 +220,13 @@ def suggest_sizes(
         tuned = f"{hyperparameters} hyperparameter{'s' if hyperparameters > 1 else ''}"
         choice = f"is enough to tune {tuned}"
         if round(rest * validation) < round(0.99 * wanted):
-            choice = f"is less than the {wanted:,} rows that it takes to tune {tuned}"
+            choice = f"is less than the {wanted:,} {unit} that it takes to tune {tuned}"
+    precision = f" give accuracy to within {sides:.2g} percentage points" if classes else ""
     reasons = {
-        "test": f"test {test:g}: {round(rows * test):,} rows give accuracy to within {sides:.2g} percentage points",
+        "test": f"test {test:g}: {round(rows * test):,} {unit}{precision}",
         "validation": f"validation {validation:g} of the rest, which {choice}",
     }
     words = [reason for split, reason in reasons.items() if split in splits]
     if words and rows < 1000:
-        words.append("with so few rows, consider --cv 5")
+        words.append(f"with so few {unit}, consider --cv 5")
     return test, validation, "; ".join(words)
