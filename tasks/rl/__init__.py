@@ -33,7 +33,7 @@ from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
 from ._checked_environment import check_steps
-from ._environments import check_name, describe_observations, find_threshold, make_environment
+from ._environments import describe_observations, find_threshold, make_environment, name_environment
 from ._evaluation import make_constant_policy, make_random_policy, play_episodes
 from ._training_state import AgentState, TrainingEnvironment
 
@@ -95,7 +95,7 @@ class ReinforcementLearning(Task):
         for name in ("target", "positive", "test", "split", "drop", "test_size", "validation_size"):
             if getattr(job, name) != type(job).model_fields[name].default:
                 raise UsageError("an environment has no columns and rows to choose from", where=name)
-        options_, name = self.settings(job), check_name(job.source)
+        options_, name = self.settings(job), name_environment(job.source)
         environment = make_environment(name, options_.env)
         if options_.solved == "auto" and find_threshold(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")

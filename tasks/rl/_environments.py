@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """Return an environment whose observations are a vector of numbers or one integer.
 
     Args:
-        name: Environment id, such as ``CartPole-v1``, or ``module:Id`` if a module registers it.
+        name: Environment id, such as ``CartPole-v1``, or ``module:Id`` or ``module:Class`` of a module.
         options: Keyword arguments of the environment; ``max_episode_steps`` limits an episode, by default to the
             environment's own limit, or to 1,000 steps if it has none.
 
@@ -39,6 +40,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
             it does not accept an option, its constructor raises, or its spaces are not supported.
     """
     try:
+        _register_class(name)
         environment = gymnasium.make(name, **{"disable_env_checker": True, **options})  # the checks here replace it
     except error.DependencyNotInstalled as error_:
         raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
@@ -77,17 +79,43 @@ def _missing_package(name: str) -> str:
     return f"environments named {space}/… come with a package that is not imported; {advice}"
 
 
-def check_name(name: Any) -> str:
-    """Return an environment's id.
+def name_environment(source: Any) -> str:
+    """Return the id of an environment, which is registered if it is given as a class or an object.
+
+    Args:
+        source: An id, ``module:Id``, ``module:Class``, a subclass of ``gymnasium.Env``, or an environment, of which
+            every episode is played in a copy.
 
     Raises:
-        DataError: If the source is not an environment id.
+        DataError: If the source is not an environment.
     """
-    if not isinstance(name, str):
-        raise UsageError(f"an agent learns in an environment, by its id; received a {type(name).__name__}")
-    if ":" not in name and name not in gymnasium.registry and (Path(name).exists() or name in BUNDLED):
-        raise describe_wrong_source("table", name)
+    if isinstance(source, type) and issubclass(source, gymnasium.Env):
+        return _register(source.__name__, source)
+    if isinstance(source, gymnasium.Env):
+        return _register(type(source.unwrapped).__name__, lambda: copy.deepcopy(source))
+    if not isinstance(source, str):
+        raise UsageError(
+            f"an agent learns in an environment: give its id, class or object; received a {type(source).__name__}"
+        )
+    if ":" not in source and source not in gymnasium.registry and (Path(source).exists() or source in BUNDLED):
+        raise describe_wrong_source("table", source)
+    return source
+
+
+def _register(name: str, entry_point: Any) -> str:
+    gymnasium.registry.pop(name, None)  # as in a notebook whose cell runs again
+    gymnasium.register(name, entry_point)
     return name
+
+
+def _register_class(name: str) -> None:
+    """Register the class of ``module:Class``, if the module has no such id."""
+    module, _, class_name = name.rpartition(":")
+    if not module or class_name in gymnasium.registry:
+        return
+    imported = importlib.import_module(module)
+    if class_name not in gymnasium.registry and isinstance(getattr(imported, class_name, None), type):
+        gymnasium.register(class_name, name)
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:

@@ -76,6 +76,8 @@ def _guarded(command: Callable[[], Any]) -> int:
     """Call a command; turn its errors into a message and an exit status."""
     remember_store(None)
     try:
+        if os.getcwd() not in sys.path:  # modules of the user's own are found, as by `python -m zoo`
+            sys.path.append(os.getcwd())
         status = command()
         sys.stdout.flush()
         if status == INTERRUPTED:  # Typer catches Ctrl-C and returns this status

@@ -1,0 +1,76 @@
+"""A user's own environment: named as module:Class or module:Id in the working folder, a class, or an object."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import UsageError
+
+SOURCE = '''
+import gymnasium
+import numpy as np
+
+
+class Reach(gymnasium.Env):
+    """The reward is greatest where the action equals the observation."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-2.0, 2.0, (1,), np.float32)
+
+    def __init__(self, reward=0.0):
+        self.reward = reward
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform(-1, 1, 1).astype(np.float32)
+        return self.place.copy(), {}
+
+    def step(self, action):
+        return self.place.copy(), self.reward - float(np.square(action - self.place).sum()), True, False, {}
+'''
+SMALL = {"period": 128, "rollout": 16}
+SHORT: dict[str, Any] = {"epochs": 1, "hyperparameters": SMALL, "baselines": "none", "quiet": True, "figures": False}
+
+
+@pytest.fixture
+def reach(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of an environment in the working folder."""
+    (workspace / "reach_env.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(workspace))
+    import reach_env
+
+    yield reach_env
+    del sys.modules["reach_env"]
+    gymnasium.registry.pop("Reach", None)
+
+
+@pytest.mark.parametrize("form", ["name", "class", "object"])
+def test_an_environment_is_given_by_name_class_or_object(form: str, reach: Any) -> None:
+    source = {"name": "reach_env:Reach", "class": reach.Reach, "object": reach.Reach(reward=100.0)}[form]
+    run = zoo.train("rl/ppo", source, **SHORT)
+    assert (run.metrics["test_return_mean"] > 50) == (
+        form == "object"
+    )  # copies of the object keep what it was made with
+    prediction = zoo.load(run.run_id).predict({"observation": np.array([[0.5]])})
+    assert list(prediction.columns) == ["prediction"]
+
+
+def test_the_command_finds_a_module_of_the_working_folder(reach: Any, workspace: Path) -> None:
+    command = [Path(sys.executable).with_name("zoo"), "train", "rl/ppo", "reach_env:Reach", "--env", "reward=100"]
+    options = ["--epochs", "1", "--set", "period=128", "--set", "rollout=16", "--baselines", "none", "--json"]
+    done = subprocess.run([*command, *options], cwd=workspace, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert '"test_return_mean": 9' in done.stdout
+
+
+def test_what_is_no_environment_is_refused(workspace: Path) -> None:
+    with pytest.raises(UsageError, match="give its id, class or object; received a list"):
+        zoo.train("rl/ppo", [1, 2], **SHORT)
