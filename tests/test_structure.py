@@ -71,7 +71,13 @@ DOORS = {
     "tf2onnx": {"zoo/saving/export_formats.py"},
     "onnxruntime": {"zoo/portable"},
     "ai_edge_litert": {"zoo/portable"},
-    "PIL": {"zoo/data/sources", "zoo/stored_runs/lookup.py", "tasks/image", "tasks/segmentation"},
+    "PIL": {
+        "zoo/data/sources",
+        "zoo/figures/animations.py",
+        "zoo/stored_runs/lookup.py",
+        "tasks/image",
+        "tasks/segmentation",
+    },
 }
 NAMES_THAT_SAY_NOTHING = {"utils.py", "common.py", "helpers.py", "base.py", "misc.py"}
 

@@ -50,8 +50,9 @@ def train_agent(
 ) -> None:
     """Train until ``state.over``.
 
-    When training resumes, networks, optimizers and counts are restored; the environments are reset, and what was stored
-    is gathered anew.
+    After each evaluation interval the agent's facts are tracked, and ``train_return_mean``, that of the episodes which
+    ended in it, in which the agent explores. When training resumes, networks, optimizers and counts are restored; the
+    environments are reset, and what was stored is gathered anew.
 
     Args:
         state: State of training.
@@ -68,8 +69,10 @@ def train_agent(
         learner = create_learner(vector, rng)
         observations, _ = vector.reset(seed=int(rng.integers(2**31)))
         state.output.check(observations)
+        running = np.zeros(environments)  # returns of the episodes that are being played
         while not state.over:
             facts: Mapping[str, float] = {}
+            returns: list[float] = []
             rates = state.plan.settings.rates(state.base_rate, state.result.epochs_run, rounds)
             for number in range(rounds):
                 if rates is not None:
@@ -81,11 +84,16 @@ def train_agent(
                     )
                     learner.store(transitions)
                     state.steps += environments
+                    running += transitions.rewards
+                    ended = transitions.terminated | transitions.truncated
+                    returns += running[ended].tolist()
+                    running[ended] = 0
                 learned = learner.learn(state.updates)
                 if learned:
                     state.output.refresh()
                     facts, state.updates = learned, state.updates + 1
-            state.after_evaluation(facts)
+            exploring = {"train_return_mean": float(np.mean(returns))} if returns else {}
+            state.after_evaluation({**exploring, **facts})
     finally:
         vector.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from PIL import Image
+from zoo.tasks.rl._command_play import play
+from zoo.tasks.rl._commands import PlayJob
 
 import zoo
 from zoo.errors import UsageError
+from zoo.jobs.job import make_job
 
 SOURCE = '''
 import gymnasium
@@ -36,6 +41,17 @@ class Reach(gymnasium.Env):
     def step(self, action):
         return self.place.copy(), self.reward - float(np.square(action - self.place).sum()), True, False, {}
 '''
+DRAWING = """
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+    render_mode = None
+
+    def __init__(self, reward=0.0, render_mode=None):
+        self.reward, self.render_mode, self.drawn = reward, render_mode, 0
+
+    def render(self):
+        self.drawn += 100
+        return np.full((20, 30, 3), self.drawn, np.uint8)
+"""
 SMALL = {"period": 128, "rollout": 16}
 SHORT: dict[str, Any] = {"epochs": 1, "hyperparameters": SMALL, "baselines": "none", "quiet": True, "figures": False}
 
@@ -69,6 +85,26 @@ def test_the_command_finds_a_module_of_the_working_folder(reach: Any, workspace:
     done = subprocess.run([*command, *options], cwd=workspace, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert '"test_return_mean": 9' in done.stdout
+
+
+def test_play_writes_an_animation_of_an_environment_that_can_be_drawn(reach: Any, workspace: Path) -> None:
+    (workspace / "reach_env.py").write_text(SOURCE + DRAWING)
+    importlib.reload(reach)
+    run = zoo.train("rl/ppo", "reach_env:Reach", **SHORT)
+    played = play(make_job(PlayJob, {"run": run.run_id, "seed": 3, "output": "episode.gif"}))
+    assert played.steps == 1
+    with Image.open(workspace / "episode.gif") as animation:
+        assert animation.n_frames == 2
+    with pytest.raises(UsageError, match=r"an animation is a \.gif file"):
+        play(make_job(PlayJob, {"run": run.run_id, "output": "episode.mp4"}))
+
+
+def test_play_tells_the_return_where_nothing_can_be_drawn(reach: Any, workspace: Path) -> None:
+    run = zoo.train("rl/ppo", "reach_env:Reach", **SHORT)
+    played = play(make_job(PlayJob, {"run": run.run_id}))
+    assert played.output is None
+    assert "cannot be drawn" in str(played)
+    assert list(workspace.glob("*.gif")) == []
 
 
 def test_what_is_no_environment_is_refused(workspace: Path) -> None:
