@@ -88,7 +88,7 @@ class Baseline:
         name: Name such as ``logistic``; its metrics have the same names as the model's.
         run: Function from dataset and seed to scores by split, without prefix.
         most_rows: Maximum number of training rows; with more it is skipped with a note. None for no maximum.
-        is_dummy: Whether it uses only the training targets; a model's skill is measured against it.
+        is_dummy: Whether it is what chance attains, as from the training targets alone; skill is measured against it.
         fitted_rows: Maximum number of training rows that it is fitted on; of more it takes a sample, with a note.
         needs: Packages that it needs, and the extra of zoo that installs them; without, it is skipped with a note.
     """

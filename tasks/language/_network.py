@@ -19,8 +19,8 @@ from ._layers import AddBoundaries, CostPerToken, NextToken, TextBits, TextCost,
 
 # Tokens that are trained on in all epochs together, within limits on the epochs.
 TRAINED_TOKENS, FEWEST_EPOCHS, MOST_EPOCHS = 20_000_000, 6, 30
-# Dropout is half below the first, and none from the second on.
-FEW_TOKENS, MANY_TOKENS = 100_000, 10_000_000
+# Dropout is half below the first, and none from the second on: few epochs over so many do not over-fit.
+FEW_TOKENS, MANY_TOKENS = 100_000, 2_000_000
 MOST_BATCH = 128
 BOUNDARIES, LOGITS, COST, NEXT, BITS, NETWORK_BITS = "boundaries", "logits", "cost", "next", "bits", "network_bits"
 

@@ -174,13 +174,14 @@ class ReinforcementLearning(Task):
         from zoo.figures.returns import return_curve
 
         mean, std = history["val_return_mean"], history["val_return_std"]
-        return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch)}
+        exploring = history.get("train_return_mean")
+        return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch, exploring=exploring)}
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
         """Return the random agent and, at level ``all``, one agent for each constant action."""
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *always]
-        return [Baseline(name, partial(_play, name)) for name in names]
+        return [Baseline(name, partial(_play, name), is_dummy=name == "random") for name in names]
 
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -92,8 +93,8 @@ def train_agent(
                 if learned:
                     state.output.refresh()
                     facts, state.updates = learned, state.updates + 1
-            exploring = {"train_return_mean": float(np.mean(returns))} if returns else {}
-            state.after_evaluation({**exploring, **facts})
+            exploring = float(np.mean(returns)) if returns else math.nan
+            state.after_evaluation({"train_return_mean": exploring, **facts})
     finally:
         vector.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -234,6 +235,18 @@ def test_only_what_regularises_the_model_more_is_advised(hyperparameters: dict[s
         baselines={"mean": {"train_rmse": 1.0, "val_rmse": 1.0}}, hyperparameters=hyperparameters,
     )  # fmt: skip
     assert [finding.advice for finding in diagnose(training)] == [advice]
+
+
+@pytest.mark.parametrize(("verdict", "topics"), [("tie", ["nothing learned"]), ("model better", [])])
+def test_an_agent_that_is_no_better_than_chance_has_learned_nothing(verdict: str, topics: list[str]) -> None:
+    training = Training(
+        {"loss": [1.0, 1.0]}, 1, "epochs", 0, "return_mean", {"test_return_mean": -498.0}, interval=(-500.0, -490.0),
+        baselines={"random": {"test_return_mean": -498.5}}, dummy="random", verdict=verdict, best_baseline="random",
+        perfect=math.nan,
+    )  # fmt: skip
+    findings = diagnose(training)
+    assert [finding.topic for finding in findings] == topics
+    assert all("--epochs 8" in finding.advice for finding in findings)
 
 
 def test_skill_of_a_metric_that_is_one_for_perfect_predictions() -> None:

@@ -12,7 +12,7 @@ from zoo.figures.style import BLUE, GREEN, GREY, SKY, add_legend_beside, create_
 
 def return_curve(
     steps: Sequence[float], mean: Sequence[float], std: Sequence[float] | None = None, *, best: int | None = None,
-    threshold: float | None = None,
+    threshold: float | None = None, exploring: Sequence[float] | None = None,
 ) -> Figure:  # fmt: skip
     """Draw the mean return of evaluation episodes by environment steps.
 
@@ -22,6 +22,7 @@ def return_curve(
         std: Standard deviation over episodes (P,), drawn as a band.
         best: Evaluation whose policy was kept, counted from 1.
         threshold: Mean return from which the environment counts as solved.
+        exploring: Mean return of the training episodes before each evaluation (P,), in which the agent explores.
 
     Example:
         >>> return_curve([10, 20], [1.0, 3.0], best=2).axes[0].get_xlabel()
@@ -33,6 +34,8 @@ def return_curve(
         spread = np.asarray(std, float)
         axis.fill_between(x, y - spread, y + spread, color=SKY, alpha=0.35, linewidth=0, label="standard deviation")
     axis.plot(x, y, color=BLUE, marker="o", markersize=3.5, label="mean return")
+    if exploring is not None and len(exploring) == len(x):
+        axis.plot(x, exploring, color=GREY, linewidth=1.2, label="training episodes")
     if threshold is not None:
         axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
     if best is not None and 1 <= best <= len(x):

@@ -16,7 +16,7 @@ RATE_TOO_HIGH, RATE_TOO_LOW, NOT_CONVERGED = "learning rate too high", "learning
 UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
 VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
-WORSE = "worse than a baseline"
+WORSE, NOTHING_LEARNED = "worse than a baseline", "nothing learned"
 CURVE = "figures/learning_curve.png"
 RANGE_TEST = ", or one that zoo study RUN rates suggests"
 # Fractions of the error of the constant baseline.
@@ -26,8 +26,6 @@ RISE = 0.02  # rise of the training loss beyond its usual fluctuation
 GAIN = 0.02  # gain in the last epochs that shows that training has not converged
 GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or a gain of this fraction of the remaining error
 _LEAKS = ("leakage", "groups", "duplicates", "near-duplicates")
-
-
 # What reduces over-fitting: values of hyperparameters that models with smaller ones may try, and changes of others.
 STRONGER = {"dropout": 0.3, "weight_decay": 0.001}
 CHANGES = {"units": "fewer units", "flip": "augmentation"}
@@ -157,7 +155,7 @@ def diagnose(training: Training, gradients: Sequence[Finding] = ()) -> list[Find
             under, over = (under, []) if training.attained()[1] - trained > trained - validated else ([], over)
         return [
             *loss_findings, *gradients, *_of_leaks(training), *under, *over, *_too_few(training),
-            *check_baseline(training),
+            *(_nothing_learned(training) or check_baseline(training)),
         ]  # fmt: skip
 
 
@@ -175,9 +173,23 @@ def check_baseline(training: Training) -> list[Finding]:
     name = next((p + training.objective for p in ("test_", "val_") if p + training.objective in training.metrics), "")
     baseline = training.baselines[training.best_baseline].get(name, math.nan)
     text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
-    low, high = training.interval or (math.nan, math.nan)
-    shown = f"95 % interval of the network {low:.4g} to {high:.4g}"
+    shown = "95 % interval of the network {:.4g} to {:.4g}".format(*(training.interval or (math.nan, math.nan)))
     return [Finding(WORSE, WARNING, text, "zoo tune, or use the baseline", (shown,))]
+
+
+def _nothing_learned(training: Training) -> list[Finding]:
+    """Report a score that cannot be told from that of chance, where no ratio of the two says how good it is."""
+    name, objective = training.dummy, f"test_{training.objective}"
+    if name is None or training.best_baseline != name or training.verdict not in ("tie", "baseline better"):
+        return []
+    if math.isfinite(training.skill(training.metrics, "test_")):
+        return []
+    chance = training.baselines[name].get(objective, math.nan)
+    text = f"{objective} is {training.metrics.get(objective, math.nan):.4g}, no better than {chance:.4g} of {name}"
+    advice = f"--epochs {4 * training.epochs}, another model of zoo list, or zoo tune"
+    return [
+        Finding(NOTHING_LEARNED, WARNING, text, advice, (f"best epoch {training.best_epoch} of {training.epochs}",))
+    ]
 
 
 def check_stability(
