@@ -70,6 +70,10 @@ def create_forecast_dataset(table: Table, columns: Columns, job: DataJob, option
     if "train" not in by_split:
         raise DataError(f"no series has a training window for a horizon of {geometry.horizon}; shorten --horizon")
     train = by_split["train"]
+    if not np.isfinite(train.target).any(axis=0).all():
+        steps = max(cut.train for cut in cuts if cut is not None)
+        message = f"the longest series has {steps} training steps, too few for a horizon of {geometry.horizon}"
+        raise DataError(f"{message}; shorten --horizon", where=table.source)
     if not np.isfinite(train.naive_error).any():
         raise DataError(f"column {columns.target} is constant in each series before the test split", where=table.source)
     static = pd.DataFrame([dict(one.static) for one in series], columns=list(columns.static))

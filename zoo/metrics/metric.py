@@ -114,11 +114,11 @@ def evaluate(
 ) -> tuple[dict[str, float], dict[str, Interval]]:
     """Return each metric and its 95 % interval.
 
-    Each metric of the catalogue has an interval in closed form, which is unknown if there are too few rows, or too few
-    rows of a class (:data:`zoo.metrics.intervals.LEAST_ROWS`): those of 100,000 rows take half a second. For
-    other metrics, it is the percentile bootstrap over rows, or over groups: metrics are recomputed with the counts of a
-    multinomial draw times the sample weights. All metrics use the same draws. Draws in which a metric is undefined are
-    left out.
+    Intervals are unknown if there are too few rows or groups, or too few rows of a class
+    (:data:`zoo.metrics.intervals.LEAST_ROWS`). Each metric of the catalogue has one in closed form: those of 100,000
+    rows take half a second. For other metrics, it is the percentile bootstrap over rows, or over groups: metrics are
+    recomputed with the counts of a multinomial draw times the sample weights. All metrics use the same draws. Draws in
+    which a metric is undefined are left out.
 
     Metrics are vectorised over rows of weights; tests compare them with scikit-learn, including ties and weights. Time
     and memory of the bootstrap are limited: above 20,000 rows, or 200,000 probabilities, the number of draws decreases
@@ -159,7 +159,7 @@ def evaluate(
     for score in defined:
         if score.interval is not None:
             intervals[score.name] = score.interval(truth, prediction, sample)
-    drawn = [score for score in defined if score.interval is None]
+    drawn = [score for score in defined if score.interval is None and sample.enough]
     if drawn:
         draws: dict[str, list[np.ndarray]] = {score.name: [] for score in drawn}
         for weights in draw_weights(scaled, seed, limit_draws(resamples, prediction), sample):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,8 @@ def _shorten(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the first steps of sequences, or pixels of images, in full width; other cells as they are."""
 
     def shorten(cell: Any) -> Any:
+        if isinstance(cell, float) and math.isnan(cell):
+            return None  # JSON has no NaN
         if not isinstance(cell, list):
             return float(f"{cell:.4g}") if isinstance(cell, float) else cell
         return [shorten(part) for part in (cell[:MOST_SHOWN] if _count_axes(cell) > 1 else cell)]
