@@ -29,6 +29,10 @@ _PACKAGES = {"ALE": "ale-py"}
 # Names of baselines become parts of the names of runs and metrics.
 _BASELINE_NAME = re.compile(r"(?!random$|always_)[a-z][a-z0-9_]*")
 
+# Environments of zoo's own; the module is imported when one is made.
+if "TrafficLight-v0" not in gymnasium.registry:
+    gymnasium.register("TrafficLight-v0", "zoo.tasks.rl._crossing:TrafficLight")
+
 
 def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """Return an environment whose observations are a vector of numbers or one integer.
