@@ -76,6 +76,7 @@ DOORS = {
         "zoo/figures/animations.py",
         "zoo/stored_runs/lookup.py",
         "tasks/image",
+        "tasks/rl",
         "tasks/segmentation",
     },
 }
@@ -346,14 +347,14 @@ def test_text_uses_the_vocabulary() -> None:
 # A function's name begins with one of these; a new verb is welcome here, a noun is not.
 VERBS = set(
     """
-    accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close
-    collect compare compile compose compute connect convert count create cut declare decode describe diagnose
-    disable download draw drop encode end estimate evaluate explain export extract fill find finish fit format
-    forward gather get generate give group guess hash hide import iterate join keep leave limit list load look make map
-    mask match measure mine name open pack parse play post predict prepare preprocess print prune rank read refuse
-    register release remember remove repeat report reproduce require resolve restore resume return run sample save score
-    seed select separate serve set shorten show shrink silence simplify sort split stack standardize step study suggest
-    take train translate tune unpack widen write
+    accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close collect
+    compare compile compose compute connect convert count create cut declare decode describe diagnose disable download
+    draw drop encode end estimate evaluate explain export extend extract fill find finish fit follow format forward
+    gather get generate give group guess hash hide import iterate join keep leave limit list load look make map mask
+    match measure mine name open pack parse play post predict prepare preprocess print prune rank read refuse register
+    release remember remove repeat report reproduce require resolve restore resume return run sample save score seed
+    select separate serve set shorten show shrink silence simplify sort split stack standardize step study suggest take
+    train translate tune unpack widen write
     """.split()  # noqa: SIM905 (a list of one word a line would be 150 lines)
 )
 QUESTIONS = {"benefits", "can", "has", "is", "must", "was"}

@@ -33,8 +33,14 @@ from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
 from ._checked_environment import check_steps
-from ._environments import describe_observations, find_threshold, make_environment, name_environment
-from ._evaluation import make_constant_policy, make_random_policy, play_episodes
+from ._environments import (
+    describe_observations,
+    find_threshold,
+    get_baseline_policies,
+    make_environment,
+    name_environment,
+)
+from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
@@ -105,10 +111,13 @@ class ReinforcementLearning(Task):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         check_steps(environment)
+        policies = list(get_baseline_policies(environment, name))
         environment.close()
         options = options_.model_dump(exclude_none=True)
         facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        if policies:
+            options["baseline_policies"] = policies
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
         return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, splits)
 
@@ -178,21 +187,24 @@ class ReinforcementLearning(Task):
         return {"return_curve": return_curve(history["steps"], mean, std, best=best_epoch, exploring=exploring)}
 
     def baselines(self, level: Literal["quick", "all", "none"], spec: Spec) -> Several[Baseline]:
-        """Return the random agent and, at level ``all``, one agent for each constant action."""
+        """Return the random agent, the environment's own policies and, at level ``all``, each constant action."""
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
-        names = [] if level == "none" else ["random", *always]
+        names = [] if level == "none" else ["random", *spec.options.get("baseline_policies", []), *always]
         return [Baseline(name, partial(_play, name), is_dummy=name == "random") for name in names]
 
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-    target = dataset.spec.target
+    target, options = dataset.spec.target, dataset.spec.options
     scores = {}
     for split, episodes in dataset.splits.items():
-        if name == "random":
-            policy = make_random_policy(target, seed)
+        seeds = episodes.rows.tolist()
+        if name in options.get("baseline_policies", []):
+            returns = play_baseline(dataset.source, options["env"], name, seeds)
+        elif name == "random":
+            returns = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds)
         else:
             policy = make_constant_policy(target.classes.index(name.removeprefix("always_")))
-        returns = play_episodes(dataset.source, dataset.spec.options["env"], policy, episodes.rows.tolist())
+            returns = play_episodes(dataset.source, options["env"], policy, seeds)
         scores[split] = _scores_of(returns)
     return scores
 

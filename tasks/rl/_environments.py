@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ MOST_NUMBERS = 10_000
 MOST_STEPS = 1_000
 # Packages that register a namespace, the text before a slash in an id, if their name differs from it.
 _PACKAGES = {"ALE": "ale-py"}
+# Names of baselines become parts of the names of runs and metrics.
+_BASELINE_NAME = re.compile(r"(?!random$|always_)[a-z][a-z0-9_]*")
+
+# Environments of zoo's own; the module is imported when one is made.
+if "TrafficLight-v0" not in gymnasium.registry:
+    gymnasium.register("TrafficLight-v0", "zoo.tasks.rl._crossing:TrafficLight")
 
 
 def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
@@ -148,6 +155,33 @@ def _find_own_space(environment: gymnasium.Env) -> gymnasium.Space:
     if isinstance(environment, gymnasium.wrappers.FlattenObservation):
         return environment.env.observation_space
     return environment.observation_space
+
+
+def get_baseline_policies(environment: gymnasium.Env, name: str) -> Mapping[str, Callable[[], Any]]:
+    """Return what an environment's method ``baseline_policies`` returns, nothing if it has none.
+
+    Such a method returns, by the name of each baseline, a function without arguments that creates a policy: a function
+    from observations (B, …), flattened as agents see them, to the B actions. One policy plays B episodes, each in a row
+    of its own, from the first to the last step, and the next B are played by another one; it may thus have a state.
+
+    Raises:
+        UsageError: If the method raises, or returns something else.
+    """
+    method = getattr(environment.unwrapped, "baseline_policies", None)
+    if method is None:
+        return {}
+    try:
+        policies = method()
+    except Exception as error_:
+        message = f"its baseline_policies() raised {type(error_).__name__}: {shorten_error(error_)}"
+        raise UsageError(message, where=name) from error_
+    if not isinstance(policies, Mapping) or not all(map(callable, policies.values())):
+        raise UsageError("its baseline_policies() must return a dict of names and functions", where=name)
+    for key in policies:
+        if not isinstance(key, str) or not _BASELINE_NAME.fullmatch(key):
+            expected = "lower-case letters, digits and _, and neither random nor always_…"
+            raise UsageError(f"its baseline_policies() has the name {key!r}; expected {expected}", where=name)
+    return policies
 
 
 def find_threshold(name: str, solved: str | float | None) -> float | None:

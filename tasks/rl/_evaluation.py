@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from zoo.spec import Target
 
-from ._environments import make_environment
+from ._environments import get_baseline_policies, make_environment
 
 Policy = Callable[[np.ndarray], np.ndarray]
 MOST_TOGETHER = 50
@@ -28,6 +28,31 @@ def play_episodes(name: str, options: Mapping[str, Any], policy: Policy, seeds: 
     returns = [
         _together(name, options, policy, seeds[start : start + MOST_TOGETHER])
         for start in range(0, len(seeds), MOST_TOGETHER)
+    ]
+    return np.concatenate(returns)
+
+
+def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: Sequence[int]) -> np.ndarray:
+    """Return the returns (E,) of a baseline that the environment comes with, by a new policy for each set of episodes.
+
+    Args:
+        name: Environment id.
+        options: Keyword arguments of the environment.
+        baseline: Name of the baseline; see :func:`get_baseline_policies`.
+        seeds: Seed of each episode.
+    """
+    environment = make_environment(name, options)
+    create_policy = get_baseline_policies(environment, name)[baseline]
+    start = getattr(environment.action_space, "start", 0)  # discrete actions are played by index
+    environment.close()
+
+    def create_indexed() -> Policy:
+        policy = create_policy()
+        return lambda observations: np.asarray(policy(observations)) - start
+
+    returns = [
+        _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER])
+        for first in range(0, len(seeds), MOST_TOGETHER)
     ]
     return np.concatenate(returns)
 

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import BuiltModel
+from zoo.networks.running_normalization import NormalizeObservation
 from zoo.preprocessing.observations import ScaleObservation
 
-from ._normalization import NormalizeObservation
 from ._policies import KeepDeviation
 
 Step = Callable[[np.ndarray], np.ndarray]

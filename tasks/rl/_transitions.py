@@ -1,4 +1,4 @@
-"""Transitions of environments: one step of several, stored in a replay buffer or as a rollout; advantages."""
+"""Transitions of environments: rollouts with scaled rewards and advantages, and a replay buffer (Lin 1992)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from zoo.networks.running_normalization import LARGEST, SMALLEST_VARIANCE, NormalizeObservation
 
 
 @dataclass
@@ -70,3 +72,82 @@ def compute_advantages(
         later = errors[step] + gamma * trace * goes_on[step] * later
         advantages[step] = later
     return advantages
+
+
+class Replay:
+    """Replay buffer: a ring of the latest transitions, which are sampled at random (Lin 1992).
+
+    Args:
+        size: Maximum number of transitions.
+        shape: Shape of one observation.
+
+    Example:
+        >>> replay = Replay(2, ())
+        >>> for reward in (1.0, 2.0, 3.0):
+        ...     one = np.zeros(1)
+        ...     replay.add(Transitions(one, one, np.array([reward]), one, one, one))
+        >>> sorted(replay.stored.rewards[: len(replay)].tolist())
+        [2.0, 3.0]
+    """
+
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        self.size, self.added = size, 0
+        self.stored = Transitions(
+            np.zeros((size, *shape), np.float32),
+            np.zeros(size, np.int32),
+            np.zeros(size, np.float32),
+            np.zeros((size, *shape), np.float32),
+            np.zeros(size, np.float32),
+            np.zeros(size, bool),
+        )
+
+    def __len__(self) -> int:
+        return min(self.added, self.size)
+
+    def add(self, new: Transitions) -> None:
+        """Add transitions, overwriting the oldest ones if the buffer is full."""
+        places = (self.added + np.arange(len(new.actions))) % self.size
+        for stored, values in zip(self.stored.arrays(), new.arrays(), strict=True):
+            stored[places] = values
+        self.added += len(places)
+
+    def sample(self, rng: np.random.Generator, batches: int, batch_size: int) -> tuple[np.ndarray, ...]:
+        """Return the fields of random transitions, each (batches, batch_size, …), sampled with replacement.
+
+        They are observations, actions, rewards, next observations, and whether the episode terminated.
+        """
+        rows = rng.integers(0, len(self), (batches, batch_size))
+        return tuple(values[rows] for values in self.stored.arrays()[:-1])
+
+
+class RewardScale:
+    """Divides rewards by the running standard deviation of the discounted return, and clips.
+
+    As ``NormalizeReward`` of Gymnasium. The statistics are in a layer, so that checkpoints have them.
+
+    Args:
+        layer: Holds the statistics of one number, the discounted return.
+        gamma: Discount factor.
+    """
+
+    def __init__(self, layer: NormalizeObservation, gamma: float) -> None:
+        self.layer, self.gamma = layer, gamma
+        self.returns: np.ndarray | None = None
+
+    def __call__(self, rewards: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Return scaled rewards of a rollout (T, N), after adding its returns to the statistics.
+
+        Args:
+            rewards: (T, N).
+            ended: Whether an episode ended with the step (T, N).
+        """
+        running = np.zeros(rewards.shape[1]) if self.returns is None else self.returns
+        seen = np.empty(rewards.shape)
+        for step, (reward, end) in enumerate(zip(rewards, ended, strict=True)):
+            running = running * self.gamma + reward
+            seen[step] = running
+            running = running * ~end
+        self.returns = running
+        self.layer.update(seen.reshape(-1, 1))
+        deviation = np.sqrt(float(self.layer.variance[0]) + SMALLEST_VARIANCE)
+        return np.clip(rewards / deviation, -LARGEST, LARGEST)

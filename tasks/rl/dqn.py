@@ -26,9 +26,8 @@ from zoo.spec import Spec
 
 from ._actions import require_discrete
 from ._agent_loop import Learner, train_agent
-from ._replay import Replay
 from ._training_state import AgentState
-from ._transitions import Transitions
+from ._transitions import Replay, Transitions
 
 # For a network of 2 x 128 units, XLA compiles a round of updates in a second and saves 19 of its 53 ms.
 XLA_LEAST_ROUNDS = 100

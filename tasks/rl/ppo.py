@@ -21,14 +21,14 @@ import tensorflow as tf
 
 from zoo.models.built_model import Trainer
 from zoo.networks import Knobs, add_dense_layers, assemble
+from zoo.networks.running_normalization import NormalizeObservation
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
 from ._agent_loop import Learner, train_agent
-from ._normalization import NormalizeObservation, RewardScale
 from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation
 from ._training_state import AgentState
-from ._transitions import Transitions, compute_advantages, stack_steps
+from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
 
 SMALLEST_DEVIATION = 1e-8
 

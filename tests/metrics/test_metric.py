@@ -192,11 +192,20 @@ def test_weights_that_groups_have_are_used():
 
 
 def test_undefined_draws_are_left_out():
-    truth, prediction = np.array([0] * 5 + [1]), classified(6)[1]
+    truth, prediction = np.array([0] * 9 + [1]), classified(10)[1]
     area = Metric("area", "max", partial(roc_auc, positive=1))
     values, intervals = evaluate([area], truth, prediction)  # a third of the draws has no 1
     assert not np.isnan(values["area"])
     assert not np.isnan(intervals["area"]).any()
+
+
+def test_too_few_rows_or_groups_have_no_interval():
+    truth, prediction = np.arange(20.0), np.arange(20.0) + 1
+    error = Metric("error", "min", lambda t, p, w: w @ np.abs(t - p) / w.sum(axis=1))
+    for rows, group in ((9, None), (20, np.arange(20) % 4)):
+        values, intervals = evaluate([error], truth[:rows], prediction[:rows], group=group)
+        assert values["error"] == 1
+        assert np.isnan(intervals["error"]).all()
 
 
 def test_bounds_without_any_defined_draw():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from zoo.tasks.rl._normalization import NormalizeObservation, RewardScale
-from zoo.tasks.rl._transitions import Transitions, compute_advantages
+from zoo.tasks.rl._transitions import RewardScale, Transitions, compute_advantages
+
+from zoo.networks.running_normalization import NormalizeObservation
 
 GAMMA, TRACE = 0.5, 0.5
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo.tasks.forecasting._forecast_dataset import ForecastDataset
 from zoo.tasks.forecasting._preprocessing import NormalizeWindow
@@ -260,6 +260,7 @@ def test_every_regular_step_is_found_and_continued(step: str, steps: int, shift:
         np.testing.assert_array_equal(continued.dt.normalize(), times.dt.normalize())
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=40), st.integers(1, 6))
 def test_the_layer_normalises_as_numpy_does(values: list[float], season: int) -> None:
     history = np.array([values])
@@ -318,6 +319,11 @@ def test_the_day_of_a_monthly_series_stays() -> None:
 def test_rows_with_another_time_are_refused(run: Any, change: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         run.model.predict(change(ahead(draw_sales(), 0.0).head(360)))
+
+
+def test_a_horizon_that_the_training_steps_do_not_hold_is_refused() -> None:
+    with pytest.raises(DataError, match="too few for a horizon of 30; shorten --horizon"):
+        read(draw_sales(shops=2, months=48), options={"horizon": 30})
 
 
 @pytest.mark.parametrize("length", range(2, 14))

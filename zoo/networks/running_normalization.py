@@ -1,4 +1,4 @@
-"""Normalisation by running statistics: of observations, inside the saved network, and of rewards."""
+"""Normalisation by running statistics, inside the saved network."""
 
 from __future__ import annotations
 
@@ -61,36 +61,3 @@ class NormalizeObservation(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the name."""
         return {"name": self.name}
-
-
-class RewardScale:
-    """Divides rewards by the running standard deviation of the discounted return, and clips.
-
-    As ``NormalizeReward`` of Gymnasium. The statistics are in a layer, so that checkpoints have them.
-
-    Args:
-        layer: Holds the statistics of one number, the discounted return.
-        gamma: Discount factor.
-    """
-
-    def __init__(self, layer: NormalizeObservation, gamma: float) -> None:
-        self.layer, self.gamma = layer, gamma
-        self.returns: np.ndarray | None = None
-
-    def __call__(self, rewards: np.ndarray, ended: np.ndarray) -> np.ndarray:
-        """Return scaled rewards of a rollout (T, N), after adding its returns to the statistics.
-
-        Args:
-            rewards: (T, N).
-            ended: Whether an episode ended with the step (T, N).
-        """
-        running = np.zeros(rewards.shape[1]) if self.returns is None else self.returns
-        seen = np.empty(rewards.shape)
-        for step, (reward, end) in enumerate(zip(rewards, ended, strict=True)):
-            running = running * self.gamma + reward
-            seen[step] = running
-            running = running * ~end
-        self.returns = running
-        self.layer.update(seen.reshape(-1, 1))
-        deviation = np.sqrt(float(self.layer.variance[0]) + SMALLEST_VARIANCE)
-        return np.clip(rewards / deviation, -LARGEST, LARGEST)
