@@ -219,7 +219,7 @@ WRONG: list[tuple[str, list[str], str]] = [
     ("unknown experiment", ["best", "wine"], "unknown experiment 'wine'"),
     ("resume nothing", ["train", "--resume", "abcdef12"], "there is no run"),
     ("resume with more", ["train", "classification/mlp", "wine", "--resume", "abcdef12"], "leave out model, source"),
-    ("unknown command", ["trian"], "generate, run (did you mean 'train'?)"),
+    ("unknown command", ["trian"], "generate, play, run (did you mean 'train'?)"),
     ("no job", ["run", "no.yaml"], "cannot read"),
     ("broken YAML", ["run", "broken.yaml"], "line 3, column"),
     ("unknown key", ["run", "key.yaml"], "did you mean 'target'"),
