@@ -34,6 +34,7 @@ from zoo.training.training_state import FitPlan, FitResult, Monitor
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
 from ._checked_environment import check_steps
 from ._environments import (
+    OWN,
     describe_observations,
     find_threshold,
     get_baseline_policies,
@@ -119,7 +120,7 @@ class ReinforcementLearning(Task):
         if policies:
             options["baseline_policies"] = policies
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
-        return Dataset(name.split(":")[-1].replace("/", "-"), name, digest, digest, spec, splits)
+        return Dataset(name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits)
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return observations: columns ``observation_0``, …, or arrays."""

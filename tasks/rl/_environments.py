@@ -29,6 +29,7 @@ _PACKAGES = {"ALE": "ale-py"}
 # Names of baselines become parts of the names of runs and metrics.
 _BASELINE_NAME = re.compile(r"(?!random$|always_)[a-z][a-z0-9_]*")
 
+OWN = "own/"  # namespace of environments that are given as a class or an object
 # Environments of zoo's own; the module is imported when one is made.
 if "TrafficLight-v0" not in gymnasium.registry:
     gymnasium.register("TrafficLight-v0", "zoo.tasks.rl._crossing:TrafficLight")
@@ -47,8 +48,9 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
             it does not accept an option, its constructor raises, or its spaces are not supported.
     """
     try:
-        _register_class(name)
-        environment = gymnasium.make(name, **{"disable_env_checker": True, **options})  # the checks here replace it
+        environment = gymnasium.make(
+            _find_id(name), **{"disable_env_checker": True, **options}
+        )  # the checks here replace it
     except error.DependencyNotInstalled as error_:
         raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
     except error.NamespaceNotFound:
@@ -110,19 +112,21 @@ def name_environment(source: Any) -> str:
 
 
 def _register(name: str, entry_point: Any) -> str:
-    gymnasium.registry.pop(name, None)  # as in a notebook whose cell runs again
-    gymnasium.register(name, entry_point)
-    return name
+    """Register an environment in a namespace of its own, as in a notebook whose cell runs again; return its id."""
+    gymnasium.registry.pop(OWN + name, None)
+    gymnasium.register(OWN + name, entry_point)
+    return OWN + name
 
 
-def _register_class(name: str) -> None:
-    """Register the class of ``module:Class``, if the module has no such id."""
+def _find_id(name: str) -> str:
+    """Return the id by which Gymnasium makes an environment; the class of ``module:Class`` is registered."""
     module, _, class_name = name.rpartition(":")
-    if not module or class_name in gymnasium.registry:
-        return
+    if not module:
+        return name
     imported = importlib.import_module(module)
-    if class_name not in gymnasium.registry and isinstance(getattr(imported, class_name, None), type):
-        gymnasium.register(class_name, name)
+    if class_name in gymnasium.registry or not isinstance(getattr(imported, class_name, None), type):
+        return name
+    return _register(f"{module}.{class_name}", name)
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:
@@ -188,9 +192,7 @@ def find_threshold(name: str, solved: str | float | None) -> float | None:
     """Return the mean return at which an environment counts as solved, or None if it has no threshold."""
     if isinstance(solved, float):
         return solved
-    module, _, id_ = name.rpartition(":")
-    if module:  # it registers the id, but gymnasium.spec does not import it
-        importlib.import_module(module)
+    id_ = _find_id(name).rpartition(":")[2]  # gymnasium.spec imports no module
     threshold = gymnasium.spec(id_).reward_threshold
     return float(threshold) if threshold is not None else None
 

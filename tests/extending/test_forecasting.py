@@ -65,7 +65,7 @@ def test_forecasts_are_trained_tuned_resumed_predicted_and_served(sales: pd.Data
     run = zoo.train(None, resume=zoo.runs().rows[0]["run_id"], quiet=True)
     assert run.epochs_run == 12
     assert run.metrics["test_mase"] < run.baselines["naive"]["test_mase"]
-    assert run.intervals["test_mase"][0] <= run.metrics["test_mase"] <= run.intervals["test_mase"][1]
+    assert np.isnan(run.intervals["test_mase"]).all()  # six windows are too few for an interval
 
     search = zoo.tune("forecast/gru", "sales.csv", trials=2, epochs=2, baselines="none", **OPTIONS)
     assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2

@@ -63,9 +63,11 @@ def reach(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(workspace))
     import reach_env
 
+    gymnasium.register("Reach-v0", reach_env.Reach)  # an id of the same name with a version is another environment
     yield reach_env
     del sys.modules["reach_env"]
-    gymnasium.registry.pop("Reach", None)
+    for name in ("Reach-v0", "own/Reach", "own/reach_env.Reach"):
+        gymnasium.registry.pop(name, None)
 
 
 @pytest.mark.parametrize("form", ["name", "class", "object"])
