@@ -71,6 +71,16 @@ def convert_actions(target: Target, actions: np.ndarray) -> np.ndarray:
     return _scale_to_bounds(target, actions)
 
 
+def count_from_start(space: gymnasium.Space, action: Any) -> Any:
+    """Return a greedy action as the environment takes it: an index becomes an integer from the space's start.
+
+    Example:
+        >>> count_from_start(spaces.Discrete(3, start=1), np.int64(0))
+        1
+    """
+    return int(action + space.start) if isinstance(space, spaces.Discrete) else action
+
+
 def _scale_to_bounds(target: Target, values: np.ndarray) -> np.ndarray:
     low, high = np.asarray(target.bounds, np.float32).T
     return np.asarray(low + (np.clip(values, -1.0, 1.0) + 1) / 2 * (high - low), np.float32)

@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
-from gymnasium import spaces
 
 from zoo.errors import UsageError, shorten_error
 from zoo.figures.animations import write_animation
@@ -17,7 +16,7 @@ from zoo.preprocessing.observations import OBSERVATION
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
-from ._actions import choose_greedy_actions
+from ._actions import choose_greedy_actions, count_from_start
 from ._commands import PlayJob
 from ._environments import make_environment
 
@@ -116,15 +115,14 @@ def _play_episode(
 ) -> tuple[float, int, str]:
     """Play, and append what is drawn to ``frames``; return the return, the number of steps and how it ended."""
     observation, _ = environment.reset(seed=job.seed)
-    space, total = environment.action_space, 0.0
+    total = 0.0
     for step in range(job.most_steps + 1):
         if frames is not None:
             frames.append(np.asarray(environment.render()))
         if step == job.most_steps:
             break
-        action = choose(observation)
-        converted = int(action + space.start) if isinstance(space, spaces.Discrete) else action
-        observation, reward, terminated, truncated, _ = environment.step(converted)
+        action = count_from_start(environment.action_space, choose(observation))
+        observation, reward, terminated, truncated, _ = environment.step(action)
         total += float(reward)
         if terminated or truncated:
             if frames is not None:

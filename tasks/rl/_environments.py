@@ -126,7 +126,10 @@ def _find_id(name: str) -> str:
     imported = importlib.import_module(module)
     if class_name in gymnasium.registry or not isinstance(getattr(imported, class_name, None), type):
         return name
-    return _register(f"{module}.{class_name}", name)
+    id_ = f"{OWN}{module}.{class_name}"
+    if id_ not in gymnasium.registry:
+        gymnasium.register(id_, name)
+    return id_
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from zoo.spec import Target
 
+from ._actions import count_from_start
 from ._environments import get_baseline_policies, make_environment
 
 Policy = Callable[[np.ndarray], np.ndarray]
@@ -69,7 +69,7 @@ def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequ
             actions = policy(observations)
             left = []
             for row in playing:
-                action = int(actions[row] + space.start) if isinstance(space, spaces.Discrete) else actions[row]
+                action = count_from_start(space, actions[row])
                 observations[row], reward, terminated, truncated, _ = environments[row].step(action)
                 returns[row] += float(reward)
                 if not (terminated or truncated):

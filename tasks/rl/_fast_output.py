@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import BuiltModel
-from zoo.networks.running_normalization import NormalizeObservation
+from zoo.networks.running_normalization import RunningNormalization
 from zoo.preprocessing.observations import ScaleObservation
 
 from ._policies import KeepDeviation
@@ -89,7 +89,7 @@ def _convert_layer(layer: Any) -> Step | None:
     if isinstance(layer, ScaleObservation):
         middle, half = (np.asarray(values) for values in layer.middle_and_half())
         return lambda x: (x - middle) / half
-    if isinstance(layer, NormalizeObservation):
+    if isinstance(layer, RunningNormalization):
         return layer.convert()
     return None
 

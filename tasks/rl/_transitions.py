@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.networks.running_normalization import LARGEST, SMALLEST_VARIANCE, NormalizeObservation
+from zoo.networks.running_normalization import LARGEST, SMALLEST_VARIANCE, RunningNormalization
 
 
 @dataclass
@@ -130,7 +130,7 @@ class RewardScale:
         gamma: Discount factor.
     """
 
-    def __init__(self, layer: NormalizeObservation, gamma: float) -> None:
+    def __init__(self, layer: RunningNormalization, gamma: float) -> None:
         self.layer, self.gamma = layer, gamma
         self.returns: np.ndarray | None = None
 

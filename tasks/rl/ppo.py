@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from zoo.models.built_model import Trainer
 from zoo.networks import Knobs, add_dense_layers, assemble
-from zoo.networks.running_normalization import NormalizeObservation
+from zoo.networks.running_normalization import RunningNormalization
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
@@ -60,7 +60,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     preprocessing, target = ObservationPreprocessing(spec), spec.target
     inputs = preprocessing.tensors()
     observations = inputs["observations"]
-    x = NormalizeObservation(name="normalized")(observations) if normalize else observations
+    x = RunningNormalization(name="normalized")(observations) if normalize else observations
     x = add_dense_layers(x, knobs, units=units, layers=layers)
     size = len(target.classes) if target.kind == "class" else len(target.bounds)
     output = keras.layers.Dense(size, kernel_initializer=keras.initializers.Orthogonal(0.01), name="actions")(x)
@@ -72,7 +72,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     )
     one = keras.Input((1,), name="return")
     agent = PPO(
-        return_statistics=keras.Model(one, NormalizeObservation(name="returns")(one), name="return_statistics"),
+        return_statistics=keras.Model(one, RunningNormalization(name="returns")(one), name="return_statistics"),
         value_network=keras.Model(state, value, name="value"),
         value_optimizer=knobs.optimizer(),
         gamma=hp.Float("gamma", 0.9, 0.9999, default=0.99),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoo.tasks.rl._transitions import RewardScale, Transitions, compute_advantages
 
-from zoo.networks.running_normalization import NormalizeObservation
+from zoo.networks.running_normalization import RunningNormalization
 
 GAMMA, TRACE = 0.5, 0.5
 
@@ -45,7 +45,7 @@ def test_an_end_in_the_middle_separates_what_comes_before_and_after() -> None:
 
 
 def test_running_statistics_are_those_of_all_values() -> None:
-    layer = NormalizeObservation()
+    layer = RunningNormalization()
     layer.build((None, 2))
     values = np.random.default_rng(0).normal([5.0, -1.0], [2.0, 0.1], (300, 2)).astype(np.float32)
     for part in np.split(values, [10, 150]):
@@ -56,7 +56,7 @@ def test_running_statistics_are_those_of_all_values() -> None:
 
 
 def test_rewards_are_divided_by_the_deviation_of_discounted_returns() -> None:
-    layer = NormalizeObservation()
+    layer = RunningNormalization()
     layer.build((None, 1))
     scale = RewardScale(layer, gamma=0.5)
     rewards, ended = np.array([[2.0], [2.0], [4.0]]), np.array([[False], [True], [False]])

@@ -14,13 +14,13 @@ SMALLEST_VARIANCE = 1e-8
 
 
 @keras.saving.register_keras_serializable("zoo")
-class NormalizeObservation(keras.layers.Layer):
-    """Subtracts the mean of all observations so far, divides by their standard deviation, and clips.
+class RunningNormalization(keras.layers.Layer):
+    """Subtracts the mean of all values so far, divides by their standard deviation, and clips.
 
     The statistics are weights that are not trained: the agent updates them with :meth:`update`.
 
     Call arguments:
-        observations: (B, F).
+        values: (B, F).
     """
 
     def __init__(self, **options: Any) -> None:
@@ -33,9 +33,9 @@ class NormalizeObservation(keras.layers.Layer):
         self.variance = self.add_weight(shape=size, initializer="ones", trainable=False, name="variance")
         self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
 
-    def call(self, observations: Any) -> Any:
+    def call(self, values: Any) -> Any:
         """Return (B, F)."""
-        scaled = (ops.cast(observations, "float32") - self.mean) / ops.sqrt(self.variance + SMALLEST_VARIANCE)
+        scaled = (ops.cast(values, "float32") - self.mean) / ops.sqrt(self.variance + SMALLEST_VARIANCE)
         return ops.clip(scaled, -LARGEST, LARGEST)
 
     def update(self, values: np.ndarray) -> None:

@@ -26,6 +26,7 @@ RISE = 0.02  # rise of the training loss beyond its usual fluctuation
 GAIN = 0.02  # gain in the last epochs that shows that training has not converged
 GAIN_OF_REST, LEAST_GAIN = 0.1, 0.005  # or a gain of this fraction of the remaining error
 _LEAKS = ("leakage", "groups", "duplicates", "near-duplicates")
+
 # What reduces over-fitting: values of hyperparameters that models with smaller ones may try, and changes of others.
 STRONGER = {"dropout": 0.3, "weight_decay": 0.001}
 CHANGES = {"units": "fewer units", "flip": "augmentation"}
