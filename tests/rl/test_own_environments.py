@@ -63,10 +63,10 @@ def reach(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(workspace))
     import reach_env
 
-    gymnasium.register("Reach-v0", reach_env.Reach)  # an id of the same name with a version is another environment
+    gymnasium.register("Reach-v1", reach_env.Reach)  # an id of the same name with a version is another environment
     yield reach_env
     del sys.modules["reach_env"]
-    for name in ("Reach-v0", "own/Reach", "own/reach_env.Reach"):
+    for name in ("Reach-v1", "own/Reach", "own/reach_env.Reach"):
         gymnasium.registry.pop(name, None)
 
 
