@@ -111,7 +111,7 @@ class ReinforcementLearning(Task):
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
-        check_steps(environment)
+        check_steps(environment, name)
         policies = list(get_baseline_policies(environment, name))
         environment.close()
         options = options_.model_dump(exclude_none=True)
@@ -165,9 +165,9 @@ class ReinforcementLearning(Task):
         call = tf.function(model, reduce_retracing=True)
         target = dataset.spec.target
 
-        def policy(observations: np.ndarray) -> np.ndarray:
+        def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
             output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
-            return choose_greedy_actions(target, output.numpy())
+            return choose_greedy_actions(target, output.numpy(), masks)
 
         returns = play_episodes(
             dataset.source,

@@ -16,6 +16,8 @@ from gymnasium import spaces
 from zoo.errors import UsageError
 from zoo.spec import Target
 
+LEAST = -1e9  # output of an action that is not legal
+
 
 def describe_actions(environment: gymnasium.Env, name: str) -> Target:
     """Return the target that represents an environment's actions.
@@ -43,19 +45,50 @@ def require_discrete(target: Target, agent: str) -> Target:
         UsageError: If the actions are continuous.
     """
     if target.kind != "class":
-        raise UsageError(f"the actions are numbers, and {agent} chooses one of several discrete actions; take rl/ppo")
+        raise UsageError(
+            f"the actions are numbers, and {agent} chooses one of several discrete actions; take rl/ppo or rl/sac"
+        )
     return target
 
 
-def choose_greedy_actions(target: Target, output: np.ndarray) -> np.ndarray:
-    """Return the greedy action for each row of a network's output: indices (B,), or bounded numbers (B, A)."""
+def require_bounded(target: Target, agent: str) -> Target:
+    """Return the target of an agent that needs continuous actions.
+
+    Raises:
+        UsageError: If the actions are discrete.
+    """
     if target.kind == "class":
-        return np.asarray(output).argmax(axis=1)
+        raise UsageError(f"the actions are discrete, and {agent} chooses numbers; take rl/ppo, rl/dqn or rl/pqn")
+    return target
+
+
+def mask_output(output: Any, masks: Any) -> Any:
+    """Return the output (B, A) with the least value at actions that are not legal; ``masks`` may be None."""
+    return output if masks is None else np.where(masks, output, LEAST)
+
+
+def draw_random_actions(rng: np.random.Generator, rows: int, count: int, masks: np.ndarray | None) -> np.ndarray:
+    """Return the index of one of ``count`` actions for each row, uniformly among the legal ones (rows,)."""
+    if masks is None:
+        return rng.integers(0, count, rows)
+    return np.asarray(np.where(masks, rng.random((rows, count)), -1.0).argmax(axis=1))
+
+
+def choose_greedy_actions(target: Target, output: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+    """Return the greedy action for each row of a network's output: indices (B,), or bounded numbers (B, A).
+
+    Args:
+        target: The target that represents the actions.
+        output: The network's output (B, A).
+        masks: Which actions are legal (B, A), or None for all.
+    """
+    if target.kind == "class":
+        return np.asarray(mask_output(output, masks)).argmax(axis=1)
     return _scale_to_bounds(target, np.asarray(output))
 
 
 def convert_actions(target: Target, actions: np.ndarray) -> np.ndarray:
-    """Return an agent's actions as the environment takes them.
+    """Return an agent's actions within the environment's bounds; indices of discrete actions stay as they are.
 
     Args:
         target: The target that represents the actions.
@@ -66,19 +99,20 @@ def convert_actions(target: Target, actions: np.ndarray) -> np.ndarray:
         >>> convert_actions(target, np.array([[0.5], [3.0]])).tolist()
         [[1.0], [2.0]]
     """
-    if target.kind == "class":
-        return actions + int(target.classes[0])
-    return _scale_to_bounds(target, actions)
+    return actions if target.kind == "class" else _scale_to_bounds(target, actions)
 
 
-def count_from_start(space: gymnasium.Space, action: Any) -> Any:
-    """Return a greedy action as the environment takes it: an index becomes an integer from the space's start.
+def list_actions(space: gymnasium.Space, actions: np.ndarray) -> list[Any]:
+    """Return actions as environments take them; indices count from the space's start.
 
     Example:
-        >>> count_from_start(spaces.Discrete(3, start=1), np.int64(0))
-        1
+        >>> list_actions(spaces.Discrete(3, start=1), np.array([0, 2]))
+        [1, 3]
     """
-    return int(action + space.start) if isinstance(space, spaces.Discrete) else action
+    if isinstance(space, spaces.Discrete):
+        indices: list[Any] = (np.asarray(actions) + int(space.start)).tolist()
+        return indices
+    return list(actions)
 
 
 def _scale_to_bounds(target: Target, values: np.ndarray) -> np.ndarray:

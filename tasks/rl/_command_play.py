@@ -16,7 +16,8 @@ from zoo.preprocessing.observations import OBSERVATION
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
-from ._actions import choose_greedy_actions, count_from_start
+from ._actions import choose_greedy_actions, list_actions
+from ._checked_environment import read_mask
 from ._commands import PlayJob
 from ._environments import make_environment
 
@@ -82,9 +83,11 @@ def play(job: PlayJob) -> Played:
     environment, note = _make_drawn(source, model.spec.options["env"])
     call = tf.function(model.keras_model, reduce_retracing=True)
 
-    def choose(observation: Any) -> Any:
-        batch = tf.constant(np.asarray(observation, np.float32)[None])
-        return choose_greedy_actions(model.spec.target, call({OBSERVATION: batch}, training=False).numpy())[0]
+    def choose(observation: Any, info: Any) -> Any:
+        batch, mask = tf.constant(np.asarray(observation, np.float32)[None]), read_mask(environment, info, source)
+        output = call({OBSERVATION: batch}, training=False).numpy()
+        actions = choose_greedy_actions(model.spec.target, output, None if mask is None else mask[None])
+        return list_actions(environment.action_space, actions)[0]
 
     try:
         frames: list[np.ndarray] = []
@@ -114,15 +117,14 @@ def _play_episode(
     environment: gymnasium.Env, choose: Any, job: PlayJob, frames: list[np.ndarray] | None
 ) -> tuple[float, int, str]:
     """Play, and append what is drawn to ``frames``; return the return, the number of steps and how it ended."""
-    observation, _ = environment.reset(seed=job.seed)
+    observation, info = environment.reset(seed=job.seed)
     total = 0.0
     for step in range(job.most_steps + 1):
         if frames is not None:
             frames.append(np.asarray(environment.render()))
         if step == job.most_steps:
             break
-        action = count_from_start(environment.action_space, choose(observation))
-        observation, reward, terminated, truncated, _ = environment.step(action)
+        observation, reward, terminated, truncated, info = environment.step(choose(observation, info))
         total += float(reward)
         if terminated or truncated:
             if frames is not None:

@@ -72,7 +72,8 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     environment = add_checks(environment, name)
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
-    if isinstance(environment.observation_space, spaces.Discrete):
+    space = environment.observation_space
+    if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and len(space.shape) == 1):
         return environment
     return gymnasium.wrappers.FlattenObservation(environment)
 
@@ -198,15 +199,3 @@ def find_threshold(name: str, solved: str | float | None) -> float | None:
     id_ = _find_id(name).rpartition(":")[2]  # gymnasium.spec imports no module
     threshold = gymnasium.spec(id_).reward_threshold
     return float(threshold) if threshold is not None else None
-
-
-def make_vector_environment(name: str, options: Mapping[str, Any], count: int) -> gymnasium.vector.VectorEnv:
-    """Return a vector environment whose sub-environments reset in the same step in which their episode ends.
-
-    The final observation of an episode is in ``infos["final_obs"]``: an episode truncated by a time limit has not
-    terminated, so the value of its final observation still counts (Pardo et al. 2018, "Time limits in reinforcement
-    learning").
-    """
-    factories = [lambda: make_environment(name, options) for _ in range(count)]
-    mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    return gymnasium.vector.SyncVectorEnv(factories, autoreset_mode=mode)

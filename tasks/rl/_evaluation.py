@@ -9,10 +9,12 @@ import numpy as np
 
 from zoo.spec import Target
 
-from ._actions import count_from_start
+from ._actions import draw_random_actions, list_actions
 from ._environments import get_baseline_policies, make_environment
+from ._episodes import Episodes
 
-Policy = Callable[[np.ndarray], np.ndarray]
+# From observations (B, …) and masks of legal actions (B, A), or None, to indices (B,) or bounded numbers (B, A).
+Policy = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 MOST_TOGETHER = 50
 
 
@@ -22,7 +24,7 @@ def play_episodes(name: str, options: Mapping[str, Any], policy: Policy, seeds: 
     Args:
         name: Environment id.
         options: Keyword arguments of the environment.
-        policy: Function from observations (B, …) to actions: indices (B,), or numbers (B, A).
+        policy: Function from observations and masks of legal actions to actions.
         seeds: Seed of each episode.
     """
     returns = [
@@ -48,7 +50,7 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
 
     def create_indexed() -> Policy:
         policy = create_policy()
-        return lambda observations: np.asarray(policy(observations)) - start
+        return lambda observations, masks: np.asarray(policy(observations)) - start
 
     returns = [
         _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER])
@@ -58,38 +60,34 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
 
 
 def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
-    environments = [make_environment(name, options) for _ in seeds]
-    space = environments[0].action_space
+    episodes = Episodes(name, options, len(seeds))
     try:
-        observations = np.array([env.reset(seed=int(seed))[0] for env, seed in zip(environments, seeds, strict=True)])
-        returns = np.zeros(len(seeds))
-        playing = np.arange(len(seeds))
-        while len(playing):
+        for row, seed in enumerate(seeds):
+            episodes.begin(row, int(seed))
+        playing = list(range(len(seeds)))
+        while playing:
             # Pass all observations, so that the policy is compiled for one batch size only.
-            actions = policy(observations)
+            actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
             left = []
             for row in playing:
-                action = count_from_start(space, actions[row])
-                observations[row], reward, terminated, truncated, _ = environments[row].step(action)
-                returns[row] += float(reward)
+                _, terminated, truncated = episodes.step_one(row, actions[row])
                 if not (terminated or truncated):
                     left.append(row)
-            playing = np.array(left, int)
-        return returns
+            playing = left
+        return episodes.returns
     finally:
-        for env in environments:
-            env.close()
+        episodes.close()
 
 
 def make_random_policy(target: Target, seed: int) -> Policy:
-    """Return a policy that samples actions uniformly."""
+    """Return a policy that samples legal actions uniformly."""
     rng = np.random.default_rng(seed)
     if target.kind == "class":
-        return lambda observations: rng.integers(0, len(target.classes), len(observations))
+        return lambda observations, masks: draw_random_actions(rng, len(observations), len(target.classes), masks)
     low, high = np.asarray(target.bounds, np.float32).T
-    return lambda observations: rng.uniform(low, high, (len(observations), len(low))).astype(np.float32)
+    return lambda observations, masks: rng.uniform(low, high, (len(observations), len(low))).astype(np.float32)
 
 
 def make_constant_policy(action: int) -> Policy:
     """Return a policy that always takes one action."""
-    return lambda observations: np.full(len(observations), action)
+    return lambda observations, masks: np.full(len(observations), action)

@@ -13,7 +13,7 @@ from zoo.models.built_model import BuiltModel
 from zoo.networks.running_normalization import RunningNormalization
 from zoo.preprocessing.observations import ScaleObservation
 
-from ._policies import KeepDeviation
+from ._policies import JoinDuelling, KeepDeviation, TakeMean
 
 Step = Callable[[np.ndarray], np.ndarray]
 ACTIVATIONS: dict[str, Step] = {
@@ -33,11 +33,12 @@ class FastOutput:
 
     Args:
         built_model: Network and preprocessing of observations.
+        network: Another network on preprocessed observations, in place of the model's.
     """
 
-    def __init__(self, built_model: BuiltModel) -> None:
+    def __init__(self, built_model: BuiltModel, network: keras.Model | None = None) -> None:
         assert built_model.preprocessing is not None
-        self.preprocess, self.network = built_model.preprocessing.model(), built_model.network
+        self.preprocess, self.network = built_model.preprocessing.model(), network or built_model.network
         self.key = next(iter(built_model.preprocessing.raw_tensors()))
         self.compiled = tf.function(
             lambda raw: self.network(self.preprocess({self.key: raw}), training=False),
@@ -89,9 +90,24 @@ def _convert_layer(layer: Any) -> Step | None:
     if isinstance(layer, ScaleObservation):
         middle, half = (np.asarray(values) for values in layer.middle_and_half())
         return lambda x: (x - middle) / half
-    if isinstance(layer, RunningNormalization):
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return _convert_layer_normalization(layer)
+    if isinstance(layer, (RunningNormalization, JoinDuelling, TakeMean)):
         return layer.convert()
     return None
+
+
+def _convert_layer_normalization(layer: keras.layers.LayerNormalization) -> Step | None:
+    if not layer.center or not layer.scale:
+        return None
+    gamma, beta, epsilon = np.asarray(layer.gamma), np.asarray(layer.beta), layer.epsilon
+
+    def normalize(x: np.ndarray) -> np.ndarray:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        return np.asarray(centred / np.sqrt(variance + epsilon) * gamma + beta)
+
+    return normalize
 
 
 def _convert_dense(layer: keras.layers.Dense) -> Step | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ._actions import draw_random_actions, mask_output
+
 LOG_2PI = math.log(2 * math.pi)
+LOG_DEVIATIONS = (-5.0, 2.0)  # least and greatest logarithm of a deviation
 
 
 class Policy(ABC):
@@ -73,6 +77,34 @@ class GaussianPolicy(Policy):
         return tf.fill([tf.shape(output)[0]], total)
 
 
+class SquashedGaussianPolicy:
+    """Independent normal numbers, squashed by the hyperbolic tangent; mean and deviation depend on the observation.
+
+    Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", appendix C.
+
+    Args:
+        network: From observations to the means of the numbers and the logarithms of their deviations (B, 2 A).
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self.network = network
+
+    def draw(self, output: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return actions (B, A) for outputs (B, 2 A) and standard normal noise (B, A)."""
+        means, logarithms = np.split(output, 2, axis=1)
+        return np.tanh(means + np.exp(np.clip(logarithms, *LOG_DEVIATIONS)) * noise)
+
+    def sample(self, observations: Any, noise: Any) -> tuple[Any, Any]:
+        """Return actions (B, A), and the logarithms of their densities (B,)."""
+        means, logarithms = tf.split(self.network({"observations": observations}), 2, axis=1)
+        logarithms = tf.clip_by_value(logarithms, *LOG_DEVIATIONS)
+        numbers = means + tf.exp(logarithms) * noise
+        density = tf.reduce_sum(tf.square(noise) / 2 + logarithms + LOG_2PI / 2, axis=1)
+        # The logarithm of 1 - tanh², in a form that does not underflow.
+        squashing = tf.reduce_sum(2 * (math.log(2) - numbers - tf.nn.softplus(-2 * numbers)), axis=1)
+        return tf.tanh(numbers), -density - squashing
+
+
 @keras.saving.register_keras_serializable("zoo")
 class KeepDeviation(keras.layers.Layer):
     """Passes means on, and holds the logarithm of the standard deviation of each number as trained weights.
@@ -92,3 +124,74 @@ class KeepDeviation(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (B, A)."""
         return input_shape
+
+
+class EpsilonGreedy:
+    """Takes the action with the highest value, and with a probability that falls, a random one.
+
+    Args:
+        output: Function from raw observations (N, …) to the value of each action (N, A).
+        final: Fraction of random actions in the end.
+        steps: Number of environment steps over which the fraction falls from 1 to its final value.
+        rng: Random generator.
+    """
+
+    def __init__(self, output: Callable[[np.ndarray], np.ndarray], final: float, steps: int, rng: Any) -> None:
+        self.output, self.final, self.steps, self.rng = output, final, steps, rng
+
+    def draw(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
+        """Return the index of a legal action for each row, after a number of environment steps."""
+        values = self.output(observations)
+        is_random = self.rng.random(len(values)) < self.fraction(steps)
+        rows, count = values.shape
+        actions = draw_random_actions(self.rng, rows, count, masks)
+        return np.where(is_random, actions, mask_output(values, masks).argmax(axis=1))
+
+    def fraction(self, steps: int) -> float:
+        """Return the fraction of random actions after a number of environment steps."""
+        return max(self.final, 1 - (1 - self.final) * steps / self.steps)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class JoinDuelling(keras.layers.Layer):
+    """Returns the value of each action from that of the state and the advantages, which have the mean 0 then.
+
+    Wang et al. 2016, "Dueling network architectures for deep reinforcement learning", equation 9.
+
+    Call arguments:
+        joined: The value of the state, then the advantage of each action (B, 1 + A).
+    """
+
+    def call(self, joined: Any) -> Any:
+        """Return (B, A)."""
+        value, advantages = joined[:, :1], joined[:, 1:]
+        return value + advantages - keras.ops.mean(advantages, axis=1, keepdims=True)
+
+    def convert(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what the layer does as a function of arrays."""
+        return lambda x: x[:, :1] + x[:, 1:] - x[:, 1:].mean(axis=1, keepdims=True)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (B, A)."""
+        return (input_shape[0], input_shape[1] - 1)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TakeMean(keras.layers.Layer):
+    """Returns the squashed means of a distribution, which are the greedy actions.
+
+    Call arguments:
+        distribution: Means, then logarithms of deviations (B, 2 A).
+    """
+
+    def call(self, distribution: Any) -> Any:
+        """Return (B, A)."""
+        return keras.ops.tanh(distribution[:, : distribution.shape[1] // 2])
+
+    def convert(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what the layer does as a function of arrays."""
+        return lambda x: np.tanh(x[:, : x.shape[1] // 2])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (B, A)."""
+        return (input_shape[0], input_shape[1] // 2)

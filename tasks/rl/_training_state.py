@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,18 @@ from ._fast_output import FastOutput
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
+
+
+class Resumable(Protocol):
+    """A part of training whose state is in checkpoints."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the state as arrays by name."""
+        ...
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore the state that :meth:`arrays` returned."""
+        ...
 
 
 @dataclass
@@ -65,6 +77,9 @@ class AgentState(TrainingState):
     def __init__(self, built_model: BuiltModel, environment: TrainingEnvironment, plan: FitPlan) -> None:
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
+        self.rng = np.random.default_rng([plan.seed])
+        self.parts: dict[str, Resumable] = {}
+        self.saved: dict[str, np.ndarray] = {}
         super().__init__(built_model.network, plan, monitored=True, trainer=built_model.trainer)
         self.output = FastOutput(built_model)
         self._updates_before = self.updates
@@ -72,9 +87,18 @@ class AgentState(TrainingState):
         message = f"{environment.name}: {len(environment.seeds)} evaluation episodes{threshold}"
         plan.recorder.start(self.settings.epochs, message)
 
-    def policy(self, observations: np.ndarray) -> np.ndarray:
-        """Return the greedy action for each observation (B, …)."""
-        return choose_greedy_actions(self.environment.target, self.output(observations))
+    def policy(self, observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+        """Return the greedy action for each observation (B, …), among the legal ones."""
+        return choose_greedy_actions(self.environment.target, self.output(observations), masks)
+
+    def add_part(self, name: str, part: Resumable) -> bool:
+        """Have a part in checkpoints from now on; return whether it was restored from one."""
+        self.parts[name] = part
+        prefix = f"{name}/"
+        arrays = {key.removeprefix(prefix): array for key, array in self.saved.items() if key.startswith(prefix)}
+        if arrays:
+            part.restore(arrays)
+        return bool(arrays)
 
     def after_evaluation(self, facts: Mapping[str, float]) -> None:
         """Evaluate the policy after an evaluation interval, and decide whether to continue.
@@ -100,12 +124,18 @@ class AgentState(TrainingState):
         return self.updates > self._updates_before and super().has_diverged(scores)
 
     def progress(self) -> dict[str, Any]:
-        """Return the counts of steps and updates."""
-        return {"steps": self.steps, "updates": self.updates}
+        """Return the counts of steps and updates, and the state of the random generator."""
+        return {"steps": self.steps, "updates": self.updates, "random": self.rng.bit_generator.state}
 
-    def restore(self, progress: Mapping[str, Any]) -> None:
-        """Restore the counts of steps and updates."""
-        self.steps, self.updates = progress["steps"], progress["updates"]
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays of all parts."""
+        return {f"{name}/{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
+
+    def restore(self, progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore counts and random generator; parts are restored when they are added."""
+        self.steps, self.updates, self.saved = progress["steps"], progress["updates"], dict(arrays)
+        if "random" in progress:  # checkpoints of earlier versions have none
+            self.rng.bit_generator.state = progress["random"]
 
     def _decide(self, scores: Mapping[str, float]) -> None:
         super()._decide(scores)

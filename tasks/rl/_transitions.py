@@ -1,9 +1,10 @@
-"""Transitions of environments: rollouts with scaled rewards and advantages, and a replay buffer (Lin 1992)."""
+"""Transitions of environments, and rollouts of them with scaled rewards, advantages and returns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class Transitions:
         next_observations: Observations after the action (N, …), before any reset.
         terminated: Whether the episode terminated (N,).
         truncated: Whether it was cut, as by a time limit (N,): the next observation still has a value.
+        masks: Which actions were legal (N, A), or None if all always are.
+        next_masks: Which actions are legal after it (N, A), or None.
     """
 
     observations: np.ndarray
@@ -29,17 +32,21 @@ class Transitions:
     next_observations: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
+    masks: np.ndarray | None = None
+    next_masks: np.ndarray | None = None
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return the fields in order."""
-        return (
-            self.observations, self.actions, self.rewards, self.next_observations, self.terminated, self.truncated,
-        )  # fmt: skip
+    @property
+    def ended(self) -> np.ndarray:
+        """Whether the episode ended (N,)."""
+        ended: np.ndarray = self.terminated | self.truncated
+        return ended
 
 
 def stack_steps(steps: Sequence[Transitions]) -> Transitions:
     """Return a rollout: the T steps of N environments as fields (T, N, …)."""
-    return Transitions(*(np.stack(values) for values in zip(*(step.arrays() for step in steps), strict=True)))
+    columns = [[getattr(step, field.name) for step in steps] for field in fields(Transitions)]
+    stacked: list[Any] = [None if values[0] is None else np.stack(values) for values in columns]
+    return Transitions(*stacked)
 
 
 def compute_advantages(
@@ -74,50 +81,31 @@ def compute_advantages(
     return advantages
 
 
-class Replay:
-    """Replay buffer: a ring of the latest transitions, which are sampled at random (Lin 1992).
+def compute_returns(rollout: Transitions, next_values: np.ndarray, *, gamma: float, trace: float) -> np.ndarray:
+    """Return the lambda-returns (T, N) of a rollout: what the value of each action should be.
+
+    Peng and Williams 1996, "Incremental multi-step Q-learning", as Gallici et al. 2025 use it. Ends of episodes are
+    treated as in :func:`compute_advantages`.
 
     Args:
-        size: Maximum number of transitions.
-        shape: Shape of one observation.
+        rollout: T steps of N environments.
+        next_values: Values of the best actions at the next observations (T, N).
+        gamma: Discount factor.
+        trace: Lambda, the weight of later rewards against the next value.
 
     Example:
-        >>> replay = Replay(2, ())
-        >>> for reward in (1.0, 2.0, 3.0):
-        ...     one = np.zeros(1)
-        ...     replay.add(Transitions(one, one, np.array([reward]), one, one, one))
-        >>> sorted(replay.stored.rewards[: len(replay)].tolist())
-        [2.0, 3.0]
+        >>> ends = np.zeros((2, 1), bool)
+        >>> steps = Transitions(*[np.ones((2, 1))] * 4, ends, ends)
+        >>> compute_returns(steps, np.full((2, 1), 2.0), gamma=0.5, trace=0.5).ravel().tolist()
+        [2.0, 2.0]
     """
-
-    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
-        self.size, self.added = size, 0
-        self.stored = Transitions(
-            np.zeros((size, *shape), np.float32),
-            np.zeros(size, np.int32),
-            np.zeros(size, np.float32),
-            np.zeros((size, *shape), np.float32),
-            np.zeros(size, np.float32),
-            np.zeros(size, bool),
-        )
-
-    def __len__(self) -> int:
-        return min(self.added, self.size)
-
-    def add(self, new: Transitions) -> None:
-        """Add transitions, overwriting the oldest ones if the buffer is full."""
-        places = (self.added + np.arange(len(new.actions))) % self.size
-        for stored, values in zip(self.stored.arrays(), new.arrays(), strict=True):
-            stored[places] = values
-        self.added += len(places)
-
-    def sample(self, rng: np.random.Generator, batches: int, batch_size: int) -> tuple[np.ndarray, ...]:
-        """Return the fields of random transitions, each (batches, batch_size, …), sampled with replacement.
-
-        They are observations, actions, rewards, next observations, and whether the episode terminated.
-        """
-        rows = rng.integers(0, len(self), (batches, batch_size))
-        return tuple(values[rows] for values in self.stored.arrays()[:-1])
+    one_step = rollout.rewards + gamma * next_values * (1 - rollout.terminated)
+    goes_on = 1.0 - rollout.ended
+    returns, later = np.zeros_like(one_step), next_values[-1]
+    for step in reversed(range(len(one_step))):
+        later = one_step[step] + gamma * trace * goes_on[step] * (later - next_values[step])
+        returns[step] = later
+    return returns
 
 
 class RewardScale:
@@ -151,3 +139,11 @@ class RewardScale:
         self.layer.update(seen.reshape(-1, 1))
         deviation = np.sqrt(float(self.layer.variance[0]) + SMALLEST_VARIANCE)
         return np.clip(rewards / deviation, -LARGEST, LARGEST)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the discounted returns so far as arrays, nothing before the first rollout."""
+        return {} if self.returns is None else {"returns": self.returns}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore what :meth:`arrays` returned."""
+        self.returns = arrays["returns"].copy() if arrays else None

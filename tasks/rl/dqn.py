@@ -1,7 +1,8 @@
 """Deep Q-network: learns the value of each action from a replay buffer and takes the best action.
 
 Mnih et al. 2015, "Human-level control through deep reinforcement learning", with the double estimator of van Hasselt,
-Guez and Silver 2016, equation 4: the network selects the next action, the target network evaluates it.
+Guez and Silver 2016, equation 4: the network selects the next action, the target network evaluates it; with returns of
+several steps (Sutton 1988) and, if asked, the duelling network of Wang et al. 2016, equation 9.
 
 Input: a raw observation (F,), or an integer. Output: the value of each action (B, A); the action with the highest
 value is taken.
@@ -24,10 +25,12 @@ from zoo.networks import Knobs, add_dense_layers, assemble
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
-from ._actions import require_discrete
+from ._actions import LEAST, require_discrete
 from ._agent_loop import Learner, train_agent
+from ._policies import EpsilonGreedy, JoinDuelling
+from ._replay import Replay, convert_batches
 from ._training_state import AgentState
-from ._transitions import Replay, Transitions
+from ._transitions import Transitions
 
 # For a network of 2 x 128 units, XLA compiles a round of updates in a second and saves 19 of its 53 ms.
 XLA_LEAST_ROUNDS = 100
@@ -50,6 +53,8 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration: Final fraction of random actions.
         exploration_steps: Number of steps over which the fraction of random actions falls from 1 to its final value.
         double: Whether to use double Q-learning: the network selects the next action, the target network evaluates it.
+        duelling: Whether the network has a part for the value of the state and one for the advantage of each action.
+        steps: Number of steps of the return from which a value is learned.
     """
     knobs = Knobs(
         hp,
@@ -69,12 +74,18 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration=hp.Float("exploration", 0.01, 0.2, sampling="log", default=0.04),
         exploration_steps=hp.Int("exploration_steps", 2_000, 50_000, sampling="log", default=8_000),
         double=hp.Fixed("double", True),
+        steps=hp.Int("steps", 1, 5, default=1),
     )
     target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
     x = add_dense_layers(inputs["observations"], knobs, units=units, layers=layers)
-    values = keras.layers.Dense(len(target.classes), name="values")(x)
+    if hp.Boolean("duelling", default=False):
+        values = JoinDuelling(name="values")(
+            keras.layers.Dense(1 + len(target.classes), name="value_and_advantages")(x)
+        )
+    else:
+        values = keras.layers.Dense(len(target.classes), name="values")(x)
     knobs.training(2_048)
     return assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs, trainer=agent)
 
@@ -94,20 +105,17 @@ class DQN(Trainer):
     exploration: float
     exploration_steps: int
     double: bool
+    steps: int
 
     def train(self, state: AgentState) -> None:
         """Step the environments and learn from the replay buffer until training is over."""
         train_agent(
             state,
-            lambda environments, rng: DQNLearner(self, state, environments.single_observation_space.shape or (), rng),
+            DQNLearner(self, state),
             environments=self.environments,
             round_steps=self.train_every,
             period=self.period,
         )
-
-    def explore(self, steps: int) -> float:
-        """Return the fraction of random actions after a number of steps."""
-        return max(self.exploration, 1 - (1 - self.exploration) * steps / self.exploration_steps)
 
 
 class DQNLearner(Learner):
@@ -116,27 +124,21 @@ class DQNLearner(Learner):
     Args:
         agent: Hyperparameters of learning.
         state: State of training, with the network; its optimizer is the compiled one.
-        shape: Shape of one observation.
-        rng: Random generator of actions and batches.
     """
 
-    def __init__(self, agent: DQN, state: AgentState, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-        self.agent, self.state, self.rng, self.network = agent, state, rng, state.network
-        self.replay, self.output = Replay(agent.replay, shape), state.output
-        self.actions = int(self.network.output.shape[-1])
+    def __init__(self, agent: DQN, state: AgentState) -> None:
+        self.agent, self.state, self.network, self.output = agent, state, state.network, state.output
+        self.replay = Replay(agent.replay)
+        self.policy = EpsilonGreedy(state.output, agent.exploration, agent.exploration_steps, state.rng)
         self.target_network = keras.models.clone_model(self.network)
         self.target_network.set_weights(self.network.get_weights())
         self.network.optimizer.build(self.network.trainable_variables)
         rounds = state.plan.settings.epochs * max(1, agent.period // agent.train_every)
         self.update = tf.function(self._updates, autograph=False, jit_compile=rounds >= XLA_LEAST_ROUNDS)
-        self.steps = 0
 
-    def act(self, observations: np.ndarray, steps: int) -> np.ndarray:
+    def act(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
         """Return an epsilon-greedy action for each environment."""
-        self.steps = steps
-        at_random = self.rng.random(len(observations)) < self.agent.explore(steps)
-        actions = self.rng.integers(0, self.actions, len(observations))
-        return actions if at_random.all() else np.where(at_random, actions, self.output(observations).argmax(axis=1))
+        return self.policy.draw(observations, masks, steps)
 
     def store(self, transitions: Transitions) -> None:
         """Add transitions to the replay buffer."""
@@ -144,21 +146,37 @@ class DQNLearner(Learner):
 
     def learn(self, number: int) -> Mapping[str, float]:
         """Update the network once per batch, if there are enough transitions; return the mean loss."""
-        if self.replay.added < self.agent.learning_starts:
+        if self.state.steps < self.agent.learning_starts:
             return {}
         if number % self.agent.target_every == 0:
             for old, new in zip(self.target_network.weights, self.network.weights, strict=True):
                 old.assign(new)
-        batch = self.state.plan.settings.batch(len(self.replay))
-        batches = self.replay.sample(self.rng, self.agent.updates, batch)
-        loss = float(self.update(*(tf.constant(values) for values in batches)))
-        return {"loss": loss, "exploration": self.agent.explore(self.steps)}
+        size = self.state.plan.settings.batch(len(self.replay))
+        batches = self.replay.sample(
+            self.state.rng, self.agent.updates, size, gamma=self.agent.gamma, steps=self.agent.steps
+        )
+        loss = float(self.update(*convert_batches(batches)))
+        return {"loss": loss, "exploration": self.policy.fraction(self.state.steps)}
 
-    def _updates(self, observations: Any, actions: Any, rewards: Any, next_observations: Any, terminated: Any) -> Any:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the replay buffer and the weights of the target network."""
+        weights = {f"target_{number}": weight for number, weight in enumerate(self.target_network.get_weights())}
+        return {**self.replay.arrays(), **weights}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore the replay buffer and the weights of the target network."""
+        names = [f"target_{number}" for number in range(len(self.target_network.weights))]
+        self.target_network.set_weights([arrays[name] for name in names])
+        self.replay.restore({name: array for name, array in arrays.items() if name not in names})
+
+    def _updates(
+        self, observations: Any, actions: Any, rewards: Any, next_observations: Any, discounts: Any, next_masks: Any
+    ) -> Any:
         count = actions.shape[0]
 
         def one(step: Any, total: Any) -> Any:
-            targets = self.targets(rewards[step], next_observations[step], terminated[step])
+            masks = None if next_masks is None else next_masks[step]
+            targets = rewards[step] + discounts[step] * self._next_values(next_observations[step], masks)
             with tf.GradientTape() as tape:
                 values = self.network(self.preprocessed(observations[step]), training=True)
                 taken = tf.gather(values, actions[step], batch_dims=1)
@@ -173,16 +191,15 @@ class DQNLearner(Learner):
         _, total = tf.while_loop(lambda step, _: step < count, one, start, parallel_iterations=1)
         return total / count
 
-    def targets(self, rewards: Any, next_observations: Any, terminated: Any) -> Any:
-        """Return the targets (B,): the reward plus, unless the episode terminated, the discounted next value."""
+    def _next_values(self, next_observations: Any, masks: Any) -> Any:
+        """Return the value of the best legal action for each next observation (B,)."""
         preprocessed = self.preprocessed(next_observations)
-        target_network = self.target_network(preprocessed, training=False)
-        if self.agent.double:
-            chosen = tf.argmax(self.network(preprocessed, training=False), axis=-1, output_type=tf.int32)
-            next_values = tf.gather(target_network, chosen, batch_dims=1)
-        else:
-            next_values = tf.reduce_max(target_network, axis=-1)
-        return rewards + self.agent.gamma * (1 - terminated) * next_values
+        values = self.target_network(preprocessed, training=False)
+        if not self.agent.double:
+            return tf.reduce_max(values if masks is None else tf.where(masks, values, LEAST), axis=-1)
+        chosen_by = self.network(preprocessed, training=False)
+        chosen_by = chosen_by if masks is None else tf.where(masks, chosen_by, LEAST)
+        return tf.gather(values, tf.argmax(chosen_by, axis=-1, output_type=tf.int32), batch_dims=1)
 
     def preprocessed(self, observations: Any) -> Any:
         """Return preprocessed observations."""

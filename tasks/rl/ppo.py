@@ -25,7 +25,9 @@ from zoo.networks.running_normalization import RunningNormalization
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._actions import LEAST, mask_output
 from ._agent_loop import Learner, train_agent
+from ._minibatches import draw_minibatches, learn_from_minibatches
 from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
@@ -120,7 +122,7 @@ class PPO(Trainer):
         """Play and learn until training is over."""
         train_agent(
             state,
-            lambda environments, rng: PPOLearner(self, state, rng),
+            PPOLearner(self, state),
             environments=self.environments,
             round_steps=self.environments * self.rollout,
             period=self.period,
@@ -133,11 +135,10 @@ class PPOLearner(Learner):
     Args:
         agent: Hyperparameters of learning, and the value network.
         state: State of training, with the policy's network.
-        rng: Random generator of actions and minibatches.
     """
 
-    def __init__(self, agent: PPO, state: AgentState, rng: np.random.Generator) -> None:
-        self.agent, self.state, self.rng = agent, state, rng
+    def __init__(self, agent: PPO, state: AgentState) -> None:
+        self.agent, self.state, self.rng = agent, state, state.rng
         self.network = state.network
         self.output = state.output
         is_discrete = state.environment.target.kind == "class"
@@ -150,9 +151,9 @@ class PPOLearner(Learner):
         self.encode = tf.function(self._encode, reduce_retracing=True, autograph=False)
         self.update = tf.function(self._update, autograph=False)
 
-    def act(self, observations: np.ndarray, steps: int) -> np.ndarray:
+    def act(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
         """Return actions drawn from the policy."""
-        return self.policy.draw(self.output(observations), self.rng)
+        return self.policy.draw(mask_output(self.output(observations), masks), self.rng)
 
     def store(self, transitions: Transitions) -> None:
         """Add a step to the rollout."""
@@ -162,7 +163,7 @@ class PPOLearner(Learner):
         """Update policy and value network by the rollout; return losses, entropy and how far the policy moved."""
         rollout, self.steps = stack_steps(self.steps), []
         if self.reward_scale is not None:
-            rollout.rewards = self.reward_scale(rollout.rewards, rollout.terminated | rollout.truncated)
+            rollout.rewards = self.reward_scale(rollout.rewards, rollout.ended)
         size = rollout.rewards.size
         flat = rollout.observations.reshape(size, *rollout.observations.shape[2:])
         observations, values = self.encode(flat)
@@ -170,15 +171,15 @@ class PPOLearner(Learner):
         values, next_values = (np.asarray(each).reshape(rollout.rewards.shape) for each in (values, next_values))
         advantages = compute_advantages(rollout, values, next_values, gamma=self.agent.gamma, trace=self.agent.trace)
         returns = advantages + values
-        batch = min(self.state.settings.batch_size or size, size)
-        order = np.concatenate([self.rng.permutation(size)[: size // batch * batch] for _ in range(self.agent.passes)])
+        order = draw_minibatches(self.rng, size, self.state.settings.batch_size, self.agent.passes)
         self.agent.value_optimizer.learning_rate = float(self.network.optimizer.learning_rate)
         facts = self.update(
             observations,
             tf.constant(rollout.actions.reshape(size, *rollout.actions.shape[2:])),
             tf.constant(advantages.ravel(), tf.float32),
             tf.constant(returns.ravel(), tf.float32),
-            tf.constant(order.reshape(-1, batch), tf.int32),
+            None if rollout.masks is None else tf.constant(rollout.masks.reshape(size, -1)),
+            order,
         )
         if self.normalizer is not None:
             self.normalizer.update(np.asarray(observations))
@@ -186,33 +187,41 @@ class PPOLearner(Learner):
         names = ("loss", "value_loss", "entropy", "kl", "clipped")
         return {**dict(zip(names, map(float, facts), strict=True)), "explained_variance": float(1 - unexplained)}
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the discounted returns so far, of which the statistics are."""
+        return {} if self.reward_scale is None else self.reward_scale.arrays()
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore the discounted returns."""
+        if self.reward_scale is not None:
+            self.reward_scale.restore(arrays)
+
     def _encode(self, raw: Any) -> tuple[Any, Any]:
         """Return preprocessed observations and their values (B,)."""
         observations = self.output.preprocess({self.output.key: tf.cast(raw, tf.float32)})["observations"]
         normalized = observations if self.normalizer is None else self.normalizer(observations)
         return observations, self.agent.value_network(normalized)[:, 0]
 
-    def _update(self, observations: Any, actions: Any, advantages: Any, returns: Any, order: Any) -> Any:
+    def _update(self, observations: Any, actions: Any, advantages: Any, returns: Any, masks: Any, order: Any) -> Any:
         """Learn from the minibatches of an order (M, B); return the means of what is tracked."""
-        before = self.policy.log_probability(self.network({"observations": observations}), actions)
+        before = self.policy.log_probability(self._compute_output(observations, masks), actions)
+        tensors = [observations, actions, advantages, returns, before, masks]
+        return learn_from_minibatches(self._learn_from, tensors, order, facts=5)
 
-        def learn_from(place: Any, total: Any) -> Any:
-            rows = order[place]
-            batch = [tf.gather(each, rows) for each in (observations, actions, advantages, returns, before)]
-            return place + 1, total + self._learn_from(*batch)
+    def _compute_output(self, observations: Any, masks: Any, *, training: bool = False) -> Any:
+        """Return the policy's output (B, A), the least at actions that are not legal."""
+        output = self.network({"observations": observations}, training=training)
+        return output if masks is None else tf.where(masks, output, LEAST)
 
-        count = tf.shape(order)[0]
-        start = (tf.constant(0), tf.zeros(5))
-        _, total = tf.while_loop(lambda place, _: place < count, learn_from, start, parallel_iterations=1)
-        return tf.unstack(total / tf.cast(count, tf.float32))
-
-    def _learn_from(self, observations: Any, actions: Any, advantages: Any, returns: Any, before: Any) -> Any:
+    def _learn_from(
+        self, observations: Any, actions: Any, advantages: Any, returns: Any, before: Any, masks: Any
+    ) -> Any:
         """Take one step of both networks by a minibatch."""
         clip, policy, value_network = self.agent.clip, self.network, self.agent.value_network
         advantages -= tf.reduce_mean(advantages)
         advantages /= tf.math.reduce_std(advantages) + SMALLEST_DEVIATION
         with tf.GradientTape() as tape:
-            output = policy({"observations": observations}, training=True)
+            output = self._compute_output(observations, masks, training=True)
             difference = self.policy.log_probability(output, actions) - before
             ratio, entropy = tf.exp(difference), tf.reduce_mean(self.policy.entropy(output))
             gain = tf.minimum(ratio * advantages, tf.clip_by_value(ratio, 1 - clip, 1 + clip) * advantages)

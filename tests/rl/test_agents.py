@@ -16,6 +16,7 @@ from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
 from zoo.training.checkpoint import list_network_variables, list_trainer_variables, restore_checkpoint, save_checkpoint
+from zoo.training.recorder import Recorder
 
 STEPS = 8
 
@@ -56,7 +57,13 @@ def environments() -> Any:
 
 @pytest.mark.parametrize(
     ("model", "environment", "least"),
-    [("rl/dqn", "Identity-v0", 7.5), ("rl/ppo", "Identity-v0", 7.5), ("rl/ppo", "ContinuousIdentity-v0", 6.0)],
+    [
+        ("rl/dqn", "Identity-v0", 7.5),
+        ("rl/pqn", "Identity-v0", 7.5),
+        ("rl/ppo", "Identity-v0", 7.5),
+        ("rl/ppo", "ContinuousIdentity-v0", 6.0),
+        ("rl/sac", "ContinuousIdentity-v0", 7.0),
+    ],
 )
 def test_every_agent_learns_to_repeat_what_it_sees(model: str, environment: str, least: float, workspace: Path) -> None:
     run = zoo.train(model, environment, options={"solved": least}, quiet=True, figures=False, baselines="none")
@@ -83,3 +90,44 @@ def test_checkpoints_have_the_value_network_optimizers_and_statistics(workspace:
     for name, variables in collect(trained).items():
         for one, two in zip(variables, collect(other)[name], strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+class StopAfterAnEpoch(Recorder):
+    """Asks training to stop after its first epoch."""
+
+    stop = False
+
+    def epoch(self, number: int, scores: Any) -> None:
+        self.stop = True
+
+    @property
+    def stop_requested(self) -> bool:
+        return self.stop
+
+
+@pytest.mark.parametrize(
+    ("model", "environment", "settings"),
+    [
+        ("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}),
+        ("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}),
+        ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
+        ("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}),
+        ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
+    ],
+)
+def test_training_that_resumes_ends_as_if_it_had_not_stopped(
+    model: str, environment: str, settings: dict[str, Any], workspace: Path
+) -> None:
+    builder = create_model_builder(model)
+    dataset = builder.task.read(make_job(TrainJob, {"model": model, "source": environment}))
+    settings = {**settings, "environments": 1, "patience": 99}
+    undisturbed = fit(builder, dataset, settings, Plan(seed=5, epochs=3))
+    path = workspace / "state.bin"
+    fit(builder, dataset, settings, Plan(seed=5, epochs=3, checkpoint=path, recorder=StopAfterAnEpoch()))
+    resumed = fit(builder, dataset, settings, Plan(seed=5, epochs=3, checkpoint=path))
+    assert resumed.result.history.keys() == undisturbed.result.history.keys()
+    for name, values in undisturbed.result.history.items():
+        np.testing.assert_array_equal(values, resumed.result.history[name], name)
+    weights = (fitted.built_model.network.get_weights() for fitted in (undisturbed, resumed))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)

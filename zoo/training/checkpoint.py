@@ -17,7 +17,13 @@ from zoo.errors import UsageError
 Groups = Mapping[str, Sequence[Any]]
 
 
-def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: Sequence[np.ndarray]) -> None:
+def save_checkpoint(
+    path: Path,
+    groups: Groups,
+    progress: dict[str, Any],
+    best: Sequence[np.ndarray],
+    more: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write named groups of variables, the best weights so far and the training progress to a file.
 
     The file is replaced atomically: if the process is killed, either the old or the new file is intact. It holds a line
@@ -28,12 +34,15 @@ def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: 
         groups: Keras variables by group; see :func:`list_network_variables`.
         progress: Any other state to save, as JSON.
         best: The best weights so far, in the order of ``network.weights``.
+        more: Any other arrays to save, by name.
     """
+    more = more or {}
     variables = [np.asarray(variable.numpy()) for group in groups.values() for variable in group]
-    arrays = [*variables, *best]
+    arrays = [*variables, *best, *more.values()]
     head = {
         "groups": {name: len(group) for name, group in groups.items()},
         "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
+        "more": list(more),
         "progress": progress,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +51,16 @@ def save_checkpoint(path: Path, groups: Groups, progress: dict[str, Any], best: 
         with writing.open("wb") as file:
             file.write(json.dumps(head).encode() + b"\n")
             for array in arrays:
-                file.write(array.tobytes())
+                file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
         writing.replace(path)
     finally:
         writing.unlink(missing_ok=True)
 
 
-def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Restore groups of variables from a checkpoint; return the training progress and the best weights.
+def restore_checkpoint(
+    path: Path, groups: Groups
+) -> tuple[dict[str, Any], list[np.ndarray], dict[str, np.ndarray]]:
+    """Restore groups of variables from a checkpoint; return progress, the best weights, and other arrays by name.
 
     Raises:
         UsageError: If the checkpoint does not match the network.
@@ -59,13 +70,15 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
         arrays = [_read(file, dtype, shape) for dtype, shape in head["arrays"]]
     sizes = head["groups"] if "groups" in head else {"network": head["variables"]}  # zoo 0.1.0 had a single group
     variables = [variable for group in groups.values() for variable in group]
-    saved, best = arrays[: sum(sizes.values())], arrays[sum(sizes.values()) :]
+    names = head.get("more", [])
+    more = dict(zip(names, arrays[len(arrays) - len(names) :], strict=True))
+    saved, best = arrays[: sum(sizes.values())], arrays[sum(sizes.values()) : len(arrays) - len(names)]
     shapes = [tuple(variable.shape) for variable in variables]
     if sizes != {name: len(group) for name, group in groups.items()} or [a.shape for a in saved] != shapes:
         raise UsageError("the checkpoint does not match the network", where=str(path))
     for variable, value in zip(variables, saved, strict=True):
         variable.assign(value)
-    return head["progress"], best
+    return head["progress"], best, more
 
 
 def list_network_variables(network: keras.Model) -> list[Any]:

@@ -164,8 +164,12 @@ class TrainingState:
         """Return the additional state that a subclass saves in a checkpoint, as JSON."""
         return {}
 
-    def restore(self, progress: Mapping[str, Any]) -> None:
-        """Restore the state that :meth:`progress` returned."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays that a subclass saves in a checkpoint, by name."""
+        return {}
+
+    def restore(self, progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore the state that :meth:`progress` and :meth:`arrays` returned."""
 
     def _decide(self, scores: Mapping[str, float]) -> None:
         result, monitor = self.result, self.plan.monitor
@@ -205,14 +209,14 @@ class TrainingState:
         result["stopped"] = "epochs" if self.result.stopped == "requested" else self.result.stopped
         result["seconds"] = self.earlier_s + time.perf_counter() - self.started
         progress = {"result": result, "best_score": self.best_score, **self.progress()}
-        save_checkpoint(path, self._variables(), progress, self.best)
+        save_checkpoint(path, self._variables(), progress, self.best, self.arrays())
 
     def _resume(self, path: Path) -> None:
-        progress, self.best = restore_checkpoint(path, self._variables())
+        progress, self.best, arrays = restore_checkpoint(path, self._variables())
         self.best_score = progress.pop("best_score")
         self.result = FitResult(**progress.get("result", progress))  # zoo 0.1.0 stored its fields at the top level
         self.earlier_s = self.result.seconds
-        self.restore(progress)
+        self.restore(progress, arrays)
         self.plan.recorder.recall(self.result.history)
 
 

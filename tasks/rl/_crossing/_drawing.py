@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._crossing_traffic import APPROACHES, LANES, PHASES
+from ._traffic import APPROACHES, LANES, PHASES
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ._crossing_traffic import DAY_H, HEADWAY_S, LANES, PHASES, START_UP_S, STEP_S, compute_rates
+from ._traffic import DAY_H, HEADWAY_S, LANES, PHASES, START_UP_S, STEP_S, compute_rates
 
 # Chosen by `python benchmarks/crossing_rules.py`, on seeds that neither select nor test agents.
 CYCLE_FACTOR = 1.0  # of Webster's cycle length

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from ._crossing_traffic import (
+from ._traffic import (
     APPROACHES,
     CYCLE_S,
     DAY_H,
@@ -184,7 +184,7 @@ class TrafficLight(gymnasium.Env):
         """Return an image of the crossing (H, W, 3) as bytes; None without ``render_mode``."""
         if self.render_mode is None:
             return None
-        from ._crossing_drawing import draw_crossing
+        from ._drawing import draw_crossing
 
         minutes, totals = int(self.hour * 60), self._describe()
         lines = [
@@ -195,7 +195,7 @@ class TrafficLight(gymnasium.Env):
 
     def baseline_policies(self) -> Mapping[str, Callable[[], Policy]]:
         """Return the rules that agents are compared with: fixed times by Webster, longest queue, actuated control."""
-        from ._crossing_rules import create_rules
+        from ._rules import create_rules
 
         return create_rules(demand=self.demand, clearance=self.clearance)
 
