@@ -117,8 +117,8 @@ def plan_episodes(parameters: dict[str, float], seeds: Sequence[int], rng: np.ra
 
 def plan_action(crossing: Any, parameters: dict[str, float], rng: np.random.Generator) -> int:
     """Return the action with the better imagined futures."""
-    from zoo.tasks.rl._crossing._traffic_light import EPISODE_S, FAR_S
     from zoo.tasks.rl._crossing._traffic import STEP_S
+    from zoo.tasks.rl._crossing._traffic_light import EPISODE_S, FAR_S
 
     if not crossing.may_switch:
         return int(crossing.phase)
@@ -154,8 +154,8 @@ def imagine(crossing: Any, arrivals: list[list[int]]) -> Any:
 
 def extend_green(crossing: Any, *, gap: float, maximum: float) -> int:
     """Return the action of actuated control, as the rule for arrays of observations does."""
-    from zoo.tasks.rl._crossing._traffic_light import NEAR_S
     from zoo.tasks.rl._crossing._traffic import PHASES
+    from zoo.tasks.rl._crossing._traffic_light import NEAR_S
 
     green, red = PHASES[crossing.phase], PHASES[1 - crossing.phase]
     if not any(crossing.queues[approach] for approach in red):

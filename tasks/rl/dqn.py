@@ -27,6 +27,7 @@ from zoo.spec import Spec
 
 from ._actions import LEAST, require_discrete
 from ._agent_loop import Learner, train_agent
+from ._batches import train_on_batches
 from ._policies import EpsilonGreedy, JoinDuelling
 from ._replay import Replay, convert_batches
 from ._training_state import AgentState
@@ -134,7 +135,7 @@ class DQNLearner(Learner):
         self.target_network.set_weights(self.network.get_weights())
         self.network.optimizer.build(self.network.trainable_variables)
         rounds = state.plan.settings.epochs * max(1, agent.period // agent.train_every)
-        self.update = tf.function(self._updates, autograph=False, jit_compile=rounds >= XLA_LEAST_ROUNDS)
+        self.update = tf.function(self._update, autograph=False, jit_compile=rounds >= XLA_LEAST_ROUNDS)
 
     def act(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
         """Return an epsilon-greedy action for each environment."""
@@ -169,27 +170,22 @@ class DQNLearner(Learner):
         self.target_network.set_weights([arrays[name] for name in names])
         self.replay.restore({name: array for name, array in arrays.items() if name not in names})
 
-    def _updates(
-        self, observations: Any, actions: Any, rewards: Any, next_observations: Any, discounts: Any, next_masks: Any
+    def _update(self, *batches: Any) -> Any:
+        """Learn from batches (U, B, …) one after another; return the mean loss."""
+        return train_on_batches(self._learn_from, batches, tf.range(tf.shape(batches[0])[0]), facts=1)[0]
+
+    def _learn_from(
+        self, observations: Any, actions: Any, rewards: Any, next_observations: Any, discounts: Any, masks: Any
     ) -> Any:
-        count = actions.shape[0]
-
-        def one(step: Any, total: Any) -> Any:
-            masks = None if next_masks is None else next_masks[step]
-            targets = rewards[step] + discounts[step] * self._next_values(next_observations[step], masks)
-            with tf.GradientTape() as tape:
-                values = self.network(self.preprocessed(observations[step]), training=True)
-                taken = tf.gather(values, actions[step], batch_dims=1)
-                loss = tf.reduce_mean(compute_huber(targets - taken)) + tf.add_n(
-                    [tf.constant(0.0), *self.network.losses]
-                )
-            variables = self.network.trainable_variables
-            self.network.optimizer.apply(tape.gradient(loss, variables), variables)
-            return step + 1, total + loss
-
-        start = (tf.constant(0), tf.constant(0.0))
-        _, total = tf.while_loop(lambda step, _: step < count, one, start, parallel_iterations=1)
-        return total / count
+        """Take one step by a batch."""
+        targets = rewards + discounts * self._next_values(next_observations, masks)
+        with tf.GradientTape() as tape:
+            values = self.network(self.preprocessed(observations), training=True)
+            taken = tf.gather(values, actions, batch_dims=1)
+            loss = tf.add_n([tf.reduce_mean(compute_huber(targets - taken)), *self.network.losses])
+        variables = self.network.trainable_variables
+        self.network.optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss[None]
 
     def _next_values(self, next_observations: Any, masks: Any) -> Any:
         """Return the value of the best legal action for each next observation (B,)."""

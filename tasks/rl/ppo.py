@@ -27,7 +27,7 @@ from zoo.spec import Spec
 
 from ._actions import LEAST, mask_output
 from ._agent_loop import Learner, train_agent
-from ._minibatches import draw_minibatches, learn_from_minibatches
+from ._batches import draw_minibatches, train_on_batches
 from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
@@ -206,7 +206,7 @@ class PPOLearner(Learner):
         """Learn from the minibatches of an order (M, B); return the means of what is tracked."""
         before = self.policy.log_probability(self._compute_output(observations, masks), actions)
         tensors = [observations, actions, advantages, returns, before, masks]
-        return learn_from_minibatches(self._learn_from, tensors, order, facts=5)
+        return train_on_batches(self._learn_from, tensors, order, facts=5)
 
     def _compute_output(self, observations: Any, masks: Any, *, training: bool = False) -> Any:
         """Return the policy's output (B, A), the least at actions that are not legal."""

@@ -27,7 +27,7 @@ from zoo.spec import Spec
 
 from ._actions import LEAST, require_discrete
 from ._agent_loop import Learner, train_agent
-from ._minibatches import draw_minibatches, learn_from_minibatches
+from ._batches import draw_minibatches, train_on_batches
 from ._policies import EpsilonGreedy
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_returns, stack_steps
@@ -178,7 +178,7 @@ class PQNLearner(Learner):
 
     def _update(self, observations: Any, actions: Any, returns: Any, order: Any) -> Any:
         """Learn from the minibatches of an order (M, B); return the means of what is tracked."""
-        return learn_from_minibatches(self._learn_from, [observations, actions, returns], order, facts=2)
+        return train_on_batches(self._learn_from, [observations, actions, returns], order, facts=2)
 
     def _learn_from(self, observations: Any, actions: Any, returns: Any) -> Any:
         """Take one step by a minibatch."""

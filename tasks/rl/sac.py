@@ -26,6 +26,7 @@ from zoo.spec import Spec
 
 from ._actions import require_bounded
 from ._agent_loop import Learner, train_agent
+from ._batches import train_on_batches
 from ._fast_output import FastOutput
 from ._noise import PinkNoise
 from ._policies import KeepDeviation, SquashedGaussianPolicy, TakeMean
@@ -202,14 +203,7 @@ class SACLearner(Learner):
 
     def _update(self, *batches: Any) -> Any:
         """Learn from batches (U, B, …) one after another; return the means of what is tracked."""
-        count = tf.shape(batches[0])[0]
-
-        def step(place: Any, total: Any) -> Any:
-            return place + 1, total + self._learn_from(*(each[place] for each in batches))
-
-        start = (tf.constant(0), tf.zeros(5))
-        _, total = tf.while_loop(lambda place, _: place < count, step, start, parallel_iterations=1)
-        return tf.unstack(total / tf.cast(count, tf.float32))
+        return train_on_batches(self._learn_from, batches, tf.range(tf.shape(batches[0])[0]), facts=5)
 
     def _learn_from(self, raw: Any, actions: Any, rewards: Any, next_raw: Any, discounts: Any, noise: Any) -> Any:
         """Take one step of critics, policy and temperature by a batch."""

@@ -57,9 +57,7 @@ def save_checkpoint(
         writing.unlink(missing_ok=True)
 
 
-def restore_checkpoint(
-    path: Path, groups: Groups
-) -> tuple[dict[str, Any], list[np.ndarray], dict[str, np.ndarray]]:
+def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list[np.ndarray], dict[str, np.ndarray]]:
     """Restore groups of variables from a checkpoint; return progress, the best weights, and other arrays by name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Learning from a rollout in minibatches, all of them in one compiled graph."""
+"""Learning from batches, all of them in one compiled graph."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def draw_minibatches(rng: np.random.Generator, size: int, batch_size: int | None
     return tf.constant(np.concatenate(order).reshape(-1, batch), tf.int32)
 
 
-def learn_from_minibatches(learn: Callable[..., Any], tensors: Sequence[Any], order: Any, facts: int) -> list[Any]:
-    """Learn from each minibatch in turn; return the means of the facts.
+def train_on_batches(learn: Callable[..., Any], tensors: Sequence[Any], order: Any, facts: int) -> list[Any]:
+    """Learn from one batch after another; return the means of the facts.
 
     Args:
         learn: Function from the rows of each tensor to a vector of facts.
-        tensors: Tensors of as many rows as the rollout, or None.
-        order: Rows of each minibatch (M, B).
+        tensors: Tensors (N, …), or None.
+        order: Rows of each batch (M, B); or, of tensors that are batches (M, B, …) already, their numbers (M,).
         facts: Number of facts.
     """
 
