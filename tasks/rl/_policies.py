@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ import tensorflow as tf
 from ._actions import draw_random_actions, mask_output
 
 LOG_2PI = math.log(2 * math.pi)
+ZETA, MOST_REPEATS = 2.0, 50  # of random actions
 LOG_DEVIATIONS = (-5.0, 2.0)  # least and greatest logarithm of a deviation
 
 
@@ -127,29 +128,48 @@ class KeepDeviation(keras.layers.Layer):
 
 
 class EpsilonGreedy:
-    """Takes the action with the highest value, and with a probability that falls, a random one.
+    """Takes the action with the highest value, and with a probability that falls, repeats a random one for a while.
+
+    Dabney, Ostrovski and Barreto 2021, "Temporally-extended epsilon-greedy exploration": the number of steps has a
+    zeta distribution, so that some random actions lead far.
 
     Args:
         output: Function from raw observations (N, …) to the value of each action (N, A).
-        final: Fraction of random actions in the end.
-        steps: Number of environment steps over which the fraction falls from 1 to its final value.
+        final: Probability in the end of choosing a random action.
+        steps: Number of environment steps over which the probability falls from 1 to its final value.
         rng: Random generator.
     """
 
     def __init__(self, output: Callable[[np.ndarray], np.ndarray], final: float, steps: int, rng: Any) -> None:
         self.output, self.final, self.steps, self.rng = output, final, steps, rng
+        self.repeated, self.left = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def draw(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
         """Return the index of a legal action for each row, after a number of environment steps."""
         values = self.output(observations)
-        is_random = self.rng.random(len(values)) < self.fraction(steps)
         rows, count = values.shape
-        actions = draw_random_actions(self.rng, rows, count, masks)
-        return np.where(is_random, actions, mask_output(values, masks).argmax(axis=1))
+        if len(self.left) != rows:
+            self.repeated, self.left = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        begins = (self.left == 0) & (self.rng.random(rows) < self.fraction(steps))
+        self.repeated = np.where(begins, draw_random_actions(self.rng, rows, count, masks), self.repeated)
+        self.left = np.where(begins, np.minimum(self.rng.zipf(ZETA, rows), MOST_REPEATS), self.left)
+        repeats = self.left > 0
+        if masks is not None:
+            repeats &= masks[np.arange(rows), self.repeated]
+        self.left = np.where(repeats, self.left - 1, 0)
+        return np.where(repeats, self.repeated, mask_output(values, masks).argmax(axis=1))
 
     def fraction(self, steps: int) -> float:
-        """Return the fraction of random actions after a number of environment steps."""
+        """Return the probability of choosing a random action after a number of environment steps."""
         return max(self.final, 1 - (1 - self.final) * steps / self.steps)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the actions that are being repeated, and for how long."""
+        return {"repeated": self.repeated, "left": self.left}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore what :meth:`arrays` returned."""
+        self.repeated, self.left = arrays["repeated"].copy(), arrays["left"].copy()
 
 
 @keras.saving.register_keras_serializable("zoo")

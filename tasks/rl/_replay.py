@@ -158,7 +158,7 @@ class Replay:
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restore what :meth:`arrays` returned."""
-        if not arrays:
+        if "added" not in arrays:
             return
         first = {name: arrays[name][0] for name in ("observations", "actions", "rewards", "terminated", "ended")}
         mask = arrays["masks"][0] if "masks" in arrays else None

@@ -146,4 +146,4 @@ class RewardScale:
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restore what :meth:`arrays` returned."""
-        self.returns = arrays["returns"].copy() if arrays else None
+        self.returns = arrays["returns"].copy() if "returns" in arrays else None

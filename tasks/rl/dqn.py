@@ -160,15 +160,16 @@ class DQNLearner(Learner):
         return {"loss": loss, "exploration": self.policy.fraction(self.state.steps)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the replay buffer and the weights of the target network."""
+        """Return the replay buffer, the random actions under way, and the weights of the target network."""
         weights = {f"target_{number}": weight for number, weight in enumerate(self.target_network.get_weights())}
-        return {**self.replay.arrays(), **weights}
+        return {**self.replay.arrays(), **self.policy.arrays(), **weights}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Restore the replay buffer and the weights of the target network."""
+        """Restore what :meth:`arrays` returned."""
         names = [f"target_{number}" for number in range(len(self.target_network.weights))]
         self.target_network.set_weights([arrays[name] for name in names])
-        self.replay.restore({name: array for name, array in arrays.items() if name not in names})
+        self.replay.restore(arrays)
+        self.policy.restore(arrays)
 
     def _update(self, *batches: Any) -> Any:
         """Learn from batches (U, B, …) one after another; return the mean loss."""

@@ -162,12 +162,13 @@ class PQNLearner(Learner):
         return {"loss": float(loss), "value_mean": float(value), "exploration": exploration}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the discounted returns so far, of which the statistics are."""
-        return self.reward_scale.arrays()
+        """Return the discounted returns so far, of which the statistics are, and the random actions under way."""
+        return {**self.reward_scale.arrays(), **self.policy.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Restore the discounted returns."""
+        """Restore what :meth:`arrays` returned."""
         self.reward_scale.restore(arrays)
+        self.policy.restore(arrays)
 
     def _evaluate(self, raw: Any, next_raw: Any, next_masks: Any) -> tuple[Any, Any]:
         """Return preprocessed observations, and the value of the best legal action at each next one (B,)."""

@@ -198,7 +198,7 @@ class SACLearner(Learner):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restore the replay buffer and the noise."""
-        self.replay.restore({name: array for name, array in arrays.items() if name != "noise"})
+        self.replay.restore(arrays)
         self.noise.restore(arrays)
 
     def _update(self, *batches: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 
 import zoo
+from zoo.errors import DataError
 from zoo.fitting.fit import Plan, fit
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
@@ -131,3 +132,57 @@ def test_training_that_resumes_ends_as_if_it_had_not_stopped(
     weights = (fitted.built_model.network.get_weights() for fitted in (undisturbed, resumed))
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+class Masked(gymnasium.Env):
+    """Three actions, of which the one that is not legal would have the greatest reward; it ends the world."""
+
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(3)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._look()
+
+    def step(self, action: Any) -> Any:
+        if action == self.state:
+            raise RuntimeError("an illegal action")
+        self.steps += 1
+        reward = float(action == (self.state + 1) % 3)
+        observation, info = self._look()
+        return observation, reward, self.steps == STEPS, False, info
+
+    def _look(self) -> Any:
+        self.state = int(self.np_random.integers(3))
+        return self.state, self._describe()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"action_mask": (np.arange(3) != self.state).astype(np.int8)}
+
+
+class MaskedByMethod(Masked):
+    """The same, with a method in place of info."""
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+    def action_masks(self) -> np.ndarray:
+        return np.arange(3) != self.state
+
+
+@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo"])
+@pytest.mark.parametrize("environment", [Masked, MaskedByMethod])
+def test_agents_take_legal_actions_only(model: str, environment: type, workspace: Path) -> None:
+    settings = {"period": 512, "epochs": 3, **({"learning_starts": 256} if model == "rl/dqn" else {"rollout": 16})}
+    run = zoo.train(model, environment, hyperparameters=settings, quiet=True, figures=False)
+    assert run.metrics["test_return_mean"] > run.baselines["random"]["test_return_mean"] > 3
+
+
+class OneMaskMissing(Masked):
+    def _describe(self) -> dict[str, Any]:
+        return {"action_mask": np.zeros(3, np.int8)}
+
+
+def test_a_state_without_legal_actions_is_refused(workspace: Path) -> None:
+    with pytest.raises(DataError, match="its action mask allows no action"):
+        zoo.train("rl/ppo", OneMaskMissing, quiet=True)
