@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.date_parsing import find_date_format
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.examples.array_columns import (
     IMAGE,
     SEQUENCE,
+    TEXT,
     convert_to_cells,
     find_array_columns,
 )
@@ -183,6 +185,8 @@ class SequenceLayout:
                 raise DataError(message, where=table.source, nearest=find_nearest_name(self.text, columns))
             return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name], few=frame.shape[1] == 1)]
+        # Dates are texts only where the source says so, as a file of lines does.
+        texts = [name for name in texts if name == TEXT or find_date_format(frame[name].dropna().unique()) is None]
         if len(texts) == 1:
             return texts[0]
         if not texts:

@@ -150,6 +150,7 @@ def _splitter(
         groups=groups,
         moments=moments,
         gap=gap,
+        where=where,
     )
     return splitter, tuple(notes)
 
