@@ -84,7 +84,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
 
 def _list_options(name: str) -> list[str]:
     """Return the keyword arguments of an environment; empty if it takes any."""
-    creator = gymnasium.spec(_find_id(name).rpartition(":")[2]).entry_point
+    creator: Any = gymnasium.spec(_find_id(name).rpartition(":")[2]).entry_point
     if isinstance(creator, str):
         creator = gymnasium.envs.registration.load_env_creator(creator)
     parameters = inspect.signature(creator).parameters if creator is not None else {}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
+from zoo.data.limits import find_source_row
 from zoo.data.splitting.time_order import mask_gap, require_cut
 from zoo.errors import DataError, describe_unknown
 
@@ -182,7 +183,8 @@ def read_split_column(values: pd.Series, *, where: str) -> np.ndarray:
     if splits.isna().any():
         row = int(np.flatnonzero(splits.isna())[0])
         error = describe_unknown("split", str(values.iloc[row]), SPELLINGS)
-        raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
+        raise DataError(error.message, where=place, nearest=error.nearest)
     return splits.to_numpy(dtype="<U11")
 
 
