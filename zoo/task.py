@@ -164,7 +164,8 @@ class Task(ABC):
     (``table``, ``images``, ``sequences``, ``series``, ``text``, ``environment``); ``refuses``, the job keys that do not
     apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; ``comparison``, the
     metric that compares different models and baselines where the objective cannot, with ``no_comparison``, why data may
-    lack it; and ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, if not as CSV.
+    lack it; ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, if not as CSV; and
+    ``describe_source``, a sentence and the use of each column for the model card, where inputs are not the columns.
 
     Args:
         name: The folder's name.
@@ -179,6 +180,7 @@ class Task(ABC):
     comparison: Metric | None = None
     no_comparison: str = ""
     write_predictions: Callable[[pd.DataFrame, Path], None] | None = None
+    describe_source: Callable[[Spec], tuple[str, Mapping[str, str]]] | None = None
 
     def __init__(self, name: str, *, example: str) -> None:
         self.name = name

@@ -27,7 +27,7 @@ def draw_figures(dataset: Dataset, split: str, output: Mapping[str, np.ndarray])
     score = np.asarray(output[SCORE], float)[:, 0]
     return {
         "score_distribution": draw_scores(score, options.get("threshold"), rows.target),
-        "anomalous_columns": draw_columns(score, output[CONTRIBUTIONS], options["columns"], rows.rows),
+        "anomalous_columns": draw_columns(score, output[CONTRIBUTIONS], options["columns"], rows.rows + 1),
     }
 
 
@@ -72,7 +72,7 @@ def draw_columns(score: np.ndarray, contributions: np.ndarray, columns: Any, row
         score: Scores (N,).
         contributions: What each column contributes (N, C).
         columns: Names of the columns (C,).
-        rows: Number of each row in its source (N,).
+        rows: Number of each row in its source, counted from 1 (N,).
 
     Example:
         >>> figure = draw_columns(np.array([1.0, 4.0]), np.array([[1, 0], [1, 3]]), ["a", "b"], np.array([7, 9]))

@@ -20,6 +20,8 @@ from zoo.jobs.data_options import DataJob
 from zoo.portable.preprocessing import SEPARATORS, split_into_tokens
 from zoo.spec import Spec, Target, TextInput
 
+from ._item_notes import describe_rare_items, describe_unseen_items
+
 BASKET = "basket"
 MOSTLY = 0.8  # fraction of rows with the most frequent value of their item, from which a column describes the item
 
@@ -86,7 +88,7 @@ class BasketLayout:
         baskets = [split_into_tokens(text, self.unit) for text in frame[BASKET]]
         counts = Counter(item for basket in baskets for item in basket)
         ordered = sorted(counts, key=lambda item: (-counts[item], item))
-        notes = _note_rare(ordered[self.vocabulary :], counts) if self.vocabulary is not None else []
+        notes = describe_rare_items(ordered[self.vocabulary :], counts) if self.vocabulary is not None else []
         ordered = ordered[: self.vocabulary]
         sizes = np.array([len(basket) for basket in baskets])
         input_ = TextInput(
@@ -192,6 +194,7 @@ class BasketLayout:
         baskets = [list(dict.fromkeys(basket)) for basket in baskets]
         repeated = int(sizes.sum()) - sum(map(len, baskets))
         notes = [f"{repeated:,} items are in their basket more than once: they count once"] if repeated else []
+        notes += describe_unseen_items(baskets, self.items, table.frame.index) if self.items else []
         if self.unit is None:
             items = {item for basket in baskets for item in basket}
             self.unit = next((name for name in ("comma", "semicolon", "bar") if not _occurs(name, items)), "tab")
@@ -218,16 +221,6 @@ def _join_lists(source: Any) -> Any:
 
 def _is_list(cell: Any) -> bool:
     return isinstance(cell, (list, tuple, set))
-
-
-def _note_rare(rare: Sequence[str], counts: Counter[str]) -> list[str]:
-    if not rare:
-        return []
-    share = sum(counts[item] for item in rare) / counts.total()
-    return [
-        f"{len(rare):,} of {len(counts):,} items are too rare to be predicted, {100 * share:.2g} % of what is in the "
-        "training baskets; --items N keeps more"
-    ]
 
 
 def _check_column(table: Table, option: str, name: str) -> None:

@@ -62,7 +62,7 @@ class Profile:
             "rows": counts,
             "fraction": counts / max(len(self.assigned), 1),
             "sets_it_apart": [texts.get(cluster, "") for cluster in range(self.clusters)],
-            "typical_rows": [", ".join(str(row) for row in split.rows[rows]) for rows in self.typical],
+            "typical_rows": [", ".join(str(row + 1) for row in split.rows[rows]) for rows in self.typical],
         })  # fmt: skip
 
 

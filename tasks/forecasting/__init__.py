@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
@@ -25,7 +24,7 @@ from zoo.task import Baseline, Calibration
 from ._baselines import choose_baselines
 from ._columns import choose_columns, refuse_options
 from ._forecast_dataset import create_forecast_dataset
-from ._forecast_rows import NAMES, TIMES, create_example, read_windows
+from ._forecast_rows import create_example, describe_source, name_steps, read_windows
 from ._forecast_rules import ForecastRules, create_rules
 from ._preprocessing import WindowPreprocessing
 
@@ -60,6 +59,7 @@ class Forecasting(SupervisedTask):
     options = Options
     predict_options = PredictOptions
     reads = ("series",)
+    describe_source = staticmethod(describe_source)
 
     def read(self, job: DataJob) -> Dataset:
         """Return the job's dataset: windows of the series, split in time."""
@@ -97,16 +97,14 @@ class Forecasting(SupervisedTask):
     def predict(
         self, model: Any, spec: Spec, frame: pd.DataFrame, inputs: Mapping[str, Any], options: Any
     ) -> tuple[Any, pd.DataFrame]:
-        """Return the raw output and one row for each series and step."""
+        """Return the raw output and one row for each series and step, with the source's columns of both."""
         steps = options.horizon or spec.options["horizon"]
         if steps > spec.options["horizon"]:
             raise UsageError(f"the model forecasts up to {spec.options['horizon']} steps", where="horizon")
         output = self.output(model, inputs)
         rules = self.rules(spec)
         output = rules.shorten(output, steps)
-        names = {"series": np.repeat(frame[NAMES].to_numpy(), steps)} if spec.options.get("series") else {}
-        times = {"time": [time for times in frame[TIMES] for time in times[:steps]]}
-        return output, pd.DataFrame({**names, **times, **rules.name_forecasts(rules.decode(output))})
+        return output, pd.DataFrame({**name_steps(frame, spec, steps), **rules.name_forecasts(rules.decode(output))})
 
     def example_rows(self, dataset: Dataset, split: str = "train", rows: int = 3) -> pd.DataFrame:
         """Return a long table of one series."""

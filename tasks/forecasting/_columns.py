@@ -24,6 +24,7 @@ SEASONS = (4, 7, 12, 24, 52)  # lengths of a season that are tried where the tim
 LEAST_SEASONS, LEAST_CORRELATION = 3, 0.3
 MOST_CATEGORIES = 50  # of a column that is known ahead or in the past
 LEARNT = 0.6  # part of each series that the season is found in, which is before any test split
+PREDICTION = "prediction"
 RESERVED = ("history", "past", "future", "times", "series")
 SPLIT_METHODS = (None, "order")
 REFUSED = {
@@ -84,6 +85,9 @@ def choose_columns(table: Table, job: DataJob, options: Any) -> Columns:
                 where=table.source,
             )
         target = numeric[0]
+    if PREDICTION in (time, options.series):
+        message = f"a column of series or times cannot be called {PREDICTION}, as that of the forecasts is; rename it"
+        raise UsageError(message, where="time" if time == PREDICTION else "series")
     reserved = sorted({*options.static} & {*RESERVED})
     if reserved:
         message = f"a static column cannot be called {reserved[0]}, as a part of the model's input is; rename it"

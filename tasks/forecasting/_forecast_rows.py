@@ -65,6 +65,13 @@ def read_windows(source: Table, spec: Spec) -> Table:
     return Table(frame, source.name, source.source, notes=source.notes)
 
 
+def name_steps(frame: pd.DataFrame, spec: Spec, steps: int) -> dict[str, Any]:
+    """Return series and time of each forecast, by the columns of the source, for windows of :func:`read_windows`."""
+    columns = restore_columns(spec)
+    names = {columns.series: np.repeat(frame[NAMES].to_numpy(), steps)} if columns.series is not None else {}
+    return {**names, columns.time: [time for times in frame[TIMES] for time in times[:steps]]}
+
+
 def create_example(split: Split, spec: Spec) -> pd.DataFrame:
     """Return a long table of one series like the first one of a split, with invented times."""
     options, columns = spec.options, restore_columns(spec)
@@ -96,6 +103,21 @@ def restore_columns(spec: Spec) -> Columns:
     past, ahead, static = (tuple(options.get(name, ())) for name in ("past", "known", "static"))
     categories = options.get("categories", {})
     return Columns(spec.target.name, options["time"], options.get("series"), past, ahead, static, categories=categories)
+
+
+def describe_source(spec: Spec) -> tuple[str, dict[str, str]]:
+    """Return what a model forecasts in a sentence, and what each column of its source is."""
+    options, columns = spec.options, restore_columns(spec)
+    season = f", with a season of {options['season']} steps" if options["season"] > 1 else ""
+    text = (
+        f"It forecasts {options['horizon']} steps of {_restore_axis(spec).describe()} from the {options['lookback']} "
+        f"steps before them{season}."
+    )
+    uses = {columns.series: "series"} if columns.series is not None else {}
+    uses |= {columns.time: "time", columns.target: "target"}
+    for names, use in ((columns.known, "known ahead"), (columns.past, "past"), (columns.static, "static")):
+        uses |= dict.fromkeys(names, use)
+    return text, uses
 
 
 def _restore_axis(spec: Spec) -> TimeAxis:

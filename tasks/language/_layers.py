@@ -71,6 +71,8 @@ class WithoutLast(keras.layers.Layer):
 class TextCost(keras.layers.Layer):
     """Computes the cost of each text: the sum of -ln p(token | tokens before) over its tokens but the first.
 
+    No text is empty: after the boundary before a text, p is given that the boundary after it does not follow.
+
     Args:
         shares: Shares of other probabilities in p, each with a cost of its own; the rest is the network's share.
 
@@ -88,12 +90,17 @@ class TextCost(keras.layers.Layer):
 
     def call(self, logits: Any, tokens: Any, length: Any, probabilities: Any = None) -> Any:
         """Return the cost in nats for each share (B, W)."""
-        logits, predicted = ops.cast(logits, "float32"), ops.cast(tokens[:, 1:], "int32")
+        logits, tokens = ops.cast(logits, "float32"), ops.cast(tokens, "int32")
+        predicted = tokens[:, 1:]
         if probabilities is None:  # in training, where this loss is the fastest
-            costs = [keras.losses.sparse_categorical_crossentropy(predicted, logits, from_logits=True)]
+            costs = [
+                _exclude_empty(
+                    keras.losses.sparse_categorical_crossentropy(predicted, logits, from_logits=True), logits, tokens
+                )
+            ]
         else:  # operations that every format has
             chosen = ops.take_along_axis(logits, predicted[:, :, None], axis=2)[:, :, 0]
-            cost = ops.logsumexp(logits, axis=-1) - chosen
+            cost = _exclude_empty(ops.logsumexp(logits, axis=-1) - chosen, logits, tokens)
             costs = [
                 -ops.log((1 - share) * ops.exp(-cost) + share * probabilities) if share else cost
                 for share in self.shares
@@ -130,7 +137,10 @@ class NextToken(keras.layers.Layer):
     def call(self, logits: Any, length: Any, probabilities: Any = None) -> Any:
         """Return probabilities (B, K)."""
         last = ops.take_along_axis(logits, ops.maximum(length - 2, 0)[:, None, None], axis=1)
-        after = ops.softmax(ops.cast(last[:, 0], "float32"), axis=-1)
+        last = ops.cast(last[:, 0], "float32")
+        is_end = ops.arange(logits.shape[-1]) == logits.shape[-1] - 1
+        last = ops.where(ops.logical_and(length[:, None] == 2, is_end), -1e9, last)  # no text is empty
+        after = ops.softmax(last, axis=-1)
         return after if probabilities is None else (1 - self.share) * after + self.share * probabilities
 
     def compute_output_spec(self, logits: Any, length: Any, probabilities: Any = None) -> Any:
@@ -193,6 +203,14 @@ class CostPerToken(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "tokens": self.tokens}
+
+
+def _exclude_empty(cost: Any, logits: Any, tokens: Any) -> Any:
+    """Return costs (B, S - 1) that are, of the first token of each text, given that it is not the end (code K - 1)."""
+    first = logits[:, :1]
+    excluded = ops.logsumexp(first, axis=-1) - ops.logsumexp(first[:, :, :-1], axis=-1)
+    begins = tokens[:, :1] == logits.shape[-1] - 1  # a later piece of a text does not
+    return ops.concatenate([cost[:, :1] - ops.where(begins, excluded, 0.0), cost[:, 1:]], axis=1)
 
 
 def _without_dtype(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,10 +103,16 @@ class NGramTables(keras.layers.Layer):
         every = ops.zeros_like(last) + ops.arange(self.size, dtype="int32")[None, :]  # (B, K)
         probability = ops.zeros((), "float32") + 1 / self.size
         predicted = ops.concatenate([tokens[:, 1:], every], axis=1)
-        for context in contexts:
+        place = ops.concatenate(
+            [ops.zeros_like(tokens[:, 1:]) + ops.arange(steps), last + ops.zeros_like(every)], axis=1
+        )
+        for number, context in enumerate(contexts):
             end = ops.take_along_axis(context, last, axis=1)
             context = ops.concatenate([context, end + ops.zeros_like(every)], axis=1)
             probability = self._interpolate(context, predicted, probability)
+            if number == 0:  # no text is empty: its first token is not the end, which is the last of all tokens here
+                first = ops.where(predicted == self.size - 1, 0.0, probability / (1 - probability[:, -1:]))
+                probability = ops.where(place == 0, first, probability)
         return [probability[:, :steps], probability[:, steps:]]
 
     def _find_contexts(self, tokens: Any) -> list[Any]:

@@ -53,6 +53,8 @@ class _Level:
 class NGrams:
     """N-gram models of all orders up to a greatest one; each interpolates with the shorter ones and the uniform.
 
+    No text is empty: at the beginning of a text, its end has the probability 0.
+
     Args:
         texts: Training texts with boundaries.
         size: Number of codes K; the last is the boundary.
@@ -98,13 +100,25 @@ class NGrams:
         """Yield the bits of each text (N,) by the models of order 1, 2, …."""
         tokens = _Positions(texts, self.size - 1)
         context, shorter = np.zeros(len(tokens), np.int64), np.full(len(tokens), 1 / self.size)
+
+        def mix(counts: _Counts) -> np.ndarray:
+            mixed = _interpolate(counts, context, ngram, shorter)
+            return mixed if length else self._exclude_empty(mixed, counts, tokens)
+
         for length, level in enumerate(self.levels):
             if length:
                 context = _find(level.contexts, np.where(context < 0, -1, context * self.size + tokens.before(length)))
             ngram = _find(level.keys, np.where(context < 0, -1, context * self.size + tokens.predicted))
-            yield tokens.sum_by_text(-np.log2(_interpolate(level.longest, context, ngram, shorter)))
+            with np.errstate(divide="ignore"):
+                yield tokens.sum_by_text(-np.log2(mix(level.longest)))
             if length + 1 < len(self.levels):
-                shorter = _interpolate(self.shorter[length], context, ngram, shorter)
+                shorter = mix(self.shorter[length])
+
+    def _exclude_empty(self, probability: np.ndarray, counts: _Counts, tokens: _Positions) -> np.ndarray:
+        """Return the probabilities of unigrams, given for the first token of a text that it is not the end."""
+        end = (counts.discounted[-1] + counts.freed[0] / self.size) / counts.totals[0]
+        first = np.where(tokens.predicted == self.size - 1, 0.0, probability / (1 - end))
+        return np.where(tokens.inside == 1, first, probability)
 
     def choose_order(self, texts: Ragged) -> int:
         """Return the order with the fewest bits for validation texts."""

@@ -151,6 +151,7 @@ class ReinforcementLearning(Task):
             state.result.stopped = "interrupted"
         result = state.finish()
         result.scores.setdefault("val_steps_to_solve", math.nan)
+        result.notes = state.note_solved()
         return result
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from gymnasium import error, spaces
 
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
-from zoo.errors import UsageError, find_nearest_name, shorten_error
+from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_error
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
@@ -65,6 +66,10 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     except error.Error as error_:
         raise UsageError(f"cannot make the environment: {error_}", where=name) from None
     except Exception as error_:  # whatever the environment's constructor raises
+        valid = _list_options(name)
+        for option in options if valid else ():
+            if option not in valid:
+                raise describe_unknown("option", option, valid, where="env") from None
         message_ = f"{type(error_).__name__}: {shorten_error(error_)}"
         if options:
             raise UsageError(f"the environment does not take these options: {message_}", where="env") from error_
@@ -76,6 +81,17 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and len(space.shape) == 1):
         return environment
     return gymnasium.wrappers.FlattenObservation(environment)
+
+
+def _list_options(name: str) -> list[str]:
+    """Return the keyword arguments of an environment; empty if it takes any."""
+    creator: Any = gymnasium.spec(_find_id(name).rpartition(":")[2]).entry_point
+    if isinstance(creator, str):
+        creator = gymnasium.envs.registration.load_env_creator(creator)
+    parameters = inspect.signature(creator).parameters if creator is not None else {}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return []
+    return [*parameters, "max_episode_steps"]
 
 
 def _missing_package(name: str) -> str:

@@ -147,6 +147,16 @@ class AgentState(TrainingState):
                 result.stopped = "solved"
                 self.keep_weights()
 
+    def note_solved(self) -> tuple[str, ...]:
+        """Return a note that says whether the environment was solved, and when; empty if it has no threshold."""
+        threshold, solved = self.environment.threshold, self.result.scores.get("val_steps_to_solve", math.nan)
+        if threshold is None:
+            return ()
+        where = f"a mean return of {threshold:g} in the validation episodes and in {len(CONFIRMATION_SEEDS)} others"
+        if math.isnan(solved):
+            return (f"not solved within {self.steps:,} steps: no policy had {where}",)
+        return (f"solved after {solved:,.0f} steps: the policy had at least {where}",)
+
     def _confirmed(self) -> bool:
         """Return whether the policy also solves the environment in a hundred other episodes, to rule out luck."""
         assert self.environment.threshold is not None

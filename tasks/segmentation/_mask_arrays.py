@@ -85,5 +85,5 @@ def check_size(image: np.ndarray, mask: np.ndarray, where: str) -> None:
     """Raise DataError if a mask has another size than its image."""
     if image.shape[:2] != mask.shape:
         height, width = mask.shape
-        message = f"the mask has {height} x {width} pixels, but its image {image.shape[0]} x {image.shape[1]}"
-        raise DataError(f"{message}; they must have the same size", where=where)
+        sizes = f"the mask has {height} x {width} pixels, but its image {image.shape[0]} x {image.shape[1]}"
+        raise DataError(f"{sizes} (height x width); they must have the same size", where=where)

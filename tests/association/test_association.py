@@ -29,7 +29,9 @@ def baskets(workspace: Path) -> list[str]:
     return lines
 
 
-def test_from_a_file_of_baskets_to_completed_ones(baskets: list[str], command: Callable[..., Answer]) -> None:
+def test_from_a_file_of_baskets_to_completed_ones(
+    baskets: list[str], command: Callable[..., Answer], caplog: pytest.LogCaptureFixture
+) -> None:
     run = command("train", "association/basket_autoencoder", "baskets.txt", *SMALL, "--baselines", "all", "--json").json
     rate = "test_hit_rate_at_10"
     assert list(run["baselines"]) == ["popularity", "item_counts", "ease"]
@@ -37,7 +39,7 @@ def test_from_a_file_of_baskets_to_completed_ones(baskets: list[str], command: C
     assert run["baselines"]["ease"][rate] > run["baselines"]["popularity"][rate] + 0.1
     assert run["metrics"]["test_hit_rate_at_1"] < run["metrics"][rate] < run["metrics"]["test_hit_rate_at_20"]
     assert "empty baskets are left out" in " ".join(run["notes"])
-    _completed(run["run_id"], command)
+    _completed(run["run_id"], command, caplog)
     _hidden_items(run, baskets)
     store = Store()
     figures = {file.path for file in store.client.list_artifacts(run["run_id"], "figures")}
@@ -51,15 +53,20 @@ def test_from_a_file_of_baskets_to_completed_ones(baskets: list[str], command: C
     wrong = command("similar", run["run_id"], "--item", "beeer")
     assert (wrong.status, "did you mean 'beer'" in wrong.err) == (2, True), wrong.err
     assert "similar to which item" in command("similar", run["run_id"]).err
+    unnamed = command("similar", run["run_id"], "beer")
+    assert unnamed.status == 2
+    assert "unexpected argument 'beer'; usage: zoo similar RUN [--item ITEM] [-n <int>]" in unnamed.err
     formats = ("--format", "savedmodel", "--format", "onnx")
     exported = command("export", run["run_id"], *formats, "--output", "exported", "--json").json
     assert [each["format"] for each in exported["exports"]] == ["savedmodel", "onnx"]
     assert max(each["difference"] for each in exported["exports"]) < 1e-4
 
 
-def _completed(run_id: str, command: Callable[..., Answer]) -> None:
+def _completed(run_id: str, command: Callable[..., Answer], caplog: pytest.LogCaptureFixture) -> None:
     Path("new.txt").write_text("beer, crisps, beer\ncaviar, milk\n", encoding="utf-8")
+    caplog.clear()
     answer = command("predict", run_id, "new.txt", "--top-k", 3, "--json").json["predictions"]
+    assert "1 item is not among those of the training baskets and is ignored: 'caviar' in row 2" in caplog.text
     assert [row["unseen"] for row in answer] == [0, 1]
     for row in answer:
         best, scores = json.loads(row["prediction"]), json.loads(row["score"])

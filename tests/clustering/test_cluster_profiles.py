@@ -93,8 +93,8 @@ def test_a_run_logs_the_profile_of_its_clusters(workspace: Path, command: Callab
     predicted = command("predict", trained.json["run_id"], "clouds.csv", "--output", "predicted.csv")
     assert predicted.status == 0, predicted.err
     clusters = pd.read_csv("predicted.csv")["cluster"]
-    for row in profile.itertuples():  # rows are numbered as in the file
-        typical = [int(number) for number in row.typical_rows.split(", ")]
+    for row in profile.itertuples():  # rows are numbered as in the file, from 1
+        typical = [int(number) - 1 for number in row.typical_rows.split(", ")]
         assert (clusters[typical] == row.cluster).all()
         kinds = {number % 2 for number in typical}
         assert len(kinds) == 1

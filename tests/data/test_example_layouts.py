@@ -647,6 +647,14 @@ def test_which_column_holds_the_texts() -> None:
     assert read.frame["two"].tolist() == ["new"]
 
 
+def test_dates_are_no_texts() -> None:
+    days = [f"2024-01-{day + 1:02}" for day in range(24)]
+    dataset = sequences({"day": days, "one": TEXTS, "kind": KINDS}, target="kind")
+    assert [input_.name for input_ in dataset.spec.inputs] == ["one"]
+    with pytest.raises(DataError, match="a column of texts --text COLUMN"):
+        sequences({"day": days, "size": range(24), "kind": KINDS}, target="kind")
+
+
 @pytest.mark.parametrize("name", ["txet", "kind"])
 def test_a_column_of_texts_that_is_not_there(name: str) -> None:
     with pytest.raises(UsageError, match="column"):

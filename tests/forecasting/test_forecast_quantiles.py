@@ -58,13 +58,13 @@ def test_statistical_forecasts_have_quantiles() -> None:
 
 def test_predictions_have_a_column_for_each_quantile_in_order(run: Any) -> None:
     predictions = run.model.predict(draw_noise(), intervals=90)
-    assert list(predictions.columns) == ["series", "time", "prediction", *NAMES, "lower_90", "upper_90"]
+    assert list(predictions.columns) == ["shop", "day", "prediction", *NAMES, "lower_90", "upper_90"]
     quantiles = predictions[NAMES].to_numpy()
     assert (np.diff(quantiles, axis=1) >= 0).all()
     np.testing.assert_array_equal(predictions["prediction"], quantiles[:, 1])
     assert (predictions["lower_90"] < predictions["prediction"]).all()
     shorter = run.model.predict(draw_noise(), horizon=2)
-    first = predictions.groupby("series").head(2)
+    first = predictions.groupby("shop").head(2)
     np.testing.assert_allclose(shorter[NAMES], first[NAMES])
     loaded = zoo.load(run.run_id).predict(draw_noise())
     np.testing.assert_allclose(loaded[NAMES], quantiles, rtol=1e-6)

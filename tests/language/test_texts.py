@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo.tasks.language._generate import Generator
+from zoo.tasks.language._ngram_tables import NGramTables, create_tables
 from zoo.tasks.language._ngrams import NGrams
 from zoo.tasks.language._texts import add_boundaries, compute_unknown_bits, count_sizes, cut_into_pieces
 
@@ -74,6 +75,7 @@ def test_greater_orders_know_more_of_what_they_saw() -> None:
     assert bits == sorted(bits, reverse=True)
     counts = np.bincount(texts.values[np.setdiff1d(np.arange(len(texts.values)), texts.starts)])
     entropy = -(counts[counts > 0] * np.log2(counts[counts > 0] / counts.sum())).sum()
+    entropy += len(WORDS) * np.log2(1 - len(WORDS) / counts.sum())  # the first token of a text is not its end
     assert entropy < bits[0] < 1.2 * entropy  # a unigram's smoothing costs little
     assert model.choose_order(texts) == 5
 
@@ -114,6 +116,21 @@ def test_sizes_count_the_end_of_each_text() -> None:
     assert count_sizes(["Il pleut.", "…"], spec).tolist() == [[9, 3], [1, 2]]
     spec = Spec("language", (TextInput("text", "text", unit="character"),))
     assert count_sizes(["été", "a b"], spec).tolist() == [[4, 4], [4, 4]]
+
+
+def test_no_text_is_empty() -> None:
+    empty = ragged([[4, 4]])
+    model = NGrams(add_boundaries(ragged([[0], [1], [0]]), 4), 5, 2)
+    assert [bits[0] for bits in model.iterate_bits(empty)] == [math.inf, math.inf]
+    for order in (1, 2):
+        layer = NGramTables.filled(create_tables(model, order), order, 5)
+        _, after = layer(empty.padded(), empty.lengths)
+        assert after[0, 4] == 0 < np.asarray(after)[0, :4].min()
+    data = dataset("word")
+    builder = create_model_builder("language/gru")
+    generator = Generator(builder.build(CheckedHyperParameters({"units": 8}), data.spec), data.spec)
+    assert generator.predict_next([[]])[0, generator.end] == 0
+    assert all(text for text, _ in generator.sample([], 50, temperature=1, top=None, longest=1, seed=0))
 
 
 def test_a_prompt_is_checked() -> None:

@@ -158,6 +158,8 @@ def test_a_vanishing_gradient_takes_the_place_of_under_fitting() -> None:
     nothing = {name: {"train_rmse": 1.0, "val_rmse": 1.0} for name in training.baselines}
     (noise,) = diagnose(dataclasses.replace(training, baselines=nothing), [gradient])
     assert noise.text.startswith("neither the network nor any baseline is better than the constant")
+    (alone,) = diagnose(dataclasses.replace(training, baselines={"mean": nothing["mean"]}))
+    assert alone.text == "the network is no better than the constant baseline"
     learnt = dataclasses.replace(training, metrics={"train_rmse": 0.5, "val_rmse": 0.5})
     assert not learnt.learnt_nothing
 
@@ -191,6 +193,23 @@ def test_a_recurrent_network_on_noise_has_no_vanishing_gradient(workspace: Path)
     topics = [finding.topic for finding in run.diagnosis]
     assert "under-fitting" in topics
     assert "vanishing gradient" not in topics
+
+
+@pytest.mark.parametrize(
+    ("trained", "validated", "says"),
+    [
+        (0.9, 0.2, "it removes 90% of the constant baseline's error on training rows, 20% on validation rows"),
+        (0.9, -3.1, "on training rows and is worse than the constant baseline on validation rows"),
+    ],
+)
+def test_a_negative_skill_is_worse_than_the_constant_baseline(trained: float, validated: float, says: str) -> None:
+    training = Training(
+        {"loss": [1.0, 0.5]}, best_epoch=2, stopped="early", steps=10, objective="log_loss",
+        metrics={"train_log_loss": 1 - trained, "val_log_loss": 1 - validated}, dummy="majority",
+        baselines={"majority": {"train_log_loss": 1.0, "val_log_loss": 1.0}},
+    )  # fmt: skip
+    (finding,) = [finding for finding in diagnose(training) if finding.topic == "over-fitting"]
+    assert finding.text.endswith(says)
 
 
 @pytest.mark.parametrize(("trained", "validated", "topic"), [(0.6, 0.3, "over-fitting"), (0.4, 0.25, "under-fitting")])

@@ -231,3 +231,22 @@ def test_rows_of_a_test_source_are_held_against_the_training_rows() -> None:
     assert not [f for f in report.findings if f.topic == "split"]  # no fraction of it is to be suggested
     moved = frame.assign(a=frame["a"] + 3)
     assert any("drift" in text for text in warned(report_of(frame, test=moved), "warning"))
+
+
+@pytest.mark.parametrize("task", ["language", "sequence"])
+def test_texts_that_repeat_are_reported(task: str) -> None:
+    texts = [f"message {number} of {'abc'[number % 3]}" for number in range(120)]
+    frame = pd.DataFrame({"message": [*texts, *texts[:40]], "kind": ["yes", "no"] * 60 + ["no"] * 40})
+    words: dict[str, Any] = {"language": {}, "sequence": {"target": "kind"}}[task]
+    source = frame[["message"]] if task == "language" else frame
+    report = zoo.data_report(source, task=task, options={"text": "message"}, quiet=True, **words)
+    texts_of = {finding.topic: finding.text for finding in report.findings}
+    assert "40 rows duplicate another in all features (25 %)" in [finding.text for finding in report.findings]
+    assert any("test rows equal a training or validation row" in line for line in warned(report, "warning"))
+    assert ("conflicting labels" in texts_of) == (task == "sequence")
+
+
+def test_texts_that_differ_raise_no_alarm() -> None:
+    texts = [f"message {number} of {'abc'[number % 3]}" for number in range(120)]
+    report = zoo.data_report({"text": texts}, task="language", options={"text": "text"}, quiet=True)
+    assert "no two rows are equal in all features" in [finding.text for finding in report.findings]

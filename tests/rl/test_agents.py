@@ -69,10 +69,17 @@ def environments() -> Any:
 def test_every_agent_learns_to_repeat_what_it_sees(model: str, environment: str, least: float, workspace: Path) -> None:
     run = zoo.train(model, environment, options={"solved": least}, quiet=True, figures=False, baselines="none")
     assert run.metrics["test_return_mean"] >= least
+    assert f"solved after {run.metrics['val_steps_to_solve']:,.0f} steps: " in str(run)
     loaded = zoo.load(run.run_id)
     state = np.array([[1.5]]) if "Continuous" in environment else np.array([3])
     prediction = float(loaded.predict({"observation": state})["prediction"].iloc[0])
     assert abs(prediction - float(state.ravel()[0])) < 0.5
+
+
+def test_a_run_says_that_it_did_not_solve_its_environment(workspace: Path) -> None:
+    run = zoo.train("rl/ppo", "Identity-v0", options={"solved": 99.0}, epochs=1, quiet=True, baselines="none")
+    assert "not solved within" in str(run)
+    assert "no policy had a mean return of 99 in the validation episodes and in 100 others" in str(run)
 
 
 def test_checkpoints_have_the_value_network_optimizers_and_statistics(workspace: Path) -> None:

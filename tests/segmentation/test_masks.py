@@ -174,7 +174,7 @@ def spoil_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message", "where"),
     [
-        (spoil_size, "the mask has 5 x 5 pixels, but its image 9 x 12; they must have the same size", "masks/2.png"),
+        (spoil_size, "the mask has 5 x 5 pixels, but its image 9 x 12 (height x width); they must have", "masks/2.png"),
         (spoil_pair, "1 of 6 images have no mask: 3; expected", "images/3.png"),
         (spoil_other_pair, "1 of 6 masks have no image: 3; expected", "masks/3.png"),
         (spoil_colour, "the mask is in colour; expected one value for each pixel", "masks/1.png"),

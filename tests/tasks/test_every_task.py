@@ -71,7 +71,7 @@ USES = {
     ),
     "series": Use(
         "forecasting/linear", "sales", {"series": "shop", "time": "month", "target": "sales", "horizon": 6}, "mase",
-        {"error_by_horizon", "forecasts"}, ["series", "time", "prediction"],
+        {"error_by_horizon", "forecasts"}, ["shop", "month", "prediction"],
     ),
     "environment": Use(
         "rl/dqn", "CartPole-v1", {"env": ["sutton_barto_reward=false"]}, "return_mean",

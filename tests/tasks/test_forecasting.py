@@ -166,15 +166,23 @@ def ahead(frame: pd.DataFrame, promotion: float, months: int = 4) -> pd.DataFram
 def test_predictions_are_a_row_for_each_series_and_step(run: Any) -> None:
     frame = ahead(draw_sales(), 0.0)
     predictions = run.model.predict(frame.sample(frac=1, random_state=0), intervals=90)
-    assert list(predictions.columns) == ["series", "time", "prediction", "lower_90", "upper_90"]
+    assert list(predictions.columns) == ["shop", "month", "prediction", "lower_90", "upper_90"]
     assert len(predictions) == 6 * 4
-    assert predictions["time"].iloc[:4].tolist() == ["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30"]
+    assert predictions["month"].iloc[:4].tolist() == ["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30"]
     assert (predictions["lower_90"] <= predictions["upper_90"]).all()
     shorter = run.model.predict(frame, horizon=2)
-    first = predictions[predictions["series"] == "shop 0"]["prediction"].to_numpy()[:2]
-    np.testing.assert_allclose(shorter[shorter["series"] == "shop 0"]["prediction"], first)
+    first = predictions[predictions["shop"] == "shop 0"]["prediction"].to_numpy()[:2]
+    np.testing.assert_allclose(shorter[shorter["shop"] == "shop 0"]["prediction"], first)
     promoted = run.model.predict(ahead(draw_sales(), 1.0), horizon=4)["prediction"].to_numpy()
     assert promoted.sum() > 1.3 * run.model.predict(frame)["prediction"].to_numpy().sum()
+
+
+def test_the_card_lists_the_columns_of_the_source(run: Any) -> None:
+    text = zoo.card(run.run_id).text
+    assert "It forecasts 4 steps of 1 month from the 24 steps before them, with a season of" in text
+    rows = ["shop | series", "month | time", "sales | target", "promotion | known ahead", "visitors | past"]
+    assert all(f"| {row} |" in text for row in [*rows, "size | static"])
+    assert "history" not in text
 
 
 def test_a_column_known_ahead_must_be_given(run: Any) -> None:

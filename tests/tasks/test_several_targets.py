@@ -187,8 +187,10 @@ def test_the_order_of_a_column_is_that_of_the_target() -> None:
     ("options", "message"),
     [
         ({"target": "grade", "ordered": ("low", "high", "mid", "top")}, "the ordered class 'top' does not occur"),
-        ({"target": "kind", "ordered": ("x", "y")}, "give each of three or more classes once"),
-        ({"target": "grade", "ordered": ("low", "low", "mid")}, "give each of three or more classes once"),
+        ({"target": "kind", "ordered": ("x", "y")}, "an order needs three or more classes; the column has 'x', 'y'"),
+        ({"target": "kind", "column": {"kind": "ordered:x<y"}}, "an order needs three or more classes"),
+        ({"target": "grade", "ordered": ("low", "high")}, "column grade: the order lacks the class 'mid'"),
+        ({"target": "grade", "ordered": ("low", "low", "mid")}, "give each class once"),
         ({"target": ["grade", "kind"], "ordered": GRADES}, "that is of one target; the job has several"),
         ({"target": ["grade", "kind"], "positive": "x"}, "that is of one target; the job has several"),
         ({"target": ["grade", "kind"], "class_weight": "balanced"}, "needs a target with classes"),

@@ -53,7 +53,9 @@ CASES = {
     "train rl/dqn CartPole-v1 --cv 3": "cv: an agent has no rows to fold; --seeds repeats its training",
     "train rl/dqn CartPole-v1 --target x": "target: an environment has no columns and rows to choose from",
     "train rl/dqn CartPole-v1 --env gravity": "env: received 'gravity'; it must be KEY=VALUE, such as gravity=1.6",
-    "train rl/dqn CartPole-v1 --env weight=3": "the environment does not take these options",
+    "train rl/dqn CartPole-v1 --env weight=3": "env: unknown option 'weight'; known: sutton_barto_reward, "
+    "render_mode, max_episode_steps",
+    "train rl/dqn CliffWalking-v1 --env is_slipery=1": "(did you mean 'is_slippery'?)",
     "train rl/dqn CliffWalking-v1 --solved auto": "CliffWalking-v1 has no threshold of its own; say a mean return",
     "train rl/dqn CartPole-v1 --solved soon": "input should be 'auto' or be a valid number",
     "train classification/mlp wine --seeds 1": "seeds: received 1; input should be greater than or equal to 2",

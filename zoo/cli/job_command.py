@@ -19,6 +19,7 @@ from zoo.jobs.option import Option, list_options
 
 TASK_OPTIONS = "zoo.options"
 ARGUMENTS, OTHERS = "Arguments", "Options"  # the first and the last heading
+MOST_SHOWN = 3  # options in the message of a wrong argument
 
 
 class ThemedCommand(TyperCommand):
@@ -29,6 +30,26 @@ class ThemedCommand(TyperCommand):
     """
 
     themes: Mapping[str, str] = {}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words; refuse those that no argument is left for.
+
+        Raises:
+            UsageError: With the arguments of the command, and its options if they are few.
+        """
+        ctx.allow_extra_args = True
+        rest: list[str] = super().parse_args(ctx, args)
+        if not rest:
+            return rest
+        parameters = self.get_params(ctx)
+        arguments = [parameter.name.upper() for parameter in parameters if parameter.param_type_name == "argument"]
+        options = [p for p in parameters if p.param_type_name == "option" and not getattr(p, "is_flag", False)]
+        forms = [f"[{option.opts[0]} {option.metavar or 'N'}]" for option in options]
+        if len(forms) > MOST_SHOWN:
+            forms = [f"[OPTIONS]; zoo {self.name} --help lists the options"]
+        raise UsageError(
+            f"unexpected argument {rest[0]!r}; usage: {' '.join([f'zoo {self.name}', *arguments, *forms])}"
+        )
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then the options of each heading, in the order of the job's fields."""
@@ -69,8 +90,7 @@ class TaskCommand(ThemedCommand):
         ctx.meta[TASK_OPTIONS] = {
             name: values[0] if len(values) == 1 else values for name, values in task_options.items()
         }
-        rest: list[str] = super().parse_args(ctx, arguments)
-        return rest
+        return super().parse_args(ctx, arguments)
 
     def _takes_value(self, ctx: Any, word: str) -> bool:
         return any(word in p.opts and not getattr(p, "is_flag", False) for p in self.get_params(ctx))

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zoo.data.columns.date_parsing import find_date_format
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.examples.array_columns import (
     IMAGE,
     SEQUENCE,
+    TEXT,
     convert_to_cells,
     find_array_columns,
 )
@@ -26,6 +28,7 @@ from zoo.data.examples.describe_examples import (
     split_into_tokens,
 )
 from zoo.data.layout import Layout
+from zoo.data.limits import find_source_row
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.image_files import IMAGE_FILES, decode_images
 from zoo.data.sources.read import Table, read_table
@@ -183,6 +186,8 @@ class SequenceLayout:
                 raise DataError(message, where=table.source, nearest=find_nearest_name(self.text, columns))
             return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name], few=frame.shape[1] == 1)]
+        # Dates are texts only where the source says so, as a file of lines does.
+        texts = [name for name in texts if name == TEXT or find_date_format(frame[name].dropna().unique()) is None]
         if len(texts) == 1:
             return texts[0]
         if not texts:
@@ -257,15 +262,13 @@ def _by_series(table: Table, series: str, time: str, columns: list[str], cells: 
     moments = times if pd.api.types.is_numeric_dtype(times.dtype) else read_moments(times)
     for name, values in ((series, frame[series]), (time, moments)):
         if values.isna().any():
-            row = int(np.flatnonzero(values.isna())[0])
-            raise DataError(
-                "a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row + 1}"
-            )
+            row = find_source_row(values, int(np.flatnonzero(values.isna())[0]))
+            raise DataError("a value is missing or cannot be read", where=f"{table.source}, column {name}, row {row}")
     twice = pd.DataFrame({"series": frame[series], "time": moments}).duplicated().to_numpy()
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
         message = f"series {frame[series].iloc[row]} has two rows at {time} {frame[time].iloc[row]}"
-        raise DataError(message, where=f"{table.source}, row {row + 1}")
+        raise DataError(message, where=f"{table.source}, row {find_source_row(frame[series], row)}")
     codes, names = pd.factorize(frame[series])  # in the order of first appearance
     order = np.lexsort((moments.to_numpy(), codes))
     ends = np.cumsum(np.bincount(codes))[:-1]

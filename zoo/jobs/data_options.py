@@ -286,11 +286,9 @@ class DataJob(Job):
         if len(values) == 1 and isinstance(values[0], str):
             values = [level.strip() for level in values[0].split(",")]
         levels = [cls._as_level(level) for level in values]
-        if levels and len(set(levels)) < max(3, len(levels)):
-            raise UsageError(
-                f"received {', '.join(map(str, levels))}; give each of three or more classes once, from low to high",
-                where="ordered",
-            )
+        if len(set(levels)) < len(levels):
+            message = f"received {', '.join(map(str, levels))}; give each class once, from low to high"
+            raise UsageError(message, where="ordered")
         return levels
 
     @field_validator("positive", mode="before")

@@ -108,11 +108,8 @@ class Training:
     def attained(self) -> tuple[str, float]:
         """Return the baseline with the highest validation skill, and its skill; NaN if unknown."""
         skills = {name: self.skill(scores, "val_") for name, scores in self.baselines.items()}
-        skills = {name: value for name, value in skills.items() if math.isfinite(value)}
-        if not skills:
-            return "", math.nan
-        name = max(skills, key=lambda name: skills[name])
-        return name, skills[name]
+        name = max((name for name in skills if math.isfinite(skills[name])), key=lambda name: skills[name], default="")
+        return name, skills.get(name, math.nan)
 
     def _skill(self, value: float, split: str) -> float:
         guessed = self.baselines.get(self.dummy or "", {}).get(split + self.objective, math.nan)
@@ -275,12 +272,10 @@ def _not_converged(training: Training) -> list[Finding]:
         return []
     back = max(1, epochs // 5)
     skills = training.skills()
-    if len(skills):
-        before = float(skills[-1 - back])
-    else:
+    if not len(skills):
         losses = np.asarray(training.history["val_loss"], float)
         skills = 1 - losses / (losses[0] or math.nan)
-        before = float(skills[-1 - back])
+    before = float(skills[-1 - back])
     gain = float(skills[-1]) - before
     if not (gain > GAIN or (gain > LEAST_GAIN and gain > GAIN_OF_REST * (1 - before))):
         return []
@@ -299,7 +294,9 @@ def _under_fitting(training: Training) -> list[Finding]:
         return []
     evidence = (*_facts(training), f"see {CURVE}")
     if skill < NOTHING and not attained > GAP:
-        text = "neither the network nor any baseline is better than the constant baseline"
+        others = set(training.baselines) - {training.dummy}
+        text = "neither the network nor any baseline is better" if others else "the network is no better"
+        text = f"{text} than the constant baseline"
         return [Finding(UNDER_FITTING, WARNING, text, "other columns: these may not be informative", evidence)]
     text = f"the network is worse on training rows than {name} on validation rows"
     advice = "more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
@@ -312,9 +309,12 @@ def _over_fitting(training: Training) -> list[Finding]:
     finite = skills[np.isfinite(skills)]
     lost = float(finite.max() - np.median(finite[-3:])) if len(finite) else 0.0
     if trained - validated > GAP + training.noise():
+        removed = f"removes {trained:.0%} of the constant baseline's error"
+        first = removed if trained >= 0 else "is worse than the constant baseline"
+        second = f", {validated:.0%}" if validated >= 0 else " and is worse than the constant baseline"
         text = (
-            f"the model fits the training rows much better than others: it removes {trained:.0%} of the constant "
-            f"baseline's error on training rows, {validated:.0%} on validation rows"
+            f"the model fits the training rows much better than others: it {first} on training rows{second} "
+            f"on validation rows"
         )
     elif lost > 2 * GAP and training.history["loss"][-1] < training.history["loss"][training.best_epoch - 1]:
         text = (

@@ -100,11 +100,11 @@ def _estimate_pairs(facts: Facts, names: Sequence[str], values_of: Callable[[str
     The columns are divided at random in two, and pairs of rows are counted that are equal in the one part alone, in the
     other part alone, and in neither. If the parts are independent, the product of the first two by the third is the
     number of pairs equal in both, whatever the number of copies. Of several divisions the largest number counts, since
-    columns depend on each other. A single column cannot be divided: all its repeats may be chance.
+    columns depend on each other. A single column cannot be divided: all its repeats may be chance, unless it is a text.
     """
     n = len(facts.frame)
     if len(names) < 2:
-        return float(n) ** 2
+        return 0.0 if facts.kind(names[0]) == "text" else float(n) ** 2
     rng = np.random.default_rng(facts.seed)
     rows = np.arange(n) if n <= MOST_ROWS else np.sort(rng.choice(n, MOST_ROWS, replace=False))
     parts = np.stack([rng.permutation(len(names)) < rng.integers(1, len(names)) for _ in range(DRAWS)])

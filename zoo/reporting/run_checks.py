@@ -55,13 +55,19 @@ def prepare_table(
 
 
 def run_cheap_checks(
-    facts: Facts | None, dataset: Dataset | None, *, searched: int = 0, model: str | None = None
+    facts: Facts | None,
+    dataset: Dataset | None,
+    *,
+    texts: Facts | None = None,
+    searched: int = 0,
+    model: str | None = None,
 ) -> list[Finding]:
     """Return the findings of the cheap checks.
 
     Args:
         facts: The table; None for other data.
         dataset: The dataset; None without a target.
+        texts: The texts, where they are all that there is.
         searched: Number of hyperparameters that a search of the model varies.
         model: Its name.
     """
@@ -92,6 +98,8 @@ def run_cheap_checks(
             lambda: values.check_redundant_columns(table),
             lambda: of_columns.check_outliers(table),
         ]
+    if texts is not None:
+        checks.append(lambda: check_duplicates(texts))
     if dataset is not None and dataset.spec.of_kind(ImageInput):
         image_data = dataset
         checks.append(lambda: images.check_near_duplicates(image_data))

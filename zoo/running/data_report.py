@@ -80,7 +80,8 @@ def data_report(job: ReportJob, *, quiet: bool = False) -> DataReport:
     else:  # a sample of the streamed rows, if they are tabular
         facts = _facts_of_dataset(dataset) if dataset is not None else None
     parameters, searched = _size_of_model(job, dataset)
-    findings = run_cheap_checks(facts, dataset, searched=searched, model=job.model)
+    texts = _texts_of_dataset(dataset) if dataset is not None and table is None else None
+    findings = run_cheap_checks(facts, dataset, texts=texts, searched=searched, model=job.model)
     if dataset is not None and "train" in dataset.splits:
         total, unit = dataset.splits["train"].total, name_rows(dataset)
         findings.insert(0, check_parameters(total, parameters, job.model, unit=unit))
@@ -160,7 +161,7 @@ def report_of_run(task: Task, dataset: Dataset, level: str, folder: Path) -> Dat
                 report_, source=dataset.source, notes=dataset.notes
             )  # the same data may come from another path
     facts = _facts_of_dataset(dataset)
-    findings = run_cheap_checks(facts, dataset)
+    findings = run_cheap_checks(facts, dataset, texts=_texts_of_dataset(dataset))
     if models:
         findings += run_costly_checks(facts, dataset, _baselines_of(task, dataset, "quick"))
     report = DataReport(
@@ -269,11 +270,22 @@ def _facts(job: DataJob, table: Table, dataset: Dataset | None) -> Facts:
 
 def _facts_of_dataset(dataset: Dataset) -> Facts | None:
     """Rebuild a table from the inputs of a run's dataset; None if the inputs are images, sequences or a single text."""
+    return None if _has_only_a_text(dataset) else _rebuild_table(dataset)
+
+
+def _texts_of_dataset(dataset: Dataset) -> Facts | None:
+    """Rebuild a table of the texts of a dataset; None if it has other inputs."""
+    return _rebuild_table(dataset) if _has_only_a_text(dataset) else None
+
+
+def _has_only_a_text(dataset: Dataset) -> bool:
+    return [input_.kind for input_ in dataset.spec.inputs] == [TextInput.kind]
+
+
+def _rebuild_table(dataset: Dataset) -> Facts | None:
     spec = dataset.spec
     inputs = [column for column in spec.inputs if not getattr(column, "indicates_missing", False)]
     if any(not isinstance(column, ColumnInput) for column in inputs):
-        return None
-    if len(inputs) == 1 and spec.of_kind(TextInput):
         return None
     splits = [(name, dataset.splits[name]) for name in SPLITS if name in dataset.splits]
     # Sampling with replacement may have repeated rows.

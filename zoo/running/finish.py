@@ -83,7 +83,9 @@ def finish_run(
         others = [name for name in SPLIT_PREFIX if name != split]
         evaluations |= evaluate(fitted, others, intervals=["validation"], model=model.keras_model)
         of_scores = (*evaluations[split].notes, *_note_unknown_intervals(evaluations[split], split))
-        run = _run_of(tracked, fitted, model, evaluations, (*notes, *calibration.notes, *of_scores))
+        run = _run_of(
+            tracked, fitted, model, evaluations, (*notes, *fitted.result.notes, *calibration.notes, *of_scores)
+        )
         conformal = rules.interval_scores(rows, output, quantiles) if quantiles else {}
         run.metrics = {
             **run.metrics,

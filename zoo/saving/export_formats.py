@@ -58,12 +58,12 @@ def write_export(folder: Path, model: Model, kind: str, *, run_id: str = "", qua
         quantize: For LiteRT: weights are stored in 8 bits and converted to floats for computation.
 
     Raises:
-        JobError: When the format does not support the model, with the reason.
+        UsageError: When the format does not support the model, with the reason.
     """
     rules = load_task(model.spec.task).rules(model.spec)
     if type(rules).predictions is not OutputRules.predictions:
         message = f"the task {model.spec.task} overrides predictions, which an export cannot run; override decoding"
-        raise JobError(message, where="format")
+        raise UsageError(message, where="format")
     folder.mkdir(parents=True, exist_ok=True)
     graph = (
         _full_graph(model.keras_model) if kind == SAVED_MODEL else _graph_after_preprocessing(model.keras_model, kind)
@@ -157,7 +157,7 @@ def _graph_after_preprocessing(model: Any, kind: str) -> _ExportedGraph:
         texts = [input_.name for input_ in model.inputs if input_.dtype == "string"]
         if texts:
             message = f"the network takes text ({texts[0]}), which {kind} does not support; use savedmodel"
-            raise JobError(message, where="format")
+            raise UsageError(message, where="format")
         return _full_graph(model)
     (network,) = layers_by_name.values()  # a user's own model keeps its name
     layers = [network] if calibration is None else [network, calibration]
@@ -181,7 +181,7 @@ def list_steps(preprocessing: Any, kind: str) -> tuple[list[dict[str, Any]], dic
         kind: The format, for the error.
 
     Raises:
-        JobError: When NumPy has no counterpart of a layer.
+        UsageError: When NumPy has no counterpart of a layer.
     """
     names = {id(tensor): tensor.name for tensor in preprocessing.inputs}
     remaining = [layer for layer in preprocessing.layers if type(layer).__name__ != "InputLayer"]
@@ -192,7 +192,7 @@ def list_steps(preprocessing: Any, kind: str) -> tuple[list[dict[str, Any]], dic
             node, name = _node(layer), type(layer).__name__
             if name not in STEPS:
                 message = f"{kind} does not support the preprocessing layer {name}; use savedmodel"
-                raise JobError(message, where="format")
+                raise UsageError(message, where="format")
             output_names = [f"{layer.name}:{place}" for place in range(len(node.output_tensors))]
             names |= {
                 id(tensor): output_name for tensor, output_name in zip(node.output_tensors, output_names, strict=True)
@@ -253,7 +253,8 @@ def _write_litert(path: Path, graph: _ExportedGraph, quantize: bool) -> int | No
                 continue
             operation = re.search(r"'(tf\.\w+)' op", str(error))
             reason = f"{operation[1]}" if operation else str(error).strip().splitlines()[-1][-200:]
-            raise JobError(f"LiteRT does not support an operation of the network: {reason}", where="format") from None
+            message = f"litert does not support an operation of the network, {reason}; use savedmodel"
+            raise UsageError(message, where="format") from None
         return rows
     raise AssertionError("the last way returns or raises")
 

@@ -206,12 +206,23 @@ def _data(model: Model, run: Run, report: DataReport | None) -> str:
         target = model.spec.target
         counts = ", ".join(f"`{n}` {c:,}" for n, c in zip(target.classes, target.counts, strict=True))
         lines += [f"Classes in the training rows: {counts}."]
-    lines += ["", "| column | kind | missing | range or categories in training |", "|---|---|---|---|"]
-    for input_ in model.spec.inputs[:MOST_COLUMNS]:
-        lines.append(f"| {_cell(input_.name)} | {input_.kind} | {input_.missing:,} | {_cell(_extent(input_))} |")
-    if len(model.spec.inputs) > MOST_COLUMNS:
-        lines.append(f"| … | {len(model.spec.inputs) - MOST_COLUMNS} more | | |")
-    return "\n".join(lines)
+    describe = load_task(model.spec.task).describe_source
+    if describe is not None:
+        sentence, uses = describe(model.spec)
+        rows = [f"| {_cell(name)} | {use} |" for name, use in uses.items()]
+        return "\n".join([*lines, sentence, "", "| column | use |", "|---|---|", *_first_rows(rows, 2)])
+    rows = [
+        f"| {_cell(input_.name)} | {input_.kind} | {input_.missing:,} | {_cell(_extent(input_))} |"
+        for input_ in model.spec.inputs
+    ]
+    header = ["| column | kind | missing | range or categories in training |", "|---|---|---|---|"]
+    return "\n".join([*lines, "", *header, *_first_rows(rows, 4)])
+
+
+def _first_rows(rows: Sequence[str], width: int) -> list[str]:
+    """Return the first rows of a table of columns, and how many more there are."""
+    more = [f"| … | {len(rows) - MOST_COLUMNS} more |" + " |" * (width - 2)] if len(rows) > MOST_COLUMNS else []
+    return [*rows[:MOST_COLUMNS], *more]
 
 
 def _scores(run: Run) -> str:

@@ -30,6 +30,7 @@ from zoo.running.progress import Progress
 from zoo.saving.abandoned_files import create_prefix, remove_abandoned
 from zoo.saving.export_formats import (
     OUTPUT,
+    SAVED_MODEL,
     check_packages,
     convert_ranked,
     convert_to_columns,
@@ -126,8 +127,9 @@ def export(job: ExportJob, *, quiet: bool = False) -> Exports:
         quiet: Show no progress.
 
     Raises:
-        UsageError: No such run, packages of a format are missing, the folder exists, or there are no rows to compare.
-        JobError: A requested format does not support the model, or its predictions differ.
+        UsageError: No such run, packages of a format are missing, a requested format does not support the model, the
+            folder exists, or there are no rows to compare.
+        JobError: The predictions of an export differ.
 
     Example:
         >>> export(run.run_id, "onnx").exports[0].folder  # doctest: +SKIP
@@ -238,14 +240,17 @@ def _synthetic_rows(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
 
 
 def _try_export(subject: _Subject, folder: Path, kind: str, *, quantize: bool) -> Export:
-    """Export, and turn errors of a converter or runtime into a JobError."""
+    """Export, and turn errors of a converter or runtime into an error of zoo."""
     try:
         with translate_failures():
             return _write_and_compare(subject, folder, kind, quantize=quantize)
     except ZooError:
         raise
     except Exception as error:
-        raise JobError(f"{kind} does not support the model: {shorten_error(error)[:300]}", where="format") from None
+        message = f"{kind} does not support the model: {shorten_error(error)[:300]}"
+        if kind == SAVED_MODEL:  # it supports all models
+            raise JobError(message, where="format") from None
+        raise UsageError(f"{message}; use savedmodel", where="format") from None
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class FitResult:
         stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
         seconds: Wall time of training, including the time before it was resumed.
         scores: Validation scores that are available only after training, by name with prefix.
+        notes: Notes for the user.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class FitResult:
     stopped: str = "epochs"
     seconds: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass

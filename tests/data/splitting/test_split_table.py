@@ -139,7 +139,7 @@ def test_a_split_is_taken_back(tmp_path: Path) -> None:
         ({"train": [True]}, "instead of a list of integers"),
         ({"train": "0"}, "instead of a list of integers"),
         ({"train": [0, 10**30]}, "not a split"),
-        ({"train": [-1]}, "the train split has row -1"),
+        ({"train": [-1]}, "the train split has the row number -1; in such a file they are from 0 to"),
         ({"train": [], "test": [1]}, "no training rows"),
         ({"learn": [1]}, "not a split"),
         ([1], "not a split"),

@@ -88,8 +88,8 @@ def test_given_parts_stay(given_splits, expected):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"rows": 1}, "1 rows are too few for a test split"),
-        ({"rows": 2}, "2 rows are too few for a validation split"),
+        ({"rows": 1}, "1 row is too few for a test split: at least 2 are needed; --test-size 0 leaves this split out"),
+        ({"rows": 2}, "2 rows are too few for a validation split: at least 3 are needed; --validation-size 0 leaves"),
         ({"rows": 5, "method": "stratified", "classes": np.array([0, 0, 1, 1, 1])}, "cannot take a test split of 0.2"),
         ({"method": "stratified"}, "a stratified split needs a target with classes"),
         ({"given": np.array(["test"] * 100), "validation": 0}, "the split leaves no training rows"),

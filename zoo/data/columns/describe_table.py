@@ -219,7 +219,11 @@ def _check_order(order: Sequence[str], classes: Sequence[str], where: str) -> No
         raise DataError(message, where=where, nearest=find_nearest_name(absent, classes))
     unplaced = [name for name in classes if name not in order]
     if unplaced:
-        raise DataError(f"the order lacks the class {join_first(list(map(repr, unplaced)), 5)}", where=where)
+        several = "classes" if len(unplaced) > 1 else "class"
+        raise DataError(f"the order lacks the {several} {join_first(list(map(repr, unplaced)), 5)}", where=where)
+    if len(classes) < 3:
+        message = f"an order needs three or more classes; the column has {join_first(list(map(repr, classes)))}"
+        raise DataError(message, where=where)
 
 
 def choose_positive(target: Target, counts: Sequence[int]) -> Target:

@@ -136,7 +136,7 @@ def read_image(path: Path) -> np.ndarray:
         with Image.open(path, formats=_FORMATS) as stored:
             pixels = stored.width * stored.height
             if pixels > _MANY_PIXELS:  # the check takes as long as decoding a small image
-                size = f"an image of {stored.width:,} x {stored.height:,} pixels"
+                size = f"an image of {stored.height:,} x {stored.width:,} pixels (height x width)"
                 check_memory(_PIXEL_BYTES * pixels, size, str(path))
             image = ImageOps.exif_transpose(stored)  # rotate by the camera's orientation
             if image.mode == "F":

@@ -105,7 +105,10 @@ def read_splits(path: str, places: np.ndarray) -> np.ndarray:
     for split, rows in rows_by_split.items():
         if rows.size and (rows.min() < 0 or rows.max() >= len(splits)):
             wrong = rows.min() if rows.min() < 0 else rows.max()
-            raise DataError(f"the {split} split has row {wrong}, but the source has {len(splits)} rows", where=path)
+            message = (
+                f"the {split} split has the row number {wrong}; in such a file they are from 0 to {len(splits) - 1}"
+            )
+            raise DataError(message, where=path)
         if (splits[rows] != "").any():
             other = splits[rows][splits[rows] != ""][0]
             raise DataError(f"a row of the {split} split is also in the {other} split", where=path)

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.data.columns.encode import MISSING, name_categories
 from zoo.data.dataset import SPLITS
+from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
 from zoo.data.splitting.folds import group_masks, read_masks, read_splits, take_fold
 from zoo.data.splitting.splitters import Splitter, read_split_column, suggest_sizes
@@ -123,8 +124,8 @@ def _splitter(
         _check_column(table, column, "split")
         groups = name_categories(table.frame[column])
         if (groups == MISSING).any():
-            row = int(np.flatnonzero(groups == MISSING)[0])
-            raise DataError("the group is missing", where=f"{where}, column {column}, row {row + 1}")
+            row = find_source_row(table.frame[column], int(np.flatnonzero(groups == MISSING)[0]))
+            raise DataError("the group is missing", where=f"{where}, column {column}, row {row}")
         notes.append(f"column {column} defines the groups that stay together, and is not a feature")
     time = job.split_by("time")
     if time is not None:
@@ -150,6 +151,7 @@ def _splitter(
         groups=groups,
         moments=moments,
         gap=gap,
+        where=where,
     )
     return splitter, tuple(notes)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.dataset import SPELLINGS
+from zoo.data.limits import find_source_row
 from zoo.data.splitting.time_order import mask_gap, require_cut
 from zoo.errors import DataError, describe_unknown
 
@@ -34,6 +35,7 @@ class Splitter:
         groups: Group name of each row (N,), for ``group`` and ``hash``.
         moments: Time of each row (N,) as a number, for ``time``.
         gap: Time left out between the end of one split and the beginning of the next.
+        where: Name of the source in error messages.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Splitter:
     groups: np.ndarray | None = None
     moments: np.ndarray | None = None
     gap: float = 0.0
+    where: str | None = None
 
     def splits(self, rows: int, given: np.ndarray | None = None) -> np.ndarray:
         """Return the split of each row.
@@ -79,24 +82,29 @@ class Splitter:
             if fraction > 0 and not np.any(splits == name):
                 self.move(splits, name, fraction)
         if not np.any(splits == "train"):
-            raise DataError("the split leaves no training rows")
+            raise DataError("the split leaves no training rows", where=self.where)
         return splits
 
     def check(self) -> None:
         """Raise DataError if the method lacks the classes or groups that it needs."""
         if self.method == "stratified" and self.classes is None:
-            raise DataError("a stratified split needs a target with classes; use --split random")
+            raise DataError("a stratified split needs a target with classes; use --split random", where=self.where)
         if self.groups is not None and len(np.unique(self.groups)) < 2:
-            raise DataError(f"a split by group needs at least two groups; all rows belong to {self.groups[0]!r}")
+            message = f"a split by group needs at least two groups; all rows belong to {self.groups[0]!r}"
+            raise DataError(message, where=self.where)
 
     def move(self, splits: np.ndarray, to: str, fraction: float) -> None:
         """Move a fraction of the training rows to another split."""
         train = np.flatnonzero(splits == "train")
         if len(train) < 2:
-            left = f"{len(splits)} rows are too few for a {to} split"
+            needed = len({*splits.tolist(), "train"}) + 1
+            rows = "1 row is" if len(splits) == 1 else f"{len(splits):,} rows are"
+            left = f"{rows} too few for a {to} split: at least {needed} are needed"
+            if len(splits) >= needed:  # the source gives splits
+                left = f"a {to} split needs at least 2 training rows; there are {len(train)}"
             if self.gap:
                 left = f"the gap leaves too few rows for a {to} split: {len(train)} of {len(splits)} rows are before it"
-            raise DataError(left)
+            raise DataError(f"{left}; --{to}-size 0 leaves this split out", where=self.where)
         if self.method == "order":
             moved = train[len(train) - max(1, round(fraction * len(train))) :]
         elif self.method == "time":
@@ -106,7 +114,7 @@ class Splitter:
         else:
             moved = self._drawn(train, to, fraction)
         if len(moved) == 0 or len(moved) == len(train):
-            raise DataError(f"cannot take a {to} split of {fraction:g} from {len(train)} rows")
+            raise DataError(f"cannot take a {to} split of {fraction:g} from {len(train)} rows", where=self.where)
         splits[moved] = to
 
     def _latest(self, splits: np.ndarray, train: np.ndarray, to: str, fraction: float) -> np.ndarray:
@@ -120,7 +128,8 @@ class Splitter:
         assert self.groups is not None
         names, codes, counts = np.unique(self.groups[train], return_inverse=True, return_counts=True)
         if len(names) < 2:
-            raise DataError(f"{len(names)} group is too few for a {to} split; a group is never divided")
+            message = f"{len(names)} group is too few for a {to} split; a group is never divided"
+            raise DataError(f"{message}; --{to}-size 0 leaves this split out", where=self.where)
         places = np.array([hash_to_fraction(name, f"{self.seed} {to}") for name in names])
         if self.method == "hash":
             return train[(places < fraction)[codes]]
@@ -148,7 +157,8 @@ class Splitter:
             try:
                 _, moved = train_test_split(train, test_size=fraction, stratify=strata, random_state=seed)
             except ValueError as error:
-                raise DataError(f"cannot take a {to} split of {fraction:g} from {len(train)} rows: {error}") from None
+                message = f"cannot take a {to} split of {fraction:g} from {len(train)} rows: {error}"
+                raise DataError(message, where=self.where) from None
         return np.asarray(moved)
 
 
@@ -173,7 +183,8 @@ def read_split_column(values: pd.Series, *, where: str) -> np.ndarray:
     if splits.isna().any():
         row = int(np.flatnonzero(splits.isna())[0])
         error = describe_unknown("split", str(values.iloc[row]), SPELLINGS)
-        raise DataError(error.message, where=f"{where}, column {values.name}, row {row + 1}", nearest=error.nearest)
+        place = f"{where}, column {values.name}, row {find_source_row(values, row)}"
+        raise DataError(error.message, where=place, nearest=error.nearest)
     return splits.to_numpy(dtype="<U11")
 
 
