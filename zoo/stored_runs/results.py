@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import Interval
 from zoo.reporting.check_inputs import Finding
-from zoo.text import convert_to_plain, format_interval, format_number
+from zoo.text import INTERVAL_WIDTH, convert_to_plain, format_interval, format_number
 
 if TYPE_CHECKING:  # it imports Keras, which tables of runs do not need
     from zoo.saving.model import Model
@@ -162,12 +162,12 @@ class Run:
         names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
         best = self.best_baseline
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
+        head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<{INTERVAL_WIDTH}}"
         lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         for name in names:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
-            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
+            lines.append(f"{name:<{width}}{value:>10}  {bounds:<{INTERVAL_WIDTH}}{baseline}".rstrip())
         lines += format_baselines(self.baselines, best, self.headline, names)
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
