@@ -255,7 +255,7 @@ class Search:
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         selected = [trial for trial in ranked[5:] if trial.trial_id == self.selected]
         for trial in [*ranked[:5], *selected]:
-            values = ", ".join(f"{name}={format_number(trial.hyperparameters.get(name))}" for name in varied)
+            values = format_values(trial.hyperparameters, varied)
             mark = "  (used)" if trial.trial_id == self.selected else ""
             lines.append(f"  {trial.trial_id:>4}  {format_number(trial.score):>9}  {values}{mark}")
         importance = format_importance(self.importance)
@@ -325,6 +325,16 @@ def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     names = dict.fromkeys(name for trial in trials for name in trial)
     return [name for name in names if len({str(trial.get(name)) for trial in trials}) > 1]
+
+
+def format_values(hyperparameters: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return some of a trial's hyperparameters as text, without those that its model does not have.
+
+    Example:
+        >>> format_values({"model": "linear", "learning_rate": 0.01}, ["model", "units", "learning_rate"])
+        'model=linear, learning_rate=0.01'
+    """
+    return ", ".join(f"{name}={format_number(hyperparameters[name])}" for name in names if name in hyperparameters)
 
 
 def format_importance(importance: Mapping[str, tuple[float, float]]) -> str:
