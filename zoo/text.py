@@ -10,6 +10,8 @@ from typing import Any
 # In a database's URL a password may contain a slash by mistake; in a web address ":" may begin a port.
 _PASSWORD = re.compile(r"((?:https?://[^:/@?\s]*):[^@/?\s]*|(?!https?:)[a-z][\w+.-]*://[^:/@?\s]*:[^?\s]*)@", re.I)
 _USER = re.compile(r"[a-z][\w+.-]*://[^:/@?\s]*", re.I)
+# Of the longest interval, of two negative numbers in scientific notation, and two spaces.
+INTERVAL_WIDTH = 26
 _SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token|api_?key|signature)[^=&\s]*=)[^&\s]*", re.I)
 
 

@@ -199,6 +199,13 @@ def test_a_clear_difference_over_seeds_is_decided() -> None:
     assert seeds(values, math.nan, 110.0).verdict == "tie"  # the sampling error is unknown
 
 
+def test_the_baseline_s_score_is_apart_from_the_longest_interval() -> None:
+    repeats = seeds(np.array([-43211.0, -42000.0, -41000.0]), 600.0, -54321.0)
+    for shown in (repeats, repeats.runs[0]):
+        row = next(line for line in repr(shown).splitlines() if line.startswith("test_rmse"))
+        assert "]  " in row
+
+
 def test_intervals_of_means_are_within_the_limits_of_the_metrics_of_the_task(workspace: Path) -> None:
     repeats = seeds(np.array([0.1, 2.0, 0.2]), 1.0, 5.0)
     assert repeats.intervals["test_rmse"][0] < 0

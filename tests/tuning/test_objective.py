@@ -126,8 +126,12 @@ def test_no_proposal_is_beyond_its_range(sampling: str) -> None:
     assert all(0.1 <= values["rate"] <= 0.5 for values in tried)
 
 
-def test_several_models_are_one_search(workspace: Path) -> None:
-    search = tune("regression/*", trials=6)
+def test_several_models_are_one_search(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = tune("regression/*", trials=6, quiet=False)
+    shown = capsys.readouterr().err + repr(search)
+    assert "units=" in shown
+    assert "=–" not in shown  # a model's own hyperparameters alone
+    assert "epochs=" not in shown  # all trials have those that were asked for
     models = [trial.hyperparameters["model"] for trial in search.trials]
     assert models[:2] == ["regression/linear", "regression/mlp"]  # each by its own defaults
     first = search.trials[0].hyperparameters

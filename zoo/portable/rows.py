@@ -37,8 +37,15 @@ def read_rows(path: Path) -> dict[str, list[Any]]:
     """Read the columns of a CSV file, of JSON lines, or of the arrays of an ``.npz`` file.
 
     Raises:
-        ValueError: If a line has more or fewer cells than the first.
+        ValueError: If a line has more or fewer cells than the first, or the file is none of these.
     """
+    try:
+        return _read_rows(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8; expected a .csv, .jsonl or .npz file") from None
+
+
+def _read_rows(path: Path) -> dict[str, list[Any]]:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return {name: list(arrays[name]) for name in arrays.files}

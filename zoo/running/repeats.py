@@ -31,7 +31,7 @@ from zoo.running.run_facts import check_same_data, name_experiment, run_tags, se
 from zoo.saving.model import Model
 from zoo.stored_runs.lookup import describe_no_model, load_job
 from zoo.stored_runs.results import Run, find_best_baseline, find_common_notes, format_baselines, format_findings
-from zoo.text import convert_to_plain, format_interval, format_number
+from zoo.text import INTERVAL_WIDTH, convert_to_plain, format_interval, format_number
 from zoo.tracking.process_tags import is_running
 from zoo.tracking.store import Store
 from zoo.tracking.tags import BEST_TAG, CROSS_VALIDATION, JOB_FILE, JOB_TAG, PROCESS_TAG, SEEDS, unpack_tags
@@ -183,14 +183,14 @@ class Repeats:
         lines = [f"Run {self.run_id[:8]}: {first.model_name} on {first.source}, {len(self.runs)} {what}"]
         names = [name for name in first.metrics if name.startswith(first.headline.split("_")[0] + "_")]
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'score':<{width}}{'mean':>10}  {'std':<11}{'95 % interval':<22}"
+        head = f"{'score':<{width}}{'mean':>10}  {'std':<11}{'95 % interval':<{INTERVAL_WIDTH}}"
         lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         metrics, intervals, baselines = self.metrics, self.intervals, self.baselines
         for name in names:
             baseline = format_number(baselines[best].get(name, math.nan)) if best else ""
             lines.append(
                 f"{name:<{width}}{format_number(metrics[name]):>10}  {format_number(metrics[name + '_std']):<11}"
-                f"{format_interval(intervals.get(name)):<22}{baseline}".rstrip()
+                f"{format_interval(intervals.get(name)):<{INTERVAL_WIDTH}}{baseline}".rstrip()
             )
         lines += format_baselines(baselines, best, first.headline, names)
         each = ", ".join(f"{run.run_id[:8]} {format_number(run.metrics[first.headline])}" for run in self.runs)

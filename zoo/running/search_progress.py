@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.jobs.search_options import UNLIMITED_TRIALS
 from zoo.running.progress import Progress
-from zoo.stored_runs.results import list_varied
+from zoo.stored_runs.results import format_values, list_varied
 from zoo.text import format_number
 
 MOST_ROWS, MOST_COLUMNS, LOOKED_AT = 12, 6, 200
@@ -99,7 +99,7 @@ class SearchProgress(Progress):
         outcome = ", ".join(text for text in (score, ended.reason) if text) or ended.status
         best = f"best of those that ended {format_number(ended.best_score)} (trial {ended.best_id}); "
         best = best if ended.best_id else ""
-        values = ", ".join(f"{name}={format_number(ended.hyperparameters.get(name))}" for name in self._varied())
+        values = format_values(ended.hyperparameters, self._varied())
         left = f"; {self._count(ended.done)}, about {format_duration(ended.left_s)} left"
         return f"trial {ended.trial_id}: {outcome}; {best}{ended.seconds:.1f} s{'; ' + values if values else ''}{left}"
 

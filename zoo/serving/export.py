@@ -25,6 +25,7 @@ from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.run_jobs import FORMATS, ExportJob
 from zoo.models.built_model import find_preprocessing
 from zoo.portable.predict import Exported, decode_outputs
+from zoo.portable.rows import IMAGE, SEQUENCE
 from zoo.quiet_import import silence_libraries
 from zoo.running.progress import Progress
 from zoo.saving.abandoned_files import create_prefix, remove_abandoned
@@ -346,26 +347,39 @@ class _ExportAsModel:
         return self.exported.output_of(raw)[self.exported.facts["output"]["of"]]
 
 
+def _explain_rows(inputs: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the name of a file for ``predict.py``, and how to write it if no CSV file can hold an input."""
+    kinds = {input_["kind"]: input_["name"] for input_ in inputs}
+    if SEQUENCE in kinds:  # of different lengths, which no array holds
+        row = json.dumps({kinds[SEQUENCE]: [[0.5, 1.5], [0.7, 1.1]]})
+        return "rows.jsonl", f"`rows.jsonl` has an object a line, with a list for each time step: `{row}`.\n\n"
+    if IMAGE in kinds:
+        name = kinds[IMAGE]
+        return "rows.npz", f'`numpy.savez("rows.npz", {name}=images)` writes images (N, H, W, C) of one size.\n\n'
+    return "rows.csv", ""
+
+
 def _guide(export_: Export, facts: Mapping[str, Any]) -> str:
     """Return the text of the README in the folder."""
     names = join_first([f"`{input_['name']}` ({input_['kind']})" for input_ in facts["inputs"]], 40)
     tensors = "\n".join(f"- `{name}`: {tensor['dtype']}" for name, tensor in list(facts["tensors"].items())[:40])
     inputs = (
-        f"The file takes tensors; the {len(facts['steps'])} steps in `model.json` compute them from the columns; "
-        "`preprocessing.py` carries them out with NumPy."
+        "The file takes tensors; the steps in `model.json` compute them from the columns; `preprocessing.py` carries "
+        "them out with NumPy."
         if facts["steps"]
         else "The file takes the raw columns, each under its key in `model.json`: a category as text, in one spelling "
         'for `1`, `1.0` and `"1"` (`rows.py`), and a date in seconds since 1970.'
     )
+    rows, how = _explain_rows(facts["inputs"])
     batch = f"\n\nIt takes {facts['batch']} row at a time." if facts["batch"] else ""
     return f"""# {facts["model"]} as {export_.format}
 
 An export of the MLflow run `{facts["run"]}` by zoo {facts["zoo"]}. It needs NumPy and `{facts["runtime"]}`, not zoo.
 
     pip install numpy {facts["runtime"]}
-    python predict.py rows.csv > predictions.csv
+    python predict.py {rows} > predictions.csv
 
-In Python: `from predict import Exported; Exported(".").predict({{"column": [...]}})`.
+{how}In Python: `from predict import Exported; Exported(".").predict({{"column": [...]}})`.
 
 Columns: {names}. {inputs}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.metrics.direction import Direction
 from zoo.metrics.intervals import Interval
 from zoo.reporting.check_inputs import Finding
-from zoo.text import convert_to_plain, format_interval, format_number
+from zoo.text import INTERVAL_WIDTH, convert_to_plain, format_interval, format_number
 
 if TYPE_CHECKING:  # it imports Keras, which tables of runs do not need
     from zoo.saving.model import Model
@@ -162,12 +162,12 @@ class Run:
         names = [name for name in self.metrics if name.startswith(self.headline.split("_")[0] + "_")]
         best = self.best_baseline
         width = max(18, *(len(name) + 2 for name in names))
-        head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<22}"
+        head = f"{'metric':<{width}}{'model':>10}  {'95 % interval':<{INTERVAL_WIDTH}}"
         lines.append(head + (f"best baseline by validation ({best})" if best else ""))
         for name in names:
             baseline = format_number(self.baselines[best].get(name, math.nan)) if best else ""
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
-            lines.append(f"{name:<{width}}{value:>10}  {bounds:<22}{baseline}".rstrip())
+            lines.append(f"{name:<{width}}{value:>10}  {bounds:<{INTERVAL_WIDTH}}{baseline}".rstrip())
         lines += format_baselines(self.baselines, best, self.headline, names)
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
@@ -255,7 +255,7 @@ class Search:
         lines = [f"Search {self.run_id[:8]}: {len(self.trials)} trials in {self.seconds:.1f} s; the best of them:"]
         selected = [trial for trial in ranked[5:] if trial.trial_id == self.selected]
         for trial in [*ranked[:5], *selected]:
-            values = ", ".join(f"{name}={format_number(trial.hyperparameters.get(name))}" for name in varied)
+            values = format_values(trial.hyperparameters, varied)
             mark = "  (used)" if trial.trial_id == self.selected else ""
             lines.append(f"  {trial.trial_id:>4}  {format_number(trial.score):>9}  {values}{mark}")
         importance = format_importance(self.importance)
@@ -325,6 +325,16 @@ def list_varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     names = dict.fromkeys(name for trial in trials for name in trial)
     return [name for name in names if len({str(trial.get(name)) for trial in trials}) > 1]
+
+
+def format_values(hyperparameters: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return some of a trial's hyperparameters as text, without those that its model does not have.
+
+    Example:
+        >>> format_values({"model": "linear", "learning_rate": 0.01}, ["model", "units", "learning_rate"])
+        'model=linear, learning_rate=0.01'
+    """
+    return ", ".join(f"{name}={format_number(hyperparameters[name])}" for name in names if name in hyperparameters)
 
 
 def format_importance(importance: Mapping[str, tuple[float, float]]) -> str:

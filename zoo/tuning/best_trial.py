@@ -68,7 +68,7 @@ class Finishing:
         for record in kept:
             self.folder.fetch_trial(record.trial_id)
         best, why = self._select(loop)
-        state.importance = rank_hyperparameters(state)
+        state.importance = rank_hyperparameters(state, self.job.epochs)
         fresh = state.best != best.trial_id
         if self.job.refit and (fresh or state.refitted is None):
             run = self._refit(best, parent, experiment, why)
@@ -81,16 +81,17 @@ class Finishing:
         state.best, state.select = best.trial_id, self.job.select
         loop.save()
         # As tags, for MLflow's parameters cannot change, and a search that is extended may have another best.
-        values = {f"best.{name}": str(best.hyperparameters.get(name, "")) for name in select_varied(state)}
+        varied, chosen = select_varied(state, self.job.epochs), apply_epochs(best.hyperparameters, self.job.epochs)
+        values = {f"best.{name}": str(chosen.get(name, "")) for name in varied}
         parent.tags({BEST_TAG: run.run_id, "mlflow.note.content": describe_search(state, run), **values})
         # Metrics are logged only once, so an extended search also updates its number of trials and best score in tags.
         parent.text(json.dumps([t.as_dict() for t in _trials(state, self.job)], indent=1), "trials.json")
         if self.job.figures:
-            parent.figures(draw_figures(state, self.objective.name, self.objective.direction))
+            parent.figures(draw_figures(state, self.objective.name, self.objective.direction, self.job.epochs))
         assert best.score is not None
         parent.metrics({self.objective.name: best.score, "trials": len(state.trials)})
         ranked_by = (self.objective.name, self.objective.direction)
-        show_scores(self.store, experiment, run, params=select_varied(state), by=ranked_by)
+        show_scores(self.store, experiment, run, params=varied, by=ranked_by)
         self.folder.drop_data([record.trial_id for record in kept])
         return self._result(state, run)
 

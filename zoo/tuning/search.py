@@ -375,10 +375,11 @@ class SearchLoop:
         best = next(iter(self.ranked()), None)
         done = [trial for trial in self.state.trials.values() if trial.status != "RUNNING"]
         each_s = float(np.mean([trial.seconds for trial in done])) / self.plan.job.workers
+        values = apply_epochs(record.hyperparameters, self.plan.job.epochs)
         left_s = min(each_s * (self.plan.job.most_trials - len(done)), self.clock.left_s)
         self.progress.trial(
             Ended(
-                record.trial_id, record.status, record.score, record.reason, record.hyperparameters, record.seconds,
+                record.trial_id, record.status, record.score, record.reason, values, record.seconds,
                 best.trial_id if best is not None else "", best.score if best is not None else None,
                 len(done), max(left_s, 0.0),
             )
