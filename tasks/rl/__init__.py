@@ -32,16 +32,20 @@ from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
-from ._checked_environment import check_steps
 from ._environments import (
     OWN,
+    check_steps,
     describe_observations,
+    find_settings,
     find_threshold,
     get_baseline_policies,
+    make_constant_policy,
     make_environment,
+    make_random_policy,
     name_environment,
+    play_baseline,
+    play_episodes,
 )
-from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
@@ -119,8 +123,14 @@ class ReinforcementLearning(Task):
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
         if policies:
             options["baseline_policies"] = policies
+        settings = find_settings(name)
+        if settings:
+            options["settings"] = settings
+        notes = _note_settings(settings, name, getattr(job, "model", ""))
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
-        return Dataset(name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits)
+        return Dataset(
+            name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits, notes=notes
+        )
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return observations: columns ``observation_0``, …, or arrays."""
@@ -193,6 +203,14 @@ class ReinforcementLearning(Task):
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *spec.options.get("baseline_policies", []), *always]
         return [Baseline(name, partial(_play, name), is_dummy=name == "random") for name in names]
+
+
+def _note_settings(settings: Mapping[str, Any], environment: str, model: str) -> tuple[str, ...]:
+    """Return a note of the hyperparameters that replace a model's defaults; none if there are none."""
+    if model not in settings:
+        return ()
+    values = ", ".join(f"{name} {value}" for name, value in settings[model]["hyperparameters"].items())
+    return (f"{model} takes other defaults for {environment}: {values} ({settings[model]['source']})",)
 
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ._actions import convert_actions
-from ._episodes import Episodes
+from ._environments import Episodes
 from ._training_state import AgentState
 from ._transitions import Transitions
 

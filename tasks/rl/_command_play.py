@@ -17,9 +17,8 @@ from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
 from ._actions import choose_greedy_actions, list_actions
-from ._checked_environment import read_mask
 from ._commands import PlayJob
-from ._environments import make_environment
+from ._environments import make_environment, read_mask
 
 DRAWN = "rgb_array"
 USUAL_RATE = 30  # frames a second

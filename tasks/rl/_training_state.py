@@ -15,8 +15,7 @@ from zoo.spec import Target
 from zoo.training.training_state import FitPlan, TrainingState
 
 from ._actions import choose_greedy_actions
-from ._environments import find_threshold
-from ._evaluation import play_episodes
+from ._environments import find_threshold, play_episodes
 from ._fast_output import FastOutput
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)

@@ -28,6 +28,7 @@ from zoo.spec import Spec
 from ._actions import LEAST, require_discrete
 from ._agent_loop import Learner, train_agent
 from ._batches import train_on_batches
+from ._environments import apply_settings
 from ._policies import EpsilonGreedy, JoinDuelling
 from ._replay import Replay, convert_batches
 from ._training_state import AgentState
@@ -57,6 +58,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         duelling: Whether the network has a part for the value of the state and one for the advantage of each action.
         steps: Number of steps of the return from which a value is learned.
     """
+    hp = apply_settings(hp, spec, "rl/dqn")
     knobs = Knobs(
         hp,
         vary=("learning_rate",),
@@ -75,7 +77,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration=hp.Float("exploration", 0.01, 0.2, sampling="log", default=0.04),
         exploration_steps=hp.Int("exploration_steps", 2_000, 50_000, sampling="log", default=8_000),
         double=hp.Fixed("double", True),
-        steps=hp.Int("steps", 1, 5, default=1),
+        steps=hp.Int("steps", 1, 5, default=3),
     )
     target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)

@@ -28,6 +28,7 @@ from zoo.spec import Spec
 from ._actions import LEAST, mask_output
 from ._agent_loop import Learner, train_agent
 from ._batches import draw_minibatches, train_on_batches
+from ._environments import apply_settings
 from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
@@ -51,6 +52,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         period: Evaluation interval in environment steps; it counts as an epoch.
         normalize: Whether observations and rewards are divided by their running standard deviation.
     """
+    hp = apply_settings(hp, spec, "rl/ppo")
     knobs = Knobs(
         hp,
         vary=("learning_rate",),

@@ -28,6 +28,7 @@ from zoo.spec import Spec
 from ._actions import LEAST, require_discrete
 from ._agent_loop import Learner, train_agent
 from ._batches import draw_minibatches, train_on_batches
+from ._environments import apply_settings
 from ._policies import EpsilonGreedy
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_returns, stack_steps
@@ -49,6 +50,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration_steps: Number of steps over which the fraction of random actions falls from 1 to its final value.
         normalize: Whether observations and rewards are divided by their running standard deviation.
     """
+    hp = apply_settings(hp, spec, "rl/pqn")
     knobs = Knobs(
         hp,
         vary=("learning_rate",),

@@ -27,6 +27,7 @@ from zoo.spec import Spec
 from ._actions import require_bounded
 from ._agent_loop import Learner, train_agent
 from ._batches import train_on_batches
+from ._environments import apply_settings
 from ._fast_output import FastOutput
 from ._noise import PinkNoise
 from ._policies import KeepDeviation, SquashedGaussianPolicy, TakeMean
@@ -51,6 +52,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         tau: Fraction by which the target critics approach the critics at each update.
         cross: Whether to learn as CrossQ does: batch normalisation, and no target critics.
     """
+    hp = apply_settings(hp, spec, "rl/sac")
     knobs = Knobs(
         hp,
         vary=("learning_rate",),

@@ -12,7 +12,7 @@ from command import Answer
 from gymnasium.utils.env_checker import check_env
 from zoo.tasks.rl._crossing._traffic import STEP_S, compute_platoons, compute_rates
 from zoo.tasks.rl._crossing._traffic_light import EPISODE_S, TrafficLight
-from zoo.tasks.rl._evaluation import make_random_policy, play_baseline, play_episodes
+from zoo.tasks.rl._environments import make_random_policy, play_baseline, play_episodes
 
 import zoo
 from zoo.errors import UsageError

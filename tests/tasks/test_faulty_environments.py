@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from command import Answer
 from gymnasium import spaces
-from zoo.tasks.rl._checked_environment import check_steps
-from zoo.tasks.rl._environments import make_environment
+from zoo.tasks.rl._environments import check_steps, make_environment
 
 from zoo.errors import DataError, UsageError
 from zoo.tracking.store import Store
@@ -81,19 +80,19 @@ GOOD = [0.0, 0.0]
 )  # fmt: skip
 def test_a_mistake_of_reset_or_step(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
-        check_steps(make_environment("Faulty-v0", options))
+        check_steps(make_environment("Faulty-v0", options), "Faulty-v0")
     assert message in str(caught.value)
     assert caught.value.where == "Faulty-v0"
 
 
 def test_the_old_reset_takes_no_seed() -> None:
     with pytest.raises(DataError, match=r"OldReset-v0: its reset\(seed=…\) raised TypeError: .*'seed'"):
-        check_steps(make_environment("OldReset-v0", {}))
+        check_steps(make_environment("OldReset-v0", {}), "OldReset-v0")
 
 
 def test_a_wrapper_makes_numbers_that_are_none() -> None:
     with pytest.raises(UsageError, match="FaultyWrapper-v0"):
-        check_steps(make_environment("FaultyWrapper-v0", {}))
+        check_steps(make_environment("FaultyWrapper-v0", {}), "FaultyWrapper-v0")
 
 
 @pytest.mark.parametrize(
@@ -107,10 +106,12 @@ def test_spaces_that_agents_cannot_see(space: Any) -> None:
 
 def test_good_environments_pass() -> None:
     for name in ("CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1"):
-        check_steps(make_environment(name, {}))
+        check_steps(make_environment(name, {}), name)
     for space, first in ((spaces.Box(0, 1, (2, 2)), np.ones((2, 2))), (spaces.MultiDiscrete([2, 3]), [1, 2])):
-        check_steps(make_environment("Faulty-v0", {"space": space, "first": (first, {})}))
-    check_steps(make_environment("Faulty-v0", {"first": ([9.0, -9.0], {})}))  # outside its bounds, as sensors are
+        check_steps(make_environment("Faulty-v0", {"space": space, "first": (first, {})}), "Faulty-v0")
+    check_steps(
+        make_environment("Faulty-v0", {"first": ([9.0, -9.0], {})}), "Faulty-v0"
+    )  # outside its bounds, as sensors are
 
 
 def test_a_constructor_that_raises() -> None:

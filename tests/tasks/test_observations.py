@@ -14,7 +14,7 @@ import pytest
 from gymnasium import spaces
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from zoo.tasks.rl._checked_environment import describe_space
+from zoo.tasks.rl._environments import describe_space
 
 import zoo
 from zoo.data.examples.given_observations import convert_observations, read_observations

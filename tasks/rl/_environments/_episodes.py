@@ -8,10 +8,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ._actions import list_actions
-from ._checked_environment import read_mask
-from ._environments import make_environment
-from ._transitions import Transitions
+from .._actions import list_actions
+from .._transitions import Transitions
+from ._checks import read_mask
+from ._making import make_environment
 
 
 class Episodes:

@@ -20,7 +20,7 @@ from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
-from ._checked_environment import add_checks, describe_space
+from ._checks import add_checks, describe_space
 
 MOST_NUMBERS = 10_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.

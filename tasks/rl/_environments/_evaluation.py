@@ -9,9 +9,9 @@ import numpy as np
 
 from zoo.spec import Target
 
-from ._actions import draw_random_actions, list_actions
-from ._environments import get_baseline_policies, make_environment
+from .._actions import draw_random_actions, list_actions
 from ._episodes import Episodes
+from ._making import get_baseline_policies, make_environment
 
 # From observations (B, …) and masks of legal actions (B, A), or None, to indices (B,) or bounded numbers (B, A).
 Policy = Callable[[np.ndarray, np.ndarray | None], np.ndarray]

@@ -1,0 +1,33 @@
+"""Gymnasium environments: made and checked, their episodes, and the hyperparameters that some of them need."""
+
+from ._checks import check_steps, describe_space, read_mask
+from ._episodes import Episodes
+from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
+from ._making import (
+    OWN,
+    describe_observations,
+    find_threshold,
+    get_baseline_policies,
+    make_environment,
+    name_environment,
+)
+from ._settings import apply_settings, find_settings
+
+__all__ = [
+    "OWN",
+    "Episodes",
+    "apply_settings",
+    "check_steps",
+    "describe_observations",
+    "describe_space",
+    "find_settings",
+    "find_threshold",
+    "get_baseline_policies",
+    "make_constant_policy",
+    "make_environment",
+    "make_random_policy",
+    "name_environment",
+    "play_baseline",
+    "play_episodes",
+    "read_mask",
+]
