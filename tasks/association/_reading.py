@@ -15,7 +15,7 @@ from zoo.data.examples.array_columns import TEXT
 from zoo.data.layout import Layout
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table, read_table
-from zoo.errors import DataError, UsageError, find_nearest_name, join_first
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.portable.preprocessing import SEPARATORS, split_into_tokens
 from zoo.spec import Spec, Target, TextInput
@@ -109,10 +109,12 @@ class BasketLayout:
         if TEXT in names or len(names) == 1:
             return TEXT if TEXT in names else names[0]
         if self.items:  # rows to predict
-            raise DataError(f"there is no column {BASKET!r}; columns: {', '.join(names[:30])}", where=table.source)
+            raise DataError(
+                f"there is no column {BASKET!r}; columns: {join_first(names, MOST_NAMES)}", where=table.source
+            )
         message = (
             f"which columns have the baskets? Use --basket COLUMN --item COLUMN for a table with a row for each item, "
-            f"or --item COLUMN for one with all items of a basket in a cell; columns: {', '.join(names[:30])}"
+            f"or --item COLUMN for one with all items of a basket in a cell; columns: {join_first(names, MOST_NAMES)}"
         )
         raise DataError(message, where=table.source)
 
@@ -233,7 +235,7 @@ def _note_rare(rare: Sequence[str], counts: Counter[str]) -> list[str]:
 def _check_column(table: Table, option: str, name: str) -> None:
     names = [str(column) for column in table.frame]
     if name not in names:
-        message = f"there is no column {name!r} for --{option}; columns: {', '.join(names[:30])}"
+        message = f"there is no column {name!r} for --{option}; columns: {join_first(names, MOST_NAMES)}"
         raise DataError(message, where=table.source, nearest=find_nearest_name(name, names))
 
 
