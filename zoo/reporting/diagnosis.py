@@ -298,11 +298,12 @@ def _under_fitting(training: Training) -> list[Finding]:
     if not skill < NOTHING and not skill < attained - GAP - training.noise():
         return []
     evidence = (*_facts(training), f"see {CURVE}")
+    longer = "more --epochs, " if training.epochs == 1 else ""  # whose curve cannot show that it has not converged
     if skill < NOTHING and not attained > GAP:
         text = "neither the network nor any baseline is better than the constant baseline"
-        return [Finding(UNDER_FITTING, WARNING, text, "other columns: these may not be informative", evidence)]
+        return [Finding(UNDER_FITTING, WARNING, text, f"{longer}other inputs: these may not be informative", evidence)]
     text = f"the network is worse on training rows than {name} on validation rows"
-    advice = "more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
+    advice = f"{longer}more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
     return [Finding(UNDER_FITTING, WARNING, text, advice, evidence)]
 
 
