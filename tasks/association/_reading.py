@@ -108,15 +108,13 @@ class BasketLayout:
         names = [str(name) for name in frame if name not in self.drop]
         if TEXT in names or len(names) == 1:
             return TEXT if TEXT in names else names[0]
-        if self.items:  # rows to predict
-            raise DataError(
-                f"there is no column {BASKET!r}; columns: {join_first(names, MOST_NAMES)}", where=table.source
+        message = f"there is no column {BASKET!r}"
+        if not self.items:  # rows to train on
+            message = (
+                "which columns have the baskets? Use --basket COLUMN --item COLUMN for a table with a row for each "
+                "item, or --item COLUMN for one with all items of a basket in a cell"
             )
-        message = (
-            f"which columns have the baskets? Use --basket COLUMN --item COLUMN for a table with a row for each item, "
-            f"or --item COLUMN for one with all items of a basket in a cell; columns: {join_first(names, MOST_NAMES)}"
-        )
-        raise DataError(message, where=table.source)
+        raise DataError(f"{message}; columns: {join_first(names, MOST_NAMES)}", where=table.source)
 
     def _join_rows(self, table: Table) -> Table:
         """Return a row for each basket of a long table: its items, and the first value of each other column."""
