@@ -1,4 +1,4 @@
-"""The demo: all six tasks, one search, their baselines, one table, and a link to MLflow's pages."""
+"""The demo: six of the tasks, one search, their baselines, one table, and a link to MLflow's pages."""
 
 from __future__ import annotations
 

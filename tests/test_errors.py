@@ -1,8 +1,11 @@
 """The errors: what they say, and that they come through a pipe whole."""
 
 import pickle
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from command import Answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +50,15 @@ def test_a_known_name_is_nearest_to_itself_but_for_case(names, data):
 
 def test_long_lists_are_cut():
     message = str(describe_unknown("column", "nope", [f"c{index}" for index in range(99)]))
-    assert "c29, … (99 in total)" in message
+    assert "c29 and 69 more" in message
     assert "c30" not in message
     assert str(describe_unknown("input", "a", [])) == "unknown input 'a'"
+
+
+def test_the_columns_that_could_be_meant_are_counted_where_they_are_cut(
+    workspace: Path, command: Callable[..., Answer]
+) -> None:
+    for words in (("classification/linear", "--target"), ("clustering/autoencoder", "--labels")):
+        answer = command("train", words[0], "digits", words[1], "clas")
+        assert answer.status == 2
+        assert "pixel_3_5 and 35 more (did you mean 'class'?)" in answer.err

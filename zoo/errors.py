@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterable, Sequence
 
 MOST_LISTED = 8  # names or lines of evidence
+MOST_NAMES = 30  # of columns or other names that could have been meant
 
 
 class ZooError(Exception):
@@ -143,13 +144,12 @@ def find_nearest_name(name: str, names: Iterable[str]) -> str | None:
 
 
 def describe_unknown(what: str, name: str, names: Iterable[str], *, where: str | None = None) -> UsageError:
-    """Return the error for a name that is not among ``names``, with the first 30 of them.
+    """Return the error for a name that is not among ``names``, with the first of them.
 
     Example:
         >>> str(describe_unknown("split", "strat", ["random", "stratified"]))
         "unknown split 'strat'; known: random, stratified (did you mean 'stratified'?)"
     """
     names = list(names)
-    listing = ", ".join(names[:30]) + (f", … ({len(names)} in total)" if len(names) > 30 else "")
-    message = f"unknown {what} {name!r}" + (f"; known: {listing}" if names else "")
+    message = f"unknown {what} {name!r}" + (f"; known: {join_first(names, MOST_NAMES)}" if names else "")
     return UsageError(message, where=where, nearest=find_nearest_name(name, names))

@@ -15,7 +15,7 @@ from zoo.data.examples.array_columns import TEXT
 from zoo.data.layout import Layout
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table, read_table
-from zoo.errors import DataError, UsageError, find_nearest_name, join_first
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.portable.preprocessing import SEPARATORS, split_into_tokens
 from zoo.spec import Spec, Target, TextInput
@@ -110,13 +110,13 @@ class BasketLayout:
         names = [str(name) for name in frame if name not in self.drop]
         if TEXT in names or len(names) == 1:
             return TEXT if TEXT in names else names[0]
-        if self.items:  # rows to predict
-            raise DataError(f"there is no column {BASKET!r}; columns: {', '.join(names[:30])}", where=table.source)
-        message = (
-            f"which columns have the baskets? Use --basket COLUMN --item COLUMN for a table with a row for each item, "
-            f"or --item COLUMN for one with all items of a basket in a cell; columns: {', '.join(names[:30])}"
-        )
-        raise DataError(message, where=table.source)
+        message = f"there is no column {BASKET!r}"
+        if not self.items:  # rows to train on
+            message = (
+                "which columns have the baskets? Use --basket COLUMN --item COLUMN for a table with a row for each "
+                "item, or --item COLUMN for one with all items of a basket in a cell"
+            )
+        raise DataError(f"{message}; columns: {join_first(names, MOST_NAMES)}", where=table.source)
 
     def _join_rows(self, table: Table) -> Table:
         """Return a row for each basket of a long table: its items, and the first value of each other column."""
@@ -226,7 +226,7 @@ def _is_list(cell: Any) -> bool:
 def _check_column(table: Table, option: str, name: str) -> None:
     names = [str(column) for column in table.frame]
     if name not in names:
-        message = f"there is no column {name!r} for --{option}; columns: {', '.join(names[:30])}"
+        message = f"there is no column {name!r} for --{option}; columns: {join_first(names, MOST_NAMES)}"
         raise DataError(message, where=table.source, nearest=find_nearest_name(name, names))
 
 

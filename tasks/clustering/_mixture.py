@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def fit_mixture(latent: np.ndarray, clusters: int, kind: str, seed: int, *, star
 
     latent = np.asarray(latent, np.float64)
     size = latent.shape[1]
-    with warnings.catch_warnings():
+    # With several threads, sums have another order, and on a busy machine the small matrices take twenty times as long.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the scores reveal missing clusters
         if kind == "gaussian":
             spread = max(float(latent.var()), 1e-12)

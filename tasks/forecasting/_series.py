@@ -14,7 +14,7 @@ from zoo.data.columns.number_notation import find_numbers
 from zoo.data.limits import find_source_row
 from zoo.data.sources.read import Table
 from zoo.data.splitting.splitters import read_split_column
-from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 
 from ._time_axis import NUMBER, TimeAxis, find_axis, read_times
 
@@ -166,7 +166,7 @@ def _check_columns(frame: pd.DataFrame, columns: Columns, where: str) -> None:
     present = [str(name) for name in frame.columns]
     for name in columns.names:
         if name not in present:
-            message = f"there is no column {name!r}; columns: {', '.join(present[:30])}"
+            message = f"there is no column {name!r}; columns: {join_first(present, MOST_NAMES)}"
             raise DataError(message, where=where, nearest=find_nearest_name(name, present))
     twice = next((name for name in columns.names if columns.names.count(name) > 1), None)
     if twice:

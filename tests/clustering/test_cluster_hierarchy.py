@@ -73,6 +73,7 @@ def test_a_run_has_its_hierarchy_and_predicts_coarser_clusters(workspace: Path, 
     pd.testing.assert_frame_equal(zoo.load(run).predict("pairs.csv", cut=2), coarse, check_dtype=False, atol=1e-6)
     served = mlflow.pyfunc.load_model(f"runs:/{run}/model").predict(pd.read_csv("pairs.csv"), params={"cut": 2})
     assert served["cluster"].tolist() == coarse["cluster"].tolist()
+    assert "None" not in command("show", run).out
     too_many = command("predict", run, "pairs.csv", "--cut", 5)
     assert too_many.status == 2
     assert "cut: the model has 4 clusters, which cannot be cut into 5" in too_many.err

@@ -87,6 +87,7 @@ def test_a_run_logs_the_profile_of_its_clusters(workspace: Path, command: Callab
     words = ["--clusters", 2, "--epochs", 30, "--baselines", "none", "--json"]
     trained = command("train", "clustering/autoencoder", "clouds.csv", *words)
     assert trained.status == 0, trained.err
+    assert "--calibration-size" not in command("card", trained.json["run_id"]).out  # which the task refuses
     (table,) = Path("mlruns").rglob("cluster_profile.json")
     stored = json.loads(table.read_text())
     profile = pd.DataFrame(stored["data"], columns=stored["columns"])

@@ -157,6 +157,9 @@ def test_a_vanishing_gradient_takes_the_place_of_under_fitting() -> None:
     assert [finding.topic for finding in diagnose(low, [gradient])] == ["learning rate too low", "vanishing gradient"]
     nothing = {name: {"train_rmse": 1.0, "val_rmse": 1.0} for name in training.baselines}
     (noise,) = diagnose(dataclasses.replace(training, baselines=nothing), [gradient])
+    assert noise.advice == "other inputs: these may not be informative"
+    (short,) = diagnose(dataclasses.replace(training, history={"loss": [1.0]}, best_epoch=1))
+    assert short.advice.startswith("more --epochs, ")
     assert noise.text.startswith("neither the network nor any baseline is better than the constant")
     (alone,) = diagnose(dataclasses.replace(training, baselines={"mean": nothing["mean"]}))
     assert alone.text == "the network is no better than the constant baseline"

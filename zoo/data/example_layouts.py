@@ -34,7 +34,7 @@ from zoo.data.sources.image_files import IMAGE_FILES, decode_images
 from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_counts, read_moments
 from zoo.data.unsupported_targets import check_mask_folders
-from zoo.errors import DataError, UsageError, find_nearest_name, join_first
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
@@ -182,7 +182,7 @@ class SequenceLayout:
         if self.text is not None:
             if self.text not in frame.columns:
                 columns = [str(name) for name in frame.columns]
-                message = f"there is no column {self.text!r} of texts; columns: {', '.join(columns[:30])}"
+                message = f"there is no column {self.text!r} of texts; columns: {join_first(columns, MOST_NAMES)}"
                 raise DataError(message, where=table.source, nearest=find_nearest_name(self.text, columns))
             return self.text
         texts = [str(name) for name in frame.columns if _is_text(frame[name], few=frame.shape[1] == 1)]
@@ -205,7 +205,7 @@ class SequenceLayout:
                 raise UsageError("a long table needs both --series COLUMN and --time COLUMN", where=option)
             if name not in frame.columns:
                 columns = [str(column) for column in frame.columns]
-                message = f"there is no column {name!r} for --{option}; columns: {', '.join(columns[:30])}"
+                message = f"there is no column {name!r} for --{option}; columns: {join_first(columns, MOST_NAMES)}"
                 raise DataError(message, where=table.source, nearest=find_nearest_name(name, columns))
         assert self.series is not None
         assert self.time is not None

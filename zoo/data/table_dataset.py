@@ -30,7 +30,7 @@ from zoo.data.splitting.sample_weights import SampledRows, describe_weights, rea
 from zoo.data.splitting.split_table import RowSplits, find_given_splits, split_table
 from zoo.data.target_columns import TargetColumns, drop_rows_without_target, read_targets
 from zoo.data.written_targets import read_target, restore_classes
-from zoo.errors import DataError, UsageError, find_nearest_name, join_first
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import CategoryInput, NumberInput, Spec
 
@@ -175,7 +175,7 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> TargetColumns:
         return TargetColumns(target_columns, notes=notes)
     if labels not in columns:
         raise DataError(
-            f"there is no column {labels!r} of labels; columns: {', '.join(columns[:30])}",
+            f"there is no column {labels!r} of labels; columns: {join_first(columns, MOST_NAMES)}",
             where=table.source,
             nearest=find_nearest_name(labels, columns),
         )

@@ -22,7 +22,7 @@ from zoo.data.limits import find_source_row
 from zoo.data.raw_table import Table
 from zoo.data.unsupported_targets import LABELS_NEEDED, check_targets
 from zoo.data.written_targets import find_asked_kind, read_target, read_written_cells
-from zoo.errors import DataError, UsageError, find_nearest_name, join_first
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import DataJob
 from zoo.spec import Target
 
@@ -258,7 +258,7 @@ def find_target_names(table: Table, job: DataJob) -> tuple[str, ...]:
     columns = [str(column) for column in table.frame.columns]
     names = job.target or ((table.target,) if table.target is not None else ())
     if not names:
-        shown = ", ".join(columns[:30]) + (" …" if len(columns) > 30 else "")
+        shown = join_first(columns, MOST_NAMES)
         likely = next((c for likely_name in _LIKELY_TARGETS for c in columns if c.lower() == likely_name), columns[-1])
         raise DataError(
             f"which column is the target? Use --target COLUMN; columns: {shown}; most likely: {likely}",
@@ -267,7 +267,7 @@ def find_target_names(table: Table, job: DataJob) -> tuple[str, ...]:
     for name in names:
         if name not in columns:
             raise DataError(
-                f"there is no column {name!r} to predict; columns: {', '.join(columns[:30])}",
+                f"there is no column {name!r} to predict; columns: {join_first(columns, MOST_NAMES)}",
                 where=table.source,
                 nearest=find_nearest_name(name, columns),
             )

@@ -21,7 +21,7 @@ from zoo.models.shared_hyperparameters import KNOBS
 from zoo.models.written_hyperparameters import parse_meanings
 from zoo.registry import read_summary, resolve
 from zoo.spec import Spec
-from zoo.text import convert_to_plain
+from zoo.text import convert_to_plain, format_number
 from zoo.training.fit_settings import FitSettings
 
 
@@ -122,7 +122,7 @@ def describe_options(kind: type[TaskOptions]) -> dict[str, dict[str, Any]]:
 def format_options(options: Mapping[str, Mapping[str, Any]], title: str) -> list[str]:
     """Return described options as lines of a table; none without options."""
     lines = [
-        f"{'--' + name.replace('_', '-'):<19}{facts['default']!s:<16}{facts['meaning']}"
+        f"{'--' + name.replace('_', '-'):<19}{format_number(facts['default']):<16}{facts['meaning']}"
         for name, facts in options.items()
     ]
     return ["", f"{title:<19}{'default':<16}meaning", *lines] if lines else []

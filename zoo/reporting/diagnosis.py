@@ -244,7 +244,7 @@ def _too_high(training: Training, loss: np.ndarray) -> list[Finding]:
         return []
     what = f"rises in {rises:.0%} of the epochs" if bounces else f"was {worst:.3g} times that of the constant baseline"
     text = f"the training loss {what}"
-    return [Finding(RATE_TOO_HIGH, WARNING, text, _lower(training), (*_facts(training), f"see {CURVE}"))]
+    return [Finding(RATE_TOO_HIGH, WARNING, text, _lower(training), _facts(training))]
 
 
 def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
@@ -263,7 +263,7 @@ def _too_low(training: Training, loss: np.ndarray) -> list[Finding]:
     text = f"the validation loss decreases slowly and linearly: by {fraction:.1%} in {steps:,} steps"
     rate = _rate(training)
     advice = f"--set learning_rate={10 * rate:.2g}{RANGE_TEST}" if rate else "a learning rate ten times as high"
-    return [Finding(RATE_TOO_LOW, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
+    return [Finding(RATE_TOO_LOW, WARNING, text, advice, _facts(training))]
 
 
 def _not_converged(training: Training) -> list[Finding]:
@@ -281,7 +281,7 @@ def _not_converged(training: Training) -> list[Finding]:
         return []
     last = "the last epoch" if back == 1 else f"the last {back} epochs"
     text = f"validation was still improving in {last} of {epochs}: by {gain:.1%} of the constant baseline's error"
-    return [Finding(NOT_CONVERGED, WARNING, text, f"--epochs {4 * epochs}", (*_facts(training), f"see {CURVE}"))]
+    return [Finding(NOT_CONVERGED, WARNING, text, f"--epochs {4 * epochs}", _facts(training))]
 
 
 # --- scores ---
@@ -292,15 +292,15 @@ def _under_fitting(training: Training) -> list[Finding]:
     name, attained = training.attained()
     if not skill < NOTHING and not skill < attained - GAP - training.noise():
         return []
-    evidence = (*_facts(training), f"see {CURVE}")
+    text = f"the network is worse on training rows than {name} on validation rows"
+    advice = "more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
     if skill < NOTHING and not attained > GAP:
         others = set(training.baselines) - {training.dummy}
         text = "neither the network nor any baseline is better" if others else "the network is no better"
         text = f"{text} than the constant baseline"
-        return [Finding(UNDER_FITTING, WARNING, text, "other columns: these may not be informative", evidence)]
-    text = f"the network is worse on training rows than {name} on validation rows"
-    advice = "more units or layers, less dropout and weight_decay, another model of zoo list, or zoo tune"
-    return [Finding(UNDER_FITTING, WARNING, text, advice, evidence)]
+        advice = "other inputs: these may not be informative"
+    longer = "more --epochs, " if training.epochs == 1 else ""  # whose curve cannot show that it has not converged
+    return [Finding(UNDER_FITTING, WARNING, text, longer + advice, _facts(training))]
 
 
 def _over_fitting(training: Training) -> list[Finding]:
@@ -327,7 +327,7 @@ def _over_fitting(training: Training) -> list[Finding]:
     cures = [f"--set {name}={value}" for name, value in STRONGER.items() if name in values and values[name] < value]
     cures += [change for name, change in CHANGES.items() if name in values]
     advice = ", ".join([*cures, "or more rows"]) if cures else "more rows"
-    return [Finding(OVER_FITTING, WARNING, text, advice, (*_facts(training), f"see {CURVE}"))]
+    return [Finding(OVER_FITTING, WARNING, text, advice, _facts(training))]
 
 
 def _too_few(training: Training) -> list[Finding]:
@@ -385,7 +385,7 @@ def _lower(training: Training) -> str:
 
 
 def _facts(training: Training) -> tuple[str, ...]:
-    """Return the objective on both splits, next to the best and the constant baseline."""
+    """Return the objective on both splits, next to the best and the constant baseline, and the figure of the curve."""
     splits = [
         f"{p}{training.objective} {training.metrics[p + training.objective]:.4g}"
         for p in ("train_", "val_")
@@ -397,4 +397,4 @@ def _facts(training: Training) -> tuple[str, ...]:
         if value is not None:
             splits.append(f"{baseline} on validation {value:.4g}")
     rate = _rate(training)
-    return (", ".join(splits), *([f"learning rate {rate:.2g}"] if rate else []))
+    return (", ".join(splits), *([f"learning rate {rate:.2g}"] if rate else []), f"see {CURVE}")

@@ -265,7 +265,7 @@ def _limits(model: Model, run: Run, groups: Sequence[Subgroup], report: DataRepo
         lines.append("- No scores by subgroup; compute them with `zoo card RUN --by COLUMN`.")
     if model.classes and "test_ece" in run.metrics:
         lines.append(f"- Expected calibration error of the probabilities: {format_number(run.metrics['test_ece'])}.")
-    if not model.conformal_quantiles:
+    if not model.conformal_quantiles and "calibration_size" not in load_task(model.spec.task).refuses:
         lines.append("- No prediction sets or intervals; they need training with `--calibration-size`.")
     return "\n".join(["## Limits", "", *lines])
 

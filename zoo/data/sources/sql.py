@@ -18,7 +18,7 @@ import pandas as pd
 
 from zoo.data.limits import check_columns, check_memory
 from zoo.data.raw_table import Table
-from zoo.errors import DataError, find_nearest_name
+from zoo.errors import MOST_NAMES, DataError, find_nearest_name, join_first
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*://")
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
@@ -206,7 +206,7 @@ def _tables(connection: Any, schema: str | None = None) -> list[str]:
 
 def _there(connection: Any) -> str:
     tables = _tables(connection)
-    return f"; tables: {', '.join(tables[:30])}" if tables else "; the database has no tables"
+    return f"; tables: {join_first(tables, MOST_NAMES)}" if tables else "; the database has no tables"
 
 
 def _table_query(connection: Any, name: str, shown: str) -> str:

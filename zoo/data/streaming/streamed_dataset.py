@@ -20,7 +20,7 @@ from zoo.data.sources.read import compute_frame_digest
 from zoo.data.splitting.sample_weights import read_weights
 from zoo.data.splitting.splitters import read_split_column, suggest_sizes
 from zoo.data.streaming.stream import RowSample, Stream, Totals, count_categories, hash_rows
-from zoo.errors import DataError, UsageError, find_nearest_name
+from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
 from zoo.jobs.data_options import SUGGESTED, DataJob
 from zoo.spec import CategoryInput, NumberInput, Spec, Target
 
@@ -341,7 +341,7 @@ def _target_of(job: DataJob, stream: Stream) -> str:
     if len(job.target) > 1:
         raise UsageError("with streaming, only one target can be predicted; use --no-stream", where="target")
     name = job.target[0] if job.target else stream.target
-    listed = ", ".join(stream.columns[:30]) + (" …" if len(stream.columns) > 30 else "")
+    listed = join_first(stream.columns, MOST_NAMES)
     if name is None:
         raise DataError(f"which column is the target? Use --target COLUMN; columns: {listed}", where=stream.source)
     dropped = ((column, "drop") for column in job.drop)
