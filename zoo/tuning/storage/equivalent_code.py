@@ -10,7 +10,7 @@ EARLIER_CODE = {
     "4c18dbcc38bf": "d5ffd25aaebd",  # classification/*
     "25378d52c88e": "63b02beb3b77",  # classification/linear
     "a95c21cb80da": "b5cb5f90e23d",  # classification/mlp
-    "936648b4b347": "44971d2fb34d",  # clustering/autoencoder
+    "b1457a599a5e": "44971d2fb34d",  # clustering/autoencoder
     "041b8508166d": "aa814ae7afbe",  # image/*
     "108055ae379d": "fe913614fb59",  # regression/*
     "14f5945d000a": "9a82ad209e9d",  # regression/linear
