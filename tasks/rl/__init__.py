@@ -34,6 +34,7 @@ from zoo.training.training_state import FitPlan, FitResult, Monitor
 from ._actions import choose_greedy_actions, describe_actions, describe_decoding
 from ._environments import (
     OWN,
+    can_draw,
     check_steps,
     describe_observations,
     find_settings,
@@ -59,6 +60,8 @@ class Options(TaskOptions):
     solved: Literal["auto"] | float | None = Field(
         None, description="stop once the mean return reaches this; auto takes the environment's own threshold"
     )
+
+    video: bool = Field(False, description="draw an episode at the start, in the middle and at the end of training")
 
     @field_validator("env", mode="before")
     @classmethod
@@ -110,6 +113,8 @@ class ReinforcementLearning(Task):
         environment = make_environment(name, options_.env)
         if options_.solved == "auto" and find_threshold(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
+        if options_.video and not can_draw(name, options_.env):
+            raise UsageError(f"{name} cannot be drawn: its metadata has no render mode rgb_array", where="video")
         observation, action = describe_observations(environment, name), describe_actions(environment, name)
         splits = {}
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):

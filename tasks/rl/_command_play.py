@@ -6,22 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from zoo.errors import UsageError, shorten_error
+from zoo.errors import UsageError
 from zoo.figures.animations import write_animation
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
-from ._actions import choose_greedy_actions, list_actions
+from ._actions import choose_greedy_actions
 from ._commands import PlayJob
-from ._environments import make_environment, read_mask
+from ._environments import can_draw, draw_episode
 
-DRAWN = "rgb_array"
-USUAL_RATE = 30  # frames a second
 ENDING = ".gif"
 
 
@@ -79,54 +76,17 @@ def play(job: PlayJob) -> Played:
     source = str(load_job(store, run_id).source)
     if source.startswith("("):
         raise UsageError("its environment was given as an object, which no run stores; play it in Python", where="run")
-    environment, note = _make_drawn(source, model.spec.options["env"])
+    options = model.spec.options["env"]
+    note = "" if can_draw(source, options) else f"{source} cannot be drawn: its metadata has no render mode rgb_array"
     call = tf.function(model.keras_model, reduce_retracing=True)
 
-    def choose(observation: Any, info: Any) -> Any:
-        batch, mask = tf.constant(np.asarray(observation, np.float32)[None]), read_mask(environment, info, source)
-        output = call({OBSERVATION: batch}, training=False).numpy()
-        actions = choose_greedy_actions(model.spec.target, output, None if mask is None else mask[None])
-        return list_actions(environment.action_space, actions)[0]
+    def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+        output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
+        return choose_greedy_actions(model.spec.target, output.numpy(), masks)
 
-    try:
-        frames: list[np.ndarray] = []
-        played = _play_episode(environment, choose, job, None if note else frames)
-    except gymnasium.error.DependencyNotInstalled as error:
-        message = f"drawing {source} needs pip install 'keras-task-zoo[video]': {shorten_error(error)}"
-        raise UsageError(message, where="output") from None
-    finally:
-        environment.close()
+    episode = draw_episode(source, options, policy, seed=job.seed, most_steps=job.most_steps)
     output = None
-    if frames:
+    if episode.frames:
         output = job.output or f"{run_id[:8]}-{job.seed}{ENDING}"
-        write_animation(frames, Path(output), environment.metadata.get("render_fps", USUAL_RATE))
-    return Played(run_id, source, job.seed, *played, output, note)
-
-
-def _make_drawn(source: str, options: dict[str, Any]) -> tuple[gymnasium.Env, str]:
-    """Return the environment, made to be drawn if it can be, and a note if it cannot."""
-    environment = make_environment(source, options)
-    if DRAWN not in environment.metadata.get("render_modes", ()):
-        return environment, f"{source} cannot be drawn: its metadata has no render mode {DRAWN}"
-    environment.close()
-    return make_environment(source, {**options, "render_mode": DRAWN}), ""
-
-
-def _play_episode(
-    environment: gymnasium.Env, choose: Any, job: PlayJob, frames: list[np.ndarray] | None
-) -> tuple[float, int, str]:
-    """Play, and append what is drawn to ``frames``; return the return, the number of steps and how it ended."""
-    observation, info = environment.reset(seed=job.seed)
-    total = 0.0
-    for step in range(job.most_steps + 1):
-        if frames is not None:
-            frames.append(np.asarray(environment.render()))
-        if step == job.most_steps:
-            break
-        observation, reward, terminated, truncated, info = environment.step(choose(observation, info))
-        total += float(reward)
-        if terminated or truncated:
-            if frames is not None:
-                frames.append(np.asarray(environment.render()))
-            return total, step + 1, "terminated" if terminated else "truncated"
-    return total, job.most_steps, "left"
+        write_animation(episode.frames, Path(output), episode.rate)
+    return Played(run_id, source, job.seed, episode.return_, episode.steps, episode.end, output, note)

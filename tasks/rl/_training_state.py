@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.figures.animations import encode_animation
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Target
-from zoo.training.training_state import FitPlan, TrainingState
+from zoo.training.training_state import FitPlan, FitResult, TrainingState
 
 from ._actions import choose_greedy_actions
-from ._environments import find_threshold, play_episodes
+from ._environments import draw_episode, find_threshold, play_episodes
 from ._fast_output import FastOutput
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
@@ -45,6 +46,7 @@ class TrainingEnvironment:
         seeds: Seeds of the evaluation episodes that select the best policy.
         threshold: Mean return at which it counts as solved, or None.
         stop: Whether training stops when it is solved.
+        video: Whether an episode is drawn at the start, in the middle and at the end of training.
     """
 
     name: str
@@ -53,6 +55,7 @@ class TrainingEnvironment:
     seeds: np.ndarray
     threshold: float | None
     stop: bool
+    video: bool
 
     @classmethod
     def of(cls, dataset: Dataset) -> TrainingEnvironment:
@@ -61,7 +64,9 @@ class TrainingEnvironment:
         solved = options.get("solved")
         threshold = find_threshold(dataset.source, solved if isinstance(solved, float) else None)
         seeds = dataset.splits["validation"].rows
-        return cls(dataset.source, options["env"], target, seeds, threshold, solved is not None)
+        return cls(
+            dataset.source, options["env"], target, seeds, threshold, solved is not None, options.get("video", False)
+        )
 
 
 class AgentState(TrainingState):
@@ -82,6 +87,8 @@ class AgentState(TrainingState):
         super().__init__(built_model.network, plan, monitored=True, trainer=built_model.trainer)
         self.output = FastOutput(built_model)
         self._updates_before = self.updates
+        if environment.video and not self.result.epochs_run:
+            self._draw_episode("start")
         threshold = "" if environment.threshold is None else f"; solved from {environment.threshold:g} on"
         message = f"{environment.name}: {len(environment.seeds)} evaluation episodes{threshold}"
         plan.recorder.start(self.settings.epochs, message)
@@ -117,6 +124,16 @@ class AgentState(TrainingState):
             }
         )
         self._updates_before = self.updates
+        if self.environment.video and self.result.epochs_run == self.settings.epochs // 2:
+            self._draw_episode("middle")
+
+    def finish(self) -> FitResult:
+        """Restore the best weights and return the result; see :meth:`TrainingState.finish`."""
+        result = super().finish()
+        if self.environment.video:
+            self.output.refresh()
+            self._draw_episode("end")
+        return result
 
     def has_diverged(self, scores: Mapping[str, float]) -> bool:
         """Return whether the loss is not a number after the first update."""
@@ -127,12 +144,16 @@ class AgentState(TrainingState):
         return {"steps": self.steps, "updates": self.updates, "random": self.rng.bit_generator.state}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays of all parts."""
-        return {f"{name}/{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
+        """Return the arrays of all parts, and the animations so far."""
+        files = {f"files/{name}": np.frombuffer(content, np.uint8) for name, content in self.result.files.items()}
+        parts = {f"{name}/{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
+        return {**files, **parts}
 
     def restore(self, progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Restore counts and random generator; parts are restored when they are added."""
         self.steps, self.updates, self.saved = progress["steps"], progress["updates"], dict(arrays)
+        for key in [key for key in arrays if key.startswith("files/")]:
+            self.result.files[key.removeprefix("files/")] = arrays[key].tobytes()
         if "random" in progress:  # checkpoints of earlier versions have none
             self.rng.bit_generator.state = progress["random"]
 
@@ -163,3 +184,10 @@ class AgentState(TrainingState):
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
         return play_episodes(self.environment.name, self.environment.options, self.policy, seeds)
+
+    def _draw_episode(self, name: str) -> None:
+        """Keep an animation of an evaluation episode, by the present policy."""
+        source = self.environment
+        episode = draw_episode(source.name, source.options, self.policy, seed=int(source.seeds[0]))
+        if episode.frames:
+            self.result.files[f"episode_{name}.gif"] = encode_animation(episode.frames, episode.rate)

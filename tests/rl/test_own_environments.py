@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import mlflow
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,6 +22,7 @@ from zoo.jobs.job import make_job
 
 SOURCE = '''
 import gymnasium
+import mlflow
 import numpy as np
 
 
@@ -99,6 +101,18 @@ def test_play_writes_an_animation_of_an_environment_that_can_be_drawn(reach: Any
         assert animation.n_frames == 2
     with pytest.raises(UsageError, match=r"an animation is a \.gif file"):
         play(make_job(PlayJob, {"run": run.run_id, "output": "episode.mp4"}))
+
+
+def test_training_draws_an_episode_at_start_middle_and_end(reach: Any, workspace: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        zoo.train("rl/ppo", "reach_env:Reach", **SHORT, options={"video": True})
+    (workspace / "reach_env.py").write_text(SOURCE + DRAWING)
+    importlib.reload(reach)
+    run = zoo.train("rl/ppo", "reach_env:Reach", **{**SHORT, "epochs": 2}, options={"video": True})
+    for part in ("start", "middle", "end"):
+        path = mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path=f"figures/episode_{part}.gif")
+        with Image.open(path) as animation:
+            assert animation.n_frames == 2
 
 
 def test_play_tells_the_return_where_nothing_can_be_drawn(reach: Any, workspace: Path) -> None:

@@ -192,8 +192,11 @@ def _log(
     tracked.text(json.dumps(_stored(run), indent=1), RESULT_FILE)
     images_ = drawn()
     run.draw = lambda: images_.figures
+    for name, content in fitted.result.files.items():
+        (images_.folder / name).write_bytes(content)
     tracked.files(images_.folder, "figures")
-    shown = [f"figures/{figure}.png" for figure in run.figures] + [f"tables/{name}.json" for name in tables]
+    shown = [*(f"figures/{figure}.png" for figure in run.figures), *(f"figures/{name}" for name in fitted.result.files)]
+    shown += [f"tables/{name}.json" for name in tables]
     note = describe_run(run, report, shown)
     topics = ", ".join(finding.topic for finding in run.diagnosis) or "none"
     tracked.tags(

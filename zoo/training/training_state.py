@@ -53,6 +53,7 @@ class FitResult:
         seconds: Wall time of training, including the time before it was resumed.
         scores: Validation scores that are available only after training, by name with prefix.
         notes: Notes for the user.
+        files: Files that training has written, by name; a run logs them beside its figures.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -62,6 +63,11 @@ class FitResult:
     seconds: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """Return all but the files, in plain values."""
+        return dataclasses.asdict(dataclasses.replace(self, files={}))
 
 
 @dataclass
@@ -207,7 +213,7 @@ class TrainingState:
         self.saving_s = self.saved_at - now
 
     def _save(self, path: Path) -> None:
-        result = dataclasses.asdict(self.result)
+        result = self.result.facts()
         result["stopped"] = "epochs" if self.result.stopped == "requested" else self.result.stopped
         result["seconds"] = self.earlier_s + time.perf_counter() - self.started
         progress = {"result": result, "best_score": self.best_score, **self.progress()}

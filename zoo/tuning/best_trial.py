@@ -167,7 +167,7 @@ class Finishing:
         builder, values = self.builder, apply_epochs(best.hyperparameters, self.job.epochs)
         built_model = builder.build_model(restore_hyperparameters(values), self.dataset.spec, seed=self.job.seed)
         if self.job.cv is not None:
-            best.result = dataclasses.asdict(self._trained_on_all(best, built_model))
+            best.result = self._trained_on_all(best, built_model).facts()
         else:
             restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, built_model)
             built_model.run_after_fit(self.dataset)

@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     if payload["deterministic"]:
         require_deterministic_kernels()
     result, hp = _run_one(channel, payload) if len(payload["fits"]) == 1 else _run_several(channel, payload)
-    answer = {"result": asdict(result), "space": hp.get_config(), "hyperparameters": hp.values}
+    answer = {"result": result.facts(), "space": hp.get_config(), "hyperparameters": hp.values}
     return {**answer, "seconds": time.perf_counter() - began}
 
 

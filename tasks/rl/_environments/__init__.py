@@ -1,6 +1,7 @@
 """Gymnasium environments: made and checked, their episodes, and the hyperparameters that some of them need."""
 
 from ._checks import check_steps, describe_space, read_mask
+from ._drawing import DrawnEpisode, can_draw, draw_episode
 from ._episodes import Episodes
 from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
 from ._making import (
@@ -15,11 +16,14 @@ from ._settings import apply_settings, find_settings
 
 __all__ = [
     "OWN",
+    "DrawnEpisode",
     "Episodes",
     "apply_settings",
+    "can_draw",
     "check_steps",
     "describe_observations",
     "describe_space",
+    "draw_episode",
     "find_settings",
     "find_threshold",
     "get_baseline_policies",
