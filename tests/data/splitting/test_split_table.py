@@ -246,3 +246,12 @@ def test_suggested_sizes_count_the_hyperparameters_of_the_search(workspace: Path
             quiet=True, **options,
         )  # fmt: skip
         assert any(f"to tune {number}" in f"{note};" for note in search.best.notes), search.best.notes
+
+
+@pytest.mark.parametrize("split", ["group=house", "column=part"])
+def test_a_row_is_named_by_its_place_in_the_source_whatever_was_left_out_before_it(split: str) -> None:
+    frame = table().assign(part=["train", "test"] * 100)
+    frame.loc[0, "kind"] = None  # a row without a target is left out
+    frame.loc[5, ["house", "part"]] = [None, "tset"]
+    with pytest.raises(ZooError, match=r"row 6: (the group is missing|unknown split 'tset')"):
+        dataset_of(frame, split=split)
