@@ -41,7 +41,7 @@ class FastOutput:
         self.preprocess, self.network = built_model.preprocessing.model(), network or built_model.network
         self.key = next(iter(built_model.preprocessing.raw_tensors()))
         self.compiled = tf.function(
-            lambda raw: self.network(self.preprocess({self.key: raw}), training=False),
+            lambda raw: self.network(self.encode(raw), training=False),
             reduce_retracing=True,
             autograph=False,
         )
@@ -55,6 +55,11 @@ class FastOutput:
         for step in self.steps:
             x = step(x)
         return x
+
+    def encode(self, raw: Any) -> dict[str, Any]:
+        """Return preprocessed observations, what networks take, for raw ones (B, …)."""
+        encoded: dict[str, Any] = self.preprocess({self.key: raw})
+        return encoded
 
     def check(self, observations: np.ndarray) -> None:
         """Compute in NumPy from now on, if the output for observations is that of the network."""

@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, add_dense_layers, assemble
+from zoo.networks import Knobs, assemble
+from zoo.networks.observations import add_observation_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
@@ -82,7 +83,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
-    x = add_dense_layers(inputs["observations"], knobs, units=units, layers=layers)
+    x = add_observation_layers(inputs["observations"], knobs, preprocessing.input_, units=units, layers=layers)
     if hp.Boolean("duelling", default=False):
         values = JoinDuelling(name="values")(
             keras.layers.Dense(1 + len(target.classes), name="value_and_advantages")(x)
@@ -183,7 +184,7 @@ class DQNLearner(Learner):
         """Take one step by a batch."""
         targets = rewards + discounts * self._next_values(next_observations, masks)
         with tf.GradientTape() as tape:
-            values = self.network(self.preprocessed(observations), training=True)
+            values = self.network(self.output.encode(observations), training=True)
             taken = tf.gather(values, actions, batch_dims=1)
             loss = tf.add_n([tf.reduce_mean(compute_huber(targets - taken)), *self.network.losses])
         variables = self.network.trainable_variables
@@ -192,17 +193,13 @@ class DQNLearner(Learner):
 
     def _next_values(self, next_observations: Any, masks: Any) -> Any:
         """Return the value of the best legal action for each next observation (B,)."""
-        preprocessed = self.preprocessed(next_observations)
+        preprocessed = self.output.encode(next_observations)
         values = self.target_network(preprocessed, training=False)
         if not self.agent.double:
             return tf.reduce_max(values if masks is None else tf.where(masks, values, LEAST), axis=-1)
         chosen_by = self.network(preprocessed, training=False)
         chosen_by = chosen_by if masks is None else tf.where(masks, chosen_by, LEAST)
         return tf.gather(values, tf.argmax(chosen_by, axis=-1, output_type=tf.int32), batch_dims=1)
-
-    def preprocessed(self, observations: Any) -> Any:
-        """Return preprocessed observations."""
-        return self.output.preprocess({self.output.key: observations})
 
 
 def compute_huber(error: Any) -> Any:

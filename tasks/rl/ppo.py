@@ -20,8 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, add_dense_layers, assemble
-from zoo.networks.running_normalization import RunningNormalization
+from zoo.networks import Knobs, assemble
+from zoo.networks.observations import add_observation_layers, is_image
+from zoo.networks.running_normalization import RunningNormalization, find_normalization
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
@@ -50,7 +51,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         rollout: Number of steps of each environment between two updates.
         passes: Number of passes over a rollout in an update.
         period: Evaluation interval in environment steps; it counts as an epoch.
-        normalize: Whether observations and rewards are divided by their running standard deviation.
+        normalize: Whether rewards, and observations that are no images, are divided by their running deviation.
     """
     hp = apply_settings(hp, spec, "rl/ppo")
     knobs = Knobs(
@@ -62,17 +63,17 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     units, layers = hp.Int("units", 16, 512, sampling="log", default=64), hp.Int("layers", 1, 3, default=2)
     normalize = hp.Fixed("normalize", True)
     preprocessing, target = ObservationPreprocessing(spec), spec.target
-    inputs = preprocessing.tensors()
+    inputs, scaled = preprocessing.tensors(), normalize and not is_image(preprocessing.input_)
     observations = inputs["observations"]
-    x = RunningNormalization(name="normalized")(observations) if normalize else observations
-    x = add_dense_layers(x, knobs, units=units, layers=layers)
+    x = RunningNormalization(name="normalized")(observations) if scaled else observations
+    x = add_observation_layers(x, knobs, preprocessing.input_, units=units, layers=layers)
     size = len(target.classes) if target.kind == "class" else len(target.bounds)
     output = keras.layers.Dense(size, kernel_initializer=keras.initializers.Orthogonal(0.01), name="actions")(x)
     if target.kind != "class":
         output = KeepDeviation(name="deviation")(output)
     state = keras.Input(observations.shape[1:], name="normalized_observations")
     value = keras.layers.Dense(1, kernel_initializer=keras.initializers.Orthogonal(1.0), name="value")(
-        add_dense_layers(state, knobs, units=units, layers=layers)
+        add_observation_layers(state, knobs, preprocessing.input_, units=units, layers=layers)
     )
     one = keras.Input((1,), name="return")
     agent = PPO(
@@ -146,7 +147,7 @@ class PPOLearner(Learner):
         is_discrete = state.environment.target.kind == "class"
         self.policy = CategoricalPolicy() if is_discrete else GaussianPolicy(self.network.get_layer("deviation"))
         self.steps: list[Transitions] = []
-        self.normalizer = self.network.get_layer("normalized") if agent.normalize else None
+        self.normalizer = find_normalization(self.network, "normalized")
         self.reward_scale = (
             RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma) if agent.normalize else None
         )
@@ -200,7 +201,7 @@ class PPOLearner(Learner):
 
     def _encode(self, raw: Any) -> tuple[Any, Any]:
         """Return preprocessed observations and their values (B,)."""
-        observations = self.output.preprocess({self.output.key: tf.cast(raw, tf.float32)})["observations"]
+        observations = self.output.encode(tf.cast(raw, tf.float32))["observations"]
         normalized = observations if self.normalizer is None else self.normalizer(observations)
         return observations, self.agent.value_network(normalized)[:, 0]
 

@@ -20,8 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, add_dense_layers, assemble
-from zoo.networks.running_normalization import RunningNormalization
+from zoo.networks import Knobs, assemble
+from zoo.networks.observations import add_observation_layers, is_image
+from zoo.networks.running_normalization import RunningNormalization, find_normalization
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
@@ -48,23 +49,23 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         period: Evaluation interval in environment steps; it counts as an epoch.
         exploration: Final fraction of random actions.
         exploration_steps: Number of steps over which the fraction of random actions falls from 1 to its final value.
-        normalize: Whether observations and rewards are divided by their running standard deviation.
+        normalize: Whether rewards, and observations that are no images, are divided by their running deviation.
     """
     hp = apply_settings(hp, spec, "rl/pqn")
     knobs = Knobs(
         hp,
         vary=("learning_rate",),
-        defaults={"learning_rate": 1e-3, "schedule": "cosine", "batch_size": 128, "epochs": 12, "patience": 12,
+        defaults={"learning_rate": 1e-3, "schedule": "cosine", "batch_size": 64, "epochs": 12, "patience": 12,
                   "clip_norm": 10.0, "normalization": "layer"},
     )  # fmt: skip
     units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Int("layers", 1, 3, default=2)
     normalize = hp.Fixed("normalize", True)
     target = require_discrete(spec.target, "pqn")
     preprocessing = ObservationPreprocessing(spec)
-    inputs = preprocessing.tensors()
+    inputs, scaled = preprocessing.tensors(), normalize and not is_image(preprocessing.input_)
     x = inputs["observations"]
-    x = RunningNormalization(name="normalized")(x) if normalize else x
-    x = add_dense_layers(x, knobs, units=units, layers=layers)
+    x = RunningNormalization(name="normalized")(x) if scaled else x
+    x = add_observation_layers(x, knobs, preprocessing.input_, units=units, layers=layers)
     values = keras.layers.Dense(len(target.classes), name="values")(x)
     one = keras.Input((1,), name="return")
     agent = PQN(
@@ -126,7 +127,7 @@ class PQNLearner(Learner):
         self.agent, self.state, self.network, self.output = agent, state, state.network, state.output
         self.policy = EpsilonGreedy(state.output, agent.exploration, agent.exploration_steps, state.rng)
         self.steps: list[Transitions] = []
-        self.normalizer = self.network.get_layer("normalized") if agent.normalize else None
+        self.normalizer = find_normalization(self.network, "normalized")
         self.reward_scale = RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma)
         self.network.optimizer.build(self.network.trainable_variables)
         self.evaluate = tf.function(self._evaluate, reduce_retracing=True, autograph=False)
@@ -174,7 +175,7 @@ class PQNLearner(Learner):
 
     def _evaluate(self, raw: Any, next_raw: Any, next_masks: Any) -> tuple[Any, Any]:
         """Return preprocessed observations, and the value of the best legal action at each next one (B,)."""
-        observations, following = (self.output.preprocess({self.output.key: each}) for each in (raw, next_raw))
+        observations, following = self.output.encode(raw), self.output.encode(next_raw)
         values = self.network(following, training=False)
         values = values if next_masks is None else tf.where(next_masks, values, LEAST)
         return observations["observations"], tf.reduce_max(values, axis=1)

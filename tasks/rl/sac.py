@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, add_dense_layers, assemble
+from zoo.networks import Knobs, assemble
+from zoo.networks.observations import add_observation_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
@@ -64,7 +65,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     size = len(target.bounds)
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
-    x = add_dense_layers(inputs["observations"], knobs, units=units, layers=layers)
+    x = add_observation_layers(inputs["observations"], knobs, preprocessing.input_, units=units, layers=layers)
     distribution = keras.layers.Dense(2 * size, name="distribution")(x)
     one = keras.Input((1,), name="one")
     width = inputs["observations"].shape[-1]
@@ -210,9 +211,7 @@ class SACLearner(Learner):
     def _learn_from(self, raw: Any, actions: Any, rewards: Any, next_raw: Any, discounts: Any, noise: Any) -> Any:
         """Take one step of critics, policy and temperature by a batch."""
         agent, temperature = self.agent, tf.exp(self.log_temperature.value[0])
-        observations, following = (
-            self.output.preprocess({self.output.key: x})["observations"] for x in (raw, next_raw)
-        )
+        observations, following = (self.output.encode(each)["observations"] for each in (raw, next_raw))
         next_actions, next_log_probability = self.policy.sample(following, noise[0])
         pairs = (observations, actions), (following, next_actions)
         with tf.GradientTape() as tape:

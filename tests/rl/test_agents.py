@@ -193,3 +193,30 @@ class OneMaskMissing(Masked):
 def test_a_state_without_legal_actions_is_refused(workspace: Path) -> None:
     with pytest.raises(DataError, match="its action mask allows no action"):
         zoo.train("rl/ppo", OneMaskMissing, quiet=True)
+
+
+class Picture(Identity):
+    """The same, seen as an image: the column of the bright bar is the action."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 255, (16, 18, 1), np.uint8)
+        self.action_space = spaces.Discrete(3, start=1)
+
+    def _look(self) -> Any:
+        self.state = int(self.np_random.integers(1, 4))
+        image = np.zeros((16, 18, 1), np.uint8)
+        image[:, 6 * self.state - 4] = 255
+        return image
+
+
+@pytest.mark.parametrize("model", ["rl/dqn", "rl/ppo"])
+def test_agents_see_images(model: str, workspace: Path) -> None:
+    settings = {"period": 1024, "epochs": 3, **({"learning_starts": 256} if model == "rl/dqn" else {"rollout": 32})}
+    run = zoo.train(model, Picture, hyperparameters=settings, quiet=True, figures=False, baselines="none")
+    loaded = zoo.load(run.run_id)
+    assert any("convolution" in layer.name for layer in run.model.keras_model._flatten_layers())
+    assert run.metrics["test_return_mean"] > 7
+    environment = Picture()
+    image, _ = environment.reset(seed=1)
+    prediction = loaded.predict({"observation": np.array([image])})["prediction"].iloc[0]
+    assert prediction == environment.state

@@ -61,3 +61,9 @@ class RunningNormalization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the name."""
         return {"name": self.name}
+
+
+def find_normalization(network: keras.Model, name: str) -> RunningNormalization | None:
+    """Return the layer of a name, or None if the network has none."""
+    layers = (layer for layer in network.layers if layer.name == name)
+    return next((layer for layer in layers if isinstance(layer, RunningNormalization)), None)

@@ -22,7 +22,7 @@ from zoo.spec import ObservationInput
 
 from ._checks import add_checks, describe_space
 
-MOST_NUMBERS = 10_000
+MOST_NUMBERS = 100_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
 MOST_STEPS = 1_000
 # Packages that register a namespace, the text before a slash in an id, if their name differs from it.
@@ -161,7 +161,7 @@ def describe_observations(environment: gymnasium.Env, name: str) -> ObservationI
     size = int(np.prod(space.shape or (0,)))
     if size > MOST_NUMBERS:
         raise UsageError(
-            f"its observations have {size:,} numbers, as images have; agents here see at most {MOST_NUMBERS:,}",
+            f"its observations have {size:,} numbers, as large images have; agents here see at most {MOST_NUMBERS:,}",
             where=name,
         )
     assert isinstance(space, spaces.Box)
