@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from zoo.models.built_model import Trainer
 from zoo.networks import Knobs, assemble
-from zoo.networks.observations import add_observation_layers, is_image
+from zoo.networks.observation_layers import add_observation_layers, is_image
 from zoo.networks.running_normalization import RunningNormalization, find_normalization
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec

@@ -43,7 +43,7 @@ def add_observation_layers(x: Any, knobs: Knobs, input_: ObservationInput, *, un
     if is_image(input_):
         assert input_.space is not None
         shape = tuple(input_.space["shape"])
-        x = keras.layers.Reshape(shape, name="image")(x)
+        x = keras.layers.Reshape(shape, name="pixels")(x)
         for number, (filters, size, stride) in enumerate(LARGE if min(shape[:2]) >= LARGE_SIDE else SMALL):
             x = keras.layers.Conv2D(filters, size, stride, activation="relu", name=f"convolution_{number}")(x)
         x = keras.layers.Flatten(name="features")(x)
