@@ -78,7 +78,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration=hp.Float("exploration", 0.01, 0.2, sampling="log", default=0.04),
         exploration_steps=hp.Int("exploration_steps", 2_000, 50_000, sampling="log", default=8_000),
         double=hp.Fixed("double", True),
-        steps=hp.Int("steps", 1, 5, default=3),
+        steps=hp.Int("steps", 1, 5, default=2),
     )
     target = require_discrete(spec.target, "dqn")
     preprocessing = ObservationPreprocessing(spec)
