@@ -53,7 +53,11 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
             _find_id(name), **{"disable_env_checker": True, **options}
         )  # the checks here replace it
     except error.DependencyNotInstalled as error_:
-        raise UsageError(f"the environment needs a package that is not installed: {error_}", where=name) from None
+        reason, _, advice = str(error_).partition(", ")
+        advice = "python -m pip install 'keras-task-zoo[box2d]'" if "box2d" in advice else advice
+        raise UsageError(
+            f"the environment needs a package that is not installed: {reason}, {advice}", where=name
+        ) from None
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
     except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
