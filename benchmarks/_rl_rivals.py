@@ -17,7 +17,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from _results import say
-from _rl_episodes import JUDGE_SEEDS, Stopwatch, play_episodes, reaches_goal
+from _rl_episodes import JUDGE_SEEDS, Stopwatch, make_environment, play_episodes, reaches_goal
 
 PACKAGES = {"stable-baselines3": "2.9.2", "torch": "2.13.0"}
 
@@ -184,7 +184,7 @@ def _create_agent(work: dict[str, Any], stopwatch: Stopwatch) -> Any:
     from stable_baselines3.common.vec_env import VecNormalize  # type: ignore[import-not-found]
 
     def make() -> gymnasium.Env:
-        environment = gymnasium.make(work["environment"])
+        environment = make_environment(work["environment"])
         return stopwatch.time_steps(environment) if work["profile"] else environment
 
     settings = SETTINGS[work["model"], work["environment"]]

@@ -33,7 +33,15 @@ import gymnasium
 import numpy as np
 from _processes import CHILD, child_payload, import_tensorflow, tell_parent, working_folder
 from _results import Results, alternated, judged, read_arguments, say, spread, table
-from _rl_episodes import CHECK_SEEDS, CONFIRMATION_SEEDS, JUDGE_SEEDS, MOST_TOGETHER, Stopwatch, play_episodes
+from _rl_episodes import (
+    CHECK_SEEDS,
+    CONFIRMATION_SEEDS,
+    JUDGE_SEEDS,
+    MOST_TOGETHER,
+    Stopwatch,
+    make_environment,
+    play_episodes,
+)
 from _rl_rivals import find_rival_interpreter, read_versions, train_rival
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -200,7 +208,7 @@ def train_ours(work: dict[str, Any]) -> dict[str, Any]:
 
 def _policy_of(model: Any, environment: str) -> Any:
     """Return the policy of a saved model: from observations (B, …) to actions."""
-    shape = gymnasium.make(environment).action_space.shape
+    shape = make_environment(environment).action_space.shape
 
     def policy(seen: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(seen).filter(like="prediction")).reshape(len(seen), *(shape or ()))
@@ -243,20 +251,22 @@ def _report(results: Results, left_out: list[Pair]) -> None:
     for pair in pairs:
         rows = {side: [results.rows[_key(pair, side, seed)] for seed in seeds] for side in pair.sides}
         middle = {side: statistics.median(row["cpu_s"] for row in rows[side]) for side in pair.sides}
-        best = min(pair.ours, key=lambda side: middle[side])
+        failed = {side: [seed for seed, row in zip(seeds, rows[side], strict=True) if not row["solved"]]
+                  for side in pair.sides}  # fmt: skip
+        # An agent that fails soon is not the better one.
+        best = min((len(failed[side]), middle[side], side) for side in pair.ours)[-1]
         ratios.setdefault(pair.rival, []).append(middle[best] / middle[pair.rival])
         for side in pair.sides:
             mark = " (better)" if side == best and len(pair.ours) > 1 else ""
-            failed = [seed for seed, row in zip(seeds, rows[side], strict=True) if not row["solved"]]
-            if failed:
-                failures.append(f"{_name(side)} on {pair.environment}: {', '.join(map(str, failed))}")
+            if failed[side]:
+                failures.append(f"{_name(side)} on {pair.environment}: {', '.join(map(str, failed[side]))}")
             lines.append(
                 (
                     pair.environment,
                     _name(side),
                     spread([row["cpu_s"] for row in rows[side]], ".1f", " s"),
                     spread([row["steps"] for row in rows[side]], ",.0f"),
-                    f"{len(failed)} of {len(seeds)}",
+                    f"{len(failed[side])} of {len(seeds)}",
                     spread([row["return_mean"] for row in rows[side]], ".1f"),
                     f"{middle[side] / middle[pair.rival]:.2f}{mark}",
                 )
@@ -321,8 +331,8 @@ def _notes(results: Results, left_out: list[Pair]) -> list[str]:
     )
     notes = [
         "Median (least to greatest) over the seeds; *times* is the ratio of the medians. A training that does not "
-        "reach the threshold counts with the CPU time of its whole budget. Of several agents of zoo, the better one's "
-        "ratio counts in the geometric mean.",
+        "reach the threshold counts with the CPU time of its whole budget. Of several agents of zoo, the ratio of "
+        "the better one counts in the geometric mean: with fewer such seeds, then with less time.",
         f"Thresholds: {thresholds} steps. The rival is checked as often as zoo's first agent, after a whole rollout.",
         f"Both policies are checked by {len(CHECK_SEEDS)} episodes and, where these reach the threshold, confirmed by "
         f"{len(CONFIRMATION_SEEDS)} others: the same episodes on both sides, up to {MOST_TOGETHER} played together. "
