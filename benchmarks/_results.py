@@ -22,12 +22,14 @@ FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("keras-task-zoo", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "pandas", "scikit-learn")
 
 
-def read_arguments(description: str) -> argparse.Namespace:
-    """Return the options that all benchmarks have: ``quick``, ``fresh`` and ``data``."""
+def read_arguments(description: str, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """Return the options that all benchmarks have: ``quick``, ``fresh``, ``data`` and, of parts by name, ``only``."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a short run whose results are not kept")
     parser.add_argument("--fresh", action="store_true", help="measure again what is there already")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with real data, see README.md")
+    if parts:
+        parser.add_argument("--only", choices=parts, metavar="NAME", help=f"one part alone: {', '.join(parts)}")
     return parser.parse_args()
 
 
@@ -36,7 +38,7 @@ class Results:
 
     Args:
         script: Path of the benchmark's file, whose name the results bear.
-        options: From :func:`read_arguments`.
+        options: From :func:`read_arguments`; the keys of a part begin with its name and a comma.
         settings: What was measured (sizes, numbers of rounds); other settings begin anew.
     """
 
@@ -50,8 +52,11 @@ class Results:
         self.machine = describe_machine()
         self.date = _today()
         self.rows: dict[str, dict[str, Any]] = {}
-        if self.path.exists() and not options.fresh:
+        only = getattr(options, "only", None)
+        if self.path.exists() and (only or not options.fresh):
             self._take_up(json.loads(self.path.read_text(encoding="utf-8")))
+        if options.fresh and only:  # the other parts stay
+            self.rows = {key: row for key, row in self.rows.items() if not key.startswith(f"{only},")}
 
     def __contains__(self, key: str) -> bool:
         return key in self.rows

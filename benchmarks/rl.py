@@ -1,310 +1,355 @@
-"""CPU-seconds until a policy holds CartPole-v1: zoo's `rl/dqn` with its defaults against Stable-Baselines3's DQN.
+"""CPU time until agents reach a mean return: zoo's by their defaults, Stable-Baselines3's with RL Zoo's settings.
 
-The rival has RL Zoo's hyperparameters for this environment. Both are held to one criterion: after every
-2,560 steps of the environment the greedy policy plays the same 20 episodes, and where their mean return is
-475 or more, 100 others; if these hold 475 too, the clock stops. It counts the CPU time (user and system) of
-the process and its threads from the first moment of training on, checks and confirmations included; imports
-and building the network are over by then. Each training runs in a fresh process with one thread, the sides
-in turn. When the clock stands, one judge plays 100 further episodes with the policy that came out.
+Both sides are held to one criterion: after each evaluation interval the greedy policy plays the same 20 episodes, and
+where their mean return reaches the threshold, 100 others; if these reach it too, the clock stops. It counts the CPU
+time (user and system) of the process and its threads from the first moment of training on, checks and confirmations
+included; imports and building the network are over by then. Each training runs in a fresh process with one thread, the
+sides in turn. When the clock stands, one judge plays 100 further episodes with the policy that came out.
 
-Stable-Baselines3 is installed once, with pip, into an environment of its own in the user's cache folder;
-where `SB3_PYTHON` names an interpreter that has it, that one is taken instead.
+One more training of each side, without a threshold, tells where its time goes. ``--only ppo/CartPole-v1`` measures one
+pair. Stable-Baselines3 is installed once, with pip, into an environment of its own in the user's cache folder; where
+``SB3_PYTHON`` names an interpreter that has it, that one is taken instead.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import venv
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import gymnasium
 import numpy as np
 from _processes import CHILD, child_payload, import_tensorflow, tell_parent, working_folder
-from _results import Results, alternated, judged, read_arguments, say, spread
+from _results import Results, alternated, judged, read_arguments, say, spread, table
+from _rl_episodes import (
+    CHECK_SEEDS,
+    CONFIRMATION_SEEDS,
+    JUDGE_SEEDS,
+    MOST_TOGETHER,
+    Stopwatch,
+    make_environment,
+    play_episodes,
+)
+from _rl_rivals import find_rival_interpreter, read_versions, train_rival
 
-MODEL, ENVIRONMENT, GOAL = "rl/dqn", "CartPole-v1", 475.0
-AIM = 1.0
-SEEDS, QUICK_SEEDS = (0, 1, 2), (0,)
-PERIODS, QUICK_PERIODS = 40, 4
-STEPS_A_PERIOD = 2_560
-# The episodes by which zoo judges a policy, and then confirms it; the last are for the judge of both sides.
-CHECK_SEEDS, CONFIRMATION_SEEDS = range(1_000_000, 1_000_020), range(2_000_000, 2_000_100)
-JUDGE_SEEDS = range(4_000_000, 4_000_100)
-MOST_TOGETHER = 50
-SIDES = {"zoo": "zoo", "stock": "Stable-Baselines3"}
-
-STOCK_PACKAGES = {"stable-baselines3": "2.9.2", "torch": "2.13.0"}
-# RL Zoo, hyperparams/dqn.yml; there a training has 50,000 steps, and exploration falls over a share of them.
-STOCK_SETTINGS = {
-    "learning_rate": 2.3e-3,
-    "batch_size": 64,
-    "buffer_size": 100_000,
-    "learning_starts": 1_000,
-    "gamma": 0.99,
-    "target_update_interval": 10,
-    "train_freq": 256,
-    "gradient_steps": 128,
-    "exploration_final_eps": 0.04,
-    "policy_kwargs": {"net_arch": [256, 256]},
-}
-STOCK_EXPLORATION_STEPS = 0.16 * 50_000
+ROOT = Path(__file__).resolve().parent.parent
+SEEDS, QUICK_SEEDS = (0, 1, 2, 3, 4), (0,)
+# A training that tells where the time goes has no threshold, and at most so many steps.
+PROFILE, PROFILE_STEPS, OUT_OF_REACH = "profile", 100_000, 1e9
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     "1",
 )
 
-Policy = Callable[[np.ndarray], np.ndarray]
+
+@dataclass(frozen=True)
+class Pair:
+    """Agents of zoo and their rival in an environment.
+
+    Args:
+        rival: Stable-Baselines3's algorithm.
+        ours: Models of zoo with the environment steps of their evaluation interval; the first one's is the rival's.
+        environment: Environment id.
+        goal: The mean return to reach.
+        budget: Environment steps of a training, which are rounded to whole intervals.
+        needs: Module that the environment needs, or empty.
+    """
+
+    rival: str
+    ours: Mapping[str, int]
+    environment: str
+    goal: float
+    budget: int
+    needs: str = ""
+
+    @property
+    def name(self) -> str:
+        """What ``--only`` takes, and keys of measurements begin with."""
+        return f"{self.rival.lower()}/{self.environment}"
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """All agents, by their names."""
+        return (*self.ours, self.rival)
+
+    def describe(self, side: str, seed: int, *, quick: bool, profile: bool) -> dict[str, Any]:
+        """Return what the child that trains an agent is told."""
+        period = self.ours.get(side, next(iter(self.ours.values())))
+        budget = min(self.budget, PROFILE_STEPS) if profile else self.budget
+        return {
+            "model": side,
+            "environment": self.environment,
+            "goal": OUT_OF_REACH if profile else self.goal,
+            "steps": period * (1 if quick else max(1, round(budget / period))),
+            "period": period,
+            "seed": seed,
+            "profile": profile,
+        }
+
+
+PPO, VALUES, SAC = {"rl/ppo": 8_192}, {"rl/dqn": 2_560, "rl/pqn": 8_192}, {"rl/sac": 2_000}
+PAIRS = (
+    Pair("PPO", PPO, "CartPole-v1", 475.0, 100_000),
+    Pair("PPO", PPO, "Acrobot-v1", -100.0, 100_000),
+    Pair("PPO", PPO, "Pendulum-v1", -200.0, 100_000),
+    Pair("PPO", {"rl/ppo": 32_768}, "LunarLander-v3", 200.0, 1_000_000, needs="Box2D"),
+    Pair("DQN", VALUES, "CartPole-v1", 475.0, 50_000),
+    Pair("DQN", VALUES, "Acrobot-v1", -100.0, 100_000),
+    Pair("DQN", VALUES, "MountainCar-v0", -115.0, 120_000),
+    Pair("SAC", SAC, "Pendulum-v1", -200.0, 20_000),
+)
+# The geometric mean of the ratios: at most this, and what is hoped for.
+AIMS = {"PPO": (0.33, 0.33), "DQN": (0.6, 0.4), "SAC": (0.65, 0.4)}
+OUTSIDE_PAIR, OUTSIDE_AIM = PAIRS[0], 0.4
+PARTS = ("environment", "acting", "storing", "learning", "compiling", "evaluation")
 
 
 def main() -> None:
     """Measure and report; in a child, train one agent."""
-    payload = child_payload()
-    if payload is not None:
-        train = {"zoo": _zoo_training, "stock": _stock_training}[payload["side"]]
-        return tell_parent(train(payload["seed"], payload["periods"]))
-    options = read_arguments(__doc__ or "")
-    seeds, periods = (QUICK_SEEDS, QUICK_PERIODS) if options.quick else (SEEDS, PERIODS)
-    interpreters = {"zoo": sys.executable, "stock": _stock_interpreter()}
-    settings = {"seeds": seeds, "steps": periods * STEPS_A_PERIOD, "stock": _versions(interpreters["stock"])}
+    work = child_payload()
+    if work is not None:
+        return tell_parent(train_ours(work) if work["model"].startswith("rl/") else train_rival(work))
+    options = read_arguments(__doc__ or "", [pair.name for pair in PAIRS])
+    seeds, rival = QUICK_SEEDS if options.quick else SEEDS, find_rival_interpreter()
+    settings = {"seeds": seeds, "pairs": [asdict(pair) for pair in PAIRS], "stock": read_versions(rival)}
     results = Results(__file__, options, settings)
-    for number, seed in enumerate(seeds):
-        for side in alternated(list(SIDES), number):
-            payload = {"side": side, "seed": seed, "periods": periods}
-            results.measure(_key(side, seed), partial(_trained, interpreters[side], payload))
-    return _report(results)
+    left_out = []
+    for pair in PAIRS:
+        if options.only not in (None, pair.name):
+            continue
+        if pair.needs and not all(_can_import(pair.needs, python) for python in (sys.executable, rival)):
+            say(f"rl: {pair.name} is left out: {pair.needs} must be importable on both sides")
+            left_out.append(pair)
+            continue
+        for number, seed in enumerate([*seeds, PROFILE]):
+            for side in alternated(list(pair.sides), number):
+                profile = seed == PROFILE
+                work = pair.describe(side, 0 if profile else int(seed), quick=options.quick, profile=profile)
+                interpreter = sys.executable if side in pair.ours else rival
+                results.measure(_key(pair, side, seed), partial(_train, interpreter, work))
+    return _report(results, left_out)
 
 
-def _key(side: str, seed: int) -> str:
-    return f"{side}, seed {seed}"
+def _key(pair: Pair, side: str, seed: int | str) -> str:
+    return f"{pair.name}, {side}, {seed}"
 
 
-def _trained(interpreter: str, payload: dict[str, Any]) -> dict[str, Any]:
+def _child_environment() -> dict[str, str]:
+    """Return the variables of a child: one thread, and zoo's light modules, which the rival's environment lacks."""
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
+
+
+def _can_import(module: str, interpreter: str) -> bool:
+    command = [interpreter, "-c", f"import {module}"]
+    return subprocess.run(command, env=_child_environment(), stderr=subprocess.DEVNULL).returncode == 0
+
+
+def _train(interpreter: str, work: dict[str, Any]) -> dict[str, Any]:
     """Train an agent in a fresh process with one thread and return what the process tells."""
-    say(f"rl: {SIDES[payload['side']]}, seed {payload['seed']}")
-    command = [interpreter, str(Path(__file__).resolve()), CHILD, json.dumps(payload)]
-    # The rival's environment has no zoo, whose light modules this file imports.
-    paths = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
-    done = subprocess.run(command, env={**os.environ, **ONE_THREAD, **paths}, stdout=subprocess.PIPE, text=True)
+    say(f"rl: {work['model']} on {work['environment']}, seed {work['seed']}{', profile' if work['profile'] else ''}")
+    command = [interpreter, str(Path(__file__).resolve()), CHILD, json.dumps(work)]
+    done = subprocess.run(command, env=_child_environment(), stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise RuntimeError(f"a part of the benchmark ended with status {done.returncode}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
-def _stock_interpreter() -> str:
-    """Return a Python that has Stable-Baselines3: the user's own, or that of an environment made once."""
-    if "SB3_PYTHON" in os.environ:
-        return os.environ["SB3_PYTHON"]
-    pins = [f"{name}=={number}" for name, number in STOCK_PACKAGES.items()]
-    pins += [f"{name}=={version(name)}" for name in ("gymnasium", "numpy")]  # both sides step the same environment
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo-benchmarks" / "_".join(pins)
-    interpreter, complete = folder / "bin" / "python", folder / ".done"
-    if not complete.exists():
-        say(f"rl: installing {', '.join(pins)} into {folder}")
-        venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *pins], check=True)
-        complete.touch()
-    return str(interpreter)
-
-
-def _versions(interpreter: str) -> dict[str, str]:
-    """Return the versions of the rival's packages."""
-    names = [*STOCK_PACKAGES, "gymnasium", "numpy"]
-    code = f"import json; from importlib.metadata import version; print(json.dumps([version(n) for n in {names}]))"
-    done = subprocess.run([interpreter, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    return dict(zip(names, json.loads(done.stdout), strict=True))
-
-
 # --- in a child ---
 
 
-def _zoo_training(seed: int, periods: int) -> dict[str, Any]:
+def train_ours(work: dict[str, Any]) -> dict[str, Any]:
     """Train by ``zoo.train``, tracked; the clock runs while the task fits the network."""
     import_tensorflow()
     import zoo
     from zoo.fitting.model_builder import create_model_builder
 
-    task = create_model_builder(MODEL).task
-    fit, results_ = task.fit, {}
+    task = create_model_builder(work["model"]).task
+    fit, measured = task.fit, {}
 
-    def clocked(built_model: Any, dataset: Any, plan: Any) -> Any:
+    def clocked(built_model: Any, dataset: Any, plan: Any, **options: Any) -> Any:
         assert dataset.splits["validation"].rows.tolist() == list(CHECK_SEEDS)
-        began = time.process_time()
-        result = fit(built_model, dataset, plan)
-        results_["cpu_s"] = time.process_time() - began
-        results_["steps"], results_["solved"] = int(result.history["steps"][-1]), result.stopped == "solved"
+        with _timed_parts(work["profile"]) as parts:
+            began = time.process_time()
+            result = fit(built_model, dataset, plan, **options)
+            measured["cpu_s"] = time.process_time() - began
+        measured["steps"], measured["solved"] = int(result.history["steps"][-1]), result.stopped == "solved"
+        if parts:
+            measured["parts"] = parts
         return result
 
+    # All of the budget is used, as by the rival.
+    epochs = work["steps"] // work["period"]
+    options = {"epochs": epochs, "hyperparameters": {"patience": epochs}, "solved": work["goal"], "seed": work["seed"]}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, working_folder(Path(folder)):
         began = time.process_time()
         with patch.object(task, "fit", clocked):
-            run = zoo.train(MODEL, ENVIRONMENT, solved=GOAL, epochs=periods, seed=seed, baselines="none", quiet=True)
+            run = zoo.train(work["model"], work["environment"], **options, baselines="none", quiet=True)
         whole_cpu_s = time.process_time() - began
-        assert run.hyperparameters["period"] == STEPS_A_PERIOD
-        judged_returns = _episode_returns(lambda seen: run.model.predict(seen)["prediction"].to_numpy(), JUDGE_SEEDS)
-    return {**results_, "whole_cpu_s": whole_cpu_s, "return_mean": float(judged_returns.mean())}
+        assert run.hyperparameters["period"] == work["period"]
+        if work["profile"]:
+            return measured
+        returns = play_episodes(_policy_of(run.model, work["environment"]), work["environment"], JUDGE_SEEDS)
+    return {**measured, "whole_cpu_s": whole_cpu_s, "return_mean": float(returns.mean())}
 
 
-def _stock_training(seed: int, periods: int) -> dict[str, Any]:
-    """Train by Stable-Baselines3's ``learn``, with a callback that checks the policy as zoo does."""
-    import gymnasium
-    import torch  # type: ignore[import-not-found]  # it is in the rival's environment alone
-    from stable_baselines3 import DQN  # type: ignore[import-not-found]
-    from stable_baselines3.common.callbacks import BaseCallback  # type: ignore[import-not-found]
-
-    torch.set_num_threads(1)
-    steps = periods * STEPS_A_PERIOD
-    agent = DQN(
-        "MlpPolicy",
-        gymnasium.make(ENVIRONMENT),
-        exploration_fraction=min(1.0, STOCK_EXPLORATION_STEPS / steps),
-        seed=seed,
-        device="cpu",
-        **STOCK_SETTINGS,
-    )
+def _policy_of(model: Any, environment: str) -> Any:
+    """Return the policy of a saved model: from observations (B, …) to actions."""
+    shape = make_environment(environment).action_space.shape
 
     def policy(seen: np.ndarray) -> np.ndarray:
-        chosen: np.ndarray = agent.predict(seen, deterministic=True)[0]
-        return chosen
+        return np.asarray(model.predict(seen).filter(like="prediction")).reshape(len(seen), *(shape or ()))
 
-    class Checks(BaseCallback):
-        """Checks the policy after each period, when the updates of its last steps are done."""
-
-        solved, cpu_s, steps = False, math.nan, 0
-
-        def _on_rollout_start(self) -> None:
-            self._check()
-
-        def _on_training_end(self) -> None:
-            self._check()
-
-        def _on_step(self) -> bool:
-            return not self.solved
-
-        def _check(self) -> None:
-            if self.num_timesteps == 0 or self.num_timesteps % STEPS_A_PERIOD:
-                return
-            self.solved = all(
-                _episode_returns(policy, seeds).mean() >= GOAL for seeds in (CHECK_SEEDS, CONFIRMATION_SEEDS)
-            )
-            self.cpu_s, self.steps = time.process_time() - began, self.num_timesteps
-
-    checks = Checks()
-    began = time.process_time()
-    agent.learn(steps, callback=checks)
-    return {
-        "cpu_s": checks.cpu_s,
-        "steps": checks.steps,
-        "solved": checks.solved,
-        "return_mean": float(_episode_returns(policy, JUDGE_SEEDS).mean()),
-    }
+    return policy
 
 
-def _episode_returns(policy: Policy, seeds: Sequence[int]) -> np.ndarray:
-    """Return the sum of rewards of one episode for each seed (E,); many are played together, as zoo does."""
-    returns = [
-        _returns_together(policy, seeds[start : start + MOST_TOGETHER]) for start in range(0, len(seeds), MOST_TOGETHER)
-    ]
-    return np.concatenate(returns)
+@contextmanager
+def _timed_parts(wanted: bool) -> Iterator[dict[str, float]]:
+    """Yield the CPU seconds of each part of a fit, which are there when the block is over; empty if not wanted."""
+    from zoo.tasks.rl._agent_loop import Learner
+    from zoo.tasks.rl._training_state import AgentState
 
-
-def _returns_together(policy: Policy, seeds: Sequence[int]) -> np.ndarray:
-    import gymnasium
-
-    environments = [gymnasium.make(ENVIRONMENT) for _ in seeds]
-    seen = np.array([environment.reset(seed=seed)[0] for environment, seed in zip(environments, seeds, strict=True)])
-    returns, playing = np.zeros(len(seeds)), list(range(len(seeds)))
-    while playing:
-        actions, left = policy(seen), []
-        for row in playing:
-            seen[row], reward, ended, cut, _ = environments[row].step(int(actions[row]))
-            returns[row] += float(reward)
-            if not (ended or cut):
-                left.append(row)
-        playing = left
-    return returns
+    stopwatch, parts, make = Stopwatch(), dict[str, float](), gymnasium.make
+    if not wanted:
+        yield parts
+        return
+    calls = [(agent, *call) for agent in Learner.__subclasses__()
+             for call in (("act", "acting"), ("store", "storing"), ("learn", "learning"))]  # fmt: skip
+    with ExitStack() as stack:
+        for owner, name, part in [*calls, (AgentState, "_returns", "evaluation")]:
+            stack.enter_context(patch.object(owner, name, stopwatch.time_calls(part, getattr(owner, name))))
+        stack.enter_context(patch.object(gymnasium, "make", lambda *a, **k: stopwatch.time_steps(make(*a, **k))))
+        yield parts
+    parts.update(stopwatch.seconds)
+    parts["compiling"] = stopwatch.longest["learning"]  # the first call
+    parts["learning"] -= parts["compiling"]
 
 
 # --- in the parent ---
 
 
-def _report(results: Results) -> None:
+def _report(results: Results, left_out: list[Pair]) -> None:
     seeds = results.settings["seeds"]
-    row_of = {side: [results.rows[_key(side, seed)] for seed in seeds] for side in SIDES}
-    seconds = {side: [row["cpu_s"] if row["solved"] else math.inf for row in rows] for side, rows in row_of.items()}
-    middle = {side: statistics.median(values) for side, values in seconds.items()}
-    lines: list[tuple[str, ...]] = [
-        (
-            name,
-            str(seed),
-            f"{row['cpu_s']:.1f} s" if row["solved"] else f"not reached in {row['cpu_s']:.1f} s",
-            f"{row['steps']:,}",
-            f"{1000 * row['cpu_s'] / row['steps']:.3f} ms",
-            f"{row['return_mean']:.1f}",
-            "",
-            "",
-        )
-        for side, name in SIDES.items()
-        for seed, row in zip(seeds, row_of[side], strict=True)
+    pairs = [
+        pair for pair in PAIRS if all(_key(pair, *row) in results for row in product(pair.sides, [*seeds, PROFILE]))
     ]
-    for side, name in SIDES.items():
-        rows = row_of[side]
-        ratio = middle[side] / middle["stock"]
-        lines.append(
-            (
-                name,
-                "all",
-                _over_seeds(seconds[side]),
-                spread([row["steps"] for row in rows], ",.0f"),
-                spread([1000 * row["cpu_s"] / row["steps"] for row in rows], ".3f", " ms"),
-                spread([row["return_mean"] for row in rows], ".1f"),
-                "–" if math.isnan(ratio) else f"{ratio:.2f}",
-                judged([ratio], AIM) if side != "stock" else "",
+    ratios: dict[str, list[float]] = {}
+    lines, failures = [], []
+    for pair in pairs:
+        rows = {side: [results.rows[_key(pair, side, seed)] for seed in seeds] for side in pair.sides}
+        middle = {side: statistics.median(row["cpu_s"] for row in rows[side]) for side in pair.sides}
+        failed = {side: [seed for seed, row in zip(seeds, rows[side], strict=True) if not row["solved"]]
+                  for side in pair.sides}  # fmt: skip
+        # An agent that fails soon is not the better one.
+        best = min((len(failed[side]), middle[side], side) for side in pair.ours)[-1]
+        ratios.setdefault(pair.rival, []).append(middle[best] / middle[pair.rival])
+        for side in pair.sides:
+            mark = " (better)" if side == best and len(pair.ours) > 1 else ""
+            if failed[side]:
+                failures.append(f"{_name(side)} on {pair.environment}: {', '.join(map(str, failed[side]))}")
+            lines.append(
+                (
+                    pair.environment,
+                    _name(side),
+                    spread([row["cpu_s"] for row in rows[side]], ".1f", " s"),
+                    spread([row["steps"] for row in rows[side]], ",.0f"),
+                    f"{len(failed[side])} of {len(seeds)}",
+                    spread([row["return_mean"] for row in rows[side]], ".1f"),
+                    f"{middle[side] / middle[pair.rival]:.2f}{mark}",
+                )
             )
-        )
-    header = (
-        "agent", "seed", "CPU time until it holds 475", "steps", "CPU time a step", "judged return",
-        "times Stable-Baselines3", f"met: at most {AIM:g}",
-    )  # fmt: skip
-    results.report(f"Agents: {ENVIRONMENT} until a mean return of {GOAL:g} is held", header, lines, _notes(results))
+    header = ("environment", "agent", "CPU time until the threshold", "steps", "not reached", "judged return",
+              "times Stable-Baselines3")  # fmt: skip
+    notes = [
+        _aims(results, pairs, ratios),
+        f"Seeds that did not reach the threshold: {'; '.join(failures) or 'none'}.",
+        _parts(results, pairs),
+        *_notes(results, left_out),
+    ]
+    results.report("Agents: CPU time until a mean return is reached", header, lines, notes)
 
 
-def _over_seeds(seconds: list[float]) -> str:
-    held = [value for value in seconds if math.isfinite(value)]
-    text = f"{spread(held, '.1f', ' s')}, mean {statistics.mean(held):.1f} s" if held else "–"
-    return text if len(held) == len(seconds) else f"reached by {len(held)} of {len(seconds)}: {text}"
+def _name(side: str) -> str:
+    return f"zoo {side}" if side.startswith("rl/") else f"Stable-Baselines3 {side}"
 
 
-def _notes(results: Results) -> list[str]:
-    settings = results.settings
-    versions = ", ".join(f"{name} {number}" for name, number in settings["stock"].items())
-    whole = spread(results.column("whole_cpu_s", "zoo"), ".1f", " s")
-    return [
-        "*All* is the median (least to greatest) over the seeds, *times* the ratio of the medians. A training that has "
-        f"not reached {GOAL:g} after {settings['steps']:,} steps ends, and counts as infinite.",
-        f"Both policies are checked every {STEPS_A_PERIOD:,} steps by {len(CHECK_SEEDS)} episodes and, where these "
-        f"reach {GOAL:g}, confirmed by {len(CONFIRMATION_SEEDS)} others: the same episodes on both sides, up to "
-        f"{MOST_TOGETHER} played together. Each check and each confirmation counts once, also one that fails. *Judged "
-        f"return* is the mean of {len(JUDGE_SEEDS)} episodes that neither side has seen, played by the same judge "
-        "after the clock has stopped.",
+def _aims(results: Results, pairs: list[Pair], ratios: dict[str, list[float]]) -> str:
+    """Return the table of what is judged."""
+    lines = []
+    for rival, values in ratios.items():
+        mean, (most, hoped) = statistics.geometric_mean(values), AIMS[rival]
+        what = f"CPU time, times {rival}'s; geometric mean of {len(values)}"
+        lines.append((what, f"{mean:.2f}", f"{most:g}", judged([mean], most), f"{hoped:g}", judged([mean], hoped)))
+    if OUTSIDE_PAIR in pairs:
+        ours, rivals = (_outside_ms(results.rows[_key(OUTSIDE_PAIR, side, PROFILE)]) for side in OUTSIDE_PAIR.sides)
+        what = f"time outside the environment a step on {OUTSIDE_PAIR.environment}, times {OUTSIDE_PAIR.rival}'s"
+        met = judged([ours / rivals], OUTSIDE_AIM)
+        lines.append((what, f"{ours / rivals:.2f}", f"{OUTSIDE_AIM:g}", met, f"{OUTSIDE_AIM:g}", met))
+    return "What is judged:\n\n" + table(("what", "measured", "at most", "met", "aim", "met"), lines)
+
+
+def _parts(results: Results, pairs: list[Pair]) -> str:
+    """Return the table of where the CPU time of a training without a threshold goes."""
+    lines = []
+    for pair in pairs:
+        for side in pair.sides:
+            row = results.rows[_key(pair, side, PROFILE)]
+            parts, rest = row["parts"], row["cpu_s"] - sum(row["parts"].values())
+            shown = [f"{parts[part]:.2f}" if part in parts else "–" for part in PARTS]
+            amounts = (f"{rest:.2f}", f"{row['cpu_s']:.2f}", f"{row['steps']:,}", f"{_outside_ms(row):.3f} ms")
+            lines.append((pair.environment, _name(side), *shown, *amounts))
+    header = ("environment", "agent", *PARTS, "rest", "all", "steps", "outside the environment, a step")
+    return "Where the time goes, in CPU seconds:\n\n" + table(header, lines)
+
+
+def _outside_ms(row: dict[str, Any]) -> float:
+    """Return the CPU time of a training step that is neither the environment's nor evaluation, in milliseconds."""
+    parts = row["parts"]
+    return float(1000 * (row["cpu_s"] - parts["environment"] - parts["evaluation"]) / row["steps"])
+
+
+def _notes(results: Results, left_out: list[Pair]) -> list[str]:
+    versions = ", ".join(f"{name} {number}" for name, number in results.settings["stock"].items())
+    more = [row["whole_cpu_s"] - row["cpu_s"] for row in results.rows.values() if "whole_cpu_s" in row]
+    thresholds = "; ".join(
+        f"{pair.name} {pair.goal:g} within {pair.budget:,} steps, checked every "
+        + " / ".join(f"{period:,}" for period in pair.ours.values())
+        for pair in PAIRS
+    )
+    notes = [
+        "Median (least to greatest) over the seeds; *times* is the ratio of the medians. A training that does not "
+        "reach the threshold counts with the CPU time of its whole budget. Of several agents of zoo, the ratio of "
+        "the better one counts in the geometric mean: with fewer such seeds, then with less time.",
+        f"Thresholds: {thresholds} steps. The rival is checked as often as zoo's first agent, after a whole rollout.",
+        f"Both policies are checked by {len(CHECK_SEEDS)} episodes and, where these reach the threshold, confirmed by "
+        f"{len(CONFIRMATION_SEEDS)} others: the same episodes on both sides, up to {MOST_TOGETHER} played together. "
+        f"*Judged return* is the mean of {len(JUDGE_SEEDS)} episodes that neither side has seen, played by the same "
+        "judge after the clock has stopped.",
         "CPU time is that of the process and its threads, one thread for computing, without imports and without "
-        "building the network. zoo trains by `zoo.train`, tracked: its figure is the fit, with TensorFlow's tracing, "
-        "the curves in MLflow and the checkpoints; with what comes before and after it (lazy imports, the run in "
-        f"MLflow, test episodes, figures, the saved model) `zoo.train` took {whole}. Stable-Baselines3's figure is "
-        "`learn`, with RL Zoo's hyperparameters, exploration falling over 8,000 steps as there.",
+        "building the network. zoo trains by `zoo.train`, tracked, with its defaults, but not "
+        "stopped before the budget for lack of improvement: its figure is the fit, with "
+        "TensorFlow's tracing, the curves in MLflow and the checkpoints; what comes before and after it (lazy imports, "
+        f"the run in MLflow, test episodes, figures, the saved model) took {spread(more, '.1f', ' s')} more. "
+        "Stable-Baselines3's figure is `learn`, with RL Zoo's hyperparameters.",
+        f"Where the time goes: one training of seed 0, of at most {PROFILE_STEPS:,} steps, without a threshold and "
+        "with a CPU clock around the calls; *environment* is the steps and resets of training, *compiling* the longest "
+        "round of learning, which is the first. Acting and storing of Stable-Baselines3 are in *rest*.",
         f"The rival: {versions}.",
     ]
+    return notes + [f"Left out: {pair.name}, as {pair.needs} is not importable on both sides." for pair in left_out]
 
 
 if __name__ == "__main__":

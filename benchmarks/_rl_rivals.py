@@ -1,0 +1,198 @@
+"""The rival of `rl.py`: an environment with Stable-Baselines3, RL Zoo's hyperparameters, and the child that trains."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import time
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from _results import say
+from _rl_episodes import JUDGE_SEEDS, Stopwatch, make_environment, play_episodes, reaches_goal
+
+PACKAGES = {"stable-baselines3": "2.9.2", "torch": "2.13.0"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What RL Zoo sets for an algorithm and an environment.
+
+    Args:
+        agent: Arguments of the agent.
+        steps: Number of steps of a training, of which ``exploration_fraction`` is a share.
+        environments: Number of parallel environments.
+        normalize: Whether observations and rewards are normalised by running statistics.
+    """
+
+    agent: dict[str, Any]
+    steps: int
+    environments: int = 1
+    normalize: bool = False
+
+
+def _fall_linearly(start: float) -> Callable[[float], float]:
+    """Return RL Zoo's ``lin_…``: a function of the share of the training that is left."""
+    return lambda left: left * start
+
+
+_WIDE = {"net_arch": [256, 256]}
+# RL Zoo, hyperparams/ppo.yml, dqn.yml and sac.yml; LunarLander-v3 takes those of LunarLander-v2.
+SETTINGS = {
+    ("PPO", "CartPole-v1"): Settings(
+        {
+            "n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20, "ent_coef": 0.0,
+            "learning_rate": _fall_linearly(0.001), "clip_range": _fall_linearly(0.2),
+        },
+        steps=100_000,
+        environments=8,
+    ),
+    ("PPO", "Acrobot-v1"): Settings(
+        {"n_steps": 256, "gae_lambda": 0.94, "gamma": 0.99, "n_epochs": 4, "ent_coef": 0.0},
+        steps=1_000_000,
+        environments=16,
+        normalize=True,
+    ),
+    ("PPO", "Pendulum-v1"): Settings(
+        {
+            "n_steps": 1024, "gae_lambda": 0.95, "gamma": 0.9, "n_epochs": 10, "ent_coef": 0.0,
+            "learning_rate": 1e-3, "clip_range": 0.2, "use_sde": True, "sde_sample_freq": 4,
+        },
+        steps=100_000,
+        environments=4,
+    ),
+    ("PPO", "LunarLander-v3"): Settings(
+        {"n_steps": 1024, "batch_size": 64, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4, "ent_coef": 0.01},
+        steps=1_000_000,
+        environments=16,
+    ),
+    ("DQN", "CartPole-v1"): Settings(
+        {
+            "learning_rate": 2.3e-3, "batch_size": 64, "buffer_size": 100_000, "learning_starts": 1_000,
+            "gamma": 0.99, "target_update_interval": 10, "train_freq": 256, "gradient_steps": 128,
+            "exploration_fraction": 0.16, "exploration_final_eps": 0.04, "policy_kwargs": _WIDE,
+        },
+        steps=50_000,
+    ),
+    ("DQN", "Acrobot-v1"): Settings(
+        {
+            "learning_rate": 6.3e-4, "batch_size": 128, "buffer_size": 50_000, "learning_starts": 0,
+            "gamma": 0.99, "target_update_interval": 250, "train_freq": 4, "gradient_steps": -1,
+            "exploration_fraction": 0.12, "exploration_final_eps": 0.1, "policy_kwargs": _WIDE,
+        },
+        steps=100_000,
+    ),
+    ("DQN", "MountainCar-v0"): Settings(
+        {
+            "learning_rate": 4e-3, "batch_size": 128, "buffer_size": 10_000, "learning_starts": 1_000,
+            "gamma": 0.98, "target_update_interval": 600, "train_freq": 16, "gradient_steps": 8,
+            "exploration_fraction": 0.2, "exploration_final_eps": 0.07, "policy_kwargs": _WIDE,
+        },
+        steps=120_000,
+    ),
+    ("SAC", "Pendulum-v1"): Settings({"learning_rate": 1e-3}, steps=20_000),
+}  # fmt: skip
+
+
+def find_rival_interpreter() -> str:
+    """Return a Python that has Stable-Baselines3: the user's own, or that of an environment made once."""
+    if "SB3_PYTHON" in os.environ:
+        return os.environ["SB3_PYTHON"]
+    pins = [f"{name}=={number}" for name, number in PACKAGES.items()]
+    pins += [f"{name}=={version(name)}" for name in ("gymnasium", "numpy")]  # both sides step the same environment
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo-benchmarks" / "_".join(pins)
+    interpreter, complete = folder / "bin" / "python", folder / ".done"
+    if not complete.exists():
+        say(f"rl: installing {', '.join(pins)} into {folder}")
+        venv.create(folder, clear=True, with_pip=True)
+        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *pins], check=True)
+        complete.touch()
+    return str(interpreter)
+
+
+def read_versions(interpreter: str) -> dict[str, str]:
+    """Return the versions of the rival's packages."""
+    names = [*PACKAGES, "gymnasium", "numpy"]
+    code = f"import json; from importlib.metadata import version; print(json.dumps([version(n) for n in {names}]))"
+    done = subprocess.run([interpreter, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(zip(names, json.loads(done.stdout), strict=True))
+
+
+def train_rival(work: dict[str, Any]) -> dict[str, Any]:
+    """Train by Stable-Baselines3's ``learn``, with a callback that checks the policy as zoo does.
+
+    Args:
+        work: What ``Pair.describe`` of ``rl.py`` returns.
+    """
+    import torch  # type: ignore[import-not-found]  # it is in the rival's environment alone
+    from stable_baselines3.common.callbacks import BaseCallback  # type: ignore[import-not-found]
+
+    torch.set_num_threads(1)
+    stopwatch, environment, period = Stopwatch(), work["environment"], work["period"]
+    agent = _create_agent(work, stopwatch)
+    normalizer = agent.get_vec_normalize_env()
+
+    def policy(seen: np.ndarray) -> np.ndarray:
+        seen = normalizer.normalize_obs(seen) if normalizer else seen  # by statistics that stay as they are
+        chosen: np.ndarray = agent.predict(seen, deterministic=True)[0]
+        return chosen
+
+    class Checks(BaseCallback):
+        """Checks the policy after each period, when the updates of its last steps are done."""
+
+        solved, cpu_s, steps = False, math.nan, 0
+
+        def _on_rollout_start(self) -> None:
+            if self.num_timesteps // period > self.steps // period:
+                self.check()
+
+        def _on_training_end(self) -> None:
+            if not self.solved and self.num_timesteps > self.steps:
+                self.check()
+
+        def _on_step(self) -> bool:
+            return not self.solved
+
+        def check(self) -> None:
+            self.solved = reaches_goal(policy, environment, work["goal"])
+            self.cpu_s, self.steps = time.process_time() - began, self.num_timesteps
+
+    checks = Checks()
+    if work["profile"]:
+        agent.train = stopwatch.time_calls("learning", agent.train)
+        checks.check = stopwatch.time_calls("evaluation", checks.check)
+    began = time.process_time()
+    agent.learn(work["steps"], callback=checks)
+    measured = {"cpu_s": checks.cpu_s, "steps": checks.steps, "solved": checks.solved}
+    if work["profile"]:
+        return {**measured, "parts": stopwatch.seconds}
+    return {**measured, "return_mean": float(play_episodes(policy, environment, JUDGE_SEEDS).mean())}
+
+
+def _create_agent(work: dict[str, Any], stopwatch: Stopwatch) -> Any:
+    """Return the agent with RL Zoo's hyperparameters, in its environments."""
+    import stable_baselines3  # type: ignore[import-not-found]
+    from stable_baselines3.common.env_util import make_vec_env  # type: ignore[import-not-found]
+    from stable_baselines3.common.vec_env import VecNormalize  # type: ignore[import-not-found]
+
+    def make() -> gymnasium.Env:
+        environment = make_environment(work["environment"])
+        return stopwatch.time_steps(environment) if work["profile"] else environment
+
+    settings = SETTINGS[work["model"], work["environment"]]
+    options = dict(settings.agent)
+    environments = make_vec_env(make, settings.environments, seed=work["seed"])
+    if settings.normalize:
+        environments = VecNormalize(environments, gamma=options["gamma"])
+    if "exploration_fraction" in options:  # it falls over as many steps as there
+        options["exploration_fraction"] = min(1.0, options["exploration_fraction"] * settings.steps / work["steps"])
+    create = getattr(stable_baselines3, work["model"])
+    return create("MlpPolicy", environments, seed=work["seed"], device="cpu", **options)
