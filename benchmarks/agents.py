@@ -1,4 +1,4 @@
-"""Returns of agents by their defaults on Gymnasium's classic control, with the CPU time of the whole command.
+"""Returns of agents by their defaults on Gymnasium's classic control and toy text, with the CPU time of the command.
 
 Each agent plays 100 test episodes, whose seeds chose nothing, with the policy that was best on 20 evaluation episodes.
 An environment counts as learned at the mean return of its threshold below.
@@ -20,7 +20,8 @@ from _results import Results, mean_and_deviation, read_arguments, say
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 5
-THRESHOLDS = {"CartPole-v1": 475.0, "Acrobot-v1": -100.0, "Pendulum-v1": -200.0, "MountainCar-v0": -115.0}
+THRESHOLDS = {"CartPole-v1": 475.0, "Acrobot-v1": -100.0, "Pendulum-v1": -200.0, "MountainCar-v0": -115.0,
+              "FrozenLake-v1": 0.7, "Taxi-v4": 7.0, "CliffWalking-v1": -13.0}  # fmt: skip
 PAIRS = (
     ("rl/ppo", "CartPole-v1"),
     ("rl/ppo", "Acrobot-v1"),
@@ -28,6 +29,9 @@ PAIRS = (
     ("rl/dqn", "CartPole-v1"),
     ("rl/dqn", "Acrobot-v1"),
     ("rl/dqn", "MountainCar-v0"),
+    ("rl/q_table", "FrozenLake-v1"),
+    ("rl/q_table", "Taxi-v4"),
+    ("rl/q_table", "CliffWalking-v1"),
 )
 
 

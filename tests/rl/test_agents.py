@@ -62,6 +62,7 @@ def environments() -> Any:
         ("rl/dqn", "Identity-v0", 7.5),
         ("rl/pqn", "Identity-v0", 7.5),
         ("rl/ppo", "Identity-v0", 7.5),
+        ("rl/q_table", "Identity-v0", 7.5),
         ("rl/ppo", "ContinuousIdentity-v0", 6.0),
         ("rl/sac", "ContinuousIdentity-v0", 7.0),
     ],
@@ -120,6 +121,7 @@ class StopAfterAnEpoch(Recorder):
         ("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
         ("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}),
+        ("rl/q_table", "Taxi-v4", {"period": 1_000}),
         ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
     ],
 )
@@ -177,10 +179,11 @@ class MaskedByMethod(Masked):
         return np.arange(3) != self.state
 
 
-@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo"])
+@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo", "rl/q_table"])
 @pytest.mark.parametrize("environment", [Masked, MaskedByMethod])
 def test_agents_take_legal_actions_only(model: str, environment: type, workspace: Path) -> None:
-    settings = {"period": 512, "epochs": 3, **({"learning_starts": 256} if model == "rl/dqn" else {"rollout": 16})}
+    more = {"rl/dqn": {"learning_starts": 256}, "rl/q_table": {}}.get(model, {"rollout": 16})
+    settings = {"period": 512, "epochs": 3, **more}
     run = zoo.train(model, environment, hyperparameters=settings, quiet=True, figures=False)
     assert run.metrics["test_return_mean"] > run.baselines["random"]["test_return_mean"] > 3
 

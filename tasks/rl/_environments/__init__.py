@@ -1,4 +1,4 @@
-"""Gymnasium environments: made and checked, their episodes, and the hyperparameters that some of them need."""
+"""Gymnasium environments: made and checked, their episodes, states and the hyperparameters that some of them need."""
 
 from ._checks import check_steps, describe_space, read_mask
 from ._episodes import Episodes
@@ -12,6 +12,7 @@ from ._making import (
     name_environment,
 )
 from ._settings import apply_settings, find_settings
+from ._states import require_states
 
 __all__ = [
     "OWN",
@@ -30,4 +31,5 @@ __all__ = [
     "play_baseline",
     "play_episodes",
     "read_mask",
+    "require_states",
 ]
