@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from gymnasium import spaces
 
 import zoo
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.fitting.fit import Plan, fit
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import make_job
+from zoo.tracking.store import Store
 
 
 class TwoSteps(gymnasium.Env):
@@ -72,3 +74,56 @@ def test_the_defaults_of_q_learning_learn(
 def test_observations_that_are_no_states_are_refused(workspace: Path) -> None:
     with pytest.raises(UsageError, match="q_table needs one integer, the number of the state; take rl/ppo, or rl/dqn"):
         zoo.train("rl/q_table", "CartPole-v1", quiet=True)
+
+
+class Published(TwoSteps):
+    """The same with its transitions, of which the first fails half the time."""
+
+    P: Any = {
+        4: {0: [(0.5, 5, 1.0, False), (0.5, 4, 0.0, False)]},
+        5: {0: [(1.0, 4, 2.0, True)]},
+    }
+
+
+def test_value_iteration_as_worked_out_by_hand(workspace: Path) -> None:
+    """After the first sweep the values are 0.5 and 2, after the second 0.5 * (1 + 0.9 * 2) + 0.5 * 0.9 * 0.5 and 2."""
+    fitted = train_table("rl/value_iteration", Published, {"gamma": 0.9, "sweeps": 1, "epochs": 2})
+    assert fitted.result.history["largest_change"] == pytest.approx([2.0, 1.125])
+    fitted = train_table("rl/value_iteration", Published, {"gamma": 0.9, "epochs": 9})
+    assert (fitted.result.stopped, fitted.result.best_epoch) == ("converged", 1)
+    assert fitted.result.history["steps"] == [0.0]
+    weights = fitted.built_model.network.get_weights()[0].ravel()
+    np.testing.assert_allclose(weights, [1.4 / 0.55, 2.0], rtol=1e-5)
+
+
+def test_value_iteration_solves_a_lake_without_steps(workspace: Path) -> None:
+    run = zoo.train("rl/value_iteration", "FrozenLake-v1", quiet=True, baselines="none")
+    assert "solved without steps in it: the policy had at least a mean return of 0.7" in str(run)
+    assert {"decision_process", "return_curve"} <= run.figures.keys()
+
+
+class Half(Published):
+    P: Any = {4: {0: [(0.5, 5, 1.0, False)]}, 5: {0: [(1.0, 4, 2.0, True)]}}
+
+
+class Elsewhere(Published):
+    P: Any = {4: {0: [(1.0, 7, 1.0, False)]}, 5: {0: [(1.0, 4, 2.0, True)]}}
+
+
+class OneStateMissing(Published):
+    P: Any = {4: {0: [(1.0, 5, 1.0, False)]}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (TwoSteps, "the environment does not publish its transitions, and value_iteration needs them"),
+        (Half, "the probabilities of its P[4][0] sum to 0.5; expected 1"),
+        (Elsewhere, "its P[4][0] has a next state that is not one of its 2 states"),
+        (OneStateMissing, "its P[5][0] must be a list of (probability, next state, reward, terminated)"),
+    ],
+)
+def test_value_iteration_needs_complete_transitions(environment: type, message: str, workspace: Path) -> None:
+    with pytest.raises(ZooError, match=re.escape(message)):
+        zoo.train("rl/value_iteration", environment, quiet=True)
+    assert {run.info.status for run in Store().search("")} <= {"FAILED"}

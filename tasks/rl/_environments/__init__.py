@@ -12,15 +12,17 @@ from ._making import (
     name_environment,
 )
 from ._settings import apply_settings, find_settings
-from ._states import require_states
+from ._states import DecisionProcess, find_process, require_process, require_states
 
 __all__ = [
     "OWN",
+    "DecisionProcess",
     "Episodes",
     "apply_settings",
     "check_steps",
     "describe_observations",
     "describe_space",
+    "find_process",
     "find_settings",
     "find_threshold",
     "get_baseline_policies",
@@ -31,5 +33,6 @@ __all__ = [
     "play_baseline",
     "play_episodes",
     "read_mask",
+    "require_process",
     "require_states",
 ]
