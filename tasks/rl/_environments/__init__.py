@@ -11,6 +11,7 @@ from ._making import (
     make_environment,
     name_environment,
 )
+from ._process_figure import draw_process
 from ._settings import apply_settings, find_settings
 from ._states import DecisionProcess, find_process, require_process, require_states
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_steps",
     "describe_observations",
     "describe_space",
+    "draw_process",
     "find_process",
     "find_settings",
     "find_threshold",
