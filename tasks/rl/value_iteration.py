@@ -76,10 +76,8 @@ class ValueIteration(Trainer):
                 if change <= self.tolerance:
                     break
             kernel.assign(values.evaluate_actions())
-            state.after_evaluation(
-                {"loss": change, "largest_change": change, "sweeps": float(state.updates)},
-                converged=change <= self.tolerance,
-            )
+            facts = {"loss": change, "largest_change": change}
+            state.after_evaluation(facts, converged=change <= self.tolerance)
 
 
 class StateValues:
