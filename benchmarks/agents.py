@@ -1,4 +1,4 @@
-"""Returns of agents by their defaults on Gymnasium's classic control, with the CPU time of the whole command.
+"""Returns of agents by their defaults on Gymnasium's classic control and toy text, with the CPU time of the command.
 
 Each agent plays 100 test episodes, whose seeds chose nothing, with the policy that was best on 20 evaluation episodes.
 An environment counts as learned at the mean return of its threshold below.
@@ -6,6 +6,7 @@ An environment counts as learned at the mean return of its threshold below.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import resource
@@ -20,14 +21,26 @@ from _results import Results, mean_and_deviation, read_arguments, say
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 5
-THRESHOLDS = {"CartPole-v1": 475.0, "Acrobot-v1": -100.0, "Pendulum-v1": -200.0, "MountainCar-v0": -115.0}
+THRESHOLDS = {
+    "CartPole-v1": 475.0, "Acrobot-v1": -100.0, "Pendulum-v1": -200.0, "MountainCar-v0": -115.0,
+    "MountainCarContinuous-v0": 90.0, "LunarLander-v3": 200.0,
+    "FrozenLake-v1": 0.7, "Taxi-v4": 7.0, "CliffWalking-v1": -13.0,
+}  # fmt: skip
 PAIRS = (
     ("rl/ppo", "CartPole-v1"),
     ("rl/ppo", "Acrobot-v1"),
     ("rl/ppo", "Pendulum-v1"),
+    ("rl/ppo", "LunarLander-v3"),
     ("rl/dqn", "CartPole-v1"),
     ("rl/dqn", "Acrobot-v1"),
     ("rl/dqn", "MountainCar-v0"),
+    ("rl/pqn", "CartPole-v1"),
+    ("rl/pqn", "Acrobot-v1"),
+    ("rl/sac", "Pendulum-v1"),
+    ("rl/sac", "MountainCarContinuous-v0"),
+    ("rl/q_table", "FrozenLake-v1"),
+    ("rl/q_table", "Taxi-v4"),
+    ("rl/q_table", "CliffWalking-v1"),
 )
 
 
@@ -38,6 +51,8 @@ def main() -> None:
     results = Results(__file__, options, {"seeds": seeds})
     for seed in range(seeds):
         for model, environment in PAIRS:
+            if environment == "LunarLander-v3" and importlib.util.find_spec("Box2D") is None:
+                continue
             key = f"{model} on {environment}, seed {seed}"
             say(f"agents: {key}")
             more = ["--epochs", "2"] if options.quick else []
@@ -50,7 +65,7 @@ def _train(words: list[str]) -> dict[str, Any]:
     """Return the returns of one run of the command line, its steps and its CPU time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "zoo", "train", *words, "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

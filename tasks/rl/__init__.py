@@ -37,6 +37,7 @@ from ._environments import (
     can_draw,
     check_steps,
     describe_observations,
+    draw_process,
     find_settings,
     find_threshold,
     get_baseline_policies,
@@ -193,7 +194,11 @@ class ReinforcementLearning(Task):
         )
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
         threshold = TrainingEnvironment.of(dataset).threshold
-        return Evaluation(_scores_of(returns), bounds, lambda: _figures(returns, threshold))
+
+        def draw() -> Mapping[str, Any]:
+            return {**_figures(returns, threshold), **draw_process(dataset.source, dataset.spec, model)}
+
+        return Evaluation(_scores_of(returns), bounds, draw)
 
     def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
         """Return a figure of the return of the validation episodes during training."""

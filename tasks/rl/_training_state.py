@@ -81,6 +81,7 @@ class AgentState(TrainingState):
     def __init__(self, built_model: BuiltModel, environment: TrainingEnvironment, plan: FitPlan) -> None:
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
+        self.converged = False
         self.rng = np.random.default_rng([plan.seed])
         self.parts: dict[str, Resumable] = {}
         self.saved: dict[str, np.ndarray] = {}
@@ -106,12 +107,14 @@ class AgentState(TrainingState):
             part.restore(arrays)
         return bool(arrays)
 
-    def after_evaluation(self, facts: Mapping[str, float]) -> None:
+    def after_evaluation(self, facts: Mapping[str, float], *, converged: bool = False) -> None:
         """Evaluate the policy after an evaluation interval, and decide whether to continue.
 
         Args:
             facts: What the agent tracks, by name, of which ``loss`` is checked; empty before it learned.
+            converged: Whether the agent has nothing more to learn, so that its weights are the ones to keep.
         """
+        self.converged = converged
         self.output.refresh()
         returns = self._returns(self.environment.seeds.tolist())
         self.record_epoch(
@@ -166,6 +169,9 @@ class AgentState(TrainingState):
             if self.environment.stop:
                 result.stopped = "solved"
                 self.keep_weights()
+        if self.converged and result.stopped != "diverged":
+            result.stopped = "converged"
+            self.keep_weights()
 
     def note_solved(self) -> tuple[str, ...]:
         """Return a note that says whether the environment was solved, and when; empty if it has no threshold."""
@@ -174,8 +180,10 @@ class AgentState(TrainingState):
             return ()
         where = f"a mean return of {threshold:g} in the validation episodes and in {len(CONFIRMATION_SEEDS)} others"
         if math.isnan(solved):
-            return (f"not solved within {self.steps:,} steps: no policy had {where}",)
-        return (f"solved after {solved:,.0f} steps: the policy had at least {where}",)
+            within = f"within {self.steps:,} steps" if self.steps else "without steps in it"
+            return (f"not solved {within}: no policy had {where}",)
+        after = f"after {solved:,.0f} steps" if self.steps else "without steps in it"
+        return (f"solved {after}: the policy had at least {where}",)
 
     def _confirmed(self) -> bool:
         """Return whether the policy also solves the environment in a hundred other episodes, to rule out luck."""

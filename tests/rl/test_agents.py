@@ -62,6 +62,7 @@ def environments() -> Any:
         ("rl/dqn", "Identity-v0", 7.5),
         ("rl/pqn", "Identity-v0", 7.5),
         ("rl/ppo", "Identity-v0", 7.5),
+        ("rl/q_table", "Identity-v0", 7.5),
         ("rl/ppo", "ContinuousIdentity-v0", 6.0),
         ("rl/sac", "ContinuousIdentity-v0", 7.0),
     ],
@@ -120,6 +121,8 @@ class StopAfterAnEpoch(Recorder):
         ("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
         ("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}),
+        ("rl/q_table", "Taxi-v4", {"period": 1_000}),
+        ("rl/value_iteration", "FrozenLake-v1", {}),
         ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
     ],
 )
@@ -128,7 +131,7 @@ def test_training_that_resumes_ends_as_if_it_had_not_stopped(
 ) -> None:
     builder = create_model_builder(model)
     dataset = builder.task.read(make_job(TrainJob, {"model": model, "source": environment}))
-    settings = {**settings, "environments": 1, "patience": 99}
+    settings = {**settings, "patience": 99, **({} if model == "rl/value_iteration" else {"environments": 1})}
     undisturbed = fit(builder, dataset, settings, Plan(seed=5, epochs=3))
     path = workspace / "state.bin"
     fit(builder, dataset, settings, Plan(seed=5, epochs=3, checkpoint=path, recorder=StopAfterAnEpoch()))
@@ -177,10 +180,11 @@ class MaskedByMethod(Masked):
         return np.arange(3) != self.state
 
 
-@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo"])
+@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo", "rl/q_table"])
 @pytest.mark.parametrize("environment", [Masked, MaskedByMethod])
 def test_agents_take_legal_actions_only(model: str, environment: type, workspace: Path) -> None:
-    settings = {"period": 512, "epochs": 3, **({"learning_starts": 256} if model == "rl/dqn" else {"rollout": 16})}
+    more = {"rl/dqn": {"learning_starts": 256}, "rl/q_table": {}}.get(model, {"rollout": 16})
+    settings = {"period": 512, "epochs": 3, **more}
     run = zoo.train(model, environment, hyperparameters=settings, quiet=True, figures=False)
     assert run.metrics["test_return_mean"] > run.baselines["random"]["test_return_mean"] > 3
 

@@ -14,10 +14,10 @@ def return_curve(
     steps: Sequence[float], mean: Sequence[float], std: Sequence[float] | None = None, *, best: int | None = None,
     threshold: float | None = None, exploring: Sequence[float] | None = None,
 ) -> Figure:  # fmt: skip
-    """Draw the mean return of evaluation episodes by environment steps.
+    """Draw the mean return of evaluation episodes by environment steps, or by epochs if there are no steps.
 
     Args:
-        steps: Environment steps until each evaluation (P,).
+        steps: Environment steps until each evaluation (P,), which are 0 if the agent does not learn from steps.
         mean: Mean return of each evaluation (P,).
         std: Standard deviation over episodes (P,), drawn as a band.
         best: Evaluation whose policy was kept, counted from 1.
@@ -28,7 +28,8 @@ def return_curve(
         >>> return_curve([10, 20], [1.0, 3.0], best=2).axes[0].get_xlabel()
         'environment steps'
     """
-    x, y = np.asarray(steps, float), np.asarray(mean, float)
+    y = np.asarray(mean, float)
+    x = np.asarray(steps, float) if np.any(steps) else np.arange(1.0, len(y) + 1)
     figure, (axis,) = create_figure(width=7.4, height=4.2)
     if std is not None:
         spread = np.asarray(std, float)
@@ -40,7 +41,7 @@ def return_curve(
         axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"solved: {threshold:g}")
     if best is not None and 1 <= best <= len(x):
         axis.plot(x[best - 1], y[best - 1], "o", color=GREEN, markersize=9, label="kept policy")
-    axis.set_xlabel("environment steps")
+    axis.set_xlabel("environment steps" if np.any(steps) else "epochs")
     axis.set_ylabel("return of evaluation episodes")
     axis.set_title("Return during training", loc="left")
     add_legend_beside(axis)

@@ -1,4 +1,4 @@
-"""Gymnasium environments: made and checked, their episodes, and the hyperparameters that some of them need."""
+"""Gymnasium environments: made and checked, their episodes, states and the hyperparameters that some of them need."""
 
 from ._checks import check_steps, describe_space, read_mask
 from ._drawing import DrawnEpisode, can_draw, draw_episode
@@ -12,10 +12,13 @@ from ._making import (
     make_environment,
     name_environment,
 )
+from ._process_figure import draw_process
 from ._settings import apply_settings, find_settings
+from ._states import DecisionProcess, find_process, require_process, require_states
 
 __all__ = [
     "OWN",
+    "DecisionProcess",
     "DrawnEpisode",
     "Episodes",
     "apply_settings",
@@ -24,6 +27,8 @@ __all__ = [
     "describe_observations",
     "describe_space",
     "draw_episode",
+    "draw_process",
+    "find_process",
     "find_settings",
     "find_threshold",
     "get_baseline_policies",
@@ -34,4 +39,6 @@ __all__ = [
     "play_baseline",
     "play_episodes",
     "read_mask",
+    "require_process",
+    "require_states",
 ]
