@@ -132,7 +132,7 @@ class ReinforcementLearning(Task):
         settings = find_settings(name)
         if settings:
             options["settings"] = settings
-        notes = _note_settings(settings, name, getattr(job, "model", ""))
+        notes = describe_settings(settings, name, getattr(job, "model", ""))
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
         return Dataset(
             name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits, notes=notes
@@ -213,14 +213,6 @@ class ReinforcementLearning(Task):
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *spec.options.get("baseline_policies", []), *always]
         return [Baseline(name, partial(_play, name), is_dummy=name == "random") for name in names]
-
-
-def _note_settings(settings: Mapping[str, Any], environment: str, model: str) -> tuple[str, ...]:
-    """Return a note of the hyperparameters that replace a model's defaults; none if there are none."""
-    if model not in settings:
-        return ()
-    values = ", ".join(f"{name} {value}" for name, value in settings[model]["hyperparameters"].items())
-    return (f"{model} takes other defaults for {environment}: {values} ({settings[model]['source']})",)
 
 
 def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:

@@ -13,7 +13,7 @@ from ._making import (
     name_environment,
 )
 from ._process_figure import draw_process
-from ._settings import apply_settings, find_settings
+from ._settings import apply_settings, describe_settings, find_settings
 from ._states import DecisionProcess, find_process, require_process, require_states
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "can_draw",
     "check_steps",
     "describe_observations",
+    "describe_settings",
     "describe_space",
     "draw_episode",
     "draw_process",

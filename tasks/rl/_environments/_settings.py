@@ -43,6 +43,14 @@ def apply_settings(hp: Any, spec: Spec, model: str) -> Any:
     return _Defaults(hp, settings["hyperparameters"]) if settings else hp
 
 
+def describe_settings(settings: Mapping[str, Any], environment: str, model: str) -> tuple[str, ...]:
+    """Return a note for the user of the hyperparameters that replace a model's defaults; none if there are none."""
+    if model not in settings:
+        return ()
+    values = ", ".join(f"{name} {value}" for name, value in settings[model]["hyperparameters"].items())
+    return (f"{model} takes other defaults for {environment}: {values} ({settings[model]['source']})",)
+
+
 class _Defaults:
     """KerasTuner's hyperparameters with other defaults."""
 
