@@ -37,6 +37,7 @@ from ._environments import (
     can_draw,
     check_steps,
     describe_observations,
+    describe_settings,
     draw_process,
     find_settings,
     find_threshold,
