@@ -178,7 +178,7 @@ def train_ours(work: dict[str, Any]) -> dict[str, Any]:
     from zoo.fitting.model_builder import create_model_builder
 
     task = create_model_builder(work["model"]).task
-    fit, measured = task.fit, {}
+    fit, measured = task.fit, dict[str, Any]()
 
     def clocked(built_model: Any, dataset: Any, plan: Any, **options: Any) -> Any:
         assert dataset.splits["validation"].rows.tolist() == list(CHECK_SEEDS)
