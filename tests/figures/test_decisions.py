@@ -37,7 +37,7 @@ def test_values_probabilities_and_rewards_are_written(grid: tuple[int, int] | No
 def test_actions_without_a_direction_are_named() -> None:
     jumps = [Transition(0, 0, 2, 1.0, 1.0), Transition(2, 0, 0, 1.0, 1.0), Transition(1, 0, 1, 1.0, 1.0)]
     figure = draw_decision_process(np.zeros((3, 1)), jumps, grid=(1, 3), actions=["jump"])
-    assert texts_of(figure).count("jump") == 3
+    assert texts_of(figure).count("action jump") == 3
     assert {"to 2", "to 0", "stays"} <= set(texts_of(figure))
 
 

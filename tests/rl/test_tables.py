@@ -129,8 +129,13 @@ def test_value_iteration_needs_complete_transitions(environment: type, message: 
     assert {run.info.status for run in Store().search("")} <= {"FAILED"}
 
 
-@pytest.mark.parametrize(("model", "is_drawn"), [("rl/pqn", True), ("rl/ppo", False)])
-def test_the_decision_process_is_drawn_for_action_values(model: str, is_drawn: bool, workspace: Path) -> None:
-    settings = {"period": 256, "rollout": 16}
-    run = zoo.train(model, Published, hyperparameters=settings, epochs=1, quiet=True, baselines="none")
+@pytest.mark.parametrize(
+    ("model", "environment", "is_drawn"),
+    [("rl/pqn", Published, True), ("rl/ppo", Published, False), ("rl/q_table", Half, False)],
+)
+def test_the_decision_process_is_drawn_for_action_values(
+    model: str, environment: type, is_drawn: bool, workspace: Path
+) -> None:
+    settings = {"period": 256, **({} if model == "rl/q_table" else {"rollout": 16})}
+    run = zoo.train(model, environment, hyperparameters=settings, epochs=1, quiet=True, baselines="none")
     assert ("decision_process" in run.figures) == is_drawn

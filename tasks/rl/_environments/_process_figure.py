@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.errors import DataError
 from zoo.models.built_model import find_network
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput, Spec
@@ -28,7 +29,7 @@ def draw_process(name: str, spec: Spec, model: Any) -> Mapping[str, Any]:
         model: The full model, from observations.
 
     Returns:
-        Nothing if the model's output is no action values, there are no transitions, or more than 100 states.
+        Nothing if the model's output is no action values, there are no valid transitions, or more than 100 states.
     """
     from zoo.figures.decisions import Transition, draw_decision_process
 
@@ -36,7 +37,10 @@ def draw_process(name: str, spec: Spec, model: Any) -> Mapping[str, Any]:
     has_values = any(layer.name == VALUES for layer in find_network(model).layers)
     if not has_values or not 0 < observation.n <= MOST_STATES:
         return {}
-    process = find_process(name, spec.options["env"])
+    try:
+        process = find_process(name, spec.options["env"])
+    except DataError:  # the attribute has another meaning, or a mistake that this agent does not depend on
+        return {}
     if process is None:
         return {}
     cells = zip(*np.nonzero(process.probabilities), strict=True)

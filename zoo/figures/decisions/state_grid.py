@@ -30,7 +30,8 @@ def draw_grid(axis: Axes, process: ProcessGraph, grid: tuple[int, int], size: fl
         axis.text(x, y - 0.22, f"{value:.3g}", fontsize=11 * size, color=ink, ha="center", va="center")
         direction = directions.get(int(process.greedy[state]))
         if direction is None:
-            axis.text(x, y + 0.03, process.names[process.greedy[state]], fontsize=10 * size, color=ink, ha="center")
+            name = f"action {process.names[process.greedy[state]]}"
+            axis.text(x, y + 0.03, name, fontsize=10 * size, color=ink, ha="center", va="center")
         else:
             right, down = np.multiply(direction, 0.15)
             draw_arrow(axis, (x - right, y + 0.03 - down), (x + right, y + 0.03 + down), ink, 2.6 * size)
