@@ -84,7 +84,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
     x = add_observation_layers(inputs["observations"], knobs, preprocessing.input_, units=units, layers=layers)
-    if hp.Boolean("duelling", default=False):
+    if hp.Fixed("duelling", False):
         values = JoinDuelling(name="values")(
             keras.layers.Dense(1 + len(target.classes), name="value_and_advantages")(x)
         )

@@ -74,7 +74,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         trace=hp.Float("trace", 0.0, 1.0, default=0.65),
         environments=hp.Fixed("environments", 16),
         rollout=hp.Int("rollout", 8, 256, sampling="log", default=32),
-        passes=hp.Int("passes", 1, 8, default=4),
+        passes=hp.Fixed("passes", 4),
         period=hp.Fixed("period", 8_192),
         exploration=hp.Float("exploration", 0.01, 0.2, sampling="log", default=0.05),
         exploration_steps=hp.Int("exploration_steps", 2_000, 100_000, sampling="log", default=20_000),

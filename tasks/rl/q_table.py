@@ -30,6 +30,8 @@ from ._policies import EpsilonGreedy
 from ._training_state import AgentState
 from ._transitions import Transitions
 
+EXAMPLE = "FrozenLake-v1"
+
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model; its network carries the agent that trains it.

@@ -36,6 +36,8 @@ from ._replay import Replay, convert_batches
 from ._training_state import AgentState
 from ._transitions import Transitions
 
+EXAMPLE = "Pendulum-v1"
+
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model; its network is the policy and carries the agent that trains it.

@@ -27,6 +27,8 @@ from ._actions import require_discrete
 from ._environments import DecisionProcess, apply_settings, require_process, require_states
 from ._training_state import AgentState
 
+EXAMPLE = "FrozenLake-v1"
+
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     """Return the compiled model; its network carries the agent that computes it.

@@ -76,11 +76,11 @@ class ModelDescription:
 
 
 def describe(model: str, source: Any = None, **options: Any) -> ModelDescription:
-    """Describe a catalogue model on given data or on the example data of its task.
+    """Describe a catalogue model on given data or on its example data.
 
     Args:
         model: Catalogue name.
-        source: Data; defaults to the example data of the task.
+        source: Data; defaults to the example data of the model or its task.
         **options: ``target``, ``hyperparameters`` and other keys of a show job.
 
     Raises:
@@ -92,7 +92,7 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
     """
     fixed = options.pop("hyperparameters", None) or {}
     builder = create_model_builder(model)
-    given = {"source": builder.task.example if source is None else source, **options}
+    given = {"source": builder.example if source is None else source, **options}
     job = make_job(DataJob, gather_options(DataJob, given))
     dataset: Dataset = builder.task.read(job)
     built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)

@@ -42,6 +42,12 @@ class ModelBuilder:
     keras_model: Any = None
     models: tuple[str, ...] = ()
 
+    @property
+    def example(self) -> str:
+        """Source that demonstrates the model: ``EXAMPLE`` of its file, or the example of its task."""
+        module = None if self.build is None else inspect.getmodule(self.build)
+        return str(getattr(module, "EXAMPLE", self.task.example))
+
     def build_model(self, hp: Any, spec: Spec, *, seed: int) -> BuiltModel:
         """Return the network and its preprocessing, built with the given seed."""
         seed_everything(seed)
