@@ -69,8 +69,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     inputs = preprocessing.tensors()
     x = add_observation_layers(inputs["observations"], knobs, preprocessing.input_, units=units, layers=layers)
     distribution = keras.layers.Dense(2 * size, name="distribution")(x)
-    one = keras.Input((1,), name="one")
-    width = inputs["observations"].shape[-1]
+    one, width = keras.Input((1,), name="one"), inputs["observations"].shape[-1]
     agent = SAC(
         critics=_create_critics(width, size, units=units, layers=layers, normalize=cross),
         target_critics=_create_critics(width, size, units=units, layers=layers, normalize=cross),
@@ -167,8 +166,8 @@ class SACLearner(Learner):
         self.log_temperature = agent.temperature.get_layer("temperature").logarithm
         if state.steps == 0:
             agent.target_critics.set_weights(agent.critics.get_weights())
-        for optimizer, variables in [(self.network.optimizer, self.network.trainable_variables),
-                                     *agent.optimizers.values()]:  # fmt: skip
+        self.network.optimizer.build(self.network.trainable_variables)
+        for optimizer, variables in agent.optimizers.values():
             optimizer.build(variables)
         self.update = tf.function(self._update, autograph=False)
 
