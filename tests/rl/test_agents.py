@@ -118,9 +118,9 @@ class StopAfterAnEpoch(Recorder):
     ("model", "environment", "settings"),
     [
         ("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}),
-        ("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}),
+        pytest.param("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
-        ("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}),
+        pytest.param("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         ("rl/q_table", "Taxi-v4", {"period": 1_000}),
         ("rl/value_iteration", "FrozenLake-v1", {}),
         ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
@@ -180,8 +180,16 @@ class MaskedByMethod(Masked):
         return np.arange(3) != self.state
 
 
-@pytest.mark.parametrize("model", ["rl/dqn", "rl/pqn", "rl/ppo", "rl/q_table"])
-@pytest.mark.parametrize("environment", [Masked, MaskedByMethod])
+@pytest.mark.parametrize(
+    ("model", "environment"),
+    [
+        ("rl/dqn", Masked),
+        ("rl/ppo", Masked),
+        ("rl/q_table", Masked),
+        pytest.param("rl/pqn", Masked, marks=pytest.mark.slow),
+        ("rl/q_table", MaskedByMethod),
+    ],
+)
 def test_agents_take_legal_actions_only(model: str, environment: type, workspace: Path) -> None:
     more = {"rl/dqn": {"learning_starts": 256}, "rl/q_table": {}}.get(model, {"rollout": 16})
     settings = {"period": 512, "epochs": 3, **more}
@@ -213,7 +221,7 @@ class Picture(Identity):
         return image
 
 
-@pytest.mark.parametrize("model", ["rl/dqn", "rl/ppo"])
+@pytest.mark.parametrize("model", ["rl/dqn", pytest.param("rl/ppo", marks=pytest.mark.slow)])
 def test_agents_see_images(model: str, workspace: Path) -> None:
     settings = {"period": 1024, "epochs": 3, **({"learning_starts": 256} if model == "rl/dqn" else {"rollout": 32})}
     run = zoo.train(model, Picture, hyperparameters=settings, quiet=True, figures=False, baselines="none")

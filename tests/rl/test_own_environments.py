@@ -72,7 +72,7 @@ def reach(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         gymnasium.registry.pop(name, None)
 
 
-@pytest.mark.parametrize("form", ["name", "class", "object"])
+@pytest.mark.parametrize("form", ["name", pytest.param("class", marks=pytest.mark.slow), "object"])
 def test_an_environment_is_given_by_name_class_or_object(form: str, reach: Any) -> None:
     source = {"name": "reach_env:Reach", "class": reach.Reach, "object": reach.Reach(reward=100.0)}[form]
     run = zoo.train("rl/ppo", source, **SHORT)

@@ -62,7 +62,10 @@ def test_q_learning_as_worked_out_by_hand(cut: bool, least_rate: float, table: l
 
 @pytest.mark.parametrize(
     ("environment", "options", "least"),
-    [("FrozenLake-v1", {"is_slippery": False}, 1.0), ("CliffWalking-v1", {}, -13.0)],
+    [
+        ("FrozenLake-v1", {"is_slippery": False}, 1.0),
+        pytest.param("CliffWalking-v1", {}, -13.0, marks=pytest.mark.slow),
+    ],
 )
 def test_the_defaults_of_q_learning_learn(
     environment: str, options: dict[str, Any], least: float, workspace: Path
