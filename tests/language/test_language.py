@@ -100,6 +100,7 @@ def test_words_and_long_texts(workspace: Path, command: Callable[..., Answer]) -
     assert all(len(text["text"].split()) <= 5 for text in generated["texts"])
 
 
+@pytest.mark.slow
 def test_folds_and_a_test_file(words: Path, command: Callable[..., Answer]) -> None:
     small = (*SMALL, "--epochs", 1, "--baselines", "none")
     folds = command("train", "language/rnn", "names.txt", "--cv", 2, *small, "--no-figures", "--json").json
