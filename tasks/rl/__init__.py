@@ -31,14 +31,14 @@ from zoo.task import Baseline, Evaluation, OutputRules, Task
 from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
-from ._actions import choose_greedy_actions, describe_actions, describe_decoding
+from ._actions import describe_actions, describe_decoding
 from ._environments import (
     OWN,
-    can_draw,
     check_steps,
     describe_observations,
     describe_settings,
     draw_process,
+    explain_undrawable,
     find_settings,
     find_threshold,
     get_baseline_policies,
@@ -49,6 +49,7 @@ from ._environments import (
     play_baseline,
     play_episodes,
 )
+from ._policies import create_greedy_policy
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
@@ -115,8 +116,9 @@ class ReinforcementLearning(Task):
         environment = make_environment(name, options_.env)
         if options_.solved == "auto" and find_threshold(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
-        if options_.video and not can_draw(name, options_.env):
-            raise UsageError(f"{name} cannot be drawn: its metadata has no render mode rgb_array", where="video")
+        undrawable = explain_undrawable(name, options_.env) if options_.video else ""
+        if undrawable:
+            raise UsageError(undrawable, where="video")
         observation, action = describe_observations(environment, name), describe_actions(environment, name)
         splits = {}
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
@@ -178,15 +180,7 @@ class ReinforcementLearning(Task):
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the split's episodes with the greedy policy."""
-        import tensorflow as tf
-
-        call = tf.function(model, reduce_retracing=True)
-        target = dataset.spec.target
-
-        def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-            output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
-            return choose_greedy_actions(target, output.numpy(), masks)
-
+        policy = create_greedy_policy(model, dataset.spec.target)
         returns = play_episodes(
             dataset.source,
             dataset.spec.options["env"],

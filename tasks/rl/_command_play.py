@@ -6,18 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from zoo.errors import UsageError
 from zoo.figures.animations import write_animation
-from zoo.preprocessing.observations import OBSERVATION
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
-from ._actions import choose_greedy_actions
 from ._commands import PlayJob
-from ._environments import can_draw, draw_episode
+from ._environments import draw_episode, explain_undrawable
+from ._policies import create_greedy_policy
 
 ENDING = ".gif"
 
@@ -77,13 +73,7 @@ def play(job: PlayJob) -> Played:
     if source.startswith("("):
         raise UsageError("its environment was given as an object, which no run stores; play it in Python", where="run")
     options = model.spec.options["env"]
-    note = "" if can_draw(source, options) else f"{source} cannot be drawn: its metadata has no render mode rgb_array"
-    call = tf.function(model.keras_model, reduce_retracing=True)
-
-    def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-        output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
-        return choose_greedy_actions(model.spec.target, output.numpy(), masks)
-
+    note, policy = explain_undrawable(source, options), create_greedy_policy(model.keras_model, model.spec.target)
     episode = draw_episode(source, options, policy, seed=job.seed, most_steps=job.most_steps)
     output = None
     if episode.frames:

@@ -46,6 +46,7 @@ class FastOutput:
             autograph=False,
         )
         self.steps: list[Step] | None = None
+        self.checked = False
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Return the output (B, A)."""
@@ -63,7 +64,7 @@ class FastOutput:
 
     def check(self, observations: np.ndarray) -> None:
         """Compute in NumPy from now on, if the output for observations is that of the network."""
-        self.steps = self._convert_layers()
+        self.steps, self.checked = self._convert_layers(), True
         if self.steps is None:
             return
         expected = np.asarray(self.compiled(tf.constant(observations, tf.float32)))

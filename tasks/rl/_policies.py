@@ -11,7 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._actions import draw_random_actions, mask_output
+from zoo.preprocessing.observations import OBSERVATION
+from zoo.spec import Target
+
+from ._actions import LEAST, choose_greedy_actions, draw_random_actions, mask_output
 
 LOG_2PI = math.log(2 * math.pi)
 ZETA, MOST_REPEATS = 2.0, 50  # of random actions
@@ -125,6 +128,22 @@ class KeepDeviation(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (B, A)."""
         return input_shape
+
+
+def create_greedy_policy(model: keras.Model, target: Target) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
+    """Return a function from raw observations (B, …) and masks of legal actions to a model's greedy actions."""
+    call = tf.function(model, reduce_retracing=True)
+
+    def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+        output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False)
+        return choose_greedy_actions(target, output.numpy(), masks)
+
+    return policy
+
+
+def mask_tensor(output: Any, masks: Any) -> Any:
+    """Return the output (B, A) with the least value at actions that are not legal, in a graph; see mask_output."""
+    return output if masks is None else tf.where(masks, output, LEAST)
 
 
 class EpsilonGreedy:

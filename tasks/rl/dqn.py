@@ -26,11 +26,11 @@ from zoo.networks.observation_layers import add_observation_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
-from ._actions import LEAST, require_discrete
+from ._actions import require_discrete
 from ._agent_loop import Learner, train_agent
 from ._batches import train_on_batches
 from ._environments import apply_settings
-from ._policies import EpsilonGreedy, JoinDuelling
+from ._policies import EpsilonGreedy, JoinDuelling, mask_tensor
 from ._replay import Replay, convert_batches
 from ._training_state import AgentState
 from ._transitions import Transitions
@@ -196,9 +196,8 @@ class DQNLearner(Learner):
         preprocessed = self.output.encode(next_observations)
         values = self.target_network(preprocessed, training=False)
         if not self.agent.double:
-            return tf.reduce_max(values if masks is None else tf.where(masks, values, LEAST), axis=-1)
-        chosen_by = self.network(preprocessed, training=False)
-        chosen_by = chosen_by if masks is None else tf.where(masks, chosen_by, LEAST)
+            return tf.reduce_max(mask_tensor(values, masks), axis=-1)
+        chosen_by = mask_tensor(self.network(preprocessed, training=False), masks)
         return tf.gather(values, tf.argmax(chosen_by, axis=-1, output_type=tf.int32), batch_dims=1)
 
 

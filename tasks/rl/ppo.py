@@ -26,11 +26,11 @@ from zoo.networks.running_normalization import RunningNormalization, find_normal
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
-from ._actions import LEAST, mask_output
+from ._actions import mask_output
 from ._agent_loop import Learner, train_agent
 from ._batches import draw_minibatches, train_on_batches
 from ._environments import apply_settings
-from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation
+from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation, mask_tensor
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
 
@@ -148,9 +148,7 @@ class PPOLearner(Learner):
         self.policy = CategoricalPolicy() if is_discrete else GaussianPolicy(self.network.get_layer("deviation"))
         self.steps: list[Transitions] = []
         self.normalizer = find_normalization(self.network, "normalized")
-        self.reward_scale = (
-            RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma) if agent.normalize else None
-        )
+        self.reward_scale = RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma)
         self.encode = tf.function(self._encode, reduce_retracing=True, autograph=False)
         self.update = tf.function(self._update, autograph=False)
 
@@ -165,7 +163,7 @@ class PPOLearner(Learner):
     def learn(self, number: int) -> Mapping[str, float]:
         """Update policy and value network by the rollout; return losses, entropy and how far the policy moved."""
         rollout, self.steps = stack_steps(self.steps), []
-        if self.reward_scale is not None:
+        if self.agent.normalize:
             rollout.rewards = self.reward_scale(rollout.rewards, rollout.ended)
         size = rollout.rewards.size
         flat = rollout.observations.reshape(size, *rollout.observations.shape[2:])
@@ -192,12 +190,11 @@ class PPOLearner(Learner):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the discounted returns so far, of which the statistics are."""
-        return {} if self.reward_scale is None else self.reward_scale.arrays()
+        return self.reward_scale.arrays()
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restore the discounted returns."""
-        if self.reward_scale is not None:
-            self.reward_scale.restore(arrays)
+        self.reward_scale.restore(arrays)
 
     def _encode(self, raw: Any) -> tuple[Any, Any]:
         """Return preprocessed observations and their values (B,)."""
@@ -213,8 +210,7 @@ class PPOLearner(Learner):
 
     def _compute_output(self, observations: Any, masks: Any, *, training: bool = False) -> Any:
         """Return the policy's output (B, A), the least at actions that are not legal."""
-        output = self.network({"observations": observations}, training=training)
-        return output if masks is None else tf.where(masks, output, LEAST)
+        return mask_tensor(self.network({"observations": observations}, training=training), masks)
 
     def _learn_from(
         self, observations: Any, actions: Any, advantages: Any, returns: Any, before: Any, masks: Any

@@ -26,11 +26,11 @@ from zoo.networks.running_normalization import RunningNormalization, find_normal
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
-from ._actions import LEAST, require_discrete
+from ._actions import require_discrete
 from ._agent_loop import Learner, train_agent
 from ._batches import draw_minibatches, train_on_batches
 from ._environments import apply_settings
-from ._policies import EpsilonGreedy
+from ._policies import EpsilonGreedy, mask_tensor
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_returns, stack_steps
 
@@ -176,8 +176,7 @@ class PQNLearner(Learner):
     def _evaluate(self, raw: Any, next_raw: Any, next_masks: Any) -> tuple[Any, Any]:
         """Return preprocessed observations, and the value of the best legal action at each next one (B,)."""
         observations, following = self.output.encode(raw), self.output.encode(next_raw)
-        values = self.network(following, training=False)
-        values = values if next_masks is None else tf.where(next_masks, values, LEAST)
+        values = mask_tensor(self.network(following, training=False), next_masks)
         return observations["observations"], tf.reduce_max(values, axis=1)
 
     def _update(self, observations: Any, actions: Any, returns: Any, order: Any) -> Any:

@@ -173,7 +173,7 @@ class SACLearner(Learner):
 
     def act(self, observations: np.ndarray, masks: np.ndarray | None, steps: int) -> np.ndarray:
         """Return actions of the policy, with pink noise."""
-        if self.exploring.steps is None:
+        if not self.exploring.checked:
             self.exploring.check(observations)
         return self.policy.draw(self.exploring(observations), self.noise.draw())
 

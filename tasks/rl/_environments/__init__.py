@@ -1,7 +1,7 @@
 """Gymnasium environments: made and checked, their episodes, states and the hyperparameters that some of them need."""
 
 from ._checks import check_steps, describe_space, read_mask
-from ._drawing import DrawnEpisode, can_draw, draw_episode
+from ._drawing import DrawnEpisode, draw_episode, explain_undrawable
 from ._episodes import Episodes
 from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
 from ._making import (
@@ -22,13 +22,13 @@ __all__ = [
     "DrawnEpisode",
     "Episodes",
     "apply_settings",
-    "can_draw",
     "check_steps",
     "describe_observations",
     "describe_settings",
     "describe_space",
     "draw_episode",
     "draw_process",
+    "explain_undrawable",
     "find_process",
     "find_settings",
     "find_threshold",

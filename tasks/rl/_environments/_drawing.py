@@ -40,11 +40,13 @@ class DrawnEpisode:
     rate: float
 
 
-def can_draw(name: str, options: Mapping[str, Any]) -> bool:
-    """Return whether an environment has the render mode ``rgb_array``."""
+def explain_undrawable(name: str, options: Mapping[str, Any]) -> str:
+    """Return why an environment cannot be drawn; empty if it can."""
     environment = make_environment(name, options)
     environment.close()
-    return DRAWN in environment.metadata.get("render_modes", ())
+    if DRAWN in environment.metadata.get("render_modes", ()):
+        return ""
+    return f"{name} cannot be drawn: its metadata has no render mode {DRAWN}"
 
 
 def draw_episode(
@@ -62,7 +64,7 @@ def draw_episode(
     Raises:
         UsageError: If drawing needs a package that is not installed.
     """
-    is_drawn = can_draw(name, options)
+    is_drawn = not explain_undrawable(name, options)
     environment = make_environment(name, {**options, "render_mode": DRAWN} if is_drawn else options)
     frames: list[np.ndarray] = []
 
