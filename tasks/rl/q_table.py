@@ -19,14 +19,14 @@ import keras_tuner
 import numpy as np
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, assemble
-from zoo.preprocessing.observations import ObservationPreprocessing
+from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._actions import mask_output, require_discrete
+from ._actions import mask_output
 from ._agent_loop import Learner, train_agent
 from ._environments import apply_settings, require_states
 from ._policies import EpsilonGreedy
+from ._tables import assemble_table
 from ._training_state import AgentState
 from ._transitions import Transitions
 
@@ -57,15 +57,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration=hp.Float("exploration", 0.01, 0.5, sampling="log", default=0.1),
         exploration_steps=hp.Int("exploration_steps", 2_000, 500_000, sampling="log", default=80_000),
     )
-    actions = len(require_discrete(spec.target, "q_table").classes)
-    preprocessing = ObservationPreprocessing(spec)
-    inputs = preprocessing.tensors()
-    table = keras.layers.Dense(actions, use_bias=False, kernel_initializer="zeros", name="values")
-    for name in ("epochs", "patience", "min_delta"):
-        knobs.get(name)
-    values = table(inputs["observations"])
-    # The optimizer has nothing to do: the agent assigns the table.
-    return assemble(preprocessing, inputs, values, "mse", knobs, optimizer=keras.optimizers.SGD(), trainer=agent)
+    return assemble_table(spec, knobs, agent, "q_table")
 
 
 @dataclass(frozen=True)

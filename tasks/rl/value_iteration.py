@@ -19,12 +19,11 @@ import keras_tuner
 import numpy as np
 
 from zoo.models.built_model import Trainer
-from zoo.networks import Knobs, assemble
-from zoo.preprocessing.observations import ObservationPreprocessing
+from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._actions import require_discrete
-from ._environments import DecisionProcess, apply_settings, require_process, require_states
+from ._environments import DecisionProcess, apply_settings, require_process
+from ._tables import assemble_table
 from ._training_state import AgentState
 
 EXAMPLE = "FrozenLake-v1"
@@ -45,16 +44,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         tolerance=hp.Fixed("tolerance", 1e-6),
         sweeps=hp.Fixed("sweeps", 20),
     )
-    require_states(spec, "value_iteration")
-    actions = len(require_discrete(spec.target, "value_iteration").classes)
-    preprocessing = ObservationPreprocessing(spec)
-    inputs = preprocessing.tensors()
-    table = keras.layers.Dense(actions, use_bias=False, kernel_initializer="zeros", name="values")
-    for name in ("epochs", "patience", "min_delta"):
-        knobs.get(name)
-    values = table(inputs["observations"])
-    # The optimizer has nothing to do: the agent assigns the table.
-    return assemble(preprocessing, inputs, values, "mse", knobs, optimizer=keras.optimizers.SGD(), trainer=agent)
+    return assemble_table(spec, knobs, agent, "value_iteration")
 
 
 @dataclass(frozen=True)
