@@ -50,6 +50,7 @@ from ._environments import (
     play_episodes,
 )
 from ._policies import create_greedy_policy
+from ._sampling import create_sampling_policy
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
@@ -90,7 +91,7 @@ class ActionRules(OutputRules):
     """Predictions are ``prediction``, the action for each observation; for several numbers ``prediction_0``, …."""
 
     def metrics(self) -> Several[Metric]:
-        """Return mean and standard deviation of the episode return, and the steps until the environment was solved."""
+        """Return those of the episode return, with greedy and with drawn actions, and the steps to solve."""
         return return_metrics()
 
     def decoding(self) -> Mapping[str, Any]:
@@ -179,21 +180,20 @@ class ReinforcementLearning(Task):
         return values
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
-        """Play the split's episodes with the greedy policy."""
-        policy = create_greedy_policy(model, dataset.spec.target)
-        returns = play_episodes(
-            dataset.source,
-            dataset.spec.options["env"],
-            policy,
-            dataset.splits[split].rows.tolist(),
-        )
+        """Play the split's episodes with the greedy policy, and once more with actions drawn from the policy."""
+        target, seeds = dataset.spec.target, dataset.splits[split].rows.tolist()
+        play = partial(play_episodes, dataset.source, dataset.spec.options["env"], seeds=seeds)
+        returns, scores = play(create_greedy_policy(model, target)), {}
+        sampling_policy = create_sampling_policy(model, target, seed=0)
+        if sampling_policy is not None:
+            scores["sampled_return_mean"] = float(play(sampling_policy).mean())
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
         threshold = TrainingEnvironment.of(dataset).threshold
 
         def draw() -> Mapping[str, Any]:
             return {**_figures(returns, threshold), **draw_process(dataset.source, dataset.spec, model)}
 
-        return Evaluation(_scores_of(returns), bounds, draw)
+        return Evaluation({**_scores_of(returns), **scores}, bounds, draw)
 
     def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
         """Return a figure of the return of the validation episodes during training."""

@@ -31,6 +31,7 @@ from ._agent_loop import Learner, train_agent
 from ._batches import draw_minibatches, train_on_batches
 from ._environments import apply_settings
 from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation, mask_tensor
+from ._sampling import DEVIATION, LOGITS
 from ._training_state import AgentState
 from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
 
@@ -68,9 +69,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     x = RunningNormalization(name="normalized")(observations) if scaled else observations
     x = add_observation_layers(x, knobs, preprocessing.input_, units=units, layers=layers)
     size = len(target.classes) if target.kind == "class" else len(target.bounds)
-    output = keras.layers.Dense(size, kernel_initializer=keras.initializers.Orthogonal(0.01), name="actions")(x)
+    name = LOGITS if target.kind == "class" else "actions"
+    output = keras.layers.Dense(size, kernel_initializer=keras.initializers.Orthogonal(0.01), name=name)(x)
     if target.kind != "class":
-        output = KeepDeviation(name="deviation")(output)
+        output = KeepDeviation(name=DEVIATION)(output)
     state = keras.Input(observations.shape[1:], name="normalized_observations")
     value = keras.layers.Dense(1, kernel_initializer=keras.initializers.Orthogonal(1.0), name="value")(
         add_observation_layers(state, knobs, preprocessing.input_, units=units, layers=layers)
@@ -145,7 +147,7 @@ class PPOLearner(Learner):
         self.network = state.network
         self.output = state.output
         is_discrete = state.environment.target.kind == "class"
-        self.policy = CategoricalPolicy() if is_discrete else GaussianPolicy(self.network.get_layer("deviation"))
+        self.policy = CategoricalPolicy() if is_discrete else GaussianPolicy(self.network.get_layer(DEVIATION))
         self.steps: list[Transitions] = []
         self.normalizer = find_normalization(self.network, "normalized")
         self.reward_scale = RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma)

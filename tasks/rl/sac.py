@@ -33,6 +33,7 @@ from ._fast_output import FastOutput
 from ._noise import PinkNoise
 from ._policies import KeepDeviation, SquashedGaussianPolicy, TakeMean
 from ._replay import Replay, convert_batches
+from ._sampling import DISTRIBUTION
 from ._training_state import AgentState
 from ._transitions import Transitions
 
@@ -68,7 +69,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
     x = add_observation_layers(inputs["observations"], knobs, preprocessing.input_, units=units, layers=layers)
-    distribution = keras.layers.Dense(2 * size, name="distribution")(x)
+    distribution = keras.layers.Dense(2 * size, name=DISTRIBUTION)(x)
     one, width = keras.Input((1,), name="one"), inputs["observations"].shape[-1]
     agent = SAC(
         critics=_create_critics(width, size, units=units, layers=layers, normalize=cross),
@@ -158,7 +159,7 @@ class SACLearner(Learner):
     def __init__(self, agent: SAC, state: AgentState) -> None:
         self.agent, self.state, self.network, self.output = agent, state, state.network, state.output
         self.size = int(self.network.output.shape[-1])
-        distribution = self.network.get_layer("distribution").output
+        distribution = self.network.get_layer(DISTRIBUTION).output
         self.policy = SquashedGaussianPolicy(keras.Model(self.network.inputs, distribution))
         self.exploring = FastOutput(state.built_model, self.policy.network)
         self.noise = PinkNoise(state.rng, (agent.environments, self.size))
@@ -232,9 +233,8 @@ class SACLearner(Learner):
             temperature_loss = self.log_temperature.value[0] * tf.stop_gradient(entropy + self.size)
         self._apply(agent.temperature_optimizer, tape, temperature_loss, agent.temperature.trainable_variables)
         if not agent.cross:
-            for old, new in zip(
-                agent.target_critics.trainable_variables, agent.critics.trainable_variables, strict=True
-            ):
+            followers = agent.target_critics.trainable_variables
+            for old, new in zip(followers, agent.critics.trainable_variables, strict=True):
                 old.assign(old + agent.tau * (new - old))
         return tf.stack([loss, critic_loss, tf.reduce_mean(value), entropy, temperature])
 

@@ -57,7 +57,8 @@ def test_returns_that_are_all_the_same() -> None:
 
 def test_which_scores_there_are() -> None:
     directions = {score.name: score.direction for score in return_metrics()}
-    assert directions == {"return_mean": "max", "return_std": "min", "steps_to_solve": "min"}
+    directions_of_returns = {"return_mean": "max", "return_std": "min", "sampled_return_mean": "max"}
+    assert directions == {**directions_of_returns, "steps_to_solve": "min"}
     assert next(iter(directions)) == "return_mean"
     for score in return_metrics():
         with pytest.raises(TypeError, match="the task runs"):

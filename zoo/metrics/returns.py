@@ -16,11 +16,12 @@ def return_metrics() -> tuple[Metric, ...]:
 
     Example:
         >>> [score.name for score in return_metrics()]
-        ['return_mean', 'return_std', 'steps_to_solve']
+        ['return_mean', 'return_std', 'sampled_return_mean', 'steps_to_solve']
     """
     return (
         Metric("return_mean", "max", _played_by_the_task, perfect=math.nan),  # any return may be the best
         Metric("return_std", "min", _played_by_the_task),
+        Metric("sampled_return_mean", "max", _played_by_the_task, perfect=math.nan),
         Metric("steps_to_solve", "min", _played_by_the_task),
     )
 

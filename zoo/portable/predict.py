@@ -169,6 +169,9 @@ def decode_outputs(output: Mapping[str, np.ndarray], rule: Mapping[str, Any]) ->
         low, high = np.asarray(rule["bounds"], np.float64).T
         values = low + (np.clip(values, -1.0, 1.0) + 1) / 2 * (high - low)
         return {name: values[:, index] for index, name in enumerate(rule["columns"])}
+    if rule["kind"] == "combination":  # several choices at once
+        chosen = np.array(rule["combinations"])[values.argmax(axis=1)]
+        return {name: chosen[:, index] for index, name in enumerate(rule["columns"])}
     if rule["kind"] == "alarm":  # a score above a threshold, with the parts of the score that matter most
         score = values.reshape(len(values))
         threshold = np.inf if rule["threshold"] is None else rule["threshold"]

@@ -13,6 +13,8 @@ from gymnasium import spaces
 from zoo.errors import DataError, UsageError, ZooError, shorten_error
 from zoo.portable.observations import encode_observation, shorten_value
 
+from .._actions import JoinedActions
+
 MOST_CHECKED_STEPS = 100
 _OLD_API = "that of the old Gym is not supported, and the package shimmy converts such an environment"
 
@@ -149,6 +151,8 @@ def read_mask(
 ) -> np.ndarray | None:
     """Return which discrete actions are legal (A,): ``info["action_mask"]``, or what ``action_masks()`` returns.
 
+    For several actions at once the mask is one for each, in a tuple or one after another.
+
     Args:
         environment: The environment.
         info: What ``reset`` or ``step`` returned.
@@ -169,6 +173,13 @@ def read_mask(
         mask = method()
     if not isinstance(environment.action_space, gymnasium.spaces.Discrete):
         return None
+    if isinstance(environment, JoinedActions):
+        try:
+            mask = environment.join_masks(mask)
+        except (TypeError, ValueError):
+            sizes = ", ".join(map(str, environment.sizes))
+            expected = f"expected a mask for each action, of the sizes {sizes}"
+            raise DataError(f"its action mask is {shorten_value(mask)}; {expected}", where=name) from None
     mask, count = np.asarray(mask).astype(bool), int(environment.action_space.n)
     if mask.shape != (count,):
         raise DataError(f"its action mask has the shape {mask.shape}; expected ({count},)", where=name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.spec import Target
 
-from .._actions import draw_random_actions, list_actions
+from .._actions import draw_random_actions, find_action_indices, list_actions
 from ._episodes import Episodes
 from ._making import get_baseline_policies, make_environment
 
@@ -45,12 +45,11 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
     """
     environment = make_environment(name, options)
     create_policy = get_baseline_policies(environment, name)[baseline]
-    start = getattr(environment.action_space, "start", 0)  # discrete actions are played by index
     environment.close()
 
     def create_indexed() -> Policy:
         policy = create_policy()
-        return lambda observations, masks: np.asarray(policy(observations)) - start
+        return lambda observations, masks: find_action_indices(environment, policy(observations))
 
     returns = [
         _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER])

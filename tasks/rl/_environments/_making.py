@@ -20,6 +20,7 @@ from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
+from .._actions import JoinedActions
 from ._checks import add_checks, describe_space
 
 MOST_NUMBERS = 100_000
@@ -38,6 +39,8 @@ if "TrafficLight-v0" not in gymnasium.registry:
 
 def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """Return an environment whose observations are a vector of numbers or one integer.
+
+    Several discrete actions at once are joined to one, whose values are their combinations.
 
     Args:
         name: Environment id, such as ``CartPole-v1``, or ``module:Id`` or ``module:Class`` of a module.
@@ -82,9 +85,11 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     if environment.spec is None or environment.spec.max_episode_steps is None:
         environment = gymnasium.wrappers.TimeLimit(environment, MOST_STEPS)
     space = environment.observation_space
-    if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and len(space.shape) == 1):
-        return environment
-    return gymnasium.wrappers.FlattenObservation(environment)
+    if not (isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and len(space.shape) == 1)):
+        environment = gymnasium.wrappers.FlattenObservation(environment)
+    if isinstance(environment.action_space, (spaces.MultiDiscrete, spaces.MultiBinary)):
+        environment = JoinedActions(environment, name)
+    return environment
 
 
 def _list_options(name: str) -> list[str]:
@@ -180,8 +185,8 @@ def describe_observations(environment: gymnasium.Env, name: str) -> ObservationI
 
 
 def _find_own_space(environment: gymnasium.Env) -> gymnasium.Space:
-    if isinstance(environment, gymnasium.wrappers.FlattenObservation):
-        return environment.env.observation_space
+    while isinstance(environment, (gymnasium.wrappers.FlattenObservation, JoinedActions)):
+        environment = environment.env
     return environment.observation_space
 
 
