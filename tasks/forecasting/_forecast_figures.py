@@ -44,7 +44,7 @@ def draw_windows(
     history: np.ndarray,
     truth: np.ndarray,
     prediction: np.ndarray,
-    bounds: tuple[np.ndarray, np.ndarray],
+    bounds: tuple[np.ndarray, np.ndarray, str],
     titles: Sequence[str],
     *,
     name: str,
@@ -55,7 +55,7 @@ def draw_windows(
         history: Values before the origin (W, L).
         truth: Values and presence of the horizon in the first two of the last axis (W, H, C).
         prediction: Forecasts (W, H).
-        bounds: Lower and upper bounds of the forecasts (W, H).
+        bounds: Lower and upper bounds of the forecasts (W, H), and what they are.
         titles: Title of each window.
         name: The target.
     """
@@ -71,7 +71,7 @@ def draw_windows(
         axis.plot(np.append(0, ahead), np.append(last, prediction[row]), color=ORANGE, label="forecast")
         low, high = bounds[0][row], bounds[1][row]
         if (low < high).any():
-            axis.fill_between(ahead, low, high, color=ORANGE, alpha=0.25, linewidth=0, label="outermost quantiles")
+            axis.fill_between(ahead, low, high, color=ORANGE, alpha=0.25, linewidth=0, label=bounds[2])
         axis.axvline(0, color=GREY, linewidth=0.6)
         axis.set_title(titles[row], loc="left")
         axis.set_ylabel(shorten(name))
@@ -81,14 +81,14 @@ def draw_windows(
 
 
 def draw_best_and_worst(
-    truth: np.ndarray, prediction: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], split: Split, *, name: str
+    truth: np.ndarray, prediction: np.ndarray, bounds: tuple[np.ndarray, np.ndarray, str], split: Split, *, name: str
 ) -> Any:
     """Draw the windows with the least, the median and the greatest error, in errors of the naive forecast.
 
     Args:
         truth: As :meth:`ForecastRules.truth_of` returns it (N, H, 4).
         prediction: Forecasts (N, H).
-        bounds: Lower and upper bounds of the forecasts (N, H).
+        bounds: Lower and upper bounds of the forecasts (N, H), and what they are.
         split: The windows, with the series' names as groups.
         name: The target.
     """
@@ -105,5 +105,5 @@ def draw_best_and_worst(
         series = "" if split.group is None else f" {shorten(str(split.group[row]))}"
         titles.append(f"{word}{series}: mase {errors[row]:.2f}")
     rows = list(windows)
-    low, high = bounds
-    return draw_windows(history[rows], truth[rows], prediction[rows], (low[rows], high[rows]), titles, name=name)
+    low, high, label = bounds
+    return draw_windows(history[rows], truth[rows], prediction[rows], (low[rows], high[rows], label), titles, name=name)

@@ -155,8 +155,20 @@ class ForecastRules(ConformalRules):
         """Return a figure of history and forecast of the best, the median and the worst window."""
         from ._forecast_figures import draw_best_and_worst
 
-        forecast, bounds = self.middle(prediction), self.bounds(prediction)
+        forecast, bounds = self.middle(prediction), (*self.bounds(prediction), "outermost quantiles")
         return {"forecasts": draw_best_and_worst(truth, forecast, bounds, rows, name=self.spec.target.name)}
+
+    def draw_intervals(self, rows: Split, output: Any, conformal_quantiles: ConformalQuantiles) -> Mapping[str, Any]:
+        """Return figures of coverage and width, and history and forecast with the intervals of 90 %."""
+        from ._forecast_figures import draw_best_and_worst
+
+        figures = super().draw_intervals(rows, output, conformal_quantiles)
+        limit = np.asarray(look_up_quantile(conformal_quantiles, 90.0))
+        if not np.isfinite(limit).all():
+            return figures
+        forecast, bounds = self.middle(self.decode(output)), (*self._bounds(output, limit), "90 % interval")
+        drawn = draw_best_and_worst(self.truth_of(rows), forecast, bounds, rows, name=self.spec.target.name)
+        return {**figures, "forecasts": drawn}
 
 
 class QuantileForecastRules(ForecastRules):

@@ -13,6 +13,7 @@ from command import Answer
 from zoo.tasks.clustering._number import FEWEST, choose_number_of
 
 from zoo.data.dataset import Dataset, load_dataset, save_dataset
+from zoo.errors import DataError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
 from zoo.task import load_task
@@ -65,6 +66,12 @@ def test_labels_and_test_rows_do_not_choose() -> None:
     moved = frame.copy()
     moved.loc[plain.splits["test"].rows] += 1000.0
     assert read(moved).facts == plain.facts
+
+
+def test_labels_that_are_like_an_id_are_refused() -> None:
+    frame = create_clouds(3).assign(number=np.arange(120))
+    with pytest.raises(DataError, match="the labels 'number' have 120 distinct values in 120 rows, like an id"):
+        read(frame, labels="number")
 
 
 def test_a_given_number_is_not_chosen() -> None:

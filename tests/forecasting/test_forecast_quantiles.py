@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,7 +44,15 @@ def test_the_outermost_quantiles_hold_about_the_stated_fraction(run: Any) -> Non
     assert run.metrics["test_scaled_pinball"] < run.baselines["naive"]["test_scaled_pinball"]
     for scores in run.baselines.values():
         assert 0 < scores["test_coverage_80"] <= 1
-    assert "forecasts" in run.figures
+    (legend, *_) = [axis.get_legend() for axis in run.figures["forecasts"].axes]
+    assert "90 % interval" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_the_description_leaves_out_an_interval_that_is_not_known(run: Any) -> None:
+    assert all(math.isnan(bound) for bound in run.intervals["test_scaled_pinball"])
+    description = mlflow.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert "unknown, 95 % interval" not in description
+    assert f"test_scaled_pinball **{run.metrics['test_scaled_pinball']:.4g}** (less is better)" in description
 
 
 def test_statistical_forecasts_have_quantiles() -> None:

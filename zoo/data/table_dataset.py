@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.columns.column_kinds import LEAST_IDS
 from zoo.data.columns.encode import (
     MISSING,
     Values,
@@ -183,6 +184,13 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> TargetColumns:
     classes = np.unique(names[names != MISSING])
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
+    rows = int((names != MISSING).sum())
+    if len(classes) > max(rows / 2, LEAST_IDS):
+        raise DataError(
+            f"the labels {labels!r} have {len(classes):,} distinct values in {rows:,} rows, like an id: clusters "
+            "cannot be scored against them; name another column",
+            where=table.source,
+        )
     labelled = TargetColumns([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))
     _check_no_label_inside(table, job, labelled, names)
     return labelled

@@ -268,11 +268,12 @@ def describe_run(run: Run, report: DataReport | None = None, artifacts: Sequence
     rows = report.splits.get("train", 0) if report is not None else 0
     columns = len(report.columns) if report is not None else 0
     size = f"{rows:,} rows" + (f" of {columns} columns" if columns else "")
-    bounds = format_interval(run.intervals.get(name))
+    bounds = run.intervals.get(name, (math.nan, math.nan))
+    interval = "" if math.isnan(sum(bounds)) else f" {format_interval(bounds)}, 95 % interval"
     better = "less" if Direction(run.direction).less_is_better else "more"
     lines = [
         f"**{run.model_name}** on **{run.source}**{f', trained on {size}' if rows else ''}: {name} "
-        f"**{format_number(run.metrics[name])}** {f'{bounds}, 95 % interval' if bounds else ''} ({better} is better)."
+        f"**{format_number(run.metrics[name])}**{interval} ({better} is better)."
     ]
     best = run.best_baseline
     if best:
