@@ -13,6 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import Answer
+from hypothesis import settings
+
+settings.register_profile("zoo", deadline=None)  # how long an example takes says something of the machine only
+settings.load_profile("zoo")
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ assert len(folds.runs) == 2 and folds.metrics["test_pinball"] > 0, folds.metrics
 """
 
 
+@pytest.mark.slow
 def test_the_task_of_the_page_in_a_folder_of_its_own(workspace: Path) -> None:
     folder = workspace / "mine" / "quantiles"
     folder.mkdir(parents=True)

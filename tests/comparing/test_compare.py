@@ -141,6 +141,7 @@ def test_runs_that_were_made_are_compared_as_they_are(workspace: Path) -> None:
     assert not below(comparison.run_id)
 
 
+@pytest.mark.slow
 def test_runs_on_other_rows_do_not_compare_unless_they_are_trained_again(workspace: Path) -> None:
     first = zoo.train(LINEAR, "wine", epochs=2, quiet=True)
     second = zoo.train(MLP, "wine", epochs=2, hyperparameters={"units": 16}, seed=1, quiet=True)

@@ -155,11 +155,13 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 def test_networks_and_optimizers_resume_exactly(reach: Path) -> None:
     result = run("-c", RESUME)
     assert result.returncode == 0, result.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_it_is_trained_tuned_served_and_predicts_in_a_new_process(reach: Path) -> None:
     import mlflow
 

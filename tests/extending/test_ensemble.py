@@ -87,6 +87,7 @@ def test_models_of_two_files_predict_saved_and_exported_as_one(
     assert exported["prediction"].tolist() == expected["prediction"].tolist()
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_trained_tuned_resumed_and_served(
     people: pd.DataFrame, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def sales(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     return table
 
 
+@pytest.mark.slow
 def test_forecasts_are_trained_tuned_resumed_predicted_and_served(sales: pd.DataFrame, workspace: Path) -> None:
     import keras
     import mlflow

@@ -120,6 +120,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_command_and_an_option_of_predict_end_to_end(doses: Path, command: Callable[..., Answer]) -> None:
     trained = run("train", "doses/linear", "doses.csv", "--target", "morning", "--target", "evening", "--json")
     assert trained.returncode == 0, trained.stderr[-3000:]

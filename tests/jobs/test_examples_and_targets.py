@@ -106,6 +106,7 @@ def test_the_task_follows_from_the_target(tmp_path: Path) -> None:
         zoo.spec_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_train_tune_compare_and_report(workspace: Path) -> None:
     run = zoo.train("classification/linear", X, Y, **FAST)
     same = zoo.train("classification/linear", (X, Y), **FAST)

@@ -34,8 +34,16 @@ def test_from_a_text_file_to_generated_texts(words: Path, command: Callable[...,
     assert baselines["ngram"]["val_bits_per_character"] <= baselines["bigram"]["val_bits_per_character"]
     _predictions_add_up_to_the_score(run, command)
     _generation(run["run_id"], command)
-    exported = command("export", run["run_id"], "--format", "onnx", "--output", "exported", "--json").json
+
+
+@pytest.mark.slow
+def test_an_export_and_python_agree_with_the_command(words: Path, command: Callable[..., Answer]) -> None:
+    run_id = command("train", "language/gru", "names.txt", *SMALL, "--baselines", "none", "--json").json["run_id"]
+    exported = command("export", run_id, "--format", "onnx", "--output", "exported", "--json").json
     assert exported["exports"][0]["difference"] < 1e-4
+    written = command("generate", run_id, "--prompt", "dark", "-n", 3, "--seed", 1, "--json").json["texts"]
+    result = zoo.run_job("generate", run=run_id, prompt="dark", n=3, seed=1)
+    assert [text for text, _ in result.texts] == [text["text"] for text in written]
 
 
 def _predictions_add_up_to_the_score(run: dict, command: Callable[..., Answer]) -> None:
@@ -66,8 +74,6 @@ def _generation(run_id: str, command: Callable[..., Answer]) -> None:
         f"command: generate\nrun: {run_id}\nprompt: dark\nn: 3\ntemperature: 0.8\ntop_k: 5\nseed: 1\n"
     )
     assert command("run", "job.yaml", "--json").json == answer
-    result = zoo.run_job("generate", run=run_id, prompt="dark", n=3, temperature=0.8, top_k=5, seed=1)
-    assert [text for text, _ in result.texts] == [text["text"] for text in answer["texts"]]
     store = Store()
     figures = {file.path for file in store.client.list_artifacts(run_id, "figures")}
     assert {"figures/next_tokens.png", "figures/bits_by_length.png", "figures/next_tokens_dark.png"} <= figures

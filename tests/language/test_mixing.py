@@ -67,6 +67,7 @@ def test_the_mixture_is_no_worse_than_its_parts_on_validation(colors: Dataset) -
     assert bits[True] <= min(bits[False], ngram_bits) + 1e-4
 
 
+@pytest.mark.slow
 def test_texts_without_validation_and_a_new_process(workspace: Path) -> None:
     Path("words.txt").write_text("\n".join(["red", "green", "blue", "dark red", "dark green", "dark blue"] * 3))
     run = zoo.train(

@@ -105,7 +105,7 @@ HEALTHY = {
     "a wave": ("regression/mlp", lambda: table(900, 3, wave)),
 }
 # In what CI runs; the others are slow.
-FEW = ("a line through an interaction", "three epochs", "a column that is the answer", "twelve layers of sigmoids")
+FEW = ("a line through an interaction", "a column that is the answer")
 
 
 def diagnosed(model: str, source: Any, settings: dict[str, Any]) -> list[str]:

@@ -125,7 +125,7 @@ class StopAfterAnEpoch(Recorder):
         pytest.param("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
         pytest.param("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
-        ("rl/q_table", "Taxi-v4", {"period": 1_000}),
+        pytest.param("rl/q_table", "Taxi-v4", {"period": 1_000}, marks=pytest.mark.slow),
         ("rl/value_iteration", "FrozenLake-v1", {}),
         ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
     ],

@@ -65,6 +65,7 @@ def test_each_format_is_compared_and_predicts_without_zoo(run, command: Callable
     assert "exported/savedmodel" in again.err
 
 
+@pytest.mark.slow
 def test_eight_bits_say_what_they_cost(run) -> None:
     whole = zoo.export(run.run_id, "litert", "whole", quiet=True).exports[0]
     quantized = zoo.export(run.run_id, "litert", "small", quantize=True, quiet=True).exports[0]

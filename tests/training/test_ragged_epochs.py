@@ -178,6 +178,7 @@ def test_an_epoch_learns_what_keras_learns(planned: int) -> None:
         np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_makes_no_difference() -> None:
     lengths = rng.integers(1, 30, 19)
     arrays = numbered(lengths)

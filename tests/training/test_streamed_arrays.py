@@ -119,7 +119,7 @@ def test_scores_by_accumulation_are_those_of_all_rows(folder: Path) -> None:
     assert counts.sum() == test.total
 
 
-@pytest.mark.parametrize("model", ["classification/mlp", "classification/linear"])
+@pytest.mark.parametrize("model", ["classification/mlp", pytest.param("classification/linear", marks=pytest.mark.slow)])
 def test_what_passes_by_is_learnt(folder: Path, model: str) -> None:
     options: dict[str, Any] = {"target": "kind", "stream": True, "epochs": 6, "quiet": True, "figures": False}
     run = zoo.train(model, str(folder), hyperparameters={"batch_size": 64}, **options)

@@ -175,6 +175,7 @@ def test_a_budget_that_no_trial_fits_in(workspace: Path) -> None:
         zoo.tune(slow, "diabetes", hyperparameters={"units": 3}, time_budget="1s", trial_timeout="3s", **options)
 
 
+@pytest.mark.slow
 def test_a_trial_without_an_epoch_ends_with_the_budget_and_goes_on_with_more(workspace: Path) -> None:
     options: dict[str, Any] = {**QUICK, "task": "regression", "trials": 2, "workers": 1, "epochs": 1}
     search = zoo.tune(slow, "diabetes", time_budget="8s", **options)

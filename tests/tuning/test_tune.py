@@ -320,7 +320,11 @@ def start_and_stop(signal_number: int, after: int) -> None:
     process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize(("number", "after"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)], ids=["kill", "ctrl-c"])
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [(signal.SIGKILL, 1), pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow)],
+    ids=["kill", "ctrl-c"],
+)
 def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: int) -> None:
     start_and_stop(number, after)
     assert "RUNNING" not in {row["status"] for row in zoo.runs(limit=100).rows}
@@ -345,6 +349,7 @@ def test_a_search_that_was_stopped_goes_on(workspace: Path, number: int, after: 
         assert sorted(steps) == list(range(1, len(steps) + 1))
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_ahead_is_not_run_where_fewer_trials_are_wanted(workspace: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True)
     stored = ""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-FAST, ALL = 204, 2000
+FAST, ALL = 102, 2000
 
 
 def outcomes(folder: Path, first: int, last: int) -> list[dict[str, Any]]:

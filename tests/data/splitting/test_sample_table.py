@@ -100,6 +100,7 @@ def test_a_class_has_nearly_its_part(classes: list[int], size: int, seed: int) -
         assert abs((sample["y"] == name).sum() - expected) <= 5  # starts of classes differ
 
 
+@pytest.mark.slow
 def test_commands_take_it(workspace: Path, command: Callable[..., Answer]) -> None:
     answer = command("train", "classification/linear", "iris", "--sample-rows", "0.5", "--epochs", "2", "--json")
     assert "a sample of 75 of the 150 rows is used" in answer.json["notes"]
