@@ -231,6 +231,9 @@ class Task(ABC):
             DataError: If the data cannot be used.
         """
 
+    def open_source(self, source: Any) -> None:  # noqa: B027  most datasets hold their rows
+        """Make a job's source usable in a process that has only the dataset of :meth:`read`."""
+
     @abstractmethod
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return raw rows to predict, from any source that the task reads.

@@ -35,6 +35,7 @@ from ._actions import describe_actions, describe_decoding
 from ._environments import (
     OWN,
     check_steps,
+    describe_code,
     describe_observations,
     describe_settings,
     draw_process,
@@ -129,8 +130,8 @@ class ReinforcementLearning(Task):
         policies = list(get_baseline_policies(environment, name))
         environment.close()
         options = options_.model_dump(exclude_none=True)
-        facts = json.dumps([name, options["env"], gymnasium.__version__], sort_keys=True, default=str)
-        digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        facts = [name, options["env"], gymnasium.__version__, *describe_code(environment, job.source)]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         if policies:
             options["baseline_policies"] = policies
         settings = find_settings(name)
@@ -141,6 +142,10 @@ class ReinforcementLearning(Task):
         return Dataset(
             name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits, notes=notes
         )
+
+    def open_source(self, source: Any) -> None:
+        """Register an environment that is given as a class or an object."""
+        name_environment(source)
 
     def rows(self, source: Any, spec: Spec) -> Table:
         """Return observations: columns ``observation_0``, …, or arrays."""

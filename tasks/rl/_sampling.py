@@ -37,11 +37,11 @@ def create_sampling_policy(
         return None
     if DISTRIBUTION in names:
         network = keras.Model(network.inputs, network.get_layer(DISTRIBUTION).output)
-    preprocess = model.get_layer("preprocessing")
-    call = tf.function(lambda raw: network(preprocess({OBSERVATION: raw}), training=False), reduce_retracing=True)
+    whole = keras.Model(model.input, network(model.get_layer("preprocessing")(model.input)))
+    call = tf.function(whole, reduce_retracing=True)
 
     def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-        output = call(tf.constant(observations, tf.float32)).numpy()
+        output = call({OBSERVATION: tf.constant(observations, tf.float32)}, training=False).numpy()
         if LOGITS in names:
             return CategoricalPolicy().draw(mask_output(output, masks), rng)
         if DEVIATION in names:

@@ -18,7 +18,9 @@ from zoo.tasks.rl._commands import PlayJob
 
 import zoo
 from zoo.errors import UsageError
+from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
+from zoo.task import load_task
 
 SOURCE = '''
 import gymnasium
@@ -81,6 +83,24 @@ def test_an_environment_is_given_by_name_class_or_object(form: str, reach: Any) 
     )  # copies of the object keep what it was made with
     prediction = zoo.load(run.run_id).predict({"observation": np.array([[0.5]])})
     assert list(prediction.columns) == ["prediction"]
+
+
+def test_the_processes_of_a_search_have_an_object(reach: Any) -> None:
+    options = {**SHORT, "trials": 1, "workers": 1}
+    search = zoo.tune("rl/ppo", reach.Reach(reward=100.0), **options)
+    assert search.best.metrics["test_return_mean"] > 50
+    assert zoo.tune("rl/ppo", reach.Reach(reward=100.0), **options).run_id == search.run_id
+
+
+def test_code_and_attributes_tell_environments_of_one_name_apart(reach: Any, workspace: Path) -> None:
+    def read(source: Any) -> str:
+        return load_task("rl").read(make_job(DataJob, {"source": source})).digest
+
+    digests = [read(reach.Reach()), read(reach.Reach(reward=1.0)), read(reach.Reach), read("CartPole-v1")]
+    assert len(set(digests)) == 4
+    assert digests == [read(reach.Reach()), read(reach.Reach(reward=1.0)), read(reach.Reach), read("CartPole-v1")]
+    (workspace / "reach_env.py").write_text(SOURCE.replace("self.reward -", "2 * self.reward -"))
+    assert read(importlib.reload(reach).Reach) not in digests
 
 
 def test_the_command_finds_a_module_of_the_working_folder(reach: Any, workspace: Path) -> None:

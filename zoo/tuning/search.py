@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.fitting.model_builder import MODEL
 from zoo.running.search_progress import Ended, SearchProgress
+from zoo.task import load_task
 from zoo.tracking.store import PARENT_TAG, Store
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.tuning.execution.create_executor import choose_threads
@@ -189,6 +190,7 @@ class SearchLoop:
         payload = {
             "model": plan.job.model,
             "task": plan.task,
+            "source": plan.job.source if "environment" in load_task(plan.task).reads else None,
             "folder": str(plan.folder.trial(record.trial_id)),
             "hyperparameters": record.hyperparameters,
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,

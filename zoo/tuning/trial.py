@@ -71,11 +71,11 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         channel: Channel to the driver.
-        payload: ``model``, ``task``, ``folder`` (of the trial), ``hyperparameters``, ``epochs``, ``threads``,
-            ``deterministic`` (as in the job), ``rungs`` (epochs after which the driver decides), ``fits`` (pairs of a
-            data folder and a seed), ``folds`` (whether the fits are folds), ``objective``, its ``prefix`` and
-            ``direction``, ``measured`` (additional quantities to measure) and ``constraints`` (to be satisfied before
-            training starts).
+        payload: ``model``, ``task``, ``source`` (of the job, if it is an environment), ``folder`` (of the trial),
+            ``hyperparameters``, ``epochs``, ``threads``, ``deterministic`` (as in the job), ``rungs`` (epochs after
+            which the driver decides), ``fits`` (pairs of a data folder and a seed), ``folds`` (whether the fits are
+            folds), ``objective``, its ``prefix`` and ``direction``, ``measured`` (additional quantities to measure)
+            and ``constraints`` (to be satisfied before training starts).
 
     Returns:
         The fit result as a dict under ``result``, the declared search space and its values under ``space`` and
@@ -153,6 +153,8 @@ class _Fit:
         self.dataset = load_dataset(data)
         self.builder = create_model_builder(payload["model"], payload["task"], several=True)
         self.task, self.seed, self.data, self.folder = self.builder.task, seed, data, folder
+        if payload["source"] is not None:
+            self.task.open_source(payload["source"])
         self.hp = restore_hyperparameters(payload["hyperparameters"])
         self.built_model = self.builder.build_model(self.hp, self.dataset.spec, seed=seed)
         self.recorder = ChannelRecorder(channel, payload["rungs"])

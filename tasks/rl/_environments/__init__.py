@@ -4,14 +4,8 @@ from ._checks import check_steps, describe_space, read_mask
 from ._drawing import DrawnEpisode, draw_episode, explain_undrawable
 from ._episodes import Episodes
 from ._evaluation import make_constant_policy, make_random_policy, play_baseline, play_episodes
-from ._making import (
-    OWN,
-    describe_observations,
-    find_threshold,
-    get_baseline_policies,
-    make_environment,
-    name_environment,
-)
+from ._making import describe_observations, find_threshold, get_baseline_policies, make_environment
+from ._naming import OWN, describe_code, name_environment
 from ._process_figure import draw_process
 from ._settings import apply_settings, describe_settings, find_settings
 from ._states import DecisionProcess, find_process, require_process, require_states
@@ -23,6 +17,7 @@ __all__ = [
     "Episodes",
     "apply_settings",
     "check_steps",
+    "describe_code",
     "describe_observations",
     "describe_settings",
     "describe_space",

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import error, spaces
 
-from zoo.data.source_errors import describe_wrong_source
-from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_error
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
 from .._actions import JoinedActions
 from ._checks import add_checks, describe_space
+from ._naming import find_id
 
 MOST_NUMBERS = 100_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
@@ -31,7 +27,6 @@ _PACKAGES = {"ALE": "ale-py"}
 # Names of baselines become parts of the names of runs and metrics.
 _BASELINE_NAME = re.compile(r"(?!random$|always_)[a-z][a-z0-9_]*")
 
-OWN = "own/"  # namespace of environments that are given as a class or an object
 # Environments of zoo's own; the module is imported when one is made.
 if "TrafficLight-v0" not in gymnasium.registry:
     gymnasium.register("TrafficLight-v0", "zoo.tasks.rl._crossing:TrafficLight")
@@ -53,7 +48,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     """
     try:
         environment = gymnasium.make(
-            _find_id(name), **{"disable_env_checker": True, **options}
+            find_id(name), **{"disable_env_checker": True, **options}
         )  # the checks here replace it
     except error.DependencyNotInstalled as error_:
         reason, _, advice = str(error_).partition(", ")
@@ -94,7 +89,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
 
 def _list_options(name: str) -> list[str]:
     """Return the keyword arguments of an environment; empty if it takes any."""
-    creator: Any = gymnasium.spec(_find_id(name).rpartition(":")[2]).entry_point
+    creator: Any = gymnasium.spec(find_id(name).rpartition(":")[2]).entry_point
     if isinstance(creator, str):
         creator = gymnasium.envs.registration.load_env_creator(creator)
     parameters = inspect.signature(creator).parameters if creator is not None else {}
@@ -112,50 +107,6 @@ def _missing_package(name: str) -> str:
         else f"install it, then MODULE:{name}, with its module"
     )
     return f"environments named {space}/… come with a package that is not imported; {advice}"
-
-
-def name_environment(source: Any) -> str:
-    """Return the id of an environment, which is registered if it is given as a class or an object.
-
-    Args:
-        source: An id, ``module:Id``, ``module:Class``, a subclass of ``gymnasium.Env``, or an environment, of which
-            every episode is played in a copy.
-
-    Raises:
-        DataError: If the source is not an environment.
-    """
-    if isinstance(source, type) and issubclass(source, gymnasium.Env):
-        return _register(source.__name__, source)
-    if isinstance(source, gymnasium.Env):
-        return _register(type(source.unwrapped).__name__, lambda: copy.deepcopy(source))
-    if not isinstance(source, str):
-        raise UsageError(
-            f"an agent learns in an environment: give its id, class or object; received a {type(source).__name__}"
-        )
-    if ":" not in source and source not in gymnasium.registry and (Path(source).exists() or source in BUNDLED):
-        raise describe_wrong_source("table", source)
-    return source
-
-
-def _register(name: str, entry_point: Any) -> str:
-    """Register an environment in a namespace of its own, as in a notebook whose cell runs again; return its id."""
-    gymnasium.registry.pop(OWN + name, None)
-    gymnasium.register(OWN + name, entry_point)
-    return OWN + name
-
-
-def _find_id(name: str) -> str:
-    """Return the id by which Gymnasium makes an environment; the class of ``module:Class`` is registered."""
-    module, _, class_name = name.rpartition(":")
-    if not module:
-        return name
-    imported = importlib.import_module(module)
-    if class_name in gymnasium.registry or not isinstance(getattr(imported, class_name, None), type):
-        return name
-    id_ = f"{OWN}{module}.{class_name}"
-    if id_ not in gymnasium.registry:
-        gymnasium.register(id_, name)
-    return id_
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:
@@ -221,6 +172,6 @@ def find_threshold(name: str, solved: str | float | None) -> float | None:
     """Return the mean return at which an environment counts as solved, or None if it has no threshold."""
     if isinstance(solved, float):
         return solved
-    id_ = _find_id(name).rpartition(":")[2]  # gymnasium.spec imports no module
+    id_ = find_id(name).rpartition(":")[2]  # gymnasium.spec imports no module
     threshold = gymnasium.spec(id_).reward_threshold
     return float(threshold) if threshold is not None else None
