@@ -326,7 +326,7 @@ class Task(ABC):
         """Return the baselines of this task's models."""
 
     def check_run(
-        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any]
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Sequence[float]]
     ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
         """Return findings of the task's own for the diagnosis of a run, and functions that draw their figures, by name.
 
@@ -334,6 +334,7 @@ class Task(ABC):
             model: The full trained model.
             dataset: The data it was trained on; the test split must not be used.
             hyperparameters: Those of the run.
+            history: What was tracked after each epoch, by name.
         """
         return (), {}
 

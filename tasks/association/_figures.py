@@ -79,7 +79,7 @@ def draw_strongest(rules: Rules) -> Any:
     bars = axis.barh(np.arange(len(shown)), shown["lift"], color=BLUE)
     pairs = zip(shown["confidence"], shown["support"], strict=True)
     axis.bar_label(
-        bars, [f"{share:.0%} of baskets, {100 * support:.3g} % of all" for share, support in pairs], fontsize=8
+        bars, [f"{100 * share:.0f} % of baskets, {100 * support:.3g} % of all" for share, support in pairs], fontsize=8
     )
     axis.set_yticks(np.arange(len(shown)), names, fontsize=8)
     axis.margins(x=0.45)  # room for the labels
@@ -102,7 +102,7 @@ def draw_hit_rates(ranks: np.ndarray) -> Any:
     axis.set_xscale("log")
     axis.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     axis.set_ylim(0, 1)
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axis.set_xlabel("items that are shown")
     axis.set_ylabel("baskets whose hidden item is shown")
     axis.set_title(f"Hit rate by the number of items, {len(ranks):,} baskets", loc="left")
@@ -131,7 +131,7 @@ def draw_by_frequency(ranks: np.ndarray, hidden: np.ndarray, counts: np.ndarray)
     names = [f"{frequency[member == group].min():,} to {frequency[member == group].max():,}" for group in present]
     axis.bar(np.arange(len(present)), rates, color=BLUE)
     axis.set_xticks(np.arange(len(present)), names, fontsize=9)
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axis.set_xlabel("training baskets with the hidden item")
     axis.set_ylabel("hit rate at 10")
     axis.set_title("Hit rate by the frequency of the hidden item", loc="left")

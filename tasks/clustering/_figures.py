@@ -204,7 +204,7 @@ def draw_clusters(hierarchy: Hierarchy) -> Any:
     tree = hierarchy.clusters
     counts = np.bincount(hierarchy.assigned, minlength=len(hierarchy.means)) / max(len(hierarchy.assigned), 1)
     title = f"Which of the {len(hierarchy.means)} clusters lie inside coarser ones"
-    axis = _draw_tree(tree, 1, lambda node: f"{node}\n{counts[node]:.0%}" if node < len(counts) else "…", title)
+    axis = _draw_tree(tree, 1, lambda node: f"{node}\n{100 * counts[node]:.0f} %" if node < len(counts) else "…", title)
     axis.set_xlabel("cluster, and its fraction of the training rows")
     heights = tree[:, 2]
     least = 0.05 * heights.max(initial=0)  # closer lines would hide each other's text

@@ -55,7 +55,7 @@ class ImageClassification(SupervisedTask):
         return 4 in ranks
 
     def check_run(
-        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any]
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Sequence[float]]
     ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
         """Return a warning, with a figure, if augmentation makes images of one class look like those of another."""
         from ._confusions import describe_confusions, draw_confusions, find_confusions

@@ -32,6 +32,8 @@ from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
 from ._actions import describe_actions, describe_decoding
+from ._baselines import score_baseline, score_returns
+from ._diagnosis import diagnose_agent
 from ._environments import (
     OWN,
     check_steps,
@@ -43,11 +45,9 @@ from ._environments import (
     find_settings,
     find_threshold,
     get_baseline_policies,
-    make_constant_policy,
     make_environment,
     make_random_policy,
     name_environment,
-    play_baseline,
     play_episodes,
 )
 from ._policies import create_greedy_policy
@@ -198,7 +198,23 @@ class ReinforcementLearning(Task):
         def draw() -> Mapping[str, Any]:
             return {**_figures(returns, threshold), **draw_process(dataset.source, dataset.spec, model)}
 
-        return Evaluation({**_scores_of(returns), **scores}, bounds, draw)
+        return Evaluation({**score_returns(returns), **scores}, bounds, draw)
+
+    def check_run(
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Several[float]]
+    ) -> tuple[Several[Any], Mapping[str, Any]]:
+        """Return what is wrong with the training of an agent that has learned little."""
+        environment, target = TrainingEnvironment.of(dataset), dataset.spec.target
+        policy = make_random_policy(target, seed=0)
+        random = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist())
+        findings = diagnose_agent(
+            history,
+            random,
+            threshold=environment.threshold,
+            actions=len(target.classes),
+            hyperparameters=hyperparameters,
+        )
+        return findings, {}
 
     def draw_history(self, history: Mapping[str, Any], best_epoch: int) -> Mapping[str, Any]:
         """Return a figure of the return of the validation episodes during training."""
@@ -212,28 +228,7 @@ class ReinforcementLearning(Task):
         """Return the random agent, the environment's own policies and, at level ``all``, each constant action."""
         always = [f"always_{name}" for name in spec.target.classes[:8]] if level == "all" else []
         names = [] if level == "none" else ["random", *spec.options.get("baseline_policies", []), *always]
-        return [Baseline(name, partial(_play, name), is_dummy=name == "random") for name in names]
-
-
-def _play(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
-    target, options = dataset.spec.target, dataset.spec.options
-    scores = {}
-    for split, episodes in dataset.splits.items():
-        seeds = episodes.rows.tolist()
-        if name in options.get("baseline_policies", []):
-            returns = play_baseline(dataset.source, options["env"], name, seeds)
-        elif name == "random":
-            returns = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds)
-        else:
-            policy = make_constant_policy(target.classes.index(name.removeprefix("always_")))
-            returns = play_episodes(dataset.source, options["env"], policy, seeds)
-        scores[split] = _scores_of(returns)
-    return scores
-
-
-def _scores_of(returns: np.ndarray) -> dict[str, float]:
-    std = float(returns.std(ddof=1)) if len(returns) > 1 else math.nan
-    return {"return_mean": float(returns.mean()), "return_std": std}
+        return [Baseline(name, partial(score_baseline, name), is_dummy=name == "random") for name in names]
 
 
 def _figures(returns: np.ndarray, threshold: float | None) -> dict[str, Any]:

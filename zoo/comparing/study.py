@@ -335,7 +335,7 @@ def _layers(subject: _Subject) -> tuple[Any, Any, str]:
     fitted = fit_built(subject.builder, built_model, subject.dataset, subject.run.hyperparameters, plan)
     norms, dead = (select_layer_curves(fitted.result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
     worst = max(dead, key=lambda name: dead[name][-1], default="")
-    most = f"most dead units: {dead[worst][-1]:.0%} of {worst}" if worst else "no hidden layer"
+    most = f"most dead units: {100 * dead[worst][-1]:.0f} % of {worst}" if worst else "no hidden layer"
     if not norms:
         raise UsageError("the network has no layer that is trained", where="layers")
     last = [values[-1] for values in norms.values()]

@@ -72,7 +72,7 @@ def finish_run(
     evaluations = evaluate(fitted, [split], intervals=[split], model=model.keras_model)
     output, quantiles, rules = evaluations[split].output, calibration.conformal_quantiles, task.rules(dataset.spec)
 
-    findings, drawings = task.check_run(model.keras_model, dataset, fitted.hyperparameters)
+    findings, drawings = task.check_run(model.keras_model, dataset, fitted.hyperparameters, fitted.result.history)
 
     def draw() -> dict[str, Any]:
         of_task = {name: draw_one() for name, draw_one in drawings.items()}

@@ -284,10 +284,8 @@ def _write_and_compare(subject: _Subject, folder: Path, kind: str, *, quantize: 
         tolerance = TOLERANCE_RESIZED if _resized(subject.frame, exported.facts["steps"]) else TOLERANCE
         if (difference > tolerance or differing > MOST_TIES) and not quantize:
             shown = {name: cells[row] for name, cells in list(columns.items())[:10] if np.ndim(cells[row]) == 0}
-            message = (
-                f"{kind} predicts {differing:.0%} of the rows differently than the model; its output differs by up to "
-            )
-            message += f"{difference:.2g} in the row {shown}"
+            message = f"{kind} predicts {100 * differing:.0f} % of the rows differently than the model; "
+            message += f"its output differs by up to {difference:.2g} in the row {shown}"
             raise JobError(f"{message}; nothing was exported", where="format")
         size = sum((writing / name).stat().st_size for name in exported.facts["files"] if not name.endswith(".py"))
         export_ = Export(kind, str(folder), size, len(subject.frame), difference, _latency_ms(exported, columns))

@@ -140,7 +140,7 @@ def _note_uncovered_classes(
         sample = Sample(weight[rows], spec.weights_count, None if split.group is None else split.group[rows])
         inside = (scores[rows] <= limit).astype(float)
         if mean_fraction_interval(inside, sample)[1] < STATED / 100:
-            uncovered.append(f"{np.average(inside, weights=weight[rows]):.0%} of {name}")
+            uncovered.append(f"{100 * np.average(inside, weights=weight[rows]):.0f} % of {name}")
     if not uncovered:
         return []
     return [

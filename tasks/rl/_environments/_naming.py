@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import gymnasium
 
 from zoo.data.source_errors import describe_wrong_source
@@ -60,7 +59,7 @@ def describe_code(environment: gymnasium.Env, source: Any) -> list[str]:
     if not isinstance(source, gymnasium.Env):
         return [code]
     try:
-        content = cloudpickle.dumps(source)
+        content = pickle.dumps(source)
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError):
         content = uuid.uuid4().bytes
     return [code, hashlib.sha256(content).hexdigest()]
