@@ -29,6 +29,10 @@ from zoo.tracking.store import Store
 OPTIONS: dict[str, Any] = {"epochs": 2, "quiet": True, "figures": False}
 
 
+def list_figures(run_id: str) -> list[str]:
+    return [file.path for file in client().list_artifacts(run_id, "figures")]
+
+
 def client() -> mlflow.MlflowClient:
     return Store().client
 
@@ -57,6 +61,7 @@ def test_seeds_share_the_split_and_stand_below_one_run(workspace: Path) -> None:
     assert min(values) - low > 1.5 * noise  # seeds of one test split share its sampling error
     assert not any(name.startswith(("train_", "val_")) for name in parent.intervals)
     assert "5" in repr(parent)
+    assert list_figures(parent.run_id) == []
     # The split is the parent's: a baseline that needs no seed is the same in each run.
     assert len({run.baselines["majority"]["test_log_loss"] for run in parent.runs}) == 1
     best = min(parent.runs, key=lambda run: run.metrics["val_log_loss"])
@@ -237,3 +242,12 @@ def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
         estimate = estimate_mean(rng.normal(3, 2, 4))
         held += estimate.low <= 3 <= estimate.high
     assert held / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_curves_of_all_runs_are_a_figure(workspace: Path) -> None:
+    parent = zoo.train("classification/linear", "wine", seeds=2, epochs=3, quiet=True, baselines="none")
+    assert list_figures(parent.run_id) == ["figures/runs.png"]
+    agents = zoo.train(
+        "rl/q_table", "FrozenLake-v1", seeds=2, epochs=2, quiet=True, baselines="none", hyperparameters={"period": 200}
+    )
+    assert list_figures(agents.run_id) == ["figures/runs.png"]

@@ -1,4 +1,4 @@
-"""Learning curves: loss and metrics by epoch."""
+"""Learning curves: loss and metrics by epoch, of one run or of several."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.figures.style import BLACK, add_legend_beside, choose_line_style, create_figure, set_integer_ticks, shorten
+from zoo.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    SKY,
+    add_legend_beside,
+    choose_line_style,
+    create_figure,
+    set_integer_ticks,
+    shorten,
+)
 
 LOSSES = ("loss", "val_loss")
 LOG_SCALE_RANGE = 30
@@ -101,3 +111,36 @@ def _title(n_epochs: int, best_epoch: int | None, monitor: str) -> str:
     if best_epoch is None:
         return f"Learning curve over {epochs}"
     return f"Learning curve over {epochs}: best {shorten(monitor)} at epoch {best_epoch}"
+
+
+def repeated_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, metric: str, x_label: str) -> Figure:
+    """Draw a metric by epochs, or by another measure of progress, of several runs of one model.
+
+    The mean, and the range from the least to the greatest value, end where the first run ends.
+
+    Args:
+        curves: Places on the horizontal axis and values of each run (P,), by its name.
+        metric: Name of the metric.
+        x_label: What the horizontal axis shows.
+
+    Example:
+        >>> curves = {"seed 0": (np.array([1, 2]), np.array([0.5, 0.4])), "seed 1": (np.array([1]), np.array([0.6]))}
+        >>> len(repeated_curves(curves, metric="val_loss", x_label="epoch").axes[0].lines)
+        3
+    """
+    figure, (axis,) = create_figure(width=7.4, height=4.2)
+    shared = min(len(values) for _, values in curves.values())
+    x = next(iter(curves.values()))[0][:shared]
+    together = np.stack([values[:shared] for _, values in curves.values()])
+    for number, (places, values) in enumerate(curves.values()):
+        label = f"each of {len(curves)} runs" if number == 0 else None
+        axis.plot(places, values, color=GREY, linewidth=0.8, alpha=0.7, label=label)
+    axis.fill_between(x, together.min(axis=0), together.max(axis=0), color=SKY, alpha=0.35, linewidth=0, label="range")
+    axis.plot(x, together.mean(axis=0), color=BLUE, linewidth=2, label="mean")
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(metric)
+    axis.set_title(f"{metric} of {len(curves)} runs", loc="left")
+    if x_label == "epoch":
+        set_integer_ticks(axis)
+    add_legend_beside(axis)
+    return figure

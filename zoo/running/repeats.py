@@ -27,6 +27,7 @@ from zoo.running.data_report import keep_report
 from zoo.running.finish import PREDICTIONS_FILE
 from zoo.running.nested_runs import find_runs_below, run_child
 from zoo.running.progress import Progress
+from zoo.running.repeated_curves import keep_curves
 from zoo.running.run_facts import check_same_data, name_experiment, run_tags, select_params, show_scores
 from zoo.saving.model import Model
 from zoo.stored_runs.lookup import describe_no_model, load_job
@@ -325,7 +326,6 @@ def _run_children(
     progress: Progress,
 ) -> Repeats:
     children = create_jobs(job, dataset.folds)
-    kind = SEEDS if job.cv is None else CROSS_VALIDATION
     runs: list[Run] = []
     tested_rows: list[Any] = []
     for index, child in enumerate(children, start=1):
@@ -336,8 +336,10 @@ def _run_children(
         if job.cv is not None:  # read now, while the tracking server responds
             tested_rows.append(_predictions_of(parent.store, runs[-1].run_id))
     tested = compute_test_ratio(dataset) if job.cv is not None else 0.0
-    repeats = Repeats(parent.run_id, kind, tuple(runs), tested)
+    repeats = Repeats(parent.run_id, SEEDS if job.cv is None else CROSS_VALIDATION, tuple(runs), tested)
     _finish(parent, repeats)
+    if job.figures:
+        keep_curves(parent, runs, [_name_of(job, child, k, len(children)) for k, child in enumerate(children, start=1)])
     if job.cv is not None:
         predictions = [frame for frame in tested_rows if frame is not None]
         if predictions and len(predictions) == len(tested_rows):
