@@ -38,6 +38,7 @@ from zoo.training.training_state import FitPlan
 Build = Callable[..., keras.Model]
 # A search that varies fewer knobs finds little, one that varies more finds nothing in twenty trials.
 FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
+ENOUGH = 0.2  # of the first loss, on a few examples
 
 
 @cache
@@ -212,11 +213,11 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
     recorder = StopWhenLearned()
     result = task.fit(built_model, few, FitPlan(FitSettings(epochs=600, batch_size=16), recorder=recorder))
     losses = result.history["loss"]
-    assert losses[-1] < 0.2 * losses[0], f"from {losses[0]:.3g} to {losses[-1]:.3g}"
+    assert losses[-1] < ENOUGH * losses[0], f"from {losses[0]:.3g} to {losses[-1]:.3g}"
 
 
 class StopWhenLearned(Recorder):
-    """Stops training once a fifth of the first loss is left."""
+    """Stops training once half of what is enough is left of the first loss."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -226,7 +227,7 @@ class StopWhenLearned(Recorder):
 
     @property
     def stop_requested(self) -> bool:
-        return bool(self.losses) and self.losses[-1] < 0.2 * self.losses[0]
+        return bool(self.losses) and self.losses[-1] < ENOUGH / 2 * self.losses[0]
 
 
 def check_stock_tuner(build: Build, task: Task, dataset: Dataset) -> None:

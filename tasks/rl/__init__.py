@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Dataset, Split
 from zoo.data.sources.read import Table, read_table
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.metric import Metric
@@ -89,7 +89,7 @@ class Options(TaskOptions):
 
 
 class ActionRules(OutputRules):
-    """Predictions are ``prediction``, the action for each observation; for several numbers ``prediction_0``, …."""
+    """Predictions are ``prediction``, the action for each observation; for several actions ``prediction_0``, …."""
 
     def metrics(self) -> Several[Metric]:
         """Return those of the episode return, with greedy and with drawn actions, and the steps to solve."""
@@ -205,11 +205,16 @@ class ReinforcementLearning(Task):
     ) -> tuple[Several[Any], Mapping[str, Any]]:
         """Return what is wrong with the training of an agent that has learned little."""
         environment, target = TrainingEnvironment.of(dataset), dataset.spec.target
+        if environment.threshold is not None and max(history["val_return_mean"]) >= environment.threshold:
+            return (), {}
         policy = make_random_policy(target, seed=0)
-        random = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist())
+        try:
+            returns = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist())
+        except DataError:  # an environment that fails in some states must not fail a training that is finished
+            return (), {}
         findings = diagnose_agent(
             history,
-            random,
+            returns,
             threshold=environment.threshold,
             actions=len(target.classes),
             hyperparameters=hyperparameters,

@@ -79,9 +79,10 @@ class JoinedActions(gymnasium.ActionWrapper):
         Raises:
             ValueError: If they have other sizes.
         """
-        flat = np.concatenate([np.ravel(mask) for mask in masks]).astype(bool)
-        if len(flat) != sum(self.sizes):
-            raise ValueError
+        parts = [np.ravel(mask) for mask in masks]
+        flat, sizes = np.concatenate(parts).astype(bool), tuple(map(len, parts))
+        if len(flat) != sum(self.sizes) or (sizes != self.sizes and max(sizes) > 1):
+            raise ValueError(f"masks of the sizes {sizes}")
         legal = np.ones(1, bool)
         for part in np.split(flat, np.cumsum(self.sizes)[:-1]):
             legal = np.logical_and.outer(legal, part).ravel()

@@ -19,7 +19,7 @@ LOSSES = ("value_loss", "critic_loss", "loss")
 
 def diagnose_agent(
     history: Mapping[str, Sequence[float]],
-    random: np.ndarray,
+    random_returns: np.ndarray,
     *,
     threshold: float | None,
     actions: int,
@@ -27,9 +27,11 @@ def diagnose_agent(
 ) -> list[Finding]:
     """Return what is wrong with an agent's training; nothing if its best policy solves the environment.
 
+    Without a threshold, only values that diverge are reported of an agent that is better than a random one.
+
     Args:
         history: What was tracked after each evaluation interval, by name.
-        random: Returns of the validation episodes by a random agent (E,).
+        random_returns: Returns of the validation episodes by a random agent (E,).
         threshold: Mean return at which the environment counts as solved, or None.
         actions: Number of discrete actions; 0 for numbers.
         hyperparameters: Those of the agent.
@@ -41,16 +43,25 @@ def diagnose_agent(
         ['hardly better than random', 'still exploring']
     """
     returns = np.asarray(history["val_return_mean"], float)
-    best, chance = float(np.nanmax(returns)), float(random.mean())
-    noise = 2 * float(random.std()) / math.sqrt(len(random))
-    if (threshold is not None and best >= threshold) or (threshold is None and best > chance + noise):
+    best, chance = float(np.nanmax(returns)), float(random_returns.mean())
+    noise = 2 * float(random_returns.std()) / math.sqrt(len(random_returns))
+    if threshold is not None and best >= threshold:
         return []
-    longer = f"--epochs {4 * len(returns)}"
+    diverges = _find_divergence(history, returns, chance, hyperparameters)
+    if threshold is None and best > chance + noise:
+        return diverges  # how good a return is is not known
+    longer = _advise_longer(len(returns), hyperparameters)
     return [
         *_find_little_learned(best, chance, noise, threshold, longer),
         *_find_exploration(history, actions, hyperparameters, longer),
-        *_find_divergence(history, returns, chance),
+        *diverges,
     ]
+
+
+def _advise_longer(epochs: int, hyperparameters: Mapping[str, Any]) -> str:
+    if epochs < hyperparameters.get("epochs", epochs) and "patience" in hyperparameters:
+        return f"--set patience={4 * epochs}"  # it stopped early
+    return f"--epochs {4 * epochs}"
 
 
 def _find_little_learned(
@@ -68,11 +79,12 @@ def _find_exploration(
     explored, entropy = _last(history, "exploration"), _last(history, "entropy")
     steps = int(_last(history, "steps"))
     if explored > MOST_RANDOM:
-        over = hyperparameters.get("exploration_steps")
-        falls = f"; exploration falls over {over:,} steps, and training had {steps:,}" if over else ""
-        text = f"{format_fraction(explored)} of the actions were random at the end of training{falls}"
-        sooner = f", or --set exploration_steps={max(1, steps // 2)}" if over else ""
-        return [Finding("still exploring", WARNING, text, longer + sooner)]
+        text = f"{format_fraction(explored)} of the actions were random at the end of training"
+        over = hyperparameters.get("exploration_steps", 0)
+        if over <= steps:
+            return [Finding("still exploring", WARNING, text, "a lower --set exploration")]
+        text += f"; exploration falls over {over:,} steps, and training had {steps:,}"
+        return [Finding("still exploring", WARNING, text, f"{longer}, or --set exploration_steps={max(1, steps // 2)}")]
     if actions > 1 and entropy > NEARLY_UNIFORM * math.log(actions):
         text = f"the policy is nearly random: its entropy is {entropy:.3g}, of at most {math.log(actions):.3g}"
         lower = ", or a lower --set entropy" if hyperparameters.get("entropy") else ""
@@ -80,7 +92,9 @@ def _find_exploration(
     return []
 
 
-def _find_divergence(history: Mapping[str, Sequence[float]], returns: np.ndarray, chance: float) -> list[Finding]:
+def _find_divergence(
+    history: Mapping[str, Sequence[float]], returns: np.ndarray, chance: float, hyperparameters: Mapping[str, Any]
+) -> list[Finding]:
     """Report a loss that has risen while the return fell: values that chase each other."""
     gained, name = float(np.nanmax(returns)) - chance, next((name for name in LOSSES if name in history), "")
     losses = np.asarray(history.get(name, ()), float)
@@ -91,7 +105,9 @@ def _find_divergence(history: Mapping[str, Sequence[float]], returns: np.ndarray
     if not losses[-1] > RISE * before:
         return []
     text = f"{name} rose from {before:.3g} to {losses[-1]:.3g}, while the return fell"
-    return [Finding("values diverge", WARNING, text, "a lower --set learning_rate, or --set clip_norm=1")]
+    clip = ", or --set clip_norm=1" if "clip_norm" in hyperparameters else ""
+    rate = "learning_rate" if "learning_rate" in hyperparameters else "least_rate"
+    return [Finding("values diverge", WARNING, text, f"a lower --set {rate}{clip}")]
 
 
 def _last(history: Mapping[str, Sequence[float]], name: str) -> float:

@@ -15,7 +15,7 @@ RANDOM = np.array([-500.0, -498.0, -499.0, -499.0])
 
 
 def diagnose(threshold: float | None = -100.0, actions: int = 3, **history: list[float]) -> dict[str, Any]:
-    hyperparameters = {"exploration_steps": 20_000, "entropy": 0.01}
+    hyperparameters = {"exploration_steps": 20_000, "entropy": 0.01, "learning_rate": 0.001}
     history = {"steps": [1_000.0, 2_000.0], **history}
     findings = diagnose_agent(history, RANDOM, threshold=threshold, actions=actions, hyperparameters=hyperparameters)
     return {finding.topic: finding for finding in findings}
@@ -24,6 +24,13 @@ def diagnose(threshold: float | None = -100.0, actions: int = 3, **history: list
 def test_a_solved_environment_needs_no_advice() -> None:
     assert diagnose(val_return_mean=[-400.0, -90.0], exploration=[0.9, 0.8], loss=[1.0, 99.0]) == {}
     assert diagnose(None, val_return_mean=[-400.0, -300.0], exploration=[0.9, 0.8]) == {}
+
+
+def test_exploration_that_does_not_fall_further_is_lowered() -> None:
+    found = diagnose(val_return_mean=[-499.0, -300.0], exploration=[0.4, 0.4], steps=[1e4, 1e5])["still exploring"]
+    assert (found.text, found.advice) == (
+        "40 % of the actions were random at the end of training", "a lower --set exploration",
+    )  # fmt: skip
 
 
 def test_a_return_a_little_above_a_random_agent() -> None:
@@ -63,6 +70,8 @@ def test_a_loss_that_rises_while_the_return_falls() -> None:
     losses = [1.0, 1.0, 2.0, 50.0]
     finding = diagnose(val_return_mean=[-499.0, -250.0, -300.0, -480.0], value_loss=losses, loss=[0.1] * 4)
     assert finding["values diverge"].text == "value_loss rose from 1 to 50, while the return fell"
+    assert finding["values diverge"].advice == "a lower --set learning_rate"
+    assert "values diverge" in diagnose(None, val_return_mean=[-499.0, -250.0, -300.0, -480.0], value_loss=losses)
     assert diagnose(val_return_mean=[-499.0, -250.0, -240.0, -240.0], value_loss=losses) == {}
     assert diagnose(val_return_mean=[-499.0, -250.0, -300.0, -480.0], value_loss=[1.0, 1.0, 2.0, 5.0]) == {}
 

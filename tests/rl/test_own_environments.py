@@ -99,6 +99,17 @@ def test_code_and_attributes_tell_environments_of_one_name_apart(reach: Any, wor
     digests = [read(reach.Reach()), read(reach.Reach(reward=1.0)), read(reach.Reach), read("CartPole-v1")]
     assert len(set(digests)) == 4
     assert digests == [read(reach.Reach()), read(reach.Reach(reward=1.0)), read(reach.Reach), read("CartPole-v1")]
+    carts = [gymnasium.make("CartPole-v1") for _ in range(3)]
+    carts[1].unwrapped.gravity = 1.0
+    carts[2] = gymnasium.wrappers.TransformReward(carts[2], abs)
+    assert len({read(cart) for cart in carts}) == 3
+    typed: list[Any] = []
+    for reward in (1, 2):  # as in a notebook, where a class has no source
+        space = {"__name__": "typed", "Env": gymnasium.Env, "Box": gymnasium.spaces.Box, "np": np}
+        text = SOURCE[SOURCE.index("class Reach") :].replace("gymnasium.Env", "Env").replace("gymnasium.spaces.", "")
+        exec(text.replace("self.reward -", f"{reward} * self.reward -"), space)
+        typed.append(read(space["Reach"]))
+    assert typed[0] != typed[1]
     (workspace / "reach_env.py").write_text(SOURCE.replace("self.reward -", "2 * self.reward -"))
     assert read(importlib.reload(reach).Reach) not in digests
 

@@ -43,7 +43,12 @@ class Pair(gymnasium.Env):
 
     def _look_again(self) -> dict[str, Any]:
         second = [not self.state["second"], True]
-        masks = {"each": (np.ones(3, bool), np.array(second)), "flat": [1, 1, 1, *second], "wrong": [1, 1, 0]}
+        masks = {
+            "each": (np.ones(3, bool), np.array(second)),
+            "flat": [1, 1, 1, *second],
+            "wrong": [1, 1, 0],
+            "swapped": ([1, 1], [1, 1, 1]),
+        }
         return {} if self.mask is None else {"action_mask": masks[self.mask]}
 
 
@@ -78,6 +83,12 @@ def test_a_combination_is_chosen_among_the_legal_ones(model: str, mask: str, wor
     assert predictions.to_numpy().tolist() == [[4, 0], [2, 1]]
 
 
+def test_constant_baselines_take_a_legal_action(workspace: Path) -> None:
+    short = {"epochs": 1, "quiet": True, "figures": False, "hyperparameters": {"period": 128, "rollout": 16}}
+    run = zoo.train("rl/ppo", Pair("each"), **short, baselines="all")
+    assert {"always_2 0", "always_2 1"} <= run.baselines.keys()
+
+
 def test_switches_are_combined_and_baselines_play_them(workspace: Path) -> None:
     run = zoo.train("rl/ppo", Switches(), epochs=1, quiet=True, figures=False, baselines="all")
     assert run.model.spec.target.classes == ("0 0", "0 1", "1 0", "1 1")
@@ -91,12 +102,13 @@ def test_too_many_combinations_are_refused(workspace: Path) -> None:
         zoo.train("rl/dqn", Switches(10), quiet=True)
 
 
-def test_a_mask_of_another_size_is_refused(workspace: Path) -> None:
+@pytest.mark.parametrize("mask", ["wrong", "swapped"])
+def test_a_mask_of_another_size_is_refused(mask: str, workspace: Path) -> None:
     with pytest.raises(DataError, match=r"expected a mask for each action, of the sizes 3, 2"):
-        zoo.train("rl/dqn", Pair("wrong"), quiet=True)
+        zoo.train("rl/dqn", Pair(mask), quiet=True)
 
 
-def test_an_export_predicts_each_action(workspace: Path) -> None:
+def test_an_export_agrees_and_names_each_action(workspace: Path) -> None:
     run = zoo.train("rl/ppo", Switches(), epochs=1, quiet=True, figures=False, baselines="none")
     (export,) = zoo.export(run.run_id, format="onnx", on={"observation": np.zeros((3, 1))}).exports
     assert export.difference < 1e-5

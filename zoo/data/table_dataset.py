@@ -185,10 +185,10 @@ def _labelled(table: Table, job: DataJob, labels: str | None) -> TargetColumns:
     if len(classes) < 2:
         raise DataError(f"the labels {labels!r} are constant", where=table.source)
     rows = int((names != MISSING).sum())
-    if len(classes) > max(rows / 2, LEAST_IDS):
+    if len(classes) > max(rows / 2, LEAST_IDS) and not job.positive:
         raise DataError(
-            f"the labels {labels!r} have {len(classes):,} distinct values in {rows:,} rows, like an id: clusters "
-            "cannot be scored against them; name another column",
+            f"the labels {labels!r} have {len(classes):,} distinct values in {rows:,} rows, like an id: they "
+            "cannot tell a good result from a bad one; name another column",
             where=table.source,
         )
     labelled = TargetColumns([labels], codes=_label_codes(names, classes), labels=tuple(map(str, classes)))

@@ -88,5 +88,10 @@ def make_random_policy(target: Target, seed: int) -> Policy:
 
 
 def make_constant_policy(action: int) -> Policy:
-    """Return a policy that always takes one action."""
-    return lambda observations, masks: np.full(len(observations), action)
+    """Return a policy that always takes one action, and the first legal one where that is not legal."""
+
+    def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+        actions = np.full(len(observations), action)
+        return actions if masks is None else np.where(masks[:, action], actions, masks.argmax(axis=1))
+
+    return policy

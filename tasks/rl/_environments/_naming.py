@@ -6,6 +6,7 @@ import copy
 import hashlib
 import importlib
 import inspect
+import marshal
 import pickle
 import uuid
 from pathlib import Path
@@ -17,6 +18,7 @@ from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
 from zoo.errors import UsageError
 
+GIVEN = ("gymnasium", "builtins", "typing", "abc")  # modules of base classes
 OWN = "own/"  # namespace of environments that are given as a class or an object
 
 
@@ -44,25 +46,42 @@ def name_environment(source: Any) -> str:
 
 
 def describe_code(environment: gymnasium.Env, source: Any) -> list[str]:
-    """Return what tells environments of one name apart: the code of the class and, of an object, its digest.
+    """Return what tells environments of one name apart: the code of its classes and, of an object, its digest.
 
-    Empty for environments of Gymnasium, which its version tells apart. An object that cannot be pickled has another
-    digest each time.
+    The code of Gymnasium is left out, since its version is known. An object that cannot be pickled, or whose pickle
+    depends on the process as that of a set of texts, has another digest each time.
     """
-    kind = type(environment.unwrapped)
-    if kind.__module__.partition(".")[0] == "gymnasium":
-        return []
+    is_object = isinstance(source, gymnasium.Env)
+    classes = [kind for layer in _list_layers(source if is_object else environment.unwrapped) for kind in layer.__mro__]
+    code = [_describe_class(kind) for kind in dict.fromkeys(classes) if kind.__module__.split(".")[0] not in GIVEN]
+    return [*code, _digest_object(source)] if is_object else code
+
+
+def _list_layers(environment: Any) -> list[type]:
+    """Return the classes of an environment and of what it wraps."""
+    layers = [type(environment)]
+    while isinstance(environment, gymnasium.Wrapper):
+        environment = environment.env
+        layers.append(type(environment))
+    return layers
+
+
+def _describe_class(kind: type) -> str:
     try:
-        code = inspect.getsource(kind)
-    except (OSError, TypeError):  # typed into an interpreter
-        code = ""
-    if not isinstance(source, gymnasium.Env):
-        return [code]
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed into an interpreter or a notebook
+        methods = {name: value.__code__ for name, value in vars(kind).items() if inspect.isfunction(value)}
+        return repr({name: marshal.dumps(code) for name, code in sorted(methods.items())})
+
+
+def _digest_object(source: gymnasium.Env) -> str:
     try:
-        content = pickle.dumps(source)
-    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError):
+        copied = copy.deepcopy(source)
+        copied.unwrapped._np_random = None  # the state of a random generator, which each episode seeds again
+        content = pickle.dumps(copied)
+    except Exception:  # whatever its attributes raise
         content = uuid.uuid4().bytes
-    return [code, hashlib.sha256(content).hexdigest()]
+    return hashlib.sha256(content).hexdigest()
 
 
 def _register(name: str, entry_point: Any) -> str:

@@ -162,7 +162,7 @@ def _by_value(values: Iterable[Any]) -> Iterator[None]:
     """Pickle by value also what is defined in a module that a fresh interpreter cannot import."""
     import cloudpickle
 
-    names = {str(getattr(value, "__module__", "")) for value in values if callable(value)}
+    names = {str(getattr(value, "__module__", "")) for value in values}
     registered = {"__main__", *cloudpickle.list_registry_pickle_by_value()}  # already pickled by value
     modules = [sys.modules[name] for name in names - registered if name in sys.modules and not _importable(name)]
     for module in modules:
