@@ -105,7 +105,8 @@ WRONG = {
     "--target fraud": "anomaly detection predicts no column; --labels COLUMN scores by one",
     "--positive yes": "it is the label of anomalies; --labels COLUMN says where the labels are",
     "--labels frau": "there is no column 'frau' of labels",
-    "--labels amount --drop tax": "amount has 400 values (",  # an id
+    "--labels amount --drop tax": "the labels 'amount' have 400 distinct values in 400 rows, like an id",
+    "--labels split": "split has 3 values (",
     "--labels fraud --positive maybe": "no row has fraud 'maybe', which --positive names; its values are no, yes",
     "--labels fraud --alarm-rate 1": "alarm",
     "--labels fraud --alarm-rate many": "alarm",
