@@ -153,22 +153,24 @@ class ForecastRules(ConformalRules):
 
     def draw_windows(self, truth: np.ndarray, prediction: np.ndarray, rows: Split) -> Any:
         """Return a figure of history and forecast of the best, the median and the worst window."""
-        from ._forecast_figures import draw_best_and_worst
-
-        forecast, bounds = self.middle(prediction), (*self.bounds(prediction), "outermost quantiles")
-        return {"forecasts": draw_best_and_worst(truth, forecast, bounds, rows, name=self.spec.target.name)}
+        return self._draw_windows(truth, prediction, (*self.bounds(prediction), "outermost quantiles"), rows)
 
     def draw_intervals(self, rows: Split, output: Any, conformal_quantiles: ConformalQuantiles) -> Mapping[str, Any]:
         """Return figures of coverage and width, and history and forecast with the intervals of 90 %."""
-        from ._forecast_figures import draw_best_and_worst
-
         figures = super().draw_intervals(rows, output, conformal_quantiles)
         limit = np.asarray(look_up_quantile(conformal_quantiles, 90.0))
         if not np.isfinite(limit).all():
             return figures
-        forecast, bounds = self.middle(self.decode(output)), (*self._bounds(output, limit), "90 % interval")
-        drawn = draw_best_and_worst(self.truth_of(rows), forecast, bounds, rows, name=self.spec.target.name)
-        return {**figures, "forecasts": drawn}
+        bounds = (*self._bounds(output, limit), "90 % interval")
+        return {**figures, **self._draw_windows(self.truth_of(rows), self.decode(output), bounds, rows)}
+
+    def _draw_windows(
+        self, truth: np.ndarray, prediction: np.ndarray, bounds: tuple[np.ndarray, np.ndarray, str], rows: Split
+    ) -> Mapping[str, Any]:
+        from ._forecast_figures import draw_best_and_worst
+
+        forecast = self.middle(prediction)
+        return {"forecasts": draw_best_and_worst(truth, forecast, bounds, rows, name=self.spec.target.name)}
 
 
 class QuantileForecastRules(ForecastRules):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.models.built_model import find_network, find_preprocessing
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Target
 
@@ -31,13 +32,13 @@ def create_sampling_policy(
     Returns:
         None if the model has no distribution of actions, as that of an agent with action values.
     """
-    network, rng = model.get_layer("network"), np.random.default_rng(seed)
+    network, rng = find_network(model), np.random.default_rng(seed)
     names = {layer.name for layer in network.layers}
     if not names & {LOGITS, DEVIATION, DISTRIBUTION}:
         return None
     if DISTRIBUTION in names:
         network = keras.Model(network.inputs, network.get_layer(DISTRIBUTION).output)
-    whole = keras.Model(model.input, network(model.get_layer("preprocessing")(model.input)))
+    whole = keras.Model(model.input, network(find_preprocessing(model)(model.input)))
     call = tf.function(whole, reduce_retracing=True)
 
     def policy(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:

@@ -326,10 +326,10 @@ def _run_children(
     progress: Progress,
 ) -> Repeats:
     children = create_jobs(job, dataset.folds)
+    names = [_name_of(job, child, index, len(children)) for index, child in enumerate(children, start=1)]
     runs: list[Run] = []
     tested_rows: list[Any] = []
-    for index, child in enumerate(children, start=1):
-        what = _name_of(job, child, index, len(children))
+    for index, (child, what) in enumerate(zip(children, names, strict=True), start=1):
         progress.say(f"{what}: run {index} of {len(children)}")
         named = child.model_copy(update={"experiment": experiment, "name": what})
         runs.append(run_child(named, parent, str(index), existing, callbacks=callbacks, progress=progress))
@@ -339,7 +339,7 @@ def _run_children(
     repeats = Repeats(parent.run_id, SEEDS if job.cv is None else CROSS_VALIDATION, tuple(runs), tested)
     _finish(parent, repeats)
     if job.figures:
-        keep_curves(parent, runs, [_name_of(job, child, k, len(children)) for k, child in enumerate(children, start=1)])
+        keep_curves(parent, runs, names)
     if job.cv is not None:
         predictions = [frame for frame in tested_rows if frame is not None]
         if predictions and len(predictions) == len(tested_rows):
