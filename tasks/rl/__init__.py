@@ -65,7 +65,9 @@ class Options(TaskOptions):
     solved: Literal["auto"] | float | None = Field(
         None, description="stop once the mean return reaches this; auto takes the environment's own threshold"
     )
-
+    processes: int | None = Field(
+        None, ge=1, description="processes that step the environments; default chosen by the measured time of a step"
+    )
     video: bool = Field(False, description="draw an episode at the start, in the middle and at the end of training")
 
     @field_validator("env", mode="before")
@@ -176,7 +178,7 @@ class ReinforcementLearning(Task):
             state.result.stopped = "interrupted"
         result = state.finish()
         result.scores.setdefault("val_steps_to_solve", math.nan)
-        result.notes = state.note_solved()
+        result.notes = state.notes()
         return result
 
     def output(self, model: Any, inputs: Mapping[str, Any]) -> np.ndarray:
@@ -186,8 +188,9 @@ class ReinforcementLearning(Task):
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the split's episodes with the greedy policy, and once more with actions drawn from the policy."""
-        target, seeds = dataset.spec.target, dataset.splits[split].rows.tolist()
-        play = partial(play_episodes, dataset.source, dataset.spec.options["env"], seeds=seeds)
+        target, seeds, options = dataset.spec.target, dataset.splits[split].rows.tolist(), dataset.spec.options
+        processes = options.get("processes")
+        play = partial(play_episodes, dataset.source, options["env"], seeds=seeds, processes=processes)
         returns, scores = play(create_greedy_policy(model, target)), {}
         sampling_policy = create_sampling_policy(model, target, seed=0)
         if sampling_policy is not None:

@@ -63,13 +63,13 @@ def train_agent(state: AgentState, learner: Learner, *, environments: int, round
         period: Environment steps between two evaluations, which are epochs.
     """
     source, rng = state.environment, state.rng
-    episodes = Episodes(source.name, source.options, environments)
+    episodes = Episodes(source.name, source.options, environments, source.processes)
+    state.processes = episodes.stepper.processes
     rounds = max(1, period // round_steps)
     try:
         state.add_part("learner", learner)
         if not state.add_part("episodes", episodes):
-            for row in range(environments):
-                episodes.begin(row, int(rng.integers(2**31)))
+            episodes.begin(range(environments), [int(rng.integers(2**31)) for _ in range(environments)])
         state.output.check(episodes.observations)
         while not state.over:
             facts: Mapping[str, float] = {}

@@ -47,6 +47,7 @@ class TrainingEnvironment:
         threshold: Mean return at which it counts as solved, or None.
         stop: Whether training stops when it is solved.
         video: Whether an episode is drawn at the start, in the middle and at the end of training.
+        processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
 
     name: str
@@ -56,6 +57,7 @@ class TrainingEnvironment:
     threshold: float | None
     stop: bool
     video: bool
+    processes: int | None
 
     @classmethod
     def of(cls, dataset: Dataset) -> TrainingEnvironment:
@@ -64,9 +66,8 @@ class TrainingEnvironment:
         solved = options.get("solved")
         threshold = find_threshold(dataset.source, solved if isinstance(solved, float) else None)
         seeds = dataset.splits["validation"].rows
-        return cls(
-            dataset.source, options["env"], target, seeds, threshold, solved is not None, options.get("video", False)
-        )
+        video, processes = options.get("video", False), options.get("processes")
+        return cls(dataset.source, options["env"], target, seeds, threshold, solved is not None, video, processes)
 
 
 class AgentState(TrainingState):
@@ -81,6 +82,7 @@ class AgentState(TrainingState):
     def __init__(self, built_model: BuiltModel, environment: TrainingEnvironment, plan: FitPlan) -> None:
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
+        self.processes = 1
         self.converged = False
         self.rng = np.random.default_rng([plan.seed])
         self.parts: dict[str, Resumable] = {}
@@ -173,8 +175,12 @@ class AgentState(TrainingState):
             result.stopped = "converged"
             self.keep_weights()
 
-    def note_solved(self) -> tuple[str, ...]:
-        """Return a note that says whether the environment was solved, and when; empty if it has no threshold."""
+    def notes(self) -> tuple[str, ...]:
+        """Return notes for the user: how many processes there were, if several, and whether it was solved, and when."""
+        several = f"the environments were stepped in {self.processes} processes"
+        return (*([several] if self.processes > 1 else []), *self._note_solved())
+
+    def _note_solved(self) -> tuple[str, ...]:
         threshold, solved = self.environment.threshold, self.result.scores.get("val_steps_to_solve", math.nan)
         if threshold is None:
             return ()
@@ -191,7 +197,8 @@ class AgentState(TrainingState):
         return bool(self._returns(list(CONFIRMATION_SEEDS)).mean() >= self.environment.threshold)
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
-        return play_episodes(self.environment.name, self.environment.options, self.policy, seeds)
+        source = self.environment
+        return play_episodes(source.name, source.options, self.policy, seeds, source.processes)
 
     def _draw_episode(self, name: str) -> None:
         """Keep an animation of an evaluation episode, by the present policy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -10,12 +10,12 @@ import numpy as np
 
 from .._actions import list_actions
 from .._transitions import Transitions
-from ._checks import read_mask
-from ._making import make_environment
+from ._processes import open_stepper
+from ._steppers import Outcome
 
 
 class Episodes:
-    """Plays an episode in each of several environments of one process.
+    """Plays an episode in each of several environments.
 
     A running episode is given by its seed and its actions: a checkpoint has these, and :meth:`restore` plays them
     again.
@@ -24,6 +24,7 @@ class Episodes:
         name: Environment id.
         options: Keyword arguments of the environment.
         count: Number of environments.
+        processes: Number of processes that step them, or None to choose it by the measured time of a step.
 
     Attributes:
         observations: The observations to act on (N, …).
@@ -31,36 +32,36 @@ class Episodes:
         returns: Sum of the rewards of each episode so far (N,).
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], count: int) -> None:
-        self.environments = [make_environment(name, options) for _ in range(count)]
-        self.name, self.action_space = name, self.environments[0].action_space
-        space = self.environments[0].observation_space
+    def __init__(self, name: str, options: Mapping[str, Any], count: int, processes: int | None = None) -> None:
+        self.stepper = open_stepper(name, options, count, processes)
+        self.action_space, space = self.stepper.action_space, self.stepper.observation_space
         self.observations = np.zeros((count, *(space.shape or ())), space.dtype)
         self.masks: np.ndarray | None = None
         self.returns = np.zeros(count)
         self.seeds = np.zeros(count, np.int64)
         self.actions: list[list[Any]] = [[] for _ in range(count)]
 
-    def begin(self, row: int, seed: int) -> None:
-        """Begin an episode in one environment."""
-        observation, info = self.environments[row].reset(seed=seed)
-        self.seeds[row], self.returns[row] = seed, 0.0
-        self.actions[row].clear()
-        self._show(row, observation, info)
+    def begin(self, rows: Sequence[int], seeds: Sequence[int]) -> None:
+        """Begin an episode in some of the environments, with a seed for each."""
+        observations, masks = self.stepper.reset(rows, seeds)
+        self.seeds[rows], self.returns[rows] = seeds, 0.0
+        for row in rows:
+            self.actions[row].clear()
+        self._keep(rows, observations, masks)
 
-    def step_one(self, row: int, action: Any) -> tuple[float, bool, bool]:
-        """Step one environment; return the reward, and whether the episode terminated or was truncated.
+    def step_some(self, rows: Sequence[int], actions: Sequence[Any]) -> Outcome:
+        """Step some of the environments; return what they returned.
 
         Args:
-            row: Number of the environment.
-            action: The action as the environment takes it.
+            rows: Numbers of the environments (R,).
+            actions: Their actions, as environments take them (R,).
         """
-        observation, reward, terminated, truncated, info = self.environments[row].step(action)
-        reward = float(reward)
-        self.returns[row] += reward
-        self.actions[row].append(action)
-        self._show(row, observation, info, ended=bool(terminated or truncated))
-        return reward, bool(terminated), bool(truncated)
+        outcome = self.stepper.step(rows, actions)
+        self.returns[rows] += outcome.rewards
+        for row, action in zip(rows, actions, strict=True):
+            self.actions[row].append(action)
+        self._keep(rows, outcome.observations, outcome.masks)
+        return outcome
 
     def step(
         self, actions: np.ndarray, numbers: np.ndarray, rng: np.random.Generator
@@ -74,18 +75,22 @@ class Episodes:
             numbers: The same within the bounds of the environment; see :func:`convert_actions`.
             rng: Draws the seeds of the episodes that begin.
         """
-        count = len(actions)
         observations, masks = self.observations.copy(), None if self.masks is None else self.masks.copy()
-        rewards, terminated, truncated = np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
-        for row, action in enumerate(list_actions(self.action_space, numbers)):
-            rewards[row], terminated[row], truncated[row] = self.step_one(row, action)
-        following, next_masks = self.observations.copy(), None if self.masks is None else self.masks.copy()
-        ended = np.flatnonzero(terminated | truncated)
+        outcome = self.step_some(range(len(actions)), list_actions(self.action_space, numbers))
+        next_masks = None if self.masks is None else self.masks.copy()
+        ended = np.flatnonzero(outcome.terminated | outcome.truncated).tolist()
         finished = self.returns[ended].tolist()
-        for row in ended.tolist():
-            self.begin(row, int(rng.integers(2**31)))
+        if ended:
+            self.begin(ended, [int(rng.integers(2**31)) for _ in ended])
         return Transitions(
-            observations, actions, rewards, following, terminated, truncated, masks, next_masks
+            observations,
+            actions,
+            outcome.rewards,
+            outcome.observations,
+            outcome.terminated,
+            outcome.truncated,
+            masks,
+            next_masks,
         ), finished
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -96,23 +101,23 @@ class Episodes:
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Play the episodes of :meth:`arrays` again, up to the same step."""
-        ends = np.cumsum(arrays["lengths"])
+        lengths = arrays["lengths"]
+        starts = np.cumsum(lengths) - lengths
         discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
-        for row, (seed, start, end) in enumerate(zip(arrays["seeds"], ends - arrays["lengths"], ends, strict=True)):
-            self.begin(row, int(seed))
-            for action in arrays["actions"][start:end]:
-                self.step_one(row, int(action) if discrete else action)
+        self.begin(range(len(lengths)), arrays["seeds"].tolist())
+        for number in range(lengths.max()):
+            rows = np.flatnonzero(lengths > number).tolist()
+            played = arrays["actions"][starts[rows] + number]
+            self.step_some(rows, played.tolist() if discrete else list(played))
 
     def close(self) -> None:
         """Close the environments."""
-        for environment in self.environments:
-            environment.close()
+        self.stepper.close()
 
-    def _show(self, row: int, observation: Any, info: Mapping[str, Any], *, ended: bool = False) -> None:
-        self.observations[row] = observation
-        mask = read_mask(self.environments[row], info, self.name, ended=ended)
-        if mask is None:
+    def _keep(self, rows: Sequence[int], observations: np.ndarray, masks: np.ndarray | None) -> None:
+        self.observations[rows] = observations
+        if masks is None:
             return
         if self.masks is None:
-            self.masks = np.ones((len(self.environments), len(mask)), bool)
-        self.masks[row] = mask
+            self.masks = np.ones((len(self.observations), masks.shape[1]), bool)
+        self.masks[rows] = masks

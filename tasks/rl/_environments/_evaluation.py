@@ -18,7 +18,9 @@ Policy = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 MOST_TOGETHER = 50
 
 
-def play_episodes(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
+def play_episodes(
+    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
+) -> np.ndarray:
     """Return the return (sum of rewards) of one episode per seed, shape (E,); the episodes run in parallel.
 
     Args:
@@ -26,9 +28,10 @@ def play_episodes(name: str, options: Mapping[str, Any], policy: Policy, seeds: 
         options: Keyword arguments of the environment.
         policy: Function from observations and masks of legal actions to actions.
         seeds: Seed of each episode.
+        processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
     returns = [
-        _together(name, options, policy, seeds[start : start + MOST_TOGETHER])
+        _together(name, options, policy, seeds[start : start + MOST_TOGETHER], processes)
         for start in range(0, len(seeds), MOST_TOGETHER)
     ]
     return np.concatenate(returns)
@@ -58,21 +61,19 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
     return np.concatenate(returns)
 
 
-def _together(name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int]) -> np.ndarray:
-    episodes = Episodes(name, options, len(seeds))
+def _together(
+    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
+) -> np.ndarray:
+    episodes = Episodes(name, options, len(seeds), processes)
     try:
-        for row, seed in enumerate(seeds):
-            episodes.begin(row, int(seed))
+        episodes.begin(range(len(seeds)), [int(seed) for seed in seeds])
         playing = list(range(len(seeds)))
         while playing:
             # Pass all observations, so that the policy is compiled for one batch size only.
             actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
-            left = []
-            for row in playing:
-                _, terminated, truncated = episodes.step_one(row, actions[row])
-                if not (terminated or truncated):
-                    left.append(row)
-            playing = left
+            outcome = episodes.step_some(playing, [actions[row] for row in playing])
+            ended = outcome.terminated | outcome.truncated
+            playing = [row for row, over in zip(playing, ended, strict=True) if not over]
         return episodes.returns
     finally:
         episodes.close()

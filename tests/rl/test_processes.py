@@ -1,0 +1,120 @@
+"""Environments in several processes: the results of one process, and errors that name what happened in which."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from zoo.tasks.rl._environments import Episodes
+from zoo.tasks.rl._environments._processes import choose_processes
+
+import zoo
+from zoo.errors import DataError
+
+SETTINGS = {"period": 256, "rollout": 32, "environments": 5}
+LAST = 40
+
+
+class Corridor(gymnasium.Env):
+    """Episodes of different lengths, with one of three actions illegal in each state."""
+
+    observation_space, action_space = spaces.Box(0, 1, (2,), np.float32), spaces.Discrete(3)
+
+    def __init__(self, step_s: float = 0.0, trouble: str = "") -> None:
+        self.step_s, self.trouble = step_s, trouble
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._look()
+
+    def step(self, action: Any) -> Any:
+        time.sleep(self.step_s)
+        if self.trouble and multiprocessing.parent_process() is not None and self.steps == 3:
+            if self.trouble == "exit":
+                os._exit(3)
+            raise ValueError("the wall has a hole")
+        self.steps += 1
+        observation, info = self._look()
+        ended = bool(self.np_random.random() < 0.1)
+        return observation, float(action == 0), ended, self.steps == LAST, info
+
+    def _look(self) -> Any:
+        state = self.np_random.random(2, dtype=np.float32)
+        return state, {"action_mask": np.arange(3) != int(3 * state[0])}
+
+
+def test_several_processes_have_the_results_of_one(workspace: Path) -> None:
+    runs = [
+        zoo.train(
+            "rl/ppo", Corridor, epochs=2, hyperparameters=SETTINGS, options={"processes": processes},
+            quiet=True, figures=False,
+        )
+        for processes in (1, 3)
+    ]  # fmt: skip
+    assert "3 processes" in " ".join(runs[1].notes)
+    assert runs[0].metrics["test_return_mean"] == runs[1].metrics["test_return_mean"]
+    observations = {"observation": np.random.default_rng(0).random((50, 2))}
+    one, other = (run.model.predict(observations) for run in runs)
+    assert one.equals(other)
+    assert multiprocessing.active_children() == []
+
+
+def test_running_episodes_are_restored_in_another_number_of_processes(workspace: Path) -> None:
+    gymnasium.register("Corridor-v0", Corridor)
+    rng, rng_after = np.random.default_rng(1), np.random.default_rng(1)
+    try:
+        one, two = Episodes("Corridor-v0", {}, 4, 1), Episodes("Corridor-v0", {}, 4, 2)
+        one.begin(range(4), [10, 11, 12, 13])
+        for _ in range(30):
+            actions = one.masks.argmax(axis=1)
+            one.step(actions, actions, rng)
+        rng_after.bit_generator.state = rng.bit_generator.state
+        two.restore(one.arrays())
+        for _ in range(30):
+            np.testing.assert_array_equal(one.observations, two.observations)
+            np.testing.assert_array_equal(one.masks, two.masks)
+            actions = one.masks.argmax(axis=1)
+            transitions, finished = one.step(actions, actions, rng)
+            others, finished_too = two.step(actions, actions, rng_after)
+            np.testing.assert_array_equal(transitions.rewards, others.rewards)
+            np.testing.assert_array_equal(transitions.next_masks, others.next_masks)
+            assert finished == finished_too
+        one.close()
+        two.close()
+    finally:
+        gymnasium.registry.pop("Corridor-v0")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        ("raise", r"its step\(\d\) raised ValueError: the wall has a hole \(step 4, seed \d+\)"),
+        ("exit", "a process of its environments ended with status 3; --processes 1"),
+    ],
+)
+def test_what_happens_in_another_process_is_reported(trouble: str, message: str, workspace: Path) -> None:
+    options = {"processes": 2, "env": {"trouble": trouble}}
+    with pytest.raises(DataError, match=message):
+        zoo.train("rl/ppo", Corridor, epochs=1, hyperparameters=SETTINGS, options=options, baselines="none", quiet=True)
+    assert multiprocessing.active_children() == []
+
+
+def test_processes_are_taken_where_steps_are_slow(workspace: Path) -> None:
+    assert [choose_processes(step_s, 16, 4) for step_s in (1e-6, 1e-4, 1e-2)] == [1, 1, 4]
+    assert [choose_processes(1e-2, count, 4) for count in (1, 2, 16)] == [1, 2, 4]
+    gymnasium.register("Corridor-v0", Corridor)
+    try:
+        for step_s, several in ((0.0, False), (0.01, True)):
+            episodes = Episodes("Corridor-v0", {"step_s": step_s}, 4)
+            assert (episodes.stepper.processes > 1) == (several and len(os.sched_getaffinity(0)) > 1)
+            episodes.close()
+    finally:
+        gymnasium.registry.pop("Corridor-v0")
