@@ -14,16 +14,14 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
-from pydantic import Field, field_validator
 
 from zoo.data.columns.encode import extract_inputs
 from zoo.data.dataset import Dataset, Split
 from zoo.data.sources.read import Table, read_table
 from zoo.errors import DataError, UsageError
 from zoo.jobs.data_options import DataJob
-from zoo.jobs.fit_options import TaskOptions
 from zoo.metrics.metric import Metric
-from zoo.metrics.returns import return_interval, return_metrics
+from zoo.metrics.returns import declare_episode_metric, return_interval, return_metrics
 from zoo.models.built_model import BuiltModel
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
@@ -31,17 +29,20 @@ from zoo.task import Baseline, Evaluation, OutputRules, Task
 from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
+from ._acting import create_greedy_policy, create_sampling_policy
 from ._actions import describe_actions, describe_decoding
-from ._baselines import score_baseline, score_returns
+from ._baselines import score_baseline, score_episodes
 from ._diagnosis import diagnose_agent
 from ._environments import (
     OWN,
+    EnvPoolStepper,
     check_steps,
     describe_code,
     describe_observations,
     describe_settings,
     draw_process,
     explain_undrawable,
+    find_metrics,
     find_settings,
     find_threshold,
     get_baseline_policies,
@@ -50,52 +51,20 @@ from ._environments import (
     name_environment,
     play_episodes,
 )
-from ._policies import create_greedy_policy
-from ._sampling import create_sampling_policy
+from ._options import Options
 from ._training_state import AgentState, TrainingEnvironment
 
 # Disjoint seeds of the episodes that select the policy and of those that evaluate it.
 VALIDATION_SEEDS, TEST_SEEDS = range(1_000_000, 1_000_020), range(3_000_000, 3_000_100)
 
 
-class Options(TaskOptions):
-    """Options of reinforcement learning."""
-
-    env: dict[str, Any] = Field(default_factory=dict, description="KEY=VALUE that the environment is made with")
-    solved: Literal["auto"] | float | None = Field(
-        None, description="stop once the mean return reaches this; auto takes the environment's own threshold"
-    )
-    processes: int | None = Field(
-        None, ge=1, description="processes that step the environments; default chosen by the measured time of a step"
-    )
-    video: bool = Field(False, description="draw an episode at the start, in the middle and at the end of training")
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _pairs(cls, value: Any) -> Any:
-        """Parse ``KEY=VALUE`` texts, with values as JSON if they are valid JSON."""
-        if isinstance(value, Mapping):
-            return value
-        if not isinstance(value, (str, list, tuple)):
-            raise UsageError(f"received {value!r}; it must be KEY=VALUE, or keys and values", where="env")
-        pairs = {}
-        for text in [value] if isinstance(value, str) else value:
-            key, sign, given = str(text).partition("=")
-            if not sign or not key:
-                raise UsageError(f"received {text!r}; it must be KEY=VALUE, such as gravity=1.6", where="env")
-            try:
-                pairs[key] = json.loads(given)
-            except json.JSONDecodeError:
-                pairs[key] = given
-        return pairs
-
-
 class ActionRules(OutputRules):
     """Predictions are ``prediction``, the action for each observation; for several actions ``prediction_0``, …."""
 
     def metrics(self) -> Several[Metric]:
-        """Return those of the episode return, with greedy and with drawn actions, and the steps to solve."""
-        return return_metrics()
+        """Return those of the return, with greedy and with drawn actions, steps to solve, and the environment's own."""
+        more = self.spec.options.get("metrics", {})
+        return (*return_metrics(), *(declare_episode_metric(name, direction) for name, direction in more.items()))
 
     def decoding(self) -> Mapping[str, Any]:
         """Return how the greedy action is decoded from an output."""
@@ -123,19 +92,23 @@ class ReinforcementLearning(Task):
         undrawable = explain_undrawable(name, options_.env) if options_.video else ""
         if undrawable:
             raise UsageError(undrawable, where="video")
+        if options_.envpool:
+            EnvPoolStepper(name, options_.env, count=1)
         observation, action = describe_observations(environment, name), describe_actions(environment, name)
         splits = {}
         for split, seeds in (("validation", VALIDATION_SEEDS), ("test", TEST_SEEDS)):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         check_steps(environment, name)
-        policies = list(get_baseline_policies(environment, name))
+        policies, metrics = list(get_baseline_policies(environment, name)), find_metrics(environment, name)
         environment.close()
         options = options_.model_dump(exclude_none=True)
         facts = [name, options["env"], gymnasium.__version__, *describe_code(environment, job.source)]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         if policies:
             options["baseline_policies"] = policies
+        if metrics:
+            options["metrics"] = dict(metrics)
         settings = find_settings(name)
         if settings:
             options["settings"] = settings
@@ -191,17 +164,18 @@ class ReinforcementLearning(Task):
         target, seeds, options = dataset.spec.target, dataset.splits[split].rows.tolist(), dataset.spec.options
         processes = options.get("processes")
         play = partial(play_episodes, dataset.source, options["env"], seeds=seeds, processes=processes)
-        returns, scores = play(create_greedy_policy(model, target)), {}
+        played, scores = play(create_greedy_policy(model, target)), {}
+        returns = played.returns
         sampling_policy = create_sampling_policy(model, target, seed=0)
         if sampling_policy is not None:
-            scores["sampled_return_mean"] = float(play(sampling_policy).mean())
+            scores["sampled_return_mean"] = float(play(sampling_policy).returns.mean())
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
         threshold = TrainingEnvironment.of(dataset).threshold
 
         def draw() -> Mapping[str, Any]:
             return {**_figures(returns, threshold), **draw_process(dataset.source, dataset.spec, model)}
 
-        return Evaluation({**score_returns(returns), **scores}, bounds, draw)
+        return Evaluation({**score_episodes(played), **scores}, bounds, draw)
 
     def check_run(
         self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Several[float]]
@@ -212,7 +186,7 @@ class ReinforcementLearning(Task):
             return (), {}
         policy = make_random_policy(target, seed=0)
         try:
-            returns = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist())
+            returns = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist()).returns
         except DataError:  # an environment that fails in some states must not fail a training that is finished
             return (), {}
         findings = diagnose_agent(

@@ -10,8 +10,8 @@ import numpy as np
 
 from ._actions import convert_actions
 from ._environments import Episodes
+from ._experience import Transitions
 from ._training_state import AgentState
-from ._transitions import Transitions
 
 
 class Learner(ABC):
@@ -63,7 +63,7 @@ def train_agent(state: AgentState, learner: Learner, *, environments: int, round
         period: Environment steps between two evaluations, which are epochs.
     """
     source, rng = state.environment, state.rng
-    episodes = Episodes(source.name, source.options, environments, source.processes)
+    episodes = Episodes(source.name, source.options, environments, source.processes, envpool=source.envpool)
     state.processes = episodes.stepper.processes
     rounds = max(1, period // round_steps)
     try:

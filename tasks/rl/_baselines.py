@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from zoo.data.dataset import Dataset
 
-from ._environments import make_constant_policy, make_random_policy, play_baseline, play_episodes
+from ._environments import PlayedEpisodes, make_constant_policy, make_random_policy, play_baseline, play_episodes
 
 
 def score_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mapping[str, float]]:
@@ -25,17 +23,19 @@ def score_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mappi
     for split, episodes in dataset.splits.items():
         seeds = episodes.rows.tolist()
         if name in options.get("baseline_policies", []):
-            returns = play_baseline(dataset.source, options["env"], name, seeds)
+            played = play_baseline(dataset.source, options["env"], name, seeds)
         elif name == "random":
-            returns = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds)
+            played = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds)
         else:
             policy = make_constant_policy(target.classes.index(name.removeprefix("always_")))
-            returns = play_episodes(dataset.source, options["env"], policy, seeds)
-        scores[split] = score_returns(returns)
+            played = play_episodes(dataset.source, options["env"], policy, seeds)
+        scores[split] = score_episodes(played)
     return scores
 
 
-def score_returns(returns: np.ndarray) -> dict[str, float]:
-    """Return mean and standard deviation of the returns of episodes (E,); NaN for that of one."""
+def score_episodes(played: PlayedEpisodes) -> dict[str, float]:
+    """Return mean and standard deviation (NaN of one) of the returns, and means of the environment's metrics."""
+    returns = played.returns
     std = float(returns.std(ddof=1)) if len(returns) > 1 else math.nan
-    return {"return_mean": float(returns.mean()), "return_std": std}
+    metrics = {metric: float(values.mean()) for metric, values in played.metrics.items()}
+    return {"return_mean": float(returns.mean()), "return_std": std, **metrics}

@@ -11,9 +11,9 @@ from zoo.figures.animations import write_animation
 from zoo.stored_runs.lookup import load, load_job, resolve_run
 from zoo.tracking.store import Store
 
+from ._acting import create_greedy_policy
 from ._commands import PlayJob
 from ._environments import draw_episode, explain_undrawable
-from ._policies import create_greedy_policy
 
 ENDING = ".gif"
 

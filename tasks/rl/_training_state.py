@@ -15,9 +15,9 @@ from zoo.models.built_model import BuiltModel
 from zoo.spec import Target
 from zoo.training.training_state import FitPlan, FitResult, TrainingState
 
+from ._acting import FastOutput
 from ._actions import choose_greedy_actions
 from ._environments import draw_episode, find_threshold, play_episodes
-from ._fast_output import FastOutput
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
@@ -48,6 +48,7 @@ class TrainingEnvironment:
         stop: Whether training stops when it is solved.
         video: Whether an episode is drawn at the start, in the middle and at the end of training.
         processes: Number of processes that step the environments, or None to choose it by the time of a step.
+        envpool: Whether EnvPool steps those of training.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TrainingEnvironment:
     stop: bool
     video: bool
     processes: int | None
+    envpool: bool
 
     @classmethod
     def of(cls, dataset: Dataset) -> TrainingEnvironment:
@@ -66,8 +68,11 @@ class TrainingEnvironment:
         solved = options.get("solved")
         threshold = find_threshold(dataset.source, solved if isinstance(solved, float) else None)
         seeds = dataset.splits["validation"].rows
-        video, processes = options.get("video", False), options.get("processes")
-        return cls(dataset.source, options["env"], target, seeds, threshold, solved is not None, video, processes)
+        video, envpool = options.get("video", False), options.get("envpool", False)
+        processes = options.get("processes")
+        return cls(
+            dataset.source, options["env"], target, seeds, threshold, solved is not None, video, processes, envpool
+        )
 
 
 class AgentState(TrainingState):
@@ -198,7 +203,7 @@ class AgentState(TrainingState):
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
         source = self.environment
-        return play_episodes(source.name, source.options, self.policy, seeds, source.processes)
+        return play_episodes(source.name, source.options, self.policy, seeds, source.processes).returns
 
     def _draw_episode(self, name: str) -> None:
         """Keep an animation of an evaluation episode, by the present policy."""

@@ -26,14 +26,12 @@ from zoo.networks.observation_layers import add_observation_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._acting import EpsilonGreedy, JoinDuelling, mask_tensor
 from ._actions import require_discrete
 from ._agent_loop import Learner, train_agent
-from ._batches import train_on_batches
 from ._environments import apply_settings
-from ._policies import EpsilonGreedy, JoinDuelling, mask_tensor
-from ._replay import Replay, convert_batches
+from ._experience import Replay, Transitions, convert_batches, train_on_batches
 from ._training_state import AgentState
-from ._transitions import Transitions
 
 # For a network of 2 x 128 units, XLA compiles a round of updates in a second and saves 19 of its 53 ms.
 XLA_LEAST_ROUNDS = 100

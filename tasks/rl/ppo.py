@@ -26,14 +26,12 @@ from zoo.networks.running_normalization import RunningNormalization, find_normal
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._acting import DEVIATION, LOGITS, CategoricalPolicy, GaussianPolicy, KeepDeviation, mask_tensor
 from ._actions import mask_output
 from ._agent_loop import Learner, train_agent
-from ._batches import draw_minibatches, train_on_batches
 from ._environments import apply_settings
-from ._policies import CategoricalPolicy, GaussianPolicy, KeepDeviation, mask_tensor
-from ._sampling import DEVIATION, LOGITS
+from ._experience import RewardScale, Transitions, compute_advantages, draw_minibatches, stack_steps, train_on_batches
 from ._training_state import AgentState
-from ._transitions import RewardScale, Transitions, compute_advantages, stack_steps
 
 SMALLEST_DEVIATION = 1e-8
 

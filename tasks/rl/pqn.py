@@ -26,13 +26,12 @@ from zoo.networks.running_normalization import RunningNormalization, find_normal
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._acting import EpsilonGreedy, mask_tensor
 from ._actions import require_discrete
 from ._agent_loop import Learner, train_agent
-from ._batches import draw_minibatches, train_on_batches
 from ._environments import apply_settings
-from ._policies import EpsilonGreedy, mask_tensor
+from ._experience import RewardScale, Transitions, compute_returns, draw_minibatches, stack_steps, train_on_batches
 from ._training_state import AgentState
-from ._transitions import RewardScale, Transitions, compute_returns, stack_steps
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:

@@ -22,13 +22,13 @@ from zoo.models.built_model import Trainer
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
+from ._acting import EpsilonGreedy
 from ._actions import mask_output
 from ._agent_loop import Learner, train_agent
 from ._environments import apply_settings, require_states
-from ._policies import EpsilonGreedy
+from ._experience import Transitions
 from ._tables import assemble_table
 from ._training_state import AgentState
-from ._transitions import Transitions
 
 EXAMPLE = "FrozenLake-v1"
 

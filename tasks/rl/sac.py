@@ -25,17 +25,12 @@ from zoo.networks.observation_layers import add_observation_layers
 from zoo.preprocessing.observations import ObservationPreprocessing
 from zoo.spec import Spec
 
+from ._acting import DISTRIBUTION, FastOutput, KeepDeviation, PinkNoise, SquashedGaussianPolicy, TakeMean
 from ._actions import require_bounded
 from ._agent_loop import Learner, train_agent
-from ._batches import train_on_batches
 from ._environments import apply_settings
-from ._fast_output import FastOutput
-from ._noise import PinkNoise
-from ._policies import KeepDeviation, SquashedGaussianPolicy, TakeMean
-from ._replay import Replay, convert_batches
-from ._sampling import DISTRIBUTION
+from ._experience import Replay, Transitions, convert_batches, train_on_batches
 from ._training_state import AgentState
-from ._transitions import Transitions
 
 EXAMPLE = "Pendulum-v1"
 

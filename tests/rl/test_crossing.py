@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -141,8 +142,8 @@ def test_the_image_shows_lights_and_vehicles() -> None:
 def test_rules_are_better_than_chance_and_actuated_control_is_best() -> None:
     seeds = range(6_000_000, 6_000_008)
     target = Target("action", "class", classes=("0", "1"))
-    chance = play_episodes("TrafficLight-v0", {}, make_random_policy(target, 0), seeds).mean()
-    returns = {rule: play_baseline("TrafficLight-v0", {}, rule, seeds).mean() for rule in RULES}
+    chance = play_episodes("TrafficLight-v0", {}, make_random_policy(target, 0), seeds).returns.mean()
+    returns = {rule: play_baseline("TrafficLight-v0", {}, rule, seeds).returns.mean() for rule in RULES}
     assert min(returns.values()) > chance
     assert max(returns, key=lambda rule: returns[rule]) == "actuated"
 
@@ -207,3 +208,43 @@ def test_wrong_baselines_are_refused(
     monkeypatch.setattr(Count, "policies", policies)
     with pytest.raises(UsageError, match=message):
         zoo.train("rl/dqn", Count, **QUICK)
+
+
+def test_runs_have_the_waiting_time_of_agent_and_rules(workspace: Path, command: Callable[..., Answer]) -> None:
+    run = zoo.train("rl/ppo", "TrafficLight-v0", **QUICK)
+    waiting = [scores["test_waiting_seconds"] for scores in (run.metrics, *run.baselines.values())]
+    assert 0 < min(waiting) < max(waiting) < EPISODE_S
+    assert run.baselines["actuated"]["test_waiting_seconds"] < run.baselines["webster"]["test_waiting_seconds"]
+    shown = command("show", run.run_id)
+    assert "test_waiting_seconds" in shown.out
+
+
+class Counted(gymnasium.Env):
+    """An environment with a metric of its own, which it may declare or report wrongly."""
+
+    observation_space, action_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(2)
+
+    def __init__(self, metrics: Any = None, value: Any = 1.0) -> None:
+        self.metadata = {"metrics": {"wrong_moves": "min"} if metrics is None else metrics}
+        self.value = value
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        return 0, float(action), True, False, {"wrong_moves": self.value}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": ["wrong_moves"]}, r"the metrics \['wrong_moves'\]; expected a dict"),
+        ({"metrics": {"return_mean": "max"}}, "none of return_mean"),
+        ({"value": "many"}, r"its info\['wrong_moves'\] is 'many' at the end of an episode; expected a number"),
+        ({"metrics": {"absent": "max"}}, r"its info\['absent'\] is missing"),
+    ],
+)
+def test_metrics_that_are_declared_wrongly(options: dict[str, Any], message: str, workspace: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        zoo.train("rl/ppo", Counted, options={"env": options}, **QUICK)

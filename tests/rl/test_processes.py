@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import time
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from zoo.tasks.rl._environments import Episodes
-from zoo.tasks.rl._environments._processes import choose_processes
+from zoo.tasks.rl._environments._choose_stepper import choose_processes
 
 import zoo
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 
 SETTINGS = {"period": 256, "rollout": 32, "environments": 5}
 LAST = 40
@@ -118,3 +119,18 @@ def test_processes_are_taken_where_steps_are_slow(workspace: Path) -> None:
             episodes.close()
     finally:
         gymnasium.registry.pop("Corridor-v0")
+
+
+def test_envpool_steps_what_it_has(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("envpool") is None:
+        with pytest.raises(UsageError, match=r"envpool is not installed; .*\[envpool\]"):
+            zoo.train("rl/ppo", "CartPole-v1", epochs=1, options={"envpool": True})
+        return
+    run = zoo.train("rl/ppo", "CartPole-v1", epochs=2, options={"envpool": True}, baselines="none", quiet=True)
+    assert run.metrics["test_return_mean"] > 100
+    for source, env, message in (
+        ("TrafficLight-v0", {}, "EnvPool has no environment TrafficLight-v0"),
+        ("MountainCarContinuous-v0", {"goal_velocity": 0.01}, "EnvPool does not take goal_velocity"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            zoo.train("rl/ppo", source, epochs=1, options={"envpool": True, "env": env})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from zoo.tasks.rl._replay import Replay
-from zoo.tasks.rl._transitions import Transitions
+from zoo.tasks.rl._experience._replay import Replay
+from zoo.tasks.rl._experience._transitions import Transitions
 
 GAMMA = 0.5
 

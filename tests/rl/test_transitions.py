@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from zoo.tasks.rl._transitions import RewardScale, Transitions, compute_advantages
+from zoo.tasks.rl._experience._transitions import RewardScale, Transitions, compute_advantages
 
 from zoo.networks.running_normalization import RunningNormalization
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -24,6 +24,16 @@ def return_metrics() -> tuple[Metric, ...]:
         Metric("sampled_return_mean", "max", _played_by_the_task, perfect=math.nan),
         Metric("steps_to_solve", "min", _played_by_the_task),
     )
+
+
+def declare_episode_metric(name: str, direction: Literal["min", "max"]) -> Metric:
+    """Return a metric that an environment reports at the end of each episode; the task averages it.
+
+    Example:
+        >>> declare_episode_metric("waiting_seconds", "min").direction
+        'min'
+    """
+    return Metric(name, direction, _played_by_the_task, perfect=math.nan)
 
 
 def return_interval(returns: np.ndarray) -> Interval:

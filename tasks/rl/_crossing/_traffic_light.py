@@ -85,7 +85,8 @@ class TrafficLight(gymnasium.Env):
     - "action_mask": 1 for actions that have an effect, 0 for others (int8).
     - "vehicles": number of vehicles that arrived so far, "departed": number of those that crossed, "queue": number of
       those that wait.
-    - "waiting_seconds": mean waiting time of the vehicles that arrived so far, in seconds.
+    - "waiting_seconds": mean waiting time of the vehicles that arrived so far, in seconds. Its mean over
+      episodes is a metric of each run.
 
     ## Arguments
     ```python
@@ -111,7 +112,7 @@ class TrafficLight(gymnasium.Env):
     - Varaiya 2013, "Max pressure control of a network of signalized intersections".
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10, "metrics": {"waiting_seconds": "min"}}  # noqa: RUF012
 
     def __init__(
         self, demand: float = 1.0, minimum_green: float = 10, clearance: float = 5, switch_penalty: float = 0.2,

@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 
 from .._actions import list_actions
-from .._transitions import Transitions
-from ._processes import open_stepper
+from .._experience import Transitions
+from ._choose_stepper import open_stepper
 from ._steppers import Outcome
 
 
@@ -25,19 +25,24 @@ class Episodes:
         options: Keyword arguments of the environment.
         count: Number of environments.
         processes: Number of processes that step them, or None to choose it by the measured time of a step.
+        envpool: Whether EnvPool steps them.
 
     Attributes:
         observations: The observations to act on (N, …).
         masks: Which actions are legal (N, A), or None if the environment does not say.
         returns: Sum of the rewards of each episode so far (N,).
+        metrics: The environment's own metrics of the last episode that ended, by name (N,).
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], count: int, processes: int | None = None) -> None:
-        self.stepper = open_stepper(name, options, count, processes)
+    def __init__(
+        self, name: str, options: Mapping[str, Any], count: int, processes: int | None = None, *, envpool: bool = False
+    ) -> None:
+        self.stepper = open_stepper(name, options, count, processes, envpool=envpool)
         self.action_space, space = self.stepper.action_space, self.stepper.observation_space
         self.observations = np.zeros((count, *(space.shape or ())), space.dtype)
         self.masks: np.ndarray | None = None
         self.returns = np.zeros(count)
+        self.metrics = {metric: np.full(count, np.nan) for metric in self.stepper.metrics}
         self.seeds = np.zeros(count, np.int64)
         self.actions: list[list[Any]] = [[] for _ in range(count)]
 
@@ -61,6 +66,10 @@ class Episodes:
         for row, action in zip(rows, actions, strict=True):
             self.actions[row].append(action)
         self._keep(rows, outcome.observations, outcome.masks)
+        if outcome.metrics is not None:
+            ended = np.flatnonzero(outcome.terminated | outcome.truncated)
+            for values, latest in zip(self.metrics.values(), outcome.metrics.T, strict=True):
+                values[np.asarray(rows)[ended]] = latest[ended]
         return outcome
 
     def step(
@@ -100,12 +109,12 @@ class Episodes:
         return {"seeds": self.seeds, "lengths": lengths, "actions": np.array(played)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Play the episodes of :meth:`arrays` again, up to the same step."""
+        """Play the episodes of :meth:`arrays` again, up to the same step; begin others where EnvPool plays them."""
         lengths = arrays["lengths"]
         starts = np.cumsum(lengths) - lengths
         discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
         self.begin(range(len(lengths)), arrays["seeds"].tolist())
-        for number in range(lengths.max()):
+        for number in range(lengths.max() if self.stepper.can_repeat else 0):
             rows = np.flatnonzero(lengths > number).tolist()
             played = arrays["actions"][starts[rows] + number]
             self.step_some(rows, played.tolist() if discrete else list(played))

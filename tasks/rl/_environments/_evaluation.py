@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,22 @@ Policy = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 MOST_TOGETHER = 50
 
 
+class PlayedEpisodes(NamedTuple):
+    """The result of E episodes.
+
+    Args:
+        returns: The return of each (E,).
+        metrics: The environment's own metrics of each, by name (E,).
+    """
+
+    returns: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+
+
 def play_episodes(
     name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
-) -> np.ndarray:
-    """Return the return (sum of rewards) of one episode per seed, shape (E,); the episodes run in parallel.
+) -> PlayedEpisodes:
+    """Return the return (sum of rewards) of one episode per seed, and its metrics; the episodes run in parallel.
 
     Args:
         name: Environment id.
@@ -30,15 +42,15 @@ def play_episodes(
         seeds: Seed of each episode.
         processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
-    returns = [
+    parts = [
         _together(name, options, policy, seeds[start : start + MOST_TOGETHER], processes)
         for start in range(0, len(seeds), MOST_TOGETHER)
     ]
-    return np.concatenate(returns)
+    return _join(parts)
 
 
-def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: Sequence[int]) -> np.ndarray:
-    """Return the returns (E,) of a baseline that the environment comes with, by a new policy for each set of episodes.
+def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: Sequence[int]) -> PlayedEpisodes:
+    """Return the result of a baseline that the environment comes with, by a new policy for each set of episodes.
 
     Args:
         name: Environment id.
@@ -54,16 +66,16 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
         policy = create_policy()
         return lambda observations, masks: find_action_indices(environment, policy(observations))
 
-    returns = [
+    parts = [
         _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER])
         for first in range(0, len(seeds), MOST_TOGETHER)
     ]
-    return np.concatenate(returns)
+    return _join(parts)
 
 
 def _together(
     name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
-) -> np.ndarray:
+) -> PlayedEpisodes:
     episodes = Episodes(name, options, len(seeds), processes)
     try:
         episodes.begin(range(len(seeds)), [int(seed) for seed in seeds])
@@ -74,9 +86,14 @@ def _together(
             outcome = episodes.step_some(playing, [actions[row] for row in playing])
             ended = outcome.terminated | outcome.truncated
             playing = [row for row, over in zip(playing, ended, strict=True) if not over]
-        return episodes.returns
+        return PlayedEpisodes(episodes.returns, episodes.metrics)
     finally:
         episodes.close()
+
+
+def _join(parts: Sequence[PlayedEpisodes]) -> PlayedEpisodes:
+    metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
+    return PlayedEpisodes(np.concatenate([part.returns for part in parts]), metrics)
 
 
 def make_random_policy(target: Target, seed: int) -> Policy:

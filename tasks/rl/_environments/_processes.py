@@ -4,103 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import multiprocessing
 import os
 import signal
-import statistics
-import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-import gymnasium
 import numpy as np
 
 from zoo.errors import DataError
 
-from .._actions import draw_random_actions, list_actions
 from ._steppers import Outcome, Stepper
 
-# What processes add to a step: the time until they wake up, and a message to and from each (measured on a virtual
-# machine of two cores; more than elsewhere).
-WAKE_S, MESSAGE_S = 7e-4, 2e-4
-# Steps are timed for so long, or until there are so many.
-MOST_TIMED_S, MOST_TIMED_STEPS = 0.05, 200
 ALIVE_S = 5.0  # a process checks this often whether the training has ended, which waits as long for its end
-_MEASURED: dict[str, float] = {}  # seconds of a step by environment and options
-
-
-def open_stepper(name: str, options: Mapping[str, Any], count: int, processes: int | None = None) -> Stepper:
-    """Return environments that are stepped in one process or in several, as is faster.
-
-    Args:
-        name: Environment id.
-        options: Keyword arguments of the environment.
-        count: Number of environments.
-        processes: Number of processes; by default it is chosen by the measured time of a step.
-    """
-    if processes is None:
-        processes = choose_processes(measure_step(name, options), count, _count_cores())
-    processes = min(processes, count) if sys.platform == "linux" else 1
-    return Stepper(name, options, count) if processes == 1 else ProcessStepper(name, options, count, processes)
-
-
-def choose_processes(step_s: float, count: int, cores: int) -> int:
-    """Return the number of processes in which a step of all environments takes the shortest time.
-
-    Args:
-        step_s: Seconds of a step of one environment.
-        count: Number of environments.
-        cores: The most processes.
-
-    Example:
-        >>> choose_processes(1e-5, count=8, cores=4), choose_processes(1e-3, count=8, cores=4)
-        (1, 4)
-    """
-
-    def estimate(number: int) -> float:
-        return step_s * math.ceil(count / number) + (WAKE_S + MESSAGE_S * (number - 1) if number > 1 else 0.0)
-
-    return min(range(1, max(1, min(cores, count)) + 1), key=estimate)
-
-
-def measure_step(name: str, options: Mapping[str, Any]) -> float:
-    """Return the median seconds of a step with random actions, with the resets; measured once in a process."""
-    key = f"{name} {sorted(options.items())}"
-    if key not in _MEASURED:
-        _MEASURED[key] = _time_steps(Stepper(name, options, 1))
-    return _MEASURED[key]
-
-
-def _time_steps(stepper: Stepper) -> float:
-    space, rng = stepper.action_space, np.random.default_rng(0)
-    space.seed(0)
-    _, masks = stepper.reset([0], [0])
-    times: list[float] = []
-    while len(times) < MOST_TIMED_STEPS and sum(times) < MOST_TIMED_S:
-        if isinstance(space, gymnasium.spaces.Discrete):
-            actions = list_actions(space, draw_random_actions(rng, 1, int(space.n), masks))
-        else:
-            actions = [space.sample()]
-        began = time.perf_counter()
-        outcome = stepper.step([0], actions)
-        masks = outcome.masks
-        if outcome.terminated[0] or outcome.truncated[0]:
-            _, masks = stepper.reset([0], [len(times)])
-        times.append(time.perf_counter() - began)
-    stepper.close()
-    return statistics.median(times)
-
-
-def _count_cores() -> int:
-    """Return the cores that training may use: those of this process, or the threads that a search leaves it."""
-    import tensorflow as tf
-
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    return min(cores, tf.config.threading.get_intra_op_parallelism_threads() or cores)
 
 
 class ProcessStepper(Stepper):

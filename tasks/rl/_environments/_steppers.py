@@ -10,6 +10,7 @@ import numpy as np
 
 from ._checks import read_mask
 from ._making import make_environment
+from ._metrics import find_metrics, read_metrics
 
 
 class Outcome(NamedTuple):
@@ -21,6 +22,7 @@ class Outcome(NamedTuple):
         terminated: Whether each episode terminated (R,).
         truncated: Whether each episode was truncated (R,).
         masks: Which actions are legal next (R, A), or None if the environment does not say.
+        metrics: The environment's own metrics of each episode that ended, NaN for others (R, K); None if it has none.
     """
 
     observations: np.ndarray
@@ -28,6 +30,7 @@ class Outcome(NamedTuple):
     terminated: np.ndarray
     truncated: np.ndarray
     masks: np.ndarray | None
+    metrics: np.ndarray | None
 
 
 class Stepper:
@@ -41,15 +44,18 @@ class Stepper:
     Attributes:
         action_space: The action space of one environment.
         observation_space: The observation space of one environment.
+        metrics: Names of the environment's own metrics.
     """
 
     processes = 1
+    can_repeat = True  # whether an episode is played again by its seed and actions
 
     def __init__(self, name: str, options: Mapping[str, Any], count: int) -> None:
         self.name = name
         self.environments = [make_environment(name, options) for _ in range(count)]
         self.action_space: gymnasium.Space = self.environments[0].action_space
         self.observation_space: gymnasium.Space = self.environments[0].observation_space
+        self.metrics = tuple(find_metrics(self.environments[0], name))
 
     def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """Begin an episode in each of R environments; return observations (R, …) and masks (R, A), or None."""
@@ -71,12 +77,15 @@ class Stepper:
         observations, rewards = self._hold(count), np.zeros(count)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
         masks: list[np.ndarray | None] = []
+        metrics = np.full((count, len(self.metrics)), np.nan) if self.metrics else None
         for index, (row, action) in enumerate(zip(rows, actions, strict=True)):
             environment = self.environments[row]
             observations[index], rewards[index], terminated[index], truncated[index], info = environment.step(action)
             ended = bool(terminated[index] or truncated[index])
             masks.append(read_mask(environment, info, self.name, ended=ended))
-        return Outcome(observations, rewards, terminated, truncated, _join_masks(masks))
+            if metrics is not None and ended:
+                metrics[index] = read_metrics(info, self.metrics, self.name)
+        return Outcome(observations, rewards, terminated, truncated, _join_masks(masks), metrics)
 
     def close(self) -> None:
         """Close the environments."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Target
 
-from ._actions import LEAST, choose_greedy_actions, draw_random_actions, mask_output
+from .._actions import LEAST, choose_greedy_actions, draw_random_actions, mask_output
 
 LOG_2PI = math.log(2 * math.pi)
 ZETA, MOST_REPEATS = 2.0, 50  # of random actions

@@ -12,7 +12,7 @@ from zoo.models.built_model import find_network, find_preprocessing
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Target
 
-from ._actions import convert_actions, mask_output
+from .._actions import convert_actions, mask_output
 from ._policies import CategoricalPolicy, GaussianPolicy, SquashedGaussianPolicy
 
 # Layers of a policy's network, by which its distribution is found.
