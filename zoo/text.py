@@ -74,3 +74,15 @@ def convert_to_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def format_fraction(value: float) -> str:
+    """Format a fraction as a percentage.
+
+    Example:
+        >>> format_fraction(0.0312)
+        '3.1 %'
+    """
+    if 0.995 < value < 1:  # do not round to 100 %
+        return f"{100 * min(value, 0.99999):.5g} %"
+    return f"{100 * value:.2g} %" if value < 0.0995 else f"{100 * value:.0f} %"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.reporting.check_inputs import WARNING, Finding, format_fraction
+from zoo.reporting.check_inputs import WARNING, Finding
+from zoo.text import format_fraction
 
 LITTLE = 0.1  # fraction of the way from a random agent to the threshold
 MOST_RANDOM = 0.3  # fraction of actions that are random in the end

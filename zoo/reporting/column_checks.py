@@ -19,9 +19,9 @@ from zoo.reporting.check_inputs import (
     Finding,
     compute_cramers_v,
     format_evidence,
-    format_fraction,
     format_option,
 )
+from zoo.text import format_fraction
 
 # A column is nearly constant with this fraction of its most frequent value; or, in small tables, with this fraction and
 # fewer other rows than this, which are too few to learn from and to test with.

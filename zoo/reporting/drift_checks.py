@@ -10,7 +10,8 @@ import pandas as pd
 
 from zoo.data.columns.describe_table import SPLIT_NAMES
 from zoo.errors import MOST_LISTED, join_first
-from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, format_fraction, format_option
+from zoo.reporting.check_inputs import MOST_COLUMNS, NOTE, OK, WARNING, Facts, Finding, format_option
+from zoo.text import format_fraction
 
 FOLDS = 3
 LEAST_ROWS, LEAST_PRESENT = 10, 30

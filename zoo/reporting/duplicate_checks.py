@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_fraction
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding
+from zoo.text import format_fraction
 
 GRID = 0.02  # maximum difference of near-duplicates in each number, in standard deviations
 LEAST_MEASURED, LEAST_DISTINCT = 4, 50

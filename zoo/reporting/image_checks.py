@@ -11,7 +11,8 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.examples.array_columns import IMAGE
 from zoo.data.ragged import Ragged
 from zoo.data.sources.image_files import shrink_to_grey
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, format_fraction
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding
+from zoo.text import format_fraction
 
 HELD = ("validation", "test")
 MOST_TRAIN, MOST_HELD = 20_000, 4_000

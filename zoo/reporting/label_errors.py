@@ -18,7 +18,7 @@ from zoo.calibration.fit_calibration import LEAST_ROWS as LEAST_CALIBRATED
 from zoo.calibration.fit_calibration import fit_calibration
 from zoo.data.dataset import Dataset, Split
 from zoo.data.ragged import Ragged
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding, format_fraction
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Finding
 from zoo.spec import Spec
 from zoo.supervised.classical_estimators import (
     ClassicalBaseline,
@@ -26,6 +26,7 @@ from zoo.supervised.classical_estimators import (
     create_raw_frame,
     take_rows,
 )
+from zoo.text import format_fraction
 
 FOLDS = 5
 MOST_ROWS, LEAST_ROWS = 20_000, 2_000

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.splitting.splitters import suggest_sizes
-from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_fraction, format_option
+from zoo.reporting.check_inputs import NOTE, OK, WARNING, Facts, Finding, format_option
+from zoo.text import format_fraction
 
 ROWS_A_PARAMETER, ROWS_A_PREDICTOR, IMAGES_A_CLASS = 10, 10, 1000
 RARE, VERY_RARE = 0.1, 0.02

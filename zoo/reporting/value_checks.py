@@ -16,9 +16,9 @@ from zoo.reporting.check_inputs import (
     Facts,
     Finding,
     format_evidence,
-    format_fraction,
     format_option,
 )
+from zoo.text import format_fraction
 
 LEAST_ROWS = 50
 MOST_COUNTED = 100_000
