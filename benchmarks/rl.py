@@ -140,7 +140,7 @@ def main() -> None:
                 profile = seed == PROFILE
                 work = pair.describe(side, 0 if profile else int(seed), quick=options.quick, profile=profile)
                 interpreter = sys.executable if side in pair.ours else rival
-                results.measure(_key(pair, side, seed), partial(_train, interpreter, work))
+                results.measure(_key(pair, side, seed), partial(train_in_child, interpreter, work))
     return _report(results, left_out)
 
 
@@ -159,7 +159,7 @@ def _can_import(module: str, interpreter: str) -> bool:
     return subprocess.run(command, env=_child_environment(), stderr=subprocess.DEVNULL).returncode == 0
 
 
-def _train(interpreter: str, work: dict[str, Any]) -> dict[str, Any]:
+def train_in_child(interpreter: str, work: dict[str, Any]) -> dict[str, Any]:
     """Train an agent in a fresh process with one thread and return what the process tells."""
     say(f"rl: {work['model']} on {work['environment']}, seed {work['seed']}{', profile' if work['profile'] else ''}")
     command = [interpreter, str(Path(__file__).resolve()), CHILD, json.dumps(work)]
