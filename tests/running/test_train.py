@@ -317,7 +317,8 @@ def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Pat
     assert resumed.metrics == undisturbed.metrics
 
 
-@pytest.mark.parametrize("kills", [[42, 43], pytest.param([5, 5, 30], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [[42, 43], [5, 5, 30]])
 def test_every_epoch_is_recorded_once_after_any_kills(workspace: Path, kills: list[int]) -> None:
     """A kill loses epochs of MLflow, which lags behind the checkpoint, or of the checkpoint."""
     script = (

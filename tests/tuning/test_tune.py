@@ -291,7 +291,8 @@ def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
 
 SCRIPT = """
 import zoo
-search = zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+options = dict(trials=6, workers=2, epochs=150, quiet=True, baselines="none", figures=False)
+search = zoo.tune("regression/linear", "diabetes", **options)
 print(search.run_id, len(search.trials))
 """
 
