@@ -141,10 +141,10 @@ def test_a_comparison_from_words_and_from_a_file(zoo: Callable[..., Answer], tab
 def test_a_job_file_does_the_same(zoo: Callable[..., Answer], table: Path) -> None:
     Path("job.yaml").write_text(
         "command: train\nmodel: classification/linear\nsource: people.csv\ntarget: rich\nepochs: 2\n"
-        "hyperparameters: {learning_rate: 0.02}\n"
+        "hyperparameters: {learning_rate: 0.02}\nfigures: false\n"
     )
     by_file = zoo("run", "job.yaml", "--json").json
-    words = ["--target", "rich", "--epochs", 2, "--set", "learning_rate=0.02", "--json"]
+    words = ["--target", "rich", "--epochs", 2, "--set", "learning_rate=0.02", "--no-figures", "--json"]
     by_words = zoo("train", "classification/linear", table, *words).json
     assert by_file["metrics"] == by_words["metrics"]
     assert by_file["hyperparameters"] == by_words["hyperparameters"]

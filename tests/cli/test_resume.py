@@ -28,7 +28,9 @@ class Stop(keras.callbacks.Callback):
 @pytest.fixture
 def interrupted(workspace: Path) -> str:
     with pytest.raises(KeyboardInterrupt):
-        zoo.train("classification/linear", "iris", epochs=4, baselines="none", callbacks=[Stop()], quiet=True)
+        zoo.train(
+            "classification/linear", "iris", epochs=4, baselines="none", callbacks=[Stop()], quiet=True, figures=False
+        )
     (run,) = Store().search("attributes.status = 'KILLED'")
     return str(run.info.run_id)
 

@@ -80,7 +80,7 @@ def test_on_one_test_part_its_luck_is_in_the_intervals_and_equals_are_tied(
     workspace: Path, table: pd.DataFrame
 ) -> None:
     comparison = zoo.compare(
-        table, [LINEAR, MLP], target="y", split="column=part", **{**OPTIONS, "seeds": 3, "epochs": 200}
+        table, [LINEAR, MLP], target="y", split="column=part", **{**OPTIONS, "seeds": 3, "epochs": 60}
     )
     (board,) = comparison.boards
     assert "one test split" in board.evaluation

@@ -113,7 +113,7 @@ def diagnosed(model: str, source: Any, settings: dict[str, Any]) -> list[str]:
     options = {name: given.pop(name) for name in ("seeds", "epochs") if name in given}
     target = {"target": "y"} if isinstance(source, pd.DataFrame) else {}
     try:
-        run = zoo.train(model, source, hyperparameters=given, quiet=True, **target, **options)
+        run = zoo.train(model, source, hyperparameters=given, quiet=True, figures=False, **target, **options)
     except JobError as error:  # there are no weights to keep, and the run says so
         return ["learning rate too high"] if "try a lower learning rate" in str(error) else [str(error)]
     return [finding.topic for finding in run.diagnosis]

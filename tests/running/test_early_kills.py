@@ -26,7 +26,7 @@ def log_or_die(run, *args):
     return log(run, *args)
 setattr(TrackedRun, sys.argv[1], log_or_die)
 """
-OPTIONS: dict[str, Any] = {"epochs": 2, "baselines": "none", "quiet": True}
+OPTIONS: dict[str, Any] = {"epochs": 2, "baselines": "none", "quiet": True, "figures": False}
 
 
 def kill(call: str, what: str, number: int = 1) -> Any:

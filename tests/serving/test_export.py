@@ -35,7 +35,7 @@ def run(people: pd.DataFrame, workspace: Path) -> zoo.stored_runs.results.Run:
     people.to_csv("people.csv", index=False)
     return zoo.train(
         "classification/mlp", "people.csv", target="rich", column={"born": "date:%d.%m.%Y"}, epochs=3, quiet=True,
-        baselines="none", calibration_size=0.3, calibrate="temperature", threshold="f1",
+        figures=False, baselines="none", calibration_size=0.3, calibrate="temperature", threshold="f1",
     )  # fmt: skip
 
 
@@ -103,7 +103,14 @@ def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(
     codes = pd.Series(rng.integers(0, 40, 200)).map("c{}".format)
     pd.DataFrame({"code": codes, "x": rng.normal(size=200), "y": rng.normal(size=200)}).to_csv("t.csv", index=False)
     run = zoo.train(
-        "regression/linear", "t.csv", target="y", column={"code": "hashed:8"}, epochs=1, quiet=True, baselines="none"
+        "regression/linear",
+        "t.csv",
+        target="y",
+        column={"code": "hashed:8"},
+        epochs=1,
+        quiet=True,
+        figures=False,
+        baselines="none",
     )
     asked = command("export", run.run_id, "--format", "onnx", "--output", "exported")
     assert asked.status == 2
@@ -148,8 +155,8 @@ def test_a_folder_that_somebody_changed_is_refused(exported: Path) -> None:
         Exported(exported / "savedmodel")
 
 
-def test_cells_that_cannot_be_read_name_column_and_row(exported: Path) -> None:
-    model = Exported(exported / "onnx")
+def test_cells_that_cannot_be_read_name_column_and_row(run) -> None:
+    model = Exported(Path(zoo.export(run.run_id, "onnx", "exported", quiet=True).exports[0].folder))
     row = {"age": [50, 60], "job": ["cook", None], "height": [170.0, "tall"], "born": ["13.01.1970", ""]}
     with pytest.raises(ValueError, match="column height, row 2: 'tall' is not a number"):
         model.predict(row)
@@ -178,7 +185,7 @@ def test_wrong_use(run, command: Callable[..., Answer]) -> None:
 
 
 def test_rows_of_ones_own_and_runs_of_frames(people: pd.DataFrame, workspace: Path) -> None:
-    run = zoo.train("regression/mlp", people, target="height", epochs=1, quiet=True, baselines="none")
+    run = zoo.train("regression/mlp", people, target="height", epochs=1, quiet=True, figures=False, baselines="none")
     with pytest.raises(zoo.UsageError, match="--on SOURCE"):
         zoo.export(run.run_id, "onnx", "exported", quiet=True)
     export = zoo.export(run.run_id, "onnx", "exported", on=people, quiet=True).exports[0]

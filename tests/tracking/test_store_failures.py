@@ -159,6 +159,7 @@ def test_a_store_that_is_removed_during_a_training(
     assert zoo.train("classification/linear", "iris", epochs=1, baselines="none", quiet=True).epochs_run == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_is_removed_during_a_search(workspace: Path, command: Callable[..., Answer]) -> None:
     def remove() -> None:
         deadline = time.monotonic() + 60

@@ -183,7 +183,7 @@ def test_sources_and_commands_that_cannot_stream(folder: Path, workspace: Path) 
     with pytest.raises(DataError, match="streaming needs a Parquet file"):
         open_stream("wine")
     with pytest.raises(UsageError, match="a search trains many times"):
-        zoo.tune("classification/linear", str(folder), target="kind", stream=True, trials=1, quiet=True)
+        zoo.tune("classification/linear", str(folder), target="kind", stream=True, trials=1, quiet=True, figures=False)
     (workspace / "bad.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match=r"bad\.parquet: cannot be read"):
         read(workspace / "bad.parquet")

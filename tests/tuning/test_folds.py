@@ -47,9 +47,9 @@ def test_test_rows_are_in_no_fold() -> None:
 
 def test_too_many_folds(workspace: Path) -> None:
     with pytest.raises(DataError, match="60 folds need 60 rows of each class"):
-        zoo.tune("classification/linear", "wine", cv=60, quiet=True)
+        zoo.tune("classification/linear", "wine", cv=60, quiet=True, figures=False)
     with pytest.raises(UsageError, match="fold"):
-        zoo.tune("rl/dqn", "CartPole-v1", cv=3, quiet=True)
+        zoo.tune("rl/dqn", "CartPole-v1", cv=3, quiet=True, figures=False)
 
 
 def test_folds_are_kept_for_processes(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_seeds_judge_by_the_mean(workspace: Path) -> None:
 @pytest.mark.parametrize("options", [{"start": ["unts=3"]}, {"start_from": "deadbeef"}])
 def test_a_start_that_is_wrong_leaves_no_run(workspace: Path, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"did you mean 'units'|no run 'deadbeef'"):
-        zoo.tune("classification/mlp", "wine", trials=2, quiet=True, **options)
+        zoo.tune("classification/mlp", "wine", trials=2, quiet=True, figures=False, **options)
     assert not Store().search()
 
 
@@ -146,7 +146,7 @@ def test_several_models_are_one_search(workspace: Path, capsys: pytest.CaptureFi
     with pytest.raises(UsageError, match="models of several tasks"):
         tune("*/mlp")
     with pytest.raises(UsageError, match="zoo tune searches among them"):
-        zoo.train("regression/*", "diabetes", quiet=True)
+        zoo.train("regression/*", "diabetes", quiet=True, figures=False)
 
 
 def test_refit_trains_on_validation_rows_too(workspace: Path) -> None:

@@ -161,9 +161,10 @@ def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monke
     monkeypatch.setenv("ZOO_TASKS", str(workspace / "mine"))
     text = (Path(zoo.__file__).parent.parent / "tasks" / "regression" / "linear.py").read_text()
     file.write_text(text)
-    first = zoo.tune("regression/small", "diabetes", **QUICK)
+    options = {**QUICK, "trials": 1}
+    first = zoo.tune("regression/small", "diabetes", **options)
     file.write_text(text.replace('"epochs": 300', '"epochs": 299'))
-    assert zoo.tune("regression/small", "diabetes", **QUICK).run_id != first.run_id
+    assert zoo.tune("regression/small", "diabetes", **options).run_id != first.run_id
 
 
 def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> None:
@@ -205,7 +206,7 @@ def test_what_a_search_left_before_it_was_stored_is_not_taken_up(
 
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
     searches = [
-        zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")
+        zoo.tune("regression/linear", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")
     ]
     facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in searches]
     assert facts[0] == facts[1]
@@ -380,7 +381,16 @@ def test_two_drivers_on_one_search(workspace: Path) -> None:
         while not list(Path("mlruns/state").glob("searches/*/search.json")):
             time.sleep(0.02)
         with pytest.raises(UsageError, match=f"already running in process {process.pid}"):
-            zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+            zoo.tune(
+                "regression/linear",
+                "diabetes",
+                trials=6,
+                workers=2,
+                epochs=150,
+                quiet=True,
+                figures=False,
+                baselines="none",
+            )
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
