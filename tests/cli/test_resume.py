@@ -44,6 +44,7 @@ def test_a_training_resumes_from_a_file(interrupted: str, command: Callable[...,
     assert (again.status, "finished" in again.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_search_resumes_with_more_trials_from_a_file(workspace: Path, command: Callable[..., Answer]) -> None:
     options = {"epochs": 1, "baselines": "none", "search": "random", "quiet": True, "figures": False}
     search = zoo.tune("classification/linear", "iris", trials=1, **options)

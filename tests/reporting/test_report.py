@@ -45,6 +45,7 @@ def test_without_a_target_the_columns_are_looked_at(people: pd.DataFrame, comman
     assert "each column is only checked on its own" in answer.out
 
 
+@pytest.mark.usefixtures("without_label_errors")
 @pytest.mark.parametrize(
     "source, task",
     [

@@ -124,7 +124,7 @@ class StopAfterAnEpoch(Recorder):
 @pytest.mark.parametrize(
     ("model", "environment", "settings"),
     [
-        ("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}),
+        pytest.param("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         pytest.param("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
         pytest.param("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),

@@ -79,7 +79,14 @@ def test_eight_bits_say_what_they_cost(run) -> None:
     assert whole.before is None
 
 
-def test_the_guide_names_a_file_that_can_hold_an_example(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "source", "rows"),
+    [
+        ("image/cnn", "images.npz", "npz"),
+        pytest.param("sequence/rnn", "japanese_vowels", "jsonl", marks=pytest.mark.slow),
+    ],
+)
+def test_the_guide_names_a_file_that_can_hold_an_example(model: str, source: str, rows: str, workspace: Path) -> None:
     generator = np.random.default_rng(0)
     images = (255 * generator.random((60, 8, 8, 1))).astype(np.uint8)
     np.savez("images.npz", x=images, y=generator.integers(0, 2, 60))
@@ -87,11 +94,10 @@ def test_the_guide_names_a_file_that_can_hold_an_example(workspace: Path) -> Non
     steps = [{"sequence": generator.normal(size=(count, 12)).tolist()} for count in (7, 12)]
     Path("rows.jsonl").write_text("\n".join(map(json.dumps, steps)))
     Path("rows.csv").write_bytes(b"\x89PNG")
-    for model, source, rows in (("image/cnn", "images.npz", "npz"), ("sequence/rnn", "japanese_vowels", "jsonl")):
-        run = zoo.train(model, source, epochs=1, baselines="none", figures=False, quiet=True)
-        folder = Path(zoo.export(run.run_id, "onnx", rows, quiet=True).exports[0].folder)
-        assert f"python predict.py rows.{rows} " in (folder / "README.md").read_text()
-        assert len(Exported(folder).predict(read_rows(Path(f"rows.{rows}")))["prediction"]) == 2
+    run = zoo.train(model, source, epochs=1, baselines="none", figures=False, quiet=True)
+    folder = Path(zoo.export(run.run_id, "onnx", rows, quiet=True).exports[0].folder)
+    assert f"python predict.py rows.{rows} " in (folder / "README.md").read_text()
+    assert len(Exported(folder).predict(read_rows(Path(f"rows.{rows}")))["prediction"]) == 2
     with pytest.raises(ValueError, match=r"rows\.csv is not text in UTF-8; expected a \.csv, \.jsonl or \.npz"):
         read_rows(Path("rows.csv"))
 

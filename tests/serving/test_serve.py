@@ -300,6 +300,7 @@ def test_pages_for_other_machines_come_with_a_warning_and_without_messages_of_ml
     assert len(warning.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_pages_end_with_a_command_that_is_killed(workspace: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -81,6 +81,8 @@ USES = {
 }  # fmt: skip
 
 
+# Those whose models other tests train, save and serve; here they are slow.
+TESTED_ELSEWHERE = {"long table", "table of groups", "images of groups"}
 FIXTURES = {"images", "sequences", "long_table", "texts", "groups", "sales"}
 
 
@@ -100,7 +102,7 @@ def rows_to_predict(use: Use, source: str) -> str:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "images of groups" else name for name in USES]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in TESTED_ELSEWHERE else name for name in USES]
 )
 def test_from_a_source_to_served_predictions(
     name: str, workspace: Path, command: Callable[..., Answer], request: pytest.FixtureRequest

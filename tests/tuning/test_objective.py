@@ -185,6 +185,7 @@ def test_checkpoints_of_the_best_are_kept(workspace: Path) -> None:
     assert kept == {trial.trial_id for trial in best}
 
 
+@pytest.mark.slow
 def test_what_is_clearly_worse_in_each_fold_is_stopped(workspace: Path) -> None:
     search = tune("regression/linear", workers=1, cv=4, trials=2, epochs=20, start=["learning_rate=0.00001"])
     assert search.trials[1].status == "PRUNED"

@@ -93,9 +93,8 @@ def test_the_same_search_is_recalled_and_added_to(workspace: Path) -> None:
     assert other.run_id != first.run_id
 
 
-@pytest.mark.parametrize(
-    "search", ["hyperband", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bayesian", "grid"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["hyperband", "bayesian", "grid"])
 def test_every_search_is_added_to(workspace: Path, search: str) -> None:
     options = {**QUICK, "epochs": 3, "search": search}
     first = zoo.tune("regression/linear", "diabetes", **options)
@@ -121,6 +120,7 @@ def test_hyperband_promotes_and_a_promoted_trial_stays_one_run(workspace: Path) 
     assert kinds.count("trial") == 9
 
 
+@pytest.mark.slow
 def test_hyperband_begins_with_a_bracket_that_its_trials_fill(workspace: Path) -> None:
     search = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 6, "epochs": 12})
     history = Store().client.get_metric_history
@@ -298,7 +298,8 @@ print(search.run_id, len(search.trials))
 """
 
 
-@pytest.mark.parametrize("way", ["stdin", *(pytest.param(way, marks=pytest.mark.slow) for way in ("file", "-c"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["stdin", "file", "-c"])
 def test_a_search_from_a_plain_script(workspace: Path, way: str) -> None:
     script = SCRIPT.replace("trials=6", "trials=2").replace("150", "2")
     Path("plain.py").write_text(script)
@@ -375,6 +376,7 @@ def test_a_build_without_inputs_is_refused(workspace: Path) -> None:
         zoo.tune(build, "diabetes", task="regression", **QUICK)
 
 
+@pytest.mark.slow
 def test_two_drivers_on_one_search(workspace: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True)
     try:
