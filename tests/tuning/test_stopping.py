@@ -192,7 +192,7 @@ def test_a_trial_without_an_epoch_ends_with_the_budget_and_goes_on_with_more(wor
 
 
 def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
-    options = {**QUICK, "trials": 6, "epochs": 3, "figures": True}
+    options = {**QUICK, "trials": 10, "epochs": 3, "figures": True}
     search = zoo.tune("regression/linear", "diabetes", **options)
     assert search.importance
     assert all(0 <= share <= 1 for share, _ in search.importance.values())
@@ -201,6 +201,6 @@ def test_what_mattered_is_told_drawn_and_recalled(workspace: Path) -> None:
     client = Store().client
     drawn = {Path(file.path).stem for file in client.list_artifacts(search.run_id, "figures")}
     assert drawn == {"best_so_far", "importance", "slices", "parallel_coordinates"}
-    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("6 trials; the best")
-    zoo.tune("regression/linear", "diabetes", **{**options, "trials": 7})
-    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("7 trials")
+    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("10 trials; the best")
+    zoo.tune("regression/linear", "diabetes", **{**options, "trials": 11})
+    assert client.get_run(search.run_id).data.tags["mlflow.note.content"].startswith("11 trials")
