@@ -166,9 +166,8 @@ def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    "name", [name if name == "images" else pytest.param(name, marks=pytest.mark.slow) for name in USES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", USES)
 def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, request: pytest.FixtureRequest) -> None:
     use = USES[name]
     source = source_of(use, request)

@@ -179,7 +179,7 @@ def test_a_search_goes_on_by_its_run(workspace: Path) -> None:
 
 
 def test_checkpoints_of_the_best_are_kept(workspace: Path) -> None:
-    search = tune(trials=5, keep=2)
+    search = tune(trials=3, keep=2)
     kept = {path.parent.name for path in Path("mlruns/state").glob("searches/*/trials/*/weights.npz")}
     best = sorted(search.trials, key=lambda trial: trial.score or 0)[:2]
     assert kept == {trial.trial_id for trial in best}
