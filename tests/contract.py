@@ -215,7 +215,10 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
         "shift": 0,
         "zoom": 0,
     }
-    _, hp = built(build, dataset)
+    hp = CheckedHyperParameters()
+    build(
+        hp, dataset.spec
+    )  # not the one that is kept: the first weights are to be the same whichever checks ran before
     fixed = {name: value for name, value in off.items() if name in hp.declared}
     built_model = call_build(build, CheckedHyperParameters(fixed), few.spec)
     recorder = StopWhenLearned()
