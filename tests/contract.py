@@ -6,6 +6,7 @@ registered model, and over a canary for each that breaks just that one.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -16,7 +17,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.dataset import COLUMNS, Dataset, Split
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.job import make_job
@@ -38,24 +39,30 @@ from zoo.training.training_state import FitPlan
 Build = Callable[..., keras.Model]
 # A search that varies fewer knobs finds little, one that varies more finds nothing in twenty trials.
 FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
+ROWS = 128  # that an epoch is on where it needs no more: several batches of each model
 ENOUGH = 0.2  # of the first loss, on a few examples
 
 
 @cache
 def example_of(name: str) -> Dataset:
     """The example of a model, or of a task."""
-    if "/" in name:
-        builder = create_model_builder(name)
-        return builder.task.read(make_job(DataJob, {"source": builder.example}))
-    task = load_task(name)
-    return task.read(make_job(DataJob, {"source": task.example}))
+    builder = create_model_builder(name) if "/" in name else None
+    task = builder.task if builder else load_task(name)
+    # A number of clusters that is given need not be chosen, which takes long.
+    options = {"options": {"clusters": 10}} if task.name == "clustering" else {}
+    return task.read(make_job(DataJob, {"source": (builder or task).example, **options}))
 
 
-def built(build: Build, dataset: Dataset, **fixed: Any) -> tuple[keras.Model, CheckedHyperParameters]:
-    """A whole model, and its hyperparameters."""
-    seed_everything(0)
-    hp = CheckedHyperParameters(fixed)
-    return build(hp, dataset.spec), hp
+_last: list[Any] = [None, None, None]  # what was built last: function, dataset, model with its hyperparameters
+
+
+def built(build: Build, dataset: Dataset) -> tuple[keras.Model, CheckedHyperParameters]:
+    """A whole model, which no check trains or changes, and its hyperparameters; the last one is kept."""
+    if _last[0] is not build or _last[1] is not dataset:
+        seed_everything(0)
+        hp = CheckedHyperParameters()
+        _last[:] = build, dataset, (build(hp, dataset.spec), hp)
+    return _last[2]
 
 
 def first_rows(dataset: Dataset, rows: slice) -> dict[str, Any]:
@@ -127,10 +134,11 @@ def check_preprocessing(build: Build, task: Task, dataset: Dataset) -> None:
 
 def check_one_step(build: Build, task: Task, dataset: Dataset) -> None:
     """One epoch changes the weights and leaves them finite."""
+    fixed = _short(build, dataset)
     seed_everything(0)
-    built_model = call_build(build, CheckedHyperParameters(), dataset.spec)
+    built_model = call_build(build, CheckedHyperParameters(fixed), dataset.spec)
     before = [weight.numpy() for weight in built_model.network.trainable_weights]
-    task.fit(built_model, dataset, FitPlan(FitSettings(epochs=1)))
+    task.fit(built_model, _few(dataset, ROWS), FitPlan(FitSettings(epochs=1)))
     after = [weight.numpy() for weight in built_model.network.trainable_weights]
     assert all(np.isfinite(weight).all() for weight in after)
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
@@ -180,12 +188,11 @@ def check_docstring(build: Build, name: str) -> None:
 def check_seeds(build: Build, task: Task, dataset: Dataset) -> None:
     """The same seed gives the same weights after training."""
     results = []
-    _, hp = built(build, dataset)
-    fixed = {"period": 1_024} if "period" in hp.declared else {}  # agents: a short epoch
+    fixed, few = _short(build, dataset), _few(dataset, ROWS)
     for _ in range(2):
         seed_everything(0)
         built_model = call_build(build, CheckedHyperParameters(fixed), dataset.spec)
-        task.fit(built_model, dataset, FitPlan(FitSettings(epochs=2)))
+        task.fit(built_model, few, FitPlan(FitSettings(epochs=2)))
         results.append([weight.numpy() for weight in built_model.network.weights])
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -195,7 +202,8 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
     """Trained on 16 examples without regularisation it learns them nearly by heart: a fifth of the loss is left."""
     if "train" not in dataset.splits or dataset.spec.targets == ():
         return  # an agent has no examples, and a clustering nothing that it could know by heart
-    few = _few(dataset, 16)
+    train = dataclasses.replace(_few(dataset, 16).splits["train"], weight=None, fit_weight=None)
+    few = dataclasses.replace(dataset, splits={"train": train})
     seed_everything(0)
     off = {
         "dropout": 0,
@@ -207,7 +215,10 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
         "shift": 0,
         "zoom": 0,
     }
-    _, hp = built(build, dataset)
+    hp = CheckedHyperParameters()
+    build(
+        hp, dataset.spec
+    )  # not the one that is kept: the first weights are to be the same whichever checks ran before
     fixed = {name: value for name, value in off.items() if name in hp.declared}
     built_model = call_build(build, CheckedHyperParameters(fixed), few.spec)
     recorder = StopWhenLearned()
@@ -240,12 +251,21 @@ def check_stock_tuner(build: Build, task: Task, dataset: Dataset) -> None:
         assert build(drawn, dataset.spec).compiled
 
 
-def _few(dataset: Dataset, rows: int) -> Dataset:
-    import dataclasses
+def _short(build: Build, dataset: Dataset) -> dict[str, Any]:
+    """The hyperparameters by which an epoch is short: of an agent, and of a network with many levels."""
+    _, hp = built(build, dataset)
+    return {name: value for name, value in {"period": 1_024, "depth": 1}.items() if name in hp.declared}
 
-    train = dataset.splits["train"]
-    chosen = np.linspace(0, len(train) - 1, rows).astype(int)  # tables are often sorted by class
-    split = Split(
-        {key: values[chosen] for key, values in train.inputs.items()}, train.target[chosen], train.rows[chosen]
-    )
-    return dataclasses.replace(dataset, splits={"train": split})
+
+def _few(dataset: Dataset, rows: int) -> Dataset:
+    """At most so many rows of each split, and all of what an agent has, which is no rows of data."""
+    if "train" not in dataset.splits:
+        return dataset
+    return dataclasses.replace(dataset, splits={name: _thin(split, rows) for name, split in dataset.splits.items()})
+
+
+def _thin(split: Split, rows: int) -> Split:
+    chosen = np.linspace(0, len(split) - 1, min(rows, len(split))).astype(int)  # tables are often sorted by class
+    values = {key: values[chosen] for key, values in split.inputs.items()}
+    others = {name: getattr(split, name) for name in COLUMNS}
+    return Split(values, **{name: None if of is None else of[chosen] for name, of in others.items()})

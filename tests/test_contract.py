@@ -34,6 +34,13 @@ QUICK = [
     contract.check_meanings,
 ]
 DUMMIES = ("majority", "mean", "random", "unigram", "most_frequent")
+# One model of each task, whose thorough checks are fast; those of the others are slow.
+FAST = (
+    "anomaly/ksdm", "association/elsa", "classification/linear", "clustering/autoencoder", "forecasting/linear",
+    "image/cnn", "language/rnn", "regression/linear", "rl/pqn", "segmentation/unet", "sequence/rnn",
+)  # fmt: skip
+# A U-Net learns its examples by heart in minutes; that it learns is tested with its runs.
+TOO_LONG = [("segmentation/unet", contract.check_overfits)]
 THOROUGH = [contract.check_seeds, contract.check_overfits, contract.check_stock_tuner]
 
 
@@ -76,8 +83,16 @@ def test_a_default_model_beats_the_dummy_and_is_no_worse_than_the_linear_baselin
         assert model < line + 0.1 * (worst - line)
 
 
-@pytest.mark.parametrize("check", THOROUGH, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", MODELS)
+def _thorough(name: str, check: Callable[..., None]) -> Any:
+    fast = name in FAST and (name, check) not in TOO_LONG
+    return pytest.param(name, check, id=f"{name}-{check.__name__}", marks=() if fast else pytest.mark.slow)
+
+
+def test_each_task_has_a_model_with_fast_thorough_checks() -> None:
+    assert [name.split("/")[0] for name in FAST] == sorted({name.split("/")[0] for name in MODELS})
+
+
+@pytest.mark.parametrize(("name", "check"), [_thorough(name, check) for name in MODELS for check in THOROUGH])
 def test_thorough(name: str, check: Callable[..., None]) -> None:
     task = load_task(name.split("/")[0])
     check(resolve(name).load_build(), task, contract.example_of(name))

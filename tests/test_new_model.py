@@ -33,8 +33,9 @@ build, task = resolve("classification/wide").load_build(), load_task("classifica
 for name in ("compiled", "output", "batches", "preprocessing", "one_step", "defaults", "meanings"):
     getattr(contract, "check_" + name)(build, task, contract.example_of("classification"))
 contract.check_docstring(build, "classification/wide")
-run = zoo.train("classification/wide", "wine", epochs=2, quiet=True, baselines="none")
-search = zoo.tune("classification/wide", "wine", trials=2, workers=2, epochs=2, quiet=True, baselines="none")
+run = zoo.train("classification/wide", "wine", epochs=2, quiet=True, baselines="none", figures=False)
+options = dict(epochs=2, quiet=True, baselines="none", figures=False)
+search = zoo.tune("classification/wide", "wine", trials=2, workers=2, **options)
 assert {{t.status for t in search.trials}} == {{"COMPLETED"}}
 assert len(zoo.load(search.run_id).predict("wine")) == 178
 """

@@ -13,7 +13,7 @@ from command import Answer
 
 import zoo
 
-FEW = {"epochs": 20, "quiet": True, "baselines": "none", "hyperparameters": {"units": 64}}
+FEW = {"epochs": 20, "quiet": True, "figures": False, "baselines": "none", "hyperparameters": {"units": 64}}
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_finds_what_is_unlikely_only_together_and_says_which_column(model: st
     settings = {"latent": 2} if model == "autoencoder" else {}
     run = zoo.train(
         f"anomaly/{model}", payments, labels="fraud", split="column=split", alarm_rate=0.05,
-        epochs=150, quiet=True, baselines="all", hyperparameters={"units": 64, **settings},
+        epochs=150, quiet=True, figures=False, baselines="all", hyperparameters={"units": 64, **settings},
     )  # fmt: skip
     assert run.metrics["test_roc_auc"] > 0.95
     assert run.metrics["test_roc_auc"] > run.baselines["isolation_forest"]["test_roc_auc"]
@@ -75,7 +75,9 @@ def test_labels_change_no_prediction(payments: pd.DataFrame) -> None:
 
 
 def test_without_labels_there_is_a_loss_and_no_baseline(payments: pd.DataFrame) -> None:
-    run = zoo.train("anomaly/autoencoder", payments.drop(columns=["fraud", "split"]), epochs=2, quiet=True)
+    run = zoo.train(
+        "anomaly/autoencoder", payments.drop(columns=["fraud", "split"]), epochs=2, quiet=True, figures=False
+    )
     assert {"train_loss", "val_loss", "test_loss"} <= set(run.metrics)
     assert not any("auc" in name for name in run.metrics)
     assert dict(run.baselines) == {}
@@ -134,7 +136,7 @@ def test_several_values_of_a_label_need_the_anomalous_one(payments: pd.DataFrame
 
 def test_models_are_compared_by_labels_and_never_by_their_losses(payments: pd.DataFrame) -> None:
     models = ["anomaly/ksdm", "anomaly/autoencoder"]
-    few = {"models": models, "seeds": 2, "epochs": 1, "quiet": True, "hyperparameters": {"units": 32}}
+    few = {"models": models, "seeds": 2, "epochs": 1, "quiet": True, "figures": False, "hyperparameters": {"units": 32}}
     with pytest.raises(zoo.UsageError, match="losses of different models mean different things"):
         zoo.compare(payments.drop(columns="fraud"), **few)
     board = zoo.compare(payments, labels="fraud", split="column=split", **few).boards[0].as_dict()

@@ -104,7 +104,8 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer], caplog
     rows += [("i0", rows[0][1]), ("i1", None)]
     pd.DataFrame(rows, columns=["invoice", "product"]).to_csv("sales.csv", index=False)
     columns = ("--basket", "invoice", "--item", "product")
-    run = command("train", "association/elsa", "sales.csv", *columns, "--set", "rank=8", "--epochs", 2, "--json").json
+    small = ("--epochs", 2, "--baselines", "none", "--no-figures", "--json")
+    run = command("train", "association/elsa", "sales.csv", *columns, "--set", "rank=8", *small).json
     notes = " ".join(run["notes"])
     assert "1 items are in their basket more than once" in notes
     assert "1 rows without a basket or an item are left out" in notes
@@ -116,7 +117,7 @@ def test_a_long_table(baskets: list[str], command: Callable[..., Answer], caplog
     assert "new.txt: 1 empty line is left out: line 2" in caplog.text
     Path("job.yaml").write_text(
         "command: train\nmodel: association/elsa\nsource: sales.csv\nepochs: 2\nhyperparameters: {rank: 8}\n"
-        "options: {basket: invoice, item: product}\n"
+        "options: {basket: invoice, item: product}\nbaselines: none\nfigures: false\n"
     )
     again = command("run", "job.yaml", "--json").json
     assert again["metrics"]["test_hit_rate_at_10"] == run["metrics"]["test_hit_rate_at_10"]

@@ -96,7 +96,7 @@ def test_calibration_that_makes_probabilities_worse_says_so(workspace: Path) -> 
     for seed in range(6):
         run = zoo.train(
             "classification/linear", frame, target="kind", split="group=house", calibrate="isotonic",
-            epochs=3, seed=seed, baselines="none", quiet=True,
+            epochs=3, seed=seed, baselines="none", quiet=True, figures=False,
         )  # fmt: skip
         notes += list(run.notes)
     assert any("calibration makes log_loss on validation worse" in note for note in notes)

@@ -120,13 +120,14 @@ def test_from_training_to_prediction(zoo: Callable[..., Answer], table: Path) ->
 
 
 def test_a_comparison_from_words_and_from_a_file(zoo: Callable[..., Answer], table: Path) -> None:
-    words = ["--models", "classification/linear", "--target", "rich", "--epochs", 2, "--seeds", 2]
+    words = ["--models", "classification/linear", "--target", "rich", "--epochs", 2, "--seeds", 2, "--no-figures"]
     answer = zoo("compare", table, *words, "--output", "page.html")
     assert answer.status == 0, answer.err
     assert "vs. first" in answer.out
     assert answer.out.splitlines()[-1] == "page written to page.html"
     Path("job.yaml").write_text(
         "command: compare\nsource: people.csv\nmodels: [classification/linear]\ntarget: rich\nepochs: 2\nseeds: 2\n"
+        "figures: false\n"
     )
     by_file = zoo("run", "job.yaml", "--json")
     assert by_file.status == 0, by_file.err
@@ -140,10 +141,10 @@ def test_a_comparison_from_words_and_from_a_file(zoo: Callable[..., Answer], tab
 def test_a_job_file_does_the_same(zoo: Callable[..., Answer], table: Path) -> None:
     Path("job.yaml").write_text(
         "command: train\nmodel: classification/linear\nsource: people.csv\ntarget: rich\nepochs: 2\n"
-        "hyperparameters: {learning_rate: 0.02}\n"
+        "hyperparameters: {learning_rate: 0.02}\nfigures: false\n"
     )
     by_file = zoo("run", "job.yaml", "--json").json
-    words = ["--target", "rich", "--epochs", 2, "--set", "learning_rate=0.02", "--json"]
+    words = ["--target", "rich", "--epochs", 2, "--set", "learning_rate=0.02", "--no-figures", "--json"]
     by_words = zoo("train", "classification/linear", table, *words).json
     assert by_file["metrics"] == by_words["metrics"]
     assert by_file["hyperparameters"] == by_words["hyperparameters"]
@@ -345,7 +346,7 @@ def test_one_json_object_and_nothing_else_in_a_real_process(workspace: Path) -> 
 
 
 def test_of_several_jobs_one_fails_without_the_others(workspace: Path, command: Callable[..., Answer]) -> None:
-    job = "command: train\nmodel: regression/linear\nsource: diabetes\nepochs: 2\nbaselines: none\n"
+    job = "command: train\nmodel: regression/linear\nsource: diabetes\nepochs: 2\nbaselines: none\nfigures: false\n"
     Path("good.yaml").write_text(job)
     Path("bad.yaml").write_text(job.replace("diabetes", "none.csv"))
     answer = command("run", "good.yaml", "bad.yaml", "--jobs", "2", "--json")

@@ -28,7 +28,9 @@ class Stop(keras.callbacks.Callback):
 @pytest.fixture
 def interrupted(workspace: Path) -> str:
     with pytest.raises(KeyboardInterrupt):
-        zoo.train("classification/linear", "iris", epochs=4, baselines="none", callbacks=[Stop()], quiet=True)
+        zoo.train(
+            "classification/linear", "iris", epochs=4, baselines="none", callbacks=[Stop()], quiet=True, figures=False
+        )
     (run,) = Store().search("attributes.status = 'KILLED'")
     return str(run.info.run_id)
 
@@ -42,6 +44,7 @@ def test_a_training_resumes_from_a_file(interrupted: str, command: Callable[...,
     assert (again.status, "finished" in again.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_search_resumes_with_more_trials_from_a_file(workspace: Path, command: Callable[..., Answer]) -> None:
     options = {"epochs": 1, "baselines": "none", "search": "random", "quiet": True, "figures": False}
     search = zoo.tune("classification/linear", "iris", trials=1, **options)

@@ -80,7 +80,7 @@ def test_on_one_test_part_its_luck_is_in_the_intervals_and_equals_are_tied(
     workspace: Path, table: pd.DataFrame
 ) -> None:
     comparison = zoo.compare(
-        table, [LINEAR, MLP], target="y", split="column=part", **{**OPTIONS, "seeds": 3, "epochs": 200}
+        table, [LINEAR, MLP], target="y", split="column=part", **{**OPTIONS, "seeds": 3, "epochs": 60}
     )
     (board,) = comparison.boards
     assert "one test split" in board.evaluation
@@ -131,8 +131,8 @@ def test_a_comparison_that_was_cut_goes_on(workspace: Path) -> None:
 
 
 def test_runs_that_were_made_are_compared_as_they_are(workspace: Path) -> None:
-    first = zoo.train(LINEAR, "wine", epochs=3, quiet=True)
-    second = zoo.train(MLP, "wine", epochs=3, quiet=True)
+    first = zoo.train(LINEAR, "wine", epochs=3, quiet=True, figures=False)
+    second = zoo.train(MLP, "wine", epochs=3, quiet=True, figures=False)
     comparison = zoo.compare(runs=[first.run_id[:10], second.run_id])
     (board,) = comparison.boards
     models = {entry.name.split()[0]: entry for entry in board.entries if entry.kind == "model"}

@@ -29,7 +29,16 @@ def trained(workspace: Path) -> str:
     frame["y"] = 3 * x[:, 0] + 0.5 * x[:, 1] + random.normal(0, 0.1, 400)
     frame.loc[::40, "much"] = np.nan
     frame.to_csv("rows.csv", index=False)
-    run = zoo.train("regression/mlp", "rows.csv", target="y", epochs=12, quiet=True, baselines="none")
+    run = zoo.train(
+        "regression/mlp",
+        "rows.csv",
+        target="y",
+        epochs=12,
+        quiet=True,
+        hyperparameters={"units": 32},
+        figures=False,
+        baselines="none",
+    )
     assert isinstance(run.run_id, str)
     return run.run_id
 
@@ -60,7 +69,7 @@ def test_what_does_not_suit_is_said(workspace: Path, command: Callable[..., Answ
     wrong = command("study", "abcdef", "importances")
     assert wrong.status == 2
     assert "did you mean 'importance'?" in wrong.err
-    run = zoo.train("clustering/autoencoder", "iris", epochs=1, quiet=True, baselines="none")
+    run = zoo.train("clustering/autoencoder", "iris", epochs=1, quiet=True, figures=False, baselines="none")
     with pytest.raises(UsageError, match="predicts no target"):
         zoo.study(run.run_id, ["rates"], quiet=True)
     assert "architecture" in zoo.study(run.run_id, ["architecture", "sizes"], quiet=True).results

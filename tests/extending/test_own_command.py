@@ -174,7 +174,7 @@ def _the_option(run_id: str, command: Callable[..., Answer]) -> None:
 
 
 def test_other_tasks_have_no_such_option(workspace: Path) -> None:
-    trained = zoo.train("regression/linear", "diabetes", epochs=1, baselines="none", quiet=True)
+    trained = zoo.train("regression/linear", "diabetes", epochs=1, baselines="none", quiet=True, figures=False)
     with pytest.raises(UsageError, match="regression has none of its own of predict"):
         trained.model.predict("diabetes", decimals=1)
     with pytest.raises(UsageError, match="did you mean 'intervals'"):

@@ -119,7 +119,7 @@ def test_long_names_of_classes() -> None:
     assert_fits(worst_errors(tagged(10), np.zeros(10, int), np.tile([0.0, 1.0], (10, 1)), names))
 
 
-@pytest.mark.parametrize("count, channels", [(2, 1), (8, 3), (9, 1), (100, 3)])
+@pytest.mark.parametrize("count, channels", [(2, 1), (8, 3), (9, 1), pytest.param(100, 3, marks=pytest.mark.slow)])
 def test_filters_share_one_scale(count: int, channels: int) -> None:
     kernels = rng.normal(size=(3, 5, channels, count))
     figure = filters(kernels)

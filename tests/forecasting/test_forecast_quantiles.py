@@ -87,7 +87,7 @@ def test_an_export_names_the_quantiles_of_each_step(run: Any, tmp_path: Path) ->
     assert '"quantile_0.9_3"' in Path(folder, "model.json").read_text()
 
 
-@pytest.mark.parametrize("model", ["forecasting/nbeats", "forecasting/gru"])
+@pytest.mark.parametrize("model", ["forecasting/nbeats", pytest.param("forecasting/gru", marks=pytest.mark.slow)])
 def test_every_model_has_quantiles(model: str, workspace: Path) -> None:
     trained = zoo.train(model, draw_noise(80), **JOB, quantiles=LEVELS, epochs=2, baselines="none", figures=False)
     assert (np.diff(trained.model.predict(draw_noise(80))[NAMES], axis=1) >= 0).all()

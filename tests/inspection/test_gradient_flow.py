@@ -65,7 +65,9 @@ def test_padding_counts_in_neither_direction() -> None:
         np.testing.assert_allclose(norms, expected, rtol=1e-4, err_msg=str(backward))
 
 
-@pytest.mark.parametrize("kind", [keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU])
+@pytest.mark.parametrize(
+    "kind", [keras.layers.SimpleRNN, keras.layers.LSTM, pytest.param(keras.layers.GRU, marks=pytest.mark.slow)]
+)
 def test_layers_are_left_as_they_were(kind: Any) -> None:
     keras.utils.set_random_seed(0)
     steps = keras.Input((None, 2), name="steps")

@@ -99,8 +99,10 @@ def covered(scores, draw, true, simulations):
     return {name: float(np.mean(values)) for name, values in held.items() if len(values) > simulations / 2}
 
 
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
-@pytest.mark.parametrize("positives", [15, 100])
+@pytest.mark.parametrize(
+    ("positives", "share"),
+    [(15, 0.05), (15, 0.2), (15, 0.5), pytest.param(100, 0.05, marks=pytest.mark.slow), (100, 0.2), (100, 0.5)],
+)
 def test_coverage_is_near_95_percent(share, positives):
     """Rough: 300 simulations; benchmarks/intervals.py has more, of all kinds."""
 

@@ -283,7 +283,9 @@ def test_blocks_hold_what_the_knobs_say(normalization: str, kind: tuple[str, ...
     )
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize(
+    "pooling", [pytest.param(way, marks=pytest.mark.slow) if way == "average" else way for way in POOLINGS]
+)
 def test_networks_learn_with_each_pooling(pooling: str) -> None:
     dataset = load_task("image").read(DataJob(source="digits"))
     values = {"pooling": pooling, "filters": 16, "units": 32, "learning_rate": 0.005}

@@ -107,7 +107,7 @@ def other_process(tmp_path_factory):
 
 
 @settings(
-    max_examples=12,
+    max_examples=5,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[phase for phase in Phase if phase is not Phase.shrink],  # each example is a model saved and loaded
@@ -138,7 +138,7 @@ def test_a_saved_model_prepares_as_training_did(other_process, table, scaling):
             np.testing.assert_allclose(arrays[name], array, rtol=1e-6, atol=1e-6, err_msg=f"{name} {size}")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables(), st.sampled_from(["standard", "robust_quantile", "minmax", "common", "quantile", "robust"]))
 def test_an_export_prepares_by_numpy_as_the_model_does(table, scaling):
     frame, later, kinds, ways = table

@@ -45,8 +45,15 @@ def test_without_a_target_the_columns_are_looked_at(people: pd.DataFrame, comman
     assert "each column is only checked on its own" in answer.out
 
 
+@pytest.mark.usefixtures("without_label_errors")
 @pytest.mark.parametrize(
-    "source, task", [("digits", "classification"), ("japanese_vowels", "sequence"), ("diabetes", "regression")]
+    "source, task",
+    [
+        pytest.param("digits", "classification", marks=pytest.mark.slow),
+        ("iris", "classification"),
+        ("japanese_vowels", "sequence"),
+        ("diabetes", "regression"),
+    ],
 )
 def test_the_task_is_told_by_the_source(workspace: Path, source: str, task: str) -> None:
     assert zoo.data_report(source, quiet=True).task == task
@@ -100,9 +107,9 @@ def test_each_run_keeps_the_report_of_its_data(workspace: Path, people: pd.DataF
 
 def test_a_kept_report_that_is_damaged_is_made_anew(workspace: Path, people: pd.DataFrame) -> None:
     frame = pd.concat([people] * 3, ignore_index=True)
-    zoo.train("classification/linear", frame, target="rich", epochs=1, quiet=True)
+    zoo.train("classification/linear", frame, target="rich", epochs=1, quiet=True, figures=False)
     (kept,) = (Store().state / "reports").glob("*.json")
     whole = kept.read_text()
     kept.write_text(whole[:100])
-    zoo.train("classification/linear", frame, target="rich", epochs=1, seed=0, quiet=True)
+    zoo.train("classification/linear", frame, target="rich", epochs=1, seed=0, quiet=True, figures=False)
     assert json.loads(kept.read_text())["findings"] == json.loads(whole)["findings"]

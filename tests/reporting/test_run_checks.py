@@ -91,6 +91,7 @@ def _plant_rare(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(kind=np.where(np.arange(len(frame)) % 75 == 0, "yes", "no"))
 
 
+@pytest.mark.usefixtures("without_label_errors")
 @pytest.mark.parametrize(
     "plant, says",
     [
@@ -113,6 +114,7 @@ def test_what_is_planted_is_found(plant: Any, says: str) -> None:
     assert any(says in text for text in warnings_), warnings_
 
 
+@pytest.mark.usefixtures("without_label_errors")
 def test_drift_and_outliers_and_constants_are_noted() -> None:
     frame = clean()
     frame["part"] = np.where(np.arange(len(frame)) < 450, "train", "test")
@@ -201,6 +203,7 @@ def test_models_that_know_nothing_accuse_no_label() -> None:
     assert not any(finding.level == "warning" for finding in findings_)
 
 
+@pytest.mark.usefixtures("without_label_errors")
 def test_a_random_split_of_a_series_is_warned_of() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=600, freq="h"), "a": rng.normal(size=600)})
@@ -222,6 +225,7 @@ def test_suspects_of_a_test_source_are_named_as_such() -> None:
     assert "900" in finding_.text
 
 
+@pytest.mark.usefixtures("without_label_errors")
 def test_rows_of_a_test_source_are_held_against_the_training_rows() -> None:
     frame = clean()
     report = report_of(frame, test=frame[:100])
@@ -233,6 +237,7 @@ def test_rows_of_a_test_source_are_held_against_the_training_rows() -> None:
     assert any("drift" in text for text in warned(report_of(frame, test=moved), "warning"))
 
 
+@pytest.mark.usefixtures("without_label_errors")
 @pytest.mark.parametrize("task", ["language", "sequence"])
 def test_texts_that_repeat_are_reported(task: str) -> None:
     texts = [f"message {number} of {'abc'[number % 3]}" for number in range(120)]
@@ -246,6 +251,7 @@ def test_texts_that_repeat_are_reported(task: str) -> None:
     assert ("conflicting labels" in texts_of) == (task == "sequence")
 
 
+@pytest.mark.usefixtures("without_label_errors")
 def test_texts_that_differ_raise_no_alarm() -> None:
     texts = [f"message {number} of {'abc'[number % 3]}" for number in range(120)]
     report = zoo.data_report({"text": texts}, task="language", options={"text": "text"}, quiet=True)

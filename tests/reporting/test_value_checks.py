@@ -15,6 +15,8 @@ from zoo.reporting import image_checks as images
 from zoo.reporting.report import DataReport
 from zoo.tracking.store import Store
 
+pytestmark = pytest.mark.usefixtures("without_label_errors")
+
 
 def clean(rows: int = 600) -> pd.DataFrame:
     rng = np.random.default_rng(0)

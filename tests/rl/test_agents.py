@@ -63,7 +63,7 @@ def environments() -> Any:
         ("rl/pqn", "Identity-v0", 7.5),
         ("rl/ppo", "Identity-v0", 7.5),
         ("rl/q_table", "Identity-v0", 7.5),
-        ("rl/ppo", "ContinuousIdentity-v0", 6.0),
+        pytest.param("rl/ppo", "ContinuousIdentity-v0", 6.0, marks=pytest.mark.slow),
         ("rl/sac", "ContinuousIdentity-v0", 7.0),
     ],
 )
@@ -82,7 +82,10 @@ def test_every_agent_learns_to_repeat_what_it_sees(model: str, environment: str,
 
 
 def test_a_run_says_that_it_did_not_solve_its_environment(workspace: Path) -> None:
-    run = zoo.train("rl/ppo", "Identity-v0", options={"solved": 99.0}, epochs=1, quiet=True, baselines="none")
+    run = zoo.train(
+        "rl/ppo", "Identity-v0", options={"solved": 99.0}, epochs=1, quiet=True, figures=False, baselines="none",
+        hyperparameters={"period": 512, "rollout": 16},
+    )  # fmt: skip
     assert "not solved within" in str(run)
     assert "no policy had a mean return of 99 in the validation episodes and in 100 others" in str(run)
 
@@ -121,13 +124,15 @@ class StopAfterAnEpoch(Recorder):
 @pytest.mark.parametrize(
     ("model", "environment", "settings"),
     [
-        ("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}),
+        pytest.param("rl/ppo", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         pytest.param("rl/ppo", "Pendulum-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         ("rl/dqn", "CartPole-v1", {"period": 768, "learning_starts": 300, "target_every": 2}),
         pytest.param("rl/pqn", "CartPole-v1", {"period": 512, "rollout": 64}, marks=pytest.mark.slow),
         pytest.param("rl/q_table", "Taxi-v4", {"period": 1_000}, marks=pytest.mark.slow),
         ("rl/value_iteration", "FrozenLake-v1", {}),
-        ("rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}),
+        pytest.param(
+            "rl/sac", "Pendulum-v1", {"period": 300, "learning_starts": 250, "updates": 10}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_training_that_resumes_ends_as_if_it_had_not_stopped(
@@ -208,7 +213,7 @@ class OneMaskMissing(Masked):
 
 def test_a_state_without_legal_actions_is_refused(workspace: Path) -> None:
     with pytest.raises(DataError, match="its action mask allows no action"):
-        zoo.train("rl/ppo", OneMaskMissing, quiet=True)
+        zoo.train("rl/ppo", OneMaskMissing, quiet=True, figures=False)
 
 
 class Picture(Identity):

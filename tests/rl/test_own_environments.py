@@ -116,7 +116,18 @@ def test_code_and_attributes_tell_environments_of_one_name_apart(reach: Any, wor
 
 def test_the_command_finds_a_module_of_the_working_folder(reach: Any, workspace: Path) -> None:
     command = [Path(sys.executable).with_name("zoo"), "train", "rl/ppo", "reach_env:Reach", "--env", "reward=100"]
-    options = ["--epochs", "1", "--set", "period=128", "--set", "rollout=16", "--baselines", "none", "--json"]
+    options = [
+        "--epochs",
+        "1",
+        "--set",
+        "period=128",
+        "--set",
+        "rollout=16",
+        "--baselines",
+        "none",
+        "--no-figures",
+        "--json",
+    ]
     done = subprocess.run([*command, *options], cwd=workspace, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert '"test_return_mean": 9' in done.stdout

@@ -99,13 +99,13 @@ def test_switches_are_combined_and_baselines_play_them(workspace: Path) -> None:
 
 def test_too_many_combinations_are_refused(workspace: Path) -> None:
     with pytest.raises(UsageError, match=r"1,024 combinations; agents choose among at most 1,000"):
-        zoo.train("rl/dqn", Switches(10), quiet=True)
+        zoo.train("rl/dqn", Switches(10), quiet=True, figures=False)
 
 
 @pytest.mark.parametrize("mask", ["wrong", "swapped"])
 def test_a_mask_of_another_size_is_refused(mask: str, workspace: Path) -> None:
     with pytest.raises(DataError, match=r"expected a mask for each action, of the sizes 3, 2"):
-        zoo.train("rl/dqn", Pair(mask), quiet=True)
+        zoo.train("rl/dqn", Pair(mask), quiet=True, figures=False)
 
 
 def test_an_export_agrees_and_names_each_action(workspace: Path) -> None:

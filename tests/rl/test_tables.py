@@ -70,13 +70,20 @@ def test_q_learning_as_worked_out_by_hand(cut: bool, least_rate: float, table: l
 def test_the_defaults_of_q_learning_learn(
     environment: str, options: dict[str, Any], least: float, workspace: Path
 ) -> None:
-    run = zoo.train("rl/q_table", environment, options={"env": options, "solved": least}, quiet=True, baselines="none")
+    run = zoo.train(
+        "rl/q_table",
+        environment,
+        options={"env": options, "solved": least},
+        quiet=True,
+        figures=False,
+        baselines="none",
+    )
     assert run.metrics["test_return_mean"] >= least
 
 
 def test_observations_that_are_no_states_are_refused(workspace: Path) -> None:
     with pytest.raises(UsageError, match="q_table needs one integer, the number of the state; take rl/ppo, or rl/dqn"):
-        zoo.train("rl/q_table", "CartPole-v1", quiet=True)
+        zoo.train("rl/q_table", "CartPole-v1", quiet=True, figures=False)
 
 
 class Published(TwoSteps):
@@ -128,7 +135,7 @@ class OneStateMissing(Published):
 )
 def test_value_iteration_needs_complete_transitions(environment: type, message: str, workspace: Path) -> None:
     with pytest.raises(ZooError, match=re.escape(message)):
-        zoo.train("rl/value_iteration", environment, quiet=True)
+        zoo.train("rl/value_iteration", environment, quiet=True, figures=False)
     assert {run.info.status for run in Store().search("")} <= {"FAILED"}
 
 

@@ -20,7 +20,8 @@ from zoo.errors import UsageError
 from zoo.tracking.store import Store
 
 QUICK: dict[str, Any] = {
-    "epochs": 3, "quiet": True, "baselines": "none", "hyperparameters": {"units": 8}, "target": "rich",
+    "epochs": 3, "quiet": True, "baselines": "none", "figures": False, "hyperparameters": {"units": 8},
+    "target": "rich",
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def rare(rows: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(x, columns=list("abc")).assign(ill=np.where(random.random(rows) < risk, "yes", "no"))
 
 
-@pytest.mark.parametrize("how", ["train", "without validation", "refit"])
+@pytest.mark.parametrize("how", ["train", "without validation", pytest.param("refit", marks=pytest.mark.slow)])
 def test_the_mean_of_probabilities_is_that_of_the_rows_before_down_sampling(workspace: Path, how: str) -> None:
     options: dict[str, Any] = {"target": "ill", "sample": "down=5", "quiet": True, "figures": False, "split_seed": 0}
     table, later = rare(6000, 0), rare(20_000, 1)
@@ -101,7 +102,10 @@ def test_quantiles_and_their_intervals(workspace: Path) -> None:
     assert (predictions["prediction"] == predictions["quantile_0.5"]).all()
 
 
-@pytest.mark.parametrize("run_job", [zoo.train, partial(zoo.tune, trials=1)], ids=["train", "tune"])
+@pytest.mark.parametrize(
+    "run_job",
+    [pytest.param(zoo.train, id="train"), pytest.param(partial(zoo.tune, trials=1), id="tune", marks=pytest.mark.slow)],
+)
 def test_baselines_choose_their_threshold_as_the_model_does(workspace: Path, run_job: Any) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=2000)
@@ -129,7 +133,7 @@ def test_baselines_choose_their_threshold_as_the_model_does(workspace: Path, run
 )
 def test_what_a_number_has_no_use_for(workspace: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        zoo.train("regression/linear", "diabetes", quiet=True, **options)
+        zoo.train("regression/linear", "diabetes", quiet=True, figures=False, **options)
 
 
 def test_nothing_held_out_reaches_what_is_fitted(workspace: Path, people: pd.DataFrame) -> None:
@@ -188,6 +192,7 @@ def test_as_frequency_weight_two_is_the_row_twice_in_full_batch_training(
         "split": "column=part",
         "epochs": 4,
         "quiet": True,
+        "figures": False,
         "baselines": "none",
     }
     fixed = {"batch_size": "full", "scaling": "minmax", "optimizer": "sgd", "learning_rate": 0.1}
@@ -247,7 +252,14 @@ def test_a_user_s_own_model_is_calibrated_too(workspace: Path) -> None:
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1, activation="sigmoid")])
     model.compile("adam", "binary_crossentropy")
     run = zoo.train(
-        model, "breast_cancer", task="classification", epochs=2, quiet=True, calibrate="temperature", baselines="none"
+        model,
+        "breast_cancer",
+        task="classification",
+        epochs=2,
+        quiet=True,
+        figures=False,
+        calibrate="temperature",
+        baselines="none",
     )
     assert zoo.load(run.run_id).predict("breast_cancer", intervals=90).shape == (569, 4)
 

@@ -143,13 +143,17 @@ def test_repeats_go_on_after_a_kill(workspace: Path) -> None:
 
 
 def test_at_the_command_line(command: Callable[..., Answer]) -> None:
-    answer = command("train", "rl/dqn", "CartPole-v1", "--seeds", 2, "--epochs", 1, "--set", "period=256", "--json")
+    answer = command(
+        "train", "rl/dqn", "CartPole-v1", "--seeds", 2, "--epochs", 1, "--set", "period=256", "--no-figures", "--json"
+    )
     assert answer.status == 0, answer.err
     assert answer.json["kind"] == "seeds"
     assert len(answer.json["runs"]) == 2
     assert answer.json["metrics"]["test_return_mean_std"] >= 0
     assert "random" in answer.json["baselines"]
-    shown = command("train", "clustering/autoencoder", "iris", "--clusters", 3, "--cv", 2, "--epochs", 1)
+    shown = command(
+        "train", "clustering/autoencoder", "iris", "--clusters", 3, "--cv", 2, "--epochs", 1, "--no-figures"
+    )
     assert shown.status == 0, shown.err
     assert "2 folds" in shown.out
     assert "silhouette" in shown.out

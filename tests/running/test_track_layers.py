@@ -131,4 +131,4 @@ def test_where_it_is_not_possible_that_is_said(workspace: Path) -> None:
     with pytest.raises(UsageError, match="an agent trains in a loop of its own"):
         zoo.train("rl/dqn", "CartPole-v1", track_layers=True, **QUICK)
     with pytest.raises(UsageError, match="track_layers"):
-        zoo.tune("classification/mlp", "wine", track_layers=True, trials=1, quiet=True)
+        zoo.tune("classification/mlp", "wine", track_layers=True, trials=1, quiet=True, figures=False)

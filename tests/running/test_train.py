@@ -26,50 +26,61 @@ def client() -> mlflow.MlflowClient:
     return Store().client
 
 
+SMALL: dict[str, Any] = {"target": "rich", "epochs": 3, "quiet": True, "hyperparameters": {"units": 8}}
+
+
 @pytest.fixture
 def run(workspace: Path, people: pd.DataFrame) -> Any:
-    return zoo.train("classification/mlp", people, target="rich", epochs=3, quiet=True, hyperparameters={"units": 8})
+    return zoo.train("classification/mlp", people, baselines="none", figures=False, **SMALL)
 
 
-def test_a_run_has_scores_intervals_baselines_and_a_model(run: Any, people: pd.DataFrame) -> None:
-    assert {"train_log_loss", "val_log_loss", "test_log_loss", "test_accuracy", "test_roc_auc"} <= set(run.metrics)
-    low, high = run.intervals["test_accuracy"]
-    assert low <= run.metrics["test_accuracy"] <= high
-    assert set(run.baselines) == {"majority", "logistic", "histogram_boosting"}
-    assert set(run.baselines["logistic"]) == set(run.metrics)
-    assert run.epochs_run == 3
-    assert 1 <= run.best_epoch <= 3
+@pytest.fixture
+def whole_run(workspace: Path, people: pd.DataFrame) -> Any:
+    """A run with all that belongs to it: baselines and figures."""
+    return zoo.train("classification/mlp", people, **SMALL)
+
+
+def test_a_run_has_scores_intervals_baselines_and_a_model(whole_run: Any, people: pd.DataFrame) -> None:
+    assert {"train_log_loss", "val_log_loss", "test_log_loss", "test_accuracy", "test_roc_auc"} <= set(
+        whole_run.metrics
+    )
+    low, high = whole_run.intervals["test_accuracy"]
+    assert low <= whole_run.metrics["test_accuracy"] <= high
+    assert set(whole_run.baselines) == {"majority", "logistic", "histogram_boosting"}
+    assert set(whole_run.baselines["logistic"]) == set(whole_run.metrics)
+    assert whole_run.epochs_run == 3
+    assert 1 <= whole_run.best_epoch <= 3
     drawn = {"learning_curve", "confusion_matrix", "reliability", "roc_and_precision_recall", "threshold_cost"}
-    assert set(run.figures) == drawn
-    assert "test_log_loss" in repr(run)
-    assert "<pre>" in run._repr_html_()
-    predicted = run.model.predict(people)
+    assert set(whole_run.figures) == drawn
+    assert "test_log_loss" in repr(whole_run)
+    assert "<pre>" in whole_run._repr_html_()
+    predicted = whole_run.model.predict(people)
     assert list(predicted.columns) == ["prediction", "probability_no", "probability_yes"]
     assert len(predicted) == len(people)
-    np.testing.assert_allclose(run.model.predict_proba(people).sum(axis=1), 1)
+    np.testing.assert_allclose(whole_run.model.predict_proba(people).sum(axis=1), 1)
 
 
-def test_the_page_of_a_run(run: Any) -> None:
-    page = client().get_run(run.run_id)
+def test_the_page_of_a_run(whole_run: Any) -> None:
+    page = client().get_run(whole_run.run_id)
     assert page.info.status == "FINISHED"
     assert page.data.params["units"] == "8"
-    assert (page.data.params["epochs"], run.hyperparameters["epochs"]) == ("3", 3)  # those that were asked for
-    assert page.data.metrics["test_log_loss"] == pytest.approx(run.metrics["test_log_loss"])
-    assert len(client().get_metric_history(run.run_id, "epoch/val_log_loss")) == 3
-    assert len(client().get_metric_history(run.run_id, "test_log_loss")) == 1
+    assert (page.data.params["epochs"], whole_run.hyperparameters["epochs"]) == ("3", 3)  # those that were asked for
+    assert page.data.metrics["test_log_loss"] == pytest.approx(whole_run.metrics["test_log_loss"])
+    assert len(client().get_metric_history(whole_run.run_id, "epoch/val_log_loss")) == 3
+    assert len(client().get_metric_history(whole_run.run_id, "test_log_loss")) == 1
     assert page.inputs.dataset_inputs[0].dataset.name == "data"
     assert page.data.tags["zoo.task"] == "classification"
     note = page.data.tags["mlflow.note.content"]
     assert "Best baseline by validation" in note
-    assert f"best baseline by validation ({run.best_baseline})" in repr(run)
-    for name, scores in run.baselines.items():  # a row of the table for each, with all scores
+    assert f"best baseline by validation ({whole_run.best_baseline})" in repr(whole_run)
+    for name, scores in whole_run.baselines.items():  # a row of the table for each, with all scores
         row = next(line for line in note.splitlines() if line.startswith(f"| {name} |"))
-        assert format_number(scores[run.headline]) in row
-        assert name in repr(run)
-    files = {file.path for file in client().list_artifacts(run.run_id)}
+        assert format_number(scores[whole_run.headline]) in row
+        assert name in repr(whole_run)
+    files = {file.path for file in client().list_artifacts(whole_run.run_id)}
     assert {"job.yaml", "figures", "result.json", "split.json", "versions.json"} <= files
     others = client().search_runs([page.info.experiment_id], "tags.`zoo.kind` = 'baseline'")
-    assert {other.data.tags["zoo.model"] for other in others} == set(run.baselines)
+    assert {other.data.tags["zoo.model"] for other in others} == set(whole_run.baselines)
     assert all(other.info.status == "FINISHED" for other in others)
 
 
@@ -89,10 +100,12 @@ def test_errors_stand_over_inputs_and_what_the_machine_did_stands_beside_the_cur
     assert not any(name.startswith("system/") for name in client().get_run(run.run_id).data.metrics)
 
 
-def test_baselines_are_computed_once(run: Any, people: pd.DataFrame) -> None:
-    again = zoo.train("classification/linear", people, target="rich", epochs=1, quiet=True)
-    assert again.baselines == run.baselines
-    baselines = client().search_runs([client().get_run(run.run_id).info.experiment_id], "tags.`zoo.kind` = 'baseline'")
+def test_baselines_are_computed_once(whole_run: Any, people: pd.DataFrame) -> None:
+    again = zoo.train("classification/linear", people, target="rich", epochs=1, quiet=True, figures=False)
+    assert again.baselines == whole_run.baselines
+    baselines = client().search_runs(
+        [client().get_run(whole_run.run_id).info.experiment_id], "tags.`zoo.kind` = 'baseline'"
+    )
     assert len(baselines) == 3
 
 
@@ -120,7 +133,7 @@ def test_mlflow_loads_it_and_predicts_the_same(run: Any, people: pd.DataFrame) -
     assert {column.name for column in loaded.metadata.signature.inputs} == {"age", "job", "height"}
 
 
-def test_no_pickle_in_what_is_saved(run: Any, workspace: Path) -> None:
+def test_no_pickle_in_what_is_saved(whole_run: Any, workspace: Path) -> None:
     files = [path for path in (workspace / "mlruns" / "artifacts").rglob("*") if path.is_file()]
     assert any(path.suffix == ".keras" for path in files)
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".py")]
@@ -139,23 +152,22 @@ def test_the_stored_job_runs_again_with_the_same_scores(workspace: Path) -> None
 
 
 def test_seeds_differ_and_splits_follow_them(workspace: Path) -> None:
-    scores = {
-        zoo.train("regression/linear", "diabetes", epochs=1, seed=s, quiet=True).metrics["test_rmse"] for s in (0, 1)
-    }
+    options: dict[str, Any] = {"epochs": 1, "quiet": True, "figures": False, "baselines": "none"}
+    scores = {zoo.train("regression/linear", "diabetes", **options, seed=s).metrics["test_rmse"] for s in (0, 1)}
     assert len(scores) == 2
 
 
 def test_an_active_run_of_mlflow_becomes_the_parent(workspace: Path) -> None:
     Store()
     with mlflow.start_run() as parent:
-        run = zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, baselines="none")
+        run = zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, figures=False, baselines="none")
     assert client().get_run(run.run_id).data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
 def test_mlflows_own_settings_win(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    run = zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, baselines="none")
+    run = zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, figures=False, baselines="none")
     assert run.experiment == "mine"
     assert (workspace / "elsewhere.db").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -174,7 +186,7 @@ def test_a_users_own_keras_model(workspace: Path, people: pd.DataFrame) -> None:
             seen.append((sorted(self.model.input), set(logs)))
 
     seen: list[Any] = []
-    run = zoo.train(own_model(7), people, target="rich", epochs=2, callbacks=[Seen()], quiet=True)
+    run = zoo.train(own_model(7), people, target="rich", epochs=2, callbacks=[Seen()], quiet=True, figures=False)
     assert run.task == "classification"
     assert len(seen) == 2
     assert seen[0][0] == ["age", "height", "job"]
@@ -187,7 +199,9 @@ def test_a_users_own_model_that_takes_columns_by_name(workspace: Path, people: p
     x = keras.ops.stack([keras.ops.nan_to_num(age) / 80, height / 170], axis=-1)
     model = keras.Model([age, height], keras.layers.Dense(1, activation="sigmoid")(x))
     model.compile(loss="binary_crossentropy", optimizer="adam")
-    run = zoo.train(model, people, target="rich", epochs=2, quiet=True, hyperparameters={"batch_size": 16})
+    run = zoo.train(
+        model, people, target="rich", epochs=2, quiet=True, figures=False, hyperparameters={"batch_size": 16}
+    )
     assert run.hyperparameters["batch_size"] == 16
     assert "test_accuracy" in run.metrics
 
@@ -198,7 +212,9 @@ def test_text_that_looks_like_numbers_means_the_same_in_every_file(workspace: Pa
     table["v"] = rng.choice(["1.0", "2.0", "x"], 200)
     table["y"] = np.where((table.zip == "01") ^ (table.flag == "True"), "a", "b")
     table.to_csv("train.csv", index=False)
-    run = zoo.train("classification/linear", "train.csv", target="y", epochs=2, quiet=True, baselines="none")
+    run = zoo.train(
+        "classification/linear", "train.csv", target="y", epochs=2, quiet=True, figures=False, baselines="none"
+    )
     plain = table[(table.zip != "A1") & (table.v != "x")].reset_index(drop=True)
     plain.to_csv("plain.csv", index=False)
     alone = run.model.predict_proba("plain.csv")
@@ -218,11 +234,17 @@ def test_the_best_run_is_one_on_the_same_data(workspace: Path, people: pd.DataFr
 
 def test_a_model_that_does_not_fit_the_data_is_refused(workspace: Path, people: pd.DataFrame) -> None:
     with pytest.raises(UsageError, match=r"do not fit the data.*\(None, 7\)"):
-        zoo.train(own_model(3), people, target="rich", quiet=True)
+        zoo.train(own_model(3), people, target="rich", quiet=True, figures=False)
     with pytest.raises(UsageError, match="must have shape"):
-        zoo.train(own_model(13), "wine", quiet=True)
+        zoo.train(own_model(13), "wine", quiet=True, figures=False)
     with pytest.raises(UsageError, match="compiled"):
-        zoo.train(keras.Sequential([keras.Input((7,)), keras.layers.Dense(1)]), people, target="rich", quiet=True)
+        zoo.train(
+            keras.Sequential([keras.Input((7,)), keras.layers.Dense(1)]),
+            people,
+            target="rich",
+            quiet=True,
+            figures=False,
+        )
     assert Store().search() == []
 
 
@@ -230,7 +252,7 @@ def test_a_diverging_run_fails_with_its_reason(workspace: Path, people: pd.DataF
     with pytest.raises(JobError, match="diverged"):
         zoo.train(
             "regression/mlp", people.assign(age=people.age.fillna(1e30) * 1e30), target="height", quiet=True,
-            hyperparameters={"learning_rate": 1e30, "optimizer": "sgd", "scaling": "standard"},
+            figures=False, hyperparameters={"learning_rate": 1e30, "optimizer": "sgd", "scaling": "standard"},
         )  # fmt: skip
     (run,) = Store().search()
     assert run.info.status == "FAILED"
@@ -286,7 +308,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(workspace: Path) -> None:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        zoo.train("classification/mlp", "wine", callbacks=[Interrupt()], quiet=True)
+        zoo.train("classification/mlp", "wine", callbacks=[Interrupt()], quiet=True, figures=False)
     (run,) = Store().search()
     assert run.info.status == "KILLED"
     assert not [name for name in run.data.metrics if name.startswith("test_")]
@@ -313,11 +335,12 @@ def test_a_killed_process_leaves_a_run_that_is_closed_and_resumed(workspace: Pat
     resumed = zoo.train(None, resume=row["run_id"], quiet=True)
     steps = [metric.step for metric in client().get_metric_history(row["run_id"], "epoch/loss")]
     assert sorted(steps) == [1, 2, 3, 4, 5, 6, 7, 8]
-    undisturbed = zoo.train("regression/linear", "diabetes", epochs=8, quiet=True, baselines="none")
+    undisturbed = zoo.train("regression/linear", "diabetes", epochs=8, quiet=True, figures=False, baselines="none")
     assert resumed.metrics == undisturbed.metrics
 
 
-@pytest.mark.parametrize("kills", [[42, 43], pytest.param([5, 5, 30], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [[42, 43], [5, 5, 30]])
 def test_every_epoch_is_recorded_once_after_any_kills(workspace: Path, kills: list[int]) -> None:
     """A kill loses epochs of MLflow, which lags behind the checkpoint, or of the checkpoint."""
     script = (
@@ -346,7 +369,7 @@ def test_every_epoch_is_recorded_once_after_any_kills(workspace: Path, kills: li
 
 def test_resuming_with_other_data_is_refused(workspace: Path, people: pd.DataFrame) -> None:
     with pytest.raises(Killed):
-        zoo.train("classification/mlp", people, target="rich", callbacks=[crash_after(1)], quiet=True)
+        zoo.train("classification/mlp", people, target="rich", callbacks=[crash_after(1)], quiet=True, figures=False)
     run_id = Store().search()[0].info.run_id
     with pytest.raises(UsageError, match="changed"):
         zoo.train(None, people.iloc[::-1], resume=run_id, quiet=True)
@@ -354,7 +377,10 @@ def test_resuming_with_other_data_is_refused(workspace: Path, people: pd.DataFra
 
 
 def test_the_best_run_is_chosen_by_validation(workspace: Path) -> None:
-    runs = [zoo.train("regression/linear", "diabetes", epochs=n, quiet=True, baselines="none") for n in (1, 8, 3)]
+    runs = [
+        zoo.train("regression/linear", "diabetes", epochs=n, quiet=True, figures=False, baselines="none")
+        for n in (1, 8, 3)
+    ]
     best = zoo.best("diabetes")
     assert best.run_id == min(runs, key=lambda run: run.metrics["val_rmse"]).run_id
     assert best.metrics == next(run for run in runs if run.run_id == best.run_id).metrics
@@ -378,7 +404,7 @@ def test_json_of_a_run(run: Any) -> None:
 
 
 def test_validation_size_zero_trains_all_epochs_and_keeps_the_last(workspace: Path) -> None:
-    run = zoo.train("regression/linear", "diabetes", epochs=5, validation_size=0, quiet=True)
+    run = zoo.train("regression/linear", "diabetes", epochs=5, validation_size=0, quiet=True, figures=False)
     assert run.epochs_run == run.best_epoch == 5
     assert not [name for name in run.metrics if name.startswith("val_")]
 

@@ -70,7 +70,7 @@ def test_the_command_line(scenes: dict[str, list[np.ndarray]], command: Callable
         (Path("photos") / folder).mkdir(parents=True)
         for number, value in enumerate(values[:20]):
             Image.fromarray(value.squeeze()).save(Path("photos") / folder / f"{number:02}.png")
-    small = ["--set", "filters=8", "--set", "depth=1", "--epochs", "1"]
+    small = ["--set", "filters=8", "--set", "depth=1", "--epochs", "1", "--baselines", "none"]
     answer = command("train", "segmentation/unet", "photos", *small, "--json")
     assert answer.status == 0, answer.err
     run = answer.json["run_id"]

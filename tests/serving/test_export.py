@@ -35,7 +35,7 @@ def run(people: pd.DataFrame, workspace: Path) -> zoo.stored_runs.results.Run:
     people.to_csv("people.csv", index=False)
     return zoo.train(
         "classification/mlp", "people.csv", target="rich", column={"born": "date:%d.%m.%Y"}, epochs=3, quiet=True,
-        baselines="none", calibration_size=0.3, calibrate="temperature", threshold="f1",
+        figures=False, baselines="none", calibration_size=0.3, calibrate="temperature", threshold="f1",
     )  # fmt: skip
 
 
@@ -79,7 +79,14 @@ def test_eight_bits_say_what_they_cost(run) -> None:
     assert whole.before is None
 
 
-def test_the_guide_names_a_file_that_can_hold_an_example(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "source", "rows"),
+    [
+        ("image/cnn", "images.npz", "npz"),
+        pytest.param("sequence/rnn", "japanese_vowels", "jsonl", marks=pytest.mark.slow),
+    ],
+)
+def test_the_guide_names_a_file_that_can_hold_an_example(model: str, source: str, rows: str, workspace: Path) -> None:
     generator = np.random.default_rng(0)
     images = (255 * generator.random((60, 8, 8, 1))).astype(np.uint8)
     np.savez("images.npz", x=images, y=generator.integers(0, 2, 60))
@@ -87,11 +94,10 @@ def test_the_guide_names_a_file_that_can_hold_an_example(workspace: Path) -> Non
     steps = [{"sequence": generator.normal(size=(count, 12)).tolist()} for count in (7, 12)]
     Path("rows.jsonl").write_text("\n".join(map(json.dumps, steps)))
     Path("rows.csv").write_bytes(b"\x89PNG")
-    for model, source, rows in (("image/cnn", "images.npz", "npz"), ("sequence/rnn", "japanese_vowels", "jsonl")):
-        run = zoo.train(model, source, epochs=1, baselines="none", figures=False, quiet=True)
-        folder = Path(zoo.export(run.run_id, "onnx", rows, quiet=True).exports[0].folder)
-        assert f"python predict.py rows.{rows} " in (folder / "README.md").read_text()
-        assert len(Exported(folder).predict(read_rows(Path(f"rows.{rows}")))["prediction"]) == 2
+    run = zoo.train(model, source, epochs=1, baselines="none", figures=False, quiet=True)
+    folder = Path(zoo.export(run.run_id, "onnx", rows, quiet=True).exports[0].folder)
+    assert f"python predict.py rows.{rows} " in (folder / "README.md").read_text()
+    assert len(Exported(folder).predict(read_rows(Path(f"rows.{rows}")))["prediction"]) == 2
     with pytest.raises(ValueError, match=r"rows\.csv is not text in UTF-8; expected a \.csv, \.jsonl or \.npz"):
         read_rows(Path("rows.csv"))
 
@@ -103,7 +109,14 @@ def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(
     codes = pd.Series(rng.integers(0, 40, 200)).map("c{}".format)
     pd.DataFrame({"code": codes, "x": rng.normal(size=200), "y": rng.normal(size=200)}).to_csv("t.csv", index=False)
     run = zoo.train(
-        "regression/linear", "t.csv", target="y", column={"code": "hashed:8"}, epochs=1, quiet=True, baselines="none"
+        "regression/linear",
+        "t.csv",
+        target="y",
+        column={"code": "hashed:8"},
+        epochs=1,
+        quiet=True,
+        figures=False,
+        baselines="none",
     )
     asked = command("export", run.run_id, "--format", "onnx", "--output", "exported")
     assert asked.status == 2
@@ -148,8 +161,8 @@ def test_a_folder_that_somebody_changed_is_refused(exported: Path) -> None:
         Exported(exported / "savedmodel")
 
 
-def test_cells_that_cannot_be_read_name_column_and_row(exported: Path) -> None:
-    model = Exported(exported / "onnx")
+def test_cells_that_cannot_be_read_name_column_and_row(run) -> None:
+    model = Exported(Path(zoo.export(run.run_id, "onnx", "exported", quiet=True).exports[0].folder))
     row = {"age": [50, 60], "job": ["cook", None], "height": [170.0, "tall"], "born": ["13.01.1970", ""]}
     with pytest.raises(ValueError, match="column height, row 2: 'tall' is not a number"):
         model.predict(row)
@@ -178,7 +191,7 @@ def test_wrong_use(run, command: Callable[..., Answer]) -> None:
 
 
 def test_rows_of_ones_own_and_runs_of_frames(people: pd.DataFrame, workspace: Path) -> None:
-    run = zoo.train("regression/mlp", people, target="height", epochs=1, quiet=True, baselines="none")
+    run = zoo.train("regression/mlp", people, target="height", epochs=1, quiet=True, figures=False, baselines="none")
     with pytest.raises(zoo.UsageError, match="--on SOURCE"):
         zoo.export(run.run_id, "onnx", "exported", quiet=True)
     export = zoo.export(run.run_id, "onnx", "exported", on=people, quiet=True).exports[0]

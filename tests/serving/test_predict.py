@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         people.loc[::9, ["age", "job"]] = None
         run = zoo.train(
             "classification/mlp", people, target="rich", column={"grade": "category"}, epochs=1, quiet=True,
-            baselines="none", calibration_size=0.3,
+            figures=False, baselines="none", calibration_size=0.3,
         )  # fmt: skip
         loaded = zoo.load(run.run_id)
         for _ in range(UNCOMPILED_CALLS):  # from now on a few rows go the short way
@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield loaded
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=4))
 def test_a_few_rows_are_what_they_are_among_many(model: Any, rows: list[dict[str, Any]]) -> None:
     frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=object) for name in CELLS})

@@ -37,7 +37,14 @@ def people() -> pd.DataFrame:
 @pytest.fixture
 def served(workspace: Path, people: pd.DataFrame) -> Iterator[tuple[str, int, subprocess.Popen[str]]]:
     run = zoo.train(
-        "classification/linear", people, target="rich", epochs=2, calibration_size=0.2, baselines="none", quiet=True
+        "classification/linear",
+        people,
+        target="rich",
+        epochs=2,
+        calibration_size=0.2,
+        baselines="none",
+        quiet=True,
+        figures=False,
     )
     with serving(run.run_id[:10]) as (port, server):
         yield run.run_id, port, server
@@ -221,7 +228,7 @@ def _model_folder() -> Path:
     ],
 )
 def test_an_isolated_environment_is_not_installed_from_changed_files(workspace: Path, command: Any, name: str) -> None:
-    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True, figures=False)
     folder = _model_folder()
     file = folder / name
     text = file.read_text()
@@ -242,7 +249,7 @@ def test_an_isolated_environment_is_not_installed_from_changed_files(workspace: 
 def test_a_model_without_digests_of_its_environment_is_not_installed_unless_asked(
     workspace: Path, command: Any
 ) -> None:
-    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True, figures=False)
     file = _model_folder() / "data/zoo/zoo.json"
     facts = json.loads(file.read_text())
     del facts["environment"]
@@ -256,7 +263,7 @@ def test_a_model_without_digests_of_its_environment_is_not_installed_unless_aske
 
 
 def test_a_port_that_is_taken(workspace: Path, command: Any) -> None:
-    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    run = zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True, figures=False)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -274,7 +281,7 @@ def test_an_address_of_another_machine(workspace: Path, command: Any, host: str,
 
 
 def test_pages_for_other_machines_come_with_a_warning_and_without_messages_of_mlflow(workspace: Path) -> None:
-    zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True)
+    zoo.train("classification/linear", "wine", epochs=1, baselines="none", quiet=True, figures=False)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -293,6 +300,7 @@ def test_pages_for_other_machines_come_with_a_warning_and_without_messages_of_ml
     assert len(warning.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_pages_end_with_a_command_that_is_killed(workspace: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

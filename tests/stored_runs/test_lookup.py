@@ -226,8 +226,10 @@ def test_a_card_tells_scores_by_subgroup(january: Path, command: Callable[..., A
 
 
 def test_runs_are_listed_by_task_and_metric(workspace: Path, command: Callable[..., Answer]) -> None:
-    trained = [zoo.train("classification/linear", "wine", epochs=epochs, quiet=True) for epochs in (1, 12)]
-    zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, baselines="none")
+    trained = [
+        zoo.train("classification/linear", "wine", epochs=epochs, quiet=True, figures=False) for epochs in (1, 12)
+    ]
+    zoo.train("regression/linear", "diabetes", epochs=1, quiet=True, figures=False, baselines="none")
     listed = command("runs", "--json").json["runs"]
     assert [row["kind"] for row in listed] == ["train"] * 3  # baselines only on demand
     assert len(command("runs", "--all", "--json").json["runs"]) == 6

@@ -81,6 +81,8 @@ USES = {
 }  # fmt: skip
 
 
+# Those whose models other tests train, save and serve; here they are slow.
+TESTED_ELSEWHERE = {"long table", "table of groups", "images of groups"}
 FIXTURES = {"images", "sequences", "long_table", "texts", "groups", "sales"}
 
 
@@ -99,7 +101,9 @@ def rows_to_predict(use: Use, source: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in TESTED_ELSEWHERE else name for name in USES]
+)
 def test_from_a_source_to_served_predictions(
     name: str, workspace: Path, command: Callable[..., Answer], request: pytest.FixtureRequest
 ) -> None:
@@ -137,14 +141,22 @@ def test_from_a_source_to_served_predictions(
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in ("long table", "environment") else pytest.param(name, marks=pytest.mark.slow) for name in USES],
+    [name if name == "environment" else pytest.param(name, marks=pytest.mark.slow) for name in USES],
 )
 def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest.FixtureRequest) -> None:
     use = USES[name]
     source = source_of(use, request)
     fixed = {key: value for key, value in use.hyperparameters.items() if key != "units"}
     search = zoo.tune(
-        use.model, source, trials=2, epochs=1, quiet=True, baselines="none", hyperparameters=fixed, **use.options
+        use.model,
+        source,
+        trials=2,
+        epochs=1,
+        quiet=True,
+        figures=False,
+        baselines="none",
+        hyperparameters=fixed,
+        **use.options,
     )
     assert [trial.status for trial in search.trials] == ["COMPLETED"] * 2
     used = next(trial for trial in search.trials if trial.trial_id == search.selected)
@@ -154,14 +166,20 @@ def test_a_search_and_its_best_model(name: str, workspace: Path, request: pytest
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    "name", [name if name == "images" else pytest.param(name, marks=pytest.mark.slow) for name in USES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", USES)
 def test_its_exports_predict_what_it_predicts(name: str, workspace: Path, request: pytest.FixtureRequest) -> None:
     use = USES[name]
     source = source_of(use, request)
     run = zoo.train(
-        use.model, source, epochs=1, quiet=True, baselines="none", hyperparameters=use.hyperparameters, **use.options
+        use.model,
+        source,
+        epochs=1,
+        quiet=True,
+        figures=False,
+        baselines="none",
+        hyperparameters=use.hyperparameters,
+        **use.options,
     )
     exports = zoo.export(run.run_id, output="exported", quiet=True)
     formats = ["savedmodel"] if name == "series" else ["savedmodel", "onnx", "litert"]

@@ -105,6 +105,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
             calibration_size=0.3,
             epochs=60,
             quiet=True,
+            figures=False,
         )
 
 
@@ -137,7 +138,15 @@ def test_histories_of_baselines_begin_with_the_first_value() -> None:
 
 def test_a_search_saves_the_dataset_for_its_workers(workspace: Path) -> None:
     search = zoo.tune(
-        "forecasting/linear", draw_sales(), target="sales", **OPTIONS, trials=1, epochs=1, baselines="none", quiet=True
+        "forecasting/linear",
+        draw_sales(),
+        target="sales",
+        **OPTIONS,
+        trials=1,
+        epochs=1,
+        baselines="none",
+        quiet=True,
+        figures=False,
     )
     assert len(search.trials) == 1
     assert zoo.load(search.run_id).predict(draw_sales()).shape == (6 * 4, 3)
@@ -192,7 +201,7 @@ def test_a_column_known_ahead_must_be_given(run: Any) -> None:
         run.model.predict(ahead(draw_sales(), 0.0), horizon=5)
 
 
-@pytest.mark.parametrize("model", ["forecasting/nbeats", "forecasting/gru"])
+@pytest.mark.parametrize("model", ["forecasting/nbeats", pytest.param("forecasting/gru", marks=pytest.mark.slow)])
 def test_each_model_predicts_the_same_after_loading(model: str, workspace: Path) -> None:
     frame = draw_sales()
     trained = zoo.train(model, frame, target="sales", **OPTIONS, baselines="none", **QUICK)

@@ -22,7 +22,7 @@ from zoo.training.training_state import FitPlan
 
 def test_a_baseline_belongs_to_the_options_that_it_was_run_with(workspace: Path) -> None:
     few, many = (
-        zoo.train("clustering/autoencoder", "wine", clusters=count, labels="class", epochs=1, quiet=True)
+        zoo.train("clustering/autoencoder", "wine", clusters=count, labels="class", epochs=1, quiet=True, figures=False)
         for count in (3, 10)
     )
     assert few.baselines["k_means"]["val_silhouette"] != many.baselines["k_means"]["val_silhouette"]
@@ -38,13 +38,13 @@ def clouds_with_ids(rows: int = 120) -> pd.DataFrame:
 
 def test_numbers_of_levels_are_no_distances(workspace: Path) -> None:
     run = zoo.train(
-        "clustering/autoencoder", clouds_with_ids(), clusters=2, labels="kind", epochs=30, quiet=True,
+        "clustering/autoencoder", clouds_with_ids(), clusters=2, labels="kind", epochs=30, quiet=True, figures=False,
         baselines="quick",
     )  # fmt: skip
     assert run.baselines["k_means"]["test_clustering_accuracy"] == 1
     assert run.baselines["k_means"]["test_silhouette"] > 0.7
     with pytest.raises(DataError, match="no column to cluster by"):
-        zoo.train("clustering/autoencoder", clouds_with_ids()[["city"]], clusters=2, quiet=True)
+        zoo.train("clustering/autoencoder", clouds_with_ids()[["city"]], clusters=2, quiet=True, figures=False)
 
 
 def test_rows_without_a_label_are_not_scored_by_one(workspace: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_users_own_model_may_not_take_padding_for_steps(workspace: Path) -> No
     plain = keras.Sequential([keras.Input((None, 12)), keras.layers.GRU(4), keras.layers.Dense(9, "softmax")])
     plain.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(UsageError, match="the inputs steps, length"):
-        zoo.train(plain, "japanese_vowels", task="sequence", epochs=1, quiet=True)
+        zoo.train(plain, "japanese_vowels", task="sequence", epochs=1, quiet=True, figures=False)
     steps, length = keras.Input((None, 12), name="steps"), keras.Input((), dtype="int32", name="length")
     output = keras.layers.Dense(9, "softmax")(keras.layers.GRU(4)(steps, mask=RealSteps()(steps, length)))
     model = keras.Model({"steps": steps, "length": length}, output)
@@ -106,7 +106,13 @@ def test_whole_numbers_may_be_names_of_classes(workspace: Path) -> None:
 def test_a_list_of_texts_is_read(workspace: Path) -> None:
     texts = [f"{('good', 'bad')[number % 2]} day number {number}" for number in range(60)]
     run = zoo.train(
-        "sequence/gru", (texts, [1, 0] * 30), epochs=1, quiet=True, baselines="none", hyperparameters={"units": 16}
+        "sequence/gru",
+        (texts, [1, 0] * 30),
+        epochs=1,
+        quiet=True,
+        figures=False,
+        baselines="none",
+        hyperparameters={"units": 16},
     )
     assert run.model.predict(pd.DataFrame({"x0": ["good day"]})).shape == (1, 3)
 
@@ -119,7 +125,9 @@ def test_a_list_of_texts_is_read(workspace: Path) -> None:
     ],
 )
 def test_an_observation_that_is_none(workspace: Path, values: dict[str, list[object]], message: str) -> None:
-    run = zoo.train("rl/dqn", "CartPole-v1", epochs=1, quiet=True, baselines="none", hyperparameters={"period": 256})
+    run = zoo.train(
+        "rl/dqn", "CartPole-v1", epochs=1, quiet=True, figures=False, baselines="none", hyperparameters={"period": 256}
+    )
     frame = pd.DataFrame({**{f"observation_{k}": [0.0] for k in range(4)}, **values})
     with pytest.raises(DataError, match=message) as caught:
         run.model.predict(frame)

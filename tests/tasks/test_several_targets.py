@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a run with three targets of both kinds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("targets"))
-        yield zoo.train("classification/mlp", create_frame(), target=TARGETS, epochs=30, quiet=True)
+        yield zoo.train("classification/mlp", create_frame(), target=TARGETS, epochs=30, quiet=True, figures=False)
 
 
 def test_every_target_is_scored_on_the_rows_that_have_it(run: Any) -> None:
@@ -115,7 +115,9 @@ def test_losses_of_rows_are_those_of_the_targets_that_they_have() -> None:
 
 def test_numbers_alone_keep_their_means() -> None:
     frame = create_frame().dropna()
-    run = zoo.train("regression/linear", frame, target=["price", "c"], drop=["grade", "kind"], epochs=2, quiet=True)
+    run = zoo.train(
+        "regression/linear", frame, target=["price", "c"], drop=["grade", "kind"], epochs=2, quiet=True, figures=False
+    )
     means = [run.metrics[f"test_r2_{name}"] for name in ("price", "c")]
     assert run.objective == "rmse"
     assert run.metrics["test_r2"] == pytest.approx(np.mean(means))
@@ -169,7 +171,9 @@ def test_lists_of_labels_need_no_option() -> None:
 
 def test_ordered_classes_learn_their_order() -> None:
     frame = create_frame(600)[["a", "b", "grade"]]
-    run = zoo.train("classification/linear", frame, target="grade", ordered=GRADES, epochs=60, quiet=True)
+    run = zoo.train(
+        "classification/linear", frame, target="grade", ordered=GRADES, epochs=60, quiet=True, figures=False
+    )
     assert run.metrics["test_quadratic_kappa"] > 0.7
     assert run.metrics["test_rank_error"] < 0.35
     predicted = run.load().predict(pd.DataFrame({"a": [-3.0, 0.0, 3.0], "b": 0.0}))
@@ -251,7 +255,9 @@ def test_a_target_that_no_row_has() -> None:
 def test_options_of_a_single_target_are_refused_before_training() -> None:
     for options in ({"calibrate": "temperature"}, {"threshold": "f1"}, {"calibration_size": 0.2}):
         with pytest.raises(UsageError):
-            zoo.train("classification/linear", create_frame(), target=TARGETS, epochs=1, quiet=True, **options)
+            zoo.train(
+                "classification/linear", create_frame(), target=TARGETS, epochs=1, quiet=True, figures=False, **options
+            )
 
 
 @settings(deadline=None, max_examples=25)

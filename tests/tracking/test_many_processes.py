@@ -64,7 +64,7 @@ def check_a_crowd(processes: int, runs: int) -> None:
 
 
 def test_a_few_processes_in_sqlite(workspace: Path) -> None:
-    check_a_crowd(3, 8)
+    check_a_crowd(2, 6)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -60,8 +61,9 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> Iterator[Server]:
     (tmp_path / "server").mkdir()
+    shutil.copy(empty_store, tmp_path / "server" / "server.db")
     mlflow_server = Server(tmp_path / "server")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
     mlflow_server.start()

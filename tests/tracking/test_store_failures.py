@@ -104,6 +104,7 @@ def test_a_search_on_a_full_disk_is_resumed(small_disk: Path, command: Callable[
     assert len(resumed.json["trials"]) == 3
 
 
+@pytest.mark.slow
 def test_commands_for_a_finished_run_on_a_full_disk(small_disk: Path, command: Callable[..., Answer]) -> None:
     resize(small_disk, "40m")
     run_id = command(*TRAIN, "--json").json["run_id"]
@@ -159,6 +160,7 @@ def test_a_store_that_is_removed_during_a_training(
     assert zoo.train("classification/linear", "iris", epochs=1, baselines="none", quiet=True).epochs_run == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_is_removed_during_a_search(workspace: Path, command: Callable[..., Answer]) -> None:
     def remove() -> None:
         deadline = time.monotonic() + 60

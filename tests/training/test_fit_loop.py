@@ -76,7 +76,14 @@ def interrupt(callback):
 
 @pytest.mark.parametrize(
     "batch_size, weight, xla",
-    [(5, None, False), (5, WEIGHT, False), (5, None, True), (5, WEIGHT, True), (11, None, False), (22, None, False)],
+    [
+        (5, None, False),
+        (5, WEIGHT, False),
+        pytest.param(5, None, True, marks=pytest.mark.slow),
+        (5, WEIGHT, True),
+        (11, None, False),
+        (22, None, False),
+    ],
 )
 def test_an_epoch_equals_that_of_keras(batch_size, weight, xla):
     ours, theirs = (network(optimizer="adam", metrics=["accuracy"]) for _ in range(2))

@@ -18,16 +18,15 @@ from zoo.tuning.cross_validation import count_folds, create_fold_job
 
 
 def test_a_search_over_folds(workspace: Path) -> None:
-    search = zoo.tune(
-        "classification/linear", "wine", trials=2, workers=2, cv=3, epochs=3, quiet=True, baselines="none"
-    )
+    options = {"trials": 2, "workers": 2, "cv": 3, "epochs": 3, "quiet": True, "baselines": "none", "figures": False}
+    search = zoo.tune("classification/linear", "wine", **options)
     assert len(search.trials) == 2
     page = Store().client.get_run(search.run_id)
     assert page.data.metrics["cv_log_loss"] == pytest.approx(min(trial.score or 9 for trial in search.trials))
     best = Store().client.get_run(search.best.run_id)
     assert {"cv_log_loss", "cv_log_loss_std", "val_log_loss", "test_log_loss"} <= set(best.data.metrics)
     assert zoo.load(search.run_id).predict("wine").shape == (178, 4)
-    again = zoo.tune("classification/linear", "wine", trials=2, workers=2, cv=3, epochs=3, quiet=True, baselines="none")
+    again = zoo.tune("classification/linear", "wine", **options)
     assert again.run_id == search.run_id  # recalled
 
 
@@ -48,9 +47,9 @@ def test_test_rows_are_in_no_fold() -> None:
 
 def test_too_many_folds(workspace: Path) -> None:
     with pytest.raises(DataError, match="60 folds need 60 rows of each class"):
-        zoo.tune("classification/linear", "wine", cv=60, quiet=True)
+        zoo.tune("classification/linear", "wine", cv=60, quiet=True, figures=False)
     with pytest.raises(UsageError, match="fold"):
-        zoo.tune("rl/dqn", "CartPole-v1", cv=3, quiet=True)
+        zoo.tune("rl/dqn", "CartPole-v1", cv=3, quiet=True, figures=False)
 
 
 def test_folds_are_kept_for_processes(tmp_path: Path) -> None:

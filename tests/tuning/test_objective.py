@@ -100,7 +100,7 @@ def test_seeds_judge_by_the_mean(workspace: Path) -> None:
 @pytest.mark.parametrize("options", [{"start": ["unts=3"]}, {"start_from": "deadbeef"}])
 def test_a_start_that_is_wrong_leaves_no_run(workspace: Path, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"did you mean 'units'|no run 'deadbeef'"):
-        zoo.tune("classification/mlp", "wine", trials=2, quiet=True, **options)
+        zoo.tune("classification/mlp", "wine", trials=2, quiet=True, figures=False, **options)
     assert not Store().search()
 
 
@@ -146,7 +146,7 @@ def test_several_models_are_one_search(workspace: Path, capsys: pytest.CaptureFi
     with pytest.raises(UsageError, match="models of several tasks"):
         tune("*/mlp")
     with pytest.raises(UsageError, match="zoo tune searches among them"):
-        zoo.train("regression/*", "diabetes", quiet=True)
+        zoo.train("regression/*", "diabetes", quiet=True, figures=False)
 
 
 def test_refit_trains_on_validation_rows_too(workspace: Path) -> None:
@@ -179,12 +179,13 @@ def test_a_search_goes_on_by_its_run(workspace: Path) -> None:
 
 
 def test_checkpoints_of_the_best_are_kept(workspace: Path) -> None:
-    search = tune(trials=5, keep=2)
+    search = tune(trials=3, keep=2)
     kept = {path.parent.name for path in Path("mlruns/state").glob("searches/*/trials/*/weights.npz")}
     best = sorted(search.trials, key=lambda trial: trial.score or 0)[:2]
     assert kept == {trial.trial_id for trial in best}
 
 
+@pytest.mark.slow
 def test_what_is_clearly_worse_in_each_fold_is_stopped(workspace: Path) -> None:
     search = tune("regression/linear", workers=1, cv=4, trials=2, epochs=20, start=["learning_rate=0.00001"])
     assert search.trials[1].status == "PRUNED"

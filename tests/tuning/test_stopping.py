@@ -154,7 +154,7 @@ def test_wrong_options(workspace: Path, options: dict[str, Any], says: str) -> N
     assert Store().search() == [] or {run.info.status for run in Store().search()} <= {"FINISHED", "FAILED"}
 
 
-def test_the_number_of_trials_is_unlimited_where_only_time_is_given(workspace: Path) -> None:
+def test_the_number_of_trials_is_unlimited_where_only_time_is_given() -> None:
     def job_of(**values: Any) -> TuneJob:
         return make_job(TuneJob, {"model": "regression/linear", "source": "diabetes", **values})
 
@@ -162,6 +162,10 @@ def test_the_number_of_trials_is_unlimited_where_only_time_is_given(workspace: P
     assert job_of(time_budget="2m", trials=3).most_trials == 3
     assert job_of(time_budget="2m").most_trials == UNLIMITED_TRIALS
     assert job_of(time_budget="2m").trial_seconds == 108  # the rest is for what follows the trials
+
+
+@pytest.mark.slow
+def test_a_search_by_time_alone_is_recalled(workspace: Path) -> None:
     options: dict[str, Any] = {"epochs": 2, "workers": 2, "baselines": "quick", "figures": False, "quiet": True}
     search = zoo.tune("regression/linear", "diabetes", time_budget="12s", **options)
     assert search.trials

@@ -93,9 +93,8 @@ def test_the_same_search_is_recalled_and_added_to(workspace: Path) -> None:
     assert other.run_id != first.run_id
 
 
-@pytest.mark.parametrize(
-    "search", ["hyperband", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bayesian", "grid"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["hyperband", "bayesian", "grid"])
 def test_every_search_is_added_to(workspace: Path, search: str) -> None:
     options = {**QUICK, "epochs": 3, "search": search}
     first = zoo.tune("regression/linear", "diabetes", **options)
@@ -121,6 +120,7 @@ def test_hyperband_promotes_and_a_promoted_trial_stays_one_run(workspace: Path) 
     assert kinds.count("trial") == 9
 
 
+@pytest.mark.slow
 def test_hyperband_begins_with_a_bracket_that_its_trials_fill(workspace: Path) -> None:
     search = zoo.tune("regression/linear", "diabetes", search="hyperband", **{**QUICK, "trials": 6, "epochs": 12})
     history = Store().client.get_metric_history
@@ -161,9 +161,10 @@ def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monke
     monkeypatch.setenv("ZOO_TASKS", str(workspace / "mine"))
     text = (Path(zoo.__file__).parent.parent / "tasks" / "regression" / "linear.py").read_text()
     file.write_text(text)
-    first = zoo.tune("regression/small", "diabetes", **QUICK)
+    options = {**QUICK, "trials": 1}
+    first = zoo.tune("regression/small", "diabetes", **options)
     file.write_text(text.replace('"epochs": 300', '"epochs": 299'))
-    assert zoo.tune("regression/small", "diabetes", **QUICK).run_id != first.run_id
+    assert zoo.tune("regression/small", "diabetes", **options).run_id != first.run_id
 
 
 def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> None:
@@ -205,7 +206,7 @@ def test_what_a_search_left_before_it_was_stored_is_not_taken_up(
 
 def test_one_worker_and_one_seed_give_the_same_search_twice(workspace: Path) -> None:
     searches = [
-        zoo.tune("regression/mlp", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")
+        zoo.tune("regression/linear", "diabetes", name=n, **{**QUICK, "trials": 2, "workers": 1}) for n in ("a", "b")
     ]
     facts = [[(trial.hyperparameters, trial.score) for trial in search.trials] for search in searches]
     assert facts[0] == facts[1]
@@ -291,12 +292,14 @@ def test_a_trial_that_diverges_fails_alone(workspace: Path) -> None:
 
 SCRIPT = """
 import zoo
-search = zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+options = dict(trials=6, workers=2, epochs=150, quiet=True, baselines="none", figures=False)
+search = zoo.tune("regression/linear", "diabetes", **options)
 print(search.run_id, len(search.trials))
 """
 
 
-@pytest.mark.parametrize("way", ["stdin", *(pytest.param(way, marks=pytest.mark.slow) for way in ("file", "-c"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["stdin", "file", "-c"])
 def test_a_search_from_a_plain_script(workspace: Path, way: str) -> None:
     script = SCRIPT.replace("trials=6", "trials=2").replace("150", "2")
     Path("plain.py").write_text(script)
@@ -373,13 +376,23 @@ def test_a_build_without_inputs_is_refused(workspace: Path) -> None:
         zoo.tune(build, "diabetes", task="regression", **QUICK)
 
 
+@pytest.mark.slow
 def test_two_drivers_on_one_search(workspace: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True)
     try:
         while not list(Path("mlruns/state").glob("searches/*/search.json")):
             time.sleep(0.02)
         with pytest.raises(UsageError, match=f"already running in process {process.pid}"):
-            zoo.tune("regression/linear", "diabetes", trials=6, workers=2, epochs=150, quiet=True, baselines="none")
+            zoo.tune(
+                "regression/linear",
+                "diabetes",
+                trials=6,
+                workers=2,
+                epochs=150,
+                quiet=True,
+                figures=False,
+                baselines="none",
+            )
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -291,7 +291,14 @@ def test_a_level_that_only_held_out_rows_have_is_none_of_the_spec(workspace: Pat
     spec = zoo.spec_of(frame[:30], task="classification", target="kind")
     assert spec.inputs[1].categories == ("u", "v")
     run = zoo.train(
-        "classification/linear", frame, target="kind", split="order", epochs=1, baselines="none", quiet=True
+        "classification/linear",
+        frame,
+        target="kind",
+        split="order",
+        epochs=1,
+        baselines="none",
+        quiet=True,
+        figures=False,
     )
     assert "test_log_loss" in run.metrics
 

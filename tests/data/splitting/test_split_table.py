@@ -243,7 +243,7 @@ def test_suggested_sizes_count_the_hyperparameters_of_the_search(workspace: Path
     for options, number in (({}, "4 hyperparameters"), (few, "1 hyperparameter;")):
         search = zoo.tune(
             "classification/linear", "breast_cancer", trials=1, epochs=1, validation_size="suggested", baselines="none",
-            quiet=True, **options,
+            quiet=True, figures=False, **options,
         )  # fmt: skip
         assert any(f"to tune {number}" in f"{note};" for note in search.best.notes), search.best.notes
 

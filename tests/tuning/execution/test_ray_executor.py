@@ -103,7 +103,7 @@ def test_a_search_whose_node_is_lost_goes_on_elsewhere(
 )
 def test_wrong_use(workspace: Path, options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        zoo.tune("regression/linear", "diabetes", quiet=True, **options)
+        zoo.tune("regression/linear", "diabetes", quiet=True, figures=False, **options)
 
 
 def test_storage_holds_what_it_was_sent(tmp_path: Path) -> None:
