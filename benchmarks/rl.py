@@ -65,7 +65,7 @@ class Pair:
         goal: The mean return to reach.
         budget: Environment steps of a training, which are rounded to whole intervals.
         needs: Module that the environment needs, or empty.
-        seeds: Number of seeds, of the first of all.
+        seeds: How many of the seeds are used, from the first on.
     """
 
     rival: str

@@ -186,7 +186,9 @@ class ReinforcementLearning(Task):
             return (), {}
         policy = make_random_policy(target, seed=0)
         try:
-            returns = play_episodes(environment.name, environment.options, policy, environment.seeds.tolist()).returns
+            returns = play_episodes(
+                environment.name, environment.options, policy, environment.seeds.tolist(), environment.processes
+            ).returns
         except DataError:  # an environment that fails in some states must not fail a training that is finished
             return (), {}
         findings = diagnose_agent(

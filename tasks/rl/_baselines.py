@@ -19,16 +19,16 @@ def score_baseline(name: str, dataset: Dataset, seed: int) -> Mapping[str, Mappi
         seed: Seed of random actions.
     """
     target, options = dataset.spec.target, dataset.spec.options
-    scores = {}
+    processes, scores = options.get("processes"), {}
     for split, episodes in dataset.splits.items():
         seeds = episodes.rows.tolist()
         if name in options.get("baseline_policies", []):
-            played = play_baseline(dataset.source, options["env"], name, seeds)
+            played = play_baseline(dataset.source, options["env"], name, seeds, processes)
         elif name == "random":
-            played = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds)
+            played = play_episodes(dataset.source, options["env"], make_random_policy(target, seed), seeds, processes)
         else:
             policy = make_constant_policy(target.classes.index(name.removeprefix("always_")))
-            played = play_episodes(dataset.source, options["env"], policy, seeds)
+            played = play_episodes(dataset.source, options["env"], policy, seeds, processes)
         scores[split] = score_episodes(played)
     return scores
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,15 +16,26 @@ from zoo.jobs.fit_options import TaskOptions
 class Options(TaskOptions):
     """Options of reinforcement learning."""
 
+    unused_by_baselines = ("processes", "envpool", "video", "solved")
+
     env: dict[str, Any] = Field(default_factory=dict, description="KEY=VALUE that the environment is made with")
     solved: Literal["auto"] | float | None = Field(
         None, description="stop once the mean return reaches this; auto takes the environment's own threshold"
     )
     processes: int | None = Field(
-        None, ge=1, description="processes that step the environments; default chosen by the measured time of a step"
+        None,
+        ge=1,
+        description="processes that step the environments, on Linux; default chosen by the measured time of a step",
     )
     envpool: bool = Field(False, description="step the environments of training by EnvPool (extra envpool)")
     video: bool = Field(False, description="draw an episode at the start, in the middle and at the end of training")
+
+    @field_validator("processes")
+    @classmethod
+    def _can_fork(cls, value: int | None) -> int | None:
+        if value is not None and value > 1 and sys.platform != "linux":
+            raise UsageError("several processes need Linux; leave it out", where="processes")
+        return value
 
     @field_validator("env", mode="before")
     @classmethod

@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+import psutil
 import pytest
 from gymnasium import spaces
 from zoo.tasks.rl._environments import Episodes
-from zoo.tasks.rl._environments._choose_stepper import choose_processes
+from zoo.tasks.rl._environments._stepper_choice import choose_processes
 
 import zoo
 from zoo.errors import DataError, UsageError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
 SETTINGS = {"period": 256, "rollout": 32, "environments": 5}
 LAST = 40
@@ -121,11 +126,14 @@ def test_processes_are_taken_where_steps_are_slow(workspace: Path) -> None:
         gymnasium.registry.pop("Corridor-v0")
 
 
-def test_envpool_steps_what_it_has(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("envpool") is None:
-        with pytest.raises(UsageError, match=r"envpool is not installed; .*\[envpool\]"):
-            zoo.train("rl/ppo", "CartPole-v1", epochs=1, options={"envpool": True})
-        return
+@pytest.mark.skipif(importlib.util.find_spec("envpool") is not None, reason="envpool is installed")
+def test_envpool_is_an_extra(workspace: Path) -> None:
+    with pytest.raises(UsageError, match=r"envpool is not installed; .*\[envpool\]"):
+        zoo.train("rl/ppo", "CartPole-v1", epochs=1, options={"envpool": True})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("envpool") is None, reason="envpool is not installed")
+def test_envpool_steps_what_it_has(workspace: Path) -> None:
     run = zoo.train("rl/ppo", "CartPole-v1", epochs=2, options={"envpool": True}, baselines="none", quiet=True)
     assert run.metrics["test_return_mean"] > 100
     for source, env, message in (
@@ -134,3 +142,81 @@ def test_envpool_steps_what_it_has(workspace: Path, monkeypatch: pytest.MonkeyPa
     ):
         with pytest.raises(UsageError, match=message):
             zoo.train("rl/ppo", source, epochs=1, options={"envpool": True, "env": env})
+    episodes = Episodes("MountainCar-v0", {"max_episode_steps": 30}, 3, envpool=True)
+    episodes.begin(range(3), [5, 6, 7])
+    assert len(set(episodes.observations[:, 0].tolist())) == 3
+    for number in range(30):
+        before = episodes.observations.copy()
+        actions = np.array([0, 1, 2])
+        transitions, finished = episodes.step(actions, actions, np.random.default_rng(0))
+        np.testing.assert_array_equal(transitions.observations, before)
+        assert transitions.truncated.all() == (number == 29)
+    assert finished == [-30.0] * 3
+    velocities = transitions.next_observations[:, 1]
+    assert len(set(velocities.tolist())) == 3
+    episodes.close()
+
+
+class Sometimes(Corridor):
+    """An environment with a mask in some states only, which draws from NumPy's global generator as well."""
+
+    def _look(self) -> Any:
+        state, info = super()._look()
+        state[1] = np.random.random()  # noqa: NPY002
+        return state, info if state[0] < 0.5 else {}
+
+
+def test_masks_and_global_random_numbers_are_those_of_each_environment(workspace: Path) -> None:
+    gymnasium.register("Sometimes-v0", Sometimes)
+    try:
+        episodes = Episodes("Sometimes-v0", {}, 4, 4)
+        episodes.begin(range(4), list(range(4)))
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            expected = [state[0] >= 0.5 or np.arange(3) != int(3 * state[0]) for state in episodes.observations]
+            for row in range(4):
+                np.testing.assert_array_equal(episodes.masks[row], expected[row] * np.ones(3, bool))
+            assert len(set(episodes.observations[:, 1].tolist())) == 4
+            actions = episodes.masks.argmax(axis=1)
+            episodes.step(actions, actions, rng)
+        episodes.close()
+    finally:
+        gymnasium.registry.pop("Sometimes-v0")
+
+
+@pytest.mark.parametrize("trouble", ["raise", "exit"])
+def test_environments_that_fail_in_other_processes_are_stepped_in_one(
+    trouble: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Alone(Corridor):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            answer = super().reset(seed=seed)
+            self.steps = 3  # where the trouble is
+            return answer
+
+    gymnasium.register("Alone-v0", Alone)
+    try:
+        episodes = Episodes("Alone-v0", {"step_s": 0.01, "trouble": trouble}, 4)
+        assert episodes.stepper.processes == 1
+        episodes.close()
+        assert multiprocessing.active_children() == []
+    finally:
+        gymnasium.registry.pop("Alone-v0")
+
+
+def test_processes_end_with_a_parent_that_is_killed(workspace: Path) -> None:
+    code = """
+import os, signal, sys
+from zoo.tasks.rl._environments import Episodes
+import multiprocessing
+episodes = Episodes("CartPole-v1", {}, 3, 3)
+print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 20
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

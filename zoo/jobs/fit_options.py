@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from numbers import Integral
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -25,7 +25,12 @@ class TaskOptions(Job):
     """Base for the options of one task.
 
     Each field has a default and a ``description``, which ``zoo show`` prints.
+
+    Attributes:
+        unused_by_baselines: Names of the options that change nothing in the scores of baselines.
     """
+
+    unused_by_baselines: ClassVar[tuple[str, ...]] = ()
 
 
 class TrainJob(DataJob):

@@ -107,7 +107,8 @@ def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _key(task: Task, dataset: Dataset, baseline: Baseline, seed: int) -> str:
     positive = dataset.spec.target.positive if dataset.spec.has_classes else None
-    options = json.dumps(dict(dataset.spec.options), sort_keys=True, default=str)
+    used = {name: value for name, value in dataset.spec.options.items() if name not in task.options.unused_by_baselines}
+    options = json.dumps(used, sort_keys=True, default=str)
     version = 3 if dataset.spec.weights_count else 2  # of how baselines are computed
     text = f"{version} {task.name} {baseline.name} {dataset.split_digest} {positive} {seed} {options}"
     text += f" {dataset.threshold}" if dataset.threshold is not None else ""

@@ -14,6 +14,7 @@ from zoo.errors import DataError, UsageError, ZooError, shorten_error
 from zoo.portable.observations import encode_observation, shorten_value
 
 from .._actions import JoinedActions
+from ._metrics import find_metrics, read_metrics
 
 MOST_CHECKED_STEPS = 100
 _OLD_API = "that of the old Gym is not supported, and the package shimmy converts such an environment"
@@ -143,6 +144,7 @@ def check_steps(environment: gymnasium.Env, name: str) -> None:
         action = space.sample() if mask is None else space.sample(mask=mask.astype(np.int8))
         _, _, terminated, truncated, info = environment.step(action)
         if terminated or truncated:
+            read_metrics(info, tuple(find_metrics(environment, name)), name)
             return
 
 

@@ -8,6 +8,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -15,6 +16,7 @@ import numpy as np
 
 from zoo.errors import UsageError, describe_missing_packages, find_nearest_name
 
+from ._checks import read_mask
 from ._making import make_environment
 from ._steppers import Outcome, Stepper
 
@@ -49,15 +51,19 @@ class EnvPoolStepper(Stepper):
         other = sorted(set(options) - {"max_episode_steps"})
         if other:
             raise UsageError(f"EnvPool does not take {', '.join(other)}; train without --envpool", where="env")
-        self.name, self.count, self._limits = name, count, dict(options)
-        self.environments = [make_environment(name, options)]  # only for its spaces
-        self.action_space = self.environments[0].action_space
-        self.observation_space = self.environments[0].observation_space
-        self.metrics = ()
+        environment = make_environment(name, options)
+        if read_mask(environment, environment.reset(seed=0)[1], name) is not None:
+            raise UsageError(f"EnvPool's {name} has no action masks; train without --envpool", where="envpool")
+        self.name, self.count, self.metrics, self.environments = name, count, (), [environment]
+        self.action_space, self.observation_space = environment.action_space, environment.observation_space
+        limit = environment.get_wrapper_attr("_max_episode_steps")  # of TimeLimit, which is always there
+        self._make: Any = partial(
+            envpool.make, name, env_type="gymnasium", num_envs=count, num_threads=1, max_episode_steps=limit
+        )
         self._pool: Any = None
         with _silence():
-            pool = self._make([0] * count)
-            theirs = {what: getattr(pool, what) for what in ("observation_space", "action_space")}
+            spec = envpool.make_spec(name)
+            theirs = {what: getattr(spec, f"gymnasium_{what}") for what in ("observation_space", "action_space")}
         for what, space in theirs.items():
             ours = getattr(self, what)
             if type(ours) is not type(space) or ours.shape != space.shape:
@@ -65,12 +71,13 @@ class EnvPoolStepper(Stepper):
                 raise UsageError(message, where="envpool")
 
     def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Begin an episode in each of R environments; return observations (R, …), and None for masks."""
+        """Begin an episode in each of R environments, at first in all; return observations (R, …), and no masks."""
         if self._pool is None:
             with _silence():
-                self._pool = self._make([*seeds, *range(self.count - len(seeds))])
-                self._pool.reset()
-        observations, info = self._pool.reset(np.asarray(rows, np.int32))
+                self._pool = self._make(seed=list(seeds))
+                observations, info = self._pool.reset(np.asarray(rows, np.int32))
+        else:
+            observations, info = self._pool.reset(np.asarray(rows, np.int32))
         return observations[_order(info, rows)], None
 
     def step(self, rows: Sequence[int], actions: Sequence[Any]) -> Outcome:
@@ -80,13 +87,6 @@ class EnvPoolStepper(Stepper):
         *returned, info = self._pool.step(values.astype(kind), np.asarray(rows, np.int32))
         observations, rewards, terminated, truncated = (array[_order(info, rows)] for array in returned)
         return Outcome(observations, rewards.astype(np.float64), terminated, truncated, None, None)
-
-    def _make(self, seeds: Sequence[int]) -> Any:
-        import envpool
-
-        return envpool.make(
-            self.name, env_type="gymnasium", num_envs=self.count, seed=list(seeds), num_threads=1, **self._limits
-        )
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._actions import list_actions
 from .._experience import Transitions
-from ._choose_stepper import open_stepper
+from ._stepper_choice import open_stepper
 from ._steppers import Outcome
 
 
@@ -63,8 +63,9 @@ class Episodes:
         """
         outcome = self.stepper.step(rows, actions)
         self.returns[rows] += outcome.rewards
-        for row, action in zip(rows, actions, strict=True):
-            self.actions[row].append(action)
+        if self.stepper.can_repeat:
+            for row, action in zip(rows, actions, strict=True):
+                self.actions[row].append(action)
         self._keep(rows, outcome.observations, outcome.masks)
         if outcome.metrics is not None:
             ended = np.flatnonzero(outcome.terminated | outcome.truncated)
@@ -126,6 +127,8 @@ class Episodes:
     def _keep(self, rows: Sequence[int], observations: np.ndarray, masks: np.ndarray | None) -> None:
         self.observations[rows] = observations
         if masks is None:
+            if self.masks is not None:
+                self.masks[rows] = True
             return
         if self.masks is None:
             self.masks = np.ones((len(self.observations), masks.shape[1]), bool)

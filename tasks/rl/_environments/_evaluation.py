@@ -49,7 +49,9 @@ def play_episodes(
     return _join(parts)
 
 
-def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: Sequence[int]) -> PlayedEpisodes:
+def play_baseline(
+    name: str, options: Mapping[str, Any], baseline: str, seeds: Sequence[int], processes: int | None = None
+) -> PlayedEpisodes:
     """Return the result of a baseline that the environment comes with, by a new policy for each set of episodes.
 
     Args:
@@ -57,6 +59,7 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
         options: Keyword arguments of the environment.
         baseline: Name of the baseline; see :func:`get_baseline_policies`.
         seeds: Seed of each episode.
+        processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
     environment = make_environment(name, options)
     create_policy = get_baseline_policies(environment, name)[baseline]
@@ -67,7 +70,7 @@ def play_baseline(name: str, options: Mapping[str, Any], baseline: str, seeds: S
         return lambda observations, masks: find_action_indices(environment, policy(observations))
 
     parts = [
-        _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER])
+        _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER], processes)
         for first in range(0, len(seeds), MOST_TOGETHER)
     ]
     return _join(parts)

@@ -21,7 +21,7 @@ def find_metrics(environment: gymnasium.Env, name: str) -> Mapping[str, str]:
     """Return the metrics in an environment's ``metadata["metrics"]``, nothing if it has none.
 
     Such an environment declares, by the name of each, whether ``min`` or ``max`` is better, and has its value in the
-    ``info`` of the last step of an episode.
+    ``info`` of the last step of an episode, also of one that its time limit ends.
 
     Raises:
         UsageError: If the declaration is something else.
