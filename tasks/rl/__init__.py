@@ -112,7 +112,8 @@ class ReinforcementLearning(Task):
         settings = find_settings(name)
         if settings:
             options["settings"] = settings
-        notes = describe_settings(settings, name, getattr(job, "model", ""))
+        chosen = [*getattr(job, "hyperparameters", {}), *(["epochs"] if getattr(job, "epochs", None) else [])]
+        notes = describe_settings(settings, name, getattr(job, "model", ""), chosen)
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
         return Dataset(
             name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits, notes=notes

@@ -13,11 +13,12 @@ from zoo.data.dataset import Dataset
 from zoo.figures.animations import encode_animation
 from zoo.models.built_model import BuiltModel
 from zoo.spec import Target
+from zoo.text import format_fraction
 from zoo.training.training_state import FitPlan, FitResult, TrainingState
 
 from ._acting import FastOutput
 from ._actions import choose_greedy_actions
-from ._environments import draw_episode, find_threshold, play_episodes
+from ._environments import draw_episode, find_added_limit, find_threshold, play_episodes
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
@@ -88,6 +89,7 @@ class AgentState(TrainingState):
         self.built_model, self.environment = built_model, environment
         self.steps = self.updates = 0
         self.processes = 1
+        self.truncated = 0.0  # fraction of the last validation episodes
         self.converged = False
         self.rng = np.random.default_rng([plan.seed])
         self.parts: dict[str, Resumable] = {}
@@ -181,9 +183,17 @@ class AgentState(TrainingState):
             self.keep_weights()
 
     def notes(self) -> tuple[str, ...]:
-        """Return notes for the user: how many processes there were, if several, and whether it was solved, and when."""
-        several = f"the environments were stepped in {self.processes} processes"
-        return (*([several] if self.processes > 1 else []), *self._note_solved())
+        """Return notes for the user: of several processes, of episodes without an end, and whether it was solved."""
+        notes = []
+        if self.processes > 1:
+            notes.append(f"the environments were stepped in {self.processes} processes")
+        limit = find_added_limit(self.environment.name, self.environment.options)
+        if limit is not None and self.truncated:
+            notes.append(
+                f"{format_fraction(self.truncated)} of the validation episodes were truncated after {limit:,} steps, as"
+                " the environment has no limit of its own; --env max_episode_steps=N sets one"
+            )
+        return (*notes, *self._note_solved())
 
     def _note_solved(self) -> tuple[str, ...]:
         threshold, solved = self.environment.threshold, self.result.scores.get("val_steps_to_solve", math.nan)
@@ -203,7 +213,9 @@ class AgentState(TrainingState):
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
         source = self.environment
-        return play_episodes(source.name, source.options, self.policy, seeds, source.processes).returns
+        played = play_episodes(source.name, source.options, self.policy, seeds, source.processes)
+        self.truncated = float(played.truncated.mean())
+        return played.returns
 
     def _draw_episode(self, name: str) -> None:
         """Keep an animation of an evaluation episode, by the present policy."""

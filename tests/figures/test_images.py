@@ -136,7 +136,7 @@ def test_filters_share_one_scale(count: int, channels: int) -> None:
 
 
 def test_feature_maps_show_those_that_vary_most() -> None:
-    maps = {"first": rng.normal(size=(2, 6, 5, 12)) * np.arange(12), "second": rng.normal(size=(2, 3, 2, 4))}
+    maps = {"first": rng.normal(size=(2, 6, 5, 12)) * 2.0 ** np.arange(12), "second": rng.normal(size=(2, 3, 2, 4))}
     figure = feature_maps(rng.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8), maps)
     rows = np.array(figure.axes).reshape(4, 1 + MOST_MAPS)
     np.testing.assert_allclose(shown(rows[0][1]), maps["first"][0, ..., 11])

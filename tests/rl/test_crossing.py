@@ -241,10 +241,34 @@ class Counted(gymnasium.Env):
     [
         ({"metrics": ["wrong_moves"]}, r"the metrics \['wrong_moves'\]; expected a dict"),
         ({"metrics": {"return_mean": "max"}}, "none of return_mean"),
-        ({"value": "many"}, r"its info\['wrong_moves'\] is 'many' at the end of an episode; expected a number"),
+        (
+            {"value": "many"},
+            r"its info\['wrong_moves'\] is 'many' at the end of an episode \(step 1, seed 0\); expected a number",
+        ),
         ({"metrics": {"absent": "max"}}, r"its info\['absent'\] is missing"),
     ],
 )
 def test_metrics_that_are_declared_wrongly(options: dict[str, Any], message: str, workspace: Path) -> None:
     with pytest.raises(UsageError, match=message):
         zoo.train("rl/ppo", Counted, options={"env": options}, **QUICK)
+
+
+class Endless(Counted):
+    """An environment whose episodes do not end."""
+
+    def step(self, action: Any) -> Any:
+        return 0, float(action), False, False, {"wrong_moves": self.value}
+
+
+def test_a_run_says_that_episodes_were_truncated(workspace: Path) -> None:
+    runs = [
+        zoo.train("rl/ppo", Endless, options={"env": options}, baselines="none", **QUICK)
+        for options in ({}, {"max_episode_steps": 20})
+    ]
+    said = "100 % of the validation episodes were truncated after 1,000 steps"
+    assert [said in " ".join(run.notes) for run in runs] == [True, False]
+
+
+def test_settings_that_are_chosen_are_not_said(workspace: Path) -> None:
+    run = zoo.train("rl/ppo", "TrafficLight-v0", **QUICK, baselines="none")
+    assert not any("epochs" in note for note in run.notes if "takes other defaults" in note)

@@ -5,7 +5,7 @@ from ._drawing import DrawnEpisode, draw_episode, explain_undrawable
 from ._envpool import EnvPoolStepper
 from ._episodes import Episodes
 from ._evaluation import PlayedEpisodes, make_constant_policy, make_random_policy, play_baseline, play_episodes
-from ._making import describe_observations, find_threshold, get_baseline_policies, make_environment
+from ._making import describe_observations, find_added_limit, find_threshold, get_baseline_policies, make_environment
 from ._metrics import find_metrics
 from ._naming import OWN, describe_code, name_environment
 from ._process_figure import draw_process
@@ -28,6 +28,7 @@ __all__ = [
     "draw_episode",
     "draw_process",
     "explain_undrawable",
+    "find_added_limit",
     "find_metrics",
     "find_process",
     "find_settings",

@@ -144,7 +144,7 @@ def check_steps(environment: gymnasium.Env, name: str) -> None:
         action = space.sample() if mask is None else space.sample(mask=mask.astype(np.int8))
         _, _, terminated, truncated, info = environment.step(action)
         if terminated or truncated:
-            read_metrics(info, tuple(find_metrics(environment, name)), name)
+            read_metrics(environment, info, tuple(find_metrics(environment, name)), name)
             return
 
 

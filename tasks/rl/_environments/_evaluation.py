@@ -24,10 +24,12 @@ class PlayedEpisodes(NamedTuple):
     Args:
         returns: The return of each (E,).
         metrics: The environment's own metrics of each, by name (E,).
+        truncated: Whether each was truncated (E,).
     """
 
     returns: np.ndarray
     metrics: Mapping[str, np.ndarray]
+    truncated: np.ndarray
 
 
 def play_episodes(
@@ -82,21 +84,23 @@ def _together(
     episodes = Episodes(name, options, len(seeds), processes)
     try:
         episodes.begin(range(len(seeds)), [int(seed) for seed in seeds])
-        playing = list(range(len(seeds)))
+        playing, truncated = list(range(len(seeds))), np.zeros(len(seeds), bool)
         while playing:
             # Pass all observations, so that the policy is compiled for one batch size only.
             actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
             outcome = episodes.step_some(playing, [actions[row] for row in playing])
             ended = outcome.terminated | outcome.truncated
+            truncated[playing] = outcome.truncated & ~outcome.terminated
             playing = [row for row, over in zip(playing, ended, strict=True) if not over]
-        return PlayedEpisodes(episodes.returns, episodes.metrics)
+        return PlayedEpisodes(episodes.returns, episodes.metrics, truncated)
     finally:
         episodes.close()
 
 
 def _join(parts: Sequence[PlayedEpisodes]) -> PlayedEpisodes:
     metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
-    return PlayedEpisodes(np.concatenate([part.returns for part in parts]), metrics)
+    returns, truncated = (np.concatenate([getattr(part, name) for part in parts]) for name in ("returns", "truncated"))
+    return PlayedEpisodes(returns, metrics, truncated)
 
 
 def make_random_policy(target: Target, seed: int) -> Policy:

@@ -168,6 +168,12 @@ def get_baseline_policies(environment: gymnasium.Env, name: str) -> Mapping[str,
     return policies
 
 
+def find_added_limit(name: str, options: Mapping[str, Any]) -> int | None:
+    """Return the number of steps after which episodes are truncated because the environment sets no limit, or None."""
+    limit = gymnasium.spec(find_id(name).rpartition(":")[2]).max_episode_steps
+    return MOST_STEPS if limit is None and "max_episode_steps" not in options else None
+
+
 def find_threshold(name: str, solved: str | float | None) -> float | None:
     """Return the mean return at which an environment counts as solved, or None if it has no threshold."""
     if isinstance(solved, float):

@@ -47,8 +47,14 @@ def find_metrics(environment: gymnasium.Env, name: str) -> Mapping[str, str]:
     return metrics
 
 
-def read_metrics(info: Mapping[str, Any], metrics: Sequence[str], name: str) -> np.ndarray:
+def read_metrics(environment: gymnasium.Env, info: Mapping[str, Any], metrics: Sequence[str], name: str) -> np.ndarray:
     """Return the values of an environment's metrics (K,) in the ``info`` at the end of an episode.
+
+    Args:
+        environment: The environment, which counts its steps.
+        info: What the last step returned.
+        metrics: Names of the metrics.
+        name: Id of the environment.
 
     Raises:
         DataError: If one is missing or not a number.
@@ -61,6 +67,7 @@ def read_metrics(info: Mapping[str, Any], metrics: Sequence[str], name: str) -> 
             values[index] = math.nan
         if not math.isfinite(values[index]):
             received = shorten_value(info[metric]) if metric in info else "missing"
-            message = f"its info[{metric!r}] is {received} at the end of an episode; expected a number"
+            place = f"step {environment.get_wrapper_attr('steps')}, seed {environment.get_wrapper_attr('seed')}"
+            message = f"its info[{metric!r}] is {received} at the end of an episode ({place}); expected a number"
             raise DataError(message + ", as metadata['metrics'] declares it", where=name)
     return values

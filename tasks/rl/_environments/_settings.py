@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,24 @@ def apply_settings(hp: Any, spec: Spec, model: str) -> Any:
     return _Defaults(hp, settings["hyperparameters"]) if settings else hp
 
 
-def describe_settings(settings: Mapping[str, Any], environment: str, model: str) -> tuple[str, ...]:
-    """Return a note for the user of the hyperparameters that replace a model's defaults; none if there are none."""
-    if model not in settings:
+def describe_settings(
+    settings: Mapping[str, Any], environment: str, model: str, chosen: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return a note for the user of the hyperparameters that replace a model's defaults; none if there are none.
+
+    Args:
+        settings: What :func:`find_settings` returned.
+        environment: Environment id.
+        model: Name of the model.
+        chosen: Names of the hyperparameters that the user chose, which are not replaced.
+    """
+    values = ", ".join(
+        f"{name} {value}"
+        for name, value in settings.get(model, {}).get("hyperparameters", {}).items()
+        if name not in chosen
+    )
+    if not values:
         return ()
-    values = ", ".join(f"{name} {value}" for name, value in settings[model]["hyperparameters"].items())
     return (f"{model} takes other defaults for {environment}: {values} ({settings[model]['source']})",)
 
 

@@ -84,7 +84,7 @@ class Stepper:
             ended = bool(terminated[index] or truncated[index])
             masks.append(read_mask(environment, info, self.name, ended=ended))
             if metrics is not None and ended:
-                metrics[index] = read_metrics(info, self.metrics, self.name)
+                metrics[index] = read_metrics(environment, info, self.metrics, self.name)
         return Outcome(observations, rewards, terminated, truncated, _join_masks(masks), metrics)
 
     def close(self) -> None:

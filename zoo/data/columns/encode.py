@@ -68,12 +68,12 @@ def extract_inputs(
         cells = _join(frame, input_) if input_.name not in frame.columns else None
         frame = frame.assign(**{input_.name: cells}) if cells is not None else frame
     columns = {str(name): name for name in frame.columns}
-    absent = [input_.name for input_ in spec.inputs if input_.name not in columns]
+    absent = [input_ for input_ in spec.inputs if input_.name not in columns]
     if absent:
         raise DataError(
-            f"columns that the model needs are missing: {join_first(absent, 5)}",
+            f"columns that the model needs are missing: {join_first(list(map(_name_columns, absent)), 5)}",
             where=where,
-            nearest=find_nearest_name(absent[0], set(columns) - {input_.name for input_ in spec.inputs}),
+            nearest=find_nearest_name(absent[0].name, set(columns) - {input_.name for input_ in spec.inputs}),
         )
     arrays: dict[str, Values] = {}
     unfilled: dict[str, np.ndarray] = {}
@@ -93,6 +93,13 @@ def extract_inputs(
 def _join(frame: pd.DataFrame, input_: Input) -> pd.Series | None:
     parts = join_parts(frame, input_) if isinstance(input_, ObservationInput) else None
     return parts if parts is not None else join_numbered_columns(frame, input_)
+
+
+def _name_columns(input_: Input) -> str:
+    """Return the name of an input's column, or of the first and the last one of the numbers of an observation."""
+    is_vector = isinstance(input_, ObservationInput) and input_.space is None
+    count = len(input_.low) if is_vector else 1  # type: ignore[attr-defined]
+    return f"{input_.name}_0 to {input_.name}_{count - 1}" if count > 1 else input_.name
 
 
 def has_value(values: pd.Series) -> np.ndarray:
