@@ -162,19 +162,18 @@ class ReinforcementLearning(Task):
 
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the split's episodes with the greedy policy, and once more with actions drawn from the policy."""
-        target, seeds, options = dataset.spec.target, dataset.splits[split].rows.tolist(), dataset.spec.options
-        processes = options.get("processes")
-        play = partial(play_episodes, dataset.source, options["env"], seeds=seeds, processes=processes)
+        environment, target = TrainingEnvironment.of(dataset), dataset.spec.target
+        seeds, processes = dataset.splits[split].rows.tolist(), environment.processes
+        play = partial(play_episodes, environment.name, environment.options, seeds=seeds, processes=processes)
         played, scores = play(create_greedy_policy(model, target)), {}
         returns = played.returns
         sampling_policy = create_sampling_policy(model, target, seed=0)
         if sampling_policy is not None:
             scores["sampled_return_mean"] = float(play(sampling_policy).returns.mean())
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
-        threshold = TrainingEnvironment.of(dataset).threshold
 
         def draw() -> Mapping[str, Any]:
-            return {**_figures(returns, threshold), **draw_process(dataset.source, dataset.spec, model)}
+            return {**_figures(returns, environment.threshold), **draw_process(dataset.source, dataset.spec, model)}
 
         return Evaluation({**score_episodes(played), **scores}, bounds, draw)
 

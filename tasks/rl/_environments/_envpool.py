@@ -54,7 +54,7 @@ class EnvPoolStepper(Stepper):
         environment = make_environment(name, options)
         if read_mask(environment, environment.reset(seed=0)[1], name) is not None:
             raise UsageError(f"EnvPool's {name} has no action masks; train without --envpool", where="envpool")
-        self.name, self.count, self.metrics, self.environments = name, count, (), [environment]
+        self.name, self.metrics, self.environments = name, (), [environment]
         self.action_space, self.observation_space = environment.action_space, environment.observation_space
         limit = environment.get_wrapper_attr("_max_episode_steps")  # of TimeLimit, which is always there
         self._make: Any = partial(
@@ -72,11 +72,10 @@ class EnvPoolStepper(Stepper):
 
     def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """Begin an episode in each of R environments, at first in all; return observations (R, …), and no masks."""
-        if self._pool is None:
-            with _silence():
+        is_first = self._pool is None
+        with _silence() if is_first else contextlib.nullcontext():
+            if is_first:
                 self._pool = self._make(seed=list(seeds))
-                observations, info = self._pool.reset(np.asarray(rows, np.int32))
-        else:
             observations, info = self._pool.reset(np.asarray(rows, np.int32))
         return observations[_order(info, rows)], None
 

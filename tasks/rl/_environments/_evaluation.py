@@ -44,11 +44,7 @@ def play_episodes(
         seeds: Seed of each episode.
         processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
-    parts = [
-        _together(name, options, policy, seeds[start : start + MOST_TOGETHER], processes)
-        for start in range(0, len(seeds), MOST_TOGETHER)
-    ]
-    return _join(parts)
+    return _play_in_sets(name, options, lambda: policy, seeds, processes)
 
 
 def play_baseline(
@@ -71,15 +67,28 @@ def play_baseline(
         policy = create_policy()
         return lambda observations, masks: find_action_indices(environment, policy(observations))
 
+    return _play_in_sets(name, options, create_indexed, seeds, processes)
+
+
+def _play_in_sets(
+    name: str,
+    options: Mapping[str, Any],
+    create_policy: Callable[[], Policy],
+    seeds: Sequence[int],
+    processes: int | None,
+) -> PlayedEpisodes:
+    """Play at most 50 episodes together, each set of them by a policy of its own."""
     parts = [
-        _together(name, options, create_indexed(), seeds[first : first + MOST_TOGETHER], processes)
-        for first in range(0, len(seeds), MOST_TOGETHER)
+        _play_together(name, options, create_policy(), seeds[start : start + MOST_TOGETHER], processes)
+        for start in range(0, len(seeds), MOST_TOGETHER)
     ]
-    return _join(parts)
+    metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
+    returns = np.concatenate([part.returns for part in parts])
+    return PlayedEpisodes(returns, metrics, np.concatenate([part.truncated for part in parts]))
 
 
-def _together(
-    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
+def _play_together(
+    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None
 ) -> PlayedEpisodes:
     episodes = Episodes(name, options, len(seeds), processes)
     try:
@@ -95,12 +104,6 @@ def _together(
         return PlayedEpisodes(episodes.returns, episodes.metrics, truncated)
     finally:
         episodes.close()
-
-
-def _join(parts: Sequence[PlayedEpisodes]) -> PlayedEpisodes:
-    metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
-    returns, truncated = (np.concatenate([getattr(part, name) for part in parts]) for name in ("returns", "truncated"))
-    return PlayedEpisodes(returns, metrics, truncated)
 
 
 def make_random_policy(target: Target, seed: int) -> Policy:

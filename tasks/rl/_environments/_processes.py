@@ -41,7 +41,7 @@ class ProcessStepper(Stepper):
     """
 
     def __init__(self, name: str, options: Mapping[str, Any], count: int, processes: int) -> None:
-        self.name, self.processes = name, processes
+        self.name, self.processes, self.environments = name, processes, []
         self._others: list[tuple[Any, Connection]] = []
         self._limit_s: float | None = None  # none for what a constructor does
         context = multiprocessing.get_context("fork")
@@ -90,8 +90,7 @@ class ProcessStepper(Stepper):
                 process.kill()
                 process.join()
         self._others = []
-        for environment in getattr(self, "environments", ()):
-            environment.close()
+        super().close()
 
     def _call_processes(
         self, call: str, rows: Sequence[int], values: Sequence[Any]

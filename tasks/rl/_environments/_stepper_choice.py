@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import multiprocessing
 import os
@@ -27,7 +26,9 @@ from ._steppers import Stepper
 WAKE_S, MESSAGE_S = 7e-4, 2e-4
 # Steps are timed for so long, or until there are so many.
 MOST_TIMED_S, MOST_TIMED_STEPS = 0.05, 200
-_MEASURED: dict[str, float] = {}  # seconds of a step by environment and options
+# Seconds of a step by environment and options, and those environments that do not work in several processes.
+_MEASURED: dict[str, float] = {}
+_ALONE: set[str] = set()
 
 
 def open_stepper(
@@ -48,10 +49,10 @@ def open_stepper(
     if processes is not None:
         processes = min(processes, count)
         return Stepper(name, options, count) if processes == 1 else ProcessStepper(name, options, count, processes)
-    cores = min(_count_cores(), count)
-    processes = choose_processes(measure_step(name, options), count, cores) if cores > 1 else 1
+    cores, key = min(_count_cores(), count), _describe(name, options)
+    processes = choose_processes(measure_step(name, options), count, cores) if cores > 1 and key not in _ALONE else 1
     if processes > 1:
-        with contextlib.suppress(ZooError, OSError):  # the environments do not work in several processes
+        try:
             stepper = ProcessStepper(name, options, count, processes)
             try:
                 _step_once(stepper, count)
@@ -59,7 +60,13 @@ def open_stepper(
                 stepper.close()
                 raise
             return stepper
+        except (ZooError, OSError):
+            _ALONE.add(key)  # so that it is not tried again, which may take its whole time limit, for each evaluation
     return Stepper(name, options, count)
+
+
+def _describe(name: str, options: Mapping[str, Any]) -> str:
+    return f"{name} {sorted(options.items())}"
 
 
 def choose_processes(step_s: float, count: int, cores: int) -> int:
@@ -83,7 +90,7 @@ def choose_processes(step_s: float, count: int, cores: int) -> int:
 
 def measure_step(name: str, options: Mapping[str, Any]) -> float:
     """Return the median seconds of a step with random actions, with the resets; measured once in a process."""
-    key = f"{name} {sorted(options.items())}"
+    key = _describe(name, options)
     if key not in _MEASURED:
         _MEASURED[key] = _time_steps(Stepper(name, options, 1))
     return _MEASURED[key]
