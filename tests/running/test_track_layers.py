@@ -128,7 +128,7 @@ def test_layers_are_watched_on_a_sample_of_the_size_of_a_batch(shape: tuple[int,
 
 
 def test_where_it_is_not_possible_that_is_said(workspace: Path) -> None:
-    with pytest.raises(UsageError, match="an agent trains in a loop of its own"):
+    with pytest.raises(UsageError, match="is not trained by the common loop"):
         zoo.train("rl/dqn", "CartPole-v1", track_layers=True, **QUICK)
     with pytest.raises(UsageError, match="track_layers"):
         zoo.tune("classification/mlp", "wine", track_layers=True, trials=1, quiet=True, figures=False)

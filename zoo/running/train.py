@@ -144,7 +144,9 @@ class _Training:
     ) -> _Training:
         built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
         if job.track_layers and built_model.trainer is not None:
-            raise UsageError("an agent trains in a loop of its own, which tracks no layers", where="track_layers")
+            raise UsageError(
+                f"{builder.name} is not trained by the common loop, which tracks layers", where="track_layers"
+            )
         values = {**hp.values, **({"epochs": job.epochs} if job.epochs is not None else {})}
         return cls(job, builder, dataset, built_model, values, callbacks, progress or Progress(quiet=True))
 

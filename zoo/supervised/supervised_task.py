@@ -188,7 +188,12 @@ class SupervisedTask(Task):
             # A duplicated row counts twice in the mean loss; so must a row of weight 2.
             built_model.network.loss.reduction = "mean_with_sample_weight"
         return fit(
-            built_model.network, splits["train"], splits.get("validation"), plan, inference=built_model.inference
+            built_model.network,
+            splits["train"],
+            splits.get("validation"),
+            plan,
+            inference=built_model.inference,
+            trainer=built_model.trainer,
         )
 
     def probe(self, built_model: BuiltModel, dataset: Dataset) -> Arrays | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
+from zoo.models.built_model import Trainer
 from zoo.training.epochs import (
     CompiledEpochs,
     CompiledScores,
@@ -31,6 +32,7 @@ def fit(
     plan: FitPlan,
     *,
     inference: keras.Model | None = None,
+    trainer: Trainer | None = None,
 ) -> FitResult:
     """Train a compiled network and restore the weights of its best epoch on the validation split.
 
@@ -44,17 +46,23 @@ def fit(
         validation: Preprocessed validation rows, or None.
         plan: Settings, seed, recorder, checkpoint and callbacks.
         inference: The network that predicts, if it is another one; validation is scored by its output.
+        trainer: What trains the network in place of epochs of gradient steps; it calls ``state.after_epoch``.
 
     Raises:
         UsageError: If the network cannot be trained by gradients because of the step activation.
         JobError: If the loss is not a number from the first epoch on.
     """
     check_trainable(network)
-    state = SupervisedState(network, train, validation, plan, inference=inference)
+    state = SupervisedState(network, train, validation, plan, inference=inference, trainer=trainer)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
         with disable_graph_optimization():
-            if isinstance(train, StreamedArrays):
+            if trainer is not None:
+                if plan.callbacks:
+                    plan.recorder.say("callbacks are not called: the network is not trained in batches and epochs")
+                if not state.over:
+                    trainer.train(state)
+            elif isinstance(train, StreamedArrays):
                 if reason:
                     raise UsageError(f"streamed data need the compiled training loop, which is not possible: {reason}")
                 _fit_streamed(state, train)
@@ -79,11 +87,12 @@ class SupervisedState(TrainingState):
         plan: FitPlan,
         *,
         inference: keras.Model | None = None,
+        trainer: Trainer | None = None,
     ) -> None:
         self.train = train
         self.validation = CompiledScores(network, validation) if validation is not None else None
         self.inference = CompiledScores(inference, validation) if inference is not None and validation else None
-        super().__init__(network, plan, monitored=validation is not None)
+        super().__init__(network, plan, monitored=validation is not None, trainer=trainer)
         rows_in_memory = validation if isinstance(train, StreamedArrays) else train
         self.watch: Callable[[], Mapping[str, float]] = dict
         if plan.watch is not None and rows_in_memory is not None:
@@ -93,9 +102,10 @@ class SupervisedState(TrainingState):
                 "layers are not tracked: rows are streamed, and there is no validation split to measure on"
             )
         batch, rows = self.settings.batch(len(train)), len(train)
+        batches = f"in batches of {batch:,} are {self.settings.steps(rows):,} iterations an epoch"
         plan.recorder.start(
-            self.settings.epochs,
-            f"{rows:,} examples in batches of {batch:,} are {self.settings.steps(rows):,} iterations an epoch",
+            self.settings.epochs if trainer is None else 1,
+            f"{rows:,} examples {batches}" if trainer is None else f"{rows:,} examples, all at once",
         )
 
     def order(self, epoch: int) -> np.ndarray:

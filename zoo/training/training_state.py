@@ -49,7 +49,8 @@ class FitResult:
         history: Scores of each epoch, by name.
         epochs_run: Total number of trained epochs.
         best_epoch: Epoch whose weights the network has now, counted from 1.
-        stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted`` or ``diverged``.
+        stopped: Why training ended: ``epochs``, ``patience``, ``requested``, ``interrupted``, ``diverged``, or
+            ``solved`` where the weights are computed at once.
         seconds: Wall time of training, including the time before it was resumed.
         scores: Validation scores that are available only after training, by name with prefix.
         notes: Notes for the user.

@@ -1,0 +1,81 @@
+"""MiniRocket: thousands of fixed convolutional features, and an output layer that is computed at once.
+
+Dempster et al. 2021, "MiniRocket: a very fast (almost) deterministic transform for time series classification", with
+the poolings and differences of MultiRocket (Tan et al. 2022) and statistics of the values beside them. Only the output
+layer has weights to learn: a ridge regression in closed form, whose strength is chosen by leave-one-out, so that
+training takes seconds and there are no epochs. Strong on few hundred sequences.
+
+Input: a raw sequence of numbers (T, F) with its length, or a raw text of at most 64 different characters or words.
+Output: probability of the second of two classes (B, 1) or of each of several (B, K), or the standardized number (B, 1).
+Padding has no effect.
+Run: ``zoo train sequence/minirocket japanese_vowels``.
+"""
+
+import math
+from typing import Any
+
+import keras
+import keras_tuner
+
+from zoo.errors import UsageError
+from zoo.models.built_model import assemble
+from zoo.networks import Knobs
+from zoo.networks.recurrent import RealSteps
+from zoo.networks.rocket import WIDTH, Differences, RocketFeatures, SequenceStatistics
+from zoo.portable.preprocessing import LENGTH
+from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
+from zoo.spec import SequenceInput, Spec, TextInput
+
+from ._ridge import RidgeTrainer, add_ridge_head
+
+MOST_THRESHOLDS, MOST_VALUES = 48, 5e7
+MOST_TOKENS = 64
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model; its network carries what computes the output layer.
+
+    Hyperparameters:
+        thresholds: Thresholds of each of the 84 kernels, which three features each belong to; the default is 48, or
+            fewer for more than 2,000 rows.
+        differences: Whether the differences between steps get features too.
+        statistics: Weight of the statistics of the values, as a multiple of the weight of all other features.
+    """
+    knobs = Knobs(hp, defaults={"epochs": 1, "patience": 1})
+    differences = hp.Boolean("differences", default=True)
+    affordable = int(MOST_VALUES / (2 * WIDTH * max(spec.rows, 1)))
+    thresholds = hp.Int("thresholds", 1, 64, sampling="log", default=min(MOST_THRESHOLDS, max(1, affordable)))
+    share = hp.Float("statistics", 0.01, 10, sampling="log", default=0.3)
+
+    preprocessing = SequencePreprocessing(spec)
+    inputs = preprocessing.tensors()
+    steps, longest = _add_steps(inputs, spec)
+    real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
+    parts = [RocketFeatures(longest, thresholds, name="kernels")(steps, real)]
+    if differences:
+        changes = Differences(name="differences")(steps, real)
+        parts.append(RocketFeatures(longest, thresholds, name="kernels_of_differences")(changes, real))
+    parts.append(SequenceStatistics(name="statistics")(steps, real))
+    features = keras.layers.Concatenate(name="features")(parts)
+    output, loss = add_ridge_head(features, spec)
+    knobs.training(spec.rows)
+    widths = [part.shape[-1] for part in parts]
+    trainer = RidgeTrainer(spec, widths=(sum(widths[:-1]), widths[-1]), importances=(1.0, share))
+    return assemble(preprocessing, inputs, output, loss, knobs, trainer=trainer)
+
+
+def _add_steps(inputs: dict[str, Any], spec: Spec) -> tuple[Any, int]:
+    """Return the steps (B, T, F), of a text one column per token, and the length of the longest sequence."""
+    kept = spec.options.get("max_length") or math.inf
+    if CODES not in inputs:
+        return inputs[STEPS], int(min(kept, spec.only(SequenceInput).greatest_length))
+    text = spec.only(TextInput)
+    size = len(text.vocabulary) + 1
+    if size > MOST_TOKENS + 1:
+        raise UsageError(
+            f"sequence/minirocket takes texts of at most {MOST_TOKENS} different {text.unit}s; these have "
+            f"{size - 1:,}. Models for them: sequence/text, sequence/gru",
+            where=text.name,
+        )
+    one_hot = keras.layers.Embedding(size, size, embeddings_initializer="identity", trainable=False, name="tokens")
+    return one_hot(inputs[CODES]), int(min(kept, text.greatest_length))
