@@ -11,8 +11,9 @@ Run: ``zoo train sequence/gru japanese_vowels``.
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, add_recurrent_layers, build_sequence_model
-from zoo.spec import Spec, TextInput
+from zoo.spec import Spec
+
+from ._recurrent import build_recurrent_model
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -22,31 +23,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         units: Width of each recurrent layer, per direction.
         layers: Number of stacked recurrent layers.
         bidirectional: Whether sequences are read in both directions.
-        summary: Input of the output layer: the last state, or the mean or maximum over all steps.
+        summary: Input of the output layer: the last state, or the mean, maximum or both over all steps.
+        window: Steps that are joined to one before the recurrent layers, for numbers only; by default so many that
+            the longest sequence has at most some 64.
+        statistics: Whether the output layer also sees statistics of the values, for numbers only.
         embedding: Width of the embedding of each character or word, for texts only.
     """
-    knobs = Knobs(
-        hp,
-        vary=("learning_rate", "dropout"),
-        defaults={"learning_rate": 2e-3, "dropout": 0.2, "clip_norm": 1.0, "epochs": 100, "patience": 15},
-    )
-    units, layers = hp.Int("units", 16, 256, sampling="log", default=64), hp.Int("layers", 1, 3, default=1)
-    bidirectional = hp.Boolean("bidirectional", default=True)
-    summary = hp.Choice("summary", ["last", "mean", "max"], default="last")
-    text = bool(spec.of_kind(TextInput))
-    embedding = hp.Int("embedding", 8, 256, sampling="log", default=32) if text else hp.Fixed("embedding", 32)
-    return build_sequence_model(
-        spec,
-        knobs,
-        lambda steps, real: add_recurrent_layers(
-            steps,
-            real,
-            knobs,
-            kind=keras.layers.GRU,
-            units=units,
-            layers=layers,
-            bidirectional=bidirectional,
-            summary=summary,
-        ),
-        embedding=embedding,
-    )
+    return build_recurrent_model(hp, spec, keras.layers.GRU)

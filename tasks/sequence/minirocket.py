@@ -29,7 +29,7 @@ from zoo.spec import SequenceInput, Spec, TextInput
 from ._ridge import RidgeTrainer, add_ridge_head
 
 MOST_THRESHOLDS, MOST_VALUES = 48, 5e7
-MOST_TOKENS = 64
+MOST_TOKENS, LEVELS = 64, 8
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -55,7 +55,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     if differences:
         changes = Differences(name="differences")(steps, real)
         parts.append(RocketFeatures(longest, thresholds, name="kernels_of_differences")(changes, real))
-    parts.append(SequenceStatistics(name="statistics")(steps, real))
+    parts.append(SequenceStatistics(LEVELS, name="statistics")(steps, real))
     features = keras.layers.Concatenate(name="features")(parts)
     output, loss = add_ridge_head(features, spec)
     knobs.training(spec.rows)

@@ -41,7 +41,7 @@ class PoolSteps(keras.layers.Layer):
     """Pools the real steps of a sequence to one vector.
 
     Args:
-        kind: ``mean`` or ``max``.
+        kind: ``mean``, ``max`` or ``mean_max`` for both.
 
     Call arguments:
         steps: (B, T, F).
@@ -59,19 +59,58 @@ class PoolSteps(keras.layers.Layer):
     def call(self, steps: Any, real: Any) -> Any:
         """Return (B, F)."""
         shown = real[..., None]
-        if self.kind == "mean":
-            count = ops.sum(ops.cast(shown, steps.dtype), axis=1)
-            return ops.sum(ops.where(shown, steps, 0), axis=1) / ops.maximum(count, 1)
-        lowest = ops.cast(-np.inf, steps.dtype)
-        return ops.max(ops.where(shown, steps, lowest), axis=1)
+        count = ops.maximum(ops.sum(ops.cast(shown, steps.dtype), axis=1), 1)
+        pooled = []
+        if self.kind in ("mean", "mean_max"):
+            pooled.append(ops.sum(ops.where(shown, steps, 0), axis=1) / count)
+        if self.kind in ("max", "mean_max"):
+            pooled.append(ops.max(ops.where(shown, steps, ops.cast(-np.inf, steps.dtype)), axis=1))
+        return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
     def compute_output_spec(self, steps: Any, real: Any) -> Any:
-        """Return the spec of the output (B, F)."""
-        return keras.KerasTensor((steps.shape[0], steps.shape[-1]), dtype=steps.dtype)
+        """Return the spec of the output (B, F), or (B, 2 F) for ``mean_max``."""
+        width = steps.shape[-1] * (2 if self.kind == "mean_max" else 1)
+        return keras.KerasTensor((steps.shape[0], width), dtype=steps.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class GroupSteps(keras.layers.Layer):
+    """Joins each few successive steps to one, so that a recurrent layer has fewer steps to remember.
+
+    Args:
+        size: Number of steps that are joined. Padding is zero.
+
+    Call arguments:
+        steps: (B, T, F).
+        real: Mask of real steps (B, T).
+    """
+
+    def __init__(self, size: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.size = size
+
+    def call(self, steps: Any, real: Any) -> list[Any]:
+        """Return the groups (B, T / size, size F), and the mask of groups with a real step."""
+        length, width = ops.shape(steps)[1], steps.shape[-1]
+        groups = (length + self.size - 1) // self.size
+        missing = groups * self.size - length
+        steps = ops.pad(ops.where(real[..., None], steps, 0), [[0, 0], [0, missing], [0, 0]])
+        real = ops.pad(real, [[0, 0], [0, missing]])
+        steps = ops.reshape(steps, (-1, groups, self.size * width))
+        return [steps, ops.any(ops.reshape(real, (-1, groups, self.size)), axis=-1)]
+
+    def compute_output_spec(self, steps: Any, real: Any) -> list[Any]:
+        """Return the specs of groups and mask."""
+        rows, width = steps.shape[0], self.size * steps.shape[-1]
+        return [keras.KerasTensor((rows, None, width), dtype=steps.dtype), keras.KerasTensor((rows, None), "bool")]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "size": self.size}
 
 
 def build_sequence_model(

@@ -15,7 +15,6 @@ TAPS, KERNELS = 9, 84
 WIDTH = 3 * KERNELS  # features of one threshold of each kernel
 MOST_DILATIONS = 32
 MOST_CHANNELS = 9
-LEVELS = 8
 _GOLDEN = (1 + 5**0.5) / 2
 
 
@@ -131,28 +130,33 @@ class SequenceStatistics(keras.layers.Layer):
     """Statistics of the values of sequences, which MiniRocket's kernels do not see, since their weights sum to zero.
 
     For each channel: mean, standard deviation, minimum, maximum, first and last value, and the share of the steps above
-    each of 8 quantiles of the training values; and the logarithm of the length. Padding has no effect.
+    each of a few quantiles of the training values; and the logarithm of the length. Padding has no effect.
+
+    Args:
+        levels: Number of quantiles, which are weights that are not trained: :meth:`adapt` takes them.
 
     Call arguments:
         steps: (B, T, F).
         real: Mask of real steps (B, T).
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, levels: int = 0, **options: Any) -> None:
         super().__init__(autocast=False, trainable=False, dtype="float32", **options)
+        self.n_levels = levels
 
     def build(self, steps_shape: Any, real_shape: Any = None) -> None:
         """Make the weights: the quantiles of each channel."""
-        self.levels = self.add_weight(
-            shape=(LEVELS, steps_shape[-1]), initializer="zeros", trainable=False, name="levels"
-        )
+        if self.n_levels:
+            shape = (self.n_levels, steps_shape[-1])
+            self.levels = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="levels")
 
     def adapt(self, steps: np.ndarray, real: np.ndarray) -> None:
         """Take the quantiles of the real steps of training sequences (N, T, F)."""
-        self.levels.assign(np.quantile(steps[real], (np.arange(LEVELS) + 0.5) / LEVELS, axis=0).astype(np.float32))
+        shares = (np.arange(self.n_levels) + 0.5) / self.n_levels
+        self.levels.assign(np.quantile(steps[real], shares, axis=0).astype(np.float32))
 
     def call(self, steps: Any, real: Any) -> Any:
-        """Return (B, 14 F + 1)."""
+        """Return (B, (6 + levels) F + 1)."""
         shown, number = tf.cast(real, tf.float32)[..., None], tf.reduce_sum(tf.cast(real, tf.float32), axis=1)
         count = tf.maximum(number, 1.0)[:, None]
         mean = tf.reduce_sum(steps * shown, axis=1) / count
@@ -162,18 +166,18 @@ class SequenceStatistics(keras.layers.Layer):
         last = tf.gather(steps, tf.maximum(tf.cast(number, tf.int32) - 1, 0), axis=1, batch_dims=1)
         shares = [
             tf.reduce_sum(tf.cast(steps > self.levels[index], tf.float32) * shown, axis=1) / count
-            for index in range(LEVELS)
+            for index in range(self.n_levels)
         ]
         parts = [mean, deviation, low, high, steps[:, 0], last, *shares, tf.math.log(count)]
         return tf.concat(parts, axis=1)
 
     def compute_output_spec(self, steps: Any, real: Any) -> Any:
         """Return the spec of the output."""
-        return keras.KerasTensor((steps.shape[0], (6 + LEVELS) * steps.shape[-1] + 1), dtype="float32")
+        return keras.KerasTensor((steps.shape[0], (6 + self.n_levels) * steps.shape[-1] + 1), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return simplify_config(super().get_config())
+        return {**simplify_config(super().get_config()), "levels": self.n_levels}
 
 
 @keras.saving.register_keras_serializable("zoo")
