@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import time
-import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from _results import say
+from _rival_environment import find_interpreter
 from _rl_episodes import JUDGE_SEEDS, Stopwatch, make_environment, play_episodes, reaches_goal
 
 PACKAGES = {"stable-baselines3": "2.9.2", "torch": "2.13.0"}
@@ -104,18 +103,9 @@ SETTINGS = {
 
 def find_rival_interpreter() -> str:
     """Return a Python that has Stable-Baselines3: the user's own, or that of an environment made once."""
-    if "SB3_PYTHON" in os.environ:
-        return os.environ["SB3_PYTHON"]
-    pins = [f"{name}=={number}" for name, number in PACKAGES.items()]
-    pins += [f"{name}=={version(name)}" for name in ("gymnasium", "numpy")]  # both sides step the same environment
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo-benchmarks" / "_".join(pins)
-    interpreter, complete = folder / "bin" / "python", folder / ".done"
-    if not complete.exists():
-        say(f"rl: installing {', '.join(pins)} into {folder}")
-        venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *pins], check=True)
-        complete.touch()
-    return str(interpreter)
+    # Both sides step the same environment.
+    packages = {**PACKAGES, **{name: version(name) for name in ("gymnasium", "numpy")}}
+    return find_interpreter(packages, variable="SB3_PYTHON")
 
 
 def read_versions(interpreter: str) -> dict[str, str]:

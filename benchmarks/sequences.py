@@ -1,0 +1,130 @@
+"""Accuracy of the sequence models by their defaults, on small sets that nothing was chosen on, with CPU time.
+
+The rivals are aeon's MiniRocket and MultiRocket with their ridge classifier, and the statistics of each sequence with a
+support vector machine. Train and test splits are the official ones. By default zoo keeps a fifth of the training rows
+for validation; ``minirocket`` does not need them and is also measured with ``--validation-size 0``, as aeon trains.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _aeon_rivals import CLASSIFIERS, PACKAGES
+from _processes import CHILD, child_payload, quietly, tell_parent
+from _results import Results, mean_and_deviation, read_arguments, say
+from _rival_environment import find_interpreter
+
+SETS = (
+    "JapaneseVowels", "BasicMotions", "GunPoint", "ItalyPowerDemand", "ArrowHead", "PickupGestureWiimoteZ", "OSULeaf",
+    "CBF", "Coffee", "ECG200", "FaceFour", "Beef", "Adiac",
+)  # fmt: skip
+WHOLE = "minirocket, all training rows"
+SIDES = {
+    "minirocket": ("sequence/minirocket", {}, 3),
+    WHOLE: ("sequence/minirocket", {"validation_size": 0}, 3),
+    "gru": ("sequence/gru", {}, 1),
+    "lstm": ("sequence/lstm", {}, 1),
+}
+RIVAL_SEEDS, SVM = 3, "statistics_svm"
+HERE = Path(__file__).parent
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+
+
+def main() -> None:
+    """Measure and report; in a child, train models on one set."""
+    work = child_payload()
+    if work is not None:
+        return _train(work)
+    options = read_arguments(__doc__ or "", SETS)
+    interpreter = find_interpreter(PACKAGES, variable="AEON_PYTHON")
+    sets, seeds = (("GunPoint",), 1) if options.quick else (SETS, None)
+    settings = {"rivals": PACKAGES, "seeds": {side: number for side, (_, _, number) in SIDES.items()}}
+    results = Results(__file__, options, settings)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        for name in sets:
+            if options.only not in (None, name):
+                continue
+            source = Path(folder, f"{name}.npz")
+            for side in CLASSIFIERS:
+                _measure(results, name, side, seeds or RIVAL_SEEDS, [interpreter, str(HERE / "_aeon_rivals.py")], {})
+            for side, (_, _, number) in SIDES.items():
+                if not source.exists():
+                    _run([interpreter, str(HERE / "_aeon_rivals.py"), json.dumps({"set": name, "write": str(source)})])
+                command = [sys.executable, str(Path(__file__).resolve()), CHILD]
+                _measure(results, name, side, seeds or number, command, {"source": str(source)})
+    return _report(results)
+
+
+def _measure(results: Results, name: str, side: str, seeds: int, command: list[str], more: dict[str, Any]) -> None:
+    """Keep what a fresh process tells of each seed that is missing."""
+    left = [seed for seed in range(seeds) if f"{name}, {side}, {seed}" not in results]
+    if not left:
+        return
+    say(f"sequences: {side} on {name}")
+    for answer in _run([*command, json.dumps({"set": name, "side": side, "seeds": left, **more})]):
+        results.add(f"{name}, {side}, {answer.pop('seed')}", answer)
+
+
+def _run(command: list[str]) -> Iterator[dict[str, Any]]:
+    paths = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RuntimeError(f"a part of the benchmark ended with status {done.returncode}")
+    return iter([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+
+
+def _train(work: dict[str, Any]) -> None:
+    import zoo
+
+    model, options, _ = SIDES[work["side"]]
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, quietly.quietly():
+        os.chdir(folder)
+        for seed in work["seeds"]:
+            level = "quick" if work["side"] == "minirocket" and seed == 0 else "none"
+            start = time.process_time()
+            run = zoo.train(model, work["source"], seed=seed, baselines=level, figures=False, quiet=True, **options)
+            answer = {"seed": seed, "accuracy": run.metrics["test_accuracy"], "cpu_s": time.process_time() - start}
+            tell_parent(answer | {name: scores["test_accuracy"] for name, scores in run.baselines.items()})
+
+
+def _report(results: Results) -> None:
+    sides = [*SIDES, *CLASSIFIERS]
+    lines, means = [], {side: [] for side in [*sides, SVM]}
+    for name in SETS:
+        cells = []
+        columns = {side: results.column("accuracy", f"{name}, {side}, ") for side in sides}
+        columns[SVM] = results.column(SVM, f"{name}, minirocket, 0")
+        if not all(columns.values()):
+            continue
+        for side, values in columns.items():
+            means[side].append(float(np.mean(values)))
+            cells.append(mean_and_deviation(values, ".3f"))
+        lines.append((name, *cells))
+    if lines:
+        lines.append((f"mean of {len(lines)} sets", *(f"{np.mean(values):.4f}" for values in means.values())))
+        seconds = {
+            side: sum(np.mean(results.column("cpu_s", f"{name}, {side}, ")) for name, *_ in lines[:-1])
+            for side in sides
+        }
+        lines.append(("CPU seconds a set", *(f"{value / (len(lines) - 1):.1f}" for value in seconds.values()), ""))
+    notes = [
+        "Test accuracy, mean ± standard deviation over the seeds: "
+        + ", ".join(f"{number} of {side}" for side, (_, _, number) in SIDES.items())
+        + f", {RIVAL_SEEDS} of each rival. The support vector machine sees the same training rows as `minirocket`.",
+        "The CPU seconds include the report of a run; the rivals' are those of fitting and predicting, once compiled.",
+    ]
+    results.report("Sequences: accuracy by the defaults", ("set", *sides, SVM), lines, notes)
+
+
+if __name__ == "__main__":
+    main()
