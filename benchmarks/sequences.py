@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _aeon_rivals import CLASSIFIERS, PACKAGES
-from _processes import CHILD, child_payload, quietly, tell_parent
+from _processes import CHILD, child_payload, tell_parent
 from _results import Results, mean_and_deviation, read_arguments, say
 from _rival_environment import find_interpreter
 
@@ -50,17 +51,16 @@ def main() -> None:
     settings = {"rivals": PACKAGES, "seeds": {side: number for side, (_, _, number) in SIDES.items()}}
     results = Results(__file__, options, settings)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        for name in sets:
-            if options.only not in (None, name):
-                continue
-            source = Path(folder, f"{name}.npz")
-            for side in CLASSIFIERS:
-                _measure(results, name, side, seeds or RIVAL_SEEDS, [interpreter, str(HERE / "_aeon_rivals.py")], {})
-            for side, (_, _, number) in SIDES.items():
-                if not source.exists():
-                    _run([interpreter, str(HERE / "_aeon_rivals.py"), json.dumps({"set": name, "write": str(source)})])
+        chosen = [name for name in sets if options.only in (None, name)]
+        rival = [interpreter, str(HERE / "_aeon_rivals.py")]
+        for name in chosen:
+            _run([*rival, json.dumps({"set": name, "write": str(Path(folder, f"{name}.npz"))})])
+        for side, name in product([*CLASSIFIERS, *SIDES], chosen):  # a side on all sets before the next side
+            if side in CLASSIFIERS:
+                _measure(results, name, side, seeds or RIVAL_SEEDS, rival, {})
+            else:
                 command = [sys.executable, str(Path(__file__).resolve()), CHILD]
-                _measure(results, name, side, seeds or number, command, {"source": str(source)})
+                _measure(results, name, side, seeds or SIDES[side][2], command, {"source": f"{folder}/{name}.npz"})
     return _report(results)
 
 
@@ -87,7 +87,7 @@ def _train(work: dict[str, Any]) -> None:
     import zoo
 
     model, options, _ = SIDES[work["side"]]
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, quietly.quietly():
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         os.chdir(folder)
         for seed in work["seeds"]:
             level = "quick" if work["side"] == "minirocket" and seed == 0 else "none"
