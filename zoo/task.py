@@ -165,7 +165,8 @@ class Task(ABC):
     apply to it, with the reason; ``no_folds``, why cross-validation does not apply to it; ``comparison``, the
     metric that compares different models and baselines where the objective cannot, with ``no_comparison``, why data may
     lack it; ``write_predictions``, which writes the predictions of ``zoo predict`` to a path, if not as CSV; and
-    ``describe_source``, a sentence and the use of each column for the model card, where inputs are not the columns.
+    ``describe_source``, a sentence and the use of each column for the model card, where inputs are not the columns; and
+    ``strong_model``, the name of the model to try where another one is worse than a baseline.
 
     Args:
         name: The folder's name.
@@ -181,6 +182,7 @@ class Task(ABC):
     no_comparison: str = ""
     write_predictions: Callable[[pd.DataFrame, Path], None] | None = None
     describe_source: Callable[[Spec], tuple[str, Mapping[str, str]]] | None = None
+    strong_model: Callable[[Spec], str] | None = None
 
     def __init__(self, name: str, *, example: str) -> None:
         self.name = name

@@ -15,7 +15,7 @@ from zoo.data.ragged import Ragged
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.preprocessing.sequences import SequencePreprocessing
-from zoo.spec import Spec
+from zoo.spec import Spec, TextInput
 from zoo.supervised.supervised_task import SupervisedTask
 
 from ._baselines import choose_baselines
@@ -72,6 +72,10 @@ class Sequence(SupervisedTask):
     def takes(self, ranks: set[int]) -> bool:
         """Return whether a model's inputs may be sequences."""
         return 3 in ranks
+
+    def strong_model(self, spec: Spec) -> str:
+        """Return the model for texts or for numbers that needs few examples."""
+        return "sequence/text" if spec.of_kind(TextInput) else "sequence/minirocket"
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray

@@ -12,7 +12,7 @@ from zoo.networks.recurrent import GroupSteps
 from zoo.networks.rocket import SequenceStatistics
 from zoo.spec import SequenceInput, Spec, TextInput
 
-MOST_STEPS, WIDEST_WINDOW = 64, 32  # of a recurrent layer by default
+MOST_STEPS, WIDEST_WINDOW = 64, 32  # of a recurrent layer by default, on average
 MOMENTUM = 0.9  # of the running statistics of a batch, since a few hundred sequences are few batches
 
 
@@ -32,7 +32,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     )
     units, layers = hp.Int("units", 16, 256, sampling="log", default=64), hp.Int("layers", 1, 3, default=1)
     bidirectional = hp.Boolean("bidirectional", default=True)
-    summary = hp.Choice("summary", ["last", "mean", "max", "mean_max"], default="last" if text else "mean_max")
+    summary = hp.Choice("summary", ["last", "mean", "max", "mean_max"], default="last")
     if text:
         embedding = hp.Int("embedding", 8, 256, sampling="log", default=32)
         window, statistics = hp.Fixed("window", 1), hp.Fixed("statistics", False)
@@ -56,6 +56,6 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
 
 
 def _choose_window(spec: Spec) -> int:
-    """Return the number of steps to join, so that a recurrent layer has at most some 64."""
-    longest = min(spec.only(SequenceInput).greatest_length, spec.options.get("max_length") or MOST_STEPS**2)
-    return min(WIDEST_WINDOW, max(1, round(longest / MOST_STEPS)))
+    """Return the number of steps to join, so that a recurrent layer has some 64 on average."""
+    mean = min(spec.only(SequenceInput).mean_length, spec.options.get("max_length") or MOST_STEPS * WIDEST_WINDOW)
+    return min(WIDEST_WINDOW, max(1, round(mean / MOST_STEPS)))

@@ -25,7 +25,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         bidirectional: Whether sequences are read in both directions.
         summary: Input of the output layer: the last state, or the mean, maximum or both over all steps.
         window: Steps that are joined to one before the recurrent layers, for numbers only; by default so many that
-            the longest sequence has at most some 64.
+            some 64 are left on average.
         statistics: Whether the output layer also sees statistics of the values, for numbers only.
         embedding: Width of the embedding of each character or word, for texts only.
     """

@@ -91,7 +91,8 @@ MADE: dict[str, tuple[str, Callable[[], Any], dict[str, Any], str]] = {
     ),
     "a state over forty steps": (
         "sequence/rnn", lambda: "adding_problem",
-        {"bidirectional": False, "dropout": 0, "learning_rate": 0.01, "epochs": 12}, "vanishing gradient",
+        {"bidirectional": False, "statistics": False, "dropout": 0, "learning_rate": 0.01, "epochs": 12},
+        "vanishing gradient",
     ),
     "sixty rows": ("classification/mlp", lambda: table(60, 20, lambda x, random: named(x[:, 0] > 0)), {},
                    "too few rows"),

@@ -17,8 +17,7 @@ UNDER_FITTING, OVER_FITTING = "under-fitting", "over-fitting"
 VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
 UNSTABLE, TOO_FEW, LEAKAGE = "unstable over seeds", "too few rows", "leakage suspected"
 WORSE, NOTHING_LEARNED = "worse than a baseline", "nothing learned"
-CURVE = "figures/learning_curve.png"
-RANGE_TEST = ", or one that zoo study RUN rates suggests"
+CURVE, RANGE_TEST = "figures/learning_curve.png", ", or one that zoo study RUN rates suggests"
 # Fractions of the error of the constant baseline.
 GAP = 0.1  # gap between splits, or to a baseline, beyond the noise
 NOTHING = 0.05  # skill below which nothing was learnt
@@ -49,6 +48,7 @@ class Training:
         verdict: The model compared with the best baseline, as in ``Run``.
         best_baseline: Name of the best baseline.
         report: Findings of the data report.
+        strong_model: The model to try where this one is worse than a baseline; None for none.
         hyperparameters: The model's hyperparameters, which the advice is limited to.
         perfect: Value of the objective for perfect predictions; 0 for an error.
     """
@@ -65,6 +65,7 @@ class Training:
     verdict: str = ""
     best_baseline: str | None = None
     report: Sequence[Finding] = ()
+    strong_model: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     perfect: float = 0.0
 
@@ -172,7 +173,8 @@ def check_baseline(training: Training) -> list[Finding]:
     baseline = training.baselines[training.best_baseline].get(name, math.nan)
     text = f"{training.best_baseline} has {name} {baseline:.4g}, the network {training.metrics.get(name, math.nan):.4g}"
     shown = "95 % interval of the network {:.4g} to {:.4g}".format(*(training.interval or (math.nan, math.nan)))
-    return [Finding(WORSE, WARNING, text, "zoo tune, or use the baseline", (shown,))]
+    others = f"{training.strong_model}, " if training.strong_model else ""
+    return [Finding(WORSE, WARNING, text, f"{others}zoo tune, or use the baseline", (shown,))]
 
 
 def _nothing_learned(training: Training) -> list[Finding]:
@@ -214,9 +216,6 @@ def check_stability(
     advice = "a lower learning rate, --set warmup=5, --set clip_norm=1, or a larger batch_size; compare over all seeds"
     evidence = (f"standard deviation over seeds {spread:.2g}; sampling error of the test rows {sampling_error:.2g}",)
     return [Finding(UNSTABLE, WARNING, text, advice, evidence)]
-
-
-# --- learning curve ---
 
 
 def _of_course(training: Training) -> list[Finding]:

@@ -226,6 +226,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
             baselines[dummies[0].name] = add_prefixes(dummies[0].run(fitted.dataset, 0))  # what chance attains
     settings = FitSettings.from_hyperparameters(fitted.hyperparameters)
     interval = run.intervals.get(f"test_{run.objective}")
+    strong = task.strong_model(spec) if task.strong_model is not None else None
     return Training(
         history=fitted.result.history,
         best_epoch=run.best_epoch,
@@ -239,6 +240,7 @@ def _training(run: Run, fitted: Fitted, report: DataReport | None) -> Training:
         verdict=run.verdict,
         best_baseline=run.best_baseline,
         report=report.findings if report is not None else (),
+        strong_model=None if strong == run.model_name else strong,
         hyperparameters=fitted.hyperparameters,
         perfect=task.rules(spec).metrics()[0].perfect,
     )
