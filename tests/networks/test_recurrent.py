@@ -314,7 +314,7 @@ def test_a_batch_of_texts_changes_no_prediction(unit: str) -> None:
 
 TURKISH = """
 import numpy as np
-from zoo.networks.recurrent import EncodeText
+from zoo.preprocessing.sequences import EncodeText
 print(np.asarray(EncodeText(["title"], "word")(np.array(["TITLE"]))[0]).tolist())
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,13 +20,16 @@ NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
 QUANTILE_LOSSES = ("pinball",)
 
 
-def add_head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
+def add_head(
+    x: Any, spec: Spec, knobs: Knobs, *, layer: Callable[..., Any] = keras.layers.Dense
+) -> tuple[Any, keras.losses.Loss]:
     """Return the output layer and the loss for the targets of the spec.
 
     Args:
-        x: Tensor (B, F).
+        x: Tensor (B, F), or what ``layer`` takes.
         spec: Spec with targets.
         knobs: Provide the loss (by default cross-entropy or squared error), initializer and regularisation.
+        layer: Class of the output layers, or a function that creates one from the arguments of ``Dense``.
 
     Returns:
         Output and loss: the probability of the second of two classes (B, 1), of each of several
@@ -39,14 +44,14 @@ def add_head(x: Any, spec: Spec, knobs: Knobs) -> tuple[Any, keras.losses.Loss]:
     )
     knobs.defaults.setdefault("loss", losses[0])
     loss = knobs.get("loss", choices=losses)
-    dense = {"kernel_initializer": knobs.get("initializer"), "kernel_regularizer": knobs.regularizer()}
+    dense = partial(layer, kernel_initializer=knobs.get("initializer"), kernel_regularizer=knobs.regularizer())
     if not several:
         output = _add_output(x, spec.target, "output", dense)
         return output, Pinball(quantiles) if quantiles else _loss(loss, spec.target)
     widths = [compute_width(target) for target in spec.targets]
     kinds = [target.kind if target.kind == "class" else loss for target in spec.targets]
     if sum(widths) == len(widths) and len(set(kinds)) == 1:  # one layer is faster than hundreds
-        output = keras.layers.Dense(sum(widths), **dense, name="output")(x)
+        output = dense(sum(widths), name="output")(x)
         return _activate(output, kinds[0], "sigmoid", "probability"), EachTarget(kinds, widths)
     parts = [_add_output(x, target, f"output_{index}", dense) for index, target in enumerate(spec.targets)]
     return keras.layers.Concatenate(name="outputs", dtype="float32")(parts), EachTarget(kinds, widths)
@@ -64,14 +69,14 @@ def compute_width(target: Target) -> int:
     return len(target.quantiles) or math.prod(target.shape)
 
 
-def _add_output(x: Any, target: Target, name: str, dense: dict[str, Any]) -> Any:
+def _add_output(x: Any, target: Target, name: str, dense: Callable[..., Any]) -> Any:
     """Return the outputs of one target (B, width)."""
     width = compute_width(target)
     if target.ordered:
-        score = keras.layers.Dense(1, use_bias=False, **dense, name=name)(x)
+        score = dense(1, use_bias=False, name=name)(x)
         counts = np.array(target.counts, float) if target.counts else np.ones(width)
         return OrderedProbabilities((counts / counts.sum()).tolist(), name=name.replace("output", "probability"))(score)
-    x = keras.layers.Dense(width, **dense, name=name)(x)
+    x = dense(width, name=name)(x)
     return _activate(x, target.kind, "softmax" if width > 1 else "sigmoid", name.replace("output", "probability"))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.portable.ngrams import hash_ngrams
 from zoo.portable.rows import ARRAY, EARLIEST, LATEST, OBSERVATION, SEQUENCE
 
 UNSEEN, MISSING, FIRST_LEVEL = 0, 1, 2
@@ -288,6 +289,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "PrepareDates": _dates,
     "EncodeText": _tokens,
     "BagOfWords": _bag_of_words,
+    "HashNgrams": hash_ngrams,
     "PrepareSteps": _steps,
     "ResizeImages": _resized,
     "ScaleObservation": _observations,

@@ -100,10 +100,7 @@ class EncodeText(keras.layers.Layer):
         elif self.unit != WORD:  # ``letter`` in models of zoo 0.1.0
             tokens = tf.strings.unicode_split(texts, "UTF-8")
         else:
-            # ASCII and the dotted capital I first: otherwise their lower case depends on the machine's locale.
-            lowered = tf.strings.regex_replace(tf.strings.lower(texts), "\u0130", "i\u0307")
-            lowered = tf.strings.lower(lowered, encoding="utf-8")
-            tokens = tf.strings.split(tf.strings.regex_replace(lowered, r"[^\p{L}\p{N}]+", " "))
+            tokens = tf.strings.split(tf.strings.regex_replace(convert_to_lower_case(texts), r"[^\p{L}\p{N}]+", " "))
         codes = tf.ragged.map_flat_values(lambda flat: tf.cast(self.lookup(flat), tf.int32), tokens)
         length = tf.maximum(tf.cast(codes.row_lengths(), tf.int32), 1)
         padded = codes.to_tensor(UNSEEN)
@@ -175,6 +172,13 @@ class SequencePreprocessing(InputPreprocessing):
             )
             steps, length = scaling(values, raw[self.raw_length])
         return {self.name: steps, self.length: length}
+
+
+def convert_to_lower_case(texts: Any) -> Any:
+    """Return texts in lower case, as ``str.lower`` does in Python."""
+    # ASCII and the dotted capital I first: otherwise their lower case depends on the machine's locale.
+    lowered = tf.strings.regex_replace(tf.strings.lower(texts), "\u0130", "i\u0307")
+    return tf.strings.lower(lowered, encoding="utf-8")
 
 
 def _shortened(values: Any, length: Any, longest: int | None) -> tuple[Any, Any]:

@@ -37,6 +37,7 @@ from zoo.supervised.own_model import adopt_model, check_output
 from zoo.supervised.several_targets import RULES, create_rules
 from zoo.supervised.targets import TargetRules
 from zoo.task import Baseline, Calibration, Evaluation, Task
+from zoo.training.adapted_layers import prepare_layers
 from zoo.training.fit_loop import fit
 from zoo.training.preprocessed_arrays import (
     Arrays,
@@ -183,6 +184,7 @@ class SupervisedTask(Task):
                     if model is None
                     else load_or_preprocess(model, digest, name, split, cache)
                 )
+        prepare_layers(built_model.network, splits["train"])
         plan = dataclasses.replace(plan, monitor=self._monitor(dataset))
         if dataset.spec.weights_count and isinstance(built_model.network.loss, keras.losses.Loss):
             # A duplicated row counts twice in the mean loss; so must a row of weight 2.

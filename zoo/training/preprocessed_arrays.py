@@ -198,7 +198,8 @@ def _calling(model: Any) -> Any:
 
 def _has_loops(model: keras.Model) -> bool:
     return any(is_length(tensor.name) for tensor in model.inputs) or any(
-        type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN", "EncodeText") for layer in model._flatten_layers()
+        type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN", "EncodeText", "HashNgrams")
+        for layer in model._flatten_layers()
     )
 
 

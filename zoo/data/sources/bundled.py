@@ -31,6 +31,8 @@ _GENERATED = ("adding_problem",)  # sequences too
 # Munroe 2010, "Color Survey Results", CC0: see color_names.md beside the file.
 # Market baskets that were drawn by a computer: see composed_baskets.md beside the file.
 _TEXTS = {name: Path(__file__).with_name(f"{name}.txt") for name in ("color_names", "composed_baskets")}
+# The same names of colours with the family of each colour: see color_names.md too.
+_LABELLED_TEXTS = {"color_families": (Path(__file__).with_name("color_families.csv"), "family")}
 # Box, Jenkins and Reinsel 1976, "Time Series Analysis", series G: monthly passengers of airlines, in thousands.
 # Harrison and Rubinfeld 1978, PDDL 1.0: see boston.md beside the file, also about its column b.
 _FILES = {
@@ -44,7 +46,7 @@ _NOTES = {
     )
 }
 _MASKS = ("digit_scenes",)
-BUNDLED = (*_LOADERS, *_SEQUENCES, *_GENERATED, *_TEXTS, *_FILES, *_MASKS)
+BUNDLED = (*_LOADERS, *_SEQUENCES, *_GENERATED, *_TEXTS, *_LABELLED_TEXTS, *_FILES, *_MASKS)
 
 
 def list_bundled_notes(name: str) -> tuple[str, ...]:
@@ -84,9 +86,14 @@ def load_bundled(name: str, *, cells: str | None = None) -> tuple[pd.DataFrame, 
         raise describe_wrong_source("masks", name)
     if name in _TEXTS and cells not in (IMAGE, MASK):
         return read_texts(_TEXTS[name])[0], None, None
+    if name in _LABELLED_TEXTS and cells not in (IMAGE, MASK):
+        path, target = _LABELLED_TEXTS[name]
+        return pd.read_csv(path), target, None
     kind = SEQUENCE if name in (*_SEQUENCES, *_GENERATED) else IMAGE if cells == IMAGE and name in _IMAGES else None
     if kind != cells:
-        raise describe_wrong_source("sequences" if kind == SEQUENCE else TEXT if name in _TEXTS else "table", name)
+        raise describe_wrong_source(
+            "sequences" if kind == SEQUENCE else TEXT if name in {*_TEXTS, *_LABELLED_TEXTS} else "table", name
+        )
     if name in _GENERATED:
         return generate_adding_problem(), ADDED, None
     if kind == SEQUENCE:
