@@ -11,9 +11,12 @@ Run: ``zoo train image/cnn digits``.
 import keras
 import keras_tuner
 
+from zoo.models.shared_hyperparameters import choose_batch_size
 from zoo.networks import Knobs, add_augmentation, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
+
+from ._image_defaults import choose_blocks, choose_epochs, choose_flip, choose_stride
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -35,23 +38,22 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
     """
+    epochs = choose_epochs(spec, 400_000, fewest=12, most=40)
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout", "normalization"),
         defaults={
-            "dropout": 0.3,
-            # With many images, an epoch takes as many steps as several epochs with few.
-            "epochs": min(40, max(12, 400_000 // max(spec.rows, 1))),
-            "patience": 8,
-            "schedule": "cosine",
-            "warmup": 1,
+            "dropout": 0.1, "batch_size": min(64, choose_batch_size(spec.rows)), "normalization": "batch", "learning_rate": 3e-3, "epochs": epochs, "patience": 8,
+            "schedule": "one_cycle",
         },
-    )
-    filters, blocks = hp.Int("filters", 8, 128, sampling="log", default=32), hp.Int("blocks", 1, 4, default=2)
+    )  # fmt: skip
+    filters = hp.Int("filters", 8, 128, sampling="log", default=32)
+    blocks = hp.Int("blocks", 1, 5, default=choose_blocks(spec, 2, 5))
     convolutions, kernel = hp.Fixed("convolutions", 1), hp.Fixed("kernel", 3)
     pooling = hp.Choice("pooling", list(POOLINGS), default="max")
-    units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Fixed("layers", 1)
-    shift, zoom, flip = hp.Float("shift", 0.0, 0.2, default=0.08), hp.Fixed("zoom", 0.1), hp.Fixed("flip", False)
+    units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Fixed("layers", 0)
+    summary = hp.Fixed("summary", "flat")
+    shift, zoom, flip = hp.Float("shift", 0.0, 0.2, default=0.08), hp.Fixed("zoom", 0.1), hp.Fixed("flip", choose_flip(spec))
     rotation, blur = hp.Fixed("rotation", 0.0), hp.Fixed("blur", 0.0)
     brightness, contrast = hp.Fixed("brightness", 0.0), hp.Fixed("contrast", 0.0)
 
@@ -67,8 +69,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
             contrast=contrast,
         )
         x = add_convolutional_blocks(
-            x, knobs, filters=filters, blocks=blocks, convolutions=convolutions, kernel=kernel, pooling=pooling
-        )
-        return add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
+            x, knobs, filters=filters, blocks=blocks, convolutions=convolutions, kernel=kernel, pooling=pooling,
+            pool_first=True, momentum=0.9, stride=choose_stride(spec), most_filters=4*filters)
+        kinds = {"max": keras.layers.GlobalMaxPooling2D, "average": keras.layers.GlobalAveragePooling2D, "flat": keras.layers.Flatten}
+        return add_dense_layers(kinds[summary](name="flat")(x), knobs, units=units, layers=layers)
 
     return build_image_model(spec, knobs, hidden)

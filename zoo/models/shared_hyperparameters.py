@@ -18,6 +18,7 @@ INITIALIZERS = (
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal",
     "random_normal", "zeros",
 )  # fmt: skip
+SCHEDULES = ("constant", "cosine", "exponential", "one_cycle")
 FULL_BATCH = 0
 BATCH_SIZES = (16, 512)
 
@@ -41,7 +42,7 @@ KNOBS: dict[str, Knob] = {
     "momentum": Knob("momentum of the optimizers momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
     "weight_decay": Knob("decoupled weight decay per step", 0.0, range=(1e-5, 1e-1), log=True),
     "clip_norm": Knob("maximum global norm of the gradients; 0 for no clipping", 0.0, range=(0.1, 10), log=True),
-    "schedule": Knob("learning-rate schedule over the epochs", "constant", ("constant", "cosine", "exponential")),
+    "schedule": Knob("learning-rate schedule over the epochs", "constant", SCHEDULES),
     "warmup": Knob("epochs of linear learning-rate warmup", 0.0, range=(0, 5)),
     "batch_size": Knob(
         "examples per step; full (stored as 0) for the whole training split", 32, range=BATCH_SIZES, log=True
@@ -58,6 +59,9 @@ KNOBS: dict[str, Knob] = {
     "l1": Knob("L1 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
     "l2": Knob("L2 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
     "loss": Knob("loss; auto selects the default for the target", "auto"),
+    "label_smoothing": Knob(
+        "fraction of each class's probability that cross-entropy spreads over all classes", 0.0, range=(0.0, 0.3), below=1
+    ),
     "scaling": Knob(
         "scaling of numeric columns",
         "standard",
