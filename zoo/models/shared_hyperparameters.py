@@ -60,7 +60,10 @@ KNOBS: dict[str, Knob] = {
     "l2": Knob("L2 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
     "loss": Knob("loss; auto selects the default for the target", "auto"),
     "label_smoothing": Knob(
-        "fraction of each class's probability that cross-entropy spreads over all classes", 0.0, range=(0.0, 0.3), below=1
+        "fraction of each class's probability that cross-entropy spreads over all classes",
+        0.0,
+        range=(0.0, 0.3),
+        below=1,
     ),
     "scaling": Knob(
         "scaling of numeric columns",

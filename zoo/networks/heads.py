@@ -9,7 +9,14 @@ import keras
 import numpy as np
 
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.losses import ClassFocal, ClassKLDivergence, EachTarget, Pinball, ProbabilityHinge, SmoothedCrossentropy
+from zoo.networks.losses import (
+    ClassFocal,
+    ClassKLDivergence,
+    EachTarget,
+    Pinball,
+    ProbabilityHinge,
+    SmoothedCrossentropy,
+)
 from zoo.networks.ordered_classes import OrderedProbabilities
 from zoo.spec import Spec, Target
 
