@@ -41,7 +41,7 @@ def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec, *, shift: 
 def choose_flip(spec: Spec) -> bool:
     """Return whether images may be flipped horizontally: those in colour, for grey ones may be letters or digits."""
     image = spec.only(ImageInput)
-    grey = image.shape[-1] < 3 or max(image.mean) - min(image.mean) < 1e-3 * max(image.std)
+    grey = len(image.mean) < 3 or max(image.mean) - min(image.mean) < 1e-3 * max(image.std)
     return not grey
 
 

@@ -3,8 +3,8 @@
 Page 2018, "How to Train Your ResNet"; shortcuts after He, Zhang, Ren and Sun 2016, "Deep Residual Learning for Image
 Recognition". The recipe is Page's, and that of Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", for a
 CPU: 16 filters at first, pooling from the first convolution on and before normalization, stochastic gradient descent
-with Nesterov momentum and decoupled weight decay, label smoothing, and a fixed number of epochs. In training, images are
-randomly shifted, and flipped if they are in colour. Set ``flip=false`` for letters, digits and signs in colour.
+with Nesterov momentum and decoupled weight decay, label smoothing, and a fixed number of epochs. In training, images
+are randomly shifted, and flipped if they are in colour. Set ``flip=false`` for letters, digits and signs in colour.
 
 Input: a raw image of any size (H, W, C). Output: probability of the second of two classes (B, 1), or of each of
 several (B, K).
@@ -68,7 +68,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 def choose_training(spec: Spec) -> dict[str, Any]:
     """Return the defaults of training: few images take more epochs, more dropout and smoother labels."""
     few = spec.rows < FEW_IMAGES
-    examples, fewest, most = (30_000, 40, 150) if few else (600_000, 12, 75)
+    examples, fewest, most = (30_000, 40, 150) if few else (800_000, 12, 100)
     epochs = choose_epochs(spec, examples, fewest, most)
     return {
         "optimizer": "nesterov", "learning_rate": 0.1, "weight_decay": 5e-4, "schedule": "one_cycle", "epochs": epochs,

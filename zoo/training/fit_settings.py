@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-
 CYCLE_RISE = 0.25  # fraction of all steps in which the learning rate of one_cycle rises
 
 
