@@ -163,10 +163,11 @@ def _fit_example(sets: tuple[np.ndarray, ...], seed: int, epochs: int, seconds: 
     scaled = x.astype(np.float32) / 255
     network.fit(scaled, y, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[StopInTime()])
     used = time.process_time() - began
-    probabilities = network.predict(x_test.astype(np.float32) / 255, verbose=0)
+    probabilities = network.predict(x_test.astype(np.float32) / 255, verbose=0).astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     return {
         "accuracy": float((probabilities.argmax(axis=1) == y_test).mean()),
-        "log_loss": float(log_loss(y_test, probabilities.astype(np.float64), labels=np.arange(probabilities.shape[1]))),
+        "log_loss": float(log_loss(y_test, probabilities, labels=np.arange(probabilities.shape[1]))),
         "cpu_s": used,
         "epochs": run,
         "parameters": network.count_params(),

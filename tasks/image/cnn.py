@@ -80,7 +80,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 def choose_training(spec: Spec) -> dict[str, Any]:
     """Return the defaults of training: few images take more epochs and stronger regularisation."""
     few = spec.rows < FEW_IMAGES
-    examples, fewest, most = (30_000, 40, 150) if few else (400_000, 10, 40)
+    examples, fewest, most = (40_000, 40, 200) if few else (400_000, 10, 40)
     epochs = choose_epochs(spec, examples, fewest, most)
     return {
         "optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05, "schedule": "one_cycle", "epochs": epochs,

@@ -68,7 +68,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 def choose_training(spec: Spec) -> dict[str, Any]:
     """Return the defaults of training: few images take more epochs, more dropout and smoother labels."""
     few = spec.rows < FEW_IMAGES
-    examples, fewest, most = (30_000, 40, 150) if few else (800_000, 12, 100)
+    examples, fewest, most = (40_000, 40, 200) if few else (800_000, 12, 100)
     epochs = choose_epochs(spec, examples, fewest, most)
     return {
         "optimizer": "nesterov", "learning_rate": 0.1, "weight_decay": 5e-4, "schedule": "one_cycle", "epochs": epochs,
