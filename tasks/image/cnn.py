@@ -1,4 +1,4 @@
-"""Convolutional network: blocks of convolution, pooling and batch normalization, of a size that suits the images.
+"""Convolutional network: blocks of convolution and pooling with batch normalization, as many as suit the images.
 
 LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II; stacked
 small filters after Simonyan and Zisserman 2015; batch normalization of Ioffe and Szegedy 2015; one cycle of the
