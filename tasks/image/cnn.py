@@ -84,6 +84,7 @@ def choose_training(spec: Spec) -> dict[str, Any]:
     epochs = choose_epochs(spec, examples, fewest, most)
     return {
         "optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05, "schedule": "one_cycle", "epochs": epochs,
+        "keep": "last" if few else "best",
         "patience": epochs, "batch_size": min(LARGEST_BATCH, choose_batch_size(spec.rows)), "normalization": "batch",
         "dropout": 0.5 if few else 0.1, "label_smoothing": 0.1 if few else 0.0,
     }  # fmt: skip

@@ -72,6 +72,7 @@ def choose_training(spec: Spec) -> dict[str, Any]:
     epochs = choose_epochs(spec, examples, fewest, most)
     return {
         "optimizer": "nesterov", "learning_rate": 0.03, "weight_decay": 5e-4, "schedule": "one_cycle", "epochs": epochs,
+        "keep": "last" if few else "best",
         "patience": epochs, "batch_size": min(LARGEST_BATCH, choose_batch_size(spec.rows)), "normalization": "batch",
         "initializer": "he_normal", "dropout": 0.3 if few else 0.0, "label_smoothing": 0.1 if few else 0.05,
     }  # fmt: skip

@@ -95,6 +95,14 @@ def test_label_smoothing_is_for_every_model_with_classes() -> None:
     assert type(build({}, spec, seed=0)[0].network.loss).__name__ == "SparseCategoricalCrossentropy"
 
 
+@pytest.mark.parametrize("keep, epoch", [("best", 1), ("last", 3)])
+def test_weights_of_the_last_epoch_can_be_kept(keep: str, epoch: int) -> None:
+    dataset = load_task("classification").read(DataJob(source="wine"))
+    slow = {"optimizer": "sgd", "learning_rate": 1e-3, "keep": keep, "patience": 1, "min_delta": 10.0}
+    fitted = fit(create_model_builder("classification/mlp"), dataset, slow, Plan(epochs=3))
+    assert fitted.result.best_epoch == epoch
+
+
 def test_one_cycle_rises_for_a_quarter_and_falls_to_nearly_zero() -> None:
     settings = FitSettings(epochs=4, schedule="one_cycle")
     rates = np.concatenate([settings.rates(2.0, epoch, 10) for epoch in range(4)])  # type: ignore[misc]

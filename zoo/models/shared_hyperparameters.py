@@ -19,6 +19,7 @@ INITIALIZERS = (
     "random_normal", "zeros",
 )  # fmt: skip
 SCHEDULES = ("constant", "cosine", "exponential", "one_cycle")
+KEPT = ("best", "last")
 FULL_BATCH = 0
 BATCH_SIZES = (16, 512)
 
@@ -52,6 +53,7 @@ KNOBS: dict[str, Knob] = {
     "min_delta": Knob(
         "minimum change of the monitored metric that counts as improvement", 0.0, range=(1e-5, 1e-2), log=True
     ),
+    "keep": Knob("weights that are kept: of the epoch that is best by validation, or of the last", "best", KEPT),
     "activation": Knob("activation function of hidden layers", "relu", tuple(ACTIVATIONS)),
     "initializer": Knob("weight initializer", "glorot_uniform", INITIALIZERS),
     "normalization": Knob("normalization after each hidden layer", "none", ("none", "batch", "layer")),
@@ -154,7 +156,7 @@ class Knobs:
                 batches improve results on small tables, but are slow on large ones).
         """
         self.defaults.setdefault("batch_size", choose_batch_size(rows))
-        for name in ("batch_size", "epochs", "patience", "min_delta", "schedule", "warmup"):
+        for name in ("batch_size", "epochs", "patience", "min_delta", "keep", "schedule", "warmup"):
             self.get(name)
 
     def regularizer(self) -> keras.regularizers.Regularizer | None:

@@ -21,6 +21,8 @@ class FitSettings:
         epochs: Maximum number of epochs.
         patience: Number of epochs without improvement after which training stops.
         min_delta: Minimum change that counts as an improvement.
+        keep: Epoch whose weights are kept: ``best`` by the monitored score, or ``last``, with which training never
+            stops early.
         schedule: ``constant``, ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential`` (to a hundredth), or
             ``one_cycle`` (from zero in a quarter of the steps, then to zero, both linearly; Smith and Topin 2018).
         warmup: Number of epochs over which the learning rate rises from zero.
@@ -30,6 +32,7 @@ class FitSettings:
     epochs: int = 200
     patience: int = 20
     min_delta: float = 0.0
+    keep: str = "best"
     schedule: str = "constant"
     warmup: float = 0.0
 
