@@ -211,6 +211,7 @@ def check_overfits(build: Build, task: Task, dataset: Dataset) -> None:
         "l1": 0,
         "l2": 0,
         "learning_rate": 0.01,
+        "label_smoothing": 0,
         "batch_size": 16,
         "shift": 0,
         "zoom": 0,

@@ -18,6 +18,8 @@ INITIALIZERS = (
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal",
     "random_normal", "zeros",
 )  # fmt: skip
+SCHEDULES = ("constant", "cosine", "exponential", "one_cycle")
+KEPT = ("best", "last")
 FULL_BATCH = 0
 BATCH_SIZES = (16, 512)
 
@@ -41,7 +43,7 @@ KNOBS: dict[str, Knob] = {
     "momentum": Knob("momentum of the optimizers momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
     "weight_decay": Knob("decoupled weight decay per step", 0.0, range=(1e-5, 1e-1), log=True),
     "clip_norm": Knob("maximum global norm of the gradients; 0 for no clipping", 0.0, range=(0.1, 10), log=True),
-    "schedule": Knob("learning-rate schedule over the epochs", "constant", ("constant", "cosine", "exponential")),
+    "schedule": Knob("learning-rate schedule over the epochs", "constant", SCHEDULES),
     "warmup": Knob("epochs of linear learning-rate warmup", 0.0, range=(0, 5)),
     "batch_size": Knob(
         "examples per step; full (stored as 0) for the whole training split", 32, range=BATCH_SIZES, log=True
@@ -51,6 +53,7 @@ KNOBS: dict[str, Knob] = {
     "min_delta": Knob(
         "minimum change of the monitored metric that counts as improvement", 0.0, range=(1e-5, 1e-2), log=True
     ),
+    "keep": Knob("weights that are kept: of the epoch that is best by validation, or of the last", "best", KEPT),
     "activation": Knob("activation function of hidden layers", "relu", tuple(ACTIVATIONS)),
     "initializer": Knob("weight initializer", "glorot_uniform", INITIALIZERS),
     "normalization": Knob("normalization after each hidden layer", "none", ("none", "batch", "layer")),
@@ -58,6 +61,12 @@ KNOBS: dict[str, Knob] = {
     "l1": Knob("L1 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
     "l2": Knob("L2 regularization of weights", 0.0, range=(1e-7, 1e-2), log=True),
     "loss": Knob("loss; auto selects the default for the target", "auto"),
+    "label_smoothing": Knob(
+        "fraction of each class's probability that cross-entropy spreads over all classes",
+        0.0,
+        range=(0.0, 0.3),
+        below=1,
+    ),
     "scaling": Knob(
         "scaling of numeric columns",
         "standard",
@@ -147,7 +156,7 @@ class Knobs:
                 batches improve results on small tables, but are slow on large ones).
         """
         self.defaults.setdefault("batch_size", choose_batch_size(rows))
-        for name in ("batch_size", "epochs", "patience", "min_delta", "schedule", "warmup"):
+        for name in ("batch_size", "epochs", "patience", "min_delta", "keep", "schedule", "warmup"):
             self.get(name)
 
     def regularizer(self) -> keras.regularizers.Regularizer | None:

@@ -11,7 +11,14 @@ import keras
 import numpy as np
 
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.losses import ClassFocal, ClassKLDivergence, EachTarget, Pinball, ProbabilityHinge
+from zoo.networks.losses import (
+    ClassFocal,
+    ClassKLDivergence,
+    EachTarget,
+    Pinball,
+    ProbabilityHinge,
+    SmoothedCrossentropy,
+)
 from zoo.networks.ordered_classes import OrderedProbabilities
 from zoo.spec import Spec, Target
 
@@ -47,7 +54,8 @@ def add_head(
     dense = partial(layer, kernel_initializer=knobs.get("initializer"), kernel_regularizer=knobs.regularizer())
     if not several:
         output = _add_output(x, spec.target, "output", dense)
-        return output, Pinball(quantiles) if quantiles else _loss(loss, spec.target)
+        smoothing = knobs.get("label_smoothing") if loss == "crossentropy" else 0.0
+        return output, Pinball(quantiles) if quantiles else _loss(loss, spec.target, smoothing)
     widths = [compute_width(target) for target in spec.targets]
     kinds = [target.kind if target.kind == "class" else loss for target in spec.targets]
     if sum(widths) == len(widths) and len(set(kinds)) == 1:  # one layer is faster than hundreds
@@ -85,10 +93,11 @@ def _activate(x: Any, kind: str, activation: str, name: str) -> Any:
     return keras.layers.Activation(activation, dtype="float32", name=name)(x) if kind == "class" else x
 
 
-def _loss(name: str, target: Target) -> keras.losses.Loss:
+def _loss(name: str, target: Target, smoothing: float) -> keras.losses.Loss:
     if name == "crossentropy":
-        multiple = compute_width(target) > 1
-        return keras.losses.SparseCategoricalCrossentropy() if multiple else keras.losses.BinaryCrossentropy()
+        if compute_width(target) == 1:
+            return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+        return SmoothedCrossentropy(smoothing) if smoothing else keras.losses.SparseCategoricalCrossentropy()
     classes = {
         "hinge": ProbabilityHinge,
         "focal": ClassFocal,

@@ -40,6 +40,42 @@ class ProbabilityHinge(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("zoo")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy with label smoothing, of a class given as an index.
+
+    Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", section 7.
+
+    Args:
+        label_smoothing: Fraction of the probability of the true class that is spread over all classes.
+
+    Call arguments:
+        y_true: Class index (B,) or (B, 1).
+        y_pred: Probability of each class (B, K).
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float,
+        reduction: str = "sum_over_batch_size",
+        name: str = "smoothed_crossentropy",
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example (B,)."""
+        logits = ops.log(ops.clip(y_pred, EPSILON, 1.0))
+        classes = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        right = ops.sum(ops.one_hot(classes, y_pred.shape[-1], dtype=logits.dtype) * logits, -1)
+        return -(1 - self.label_smoothing) * right - self.label_smoothing * ops.mean(logits, -1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable("zoo")
 class ClassKLDivergence(keras.losses.Loss):
     """Kullback-Leibler divergence from a class given as an index.
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+CYCLE_RISE = 0.25  # fraction of all steps in which the learning rate of one_cycle rises
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -19,7 +21,10 @@ class FitSettings:
         epochs: Maximum number of epochs.
         patience: Number of epochs without improvement after which training stops.
         min_delta: Minimum change that counts as an improvement.
-        schedule: ``constant``, ``cosine`` (to zero; Loshchilov and Hutter 2017) or ``exponential`` (to a hundredth).
+        keep: Epoch whose weights are kept: ``best`` by the monitored score, or ``last``, with which training never
+            stops early.
+        schedule: ``constant``, ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential`` (to a hundredth), or
+            ``one_cycle`` (from zero in a quarter of the steps, then to zero, both linearly; Smith and Topin 2018).
         warmup: Number of epochs over which the learning rate rises from zero.
     """
 
@@ -27,6 +32,7 @@ class FitSettings:
     epochs: int = 200
     patience: int = 20
     min_delta: float = 0.0
+    keep: str = "best"
     schedule: str = "constant"
     warmup: float = 0.0
 
@@ -70,6 +76,12 @@ class FitSettings:
             # After the warmup, the optimizer's own rate is restored once and then left to callbacks.
             return np.full(steps, base, np.float32) if self.warmup and epoch < self.warmup + 1 else None
         done = (np.arange(steps) + epoch * steps) / max(1, self.epochs * steps)
-        factor = {"constant": np.ones(steps), "cosine": (1 + np.cos(np.pi * done)) / 2, "exponential": 0.01**done}
+        middle = done + 0.5 / max(1, self.epochs * steps)  # of each step, so that neither the first nor the last is 0
+        factor = {
+            "constant": np.ones(steps),
+            "cosine": (1 + np.cos(np.pi * done)) / 2,
+            "exponential": 0.01**done,
+            "one_cycle": np.minimum(middle / CYCLE_RISE, (1 - middle) / (1 - CYCLE_RISE)),
+        }
         warm = np.minimum(1, (epoch + (np.arange(steps) + 1) / steps) / self.warmup) if self.warmup else 1
         return (base * factor[self.schedule] * warm).astype(np.float32)

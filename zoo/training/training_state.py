@@ -188,7 +188,9 @@ class TrainingState:
         if not self.monitored:
             result.best_epoch = result.epochs_run
             self.best = []
-        elif monitor.improves(scores[monitor.name], self.best_score, self.settings.min_delta):
+        elif self.settings.keep == "last" or monitor.improves(
+            scores[monitor.name], self.best_score, self.settings.min_delta
+        ):
             self.best_score = scores[monitor.name]
             self.keep_weights()
         elif result.epochs_run - result.best_epoch >= self.settings.patience:
