@@ -47,6 +47,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     thresholds = hp.Int("thresholds", 1, 64, sampling="log", default=min(MOST_THRESHOLDS, max(1, affordable)))
     share = hp.Float("statistics", 0.01, 10, sampling="log", default=0.3)
 
+    check_data(spec)
     preprocessing = SequencePreprocessing(spec)
     inputs = preprocessing.tensors()
     steps, longest = _add_steps(inputs, spec)
@@ -71,11 +72,16 @@ def _add_steps(inputs: dict[str, Any], spec: Spec) -> tuple[Any, int]:
         return inputs[STEPS], int(min(kept, spec.only(SequenceInput).greatest_length))
     text = spec.only(TextInput)
     size = len(text.vocabulary) + 1
-    if size > MOST_TOKENS + 1:
-        raise UsageError(
-            f"sequence/minirocket takes texts of at most {MOST_TOKENS} different {text.unit}s; these have "
-            f"{size - 1:,}. Models for them: sequence/text, sequence/gru",
-            where=text.name,
-        )
     one_hot = keras.layers.Embedding(size, size, embeddings_initializer="identity", trainable=False, name="tokens")
     return one_hot(inputs[CODES]), int(min(kept, text.greatest_length))
+
+
+def check_data(spec: Spec) -> None:
+    """Raise if texts have too many different characters or words, each of which would be a column."""
+    for text in spec.of_kind(TextInput):
+        if len(text.vocabulary) > MOST_TOKENS:
+            raise UsageError(
+                f"sequence/minirocket reads texts of at most {MOST_TOKENS} different {text.unit}s; these have "
+                f"{len(text.vocabulary):,}; sequence/text reads them",
+                where=text.name,
+            )

@@ -42,8 +42,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         bits: Binary logarithm of the number of buckets for n-grams of words, and of that for those of characters.
         l2: L2 regularization, which by default is that of scikit-learn's logistic regression with C = 30, or ridge.
     """
-    if not spec.of_kind(TextInput):
-        raise UsageError("this model reads texts, and the data have sequences of numbers; sequence/gru reads them")
+    check_data(spec)
     numbers = any(target.kind == "number" for target in spec.targets)
     knobs = Knobs(
         hp,
@@ -72,3 +71,9 @@ def choose_bits(spec: Spec) -> int:
     width = sum(compute_width(target) for target in spec.targets)
     affordable = max(FEWEST_BITS, math.floor(math.log2(MOST_WEIGHTS / (2 * max(width, 1)))))
     return min(max(LEAST_DEFAULT_BITS, math.ceil(math.log2(2 * tokens + 1))), affordable, MOST_BITS)
+
+
+def check_data(spec: Spec) -> None:
+    """Raise if the data are not texts."""
+    if not spec.of_kind(TextInput):
+        raise UsageError("sequence/text reads texts; sequence/minirocket reads sequences of numbers")

@@ -118,7 +118,7 @@ def test_texts_of_many_words_are_refused(workspace: Path) -> None:
     words = [" ".join(f"w{(7 * index + place) % 90}" for place in range(30)) for index in range(60)]
     rows = ["text,label"] + [f"{text},{index % 2}" for index, text in enumerate(words)]
     Path("texts.csv").write_text("\n".join(rows), encoding="utf-8")
-    with pytest.raises(UsageError, match="at most 64 different words") as error:
+    with pytest.raises(UsageError, match="at most 64 different words; these have 9") as error:
         zoo.train("sequence/minirocket", "texts.csv", target="label", unit="word", **OPTIONS)
     assert "sequence/text" in str(error.value)
 
@@ -135,3 +135,12 @@ def test_a_model_below_its_baseline_names_a_stronger_one(source: str) -> None:
     run = zoo.train("sequence/rnn", source, target="size", drop=["fast"], epochs=1, **options)
     (finding,) = [finding for finding in run.diagnosis if finding.topic == "worse than a baseline"]
     assert finding.advice == "sequence/minirocket, zoo tune, or use the baseline"
+
+
+def test_a_search_leaves_out_models_that_do_not_read_the_data(source: str, capfd: pytest.CaptureFixture[str]) -> None:
+    search = zoo.tune(
+        "sequence/*", source, target="fast", drop=["size"], trials=1, epochs=1, baselines="none", figures=False,
+        hyperparameters={"units": 2},
+    )  # fmt: skip
+    assert search.best.model_name == "sequence/gru"
+    assert "sequence/text is left out: sequence/text reads texts" in capfd.readouterr().err

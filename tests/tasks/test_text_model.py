@@ -98,5 +98,5 @@ def test_several_targets() -> None:
 def test_sequences_of_numbers_are_refused(command: Callable[..., Answer]) -> None:
     answer = command("train", "sequence/text", "japanese_vowels", "--epochs=1", "--json")
     assert answer.status == 2
-    message = "this model reads texts, and the data have sequences of numbers; sequence/gru reads them"
+    message = "sequence/text reads texts; sequence/minirocket reads sequences of numbers"
     assert message in answer.json["error"]["message"]

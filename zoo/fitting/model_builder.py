@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -81,6 +81,26 @@ class ModelBuilder:
         check_saving(built_model.network, self.name)
         return built_model, hp
 
+    def keep_suited(self, spec: Spec) -> tuple[ModelBuilder, dict[str, str]]:
+        """Return a builder of those of several models that take the data, and why the others do not, by name.
+
+        A model that does not take all data of its task has a function ``check_data(spec)`` in its file, which raises.
+
+        Raises:
+            UsageError: If none takes them.
+        """
+        refused: dict[str, str] = {}
+        for name in self.models:
+            check_data = getattr(inspect.getmodule(resolve(name).load_build()), "check_data", None)
+            try:
+                if check_data is not None:
+                    check_data(spec)
+            except UsageError as error:
+                refused[name] = error.message
+                if len(refused) == len(self.models):
+                    raise
+        return (_several(self.name, self.task.name, refused) if refused else self), refused
+
     def space(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
     ) -> CheckedHyperParameters:
@@ -144,9 +164,9 @@ def create_model_builder(model: Any, task: str | None = None, *, several: bool =
     return ModelBuilder(name, load_task(task) if task else _task_of_build(build, name), build)
 
 
-def _several(pattern: str, task: str | None) -> ModelBuilder:
+def _several(pattern: str, task: str | None, left_out: Collection[str] = ()) -> ModelBuilder:
     """Return a builder for several models of one task, chosen by the first hyperparameter."""
-    entries = {entry.name: entry for entry in match_entries(pattern)}
+    entries = {entry.name: entry for entry in match_entries(pattern) if entry.name not in left_out}
 
     def build(hp: Any, spec: Spec) -> Any:
         name = hp.Choice(MODEL, list(entries))

@@ -79,6 +79,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
+    builder, refused = builder.keep_suited(dataset.spec)
     if SUGGESTED in (job.test_size, job.validation_size):
         job = job.model_copy(update={"searched": count_searched(_read_space(job, builder, dataset))})
         dataset = builder.task.read(job)
@@ -91,8 +92,11 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
         )
     if "validation" not in dataset.splits and job.cv is None:
         raise UsageError("a search ranks its trials on a validation split, but there is none", where="validation_size")
+    progress = SearchProgress(verbose=verbose, quiet=quiet)
+    for name, reason in refused.items():
+        progress.say(f"{name} is left out: {reason}")
     with connect(job.cluster):
-        return _run_with(job, builder, dataset, SearchProgress(verbose=verbose, quiet=quiet), expected, began)
+        return _run_with(job, builder, dataset, progress, expected, began)
 
 
 def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
