@@ -11,12 +11,7 @@ EARLIER_CODE = {
     "25378d52c88e": "63b02beb3b77",  # classification/linear
     "a95c21cb80da": "b5cb5f90e23d",  # classification/mlp
     "b1457a599a5e": "44971d2fb34d",  # clustering/autoencoder
-    "041b8508166d": "aa814ae7afbe",  # image/*
     "108055ae379d": "fe913614fb59",  # regression/*
     "14f5945d000a": "9a82ad209e9d",  # regression/linear
     "cb9cb7239593": "02f81f05ae4a",  # regression/mlp
-    "fa279ee27c5f": "2049894b7969",  # sequence/*
-    "44cb2c9593f3": "9ddf33c94e94",  # sequence/gru
-    "62c89d9c9183": "59bdf6341292",  # sequence/lstm
-    "1d41f94d60fc": "42e121206524",  # sequence/rnn
 }
