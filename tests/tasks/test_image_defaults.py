@@ -12,7 +12,7 @@ from zoo.tasks.image._image_defaults import choose_blocks, choose_epochs, choose
 from zoo.fitting.fit import Plan, evaluate, fit
 from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
-from zoo.networks.batch_normalization import BatchNormalization
+from zoo.networks.convolutional import BatchNormalization
 from zoo.networks.losses import SmoothedCrossentropy
 from zoo.spec import Spec
 from zoo.task import load_task
