@@ -111,8 +111,9 @@ class RocketFeatures(keras.layers.Layer):
         return {**simplify_config(super().get_config()), "length": self.length, "thresholds": self.thresholds}
 
     def _convolve(self, steps: Any, index: int) -> Any:
-        kernel = _PATTERNS[:, None, :] * self.chosen[index][None]
-        return tf.nn.conv1d(steps, kernel, 1, "SAME", dilations=self.dilations[index])
+        kernel, margin = _PATTERNS[:, None, :] * self.chosen[index][None], TAPS // 2 * self.dilations[index]
+        padded = tf.pad(steps, [[0, 0], [margin, margin], [0, 0]])  # by hand: ONNX knows no padding with dilations
+        return tf.nn.conv1d(padded, kernel, 1, "VALID", dilations=self.dilations[index])
 
     def _valid(self, real: Any, index: int) -> Any:
         """Return where a kernel's output counts (B, T, 84): every other kernel is used without padding."""
