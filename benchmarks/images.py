@@ -219,8 +219,8 @@ def report(results: Results) -> None:
         "Mean and standard deviation over runs: seeds of the weights and of the validation split; of digits, folds; "
         f"of few, draws of {FEW} training pictures of each class, scored on all test pictures. CPU seconds are those "
         "of training, with validation after each epoch, and of the choice of C and gamma for support vector machines. "
-        "Label smoothing, which image/resnet9 uses, raises log_loss. Accuracies and times of one machine under other "
-        "load: compare rows, not with other tables."
+        "Label smoothing, which image/resnet9 uses, and image/cnn where images are few, raises log_loss. Accuracies "
+        "and times of one machine under other load: compare rows, not with other tables."
     ]
     results.report("Images: defaults beside Keras' example network and support vector machines", header, lines, notes)
 

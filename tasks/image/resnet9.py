@@ -82,9 +82,7 @@ def _convolve(x: Any, knobs: Knobs, filters: int, name: str, *, least: int, stri
     """Return a convolution with pooling, if the images then have at least so many pixels a side."""
     pooled = min(x.shape[1:3]) >= least * stride
     pooling = keras.layers.MaxPooling2D(2, name=f"pooling_{name}") if pooled else None
-    return add_convolution(
-        x, knobs, filters=filters, name=name, stride=stride, pooling=pooling, momentum=MOMENTUM
-    )  # fmt: skip
+    return add_convolution(x, knobs, filters=filters, name=name, stride=stride, pooling=pooling, momentum=MOMENTUM)
 
 
 def _add_residual(x: Any, knobs: Knobs, name: str) -> Any:

@@ -22,7 +22,7 @@ from zoo.training.fit_loop import SupervisedState
 from zoo.training.preprocessed_arrays import forward, prepare_inputs
 from zoo.training.streamed_arrays import StreamedArrays
 
-ADAPTED_ROWS = 1000
+ADAPTED_ROWS, MOST_VALUES = 1000, 100_000_000  # values of the features that the output layer is computed from
 
 STRENGTHS = np.logspace(-3, 5, 17)
 TEMPERATURES = np.exp(np.linspace(-2, 5, 57))
@@ -63,18 +63,23 @@ class RidgeTrainer(Trainer):
         assert not isinstance(train, StreamedArrays)  # tables alone are streamed
         assert train.y is not None
         self._adapt(network, train.x, state.plan.seed)
-        features = forward(keras.Model(network.inputs, network.get_layer("features").output), train.x)
+        rows, most = np.arange(len(train)), max(ADAPTED_ROWS, MOST_VALUES // len(self.scale))
+        if len(rows) > most:
+            rows = np.sort(np.random.default_rng(state.plan.seed).permutation(rows)[:most])
+            state.plan.recorder.say(f"the output layer is computed from {most:,} of {len(train):,} rows, for memory")
+        inputs = {name: values[rows] for name, values in train.x.items()}
+        features = forward(keras.Model(network.inputs, network.get_layer("features").output), inputs)
         state.plan.recorder.within(1, 0.5)
-        kernels, biases = zip(*self._solve(np.asarray(features, np.float64), train.y, train.weight), strict=True)
+        weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, float)[rows]
+        kernels, biases = zip(*self._solve(features.astype(np.float64), train.y[rows], weight), strict=True)
         kernel, bias, start = np.concatenate(kernels, axis=1), np.concatenate(biases), 0
-        for layer in network.layers:
-            if layer.name.startswith("output") and isinstance(layer, keras.layers.Dense):
-                chosen = slice(start, start + layer.units)
-                layer.set_weights([kernel[:, chosen], bias[chosen]])
-                start += layer.units
+        names = {layer.name for layer in network.layers}
+        outputs = ["output"] if "output" in names else [f"output_{index}" for index in range(len(kernels))]
+        for layer in map(network.get_layer, outputs):  # in the order of the targets
+            chosen = slice(start, start + layer.units)
+            layer.set_weights([kernel[:, chosen], bias[chosen]])
+            start += layer.units
         state.after_epoch({"loss": CompiledScores(network, train).loss_and_prediction()[0]})
-        if state.result.stopped == "epochs":
-            state.result.stopped = "solved"
 
     def _adapt(self, network: keras.Model, inputs: Any, seed: int) -> None:
         rows = len(next(iter(inputs.values())))
@@ -87,7 +92,7 @@ class RidgeTrainer(Trainer):
                 layer.adapt(np.asarray(steps), np.asarray(real), **options)
 
     def _solve(
-        self, features: np.ndarray, encoded: np.ndarray, weight: np.ndarray | None
+        self, features: np.ndarray, encoded: np.ndarray, weight: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield kernel (P, width) and bias (width,) of each target."""
         columns = np.asarray(encoded, np.float64).reshape(len(features), -1)
@@ -98,10 +103,9 @@ class RidgeTrainer(Trainer):
             parts = np.split(columns, counts, axis=1)
             groups = [((target,), part) for target, part in zip(self.spec.targets, parts, strict=True)]
         for targets, part in groups:
-            rows = ~np.isnan(part).any(axis=1)
-            goals = _encode(targets, part[rows])
-            fit = fit_ridge(features[rows], goals, None if weight is None else weight[rows], self.scale)
-            yield from _decode(targets, part[rows], fit)
+            rows = ~np.isnan(part).any(axis=1) & (weight > 0)
+            fit = fit_ridge(features[rows], _encode(targets, part[rows]), weight[rows], self.scale)
+            yield from _decode(targets, part[rows], fit, weight[rows])
 
 
 def _count_columns(target: Target) -> int:
@@ -123,7 +127,9 @@ def _encode(targets: Sequence[Target], columns: np.ndarray) -> np.ndarray:
     return np.concatenate(goals, axis=1)
 
 
-def _decode(targets: Sequence[Target], columns: np.ndarray, fit: RidgeFit) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _decode(
+    targets: Sequence[Target], columns: np.ndarray, fit: RidgeFit, weight: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield kernel and bias of each target's outputs."""
     start = column = 0
     for target in targets:
@@ -132,10 +138,11 @@ def _decode(targets: Sequence[Target], columns: np.ndarray, fit: RidgeFit) -> It
         kernel, bias, left_out = fit.kernel[:, chosen], fit.bias[chosen], fit.left_out[:, chosen]
         if target.kind == "class":
             scores = left_out if width > 1 else np.hstack([0 * left_out, left_out])
-            factor = choose_temperature(scores, columns[:, column].astype(int))
+            factor = choose_temperature(scores, columns[:, column].astype(int), weight)
             kernel, bias = kernel * factor, bias * factor
         elif target.quantiles:
-            errors = np.quantile(columns[:, column : column + 1] - left_out, target.quantiles)
+            errors = columns[:, column] - left_out[:, 0]
+            errors = np.quantile(errors, target.quantiles, weights=weight, method="inverted_cdf")
             kernel, bias = np.repeat(kernel, len(errors), axis=1), bias + errors
         yield kernel, bias
         start += width
@@ -173,7 +180,7 @@ def fit_ridge(
     Args:
         features: (N, P).
         targets: (N, K).
-        weight: Example weights (N,), or None for equal weights.
+        weight: Example weights (N,) above 0, or None for equal weights.
         importance: Factor of each standardised feature (P,); of a larger one the penalty is smaller.
 
     Example:
@@ -197,14 +204,19 @@ def fit_ridge(
     assert best is not None
     _, strength, residual, weights = best
     kernel = weights * scale[:, None]
-    left_out = targets - np.divide(residual, root, out=np.zeros_like(residual), where=root > 0)
-    return RidgeFit(kernel, middle - mean @ kernel, left_out, strength)
+    return RidgeFit(kernel, middle - mean @ kernel, targets - residual / root, strength)
 
 
-def choose_temperature(scores: np.ndarray, classes: np.ndarray) -> float:
-    """Return the factor of class scores (N, K) whose softmax has the lowest log loss (Guo et al. 2017, section 4.2)."""
+def choose_temperature(scores: np.ndarray, classes: np.ndarray, weight: np.ndarray) -> float:
+    """Return the factor of class scores (N, K) whose softmax has the lowest log loss (Guo et al. 2017, section 4.2).
+
+    Args:
+        scores: (N, K).
+        classes: Class of each row (N,).
+        weight: Example weights (N,).
+    """
     rows = np.arange(len(classes))
-    losses = [-log_softmax(scores * factor, axis=1)[rows, classes].mean() for factor in TEMPERATURES]
+    losses = [-(log_softmax(scores * factor, axis=1)[rows, classes] @ weight) for factor in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 

@@ -44,7 +44,8 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(hp, defaults={"epochs": 1, "patience": 1})
     differences = hp.Boolean("differences", default=True)
     affordable = int(MOST_VALUES / (2 * WIDTH * max(spec.rows, 1)))
-    thresholds = hp.Int("thresholds", 1, 64, sampling="log", default=min(MOST_THRESHOLDS, max(1, affordable)))
+    default = min(MOST_THRESHOLDS, max(1, affordable))
+    thresholds = hp.Int("thresholds", 1, max(2, min(64, 2 * affordable)), sampling="log", default=default)
     share = hp.Float("statistics", 0.01, 10, sampling="log", default=0.3)
 
     check_data(spec)

@@ -5,9 +5,10 @@ n-grams are hashed (Weinberger et al. 2009, "Feature hashing for large scale mul
 (Joulin et al. 2017, "Bag of tricks for efficient text classification").
 
 Weights of n-grams are tf-idf (Salton and Buckley 1988) with the document frequencies of the training texts; the
-options ``unit`` and ``vocabulary`` have no effect. Accuracy on the test split of sms_spam is 99.2 ± 0.0 %, of
-movie_snippets 79.0 ± 0.4 % (3 seeds); with 500 training texts 98.0 ± 0.3 % and 65.8 ± 1.2 %. Logistic regression on
-tf-idf weights of words has 98.8 %, 78.5 %, 94.9 % and 65.1 % (``benchmarks/texts.py``).
+option ``vocabulary`` has no effect, and ``unit`` has one on the default of ``bits`` only. Accuracy on the test split of
+sms_spam is 99.2 ± 0.0 %, of movie_snippets 79.0 ± 0.4 % (3 seeds); with 500 training texts 98.0 ± 0.3 % and
+65.8 ± 1.2 %. Logistic regression on tf-idf weights of words has 98.8 %, 78.5 %, 94.9 % and 65.1 %
+(``benchmarks/texts.py``).
 
 Input: a raw text. Output: probability of the second of two classes (B, 1) or of each of several (B, K), or the
 standardized number (B, 1).

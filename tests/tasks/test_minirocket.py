@@ -8,13 +8,17 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from zoo.tasks.sequence._ridge import choose_temperature, fit_ridge
 
 import zoo
 from zoo.errors import UsageError
+from zoo.fitting.fit import Plan, evaluate, fit
 from zoo.fitting.model_builder import create_model_builder
+from zoo.jobs.fit_options import TrainJob
+from zoo.jobs.job import make_job
 from zoo.models.built_model import split_model
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.networks.recurrent import GroupSteps, PoolSteps
@@ -65,12 +69,12 @@ def test_ridge_is_that_of_scikit_learn_and_leaves_each_row_out(rows: int, column
 
 def test_a_temperature_makes_scores_no_surer_than_they_are_right() -> None:
     classes = rng.integers(0, 2, 2000)
-    probability = np.where(classes == 1, 0.8, 0.2)
     right = rng.random(2000) < 0.8
     logit = np.where(right, 1.0, -1.0) * np.where(classes == 1, 1.0, -1.0)
-    factor = choose_temperature(np.stack([0 * logit, logit], axis=1), classes)
-    assert factor == pytest.approx(np.log(0.8 / 0.2), abs=0.2)
-    assert probability.shape == logit.shape
+    scores, weight = np.stack([0 * logit, logit], axis=1), np.ones(2000)
+    assert choose_temperature(scores, classes, weight) == pytest.approx(np.log(0.8 / 0.2), abs=0.2)
+    weight[~right] = 1 / 8  # as if it were wrong in one case of 33
+    assert choose_temperature(scores, classes, weight) == pytest.approx(np.log(32), abs=0.3)
 
 
 def test_padding_changes_no_feature() -> None:
@@ -100,13 +104,32 @@ def test_joined_steps_keep_their_order() -> None:
     assert np.asarray(groups)[0, 1].tolist() == [0, 0, 0, 0]
 
 
-def test_several_targets_are_learned_in_one_epoch(source: str) -> None:
-    run = zoo.train("sequence/minirocket", source, target=["fast", "size"], epochs=5, **OPTIONS)
+@pytest.mark.parametrize("targets", [["fast", "size"], pytest.param(["size", "fast"], marks=pytest.mark.slow)])
+def test_several_targets_are_learned_in_one_epoch(source: str, targets: list[str]) -> None:
+    run = zoo.train("sequence/minirocket", source, target=targets, epochs=5, **OPTIONS)
     assert run.metrics["test_accuracy_fast"] > 0.9
     assert run.metrics["test_r2_size"] > 0.8
     assert run.epochs_run == 1
     predicted = zoo.load(run.run_id).predict(source)
     assert {"prediction_fast", "prediction_size"} <= set(predicted.columns)
+
+
+def test_outputs_get_the_weights_of_their_targets_and_rows_without_weight_none(tmp_path: Path) -> None:
+    records = waves(60)
+    frame = pd.DataFrame(records).assign(weight=1.0)
+    noise = frame.assign(fast=frame["fast"].to_numpy()[::-1], size=-9.0, weight=0.0)
+    rows = pd.concat([frame, noise], ignore_index=True)
+    job = make_job(
+        TrainJob, {"model": "sequence/minirocket", "source": rows, "target": ["size", "fast"], "weight": "weight"}
+    )
+    builder = create_model_builder("sequence/minirocket")
+    fitted = fit(builder, builder.task.read(job), FEW, Plan(checkpoint=tmp_path / "state"))
+    scores = evaluate(fitted, ["validation"])["validation"].scores
+    assert scores["accuracy_fast"] > 0.8
+    assert scores["r2_size"] > 0.5
+    assert fitted.result.stopped == "solved"
+    again = fit(builder, fitted.dataset, FEW, Plan(epochs=5, checkpoint=tmp_path / "state"))
+    assert (again.result.epochs_run, again.result.stopped) == (1, "solved")
 
 
 def test_characters_are_learned(workspace: Path) -> None:

@@ -39,6 +39,7 @@ from zoo.task import Task
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
 from zoo.tracking.tracked_run import TrackedRun
+from zoo.training.adapted_layers import prepare_layers
 from zoo.training.fit_settings import FitSettings
 from zoo.training.preprocessed_arrays import Arrays, convert_to_tensor, prepare_inputs
 
@@ -233,6 +234,9 @@ def _importance(subject: _Subject) -> tuple[Any, Any, str]:
 
 def _rates(subject: _Subject) -> tuple[Any, Any, str]:
     built_model, split = subject.untrained(), subject.dataset.splits["train"]
+    if built_model.trainer is not None:
+        raise UsageError("the model is trained without a learning rate of the common loop", where="rates")
+    prepare_layers(built_model.network, subject.arrays(built_model, "train"))
     full_model = built_model.training_model()
     full_model.compile(optimizer=built_model.network.optimizer, loss=built_model.network.loss, jit_compile=False)
     generator = np.random.default_rng(subject.job.seed)

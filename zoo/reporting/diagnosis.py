@@ -307,6 +307,7 @@ def _over_fitting(training: Training) -> list[Finding]:
     skills = training.skills()
     finite = skills[np.isfinite(skills)]
     lost = float(finite.max() - np.median(finite[-3:])) if len(finite) else 0.0
+    best = int(np.nanargmax(skills)) if len(finite) else 0
     if trained - validated > GAP + training.noise():
         removed = f"removes {trained:.0%} of the constant baseline's error"
         first = removed if trained >= 0 else "is worse than the constant baseline"
@@ -315,11 +316,10 @@ def _over_fitting(training: Training) -> list[Finding]:
             f"the model fits the training rows much better than others: it {first} on training rows{second} "
             f"on validation rows"
         )
-    elif lost > 2 * GAP and training.history["loss"][-1] < training.history["loss"][training.best_epoch - 1]:
-        text = (
-            f"after epoch {training.best_epoch}, whose weights were kept, the training loss kept decreasing while "
-            f"validation got worse by {lost:.0%} of the constant baseline's error"
-        )
+    elif lost > 2 * GAP and training.history["loss"][-1] < training.history["loss"][best]:
+        kept = "weights were kept" if training.best_epoch == best + 1 else "validation was best"
+        text = f"after epoch {best + 1}, whose {kept}, the training loss kept decreasing while validation got worse"
+        text += f" by {lost:.0%} of the constant baseline's error"
     else:
         return []
     values = training.hyperparameters

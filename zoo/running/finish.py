@@ -31,12 +31,11 @@ from zoo.running.draw_figures import DrawnFigures, draw_in_background
 from zoo.running.run_facts import add_prefixes
 from zoo.saving.model import Model
 from zoo.stored_runs.results import Run
-from zoo.task import Evaluation, Task
+from zoo.task import Evaluation
 from zoo.text import convert_to_plain, format_interval, format_number
 from zoo.tracking.tags import RESULT_FILE, SCORED_TAG
 from zoo.tracking.tracked_run import TrackedRun
 from zoo.training.fit_settings import FitSettings
-from zoo.training.training_state import FitResult
 
 PREDICTIONS_FILE = "predictions.csv"
 MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of a logged table
@@ -76,7 +75,7 @@ def finish_run(
 
     def draw() -> dict[str, Any]:
         of_task = {name: draw_one() for name, draw_one in drawings.items()}
-        figures = _figures(task, fitted.result, rules.metrics()[0].name, evaluations[split], uncalibrated)
+        figures = _figures(fitted, rules.metrics()[0].name, evaluations[split], uncalibrated)
         return {**figures, **of_task, **(rules.draw_intervals(rows, output, quantiles) if quantiles else {})}
 
     with draw_in_background(draw if getattr(job, "figures", True) else dict) as drawn:
@@ -319,13 +318,13 @@ def _stored(run: Run) -> dict[str, Any]:
     return {**run.as_dict(), **named}
 
 
-def _figures(
-    task: Task, result: FitResult, objective: str, evaluation: Evaluation, before: Evaluation | None
-) -> dict[str, Any]:
+def _figures(fitted: Fitted, objective: str, evaluation: Evaluation, before: Evaluation | None) -> dict[str, Any]:
+    task, result = fitted.task, fitted.result
     monitor = f"val_{objective}" if f"val_{objective}" in result.history else "val_loss"
     norms, dead = (select_layer_curves(result.history, prefix) for prefix in (GRADIENT_NORM, DEAD_UNITS))
     history = {name: v for name, v in result.history.items() if not name.startswith((GRADIENT_NORM, DEAD_UNITS))}
-    curve = learning_curve(history, best_epoch=result.best_epoch or None, monitor=monitor)
+    is_best = fitted.hyperparameters.get("keep", "best") == "best"
+    curve = learning_curve(history, best_epoch=(result.best_epoch or None) if is_best else None, monitor=monitor)
     of_layers = {"layers": layer_curves(norms, dead)} if norms else {}
     of_task = task.draw_history(result.history, result.best_epoch) if result.history else {}
     earlier = {} if before is None else {"reliability_uncalibrated": before.figures()["reliability"]}

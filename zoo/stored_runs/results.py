@@ -169,9 +169,10 @@ class Run:
             value, bounds = format_number(self.metrics[name]), format_interval(self.intervals.get(name))
             lines.append(f"{name:<{width}}{value:>10}  {bounds:<{INTERVAL_WIDTH}}{baseline}".rstrip())
         lines += format_baselines(self.baselines, best, self.headline, names)
+        kept = self.hyperparameters.get("keep", "best")
         lines.append(
             f"{self.verdict}{f' by {self.objective}' if best else ''}; {self.n_parameters:,} parameters, "
-            f"best epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
+            f"{kept} epoch {self.best_epoch} of {self.epochs_run}, {self.seconds:.1f} s of training"
         )
         lines += format_findings(self.diagnosis, evidence=evidence)
         lines += [f"note: {note}" for note in self.notes]

@@ -108,6 +108,11 @@ class SupervisedState(TrainingState):
             f"{rows:,} examples {batches}" if trainer is None else f"{rows:,} examples, all at once",
         )
 
+    def _decide(self, scores: Mapping[str, float]) -> None:
+        super()._decide(scores)
+        if self.trainer is not None and self.result.stopped == "epochs":
+            self.result.stopped = "solved"
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the order of the rows in an epoch, which depends only on the seed and the epoch."""
         return np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train))
