@@ -98,30 +98,29 @@ def _train(work: dict[str, Any]) -> None:
 
 
 def _report(results: Results) -> None:
-    sides = [*SIDES, *CLASSIFIERS]
-    lines, means = [], {side: [] for side in [*sides, SVM]}
-    for name in SETS:
-        cells = []
-        columns = {side: results.column("accuracy", f"{name}, {side}, ") for side in sides}
-        columns[SVM] = results.column(SVM, f"{name}, minirocket, 0")
-        if not all(columns.values()):
-            continue
-        for side, values in columns.items():
-            means[side].append(float(np.mean(values)))
-            cells.append(mean_and_deviation(values, ".3f"))
-        lines.append((name, *cells))
-    if lines:
-        lines.append((f"mean of {len(lines)} sets", *(f"{np.mean(values):.4f}" for values in means.values())))
-        seconds = {
-            side: sum(np.mean(results.column("cpu_s", f"{name}, {side}, ")) for name, *_ in lines[:-1])
-            for side in sides
-        }
-        lines.append(("CPU seconds a set", *(f"{value / (len(lines) - 1):.1f}" for value in seconds.values()), ""))
+    names = [name for name in SETS if all(f"{name}, {side}, 0" in results for side in ("minirocket", *CLASSIFIERS))]
+    # A side that was not measured on all of these sets yet is left out.
+    sides = [side for side in (*SIDES, *CLASSIFIERS) if all(f"{name}, {side}, 0" in results for name in names)]
+    columns = {side: [results.column("accuracy", f"{name}, {side}, ") for name in names] for side in sides}
+    columns[SVM] = [results.column(SVM, f"{name}, minirocket, 0") for name in names]
+    lines = [
+        (name, *(mean_and_deviation(values[row], ".3f") for values in columns.values()))
+        for row, name in enumerate(names)
+    ]
+    means = [np.mean([np.mean(values) for values in column]) for column in columns.values()]
+    lines.append((f"mean of {len(names)} sets", *(f"{mean:.4f}" for mean in means)))
+    # With seed 0 of minirocket, the support vector machine is fitted too.
+    first = {"minirocket": 1}
+    seconds = [
+        np.mean([np.mean(results.column("cpu_s", f"{name}, {side}, ")[first.get(side, 0) :]) for name in names])
+        for side in sides
+    ]
+    lines.append(("CPU seconds a set", *(f"{value:.1f}" for value in seconds), ""))
+    numbers = [f"{SIDES[side][2]} of {side}" for side in sides if side in SIDES]
     notes = [
-        "Test accuracy, mean ± standard deviation over the seeds: "
-        + ", ".join(f"{number} of {side}" for side, (_, _, number) in SIDES.items())
-        + f", {RIVAL_SEEDS} of each rival. The support vector machine sees the same training rows as `minirocket`.",
-        "The CPU seconds include the report of a run; the rivals' are those of fitting and predicting, once compiled.",
+        f"Test accuracy, mean ± standard deviation over the seeds: {', '.join(numbers)}, {RIVAL_SEEDS} of each of "
+        "aeon's classifiers. The support vector machine sees the same training rows as `minirocket`.",
+        "The CPU seconds include the report of a run; those of aeon's are fitting and predicting, once compiled.",
     ]
     results.report("Sequences: accuracy by the defaults", ("set", *sides, SVM), lines, notes)
 
