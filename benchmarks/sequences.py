@@ -28,7 +28,7 @@ SETS = (
     "JapaneseVowels", "BasicMotions", "GunPoint", "ItalyPowerDemand", "ArrowHead", "PickupGestureWiimoteZ", "OSULeaf",
     "CBF", "Coffee", "ECG200", "FaceFour", "Beef", "Adiac",
 )  # fmt: skip
-WHOLE = "minirocket, all training rows"
+WHOLE = "minirocket with all training rows"
 SIDES = {
     "minirocket": ("sequence/minirocket", {}, 3),
     WHOLE: ("sequence/minirocket", {"validation_size": 0}, 3),
