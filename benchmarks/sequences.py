@@ -118,8 +118,9 @@ def _report(results: Results) -> None:
     lines.append(("CPU seconds a set", *(f"{value:.1f}" for value in seconds), ""))
     numbers = [f"{SIDES[side][2]} of {side}" for side in sides if side in SIDES]
     notes = [
-        f"Test accuracy, mean ± standard deviation over up to so many seeds, or of one: {', '.join(numbers)}, {RIVAL_SEEDS} of each of "
-        "aeon's classifiers. The support vector machine sees the same training rows as `minirocket`.",
+        f"Test accuracy, mean ± standard deviation over up to so many seeds, or of one: {', '.join(numbers)}, "
+        f"{RIVAL_SEEDS} of each of aeon's classifiers. The support vector machine sees the same training rows as "
+        "`minirocket`.",
         "The CPU seconds include the report of a run; those of aeon's are fitting and predicting, once compiled.",
     ]
     results.report("Sequences: accuracy by the defaults", ("set", *sides, SVM), lines, notes)
