@@ -7,9 +7,13 @@ from typing import Any
 
 import keras_tuner
 
+from zoo.models.shared_hyperparameters import choose_batch_size
 from zoo.spec import ImageInput, Spec
 
 FEW_IMAGES = 1_000  # training images; fewer are augmented and regularised more
+FEW_EPOCHS = (40_000, 40, 200)  # of few images: examples that a network is shown, fewest and most epochs
+LARGEST_BATCH = 64
+MOMENTUM = 0.9  # of the statistics for inference: few images are few steps, in which Keras' 0.99 lags behind
 SMALL_SIDE = 72  # pixels; a larger image is convolved in steps of 2, one twice as large in steps of 4
 MOST_STRIDE = 4
 LAST_SIDE_BITS = 2  # an image is halved until it has about 4 pixels
@@ -26,7 +30,7 @@ def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec, *, shift: 
         shift: Default shift of many images, as a fraction of the side.
         zoom: Default zoom of many images, as a fraction.
     """
-    few = spec.rows < FEW_IMAGES
+    few = has_few_images(spec)
     return {
         "shift": hp.Float("shift", 0.0, 0.2, default=0.12 if few else shift),
         "zoom": hp.Fixed("zoom", 0.25 if few else zoom),
@@ -35,6 +39,32 @@ def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec, *, shift: 
         "blur": hp.Fixed("blur", 0.0),
         "brightness": hp.Fixed("brightness", 0.3 if few else 0.0),
         "contrast": hp.Fixed("contrast", 0.4 if few else 0.0),
+    }
+
+
+def has_few_images(spec: Spec) -> bool:
+    """Return whether there are so few training images that they are augmented and regularised more."""
+    return spec.rows < FEW_IMAGES
+
+
+def choose_training(spec: Spec, examples: int, fewest: int, most: int) -> dict[str, Any]:
+    """Return the defaults of training that image models share: one cycle of the rate, over a fixed number of epochs.
+
+    Args:
+        spec: Spec of the images.
+        examples: Examples that a network is shown in training, unless images are few.
+        fewest: Fewest epochs then.
+        most: Most epochs then.
+    """
+    few = has_few_images(spec)
+    epochs = choose_epochs(spec, *(FEW_EPOCHS if few else (examples, fewest, most)))
+    return {
+        "schedule": "one_cycle",
+        "epochs": epochs,
+        "patience": epochs,
+        "keep": "last" if few else "best",
+        "batch_size": min(LARGEST_BATCH, choose_batch_size(spec.rows)),
+        "normalization": "batch",
     }
 
 

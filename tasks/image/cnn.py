@@ -18,15 +18,18 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.models.shared_hyperparameters import choose_batch_size
 from zoo.networks import Knobs, add_augmentation, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
-from ._image_defaults import FEW_IMAGES, choose_blocks, choose_epochs, choose_stride, declare_augmentation
-
-LARGEST_BATCH = 64
-MOMENTUM = 0.9  # of the statistics for inference: few images are few steps, in which Keras' 0.99 lags behind
+from ._image_defaults import (
+    MOMENTUM,
+    choose_blocks,
+    choose_stride,
+    choose_training,
+    declare_augmentation,
+    has_few_images,
+)
 
 
 def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
@@ -49,7 +52,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
     """
-    knobs = Knobs(hp, vary=("learning_rate", "dropout", "normalization"), defaults=choose_training(spec))
+    few = has_few_images(spec)
+    recipe = choose_training(spec, 400_000, 10, 40) | {
+        "optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05,
+        "dropout": 0.5 if few else 0.1, "label_smoothing": 0.1 if few else 0.0,
+    }  # fmt: skip
+    knobs = Knobs(hp, vary=("learning_rate", "dropout", "normalization"), defaults=recipe)
     filters = hp.Int("filters", 8, 128, sampling="log", default=32)
     blocks = hp.Int("blocks", 1, 5, default=choose_blocks(spec, 2, 5))
     convolutions, kernel = hp.Fixed("convolutions", 1), hp.Fixed("kernel", 3)
@@ -75,16 +83,3 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         return add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
 
     return build_image_model(spec, knobs, hidden)
-
-
-def choose_training(spec: Spec) -> dict[str, Any]:
-    """Return the defaults of training: few images take more epochs and stronger regularisation."""
-    few = spec.rows < FEW_IMAGES
-    examples, fewest, most = (40_000, 40, 200) if few else (400_000, 10, 40)
-    epochs = choose_epochs(spec, examples, fewest, most)
-    return {
-        "optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05, "schedule": "one_cycle", "epochs": epochs,
-        "keep": "last" if few else "best",
-        "patience": epochs, "batch_size": min(LARGEST_BATCH, choose_batch_size(spec.rows)), "normalization": "batch",
-        "dropout": 0.5 if few else 0.1, "label_smoothing": 0.1 if few else 0.0,
-    }  # fmt: skip

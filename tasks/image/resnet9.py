@@ -18,16 +18,13 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.models.shared_hyperparameters import choose_batch_size
 from zoo.networks import Knobs, add_augmentation, build_image_model
 from zoo.networks.convolutional import add_convolution
 from zoo.networks.dropout import Dropout
 from zoo.spec import Spec
 
-from ._image_defaults import FEW_IMAGES, choose_epochs, choose_stride, declare_augmentation
+from ._image_defaults import MOMENTUM, choose_stride, choose_training, declare_augmentation, has_few_images
 
-LARGEST_BATCH = 64
-MOMENTUM = 0.9  # of the statistics for inference
 WIDTHS = (1, 2, 4, 6)  # of the four stages, in multiples of the first; Page's last is 8
 # Pixels of a side from which images are pooled, by the first convolution and by the others.
 FIRST_POOLED, POOLED = 24, 6
@@ -47,7 +44,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
     """
-    knobs = Knobs(hp, vary=("learning_rate", "weight_decay", "label_smoothing"), defaults=choose_training(spec))
+    few = has_few_images(spec)
+    recipe = choose_training(spec, 800_000, 12, 100) | {
+        "optimizer": "nesterov", "learning_rate": 0.03, "weight_decay": 5e-4, "initializer": "he_normal",
+        "dropout": 0.3 if few else 0.0, "label_smoothing": 0.1 if few else 0.05,
+    }  # fmt: skip
+    knobs = Knobs(hp, vary=("learning_rate", "weight_decay", "label_smoothing"), defaults=recipe)
     filters, stride = hp.Int("filters", 8, 64, sampling="log", default=16), hp.Fixed("stride", choose_stride(spec))
     augmentation = declare_augmentation(hp, spec, shift=0.1, zoom=0.0)
     widths = [filters * width for width in WIDTHS]
@@ -63,19 +65,6 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         return Dropout(dropout, name="dropout")(x) if dropout else x
 
     return build_image_model(spec, knobs, hidden)
-
-
-def choose_training(spec: Spec) -> dict[str, Any]:
-    """Return the defaults of training: few images take more epochs, more dropout and smoother labels."""
-    few = spec.rows < FEW_IMAGES
-    examples, fewest, most = (40_000, 40, 200) if few else (800_000, 12, 100)
-    epochs = choose_epochs(spec, examples, fewest, most)
-    return {
-        "optimizer": "nesterov", "learning_rate": 0.03, "weight_decay": 5e-4, "schedule": "one_cycle", "epochs": epochs,
-        "keep": "last" if few else "best",
-        "patience": epochs, "batch_size": min(LARGEST_BATCH, choose_batch_size(spec.rows)), "normalization": "batch",
-        "initializer": "he_normal", "dropout": 0.3 if few else 0.0, "label_smoothing": 0.1 if few else 0.05,
-    }  # fmt: skip
 
 
 def _convolve(x: Any, knobs: Knobs, filters: int, name: str, *, least: int, stride: int = 1) -> Any:
