@@ -26,9 +26,9 @@ from zoo.portable.preprocessing import LENGTH
 from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
 from zoo.spec import SequenceInput, Spec, TextInput
 
-from ._ridge import RidgeTrainer, add_ridge_head
+from ._ridge_trainer import RidgeTrainer, add_ridge_head
 
-MOST_THRESHOLDS, MOST_VALUES = 48, 5e7
+MOST_THRESHOLDS, MOST_VALUES = 48, 5e7  # by default: thresholds, and values of the features of all rows
 MOST_TOKENS, LEVELS = 64, 8
 
 
