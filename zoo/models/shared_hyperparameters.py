@@ -11,6 +11,7 @@ import keras_tuner
 
 from zoo.errors import UsageError
 from zoo.models.activations import ACTIVATIONS
+from zoo.models.fused_adam import fuse_updates
 from zoo.models.search_space import check_value
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
@@ -146,7 +147,8 @@ class Knobs:
         if name == "adamw":
             options["weight_decay"] = options["weight_decay"] or 0.0
         classes = {"adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
-        return getattr(keras.optimizers, classes[name])(**options)
+        optimizer = getattr(keras.optimizers, classes[name])(**options)
+        return fuse_updates(optimizer) if isinstance(optimizer, keras.optimizers.Adam) else optimizer
 
     def training(self, rows: int) -> None:
         """Declare the hyperparameters of the training loop: batch size, epochs, early stopping, schedule.
