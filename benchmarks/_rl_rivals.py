@@ -1,4 +1,4 @@
-"""The rival of `rl.py`: an environment with Stable-Baselines3, RL Zoo's hyperparameters, and the child that trains."""
+"""The rival of `rl.py`: an environment with Stable-Baselines3, and the child that trains."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -15,88 +13,9 @@ import gymnasium
 import numpy as np
 from _rival_environment import find_interpreter
 from _rl_episodes import JUDGE_SEEDS, Stopwatch, make_environment, play_episodes, reaches_goal
+from _rl_settings import SETTINGS
 
 PACKAGES = {"stable-baselines3": "2.9.2", "torch": "2.13.0"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What RL Zoo sets for an algorithm and an environment.
-
-    Args:
-        agent: Arguments of the agent.
-        steps: Number of steps of a training, of which ``exploration_fraction`` is a share.
-        environments: Number of parallel environments.
-        normalize: Whether observations and rewards are normalised by running statistics.
-    """
-
-    agent: dict[str, Any]
-    steps: int
-    environments: int = 1
-    normalize: bool = False
-
-
-def _fall_linearly(start: float) -> Callable[[float], float]:
-    """Return RL Zoo's ``lin_…``: a function of the share of the training that is left."""
-    return lambda left: left * start
-
-
-_WIDE = {"net_arch": [256, 256]}
-# RL Zoo, hyperparams/ppo.yml, dqn.yml and sac.yml; LunarLander-v3 takes those of LunarLander-v2.
-SETTINGS = {
-    ("PPO", "CartPole-v1"): Settings(
-        {
-            "n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20, "ent_coef": 0.0,
-            "learning_rate": _fall_linearly(0.001), "clip_range": _fall_linearly(0.2),
-        },
-        steps=100_000,
-        environments=8,
-    ),
-    ("PPO", "Acrobot-v1"): Settings(
-        {"n_steps": 256, "gae_lambda": 0.94, "gamma": 0.99, "n_epochs": 4, "ent_coef": 0.0},
-        steps=1_000_000,
-        environments=16,
-        normalize=True,
-    ),
-    ("PPO", "Pendulum-v1"): Settings(
-        {
-            "n_steps": 1024, "gae_lambda": 0.95, "gamma": 0.9, "n_epochs": 10, "ent_coef": 0.0,
-            "learning_rate": 1e-3, "clip_range": 0.2, "use_sde": True, "sde_sample_freq": 4,
-        },
-        steps=100_000,
-        environments=4,
-    ),
-    ("PPO", "LunarLander-v3"): Settings(
-        {"n_steps": 1024, "batch_size": 64, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4, "ent_coef": 0.01},
-        steps=1_000_000,
-        environments=16,
-    ),
-    ("DQN", "CartPole-v1"): Settings(
-        {
-            "learning_rate": 2.3e-3, "batch_size": 64, "buffer_size": 100_000, "learning_starts": 1_000,
-            "gamma": 0.99, "target_update_interval": 10, "train_freq": 256, "gradient_steps": 128,
-            "exploration_fraction": 0.16, "exploration_final_eps": 0.04, "policy_kwargs": _WIDE,
-        },
-        steps=50_000,
-    ),
-    ("DQN", "Acrobot-v1"): Settings(
-        {
-            "learning_rate": 6.3e-4, "batch_size": 128, "buffer_size": 50_000, "learning_starts": 0,
-            "gamma": 0.99, "target_update_interval": 250, "train_freq": 4, "gradient_steps": -1,
-            "exploration_fraction": 0.12, "exploration_final_eps": 0.1, "policy_kwargs": _WIDE,
-        },
-        steps=100_000,
-    ),
-    ("DQN", "MountainCar-v0"): Settings(
-        {
-            "learning_rate": 4e-3, "batch_size": 128, "buffer_size": 10_000, "learning_starts": 1_000,
-            "gamma": 0.98, "target_update_interval": 600, "train_freq": 16, "gradient_steps": 8,
-            "exploration_fraction": 0.2, "exploration_final_eps": 0.07, "policy_kwargs": _WIDE,
-        },
-        steps=120_000,
-    ),
-    ("SAC", "Pendulum-v1"): Settings({"learning_rate": 1e-3}, steps=20_000),
-}  # fmt: skip
 
 
 def find_rival_interpreter() -> str:

@@ -1,4 +1,7 @@
-"""CPU time until agents reach a mean return: zoo's by their defaults, Stable-Baselines3's with RL Zoo's settings.
+"""CPU time until agents reach a mean return: zoo's and Stable-Baselines3's.
+
+zoo's agents have their defaults and, in trainings of their own, the hyperparameters that RL Zoo has for their
+algorithm; Stable-Baselines3's have the latter.
 
 Both sides are held to one criterion: after each evaluation interval the greedy policy plays the same 20 episodes, and
 where their mean return reaches the threshold, 100 others; if these reach it too, the clock stops. It counts the CPU
@@ -43,11 +46,14 @@ from _rl_episodes import (
     play_episodes,
 )
 from _rl_rivals import find_rival_interpreter, read_versions, train_rival
+from _rl_settings import translate_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS, QUICK_SEEDS = (0, 1, 2, 3, 4), (0,)
 # A training that tells where the time goes has no threshold, and at most so many steps.
 PROFILE, PROFILE_STEPS, OUT_OF_REACH = "profile", 100_000, 1e9
+BY_DEFAULTS = ", by defaults"
+BY_RL_ZOO = ", as RL Zoo"  # ends the name of a model of zoo that has RL Zoo's hyperparameters
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     "1",
@@ -60,7 +66,8 @@ class Pair:
 
     Args:
         rival: Stable-Baselines3's algorithm.
-        ours: Models of zoo with the environment steps of their evaluation interval; the first one's is the rival's.
+        ours: Models of zoo with the environment steps of their evaluation interval; the first one's is the rival's. The
+            first is the rival's algorithm, and is also trained with RL Zoo's hyperparameters.
         environment: Environment id.
         goal: The mean return to reach.
         budget: Environment steps of a training, which are rounded to whole intervals.
@@ -82,16 +89,25 @@ class Pair:
         return f"{self.rival.lower()}/{self.environment}"
 
     @property
+    def first(self) -> str:
+        """The model of zoo that has the rival's algorithm."""
+        return next(iter(self.ours))
+
+    @property
     def sides(self) -> tuple[str, ...]:
         """All agents, by their names."""
-        return (*self.ours, self.rival)
+        return (*self.ours, self.first + BY_RL_ZOO, self.rival)
 
     def describe(self, side: str, seed: int, *, quick: bool, profile: bool) -> dict[str, Any]:
         """Return what the child that trains an agent is told."""
-        period = self.ours.get(side, next(iter(self.ours.values())))
+        period = self.ours.get(side, self.ours[self.first])
+        settings: dict[str, Any] = {}
+        if side.endswith(BY_RL_ZOO):
+            settings = translate_settings(self.rival, self.environment) | {"period": period}
         budget = min(self.budget, PROFILE_STEPS) if profile else self.budget
         return {
-            "model": side,
+            "model": side.removesuffix(BY_RL_ZOO),
+            "hyperparameters": settings,
             "environment": self.environment,
             "goal": OUT_OF_REACH if profile else self.goal,
             "steps": period * (1 if quick else max(1, round(budget / period))),
@@ -139,7 +155,7 @@ def main() -> None:
             for side in alternated(list(pair.sides), number):
                 profile = seed == PROFILE
                 work = pair.describe(side, 0 if profile else int(seed), quick=options.quick, profile=profile)
-                interpreter = sys.executable if side in pair.ours else rival
+                interpreter = rival if side == pair.rival else sys.executable
                 results.measure(_key(pair, side, seed), partial(train_in_child, interpreter, work))
     return _report(results, left_out)
 
@@ -197,7 +213,7 @@ def train_ours(work: dict[str, Any]) -> dict[str, Any]:
     epochs = work["steps"] // work["period"]
     options: dict[str, Any] = {
         "epochs": epochs,
-        "hyperparameters": {"patience": epochs},
+        "hyperparameters": work["hyperparameters"] | {"patience": epochs},
         "solved": work["goal"],
         "seed": work["seed"],
         "processes": 1,
@@ -255,7 +271,7 @@ def _report(results: Results, left_out: list[Pair]) -> None:
         pair for pair in PAIRS
         if all(_key(pair, *row) in results for row in product(pair.sides, [*all_seeds[: pair.seeds], PROFILE]))
     ]  # fmt: skip
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[tuple[str, str], list[float]] = {}
     lines, failures = [], []
     for pair in pairs:
         seeds = all_seeds[: pair.seeds]
@@ -265,7 +281,8 @@ def _report(results: Results, left_out: list[Pair]) -> None:
                   for side in pair.sides}  # fmt: skip
         # An agent that fails soon is not the better one.
         best = min((len(failed[side]), middle[side], side) for side in pair.ours)[-1]
-        ratios.setdefault(pair.rival, []).append(middle[best] / middle[pair.rival])
+        for way, side in ((BY_DEFAULTS, best), (BY_RL_ZOO, pair.first + BY_RL_ZOO)):
+            ratios.setdefault((pair.rival, way), []).append(middle[side] / middle[pair.rival])
         for side in pair.sides:
             mark = " (better)" if side == best and len(pair.ours) > 1 else ""
             if failed[side]:
@@ -296,12 +313,12 @@ def _name(side: str) -> str:
     return f"zoo {side}" if side.startswith("rl/") else f"Stable-Baselines3 {side}"
 
 
-def _aims(results: Results, pairs: list[Pair], ratios: dict[str, list[float]]) -> str:
+def _aims(results: Results, pairs: list[Pair], ratios: dict[tuple[str, str], list[float]]) -> str:
     """Return the table of what is judged."""
     lines = []
-    for rival, values in ratios.items():
+    for (rival, way), values in ratios.items():
         mean, (most, hoped) = statistics.geometric_mean(values), AIMS[rival]
-        what = f"CPU time, times {rival}'s; geometric mean of {len(values)}"
+        what = f"CPU time, times {rival}'s; geometric mean of {len(values)}{way}"
         lines.append((what, f"{mean:.2f}", f"{most:g}", judged([mean], most), f"{hoped:g}", judged([mean], hoped)))
     if OUTSIDE_PAIR in pairs:
         ours, rivals = (_outside_ms(results.rows[_key(OUTSIDE_PAIR, side, PROFILE)]) for side in OUTSIDE_PAIR.sides)
@@ -349,9 +366,10 @@ def _notes(results: Results, left_out: list[Pair]) -> list[str]:
         f"*Judged return* is the mean of {len(JUDGE_SEEDS)} episodes that neither side has seen, played by the same "
         "judge after the clock has stopped.",
         "CPU time is that of the process and its threads, one thread for computing, without imports and without "
-        "building the network. zoo trains by `zoo.train`, tracked, with its defaults, but not "
-        "stopped before the budget for lack of improvement: its figure is the fit, with "
-        "TensorFlow's tracing, the curves in MLflow and the checkpoints; what comes before and after it (lazy imports, "
+        "building the network. zoo trains by `zoo.train`, tracked, with its defaults or, *as RL Zoo*, with RL Zoo's "
+        "hyperparameters as far as it has them (`_rl_settings.py` says what it lacks), but not stopped before the "
+        "budget for lack of improvement: its figure is the fit, with TensorFlow's tracing, the curves in MLflow and "
+        "the checkpoints; what comes before and after it (lazy imports, "
         f"the run in MLflow, test episodes, figures, the saved model) took {spread(more, '.1f', ' s')} more. "
         "Stable-Baselines3's figure is `learn`, with RL Zoo's hyperparameters.",
         f"Where the time goes: one training of seed 0, of at most {PROFILE_STEPS:,} steps, without a threshold and "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from _results import Results, alternated, read_arguments
 from _rl_rivals import find_rival_interpreter, read_versions
-from rl import OUT_OF_REACH, PAIRS, QUICK_SEEDS, SEEDS, train_in_child
+from rl import OUT_OF_REACH, PAIRS, QUICK_SEEDS, SEEDS, Pair, train_in_child
 from scipy import stats
 
 MOST_STEPS = 120_000
@@ -35,9 +35,9 @@ def main() -> None:
         if options.only not in (None, pair.name) or pair.budget > MOST_STEPS:
             continue
         for number, seed in enumerate(seeds):
-            for side in alternated(list(pair.sides), number):
+            for side in alternated(_sides_of(pair), number):
                 work = pair.describe(side, seed, quick=options.quick, profile=False) | {"goal": OUT_OF_REACH}
-                interpreter = sys.executable if side in pair.ours else rival
+                interpreter = rival if side == pair.rival else sys.executable
                 results.measure(f"{pair.name}, {side}, {seed}", partial(train_in_child, interpreter, work))
     _report(results)
 
@@ -50,7 +50,7 @@ def interquartile_mean(values: np.ndarray, axis: int = -1) -> Any:
 def _report(results: Results) -> None:
     lines = []
     for pair in PAIRS:
-        sides = {side: _returns_of(results, pair.name, side) for side in pair.sides}
+        sides = {side: _returns_of(results, pair.name, side) for side in _sides_of(pair)}
         if not all(len(returns) for returns in sides.values()):
             continue
         least = _interval(sides[pair.rival])[0]
@@ -68,6 +68,10 @@ def _report(results: Results) -> None:
         f"Budgets: {budgets} steps. RL Zoo publishes the PPO of Acrobot after a million steps, and one run of each.",
     ]
     results.report("Agents: returns after the whole budget", header, lines, notes)
+
+
+def _sides_of(pair: Pair) -> list[str]:
+    return [*pair.ours, pair.rival]
 
 
 def _returns_of(results: Results, pair: str, side: str) -> np.ndarray:

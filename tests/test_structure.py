@@ -349,7 +349,7 @@ VERBS = set(
     """
     accept accumulate add adopt apply assemble average begin build calibrate call carry check choose clear close collect
     compare compile compose compute connect convert count create cut declare decode describe diagnose disable download
-    draw drop encode end estimate evaluate explain export extend extract fill find finish fit follow format forward
+    draw drop encode end estimate evaluate explain export extend extract fill find finish fit follow format forward fuse
     gather get generate give group guess hash hide import iterate join keep leave limit list load look make map mask
     match measure mine name open pack parse play post predict prepare preprocess print prune rank read refuse register
     release remember remove repeat report reproduce require resolve restore resume return run sample save score seed

@@ -33,6 +33,7 @@ def test_settings_are_read_by_name():
         ({"warmup": 2}, 2, [1, 1]),
         ({"warmup": 2}, 3, None),
         ({"warmup": 0.5}, 0, [1, 1]),
+        ({"schedule": "linear"}, 2, [0.5, 0.375]),
         ({"schedule": "cosine"}, 0, [1, (1 + np.cos(np.pi / 8)) / 2]),
         ({"schedule": "cosine"}, 2, [0.5, (1 + np.cos(np.pi * 5 / 8)) / 2]),
         ({"schedule": "exponential"}, 0, [1, 0.01 ** (1 / 8)]),
@@ -47,7 +48,7 @@ def test_rates_of_an_epoch(options, epoch, expected):
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(["cosine", "exponential"]), st.integers(1, 20), st.integers(1, 9), st.just(0.0) | st.floats(0.01, 3)
+    st.sampled_from(["linear", "cosine", "exponential"]), st.integers(1, 20), st.integers(1, 9), st.just(0.0) | st.floats(0.01, 3)
 )
 def test_rates_stay_within_the_base(schedule, epochs, steps, warmup):
     settings = FitSettings(epochs=epochs, schedule=schedule, warmup=warmup)

@@ -19,7 +19,7 @@ INITIALIZERS = (
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal",
     "random_normal", "zeros",
 )  # fmt: skip
-SCHEDULES = ("constant", "cosine", "exponential", "one_cycle")
+SCHEDULES = ("constant", "linear", "cosine", "exponential", "one_cycle")
 KEPT = ("best", "last")
 FULL_BATCH = 0
 BATCH_SIZES = (16, 512)

@@ -23,7 +23,7 @@ class FitSettings:
         min_delta: Minimum change that counts as an improvement.
         keep: Epoch whose weights are kept: ``best`` by the monitored score, or ``last``, with which training never
             stops early.
-        schedule: ``constant``, ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential`` (to a hundredth), or
+        schedule: ``constant``, ``linear`` (to zero), ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential`` (to a hundredth), or
             ``one_cycle`` (from zero in a quarter of the steps, then to zero, both linearly; Smith and Topin 2018).
         warmup: Number of epochs over which the learning rate rises from zero.
     """
@@ -79,6 +79,7 @@ class FitSettings:
         middle = done + 0.5 / max(1, self.epochs * steps)  # of each step, so that neither the first nor the last is 0
         factor = {
             "constant": np.ones(steps),
+            "linear": 1 - done,
             "cosine": (1 + np.cos(np.pi * done)) / 2,
             "exponential": 0.01**done,
             "one_cycle": np.minimum(middle / CYCLE_RISE, (1 - middle) / (1 - CYCLE_RISE)),
