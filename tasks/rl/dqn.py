@@ -61,8 +61,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(
         hp,
         vary=("learning_rate",),
-        defaults={"learning_rate": 2.3e-3, "batch_size": 64, "epochs": 40, "patience": 40, "clip_norm": 10.0},
-    )
+        defaults={"learning_rate": 2.3e-3, "schedule": "cosine", "batch_size": 64, "epochs": 40, "patience": 40,
+                  "clip_norm": 10.0},
+    )  # fmt: skip
     units, layers = hp.Int("units", 32, 512, sampling="log", default=128), hp.Int("layers", 1, 3, default=2)
     agent = DQN(
         gamma=hp.Float("gamma", 0.9, 0.999, default=0.99),

@@ -23,8 +23,9 @@ class FitSettings:
         min_delta: Minimum change that counts as an improvement.
         keep: Epoch whose weights are kept: ``best`` by the monitored score, or ``last``, with which training never
             stops early.
-        schedule: ``constant``, ``linear`` (to zero), ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential`` (to a hundredth), or
-            ``one_cycle`` (from zero in a quarter of the steps, then to zero, both linearly; Smith and Topin 2018).
+        schedule: ``constant``, ``linear`` (to zero), ``cosine`` (to zero; Loshchilov and Hutter 2017), ``exponential``
+            (to a hundredth), or ``one_cycle`` (from zero in a quarter of the steps, then to zero, both linearly; Smith
+            and Topin 2018).
         warmup: Number of epochs over which the learning rate rises from zero.
     """
 
