@@ -38,7 +38,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
         window, statistics = hp.Fixed("window", 1), hp.Fixed("statistics", False)
     else:
         embedding = hp.Fixed("embedding", 32)
-        window = hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=_choose_window(spec))
+        window = hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=choose_window(spec))
         statistics = hp.Boolean("statistics", default=True)
 
     def add_hidden(steps: Any, real: Any) -> Any:
@@ -55,7 +55,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     return build_sequence_model(spec, knobs, add_hidden, embedding=embedding)
 
 
-def _choose_window(spec: Spec) -> int:
+def choose_window(spec: Spec) -> int:
     """Return the number of steps to join, so that a recurrent layer has some 64 on average."""
     mean = min(spec.only(SequenceInput).mean_length, spec.options.get("max_length") or MOST_STEPS * WIDEST_WINDOW)
     return min(WIDEST_WINDOW, max(1, round(mean / MOST_STEPS)))

@@ -48,7 +48,10 @@ def test_rates_of_an_epoch(options, epoch, expected):
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(["linear", "cosine", "exponential"]), st.integers(1, 20), st.integers(1, 9), st.just(0.0) | st.floats(0.01, 3)
+    st.sampled_from(["linear", "cosine", "exponential"]),
+    st.integers(1, 20),
+    st.integers(1, 9),
+    st.just(0.0) | st.floats(0.01, 3),
 )
 def test_rates_stay_within_the_base(schedule, epochs, steps, warmup):
     settings = FitSettings(epochs=epochs, schedule=schedule, warmup=warmup)

@@ -22,8 +22,8 @@ def fuse_updates(optimizer: keras.optimizers.Adam) -> keras.optimizers.Adam:
         optimizer: The optimizer, which is changed.
 
     Examples:
-        >>> fuse_updates(keras.optimizers.AdamW(1e-3)).name
-        'adam_w'
+        >>> type(fuse_updates(keras.optimizers.AdamW(1e-3))).__name__
+        'AdamW'
     """
     optimizer.update_step = partial(_update_variable, optimizer)
     return optimizer

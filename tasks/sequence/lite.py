@@ -1,0 +1,57 @@
+"""LITE: a network of some 10,000 weights on convolutions that are partly set by hand and partly learned.
+
+Ismail-Fawaz et al. 2023, "LITE: light inception with boosting techniques for time series classification", section III:
+kernels of three lengths beside fixed ones that find rises, falls and peaks, then two dilated separable convolutions.
+
+Input: a raw sequence of numbers (T, F) with its length, or a raw text. Output: probability of the second of two
+classes (B, 1) or of each of several (B, K), or the standardized number (B, 1). Padding has no effect.
+Run: ``zoo train sequence/lite japanese_vowels``.
+"""
+
+from typing import Any
+
+import keras
+import keras_tuner
+
+from zoo.networks.recurrent import PoolSteps
+from zoo.spec import Spec
+
+from ._convolutional import (
+    ClearPadding,
+    add_convolution,
+    build_convolutional_model,
+    declare_training,
+    limit_size,
+    standardize_steps,
+)
+from ._fixed_kernels import FixedKernels
+
+
+def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
+    """Return the compiled model.
+
+    Hyperparameters:
+        filters: Number of filters of each length of kernel.
+        kernel: Length of the longest kernel in steps; two others have a half and a quarter of it.
+        statistics: Whether the output layer also sees statistics of the values, for numbers only.
+        embedding: Width of the embedding of each character or word, for texts only.
+    """
+    knobs = declare_training(hp, spec)
+    filters = hp.Int("filters", 8, 64, sampling="log", default=32)
+    kernel = limit_size(hp.Int("kernel", 8, 64, sampling="log", default=40), spec)
+
+    def add_layers(steps: Any, real: Any) -> Any:
+        steps = ClearPadding(name="real_values")(steps, real)
+        learned = [
+            keras.layers.Conv1D(filters, max(1, kernel // part), padding="same", use_bias=False, name=f"kernels_{part}")
+            for part in (1, 2, 4)
+        ]
+        branches = [layer(steps) for layer in learned]
+        branches.append(FixedKernels(max(2, kernel), name="fixed_kernels")(steps))
+        steps = standardize_steps(keras.layers.Concatenate(name="kernels")(branches), real, name="kernels")
+        for number, (size, dilation) in enumerate(((kernel // 2, 2), (kernel // 4, 4))):
+            name = f"separable_{number}"
+            steps = add_convolution(steps, real, filters, max(1, size), dilation=dilation, separable=True, name=name)
+        return PoolSteps("mean", name="mean_step")(steps, real)
+
+    return build_convolutional_model(hp, spec, knobs, add_layers)
