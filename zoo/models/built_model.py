@@ -158,7 +158,7 @@ def assemble(
         training does not need the preprocessing model.
     """
     network = keras.Model(inputs, output, name=NETWORK)
-    network.compile(optimizer=optimizer or knobs.optimizer(), loss=loss)
+    network.compile(optimizer=optimizer or knobs.optimizer(averages=trainer is None), loss=loss)
     inference = None
     if inference_output is not None:
         inference = keras.Model(inputs, inference_output, name=NETWORK)

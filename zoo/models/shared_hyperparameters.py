@@ -14,7 +14,7 @@ from zoo.models.activations import ACTIVATIONS
 from zoo.models.fused_adam import fuse_updates
 from zoo.models.search_space import check_value
 
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")
 INITIALIZERS = (
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal",
     "random_normal", "zeros",
@@ -44,6 +44,12 @@ KNOBS: dict[str, Knob] = {
     "momentum": Knob("momentum of the optimizers momentum and nesterov", 0.9, range=(0.5, 0.99), below=1),
     "weight_decay": Knob("decoupled weight decay per step", 0.0, range=(1e-5, 1e-1), log=True),
     "clip_norm": Knob("maximum global norm of the gradients; 0 for no clipping", 0.0, range=(0.1, 10), log=True),
+    "ema_momentum": Knob(
+        "momentum of the moving average of the weights, which is scored and kept; 0 for the weights themselves",
+        0.0,
+        range=(0.9, 0.999),
+        below=1,
+    ),
     "schedule": Knob("learning-rate schedule over the epochs", "constant", SCHEDULES),
     "warmup": Knob("epochs of linear learning-rate warmup", 0.0, range=(0, 5)),
     "batch_size": Knob(
@@ -132,20 +138,28 @@ class Knobs:
             return self.hp.Int(name, int(low), int(high), step=step, sampling=sampling, default=default)
         return self.hp.Float(name, low, high, sampling=sampling, default=default)
 
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """Declare the hyperparameters of the optimizer and return it."""
+    def optimizer(self, *, averages: bool = False) -> keras.optimizers.Optimizer:
+        """Declare the hyperparameters of the optimizer and return it.
+
+        Args:
+            averages: Whether the weights may be averaged over the steps, which the fit loop of supervised tasks does.
+        """
         name = self.get("optimizer")
         momentum = self.get("momentum")
+        average = self.get("ema_momentum") if averages else 0.0
         options = {
             "learning_rate": self.get("learning_rate"),
             "weight_decay": self.get("weight_decay") or None,
             "global_clipnorm": self.get("clip_norm") or None,
-        }
+        } | ({"use_ema": True, "ema_momentum": average} if average else {})
         if name in ("sgd", "momentum", "nesterov"):
             options |= {} if name == "sgd" else {"momentum": momentum, "nesterov": name == "nesterov"}
             return keras.optimizers.SGD(**options)
-        if name == "adamw":
+        if name in ("adamw", "muon"):
             options["weight_decay"] = options["weight_decay"] or 0.0
+        if name == "muon":  # of hidden layers' matrices; biases, embeddings and output layers are updated as by AdamW
+            options |= {"adam_weight_decay": options["weight_decay"], "exclude_layers": ["output"]}
+            return keras.optimizers.Muon(**options)
         classes = {"adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
         optimizer = getattr(keras.optimizers, classes[name])(**options)
         return fuse_updates(optimizer) if isinstance(optimizer, keras.optimizers.Adam) else optimizer

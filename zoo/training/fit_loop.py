@@ -11,6 +11,7 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import Trainer
+from zoo.training.averaged_weights import apply_averaged_weights
 from zoo.training.epochs import (
     CompiledEpochs,
     CompiledScores,
@@ -113,6 +114,17 @@ class SupervisedState(TrainingState):
         if self.trainer is not None and self.result.stopped == "epochs":
             self.result.stopped = "solved"
 
+    def keep_weights(self) -> None:
+        """Keep the current weights, or their moving average, as the ones to restore at the end of training."""
+        with apply_averaged_weights(self.network):
+            super().keep_weights()
+
+    def finish(self) -> FitResult:
+        """Restore the best weights, or without a validation split the last ones, and return the result."""
+        if not self.monitored and self.network.optimizer.use_ema and self.result.stopped != "diverged":
+            self.keep_weights()
+        return super().finish()
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the order of the rows in an epoch, which depends only on the seed and the epoch."""
         return np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train))
@@ -121,10 +133,11 @@ class SupervisedState(TrainingState):
         """Score the validation split after an epoch; return whether to stop training."""
         scores = dict(logs)
         if self.validation is not None and self.validation.y is not None:
-            scores["val_loss"], output = self.validation.loss_and_prediction()
-            if self.plan.monitor.function is not None:
-                output = output if self.inference is None else self.inference.predict()
-                scores[self.plan.monitor.name] = self.plan.monitor.function(output)
+            with apply_averaged_weights(self.network):
+                scores["val_loss"], output = self.validation.loss_and_prediction()
+                if self.plan.monitor.function is not None:
+                    output = output if self.inference is None else self.inference.predict()
+                    scores[self.plan.monitor.name] = self.plan.monitor.function(output)
         scores["learning_rate"] = read_learning_rate(self.network)
         scores |= self.watch()
         return self.record_epoch(scores)
