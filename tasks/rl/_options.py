@@ -17,6 +17,7 @@ class Options(TaskOptions):
     """Options of reinforcement learning."""
 
     unused_by_baselines = ("processes", "envpool", "video", "solved")
+    may_change = ("processes",)
 
     env: dict[str, Any] = Field(default_factory=dict, description="KEY=VALUE that the environment is made with")
     solved: Literal["auto"] | float | None = Field(

@@ -59,11 +59,16 @@ def test_a_search_resumes_with_more_trials_from_a_file(workspace: Path, command:
 
 @pytest.mark.parametrize(
     ("values", "others"),
-    [({"epochs": 3}, "epochs"), ({"model": "m", "source": "s"}, "model, source"), ({"options": {"units": 3}}, "opti")],
+    [({"epochs": 3}, "epochs"), ({"model": "m", "source": "s"}, "model, source")],
 )
 def test_what_resume_excludes(values: dict[str, Any], others: str) -> None:
     with pytest.raises(UsageError, match=f"leave out {others}"):
         make_job(TrainJob, {"resume": "abcdef", **values})
+
+
+def test_options_of_a_task_that_resume_excludes(interrupted: str) -> None:
+    with pytest.raises(UsageError, match="it uses the options of the run; leave out labels"):
+        zoo.train(resume=interrupted, options={"labels": "x"})
 
 
 def test_data_in_memory_are_given_again() -> None:

@@ -16,7 +16,7 @@ from zoo.tuning.storage.search_folder import LOCK_FILE, SearchFolder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SearchFolder:
-    return SearchFolder(tmp_path, TuneJob(model="regression/linear", source="diabetes"), "digest")
+    return SearchFolder(tmp_path, TuneJob(model="regression/linear", source="diabetes"), "digest", {})
 
 
 def test_a_second_driver_is_refused(folder: SearchFolder) -> None:

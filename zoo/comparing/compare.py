@@ -145,7 +145,8 @@ class _TrainedComparison:
     def _parent(self, experiment: Any) -> TrackedRun:
         """Return the parent run: a new one, or the interrupted one of the same comparison."""
         job, store = self.job, self.store
-        key_text = format_job(job.model_copy(update={"output": None})) + " ".join(d.split_digest for d in self.datasets)
+        free = {"output": None, "options": self.task.options.drop_changeable(job.options)}
+        key_text = format_job(job.model_copy(update=free)) + " ".join(d.split_digest for d in self.datasets)
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
         names = ", ".join(contestant.name for contestant in self.contestants)
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):
@@ -180,8 +181,7 @@ class _TrainedComparison:
                 title = f"{contestant.name} on {dataset.name}, {what}"
                 self.progress.say(f"{title}: {index + 1} of {count}")
                 child = child.model_copy(update={"experiment": experiment.name, "name": title})
-                key = f"{source_index}/{contestant.name}/{index + 1}"
-                tags = {"zoo.kind": COMPARED}
+                key, tags = f"{source_index}/{contestant.name}/{index + 1}", {"zoo.kind": COMPARED}
                 run = run_child(child, parent, key, finished, tags=tags, progress=self.progress)
                 runs[contestant.name].append(run)
         test_ratio, shared, evaluation = self._evaluation(source_index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -19,6 +20,7 @@ Baselines = Literal["quick", "all", "none"]
 MOST_NAME = 200
 MOST_REPEATS = 1000  # trainings of one job; their jobs are listed before the first one
 IN_MEMORY = ("model", "source")  # given again when a run is resumed that had them in memory
+RESUMED_WITH = (*IN_MEMORY, "options")  # of the options, those that the task lets change
 
 
 class TaskOptions(Job):
@@ -28,9 +30,17 @@ class TaskOptions(Job):
 
     Attributes:
         unused_by_baselines: Names of the options that change nothing in the scores of baselines.
+        may_change: Names of the options that change no result: jobs that differ in them only are the same, and they may
+            have other values when a job is resumed.
     """
 
     unused_by_baselines: ClassVar[tuple[str, ...]] = ()
+    may_change: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def drop_changeable(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options without those that change no result."""
+        return {name: value for name, value in options.items() if name not in cls.may_change}
 
 
 class TrainJob(DataJob):
@@ -101,8 +111,8 @@ class TrainJob(DataJob):
         return self
 
     def check_resume(self) -> None:
-        """Refuse other keys with ``resume``, but for a model or data in memory, which no run stores."""
-        others = sorted(k for k, value in self.given.items() if k not in IN_MEMORY or isinstance(value, str))
+        """Refuse other keys with ``resume``, but for a model or data in memory, and options, which are checked then."""
+        others = sorted(k for k, value in self.given.items() if k not in RESUMED_WITH or isinstance(value, str))
         if others:
             raise UsageError(f"it uses the job of the run; leave out {', '.join(others)}", where="resume")
 

@@ -49,6 +49,7 @@ class ReproduceJob(Job):
 
     command: Literal["reproduce"] = "reproduce"
     run: str = declare_option(..., _RUN)
+    options: dict[str, Any] = declare_option({}, "Options of the task that change no result.", shown=False)
 
 
 class RegisterJob(Job):

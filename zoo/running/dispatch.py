@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.jobs.fit_options import IN_MEMORY, TrainJob
+from zoo.jobs.fit_options import RESUMED_WITH, TrainJob
 from zoo.jobs.keywords import accept_keywords
 from zoo.running.progress import Progress
 from zoo.running.repeats import resume_repeats, run_repeats
@@ -23,7 +23,7 @@ def train(job: TrainJob, *, callbacks: Sequence[Any] = (), verbose: bool = False
     of a bundled dataset. ``train(model, X, y)`` takes examples and their targets, as do ``tune``, ``compare`` and
     ``data_report``. ``resume`` takes the id of an interrupted, killed or failed run: a single run resumes from its
     last epoch, repeats over seeds or folds with what is missing. Its stored job is used; give model and source again if
-    they were in memory.
+    they were in memory. Options of the task that change no result, such as ``processes``, may have other values.
 
     Args:
         job: The job; or its keys as keywords, such as ``target``, ``epochs`` or ``hyperparameters={"units": 64}``.
@@ -56,7 +56,7 @@ def _resume(job: TrainJob, run_id: str, callbacks: Sequence[Any], progress: Prog
     store = Store()
     store.close_orphans()
     run = store.run(run_id)
-    in_memory = {name: job.given[name] for name in IN_MEMORY if name in job.given}
+    changes = {name: job.given[name] for name in RESUMED_WITH if name in job.given}
     if run.data.tags.get("zoo.kind") in (SEEDS, CROSS_VALIDATION):
-        return resume_repeats(run, changes=in_memory, callbacks=callbacks, progress=progress)
-    return resume_train(run_id, **in_memory, callbacks=callbacks, progress=progress)
+        return resume_repeats(run, changes=changes, callbacks=callbacks, progress=progress)
+    return resume_train(run_id, **changes, callbacks=callbacks, progress=progress)

@@ -10,9 +10,10 @@ from zoo.running.progress import Progress
 from zoo.running.train import can_resume, resume_train, run_train
 from zoo.stored_runs.lookup import load_run
 from zoo.stored_runs.results import Run
+from zoo.task import load_task
 from zoo.text import remove_passwords
 from zoo.tracking.store import PARENT_TAG, Store
-from zoo.tracking.tags import REPEAT_TAG
+from zoo.tracking.tags import REPEAT_TAG, unpack_tags
 from zoo.tracking.tracked_run import TrackedRun
 
 
@@ -41,7 +42,11 @@ def run_child(
     if before is not None and before.info.status == "FINISHED":
         return load_run(parent.store, before.info.run_id)
     if before is not None and can_resume(parent.store, before):
-        given = {name: value for name in ("model", "source", "test") if _is_own(value := getattr(job, name))}
+        given: dict[str, Any] = {
+            name: value for name in ("model", "source", "test") if _is_own(value := getattr(job, name))
+        }
+        may_change = load_task(unpack_tags(before)["zoo.task"]).options.may_change
+        given["options"] = {name: value for name, value in job.options.items() if name in may_change}
         run: Run = resume_train(before.info.run_id, callbacks=callbacks, progress=progress, **given)
         return run
     return run_train(

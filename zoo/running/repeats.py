@@ -248,7 +248,7 @@ def resume_repeats(
 
     Args:
         parent_run: The MLflow parent run.
-        changes: The custom model and the data, if they were in memory.
+        changes: The custom model and the data, if they were in memory, and options that change no result.
         callbacks: The Keras callbacks; they are not stored with the run.
         progress: Where to show progress.
 
@@ -260,7 +260,7 @@ def resume_repeats(
         raise UsageError(f"run {run_id} is finished: there is nothing to resume")
     if is_running(parent_run):
         raise UsageError(f"run {run_id} is still running, in process {unpack_tags(parent_run)[PROCESS_TAG]}")
-    job = load_job(store, run_id).model_copy(update=dict(changes))
+    job = load_job(store, run_id, changes)
     builder = create_model_builder(job.model, job.task)
     dataset = builder.task.read(create_first_job(job))
     check_same_data(parent_run, dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from zoo.running.progress import Progress
 from zoo.running.train import run_train
 from zoo.stored_runs.lookup import find_run, load_job, load_run
 from zoo.stored_runs.results import Run
+from zoo.task import load_task
 from zoo.text import convert_to_plain, format_number
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
@@ -163,7 +164,7 @@ def reproduce(job: ReproduceJob, *, model: Any = None, source: Any = None, quiet
         hint = "; name a run below it" if kind in ("cross_validation", "comparison") else ""
         raise UsageError(f"run {run_id} is a {kind} run without scores of its own{hint}", where="run")
     changes = {key: value for key, value in (("model", model), ("source", source)) if value is not None}
-    stored = load_job(store, original).model_copy(update=changes)
+    stored = load_job(store, original, {**changes, "options": job.options})
     dataset = create_model_builder(stored.model, stored.task).task.read(stored)
     changed = _changed(store, original_run, dataset)
     for text in changed:
@@ -221,11 +222,12 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
 
     original_tags = unpack_tags(original_run)
     where = " and ".join(f"tags.`{tag}` = '{original_tags[tag]}'" for tag in ("zoo.task", "zoo.model", "zoo.digest"))
+    free = ("seed", *load_task(original_tags["zoo.task"]).options.may_change)
     by_seed: dict[str, dict[str, float]] = {}
     for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
         tags = unpack_tags(run)
         same_split = tags.get(SPLIT_TAG) == original_tags.get(SPLIT_TAG)
-        same_params = _without_seed(run.data.params) == _without_seed(original_run.data.params)
+        same_params = _select_params(run.data.params, free) == _select_params(original_run.data.params, free)
         if same_split and same_params and tags.get("zoo.kind") != REPRODUCTION:
             by_seed.setdefault(tags[SEED_TAG], run.data.metrics)
     if len(by_seed) < 2:
@@ -236,5 +238,6 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
     return {name: factor * float(np.std(scores, ddof=1)) for name, scores in values.items()}, len(by_seed)
 
 
-def _without_seed(params: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in params.items() if name != "seed"}
+def _select_params(params: Mapping[str, str], free: Collection[str]) -> dict[str, str]:
+    """Return the parameters that two runs of one job have in common: all but the free ones."""
+    return {name: value for name, value in params.items() if name not in free}

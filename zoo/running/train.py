@@ -102,12 +102,13 @@ def resume_train(
         run_id: MLflow's id.
         callbacks: Keras callbacks.
         progress: Where to show progress.
-        **given: Keys of the job that are not stored as they are: models and data in memory, addresses with passwords.
+        **given: Keys of the job that are not stored as they are: models and data in memory, addresses with passwords;
+            and ``options`` that change no result.
     """
     store = Store()
     run = store.run(run_id)
     changes = {key: value for key, value in given.items() if value is not None}
-    job = _job_of(store, run).model_copy(update=changes)
+    job = _job_of(store, run, changes)
     if job.deterministic:
         require_deterministic_kernels()
     builder = create_model_builder(job.model, job.task)
@@ -203,8 +204,8 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     return run
 
 
-def _job_of(store: Store, run: Any) -> TrainJob:
-    """Return the job of a run, if the run can be resumed."""
+def _job_of(store: Store, run: Any, changes: Mapping[str, Any]) -> TrainJob:
+    """Return the job of a run with changes, if the run can be resumed; see :func:`load_job`."""
     run_id, tags = run.info.run_id, unpack_tags(run)
     if tags.get("zoo.kind") not in ("train", FOLD, COMPARED, REPRODUCTION):
         kind = tags.get("zoo.kind", "other")
@@ -218,7 +219,7 @@ def _job_of(store: Store, run: Any) -> TrainJob:
         raise UsageError(
             f"run {run_id} has no checkpoint in {store.state}: it ended before its first epoch, or ran elsewhere"
         )
-    return load_job(store, run_id)
+    return load_job(store, run_id, changes)
 
 
 def can_resume(store: Store, run: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from zoo.reporting.check_inputs import Finding
 from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.model_facts import FACTS_FILE
 from zoo.stored_runs.results import Run
+from zoo.task import load_task
 from zoo.tracking.model_registry import find_version
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
@@ -188,9 +190,20 @@ def describe_no_model(run_id: str) -> UsageError:
     )
 
 
-def load_job(store: Store, run_id: str) -> TrainJob:
-    """Return the job of a run, also of one whose process was killed before it wrote its ``job.yaml``."""
-    text = unpack_tags(store.run(run_id)).get(JOB_TAG)
+def load_job(store: Store, run_id: str, changes: Mapping[str, Any] | None = None) -> TrainJob:
+    """Return the job of a run, also of one whose process was killed before it wrote its ``job.yaml``.
+
+    Args:
+        store: Where runs are kept.
+        run_id: MLflow's id.
+        changes: Keys of the job with other values than are stored: a model or data in memory, and ``options``, of
+            which only those are taken that change no result.
+
+    Raises:
+        UsageError: If another option has another value than the stored one.
+    """
+    tags = unpack_tags(store.run(run_id))
+    text = tags.get(JOB_TAG)
     with open_temporary_folder() as folder:
         path = folder / JOB_FILE
         if text is not None:
@@ -200,4 +213,11 @@ def load_job(store: Store, run_id: str) -> TrainJob:
         job = read_job(path)
     if not isinstance(job, TrainJob):
         raise JobError(f"the stored job of run {run_id} is not a train job")
-    return job
+    changes = dict(changes or {})
+    options = changes.get("options", {})
+    may_change = load_task(tags["zoo.task"]).options.may_change if options else ()
+    for name, value in options.items():
+        if name not in may_change and job.options.get(name) != value:
+            allowed = f"; only {', '.join(may_change)} may change" if may_change else ""
+            raise UsageError(f"it uses the options of the run; leave out {name}{allowed}", where=name)
+    return job.model_copy(update={**changes, "options": {**job.options, **options}} if options else changes)

@@ -8,13 +8,13 @@ from typing import Any
 
 import keras_tuner
 
-from zoo.data.dataset import Dataset, map_numbers, save_dataset
+from zoo.data.dataset import Dataset, load_dataset, map_numbers, save_dataset
 from zoo.data.memory import give_back_memory
 from zoo.data.streaming.streamed_dataset import StreamedSplit
 from zoo.errors import StorageError, UsageError
 from zoo.fitting.model_builder import MODEL, ModelBuilder, create_model_builder
 from zoo.jobs.data_options import SUGGESTED
-from zoo.jobs.fit_options import IN_MEMORY
+from zoo.jobs.fit_options import RESUMED_WITH
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
 from zoo.jobs.search_options import UNLIMITED_TRIALS, TuneJob, parse_range
@@ -107,11 +107,11 @@ def _resumed(job: TuneJob, run_id: str) -> tuple[TuneJob, str]:
     if run.data.tags.get("zoo.kind") != "search":
         raise UsageError(f"run {run_id} is neither a search nor a trial of one", where="resume")
     for name in job.given:
-        if name not in (*MAY_CHANGE, *IN_MEMORY):
+        if name not in (*MAY_CHANGE, *RESUMED_WITH):
             raise UsageError(f"cannot change {name} of a search; only {', '.join(MAY_CHANGE)} may change", where=name)
-    stored = load_job(store, run.info.run_id)
+    stored = load_job(store, run.info.run_id, {"options": job.options})
     values = {name: getattr(stored, name) for name in type(stored).model_fields}
-    return make_job(TuneJob, {**values, **job.given}), store.begun_as(run.info.run_id)
+    return make_job(TuneJob, {**values, **job.given, "options": stored.options}), store.begun_as(run.info.run_id)
 
 
 def _run_with(
@@ -125,7 +125,8 @@ def _run_with(
     store = Store()
     store.close_orphans()
     remove_abandoned_calls(store.state / "searches")
-    folder = SearchFolder(store.state / "searches", job, dataset.split_digest)
+    options = builder.task.options.drop_changeable(job.options)
+    folder = SearchFolder(store.state / "searches", job, dataset.split_digest, options)
     if expected is not None and folder.run_id() != expected and not _is_unstarted(store, expected, folder):
         raise UsageError(
             "this search cannot be resumed: data, model or zoo have changed, or it was started again", where="resume"
@@ -339,7 +340,7 @@ class _Tuning:
         return oracle
 
     def _write_data(self) -> None:
-        if not (self.folder.data / "dataset.json").exists():
+        if not (self.folder.data / "dataset.json").exists() or self._have_options_changed():
             save_dataset(self.dataset, self.folder.data)
         map_numbers(self.dataset, self.folder.data)
         give_back_memory(self.dataset.nbytes)
@@ -347,6 +348,14 @@ class _Tuning:
             folder = self.folder.data / f"fold-{number}"
             if not (folder / "dataset.json").exists():
                 save_dataset(self.builder.task.read(create_fold_job(self.job, number, self.folds)), folder)
+
+    def _have_options_changed(self) -> bool:
+        """Return whether the stored data have other values of options that may change, which trials read there."""
+        names = self.builder.task.options.may_change
+        if not names:
+            return False
+        before = load_dataset(self.folder.data).spec.options
+        return any(before.get(name) != self.dataset.spec.options.get(name) for name in names)
 
 
 def _read_space(job: TuneJob, builder: ModelBuilder, dataset: Dataset) -> CheckedHyperParameters:

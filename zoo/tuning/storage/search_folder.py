@@ -44,10 +44,11 @@ class SearchFolder:
         root: Folder of all searches.
         job: The search's job.
         digest: Digest of data and split.
+        options: The options of the task that are part of what the search is.
     """
 
-    def __init__(self, root: Path, job: TuneJob, digest: str) -> None:
-        self.identity = _identity(job, digest)
+    def __init__(self, root: Path, job: TuneJob, digest: str, options: Mapping[str, Any]) -> None:
+        self.identity = _identity(job.model_copy(update={"options": dict(options)}), digest)
         text = json.dumps(self.identity, sort_keys=True)
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         name = f"name-{re.sub(r'[^A-Za-z0-9._-]', '_', job.name)}" if job.name else self.digest
