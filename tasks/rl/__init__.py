@@ -36,6 +36,7 @@ from ._diagnosis import diagnose_agent
 from ._environments import (
     OWN,
     EnvPoolStepper,
+    EpisodePlayer,
     check_steps,
     describe_code,
     describe_observations,
@@ -150,6 +151,8 @@ class ReinforcementLearning(Task):
             built_model.trainer.train(state)
         except KeyboardInterrupt:
             state.result.stopped = "interrupted"
+        finally:
+            state.close()
         result = state.finish()
         result.scores.setdefault("val_steps_to_solve", math.nan)
         result.notes = state.notes()
@@ -163,13 +166,13 @@ class ReinforcementLearning(Task):
     def evaluate(self, model: Any, dataset: Dataset, split: str, *, intervals: bool) -> Evaluation:
         """Play the split's episodes with the greedy policy, and once more with actions drawn from the policy."""
         environment, target = TrainingEnvironment.of(dataset), dataset.spec.target
-        seeds, processes = dataset.splits[split].rows.tolist(), environment.processes
-        play = partial(play_episodes, environment.name, environment.options, seeds=seeds, processes=processes)
-        played, scores = play(create_greedy_policy(model, target)), {}
+        seeds, scores = dataset.splits[split].rows.tolist(), {}
+        with EpisodePlayer(environment.name, environment.options, environment.processes) as player:
+            played = player.play(create_greedy_policy(model, target), seeds)
+            sampling_policy = create_sampling_policy(model, target, seed=0)
+            if sampling_policy is not None:
+                scores["sampled_return_mean"] = float(player.play(sampling_policy, seeds).returns.mean())
         returns = played.returns
-        sampling_policy = create_sampling_policy(model, target, seed=0)
-        if sampling_policy is not None:
-            scores["sampled_return_mean"] = float(play(sampling_policy).returns.mean())
         bounds = {"return_mean": return_interval(returns)} if intervals else {}
 
         def draw() -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from zoo.training.training_state import FitPlan, FitResult, TrainingState
 
 from ._acting import FastOutput
 from ._actions import choose_greedy_actions
-from ._environments import draw_episode, find_added_limit, find_threshold, play_episodes
+from ._environments import EpisodePlayer, draw_episode, find_added_limit, find_threshold
 
 CONFIRMATION_SEEDS = range(2_000_000, 2_000_100)
 MONITOR = "val_return_mean"
@@ -87,6 +87,7 @@ class AgentState(TrainingState):
 
     def __init__(self, built_model: BuiltModel, environment: TrainingEnvironment, plan: FitPlan) -> None:
         self.built_model, self.environment = built_model, environment
+        self.player = EpisodePlayer(environment.name, environment.options, environment.processes)
         self.steps = self.updates = 0
         self.processes = 1
         self.truncated = 0.0  # fraction of the last validation episodes
@@ -146,6 +147,10 @@ class AgentState(TrainingState):
             self.output.refresh()
             self._draw_episode("end")
         return result
+
+    def close(self) -> None:
+        """Close the environments of the evaluations."""
+        self.player.close()
 
     def has_diverged(self, scores: Mapping[str, float]) -> bool:
         """Return whether the loss is not a number after the first update."""
@@ -212,8 +217,7 @@ class AgentState(TrainingState):
         return bool(self._returns(list(CONFIRMATION_SEEDS)).mean() >= self.environment.threshold)
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
-        source = self.environment
-        played = play_episodes(source.name, source.options, self.policy, seeds, source.processes)
+        played = self.player.play(self.policy, seeds)
         self.truncated = float(played.truncated.mean())
         return played.returns
 

@@ -113,6 +113,46 @@ def test_what_happens_in_another_process_is_reported(trouble: str, message: str,
     assert multiprocessing.active_children() == []
 
 
+class Watched(Corridor):
+    """Keeps the number of each process that steps it; interrupted as by Ctrl-C after some episodes in the first one."""
+
+    begun = 0
+
+    def __init__(self, path: str, most: int = sys.maxsize) -> None:
+        super().__init__()
+        self.path, self.most = path, most
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        with open(self.path, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        Watched.begun += multiprocessing.parent_process() is None
+        if Watched.begun > self.most:
+            raise KeyboardInterrupt
+        return super().reset(seed=seed, options=options)
+
+
+def test_the_processes_of_evaluations_stay_until_training_ends(workspace: Path) -> None:
+    counts = []
+    for epochs in (1, 4):
+        options = {"processes": 2, "env": {"path": f"{epochs}.txt"}}
+        zoo.train(
+            "rl/ppo", Watched, epochs=epochs, hyperparameters=SETTINGS, options=options, baselines="none", quiet=True,
+            figures=False,
+        )  # fmt: skip
+        counts.append(len(set(Path(f"{epochs}.txt").read_text().split())))
+    assert counts[0] == counts[1]
+
+
+def test_no_process_is_left_after_an_interrupted_evaluation(workspace: Path) -> None:
+    Watched.begun = 0
+    # 120 seeds are read, and a step is checked; afterwards every other episode of 20 evaluations is in this process.
+    options = {"processes": 2, "env": {"path": "pids.txt", "most": 121 + 40}}
+    with pytest.raises(KeyboardInterrupt):
+        zoo.train("rl/ppo", Watched, epochs=9, hyperparameters=SETTINGS, options=options, baselines="none", quiet=True)
+    assert len(set(Path("pids.txt").read_text().split())) == 3
+    assert multiprocessing.active_children() == []
+
+
 def test_processes_are_taken_where_steps_are_slow(workspace: Path) -> None:
     assert [choose_processes(step_s, 16, 4) for step_s in (1e-6, 1e-4, 1e-2)] == [1, 1, 4]
     assert [choose_processes(1e-2, count, 4) for count in (1, 2, 16)] == [1, 2, 4]

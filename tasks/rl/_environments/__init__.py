@@ -4,7 +4,14 @@ from ._checks import check_steps, describe_space, read_mask
 from ._drawing import DrawnEpisode, draw_episode, explain_undrawable
 from ._envpool import EnvPoolStepper
 from ._episodes import Episodes
-from ._evaluation import PlayedEpisodes, make_constant_policy, make_random_policy, play_baseline, play_episodes
+from ._evaluation import (
+    EpisodePlayer,
+    PlayedEpisodes,
+    make_constant_policy,
+    make_random_policy,
+    play_baseline,
+    play_episodes,
+)
 from ._making import describe_observations, find_added_limit, find_threshold, get_baseline_policies, make_environment
 from ._metrics import find_metrics
 from ._naming import OWN, describe_code, name_environment
@@ -17,6 +24,7 @@ __all__ = [
     "DecisionProcess",
     "DrawnEpisode",
     "EnvPoolStepper",
+    "EpisodePlayer",
     "Episodes",
     "PlayedEpisodes",
     "apply_settings",

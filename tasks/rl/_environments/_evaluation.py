@@ -32,19 +32,77 @@ class PlayedEpisodes(NamedTuple):
     truncated: np.ndarray
 
 
-def play_episodes(
-    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
-) -> PlayedEpisodes:
-    """Return the return (sum of rewards) of one episode per seed, and its metrics; the episodes run in parallel.
+class EpisodePlayer:
+    """Plays episodes in environments that stay open, with their processes, until it is closed.
 
     Args:
         name: Environment id.
         options: Keyword arguments of the environment.
-        policy: Function from observations and masks of legal actions to actions.
-        seeds: Seed of each episode.
         processes: Number of processes that step the environments, or None to choose it by the time of a step.
     """
-    return _play_in_sets(name, options, lambda: policy, seeds, processes)
+
+    def __init__(self, name: str, options: Mapping[str, Any], processes: int | None = None) -> None:
+        self.name, self.options, self.processes = name, options, processes
+        self._open: dict[int, Episodes] = {}  # by the number of environments
+
+    def __enter__(self) -> EpisodePlayer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def play(self, policy: Policy, seeds: Sequence[int]) -> PlayedEpisodes:
+        """Return the return (sum of rewards) of one episode per seed, and its metrics; the episodes run in parallel.
+
+        Args:
+            policy: Function from observations and masks of legal actions to actions.
+            seeds: Seed of each episode.
+        """
+        return self.play_sets(lambda: policy, seeds)
+
+    def play_sets(self, create_policy: Callable[[], Policy], seeds: Sequence[int]) -> PlayedEpisodes:
+        """Play at most 50 episodes together, each set of them by a policy of its own; see :meth:`play`."""
+        try:
+            parts = [
+                self._play_together(create_policy(), seeds[start : start + MOST_TOGETHER])
+                for start in range(0, len(seeds), MOST_TOGETHER)
+            ]
+        except BaseException:
+            self.close()  # an answer of a process may be left in its pipe
+            raise
+        metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
+        returns = np.concatenate([part.returns for part in parts])
+        return PlayedEpisodes(returns, metrics, np.concatenate([part.truncated for part in parts]))
+
+    def close(self) -> None:
+        """Close the environments and end their processes; playing opens others."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _play_together(self, policy: Policy, seeds: Sequence[int]) -> PlayedEpisodes:
+        count = len(seeds)
+        if count not in self._open:
+            self._open[count] = Episodes(self.name, self.options, count, self.processes)
+        episodes = self._open[count]
+        episodes.begin(range(count), [int(seed) for seed in seeds])
+        playing, truncated = list(range(count)), np.zeros(count, bool)
+        while playing:
+            # Pass all observations, so that the policy is compiled for one batch size only.
+            actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
+            outcome = episodes.step_some(playing, [actions[row] for row in playing])
+            ended = outcome.terminated | outcome.truncated
+            truncated[playing] = outcome.truncated & ~outcome.terminated
+            playing = [row for row, over in zip(playing, ended, strict=True) if not over]
+        metrics = {name: values.copy() for name, values in episodes.metrics.items()}
+        return PlayedEpisodes(episodes.returns.copy(), metrics, truncated)
+
+
+def play_episodes(
+    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None = None
+) -> PlayedEpisodes:
+    """Play one episode per seed in environments that are closed afterwards; see :class:`EpisodePlayer`."""
+    with EpisodePlayer(name, options, processes) as player:
+        return player.play(policy, seeds)
 
 
 def play_baseline(
@@ -67,43 +125,8 @@ def play_baseline(
         policy = create_policy()
         return lambda observations, masks: find_action_indices(environment, policy(observations))
 
-    return _play_in_sets(name, options, create_indexed, seeds, processes)
-
-
-def _play_in_sets(
-    name: str,
-    options: Mapping[str, Any],
-    create_policy: Callable[[], Policy],
-    seeds: Sequence[int],
-    processes: int | None,
-) -> PlayedEpisodes:
-    """Play at most 50 episodes together, each set of them by a policy of its own."""
-    parts = [
-        _play_together(name, options, create_policy(), seeds[start : start + MOST_TOGETHER], processes)
-        for start in range(0, len(seeds), MOST_TOGETHER)
-    ]
-    metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
-    returns = np.concatenate([part.returns for part in parts])
-    return PlayedEpisodes(returns, metrics, np.concatenate([part.truncated for part in parts]))
-
-
-def _play_together(
-    name: str, options: Mapping[str, Any], policy: Policy, seeds: Sequence[int], processes: int | None
-) -> PlayedEpisodes:
-    episodes = Episodes(name, options, len(seeds), processes)
-    try:
-        episodes.begin(range(len(seeds)), [int(seed) for seed in seeds])
-        playing, truncated = list(range(len(seeds))), np.zeros(len(seeds), bool)
-        while playing:
-            # Pass all observations, so that the policy is compiled for one batch size only.
-            actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
-            outcome = episodes.step_some(playing, [actions[row] for row in playing])
-            ended = outcome.terminated | outcome.truncated
-            truncated[playing] = outcome.truncated & ~outcome.terminated
-            playing = [row for row, over in zip(playing, ended, strict=True) if not over]
-        return PlayedEpisodes(episodes.returns, episodes.metrics, truncated)
-    finally:
-        episodes.close()
+    with EpisodePlayer(name, options, processes) as player:
+        return player.play_sets(create_indexed, seeds)
 
 
 def make_random_policy(target: Target, seed: int) -> Policy:
