@@ -35,6 +35,7 @@ from ._baselines import score_baseline, score_episodes
 from ._diagnosis import diagnose_agent
 from ._environments import (
     OWN,
+    TRANSITIONS,
     EnvPoolStepper,
     EpisodePlayer,
     check_steps,
@@ -47,6 +48,7 @@ from ._environments import (
     find_settings,
     find_threshold,
     get_baseline_policies,
+    is_published,
     make_environment,
     make_random_policy,
     name_environment,
@@ -101,6 +103,7 @@ class ReinforcementLearning(Task):
             first = np.array([environment.reset(seed=seed)[0] for seed in seeds], np.float32)
             splits[split] = Split({OBSERVATION: first}, None, np.array(seeds))
         check_steps(environment, name)
+        has_transitions = not observation.n or is_published(environment)
         policies, metrics = list(get_baseline_policies(environment, name)), find_metrics(environment, name)
         environment.close()
         options = options_.model_dump(exclude_none=True)
@@ -110,6 +113,8 @@ class ReinforcementLearning(Task):
             options["baseline_policies"] = policies
         if metrics:
             options["metrics"] = dict(metrics)
+        if not has_transitions:
+            options[TRANSITIONS] = False
         settings = find_settings(name)
         if settings:
             options["settings"] = settings

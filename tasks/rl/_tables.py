@@ -13,6 +13,20 @@ from ._actions import require_discrete
 from ._environments import require_states
 
 
+def check_table(spec: Spec, agent: str) -> None:
+    """Raise if the observation is not one integer, or the actions are continuous.
+
+    Args:
+        spec: Spec of an environment.
+        agent: Name of the agent, for errors.
+
+    Raises:
+        UsageError: If it is so.
+    """
+    require_states(spec, agent)
+    require_discrete(spec.target, agent)
+
+
 def assemble_table(spec: Spec, knobs: Knobs, trainer: Trainer, agent: str) -> keras.Model:
     """Return the compiled model of one dense layer without bias, ``values``, whose weights are the table (S, A).
 
@@ -25,8 +39,8 @@ def assemble_table(spec: Spec, knobs: Knobs, trainer: Trainer, agent: str) -> ke
     Raises:
         UsageError: If the observation or the actions are something else.
     """
-    require_states(spec, agent)
-    actions = len(require_discrete(spec.target, agent).classes)
+    check_table(spec, agent)
+    actions = len(spec.target.classes)
     preprocessing = ObservationPreprocessing(spec)
     inputs = preprocessing.tensors()
     table = keras.layers.Dense(actions, use_bias=False, kernel_initializer="zeros", name="values")

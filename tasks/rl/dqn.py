@@ -93,6 +93,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     return assemble(preprocessing, inputs, values, keras.losses.Huber(), knobs, trainer=agent)
 
 
+def check_data(spec: Spec) -> None:
+    """Raise if the actions are continuous."""
+    require_discrete(spec.target, "dqn")
+
+
 @dataclass(frozen=True)
 class DQN(Trainer):
     """A DQN agent: explores, fills a replay buffer and learns; see :func:`build` for the hyperparameters."""

@@ -83,6 +83,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     return assemble(preprocessing, inputs, values, "mse", knobs, trainer=agent)
 
 
+def check_data(spec: Spec) -> None:
+    """Raise if the actions are continuous."""
+    require_discrete(spec.target, "pqn")
+
+
 @dataclass(frozen=True)
 class PQN(Trainer):
     """A PQN agent: explores in many environments and learns from each rollout; see :func:`build`."""

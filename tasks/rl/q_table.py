@@ -27,7 +27,7 @@ from ._actions import mask_output
 from ._agent_loop import Learner, train_agent
 from ._environments import apply_settings, require_states
 from ._experience import Transitions
-from ._tables import assemble_table
+from ._tables import assemble_table, check_table
 from ._training_state import AgentState
 
 EXAMPLE = "FrozenLake-v1"
@@ -58,6 +58,11 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         exploration_steps=hp.Int("exploration_steps", 2_000, 500_000, sampling="log", default=80_000),
     )
     return assemble_table(spec, knobs, agent, "q_table")
+
+
+def check_data(spec: Spec) -> None:
+    """Raise if the observation is not one integer, or the actions are continuous."""
+    check_table(spec, "q_table")
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,11 @@ def _create_critics(width: int, size: int, *, units: int, layers: int, normalize
     return keras.Model([observations, actions], keras.layers.Concatenate()(estimates))
 
 
+def check_data(spec: Spec) -> None:
+    """Raise if the actions are discrete."""
+    require_bounded(spec.target, "sac")
+
+
 @dataclass(frozen=True)
 class SAC(Trainer):
     """A SAC agent: explores, fills a replay buffer and learns; see :func:`build` for the hyperparameters."""

@@ -22,8 +22,8 @@ from zoo.models.built_model import Trainer
 from zoo.networks import Knobs
 from zoo.spec import Spec
 
-from ._environments import DecisionProcess, apply_settings, require_process
-from ._tables import assemble_table
+from ._environments import DecisionProcess, apply_settings, check_published, require_process
+from ._tables import assemble_table, check_table
 from ._training_state import AgentState
 
 EXAMPLE = "FrozenLake-v1"
@@ -45,6 +45,12 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         sweeps=hp.Fixed("sweeps", 20),
     )
     return assemble_table(spec, knobs, agent, "value_iteration")
+
+
+def check_data(spec: Spec) -> None:
+    """Raise if the observation is not one integer, the actions are continuous, or no transitions are published."""
+    check_table(spec, "value_iteration")
+    check_published(spec, "value_iteration")
 
 
 @dataclass(frozen=True)

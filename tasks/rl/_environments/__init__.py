@@ -17,10 +17,19 @@ from ._metrics import find_metrics
 from ._naming import OWN, describe_code, name_environment
 from ._process_figure import draw_process
 from ._settings import apply_settings, describe_settings, find_settings
-from ._states import DecisionProcess, find_process, require_process, require_states
+from ._states import (
+    TRANSITIONS,
+    DecisionProcess,
+    check_published,
+    find_process,
+    is_published,
+    require_process,
+    require_states,
+)
 
 __all__ = [
     "OWN",
+    "TRANSITIONS",
     "DecisionProcess",
     "DrawnEpisode",
     "EnvPoolStepper",
@@ -28,6 +37,7 @@ __all__ = [
     "Episodes",
     "PlayedEpisodes",
     "apply_settings",
+    "check_published",
     "check_steps",
     "describe_code",
     "describe_observations",
@@ -42,6 +52,7 @@ __all__ = [
     "find_settings",
     "find_threshold",
     "get_baseline_policies",
+    "is_published",
     "make_constant_policy",
     "make_environment",
     "make_random_policy",

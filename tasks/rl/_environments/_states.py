@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
 
@@ -15,6 +16,7 @@ from zoo.spec import ObservationInput, Spec
 from ._making import make_environment
 
 PUBLISHED = "P"  # attribute of an environment
+TRANSITIONS = "transitions"  # option of a spec with numbered states, False if they are not published
 
 
 def require_states(spec: Spec, agent: str) -> ObservationInput:
@@ -127,6 +129,21 @@ def find_process(name: str, options: Mapping[str, Any]) -> DecisionProcess | Non
         environment.close()
 
 
+def is_published(environment: gymnasium.Env) -> bool:
+    """Return whether an environment has the attribute in which its transitions are published."""
+    return getattr(environment.unwrapped, PUBLISHED, None) is not None
+
+
+def check_published(spec: Spec, agent: str) -> None:
+    """Raise if an environment with numbered states does not publish its transitions.
+
+    Raises:
+        UsageError: If its spec says so.
+    """
+    if not spec.options.get(TRANSITIONS, True):
+        raise UsageError(_explain_unpublished(agent))
+
+
 def require_process(name: str, options: Mapping[str, Any], agent: str) -> DecisionProcess:
     """Return the decision process of an agent that needs it.
 
@@ -135,10 +152,13 @@ def require_process(name: str, options: Mapping[str, Any], agent: str) -> Decisi
     """
     process = find_process(name, options)
     if process is None:
-        raise UsageError(
-            f"the environment does not publish its transitions, and {agent} needs them as its attribute P:"
-            " P[state][action] = [(probability, next state, reward, terminated), …]; take rl/q_table, which learns"
-            " from steps",
-            where=name,
-        )
+        raise UsageError(_explain_unpublished(agent), where=name)
     return process
+
+
+def _explain_unpublished(agent: str) -> str:
+    return (
+        f"the environment does not publish its transitions, and {agent} needs them as its attribute P:"
+        " P[state][action] = [(probability, next state, reward, terminated), …]; take rl/q_table, which learns from"
+        " steps"
+    )
