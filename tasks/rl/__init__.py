@@ -26,6 +26,7 @@ from zoo.models.built_model import BuiltModel
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import Spec
 from zoo.task import Baseline, Evaluation, OutputRules, Task
+from zoo.training.interrupts import translate_interrupts
 from zoo.training.preprocessed_arrays import convert_to_tensor, forward
 from zoo.training.training_state import FitPlan, FitResult, Monitor
 
@@ -153,7 +154,8 @@ class ReinforcementLearning(Task):
         plan = dataclasses.replace(plan, monitor=Monitor("val_return_mean", "max"))
         state = AgentState(built_model, TrainingEnvironment.of(dataset), plan)
         try:
-            built_model.trainer.train(state)
+            with translate_interrupts():
+                built_model.trainer.train(state)
         except KeyboardInterrupt:
             state.result.stopped = "interrupted"
         finally:

@@ -109,3 +109,15 @@ def test_seeds_go_on_in_another_number_of_processes(guess: Any, workspace: Path)
     (parent,) = [run for run in Store().search("") if run.data.tags["zoo.kind"] == "seeds"]
     repeats = zoo.train(resume=parent.info.run_id, processes=2, quiet=True)
     assert all("2 processes" in " ".join(run.notes) for run in repeats.runs)
+
+
+@pytest.mark.parametrize("after", [30, 100], ids=["training", "evaluation"])
+def test_ctrl_c_before_the_end_of_the_first_epoch(guess: Any, command: Callable[..., Answer], after: int) -> None:
+    guess.STOP["after"] = after
+    stopped = command("train", "rl/ppo", "guess_env:Guess", *WORDS, "--processes", 1)
+    (run,) = Store().search("")
+    assert (stopped.status, run.info.status) == (130, "KILLED"), stopped.err
+    assert f"no weights are kept; to begin again: zoo train --resume {run.info.run_id[:8]}" in stopped.err
+    guess.STOP["after"] = None
+    resumed = command("train", "--resume", run.info.run_id, "--json")
+    assert (resumed.status, resumed.json["epochs_run"]) == (0, 3), resumed.err

@@ -170,7 +170,14 @@ def _fit_and_finish(training: _Training, tracked: TrackedRun, experiment: Any) -
     job, progress, dataset = training.job, training.progress, training.dataset
     checkpoint = tracked.store.state_of(tracked.run_id) / CHECKPOINT_FILE
     tracked.watch_machine()
-    fitted = training.fit(Recorders([tracked, progress]), checkpoint)
+    try:
+        fitted = training.fit(Recorders([tracked, progress]), checkpoint)
+    except KeyboardInterrupt:  # an interrupt after an epoch ends training with a result
+        state = (
+            "the last checkpoint is kept; to resume" if checkpoint.exists() else "no weights are kept; to begin again"
+        )
+        progress.say(f"stopped before the end of an epoch; {state}: zoo train --resume {tracked.run_id[:8]}")
+        raise
     tracked.flush()
     if fitted.result.stopped == "interrupted":
         keep_model(tracked, fitted)  # the test split is evaluated only after training is complete

@@ -19,6 +19,7 @@ from zoo.training.epochs import (
     can_compile,
     disable_graph_optimization,
 )
+from zoo.training.interrupts import translate_interrupts
 from zoo.training.preprocessed_arrays import Arrays
 from zoo.training.streamed_arrays import StreamedArrays
 from zoo.training.training_state import FitPlan, FitResult, TrainingState, read_learning_rate
@@ -57,7 +58,7 @@ def fit(
     state = SupervisedState(network, train, validation, plan, inference=inference, trainer=trainer)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
-        with disable_graph_optimization():
+        with disable_graph_optimization(), translate_interrupts():
             if trainer is not None:
                 if plan.callbacks:
                     plan.recorder.say("callbacks are not called: the network is not trained in batches and epochs")
