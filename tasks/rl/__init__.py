@@ -41,6 +41,7 @@ from ._environments import (
     EpisodePlayer,
     check_steps,
     describe_code,
+    describe_content,
     describe_observations,
     describe_settings,
     draw_process,
@@ -122,9 +123,11 @@ class ReinforcementLearning(Task):
         chosen = [*getattr(job, "hyperparameters", {}), *(["epochs"] if getattr(job, "epochs", None) else [])]
         notes = describe_settings(settings, name, getattr(job, "model", ""), chosen)
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
-        return Dataset(
-            name.split(":")[-1].removeprefix(OWN).replace("/", "-"), name, digest, digest, spec, splits, notes=notes
+        short, content = (
+            name.split(":")[-1].removeprefix(OWN).replace("/", "-"),
+            describe_content(environment, job.source),
         )
+        return Dataset(short, name, digest, digest, spec, splits, notes=notes, content=content)
 
     def open_source(self, source: Any) -> None:
         """Register an environment that is given as a class or an object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,3 +122,14 @@ def test_ctrl_c_before_the_end_of_the_first_epoch(guess: Any, command: Callable[
     guess.STOP["after"] = None
     resumed = command("train", "--resume", run.info.run_id, "--json")
     assert (resumed.status, resumed.json["epochs_run"]) == (0, 3), resumed.err
+
+
+def test_the_code_of_the_environment_changed(
+    interrupted: str, guess: Any, workspace: Path, command: Callable[..., Answer]
+) -> None:
+    (workspace / "guess_env.py").write_text(SOURCE.replace("> 0.5", "> 0.25"))
+    importlib.reload(guess)
+    refused = command("train", "--resume", interrupted)
+    assert refused.status == 2
+    assert "since the code of its environment in guess_env.py or the version of Gymnasium (now " in refused.err
+    assert "changed after it started; undo the change, or train anew, without --resume" in refused.err

@@ -109,6 +109,7 @@ class Dataset:
         folds: Number of cross-validation folds; 0 without.
         threshold: How baselines choose their decision threshold on the validation split; None for none.
         facts: What reading found beyond the spec, in plain values by name, for tables and figures of the task.
+        content: What the digests are of, for an error of a run whose data have others than when it started.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Dataset:
     folds: int = 0
     threshold: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    content: str = "the data"
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -46,7 +46,9 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
     if unpack_tags(run).get(SPLIT_TAG) != dataset.split_digest:
         run_id = run.info.run_id
         raise UsageError(
-            f"the data of run {run_id} have changed since it started, so it cannot be resumed", where="source"
+            f"run {run_id[:8]} cannot be resumed, since {dataset.content} changed after it started; undo the change, or"
+            " train anew, without --resume",
+            where="source",
         )
 
 

@@ -14,7 +14,7 @@ from ._evaluation import (
 )
 from ._making import describe_observations, find_added_limit, find_threshold, get_baseline_policies, make_environment
 from ._metrics import find_metrics
-from ._naming import OWN, describe_code, name_environment
+from ._naming import OWN, describe_code, describe_content, name_environment
 from ._process_figure import draw_process
 from ._settings import apply_settings, describe_settings, find_settings
 from ._states import (
@@ -40,6 +40,7 @@ __all__ = [
     "check_published",
     "check_steps",
     "describe_code",
+    "describe_content",
     "describe_observations",
     "describe_settings",
     "describe_space",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import importlib
 import inspect
 import marshal
+import os
 import pickle
 import uuid
 from pathlib import Path
@@ -16,7 +18,7 @@ import gymnasium
 
 from zoo.data.source_errors import describe_wrong_source
 from zoo.data.sources.bundled import BUNDLED
-from zoo.errors import UsageError
+from zoo.errors import UsageError, join_first
 
 GIVEN = ("gymnasium", "builtins", "typing", "abc")  # modules of base classes
 OWN = "own/"  # namespace of environments that are given as a class or an object
@@ -51,10 +53,30 @@ def describe_code(environment: gymnasium.Env, source: Any) -> list[str]:
     The code of Gymnasium is left out, since its version is known. An object that cannot be pickled, or whose pickle
     depends on the process as that of a set of texts, has another digest each time.
     """
-    is_object = isinstance(source, gymnasium.Env)
-    classes = [kind for layer in _list_layers(source if is_object else environment.unwrapped) for kind in layer.__mro__]
-    code = [_describe_class(kind) for kind in dict.fromkeys(classes) if kind.__module__.split(".")[0] not in GIVEN]
-    return [*code, _digest_object(source)] if is_object else code
+    code = [_describe_class(kind) for kind in _list_classes(environment, source)]
+    return [*code, _digest_object(source)] if isinstance(source, gymnasium.Env) else code
+
+
+def describe_content(environment: gymnasium.Env, source: Any) -> str:
+    """Return in words what tells environments of one name apart; see :func:`describe_code`."""
+    version = f"the version of Gymnasium (now {gymnasium.__version__})"
+    classes = _list_classes(environment, source)
+    if not classes:
+        return version
+    files: list[str] = []
+    for kind in classes:
+        with contextlib.suppress(OSError, TypeError):  # typed into an interpreter or a notebook
+            files.append(os.path.relpath(inspect.getfile(kind)))
+    place = f" in {join_first(list(dict.fromkeys(files)))}" if files else ""
+    attributes = " or its attributes" if isinstance(source, gymnasium.Env) else ""
+    return f"the code of its environment{place}{attributes} or {version}"
+
+
+def _list_classes(environment: gymnasium.Env, source: Any) -> list[type]:
+    """Return the classes whose code an environment consists of, without those of Gymnasium."""
+    outermost = source if isinstance(source, gymnasium.Env) else environment.unwrapped
+    classes = [kind for layer in _list_layers(outermost) for kind in layer.__mro__]
+    return [kind for kind in dict.fromkeys(classes) if kind.__module__.split(".")[0] not in GIVEN]
 
 
 def _list_layers(environment: Any) -> list[type]:
