@@ -39,7 +39,7 @@ class Faulty(gymnasium.Env):
         self.steps += 1
         if self.returned is None or self.steps <= self.good:
             return self.first[0], 0.0, self.steps > 5, False, {}
-        if isinstance(self.returned, Exception):
+        if isinstance(self.returned, BaseException):
             raise self.returned
         return self.returned
 
@@ -75,7 +75,9 @@ GOOD = [0.0, 0.0]
         ({"step": ([np.inf, 0.0], 0.0, False, False, {})}, "its step() returned an observation that is not in"),
         ({"step": (GOOD, 0.0, None, False, {})}, "its step() returned None for terminated; expected True or False"),
         ({"step": (GOOD, 0.0, False, False, None)}, "its step() returned None for info; expected a dict"),
-        ({"step": ValueError("invalid action")}, "raised ValueError: invalid action"),
+        ({"step": ValueError("invalid action")}, "raised ValueError: invalid action (step 4, seed 0)"),
+        ({"step": SystemExit("closed")}, "raised SystemExit: closed (step 4, seed 0)"),
+        ({"first": GOOD}, "the package shimmy converts such an environment (seed 0)"),
     ],
 )  # fmt: skip
 def test_a_mistake_of_reset_or_step(options: dict[str, Any], message: str) -> None:
@@ -86,7 +88,9 @@ def test_a_mistake_of_reset_or_step(options: dict[str, Any], message: str) -> No
 
 
 def test_the_old_reset_takes_no_seed() -> None:
-    with pytest.raises(DataError, match=r"OldReset-v0: its reset\(seed=…\) raised TypeError: .*'seed'"):
+    with pytest.raises(
+        DataError, match=r"OldReset-v0: its reset\(seed=…\) raised TypeError: .*'seed'; that of the old"
+    ):
         check_steps(make_environment("OldReset-v0", {}), "OldReset-v0")
 
 
@@ -118,6 +122,36 @@ def test_a_constructor_that_raises() -> None:
     gymnasium.register("NoDisplay-v0", lambda: Faulty(fails=True))
     with pytest.raises(UsageError, match="NoDisplay-v0: the environment's constructor raised RuntimeError: no display"):
         make_environment("NoDisplay-v0", {})
+
+
+def test_what_a_module_lacks(workspace: Path, command: Callable[..., Answer]) -> None:
+    Path("needing_env.py").write_text("import no_such_package\n")
+    Path("reaching_env.py").write_text("import gymnasium\n\n\nclass Reach(gymnasium.Env):\n    pass\n")
+    for source, message in (
+        ("needing_env:Reach", "the environment's module needing_env imports no_such_package, which is not installed"),
+        ("absent_env:Reach", "module is missing: No module named 'absent_env'; it is looked up in the working folder"),
+        ("reaching_env:Read", "; its module has reaching_env:Reach (did you mean 'reaching_env:Reach'?)"),
+    ):
+        answer = command("train", "rl/ppo", source)
+        assert (answer.status, message in answer.err) == (2, True), answer.err
+
+
+def test_play_says_in_which_step_an_environment_fails(workspace: Path, command: Callable[..., Answer]) -> None:
+    class Later(Faulty):
+        fails = False
+
+        def step(self, action: Any) -> Any:
+            answer = super().step(action)
+            return (GOOD, None, *answer[2:]) if Later.fails else answer
+
+    gymnasium.register("Later-v0", Later)
+    small = ["--set", "period=64", "--set", "rollout=16", "--baselines", "none", "--no-figures"]
+    trained = command("train", "rl/ppo", "Later-v0", "--epochs", 1, *small, "--json")
+    assert trained.status == 0, trained.err
+    Later.fails = True
+    played = command("play", trained.json["run_id"], "--seed", 7)
+    assert played.status == 2
+    assert "Later-v0: its step() returned the reward None; expected a finite number (step 1, seed 7)" in played.err
 
 
 def test_no_run_is_created(workspace: Path, command: Callable[..., Answer]) -> None:

@@ -48,7 +48,7 @@ class CheckedEnvironment(gymnasium.Wrapper):
         self.seed, self.steps = seed, 0
         try:
             returned = self.env.reset(seed=seed, options=options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._describe_raised("reset(seed=…)", error)
         if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
             self._refuse(f"its reset() returned {shorten_value(returned)}; expected (observation, info); {_OLD_API}")
@@ -64,7 +64,7 @@ class CheckedEnvironment(gymnasium.Wrapper):
         self.steps += 1
         try:
             returned = self.env.step(action)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._describe_raised(f"step({shorten_value(action)})", error)
         if not isinstance(returned, tuple) or len(returned) != 5:
             count = f"{len(returned)} values" if isinstance(returned, tuple) else f"a {type(returned).__name__}"
@@ -95,17 +95,21 @@ class CheckedEnvironment(gymnasium.Wrapper):
         except ValueError as error:
             self._refuse(f"its {call} returned an observation that is not in its observation_space: {error}")
 
-    def _describe_raised(self, call: str, error: Exception) -> NoReturn:
+    def _describe_raised(self, call: str, error: BaseException) -> NoReturn:
         if isinstance(error, ZooError):
             raise error
         message = f"its {call} raised {type(error).__name__}: {shorten_error(error)}"
+        if isinstance(error, TypeError) and "unexpected keyword argument 'seed'" in str(error):
+            message += f"; {_OLD_API}"
         raise DataError(message + self._describe_place(), where=self.name) from error
 
     def _refuse(self, message: str) -> NoReturn:
         raise DataError(message + self._describe_place(), where=self.name)
 
     def _describe_place(self) -> str:
-        return f" (step {self.steps}, seed {self.seed})" if self.steps else ""
+        places = [f"step {self.steps}"] if self.steps else []
+        places += [f"seed {self.seed}"] if self.seed is not None else []
+        return f" ({', '.join(places)})" if places else ""
 
 
 def add_checks(environment: gymnasium.Env, name: str) -> gymnasium.Env:

@@ -11,13 +11,13 @@ import gymnasium
 import numpy as np
 from gymnasium import error, spaces
 
-from zoo.errors import UsageError, describe_unknown, find_nearest_name, shorten_error
+from zoo.errors import UsageError, describe_unknown, find_nearest_name, join_first, shorten_error
 from zoo.preprocessing.observations import OBSERVATION
 from zoo.spec import ObservationInput
 
 from .._actions import JoinedActions
 from ._checks import add_checks, describe_space
-from ._naming import find_id
+from ._naming import find_id, list_classes
 
 MOST_NUMBERS = 100_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
@@ -59,11 +59,17 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
     except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
-        near = find_nearest_name(name, gymnasium.registry)
+        classes = list_classes(name)
+        near = find_nearest_name(name, [*gymnasium.registry, *classes])
         message_ = str(error_).partition(" Did you mean")[0].rstrip(".")
+        message_ += f"; its module has {join_first(classes)}" if classes else ""
         raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
     except ModuleNotFoundError as error_:
-        message = f"the environment's module is missing: {error_}"
+        module = name.rpartition(":")[0]
+        if error_.name is None or module.split(".")[0] == error_.name.split(".")[0]:
+            message = f"the environment's module is missing: {error_}; it is looked up in the working folder too"
+        else:
+            message = f"the environment's module {module} imports {error_.name}, which is not installed"
         raise UsageError(message, where=name) from None
     except error.Error as error_:
         raise UsageError(f"cannot make the environment: {error_}", where=name) from None

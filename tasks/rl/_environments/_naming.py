@@ -113,6 +113,16 @@ def _register(name: str, entry_point: Any) -> str:
     return OWN + name
 
 
+def list_classes(name: str) -> list[str]:
+    """Return the environments that are classes of the module in ``module:Name``, by names of this form."""
+    module = name.rpartition(":")[0]
+    if not module:
+        return []
+    values = vars(importlib.import_module(module)).items()
+    kinds = {key: value for key, value in values if isinstance(value, type) and issubclass(value, gymnasium.Env)}
+    return [f"{module}:{key}" for key, kind in kinds.items() if kind.__module__.split(".")[0] not in GIVEN]
+
+
 def find_id(name: str) -> str:
     """Return the id by which Gymnasium makes an environment; the class of ``module:Class`` is registered."""
     module, _, class_name = name.rpartition(":")
