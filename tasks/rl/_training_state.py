@@ -188,8 +188,9 @@ class AgentState(TrainingState):
             self.keep_weights()
 
     def notes(self) -> tuple[str, ...]:
-        """Return notes for the user: of several processes, of episodes without an end, and whether it was solved."""
-        notes = []
+        """Return notes for the user: of drawn episodes, processes, truncated episodes, and whether it was solved."""
+        files = ", ".join(f"figures/{name}" for name in self.result.files)
+        notes = [f"episodes are drawn in the run's {files}; see zoo ui"] if files else []
         if self.processes > 1:
             notes.append(f"the environments were stepped in {self.processes} processes")
         limit = find_added_limit(self.environment.name, self.environment.options)

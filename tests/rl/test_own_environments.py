@@ -151,6 +151,8 @@ def test_training_draws_an_episode_at_start_middle_and_end(reach: Any, workspace
     (workspace / "reach_env.py").write_text(SOURCE + DRAWING)
     importlib.reload(reach)
     run = zoo.train("rl/ppo", "reach_env:Reach", **{**SHORT, "epochs": 2}, options={"video": True})
+    drawn = "figures/episode_start.gif, figures/episode_middle.gif, figures/episode_end.gif"
+    assert f"episodes are drawn in the run's {drawn}; see zoo ui" in run.notes
     for part in ("start", "middle", "end"):
         path = mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path=f"figures/episode_{part}.gif")
         with Image.open(path) as animation:
