@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import keras
 
 from zoo.errors import UsageError
+from zoo.models.phases import Phase
 from zoo.models.shared_hyperparameters import Knobs
 from zoo.spec import Spec
 
@@ -69,6 +70,7 @@ class BuiltModel:
             one that is trained; None for the same.
         after_fit: Called with this object and the dataset when training is over, such as to store training rows.
         members: The models of an ensemble; empty for a single model. See :mod:`zoo.models.ensemble`.
+        phases: Parts of training in which some layers are frozen; none to train all layers in all epochs.
     """
 
     network: keras.Model
@@ -78,6 +80,7 @@ class BuiltModel:
     inference: keras.Model | None = None
     after_fit: Callable[[BuiltModel, Any], None] | None = None
     members: tuple[BuiltModel, ...] = ()
+    phases: tuple[Phase, ...] = ()
     _full_models: dict[Any, keras.Model] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -139,6 +142,7 @@ def assemble(
     trainer: Trainer | None = None,
     inference_output: Any = None,
     after_fit: Callable[[BuiltModel, Any], None] | None = None,
+    phases: Sequence[Phase] = (),
 ) -> keras.Model:
     """Return the compiled model: preprocessing, then the network from ``inputs`` to ``output``.
 
@@ -152,6 +156,7 @@ def assemble(
         trainer: What trains the network in place of the fit loop.
         inference_output: Output for predictions, where it differs from the one that is trained.
         after_fit: Called with the built model and the dataset when training is over.
+        phases: Parts of training in which some layers are frozen.
 
     Returns:
         A ``keras.Model`` that takes raw inputs by key. Inside :func:`call_build` it is only the network, since
@@ -163,7 +168,11 @@ def assemble(
     if inference_output is not None:
         inference = keras.Model(inputs, inference_output, name=NETWORK)
         inference.compile(optimizer=network.optimizer, loss=loss)
-    return return_built(BuiltModel(network, preprocessing, trainer=trainer, inference=inference, after_fit=after_fit))
+    return return_built(
+        BuiltModel(
+            network, preprocessing, trainer=trainer, inference=inference, after_fit=after_fit, phases=tuple(phases)
+        )
+    )
 
 
 def return_built(built_model: BuiltModel) -> keras.Model:

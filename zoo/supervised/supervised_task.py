@@ -196,6 +196,7 @@ class SupervisedTask(Task):
             plan,
             inference=built_model.inference,
             trainer=built_model.trainer,
+            phases=built_model.phases,
         )
 
     def probe(self, built_model: BuiltModel, dataset: Dataset) -> Arrays | None:

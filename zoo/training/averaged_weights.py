@@ -22,10 +22,11 @@ def apply_averaged_weights(network: keras.Model) -> Iterator[None]:
     if not optimizer.use_ema or not optimizer.built or int(optimizer.iterations) == 0:
         yield
         return
-    weights = [variable.numpy() for variable in network.trainable_variables]
-    optimizer.finalize_variable_values(network.trainable_variables)
+    variables = optimizer._trainable_variables  # also those that are frozen now
+    weights = [variable.numpy() for variable in variables]
+    optimizer.finalize_variable_values(variables)
     try:
         yield
     finally:
-        for variable, weight in zip(network.trainable_variables, weights, strict=True):
+        for variable, weight in zip(variables, weights, strict=True):
             variable.assign(weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import Trainer
+from zoo.models.phases import Phase, PhasedTraining
 from zoo.training.averaged_weights import apply_averaged_weights
 from zoo.training.epochs import (
     CompiledEpochs,
@@ -35,6 +37,7 @@ def fit(
     *,
     inference: keras.Model | None = None,
     trainer: Trainer | None = None,
+    phases: Sequence[Phase] = (),
 ) -> FitResult:
     """Train a compiled network and restore the weights of its best epoch on the validation split.
 
@@ -49,13 +52,14 @@ def fit(
         plan: Settings, seed, recorder, checkpoint and callbacks.
         inference: The network that predicts, if it is another one; validation is scored by its output.
         trainer: What trains the network in place of epochs of gradient steps; it calls ``state.after_epoch``.
+        phases: Parts of training in which some layers are frozen.
 
     Raises:
         UsageError: If the network cannot be trained by gradients because of the step activation.
         JobError: If the loss is not a number from the first epoch on.
     """
     check_trainable(network)
-    state = SupervisedState(network, train, validation, plan, inference=inference, trainer=trainer)
+    state = SupervisedState(network, train, validation, plan, inference=inference, trainer=trainer, phases=phases)
     reason = can_compile(network) or _needs_batches(plan.callbacks)
     try:
         with disable_graph_optimization(), translate_interrupts():
@@ -75,6 +79,8 @@ def fit(
                 _fit_compiled(state, train)
     except KeyboardInterrupt:
         state.result.stopped = "interrupted"
+    finally:
+        state.phased.unfreeze()
     return state.finish()
 
 
@@ -90,11 +96,14 @@ class SupervisedState(TrainingState):
         *,
         inference: keras.Model | None = None,
         trainer: Trainer | None = None,
+        phases: Sequence[Phase] = (),
     ) -> None:
         self.train = train
+        self.phased = PhasedTraining(network, phases, plan.settings.epochs)
         self.validation = CompiledScores(network, validation) if validation is not None else None
         self.inference = CompiledScores(inference, validation) if inference is not None and validation else None
         super().__init__(network, plan, monitored=validation is not None, trainer=trainer)
+        self.patient_from = self.phased.last_start
         rows_in_memory = validation if isinstance(train, StreamedArrays) else train
         self.watch: Callable[[], Mapping[str, float]] = dict
         if plan.watch is not None and rows_in_memory is not None:
@@ -130,6 +139,21 @@ class SupervisedState(TrainingState):
         """Return the order of the rows in an epoch, which depends only on the seed and the epoch."""
         return np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train))
 
+    def enter_epoch(self, epoch: int) -> bool:
+        """Freeze the layers of an epoch's phase; return whether other layers are trained than before."""
+        phase = self.phased.enter(epoch)
+        if phase is not None:
+            self.plan.recorder.say(f"from epoch {epoch + 1}: {phase.message}")
+        return phase is not None
+
+    def rates(self, epoch: int, steps: int) -> np.ndarray | None:
+        """Return the learning rate of each step of an epoch, or None if it is constant; each phase has a schedule."""
+        phase = self.phased.find_phase(epoch)
+        if phase is None:
+            return self.settings.rates(self.base_rate, epoch, steps)
+        settings = dataclasses.replace(self.settings, epochs=self.phased.find_end(epoch) - phase.start)
+        return settings.rates(self.base_rate * phase.rate, epoch - phase.start, steps)
+
     def after_epoch(self, logs: dict[str, float]) -> bool:
         """Score the validation split after an epoch; return whether to stop training."""
         scores = dict(logs)
@@ -150,8 +174,15 @@ def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
         return
     steps = settings.steps(rows)
     xla = benefits_from_xla(state.network, steps * settings.epochs)
-    epochs = CompiledEpochs(state.network, train, settings.batch(rows), epochs=settings.epochs, xla=xla)
-    _run_epochs(state, lambda epoch: epochs.run(state.order(epoch), settings.rates(state.base_rate, epoch, steps)))
+    compiled: list[CompiledEpochs] = []  # at most one item, of the layers that are trained now
+
+    def run(epoch: int) -> dict[str, float]:
+        if state.enter_epoch(epoch) or not compiled:
+            batch = settings.batch(rows)
+            compiled[:] = [CompiledEpochs(state.network, train, batch, epochs=settings.epochs, xla=xla)]
+        return compiled[0].run(state.order(epoch), state.rates(epoch, steps))
+
+    _run_epochs(state, run)
 
 
 def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
@@ -164,7 +195,9 @@ def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
     compiled: list[CompiledEpochs] = []  # at most one item, created from the first buffer
 
     def run(epoch: int) -> dict[str, float]:
-        rates = settings.rates(state.base_rate, epoch, steps)
+        if state.enter_epoch(epoch):
+            compiled.clear()
+        rates = state.rates(epoch, steps)
         sums: dict[str, float] = {}
         seen = step = 0
         for number, arrays in enumerate(train.buffers(epoch, batch)):
@@ -210,7 +243,7 @@ class _StateCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         state = self.state
         steps = state.settings.steps(len(state.train))
-        self.rates = state.settings.rates(state.base_rate, epoch, steps)
+        self.rates = state.rates(epoch, steps)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.rates is not None:
@@ -256,17 +289,21 @@ def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
     )
     full_model.stop_training = False
     network.history = keras.callbacks.History()  # fit returns it, but a custom CallbackList does not set it
-    network.fit(
-        train.padded(),
-        train.y,
-        sample_weight=train.weight,
-        batch_size=settings.batch(len(train)),
-        epochs=settings.epochs,
-        initial_epoch=state.result.epochs_run,
-        shuffle=True,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    network.stop_training = False
+    while not state.over and not network.stop_training:
+        if state.enter_epoch(state.result.epochs_run):
+            network.make_train_function(force=True)
+        network.fit(
+            train.padded(),
+            train.y,
+            sample_weight=train.weight,
+            batch_size=settings.batch(len(train)),
+            epochs=state.phased.find_end(state.result.epochs_run),
+            initial_epoch=state.result.epochs_run,
+            shuffle=True,
+            callbacks=callbacks,
+            verbose=0,
+        )
     if state.result.epochs_run < settings.epochs and state.result.stopped == "epochs":
         state.result.stopped = "requested"
 

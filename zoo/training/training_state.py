@@ -117,6 +117,7 @@ class TrainingState:
         self.best: list[np.ndarray] = []
         self.best_score: float | None = None
         self.base_rate = read_learning_rate(network)
+        self.patient_from = 0  # epoch from which early stopping counts
         self.started = time.perf_counter()
         self.earlier_s = 0.0
         self.saved_at, self.saving_s = -math.inf, 0.0
@@ -193,7 +194,7 @@ class TrainingState:
         ):
             self.best_score = scores[monitor.name]
             self.keep_weights()
-        elif result.epochs_run - result.best_epoch >= self.settings.patience:
+        elif result.epochs_run - max(result.best_epoch, self.patient_from) >= self.settings.patience:
             result.stopped = "patience"
         if self.plan.recorder.stop_requested and result.stopped == "epochs":
             result.stopped = "requested"
