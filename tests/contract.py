@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,30 @@ Build = Callable[..., keras.Model]
 FEWEST_SEARCHED, MOST_SEARCHED = 3, 8
 ROWS = 128  # that an epoch is on where it needs no more: several batches of each model
 ENOUGH = 0.2  # of the first loss, on a few examples
+# Of a model whose defaults need a download; a small network is enough for the contract.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "image/finetune": {"weights": "none", "backbone": "MobileNet", "alpha": 0.25},
+}
+
+
+@cache
+def load_build(name: str) -> Build:
+    """The build function of a model, with the settings of the contract if it has any."""
+    build = resolve(name).load_build()
+    settings = SETTINGS.get(name)
+    if settings is None:
+        return build
+
+    @wraps(build)
+    def build_with_settings(hp: Any, spec: Any) -> keras.Model:
+        for key, value in settings.items():
+            if isinstance(hp, CheckedHyperParameters):
+                hp.fixed.setdefault(key, value)
+            else:
+                hp.Fixed(key, value)
+        return build(hp, spec)
+
+    return build_with_settings
 
 
 @cache

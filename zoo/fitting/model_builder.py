@@ -81,20 +81,26 @@ class ModelBuilder:
         check_saving(built_model.network, self.name)
         return built_model, hp
 
-    def keep_suited(self, spec: Spec) -> tuple[ModelBuilder, dict[str, str]]:
+    def keep_suited(self, spec: Spec, fixed: Mapping[str, Any] | None = None) -> tuple[ModelBuilder, dict[str, str]]:
         """Return a builder of those of several models that take the data, and why the others do not, by name.
 
-        A model that does not take all data of its task has a function ``check_data(spec)`` in its file, which raises.
+        A model that does not take all data of its task has a function ``check_data(spec)`` in its file, which raises;
+        one that needs files, such as weights, has ``check_files(hyperparameters)``.
+
+        Args:
+            spec: Spec of the data.
+            fixed: Hyperparameters that are fixed.
 
         Raises:
             UsageError: If none takes them.
         """
         refused: dict[str, str] = {}
         for name in self.models:
-            check_data = getattr(inspect.getmodule(resolve(name).load_build()), "check_data", None)
+            module = inspect.getmodule(resolve(name).load_build())
+            checks = {"check_data": spec, "check_files": fixed or {}}
             try:
-                if check_data is not None:
-                    check_data(spec)
+                for check, argument in checks.items():
+                    getattr(module, check, _accept)(argument)
             except UsageError as error:
                 refused[name] = error.message
                 if len(refused) == len(self.models):
@@ -175,6 +181,10 @@ def _several(pattern: str, task: str | None, left_out: Collection[str] = ()) -> 
 
     task_name = next(iter(entries.values())).task
     return ModelBuilder(pattern, load_task(task_name), build, models=tuple(entries))
+
+
+def _accept(argument: Any) -> None:
+    """Accept any data."""
 
 
 def _with_spec(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -79,7 +79,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
-    builder, refused = builder.keep_suited(dataset.spec)
+    builder, refused = builder.keep_suited(dataset.spec, job.hyperparameters)
     if SUGGESTED in (job.test_size, job.validation_size):
         job = job.model_copy(update={"searched": count_searched(_read_space(job, builder, dataset))})
         dataset = builder.task.read(job)
