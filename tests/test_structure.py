@@ -351,10 +351,10 @@ VERBS = set(
     compare compile compose compute connect convert count create cut declare decode describe diagnose disable download
     draw drop encode end estimate evaluate explain export extend extract fill find finish fit follow format forward fuse
     gather get generate give group guess hash hide import iterate join keep leave limit list load look make map mask
-    match measure mine name open pack parse play post predict prepare preprocess print prune rank read refuse register
-    release remember remove repeat report reproduce require resolve restore resume return run sample save score seed
-    select separate serve set shorten show shrink silence simplify sort split stack standardize step study suggest take
-    train translate tune unpack widen write
+    match measure mine mix name open pack parse play post predict prepare preprocess print prune rank read refuse
+    register release remember remove repeat report reproduce require resolve restore resume return run sample save score
+    seed select separate serve set shorten show shrink silence simplify sort split stack standardize step study suggest
+    take train translate tune unpack widen write
     """.split()  # noqa: SIM905 (a list of one word a line would be 150 lines)
 )
 QUESTIONS = {"benefits", "can", "has", "is", "must", "was"}

@@ -20,7 +20,7 @@ LAST_SIDE_BITS = 2  # an image is halved until it has about 4 pixels
 
 
 def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec, *, shift: float, zoom: float) -> dict[str, Any]:
-    """Declare the hyperparameters of augmentation and return what ``add_augmentation`` takes.
+    """Declare the hyperparameters of augmentation and return what ``build_image_model`` takes.
 
     Fewer than 1,000 images are changed more, also in brightness and contrast.
 
@@ -39,6 +39,10 @@ def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec, *, shift: 
         "blur": hp.Fixed("blur", 0.0),
         "brightness": hp.Fixed("brightness", 0.3 if few else 0.0),
         "contrast": hp.Fixed("contrast", 0.4 if few else 0.0),
+        "noise": hp.Fixed("noise", 0.0),
+        "cutout": hp.Fixed("cutout", 0.0),
+        "mixup": hp.Fixed("mixup", 0.0),
+        "cutmix": hp.Fixed("cutmix", 0.0),
     }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, add_augmentation, add_convolutional_blocks, add_dense_layers, build_image_model
+from zoo.networks import Knobs, add_convolutional_blocks, add_dense_layers, build_image_model
 from zoo.networks.convolutional import POOLINGS
 from zoo.spec import Spec
 
@@ -51,6 +51,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         blur: Fraction of images that are blurred in training.
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
+        noise: Standard deviation of Gaussian noise in training, in standard deviations of the pixels.
+        cutout: Side of a random rectangle that is erased in training, as a fraction of the image's side.
+        mixup: Alpha of mixup, which blends two images and their labels in training; 0 for none, often 0.2.
+        cutmix: Alpha of CutMix, which pastes a rectangle of another image in training; 0 for none, often 1.
     """
     few = has_few_images(spec)
     recipe = choose_training(spec, 400_000, 10, 40) | {
@@ -68,7 +72,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 
     def hidden(x: Any) -> Any:
         x = add_convolutional_blocks(
-            add_augmentation(x, **augmentation),
+            x,
             knobs,
             filters=filters,
             blocks=blocks,
@@ -82,4 +86,4 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         )
         return add_dense_layers(keras.layers.Flatten(name="flat")(x), knobs, units=units, layers=layers)
 
-    return build_image_model(spec, knobs, hidden)
+    return build_image_model(spec, knobs, hidden, augmentation=augmentation)

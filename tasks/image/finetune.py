@@ -23,10 +23,8 @@ import keras
 import keras_tuner
 
 from zoo.errors import UsageError
-from zoo.networks import Knobs, add_augmentation, add_head, assemble
-from zoo.networks.convolutional import standardize_images
+from zoo.networks import Knobs, build_image_model
 from zoo.networks.dropout import Dropout
-from zoo.preprocessing.images import ImagePreprocessing
 from zoo.spec import ImageInput, Spec
 
 from ._backbones import (
@@ -65,6 +63,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         blur: Fraction of images that are blurred in training.
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
+        noise: Standard deviation of Gaussian noise in training, in standard deviations of the pixels.
+        cutout: Side of a random rectangle that is erased in training, as a fraction of the image's side.
+        mixup: Alpha of mixup, which blends two images and their labels in training; 0 for none, often 0.2.
+        cutmix: Alpha of CutMix, which pastes a rectangle of another image in training; 0 for none, often 1.
     """
     check_data(spec)
     name, weights = hp.Fixed("backbone", BACKBONE), hp.Fixed("weights", IMAGENET)
@@ -84,20 +86,19 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = Knobs(hp, vary=("learning_rate", "dropout", "weight_decay"), defaults=recipe)
     augmentation = declare_augmentation(hp, spec, shift=0.08, zoom=0.1)
 
-    preprocessing = ImagePreprocessing(spec)
-    inputs = preprocessing.tensors()
-    x = add_augmentation(standardize_images(inputs, spec), **augmentation)
-    if x.shape[1:3] != size:
-        x = keras.layers.Resizing(*size, name="enlarged")(x)
-    x = map_to_pixels(spec, name)(x)
-    x = InferenceMode(backbone, name="inference_mode")(x) if trained else backbone(x)
-    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
-    x = Dropout(knobs.get("dropout"), name="dropout")(x) if knobs.get("dropout") else x
-    output, loss = add_head(x, spec, knobs)
-    knobs.training(spec.rows)
     title = f"{name} with {describe_weights(weights)}"
     phases = create_phases(backbone, title, head_epochs=head_epochs, unfrozen=unfrozen, rate=rate)
-    return assemble(preprocessing, inputs, output, loss, knobs, phases=phases)
+
+    def hidden(x: Any) -> Any:
+        if x.shape[1:3] != size:
+            x = keras.layers.Resizing(*size, name="resized")(x)
+        x = map_to_pixels(spec, name)(x)
+        x = InferenceMode(backbone, name="inference_mode")(x) if trained else backbone(x)
+        x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+        dropout = knobs.get("dropout")
+        return Dropout(dropout, name="dropout")(x) if dropout else x
+
+    return build_image_model(spec, knobs, hidden, augmentation=augmentation, phases=phases)
 
 
 def check_data(spec: Spec) -> None:

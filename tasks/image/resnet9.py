@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo.networks import Knobs, add_augmentation, build_image_model
+from zoo.networks import Knobs, build_image_model
 from zoo.networks.convolutional import add_convolution
 from zoo.networks.dropout import Dropout
 from zoo.spec import Spec
@@ -43,6 +43,10 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         blur: Fraction of images that are blurred in training.
         brightness: Maximum random change of brightness in training, in standard deviations of the pixels.
         contrast: Maximum random change of contrast in training, as a fraction.
+        noise: Standard deviation of Gaussian noise in training, in standard deviations of the pixels.
+        cutout: Side of a random rectangle that is erased in training, as a fraction of the image's side.
+        mixup: Alpha of mixup, which blends two images and their labels in training; 0 for none, often 0.2.
+        cutmix: Alpha of CutMix, which pastes a rectangle of another image in training; 0 for none, often 1.
     """
     few = has_few_images(spec)
     recipe = choose_training(spec, 800_000, 12, 100) | {
@@ -55,7 +59,6 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     widths = [filters * width for width in WIDTHS]
 
     def hidden(x: Any) -> Any:
-        x = add_augmentation(x, **augmentation)
         x = _convolve(x, knobs, widths[0], "0", least=FIRST_POOLED, stride=stride)
         x = _add_residual(_convolve(x, knobs, widths[1], "1", least=POOLED), knobs, "1")
         x = _convolve(x, knobs, widths[2], "2", least=POOLED)
@@ -64,7 +67,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         dropout = knobs.get("dropout")
         return Dropout(dropout, name="dropout")(x) if dropout else x
 
-    return build_image_model(spec, knobs, hidden)
+    return build_image_model(spec, knobs, hidden, augmentation=augmentation)
 
 
 def _convolve(x: Any, knobs: Knobs, filters: int, name: str, *, least: int, stride: int = 1) -> Any:

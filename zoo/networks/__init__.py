@@ -2,8 +2,8 @@
 
 from zoo.models.built_model import assemble
 from zoo.models.shared_hyperparameters import Knobs
-from zoo.networks.augmentation import add_augmentation
-from zoo.networks.convolutional import Augment, add_convolutional_blocks, build_image_model
+from zoo.networks.augmentation import Augment, add_augmentation
+from zoo.networks.convolutional import add_convolutional_blocks, build_image_model
 from zoo.networks.dense import add_dense_layers
 from zoo.networks.heads import add_head
 from zoo.networks.recurrent import add_recurrent_layers, build_sequence_model

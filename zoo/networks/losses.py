@@ -1,4 +1,4 @@
-"""Losses that Keras lacks: of probabilities, of quantiles, and of several targets of which some may be missing."""
+"""Losses that Keras lacks: of probabilities, quantiles, mixed examples, and targets of which some may be missing."""
 
 from __future__ import annotations
 
@@ -202,6 +202,54 @@ class EachTarget(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "kinds": self.kinds, "widths": self.widths}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MixedLoss(keras.losses.Loss):
+    """Loss of predictions for mixed examples: that of each of the two labels, weighed by its fraction.
+
+    A row's label is compared with both predictions that its example is a part of: its own, and that of the row before,
+    see :class:`zoo.networks.augmentation.MixImages`. So each term has the weight of the row whose label it is, and a
+    label may be a class, a number, or several of which some are missing.
+
+    Args:
+        loss: Loss of one label.
+        width: Width K of the predictions.
+
+    Call arguments:
+        y_true: Labels as ``loss`` takes them.
+        y_pred: Predictions, and the fraction of the mixed example that is the row's own (B, K + 1); or plain
+            predictions (B, K).
+    """
+
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        width: int,
+        reduction: str = "sum_over_batch_size",
+        name: str = "mixed",
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.loss, self.width = loss, width
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example (B,)."""
+        output, kept = y_pred[:, : self.width], y_pred[:, self.width :]
+        if kept.shape[-1] == 0:
+            return self.loss.call(y_true, output)
+        kept = kept[:, 0]
+        before = self.loss.call(y_true, ops.roll(output, 1, axis=0))
+        return kept * self.loss.call(y_true, output) + ops.roll(1 - kept, 1, axis=0) * before
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "loss": keras.losses.serialize(self.loss), "width": self.width}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MixedLoss:
+        """Return the loss of a configuration."""
+        return cls(**{**config, "loss": keras.losses.deserialize(config["loss"])})
 
 
 def _target_losses(kind: str, truth: Any, output: Any) -> Any:
