@@ -57,15 +57,22 @@ class ImageClassification(SupervisedTask):
     def check_run(
         self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Sequence[float]]
     ) -> tuple[Sequence[Any], Mapping[str, Callable[[], Any]]]:
-        """Return a warning, with a figure, if augmentation makes images of one class look like those of another."""
+        """Return a warning if augmentation makes classes look alike, and figures that explain validation errors."""
         from ._confusions import describe_confusions, draw_confusions, find_confusions
+        from ._explanations import can_explain, draw_nearest, draw_occlusion
 
+        drawings: dict[str, Callable[[], Any]] = {}
+        if can_explain(dataset, model):
+            output = self.output(model, dataset.splits["validation"].inputs)
+            prediction = self.rules(dataset.spec).decode(output)
+            drawings["nearest_training_images"] = partial(draw_nearest, model, dataset, prediction)
+            drawings["occlusion_maps"] = partial(draw_occlusion, model, dataset, prediction)
         confusions = find_confusions(dataset, hyperparameters)
         if not confusions:
-            return (), {}
+            return (), drawings
         classes = dataset.spec.target.classes
-        drawing = partial(draw_confusions, confusions, classes)
-        return describe_confusions(confusions, classes), {"augmentation_changes_classes": drawing}
+        drawings["augmentation_changes_classes"] = partial(draw_confusions, confusions, classes)
+        return describe_confusions(confusions, classes), drawings
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray

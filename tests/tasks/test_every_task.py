@@ -43,7 +43,8 @@ TWO = ["prediction", "probability_0", "probability_1"]
 CLASSES = {"confusion_matrix", "reliability", "roc_and_precision_recall", "threshold_cost"}
 USES = {
     "images": Use(
-        "image/cnn", "images", {}, "accuracy", {*CLASSES, "worst_errors", "filters", "feature_maps"},
+        "image/cnn", "images", {}, "accuracy",
+        {*CLASSES, "worst_errors", "filters", "feature_maps", "nearest_training_images", "occlusion_maps"},
         ["prediction", "probability_bottom", "probability_top"], {"filters": 8, "units": 32},
     ),
     "sequences": Use("sequence/gru", "sequences", {}, "accuracy", {*CLASSES, "accuracy_by_length"}, TWO, {"units": 16}),

@@ -1,4 +1,4 @@
-"""Figures of image classifiers: worst errors, filters, feature maps, images that transformations make alike."""
+"""Figures of image classifiers: worst errors, similar images, filters, feature maps, occlusion maps."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarra
     wrong = np.flatnonzero(chosen != truth)
     order = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_ERRORS]
     if len(order) == 0:
-        figure = Figure(figsize=(5, 1.6), dpi=DPI, facecolor="white")
-        figure.text(0.5, 0.5, "No image was misclassified.", ha="center", va="center", fontsize=12)
-        return figure
+        return _draw_no_errors()
     rows = -(-len(order) // COLUMNS)
     figure = Figure(figsize=(8.5, 2.1 * rows + 0.5), dpi=DPI, facecolor="white", layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
@@ -123,6 +121,61 @@ def confused_images(triples: Sequence[Sequence[np.ndarray]], titles: Sequence[Se
     return figure
 
 
+def nearest_images(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[Sequence[str]]) -> Figure:
+    """Draw misclassified images, each with the training images that are nearest to it.
+
+    Args:
+        rows: For each misclassified image the image itself and its neighbours (H, W, C).
+        titles: Their titles.
+
+    Example:
+        >>> figure = nearest_images([[np.zeros((4, 4, 1))] * 3], [["6 predicted as 9", "9", "9"]])
+        >>> [axis.get_title() for axis in figure.axes]
+        ['6 predicted as 9', '9', '9']
+    """
+    if not rows:
+        return _draw_no_errors()
+    columns = max(len(row) for row in rows)
+    size = (1.7 * columns, 2.0 * len(rows) + 0.5)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(len(rows), columns, squeeze=False)
+    for images, texts, row in zip(rows, titles, panels, strict=True):
+        for image, text, panel in zip(images, texts, row, strict=True):
+            draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
+            panel.set_title("\n".join(shorten(line, 22) for line in text.split("\n")), fontsize=8)
+    figure.suptitle("Errors on validation, and the nearest training images", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def occlusion_maps(images: Sequence[Any], maps: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Draw images, and how much the probability of the predicted class falls where a patch is hidden.
+
+    Args:
+        images: N images (H, W, C), whose sizes may differ.
+        maps: Fall of the probability (N, h, w); a negative one is a rise.
+        titles: Title of each image.
+
+    Example:
+        >>> len(occlusion_maps(np.zeros((2, 4, 4, 1)), np.zeros((2, 8, 8)), ["a", "b"]).axes)
+        6
+    """
+    size = (1.9 * len(images) + 1.2, 4.6)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(2, len(images), squeeze=False)
+    for image, values, title, (top, bottom) in zip(images, maps, titles, panels.T, strict=True):
+        image = np.asarray(image)
+        draw_image(top, image, low=float(min(image.min(), 0)), high=_white(image))
+        top.set_title("\n".join(shorten(line, 22) for line in title.split("\n")), fontsize=8)
+        most = max(float(np.abs(values).max()), 1e-12)
+        extent = (0, image.shape[1], image.shape[0], 0)
+        drawn = bottom.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, extent=extent, interpolation="bilinear")
+        bottom.set_axis_off()
+        figure.colorbar(drawn, ax=bottom, orientation="horizontal", shrink=0.8).ax.tick_params(labelsize=7)
+    text = "Occlusion: where hiding a patch makes the prediction less probable (red)"
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11, wrap=True)
+    return figure
+
+
 def feature_maps(images: Sequence[Any], layers: Mapping[str, np.ndarray]) -> Figure:
     """Draw images and their feature maps, a row for each image and layer; each map has a scale of its own.
 
@@ -148,6 +201,12 @@ def feature_maps(images: Sequence[Any], layers: Mapping[str, np.ndarray]) -> Fig
             panel.imshow(maps[..., index], cmap="viridis")
             panel.set_title(f"{index}", fontsize=7)
     figure.suptitle("Feature maps: outputs of the first convolutions", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _draw_no_errors() -> Figure:
+    figure = Figure(figsize=(5, 1.6), dpi=DPI, facecolor="white")
+    figure.text(0.5, 0.5, "No image was misclassified.", ha="center", va="center", fontsize=12)
     return figure
 
 
