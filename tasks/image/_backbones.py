@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from zoo.errors import UsageError, describe_unknown
+from zoo.models.built_model import must_load_weights
 from zoo.spec import ImageInput, Spec
 
 from ._image_defaults import MOMENTUM
@@ -122,7 +123,7 @@ def create_backbone(name: str, weights: str, side: tuple[int, int], width: float
         options["alpha"] = width
     elif width != 1:
         raise UsageError(f"{name} has one width; alpha is of MobileNet, MobileNetV2, MobileNetV3", where="alpha")
-    if weights == IMAGENET:
+    if weights == IMAGENET and must_load_weights():
         return _download(name, lambda: function(weights=IMAGENET, **options))
     with _quiet():
         backbone = function(weights=None, **options)
@@ -130,7 +131,7 @@ def create_backbone(name: str, weights: str, side: tuple[int, int], width: float
         for layer in backbone.layers:  # Keras' momentum needs thousands of steps
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = MOMENTUM
-    else:
+    elif must_load_weights():
         _load_weights(backbone, path, name)
     return backbone
 

@@ -226,6 +226,15 @@ def test_without_a_network_the_error_names_the_file(
     assert "--set weights=FILE" in message
 
 
+def test_it_is_described_without_a_network(
+    workspace: Path, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline(monkeypatch, workspace)
+    answer = command("show", "image/finetune", "--json")
+    assert answer.status == 0, answer.err
+    assert answer.json["hyperparameters"]["weights"]["default"] == "imagenet"
+
+
 def test_a_search_leaves_it_out_without_a_network(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from zoo.fitting.model_builder import ModelBuilder, create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
 from zoo.jobs.job import gather_options, make_job
+from zoo.models.built_model import leave_out_weights
 from zoo.models.search_space import CheckedHyperParameters
 from zoo.models.shared_hyperparameters import KNOBS
 from zoo.models.written_hyperparameters import parse_meanings
@@ -95,7 +96,8 @@ def describe(model: str, source: Any = None, **options: Any) -> ModelDescription
     given = {"source": builder.example if source is None else source, **options}
     job = make_job(DataJob, gather_options(DataJob, given))
     dataset: Dataset = builder.task.read(job)
-    built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)
+    with leave_out_weights():  # which may have to be downloaded
+        built_model, hp = builder.build_checked(fixed, dataset.spec, seed=job.seed)
     assert builder.build is not None
     rows = dataset.splits["train"].total if "train" in dataset.splits else 0
     return ModelDescription(

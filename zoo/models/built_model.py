@@ -129,6 +129,22 @@ class _Workbench:
 
 
 _workbench: ContextVar[_Workbench | None] = ContextVar("workbench", default=None)
+_weights_needed: ContextVar[bool] = ContextVar("weights_needed", default=True)
+
+
+@contextmanager
+def leave_out_weights() -> Iterator[None]:
+    """Have models built without the trained weights that they begin with, where only their layers are of interest."""
+    token = _weights_needed.set(False)
+    try:
+        yield
+    finally:
+        _weights_needed.reset(token)
+
+
+def must_load_weights() -> bool:
+    """Return whether a model that is built needs the trained weights that it begins with."""
+    return _weights_needed.get()
 
 
 def assemble(

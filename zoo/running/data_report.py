@@ -30,6 +30,7 @@ from zoo.fitting.model_builder import create_model_builder
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.describe_jobs import ReportJob
 from zoo.jobs.keywords import accept_keywords
+from zoo.models.built_model import leave_out_weights
 from zoo.models.search_space import count_searched
 from zoo.reporting.check_inputs import Facts, Finding, format_option
 from zoo.reporting.distributions import describe_distributions, describe_target
@@ -349,7 +350,9 @@ def _size_of_model(job: ReportJob, dataset: Dataset | None) -> tuple[int | None,
     """Return the number of parameters of the job's model, and of the hyperparameters that a search of it varies."""
     if job.model is None or dataset is None:
         return None, 0
-    built_model, hp = create_model_builder(job.model).build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
+    with leave_out_weights():
+        builder = create_model_builder(job.model)
+        built_model, hp = builder.build_checked(job.hyperparameters, dataset.spec, seed=job.seed)
     return built_model.n_parameters, count_searched(hp)
 
 
