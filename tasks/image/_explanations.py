@@ -79,7 +79,7 @@ def compute_features(model: keras.Model, inputs: Mapping[str, Any]) -> np.ndarra
 
 
 def draw_occlusion(model: keras.Model, dataset: Dataset, prediction: np.ndarray) -> Any:
-    """Return a figure of what the predictions of a few validation images depend on: wrong ones, and right ones.
+    """Return a figure of the parts of validation images that predictions depend on, for wrong and right ones.
 
     Args:
         model: The full model.

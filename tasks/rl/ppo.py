@@ -151,7 +151,7 @@ class PPOLearner(Learner):
         self.reward_scale = RewardScale(agent.return_statistics.get_layer("returns"), agent.gamma)
         self.encode = tf.function(self._encode, reduce_retracing=True, autograph=False)
         self.update = tf.function(self._update, autograph=False)
-        # Built here, as variables that a compiled graph creates cost it a condition each, at every use.
+        # Built here: variables that a compiled graph creates are checked at each use, whether they exist.
         self.network.optimizer.build(self.network.trainable_variables)
         agent.value_optimizer.build(agent.value_network.trainable_variables)
 

@@ -60,6 +60,8 @@ def _add_block(steps: Any, real: Any, filters: int, kernel: int, *, name: str) -
         )
         for part in (1, 2, 4)
     ]
-    greatest = keras.layers.MaxPooling1D(3, strides=1, padding="same", name=f"{name}_greatest")(steps)
+    # Pooling by itself would leave out what is beyond the end of the array, so that its end differed from padding.
+    around = keras.layers.ZeroPadding1D(1, name=f"{name}_ends")(steps)
+    greatest = keras.layers.MaxPooling1D(3, strides=1, name=f"{name}_greatest")(around)
     branches.append(keras.layers.Conv1D(filters, 1, use_bias=False, name=f"{name}_pooled")(greatest))
     return standardize_steps(keras.layers.Concatenate(name=name)(branches), real, name=name)

@@ -132,4 +132,4 @@ def test_the_code_of_the_environment_changed(
     refused = command("train", "--resume", interrupted)
     assert refused.status == 2
     assert "since the code of its environment in guess_env.py or the version of Gymnasium (now " in refused.err
-    assert "changed after it started; undo the change, or train anew, without --resume" in refused.err
+    assert "changed after it started; undo the change, or train a new run without --resume" in refused.err

@@ -19,6 +19,7 @@ import zoo
 from zoo.errors import UsageError
 from zoo.metrics.direction import Direction
 from zoo.metrics.significance import cautious_difference
+from zoo.stored_runs.lookup import load_job
 from zoo.stored_runs.results import Run
 from zoo.stored_runs.ties import find_ties, select_among_ties
 from zoo.tracking.store import Store
@@ -70,6 +71,14 @@ def test_what_has_changed_since_is_named_and_a_score_that_differs_fails(
     assert "changed since: the data: digest" in answer.out
     assert "differs" in answer.out
     assert "--seeds 5" in answer.out
+
+
+def test_options_of_the_task_are_those_of_the_run() -> None:
+    options = {"epochs": 1, "quiet": True, "figures": False, "baselines": "none"}
+    run = zoo.train("clustering/autoencoder", "iris", options={"clusters": 4}, **options)
+    again = zoo.reproduce(run.run_id)
+    assert again.agrees
+    assert all(load_job(Store(), each).options == {"clusters": 4} for each in (run.run_id, again.run.run_id))
 
 
 def test_recorded_seeds_tell_noise(january: Path) -> None:

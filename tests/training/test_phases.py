@@ -116,3 +116,17 @@ def test_phases_after_the_last_epoch_are_left_out() -> None:
     phased = PhasedTraining(model, phases(model), 2)
     assert (phased.last_start, phased.find_end(0)) == (0, 2)
     assert PhasedTraining(model, (), 2).enter(0) is None
+
+
+@pytest.mark.parametrize("callbacks", [(), (EachBatch(),)], ids=["compiled", "keras"])
+def test_averaged_weights_are_kept_but_training_goes_on_from_the_weights_themselves(callbacks: Any) -> None:
+    settings = {"learning_rate": 0.1, "use_ema": True, "ema_momentum": 0.5}
+    plain, averaged = network(optimizer="sgd", learning_rate=0.1), network(optimizer="sgd", **settings)
+    weights: list[list[np.ndarray]] = [[], []]
+    for model, seen in zip((plain, averaged), weights, strict=True):
+        remember = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs, model=model, seen=seen: seen.append(kernel(model))
+        )
+        train(model, 4, callbacks=(remember, *callbacks))
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(kernel(averaged), weights[1][-1])

@@ -145,8 +145,8 @@ class _TrainedComparison:
     def _parent(self, experiment: Any) -> TrackedRun:
         """Return the parent run: a new one, or the interrupted one of the same comparison."""
         job, store = self.job, self.store
-        free = {"output": None, "options": self.task.options.drop_changeable(job.options)}
-        key_text = format_job(job.model_copy(update=free)) + " ".join(d.split_digest for d in self.datasets)
+        neutral = {"output": None, "options": self.task.options.drop_changeable(job.options)}
+        key_text = format_job(job.model_copy(update=neutral)) + " ".join(d.split_digest for d in self.datasets)
         key = hashlib.sha256(key_text.encode()).hexdigest()[:24]
         names = ", ".join(contestant.name for contestant in self.contestants)
         for run in store.search(f"tags.`{KEY_TAG}` = '{key}'", experiment=experiment):

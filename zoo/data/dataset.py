@@ -109,7 +109,7 @@ class Dataset:
         folds: Number of cross-validation folds; 0 without.
         threshold: How baselines choose their decision threshold on the validation split; None for none.
         facts: What reading found beyond the spec, in plain values by name, for tables and figures of the task.
-        content: What the digests are of, for an error of a run whose data have others than when it started.
+        content: Description of what the digests are computed from, for error messages.
     """
 
     name: str

@@ -14,7 +14,7 @@ def fuse_updates(optimizer: keras.optimizers.Adam) -> keras.optimizers.Adam:
 
     Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", in the form of section 2's last paragraph, as
     Keras computes it; equal to Keras' update up to rounding. For a small network most of a step's time is that of
-    calling operations: an update of PPO's two networks takes 58 in place of 106 ms.
+    calling operations.
 
     The class, configuration and variables stay those of Keras, so that a saved model needs nothing else.
 

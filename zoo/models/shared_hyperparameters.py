@@ -157,8 +157,8 @@ class Knobs:
             return keras.optimizers.SGD(**options)
         if name in ("adamw", "muon"):
             options["weight_decay"] = options["weight_decay"] or 0.0
-        if name == "muon":  # of hidden layers' matrices; biases, embeddings and output layers are updated as by AdamW
-            options |= {"adam_weight_decay": options["weight_decay"], "exclude_layers": ["output"]}
+        if name == "muon":  # for kernels that are matrices; others, embeddings and output layers are updated by AdamW
+            options |= {"adam_weight_decay": options["weight_decay"], "exclude_layers": ["output", "bias"]}
             return keras.optimizers.Muon(**options)
         classes = {"adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
         optimizer = getattr(keras.optimizers, classes[name])(**options)

@@ -222,12 +222,12 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
 
     original_tags = unpack_tags(original_run)
     where = " and ".join(f"tags.`{tag}` = '{original_tags[tag]}'" for tag in ("zoo.task", "zoo.model", "zoo.digest"))
-    free = ("seed", *load_task(original_tags["zoo.task"]).options.may_change)
+    ignored = ("seed", *load_task(original_tags["zoo.task"]).options.may_change)
     by_seed: dict[str, dict[str, float]] = {}
     for run in store.search(f"{where} and tags.`{SCORED_TAG}` = 'yes'"):
         tags = unpack_tags(run)
         same_split = tags.get(SPLIT_TAG) == original_tags.get(SPLIT_TAG)
-        same_params = _select_params(run.data.params, free) == _select_params(original_run.data.params, free)
+        same_params = _select_params(run.data.params, ignored) == _select_params(original_run.data.params, ignored)
         if same_split and same_params and tags.get("zoo.kind") != REPRODUCTION:
             by_seed.setdefault(tags[SEED_TAG], run.data.metrics)
     if len(by_seed) < 2:
@@ -238,6 +238,6 @@ def _spread_over_seeds(store: Store, original_run: Any) -> tuple[dict[str, float
     return {name: factor * float(np.std(scores, ddof=1)) for name, scores in values.items()}, len(by_seed)
 
 
-def _select_params(params: Mapping[str, str], free: Collection[str]) -> dict[str, str]:
-    """Return the parameters that two runs of one job have in common: all but the free ones."""
-    return {name: value for name, value in params.items() if name not in free}
+def _select_params(params: Mapping[str, str], ignored: Collection[str]) -> dict[str, str]:
+    """Return the parameters that two runs of one job have in common: all but the ignored ones."""
+    return {name: value for name, value in params.items() if name not in ignored}

@@ -47,7 +47,7 @@ def check_same_data(run: Any, dataset: Dataset) -> None:
         run_id = run.info.run_id
         raise UsageError(
             f"run {run_id[:8]} cannot be resumed, since {dataset.content} changed after it started; undo the change, or"
-            " train anew, without --resume",
+            " train a new run without --resume",
             where="source",
         )
 

@@ -220,4 +220,4 @@ def load_job(store: Store, run_id: str, changes: Mapping[str, Any] | None = None
         if name not in may_change and job.options.get(name) != value:
             allowed = f"; only {', '.join(may_change)} may change" if may_change else ""
             raise UsageError(f"it uses the options of the run; leave out {name}{allowed}", where=name)
-    return job.model_copy(update={**changes, "options": {**job.options, **options}} if options else changes)
+    return job.model_copy(update={**changes, "options": {**job.options, **options}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -18,15 +19,33 @@ def apply_averaged_weights(network: keras.Model) -> Iterator[None]:
     Args:
         network: Compiled network.
     """
-    optimizer = network.optimizer
+    optimizer: Any = network.optimizer
     if not optimizer.use_ema or not optimizer.built or int(optimizer.iterations) == 0:
         yield
         return
     variables = optimizer._trainable_variables  # also those that are frozen now
     weights = [variable.numpy() for variable in variables]
-    optimizer.finalize_variable_values(variables)
+    for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
+        variable.assign(average)
     try:
         yield
     finally:
         for variable, weight in zip(variables, weights, strict=True):
             variable.assign(weight)
+
+
+@contextmanager
+def keep_raw_weights(network: keras.Model) -> Iterator[None]:
+    """Let ``keras.Model.fit`` end within the block without replacing the trained weights by their moving average.
+
+    Keras assumes that no layer is frozen then, and another phase of training goes on from the weights themselves.
+
+    Args:
+        network: Compiled network.
+    """
+    optimizer: Any = network.optimizer
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values

@@ -13,7 +13,7 @@ from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import Trainer
 from zoo.models.phases import Phase, PhasedTraining
-from zoo.training.averaged_weights import apply_averaged_weights
+from zoo.training.averaged_weights import apply_averaged_weights, keep_raw_weights
 from zoo.training.epochs import (
     CompiledEpochs,
     CompiledScores,
@@ -131,7 +131,8 @@ class SupervisedState(TrainingState):
 
     def finish(self) -> FitResult:
         """Restore the best weights, or without a validation split the last ones, and return the result."""
-        if not self.monitored and self.network.optimizer.use_ema and self.result.stopped != "diverged":
+        averages = self.network.optimizer.use_ema and self.result.epochs_run > 0
+        if averages and not self.monitored and self.result.stopped != "diverged":
             self.keep_weights()
         return super().finish()
 
@@ -293,17 +294,18 @@ def _fit_by_keras(state: SupervisedState, train: Arrays) -> None:
     while not state.over and not network.stop_training:
         if state.enter_epoch(state.result.epochs_run):
             network.make_train_function(force=True)
-        network.fit(
-            train.padded(),
-            train.y,
-            sample_weight=train.weight,
-            batch_size=settings.batch(len(train)),
-            epochs=state.phased.find_end(state.result.epochs_run),
-            initial_epoch=state.result.epochs_run,
-            shuffle=True,
-            callbacks=callbacks,
-            verbose=0,
-        )
+        with keep_raw_weights(network):
+            network.fit(
+                train.padded(),
+                train.y,
+                sample_weight=train.weight,
+                batch_size=settings.batch(len(train)),
+                epochs=state.phased.find_end(state.result.epochs_run),
+                initial_epoch=state.result.epochs_run,
+                shuffle=True,
+                callbacks=callbacks,
+                verbose=0,
+            )
     if state.result.epochs_run < settings.epochs and state.result.stopped == "epochs":
         state.result.stopped = "requested"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 @contextmanager
 def translate_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt in place of whatever error a Ctrl-C ends in.
+    """Raise KeyboardInterrupt also where Ctrl-C reaches TensorFlow while it traces a function.
 
-    Python raises it wherever it is, and TensorFlow, while it traces a function, may replace it by a SystemError.
+    TensorFlow replaces the KeyboardInterrupt by a SystemError there.
     """
     handler = signal.getsignal(signal.SIGINT)
     if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
@@ -28,7 +28,7 @@ def translate_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, keep)
     try:
         yield
-    except Exception as error:
+    except SystemError as error:
         if received:
             raise KeyboardInterrupt from error
         raise

@@ -65,7 +65,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         message_ += f"; its module has {join_first(classes)}" if classes else ""
         raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
     except ModuleNotFoundError as error_:
-        module = name.rpartition(":")[0]
+        module = _find_module(name)
         if error_.name is None or module.split(".")[0] == error_.name.split(".")[0]:
             message = f"the environment's module is missing: {error_}; it is looked up in the working folder too"
         else:
@@ -102,6 +102,12 @@ def _list_options(name: str) -> list[str]:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return []
     return [*parameters, "max_episode_steps"]
+
+
+def _find_module(name: str) -> str:
+    """Return the module of an environment: that of its name, or of what was registered by this name."""
+    entry_point = getattr(gymnasium.registry.get(name), "entry_point", "")
+    return name.rpartition(":")[0] or str(entry_point).rpartition(":")[0]
 
 
 def _missing_package(name: str) -> str:

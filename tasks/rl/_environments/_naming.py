@@ -65,7 +65,7 @@ def describe_content(environment: gymnasium.Env, source: Any) -> str:
         return version
     files: list[str] = []
     for kind in classes:
-        with contextlib.suppress(OSError, TypeError):  # typed into an interpreter or a notebook
+        with contextlib.suppress(OSError, TypeError, ValueError):  # no file, or one on another drive
             files.append(os.path.relpath(inspect.getfile(kind)))
     place = f" in {join_first(list(dict.fromkeys(files)))}" if files else ""
     attributes = " or its attributes" if isinstance(source, gymnasium.Env) else ""
