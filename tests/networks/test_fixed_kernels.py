@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from zoo.tasks.sequence._fixed_kernels import FixedKernels, _list_kernels
 
 
