@@ -90,7 +90,7 @@ class AgentState(TrainingState):
         self.player = EpisodePlayer(environment.name, environment.options, environment.processes)
         self.steps = self.updates = 0
         self.processes = 1
-        self.truncated = 0.0  # fraction of the last validation episodes
+        self.truncated_after = np.zeros(1, int)  # steps of the last validation episodes
         self.converged = False
         self.rng = np.random.default_rng([plan.seed])
         self.parts: dict[str, Resumable] = {}
@@ -194,9 +194,10 @@ class AgentState(TrainingState):
         if self.processes > 1:
             notes.append(f"the environments were stepped in {self.processes} processes")
         limit = find_added_limit(self.environment.name, self.environment.options)
-        if limit is not None and self.truncated:
+        truncated = 0.0 if limit is None else float((self.truncated_after >= limit).mean())
+        if truncated:
             notes.append(
-                f"{format_fraction(self.truncated)} of the validation episodes were truncated after {limit:,} steps, as"
+                f"{format_fraction(truncated)} of the validation episodes were truncated after {limit:,} steps, as"
                 " the environment has no limit of its own; --env max_episode_steps=N sets one"
             )
         return (*notes, *self._note_solved())
@@ -219,7 +220,7 @@ class AgentState(TrainingState):
 
     def _returns(self, seeds: list[int]) -> np.ndarray:
         played = self.player.play(self.policy, seeds)
-        self.truncated = float(played.truncated.mean())
+        self.truncated_after = played.truncated_after
         return played.returns
 
     def _draw_episode(self, name: str) -> None:

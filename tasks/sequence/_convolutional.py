@@ -102,17 +102,17 @@ class ClearPadding(keras.layers.Layer):
 def add_convolution(
     steps: Any, real: Any, filters: int, size: int, *, dilation: int = 1, separable: bool = False, name: str
 ) -> Any:
-    """Return a convolution over the real steps, normalised over the batch and rectified (B, T, filters)."""
+    """Return a convolution over steps whose padding is zero, standardised and rectified (B, T, filters)."""
     kind = keras.layers.SeparableConv1D if separable else keras.layers.Conv1D
-    steps = ClearPadding(name=f"{name}_steps")(steps, real)
     steps = kind(filters, size, padding="same", dilation_rate=dilation, use_bias=False, name=name)(steps)
     return standardize_steps(steps, real, name=name)
 
 
 def standardize_steps(steps: Any, real: Any, *, name: str, rectify: bool = True) -> Any:
-    """Return steps normalised over the real steps of the batch, and rectified."""
+    """Return steps standardised over the real steps of the batch, and rectified; padding is zero."""
     steps = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalized")(steps, mask=real)
-    return keras.layers.ReLU(name=f"{name}_rectified")(steps) if rectify else steps
+    steps = keras.layers.ReLU(name=f"{name}_rectified")(steps) if rectify else steps
+    return ClearPadding(name=f"{name}_cleared")(steps, real)
 
 
 def add_fully_convolutional_layers(steps: Any, real: Any, filters: Sequence[int], sizes: Sequence[int]) -> Any:
@@ -120,6 +120,7 @@ def add_fully_convolutional_layers(steps: Any, real: Any, filters: Sequence[int]
 
     Wang, Yan and Oates 2017, "Time series classification from scratch with deep neural networks", section II.B.
     """
+    steps = ClearPadding(name="real_values")(steps, real)
     for number, (width, size) in enumerate(zip(filters, sizes, strict=True)):
         steps = add_convolution(steps, real, width, size, name=f"convolution_{number}")
     return PoolSteps("mean", name="mean_step")(steps, real)

@@ -36,7 +36,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     kernel = limit_size(hp.Int("kernel", 8, 64, sampling="log", default=40), spec)
 
     def add_layers(steps: Any, real: Any) -> Any:
-        shortcut = steps
+        shortcut = steps = ClearPadding(name="real_values")(steps, real)
         for number in range(depth):
             steps = _add_block(steps, real, filters, kernel, name=f"block_{number}")
             if number % SHORTCUT_EVERY == SHORTCUT_EVERY - 1:
@@ -50,7 +50,6 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 
 def _add_block(steps: Any, real: Any, filters: int, kernel: int, *, name: str) -> Any:
     """Return three convolutions of a bottleneck, and one of the greatest of three steps (B, T, 4 filters)."""
-    steps = ClearPadding(name=f"{name}_steps")(steps, real)
     narrow = steps
     if steps.shape[-1] > filters:
         narrow = keras.layers.Conv1D(filters, 1, use_bias=False, name=f"{name}_bottleneck")(steps)

@@ -15,7 +15,6 @@ from zoo.reporting.check_inputs import Finding
 from zoo.saving.abandoned_files import open_temporary_folder
 from zoo.saving.model_facts import FACTS_FILE
 from zoo.stored_runs.results import Run
-from zoo.task import load_task
 from zoo.tracking.model_registry import find_version
 from zoo.tracking.store import Store
 from zoo.tracking.tags import (
@@ -215,7 +214,11 @@ def load_job(store: Store, run_id: str, changes: Mapping[str, Any] | None = None
         raise JobError(f"the stored job of run {run_id} is not a train job")
     changes = dict(changes or {})
     options = changes.get("options", {})
-    may_change = load_task(tags["zoo.task"]).options.may_change if options else ()
+    may_change: tuple[str, ...] = ()
+    if options:
+        from zoo.task import load_task  # imports TensorFlow, which a list of runs does not need
+
+        may_change = load_task(tags["zoo.task"]).options.may_change
     for name, value in options.items():
         if name not in may_change and job.options.get(name) != value:
             allowed = f"; only {', '.join(may_change)} may change" if may_change else ""

@@ -24,12 +24,12 @@ class PlayedEpisodes(NamedTuple):
     Args:
         returns: The return of each (E,).
         metrics: The environment's own metrics of each, by name (E,).
-        truncated: Whether each was truncated (E,).
+        truncated_after: Number of steps after which each was truncated, or 0 (E,).
     """
 
     returns: np.ndarray
     metrics: Mapping[str, np.ndarray]
-    truncated: np.ndarray
+    truncated_after: np.ndarray
 
 
 class EpisodePlayer:
@@ -72,7 +72,7 @@ class EpisodePlayer:
             raise
         metrics = {metric: np.concatenate([part.metrics[metric] for part in parts]) for metric in parts[0].metrics}
         returns = np.concatenate([part.returns for part in parts])
-        return PlayedEpisodes(returns, metrics, np.concatenate([part.truncated for part in parts]))
+        return PlayedEpisodes(returns, metrics, np.concatenate([part.truncated_after for part in parts]))
 
     def close(self) -> None:
         """Close the environments and end their processes; playing opens others."""
@@ -85,16 +85,17 @@ class EpisodePlayer:
             self._open[count] = Episodes(self.name, self.options, count, self.processes)
         episodes = self._open[count]
         episodes.begin(range(count), [int(seed) for seed in seeds])
-        playing, truncated = list(range(count)), np.zeros(count, bool)
+        playing, truncated_after, steps = list(range(count)), np.zeros(count, int), 0
         while playing:
             # Pass all observations, so that the policy is compiled for one batch size only.
             actions = list_actions(episodes.action_space, policy(episodes.observations, episodes.masks))
             outcome = episodes.step_some(playing, [actions[row] for row in playing])
             ended = outcome.terminated | outcome.truncated
-            truncated[playing] = outcome.truncated & ~outcome.terminated
+            steps += 1
+            truncated_after[playing] = np.where(outcome.truncated & ~outcome.terminated, steps, 0)
             playing = [row for row, over in zip(playing, ended, strict=True) if not over]
         metrics = {name: values.copy() for name, values in episodes.metrics.items()}
-        return PlayedEpisodes(episodes.returns.copy(), metrics, truncated)
+        return PlayedEpisodes(episodes.returns.copy(), metrics, truncated_after)
 
 
 def play_episodes(
