@@ -50,7 +50,7 @@ class Options(TaskOptions):
         for text in [value] if isinstance(value, str) else value:
             key, sign, given = str(text).partition("=")
             if not sign or not key:
-                raise UsageError(f"received {text!r}; it must be KEY=VALUE, such as gravity=1.6", where="env")
+                raise UsageError(f"received {text!r}; it must be KEY=VALUE, such as max_episode_steps=500", where="env")
             try:
                 pairs[key] = json.loads(given)
             except json.JSONDecodeError:

@@ -67,7 +67,8 @@ class FastOutput:
         self.steps, self.checked = self._convert_layers(), True
         if self.steps is None:
             return
-        expected = np.asarray(self.compiled(tf.constant(observations, tf.float32)))
+        # Computed step by step: compiling would take longer than many such calls.
+        expected = np.asarray(self.network(self.encode(tf.constant(observations, tf.float32)), training=False))
         try:
             agrees = np.allclose(self(observations), expected, rtol=TOLERANCE, atol=TOLERANCE)
         except ValueError:  # shapes that do not fit, as where layers are not a chain

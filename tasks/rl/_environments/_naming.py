@@ -42,6 +42,13 @@ def name_environment(source: Any) -> str:
         raise UsageError(
             f"an agent learns in an environment: give its id, class or object; received a {type(source).__name__}"
         )
+    path, _, kind = source.partition(":")
+    if path.endswith(".py"):
+        module = ".".join(Path(path).with_suffix("").parts)
+        raise UsageError(
+            f"an environment of your own is named as MODULE:CLASS, without .py: {module}:{kind or 'CLASS'}",
+            where=source,
+        )
     if ":" not in source and source not in gymnasium.registry and (Path(source).exists() or source in BUNDLED):
         raise describe_wrong_source("table", source)
     return source
