@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,12 @@ class ImageClassification(SupervisedTask):
         from ._explanations import can_explain, draw_nearest, draw_occlusion
 
         drawings: dict[str, Callable[[], Any]] = {}
+        rules = self.rules(dataset.spec)
         if can_explain(dataset, model):
-            output = self.output(model, dataset.splits["validation"].inputs)
-            prediction = self.rules(dataset.spec).decode(output)
-            drawings["nearest_training_images"] = partial(draw_nearest, model, dataset, prediction)
-            drawings["occlusion_maps"] = partial(draw_occlusion, model, dataset, prediction)
+            # Predicted once, and only if the figures are drawn.
+            predict = cache(lambda: rules.decode(self.output(model, dataset.splits["validation"].inputs)))
+            drawings["nearest_training_images"] = lambda: draw_nearest(model, dataset, predict())
+            drawings["occlusion_maps"] = lambda: draw_occlusion(model, dataset, predict())
         confusions = find_confusions(dataset, hyperparameters)
         if not confusions:
             return (), drawings
