@@ -108,6 +108,15 @@ def add_convolution(
     return standardize_steps(steps, real, name=name)
 
 
+def create_branches(steps: Any, filters: int, kernel: int, *, name: str) -> list[Any]:
+    """Return convolutions with kernels of the given length, a half and a quarter of it (B, T, filters) each."""
+    layers = [
+        keras.layers.Conv1D(filters, max(1, kernel // part), padding="same", use_bias=False, name=f"{name}_{part}")
+        for part in (1, 2, 4)
+    ]
+    return [layer(steps) for layer in layers]
+
+
 def standardize_steps(steps: Any, real: Any, *, name: str, rectify: bool = True) -> Any:
     """Return steps standardised over the real steps of the batch, and rectified; padding is zero."""
     steps = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalized")(steps, mask=real)

@@ -35,11 +35,11 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     summary = hp.Choice("summary", ["last", "mean", "max", "mean_max"], default="last")
     if text:
         embedding = hp.Int("embedding", 8, 256, sampling="log", default=32)
-        window, statistics = hp.Fixed("window", 1), hp.Fixed("statistics", False)
+        statistics = hp.Fixed("statistics", False)
     else:
         embedding = hp.Fixed("embedding", 32)
-        window = hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=choose_window(spec))
         statistics = hp.Boolean("statistics", default=True)
+    window = declare_window(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
         inputs, mask = GroupSteps(window, name="windows")(steps, real) if window > 1 else (steps, real)
@@ -55,7 +55,10 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     return build_sequence_model(spec, knobs, add_hidden, embedding=embedding)
 
 
-def choose_window(spec: Spec) -> int:
-    """Return the number of steps to join, so that a recurrent layer has some 64 on average."""
+def declare_window(hp: keras_tuner.HyperParameters, spec: Spec) -> int:
+    """Declare and return the number of steps to join to one: 1 for texts, else so that some 64 are left on average."""
+    if spec.of_kind(TextInput):
+        return int(hp.Fixed("window", 1))
     mean = min(spec.only(SequenceInput).mean_length, spec.options.get("max_length") or MOST_STEPS * WIDEST_WINDOW)
-    return min(WIDEST_WINDOW, max(1, round(mean / MOST_STEPS)))
+    default = min(WIDEST_WINDOW, max(1, round(mean / MOST_STEPS)))
+    return int(hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=default))

@@ -8,10 +8,10 @@ import keras
 import keras_tuner
 
 from zoo.networks.recurrent import GroupSteps
-from zoo.spec import Spec, TextInput
+from zoo.spec import Spec
 
 from ._convolutional import add_fully_convolutional_layers, build_convolutional_model, declare_training, limit_size
-from ._recurrent import WIDEST_WINDOW, choose_window
+from ._recurrent import declare_window
 
 SIZES = (8, 5, 3)
 
@@ -29,10 +29,7 @@ def build_recurrent_and_convolutional_model(
     knobs = declare_training(hp, spec)
     filters = hp.Int("filters", 16, 128, sampling="log", default=64)
     units = hp.Int("units", 4, 128, sampling="log", default=16)
-    if spec.of_kind(TextInput):
-        window = hp.Fixed("window", 1)
-    else:
-        window = hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=choose_window(spec))
+    window = declare_window(hp, spec)
     sizes = [limit_size(size, spec) for size in SIZES]
 
     def add_layers(steps: Any, real: Any) -> Any:

@@ -16,7 +16,14 @@ import keras_tuner
 from zoo.networks.recurrent import PoolSteps
 from zoo.spec import Spec
 
-from ._convolutional import ClearPadding, build_convolutional_model, declare_training, limit_size, standardize_steps
+from ._convolutional import (
+    ClearPadding,
+    build_convolutional_model,
+    create_branches,
+    declare_training,
+    limit_size,
+    standardize_steps,
+)
 
 SHORTCUT_EVERY = 3
 
@@ -53,12 +60,7 @@ def _add_block(steps: Any, real: Any, filters: int, kernel: int, *, name: str) -
     narrow = steps
     if steps.shape[-1] > filters:
         narrow = keras.layers.Conv1D(filters, 1, use_bias=False, name=f"{name}_bottleneck")(steps)
-    branches = [
-        keras.layers.Conv1D(filters, max(1, kernel // part), padding="same", use_bias=False, name=f"{name}_{part}")(
-            narrow
-        )
-        for part in (1, 2, 4)
-    ]
+    branches = create_branches(narrow, filters, kernel, name=name)
     # Pooling by itself would leave out what is beyond the end of the array, so that its end differed from padding.
     around = keras.layers.ZeroPadding1D(1, name=f"{name}_ends")(steps)
     greatest = keras.layers.MaxPooling1D(3, strides=1, name=f"{name}_greatest")(around)

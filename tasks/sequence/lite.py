@@ -20,6 +20,7 @@ from ._convolutional import (
     ClearPadding,
     add_convolution,
     build_convolutional_model,
+    create_branches,
     declare_training,
     limit_size,
     standardize_steps,
@@ -42,11 +43,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 
     def add_layers(steps: Any, real: Any) -> Any:
         steps = ClearPadding(name="real_values")(steps, real)
-        learned = [
-            keras.layers.Conv1D(filters, max(1, kernel // part), padding="same", use_bias=False, name=f"kernels_{part}")
-            for part in (1, 2, 4)
-        ]
-        branches = [layer(steps) for layer in learned]
+        branches = create_branches(steps, filters, kernel, name="kernels")
         branches.append(FixedKernels(max(2, kernel), name="fixed_kernels")(steps))
         steps = standardize_steps(keras.layers.Concatenate(name="kernels")(branches), real, name="kernels")
         for number, (size, dilation) in enumerate(((kernel // 2, 2), (kernel // 4, 4))):

@@ -14,11 +14,11 @@ import keras
 import keras_tuner
 
 from zoo.networks.recurrent import GroupSteps, PoolSteps
-from zoo.spec import Spec, TextInput
+from zoo.spec import Spec
 
 from ._convolutional import build_convolutional_model, declare_training
 from ._positions import AddPositions
-from ._recurrent import WIDEST_WINDOW, choose_window
+from ._recurrent import declare_window
 
 WIDER = 2  # hidden layer of a block, times the width
 
@@ -37,11 +37,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     knobs = declare_training(hp, spec, learning_rate=2e-3)
     width, depth = hp.Int("width", 16, 256, sampling="log", default=64), hp.Int("depth", 1, 6, default=2)
     heads = hp.Int("heads", 1, 8, sampling="log", default=4)
-    window = (
-        hp.Fixed("window", 1)
-        if spec.of_kind(TextInput)
-        else hp.Int("window", 1, WIDEST_WINDOW, sampling="log", default=choose_window(spec))
-    )
+    window = declare_window(hp, spec)
     dropout = knobs.get("dropout")
 
     def add_layers(steps: Any, real: Any) -> Any:
