@@ -22,7 +22,7 @@ from zoo.portable.preprocessing import STEPS
 from zoo.preprocessing.images import ResizeImages
 from zoo.saving.export_formats import measure_difference, measure_disagreement
 
-SMALL = {"hyperparameters": {"filters": 8, "depth": 1, "learning_rate": 0.01}, "quiet": True}
+SMALL = {"hyperparameters": {"filters": 8, "depth": 1, "learning_rate": 0.03}, "quiet": True}
 
 
 @pytest.fixture
