@@ -11,11 +11,12 @@ import numpy as np
 from keras import ops
 
 from zoo.networks import Knobs, build_sequence_model
+from zoo.networks.dropout import Dropout
 from zoo.networks.recurrent import PoolSteps
-from zoo.networks.rocket import SequenceStatistics
-from zoo.spec import SequenceInput, Spec, TextInput
+from zoo.spec import SequenceInput, Spec
 
-MOMENTUM = 0.9  # of the running statistics of a batch, since a few hundred sequences are few batches
+from ._summary import MOMENTUM, declare_inputs, join_statistics
+
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 1_500, 20, 150
 BATCH_SIZE = 16
 
@@ -31,18 +32,14 @@ def build_convolutional_model(
         knobs: From :func:`declare_training`.
         add_layers: Function from steps (B, T, F) and the mask of real steps (B, T) to a summary (B, D).
     """
-    text = bool(spec.of_kind(TextInput))
-    embedding = hp.Int("embedding", 8, 256, sampling="log", default=32) if text else hp.Fixed("embedding", 32)
-    statistics = hp.Fixed("statistics", False) if text else hp.Boolean("statistics", default=True)
+    embedding, statistics = declare_inputs(hp, spec)
     dropout = knobs.get("dropout")
 
     def add_hidden(steps: Any, real: Any) -> Any:
         hidden = add_layers(steps, real)
         if statistics:
-            scale = keras.layers.BatchNormalization(momentum=MOMENTUM, name="scaled_statistics")
-            values = scale(SequenceStatistics(name="statistics")(steps, real))
-            hidden = keras.layers.Concatenate(name="summary")([hidden, values])
-        return keras.layers.Dropout(dropout)(hidden) if dropout else hidden
+            hidden = join_statistics(hidden, steps, real)
+        return Dropout(dropout)(hidden) if dropout else hidden
 
     return build_sequence_model(spec, knobs, add_hidden, embedding=embedding)
 

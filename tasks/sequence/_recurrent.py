@@ -9,11 +9,11 @@ import keras_tuner
 
 from zoo.networks import Knobs, add_recurrent_layers, build_sequence_model
 from zoo.networks.recurrent import GroupSteps
-from zoo.networks.rocket import SequenceStatistics
 from zoo.spec import SequenceInput, Spec, TextInput
 
+from ._summary import declare_inputs, join_statistics
+
 MOST_STEPS, WIDEST_WINDOW = 64, 32  # of a recurrent layer by default, on average
-MOMENTUM = 0.9  # of the running statistics of a batch, since a few hundred sequences are few batches
 
 
 def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: type[keras.layers.Layer]) -> keras.Model:
@@ -24,7 +24,6 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
         spec: Spec with a sequence or a text.
         kind: ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras.
     """
-    text = bool(spec.of_kind(TextInput))
     knobs = Knobs(
         hp,
         vary=("learning_rate", "dropout"),
@@ -33,12 +32,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     units, layers = hp.Int("units", 16, 256, sampling="log", default=64), hp.Int("layers", 1, 3, default=1)
     bidirectional = hp.Boolean("bidirectional", default=True)
     summary = hp.Choice("summary", ["last", "mean", "max", "mean_max"], default="last")
-    if text:
-        embedding = hp.Int("embedding", 8, 256, sampling="log", default=32)
-        statistics = hp.Fixed("statistics", False)
-    else:
-        embedding = hp.Fixed("embedding", 32)
-        statistics = hp.Boolean("statistics", default=True)
+    embedding, statistics = declare_inputs(hp, spec)
     window = declare_window(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
@@ -46,11 +40,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
         hidden = add_recurrent_layers(
             inputs, mask, knobs, kind=kind, units=units, layers=layers, bidirectional=bidirectional, summary=summary
         )
-        if not statistics:
-            return hidden
-        scale = keras.layers.BatchNormalization(momentum=MOMENTUM, name="scaled_statistics")
-        values = scale(SequenceStatistics(name="statistics")(steps, real))
-        return keras.layers.Concatenate(name="summary")([hidden, values])
+        return join_statistics(hidden, steps, real) if statistics else hidden
 
     return build_sequence_model(spec, knobs, add_hidden, embedding=embedding)
 

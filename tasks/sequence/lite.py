@@ -1,4 +1,4 @@
-"""LITE: a network of some 10,000 weights on convolutions that are partly set by hand and partly learned.
+"""LITE: convolutions partly set by hand and partly learned, with some 10,000 weights for a single column.
 
 Ismail-Fawaz et al. 2023, "LITE: light inception with boosting techniques for time series classification", section III:
 kernels of three lengths beside fixed ones that find rises, falls and peaks, then two dilated separable convolutions.

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from zoo.networks.dropout import Dropout
 from zoo.networks.recurrent import GroupSteps, PoolSteps
 from zoo.spec import Spec
 
@@ -54,7 +55,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
             hidden = keras.layers.LayerNormalization(name=f"before_hidden_{number}")(steps)
             hidden = keras.layers.Dense(WIDER * width, activation="gelu", name=f"hidden_{number}")(hidden)
             hidden = keras.layers.Dense(width, name=f"narrow_{number}")(hidden)
-            hidden = keras.layers.Dropout(dropout)(hidden) if dropout else hidden
+            hidden = Dropout(dropout)(hidden) if dropout else hidden
             steps = keras.layers.Add()([steps, hidden])
         steps = keras.layers.LayerNormalization(name="normalized")(steps)
         return PoolSteps("mean", name="mean_step")(steps, real)
