@@ -79,7 +79,7 @@ class ImageClassification(SupervisedTask):
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray
     ) -> Mapping[str, Any]:
         """Return figures of the worst errors and, if there are convolutions, of filters and feature maps."""
-        from zoo.figures.images import feature_maps, filters, worst_errors
+        from zoo.figures.images import feature_maps, filters, list_errors, worst_errors
 
         from ._feature_maps import compute_feature_maps
 
@@ -87,8 +87,7 @@ class ImageClassification(SupervisedTask):
         assert isinstance(images, Ragged)
         drawn, shown = {}, np.arange(min(len(split), MOST_MAPPED))
         if spec.has_classes:
-            wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
-            worst = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:20]
+            worst = list_errors(truth, prediction)[:20]
             errors = [images.example(row) for row in worst]
             drawn["worst_errors"] = worst_errors(errors, truth[worst], prediction[worst], spec.target.classes)
             shown = np.sort(np.unique(truth, return_index=True)[1])[:MOST_MAPPED]  # one image of each class

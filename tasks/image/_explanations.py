@@ -42,12 +42,11 @@ def draw_nearest(model: keras.Model, dataset: Dataset, prediction: np.ndarray) -
     """
     from sklearn.neighbors import NearestNeighbors
 
-    from zoo.figures.images import nearest_images
+    from zoo.figures.images import list_errors, nearest_images
 
     validation, train, classes = dataset.splits["validation"], dataset.splits["train"], dataset.spec.target.classes
     truth = np.asarray(validation.target)
-    wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
-    wrong = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_EXPLAINED]
+    wrong = list_errors(truth, prediction)[:MOST_EXPLAINED]
     if not len(wrong):
         return nearest_images([], [])
     compared = np.unique(np.linspace(0, len(train) - 1, min(MOST_COMPARED, len(train))).astype(np.int64))

@@ -34,6 +34,21 @@ def draw_image(axis: Axes, image: np.ndarray, *, low: float = 0.0, high: float =
     axis.spines[:].set_visible(False)
 
 
+def list_errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Return the rows of wrong predictions, the most confident first.
+
+    Args:
+        truth: (N,) class indices.
+        prediction: (N, K) probabilities.
+
+    Example:
+        >>> list_errors(np.array([0, 0, 1]), np.array([[0.4, 0.6], [0.1, 0.9], [0.2, 0.8]])).tolist()
+        [1, 0]
+    """
+    wrong = np.flatnonzero(prediction.argmax(axis=1) != truth)
+    return np.asarray(wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")])
+
+
 def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw up to 20 misclassified images, the most confident first.
 
@@ -48,9 +63,7 @@ def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarra
         >>> figure.axes[0].get_title()
         'cat predicted as\\ndog, 90 %'
     """
-    chosen = prediction.argmax(axis=1)
-    wrong = np.flatnonzero(chosen != truth)
-    order = wrong[np.argsort(-prediction[wrong].max(axis=1), kind="stable")][:MOST_ERRORS]
+    chosen, order = prediction.argmax(axis=1), list_errors(truth, prediction)[:MOST_ERRORS]
     if len(order) == 0:
         return _draw_no_errors()
     rows = -(-len(order) // COLUMNS)
@@ -61,10 +74,9 @@ def worst_errors(images: Sequence[Any], truth: np.ndarray, prediction: np.ndarra
     for panel, row in zip(figure.axes, order, strict=False):
         image = np.asarray(images[row])
         panel.set_axis_on()
-        draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
         sure = 100 * prediction[row].max()
         name, taken = shorten(classes[truth[row]], 12), shorten(classes[chosen[row]], 12)
-        panel.set_title(f"{name} predicted as\n{taken}, {sure:.0f} %", fontsize=9)
+        _draw_titled(panel, image, f"{name} predicted as\n{taken}, {sure:.0f} %", size=9)
     figure.suptitle("Worst errors: most confident first", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -115,8 +127,7 @@ def confused_images(triples: Sequence[Sequence[np.ndarray]], titles: Sequence[Se
     panels = figure.subplots(len(triples), 3, squeeze=False)
     for images, texts, row in zip(triples, titles, panels, strict=True):
         for image, text, panel in zip(images, texts, row, strict=True):
-            draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
-            panel.set_title(text, fontsize=9)
+            _draw_titled(panel, image, text, size=9)
     figure.suptitle("Transformed images that look like another class", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -141,8 +152,7 @@ def nearest_images(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[Sequen
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for images, texts, row in zip(rows, titles, panels, strict=True):
         for image, text, panel in zip(images, texts, row, strict=True):
-            draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
-            panel.set_title("\n".join(shorten(line, 22) for line in text.split("\n")), fontsize=8)
+            _draw_titled(panel, image, _shorten_lines(text), size=8)
     figure.suptitle("Errors on validation, and the nearest training images", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -164,8 +174,7 @@ def occlusion_maps(images: Sequence[Any], maps: np.ndarray, titles: Sequence[str
     panels = figure.subplots(2, len(images), squeeze=False)
     for image, values, title, (top, bottom) in zip(images, maps, titles, panels.T, strict=True):
         image = np.asarray(image)
-        draw_image(top, image, low=float(min(image.min(), 0)), high=_white(image))
-        top.set_title("\n".join(shorten(line, 22) for line in title.split("\n")), fontsize=8)
+        _draw_titled(top, image, _shorten_lines(title), size=8)
         most = max(float(np.abs(values).max()), 1e-12)
         extent = (0, image.shape[1], image.shape[0], 0)
         drawn = bottom.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, extent=extent, interpolation="bilinear")
@@ -202,6 +211,15 @@ def feature_maps(images: Sequence[Any], layers: Mapping[str, np.ndarray]) -> Fig
             panel.set_title(f"{index}", fontsize=7)
     figure.suptitle("Feature maps: outputs of the first convolutions", x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _draw_titled(panel: Any, image: np.ndarray, title: str, size: int) -> None:
+    draw_image(panel, image, low=float(min(image.min(), 0)), high=_white(image))
+    panel.set_title(title, fontsize=size)
+
+
+def _shorten_lines(text: str) -> str:
+    return "\n".join(shorten(line, 22) for line in text.split("\n"))
 
 
 def _draw_no_errors() -> Figure:
