@@ -123,10 +123,8 @@ class ReinforcementLearning(Task):
         chosen = [*getattr(job, "hyperparameters", {}), *(["epochs"] if getattr(job, "epochs", None) else [])]
         notes = describe_settings(settings, name, getattr(job, "model", ""), chosen)
         spec = Spec(self.name, (observation,), (action,), rows=0, options=options)
-        short, content = (
-            name.split(":")[-1].removeprefix(OWN).replace("/", "-"),
-            describe_content(environment, job.source),
-        )
+        short = name.split(":")[-1].removeprefix(OWN).replace("/", "-")
+        content = describe_content(environment, job.source)
         return Dataset(short, name, digest, digest, spec, splits, notes=notes, content=content)
 
     def open_source(self, source: Any) -> None:
