@@ -39,13 +39,13 @@ from ._environments import (
     TRANSITIONS,
     EnvPoolStepper,
     EpisodePlayer,
+    check_drawing,
     check_steps,
     describe_code,
     describe_content,
     describe_observations,
     describe_settings,
     draw_process,
-    explain_undrawable,
     find_metrics,
     find_settings,
     find_threshold,
@@ -94,9 +94,8 @@ class ReinforcementLearning(Task):
         environment = make_environment(name, options_.env)
         if options_.solved == "auto" and find_threshold(name, None) is None:
             raise UsageError(f"{name} has no threshold of its own; say a mean return", where="solved")
-        undrawable = explain_undrawable(name, options_.env) if options_.video else ""
-        if undrawable:
-            raise UsageError(undrawable, where="video")
+        if options_.video:
+            check_drawing(name, options_.env)
         if options_.envpool:
             EnvPoolStepper(name, options_.env, count=1)
         observation, action = describe_observations(environment, name), describe_actions(environment, name)

@@ -13,7 +13,7 @@ from zoo.tracking.store import Store
 
 from ._acting import create_greedy_policy
 from ._commands import PlayJob
-from ._environments import draw_episode, explain_undrawable
+from ._environments import check_drawing, draw_episode, explain_undrawable
 
 ENDING = ".gif"
 
@@ -59,7 +59,8 @@ def play(job: PlayJob) -> Played:
         job: The job.
 
     Raises:
-        UsageError: If the run is of another task, its environment was an object in memory, or the file is no GIF.
+        UsageError: If the run is of another task, its environment was an object in memory, the file is no GIF, or
+            drawing needs a package that is not installed.
     """
     if job.output is not None and not job.output.lower().endswith(ENDING):
         raise UsageError(f"received {job.output}; an animation is a {ENDING} file", where="output")
@@ -73,7 +74,10 @@ def play(job: PlayJob) -> Played:
     if source.startswith("("):
         raise UsageError("its environment was given as an object, which no run stores; play it in Python", where="run")
     options = model.spec.options["env"]
-    note, policy = explain_undrawable(source, options), create_greedy_policy(model.keras_model, model.spec.target)
+    note = explain_undrawable(source, options)
+    if not note:
+        check_drawing(source, options)
+    policy = create_greedy_policy(model.keras_model, model.spec.target)
     episode = draw_episode(source, options, policy, seed=job.seed, most_steps=job.most_steps)
     output = None
     if episode.frames:

@@ -46,7 +46,7 @@ CASES = {
     "train rl/dqn CartPole-v1 --fold 1/5": "fold: an agent has no rows to fold",
     "train rl/dqn CartPol-v1": "no such environment: Environment `CartPol` doesn't exist (did you mean 'CartPole-v1'?)",
     "train rl/dqn ALE/Pong-v5": "python -m pip install ale-py, then ale_py:ALE/Pong-v5",
-    "train rl/dqn LunarLander-v3": 'needs a package that is not installed: Box2D is not installed',
+    "train rl/dqn LunarLander-v3": 'box2d is not installed; run pip install "keras-task-zoo[box2d]"',
     "train rl/dqn no_such_module:Thing-v0": "No module named 'no_such_module'",
     "train rl/dqn envs/grid.py:Grid": "is named as MODULE:CLASS, without .py: envs.grid:Grid",
     "train rl/dqn grid.py": "is named as MODULE:CLASS, without .py: grid:CLASS",

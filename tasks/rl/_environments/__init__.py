@@ -1,7 +1,7 @@
 """Gymnasium environments: made and checked, their episodes, states and the hyperparameters that some of them need."""
 
 from ._checks import check_steps, describe_space, read_mask
-from ._drawing import DrawnEpisode, draw_episode, explain_undrawable
+from ._drawing import DrawnEpisode, check_drawing, draw_episode, explain_undrawable
 from ._envpool import EnvPoolStepper
 from ._episodes import Episodes
 from ._evaluation import (
@@ -37,6 +37,7 @@ __all__ = [
     "Episodes",
     "PlayedEpisodes",
     "apply_settings",
+    "check_drawing",
     "check_published",
     "check_steps",
     "describe_code",

@@ -9,12 +9,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from zoo.errors import UsageError, shorten_error
+from zoo.errors import UsageError
 
 from .._actions import list_actions
 from ._checks import read_mask
 from ._evaluation import Policy
-from ._making import make_environment
+from ._making import explain_missing_package, make_environment
 
 DRAWN = "rgb_array"
 USUAL_RATE = 30  # frames a second
@@ -49,10 +49,33 @@ def explain_undrawable(name: str, options: Mapping[str, Any]) -> str:
     return f"{name} cannot be drawn: its metadata has no render mode {DRAWN}"
 
 
+def check_drawing(name: str, options: Mapping[str, Any]) -> None:
+    """Draw the first image of an episode, so that what is missing is reported before the work that is to be drawn.
+
+    Args:
+        name: Environment id.
+        options: Keyword arguments of the environment.
+
+    Raises:
+        UsageError: If the environment cannot be drawn, or drawing needs a package that is not installed.
+    """
+    undrawable = explain_undrawable(name, options)
+    if undrawable:
+        raise UsageError(undrawable, where="video")
+    environment = make_environment(name, {**options, "render_mode": DRAWN})
+    try:
+        environment.reset(seed=0)
+        environment.render()
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise UsageError(f"drawing it needs a package: {explain_missing_package(error)}", where=name) from None
+    finally:
+        environment.close()
+
+
 def draw_episode(
     name: str, options: Mapping[str, Any], policy: Policy, *, seed: int, most_steps: int = MOST_STEPS
 ) -> DrawnEpisode:
-    """Play an episode, and draw it if the environment can be drawn.
+    """Play an episode, and draw it if the environment can be drawn; see :func:`check_drawing`.
 
     Args:
         name: Environment id.
@@ -60,9 +83,6 @@ def draw_episode(
         policy: Function from observations and masks, of one row, to actions.
         seed: Seed of the episode.
         most_steps: Steps after which the episode is left.
-
-    Raises:
-        UsageError: If drawing needs a package that is not installed.
     """
     is_drawn = not explain_undrawable(name, options)
     environment = make_environment(name, {**options, "render_mode": DRAWN} if is_drawn else options)
@@ -74,9 +94,6 @@ def draw_episode(
 
     try:
         return_, steps, end = _play(environment, name, policy, seed, most_steps, draw)
-    except gymnasium.error.DependencyNotInstalled as error:
-        message = f"drawing {name} needs pip install 'keras-task-zoo[video]': {shorten_error(error)}"
-        raise UsageError(message, where="video") from None
     finally:
         environment.close()
     return DrawnEpisode(return_, steps, end, frames, environment.metadata.get("render_fps", USUAL_RATE))

@@ -22,6 +22,11 @@ from ._naming import find_id, list_classes
 MOST_NUMBERS = 100_000
 # Episodes are truncated after this many steps if the environment sets no limit, since a policy may never finish.
 MOST_STEPS = 1_000
+# The packages that Gymnasium says are missing, as it names them, and what installs each.
+_INSTALLED_BY = {
+    "Box2D": ("box2d", "keras-task-zoo[box2d]"),
+    "pygame": ("pygame", "keras-task-zoo[video]"),
+}
 # Packages that register a namespace, the text before a slash in an id, if their name differs from it.
 _PACKAGES = {"ALE": "ale-py"}
 # Names of baselines become parts of the names of runs and metrics.
@@ -51,11 +56,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
             find_id(name), **{"disable_env_checker": True, **options}
         )  # the checks here replace it
     except error.DependencyNotInstalled as error_:
-        reason, _, advice = str(error_).partition(", ")
-        advice = "python -m pip install 'keras-task-zoo[box2d]'" if "box2d" in advice else advice
-        raise UsageError(
-            f"the environment needs a package that is not installed: {reason}, {advice}", where=name
-        ) from None
+        raise UsageError(f"the environment needs a package: {explain_missing_package(error_)}", where=name) from None
     except error.NamespaceNotFound:
         raise UsageError(_missing_package(name), where=name) from None
     except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
@@ -91,6 +92,21 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     if isinstance(environment.action_space, (spaces.MultiDiscrete, spaces.MultiBinary)):
         environment = JoinedActions(environment, name)
     return environment
+
+
+def explain_missing_package(error_: error.DependencyNotInstalled) -> str:
+    """Return which package is missing and what installs it, with the extra of zoo where there is one.
+
+    Example:
+        >>> explain_missing_package(error.DependencyNotInstalled("pygame is not installed, run …"))
+        'pygame is not installed; run pip install "keras-task-zoo[video]"'
+    """
+    message = str(error_)
+    name = message.partition(" is not installed")[0]
+    if name not in _INSTALLED_BY:
+        return message
+    package, requirement = _INSTALLED_BY[name]
+    return f'{package} is not installed; run pip install "{requirement}"'
 
 
 def _list_options(name: str) -> list[str]:
