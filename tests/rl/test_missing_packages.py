@@ -35,3 +35,34 @@ def test_play_without_pygame_is_refused_before_the_episode(workspace: Path, comm
     assert trained.status == 0, trained.err
     answer = command("play", trained.json["run_id"])
     assert (answer.status, answer.err.strip()) == (2, f"zoo: CartPole-v1: {NEEDS_PYGAME}")
+
+
+def test_what_installs_mujoco(workspace: Path, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    monkeypatch.delitem(sys.modules, "gymnasium.envs.mujoco.mujoco_env", raising=False)
+    answer = command("train", "rl/ppo", "HalfCheetah-v5")
+    expected = 'the environment needs a package: mujoco is not installed; run pip install "gymnasium[mujoco]"'
+    assert (answer.status, answer.err.strip()) == (2, f"zoo: HalfCheetah-v5: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("is_installed", "expected"),
+    [
+        (False, 'ale-py is not installed; run pip install "ale-py", and name the environment ale_py:ALE/Pong-v5'),
+        (True, "environments named ALE/… come with ale-py, which is imported by the name ale_py:ALE/Pong-v5"),
+    ],
+)
+def test_what_installs_atari(
+    is_installed: bool,
+    expected: str,
+    workspace: Path,
+    command: Callable[..., Answer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if is_installed:
+        Path("ale_py.py").touch()
+        monkeypatch.syspath_prepend(str(workspace))
+    else:
+        monkeypatch.setitem(sys.modules, "ale_py", None)
+    answer = command("train", "rl/ppo", "ALE/Pong-v5")
+    assert (answer.status, answer.err.strip()) == (2, f"zoo: ALE/Pong-v5: {expected}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ MOST_STEPS = 1_000
 # The packages that Gymnasium says are missing, as it names them, and what installs each.
 _INSTALLED_BY = {
     "Box2D": ("box2d", "keras-task-zoo[box2d]"),
+    "MuJoCo": ("mujoco", "gymnasium[mujoco]"),
     "pygame": ("pygame", "keras-task-zoo[video]"),
 }
 # Packages that register a namespace, the text before a slash in an id, if their name differs from it.
@@ -58,7 +60,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
     except error.DependencyNotInstalled as error_:
         raise UsageError(f"the environment needs a package: {explain_missing_package(error_)}", where=name) from None
     except error.NamespaceNotFound:
-        raise UsageError(_missing_package(name), where=name) from None
+        raise UsageError(_explain_missing_namespace(name), where=name) from None
     except (error.UnregisteredEnv, error.DeprecatedEnv) as error_:
         classes = list_classes(name)
         near = find_nearest_name(name, [*gymnasium.registry, *classes])
@@ -66,12 +68,7 @@ def make_environment(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
         message_ += f"; its module has {join_first(classes)}" if classes else ""
         raise UsageError(f"no such environment: {message_}", where=name, nearest=near) from None
     except ModuleNotFoundError as error_:
-        module = _find_module(name)
-        if error_.name is None or module.split(".")[0] == error_.name.split(".")[0]:
-            message = f"the environment's module is missing: {error_}; it is looked up in the working folder too"
-        else:
-            message = f"the environment's module {module} imports {error_.name}, which is not installed"
-        raise UsageError(message, where=name) from None
+        raise UsageError(_explain_missing_module(name, error_), where=name) from None
     except error.Error as error_:
         raise UsageError(f"cannot make the environment: {error_}", where=name) from None
     except Exception as error_:  # whatever the environment's constructor raises
@@ -126,15 +123,29 @@ def _find_module(name: str) -> str:
     return name.rpartition(":")[0] or str(entry_point).rpartition(":")[0]
 
 
-def _missing_package(name: str) -> str:
-    space = name.rsplit(":", 1)[-1].partition("/")[0]
+def _explain_missing_module(name: str, error_: ModuleNotFoundError) -> str:
+    module, package = _find_module(name), _PACKAGES.get(_find_namespace(name))
+    if error_.name is not None and module.split(".")[0] != error_.name.split(".")[0]:
+        return f"the environment's module {module} imports {error_.name}, which is not installed"
+    if package is not None:
+        return f'{package} is not installed; run pip install "{package}"'
+    return f"the environment's module is missing: {error_}; it is looked up in the working folder too"
+
+
+def _explain_missing_namespace(name: str) -> str:
+    space = _find_namespace(name)
     package = _PACKAGES.get(space)
-    advice = (
-        f"python -m pip install {package}, then {package.replace('-', '_')}:{name}"
-        if package
-        else f"install it, then MODULE:{name}, with its module"
-    )
-    return f"environments named {space}/… come with a package that is not imported; {advice}"
+    if package is None:
+        advice = f"install it, then MODULE:{name}, with its module"
+        return f"environments named {space}/… come with a package that is not imported; {advice}"
+    module = package.replace("-", "_")
+    if importlib.util.find_spec(module) is None:
+        return f'{package} is not installed; run pip install "{package}", and name the environment {module}:{name}'
+    return f"environments named {space}/… come with {package}, which is imported by the name {module}:{name}"
+
+
+def _find_namespace(name: str) -> str:
+    return name.rpartition(":")[2].partition("/")[0]
 
 
 def describe_observations(environment: gymnasium.Env, name: str) -> ObservationInput:
