@@ -38,6 +38,14 @@ class Options(TaskOptions):
             raise UsageError("several processes need Linux; leave it out", where="processes")
         return value
 
+    @field_validator("env")
+    @classmethod
+    def _has_no_window(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("render_mode") == "human":
+            advice = "zoo play RUN draws an episode of a run, and --video draws some of a training"
+            raise UsageError(f"render_mode=human opens a window, which training never does; {advice}", where="env")
+        return value
+
     @field_validator("env", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:

@@ -58,6 +58,8 @@ CASES = {
     "train rl/dqn CartPole-v1 --env gravity": "it must be KEY=VALUE, such as max_episode_steps=500",
     "train rl/dqn CartPole-v1 --env weight=3": "env: unknown option 'weight'; known: sutton_barto_reward, "
     "render_mode, max_episode_steps",
+    "train rl/dqn CartPole-v1 --env render_mode=human": "env: render_mode=human opens a window, which training never "
+    "does; zoo play RUN draws an episode of a run, and --video draws some of a training",
     "train rl/dqn CliffWalking-v1 --env is_slipery=1": "(did you mean 'is_slippery'?)",
     "train rl/dqn CliffWalking-v1 --solved auto": "CliffWalking-v1 has no threshold of its own; say a mean return",
     "train rl/dqn CartPole-v1 --solved soon": "input should be 'auto' or be a valid number",
