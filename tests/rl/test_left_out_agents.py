@@ -1,4 +1,4 @@
-"""A search among several agents leaves out those that do not take the environment; one alone is refused."""
+"""Of several agents, those that do not take the environment are left out; one that is named is refused."""
 
 from __future__ import annotations
 
@@ -69,3 +69,23 @@ def test_an_agent_alone_is_refused(workspace: Path) -> None:
         zoo.train("rl/value_iteration", Hall, baselines="none", quiet=True)
     with pytest.raises(UsageError, match="the actions are numbers, and dqn chooses one of several discrete actions"):
         zoo.tune("rl/dqn", "Pendulum-v1", quiet=True)
+
+
+def test_a_comparison_leaves_agents_of_a_pattern_out_and_says_so(
+    workspace: Path, command: Callable[..., Answer]
+) -> None:
+    words = ["--seeds", 2, "--epochs", 1, "--no-figures"]
+    answer = command("compare", "FrozenLake-v1", "--models", "rl/*a*", *words)
+    assert answer.status == 0, answer.err
+    assert "rl/sac is left out: the actions are discrete, and sac chooses numbers" in answer.err
+    runs = Store().search("tags.`zoo.kind` = 'compared'")
+    assert {run.data.params["model"] for run in runs} == {"rl/q_table", "rl/value_iteration"}
+
+
+def test_a_comparison_refuses_an_agent_that_is_named(workspace: Path, command: Callable[..., Answer]) -> None:
+    answer = command("compare", "FrozenLake-v1", "--models", "rl/q_*,rl/sac")
+    assert answer.status == 2
+    assert "the actions are discrete, and sac chooses numbers" in answer.err
+    answer = command("compare", "CartPole-v1", "--models", "rl/ppo,rl/*_table")
+    assert answer.status == 2
+    assert "the observations are vectors" in answer.err

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from zoo.comparing.board import BASELINE, MODEL, Board, Comparison, Entry
 from zoo.comparing.comparison_metric import check_comparison, choose_score
+from zoo.comparing.contestants import Contestant, get_title, keep_suited, list_contestants
 from zoo.data.dataset import Dataset
 from zoo.errors import UsageError
 from zoo.fitting.model_builder import create_model_builder
@@ -23,11 +23,10 @@ from zoo.jobs.fit_options import TrainJob
 from zoo.jobs.job import format_job, make_job
 from zoo.jobs.keywords import accept_keywords
 from zoo.metrics.significance import compute_standard_error
-from zoo.registry import match_entries
 from zoo.running.nested_runs import find_runs_below, run_child
 from zoo.running.progress import Progress
 from zoo.running.repeats import compute_test_ratio, create_jobs
-from zoo.running.run_facts import name_experiment, name_model, show_scores, split_of
+from zoo.running.run_facts import name_experiment, show_scores, split_of
 from zoo.saving.files import check_folder, write_atomically
 from zoo.stored_runs.lookup import load_job, load_run
 from zoo.stored_runs.results import Run, find_common_notes
@@ -57,7 +56,7 @@ def compare(
 
     All models are trained on the same splits. Each of the ``seeds`` draws another split if the split is random. The
     tests account for rows that the splits share, and for the sampling error of a shared test split. Models are names of
-    the catalogue, patterns, or your own.
+    the catalogue, patterns, or your own. Of a pattern, models that do not take the data are left out, with a message.
 
     Args:
         job: The job; or its keys as keywords, such as ``seeds``, ``cv``, ``others``, ``target`` or
@@ -84,22 +83,12 @@ def compare(
     return _TrainedComparison(store, _refit_job(store, job) if job.refit else job, progress).compare()
 
 
-@dataclass
-class _Contestant:
-    """A model of the comparison, with its name on the board."""
-
-    name: str
-    model: Any
-    hyperparameters: dict[str, Any]
-    epochs: int | None
-
-
 class _TrainedComparison:
     """A comparison that trains its models."""
 
     def __init__(self, store: Store, job: CompareJob, progress: Progress) -> None:
         self.store, self.job, self.progress = store, job, progress
-        self.contestants = _contestants(store, job)
+        self.contestants = list_contestants(store, job)
         self.sources = (job.source, *job.others)
         first = self.contestants[0]
         self.children = [self._jobs(first, source) for source in self.sources]
@@ -111,14 +100,18 @@ class _TrainedComparison:
         if job.cv is not None and self.task.no_folds is not None:
             raise UsageError(self.task.no_folds, where="cv")
         self.datasets: list[Dataset] = [self.task.read(jobs[0]) for jobs in self.children]
-        check_comparison(self.task, [dataset.spec for dataset in self.datasets])
+        specs = [dataset.spec for dataset in self.datasets]
+        check_comparison(self.task, specs)
         if job.cv is not None:
             self.children = [
                 self._jobs(first, source, item.folds) for source, item in zip(self.sources, self.datasets, strict=True)
             ]
+        self.contestants, refused = keep_suited(self.contestants, specs)
+        for name, reason in refused.items():
+            progress.say(f"{name} is left out: {reason}")
         for contestant in self.contestants:  # raises errors of all models before the first is trained
-            for dataset in self.datasets:
-                self.builders[contestant.name].build_checked(contestant.hyperparameters, dataset.spec, seed=job.seed)
+            for spec in specs:
+                self.builders[contestant.name].build_checked(contestant.hyperparameters, spec, seed=job.seed)
 
     def compare(self) -> Comparison:
         """Train the missing runs, and compare all."""
@@ -130,7 +123,7 @@ class _TrainedComparison:
             boards = [self._board(parent, experiment, source_index) for source_index in range(len(self.sources))]
             return _keep(parent, experiment, Comparison(parent.run_id, experiment.name, boards, job.output))
 
-    def _jobs(self, contestant: _Contestant, source: Any, folds: int = 0) -> list[TrainJob]:
+    def _jobs(self, contestant: Contestant, source: Any, folds: int = 0) -> list[TrainJob]:
         """Return the jobs of a model on a source, one for each repeat."""
         job = self.job
         excluded = ("command", "model", "source", "seeds", "cv", "repeats", "hyperparameters", "epochs")
@@ -216,7 +209,7 @@ class _TrackedRunsComparison:
     def __init__(self, store: Store, job: CompareJob) -> None:
         self.store, self.job = store, job
         self.tracked_runs = [store.run(run_id) for run_id in job.runs]
-        self.runs = {f"{_title(run)} {run.info.run_id[:8]}": _runs_of(store, run) for run in self.tracked_runs}
+        self.runs = {f"{get_title(run)} {run.info.run_id[:8]}": _runs_of(store, run) for run in self.tracked_runs}
         if len(self.runs) < len(self.tracked_runs):
             raise UsageError("the same run is given twice", where="runs")
         self._check_comparable()
@@ -267,22 +260,6 @@ class _TrackedRunsComparison:
                     f"{name} and {other} have different test rows; train both on the data of the first with --refit",
                     where="runs",
                 )
-
-
-def _contestants(store: Store, job: CompareJob) -> list[_Contestant]:
-    """Return the models to train; for runs that are trained again, with their hyperparameters."""
-    contestants = []
-    for run_id in job.runs:
-        run = store.run(run_id)
-        stored = load_job(store, run.data.tags.get(BEST_TAG, run.info.run_id))
-        name = f"{_title(run)} {run.info.run_id[:8]}"
-        contestants.append(_Contestant(name, stored.model, dict(stored.hyperparameters), job.epochs or stored.epochs))
-    for model in job.models:
-        names = [entry.name for entry in match_entries(model)] if isinstance(model, str) else [model]
-        contestants += [_Contestant(name_model(one), one, dict(job.hyperparameters), job.epochs) for one in names]
-    if len({contestant.name for contestant in contestants}) < len(contestants):
-        raise UsageError("the same model is given twice", where="models")
-    return contestants
 
 
 def _refit_job(store: Store, job: CompareJob) -> CompareJob:
@@ -364,10 +341,6 @@ def _baseline_seconds(store: Store, experiment: Any, digest: str) -> dict[str, f
         if "seconds" in run.data.metrics:
             seconds.setdefault(run.data.tags["zoo.model"], []).append(run.data.metrics["seconds"])
     return {name: float(np.mean(values)) for name, values in seconds.items()}
-
-
-def _title(run: Any) -> str:
-    return run.data.tags.get("zoo.model") or run.info.run_name or "run"
 
 
 def _runs_of(store: Store, run: Any) -> list[Run]:
