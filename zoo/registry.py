@@ -158,10 +158,14 @@ def match_entries(pattern: str) -> list[ModelEntry]:
 
 
 def compute_code_digest(pattern: str) -> str:
-    """Return a digest of the files of models and of the private files of their task."""
+    """Return a digest of the files of models and of the private files and packages of their task.
+
+    Searches with the same digest are the same search, which is resumed.
+    """
     digest = hashlib.sha256()
     for entry in match_entries(pattern):
-        for path in [entry.path, *sorted(entry.path.parent.glob("_[!_]*.py"))]:
+        folder = entry.path.parent
+        for path in [entry.path, *sorted(folder.glob("_[!_]*.py")), *sorted(folder.glob("_[!_]*/**/*.py"))]:
             _check_code(path)
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -164,7 +164,14 @@ def test_a_search_is_known_by_the_model_s_code_and_values(workspace: Path, monke
     options = {**QUICK, "trials": 1}
     first = zoo.tune("regression/small", "diabetes", **options)
     file.write_text(text.replace('"epochs": 300', '"epochs": 299'))
-    assert zoo.tune("regression/small", "diabetes", **options).run_id != first.run_id
+    second = zoo.tune("regression/small", "diabetes", **options)
+    assert second.run_id != first.run_id
+    inner = file.parent / "_parts" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "layers.py").write_text("UNITS = 8\n")  # a private package of the task, which its models may use
+    third = zoo.tune("regression/small", "diabetes", **options)
+    assert third.run_id not in (first.run_id, second.run_id)
+    assert zoo.tune("regression/small", "diabetes", **options).run_id == third.run_id
 
 
 def test_a_search_refuses_another_job_and_another_version(workspace: Path) -> None:
