@@ -180,6 +180,7 @@ class AgentState(TrainingState):
         reached = threshold is not None and scores[MONITOR] >= threshold and result.stopped != "diverged"
         if reached and "val_steps_to_solve" not in result.scores and self._confirmed():
             result.scores["val_steps_to_solve"] = float(self.steps)
+            self.player.close()  # the environments of the confirmation; the next evaluation opens its own again
             if self.environment.stop:
                 result.stopped = "solved"
                 self.keep_weights()
