@@ -215,7 +215,7 @@ class SACLearner(Learner):
         agent, temperature = self.agent, tf.exp(self.log_temperature.value[0])
         observations, following = (self.output.encode(each)["observations"] for each in (raw, next_raw))
         next_actions, next_log_probability = self.policy.sample(following, noise[0])
-        pairs = (observations, actions), (following, next_actions)
+        pairs = (observations, tf.cast(actions, tf.float32)), (following, next_actions)
         with tf.GradientTape() as tape:
             values, next_values = self._evaluate(*pairs)
             soft = tf.reduce_min(tf.stop_gradient(next_values), axis=1) - temperature * next_log_probability

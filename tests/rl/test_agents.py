@@ -81,6 +81,12 @@ def test_every_agent_learns_to_repeat_what_it_sees(model: str, environment: str,
     assert abs(prediction - float(state.ravel()[0])) < 0.5
 
 
+def test_sac_learns_with_critics_that_are_normalised_over_both_batches(workspace: Path) -> None:
+    options: dict[str, Any] = {"options": {"solved": 7.0}, "hyperparameters": {"cross": True}}
+    run = zoo.train("rl/sac", "ContinuousIdentity-v0", **options, quiet=True, figures=False, baselines="none")
+    assert run.metrics["test_return_mean"] >= 7.0
+
+
 def test_a_run_says_that_it_did_not_solve_its_environment(workspace: Path) -> None:
     run = zoo.train(
         "rl/ppo", "Identity-v0", options={"solved": 99.0}, epochs=1, quiet=True, figures=False, baselines="none",
